@@ -1,0 +1,17 @@
+"""Usher: the dispatch desk of a LiveKit deployment.
+
+Data order and import order are the same list; a stage imports only what stands above it here.
+
+    bytes, headers
+      | webhook    verify, parse                 -> Event
+      | rules      evaluate (pure)               -> Decision
+      | plan       decide (pure)                 -> DispatchPlan
+      | outbox     one transaction               -> dispatch row
+      ~ ~ ~ ~ ~ ~ ~ ~ ~ ~ commit ~ ~ ~ ~ ~ ~ ~ ~ ~ ~  -> 200 to LiveKit
+      | dispatch   call LiveKit                  -> Outcome (accepted | rejected | unknown)
+      | observe    intended vs seen              -> Finding
+      v audit      append-only, one reader       -> timeline, explain, stats
+
+`pipeline` joins the stages into flows (accept, deliver, watch, sweep, prune) and is the only place that opens
+transactions; `server` and `cli` are the two doors; `simulator` is a stand-in LiveKit for the demo and the tests.
+"""

@@ -1,0 +1,47 @@
+"""The only place that reads the time, randomness and identity of the machine."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from uuid_utils import uuid7
+
+
+class Clock(Protocol):
+    """A source of time; tests pass one that stands still until told."""
+
+    def now(self) -> datetime:
+        """Return the present instant, timezone-aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+def new_id() -> str:
+    """Return a UUIDv7 in text: ids sort by the time they were made, which keyset paging relies on."""
+    return str(uuid7())
+
+
+def jitter() -> float:
+    """Return a number in [0, 1), to spread retries."""
+    return random.random()
+
+
+def process_name() -> str:
+    """Return `host:pid:<random>`: who holds a lease. Random, because a restarted container reuses its pid."""
+    return f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"

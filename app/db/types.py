@@ -1,0 +1,106 @@
+"""Column types that mean the same on SQLite and PostgreSQL, and the enums the schema's CHECK constraints are made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, CheckConstraint, Dialect, Text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.types import TypeDecorator
+
+
+class DispatchStatus(StrEnum):
+    """Where one dispatch stands; `outbox.states` holds the transition table and the diagram."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DISPATCHED = "dispatched"
+    JOINED = "joined"
+    ENDED = "ended"
+    NO_SHOW = "no_show"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class EventOutcome(StrEnum):
+    """What became of an accepted event."""
+
+    PLANNED = "planned"
+    SERVED = "served"
+    NO_MATCH = "no_match"
+    IGNORED = "ignored"
+
+
+class EventSource(StrEnum):
+    """By which way an event reached Usher."""
+
+    WEBHOOK = "webhook"
+    SWEEP = "sweep"
+    REPLAY = "replay"
+
+
+class Scope(StrEnum):
+    """How many agents a rule wants: one per room session, or one per participant in it."""
+
+    ROOM = "room"
+    PARTICIPANT = "participant"
+
+
+class OnMatch(StrEnum):
+    """Whether later rules are tried after a match."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+
+
+class Timestamp(TypeDecorator[datetime]):
+    """An instant with microseconds.
+
+    PostgreSQL: `timestamptz`. SQLite: text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts as the instants do and which
+    SQLite's own date functions read. Only timezone-aware values go in; UTC comes out.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a timestamp needs a time zone")
+        return value if dialect.name == "postgresql" else format_instant(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        if value is None:
+            return None
+        if isinstance(value, datetime):
+            return value.astimezone(UTC)
+        return parse_instant(value)
+
+
+def format_instant(value: datetime) -> str:
+    """Return `value` in the one text form that Usher stores and prints: UTC, microseconds, `Z`."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> datetime:
+    """Read what `format_instant` wrote, or what a person's SQL wrote with `datetime('now')`; UTC unless it says else."""
+    instant = datetime.fromisoformat(text)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+# JSONB on PostgreSQL: smaller and comparable. JSON text on SQLite. Python None is SQL NULL in both.
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def one_of(column: str, enum: type[StrEnum], name: str) -> CheckConstraint:
+    """Return the CHECK constraint that holds `column` to the members of `enum`."""
+    allowed = ", ".join(f"'{member}'" for member in enum)
+    return CheckConstraint(f"{column} IN ({allowed})", name=name)

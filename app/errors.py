@@ -1,0 +1,100 @@
+"""Every error that Usher raises on purpose.
+
+`UsherError` is the root. Each class knows the HTTP status a door answers with and whether it is *expected*
+(somebody's input or a dependency in trouble: told in one line) or a defect (told with a traceback).
+SDK and driver errors are translated once, at the edge where they happen, with `raise ... from`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+class UsherError(Exception):
+    """Root of all errors raised by Usher; the message says what is wrong and what to do."""
+
+    status: ClassVar[int] = 500
+    expected: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in something a person wrote.
+
+    `path` is where (dotted, `[n]` for list places), `message` what is wrong and what is allowed; `found` what stood
+    there; `suggestion` the nearest valid spelling, if one is near.
+    """
+
+    path: str
+    message: str
+    found: Any = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
+        return f"{self.path}: {self.message}{hint}" if self.path else f"{self.message}{hint}"
+
+
+class InvalidInputError(UsherError):
+    """Something written by a person cannot be used; `problems` holds every mistake at once."""
+
+    status = 422
+
+    def __init__(self, what: str, problems: list[Problem]) -> None:
+        self.what = what
+        self.problems = problems
+        super().__init__(f"{what}: " + "; ".join(str(problem) for problem in problems))
+
+
+class SettingsError(InvalidInputError):
+    """The environment (or .env) cannot be used; every wrong setting is listed."""
+
+
+class SignatureRefusedError(UsherError):
+    """A webhook's signature is missing, stale, tampered with, or made with an unknown key.
+
+    `reason` is one of the fixed words used as a metric label; the message never repeats the token.
+    """
+
+    status = 401
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class UnreadableWebhookError(UsherError):
+    """A rightly signed body is not a webhook that Usher can read."""
+
+    status = 400
+
+
+class PayloadTooLargeError(UsherError):
+    """The request body exceeds the limit."""
+
+    status = 413
+
+
+class DatabaseUnavailableError(UsherError):
+    """The database cannot take the write now; the caller should try again later."""
+
+    status = 503
+
+
+class SchemaMismatchError(UsherError):
+    """The database schema is not the one this version needs; the message names the command to run."""
+
+    status = 503
+
+
+class NotFoundError(UsherError):
+    """No row has that id or name."""
+
+    status = 404
+
+
+class ConflictError(UsherError):
+    """The request contradicts the present state (edited meanwhile, or not allowed from here)."""
+
+    status = 409

@@ -1,0 +1,36 @@
+"""What a verified webhook becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.db.types import EventSource
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact that LiveKit told us (or that the sweep found), ready to be matched and stored.
+
+    `body` is the verified webhook JSON without its secrets, exactly as it is stored in `events.body`.
+    `document` is what rules see: `body` prepared as `webhook.parse.prepare` says. Both are never changed.
+    Names that LiveKit did not send are empty strings. Times are timezone-aware, UTC.
+    """
+
+    id: str
+    livekit_id: str
+    dedupe_key: str
+    project: str
+    type: str
+    source: EventSource
+    room_name: str
+    room_sid: str
+    participant_identity: str
+    participant_sid: str
+    participant_kind: str
+    occurred_at: datetime
+    received_at: datetime
+    body: Mapping[str, Any]
+    document: Mapping[str, Any]
