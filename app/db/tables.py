@@ -7,6 +7,8 @@ the triggers, which write `rule_changes` and keep the append-only tables append-
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -49,7 +51,7 @@ metadata = MetaData(
 )
 
 
-class current_instant(FunctionElement[object]):  # noqa: N801 - reads as a SQL function
+class current_instant(FunctionElement[datetime]):  # noqa: N801 - reads as a SQL function
     """The database's own clock, in the form `types.Timestamp` stores."""
 
     type = Timestamp()
@@ -69,6 +71,12 @@ def _instant_on_sqlite(_element: current_instant, _compiler: SQLCompiler, **_: o
 # SQLite only makes INTEGER PRIMARY KEY columns count by themselves.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
+
+# Refuses anything but 0 and 1 on SQLite, where a plain SQL edit could store any text.
+def _flag(name: str) -> Boolean:
+    return Boolean(create_constraint=True, name=name)
+
+
 LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
 """States in which a dispatch still wants, or has, its agent; `intent_key` is unique among them."""
 
@@ -83,7 +91,7 @@ routing_rules = Table(
     Column("id", Serial, primary_key=True),
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
-    Column("enabled", Boolean, nullable=False, server_default=true()),
+    Column("enabled", _flag("enabled"), nullable=False, server_default=true()),
     Column("priority", Integer, nullable=False, server_default="100"),
     Column("pattern", Json, nullable=False),
     Column("agent_name", Text, nullable=False),
@@ -100,14 +108,15 @@ routing_rules = Table(
     Column("answer_timeout_s", Integer, nullable=False, server_default="15"),
     Column("max_attempts", Integer, nullable=False, server_default="3"),
     Column("fallback_agent_name", Text),
-    Column("recover", Boolean, nullable=False, server_default=false()),
-    Column("withdraw", Boolean, nullable=False, server_default=false()),
+    Column("recover", _flag("recover"), nullable=False, server_default=false()),
+    Column("withdraw", _flag("withdraw"), nullable=False, server_default=false()),
     Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("updated_by", Text),
     UniqueConstraint("name"),
     CheckConstraint("length(name) BETWEEN 1 AND 200", name="name"),
     CheckConstraint("length(agent_name) BETWEEN 1 AND 256", name="agent_name"),
+    CheckConstraint("priority BETWEEN -1000000 AND 1000000", name="priority"),
     CheckConstraint("rollout_percent BETWEEN 0 AND 100", name="rollout_percent"),
     CheckConstraint("answer_timeout_s BETWEEN 1 AND 3600", name="answer_timeout_s"),
     CheckConstraint("max_attempts BETWEEN 1 AND 100", name="max_attempts"),
@@ -116,9 +125,7 @@ routing_rules = Table(
 )
 
 RULE_COLUMNS = tuple(
-    column.name
-    for column in routing_rules.columns
-    if column.name not in {"created_at", "updated_at", "updated_by"}
+    column.name for column in routing_rules.columns if column.name not in {"created_at", "updated_at", "updated_by"}
 )
 """What `rule_changes.before` and `after` record of a rule, in this order."""
 
@@ -200,9 +207,7 @@ dispatches = Table(
     Column("room_sid", Text, nullable=False),
     Column("participant_identity", Text, nullable=False),
     Column("participant_sid", Text, nullable=False),
-    Column(
-        "agent_name", Text, nullable=False
-    ),  # the rule's agent; which agent an attempt asked is with the attempt
+    Column("agent_name", Text, nullable=False),  # the rule's agent; which agent an attempt asked is with the attempt
     Column("metadata", Text, nullable=False),  # as sent to LiveKit
     Column("attributes", Json, nullable=False),
     Column("deployment", Text),
@@ -219,9 +224,7 @@ dispatches = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("asked_agent_name", Text),  # by the latest attempt: agent_name or fallback_agent_name
     Column("next_attempt_at", Timestamp),
-    Column(
-        "must_look", Boolean, nullable=False, server_default=false()
-    ),  # outcome unknown: look before sending
+    Column("must_look", Boolean, nullable=False, server_default=false()),  # outcome unknown: look before sending
     Column("lease_owner", Text),
     Column("lease_until", Timestamp),
     Column("answer_deadline", Timestamp),
@@ -231,9 +234,7 @@ dispatches = Table(
     Column("agent_identity", Text),
     Column("agent_sid", Text),
     Column("recovers", Text),  # the dispatch whose vanished agent this one replaces
-    Column(
-        "recoveries", Integer, nullable=False, server_default="0"
-    ),  # replacements made so far for this call
+    Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements made so far for this call
     Column("created_at", Timestamp, nullable=False),
     Column("dispatched_at", Timestamp),
     Column("joined_at", Timestamp),

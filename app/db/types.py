@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and PostgreSQL, and the enums the schema's CHECK constraints are made of."""
+"""Column types that mean the same on SQLite and PostgreSQL, and the enums behind the CHECK constraints."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def format_instant(value: datetime) -> str:
 
 
 def parse_instant(text: str) -> datetime:
-    """Read what `format_instant` wrote, or what a person's SQL wrote with `datetime('now')`; UTC unless it says else."""
+    """Read what `format_instant` or a person's `datetime('now')` wrote; UTC unless the text says otherwise."""
     instant = datetime.fromisoformat(text)
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 

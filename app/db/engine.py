@@ -1,0 +1,91 @@
+"""Database engines: one for the writer thread, one for readers.
+
+SQLite (the embedded default, one node) and PostgreSQL (several replicas) are both first-class.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import Problem, SettingsError
+
+BUSY_TIMEOUT_MS = 4000
+"""How long a write waits for a lock held by another process before the webhook is answered 503."""
+
+
+def parse_database_url(text: str) -> URL:
+    """Return the URL with its driver filled in (`postgresql://` means psycopg); `SettingsError` when unusable."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        problem = Problem("DATABASE_URL", "is not a database URL; use sqlite:///usher.db or postgresql+psycopg://…")
+        raise SettingsError("settings", [problem]) from error
+    if url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
+        message = f"names the driver {url.drivername!r}; Usher speaks sqlite and postgresql+psycopg"
+        raise SettingsError("settings", [Problem("DATABASE_URL", message)])
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        message = "names no file; dispatches must outlive the process, so use sqlite:///usher.db"
+        raise SettingsError("settings", [Problem("DATABASE_URL", message)])
+    return url
+
+
+def is_embedded(url: URL) -> bool:
+    """Return whether the database is a SQLite file of this node."""
+    return url.get_backend_name() == "sqlite"
+
+
+def create_writer_engine(url: URL) -> Engine:
+    """Return the engine of the one writer thread; its transactions take SQLite's write lock at once."""
+    if is_embedded(url):
+        engine = create_engine(url, pool_size=1, max_overflow=0, connect_args={"check_same_thread": False})
+        _make_durable(engine, begin="BEGIN IMMEDIATE", query_only=False)
+        return engine
+    return _create_postgres_engine(url, pool_size=1, lock_timeout_ms=BUSY_TIMEOUT_MS)
+
+
+def create_reader_engine(url: URL) -> Engine:
+    """Return a pool of connections for reads in threads; on SQLite they cannot write."""
+    if is_embedded(url):
+        engine = create_engine(url, pool_size=8, max_overflow=8, connect_args={"check_same_thread": False})
+        _make_durable(engine, begin="BEGIN", query_only=True)
+        return engine
+    return _create_postgres_engine(url, pool_size=8, lock_timeout_ms=BUSY_TIMEOUT_MS)
+
+
+def _create_postgres_engine(url: URL, *, pool_size: int, lock_timeout_ms: int) -> Engine:
+    options = f"-c lock_timeout={lock_timeout_ms} -c timezone=UTC"
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0 if pool_size == 1 else pool_size,
+        pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed webhook
+        connect_args={"connect_timeout": 5, "options": options},
+    )
+
+
+def _make_durable(engine: Engine, *, begin: str, query_only: bool) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        # The driver must not open transactions by itself: the "begin" hook below says which kind.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not query_only:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # what was answered 200 survives a power cut
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA cache_size = -65536")
+        if query_only:
+            cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Any) -> None:
+        connection.exec_driver_sql(begin)

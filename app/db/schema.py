@@ -1,0 +1,108 @@
+"""The schema's version: bring it up, take it down, check it."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, pool
+from sqlalchemy.engine import URL
+
+from app.db.engine import BUSY_TIMEOUT_MS, is_embedded
+from app.db.tables import metadata
+from app.errors import SchemaMismatchError
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+def latest_revision() -> str:
+    """Return the revision that this version of Usher needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise SchemaMismatchError(f"no migrations are installed at {_MIGRATIONS}")
+    return revision
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Return the revision of the connected database; None when it has never been migrated."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(url: URL, revision: str = "head") -> None:
+    """Bring the schema up to `revision`, creating the SQLite file if need be."""
+    _run(url, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(url: URL, revision: str) -> None:
+    """Take the schema down to `revision` (`base` removes everything)."""
+    _run(url, lambda config: command.downgrade(config, revision))
+
+
+def require_current(connection: Connection) -> None:
+    """Raise `SchemaMismatchError`, naming the command to run, unless the schema is the one this version needs."""
+    current, latest = current_revision(connection), latest_revision()
+    if current == latest:
+        return
+    if current is None:
+        raise SchemaMismatchError("the database has no Usher schema yet; run: usher migrate up")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if current not in known:
+        raise SchemaMismatchError(
+            f"the database schema {current} is newer than this Usher ({latest}); run the newer Usher, "
+            "or take the schema down with it: usher migrate down"
+        )
+    raise SchemaMismatchError(f"the database schema {current} is older than {latest}; run: usher migrate up")
+
+
+def differences(connection: Connection) -> list[object]:
+    """Return how the connected schema differs from `tables.metadata`; empty when they are equal."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    with warnings.catch_warnings():
+        # SQLite cannot reflect the expression index that serves the trigger; it is the migration's own business.
+        warnings.filterwarnings("ignore", message="Skipped unsupported reflection of expression-based index")
+        return list(compare_metadata(context, metadata))
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(rev)s_%%(slug)s")
+    return config
+
+
+def _run(url: URL, action: Callable[[Config], None]) -> None:
+    engine = _migration_engine(url)
+    config = _config()
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            action(config)
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def _migration_engine(url: URL) -> Engine:
+    engine = create_engine(url, poolclass=pool.NullPool)
+    if is_embedded(url):
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: sqlite3.Connection, _record: object) -> None:
+            connection.isolation_level = None
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

