@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Database:
     """One migrated, empty database."""
 
     url: URL
+    engines: list[Engine] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -62,10 +63,19 @@ class Database:
         return self.url.get_backend_name()
 
     def writer_engine(self) -> Engine:
-        return create_writer_engine(self.url)
+        return self._keep(create_writer_engine(self.url))
 
     def reader_engine(self) -> Engine:
-        return create_reader_engine(self.url)
+        return self._keep(create_reader_engine(self.url))
+
+    def _keep(self, engine: Engine) -> Engine:
+        self.engines.append(engine)
+        return engine
+
+    def close(self) -> None:
+        """Dispose the engines that a test has left open."""
+        for engine in self.engines:
+            engine.dispose()
 
     def execute(self, statement: str, **parameters: Any) -> list[Any]:
         """Run plain SQL as an operator would, from a connection of its own."""
@@ -115,17 +125,21 @@ def _create_database(url: URL, name: str, template: str | None = None) -> None:
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Database:
+def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
     path = tmp_path / "usher.db"
     shutil.copy(sqlite_template, path)
-    return Database(make_url(f"sqlite:///{path}"))
+    database = Database(make_url(f"sqlite:///{path}"))
+    yield database
+    database.close()
 
 
 @pytest.fixture
 def postgres_database(postgres_server: URL) -> Iterator[Database]:
     name = f"usher_{uuid.uuid4().hex[:12]}"
     _create_database(postgres_server, name, template="usher_template")
-    yield Database(postgres_server.set(database=name))
+    database = Database(postgres_server.set(database=name))
+    yield database
+    database.close()
     engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")

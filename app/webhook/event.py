@@ -15,7 +15,8 @@ class Event:
     """One fact that LiveKit told us (or that the sweep found), ready to be matched and stored.
 
     `body` is the verified webhook JSON without its secrets, exactly as it is stored in `events.body`.
-    `document` is what rules see: `body` prepared as `webhook.parse.prepare` says. Both are never changed.
+    `document` is what rules match: the webhook prepared as `webhook.parse.prepare` says. `shareable` is what templates
+    may hand to an agent: the same without the paths of `USHER_REDACT`. None of them is ever changed.
     Names that LiveKit did not send are empty strings. Times are timezone-aware, UTC.
     """
 
@@ -30,7 +31,9 @@ class Event:
     participant_identity: str
     participant_sid: str
     participant_kind: str
+    phone_number: str | None
     occurred_at: datetime
     received_at: datetime
     body: Mapping[str, Any]
     document: Mapping[str, Any]
+    shareable: Mapping[str, Any]

@@ -1,0 +1,67 @@
+"""What Usher counts about itself, in Prometheus form; one registry per process, handed to whoever counts."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120)
+
+
+class Metrics:
+    """All metrics of one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.webhooks = Counter(
+            "usher_webhooks", "Webhooks answered, by status", ["project", "status"], registry=self.registry
+        )
+        self.refused = Counter("usher_webhooks_refused", "Webhooks refused", ["reason"], registry=self.registry)
+        self.events = Counter(
+            "usher_events", "Events accepted", ["project", "type", "source", "outcome"], registry=self.registry
+        )
+        self.transitions = Counter(
+            "usher_dispatch_transitions", "Dispatches that reached a state", ["agent", "status"], registry=self.registry
+        )
+        self.dispatches = Gauge(
+            "usher_dispatches", "Live dispatches in the database", ["status"], registry=self.registry
+        )
+        self.calls = Counter("usher_livekit_calls", "Calls to LiveKit", ["method", "outcome"], registry=self.registry)
+        self.seconds_to_call = Histogram(
+            "usher_seconds_to_create_dispatch",
+            "From the webhook's receipt to the CreateDispatch call",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.seconds_to_agent = Histogram(
+            "usher_seconds_to_agent",
+            "From the participant's joining to the agent's",
+            ["agent"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.no_shows = Counter(
+            "usher_no_shows", "Dispatches given up without an agent", ["agent"], registry=self.registry
+        )
+        self.fallbacks = Counter(
+            "usher_fallbacks", "Fallback agents asked for", ["agent", "fallback"], registry=self.registry
+        )
+        self.recoveries = Counter("usher_recoveries", "Vanished agents replaced", ["agent"], registry=self.registry)
+        self.abandoned = Counter(
+            "usher_callers_gone", "Callers who left before an agent came", ["agent"], registry=self.registry
+        )
+        self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
+        self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
+        self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)
+        self.rules = Gauge("usher_rules", "Rules in the book", registry=self.registry)
+        self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)
+        self.sweeps = Counter("usher_sweeps", "Sweeps of LiveKit", ["project", "outcome"], registry=self.registry)
+        self.swept_in = Counter(
+            "usher_swept_in", "Participants that only the sweep told of", ["project"], registry=self.registry
+        )
+        self.webhooks_silent = Gauge(
+            "usher_webhooks_silent", "1 while LiveKit has joins it never told of", ["project"], registry=self.registry
+        )
+
+    def render(self) -> bytes:
+        """Return the exposition text."""
+        return generate_latest(self.registry)
