@@ -1,0 +1,117 @@
+"""The real LiveKit, real workers, real participants, and the real `usher serve`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.e2e.harness.participants import Participant
+from tests.e2e.harness.process import Process
+from tests.e2e.harness.scene import Programs, Scene
+
+LOG_TAIL = 6000
+
+log_sizes = pytest.StashKey[dict[Path, int]]()
+seconds_to_agent: list[float] = []
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    """livekit-server and the workers' Python, built when this machine has not got them yet (a few minutes, once)."""
+    try:
+        return Programs(livekit_server=livekit_server_program(), worker_python=worker_python())
+    except CannotBuildError as error:
+        missing(f"a part of the end-to-end scene ({error})")
+        raise
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobody_left_behind() -> Iterator[None]:
+    """Whatever the tests did, all their processes are gone at the end."""
+    yield
+    left = [f"{process.name} ({process.pid})" for process in Process.running]
+    for process in list(Process.running):
+        process.kill()
+    assert not left, f"processes left behind: {left}"
+
+
+@pytest.fixture(scope="module")
+def desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """LiveKit and Usher, set up as the README says: Usher is LiveKit's webhook URL. Shared by a module."""
+    scene = Scene(programs, directory=tmp_path_factory.mktemp("desk"))
+    try:
+        scene.start()
+        scene.start_usher()
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture(scope="module")
+def relayed_desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """LiveKit and Usher with a relay between them that can lose webhooks, and a sweep every 2 s. Shared by a module."""
+    scene = Scene(programs, directory=tmp_path_factory.mktemp("relayed"), through_relay=True)
+    try:
+        scene.start()
+        scene.start_usher({"USHER_SWEEP_INTERVAL": "2"})
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture(scope="module")
+def livekit_alone(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """LiveKit without Usher; its webhooks go to a receiver that keeps them. Shared by a module."""
+    scene = Scene(programs, directory=tmp_path_factory.mktemp("livekit"), through_relay=True)
+    scene.relay.forward_port = None
+    try:
+        scene.start()
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def note_arrival() -> Callable[[Participant], None]:
+    """A function that notes how long somebody waited for their agent, for the figures printed at the end."""
+
+    def note(caller: Participant) -> None:
+        waited = caller.seconds_to_agent()
+        print(f"{caller.identity} waited {waited:.2f} s for an agent")
+        seconds_to_agent.append(waited)
+
+    return note
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[log_sizes] = {process.log: process.log_size() for process in Process.known}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what every process wrote during the test."""
+    report = yield
+    if report.failed:
+        before = item.stash.get(log_sizes, {})
+        for process in Process.known:
+            if said := process.log_text(since=before.get(process.log, 0)):
+                report.sections.append((f"{process.name} said", said[-LOG_TAIL:]))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how long callers waited, from being let into the room until an agent was there."""
+    if not seconds_to_agent:
+        return
+    waits = sorted(seconds_to_agent)
+    terminalreporter.section("time to agent")
+    terminalreporter.line(
+        f"{len(waits)} callers: fastest {waits[0]:.2f} s, median {statistics.median(waits):.2f} s, "
+        f"slowest {waits[-1]:.2f} s"
+    )

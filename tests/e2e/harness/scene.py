@@ -1,0 +1,114 @@
+"""All the processes of one story: LiveKit, Usher, workers, and people; begun together, ended together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from livekit import api
+
+from tests.e2e.harness.administration import Administration
+from tests.e2e.harness.livekit_server import LiveKitServer
+from tests.e2e.harness.participants import Participant, Participants
+from tests.e2e.harness.ports import LOOPBACK, free_ports
+from tests.e2e.harness.process import Process
+from tests.e2e.harness.relay import PATH, Relay
+from tests.e2e.harness.usher import Usher
+from tests.e2e.harness.worker import Behaviour, Load, Worker
+
+
+@dataclass(frozen=True)
+class Programs:
+    """What the cache holds: livekit-server, and the Python that has livekit-agents."""
+
+    livekit_server: Path
+    worker_python: Path
+
+
+class Scene:
+    """LiveKit and people; `start_usher` adds Usher, `start_worker` agents.
+
+    LiveKit posts every webhook to Usher and to `relay`, which keeps it. With `through_relay` it posts to the relay
+    alone, which passes it on to Usher or, when told, loses it.
+    """
+
+    def __init__(self, programs: Programs, *, directory: Path, through_relay: bool = False) -> None:
+        self.directory = directory
+        self.programs = programs
+        self.relay = Relay()
+        [self.usher_port] = free_ports(1)
+        usher_url = f"http://{LOOPBACK}:{self.usher_port}{PATH}"
+        if through_relay:
+            self.relay.forward_port = self.usher_port
+        self.server = LiveKitServer(
+            programs.livekit_server,
+            directory=directory,
+            webhook_urls=[self.relay.url] if through_relay else [usher_url, self.relay.url],
+        )
+        self.livekit = Administration(self.server)
+        self.participants = Participants(programs.worker_python, directory=directory)
+        self._usher: Usher | None = None
+        self._workers: list[Worker] = []
+
+    def start(self) -> None:
+        self.server.start()
+        self.participants.start()
+
+    @property
+    def usher(self) -> Usher:
+        if self._usher is None:
+            raise RuntimeError("this scene has no Usher yet")
+        return self._usher
+
+    def start_usher(self, settings: Mapping[str, str] | None = None) -> Usher:
+        self._usher = Usher(self.server, port=self.usher_port, directory=self.directory, settings=settings)
+        self._usher.start()
+        return self._usher
+
+    def start_worker(
+        self, agent_name: str, *, behaviour: Behaviour = "greet", load: Load = "none", wait: bool = True
+    ) -> Worker:
+        worker = Worker(
+            self.programs.worker_python,
+            self.server,
+            agent_name,
+            directory=self.directory,
+            behaviour=behaviour,
+            load=load,
+        )
+        self._workers.append(worker)
+        worker.start(wait=wait)
+        return worker
+
+    def join(
+        self,
+        identity: str,
+        room: str,
+        *,
+        metadata: object = None,
+        attributes: Mapping[str, str] | None = None,
+        name: str = "",
+        kind: str = "standard",
+        dispatches: Sequence[api.RoomAgentDispatch] = (),
+    ) -> Participant:
+        """Let somebody join, with an access token as a token server would make it."""
+        token = self.livekit.token(
+            identity, room, metadata=metadata, attributes=attributes, name=name, kind=kind, dispatches=dispatches
+        )
+        return self.participants.join(self.server.url, token)
+
+    def clear(self) -> None:
+        """End all calls and forget all rules: what one test did must not be met by the next."""
+        for room in self.livekit.room_names():
+            self.livekit.delete_room(room)
+        if self._usher is not None:
+            self._usher.delete_rules()
+
+    def close(self) -> None:
+        everybody: list[Process] = [self.participants, *self._workers, self.server]
+        if self._usher is not None:
+            everybody.insert(0, self._usher)
+        for process in everybody:
+            process.kill()
+        self.relay.close()

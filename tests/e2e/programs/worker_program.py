@@ -1,0 +1,82 @@
+"""A real livekit-agents worker for the end-to-end tests; runs in an environment of its own.
+
+It greets the caller in the language and for the department that the job metadata names. Both shapes of metadata are
+read: Usher's default document, and a document that a rule's template passes through.
+
+Environment: LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET (LiveKit's own), WORKER_AGENT_NAME, WORKER_PORT,
+WORKER_BEHAVIOUR (see `BEHAVIOURS`), WORKER_LOAD (`measured`: refuse when the machine is busy; `none`: never).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import Any
+
+from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest, cli
+
+AGENT_NAME = os.environ["WORKER_AGENT_NAME"]
+BEHAVIOUR = os.environ["WORKER_BEHAVIOUR"]
+BEHAVIOURS = {"greet", "refuse", "stall", "own_identity"}
+if BEHAVIOUR not in BEHAVIOURS:
+    raise SystemExit(f"WORKER_BEHAVIOUR must be one of {sorted(BEHAVIOURS)}")
+
+GREETINGS = {
+    "en": "Hello {who}, this is {department}.",
+    "es": "Hola {who}, aquí {department}.",
+    "ca": "Hola {who}, aquí {department}.",
+}
+DEPARTMENTS = {
+    ("en", "support"): "Support",
+    ("es", "support"): "Soporte",
+    ("ca", "support"): "Suport",
+    ("en", "sales"): "Sales",
+    ("es", "sales"): "Ventas",
+    ("ca", "sales"): "Vendes",
+}
+
+
+def greeting_for(document: dict[str, Any]) -> str:
+    """Return what the caller is told; Support in English when nothing (readable) is known about them."""
+    participant = document.get("participant", {})
+    told = participant.get("metadata", document)
+    wishes = told if isinstance(told, dict) else {}
+    language = wishes.get("language", "en")
+    department = wishes.get("department", "support")
+    who = participant.get("name") or participant.get("identity") or "there"
+    return GREETINGS[language].format(who=who, department=DEPARTMENTS[language, department])
+
+
+server = AgentServer(
+    job_executor_type=JobExecutorType.THREAD,
+    num_idle_processes=1,
+    host="127.0.0.1",
+    port=int(os.environ["WORKER_PORT"]),
+    drain_timeout=1,
+    load_fnc=(lambda: 0.0) if os.environ["WORKER_LOAD"] == "none" else None,
+)
+
+
+async def answer_request(request: JobRequest) -> None:
+    if BEHAVIOUR == "refuse":
+        await request.reject()
+    elif BEHAVIOUR == "own_identity":
+        await request.accept(identity=f"receptionist-{request.room.name}", name="Receptionist")
+    else:
+        await request.accept()
+
+
+@server.rtc_session(agent_name=AGENT_NAME, on_request=answer_request)
+async def serve_caller(ctx: JobContext) -> None:
+    document = json.loads(ctx.job.metadata)
+    if BEHAVIOUR == "stall":
+        await asyncio.Event().wait()
+    await ctx.connect()
+    await ctx.room.local_participant.set_attributes(
+        {"greeting": greeting_for(document), "job_metadata": ctx.job.metadata}
+    )
+
+
+if __name__ == "__main__":
+    cli.run_app(server)
