@@ -153,8 +153,9 @@ class _Compilation:
         if operators:
             return located(path, _OPERATORS[operators[0]](self, template, path, depth), operators[0])
         items = [(self._key(key, join_path(path, key)), self.child(template, key, path, depth)) for key in template]
-        if all(isinstance(key, Constant) and isinstance(node, Constant) for key, node in items):
-            return Constant({key.value: node.value for key, node in items})  # type: ignore[attr-defined] # both are Constant
+        if all(isinstance(node, Constant) for pair in items for node in pair):
+            nowhere: Scope = {}
+            return Constant({_name(key(nowhere, Run())): node(nowhere, Run()) for key, node in items})
 
         def build(scope: Scope, run: Run) -> dict[str, Any]:
             run.spend(1)
@@ -162,8 +163,7 @@ class _Compilation:
             for key, node in items:
                 value = node(scope, run)
                 if value is not DELETED:
-                    name = key(scope, run)
-                    built["?" if name is UNKNOWN else name] = value
+                    built[_name(key(scope, run))] = value
             return built
 
         return build
@@ -234,6 +234,10 @@ def _interpolation(pieces: Iterable[str | Node]) -> Node:
         return "".join(texts) if certain else UNKNOWN
 
     return interpolate
+
+
+def _name(key: Any) -> str:
+    return "?" if key is UNKNOWN else str(key)
 
 
 def join_path(path: str, key: str) -> str:
