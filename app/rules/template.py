@@ -32,6 +32,8 @@ MOST_ATTRIBUTE_BYTES: Final = 65_536
 
 _MOST_METADATA_BYTES: Final = 524_288
 _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
+_EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
+_EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
 
 RULE_FACTS: Final = ("id", "name", "agent_name", "description", "priority", "deployment", "scope")
 """What a template may read of its rule."""
@@ -112,7 +114,7 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
         "participant": {
             "identity": participant.get("identity", ""),
             "name": participant.get("name", ""),
-            "kind": participant.get("kind", "STANDARD"),
+            "kind": participant.get("kind", "STANDARD" if participant else ""),
             "metadata": participant.get("metadata", ""),
             "attributes": participant.get("attributes", _NOTHING),
         },
@@ -123,9 +125,11 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
 
 def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> Any:
     scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
-    room = scope.get("room")
-    if isinstance(room, dict) and _SECRET in room:
-        scope["room"] = {name: value for name, value in room.items() if name != _SECRET}
+    # LiveKit leaves empty texts out; a template may rely on them: a caller without metadata is no mistake.
+    if isinstance(room := scope.get("room"), dict):
+        scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != _SECRET}
+    if isinstance(participant := scope.get("participant"), dict):
+        scope["participant"] = _EMPTY_PARTICIPANT | participant
     return _compiled_whatever(template, column).render(scope, Run())
 
 

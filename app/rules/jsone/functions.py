@@ -107,7 +107,7 @@ def _join(_scope: Scope, run: Run, arguments: list[Any]) -> str:
 
 
 def _split(_scope: Scope, run: Run, arguments: list[Any]) -> list[str]:
-    text, separator = arguments[0], text_of(arguments[1]) if len(arguments) > 1 else ""
+    text, separator = arguments[0], text_of(arguments[1])
     if not isinstance(text, str):
         raise Mistake(f"split() takes a string, found {kind_of(text)}")
     run.spend_text(len(text))
@@ -178,7 +178,7 @@ FUNCTIONS: dict[str, Any] = {
         Function("str", 1, 1, _SCALAR, lambda _scope, _run, arguments: text_of(arguments[0])),
         Function("number", 1, 1, _TEXT, _number),
         Function("join", 2, 2, frozenset({"array", "string", "number"}), _join),
-        Function("split", 1, 2, frozenset({"string", "number"}), _split),
+        Function("split", 2, 2, frozenset({"string", "number"}), _split),
         Function("fromNow", 1, 2, _TEXT, _from_now),
         Function("typeof", 1, 1, _ANY, lambda _scope, _run, arguments: kind_of(arguments[0])),
         Function("defined", 1, 1, _TEXT, _defined),
