@@ -1,0 +1,170 @@
+"""What a LiveKit server keeps in mind: rooms, who is in them, dispatches and their jobs."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+from app.simulator.schedule import Timer
+
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_WIDE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class Kind(IntEnum):
+    """What sort of participant it is; the numbers are LiveKit's."""
+
+    STANDARD = 0
+    INGRESS = 1
+    EGRESS = 2
+    SIP = 3
+    AGENT = 4
+    CONNECTOR = 7
+    BRIDGE = 8
+
+
+class Presence(IntEnum):
+    """`ParticipantInfo.State`."""
+
+    JOINING = 0
+    JOINED = 1
+    ACTIVE = 2
+    DISCONNECTED = 3
+
+
+class LeaveReason(IntEnum):
+    """`DisconnectReason`."""
+
+    UNKNOWN_REASON = 0
+    CLIENT_INITIATED = 1
+    DUPLICATE_IDENTITY = 2
+    SERVER_SHUTDOWN = 3
+    PARTICIPANT_REMOVED = 4
+    ROOM_DELETED = 5
+    STATE_MISMATCH = 6
+    JOIN_FAILURE = 7
+    MIGRATION = 8
+    SIGNAL_CLOSE = 9
+    ROOM_CLOSED = 10
+    USER_UNAVAILABLE = 11
+    USER_REJECTED = 12
+    SIP_TRUNK_FAILURE = 13
+    CONNECTION_TIMEOUT = 14
+    MEDIA_FAILURE = 15
+    AGENT_ERROR = 16
+
+
+class JobStatus(IntEnum):
+    """`JobStatus`; no proof of anything, see LiveKit's #4447."""
+
+    PENDING = 0
+    RUNNING = 1
+    SUCCESS = 2
+    FAILED = 3
+    CANCELLED = 4
+
+
+@dataclass(slots=True)
+class Track:
+    sid: str
+    name: str
+    published_at: datetime
+
+
+@dataclass(slots=True)
+class Participant:
+    sid: str
+    identity: str
+    kind: Kind
+    joined_at: datetime
+    name: str = ""
+    metadata: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)
+    presence: Presence = Presence.JOINING
+    version: int = 1
+    tracks: list[Track] = field(default_factory=list)
+    leave_reason: LeaveReason = LeaveReason.UNKNOWN_REASON
+    pending: Timer | None = None
+    """What makes it ACTIVE, or gives up on it."""
+
+    @property
+    def dependent(self) -> bool:
+        """Whether a room with only such in it counts as empty."""
+        return self.kind in (Kind.AGENT, Kind.EGRESS)
+
+
+@dataclass(slots=True)
+class Job:
+    id: str
+    dispatch_id: str
+    worker_id: str
+    identity: str
+    status: JobStatus
+    assigned_at: datetime
+    updated_at: datetime
+    listed_from: float
+    """Monotonic seconds; before, ListDispatch does not show it."""
+    error: str = ""
+    ended_at: datetime | None = None
+    sid: str = ""
+    """The agent's participant SID once it has come to the room."""
+    coming: Timer | None = None
+    """Its joining, while it is on its way."""
+
+    @property
+    def running(self) -> bool:
+        return self.status is JobStatus.RUNNING
+
+
+@dataclass(slots=True)
+class Dispatch:
+    id: str
+    room_name: str
+    agent_name: str
+    metadata: str
+    attributes: Mapping[str, str]
+    deployment: str
+    restart_policy: int
+    created_at: datetime
+    created: float
+    """Monotonic seconds."""
+    jobs: list[Job] = field(default_factory=list)
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class Room:
+    sid: str
+    name: str
+    created_at: datetime
+    turn_password: str
+    empty_timeout: float
+    departure_timeout: float
+    max_participants: int = 0
+    metadata: str = ""
+    ghost: bool = False
+    """Made by CreateDispatch, not by somebody who joined or by CreateRoom."""
+    ever_joined: bool = False
+    participants: dict[str, Participant] = field(default_factory=dict)
+    dispatches: dict[str, Dispatch] = field(default_factory=dict)
+    closing: Timer | None = None
+
+    def people(self) -> list[Participant]:
+        """Return those who keep the room open."""
+        return [each for each in self.participants.values() if not each.dependent]
+
+
+class Identifiers:
+    """Names as LiveKit makes them: a prefix and twelve characters. A seed makes them repeatable."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random: random.Random = random.SystemRandom() if seed is None else random.Random(seed)
+
+    def new(self, prefix: str) -> str:
+        return prefix + "".join(self._random.choices(_ALPHABET, k=12))
+
+    def password(self) -> str:
+        return "".join(self._random.choices(_WIDE_ALPHABET, k=44))

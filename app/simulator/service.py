@@ -1,0 +1,183 @@
+"""The answers of AgentDispatchService and RoomService, as livekit-server 1.13.5 gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from livekit.protocol import agent_dispatch as dispatch_protocol
+from livekit.protocol import models
+from livekit.protocol import room as room_protocol
+
+from app.simulator.access import Grants
+from app.simulator.dispatches import Dispatches, DispatchOrder
+from app.simulator.entities import Dispatch, LeaveReason, Participant, Room
+from app.simulator.messages import dispatch_message, participant_message, room_message
+from app.simulator.rooms import Rooms
+from app.simulator.schedule import Schedule
+from app.simulator.timing import Limits, Timing
+
+_DEPLOYMENT = re.compile(r"[A-Za-z0-9.-]{0,63}")
+
+
+class ServiceError(Exception):
+    """An answer that is an error: a Twirp code and LiveKit's text."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a method is told besides its request."""
+
+    grants: Grants
+    asked: float
+    request_id: str = ""
+
+
+@dataclass(slots=True)
+class Service:
+    """The methods by name, in `app.simulator.methods`; each raises ServiceError or returns its message."""
+
+    schedule: Schedule
+    timing: Timing
+    rooms: Rooms
+    dispatches: Dispatches
+    limits: Limits = field(default_factory=Limits)
+    keeps_attributes: bool = True
+    """False: a server before 1.13.2, which drops the attributes of dispatches without a word."""
+
+    def create_dispatch(
+        self, request: dispatch_protocol.CreateAgentDispatchRequest, call: Call
+    ) -> dispatch_protocol.AgentDispatch:
+        _need(call.grants.administrates(request.room))
+        if not _DEPLOYMENT.fullmatch(request.deployment):
+            raise ServiceError("invalid_argument", "invalid deployment")
+        self._check_sizes(request.metadata, request.attributes)
+        order = DispatchOrder(
+            request.agent_name,
+            request.metadata,
+            dict(request.attributes),
+            request.deployment,
+            request.restart_policy,
+        )
+        dispatch = self.dispatches.create(request.room, order, asked=call.asked, request_id=call.request_id)
+        return self._dispatch(dispatch)
+
+    async def list_dispatch(
+        self, request: dispatch_protocol.ListAgentDispatchRequest, call: Call
+    ) -> dispatch_protocol.ListAgentDispatchResponse:
+        _need(call.grants.administrates(request.room))
+        room = await self._room_of_dispatches(request.room)
+        wanted = [d for d in room.dispatches.values() if request.dispatch_id in ("", d.id)]
+        return dispatch_protocol.ListAgentDispatchResponse(agent_dispatches=[self._dispatch(d) for d in wanted])
+
+    async def delete_dispatch(
+        self, request: dispatch_protocol.DeleteAgentDispatchRequest, call: Call
+    ) -> dispatch_protocol.AgentDispatch:
+        _need(call.grants.administrates(request.room))
+        room = await self._room_of_dispatches(request.room)
+        dispatch = self.dispatches.delete(room, request.dispatch_id)
+        if dispatch is None:
+            raise ServiceError("not_found", "dispatch ID not found")
+        return self._dispatch(dispatch)
+
+    def list_rooms(self, request: room_protocol.ListRoomsRequest, call: Call) -> room_protocol.ListRoomsResponse:
+        _need(call.grants.room_list)
+        rooms = self.rooms.by_name.values()
+        wanted = set(request.names)
+        return room_protocol.ListRoomsResponse(
+            rooms=[room_message(room) for room in rooms if not wanted or room.name in wanted]
+        )
+
+    def list_participants(
+        self, request: room_protocol.ListParticipantsRequest, call: Call
+    ) -> room_protocol.ListParticipantsResponse:
+        """Nobody, and no error, for an unknown room: so answers the store of a single node."""
+        _need(call.grants.administrates(request.room))
+        room = self.rooms.find(request.room)
+        people = room.participants.values() if room is not None else ()
+        return room_protocol.ListParticipantsResponse(participants=[participant_message(each) for each in people])
+
+    def get_participant(self, request: room_protocol.RoomParticipantIdentity, call: Call) -> models.ParticipantInfo:
+        return participant_message(self._participant(request.room, request.identity, call)[1])
+
+    def remove_participant(
+        self, request: room_protocol.RoomParticipantIdentity, call: Call
+    ) -> room_protocol.RemoveParticipantResponse:
+        room, participant = self._participant(request.room, request.identity, call)
+        self.rooms.leave(room, participant, LeaveReason.PARTICIPANT_REMOVED)
+        return room_protocol.RemoveParticipantResponse()
+
+    def update_participant(self, request: room_protocol.UpdateParticipantRequest, call: Call) -> models.ParticipantInfo:
+        self._check_sizes(request.metadata, request.attributes)
+        _, participant = self._participant(request.room, request.identity, call)
+        self.rooms.update(
+            participant, metadata=request.metadata, name=request.name, attributes=dict(request.attributes)
+        )
+        return participant_message(participant)
+
+    def create_room(self, request: room_protocol.CreateRoomRequest, call: Call) -> models.Room:
+        _need(call.grants.room_create)
+        if len(request.name) > self.limits.room_name:
+            raise ServiceError(
+                "invalid_argument", f"room name length exceeds limits: max length {self.limits.room_name}"
+            )
+        self._check_sizes(request.metadata, {})
+        room = self.rooms.find(request.name)
+        if room is None:
+            room = self.rooms.open(
+                request.name,
+                empty_timeout=request.empty_timeout,
+                departure_timeout=request.departure_timeout,
+                max_participants=request.max_participants,
+                metadata=request.metadata,
+            )
+            orders = tuple(
+                DispatchOrder(each.agent_name, each.metadata, dict(each.attributes), each.deployment)
+                for each in request.agents
+            )
+            self.dispatches.automatic(room, orders)
+        return room_message(room)
+
+    def delete_room(self, request: room_protocol.DeleteRoomRequest, call: Call) -> room_protocol.DeleteRoomResponse:
+        _need(call.grants.room_create)
+        room = self.rooms.find(request.room)
+        if room is None:
+            raise ServiceError("not_found", "requested room does not exist")
+        self.rooms.finish(room, LeaveReason.ROOM_DELETED)
+        return room_protocol.DeleteRoomResponse()
+
+    def _dispatch(self, dispatch: Dispatch) -> dispatch_protocol.AgentDispatch:
+        return dispatch_message(dispatch, self.schedule.monotonic(), attributes=self.keeps_attributes)
+
+    async def _room_of_dispatches(self, name: str) -> Room:
+        room = self.rooms.find(name)
+        if room is None:
+            # Nobody listens for that room on the server's internal bus, which is found out by waiting (LiveKit #4488).
+            await self.schedule.sleep(self.timing.unknown_room_wait)
+            raise ServiceError("unavailable", "no response from servers")
+        return room
+
+    def _participant(self, room_name: str, identity: str, call: Call) -> tuple[Room, Participant]:
+        _need(call.grants.administrates(room_name))
+        room = self.rooms.find(room_name)
+        participant = room.participants.get(identity) if room is not None else None
+        if room is None or participant is None:
+            raise ServiceError("not_found", "participant does not exist")
+        return room, participant
+
+    def _check_sizes(self, metadata: str, attributes: Mapping[str, str]) -> None:
+        if len(metadata.encode()) > self.limits.metadata:
+            raise ServiceError("invalid_argument", "metadata size exceeds limits")
+        if sum(len(key.encode()) + len(value.encode()) for key, value in attributes.items()) > self.limits.attributes:
+            raise ServiceError("invalid_argument", "attribute size exceeds limits")
+
+
+def _need(allowed: bool) -> None:
+    if not allowed:
+        raise ServiceError("unauthenticated", "permissions denied")

@@ -1,0 +1,60 @@
+"""How long a LiveKit takes for what it does: the defaults are a real server's, tests shrink them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, every one of them. Defaults: livekit-server 1.13.5, seen or read in its source."""
+
+    activation: float = 0.08
+    """From a join to ACTIVE, which is when `participant_joined` is sent."""
+    join_timeout: float = 15.0
+    """How long somebody may be JOINING before the server gives up (`participant_connection_aborted`)."""
+    empty_timeout: float = 300.0
+    """How long a room stays that nobody has ever joined; so long lives a ghost."""
+    departure_timeout: float = 20.0
+    """How long a room stays after the last participant who is no agent."""
+    connection_timeout: float = 20.0
+    """How long a participant is still listed whose process was killed."""
+    job_list_delay: float = 4.5
+    """From the assignment of a job to its appearance in ListDispatch."""
+    unknown_room_wait: float = 3.0
+    """How long a dispatch call on an unknown room takes until it answers 503."""
+    termination_wait: float = 3.0
+    """How long a job that was ended may stay before the server removes its agent."""
+    assignment_timeout: float = 10.0
+    """How long the server waits for a worker to say yes or no."""
+    worker_reconnect: float = 1.0
+    """How long a worker takes to register again after the server was restarted."""
+    rejoin: float = 1.0
+    """How long callers take to connect again after the server was restarted."""
+    webhook_retry_first: float = 1.0
+    """Wait before the second try of a webhook; each further wait is twice as long."""
+    webhook_age_limit: float = 30.0
+    """A webhook that waited longer in its queue is dropped."""
+    webhook_hold: float = 1.0
+    """How long a webhook that is to be overtaken waits for the next one of its room."""
+
+    def scaled(self, factor: float) -> Timing:
+        """Return the same LiveKit in another tempo: 0.01 makes it a hundred times as fast."""
+        return Timing(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
+
+
+WEBHOOK_TRIES = 5
+"""One try and four retries (go-retryablehttp's default, which LiveKit keeps)."""
+
+WEBHOOK_QUEUE_LIMIT = 200
+"""Webhooks waiting for one room; what comes beyond is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes that the server refuses to exceed (its `limit` settings)."""
+
+    metadata: int = 512 * 1024
+    attributes: int = 64 * 1024
+    room_name: int = 256
+    participant_name: int = 256

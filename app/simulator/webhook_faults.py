@@ -1,0 +1,92 @@
+"""What may happen to webhooks on their way: lost, doubled, late, overtaken."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Mishap(Enum):
+    """One thing that goes wrong with one webhook."""
+
+    DROP = "drop"
+    DUPLICATE = "duplicate"
+    DELAY = "delay"
+    REORDER = "reorder"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFacts:
+    """What a fault may look at to tell whether it is meant."""
+
+    event: str
+    room: str
+    identity: str
+
+
+@dataclass(slots=True)
+class _Order:
+    mishap: Mishap
+    seconds: float
+    wanted: Callable[[WebhookFacts], bool]
+    left: int | None
+
+
+@dataclass(slots=True)
+class WebhookFaults:
+    """Mishaps by order (this event, so many times) and by chance (a share of all, repeatable by `seed`)."""
+
+    seed: int = 0
+    outage: bool = False
+    """While true every webhook is lost, as if the receiver's address were wrong."""
+    _orders: list[_Order] = field(default_factory=list)
+    _shares: list[tuple[float, Mishap, float]] = field(default_factory=list)
+    _random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def order(
+        self,
+        mishap: Mishap,
+        *,
+        event: str | None = None,
+        room: str | None = None,
+        identity: str | None = None,
+        times: int | None = 1,
+        seconds: float = 0.0,
+    ) -> None:
+        """Let `mishap` happen to the next `times` such webhooks (None: all); `seconds` is for DELAY and DUPLICATE."""
+
+        def wanted(facts: WebhookFacts) -> bool:
+            return event in (None, facts.event) and room in (None, facts.room) and identity in (None, facts.identity)
+
+        self._orders.append(_Order(mishap, seconds, wanted, times))
+
+    def by_chance(self, share: float, mishap: Mishap, *, seconds: float = 0.0) -> None:
+        """Let `mishap` happen to this share of all webhooks."""
+        self._shares.append((share, mishap, seconds))
+
+    def clear(self) -> None:
+        """Let every webhook pass from now on."""
+        self._orders.clear()
+        self._shares.clear()
+        self.outage = False
+
+    def next(self, facts: WebhookFacts) -> tuple[Mishap, float] | None:
+        """Return what happens to this webhook, with its seconds; None: nothing."""
+        if self.outage:
+            return Mishap.DROP, 0.0
+        for order in self._orders:
+            if order.wanted(facts):
+                if order.left is not None:
+                    order.left -= 1
+                    if order.left == 0:
+                        self._orders.remove(order)
+                return order.mishap, order.seconds
+        for share, mishap, seconds in self._shares:
+            if self._random.random() < share:
+                return mishap, seconds
+        return None
