@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.errors import Problem
+from app.rules.columns import UNSTORABLE
 from app.rules.jsone import CompiledTemplate, TemplateError, compile_template
 from app.rules.jsone.budget import UNKNOWN, Mistake, Open, Run, measure
 from app.rules.jsone.functions import FUNCTIONS, iso_text
@@ -174,7 +175,7 @@ def _attribute_problems(value: Any) -> list[Problem]:
         path = f"attributes[{json.dumps(name, ensure_ascii=False)}]"
         if not isinstance(text, str):
             problems.append(Problem(path, "must be a string; str() makes one of a number", found=text))
-        elif not _is_storable(name) or not _is_storable(text):
+        elif UNSTORABLE.search(name) or UNSTORABLE.search(text):
             problems.append(Problem(path, "has a NUL character or half a surrogate pair in it"))
         else:
             size += len(name.encode()) + len(text.encode())
@@ -182,10 +183,6 @@ def _attribute_problems(value: Any) -> list[Problem]:
         message = f"are {size} bytes together, at most {MOST_ATTRIBUTE_BYTES} are allowed"
         problems.append(Problem("attributes", message))
     return problems
-
-
-def _is_storable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _mentions_secret(value: Any) -> bool:

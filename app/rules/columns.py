@@ -1,0 +1,53 @@
+"""The columns of `routing_rules` that people write: which are needed, what the others are when left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from app.db.tables import RULE_COLUMNS
+from app.db.types import OnMatch, Scope
+
+REQUIRED: Final = ("name", "pattern", "agent_name")
+"""All that an INSERT needs."""
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "description": "",
+    "enabled": True,
+    "priority": 100,
+    "metadata": None,
+    "attributes": None,
+    "deployment": None,
+    "scope": str(Scope.ROOM),
+    "on_match": str(OnMatch.STOP),
+    "rollout_percent": 100,
+    "rollout_key": "participant.identity",
+    "active_hours": None,
+    "timezone": "UTC",
+    "holidays": None,
+    "answer_timeout_s": 15,
+    "max_attempts": 3,
+    "fallback_agent_name": None,
+    "recover": False,
+    "withdraw": False,
+}
+"""The database's own defaults, as Python values."""
+
+WRITABLE: Final = tuple(str(column) for column in RULE_COLUMNS if column != "id")
+"""Every column that a person writes, in the order of the table."""
+
+STAMPS: Final = ("created_at", "updated_at", "updated_by")
+"""Written by the database."""
+
+DOCUMENTS: Final = ("pattern", "metadata", "attributes")
+"""The columns that hold JSON."""
+
+
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""What a database may not hold in text, though JSON may carry it: NUL and halves of surrogate pairs."""
+
+
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the writable columns of `row` in their order, with the defaults of those that are left out."""
+    return {column: row[column] if column in row else DEFAULTS.get(column) for column in WRITABLE}
