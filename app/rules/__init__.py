@@ -1,1 +1,9 @@
+"""The rule language: which rules match an event, and why.
 
+`matches` is the bare language; `evaluate` judges an event by a `RuleBook`. README.md beside this file is normative.
+"""
+
+from app.rules.compile import matches
+from app.rules.pattern import PatternError, check_pattern
+
+__all__ = ["PatternError", "check_pattern", "matches"]

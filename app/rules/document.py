@@ -1,0 +1,88 @@
+"""Finding the values of a field in a document.
+
+A path names every leaf whose keys, joined by dots, spell it; arrays are looked through. Each leaf found within an
+element of an array carries its *membership*: which element of which array, outermost first. `exists` and all other
+match types see leaves only: an object, an array or an empty array is no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+Membership = tuple[tuple[int, int], ...]
+"""(number of the array within the document, index of the element), outermost array first."""
+
+Leaf = tuple[Any, Membership]
+
+NOWHERE: tuple[Leaf, ...] = ()
+
+Steps = tuple[tuple[tuple[str, int], ...], ...]
+
+_SCALARS = (str, int, float, bool, type(None))
+
+
+class DocumentView:
+    """Looks fields up in one document, each path once."""
+
+    __slots__ = ("_arrays", "_document", "_found")
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._found: dict[str, tuple[Leaf, ...]] = {}
+        self._arrays: dict[int, int] = {}
+
+    def leaves(self, path: str) -> tuple[Leaf, ...]:
+        """Return every leaf at the dotted path."""
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = self._look_up(path)
+        return found
+
+    def _look_up(self, path: str) -> tuple[Leaf, ...]:
+        steps = _steps(path)
+        node: Any = self._document
+        place, size = 0, len(steps)
+        while place < size:
+            # One key that leads on, and no array: the usual case needs no bookkeeping.
+            if type(node) is not dict:
+                return NOWHERE if isinstance(node, _SCALARS) else self._walk(steps, node, place)
+            ways = [(key, end) for key, end in steps[place] if key in node]
+            if not ways:
+                return NOWHERE
+            if len(ways) > 1:
+                return self._walk(steps, node, place)
+            key, place = ways[0]
+            node = node[key]
+        return ((node, ()),) if isinstance(node, _SCALARS) else self._walk(steps, node, place)
+
+    def _walk(self, steps: Steps, start: Any, reached: int) -> tuple[Leaf, ...]:
+        leaves: list[Leaf] = []
+        todo: list[tuple[Any, int, Membership]] = [(start, reached, ())]
+        size = len(steps)
+        while todo:
+            node, place, membership = todo.pop()
+            if isinstance(node, Mapping):
+                if place < size:
+                    todo += [(node[key], end, membership) for key, end in steps[place] if key in node]
+            elif isinstance(node, (list, tuple)):
+                number = self._arrays.setdefault(id(node), len(self._arrays))
+                for index, element in enumerate(node):
+                    if not isinstance(element, _SCALARS):
+                        todo.append((element, place, (*membership, (number, index))))
+                    elif place == size:
+                        leaves.append((element, membership))
+            elif place == size:
+                leaves.append((node, membership))
+        return tuple(leaves)
+
+
+@lru_cache(maxsize=8192)
+def _steps(path: str) -> Steps:
+    """Return, for each part of the path reached, the keys that may lead on and the part they lead to."""
+    parts = path.split(".")
+    size = len(parts)
+    return tuple(
+        tuple((".".join(parts[start:end]), end) for end in range(start + 1, size + 1)) for start in range(size)
+    )

@@ -1,0 +1,324 @@
+"""The match types: what one place in a pattern's value list asks of one value of the document.
+
+`holds` gets a leaf of the document (string, number, boolean or None), never an object or an array. Every matcher costs
+time linear in the value (a wildcard: value times its pieces), whatever the pattern.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from app.rules.address import read_address
+from app.rules.number import is_comparable, is_number
+
+# Keys under which values are compared for equality. Python takes True for 1 and 1.0 for 1; JSON only the latter.
+Key = str | float | None | tuple[str, str]
+_TRUE: Key = ("boolean", "true")
+_FALSE: Key = ("boolean", "false")
+
+
+def exact_key(value: Any) -> Key:
+    """Return what a leaf is compared by: two leaves are equal exactly when their keys are."""
+    kind = type(value)
+    if kind is str or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return _TRUE if value else _FALSE
+    if is_comparable(value):
+        return value  # type: ignore[no-any-return]
+    return ("number", repr(value))
+
+
+def in_words(value: Any) -> str:
+    """Return a JSON value as a reader knows it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+class Matcher:
+    """One match type with its operand."""
+
+    __slots__ = ()
+
+    def holds(self, value: Any) -> bool:
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """Say what is expected, to follow the words "expected"."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Exact(Matcher):
+    """Equal to one value; `key` is its `exact_key`."""
+
+    key: Key
+
+    def holds(self, value: Any) -> bool:
+        return exact_key(value) == self.key
+
+    def words(self) -> str:
+        return _key_words(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Matcher):
+    """Equal to one of many values."""
+
+    keys: frozenset[Key]
+
+    def holds(self, value: Any) -> bool:
+        return exact_key(value) in self.keys
+
+    def words(self) -> str:
+        return "one of " + _list_words(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class InNetwork(Matcher):
+    """A string that is an IP address between two others of its own version."""
+
+    low: bytes
+    high: bytes
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        address = read_address(value)
+        return address is not None and len(address) == len(self.low) and self.low <= address <= self.high
+
+    def words(self) -> str:
+        return f"the address {self.text}" if self.low == self.high else f"an address in {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix(Matcher):
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        return type(value) is str and value.startswith(self.text)
+
+    def words(self) -> str:
+        return f"a string that starts with {in_words(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix(Matcher):
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        return type(value) is str and value.endswith(self.text)
+
+    def words(self) -> str:
+        return f"a string that ends with {in_words(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreCase(Matcher):
+    """A string that equals, starts with or ends with `text`, each character in its lower or its upper case.
+
+    The cases are those of each character of `text` by itself, as in event-ruler: "ß" also finds "SS", never "ss".
+    """
+
+    text: str
+    where: str  # "equals", "prefix" or "suffix"
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        if not self.text.isascii():
+            return _holds_in_cases(self.text, self.where, value)
+        size = len(self.text)
+        if self.where == "prefix":
+            value = value[:size]
+        elif self.where == "suffix":
+            value = value[-size:] if size else ""
+        # Only ASCII letters are cases of ASCII letters here, though the Kelvin sign lowers to "k".
+        return len(value) == size and value.isascii() and value.lower() == self.text.lower()
+
+    def words(self) -> str:
+        verb = {"equals": "equals", "prefix": "starts with", "suffix": "ends with"}[self.where]
+        return f"a string that {verb} {in_words(self.text)} in any case"
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard(Matcher):
+    """A string made of the `pieces` in their order, with anything between them."""
+
+    pieces: tuple[str, ...]
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        first, *middle = self.pieces
+        if not middle:
+            return bool(value == first)
+        last = middle.pop()
+        end = len(value) - len(last)
+        if len(first) > end or not value.startswith(first) or not value.endswith(last):
+            return False
+        position = len(first)
+        for piece in middle:
+            position = value.find(piece, position, end)
+            if position < 0:
+                return False
+            position += len(piece)
+        return True
+
+    def words(self) -> str:
+        return f"a string like {in_words(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric(Matcher):
+    """A number in a range; the bounds may be infinite."""
+
+    low: float
+    high: float
+    open_low: bool
+    open_high: bool
+
+    def holds(self, value: Any) -> bool:
+        if not is_number(value) or not is_comparable(value):
+            return False
+        if value <= self.low and (self.open_low or value != self.low):
+            return False
+        return value < self.high or (value == self.high and not self.open_high)
+
+    def words(self) -> str:
+        if self.low == self.high:
+            return f"the number {self.low}"
+        bounds = []
+        if self.low != float("-inf"):
+            bounds.append(f"{'>' if self.open_low else '>='} {self.low}")
+        if self.high != float("inf"):
+            bounds.append(f"{'<' if self.open_high else '<='} {self.high}")
+        return "a number " + " and ".join(bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class AnythingBut(Matcher):
+    """Any leaf that equals none of the values."""
+
+    keys: frozenset[Key]
+
+    def holds(self, value: Any) -> bool:
+        return exact_key(value) not in self.keys
+
+    def words(self) -> str:
+        return "anything but " + _list_words(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class AnythingButLike(Matcher):
+    """Any leaf that satisfies none of the matchers."""
+
+    matchers: tuple[Matcher, ...]
+
+    def holds(self, value: Any) -> bool:
+        return not any(matcher.holds(value) for matcher in self.matchers)
+
+    def words(self) -> str:
+        return "anything but " + " or ".join(matcher.words() for matcher in self.matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists(Matcher):
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - any leaf will do
+        return True
+
+    def words(self) -> str:
+        return "any value"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent(Matcher):
+    """No leaf at all: never true of a value; the field condition looks for the absence itself."""
+
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+        return False
+
+    def words(self) -> str:
+        return "no value"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing(Matcher):
+    """What event-ruler makes of an empty anything-but list that is not alone: it never holds."""
+
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+        return False
+
+    def words(self) -> str:
+        return "nothing (an empty anything-but list)"
+
+
+EXISTS = Exists()
+ABSENT = Absent()
+NOTHING = Nothing()
+
+
+def _holds_in_cases(text: str, where: str, value: str) -> bool:
+    expression, shortest, longest = _cases(text)
+    if where == "prefix":
+        return expression.match(value) is not None
+    if where == "equals":
+        return expression.fullmatch(value) is not None
+    sizes = range(shortest, min(longest, len(value)) + 1)
+    return any(expression.fullmatch(value, len(value) - size) for size in sizes)
+
+
+@lru_cache(maxsize=1024)
+def _cases(text: str) -> tuple[re.Pattern[str], int, int]:
+    """Return the expression for `text` with either case of each character, and its shortest and longest length."""
+    expression, shortest, longest = [], 0, 0
+    for character in text:
+        lower, upper = character.lower(), character.upper()
+        expression.append(re.escape(lower) if lower == upper else f"(?:{re.escape(lower)}|{re.escape(upper)})")
+        shortest += min(len(lower), len(upper))
+        longest += max(len(lower), len(upper))
+    return re.compile("".join(expression), re.DOTALL), shortest, longest
+
+
+def wildcard(text: str) -> Wildcard:
+    r"""Build the matcher for `wildcard`; `*` stands for anything, `\*` and `\\` for themselves.
+
+    ValueError says what is wrong with the text.
+    """
+    pieces = [""]
+    characters = iter(enumerate(text))
+    star_before = False
+    for position, character in characters:
+        if character == "*":
+            if star_before:
+                raise ValueError(f"two '*' next to each other at character {position}; one is enough")
+            pieces.append("")
+            star_before = True
+            continue
+        star_before = False
+        if character == "\\":
+            _, escaped = next(characters, (0, ""))
+            if escaped not in {"*", "\\"}:
+                raise ValueError(f"the backslash at character {position} must be followed by '*' or another backslash")
+            pieces[-1] += escaped
+        else:
+            pieces[-1] += character
+    return Wildcard(tuple(pieces), text)
+
+
+def _key_words(key: Key) -> str:
+    return key[1] if isinstance(key, tuple) else in_words(key)
+
+
+_SHOWN = 8
+
+
+def _list_words(keys: frozenset[Key]) -> str:
+    words = sorted(map(_key_words, keys))
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more
