@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from livekit import api
 from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
-from livekit.protocol.models import ParticipantInfo, ParticipantPermission, Room
+from livekit.protocol.models import ParticipantInfo, Room
 
 from tests.e2e.harness.livekit_server import LiveKitServer
 
@@ -26,15 +26,19 @@ def agent_name_of(participant: ParticipantInfo) -> str:
 
 
 class Administration:
-    """The server API of one LiveKit server, call by call, without the event loop in the tests' way."""
+    """The server API of one LiveKit server, call by call, without the event loop in the tests' way.
 
-    def __init__(self, server: LiveKitServer) -> None:
+    `api_secret` stands in for the server's own, for who has a wrong one.
+    """
+
+    def __init__(self, server: LiveKitServer, *, api_secret: str | None = None) -> None:
         self.server = server
+        self._api_secret = api_secret or server.api_secret
 
     def _ask(self, call: Callable[[api.LiveKitAPI], Awaitable[Answer]]) -> Answer:
         async def ask() -> Answer:
             server = self.server
-            async with api.LiveKitAPI(server.http_url, server.api_key, server.api_secret) as livekit:
+            async with api.LiveKitAPI(server.http_url, server.api_key, self._api_secret) as livekit:
                 return await call(livekit)
 
         return asyncio.run(ask())
@@ -123,7 +127,7 @@ class Administration:
         configuration, as a token server does that wants LiveKit to send agents.
         """
         token = (
-            api.AccessToken(self.server.api_key, self.server.api_secret)
+            api.AccessToken(self.server.api_key, self._api_secret)
             .with_identity(identity)
             .with_name(name)
             .with_kind(kind)  # type: ignore[arg-type]  # a Literal there
@@ -136,6 +140,3 @@ class Administration:
         if dispatches:
             token = token.with_room_config(api.RoomConfiguration(agents=dispatches))
         return token.to_jwt()
-
-
-__all__ = ["AGENT", "Administration", "ParticipantPermission", "agent_name_of"]

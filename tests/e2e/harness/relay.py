@@ -1,4 +1,4 @@
-"""A webhook receiver between LiveKit and Usher: it keeps every webhook, and passes on or loses it as told."""
+"""A webhook receiver between LiveKit and Usher: it keeps every webhook, and passes it on, refuses it or loses it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Relay:
     """Listens on a port of its own from the start.
 
     `forward_port`: where Usher listens; None answers 200 and keeps the webhook, as any receiver may.
-    `lose`: which deliveries to lose: LiveKit is told 200, Usher nothing.
+    `intercept`: the status that LiveKit is given for a webhook that Usher shall not see, or None to pass it on.
     """
 
     def __init__(self) -> None:
         self.forward_port: int | None = None
-        self.lose: Callable[[dict[str, Any]], bool] = lambda _webhook: False
+        self.intercept: Callable[[dict[str, Any]], int | None] = lambda _webhook: None
         self._deliveries: list[Delivery] = []
         self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
         self._server.daemon_threads = True
@@ -63,6 +63,13 @@ class Relay:
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self._server.server_port}{PATH}"
+
+    def lose_all(self) -> None:
+        """Tell LiveKit that all is well, and Usher nothing."""
+        self.intercept = lambda _webhook: 200
+
+    def pass_all_on(self) -> None:
+        self.intercept = lambda _webhook: None
 
     def close(self) -> None:
         self._server.shutdown()
@@ -89,7 +96,10 @@ class Relay:
         )[0]
 
     def _answer(self, body: bytes, token: str, content_type: str) -> int:
-        if self.forward_port is None or self.lose(json.loads(body)):
+        intercepted = self.intercept(json.loads(body))
+        if intercepted is not None:
+            return intercepted
+        if self.forward_port is None:
             return 200
         connection = http.client.HTTPConnection(LOOPBACK, self.forward_port, timeout=20)
         try:

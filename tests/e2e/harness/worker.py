@@ -13,14 +13,15 @@ from tests.e2e.harness.process import Process
 PROGRAM = Path(__file__).parent.parent / "programs" / "worker_program.py"
 
 Behaviour = Literal["greet", "refuse", "stall", "own_identity"]
-Load = Literal["none", "measured"]
+Load = Literal["none", "starting"]
 
 
 class Worker(Process):
     """Serves the agent `agent_name`.
 
     `behaviour`: greet the caller; refuse every job; take the job and never come; come under an identity of its own.
-    `load` `measured` is livekit-agents' default, which refuses work while the machine is busy; `none` always takes it.
+    `load`: `none` takes any number of jobs at once; `starting` refuses work while a few jobs are starting, as a worker
+    with livekit-agents' defaults does on a busy machine.
     """
 
     def __init__(
