@@ -51,3 +51,9 @@ UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the writable columns of `row` in their order, with the defaults of those that are left out."""
     return {column: row[column] if column in row else DEFAULTS.get(column) for column in WRITABLE}
+
+
+def matching_order(row: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the key by which rules are tried; what plain SQL put in instead of a number comes last."""
+    priority, rule_id = row.get("priority", DEFAULTS["priority"]), row.get("id") or 0
+    return (priority if isinstance(priority, int) else 2**31, rule_id if isinstance(rule_id, int) else 0)

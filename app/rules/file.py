@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from app.errors import InvalidInputError, Problem
 from app.rules.check import check_rule
-from app.rules.columns import DEFAULTS, STAMPS, WRITABLE, complete
+from app.rules.columns import DEFAULTS, STAMPS, WRITABLE, complete, matching_order
 from app.rules.jsone.budget import nearest
 from app.rules.jsone.compiler import join_path
 from app.rules.yaml_text import ParsedText, parse_yaml, write_yaml
@@ -65,7 +65,7 @@ def export_rules(rows: Iterable[Mapping[str, Any]], format_: Format = "yaml") ->
 
     The text depends on nothing but the rules: exporting twice gives the same bytes.
     """
-    ordered = sorted(rows, key=lambda row: (row.get("priority", DEFAULTS["priority"]), row.get("id") or 0))
+    ordered = sorted(rows, key=matching_order)
     entries = [_without_defaults(row) for row in ordered]
     if format_ == "json":
         return json.dumps({"rules": entries}, indent=2, ensure_ascii=False) + "\n"
