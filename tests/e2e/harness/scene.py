@@ -49,7 +49,7 @@ class Scene:
         self.livekit = Administration(self.server)
         self.participants = Participants(programs.worker_python, directory=directory)
         self._usher: Usher | None = None
-        self._workers: list[Worker] = []
+        self.workers: list[Worker] = []
 
     def start(self) -> None:
         self.server.start()
@@ -77,7 +77,7 @@ class Scene:
             behaviour=behaviour,
             load=load,
         )
-        self._workers.append(worker)
+        self.workers.append(worker)
         worker.start(wait=wait)
         return worker
 
@@ -106,7 +106,7 @@ class Scene:
             self._usher.delete_rules()
 
     def close(self) -> None:
-        everybody: list[Process] = [self.participants, *self._workers, self.server]
+        everybody: list[Process] = [self.participants, *self.workers, self.server]
         if self._usher is not None:
             everybody.insert(0, self._usher)
         for process in everybody:
