@@ -89,10 +89,13 @@ class Settings(BaseModel):
     projects: tuple[Project, ...] = Field((), exclude=True)
 
 
-def read_settings(environment: Mapping[str, str] | None = None, *, development: bool = False) -> Settings:
+def read_settings(
+    environment: Mapping[str, str] | None = None, *, development: bool = False, without_livekit: bool = False
+) -> Settings:
     """Return the settings found in `environment` (default: the process environment over `.env`).
 
-    Raises `SettingsError` listing every problem at once; no secret is part of a message.
+    `development` fills in what `livekit-server --dev` uses; `without_livekit` is for commands that only need the
+    database. Raises `SettingsError` listing every problem at once; no secret is part of a message.
     """
     if environment is None:
         environment = {**{k: v for k, v in dotenv_values(".env").items() if v is not None}, **os.environ}
@@ -113,7 +116,7 @@ def read_settings(environment: Mapping[str, str] | None = None, *, development: 
         for path in settings.redact
         if path in _INDISPENSABLE
     ]
-    projects = _projects(settings, problems)
+    projects = [] if without_livekit else _projects(settings, problems)
     if problems:
         raise SettingsError("settings", problems)
     return settings.model_copy(update={"projects": tuple(projects)})

@@ -1,1 +1,5 @@
+"""The second door: the command line."""
 
+from app.cli.main import main
+
+__all__ = ["main"]

@@ -221,7 +221,8 @@ dispatches = Table(
     Column("fallback_agent_name", Text),
     Column("recover", Boolean, nullable=False),
     Column("withdraw", Boolean, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # calls made to LiveKit
+    Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that `max_attempts` counts
     Column("asked_agent_name", Text),  # by the latest attempt: agent_name or fallback_agent_name
     Column("next_attempt_at", Timestamp),
     Column("must_look", Boolean, nullable=False, server_default=false()),  # outcome unknown: look before sending
@@ -303,8 +304,9 @@ dispatch_attempts = Table(
     Column("agent_name", Text, nullable=False),
     Column("started_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
-    Column("outcome", Text),  # null while the call is under way
+    Column("outcome", Text),
     Column("livekit_dispatch_id", Text),
+    Column("job_id", Text),  # of an attempt whose agent never came
     Column("error_code", Text),
     Column("error_text", Text),
     CheckConstraint(

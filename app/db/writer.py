@@ -27,6 +27,10 @@ BATCH_LIMIT = 128
 QUEUE_LIMIT = 10_000
 
 
+class RaceLostError(Exception):
+    """Raised by a unit that finds that another process has just done its work; the unit is done again."""
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     handler: Callable[[Connection, Sequence[Any]], Sequence[Any]]
@@ -100,19 +104,21 @@ class Writer:
             self._commit_together(batch)
             _wake(batch)
 
-    def _commit_together(self, batch: list[_Waiting]) -> None:
+    def _commit_together(self, batch: list[_Waiting], tries: int = 3) -> None:
         try:
             with self._engine.begin() as connection:
                 for group in _group(batch):
                     _run_group(connection, group)
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
+            if len(batch) == 1 and tries > 1 and _lost_against_another(error):
+                self._commit_together(batch, tries - 1)
+                return
             unavailable = as_unavailable(error)
             if unavailable is not None or len(batch) == 1:
                 for waiting in batch:
                     waiting.error = unavailable or error
                 return
             for waiting in batch:
-                waiting.error = None
                 self._commit_together([waiting])
 
 
@@ -137,10 +143,20 @@ def _run_group(connection: Connection, group: list[_Waiting]) -> None:
         waiting.result = result
 
 
+def _lost_against_another(error: BaseException) -> bool:
+    """Whether another replica's transaction won: the same unit will see its result when it is done again."""
+    return isinstance(error, RaceLostError) or getattr(getattr(error, "orig", None), "sqlstate", None) in {
+        "40001",  # serialization failure
+        "40P01",  # deadlock
+    }
+
+
 def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
     """Return the error to answer when `error` means that the database, not the unit, is the trouble."""
     if isinstance(error, DatabaseUnavailableError):
         return error
+    if _lost_against_another(error):
+        return None
     trouble = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )

@@ -96,7 +96,7 @@ def build_event(
     room, participant = _message(body, "room"), _message(body, "participant")
     document = prepare(body, project)
     if redact:
-        body = _without(body, redact)
+        body = leave_out(body, redact)
     livekit_id = _text(content, "id", "id")
     sid = _text(participant, "sid", "participant.sid")
     if dedupe_key is None:
@@ -180,7 +180,8 @@ def _without_turn_password(content: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
-def _without(value: Any, paths: Sequence[str]) -> Any:
+def leave_out(value: Any, paths: Sequence[str]) -> Any:
+    """Return a copy of webhook JSON without what is at `paths`, also inside metadata that holds JSON."""
     for path in paths:
         value = _without_path(value, path)
     return value

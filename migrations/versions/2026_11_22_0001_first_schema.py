@@ -229,6 +229,7 @@ def create_tables() -> None:
         sa.Column("recover", sa.Boolean(), nullable=False),
         sa.Column("withdraw", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("counted_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("asked_agent_name", sa.Text(), nullable=True),
         sa.Column("next_attempt_at", Timestamp(), nullable=True),
         sa.Column("must_look", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -464,6 +465,7 @@ def create_tables() -> None:
         sa.Column("finished_at", Timestamp(), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("livekit_dispatch_id", sa.Text(), nullable=True),
+        sa.Column("job_id", sa.Text(), nullable=True),
         sa.Column("error_code", sa.Text(), nullable=True),
         sa.Column("error_text", sa.Text(), nullable=True),
         sa.CheckConstraint(

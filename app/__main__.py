@@ -1,0 +1,5 @@
+"""`python -m app` is `usher`."""
+
+from app.cli import main
+
+main()

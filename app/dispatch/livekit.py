@@ -1,0 +1,205 @@
+"""SDK door 2: `LiveKitClient` on livekit-api, and the only place that sees its errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+import aiohttp
+from google.protobuf.json_format import MessageToDict
+from livekit import api
+from livekit.protocol import agent as agent_protocol
+from livekit.protocol import agent_dispatch as dispatch_protocol
+from livekit.protocol import models as models_protocol
+
+from app.dispatch.client import DispatchRequest, SeenDispatch, SeenJob, SeenParticipant, SeenRoom
+from app.dispatch.outcome import (
+    Accepted,
+    LiveKitUnavailableError,
+    Outcome,
+    Rejected,
+    RoomNotFoundError,
+    Unknown,
+    Unreachable,
+)
+from app.metrics import Metrics
+from app.settings import Project
+
+T = TypeVar("T")
+
+# Twirp codes that say the request itself is wrong: it would be refused again.
+_PERMANENT = frozenset({"invalid_argument", "malformed", "bad_route", "out_of_range", "unimplemented"})
+# Twirp codes below 500 that an overloaded server gives: no verdict about the request, and no effect.
+_NOT_NOW = frozenset({"resource_exhausted"})
+_AGENT_NAME_ATTRIBUTES = ("lk.agent_name", "lk.agent.name")
+
+
+class LiveKitApi:
+    """One LiveKit project over HTTP. The SDK's own retry is off: it would repeat a POST that took effect."""
+
+    def __init__(self, project: Project, timeout_s: float, metrics: Metrics) -> None:
+        self._project = project
+        self._timeout_s = timeout_s
+        self._metrics = metrics
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=timeout_s), connector=aiohttp.TCPConnector(limit=0)
+        )
+        self._api = api.LiveKitAPI(
+            project.url,
+            project.api_key,
+            project.api_secret.get_secret_value(),
+            session=self._session,
+            failover=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def create_dispatch(self, request: DispatchRequest) -> Outcome:
+        message = dispatch_protocol.CreateAgentDispatchRequest(
+            agent_name=request.agent_name,
+            room=request.room_name,
+            metadata=request.metadata,
+            attributes=request.attributes,
+            deployment=request.deployment or "",
+            # Where Usher replaces a vanished agent, LiveKit Cloud must not: that would be one too many.
+            restart_policy=dispatch_protocol.JRP_NEVER if request.recovered_by_us else dispatch_protocol.JRP_ON_FAILURE,
+        )
+        outcome = await self._create(message)
+        self._metrics.calls.labels("CreateDispatch", type(outcome).__name__.lower()).inc()
+        return outcome
+
+    async def _create(self, message: dispatch_protocol.CreateAgentDispatchRequest) -> Outcome:
+        try:
+            created = await self._api.agent_dispatch.create_dispatch(message)
+        except api.TwirpError as error:
+            if error.status >= 500:
+                return Unknown(error.code, error.message)
+            if error.code in _NOT_NOW:
+                return Unreachable(error.code, error.message)
+            return Rejected(error.code, error.message, permanent=error.code in _PERMANENT)
+        except aiohttp.ClientConnectorError as error:
+            return Unreachable("unreachable", str(error))
+        except TimeoutError:
+            return Unknown("timeout", f"no answer within {self._timeout_s:g} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Unknown("connection", str(error) or type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - an answer that is no Twirp: the call may have had its effect
+            return Unknown("unreadable", f"{type(error).__name__}: {error}")
+        if not created.id:
+            return Unknown("unreadable", "LiveKit's answer names no dispatch id")
+        return Accepted(created.id)
+
+    async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
+        call = self._api.agent_dispatch.delete_dispatch(livekit_dispatch_id, room_name)
+        try:
+            await self._ask("DeleteDispatch", call)
+        except RoomNotFoundError:
+            return
+
+    async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
+        listed = await self._ask("ListDispatch", self._api.agent_dispatch.list_dispatch(room_name))
+        return [_seen_dispatch(entry) for entry in listed]
+
+    async def find_room(self, room_name: str) -> SeenRoom | None:
+        rooms = await self._list_rooms([room_name])
+        return next((room for room in rooms if room.name == room_name), None)
+
+    async def list_rooms(self) -> list[SeenRoom]:
+        return await self._list_rooms([])
+
+    async def _list_rooms(self, names: list[str]) -> list[SeenRoom]:
+        listed = await self._ask("ListRooms", self._api.room.list_rooms(api.ListRoomsRequest(names=names)))
+        return [_seen_room(room) for room in listed.rooms]
+
+    async def list_participants(self, room_name: str) -> list[SeenParticipant]:
+        request = api.ListParticipantsRequest(room=room_name)
+        try:
+            listed = await self._ask("ListParticipants", self._api.room.list_participants(request))
+        except RoomNotFoundError:
+            return []
+        return [_seen_participant(participant) for participant in listed.participants]
+
+    async def remove_participant(self, room_name: str, identity: str) -> None:
+        request = api.RoomParticipantIdentity(room=room_name, identity=identity)
+        try:
+            await self._ask("RemoveParticipant", self._api.room.remove_participant(request))
+        except RoomNotFoundError:
+            return
+
+    async def delete_room(self, room_name: str) -> None:
+        try:
+            await self._ask("DeleteRoom", self._api.room.delete_room(api.DeleteRoomRequest(room=room_name)))
+        except RoomNotFoundError:
+            return
+
+    async def create_room(self, room_name: str) -> str:
+        request = api.CreateRoomRequest(name=room_name, empty_timeout=60, departure_timeout=5)
+        room = await self._ask("CreateRoom", self._api.room.create_room(request))
+        return str(room.sid)
+
+    async def _ask(self, method: str, call: Awaitable[T]) -> T:
+        try:
+            answer = await asyncio.wait_for(call, self._timeout_s)
+        except api.TwirpError as error:
+            self._metrics.calls.labels(method, error.code).inc()
+            if error.code == "not_found":
+                raise RoomNotFoundError(f"{method}: {error.message}") from error
+            raise LiveKitUnavailableError(f"{method}: {error.code}: {error.message}") from error
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            self._metrics.calls.labels(method, "failed").inc()
+            raise LiveKitUnavailableError(f"{method}: {error or type(error).__name__}") from error
+        self._metrics.calls.labels(method, "answered").inc()
+        return answer
+
+
+def _seen_room(room: models_protocol.Room) -> SeenRoom:
+    return SeenRoom(room.name, room.sid, room.num_participants, _webhook_json(room))
+
+
+def _seen_participant(participant: models_protocol.ParticipantInfo) -> SeenParticipant:
+    attributes = participant.attributes
+    return SeenParticipant(
+        sid=participant.sid,
+        identity=participant.identity,
+        kind=models_protocol.ParticipantInfo.Kind.Name(participant.kind),
+        active=participant.state == models_protocol.ParticipantInfo.ACTIVE,
+        agent_name=agent_name_of(attributes),
+        document=_webhook_json(participant),
+    )
+
+
+def _seen_dispatch(entry: Any) -> SeenDispatch:
+    return SeenDispatch(
+        id=entry.id,
+        agent_name=entry.agent_name,
+        metadata=entry.metadata,
+        attributes=dict(entry.attributes),
+        jobs=tuple(
+            SeenJob(
+                id=job.id,
+                status=agent_protocol.JobStatus.Name(job.state.status),
+                participant_identity=job.state.participant_identity,
+                worker_id=job.state.worker_id,
+                error=job.state.error,
+            )
+            for job in entry.state.jobs
+        ),
+        deleted=entry.state.deleted_at > 0,
+    )
+
+
+def _webhook_json(message: Any) -> Mapping[str, object]:
+    document: Mapping[str, object] = MessageToDict(message)
+    return document
+
+
+def agent_name_of(attributes: Mapping[str, Any]) -> str:
+    """Return the name an agent participant goes by: set by the server, or by the Python SDK, or empty."""
+    for name in _AGENT_NAME_ATTRIBUTES:
+        value = attributes.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return ""

@@ -1,0 +1,82 @@
+"""One stored dispatch, as the flows see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from app.db.types import DispatchStatus, Scope
+
+DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
+"""The dispatch attribute in which our id rides to LiveKit and comes back from ListDispatch (servers from 1.13.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """A row of `dispatches`."""
+
+    id: str
+    event_id: str
+    rule_id: int
+    rule_name: str
+    rules_version: int
+    project: str
+    room_name: str
+    room_sid: str
+    participant_identity: str
+    participant_sid: str
+    agent_name: str
+    metadata: str
+    attributes: Mapping[str, str]
+    deployment: str | None
+    scope: Scope
+    intent_key: str
+    status: DispatchStatus
+    reason: str
+    answer_timeout_s: int
+    max_attempts: int
+    fallback_agent_name: str | None
+    recover: bool
+    withdraw: bool
+    attempts: int
+    counted_attempts: int
+    asked_agent_name: str | None
+    next_attempt_at: datetime | None
+    must_look: bool
+    lease_owner: str | None
+    lease_until: datetime | None
+    answer_deadline: datetime | None
+    livekit_dispatch_id: str | None
+    job_id: str | None
+    worker_id: str | None
+    agent_identity: str | None
+    agent_sid: str | None
+    recovers: str | None
+    recoveries: int
+    created_at: datetime
+    dispatched_at: datetime | None
+    joined_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def agent_to_ask(self) -> str:
+        """The agent that the present attempt asks for: the rule's, or its fallback once that is reached."""
+        return self.asked_agent_name or self.agent_name
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the fallback agent is being asked."""
+        return self.agent_to_ask != self.agent_name
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
+        """Return the dispatch in a row of the table."""
+        values = {name: row[name] for name in _NAMES}
+        values["status"] = DispatchStatus(values["status"])
+        values["scope"] = Scope(values["scope"])
+        return cls(**values)
+
+
+_NAMES = tuple(field.name for field in fields(Dispatch))

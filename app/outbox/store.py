@@ -1,0 +1,224 @@
+"""Rows of `dispatches`, their callers and their attempts; every function works in the caller's open transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Insert, and_, bindparam, func, or_, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.db.tables import LIVE, dispatch_attempts, dispatch_callers, dispatches
+from app.db.types import DispatchStatus
+from app.outbox.dispatch import Dispatch
+from app.outbox.states import WAITING, require_transition
+
+_ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A dispatch goes on to `status` because of `reason`; `fields` are the columns that change with it."""
+
+    dispatch: Dispatch
+    status: DispatchStatus
+    reason: str
+    by: str = "usher"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def insert_or_ignore(connection: Connection, table: Any) -> Insert:
+    """Return an INSERT that leaves out rows which any unique index already holds."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
+    if not rows:
+        return set()
+    statement = insert_or_ignore(connection, dispatches).returning(dispatches.c.id)
+    return set(connection.execute(statement, list(rows)).scalars())
+
+
+def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note whom each dispatch serves."""
+    if rows:
+        connection.execute(insert_or_ignore(connection, dispatch_callers), list(rows))
+
+
+def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
+    """Return the live dispatches with these intent keys."""
+    if not keys:
+        return {}
+    query = select(dispatches).where(dispatches.c.intent_key.in_(keys), dispatches.c.status.in_(LIVE))
+    return {row["intent_key"]: Dispatch.from_row(row) for row in connection.execute(query).mappings()}
+
+
+def lock(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
+    """Return these dispatches as they are now, held against other replicas until the transaction ends."""
+    if not ids:
+        return {}
+    # Ordered, so that two replicas that lock several rows cannot wait for each other.
+    query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id).with_for_update()
+    return {row["id"]: Dispatch.from_row(row) for row in connection.execute(query).mappings()}
+
+
+def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Dispatch]:
+    """Return the live dispatches of these room sessions, held until the transaction ends, oldest first."""
+    if not room_sids:
+        return []
+    query = (
+        select(dispatches)
+        .where(dispatches.c.room_sid.in_(room_sids), dispatches.c.status.in_(LIVE))
+        .order_by(dispatches.c.id)
+        .with_for_update()
+    )
+    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by dispatch, the SIDs of the callers who have not left; dispatches made for nobody are not in it."""
+    if not ids:
+        return {}
+    query = select(
+        dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at
+    ).where(dispatch_callers.c.dispatch_id.in_(ids))
+    callers: dict[str, set[str]] = {}
+    for dispatch_id, sid, left_at in connection.execute(query):
+        present = callers.setdefault(dispatch_id, set())
+        if left_at is None:
+            present.add(sid)
+    return callers
+
+
+def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
+    """Note that these participants have left, for every dispatch that serves them."""
+    if participant_sids:
+        connection.execute(
+            update(dispatch_callers)
+            .where(dispatch_callers.c.participant_sid.in_(participant_sids), dispatch_callers.c.left_at.is_(None))
+            .values(left_at=at)
+        )
+
+
+def apply(connection: Connection, moves: Sequence[Move]) -> None:
+    """Write the state and the changed columns of each move; refuses transitions that the table does not allow."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    touched: set[str] = set()
+    for move in moves:
+        if move.status is not move.dispatch.status:
+            require_transition(move.dispatch.status, move.status)
+        if move.dispatch.id in touched:  # a second step of the same dispatch must be written after the first
+            _update(connection, groups)
+            groups, touched = {}, set()
+        touched.add(move.dispatch.id)
+        values = {"status": move.status, "reason": move.reason, **move.fields}
+        groups.setdefault(tuple(sorted(values)), []).append({"key": move.dispatch.id, **values})
+    _update(connection, groups)
+
+
+def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[str, Any]]]) -> None:
+    for columns, rows in groups.items():
+        # executemany: one statement for all moves that change the same columns
+        statement = (
+            update(dispatches)
+            .where(dispatches.c.id == bindparam("key"))
+            .values({name: bindparam(name) for name in columns})
+        )
+        connection.execute(statement, rows)
+
+
+def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add one row per call to LiveKit."""
+    if rows:
+        connection.execute(insert_or_ignore(connection, dispatch_attempts), list(rows))
+
+
+def mark_no_show(connection: Connection, dispatch_id: str, number: int, job_id: str | None) -> None:
+    """Say of an accepted attempt that its agent never came, and which job LiveKit had made of it."""
+    connection.execute(
+        update(dispatch_attempts)
+        .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
+        .values(outcome="no_show", job_id=job_id)
+    )
+
+
+def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by dispatch, the agents whose attempts were given up: one that comes after all is one too many."""
+    if not ids:
+        return {}
+    query = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
+        dispatch_attempts.c.dispatch_id.in_(ids), dispatch_attempts.c.outcome == "no_show"
+    )
+    names: dict[str, set[str]] = {}
+    for dispatch_id, agent_name in connection.execute(query):
+        names.setdefault(dispatch_id, set()).add(agent_name)
+    return names
+
+
+def claim_due(
+    connection: Connection, now: datetime, limit: int, without_agents: Collection[str] = ()
+) -> list[Dispatch]:
+    """Return the dispatches that are due for a call and held by nobody, oldest first.
+
+    Also those that were being sent when their holder's lease ran out: it died, and whether LiveKit got the call is
+    unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now.
+    """
+    query = (
+        select(dispatches)
+        .where(dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]), _is_due(now))
+        .where(_ASKED.not_in(without_agents) if without_agents else true())
+        .order_by(dispatches.c.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def claim_unanswered(connection: Connection, now: datetime, limit: int) -> list[Dispatch]:
+    """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
+    query = (
+        select(dispatches)
+        .where(
+            dispatches.c.status == DispatchStatus.DISPATCHED,
+            dispatches.c.answer_deadline <= now,
+            or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= now),
+        )
+        .order_by(dispatches.c.answer_deadline)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def release(connection: Connection, owner: str, now: datetime) -> int:
+    """Hand back what `owner` holds but has not sent; return how many."""
+    result = connection.execute(
+        update(dispatches)
+        .where(dispatches.c.lease_owner == owner, dispatches.c.status.in_(WAITING))
+        .values(lease_owner=None, lease_until=now)
+    )
+    return result.rowcount
+
+
+def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[str, int]:
+    """Return how many dispatches of each agent LiveKit has been asked for and that have not ended."""
+    query = (
+        select(_ASKED, func.count())
+        .where(
+            dispatches.c.status.in_([DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED]),
+            _ASKED.in_(list(agent_names)),
+        )
+        .group_by(_ASKED)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _is_due(now: datetime) -> Any:
+    return and_(
+        dispatches.c.next_attempt_at <= now, or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= now)
+    )

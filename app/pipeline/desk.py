@@ -1,0 +1,111 @@
+"""All flows of one process, joined: what a door hands in, and what runs by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from app.dispatch.outcome import LiveKitUnavailableError
+from app.logs import get_logger
+from app.pipeline.accept import Acceptance, Acceptor
+from app.pipeline.context import Context
+from app.pipeline.deliver import Deliverer
+from app.pipeline.inspect import Inspector
+from app.pipeline.limiter import StartLimiter
+from app.pipeline.loop import Loop
+from app.pipeline.prune import Pruner
+from app.pipeline.sweep import Sweeper
+from app.pipeline.withdraw import Withdrawer
+from app.rules.book import RuleBook
+from app.webhook.event import Event
+
+_log = get_logger(__name__)
+
+_DELIVER_EVERY_S = 0.5
+_INSPECT_EVERY_S = 0.5
+_PRUNE_EVERY_S = 60.0
+_LOOKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
+"""When a room is looked at again while it is unclear whose an agent is: the job list can be 5 s late."""
+
+
+class Desk:
+    """Accepts events and sees each to its end."""
+
+    def __init__(self, context: Context, book: RuleBook) -> None:
+        self.context = context
+        self.withdrawer = Withdrawer(context)
+        self.deliverer = Deliverer(context, StartLimiter(context.settings.calls_per_second), self.withdrawer.submit)
+        self.inspector = Inspector(context, self.withdrawer)
+        self.acceptor = Acceptor(context, book, self.deliverer.free_slots)
+        self.sweeper = Sweeper(context, self.inspector, self.receive)
+        self._looks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
+        self._inspect = Loop("inspect", self._inspect_and_deliver, _INSPECT_EVERY_S)
+        self._loops = [self._deliver, self._inspect, Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S)]
+        if context.settings.sweep_interval > 0:
+            self._loops.append(Loop("sweep", self._sweep_and_deliver, context.settings.sweep_interval))
+
+    @property
+    def book(self) -> RuleBook:
+        """The rule book in use."""
+        return self.acceptor.book
+
+    async def receive(self, event: Event) -> Acceptance:
+        """Return once `event` is committed, with its dispatches on their way."""
+        acceptance = await self.acceptor.accept(event)
+        self.deliverer.submit(acceptance.to_send)
+        self.withdrawer.submit(acceptance.withdrawals)
+        self.look_at(acceptance.rooms_to_look_at)
+        if acceptance.replacements:
+            self._deliver.wake()
+        return acceptance
+
+    def wake(self) -> None:
+        """Deliver what is due now: something has been put back by hand."""
+        self._deliver.wake()
+
+    def look_at(self, rooms: Iterable[tuple[str, str]]) -> None:
+        """Look at rooms until it is clear whose the agents in them are."""
+        for room in rooms:
+            running = self._looks.get(room)
+            if running is None or running.done():
+                self._looks[room] = asyncio.create_task(self._look(*room))
+
+    def start(self) -> None:
+        """Begin everything that runs by itself."""
+        for loop in self._loops:
+            loop.start()
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Finish what was accepted, hand back what is leased, end the loops."""
+        for task in self._looks.values():
+            task.cancel()
+        for loop in self._loops:
+            await loop.stop()
+        await self.deliverer.drain(timeout_s)
+        await self.withdrawer.drain(timeout_s)
+
+    async def _look(self, project: str, room_name: str) -> None:
+        for pause in _LOOKS_AFTER_S:
+            await asyncio.sleep(pause)
+            try:
+                inspection = await self.inspector.inspect(project, room_name)
+            except LiveKitUnavailableError as error:
+                _log.warning("a room could not be looked at", room=room_name, error=str(error))
+                continue
+            if inspection.consequences.rows:
+                self._deliver.wake()
+            if not inspection.uncertain and inspection.consequences.moves:
+                break
+        self._looks.pop((project, room_name), None)
+
+    async def _inspect_and_deliver(self) -> dict[str, int]:
+        counts = await self.inspector.run_once()
+        if counts["overdue"]:
+            self._deliver.wake()
+        return counts
+
+    async def _sweep_and_deliver(self) -> dict[str, int]:
+        counts = await self.sweeper.run_once()
+        self._deliver.wake()
+        return counts

@@ -1,0 +1,83 @@
+"""How fast LiveKit and its workers are asked: calls per second in all, and per agent what operators put in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.outbox.dispatch import Dispatch
+
+
+class StartLimiter:
+    """A token bucket for all starts of this process, and one per agent with `starts_per_second`.
+
+    `max_active` is counted in the database, so it holds over all replicas; rates hold per replica.
+    """
+
+    def __init__(self, calls_per_second: float) -> None:
+        self._rate = calls_per_second
+        self._bucket = _Bucket(calls_per_second)
+        self._agents: dict[str, _Bucket] = {}
+
+    @property
+    def paced(self) -> bool:
+        """Whether starts are limited at all, so that none may pass around the claim."""
+        return self._rate > 0
+
+    def available(self, now: float) -> int:
+        """Return how many starts are allowed at `now` (monotonic seconds)."""
+        return 1_000_000 if not self.paced else self._bucket.available(now)
+
+    def spend(self, starts: int) -> None:
+        """Take note of starts made."""
+        if self.paced:
+            self._bucket.spend(starts)
+
+    def saturated(self, limits: Mapping[str, Any], active: Mapping[str, int], now: float) -> set[str]:
+        """Return the agents whose limits let none start now."""
+        return {name for name, limit in limits.items() if not self._startable(name, limit, active.get(name, 0), now)}
+
+    def within_agent_limits(
+        self, due: Sequence[Dispatch], limits: Mapping[str, Any], active: Mapping[str, int], now: float
+    ) -> list[Dispatch]:
+        """Return those of `due` that their agents' limits let start now; the others wait for the next claim."""
+        allowed: list[Dispatch] = []
+        counts = dict(active)
+        for dispatch in due:
+            name = dispatch.agent_to_ask
+            limit = limits.get(name)
+            if limit is not None:
+                if not self._startable(name, limit, counts.get(name, 0), now):
+                    continue
+                counts[name] = counts.get(name, 0) + 1
+                if limit["starts_per_second"] is not None:
+                    self._agents[name].spend(1)
+            allowed.append(dispatch)
+        return allowed
+
+    def _startable(self, name: str, limit: Mapping[str, Any], active: int, now: float) -> bool:
+        if limit["max_active"] is not None and active >= limit["max_active"]:
+            return False
+        rate = limit["starts_per_second"]
+        if rate is None:
+            return True
+        bucket = self._agents.get(name)
+        if bucket is None or bucket.rate != rate:
+            bucket = self._agents[name] = _Bucket(rate)
+        return bucket.available(now) >= 1
+
+
+class _Bucket:
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._tokens = max(1.0, rate)
+        self._at: float | None = None
+
+    def available(self, now: float) -> int:
+        if self._at is not None:
+            self._tokens = min(max(1.0, self.rate), self._tokens + (now - self._at) * self.rate)
+        self._at = now
+        return int(self._tokens)
+
+    def spend(self, tokens: int) -> None:
+        self._tokens -= tokens

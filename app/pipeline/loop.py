@@ -1,0 +1,54 @@
+"""One generic background loop: ticks, logs, survives errors, can be woken early, and stops when told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+from app.errors import UsherError
+from app.logs import get_logger
+
+_log = get_logger(__name__)
+
+
+class Loop:
+    """Calls `run_once` every `interval_s` seconds until stopped; `wake` makes the next call come at once."""
+
+    def __init__(self, name: str, run_once: Callable[[], Awaitable[Mapping[str, int]]], interval_s: float) -> None:
+        self.name = name
+        self._run_once = run_once
+        self._interval_s = interval_s
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first call comes at once."""
+        self._task = asyncio.create_task(self._run(), name=f"usher-{self.name}")
+
+    def wake(self) -> None:
+        """Do not wait for the next tick."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Let a call under way finish, and end."""
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                counts = await self._run_once()
+            except UsherError as error:
+                _log.warning(f"{self.name} will try again", error=str(error))
+            except Exception:  # noqa: BLE001 - a defect in one round must not end all rounds
+                _log.exception(f"{self.name} failed; it will try again")
+            else:
+                if any(counts.values()):
+                    _log.debug(self.name, **counts)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._interval_s)
+            self._woken.clear()

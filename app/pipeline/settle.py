@@ -1,0 +1,177 @@
+"""Flow 2, last third: how a call turned out is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from sqlalchemy import Connection
+
+from app.clock import jitter
+from app.db.types import DispatchStatus
+from app.dispatch.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
+from app.dispatch.retry import Step, next_step
+from app.observe.compare import Arrived
+from app.outbox.dispatch import Dispatch
+from app.outbox.store import Move, lock, record_attempts
+from app.pipeline.context import Context
+from app.pipeline.departure import Withdrawal, ended, withdrawal_of
+from app.pipeline.transition import move
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One call that is over, to be written down."""
+
+    dispatch: Dispatch
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a settlement wrote; `withdrawal` when the agent is not wanted any more."""
+
+    moves: tuple[Move, ...]
+    withdrawal: Withdrawal | None
+
+
+def settle(connection: Connection, context: Context, settlements: Sequence[Settlement]) -> list[Settled]:
+    """Write down how calls turned out; one result per settlement, in order."""
+    now = context.clock.now()
+    current = lock(connection, {one.dispatch.id for one in settlements})
+    record_attempts(connection, [_attempt(one) for one in settlements if not _is_adoption(one)])
+    results = [_settled(context, one, current.get(one.dispatch.id), now) for one in settlements]
+    move(connection, [change for result in results for change in result.moves], now)
+    return results
+
+
+def _settled(context: Context, settlement: Settlement, current: Dispatch | None, now: datetime) -> Settled:
+    outcome = settlement.outcome
+    if current is None:
+        return Settled((), None)
+    written = outcome.livekit_dispatch_id if isinstance(outcome, Accepted) else None
+    if is_ours(current, context.owner):
+        step = next_step(
+            current,
+            outcome,
+            started_at=settlement.started_at,
+            now=now,
+            timeout_s=context.settings.request_timeout,
+            jitter=jitter(),
+        )
+        return Settled((_as_move(current, step, written, now),), None)
+    if written is None or current.livekit_dispatch_id == written:
+        return Settled((), None)
+    noted = Move(current, current.status, current.reason, fields={"livekit_dispatch_id": written})
+    if current.status in {DispatchStatus.JOINED, DispatchStatus.DISPATCHED}:
+        return Settled((noted,), None)
+    # The caller left, or somebody cancelled, while the call was under way.
+    withdrawal = withdrawal_of(current)
+    if withdrawal is None:
+        return Settled((noted,), None)
+    return Settled(
+        (noted,),
+        Withdrawal(
+            current.project, current.room_name, current.room_sid, current.id, written, withdrawal.agent_identities
+        ),
+    )
+
+
+def is_ours(dispatch: Dispatch, owner: str) -> bool:
+    """Return whether `owner` still holds the call of `dispatch`."""
+    return dispatch.status is DispatchStatus.SENDING and dispatch.lease_owner == owner
+
+
+def arrived(finding: Arrived, now: datetime) -> Move:
+    """Return the arrival of an agent that was seen in LiveKit's lists."""
+    dispatch = finding.dispatch
+    fields: dict[str, Any] = {
+        "agent_identity": finding.agent.identity,
+        "agent_sid": finding.agent.sid,
+        "job_id": finding.job_id or dispatch.job_id,
+        "worker_id": finding.worker_id or dispatch.worker_id,
+        "livekit_dispatch_id": finding.livekit_dispatch_id or dispatch.livekit_dispatch_id,
+        "joined_at": dispatch.joined_at or now,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "must_look": False,
+    }
+    reason = "the agent is in the room"
+    if dispatch.status is DispatchStatus.JOINED:
+        reason = f"the agent is {finding.agent.identity}, says LiveKit's job list"
+    return Move(dispatch, DispatchStatus.JOINED, reason, fields=fields)
+
+
+def next_after_no_show(dispatch: Dispatch, cause: str, now: datetime) -> Move:
+    """Return what follows when an agent did not come by its deadline: ask again, ask the fallback, or give up."""
+    counted = dispatch.counted_attempts + 1
+    fields: dict[str, Any] = {
+        "counted_attempts": counted,
+        "livekit_dispatch_id": None,
+        "answer_deadline": None,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": now,
+        "must_look": False,
+    }
+    exhausted = dispatch.is_fallback or counted >= dispatch.max_attempts
+    if not exhausted:
+        reason = f"{dispatch.agent_to_ask} did not come: {cause}; asking again"
+        return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)
+    if dispatch.fallback_agent_name and not dispatch.is_fallback:
+        reason = f"{dispatch.agent_to_ask} did not come: {cause}; asking {dispatch.fallback_agent_name} instead"
+        fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
+        return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)
+    reason = f"{dispatch.agent_to_ask} did not come: {cause}; nobody else to ask"
+    return Move(dispatch, DispatchStatus.NO_SHOW, reason, fields={**fields, **ended(now)})
+
+
+def _as_move(current: Dispatch, step: Step, written: str | None, now: datetime) -> Move:
+    fields: dict[str, Any] = {
+        "counted_attempts": current.counted_attempts + (1 if step.counted else 0),
+        "must_look": step.must_look,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": step.next_attempt_at,
+    }
+    if step.status is DispatchStatus.DISPATCHED:
+        fields |= {
+            "livekit_dispatch_id": written,
+            "dispatched_at": now,
+            "answer_deadline": now + timedelta(seconds=current.answer_timeout_s),
+        }
+    elif step.status is DispatchStatus.FAILED:
+        fields |= {**ended(now), "must_look": step.must_look}
+    return Move(current, step.status, step.reason, fields=fields)
+
+
+def _is_adoption(settlement: Settlement) -> bool:
+    return isinstance(settlement.outcome, Accepted) and settlement.outcome.adopted
+
+
+def _attempt(settlement: Settlement) -> dict[str, Any]:
+    dispatch, outcome = settlement.dispatch, settlement.outcome
+    row: dict[str, Any] = {
+        "dispatch_id": dispatch.id,
+        "number": dispatch.attempts,
+        "agent_name": dispatch.agent_to_ask,
+        "started_at": settlement.started_at,
+        "finished_at": settlement.finished_at,
+        "livekit_dispatch_id": None,
+        "error_code": None,
+        "error_text": None,
+    }
+    match outcome:
+        case Accepted(livekit_dispatch_id):
+            return {**row, "outcome": "accepted", "livekit_dispatch_id": livekit_dispatch_id}
+        case Unknown(code, text):
+            return {**row, "outcome": "unknown", "error_code": code, "error_text": text[:2000]}
+        case Rejected(code, text) | Unreachable(code, text):
+            return {**row, "outcome": "rejected", "error_code": code, "error_text": text[:2000]}
+        case _:
+            assert_never(outcome)

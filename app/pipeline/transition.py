@@ -1,0 +1,50 @@
+"""The one way a dispatch changes state: row, attempt and audit line in the same transaction, and then the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.audit.entry import AuditEntry
+from app.audit.store import append
+from app.db.types import DispatchStatus
+from app.metrics import Metrics
+from app.outbox.store import Move, apply
+from app.pipeline.departure import GAVE_UP
+
+
+def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:
+    """Carry out `moves` and write an audit line for each; a move to the same state only notes its reason."""
+    if not moves:
+        return
+    apply(connection, moves)
+    append(
+        connection,
+        [
+            AuditEntry("dispatch", one.dispatch.id, one.dispatch.status, one.status, one.reason, now, one.by)
+            for one in moves
+        ],
+    )
+
+
+def count(metrics: Metrics, moves: Sequence[Move]) -> None:
+    """Count `moves`; called after their transaction has been committed."""
+    for one in moves:
+        dispatch = one.dispatch
+        if one.status is dispatch.status:
+            continue
+        metrics.transitions.labels(dispatch.agent_name, one.status).inc()
+        match one.status:
+            case DispatchStatus.NO_SHOW:
+                metrics.no_shows.labels(dispatch.agent_name).inc()
+            case DispatchStatus.JOINED:
+                joined_at = one.fields.get("joined_at")
+                if isinstance(joined_at, datetime):
+                    waited = (joined_at - dispatch.created_at).total_seconds()
+                    metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
+            case DispatchStatus.CANCELLED if one.reason.startswith(GAVE_UP):
+                metrics.abandoned.labels(dispatch.agent_name).inc()
+            case _:
+                pass

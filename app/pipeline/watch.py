@@ -1,0 +1,176 @@
+"""Flow 3, first half: what the webhooks themselves tell of agents, callers and rooms, in the accept transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.entry import AuditEntry
+from app.audit.store import append
+from app.db.types import DispatchStatus
+from app.dispatch.livekit import agent_name_of
+from app.outbox.dispatch import Dispatch
+from app.outbox.states import WAITING
+from app.outbox.store import Move, insert_dispatches, live_in_rooms, mark_left, waiting_callers
+from app.pipeline.context import Context
+from app.pipeline.departure import Consequences, agent_gone, callers_gone, room_over
+from app.pipeline.transition import move
+from app.webhook.event import Event
+from app.webhook.store import GONE, departed
+
+_WATCHED = frozenset({"participant_joined", "room_finished", *GONE})
+
+
+def observe_events(connection: Connection, context: Context, batch: Sequence[Event], now: datetime) -> Consequences:
+    """Write what freshly stored events mean for live dispatches and return what is to be done after the commit.
+
+    An agent is taken for the one dispatch that waits for its name; where several wait, or none does but one has its
+    agent already, the room must be looked at.
+    """
+    consequences = Consequences.none()
+    watched = [event for event in batch if _is_watched(event)]
+    if not watched:
+        return consequences
+    left = {event.participant_sid for event in watched if event.type in GONE}
+    mark_left(connection, left, now)
+    rooms = {event.room_sid for event in watched if event.room_sid}
+    live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, rooms)}
+    if not live:
+        return consequences
+    callers = waiting_callers(connection, live.keys())
+    gone = departed(connection, [event for event in watched if event.type == "participant_joined"])
+    observer = _Observer(context, live, callers, consequences, now)
+    for event in watched:
+        if event.type == "room_finished":
+            observer.room_finished(event)
+        elif event.type in GONE:
+            observer.participant_left(event)
+        else:
+            observer.agent_joined(event)
+            if event.participant_sid in gone:  # its leaving was told first
+                observer.participant_left(event)
+    move(connection, consequences.moves, now)
+    insert_dispatches(connection, consequences.rows)
+    append(
+        connection,
+        [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in consequences.rows],
+    )
+    return consequences
+
+
+def _is_watched(event: Event) -> bool:
+    if event.type == "participant_joined":
+        return event.participant_kind == "AGENT"
+    return event.type in _WATCHED
+
+
+class _Observer:
+    """Follows a batch of events through the live dispatches of their rooms, in memory."""
+
+    def __init__(
+        self,
+        context: Context,
+        live: dict[str, Dispatch],
+        callers: Mapping[str, set[str]],
+        consequences: Consequences,
+        now: datetime,
+    ) -> None:
+        self._context = context
+        self._live = live
+        self._callers = callers
+        self._consequences = consequences
+        self._now = now
+
+    def room_finished(self, event: Event) -> None:
+        for dispatch in self._in_room(event):
+            self._carry_out(room_over(dispatch, "the room was closed", self._now))
+
+    def participant_left(self, event: Event) -> None:
+        sid, reason = event.participant_sid, _disconnect_reason(event)
+        for dispatch in self._in_room(event):
+            if dispatch.agent_sid == sid:
+                self._agent_left(dispatch, reason)
+            elif self._callers.get(dispatch.id) == set() and self._served(dispatch, sid, event):
+                change, withdrawal = callers_gone(dispatch, self._now)
+                if change is not None:
+                    self._carry_out(change)
+                if withdrawal is not None:
+                    self._consequences.withdrawals.append(withdrawal)
+
+    def agent_joined(self, event: Event) -> None:
+        name = agent_name_of(_attributes(event))
+        same = [dispatch for dispatch in self._in_room(event) if name in {"", dispatch.agent_to_ask}]
+        waiting = [dispatch for dispatch in same if dispatch.status in WAITING and dispatch.attempts]
+        if name and len(waiting) == 1 and not any(dispatch.agent_sid == event.participant_sid for dispatch in same):
+            fields = {
+                "agent_identity": event.participant_identity,
+                "agent_sid": event.participant_sid,
+                "job_id": _job_id(event.participant_identity),
+                "joined_at": event.received_at,
+                "lease_owner": None,
+                "lease_until": None,
+                "next_attempt_at": None,
+                "must_look": False,
+            }
+            self._carry_out(Move(waiting[0], DispatchStatus.JOINED, "the agent is in the room", fields=fields))
+        elif same:
+            self._consequences.rooms_to_look_at.add((event.project, event.room_name))
+
+    def _served(self, dispatch: Dispatch, sid: str, event: Event) -> bool:
+        # Callers that have left are no longer in the set; the last one's leaving is what this event tells.
+        return dispatch.id in self._callers and event.participant_kind != "AGENT" and bool(sid)
+
+    def _agent_left(self, dispatch: Dispatch, reason: str) -> None:
+        if dispatch.status is not DispatchStatus.JOINED:
+            return
+        change, row = agent_gone(
+            dispatch,
+            reason,
+            callers_present=self._callers.get(dispatch.id) != set(),
+            budget=self._context.settings.recovery_budget,
+            now=self._now,
+        )
+        self._carry_out(change)
+        if row is not None:
+            self._consequences.rows.append(row)
+
+    def _in_room(self, event: Event) -> list[Dispatch]:
+        return [
+            dispatch
+            for dispatch in self._live.values()
+            if dispatch.room_sid == event.room_sid and dispatch.project == event.project
+        ]
+
+    def _carry_out(self, change: Move) -> None:
+        self._consequences.moves.append(change)
+        dispatch = change.dispatch
+        if change.status in {DispatchStatus.ENDED, DispatchStatus.CANCELLED}:
+            del self._live[dispatch.id]
+        else:
+            self._live[dispatch.id] = _changed(dispatch, change)
+
+
+def _changed(dispatch: Dispatch, change: Move) -> Dispatch:
+
+    return replace(dispatch, status=change.status, reason=change.reason, **dict(change.fields))
+
+
+def _attributes(event: Event) -> Mapping[str, Any]:
+    participant = event.document.get("participant")
+    attributes = participant.get("attributes") if isinstance(participant, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _disconnect_reason(event: Event) -> str:
+    participant = event.body.get("participant")
+    reason = participant.get("disconnectReason") if isinstance(participant, dict) else None
+    return reason if isinstance(reason, str) else ""
+
+
+def _job_id(identity: str) -> str | None:
+    """Return the job in an agent's default identity `agent-<job id>`."""
+    return identity.removeprefix("agent-") if identity.startswith("agent-AJ_") else None

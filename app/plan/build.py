@@ -1,0 +1,64 @@
+"""From a decision to the dispatches it asks for, each complete enough to be stored and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.db.types import Scope
+from app.plan.keys import intent_key
+from app.rules.book import Rule
+from app.rules.evaluate import Decision
+from app.rules.template import TemplateError, render_attributes, render_metadata
+from app.webhook.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One wish for one agent. `failure` tells why it cannot be sent as it is; metadata and attributes are empty then."""
+
+    rule: Rule
+    agent_name: str
+    scope: Scope
+    intent_key: str
+    metadata: str
+    attributes: Mapping[str, str]
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchPlan:
+    """What one event asks for, in the order of the rules; no two intents have the same key."""
+
+    event: Event
+    rules_version: int
+    intents: tuple[Intent, ...]
+
+
+def build_plan(decision: Decision, event: Event, metadata_max_bytes: int) -> DispatchPlan:
+    """Return the plan for `decision`: pure; a template that fails makes an intent with a `failure`, never an error."""
+    intents: dict[str, Intent] = {}
+    for rule in decision.matched:
+        intent = build_intent(rule, event, metadata_max_bytes)
+        intents.setdefault(intent.intent_key, intent)
+    return DispatchPlan(event, decision.rules_version, tuple(intents.values()))
+
+
+def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
+    """Return the wish of one matching rule for `event`."""
+    scope = Scope(rule.scope)
+    metadata, failure, attributes = "", None, {}
+    try:
+        metadata = render_metadata(rule.metadata, event.shareable, rule, event.occurred_at, metadata_max_bytes)
+        attributes = render_attributes(rule.attributes, event.shareable, rule, event.occurred_at)
+    except TemplateError as error:
+        metadata, failure = "", str(error)
+    return Intent(
+        rule=rule,
+        agent_name=rule.agent_name,
+        scope=scope,
+        intent_key=intent_key(event.project, event.room_sid, rule.agent_name, scope, event.participant_identity),
+        metadata=metadata,
+        attributes=attributes,
+        failure=failure,
+    )

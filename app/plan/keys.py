@@ -1,0 +1,17 @@
+"""What makes two wishes for an agent the same wish."""
+
+from __future__ import annotations
+
+import hashlib
+
+from app.db.types import Scope
+
+
+def intent_key(project: str, room_sid: str, agent_name: str, scope: Scope, participant_identity: str) -> str:
+    """Return the key that is unique among live dispatches: project, room session, agent, and with scope
+    `participant` the participant's identity (not the SID: who reconnects wants no second agent).
+    """  # noqa: D205 - one sentence
+    parts = [project, room_sid, agent_name, scope]
+    if scope is Scope.PARTICIPANT:
+        parts.append(participant_identity)
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]

@@ -1,0 +1,75 @@
+"""Rows of `events`, in the caller's open transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.db.tables import events
+from app.webhook.event import Event
+
+GONE = ("participant_left", "participant_connection_aborted")
+
+
+def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]:
+    """Return which of these events are stored already."""
+    if not dedupe_keys:
+        return set()
+    return set(connection.execute(select(events.c.dedupe_key).where(events.c.dedupe_key.in_(dedupe_keys))).scalars())
+
+
+def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert `rows` unless their `dedupe_key` is there; return the ids of the new ones."""
+    if not rows:
+        return set()
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(events).on_conflict_do_nothing().returning(events.c.id)
+    return set(connection.execute(statement, list(rows)).scalars())
+
+
+def departed(connection: Connection, joined: Sequence[Event]) -> set[str]:
+    """Return the SIDs among `joined` that LiveKit has already said to be gone, themselves or with their room.
+
+    Webhooks of one participant can arrive in the wrong order: SIDs, not arrival, say which came first.
+    """
+    if not joined:
+        return set()
+    participant_sids = {event.participant_sid for event in joined if event.participant_sid}
+    room_sids = {event.room_sid for event in joined if event.room_sid}
+    query = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
+        or_(
+            events.c.participant_sid.in_(participant_sids) & events.c.type.in_(GONE),
+            events.c.room_sid.in_(room_sids) & (events.c.type == "room_finished"),
+        )
+    )
+    gone_participants, gone_rooms = set(), set()
+    for participant_sid, room_sid, event_type in connection.execute(query):
+        if event_type == "room_finished":
+            gone_rooms.add(room_sid)
+        else:
+            gone_participants.add(participant_sid)
+    return gone_participants | {event.participant_sid for event in joined if event.room_sid in gone_rooms}
+
+
+def to_row(event: Event) -> dict[str, Any]:
+    """Return the columns of `events` that the event itself fills."""
+    return {
+        "id": event.id,
+        "livekit_id": event.livekit_id,
+        "dedupe_key": event.dedupe_key,
+        "project": event.project,
+        "type": event.type,
+        "source": event.source,
+        "room_name": event.room_name,
+        "room_sid": event.room_sid,
+        "participant_identity": event.participant_identity,
+        "participant_sid": event.participant_sid,
+        "participant_kind": event.participant_kind,
+        "phone_number": event.phone_number,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "body": event.body,
+    }

@@ -1,0 +1,133 @@
+"""The composition root: the only place that knows which part is made of which."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import Connection, Engine, update
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+
+from app.clock import SystemClock, process_name
+from app.db import schema
+from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.tables import dispatches
+from app.db.types import DispatchStatus
+from app.db.writer import Writer
+from app.dispatch.livekit import LiveKitApi
+from app.errors import ConflictError, DatabaseUnavailableError
+from app.logs import get_logger
+from app.metrics import Metrics
+from app.pipeline.context import Context
+from app.pipeline.desk import Desk
+from app.rules.store import read_book
+from app.server.app import create_app
+from app.settings import Settings
+from app.webhook.verify import Verifier
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything that `usher serve` runs."""
+
+    app: Starlette
+    desk: Desk
+
+
+def open_database(settings: Settings) -> tuple[URL, Engine]:
+    """Return the URL and a reader engine of a database whose schema fits; an embedded one is migrated.
+
+    Raises `SchemaMismatchError` naming the command to run, `DatabaseUnavailableError` when it cannot be opened.
+    """
+    url = parse_database_url(settings.database_url.get_secret_value())
+    readers = create_reader_engine(url)
+    try:
+        if is_embedded(url):
+            schema.upgrade(url)
+        with readers.connect() as connection:
+            schema.require_current(connection)
+    except SQLAlchemyError as error:
+        readers.dispose()
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        where = url.render_as_string(hide_password=True)
+        raise DatabaseUnavailableError(f"cannot open the database {where}: {cause} (see DATABASE_URL)") from error
+    except BaseException:
+        readers.dispose()
+        raise
+    return url, readers
+
+
+@asynccontextmanager
+async def service(settings: Settings) -> AsyncIterator[Service]:
+    """Build the service, ready to be served; on leaving, finish what was accepted and close everything."""
+    async with AsyncExitStack() as stack:
+        url, readers = open_database(settings)
+        stack.callback(readers.dispose)
+        if is_embedded(url):
+            stack.callback(_claim_database(url).close)
+        metrics = Metrics()
+        writer = Writer(create_writer_engine(url))
+        stack.push_async_callback(writer.close)
+        clients = {}
+        for project in settings.projects:
+            client = LiveKitApi(project, settings.request_timeout, metrics)
+            stack.push_async_callback(client.close)
+            clients[project.name] = client
+        context = Context(settings, writer, clients, metrics, SystemClock(), process_name())
+        with readers.connect() as connection:
+            book = read_book(connection)
+        for bad in book.bad.values():
+            _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
+        if is_embedded(url):
+            await writer.run(lambda connection: _take_over(connection, context))
+        desk = Desk(context, book)
+
+        @asynccontextmanager
+        async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+            desk.start()
+            try:
+                yield
+            finally:
+                await desk.stop()
+
+        yield Service(create_app(desk, Verifier(settings.projects), readers, lifespan), desk)
+
+
+def _claim_database(url: URL) -> IO[str]:
+    """Hold the embedded database for this process: leases of any other are then known to be dead."""
+    path = Path(f"{url.database}.serving")
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise ConflictError(
+            f"another usher serve runs on {url.database}; a SQLite database serves one process, "
+            "use PostgreSQL for several"
+        ) from error
+    return lock
+
+
+def _take_over(connection: Connection, context: Context) -> None:
+    """Make what a dead process of this node held due: sooner than its lease, but not before its call has timed out."""
+    began = context.lease.total_seconds() - context.settings.request_timeout
+    for row in connection.execute(dispatches.select().where(dispatches.c.status == DispatchStatus.SENDING)).mappings():
+        lease_until = row["lease_until"] or context.clock.now()
+        due = lease_until.timestamp() - began
+        instant = lease_until.fromtimestamp(due, lease_until.tzinfo)
+        connection.execute(
+            update(dispatches).where(dispatches.c.id == row["id"]).values(lease_until=instant, next_attempt_at=instant)
+        )
+    connection.execute(
+        update(dispatches)
+        .where(dispatches.c.status == DispatchStatus.DISPATCHED, dispatches.c.lease_owner.is_not(None))
+        .values(lease_owner=None, lease_until=None)
+    )
