@@ -22,6 +22,7 @@ from app.rules.jsone.functions import FUNCTIONS, iso_text
 __all__ = [
     "RULE_FACTS",
     "TemplateError",
+    "TemplateText",
     "check_template",
     "render_attributes",
     "render_metadata",
@@ -44,11 +45,17 @@ _compact_ascii = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allo
 _NOTHING: Final[dict[str, Any]] = {}
 
 
+class TemplateText(str):
+    """A template as JSON text, as rules keep it: rendering it spares reading and writing the JSON once more."""
+
+    __slots__ = ()
+
+
 def render_metadata(template: Any, document: Mapping[str, Any], rule: Any, now: datetime, max_bytes: int) -> str:
     """Return the job metadata as compact JSON text of at most `max_bytes` bytes in UTF-8.
 
-    `template` is the rule's column, None for the default document; `rule` a row or an object with RULE_FACTS; `now`
-    the event's time. Raises TemplateError with a path that begins with `metadata`.
+    `template` is the rule's column (JSON, or its text as TemplateText), None for the default document; `rule` a row or
+    an object with RULE_FACTS; `now` the event's time. Raises TemplateError with a path that begins with `metadata`.
     """
     if template is None:
         value: Any = _default_document(document, rule)
@@ -135,6 +142,8 @@ def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, 
 
 
 def _compiled_whatever(template: Any, column: str) -> CompiledTemplate:
+    if isinstance(template, TemplateText):
+        return _compiled(template, column)
     try:
         text = json.dumps(template)
     except (TypeError, ValueError, RecursionError):
