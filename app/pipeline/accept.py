@@ -161,7 +161,7 @@ class Acceptor:
             row = _dispatch_row(case.event, intent, case.plan.rules_version, now)
             if intent.failure is None:
                 live[intent.intent_key] = row["id"]
-                if slots > 0 and intent.agent_name not in limited:
+                if slots > 0 and case.event.is_immediate and intent.agent_name not in limited:
                     slots -= 1
                     row |= immediately(now, self._context.owner, self._context.lease)
             rows.append(row)

@@ -42,8 +42,9 @@ class WebhookDoor:
         project = ""
         try:
             body = await _read(request)
-            project = self._verifier.verify(body, request.headers.get("authorization"))
-            event = parse(body, project, received_at, new_id(), context.settings.redact)
+            signature = self._verifier.verify(body, request.headers.get("authorization"))
+            project = signature.project
+            event = parse(body, signature, received_at, new_id(), context.settings.redact)
             acceptance = await self._desk.receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()

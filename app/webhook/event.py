@@ -37,3 +37,5 @@ class Event:
     body: Mapping[str, Any]
     document: Mapping[str, Any]
     shareable: Mapping[str, Any]
+    is_immediate: bool = True
+    """Whether it was told as it happened. Of what was told late, the caller may be gone: look before dispatching."""

@@ -14,6 +14,10 @@ from livekit.protocol.webhook import WebhookEvent
 from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
 from app.webhook.event import Event
+from app.webhook.verify import Signature
+
+LATE_S = 5.0
+"""A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""
 
 _LONG = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
 
@@ -63,18 +67,19 @@ class _Shape:
 _WEBHOOK = _Shape(WebhookEvent.DESCRIPTOR, {})
 
 
-def parse(body: bytes, project: str, received_at: datetime, event_id: str, redact: Sequence[str] = ()) -> Event:
+def parse(body: bytes, signature: Signature, received_at: datetime, event_id: str, redact: Sequence[str] = ()) -> Event:
     """Return the event in a verified `body`; raise `UnreadableWebhookError` when it is none.
 
     NUL and lone surrogates, which JSON may carry and databases may not, become U+FFFD.
     """
     return build_event(
         _decode(body),
-        project=project,
+        project=signature.project,
         source=EventSource.WEBHOOK,
         received_at=received_at,
         event_id=event_id,
         redact=redact,
+        is_immediate=not signature.signed_at or received_at.timestamp() - signature.signed_at < LATE_S,
     )
 
 
@@ -87,6 +92,7 @@ def build_event(
     event_id: str,
     redact: Sequence[str] = (),
     dedupe_key: str | None = None,
+    is_immediate: bool = True,
 ) -> Event:
     """Return the event for webhook JSON from whatever source; the caller may say by what it is told from its like."""
     event_type = _text(content, "event", "event")
@@ -121,6 +127,7 @@ def build_event(
         body=body,
         document=document,
         shareable=prepare(body, project) if redact else document,
+        is_immediate=is_immediate,
     )
 
 

@@ -6,6 +6,8 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
@@ -29,6 +31,14 @@ class _SignedBody(str):
         return self.raw
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who signed a webhook, and when: LiveKit signs once, before its retries. `signed_at` is seconds, 0 if not said."""
+
+    project: str
+    signed_at: float
+
+
 class Verifier:
     """Holds the webhook keys of all projects and finds the right one by the token's issuer."""
 
@@ -39,8 +49,8 @@ class Verifier:
             for key, secret in project.keys.items()
         }
 
-    def verify(self, body: bytes, authorization: str | None) -> str:
-        """Return the name of the project whose key signed `body`.
+    def verify(self, body: bytes, authorization: str | None) -> Signature:
+        """Return the project whose key signed `body`, and when.
 
         Raises `SignatureRefusedError` with one of the reasons missing, malformed, unknown_key, bad_signature, stale,
         tampered. The token's age is judged with the SDK's leeway of one minute.
@@ -48,7 +58,8 @@ class Verifier:
         if not authorization:
             raise SignatureRefusedError("missing", "no Authorization header: not a LiveKit webhook")
         token = authorization.removeprefix("Bearer ").strip()
-        known = self._receivers.get(_unverified_issuer(token))
+        claims = _unverified_claims(token)
+        known = self._receivers.get(claims["iss"])
         if known is None:
             raise SignatureRefusedError(
                 "unknown_key", "signed with an API key that is not configured here: see LIVEKIT_API_KEY, LIVEKIT_KEYS"
@@ -66,10 +77,11 @@ class Verifier:
             raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
         except Exception as error:  # the SDK raises bare Exception for a missing or different hash
             raise SignatureRefusedError("tampered", "the body is not the one that was signed") from error
-        return project
+        signed_at = claims.get("nbf") or claims.get("iat") or 0
+        return Signature(project, float(signed_at) if isinstance(signed_at, int | float) else 0.0)
 
 
-def _unverified_issuer(token: str) -> str:
+def _unverified_claims(token: str) -> dict[str, Any]:
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
@@ -78,4 +90,5 @@ def _unverified_issuer(token: str) -> str:
         raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
     if not isinstance(issuer, str):
         raise SignatureRefusedError("malformed", "the token's issuer is not text")
-    return issuer
+    result: dict[str, Any] = claims
+    return result

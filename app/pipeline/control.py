@@ -1,0 +1,135 @@
+"""What people do to dispatches by hand: redrive, cancel, replay. Each names who did it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app.clock import new_id
+from app.db.tables import events
+from app.db.types import DispatchStatus, EventSource
+from app.errors import ConflictError, NotFoundError
+from app.outbox.dispatch import Dispatch
+from app.outbox.states import REDRIVABLE, WAITING
+from app.outbox.store import Move, live_by_intent, lock
+from app.pipeline.departure import Withdrawal, ended, fresh, withdrawal_of
+from app.pipeline.transition import move
+from app.plan.build import build_intent
+from app.rules.book import RuleBook
+from app.webhook.event import Event
+from app.webhook.parse import build_event
+
+
+@dataclass(frozen=True, slots=True)
+class Intervention:
+    """What was done. `refused`: by dispatch id, why nothing was done."""
+
+    moves: tuple[Move, ...]
+    withdrawals: tuple[Withdrawal, ...]
+    refused: dict[str, str]
+
+
+def redrive(
+    connection: Connection, ids: Sequence[str], *, by: str, book: RuleBook, metadata_max_bytes: int, now: datetime
+) -> Intervention:
+    """Try again what ended without an agent: from the beginning, with the metadata the rule makes now.
+
+    Whoever has left since is noticed before LiveKit is called. Refused: what is not `failed`, `no_show` or
+    `cancelled`, and what another live dispatch serves already.
+    """
+    current = _all_of(connection, ids)
+    taken = live_by_intent(connection, {dispatch.intent_key for dispatch in current.values()})
+    moves: list[Move] = []
+    refused: dict[str, str] = {}
+    for dispatch in current.values():
+        if dispatch.status not in REDRIVABLE:
+            refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
+        elif dispatch.intent_key in taken:
+            refused[dispatch.id] = f"dispatch {taken[dispatch.intent_key].id} serves the same caller already"
+        else:
+            moves.append(_again(connection, dispatch, book, metadata_max_bytes, by, now))
+            taken[dispatch.intent_key] = dispatch
+    move(connection, moves, now)
+    return Intervention(tuple(moves), (), refused)
+
+
+def cancel(connection: Connection, ids: Sequence[str], *, by: str, now: datetime) -> Intervention:
+    """Give up dispatches that still wait for their agent; refused: those whose agent has come, or that have ended."""
+    moves: list[Move] = []
+    withdrawals: list[Withdrawal] = []
+    refused: dict[str, str] = {}
+    for dispatch in _all_of(connection, ids).values():
+        if dispatch.status not in WAITING:
+            refused[dispatch.id] = f"is {dispatch.status}; only what waits for its agent can be cancelled"
+            continue
+        moves.append(Move(dispatch, DispatchStatus.CANCELLED, "cancelled by hand", by, ended(now)))
+        withdrawal = withdrawal_of(dispatch)
+        if withdrawal is not None:
+            withdrawals.append(withdrawal)
+    move(connection, moves, now)
+    return Intervention(tuple(moves), tuple(withdrawals), refused)
+
+
+def replayed_event(connection: Connection, event_id: str, now: datetime, redact: Sequence[str] = ()) -> Event:
+    """Return a stored event as a new one, to be accepted again under the rules of now; callers gone are noticed."""
+    row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no event has the id {event_id!r}")
+    if row["type"] in {"participant_left", "participant_connection_aborted", "room_finished"}:
+        raise ConflictError(f"{row['type']} tells of an end; replaying it would end what has begun since")
+    identity = new_id()
+    return build_event(
+        row["body"],
+        project=row["project"],
+        source=EventSource.REPLAY,
+        received_at=now,
+        event_id=identity,
+        redact=redact,
+        dedupe_key=f"{row['project']}/replay/{identity}",
+        is_immediate=False,
+    )
+
+
+def stored_event(connection: Connection, event_id: str) -> Event:
+    """Return a stored event as it was accepted."""
+    row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no event has the id {event_id!r}")
+    return build_event(
+        row["body"],
+        project=row["project"],
+        source=EventSource(row["source"]),
+        received_at=row["received_at"],
+        event_id=row["id"],
+        dedupe_key=row["dedupe_key"],
+    )
+
+
+def _all_of(connection: Connection, ids: Sequence[str]) -> dict[str, Dispatch]:
+    current = lock(connection, ids)
+    missing = [one for one in ids if one not in current]
+    if missing:
+        raise NotFoundError(f"no dispatch has the id {', '.join(missing)}")
+    return current
+
+
+def _again(
+    connection: Connection, dispatch: Dispatch, book: RuleBook, metadata_max_bytes: int, by: str, now: datetime
+) -> Move:
+    fields = fresh(now)
+    # Call numbers go on: attempts made before stay in the history.
+    for kept in ("created_at", "attempts", "recovers", "recoveries"):
+        del fields[kept]
+    fields |= {"answer_deadline": None, "livekit_dispatch_id": None, "agent_identity": None, "agent_sid": None}
+    rule = book.rule(dispatch.rule_id)
+    if rule is not None:
+        intent = build_intent(rule, stored_event(connection, dispatch.event_id), metadata_max_bytes)
+        if intent.failure is not None:
+            return Move(dispatch, DispatchStatus.FAILED, intent.failure, by, ended(now))
+        if intent.agent_name == dispatch.agent_name:
+            fields |= {"metadata": intent.metadata, "attributes": dict(intent.attributes)}
+    fields |= {"next_attempt_at": now, "must_look": dispatch.attempts > 0}
+    return Move(dispatch, DispatchStatus.PENDING, "redriven by hand", by, fields)
