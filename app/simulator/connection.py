@@ -76,7 +76,7 @@ class Listener:
         self._server = self._task = None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A call that is cancelled hung while the server was stopped; its connection is gone and there is no one to tell.
+        # A call that is cancelled hung while the server was stopped; its connection is gone, nobody is to be told.
         with contextlib.suppress(asyncio.CancelledError):
             await self._application(scope, receive, send)
 

@@ -186,7 +186,7 @@ class Jobs:
             return self._finish(engagement, JobStatus.SUCCESS)
 
         def arrived(agent: Participant) -> None:
-            stay = AgentStay(agent.identity, agent.sid, job.id, worker.id, self.schedule.monotonic())
+            stay = AgentStay(room.sid, agent.identity, agent.sid, job.id, worker.id, self.schedule.monotonic())
             self.ledger.enter_agent(job.dispatch_id, stay)
             if worker.behaviour.leaves_after is not None:
                 self.schedule.call_later(
@@ -236,9 +236,11 @@ class Jobs:
     def _agent_left(self, room: Room, participant: Participant) -> None:  # noqa: ARG002 - Rooms.left passes it
         engagement = self.by_sid.pop(participant.sid, None)
         if engagement is None or engagement.job.id not in self.running:
-            return
+            return None
+        if participant.leave_reason is LeaveReason.PARTICIPANT_REMOVED:
+            return self._release(engagement)  # seen: its dispatch stays, and its job goes on reading RUNNING
         status = engagement.worker.behaviour.leaving_reads
-        self._finish(engagement, status, "agent worker left the room" if status is JobStatus.FAILED else "")
+        return self._finish(engagement, status, "agent worker left the room" if status is JobStatus.FAILED else "")
 
     def _room_closed(self, room: Room) -> None:
         for participant in room.participants.values():

@@ -29,6 +29,7 @@ class Fate(StrEnum):
 class AgentStay:
     """One agent in one room, from its becoming ACTIVE to its being gone (a killed one: to the kill)."""
 
+    room_sid: str
     identity: str
     sid: str
     job_id: str
@@ -37,10 +38,9 @@ class AgentStay:
     gone: float | None = None
     reason: str = ""
 
-    def together_with(self, other: AgentStay) -> bool:
-        """Whether both were there at some instant."""
-        begins, ends = max(self.joined, other.joined), min(_end(self), _end(other))
-        return begins < ends
+    def together(self, other: AgentStay) -> float:
+        """Return for how many seconds both were there; infinite while both still are."""
+        return max(0.0, min(_end(self), _end(other)) - max(self.joined, other.joined))
 
 
 def _end(stay: AgentStay) -> float:
@@ -109,6 +109,7 @@ class Ledger:
     counts: Counter[str] = field(default_factory=Counter)
     _by_dispatch: dict[str, DispatchEntry] = field(default_factory=dict)
     _by_participant: dict[str, CallerEntry] = field(default_factory=dict)
+    _by_agent: dict[str, DispatchEntry] = field(default_factory=dict)
     _stays: dict[str, AgentStay] = field(default_factory=dict)
 
     def dispatch(self, dispatch_id: str) -> DispatchEntry | None:
@@ -133,6 +134,11 @@ class Ledger:
         entry = self._by_dispatch.get(dispatch_id)
         if entry is not None:
             entry.agents.append(stay)
+            self._by_agent[stay.sid] = entry
+
+    def dispatch_of_agent(self, sid: str) -> DispatchEntry | None:
+        """Return the dispatch that brought the agent with this participant SID."""
+        return self._by_agent.get(sid)
 
     def agent_gone(self, sid: str, at: float, reason: str) -> None:
         stay = self._stays.get(sid)

@@ -11,6 +11,9 @@ from app.simulator.schedule import Schedule
 from app.simulator.timing import Timing
 from app.simulator.webhooks import Webhooks
 
+SERVER_LOST = "SERVER_LOST"
+"""The ledger's word for those whom a killed server forgot; LiveKit has no reason for it, for it says nothing."""
+
 
 @dataclass(slots=True)
 class Rooms:
@@ -185,9 +188,9 @@ class Rooms:
             if participant.pending is not None:
                 participant.pending.cancel()
             if participant.kind is Kind.AGENT:
-                self.ledger.agent_gone(participant.sid, now, "SERVER_LOST")
+                self.ledger.agent_gone(participant.sid, now, SERVER_LOST)
             else:
-                self.ledger.caller_left(participant.sid, now, "SERVER_LOST")
+                self.ledger.caller_left(participant.sid, now, SERVER_LOST)
         for observer in self.closed:
             observer(room)
 

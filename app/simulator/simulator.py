@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ from app.simulator.faults import Faults
 from app.simulator.jobs import Jobs
 from app.simulator.ledger import Ledger
 from app.simulator.poster import HttpPoster
-from app.simulator.rooms import Rooms
+from app.simulator.rooms import SERVER_LOST, Rooms
 from app.simulator.schedule import LoopSchedule, Schedule
 from app.simulator.service import Service
 from app.simulator.timing import Limits, Timing
@@ -120,12 +121,11 @@ class Simulator:
         """Serve `application` on all paths that are not the server API (the control doors)."""
         self._fallback = application
 
-    async def restart(self, *, down_for: float = 0.0, rejoin: bool = True, agents_rejoin: bool = False) -> None:
+    async def restart(self, *, down_for: float = 0.0, rejoin: bool = True, agents_rejoin: bool = True) -> None:
         """Kill the server and start it again: rooms, dispatches, jobs and waiting webhooks are gone without a word.
 
-        Workers register again after `Timing.worker_reconnect` under new ids. With `rejoin` the callers come back after
-        `Timing.rejoin`, into rooms of the same names with new SIDs; with `agents_rejoin` the agents too, whose jobs
-        nobody knows any more.
+        Workers register again after `Timing.worker_reconnect` under new ids. Callers and agents come back by themselves
+        after `Timing.rejoin`, into rooms of the same names with new SIDs; the agents' jobs nobody knows any more.
         """
         await self._listener.stop()
         await self.webhooks.stop()
@@ -148,8 +148,14 @@ class Simulator:
                     self._come_back(name, participant)
 
     def _come_back(self, room_name: str, participant: Participant) -> None:
+        now = self.schedule.monotonic
+        entry = self.ledger.dispatch_of_agent(participant.sid)
+        stay = next((each for each in entry.agents if each.sid == participant.sid), None) if entry else None
+        if stay is not None and stay.reason != SERVER_LOST:
+            return  # killed before, and only listed still
+
         def come() -> None:
-            self.join(
+            back = self.join(
                 room_name,
                 participant.identity,
                 kind=participant.kind,
@@ -157,6 +163,11 @@ class Simulator:
                 metadata=participant.metadata,
                 attributes=participant.attributes,
             )
+            there = self.rooms.find(room_name)
+            if entry is not None and stay is not None and there is not None:
+                self.ledger.enter_agent(
+                    entry.id, replace(stay, room_sid=there.sid, sid=back.sid, joined=now(), gone=None, reason="")
+                )
 
         self.schedule.call_later(self.timing.rejoin, come)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from app.simulator.entities import JobStatus
@@ -51,6 +51,17 @@ class Behaviour:
     """Does not leave when its dispatch is deleted; the server removes it after `Timing.termination_wait`."""
     stays_after_delete: bool = False
     """Its worker has reconnected meanwhile, so the server cannot end the job: the agent stays."""
+
+    def scaled(self, factor: float) -> Behaviour:
+        """Return the same behaviour in another tempo."""
+        return replace(
+            self,
+            answer_after=self.answer_after * factor,
+            join_after=self.join_after * factor,
+            busy_after_assignment=self.busy_after_assignment * factor,
+            leaves_after=None if self.leaves_after is None else self.leaves_after * factor,
+            dies_after=None if self.dies_after is None else self.dies_after * factor,
+        )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,74 @@
+"""Many callers at a steady rate, each in a room of their own (or several to a room)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.simulator.entities import Kind
+from app.simulator.simulator import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who comes: `{n}` in the texts is the caller's number, `{r}` the room's, both from `first` and 0 on."""
+
+    count: int
+    rate: float
+    """Joins per second."""
+    room: str = "call-{r}"
+    identity: str = "caller-{n}"
+    metadata: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    kind: Kind = Kind.STANDARD
+    per_room: int = 1
+    first: int = 0
+    stay: float | None = None
+    """Seconds until each leaves; None: they stay."""
+
+
+@dataclass(slots=True)
+class Campaign:
+    """The coming of `callers`; `joined` counts them while `run` goes on."""
+
+    simulator: Simulator
+    callers: Callers
+    joined: int = 0
+
+    async def run(self) -> None:
+        """Let everybody join on time; when the machine is too slow, as fast as it can."""
+        schedule = self.simulator.schedule
+        started = schedule.monotonic()
+        while self.joined < self.callers.count:
+            due = min(self.callers.count, int((schedule.monotonic() - started) * self.callers.rate) + 1)
+            while self.joined < due:
+                self._join(self.joined)
+                self.joined += 1
+            await asyncio.sleep(min(0.002, 1 / self.callers.rate))
+
+    def _join(self, number: int) -> None:
+        callers = self.callers
+        places = {"n": str(callers.first + number), "r": str((callers.first + number) // callers.per_room)}
+        room, identity = _fill(callers.room, places), _fill(callers.identity, places)
+        self.simulator.join(
+            room,
+            identity,
+            kind=callers.kind,
+            metadata=_fill(callers.metadata, places),
+            attributes={key: _fill(value, places) for key, value in callers.attributes.items()},
+        )
+        if callers.stay is not None:
+            self.simulator.schedule.call_later(callers.stay, lambda: self._leave(room, identity))
+
+    def _leave(self, room: str, identity: str) -> None:
+        there = self.simulator.room(room)
+        if there is not None and identity in there.participants:
+            self.simulator.leave(room, identity)
+
+
+def _fill(text: str, places: Mapping[str, str]) -> str:
+    # Not str.format: metadata is JSON, full of braces.
+    for name, value in places.items():
+        text = text.replace("{" + name + "}", value)
+    return text
