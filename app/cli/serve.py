@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 import uvicorn
+import uvloop
 
 from app.errors import ConflictError
 from app.logs import configure_logs, get_logger
@@ -27,7 +30,7 @@ def serve(
     configure_logs(settings.log_format)
     listener = _listen(settings)
     with listener:
-        asyncio.run(_serve(settings, listener))
+        uvloop.run(_serve(settings, listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -42,7 +45,22 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         )
         host, port = listener.getsockname()[:2]
         _log.info("usher is serving", url=f"http://{host}:{port}", projects=[one.name for one in settings.projects])
-        await uvicorn.Server(config).serve(sockets=[listener])
+        await _Server(config).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal that was obeyed is not raised again: a graceful stop exits 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop gracefully on SIGINT and SIGTERM, at once on a second one."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -60,5 +78,5 @@ def _listen(settings: Settings) -> socket.socket:
         raise ConflictError(
             f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
         ) from error
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003 - the socket API
     return listener

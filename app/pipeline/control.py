@@ -50,7 +50,7 @@ def redrive(
         elif dispatch.intent_key in taken:
             refused[dispatch.id] = f"dispatch {taken[dispatch.intent_key].id} serves the same caller already"
         else:
-            moves.append(_again(connection, dispatch, book, metadata_max_bytes, by, now))
+            moves.append(_again(connection, dispatch, book=book, metadata_max_bytes=metadata_max_bytes, by=by, now=now))
             taken[dispatch.intent_key] = dispatch
     move(connection, moves, now)
     return Intervention(tuple(moves), (), refused)
@@ -117,7 +117,7 @@ def _all_of(connection: Connection, ids: Sequence[str]) -> dict[str, Dispatch]:
 
 
 def _again(
-    connection: Connection, dispatch: Dispatch, book: RuleBook, metadata_max_bytes: int, by: str, now: datetime
+    connection: Connection, dispatch: Dispatch, *, book: RuleBook, metadata_max_bytes: int, by: str, now: datetime
 ) -> Move:
     fields = fresh(now)
     # Call numbers go on: attempts made before stay in the history.

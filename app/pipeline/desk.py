@@ -21,8 +21,8 @@ from app.webhook.event import Event
 
 _log = get_logger(__name__)
 
-_DELIVER_EVERY_S = 0.5
-_INSPECT_EVERY_S = 0.5
+_DELIVER_EVERY_S = 0.25
+_INSPECT_EVERY_S = 0.15
 _PRUNE_EVERY_S = 60.0
 _LOOKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
 """When a room is looked at again while it is unclear whose an agent is: the job list can be 5 s late."""

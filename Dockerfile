@@ -1,0 +1,24 @@
+# Two steps: build wheels where compilers may be, run where they are not.
+FROM python:3.13-slim AS build
+WORKDIR /build
+COPY pyproject.toml README.md ./
+COPY app app
+COPY migrations migrations
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[postgres]'
+
+FROM python:3.13-slim
+COPY --from=build /wheels /wheels
+RUN pip install --no-cache-dir --no-index --find-links=/wheels 'usher[postgres]' \
+ && rm -rf /wheels \
+ && useradd --system --uid 10001 --home-dir /data --create-home usher
+USER usher
+# An embedded database lives here: mount a volume, or set DATABASE_URL to PostgreSQL.
+WORKDIR /data
+VOLUME /data
+ENV USHER_HOST=0.0.0.0 USHER_PORT=8080 USHER_LOG_FORMAT=json PYTHONUNBUFFERED=1
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+  CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['USHER_PORT'] + '/healthz', timeout=2)"]
+# SIGTERM ends it gracefully: what was accepted is finished, leases are handed back.
+ENTRYPOINT ["usher"]
+CMD ["serve"]
