@@ -26,7 +26,7 @@ class LiveKitServer(Process):
         name: str = "livekit-server",
         departure_timeout: int | None = None,
     ) -> None:
-        self.port, self.rtc_tcp_port, self.rtc_udp_port, nobody = free_ports(4)
+        self.port, self.rtc_udp_port, nobody = free_ports(3)
         self.api_key = f"key{secrets.token_hex(4)}"
         self.api_secret = secrets.token_hex(24)
         self.url = f"ws://{LOOPBACK}:{self.port}"
@@ -35,7 +35,7 @@ class LiveKitServer(Process):
             "port": self.port,
             "bind_addresses": [LOOPBACK],
             "rtc": {
-                "tcp_port": self.rtc_tcp_port,
+                "tcp_port": 0,  # it would listen on all addresses; UDP is enough on one machine
                 "udp_port": self.rtc_udp_port,
                 "use_external_ip": False,
                 "node_ip": LOOPBACK,
