@@ -32,7 +32,7 @@ __all__ = [
 MOST_ATTRIBUTE_BYTES: Final = 65_536
 """LiveKit takes 64 KiB of attributes, keys and values together, in UTF-8."""
 
-_MOST_METADATA_BYTES: Final = 524_288
+_MOST_SAMPLE_BYTES: Final = 131_072
 _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 _EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
 _EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
@@ -96,7 +96,7 @@ def check_template(template: Any, column: str = "metadata") -> list[Problem]:
     problems = list(compiled.problems)
     try:
         value = compiled.render(_sample_scope(), Run(problems=problems))
-        measure(value, _MOST_METADATA_BYTES)
+        measure(value, _MOST_SAMPLE_BYTES)
         if column == "attributes":
             problems += _attribute_problems(value)
     except TemplateError:

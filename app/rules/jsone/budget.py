@@ -15,6 +15,9 @@ CHARACTERS_PER_STEP: Final = 64
 ITEMS_PER_STEP: Final = 8
 """What native code copies at the cost of one step. With MOST_STEPS this also bounds memory: 1.3 MB of text."""
 
+BYTES_PER_STEP: Final = 8
+"""What measuring and writing JSON does at the cost of one step."""
+
 DEEPEST: Final = 100
 """Levels of nesting in templates, expressions and results; far below Python's own limit on recursion."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from app.rules.jsone.budget import (
-    CHARACTERS_PER_STEP,
+    BYTES_PER_STEP,
     DELETED,
     UNKNOWN,
     Mistake,
@@ -170,7 +170,7 @@ def compile_json(compiler: Compiler, template: Template, path: str, depth: int) 
         given = value(scope, run)
         if given is DELETED:
             return DELETED
-        run.spend_text(measure(given, run.steps * CHARACTERS_PER_STEP))
+        run.spend(measure(given, run.steps * BYTES_PER_STEP) // BYTES_PER_STEP)
         try:
             return json.dumps(given, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
         except TypeError:

@@ -172,8 +172,16 @@ def _both(left: Node, right: Node) -> Node:
     return both
 
 
+def _compile_owner(tree: Any, depth: int) -> Node:
+    if type(tree).__name__ == "UnaryOp":
+        # JSON-e reads !a.b as (!a).b, which never means anything.
+        sign = tree.token.kind
+        raise Mistake(f"{sign} is applied before what follows its operand; write {sign}( ) around the whole of it")
+    return _compile(tree, depth)
+
+
 def _compile_property(tree: Any, depth: int) -> Node:
-    owner = _compile(tree.left, depth)
+    owner = _compile_owner(tree.left, depth)
     name: str = tree.right.token.value
 
     def read(scope: Scope, run: Run) -> Any:
@@ -194,7 +202,7 @@ def _compile_property(tree: Any, depth: int) -> Node:
 
 
 def _compile_access(tree: Any, depth: int) -> Node:
-    owner = _compile(tree.arr, depth)
+    owner = _compile_owner(tree.arr, depth)
     left = _compile(tree.left, depth) if tree.left else None
     right = _compile(tree.right, depth) if tree.right else None
     if not tree.isInterval and left is None:
@@ -213,8 +221,9 @@ def _compile_access(tree: Any, depth: int) -> Node:
             raise Mistake(f"[ ] needs an object, an array or a string, found {a(value)}")
         if not tree.isInterval:
             return _item(value, first)
-        if not all(bound is None or type(bound) is int for bound in (first, last)):
-            raise Mistake("[ : ] needs whole numbers")
+        for bound in (first, last):
+            if bound is not None and type(bound) is not int:
+                raise Mistake(f"[ : ] needs whole numbers, found {a(bound)}")
         run.spend_items(len(value))
         return value[first:last]
 

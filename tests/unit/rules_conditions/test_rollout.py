@@ -44,10 +44,7 @@ def chi_square(observed: list[int], expected: float) -> float:
 @pytest.mark.parametrize("naming", ["user-{}", "+3460011{:04}", "sip_+34600{:06}", "{:x}", "ñandú {}"])
 def test_shares_are_even(naming: str) -> None:
     def first_percent(identity: str) -> int:
-        document = caller(identity)
-        return bisect_left(
-            range(101), True, key=lambda percent: in_rollout(7, percent, "participant.identity", document)
-        )
+        return bisect_left(range(101), 1, key=lambda percent: len(members(7, percent, [identity])))
 
     counts = Counter(first_percent(naming.format(n)) for n in range(10_000))
     buckets = [counts[percent] for percent in range(1, 101)]
