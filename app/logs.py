@@ -20,8 +20,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure_logs(log_format: Literal["console", "json"]) -> None:
-    """Send all logs, those of libraries too, to standard error in one format."""
+def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = False) -> None:
+    """Send all logs, those of libraries too, to standard error in one format; `quiet`: errors only."""
     # LiveKit's own development secret is shorter than PyJWT likes; said once by the README, not at every webhook.
     warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
     shared: list[Any] = [
@@ -39,7 +39,7 @@ def configure_logs(log_format: Literal["console", "json"]) -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR if quiet else logging.INFO),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -51,7 +51,7 @@ def configure_logs(log_format: Literal["console", "json"]) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.ERROR if quiet else logging.INFO)
     # The access log would double every line of ours and repeat query strings.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import migrate, serve
+from app.cli import demo, migrate, serve
 from app.cli.terminal import complain
 from app.errors import InvalidInputError, UsherError
 
@@ -17,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.add_typer(migrate.app, name="migrate")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from app.errors import ConflictError
 from app.logs import configure_logs, get_logger
@@ -28,33 +29,44 @@ def serve(
     """Take webhooks, dispatch agents, and see that they come."""
     settings = read_settings(development=dev)
     configure_logs(settings.log_format)
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port)
     with listener:
         uvloop.run(_serve(settings, listener))
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with service(settings) as built:
-        config = uvicorn.Config(
-            built.app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            lifespan="on",
-        )
         host, port = listener.getsockname()[:2]
         _log.info("usher is serving", url=f"http://{host}:{port}", projects=[one.name for one in settings.projects])
-        await _Server(config).serve(sockets=[listener])
+        await serve_app(built.app, listener)
+
+
+async def serve_app(app: Starlette, listener: socket.socket, stop: asyncio.Event | None = None) -> None:
+    """Serve `app` until `stop` is set, or until a signal comes where there is none."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10, lifespan="on"
+    )
+    server = _Server(config, obeys_signals=stop is None)
+    if stop is None:
+        await server.serve(sockets=[listener])
+        return
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    await stop.wait()
+    server.should_exit = True
+    await serving
 
 
 class _Server(uvicorn.Server):
     """uvicorn, but a signal that was obeyed is not raised again: a graceful stop exits 0."""
 
+    def __init__(self, config: uvicorn.Config, *, obeys_signals: bool) -> None:
+        super().__init__(config)
+        self._obeys_signals = obeys_signals
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop gracefully on SIGINT and SIGTERM, at once on a second one."""
-        handled = (signal.SIGINT, signal.SIGTERM)
+        handled = (signal.SIGINT, signal.SIGTERM) if self._obeys_signals else ()
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
         try:
             yield
@@ -63,20 +75,21 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address; raises `ConflictError` that says what to do when it is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise ConflictError(
-                f"port {settings.port} on {settings.host} is in use by another program; set USHER_PORT to a free one"
+                f"port {port} on {host} is in use by another program; set USHER_PORT to a free one"
             ) from error
-        raise ConflictError(
-            f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}"
-        ) from error
+        why = error.strerror or str(error)
+        raise ConflictError(f"cannot listen on {host}:{port}: {why}; see USHER_HOST and USHER_PORT") from error
     listener.setblocking(False)  # noqa: FBT003 - the socket API
     return listener

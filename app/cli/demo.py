@@ -1,0 +1,268 @@
+"""`usher demo`: everything on one machine, with a simulated LiveKit and a few callers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, select
+
+from app.cli.serve import listen, serve_app
+from app.db.engine import create_reader_engine, parse_database_url
+from app.db.tables import audit_log, dispatches, events
+from app.logs import configure_logs
+from app.pipeline.desk import Desk
+from app.rules.changes import apply, diff, read_rules, rules_version
+from app.rules.file import read_rules_file
+from app.settings import Settings, read_settings
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Kind, Simulator
+from app.wiring import service
+
+_RULES = Path(__file__).with_name("demo_rules.yaml")
+_WORKERS = ("support-agent", "sales-agent", "phone-agent", "reception-agent")
+_PATIENCE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who calls in the demo, and the agent that ought to come."""
+
+    name: str
+    identity: str
+    room: str
+    expected: str
+    metadata: str = ""
+    kind: Kind = Kind.STANDARD
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+CALLERS = (
+    Caller("web, Spanish, support", "ana", "support-7f3a", "support-agent", '{"department":"support","language":"es"}'),
+    Caller("web, English, sales", "ben", "sales-19c2", "sales-agent", '{"department":"sales","language":"en"}'),
+    Caller("web, text metadata", "chloe", "lobby", "reception-agent", "just looking around"),
+    Caller(
+        "phone",
+        "sip_+34600111222",
+        "call-_+34600111222_xVA4",
+        "phone-agent",
+        kind=Kind.SIP,
+        attributes=(
+            ("sip.phoneNumber", "+34600111222"),
+            ("sip.trunkPhoneNumber", "+15557654321"),
+            ("sip.callStatus", "ringing"),
+        ),
+    ),
+    Caller("web, agent is away", "dora", "billing-4410", "reception-agent", '{"department":"billing"}'),
+)
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="end after the script; exit 0 if every caller got an agent")
+    ] = False,
+    port: Annotated[int, typer.Option(help="of the console; 0 for any free one")] = 0,
+) -> None:
+    """Show everything on this machine: a simulated LiveKit, sample rules, callers, and what happens to them."""
+    configure_logs("console", quiet=True)
+    with tempfile.TemporaryDirectory(prefix="usher-demo-") as folder:
+        try:
+            served = uvloop.run(_demo(Path(folder), once=once, port=port))
+        except KeyboardInterrupt:
+            return
+    if not served:
+        raise typer.Exit(1)
+
+
+async def _demo(folder: Path, *, once: bool, port: int) -> bool:
+    console = Console()
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listener(port))
+        url = "http://{}:{}".format(*listener.getsockname()[:2])
+        simulator = await stack.enter_async_context(Simulator(webhook_urls=[f"{url}/livekit/webhook"]))
+        for name in _WORKERS:
+            simulator.add_worker(name)
+        settings = read_settings(
+            {
+                "LIVEKIT_URL": simulator.url,
+                "LIVEKIT_API_KEY": SIMULATOR_KEY,
+                "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
+                "DATABASE_URL": f"sqlite:///{folder}/usher.db",
+                "USHER_SWEEP_INTERVAL": "5",
+            }
+        )
+        await stack.enter_async_context(_serving(settings, listener))
+        readers = create_reader_engine(parse_database_url(settings.database_url.get_secret_value()))
+        stack.callback(readers.dispose)
+        console.print("[bold]Usher[/] takes the webhooks of a simulated LiveKit. Its rules:")
+        console.print(_rules_table(readers))
+        timeline = _Timeline(readers, console)
+        watching = asyncio.create_task(timeline.watch())
+        for caller in CALLERS:
+            _call(simulator, caller)
+            await asyncio.sleep(0.6)
+        served = await _wait_for_agents(readers, CALLERS)
+        await asyncio.sleep(0.3)  # for the last lines of the timeline
+        console.print(_verdict_table(readers, CALLERS))
+        console.print("Everybody has the right agent." if served else "[bold red]Somebody has no agent.[/]")
+        if not once:
+            console.print(f"Console: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
+            await _go_on(simulator)
+        watching.cancel()
+        return served
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, listener: socket.socket) -> Any:
+    async with service(settings) as built:
+        await _apply_rules(built.desk)
+        stop = asyncio.Event()
+        server = asyncio.create_task(serve_app(built.app, listener, stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await server
+
+
+async def _apply_rules(desk: Desk) -> None:
+    wanted = read_rules_file(_RULES).rules
+
+    def write(connection: Any) -> None:
+        apply(connection, diff(read_rules(connection), wanted, delete=False), "demo", rules_version(connection))
+
+    await desk.context.writer.run(write)
+
+
+def _call(simulator: Simulator, caller: Caller) -> None:
+    simulator.join(
+        caller.room,
+        caller.identity,
+        kind=caller.kind,
+        name=caller.name,
+        metadata=caller.metadata,
+        attributes=dict(caller.attributes),
+    )
+
+
+async def _wait_for_agents(readers: Engine, callers: Sequence[Caller]) -> bool:
+    deadline = asyncio.get_running_loop().time() + _PATIENCE_S
+    while asyncio.get_running_loop().time() < deadline:
+        rows = await asyncio.to_thread(_dispatches, readers)
+        arrived = {row["participant_identity"] for row in rows if row["status"] == "joined"}
+        if arrived >= {caller.identity for caller in callers}:
+            break
+        await asyncio.sleep(0.1)
+    by_identity = {row["participant_identity"]: row for row in await asyncio.to_thread(_dispatches, readers)}
+    return all(_agent_that_came(by_identity.get(caller.identity)) == caller.expected for caller in callers)
+
+
+async def _go_on(simulator: Simulator) -> None:
+    """Keep the desk busy: every ten seconds one caller hangs up and calls again."""
+    turn = 0
+    while True:
+        await asyncio.sleep(10)
+        caller = CALLERS[turn % len(CALLERS)]
+        turn += 1
+        if simulator.room(caller.room) is not None:
+            simulator.finish_room(caller.room)
+        await asyncio.sleep(1)
+        _call(simulator, caller)
+
+
+class _Timeline:
+    """Prints what the desk writes down, as it happens."""
+
+    def __init__(self, readers: Engine, console: Console) -> None:
+        self._readers = readers
+        self._console = console
+        self._last_event = ""
+        self._last_line = 0
+        self._began: dict[str, tuple[str, Any]] = {}
+
+    async def watch(self) -> None:
+        """Print new lines until cancelled."""
+        while True:
+            for line in await asyncio.to_thread(lambda: list(self._new_lines())):
+                self._console.print(line, highlight=False)
+            await asyncio.sleep(0.05)
+
+    def _new_lines(self) -> Iterator[str]:
+        with self._readers.connect() as connection:
+            query = select(events).where(events.c.id > self._last_event).order_by(events.c.id)
+            for event in connection.execute(query).mappings():
+                self._last_event = event["id"]
+                if event["type"] == "participant_joined" and event["participant_kind"] != "AGENT":
+                    self._began[event["id"]] = (event["participant_identity"], event["received_at"])
+                    rules = ", ".join(rule["rule"] for rule in event["decision"].get("matched", []))
+                    told = f"joins {event['room_name']}; rule: {rules or 'none'}"
+                    yield _line(0.0, event["participant_identity"], told)
+            lines = (
+                select(audit_log, dispatches.c.event_id, dispatches.c.agent_name, dispatches.c.asked_agent_name)
+                .join(dispatches, dispatches.c.id == audit_log.c.entity_id)
+                .where(audit_log.c.id > self._last_line)
+                .order_by(audit_log.c.id)
+            )
+            for row in connection.execute(lines).mappings():
+                self._last_line = row["id"]
+                identity, began = self._began.get(row["event_id"], ("?", row["changed_at"]))
+                seconds = (row["changed_at"] - began).total_seconds()
+                yield _line(seconds, identity, f"{_marked(row['to_state'])} {row['reason']}")
+
+
+def _line(seconds: float, identity: str, told: str) -> str:
+    return f"[dim]{seconds:6.2f} s[/]  {identity:<18} {told}"
+
+
+def _marked(state: str) -> str:
+    colour = {"joined": "green", "no_show": "red", "failed": "red", "cancelled": "yellow"}.get(state, "cyan")
+    return f"[{colour}]{state:<10}[/]"
+
+
+def _rules_table(readers: Engine) -> Table:
+    table = Table("priority", "rule", "agent", "fallback")
+    with readers.connect() as connection:
+        for rule in read_rules(connection):
+            fallback = rule["fallback_agent_name"] or ""
+            table.add_row(str(rule["priority"]), rule["name"], rule["agent_name"], fallback)
+    return table
+
+
+def _verdict_table(readers: Engine, callers: Sequence[Caller]) -> Table:
+    table = Table("caller", "expected", "came", "after", "")
+    by_identity = {row["participant_identity"]: row for row in _dispatches(readers)}
+    for caller in callers:
+        row = by_identity.get(caller.identity)
+        came = _agent_that_came(row)
+        after = ""
+        if row is not None and row["joined_at"] is not None:
+            after = f"{(row['joined_at'] - row['created_at']).total_seconds():.2f} s"
+        mark = "[green]right[/]" if came == caller.expected else "[red]wrong[/]"
+        table.add_row(caller.name, caller.expected, came or "nobody", after, mark)
+    return table
+
+
+def _dispatches(readers: Engine) -> list[Any]:
+    with readers.connect() as connection:
+        return list(connection.execute(select(dispatches).order_by(dispatches.c.id)).mappings())
+
+
+def _agent_that_came(row: Any) -> str | None:
+    if row is None or row["status"] != "joined":
+        return None
+    agent: str = row["asked_agent_name"] or row["agent_name"]
+    return agent
+
+
+def _listener(port: int) -> socket.socket:
+    return listen("127.0.0.1", port or int(os.environ.get("USHER_PORT", "0")))
