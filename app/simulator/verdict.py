@@ -118,16 +118,26 @@ def judge(
     other: for tests in which the later is withdrawn.
     """
     units = _units(ledger, unit, expected)
+    by_room: dict[str, list[_Place]] = defaultdict(list)
+    for place in units:
+        by_room[place[0]].append(place)
+
+    def find(room_sid: str, named: str | None) -> _Place | None:
+        if named is not None:
+            return (room_sid, named) if (room_sid, named) in units else None
+        places = by_room[room_sid]
+        return places[0] if len(places) == 1 else None
+
     unasked: dict[str, None] = {}
     for entry in ledger.dispatches:
         named = whose(entry) if unit is Unit.PARTICIPANT else ""
-        place = _place(entry.room_sid, named, units)
-        if place is not None:
-            units[place].dispatches.append(entry)
+        concerned = find(entry.room_sid, named)
+        if concerned is not None:
+            units[concerned].dispatches.append(entry)
         for stay in entry.agents:
-            place = _place(stay.room_sid, named, units)
-            if place is not None:
-                units[place].agents[entry.agent_name].append(stay)
+            visited = find(stay.room_sid, named)
+            if visited is not None:
+                units[visited].agents[entry.agent_name].append(stay)
             else:
                 unasked[entry.room] = None
     waits = [wait for each in units.values() if (wait := each.waited) is not None]
@@ -160,13 +170,6 @@ def _units(ledger: Ledger, unit: Unit, expected: Callable[[CallerEntry], bool]) 
             identity = caller.identity if unit is Unit.PARTICIPANT else ""
             units[caller.room_sid, identity].callers.append(caller)
     return dict(units)
-
-
-def _place(room_sid: str, named: str | None, units: dict[_Place, Served]) -> _Place | None:
-    if named is not None:
-        return (room_sid, named) if (room_sid, named) in units else None
-    of_room = [place for place in units if place[0] == room_sid]
-    return of_room[0] if len(of_room) == 1 else None
 
 
 def _names(served: Iterable[Served], unit: Unit, chosen: Callable[[Served], bool]) -> tuple[str, ...]:
