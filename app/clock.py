@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import socket
 import time
 from datetime import UTC, datetime
@@ -45,3 +46,8 @@ def jitter() -> float:
 def process_name() -> str:
     """Return `host:pid:<random>`: who holds a lease. Random, because a restarted container reuses its pid."""
     return f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
+
+
+def new_secret() -> str:
+    """Return 256 bits that nobody can guess, as text for URLs and cookies."""
+    return secrets.token_urlsafe(32)

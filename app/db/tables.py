@@ -382,6 +382,15 @@ api_tokens = Table(
     CheckConstraint("role IN ('viewer', 'editor', 'admin')", name="role"),
 )
 
+# What signs console sessions and one-time links: made once, the same for every replica.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("purpose", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+)
+
 # One row per canary dispatch into a throw-away room.
 probes = Table(
     "probes",
