@@ -42,6 +42,9 @@ REDRIVABLE = frozenset({_S.NO_SHOW, _S.FAILED, _S.CANCELLED})
 WAITING = frozenset({_S.PENDING, _S.SENDING, _S.DISPATCHED})
 """States in which somebody waits for an agent."""
 
+GAVE_UP = "the caller gave up"
+"""How the reason of a dispatch begins whose callers all left before the agent came."""
+
 
 class TransitionError(UsherError):
     """A dispatch was to go from one state to another that may not follow it: a defect, not an input error."""

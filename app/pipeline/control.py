@@ -21,6 +21,7 @@ from app.plan.build import build_intent
 from app.rules.book import RuleBook
 from app.webhook.event import Event
 from app.webhook.parse import build_event
+from app.webhook.store import stored_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +91,6 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         redact=redact,
         dedupe_key=f"{row['project']}/replay/{identity}",
         is_immediate=False,
-    )
-
-
-def stored_event(connection: Connection, event_id: str) -> Event:
-    """Return a stored event as it was accepted."""
-    row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
-    if row is None:
-        raise NotFoundError(f"no event has the id {event_id!r}")
-    return build_event(
-        row["body"],
-        project=row["project"],
-        source=EventSource(row["source"]),
-        received_at=row["received_at"],
-        event_id=row["id"],
-        dedupe_key=row["dedupe_key"],
     )
 
 

@@ -10,11 +10,8 @@ from typing import Any
 from app.clock import new_id
 from app.db.types import DispatchStatus, Scope
 from app.outbox.dispatch import Dispatch
-from app.outbox.states import WAITING
+from app.outbox.states import GAVE_UP, WAITING
 from app.outbox.store import Move
-
-GAVE_UP = "the caller gave up"
-"""How the reason of a dispatch begins whose callers all left before the agent came."""
 
 _ON_PURPOSE = frozenset({"PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED", "DUPLICATE_IDENTITY"})
 """Disconnect reasons that somebody chose: an agent gone so is not to be replaced."""

@@ -11,8 +11,8 @@ from app.audit.entry import AuditEntry
 from app.audit.store import append
 from app.db.types import DispatchStatus
 from app.metrics import Metrics
+from app.outbox.states import GAVE_UP
 from app.outbox.store import Move, apply
-from app.pipeline.departure import GAVE_UP
 
 
 def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:

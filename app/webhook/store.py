@@ -9,7 +9,10 @@ from sqlalchemy import Connection, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.tables import events
+from app.db.types import EventSource
+from app.errors import NotFoundError
 from app.webhook.event import Event
+from app.webhook.parse import build_event
 
 GONE = ("participant_left", "participant_connection_aborted")
 
@@ -73,3 +76,23 @@ def to_row(event: Event) -> dict[str, Any]:
         "received_at": event.received_at,
         "body": event.body,
     }
+
+
+def stored_event(connection: Connection, event_id: str) -> Event:
+    """Return a stored event as it was accepted; raises NotFoundError."""
+    row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no event has the id {event_id!r}")
+    return from_row(row)
+
+
+def from_row(row: Mapping[Any, Any]) -> Event:
+    """Return the event in a row: as it was accepted, but without what `USHER_REDACT` had left out of its body."""
+    return build_event(
+        row["body"],
+        project=row["project"],
+        source=EventSource(row["source"]),
+        received_at=row["received_at"],
+        event_id=row["id"],
+        dedupe_key=row["dedupe_key"],
+    )

@@ -1,0 +1,173 @@
+"""Pages of long lists: newest first, by id, each no dearer than the first, whatever is filtered.
+
+Ids are UUIDv7, so the order of ids is the order of time and a time range is a range of ids: one index (column, id)
+serves a filter, the range and the order together. Where a second filter remains, at most `SEARCHED` rows are looked at
+for one page; the page then says how far it got, and its cursor goes on from there. So no combination of filters can
+make one question long.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from app.errors import InvalidInputError, Problem
+
+T = TypeVar("T")
+
+SEARCHED = 5_000
+"""Rows that one page may look at behind a filter that no index serves together with the first."""
+
+LARGEST_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """Some entries of a list, newest first.
+
+    `next_cursor` asks for what follows, None at the end. A page with a cursor may hold fewer entries than asked for,
+    even none: then the search was cut, and `searched_back_to` is the instant down to which nothing else is there.
+    """
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+    searched_back_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to look for in one table.
+
+    `ways`: conditions of which each is served by an index that ends in the id; a row is found when any holds. None:
+    every row, by the primary key. `remaining`: what must hold besides, checked row by row.
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    ways: tuple[ColumnElement[bool], ...] | None
+    remaining: tuple[ColumnElement[bool], ...]
+    since: datetime | None
+    until: datetime | None
+
+
+def read_page(
+    connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], limit: int, cursor: str | None
+) -> Page[T]:
+    """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a cursor that is none."""
+    limit = max(1, min(limit, LARGEST_PAGE))
+    ranges = _ranges(search, cursor)
+    answers = [_answer(connection, search, ranges, way, limit) for way in ways_of(search)]
+    # An answer is whole down to its `reach`; below the highest reach another way in may have missed something.
+    reach = max((one.reach for one in answers), default="")
+    rows: list[Mapping[Any, Any]] = []
+    for row in heapq.merge(*(one.rows for one in answers), key=itemgetter("id"), reverse=True):
+        if row["id"] >= reach and not (rows and rows[-1]["id"] == row["id"]):
+            rows.append(row)
+    if len(rows) > limit:
+        return Page(tuple(map(read, rows[:limit])), encode_cursor(rows[limit - 1]["id"]))
+    if not reach:
+        return Page(tuple(map(read, rows)), None)
+    return Page(tuple(map(read, rows)), encode_cursor(reach), instant_of(reach))
+
+
+def read_all(
+    connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], size: int = 500
+) -> Iterator[T]:
+    """Yield everything that `search` finds, newest first, in memory for one page."""
+    cursor: str | None = None
+    while True:
+        page = read_page(connection, search, read, size, cursor)
+        yield from page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    rows: Sequence[Mapping[Any, Any]]
+    reach: str
+    """The lowest id looked at while more may follow; empty when there is no more."""
+
+
+def ways_of(search: Search) -> tuple[ColumnElement[bool] | None, ...]:
+    """Return the ways into the table; None stands for the primary key."""
+    return (None,) if search.ways is None else search.ways
+
+
+def _answer(
+    connection: Connection,
+    search: Search,
+    ranges: Sequence[ColumnElement[bool]],
+    way: ColumnElement[bool] | None,
+    limit: int,
+) -> _Answer:
+    key = search.table.c.id
+    entry = list(ranges) if way is None else [way, *ranges]
+    horizon = ""
+    if search.remaining:
+        last = select(key).where(*entry).order_by(key.desc()).offset(SEARCHED - 1).limit(1)
+        horizon = connection.scalar(last) or ""
+        if horizon:
+            entry.append(key >= horizon)
+    query = (
+        select(*(search.table.c[name] for name in search.columns))
+        .where(*entry, *search.remaining)
+        .order_by(key.desc())
+        .limit(limit + 1)
+    )
+    rows = connection.execute(query).mappings().all()
+    return _Answer(rows, rows[-1]["id"] if len(rows) > limit else horizon)
+
+
+def _ranges(search: Search, cursor: str | None) -> list[ColumnElement[bool]]:
+    key = search.table.c.id
+    ranges = []
+    if cursor is not None:
+        ranges.append(key < decode_cursor(cursor))
+    if search.since is not None:
+        ranges.append(key >= first_id(search.since))
+    if search.until is not None:
+        ranges.append(key < first_id(search.until))
+    return ranges
+
+
+def first_id(instant: datetime) -> str:
+    """Return the lowest UUIDv7 of the millisecond of `instant`."""
+    milliseconds = max(0, min(int(instant.timestamp() * 1000), 2**48 - 1))
+    return str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62))
+
+
+def instant_of(identity: str) -> datetime | None:
+    """Return when a UUIDv7 was made, to the millisecond; None for anything else."""
+    try:
+        made = UUID(identity)
+    except ValueError:
+        return None
+    return datetime.fromtimestamp((made.int >> 80) / 1000, UTC) if made.version == 7 else None
+
+
+def encode_cursor(last_id: str) -> str:
+    """Return the cursor that goes on after `last_id`."""
+    return base64.urlsafe_b64encode(f"1{last_id}".encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """Return the id that a cursor goes on after."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error):
+        text = ""
+    if not text.startswith("1") or not text.isprintable() or len(text) < 2:
+        problem = Problem("cursor", "is not one that a list has given; leave it out to begin at the newest", cursor)
+        raise InvalidInputError("query", [problem])
+    return text[1:]

@@ -1,0 +1,61 @@
+"""The only read service: console, API and command line format what it returns, and ask nothing else.
+
+Every function reads through a plain connection of the reader engine. Lists are newest first, in pages (`Page`), and
+cost the same whatever is filtered; `to_json` of what they return is the JSON form that every door uses.
+
+    list_events, list_dispatches      pages of summaries for an EventFilter, a DispatchFilter
+    iterate_events, iterate_dispatches   everything a filter lets through, for exports
+    get_event, get_dispatch           one, whole
+    timeline                          a call from the webhook to the last goodbye, step by step
+"""
+
+from app.audit.call import Call, CallState
+from app.audit.listing import (
+    DispatchFilter,
+    EventFilter,
+    iterate_dispatches,
+    iterate_events,
+    list_dispatches,
+    list_events,
+)
+from app.audit.paging import LARGEST_PAGE, Page
+from app.audit.reading import find_event, get_dispatch, get_event
+from app.audit.records import (
+    AttemptRecord,
+    AuditRecord,
+    CallerRecord,
+    DispatchRecord,
+    DispatchSummary,
+    EventRecord,
+    EventSummary,
+    dispatch_json,
+)
+from app.audit.timeline import Step, StepKind, Timeline, timeline
+
+__all__ = [
+    "LARGEST_PAGE",
+    "AttemptRecord",
+    "AuditRecord",
+    "Call",
+    "CallState",
+    "CallerRecord",
+    "DispatchFilter",
+    "DispatchRecord",
+    "DispatchSummary",
+    "EventFilter",
+    "EventRecord",
+    "EventSummary",
+    "Page",
+    "Step",
+    "StepKind",
+    "Timeline",
+    "dispatch_json",
+    "find_event",
+    "get_dispatch",
+    "get_event",
+    "iterate_dispatches",
+    "iterate_events",
+    "list_dispatches",
+    "list_events",
+    "timeline",
+]

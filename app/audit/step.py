@@ -1,0 +1,248 @@
+"""One step of a timeline, and the words for what is stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from app.audit.records import AttemptRecord, AuditRecord, EventRecord, as_json, columns_of
+from app.db.types import DispatchStatus, EventSource
+from app.outbox.dispatch import Dispatch
+
+LATE_S = 2.0
+"""LiveKit dates most webhooks in whole seconds: below this their delay cannot be told."""
+
+
+class StepKind(StrEnum):
+    """What a step tells of, in the order of steps of the same instant."""
+
+    EVENT = "event"  # LiveKit told it, or the sweep found it
+    DECISION = "decision"  # which rules matched
+    DISPATCH = "dispatch"  # a dispatch changed state
+    CALL = "call"  # to LiveKit
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: what happened, why, and who did it (`livekit`, `usher` or a person's name).
+
+    `facts` are ids and figures to show and to copy, by name. `seconds_since_previous` and `seconds_since_joining` are
+    None for what came first, or before the joining.
+    """
+
+    at: datetime
+    kind: StepKind
+    title: str
+    reason: str = ""
+    by: str = "usher"
+    event_id: str | None = None
+    dispatch_id: str | None = None
+    state: DispatchStatus | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    seconds_since_previous: float | None = None
+    seconds_since_joining: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as a JSON object."""
+        document = {name: as_json(getattr(self, name)) for name in columns_of(Step)}
+        return {**document, "facts": dict(self.facts)}
+
+
+def event_step(event: EventRecord, agent_name: str = "") -> Step:
+    """Return the step of an event: of the caller, of the room, or of an agent of that name."""
+    lateness = (event.received_at - event.occurred_at).total_seconds()
+    reason = _event_reason(event, lateness)
+    facts: dict[str, Any] = {"livekit_id": event.livekit_id, "room_sid": event.room_sid}
+    if event.participant_sid:
+        facts["participant_sid"] = event.participant_sid
+    if lateness > LATE_S:
+        facts["seconds_late"] = round(lateness, 3)
+    by = "livekit" if event.source is EventSource.WEBHOOK else "usher"
+    kept = {name: value for name, value in facts.items() if value}
+    return Step(event.received_at, StepKind.EVENT, _event_title(event, agent_name), reason, by, event.id, facts=kept)
+
+
+def _event_title(event: EventRecord, agent_name: str) -> str:
+    who = event.participant_identity
+    if event.participant_kind == "AGENT" and agent_name:
+        who = f"agent {agent_name} ({who})"
+    if event.source is EventSource.REPLAY:
+        return f"{event.type} of {who or event.room_name} was replayed"
+    match event.type:
+        case "participant_joined" if event.source is EventSource.SWEEP:
+            return f"{who} was found in room {event.room_name}"
+        case "participant_joined" if event.phone_number:
+            return f"{who} joined room {event.room_name}, calling from {event.phone_number}"
+        case "participant_joined":
+            return f"{who} joined room {event.room_name}"
+        case "participant_updated":
+            return f"the metadata or attributes of {who} changed"
+        case "participant_left":
+            return f"{who} left"
+        case "participant_connection_aborted":
+            return f"the connection of {who} failed before it was active"
+        case "room_started":
+            return f"room {event.room_name} was opened"
+        case "room_finished":
+            return f"room {event.room_name} was closed"
+        case _:
+            return f"{event.type} of {who}" if who else f"{event.type} in room {event.room_name}"
+
+
+_LEFT_BECAUSE = {
+    "CLIENT_INITIATED": "hung up",
+    "DUPLICATE_IDENTITY": "the same identity joined again",
+    "SERVER_SHUTDOWN": "LiveKit was stopped",
+    "PARTICIPANT_REMOVED": "was taken out of the room",
+    "ROOM_DELETED": "the room was deleted",
+    "STATE_MISMATCH": "the connection was out of step",
+    "JOIN_FAILURE": "could not connect",
+    "MIGRATION": "moved to another LiveKit node",
+    "SIGNAL_CLOSE": "the connection was closed",
+    "ROOM_CLOSED": "the room was closed",
+    "USER_UNAVAILABLE": "the phone did not answer",
+    "USER_REJECTED": "the phone refused the call",
+    "SIP_TRUNK_FAILURE": "the phone line failed",
+    "CONNECTION_TIMEOUT": "the connection was lost",
+    "MEDIA_FAILURE": "the media connection failed",
+}
+
+
+def _event_reason(event: EventRecord, lateness: float) -> str:
+    if event.source is EventSource.SWEEP:
+        return f"by the sweep: no webhook had told of it for {duration(lateness)}"
+    reasons = []
+    participant = event.body.get("participant")
+    left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
+    if isinstance(left, str):
+        reasons.append(f"{_LEFT_BECAUSE[left]} ({left})" if left in _LEFT_BECAUSE else left)
+    if lateness > LATE_S and event.source is EventSource.WEBHOOK:
+        reasons.append(f"the webhook came {duration(lateness)} later")
+    return "; ".join(reasons)
+
+
+def decision_step(event: EventRecord) -> Step | None:
+    """Return the step that tells what the rules said to an event; None where nothing was asked of them."""
+    decision = event.decision or {}
+    matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]
+    passed_over = _entries(decision, "passed_over")
+    why = str(decision.get("reason", ""))
+    version = decision.get("rules_version", event.rules_version)
+    facts = {"rules_version": version, "outcome": str(event.outcome)}
+    served_by = [str(one) for one in decision.get("served_by") or ()]
+    if served_by:
+        facts["served_by"] = served_by
+    if matched:
+        names = ", ".join(repr(name) for name in matched)
+        title = f"{'rule' if len(matched) == 1 else 'rules'} {names} matched"
+        if served_by and not decision.get("dispatches"):
+            why = why or "its agent is there or on its way already, by another dispatch for this room or caller"
+    elif event.outcome == "no_match" and not why:
+        title = "no rule matched"
+    elif why:
+        title = "no agent was asked for"
+    else:
+        return None
+    near = [f"{entry.get('rule')!r} would have matched, but is {_PASSED_OVER.get(str(entry.get('outcome')), 'off')}"
+            for entry in passed_over]  # fmt: skip
+    reason = "; ".join([*([why] if why else []), *near])
+    return Step(event.received_at, StepKind.DECISION, title, reason, event_id=event.id, facts=facts)
+
+
+_PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled out to this one"}
+
+
+def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    entries = decision.get(name)
+    return [one for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+
+
+def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
+    """Return the step of one call to LiveKit."""
+    took = ""
+    if attempt.finished_at is not None:
+        took = f" after {duration((attempt.finished_at - attempt.started_at).total_seconds())}"
+    error = ": ".join(part for part in (attempt.error_code, attempt.error_text) if part)
+    match attempt.outcome:
+        case "accepted" | "no_show":
+            reason = f"LiveKit wrote it down as {attempt.livekit_dispatch_id}{took}"
+            if attempt.outcome == "no_show":
+                reason += ", but no agent came of it"
+        case "adopted":
+            reason = f"LiveKit had it already, as {attempt.livekit_dispatch_id}"
+        case "rejected":
+            reason = f"no effect{took}: {error}"
+        case "unknown":
+            reason = f"no clear answer{took}, so it is looked for before anything is sent again: {error}"
+        case _:
+            reason = "no answer is stored"
+    facts = {
+        "attempt": attempt.number,
+        "agent": attempt.agent_name,
+        "livekit_dispatch_id": attempt.livekit_dispatch_id,
+        "job_id": attempt.job_id,
+    }
+    return Step(
+        attempt.started_at,
+        StepKind.CALL,
+        f"LiveKit is asked for {attempt.agent_name} (call {attempt.number})",
+        reason,
+        dispatch_id=dispatch.id,
+        facts={name: value for name, value in facts.items() if value},
+    )
+
+
+def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
+    """Return the step of one change of a dispatch's state."""
+    agent = dispatch.agent_to_ask
+    state = DispatchStatus(change.to_state)
+    before = DispatchStatus(change.from_state) if change.from_state else None
+    reason = change.reason
+    facts: dict[str, Any] = {"agent": agent}
+    match before, state:
+        case None, DispatchStatus.FAILED:
+            title = f"{dispatch.agent_name} cannot be dispatched"
+        case None, _:
+            title = f"{dispatch.agent_name} is to be dispatched"
+            facts |= {"agent": dispatch.agent_name, "rule": dispatch.rule_name, "scope": str(dispatch.scope)}
+        case ((DispatchStatus.FAILED | DispatchStatus.NO_SHOW | DispatchStatus.CANCELLED), _):
+            title = "the dispatch is tried again"
+        case _, DispatchStatus.PENDING:
+            title = "the call is to be repeated" if before is DispatchStatus.SENDING else "the wait is over"
+        case _, DispatchStatus.SENDING:
+            title = "the dispatch is being sent" if before is DispatchStatus.PENDING else "the dispatch is looked into"
+        case DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED:
+            title = "the agent is overdue"
+        case _, DispatchStatus.DISPATCHED:
+            title = "waiting for the agent"
+            reason += f"; it has {dispatch.answer_timeout_s} s to come"
+        case DispatchStatus.JOINED, DispatchStatus.JOINED:
+            title = "it is known which agent is this one's"
+        case _, DispatchStatus.JOINED:
+            title = f"{agent} has come"
+            facts |= {"agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}
+        case _:
+            title = _ENDS[state].format(agent=agent)
+    kept = {name: value for name, value in facts.items() if value}
+    return Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
+
+
+_ENDS = {
+    DispatchStatus.ENDED: "the part of {agent} is over",
+    DispatchStatus.CANCELLED: "the dispatch of {agent} is given up",
+    DispatchStatus.FAILED: "the dispatch of {agent} has failed",
+    DispatchStatus.NO_SHOW: "no agent came",
+}
+
+
+def duration(seconds: float) -> str:
+    seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
