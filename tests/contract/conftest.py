@@ -1,0 +1,57 @@
+"""The LiveKit under contract: `USHER_CONTRACT` is `simulator` (default) or `livekit-server`, the real one.
+
+USHER_CONTRACT=livekit-server pytest tests/contract/livekit_behaviour
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from livekit import api
+
+from tests.conftest import missing
+from tests.contract.livekit import Desk, LiveKit
+from tests.contract.real import RealLiveKit
+from tests.contract.simulated import SimulatedLiveKit
+from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.e2e.harness.scene import Programs, Scene
+
+REAL = os.environ.get("USHER_CONTRACT", "simulator") == "livekit-server"
+
+
+@pytest.fixture(scope="session")
+def real_livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLiveKit]:
+    """A real server for all contracts; built first where needed."""
+    try:
+        programs = Programs(livekit_server=livekit_server_program(), worker_python=worker_python())
+    except CannotBuildError as error:
+        missing(f"the real LiveKit ({error})")
+        raise
+    scene = Scene(programs, directory=tmp_path_factory.mktemp("contract"), through_relay=True)
+    scene.relay.forward_port = None
+    try:
+        scene.start()
+        yield RealLiveKit(scene)
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+async def livekit(request: pytest.FixtureRequest) -> AsyncIterator[LiveKit]:
+    """The LiveKit under contract, with a receiver that keeps every webhook."""
+    if REAL:
+        real: RealLiveKit = request.getfixturevalue("real_livekit")
+        real.relay.pass_all_on()
+        yield real
+        return
+    async with SimulatedLiveKit() as simulated:
+        yield simulated
+
+
+@pytest.fixture
+async def desk(livekit: LiveKit) -> AsyncIterator[Desk]:
+    """The SDK's view of it. Its own repetition of failed calls is off: one question, one call."""
+    async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret, failover=False) as client:
+        yield Desk(livekit, client)

@@ -1,0 +1,71 @@
+"""The real livekit-server behind the contracts' questions, with real workers and participants over WebRTC."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from livekit import api
+
+from tests.contract.livekit import Seat, WorkerKind
+from tests.e2e.harness.participants import Participant
+from tests.e2e.harness.scene import Scene
+from tests.e2e.harness.worker import Worker
+
+
+class RealLiveKit:
+    """One scene of the end-to-end tests, shared by all contracts; workers stay once they are started."""
+
+    tempo = 1.0
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self.relay = scene.relay
+        self.url = scene.server.http_url
+        self.key, self.secret = scene.server.api_key, scene.server.api_secret
+        self._participants: dict[str, Participant] = {}
+        self._workers: dict[str, Worker] = {}
+
+    async def join(
+        self,
+        identity: str,
+        room: str,
+        *,
+        metadata: str = "",
+        attributes: Mapping[str, str] | None = None,
+        kind: str = "standard",
+        dispatches: Sequence[api.RoomAgentDispatch] = (),
+    ) -> Seat:
+        def join() -> Participant:
+            return self._scene.join(
+                identity, room, metadata=metadata, attributes=attributes, kind=kind, dispatches=dispatches
+            )
+
+        participant = await asyncio.to_thread(join)
+        self._participants[participant.sid] = participant
+        await asyncio.to_thread(self._wait_until_active, room, participant.sid)
+        return Seat(identity, participant.sid, room, participant.room_sid)
+
+    def _wait_until_active(self, room: str, sid: str) -> None:
+        joined = self.relay.wait_for("participant_joined", room=room)
+        while joined.webhook["participant"]["sid"] != sid:
+            found = [
+                each
+                for each in self.relay.deliveries("participant_joined", room=room)
+                if each.webhook["participant"]["sid"] == sid
+            ]
+            joined = found[0] if found else joined
+
+    async def leave(self, seat: Seat) -> None:
+        await asyncio.to_thread(self._participants.pop(seat.sid).leave)
+
+    async def start_worker(self, agent_name: str, kind: WorkerKind = "greet") -> None:
+        if agent_name not in self._workers:
+            start = lambda: self._scene.start_worker(agent_name, behaviour=kind)  # noqa: E731 - one thread's whole work
+            self._workers[agent_name] = await asyncio.to_thread(start)
+
+    async def kill_worker(self, agent_name: str) -> None:
+        await asyncio.to_thread(self._workers.pop(agent_name).kill)
+
+    async def restart(self) -> None:
+        await asyncio.to_thread(self._scene.server.restart)
