@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.errors import Problem, SettingsError
 
@@ -116,10 +118,28 @@ def read_settings(
         for path in settings.redact
         if path in _INDISPENSABLE
     ]
+    database = database_url_problem(settings.database_url.get_secret_value())
+    if database is not None:
+        problems.append(database)
     projects = [] if without_livekit else _projects(settings, problems)
     if problems:
         raise SettingsError("settings", problems)
     return settings.model_copy(update={"projects": tuple(projects)})
+
+
+def database_url_problem(text: str) -> Problem | None:
+    """Return what is wrong with a database URL, without repeating it: it may hold a password."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        return Problem("DATABASE_URL", "is not a database URL; use sqlite:///usher.db or postgresql+psycopg://…")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgres", "postgresql", "postgresql+psycopg"}:
+        message = f"names the driver {url.drivername!r}; Usher speaks sqlite and postgresql+psycopg"
+        return Problem("DATABASE_URL", message)
+    if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
+        message = "names no file; dispatches must outlive the process, so use sqlite:///usher.db"
+        return Problem("DATABASE_URL", message)
+    return None
 
 
 def _as_problem(detail: Any) -> Problem:

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-from app.errors import Problem, SettingsError
+from app.errors import SettingsError
+from app.settings import database_url_problem
 
 BUSY_TIMEOUT_MS = 4000
 """How long a write waits for a lock held by another process before the webhook is answered 503."""
@@ -20,20 +20,11 @@ BUSY_TIMEOUT_MS = 4000
 
 def parse_database_url(text: str) -> URL:
     """Return the URL with its driver filled in (`postgresql://` means psycopg); `SettingsError` when unusable."""
-    try:
-        url = make_url(text)
-    except ArgumentError as error:
-        problem = Problem("DATABASE_URL", "is not a database URL; use sqlite:///usher.db or postgresql+psycopg://…")
-        raise SettingsError("settings", [problem]) from error
-    if url.drivername in {"postgres", "postgresql"}:
-        url = url.set(drivername="postgresql+psycopg")
-    if url.drivername not in {"sqlite", "sqlite+pysqlite", "postgresql+psycopg"}:
-        message = f"names the driver {url.drivername!r}; Usher speaks sqlite and postgresql+psycopg"
-        raise SettingsError("settings", [Problem("DATABASE_URL", message)])
-    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
-        message = "names no file; dispatches must outlive the process, so use sqlite:///usher.db"
-        raise SettingsError("settings", [Problem("DATABASE_URL", message)])
-    return url
+    problem = database_url_problem(text)
+    if problem is not None:
+        raise SettingsError("settings", [problem])
+    url = make_url(text)
+    return url.set(drivername="postgresql+psycopg") if url.get_backend_name().startswith("postgres") else url
 
 
 def is_embedded(url: URL) -> bool:

@@ -76,7 +76,11 @@ class Sweeper:
                 await self._sweep(project, client, tally)
             except LiveKitUnavailableError as error:
                 self._context.metrics.sweeps.labels(project, "failed").inc()
-                _log.warning("sweep failed", project=project, error=str(error))
+                _log.warning(
+                    "LiveKit could not be swept; compare LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET with it",
+                    project=project,
+                    error=str(error),
+                )
                 await self._beat(project, tally, error=str(error))
                 continue
             self._context.metrics.sweeps.labels(project, "done").inc()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings import DEVELOPMENT, Settings, read_settings
+
+LIVEKIT = {"LIVEKIT_URL": "wss://my.livekit.cloud/", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "hunter2"}
+
+
+def problems_of(environment: dict[str, str], **options: bool) -> dict[str, str]:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(environment, **options)
+    assert "hunter2" not in str(raised.value)
+    return {problem.path: problem.message for problem in raised.value.problems}
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    settings = read_settings(LIVEKIT)
+    assert settings.database_url.get_secret_value() == "sqlite:///usher.db"
+    assert (settings.host, settings.port, settings.sweep_interval) == ("127.0.0.1", 8080, 30)
+    assert (settings.retention_days, settings.metadata_max_bytes, settings.log_format) == (30, 65536, "console")
+    assert [project.url for project in settings.projects] == ["https://my.livekit.cloud"]
+
+
+def test_every_wrong_setting_is_told_at_once_and_no_secret_with_it() -> None:
+    problems = problems_of(
+        {
+            "LIVEKIT_URL": "nonsense",
+            "LIVEKIT_API_SECRET": "hunter2",
+            "LIVEKIT_KEYS": "a: b\nhunter2",
+            "DATABASE_URL": "mysql://root:hunter2@host/db",
+            "USHER_PORT": "99999",
+            "USHER_SWEEP_INTERVAL": "soon",
+            "USHER_METADATA_MAX_BYTES": "-1",
+            "USHER_LOG_FORMAT": "xml",
+            "USHER_REDACT": "room.sid",
+        }
+    )
+    assert set(problems) == {
+        "LIVEKIT_URL",
+        "LIVEKIT_API_KEY",
+        "LIVEKIT_KEYS",
+        "DATABASE_URL",
+        "USHER_PORT",
+        "USHER_SWEEP_INTERVAL",
+        "USHER_METADATA_MAX_BYTES",
+        "USHER_LOG_FORMAT",
+        "USHER_REDACT",
+    }
+
+
+def test_nothing_set_names_what_is_missing() -> None:
+    assert set(problems_of({})) == {"LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"}
+
+
+def test_dev_needs_nothing_and_overrides_nothing() -> None:
+    assert read_settings({}, development=True).livekit_api_key == DEVELOPMENT["LIVEKIT_API_KEY"]
+    assert read_settings(LIVEKIT, development=True).livekit_api_key == "key"
+
+
+def test_commands_that_only_read_the_database_need_no_livekit() -> None:
+    assert read_settings({}, without_livekit=True).projects == ()
+
+
+def test_rotation_keys_verify_beside_the_calling_key() -> None:
+    settings = read_settings({**LIVEKIT, "LIVEKIT_KEYS": "old: s1\n\nolder: s:2\n"})
+    keys = settings.projects[0].keys
+    assert {name: secret.get_secret_value() for name, secret in keys.items()} == {
+        "key": "hunter2",
+        "old": "s1",
+        "older": "s:2",
+    }
+
+
+def test_several_projects_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "projects.yaml"
+    path.write_text(
+        "projects:\n"
+        "  - {name: eu, url: 'wss://eu.example', api_key: k1, api_secret: s1}\n"
+        "  - {name: us, url: 'http://us.example:7880', api_key: k2, api_secret: s2, keys: {k3: s3}}\n"
+    )
+    settings = read_settings({"USHER_PROJECTS_FILE": str(path)})
+    assert [(project.name, project.url, sorted(project.keys)) for project in settings.projects] == [
+        ("eu", "https://eu.example", ["k1"]),
+        ("us", "http://us.example:7880", ["k2", "k3"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("projects: []", "needs a list"),
+        ("- a", "needs a list"),
+        (("projects: [{name: a, url: 'ws://x', api_key: k, api_secret: s}, {name: b, url: 'ws://y', api_key: k, "
+         "api_secret: t}]"), "belongs to both"),
+        (("projects: [{name: a, url: 'ws://x', api_key: k, api_secret: s}, {name: a, url: 'ws://y', api_key: l, "
+         "api_secret: t}]"), "two projects are named"),
+        ("{", "is not YAML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_projects_file_is_told(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "projects.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=told):
+        read_settings({"USHER_PROJECTS_FILE": str(path)})
+
+
+def test_every_setting_is_documented() -> None:
+    documented = Path(__file__).parents[2].joinpath(".env.example").read_text("utf-8")
+    for field in Settings.model_fields.values():
+        if field.alias is not None:
+            assert field.alias in documented
+            assert field.description
