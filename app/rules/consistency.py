@@ -2,8 +2,8 @@
 
 Each condition offers candidates: the memberships of the leaves that satisfy it. An alternative matches when one
 candidate of each condition can be chosen so that no two of them name different elements of the same array. An
-`exists: false` whose field is there in some elements only is judged, as event-ruler does it, against the elements chosen
-for the fields before it in the order of their dotted names.
+`exists: false` whose field is there in some elements only is judged, as event-ruler does it, against the elements
+chosen for the fields before it in the order of their dotted names.
 """
 
 from __future__ import annotations

@@ -26,12 +26,13 @@ _SCALARS = (str, int, float, bool, type(None))
 class DocumentView:
     """Looks fields up in one document, each path once."""
 
-    __slots__ = ("_arrays", "_document", "_found")
+    __slots__ = ("_all", "_arrays", "_document", "_found")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._found: dict[str, tuple[Leaf, ...]] = {}
         self._arrays: dict[int, int] = {}
+        self._all: dict[str, tuple[Leaf, ...]] | None = None
 
     def leaves(self, path: str) -> tuple[Leaf, ...]:
         """Return every leaf at the dotted path."""
@@ -39,6 +40,27 @@ class DocumentView:
         if found is None:
             found = self._found[path] = self._look_up(path)
         return found
+
+    def all_leaves(self) -> dict[str, tuple[Leaf, ...]]:
+        """Return every leaf of the document by its dotted path."""
+        if self._all is None:
+            found: dict[str, list[Leaf]] = {}
+            todo: list[tuple[Any, str | None, Membership]] = [(self._document, None, ())]
+            while todo:
+                node, path, membership = todo.pop()
+                if isinstance(node, Mapping):
+                    todo += [
+                        (value, key if path is None else f"{path}.{key}", membership) for key, value in node.items()
+                    ]
+                elif isinstance(node, (list, tuple)):
+                    number = self._arrays.setdefault(id(node), len(self._arrays))
+                    for index, element in enumerate(node):
+                        within = membership if isinstance(element, _SCALARS) else (*membership, (number, index))
+                        todo.append((element, path, within))
+                else:
+                    found.setdefault(path or "", []).append((node, membership))
+            self._all = {path: tuple(leaves) for path, leaves in found.items()}
+        return self._all
 
     def _look_up(self, path: str) -> tuple[Leaf, ...]:
         steps = _steps(path)

@@ -1,0 +1,154 @@
+"""Where the index may file a condition, and where it looks a value up.
+
+A *place* is a table and a key in it. Whatever satisfies a matcher leads to (at least) each of the places that `options`
+names for it, so filing under any one of them is enough; what is found there is verified afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator
+from enum import IntEnum
+from typing import Any
+
+from app.rules.address import read_address
+from app.rules.matcher import Exact, IgnoreCase, InNetwork, Matcher, Numeric, OneOf, Prefix, Suffix, Wildcard, exact_key
+from app.rules.number import is_comparable, is_number
+
+GRAM = 6
+"""Characters of a wildcard's piece that are looked for anywhere in the value."""
+_GRAMS_WEIGHED = 24
+
+
+class Kind(IntEnum):
+    EXACT = 0
+    PREFIX = 1
+    SUFFIX = 2
+    FOLDED = 3
+    FOLDED_PREFIX = 4
+    FOLDED_SUFFIX = 5
+    NETWORK = 6
+    GRAM = 7
+    RANGE = 8
+    PRESENT = 9
+    ABSENT = 10
+
+
+Table = tuple[Kind, int]
+"""Kind, and what its keys have in common: length, fixed bits, or power of two."""
+Place = tuple[Table, Hashable]
+
+EXACT: Table = (Kind.EXACT, 0)
+PRESENT: Place = ((Kind.PRESENT, 0), None)
+ABSENT_PLACE: Place = ((Kind.ABSENT, 0), None)
+
+
+def exact_places(matcher: Matcher) -> list[Place] | None:
+    """Return the places that a value must be looked up at all together, or None for matchers of other types."""
+    if isinstance(matcher, Exact):
+        return [(EXACT, matcher.key)]
+    if isinstance(matcher, OneOf):
+        return [(EXACT, key) for key in matcher.keys]
+    if isinstance(matcher, Numeric) and matcher.low == matcher.high:
+        return [(EXACT, matcher.low)]
+    if isinstance(matcher, Numeric) and math.isfinite(matcher.low) and math.isfinite(matcher.high):
+        return _range_places(matcher)
+    return None
+
+
+def options(matcher: Matcher) -> list[Place]:
+    """Return places of which any one will do for the matcher."""
+    if isinstance(matcher, Prefix) and matcher.text:
+        return [((Kind.PREFIX, len(matcher.text)), matcher.text)]
+    if isinstance(matcher, Suffix) and matcher.text:
+        return [((Kind.SUFFIX, len(matcher.text)), matcher.text)]
+    if isinstance(matcher, IgnoreCase) and matcher.text.isascii():
+        return _folded_options(matcher)
+    if isinstance(matcher, InNetwork):
+        free = (int.from_bytes(matcher.low, "big") ^ int.from_bytes(matcher.high, "big")).bit_length()
+        bits = len(matcher.low) * 8
+        return [((Kind.NETWORK, bits * 256 + bits - free), matcher.low)]
+    if isinstance(matcher, Wildcard):
+        return _wildcard_options(matcher)
+    return [PRESENT]
+
+
+def _folded_options(matcher: IgnoreCase) -> list[Place]:
+    folded = matcher.text.lower()
+    if matcher.where == "equals":
+        return [((Kind.FOLDED, 0), folded)]
+    if not folded:
+        return [PRESENT]
+    kind = Kind.FOLDED_PREFIX if matcher.where == "prefix" else Kind.FOLDED_SUFFIX
+    return [((kind, len(folded)), folded)]
+
+
+def _wildcard_options(matcher: Wildcard) -> list[Place]:
+    pieces = matcher.pieces
+    if len(pieces) == 1:
+        return [(EXACT, pieces[0])]
+    places: list[Place] = []
+    if pieces[0]:
+        places.append(((Kind.PREFIX, len(pieces[0])), pieces[0]))
+    if pieces[-1]:
+        places.append(((Kind.SUFFIX, len(pieces[-1])), pieces[-1]))
+    for piece in pieces:
+        size = min(GRAM, len(piece))
+        if size and len(places) < _GRAMS_WEIGHED:
+            places += [((Kind.GRAM, size), piece[start : start + size]) for start in range(len(piece) - size + 1)]
+    return places or [PRESENT]
+
+
+def _range_places(matcher: Numeric) -> list[Place]:
+    """File a range under the one or two cells, of the first power of two not below its width, that it touches."""
+    _, power = math.frexp(float(matcher.high) - float(matcher.low))
+    first, last = _cell(matcher.low, power), _cell(matcher.high, power)
+    if first is None or last is None or last - first > 2:
+        return [PRESENT]
+    return [((Kind.RANGE, power), cell) for cell in range(first, last + 1)]
+
+
+def _cell(number: float, power: int) -> int | None:
+    try:
+        return math.floor(math.ldexp(number, -power))
+    except OverflowError:
+        return None
+
+
+def keys_of(value: Any, table: Table, keys: Any) -> Iterator[Hashable]:
+    """Return the keys under which `value` is looked up in a table; `keys` are those that the table has."""
+    kind, size = table
+    if kind == Kind.EXACT:
+        yield exact_key(value)
+    elif kind == Kind.PRESENT:
+        yield None
+    elif kind == Kind.RANGE:
+        if is_number(value) and is_comparable(value):
+            yield _cell(value, size)
+    elif type(value) is str:
+        yield from _keys_of_text(value, kind, size, keys)
+
+
+def _keys_of_text(value: str, kind: Kind, size: int, keys: Any) -> Iterator[Hashable]:
+    if kind == Kind.FOLDED:
+        yield value.lower()
+    elif kind == Kind.NETWORK:
+        address = read_address(value)
+        bits, fixed = divmod(size, 256)
+        if address is not None and len(address) * 8 == bits:
+            free = bits - fixed
+            yield (int.from_bytes(address, "big") >> free << free).to_bytes(len(address), "big")
+    elif len(value) < size:
+        return
+    elif kind == Kind.PREFIX:
+        yield value[:size]
+    elif kind == Kind.SUFFIX:
+        yield value[-size:]
+    elif kind == Kind.FOLDED_PREFIX:
+        yield value[:size].lower()
+    elif kind == Kind.FOLDED_SUFFIX:
+        yield value[-size:].lower()
+    elif len(keys) < len(value) - size:
+        yield from (key for key, _ in keys.items() if key in value)
+    else:
+        yield from {value[start : start + size] for start in range(len(value) - size + 1)}

@@ -1,0 +1,245 @@
+"""One usable row of `routing_rules`, and one that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from app.db.types import OnMatch, Scope
+from app.errors import Problem
+from app.rules.check import check_rule
+from app.rules.columns import DEFAULTS, REQUIRED
+from app.rules.hours import ActiveHours, parse_hours
+from app.rules.pattern import Pattern, PatternError, read_pattern
+from app.rules.template import check_template
+
+
+class JsonText(str):
+    """A JSON column as the database holds it: text that was not parsed yet, and may not be JSON at all."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A usable routing rule.
+
+    Documents are kept as JSON text and parsed when asked for: a hundred thousand of them must fit into memory.
+    """
+
+    id: int
+    name: str
+    description: str
+    enabled: bool
+    priority: int
+    pattern_text: str
+    agent_name: str
+    metadata_text: str | None
+    attributes_text: str | None
+    deployment: str | None
+    scope: Scope
+    on_match: OnMatch
+    rollout_percent: int
+    rollout_key: str
+    active_hours: str | None
+    timezone: str
+    holidays: str | None
+    answer_timeout_s: int
+    max_attempts: int
+    fallback_agent_name: str | None
+    recover: bool
+    withdraw: bool
+
+    @property
+    def pattern(self) -> dict[str, Any]:
+        return json.loads(self.pattern_text)  # type: ignore[no-any-return]
+
+    @property
+    def metadata(self) -> Any:
+        return None if self.metadata_text is None else json.loads(self.metadata_text)
+
+    @property
+    def attributes(self) -> Any:
+        return None if self.attributes_text is None else json.loads(self.attributes_text)
+
+    @property
+    def hours(self) -> ActiveHours | None:
+        """The parsed `active_hours`; None when the rule is always in force."""
+        return None if self.active_hours is None else _hours(self.active_hours, self.timezone, self.holidays)
+
+    @property
+    def rank(self) -> int:
+        """What rules are tried in the order of: priority, then id, in one number."""
+        return _rank(self.priority, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRule:
+    """A row that cannot be used; it is skipped and shown wherever rules are."""
+
+    id: int
+    name: str
+    priority: int
+    enabled: bool
+    problems: tuple[Problem, ...]
+
+    @property
+    def rank(self) -> int:
+        """Where in the order of rules it would stand."""
+        return _rank(self.priority, self.id)
+
+
+def _rank(priority: int, rule_id: int) -> int:
+    return (priority << 64) + rule_id
+
+
+def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:
+    """Return what a row says, or why it cannot be used.
+
+    Columns that are left out have the database's defaults. JSON columns hold parsed JSON or, as `JsonText`, the text.
+    """
+    problems: list[Problem] = []
+    documents: dict[str, str | None] = {}
+    parsed: dict[str, Any] = {}
+    for column in ("pattern", "metadata", "attributes"):
+        documents[column], parsed[column] = _read_document(column, row.get(column), problems)
+    pattern = _read_pattern(parsed["pattern"], problems) if not problems else None
+    problems += _check_templates(documents["metadata"], documents["attributes"]) if not problems else ()
+    settings = tuple(row[name] if name in row else DEFAULTS.get(name) for name in _SETTINGS)
+    problems += _check_settings(settings)
+    if problems or pattern is None:
+        return _bad_rule(row, problems)
+    values: dict[str, Any] = dict(zip(_SETTINGS, settings, strict=True))
+    for flag in _FLAGS:
+        values[flag] = bool(values[flag])
+    for text in _REPEATED:
+        values[text] = _shared(values[text])
+    values["scope"] = Scope(values["scope"])
+    values["on_match"] = OnMatch(values["on_match"])
+    rule = Rule(
+        id=row["id"],
+        name=row["name"],
+        description=_shared(row.get("description")) or "",
+        pattern_text=documents["pattern"] or "",
+        metadata_text=_shared(documents["metadata"]),
+        attributes_text=_shared(documents["attributes"]),
+        **values,
+    )
+    return rule, pattern
+
+
+_SETTINGS: Final = (
+    "enabled",
+    "priority",
+    "agent_name",
+    "deployment",
+    "scope",
+    "on_match",
+    "rollout_percent",
+    "rollout_key",
+    "active_hours",
+    "timezone",
+    "holidays",
+    "answer_timeout_s",
+    "max_attempts",
+    "fallback_agent_name",
+    "recover",
+    "withdraw",
+)
+_FLAGS: Final = ("enabled", "recover", "withdraw")
+_REPEATED: Final = (
+    "agent_name",
+    "deployment",
+    "rollout_key",
+    "active_hours",
+    "timezone",
+    "holidays",
+    "fallback_agent_name",
+)
+
+
+def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[str | None, Any]:
+    """Return the compact text and the parsed form of a JSON column."""
+    try:
+        if isinstance(value, JsonText):
+            return str(value), json.loads(value)
+        if value is None and column not in REQUIRED:
+            return None, None
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False), value
+    except (ValueError, TypeError, RecursionError) as error:
+        problems.append(Problem(column, f"is not JSON: {error}", str(value)[:200]))
+        return None, None
+
+
+def _read_pattern(value: Any, problems: list[Problem]) -> Pattern | None:
+    try:
+        return read_pattern(value)
+    except PatternError as error:
+        problems += [
+            Problem(
+                f"pattern.{problem.path}" if problem.path else "pattern",
+                problem.message,
+                problem.found,
+                problem.suggestion,
+            )
+            for problem in error.problems
+        ]
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _check_templates(metadata: str | None, attributes: str | None) -> tuple[Problem, ...]:
+    problems: list[Problem] = []
+    for column, text in (("metadata", metadata), ("attributes", attributes)):
+        if text is not None:
+            problems += check_template(json.loads(text), column)
+    return tuple(problems)
+
+
+def _check_settings(settings: tuple[Any, ...]) -> tuple[Problem, ...]:
+    try:
+        return _check_known_settings(*settings)
+    except TypeError:  # a list or an object, which no cache can hold, where a text should be
+        return _check_known_settings.__wrapped__(*settings)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _check_known_settings(*settings: Any) -> tuple[Problem, ...]:
+    """Return what makes the row unusable; a blemish such as a space after a name does not."""
+    values = dict(zip(_SETTINGS, settings, strict=True))
+    for flag in _FLAGS:
+        if values[flag] in (0, 1):
+            values[flag] = bool(values[flag])
+    agent_names = {name: values.pop(name) for name in ("agent_name", "fallback_agent_name")}
+    problems = [problem for problem in check_rule(values) if problem.path not in REQUIRED]
+    for name, value in agent_names.items():
+        if not isinstance(value, str) or not value:
+            if name == "fallback_agent_name" and value is None:
+                continue
+            problems.append(Problem(name, "must be the name of an agent", value))
+    return tuple(problems)
+
+
+@lru_cache(maxsize=4096)
+def _hours(expression: str, timezone: str, holidays: str | None) -> ActiveHours:
+    return parse_hours(expression, timezone, holidays)
+
+
+@lru_cache(maxsize=65_536)
+def _shared(text: str | None) -> str | None:
+    """Return one object for all equal texts: rules repeat each other's settings."""
+    return text
+
+
+def _bad_rule(row: Mapping[str, Any], problems: list[Problem]) -> BadRule:
+    priority, enabled = row.get("priority", DEFAULTS["priority"]), row.get("enabled", True)
+    return BadRule(
+        row["id"],
+        str(row.get("name")),
+        priority if isinstance(priority, int) else DEFAULTS["priority"],
+        bool(enabled),
+        tuple(problems),
+    )
