@@ -113,16 +113,10 @@ def test_every_filter_of_dispatches_finds_just_its_rows_on_pages_of_any_size(
     monkeypatch.setattr(paging, "SEARCHED", searched)
     rows, orders = _fill(database)
     with database.reader_engine().connect() as connection:
-        for chosen, wanted in def _every(_row: Any) -> bool:
-    return True
-
-
-def _none(_row: Any) -> bool:
-    return False
-
-
-DISPATCH_CASES:
-            expected = [order["id"] for event, order in zip(rows, orders, strict=True) if wanted({**event, **order})][::-1]
+        for chosen, wanted in DISPATCH_CASES:
+            expected = [order["id"] for event, order in zip(rows, orders, strict=True) if wanted({**event, **order})][
+                ::-1
+            ]
             # Then paging by any size gives each wanted row once, newest first
             for limit in (1, 3, 50):
                 assert _all_pages(connection, chosen, limit) == expected, (chosen, limit)
