@@ -282,6 +282,26 @@ dispatches = Table(
     ),
 )
 
+# Dispatches promised to a token server (POST /api/v1/decide), which puts them into an access token. When the
+# participant joins, the row of `dispatches` gets this id: if LiveKit took the token's dispatch, its mark says so.
+token_dispatches = Table(
+    "token_dispatches",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7, of the dispatch to come
+    Column("project", Text, nullable=False),
+    Column("room_name", Text, nullable=False),
+    Column("participant_identity", Text, nullable=False),
+    Column("agent_name", Text, nullable=False),
+    Column("rule_id", BigInteger, nullable=False),
+    Column("rules_version", BigInteger, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("used_at", Timestamp),
+    Index(None, "room_name", "participant_identity"),
+    Index(None, "created_at"),
+)
+
 # Everybody a dispatch serves: the participant it was made for and, with scope `room`, those who came later.
 # A dispatch is given up only when the last of them has left.
 dispatch_callers = Table(

@@ -48,6 +48,8 @@ def next_step(
     """
     later = now + timedelta(seconds=delay_before(dispatch.attempts, jitter))
     match outcome:
+        case Accepted(adopted=True) if dispatch.attempts == 0:
+            return Step(DispatchStatus.DISPATCHED, "LiveKit took the dispatch of the access token")
         case Accepted(adopted=True):
             return Step(DispatchStatus.DISPATCHED, "LiveKit had taken the dispatch after all")
         case Accepted():

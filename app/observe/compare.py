@@ -143,7 +143,7 @@ class _Ownership:
         # Servers before 1.13.2 drop the attributes: equal agent and metadata, on one without a mark, is the next best.
         claimed = set(self.owner.values())
         for dispatch in here:
-            if dispatch.id in claimed or dispatch.livekit_dispatch_id or not dispatch.attempts:
+            if dispatch.id in claimed or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
                 continue
             for entry in self._seen:
                 same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
@@ -172,7 +172,7 @@ class _Ownership:
             if dispatch.id not in assigned and noted is not None and noted.sid not in taken:
                 assigned[dispatch.id] = noted
                 taken.add(noted.sid)
-        open_dispatches = [one for one in wanted if one.id not in assigned and one.attempts]
+        open_dispatches = [one for one in wanted if one.id not in assigned and one.may_be_at_livekit]
         for name in {dispatch.agent_to_ask for dispatch in open_dispatches}:
             waiting = sorted((one for one in open_dispatches if one.agent_to_ask == name), key=lambda one: one.id)
             free = [agent for agent in self._agents if agent.agent_name == name and agent.sid not in taken]

@@ -70,6 +70,11 @@ class Dispatch:
         """Whether the fallback agent is being asked."""
         return self.agent_to_ask != self.agent_name
 
+    @property
+    def may_be_at_livekit(self) -> bool:
+        """Whether LiveKit may have something of ours: a call was made, or an access token carried the dispatch."""
+        return self.attempts > 0 or self.must_look or self.livekit_dispatch_id is not None
+
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
         """Return the dispatch in a row of the table."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move, insert_callers, insert_dispatches, live_by_intent
 from app.pipeline.context import Context
+from app.pipeline.decide import promise_key, promised, redeem, redeemed
 from app.pipeline.departure import Consequences, Withdrawal, ended, fresh, immediately
 from app.pipeline.transition import count
 from app.pipeline.watch import observe_events
@@ -52,7 +53,8 @@ class Acceptance:
     to_send: list[Dispatch] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
     rooms_to_look_at: set[tuple[str, str]] = field(default_factory=set)
-    replacements: int = 0
+    is_due: bool = False
+    """Whether dispatches were left to be claimed at once: they need a look at LiveKit first."""
     moves: list[Move] = field(default_factory=list)
 
 
@@ -67,6 +69,7 @@ class _Case:
     reason: str | None = None
     dispatches: list[str] = field(default_factory=list)
     served_by: list[str] = field(default_factory=list)
+    is_promised: bool = False
 
 
 class Acceptor:
@@ -112,6 +115,7 @@ class Acceptor:
         consequences = observe_events(connection, self._context, [case.event for case in cases.values()], now)
         for case in cases.values():
             acceptances[case.event.id] = Acceptance("accepted", case.outcome, served.get(case.event.id, []))
+            acceptances[case.event.id].is_due = case.is_promised
         if cases:
             _attach(acceptances[next(iter(cases))], consequences)
         return [acceptances[event.id] for event in batch]
@@ -151,6 +155,7 @@ class Acceptor:
             return {}
         live = {key: one.id for key, one in live_by_intent(connection, {i.intent_key for _, i in wishes}).items()}
         limited = set(connection.execute(select(agent_limits.c.agent_name)).scalars())
+        promises = promised(connection, [case.event for case, _ in wishes if case.event.type in JOINS], now)
         slots = self._free_slots()
         rows: list[dict[str, Any]] = []
         owners: dict[str, tuple[_Case, Intent]] = {}
@@ -159,11 +164,16 @@ class Acceptor:
                 case.served_by.append(live[intent.intent_key])
                 continue
             row = _dispatch_row(case.event, intent, case.plan.rules_version, now)
+            promise = promises.get(promise_key(case.event, intent.agent_name))
+            if intent.failure is not None:
+                row |= {"status": DispatchStatus.FAILED, "reason": intent.failure, **ended(now)}
+            elif promise is not None:
+                row |= redeemed(promise)
+                case.is_promised = True
+            elif len(rows) < slots and case.event.is_immediate and intent.agent_name not in limited:
+                row |= immediately(now, self._context.owner, self._context.lease)
             if intent.failure is None:
                 live[intent.intent_key] = row["id"]
-                if slots > 0 and case.event.is_immediate and intent.agent_name not in limited:
-                    slots -= 1
-                    row |= immediately(now, self._context.owner, self._context.lease)
             rows.append(row)
             owners[row["id"]] = (case, intent)
         created = insert_dispatches(connection, sorted(rows, key=lambda row: str(row["intent_key"])))
@@ -179,11 +189,8 @@ class Acceptor:
             connection,
             [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in rows],
         )
-        to_send: dict[str, list[Dispatch]] = {}
-        for row in rows:
-            if row["status"] == DispatchStatus.SENDING:
-                to_send.setdefault(row["event_id"], []).append(Dispatch.from_row({**_UNSET, **row}))
-        return to_send
+        redeem(connection, [row["id"] for row in rows if owners[row["id"]][0].is_promised], now)
+        return _to_send(rows)
 
     def _serve_by_others(self, connection: Connection, lost: Sequence[tuple[_Case, Intent]]) -> None:
         # Another replica's dispatch for the same intent was committed between our look and our insert.
@@ -208,6 +215,14 @@ class Acceptor:
         }
 
 
+def _to_send(rows: Iterable[dict[str, Any]]) -> dict[str, list[Dispatch]]:
+    born: dict[str, list[Dispatch]] = {}
+    for row in rows:
+        if row["status"] == DispatchStatus.SENDING:
+            born.setdefault(row["event_id"], []).append(Dispatch.from_row({**_UNSET, **row}))
+    return born
+
+
 _UNSET = {
     "answer_deadline": None,
     "livekit_dispatch_id": None,
@@ -224,7 +239,7 @@ def _attach(acceptance: Acceptance, consequences: Consequences) -> None:
     acceptance.moves = consequences.moves
     acceptance.withdrawals = consequences.withdrawals
     acceptance.rooms_to_look_at = consequences.rooms_to_look_at
-    acceptance.replacements = len(consequences.rows)
+    acceptance.is_due |= bool(consequences.rows)
 
 
 def _caller_rows(case: _Case) -> list[dict[str, Any]]:
@@ -245,7 +260,7 @@ def _caller_rows(case: _Case) -> list[dict[str, Any]]:
 
 def _dispatch_row(event: Event, intent: Intent, rules_version: int, now: datetime) -> dict[str, Any]:
     rule = intent.rule
-    row = {
+    return {
         **fresh(now),
         "id": new_id(),
         "event_id": event.id,
@@ -272,6 +287,3 @@ def _dispatch_row(event: Event, intent: Intent, rules_version: int, now: datetim
         "withdraw": rule.withdraw,
         "next_attempt_at": now,
     }
-    if intent.failure is not None:
-        row |= {"status": DispatchStatus.FAILED, "reason": intent.failure, **ended(now)}
-    return row

@@ -44,11 +44,16 @@ class Deliverer:
     """Carries dispatches to LiveKit: those handed over at acceptance at once, all others when they are due."""
 
     def __init__(
-        self, context: Context, limiter: StartLimiter, withdraw: Callable[[Iterable[Withdrawal]], None]
+        self,
+        context: Context,
+        limiter: StartLimiter,
+        withdraw: Callable[[Iterable[Withdrawal]], None],
+        look_at: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         self._context = context
         self._limiter = limiter
         self._withdraw = withdraw
+        self._look_at = look_at
         self._in_hand: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._settle = partial(_settle_batch, context)
@@ -102,7 +107,11 @@ class Deliverer:
         for dispatch in due:
             crashed = dispatch.status is DispatchStatus.SENDING
             look = dispatch.must_look or crashed
-            reason = "its sender stopped; looking whether LiveKit has it" if crashed else "its turn"
+            reason = "its turn"
+            if crashed:
+                reason = "its sender stopped; looking whether LiveKit has it"
+            elif look:
+                reason = "looking whether LiveKit has it"
             fields = {
                 "attempts": dispatch.attempts + (0 if look else 1),
                 "must_look": look,
@@ -145,6 +154,8 @@ class Deliverer:
         count(self._context.metrics, finding.moves)
         if finding.withdrawal is not None:
             self._withdraw([finding.withdrawal])
+        if finding.adopted:  # its agent may have come before we knew that it is ours
+            self._look_at([(dispatch.project, dispatch.room_name)])
         return finding.send
 
     def _conclude(
@@ -189,7 +200,7 @@ class Deliverer:
             case WrittenDown(livekit_dispatch_id=livekit_dispatch_id) if current.must_look:
                 settlement = Settlement(current, Accepted(livekit_dispatch_id, adopted=True), now, now)
                 settled = settle(connection, self._context, [settlement])[0]
-                return _Conclusion(send=False, moves=settled.moves, withdrawal=settled.withdrawal)
+                return _Conclusion(send=False, moves=settled.moves, withdrawal=settled.withdrawal, adopted=True)
             case _:
                 return None
 
@@ -241,6 +252,7 @@ class _Conclusion:
     send: bool
     moves: tuple[Move, ...] = ()
     withdrawal: Withdrawal | None = None
+    adopted: bool = False
 
 
 def _pending(due: datetime) -> dict[str, Any]:

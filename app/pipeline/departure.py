@@ -65,7 +65,7 @@ def callers_gone(dispatch: Dispatch, now: datetime) -> tuple[Move | None, Withdr
 
 def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdrawal | None:
     """Return how to take back what LiveKit has of `dispatch`; None when no call was made."""
-    if not dispatch.attempts:
+    if not dispatch.may_be_at_livekit:
         return None
     return Withdrawal(
         dispatch.project,

@@ -34,7 +34,9 @@ class Desk:
     def __init__(self, context: Context, book: RuleBook) -> None:
         self.context = context
         self.withdrawer = Withdrawer(context)
-        self.deliverer = Deliverer(context, StartLimiter(context.settings.calls_per_second), self.withdrawer.submit)
+        self.deliverer = Deliverer(
+            context, StartLimiter(context.settings.calls_per_second), self.withdrawer.submit, self.look_at
+        )
         self.inspector = Inspector(context, self.withdrawer)
         self.acceptor = Acceptor(context, book, self.deliverer.free_slots)
         self.sweeper = Sweeper(context, self.inspector, self.receive)
@@ -56,7 +58,7 @@ class Desk:
         self.deliverer.submit(acceptance.to_send)
         self.withdrawer.submit(acceptance.withdrawals)
         self.look_at(acceptance.rooms_to_look_at)
-        if acceptance.replacements:
+        if acceptance.is_due:
             self._deliver.wake()
         return acceptance
 

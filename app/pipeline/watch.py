@@ -104,7 +104,7 @@ class _Observer:
     def agent_joined(self, event: Event) -> None:
         name = agent_name_of(_attributes(event))
         same = [dispatch for dispatch in self._in_room(event) if name in {"", dispatch.agent_to_ask}]
-        waiting = [dispatch for dispatch in same if dispatch.status in WAITING and dispatch.attempts]
+        waiting = [dispatch for dispatch in same if dispatch.status in WAITING and dispatch.may_be_at_livekit]
         if name and len(waiting) == 1 and not any(dispatch.agent_sid == event.participant_sid for dispatch in same):
             fields = {
                 "agent_identity": event.participant_identity,

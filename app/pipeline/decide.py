@@ -1,0 +1,129 @@
+"""Flow 6: promise dispatches to a token server, and redeem the promise when the participant joins.
+
+LiveKit uses a token's dispatch only when that join creates the room. So the promised dispatch has its id from the
+beginning: when the participant joins, Usher looks whether LiveKit has a dispatch with that mark, adopts it if so, and
+sends it if not. Never a second agent, never none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app.clock import new_id
+from app.db.tables import token_dispatches
+from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.pipeline.context import Context
+from app.plan.promise import Expected, expect
+from app.rules.book import RuleBook
+from app.webhook.event import Event
+
+VALID_FOR = timedelta(hours=24)
+"""How long a promise is kept for a participant who does not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One dispatch for `RoomConfiguration.agents` of an access token."""
+
+    id: str
+    rule: str
+    agent_name: str
+    metadata: str
+    attributes: Mapping[str, str]
+    deployment: str | None
+    failure: str | None
+
+
+async def decide(context: Context, book: RuleBook, expected: Expected) -> list[Promise]:
+    """Return what `expected` is to get, and remember it until the participant joins."""
+    now = context.clock.now()
+    intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=context.settings.metadata_max_bytes)
+    promises = []
+    rows = []
+    for intent in intents:
+        identity = new_id()
+        marked = {**intent.attributes, DISPATCH_ID_ATTRIBUTE: identity}
+        promises.append(
+            Promise(
+                identity,
+                intent.rule.name,
+                intent.agent_name,
+                intent.metadata,
+                marked,
+                intent.rule.deployment,
+                intent.failure,
+            )
+        )
+        if intent.failure is None:
+            rows.append(
+                {
+                    "id": identity,
+                    "project": expected.project,
+                    "room_name": expected.room_name,
+                    "participant_identity": expected.identity,
+                    "agent_name": intent.agent_name,
+                    "rule_id": intent.rule.id,
+                    "rules_version": book.version,
+                    "metadata": intent.metadata,
+                    "attributes": dict(intent.attributes),
+                    "created_at": now,
+                }
+            )
+
+    def write(connection: Connection) -> None:
+        connection.execute(delete(token_dispatches).where(token_dispatches.c.created_at < now - VALID_FOR))
+        if rows:
+            connection.execute(insert(token_dispatches), rows)
+
+    await context.writer.run(write)
+    return promises
+
+
+def promised(
+    connection: Connection, joins: Iterable[Event], now: datetime
+) -> dict[tuple[str, str, str, str], Mapping[str, Any]]:
+    """Return the open promises to these participants, by project, room name, identity and agent; the latest of each."""
+    rooms = {event.room_name for event in joins}
+    if not rooms:
+        return {}
+    columns = token_dispatches.c
+    query = (
+        select(token_dispatches)
+        .where(
+            columns.room_name.in_(rooms),
+            columns.used_at.is_(None),
+            columns.created_at >= now - VALID_FOR,
+        )
+        .order_by(columns.id)
+    )
+    return {
+        (row["project"], row["room_name"], row["participant_identity"], row["agent_name"]): dict(row)
+        for row in connection.execute(query).mappings()
+    }
+
+
+def promise_key(event: Event, agent_name: str) -> tuple[str, str, str, str]:
+    """Return by what `promised` tells whether this join was promised this agent."""
+    return (event.project, event.room_name, event.participant_identity, agent_name)
+
+
+def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of the dispatch that a promise becomes: what the token says, to be looked for first."""
+    return {
+        "id": promise["id"],
+        "metadata": promise["metadata"],
+        "attributes": promise["attributes"],
+        "must_look": True,
+        "reason": "promised to the token server",
+    }
+
+
+def redeem(connection: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Note that these promises have become dispatches."""
+    if ids:
+        connection.execute(update(token_dispatches).where(token_dispatches.c.id.in_(ids)).values(used_at=now))
