@@ -15,7 +15,7 @@ from app.webhook.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One wish for one agent. `failure` tells why it cannot be sent as it is; metadata and attributes are empty then."""
+    """One wish for one agent. `failure` tells why it cannot be sent; metadata and attributes are empty then."""
 
     rule: Rule
     agent_name: str
