@@ -64,6 +64,34 @@ def test_without_a_fallback_the_reason_is_kept(scene: Scene) -> None:
     assert scene.livekit.agents("nobody") == []
 
 
+def test_an_agent_that_comes_just_when_it_is_given_up_is_kept_or_replaced(scene: Scene) -> None:
+    """Deleting its dispatch sends away an agent that came meanwhile: then there must be another one."""
+    scene.start_worker("slow-agent", behaviour="hesitate")
+    scene.usher.add_rule("slow", rule_for("slow-"), "slow-agent", answer_timeout_s=2, max_attempts=5)
+    rooms = {f"slow-{number}": 1.4 + 0.1 * number for number in range(12)}
+    for room, seconds in rooms.items():
+        scene.join("ana", room, metadata={"hesitate": seconds})
+    never_settled = dict(rooms)
+
+    def settled() -> bool:
+        for room in list(never_settled):
+            dispatch = scene.usher.dispatches(room=room)[-1:]
+            if dispatch and dispatch[0]["status"] == "joined" and len(scene.livekit.agents(room)) == 1:
+                del never_settled[room]
+        return not never_settled
+
+    eventually(settled, within=15, what="everybody has an agent")
+    never(
+        lambda: {
+            room: [(row["status"], row["reason"], agents) for row in scene.usher.dispatches(room=room)]
+            for room in rooms
+            if (agents := len(scene.livekit.agents(room))) != 1
+        },
+        during=4,
+        what="a caller without an agent, or with two",
+    )
+
+
 def test_a_worker_that_registers_late_is_used_by_the_next_attempt(scene: Scene) -> None:
     scene.usher.add_rule("late", rule_for("late"), "late-agent", answer_timeout_s=2, max_attempts=10)
     ana = scene.join("ana", "late")
@@ -124,7 +152,7 @@ def test_a_killed_workers_agent_is_replaced(scene: Scene) -> None:
     [row] = scene.usher.rows("SELECT status FROM dispatches WHERE id = ?", lost["id"])
     assert row["status"] == "ended"
     assert [agent.identity for agent in scene.livekit.agents("recovering")] == [found["agent_identity"]]
-    assert len(ana.greetings()) == 1
+    eventually(lambda: len(ana.greetings()) == 1, within=5, what="the caller sees one agent")
 
 
 def test_without_recover_a_vanished_agent_is_not_replaced(scene: Scene, substitute: str) -> None:

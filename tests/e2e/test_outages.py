@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.e2e.harness.polling import eventually, never
@@ -120,12 +122,15 @@ def test_usher_killed_in_the_middle_of_a_burst_loses_and_doubles_nobody(scene: S
     assert {room: len(scene.livekit.dispatches(room)) for room in rooms} == dict.fromkeys(rooms, 1)
 
 
-def test_livekit_restarted_under_a_call(scene: Scene) -> None:
+@pytest.mark.parametrize("down_seconds", [0, 4])
+def test_livekit_restarted_under_a_call(scene: Scene, down_seconds: float) -> None:
     """Caller and agent find together again by themselves (see facts); the agent is kept, and not doubled."""
     ana = scene.join("ana", "call-restart")
     ana.wait_for_greeting()
     scene.usher.wait_for_dispatch(room="call-restart")
-    scene.server.restart()
+    scene.server.kill()
+    time.sleep(down_seconds)
+    scene.server.start()
     eventually(
         lambda: [each for each in scene.livekit.participants("call-restart") if each.identity == "ana"],
         within=20,

@@ -12,14 +12,15 @@ from tests.e2e.harness.process import Process
 
 PROGRAM = Path(__file__).parent.parent / "programs" / "worker_program.py"
 
-Behaviour = Literal["greet", "refuse", "stall", "own_identity"]
+Behaviour = Literal["greet", "refuse", "stall", "own_identity", "hesitate"]
 Load = Literal["none", "starting"]
 
 
 class Worker(Process):
     """Serves the agent `agent_name`.
 
-    `behaviour`: greet the caller; refuse every job; take the job and never come; come under an identity of its own.
+    `behaviour`: greet the caller; refuse every job; take the job and never come; come under an identity of its own;
+    wait, the first time in a room, for the seconds that the caller's metadata names as `hesitate`.
     `load`: `none` takes any number of jobs at once; `starting` refuses work while a few jobs are starting, as a worker
     with livekit-agents' defaults does on a busy machine.
     """

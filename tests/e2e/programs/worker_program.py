@@ -20,7 +20,7 @@ from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest,
 
 AGENT_NAME = os.environ["WORKER_AGENT_NAME"]
 BEHAVIOUR = os.environ["WORKER_BEHAVIOUR"]
-BEHAVIOURS = {"greet", "refuse", "stall", "own_identity"}
+BEHAVIOURS = {"greet", "refuse", "stall", "own_identity", "hesitate"}
 if BEHAVIOUR not in BEHAVIOURS:
     raise SystemExit(f"WORKER_BEHAVIOUR must be one of {sorted(BEHAVIOURS)}")
 
@@ -80,6 +80,9 @@ server = AgentServer(
 )
 
 
+rooms_hesitated_in: set[str] = set()
+
+
 async def answer_request(request: JobRequest) -> None:
     accepted_at.append(time.monotonic())
     if BEHAVIOUR == "refuse":
@@ -95,6 +98,9 @@ async def serve_caller(ctx: JobContext) -> None:
     document = json.loads(ctx.job.metadata)
     if BEHAVIOUR == "stall":
         await asyncio.Event().wait()
+    if BEHAVIOUR == "hesitate" and ctx.room.name not in rooms_hesitated_in:
+        rooms_hesitated_in.add(ctx.room.name)
+        await asyncio.sleep(document["participant"]["metadata"]["hesitate"])
     await ctx.connect()
     await ctx.room.local_participant.set_attributes(
         {"greeting": greeting_for(document), "job_metadata": ctx.job.metadata}
