@@ -98,3 +98,43 @@ class ConflictError(UsherError):
     """The request contradicts the present state (edited meanwhile, or not allowed from here)."""
 
     status = 409
+
+
+class BadRequestError(UsherError):
+    """The request itself cannot be read (not JSON, not a form)."""
+
+    status = 400
+
+
+class NotAuthenticatedError(UsherError):
+    """Nobody has said who they are, or what they showed is worthless."""
+
+    status = 401
+
+
+class NotAllowedError(UsherError):
+    """We know who it is, and they may not do that."""
+
+    status = 403
+
+
+class EditedMeanwhileError(UsherError):
+    """What the request was based on has been edited since (`If-Match` names an older state)."""
+
+    status = 412
+
+
+class PreconditionNeededError(UsherError):
+    """The request must say on which state it is based (`If-Match`)."""
+
+    status = 428
+
+
+class TooManyRequestsError(UsherError):
+    """Tried too often; `retry_after_s` says when to come back."""
+
+    status = 429
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)

@@ -21,7 +21,6 @@ LONGEST_NAME: Final = 200
 LONGEST_AGENT_NAME: Final = 256
 LONGEST_DESCRIPTION: Final = 10_000
 _DEPTH: Final = 100
-_LARGEST_INTEGER: Final = 2**31 - 1
 _DEPLOYMENT: Final = re.compile(r"[A-Za-z0-9.-]{1,63}")
 _TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
@@ -52,10 +51,10 @@ def _unknown_column(column: Any) -> Problem | None:
     if not isinstance(column, str):
         return Problem(str(column)[:100], "is no column of a rule; names are text", found=column)
     message = "is no column of a rule"
-    suggestion = nearest(column.strip().replace("-", "_").replace(" ", "_"), WRITABLE) or _MEANT.get(column)
+    suggestion = _MEANT.get(column) or nearest(column.strip().replace("-", "_").replace(" ", "_"), WRITABLE)
     if suggestion is None:
         message += "; columns are " + ", ".join(WRITABLE)
-    return Problem(column[:100], message, found=column[:100], suggestion=suggestion)
+    return Problem(column[:100] or '""', message, found=column[:100], suggestion=suggestion)
 
 
 _MEANT: Final = {
@@ -212,7 +211,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "name": _check_text(1, LONGEST_NAME),
     "description": _check_text(0, LONGEST_DESCRIPTION, one_line=False),
     "enabled": _check_boolean,
-    "priority": _check_integer(-_LARGEST_INTEGER, _LARGEST_INTEGER),
+    "priority": _check_integer(-1_000_000, 1_000_000),
     "pattern": _check_pattern,
     "agent_name": _check_text(1, LONGEST_AGENT_NAME),
     "metadata": _check_template,

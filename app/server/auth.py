@@ -1,0 +1,48 @@
+"""Who asks the JSON API: bearer tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from starlette.requests import Request
+
+from app.errors import NotAllowedError, NotAuthenticatedError
+from app.people.role import Role
+from app.people.token import USE_NOTED_EVERY, Bearer, find_bearer, note_use
+from app.server.office import Office
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, under which name changes are recorded, and what they may do."""
+
+    user_id: str
+    name: str
+    role: Role
+
+    def require(self, role: Role) -> None:
+        """Raise NotAllowedError unless the caller may do what `role` may."""
+        if not self.role.includes(role):
+            raise NotAllowedError(f"this needs the role {role}; yours is {self.role}")
+
+
+async def identify(office: Office, request: Request) -> Caller:
+    """Return who shows a good token; NotAuthenticatedError when there is none."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.casefold() != "bearer" or not secret.strip():
+        raise NotAuthenticatedError(
+            "a token is needed: Authorization: Bearer usher_… (make one with `usher users token`)"
+        )
+    now = office.now
+    bearer = await office.read(partial(find_bearer, secret=secret.strip(), now=now))
+    if bearer is None:
+        raise NotAuthenticatedError("this token is unknown, expired or revoked, or its user is disabled")
+    await _note_use(office, bearer)
+    return Caller(bearer.user.id, bearer.user.name, bearer.role)
+
+
+async def _note_use(office: Office, bearer: Bearer) -> None:
+    now, last = office.now, bearer.token.last_used_at
+    if last is None or now - last >= USE_NOTED_EVERY:
+        await office.write(lambda connection: note_use(connection, bearer.token.id, now))

@@ -1,0 +1,51 @@
+"""Redrive, cancel, replay through a door: the writing, and what follows after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.audit.entry import AuditEntry
+from app.audit.store import append
+from app.pipeline.control import Intervention, cancel, redrive, replayed_event
+from app.pipeline.transition import count
+from app.server.office import Office
+
+
+async def redrive_dispatches(office: Office, ids: Sequence[str], by: str) -> Intervention:
+    """Try dispatches again from the beginning; they are on their way when this returns."""
+    now, most = office.now, office.context.settings.metadata_max_bytes
+    done = await office.write(
+        lambda connection: redrive(
+            connection, ids, by=by, book=office.book(connection), metadata_max_bytes=most, now=now
+        )
+    )
+    _follow_up(office, done)
+    return done
+
+
+async def cancel_dispatches(office: Office, ids: Sequence[str], by: str) -> Intervention:
+    """Give dispatches up and take them back from LiveKit."""
+    now = office.now
+    done = await office.write(lambda connection: cancel(connection, ids, by=by, now=now))
+    _follow_up(office, done)
+    return done
+
+
+async def replay_event(office: Office, event_id: str, by: str) -> dict[str, Any]:
+    """Accept a stored event once more, under the rules of now; return what became of it."""
+    now, redact = office.now, office.context.settings.redact
+    event = await office.read(lambda connection: replayed_event(connection, event_id, now, redact))
+    acceptance = await office.desk.receive(event)
+    office.desk.wake()
+    entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", now, by)
+    await office.write(lambda connection: append(connection, [entry]))
+    outcome = None if acceptance.outcome is None else str(acceptance.outcome)
+    return {"event_id": event.id, "status": acceptance.status, "outcome": outcome}
+
+
+def _follow_up(office: Office, done: Intervention) -> None:
+    count(office.context.metrics, done.moves)
+    office.desk.withdrawer.submit(done.withdrawals)
+    if done.moves:
+        office.desk.wake()
