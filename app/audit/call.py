@@ -89,7 +89,7 @@ class CallFacts:
         first = next((one for one in self.events if one.type in JOINS), joined)
         left = next((one for one in self.events if one.type in GONE), None)
         rows = [record.dispatch for record in self.dispatches]
-        arrivals = [row.joined_at for row in rows if row.joined_at is not None]
+        arrivals = [max(row.joined_at, first.received_at) for row in rows if row.joined_at is not None]
         state, reason = call_state(joined, [(row.status, row.reason) for row in rows])
         return Call(
             event_id=joined.id,

@@ -4,12 +4,16 @@ Every function reads through a plain connection of the reader engine. Lists are 
 cost the same whatever is filtered; `to_json` of what they return is the JSON form that every door uses.
 
     list_events, list_dispatches      pages of summaries for an EventFilter, a DispatchFilter
+    list_calls                        pages of calls: one participant in one room, and how it stands
     iterate_events, iterate_dispatches   everything a filter lets through, for exports
     get_event, get_dispatch           one, whole
     timeline                          a call from the webhook to the last goodbye, step by step
+    explain                           which rules were tried, which condition failed, and what happened next
 """
 
 from app.audit.call import Call, CallState
+from app.audit.call_listing import CallFilter, list_calls
+from app.audit.explain import Explanation, TriedRule, explain
 from app.audit.listing import (
     DispatchFilter,
     EventFilter,
@@ -37,6 +41,7 @@ __all__ = [
     "AttemptRecord",
     "AuditRecord",
     "Call",
+    "CallFilter",
     "CallState",
     "CallerRecord",
     "DispatchFilter",
@@ -45,16 +50,20 @@ __all__ = [
     "EventFilter",
     "EventRecord",
     "EventSummary",
+    "Explanation",
     "Page",
     "Step",
     "StepKind",
     "Timeline",
+    "TriedRule",
     "dispatch_json",
+    "explain",
     "find_event",
     "get_dispatch",
     "get_event",
     "iterate_dispatches",
     "iterate_events",
+    "list_calls",
     "list_dispatches",
     "list_events",
     "timeline",

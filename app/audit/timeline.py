@@ -108,14 +108,18 @@ def _summary(call: Call, facts: CallFacts) -> str:
         return f"{facts.subject.type} of room {call.room_name or 'unknown'}; no agent was asked for."
     who = call.participant_identity or f"room {call.room_name}"
     agents = ", ".join(call.agents) or "no agent"
-    waited = f"{duration(call.seconds_to_agent)} after the joining" if call.seconds_to_agent is not None else ""
+    came = f"{agents} came to {who}"
+    if call.seconds_to_agent is not None:
+        came += f" {duration(call.seconds_to_agent)} after the joining"
+        if call.seconds_to_agent == 0:
+            came = f"{agents} was in the room already when {who} joined"
     match call.state:
         case CallState.WAITING:
             text = f"{who} is waiting for {agents}: {call.reason}"
         case CallState.ANSWERED:
-            text = f"{agents} came to {who} {waited}"
+            text = came
         case CallState.ENDED:
-            text = f"{agents} came to {who} {waited}; it is over: {call.reason}"
+            text = f"{came}; it is over: {call.reason}"
         case CallState.NO_SHOW | CallState.FAILED:
             text = f"nobody came to {who}: {call.reason}"
         case CallState.ABANDONED:
