@@ -22,7 +22,7 @@ from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE, complete, matching_order
 from app.rules.jsone.budget import nearest
 from app.rules.jsone.compiler import join_path
-from app.rules.yaml_text import ParsedText, parse_yaml, write_yaml
+from app.rules.yaml_text import Block, ParsedText, parse_yaml, write_yaml
 
 Format = Literal["yaml", "json"]
 
@@ -71,7 +71,7 @@ def export_rules(rows: Iterable[Mapping[str, Any]], format_: Format = "yaml") ->
         return json.dumps({"rules": entries}, indent=2, ensure_ascii=False) + "\n"
     if not entries:
         return "rules: []\n"
-    return "rules:\n" + "\n".join(write_yaml([entry]) for entry in entries)
+    return "rules:\n" + "\n".join(write_yaml(Block([entry])) for entry in entries)
 
 
 def _without_defaults(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from app.db.tables import dispatches, events
+from app.db.types import EventOutcome
 from app.rules.simulate import PastEvent
 from app.webhook.event import Event
 from app.webhook.parse import prepare
@@ -47,12 +48,15 @@ def rebuild_event(row: Mapping[str, Any]) -> Event:
 
 
 def count_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> int:
-    """Return how many events `read_traffic` would yield."""
+    """Return about how many events `read_traffic` yields, for showing progress."""
     return connection.scalar(select(func.count()).select_from(events).where(_between(since, until))) or 0
 
 
 def read_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> Iterator[PastEvent]:
-    """Yield the events received from `since` on and before `until`, oldest first, a thousand in memory at a time."""
+    """Yield the events received from `since` on and before `until`, oldest first, a thousand in memory at a time.
+
+    Joins of callers who had left again before they were accepted are passed over: no rules would have served them.
+    """
     last = ""
     while True:
         page = and_(_between(since, until), events.c.id > last)
@@ -88,6 +92,8 @@ def _past_events(connection: Connection, rows: Sequence[RowMapping]) -> Iterator
         )
         agents |= {row.id: row.agent_name for row in connection.execute(statement)}
     for row in rows:
+        if row["outcome"] == EventOutcome.IGNORED and (row["decision"] or {}).get("reason"):
+            continue
         found = [agents[dispatch] for dispatch in served[row["id"]] if dispatch in agents]
         matched = (row["decision"] or {}).get("matched") or []
         rules = tuple(str(rule.get("rule", "")) for rule in matched)

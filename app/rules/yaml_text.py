@@ -187,7 +187,9 @@ class _Reader:
             message = f"{text} is a text to some readers of YAML and {str(truth).lower()} to others"
             return _Doubtful(f'{message}; write {str(truth).lower()}, or "{text}" for the text', truth, None)
         if is_doubtful(text):
-            message = f"{text[:60]} is text to some readers of YAML and a number or date to others; put it in quotes"
+            message = (
+                f"{text[:60]} is text to some readers of YAML and a number, date or mark to others; put it in quotes"
+            )
             return _Doubtful(message, text, f'"{text[:60]}"')
         return text
 
@@ -239,14 +241,19 @@ def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
     return node
 
 
+class Block(list[Any]):
+    """A list that is written with each item on lines of its own, however short."""
+
+
 def _represent_list(dumper: Any, items: list[Any]) -> yaml.SequenceNode:
-    short = len(json.dumps(items)) <= 72
+    short = not isinstance(items, Block) and len(json.dumps(items)) <= 72
     node: yaml.SequenceNode = dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=short)
     return node
 
 
 _Dumper.add_representer(str, _represent_text)
 _Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(Block, _represent_list)
 
 
 def write_yaml(value: Any) -> str:
