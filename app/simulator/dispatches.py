@@ -90,7 +90,6 @@ class Dispatches:
             deployment=order.deployment,
             restart_policy=order.restart_policy,
             created_at=self.schedule.now(),
-            created=self.schedule.monotonic(),
         )
         room.dispatches[dispatch.id] = dispatch
         return dispatch

@@ -129,8 +129,8 @@ class Dispatch:
     deployment: str
     restart_policy: int
     created_at: datetime
-    created: float
-    """Monotonic seconds."""
+    names_known: float = 0.0
+    """Monotonic seconds: when the server will know all its workers' names, and list this dispatch's jobs."""
     jobs: list[Job] = field(default_factory=list)
     deleted: bool = False
 

@@ -65,7 +65,9 @@ class Jobs:
         """Offer the dispatch to a worker; when nobody has room for it, it is lost without a word."""
         if self.rooms.find(room.name) is not room:
             return self._settle(dispatch, Fate.LOST_ROOM_CLOSED)
-        asked = asked or set()
+        if asked is None:
+            asked = set()
+            dispatch.names_known = self.workers.names_known()
         worker = self.workers.choose(dispatch.agent_name, dispatch.deployment, asked)
         if worker is None:
             return self._settle(dispatch, self._why_lost(dispatch, asked))
@@ -90,7 +92,7 @@ class Jobs:
         return None
 
     def end(self, dispatch: Dispatch) -> None:
-        """End the jobs of a deleted dispatch, each once the server has it on its list (so up to 5 s later)."""
+        """End the jobs of a deleted dispatch, each once the server lists it (so up to 5 s later)."""
         dispatch.deleted = True
         for job in dispatch.jobs:
             if job.id in self.running:
@@ -161,7 +163,7 @@ class Jobs:
             status=JobStatus.RUNNING,
             assigned_at=now,
             updated_at=now,
-            listed_from=max(self.schedule.monotonic(), dispatch.created + self.timing.job_list_delay),
+            listed_from=max(self.schedule.monotonic(), dispatch.names_known),
         )
         dispatch.jobs.append(job)
         engagement = Engagement(room, job, worker)

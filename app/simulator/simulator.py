@@ -74,7 +74,7 @@ class Simulator:
             keep=1000 if light else 100_000,
         )
         self.rooms = Rooms(self.schedule, self.timing, self._identifiers, self.webhooks, self.ledger)
-        self.workers = WorkerPool(self.schedule, random.Random(seed))
+        self.workers = WorkerPool(self.schedule, random.Random(seed), self.timing)
         self.jobs = Jobs(self.schedule, self.timing, self._identifiers, self.rooms, self.workers, self.ledger)
         self.dispatches = Dispatches(self.schedule, self._identifiers, self.rooms, self.jobs, self.ledger)
         self.service = Service(

@@ -19,8 +19,14 @@ class Timing:
     """How long a room stays after the last participant who is no agent."""
     connection_timeout: float = 20.0
     """How long a participant is still listed whose process was killed."""
-    job_list_delay: float = 4.5
-    """From the assignment of a job to its appearance in ListDispatch."""
+    name_collection: float = 5.0
+    """How long the server collects the names of its workers; until it has done, ListDispatch shows none of the jobs.
+
+    It collects at the first dispatch (an automatic one counts) after a worker has registered, and each `name_cache`.
+    Seen: jobs are listed 5 s late then, and at once otherwise. In the source: CheckEnabledTimeout.
+    """
+    name_cache: float = 60.0
+    """How long the collected names hold; 0 makes every job list late. In the source: EnabledCacheTTL."""
     unknown_room_wait: float = 3.0
     """How long a dispatch call on an unknown room takes until it answers 503."""
     termination_wait: float = 3.0

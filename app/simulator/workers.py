@@ -9,6 +9,7 @@ from enum import Enum
 
 from app.simulator.entities import JobStatus
 from app.simulator.schedule import Schedule, Timer
+from app.simulator.timing import Timing
 
 
 class Refusal(Enum):
@@ -99,7 +100,18 @@ class WorkerPool:
 
     schedule: Schedule
     choice: random.Random
+    timing: Timing = field(default_factory=Timing)
     by_id: dict[str, Worker] = field(default_factory=dict)
+    _names_hold_until: float = float("-inf")
+    _names_known: float = float("-inf")
+
+    def names_known(self) -> float:
+        """Return when the names of all workers are known to a dispatch made now, collecting them anew if need be."""
+        now = self.schedule.monotonic()
+        if now >= self._names_hold_until:
+            self._names_known = now + self.timing.name_collection
+            self._names_hold_until = now + self.timing.name_cache
+        return self._names_known
 
     def add(self, worker: Worker, *, registers_after: float = 0.0) -> Worker:
         """Take a worker in; until `registers_after` seconds have passed the server does not know it."""
@@ -110,6 +122,7 @@ class WorkerPool:
     def register(self, worker: Worker, *, after: float = 0.0) -> None:
         def arrive() -> None:
             worker.registered = not worker.dead
+            self._names_hold_until = float("-inf")
             worker.registration = None
 
         if after:

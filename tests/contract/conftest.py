@@ -16,6 +16,7 @@ from tests.contract.livekit import Desk, LiveKit
 from tests.contract.real import RealLiveKit
 from tests.contract.simulated import SimulatedLiveKit
 from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.e2e.harness.relay import Relay
 from tests.e2e.harness.scene import Programs, Scene
 
 REAL = os.environ.get("USHER_CONTRACT", "simulator") == "livekit-server"
@@ -38,15 +39,24 @@ def real_livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLiveK
         scene.close()
 
 
+@pytest.fixture(scope="session")
+def relay() -> Iterator[Relay]:
+    """Take the webhooks of all simulators; closing one takes half a second, which is why there is one only."""
+    kept = Relay()
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-async def livekit(request: pytest.FixtureRequest) -> AsyncIterator[LiveKit]:
+async def livekit(request: pytest.FixtureRequest, relay: Relay) -> AsyncIterator[LiveKit]:
     """The LiveKit under contract, with a receiver that keeps every webhook."""
     if REAL:
         real: RealLiveKit = request.getfixturevalue("real_livekit")
         real.relay.pass_all_on()
         yield real
         return
-    async with SimulatedLiveKit() as simulated:
+    relay.pass_all_on()
+    async with SimulatedLiveKit(relay) as simulated:
         yield simulated
 
 

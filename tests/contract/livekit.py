@@ -35,11 +35,15 @@ class Seat:
 class LiveKit(Protocol):
     """One server, its people and its workers. `tempo`: how long a second of the real server is here."""
 
-    tempo: float
-    url: str
     key: str
     secret: str
     relay: Relay
+
+    @property
+    def tempo(self) -> float: ...
+
+    @property
+    def url(self) -> str: ...
 
     async def join(
         self,
@@ -136,4 +140,4 @@ class Desk:
             found = [each.webhook for each in self.livekit.relay.deliveries(event, room=room, identity=identity)]
             return found if len(found) >= times else []
 
-        return await self.eventually(look, within=30, what=f"{times} × {event} about {identity} in {room}")
+        return await self.eventually(look, within=30, what=f"{event} ({times} of them) about {identity} in {room}")

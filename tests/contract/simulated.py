@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from livekit import api
 
@@ -21,13 +22,13 @@ _BEHAVIOURS = {
 
 
 class SimulatedLiveKit:
-    """`async with SimulatedLiveKit() as livekit:`."""
+    """`async with SimulatedLiveKit(relay) as livekit:`; `relay` may be shared, for rooms differ in name."""
 
     tempo = TEMPO
 
-    def __init__(self) -> None:
-        self.relay = Relay()
-        self.simulator = Simulator(webhook_urls=[self.relay.url], timing=Timing().scaled(TEMPO))
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.simulator = Simulator(webhook_urls=[relay.url], timing=Timing().scaled(TEMPO))
         self.key, self.secret = self.simulator.key, self.simulator.secret
         self._workers: dict[str, Worker] = {}
 
@@ -35,13 +36,12 @@ class SimulatedLiveKit:
     def url(self) -> str:
         return self.simulator.url
 
-    async def __aenter__(self) -> SimulatedLiveKit:
+    async def __aenter__(self) -> Self:
         await self.simulator.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.simulator.stop()
-        self.relay.close()
 
     async def join(
         self,

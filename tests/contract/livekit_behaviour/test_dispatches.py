@@ -30,19 +30,34 @@ async def test_an_agent_arrives_under_its_jobs_name_and_is_told(desk: Desk) -> N
     assert job.dispatch_id == dispatch.id
 
 
-async def test_the_job_list_is_late_and_attributes_and_metadata_come_back(desk: Desk) -> None:
+async def test_attributes_and_metadata_come_back_from_the_list_but_not_from_the_agent(desk: Desk) -> None:
     await desk.livekit.start_worker("greeter")
-    await desk.livekit.join("ana", "late-list")
-    dispatch = await desk.dispatch("late-list", "greeter", {"language": "es"}, {"usher.dispatch": "17"})
-    [agent] = await desk.eventually(lambda: desk.agents("late-list"), within=10, what="the agent is in the room")
-    [listed] = await desk.dispatches("late-list")
+    await desk.livekit.join("ana", "come-back")
+    dispatch = await desk.dispatch("come-back", "greeter", {"language": "es"}, {"usher.dispatch": "17"})
+    [agent] = await desk.eventually(lambda: desk.agents("come-back"), within=10, what="the agent is in the room")
+    [listed] = await desk.dispatches("come-back")
     assert (listed.id, listed.agent_name, listed.metadata) == (dispatch.id, "greeter", '{"language": "es"}')
     assert dict(listed.attributes) == {"usher.dispatch": "17"}
-    assert not listed.state.jobs, "the job list is not late any more"
-    [job] = await desk.eventually(lambda: desk.jobs("late-list", dispatch.id), within=8, what="the job is listed")
+    assert "usher.dispatch" not in agent.attributes
+    [job] = await desk.eventually(lambda: desk.jobs("come-back", dispatch.id), within=8, what="the job is listed")
     assert (job.state.status, job.state.participant_identity) == (JobStatus.JS_RUNNING, agent.identity)
     assert job.state.worker_id.startswith("AW_")
-    assert "usher.dispatch" not in agent.attributes
+
+
+async def test_the_job_list_is_late_after_any_worker_has_registered_and_prompt_later(desk: Desk) -> None:
+    """Then (and each minute) the server collects its workers' names for 5 s; jobs are listed once it has done."""
+    await desk.livekit.start_worker("greeter")
+    for room in ("late", "prompt"):
+        await desk.livekit.join("ana", room)
+    await desk.livekit.start_worker("newcomer")
+    late = await desk.dispatch("late", "greeter")
+    await desk.eventually(lambda: desk.agents("late"), within=3, what="the agent is in the room")
+    assert await desk.jobs("late", late.id) == []
+    await desk.eventually(lambda: desk.jobs("late", late.id), within=8, what="the job is listed")
+    prompt = await desk.dispatch("prompt", "greeter")
+    begun = asyncio.get_running_loop().time()
+    await desk.eventually(lambda: desk.jobs("prompt", prompt.id), within=8, what="the job is listed")
+    assert asyncio.get_running_loop().time() - begun < desk.seconds(3)
 
 
 async def test_every_call_adds_an_agent(desk: Desk) -> None:
