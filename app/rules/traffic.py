@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from app.db.tables import dispatches, events
-from app.db.types import EventOutcome
+from app.db.types import EventOutcome, EventSource
 from app.rules.simulate import PastEvent
 from app.webhook.event import Event
 from app.webhook.parse import prepare
@@ -31,7 +31,7 @@ def rebuild_event(row: Mapping[str, Any]) -> Event:
         dedupe_key=row["dedupe_key"],
         project=row["project"],
         type=row["type"],
-        source=row["source"],
+        source=EventSource(row["source"]),
         room_name=row["room_name"],
         room_sid=row["room_sid"],
         participant_identity=row["participant_identity"],
