@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 
 from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope, format_instant
@@ -41,9 +42,8 @@ class _Row:
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """Return the record in a row that has at least its columns."""
         values = {name: row[name] for name in columns_of(cls)}
-        for name, kind in _ENUMS.items():
-            if name in values:
-                values[name] = kind(values[name])
+        for name, kind in _enums_of(cls).items():
+            values[name] = kind(values[name])
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
@@ -51,7 +51,15 @@ class _Row:
         return {name: as_json(getattr(self, name)) for name in columns_of(type(self))}
 
 
-_ENUMS: dict[str, Any] = {"source": EventSource, "outcome": EventOutcome, "status": DispatchStatus, "scope": Scope}
+_ENUMS: dict[str, type[StrEnum]] = {kind.__name__: kind for kind in (EventSource, EventOutcome, DispatchStatus, Scope)}
+_ENUMS_OF: dict[type[Any], dict[str, type[StrEnum]]] = {}
+
+
+def _enums_of(kind: type[Any]) -> dict[str, type[StrEnum]]:
+    """Return the columns that are enums."""
+    if kind not in _ENUMS_OF:
+        _ENUMS_OF[kind] = {field.name: _ENUMS[field.type] for field in fields(kind) if field.type in _ENUMS}
+    return _ENUMS_OF[kind]
 
 
 @dataclass(frozen=True, slots=True)

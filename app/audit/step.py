@@ -139,7 +139,7 @@ def decision_step(event: EventRecord) -> Step | None:
         names = ", ".join(repr(name) for name in matched)
         title = f"{'rule' if len(matched) == 1 else 'rules'} {names} matched"
         if served_by and not decision.get("dispatches"):
-            why = why or "its agent is there or on its way already, by another dispatch for this room or caller"
+            why = why or "another dispatch has brought that agent already, or is about to"
     elif event.outcome == "no_match" and not why:
         title = "no rule matched"
     elif why:
