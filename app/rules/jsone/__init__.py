@@ -9,6 +9,7 @@ never depends on the machine. Where we differ from the package, we differ on pur
 - `true == 1` is false, as in JSON; whole results of `/` and `number()` are whole numbers, as in JavaScript;
 - `join` takes strings, numbers and booleans only; whole and broken numbers can be compared with each other;
 - numbers end at 2**1023, infinities and NaN are refused; nesting ends at 100 levels;
+- what is wrong in every event is told before rendering, also in a branch that would not be taken;
 - all mistakes are TemplateError with a path, also those where the package shows a Python error.
 """
 

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.db.tables import routing_rules
@@ -205,6 +205,7 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(WRITABLE) | st.text(max_size=10), ANYTHING, max_size=6))
 def test_any_row_is_checked_without_an_error(row: dict[str, Any]) -> None:
     for problem in check_rule(row):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidInputError, Problem
@@ -195,6 +195,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_reads_back_the_same(value: Any) -> None:
     text = write_yaml([value])
@@ -205,6 +206,7 @@ def test_what_is_written_reads_back_the_same(value: Any) -> None:
     assert json.dumps(yaml.safe_load(text)) == json.dumps([value])
 
 
+@settings(deadline=None)
 @given(TEXT | TRICKY)
 def test_doubtful_text_is_never_written_plain(text: str) -> None:
     if is_doubtful(text):
@@ -279,6 +281,7 @@ RULES = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(RULES, st.sampled_from(["yaml", "json"]))
 def test_an_export_read_and_exported_again_is_the_same_text(rules: list[dict[str, Any]], format_: Any) -> None:
     exported = export_rules(rules, format_)

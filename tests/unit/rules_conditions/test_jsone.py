@@ -295,9 +295,11 @@ def harmless(value: Any) -> Any:
     return value
 
 
-@settings(max_examples=600)
+@settings(max_examples=400, deadline=None)
 @given(TEMPLATES)
 def test_the_package_is_the_oracle(template: Any) -> None:
+    if compile_template(template, "t").problems:
+        return  # we refuse at once what the package would only notice in the branch it takes
     try:
         theirs = jsone.render(template, CONTEXT)
     except Exception:  # noqa: BLE001 - the package shows all kinds of errors
@@ -328,6 +330,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, JSON)
 def test_values_are_equal_when_their_json_is(one: Any, other: Any) -> None:
     equal = json.dumps(harmless(one), sort_keys=True) == json.dumps(harmless(other), sort_keys=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.rules.rollout import check_rollout_key, in_rollout, rollout_value
@@ -63,6 +63,7 @@ def test_rules_choose_independently() -> None:
         assert chi_square([both, only_first, only_second, neither], len(identities) / 4) < 21.1  # p = 0.0001
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**12), st.text(min_size=1), st.integers(0, 100), st.integers(0, 100))
 def test_a_growing_share_never_moves_those_already_in(rule_id: int, value: str, one: int, other: int) -> None:
     smaller, larger = sorted((one, other))
@@ -70,6 +71,7 @@ def test_a_growing_share_never_moves_those_already_in(rule_id: int, value: str, 
         assert in_rollout(rule_id, larger, "participant.identity", caller(value))
 
 
+@settings(deadline=None)
 @given(st.integers(), st.text(), JSON)
 def test_all_and_none_ask_nothing_of_the_document(rule_id: int, key_path: str, document: Any) -> None:
     assert in_rollout(rule_id, 100, key_path, document)
@@ -106,6 +108,7 @@ def test_the_value_at_a_path(path: str, document: dict[str, Any], value: str | N
     assert rollout_value(path, document) == value
 
 
+@settings(deadline=None)
 @given(st.text(), JSON, st.integers(1, 99))
 def test_no_path_and_no_document_raises(path: str, document: Any, percent: int) -> None:
     assert in_rollout(1, percent, path, document) in {True, False}

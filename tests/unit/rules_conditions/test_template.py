@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.rules.jsone.budget import MOST_STEPS
@@ -314,6 +314,7 @@ ANY_JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(ANY_JSON)
 def test_any_json_is_rendered_or_refused_with_a_path(template: Any) -> None:
     problems = check_template(template)

@@ -1,0 +1,57 @@
+"""The page CONDITIONS.md says what happens: its examples are run."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import app.rules
+from app.rules.file import read_rules_file
+from app.rules.hours import parse_hours
+from app.rules.jsone.budget import DEEPEST, MOST_STEPS
+from app.rules.jsone.compiler import LARGEST_TEMPLATE
+from app.rules.jsone.expression import LONGEST_EXPRESSION
+from app.rules.template import RULE_FACTS, check_template, render_metadata
+
+PAGE = (Path(app.rules.__file__).parent / "CONDITIONS.md").read_text(encoding="utf-8")
+
+
+def table(header: str) -> list[list[str]]:
+    lines = PAGE.split(f"| {header}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def block(language: str) -> str:
+    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize(("hours", "zone", "country", "at", "in_force"), table("`active_hours` |"))
+def test_hours(hours: str, zone: str, country: str, at: str, in_force: str) -> None:
+    assert parse_hours(hours, zone, country or None).covers(datetime.fromisoformat(at)) is (in_force == "yes")
+
+
+@pytest.mark.parametrize(("template", "result"), table("template |"))
+def test_templates(template: str, result: str) -> None:
+    now = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
+    rule = {"id": 1, "name": "spanish", "agent_name": "support-es"}
+    parsed = json.loads(template)
+    assert check_template(parsed) == []
+    assert json.loads(render_metadata(parsed, json.loads(block("json")), rule, now, 65_536)) == json.loads(result)
+
+
+def test_the_rules_file() -> None:
+    (rule,) = read_rules_file(block("yaml")).rules
+    assert (rule["name"], rule["holidays"]) == ("spanish", "ES")
+
+
+def test_the_numbers() -> None:
+    for number in (MOST_STEPS, DEEPEST, LONGEST_EXPRESSION, LARGEST_TEMPLATE):
+        assert f"{number:,}" in PAGE
+    for fact in RULE_FACTS:
+        assert f"`{fact}`" in PAGE
