@@ -14,7 +14,7 @@ test: install ## unit, integration, contract, acceptance, migration and architec
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/e2e --ignore tests/benchmark $(ARGS)
 
 e2e: install ## the main job against the real livekit-server, a real livekit-agents worker and rtc clients
-	$(BIN)/pytest tests/e2e -p no:xdist $(ARGS)
+	USHER_CONTRACT=livekit-server $(BIN)/pytest tests/e2e tests/contract/livekit_behaviour -p no:xdist $(ARGS)
 
 bench: install ## the figures of the README, as ratios against a baseline in the same run
 	$(BIN)/python -m tests.benchmark $(ARGS)

@@ -64,18 +64,6 @@ def relayed_desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -
         scene.close()
 
 
-@pytest.fixture(scope="module")
-def livekit_alone(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """LiveKit without Usher; its webhooks go to a receiver that keeps them. Shared by a module."""
-    scene = Scene(programs, directory=tmp_path_factory.mktemp("livekit"), through_relay=True)
-    scene.relay.forward_port = None
-    try:
-        scene.start()
-        yield scene
-    finally:
-        scene.close()
-
-
 @pytest.fixture
 def note_arrival() -> Callable[[Participant], None]:
     """A function that notes how long somebody waited for their agent, for the figures printed at the end."""

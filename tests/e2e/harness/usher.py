@@ -99,7 +99,7 @@ class Usher(Process):
         places = ", ".join("?" for _ in stored)
         # The column names come from the tests themselves.
         self.change(
-            f"INSERT INTO routing_rules ({', '.join(stored)}) VALUES ({places})",  # noqa: S608
+            f"INSERT INTO routing_rules ({', '.join(stored)}) VALUES ({places})",
             *stored.values(),
         )
 
