@@ -219,7 +219,9 @@ class _ValueReader:
             return None
         operator = operand[0]
         if not isinstance(operator, str) or operator not in _OPERATORS:
-            self._problems.add(f"{path}[0]", f"must be one of {' '.join(_OPERATORS)}, found {in_words(operator)}", operator)
+            self._problems.add(
+                f"{path}[0]", f"must be one of {' '.join(_OPERATORS)}, found {in_words(operator)}", operator
+            )
             return None
         number = self._read_number(operand[1], f"{path}[1]")
         if len(operand) == 4:
