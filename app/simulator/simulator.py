@@ -148,26 +148,29 @@ class Simulator:
                     self._come_back(name, participant)
 
     def _come_back(self, room_name: str, participant: Participant) -> None:
-        now = self.schedule.monotonic
         entry = self.ledger.dispatch_of_agent(participant.sid)
         stay = next((each for each in entry.agents if each.sid == participant.sid), None) if entry else None
         if stay is not None and stay.reason != SERVER_LOST:
             return  # killed before, and only listed still
 
         def come() -> None:
-            back = self.join(
-                room_name,
+            room = self._open(room_name)
+
+            def arrived(back: Participant) -> None:
+                if entry is not None and stay is not None:
+                    again = replace(stay, room_sid=room.sid, sid=back.sid, gone=None, reason="")
+                    again.joined = self.schedule.monotonic()
+                    self.ledger.enter_agent(entry.id, again)
+
+            self.rooms.join(
+                room,
                 participant.identity,
                 kind=participant.kind,
                 name=participant.name,
                 metadata=participant.metadata,
                 attributes=participant.attributes,
+                arrived=arrived,
             )
-            there = self.rooms.find(room_name)
-            if entry is not None and stay is not None and there is not None:
-                self.ledger.enter_agent(
-                    entry.id, replace(stay, room_sid=there.sid, sid=back.sid, joined=now(), gone=None, reason="")
-                )
 
         self.schedule.call_later(self.timing.rejoin, come)
 
@@ -194,12 +197,8 @@ class Simulator:
 
         `dispatches` are those of the access token: used only if this join opens the room (LiveKit #4390).
         """
-        there = self.rooms.find(room)
-        if there is None:
-            there = self.rooms.open(room)
-            self.dispatches.automatic(there, tuple(dispatches))
         return self.rooms.join(
-            there,
+            self._open(room, tuple(dispatches)),
             identity,
             kind=Kind[kind] if isinstance(kind, str) else kind,
             name=name,
@@ -208,6 +207,13 @@ class Simulator:
             connects=connects,
             late_left=late_left,
         )
+
+    def _open(self, name: str, dispatches: tuple[DispatchOrder, ...] = ()) -> Room:
+        room = self.rooms.find(name)
+        if room is None:
+            room = self.rooms.open(name)
+            self.dispatches.automatic(room, dispatches)
+        return room
 
     def leave(
         self, room: str, identity: str, reason: LeaveReason = LeaveReason.CLIENT_INITIATED, *, told_after: float = 0.0

@@ -110,8 +110,7 @@ class TwirpApplication:
             return await _fail(send, "bad_route", _no_route(scope["method"], path, form))
         entry = self.ledger.enter_call(method.name, "", asked)
         try:
-            for observer in self.observers:
-                observer(method.name)
+            self._announce(method.name)
             request = _parse(method, form, body)
             entry.room = getattr(request, "room", "") or getattr(request, "name", "")
             grants = (
@@ -136,6 +135,13 @@ class TwirpApplication:
         except ServiceError as error:
             entry.answered = error.code
             return await _fail(send, error.code, error.message)
+
+    def _announce(self, method: str) -> None:
+        for observer in self.observers:
+            try:
+                observer(method)
+            except Exception as error:
+                raise ServiceError("internal", f"an observer objects: {error}") from error
 
     async def _misbehave(self, exchange: Exchange, run: Callable[[], Awaitable[Message]], fault: Fault) -> None:
         kind = fault.kind
