@@ -239,7 +239,7 @@ def test_a_mistake_names_the_nearest_spelling() -> None:
 NAMES = sorted(set(CONTEXT) - {"now"})
 LITERALS = st.sampled_from(["0", "1", "2.5", "'a'", "''", "true", "false", "null", "[]", "[1, 'b']", "{a: 1}"])
 # Without == and in, where the package takes true for 1; they have a test of their own.
-BINARY = st.sampled_from(["+", "-", "*", "/", "<", "<=", ">", ">=", "==", "&&", "||", "in"])
+BINARY = st.sampled_from(["+", "-", "*", "/", "<", "<=", ">", ">=", "&&", "||"])
 CALLS = st.sampled_from(["len", "str", "typeof", "lowercase", "abs", "floor", "min", "max", "strip", "defined"])
 EXPRESSIONS = st.recursive(
     LITERALS | st.sampled_from(NAMES),
@@ -309,8 +309,8 @@ def test_the_package_is_the_oracle(template: Any) -> None:
     except TemplateError as error:
         ours = error
     if isinstance(ours, TemplateError):
-        # The package takes true for 1 as an index, as Python does.
-        assert theirs is TemplateError or "found a boolean" in str(ours)
+        # The package takes true for 1 as an index and in sorting, as Python does.
+        assert theirs is TemplateError or "found a boolean" in str(ours) or "to sort by" in str(ours)
         return
     if theirs is TemplateError:
         # We accept a little more: comparing whole with broken numbers, and slicing with a whole quotient.
