@@ -24,6 +24,7 @@ from app.dispatch.livekit import LiveKitApi
 from app.errors import ConflictError, DatabaseUnavailableError
 from app.logs import get_logger
 from app.metrics import Metrics
+from app.people.key import signing_key
 from app.pipeline.context import Context
 from app.pipeline.desk import Desk
 from app.rules.store import read_book
@@ -89,6 +90,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         if is_embedded(url):
             await writer.run(lambda connection: _take_over(connection, context))
         desk = Desk(context, book)
+        key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -98,7 +100,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             finally:
                 await desk.stop()
 
-        yield Service(create_app(desk, Verifier(settings.projects), readers, lifespan), desk)
+        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk)
 
 
 def _claim_database(url: URL) -> IO[str]:

@@ -33,10 +33,17 @@ class HealthDoor:
 
     async def ready(self, _request: Request) -> Response:
         """Answer whether webhooks can be taken, with details; 503 while they cannot."""
+        details = await self.details()
+        if details["status"] == "ready":
+            return JSONResponse(details)
+        return JSONResponse(details, 503, headers={"Retry-After": "1"})
+
+    async def details(self) -> dict[str, Any]:
+        """Return how the database, the rules and the sweep are."""
         database = await asyncio.to_thread(self._database)
         book = self._desk.book
         ready = database["status"] == "ok"
-        details = {
+        return {
             "status": "ready" if ready else "not ready",
             "database": database,
             "rules": {
@@ -49,7 +56,6 @@ class HealthDoor:
             },
             "writer_backlog": self._desk.context.writer.backlog,
         }
-        return JSONResponse(details, 200 if ready else 503, headers=None if ready else {"Retry-After": "1"})
 
     async def metrics(self, request: Request) -> Response:
         """Answer the metrics in Prometheus form."""

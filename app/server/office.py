@@ -26,7 +26,7 @@ class Office:
     def __init__(self, desk: Desk, readers: Engine, key: str) -> None:
         self.desk = desk
         self.key = key
-        self._readers = readers
+        self.readers = readers
         self._book = desk.book
 
     @property
@@ -53,7 +53,7 @@ class Office:
 
     def _ask(self, question: Callable[[Connection], T]) -> T:
         try:
-            with self._readers.connect() as connection:
+            with self.readers.connect() as connection:
                 return question(connection)
         except SQLAlchemyError as error:
             unavailable = as_unavailable(error)

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.errors import InvalidInputError, UsherError
+from app.errors import (
+    DatabaseUnavailableError,
+    InvalidInputError,
+    NotAuthenticatedError,
+    TooManyRequestsError,
+    UsherError,
+)
 
 
 def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Response:
@@ -25,4 +32,28 @@ def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Resp
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in error.problems
         ]
-    return Response(json.dumps(body, default=str), error.status, headers=headers, media_type="application/problem+json")
+    return _response(body, {**_headers(error), **(headers or {})})
+
+
+def http_problem(error: HTTPException) -> Response:
+    """Return the answer for what the router itself refuses."""
+    title = HTTPStatus(error.status_code).phrase
+    body = {"type": "about:blank", "title": title, "status": error.status_code, "detail": error.detail}
+    return _response(body, error.headers or {})
+
+
+def _headers(error: UsherError) -> dict[str, str]:
+    match error:
+        case NotAuthenticatedError():
+            return {"WWW-Authenticate": 'Bearer realm="usher"'}
+        case TooManyRequestsError():
+            return {"Retry-After": str(error.retry_after_s)}
+        case DatabaseUnavailableError():
+            return {"Retry-After": "1"}
+        case _:
+            return {}
+
+
+def _response(body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    text = json.dumps(body, default=str)
+    return Response(text, body["status"], headers=headers, media_type="application/problem+json")

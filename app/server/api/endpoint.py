@@ -1,0 +1,191 @@
+"""What an endpoint declares, and how a request becomes a call of its handler.
+
+The declaration is all there is: the route, the checks of what comes in, and the OpenAPI document are made of it, so
+they cannot contradict each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from app.errors import BadRequestError, EditedMeanwhileError, InvalidInputError, PayloadTooLargeError, Problem
+from app.people.role import Role
+from app.server.auth import Caller, identify
+from app.server.office import Office
+
+BODY_MAX_BYTES: Final = 8 * 1024 * 1024
+"""Of a rules file with some ten thousand rules; larger ones go through the command line."""
+
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""Text that both databases can hold: JSON may carry NUL, PostgreSQL may not."""
+
+
+class Model(BaseModel):
+    """Something that comes in: no field but the declared ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked as its endpoint declares."""
+
+    office: Office
+    request: Request
+    caller: Caller
+    query: Any
+    body: Any
+
+    def identifier(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.request.path_params[name])
+
+    def number(self, name: str) -> int:
+        """Return a numeric id of the path; 0, which nothing has, for anything else."""
+        text = self.identifier(name)
+        return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a handler returns when it is more than a document."""
+
+    document: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation. `body_is_checked_by_handler`: the model only documents it, the handler reports every problem."""
+
+    method: str
+    path: str
+    handler: Callable[[Call], Awaitable[Any]]
+    summary: str
+    answer: Any
+    role: Role = Role.VIEWER
+    status: int = 200
+    query: type[Model] | None = None
+    body: type[BaseModel] | None = None
+    body_is_checked_by_handler: bool = False
+    if_match: bool = False
+    """Whether the request must say on which version it is based."""
+    etag: bool = False
+    problems: tuple[int, ...] = ()
+    """Statuses it may answer with besides those that follow from the rest of the declaration."""
+    description: str = ""
+    example: Any = None
+    numeric: tuple[str, ...] = ()
+    """Parts of the path that are numbers."""
+
+    async def answer_request(self, office: Office, request: Request) -> Response:
+        """Identify the caller, check what came in, call the handler."""
+        caller = await identify(office, request)
+        caller.require(self.role)
+        query = None if self.query is None else _read_query(self.query, request)
+        if self.query is None and request.query_params:
+            raise InvalidInputError("query", [_unknown(name) for name in request.query_params])
+        body = None if self.body is None else await self._read_body(request)
+        result = await self.handler(Call(office, request, caller, query, body))
+        document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
+        return JSONResponse(document, self.status, headers=dict(headers))
+
+    async def _read_body(self, request: Request) -> Any:
+        raw = await read_body(request)
+        if self.body_is_checked_by_handler or self.body is None:
+            return load_json(raw)
+        load_json(raw)  # tells what is not JSON in our words; numbers that JSON does not know are refused
+        try:
+            return self.body.model_validate_json(raw, strict=True)
+        except ValidationError as error:
+            raise InvalidInputError("body", problems_of(error)) from error
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body; PayloadTooLargeError when it is larger than BODY_MAX_BYTES."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_MAX_BYTES:
+            raise PayloadTooLargeError(f"the body is larger than {BODY_MAX_BYTES} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def load_json(raw: bytes) -> Any:
+    """Return JSON as Python has it; BadRequestError for anything else."""
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(f"the body is not JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def require_object(body: Any) -> dict[str, Any]:
+    """Return the body if it is an object."""
+    if not isinstance(body, dict):
+        raise InvalidInputError("body", [Problem("", "must be an object")])
+    return body
+
+
+def expected_version(request: Request) -> int | None:
+    """Return the version that `If-Match` names; None for `*`. It must be there (428), and be one of ours (412)."""
+    given = request.headers.get("if-match", "").strip()
+    if given == "*":
+        return None
+    tag = given.removeprefix("W/").strip('"')
+    if tag.isascii() and tag.isdecimal() and len(tag) <= 18:
+        return int(tag)
+    raise EditedMeanwhileError("If-Match names no version of this rule; send the ETag that reading it gave")
+
+
+def _read_query(model: type[Model], request: Request) -> Model:
+    lists = {name for name, each in model.model_fields.items() if _is_list(each.annotation)}
+    values: dict[str, Any] = {}
+    problems = []
+    for name, value in request.query_params.multi_items():
+        if name in lists:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            problems.append(Problem(name, "is given twice"))
+        else:
+            values[name] = value
+    try:
+        read = model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInputError("query", problems + problems_of(error)) from error
+    if problems:
+        raise InvalidInputError("query", problems)
+    return read
+
+
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) in {list, tuple} or any(_is_list(part) for part in get_args(annotation))
+
+
+def _unknown(name: str) -> Problem:
+    return Problem(name[:100], "is no parameter of this operation")
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Return what pydantic found, with dotted paths."""
+    problems = []
+    for detail in error.errors(include_url=False, include_context=False):
+        path = ""
+        for part in detail["loc"]:
+            path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        found = detail["input"] if isinstance(detail["input"], str | int | float | bool | None) else None
+        problems.append(Problem(path, detail["msg"][0].lower() + detail["msg"][1:], found))
+    return problems

@@ -1,0 +1,173 @@
+"""Every endpoint of the API, in the order of the reference page."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from app.people.role import Role
+from app.server.api import figures, people, rules, shapes, traffic
+from app.server.api.endpoint import Endpoint, Model
+from app.server.api.openapi import openapi_document
+from app.server.api.reference import reference_page
+from app.server.office import Office
+
+_EXAMPLE: Final = {
+    "name": "spanish support",
+    "pattern": {"participant": {"metadata": {"language": ["es"]}}},
+    "agent_name": "support-es",
+}
+
+
+class TryOrder(Model):
+    rule: shapes.RuleDraft
+    replaces: int | None = None
+    limit: int = 200
+
+
+class ApplyOrder(Model):
+    rules: list[shapes.RuleDraft]
+    delete: bool = False
+    dry_run: bool = False
+    expected_version: int | None = None
+
+
+class SimulateOrder(Model):
+    rules: list[shapes.RuleDraft]
+    delete: bool = False
+    hours: float = 24
+
+
+class RulesFile(Model):
+    rules: list[dict[str, Any]]
+
+
+_V1 = "/api/v1"
+_RULE = f"{_V1}/rules/{{rule_id}}"
+_FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR}
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    Endpoint("GET", f"{_V1}/rules", rules.list_rules, "List rules in matching order", shapes.RulePage,
+             query=rules.RulesQuery),
+    Endpoint("POST", f"{_V1}/rules", rules.create_a_rule, "Create a rule", shapes.Rule, status=201, etag=True,
+             body=shapes.RuleDraft, problems=(409,), example=_EXAMPLE, **_FIX),
+    Endpoint("GET", _RULE, rules.read_rule, "Read a rule", shapes.Rule, etag=True, numeric=("rule_id",)),
+    Endpoint("PATCH", _RULE, rules.change_a_rule, "Change columns of a rule", shapes.Rule, etag=True, if_match=True,
+             body=shapes.RuleChanges, problems=(409,), numeric=("rule_id",), example={"enabled": False}, **_FIX),
+    Endpoint("PUT", _RULE, rules.replace_a_rule, "Replace a rule", shapes.Rule, etag=True, if_match=True,
+             body=shapes.RuleDraft, problems=(409,), numeric=("rule_id",), example=_EXAMPLE, **_FIX),
+    Endpoint("DELETE", _RULE, rules.delete_a_rule, "Delete a rule", shapes.Rule, role=Role.EDITOR, if_match=True,
+             problems=(409,), numeric=("rule_id",), description="Its history stays; `revert` brings it back."),
+    Endpoint("GET", f"{_RULE}/history", rules.rule_history, "List the changes of a rule", shapes.RuleHistory,
+             query=rules.HistoryQuery, numeric=("rule_id",)),
+    Endpoint("POST", f"{_V1}/rules/check", rules.check_a_rule, "Check a draft: every mistake in it, with its path",
+             shapes.RuleCheck, body=shapes.RuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
+    Endpoint("POST", f"{_V1}/rules/test", rules.try_a_rule,
+             "Test a draft against recent events: whom it would match, and what the agent would be told",
+             shapes.RuleTrial, body=TryOrder, body_is_checked_by_handler=True, example={"rule": _EXAMPLE, "limit": 50}),
+    Endpoint("GET", f"{_V1}/rules/history", rules.rules_history, "List the changes of all rules", shapes.RuleHistory,
+             query=rules.HistoryQuery),
+    Endpoint("POST", f"{_V1}/rules/revert", rules.revert_rules, "Bring one rule or all back to an earlier version",
+             shapes.RulesChanged, body=rules.RevertOrder, role=Role.EDITOR, problems=(404, 409),
+             example={"to_version": 3, "dry_run": True}),
+    Endpoint("POST", f"{_V1}/rules/apply", rules.apply_rules_file, "Make the rules what a rules file says",
+             shapes.RulesChanged, body=ApplyOrder, problems=(409,),
+             example={"rules": [_EXAMPLE], "dry_run": True}, **_FIX),
+    Endpoint("GET", f"{_V1}/rules/export", rules.export_rules_file, "Export all rules as `apply` takes them",
+             RulesFile),
+    Endpoint("GET", f"{_V1}/rules/hits", figures.list_rule_hits, "List when each rule last made a dispatch",
+             figures.SeenAgents),
+    Endpoint("GET", f"{_V1}/events", traffic.list_the_events, "List events", shapes.EventPage,
+             query=traffic.EventsQuery),
+    Endpoint("GET", f"{_V1}/events/{{event_id}}", traffic.read_event, "Read an event with its body and decision",
+             shapes.EventDetail),
+    Endpoint("POST", f"{_V1}/events/{{event_id}}/replay", traffic.replay_an_event,
+             "Accept an event once more, under the rules of now", shapes.Replayed, role=Role.EDITOR, problems=(409,)),
+    Endpoint("GET", f"{_V1}/dispatches", traffic.list_the_dispatches, "List dispatches", shapes.DispatchPage,
+             query=traffic.DispatchesQuery),
+    Endpoint("GET", f"{_V1}/dispatches/{{dispatch_id}}", traffic.read_dispatch,
+             "Read a dispatch with its calls to LiveKit, changes and callers", shapes.DispatchDetail),
+    Endpoint("POST", f"{_V1}/dispatches/redrive", traffic.redrive_the_dispatches,
+             "Try failed, missed or cancelled dispatches again", shapes.DispatchesChanged,
+             body=traffic.DispatchesOrder, role=Role.EDITOR, problems=(404,)),
+    Endpoint("POST", f"{_V1}/dispatches/cancel", traffic.cancel_the_dispatches,
+             "Give up dispatches that wait for their agent", shapes.DispatchesChanged,
+             body=traffic.DispatchesOrder, role=Role.EDITOR, problems=(404,)),
+    Endpoint("GET", f"{_V1}/calls", traffic.list_the_calls, "List calls", shapes.CallPage, query=traffic.CallsQuery),
+    Endpoint("GET", f"{_V1}/calls/{{reference}}", traffic.read_call,
+             "Read the timeline of a call", shapes.Timeline,
+             description="By event id (ours or LiveKit's), dispatch id, participant SID, identity or phone number."),
+    Endpoint("GET", f"{_V1}/explain", traffic.explain_event,
+             "Explain a call: every rule tried, which field failed and what was there, what happened next",
+             shapes.Explanation, query=traffic.ReferenceQuery, problems=(404,)),
+    Endpoint("POST", f"{_V1}/simulate", figures.simulate_rules, "Run a draft of the rules over past traffic",
+             figures.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
+             example={"rules": [_EXAMPLE], "hours": 24},
+             description="Rules are told apart by name; those not named stay, unless `delete`."),
+    Endpoint("POST", f"{_V1}/decide", figures.decide_for_a_token, "Decide which agents a participant will get",
+             figures.Decided, body=figures.DecideOrder, role=Role.EDITOR,
+             description="For token servers: put the answer into `RoomConfiguration.agents` of the access token. When "
+             "the participant joins, Usher adopts the dispatch if LiveKit took it, and makes it if not.",
+             example={"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall-7"}}),
+    Endpoint("GET", f"{_V1}/statistics", figures.read_statistics,
+             "Read time to agent, abandoned, no-show and fallback shares, by agent and by rule", figures.Statistics,
+             query=figures.WindowQuery),
+    Endpoint("GET", f"{_V1}/agents", figures.list_agents, "List agents and when each was last asked for",
+             figures.SeenAgents),
+    Endpoint("GET", f"{_V1}/health", figures.read_health, "Read how the database, the rules and the sweep are",
+             figures.Health),
+    Endpoint("GET", f"{_V1}/me", people.read_myself, "Read whom this token speaks for", people.Myself),
+    Endpoint("GET", f"{_V1}/users", people.list_the_users, "List users", people.UserList, role=Role.ADMIN),
+    Endpoint("POST", f"{_V1}/users", people.invite_a_user, "Add a user, who chooses a password by a one-time link",
+             people.InvitedUser, status=201, body=people.NewUser, role=Role.ADMIN, problems=(409,)),
+    Endpoint("PATCH", f"{_V1}/users/{{user_id}}", people.change_a_user, "Change a user's role, or disable them",
+             people.User, body=people.UserChange, role=Role.ADMIN, problems=(409,)),
+    Endpoint("POST", f"{_V1}/users/{{user_id}}/logout", people.log_a_user_out, "End all sessions of a user",
+             people.User, role=Role.ADMIN),
+    Endpoint("POST", f"{_V1}/users/{{user_id}}/tokens", people.issue_a_token, "Make an API token",
+             people.IssuedToken, status=201, body=people.NewToken, role=Role.ADMIN),
+    Endpoint("GET", f"{_V1}/tokens", people.list_the_tokens, "List API tokens", people.TokenList, role=Role.ADMIN),
+    Endpoint("DELETE", f"{_V1}/tokens/{{token_id}}", people.revoke_a_token, "Revoke an API token", people.Token,
+             role=Role.ADMIN),
+)  # fmt: skip
+
+
+def api_routes(office: Office) -> list[BaseRoute]:
+    """Return the routes: one for each path, literal ones before those with parts."""
+    document = openapi_document(ENDPOINTS, version("usher"))
+    page = reference_page(document)
+
+    async def openapi(_request: Request) -> Response:
+        return JSONResponse(document)
+
+    async def reference(_request: Request) -> Response:
+        return page
+
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        by_path.setdefault(_starlette_path(endpoint), {})[endpoint.method] = endpoint
+    paths = sorted(by_path, key=lambda path: path.count("{"))
+    return [
+        Route("/api/openapi.json", openapi),
+        Route("/api", reference),
+        *(Route(path, _door(office, by_path[path]), methods=list(by_path[path])) for path in paths),
+    ]
+
+
+def _starlette_path(endpoint: Endpoint) -> str:
+    path = endpoint.path
+    for name in endpoint.numeric:
+        path = path.replace(f"{{{name}}}", f"{{{name}:int}}")
+    return path
+
+
+def _door(office: Office, endpoints: dict[str, Endpoint]) -> Any:
+    async def answer(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method].answer_request(office, request)
+
+    return answer

@@ -1,0 +1,214 @@
+"""Rules over the API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import Connection
+
+from app.errors import InvalidInputError, PreconditionNeededError, Problem
+from app.rules.changes import plan_revert, revert
+from app.rules.check import check_rule
+from app.rules.columns import complete
+from app.rules.difference import differences_to_json
+from app.rules.history import RuleChange, history, read_rules, rules_version
+from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
+from app.server.rule_edits import (
+    StoredRule,
+    change_rule,
+    create_rule,
+    delete_rule,
+    list_stored_rules,
+    read_stored_rule,
+)
+from app.server.rules_file_edits import apply_rules, export_document
+from app.server.trial import MOST_EVENTS, recent_events, require_good_rule, try_rule
+
+Version = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class RulesQuery(Model):
+    limit: int = Field(100, ge=1, le=200)
+    cursor: str | None = Field(
+        None, description="`next_cursor` of the page before", pattern=r"^-?[0-9]{1,10}\.[0-9]{1,18}$"
+    )
+    name: Text | None = Field(None, description="only the rule of that name")
+
+
+class HistoryQuery(Model):
+    limit: int = Field(50, ge=1, le=200)
+    before_version: int | None = Field(None, ge=0, le=2**53, description="only older changes")
+
+
+class RevertOrder(Model):
+    to_version: Version = Field(description="of the rule book, as its history tells them")
+    name: Text | None = Field(None, min_length=1, description="only this rule; null: the whole book")
+    dry_run: bool = False
+
+
+async def list_rules(call: Call) -> dict[str, Any]:
+    after = None
+    if call.query.cursor is not None:
+        priority, _, rule_id = call.query.cursor.partition(".")
+        after = (max(-(2**31), min(int(priority), 2**31 - 1)), int(rule_id))
+    limit: int = call.query.limit
+
+    def question(connection: Connection) -> tuple[list[StoredRule], int]:
+        found = list_stored_rules(connection, limit=limit + 1, after=after, name=call.query.name)
+        return found, rules_version(connection)
+
+    found, version = await call.office.read(question)
+    shown = found[:limit]
+    cursor = f"{shown[-1].row.get('priority')}.{shown[-1].id}" if len(found) > limit else None
+    return {"items": [rule.to_json() for rule in shown], "next_cursor": cursor, "version": version}
+
+
+async def read_rule(call: Call) -> Answer:
+    rule = await call.office.read(lambda connection: read_stored_rule(connection, call.number("rule_id")))
+    return _answer(rule)
+
+
+async def create_a_rule(call: Call) -> Answer:
+    draft = require_object(call.body)
+    rule = await call.office.write(lambda connection: create_rule(connection, draft, call.caller.name))
+    return _answer(rule, location=True)
+
+
+async def change_a_rule(call: Call) -> Answer:
+    return await _change(call, whole=False)
+
+
+async def replace_a_rule(call: Call) -> Answer:
+    return await _change(call, whole=True)
+
+
+async def delete_a_rule(call: Call) -> dict[str, Any]:
+    expected = _expected(call)
+    rule_id, editor = call.number("rule_id"), call.caller.name
+    rule = await call.office.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
+    return rule.to_json()
+
+
+async def check_a_rule(call: Call) -> dict[str, Any]:
+    problems = check_rule(require_object(call.body))
+    return {"valid": not problems, "errors": [problem_json(problem) for problem in problems]}
+
+
+async def try_a_rule(call: Call) -> dict[str, Any]:
+    order = require_object(call.body)
+    problems = [Problem(name, "is not known here") for name in order if name not in {"rule", "replaces", "limit"}]
+    draft, replaces, limit = order.get("rule"), order.get("replaces"), order.get("limit", MOST_EVENTS)
+    if not isinstance(draft, dict):
+        problems.append(Problem("rule", "is needed: the draft, an object"))
+    if replaces is not None and not _is_whole(replaces, 1, 2**53):
+        problems.append(Problem("replaces", "must be the id of a rule", replaces))
+    if not _is_whole(limit, 1, MOST_EVENTS):
+        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST_EVENTS}", limit))
+    if problems or not isinstance(draft, dict):
+        raise InvalidInputError("body", problems)
+    good = require_good_rule(draft)
+    most = call.office.context.settings.metadata_max_bytes
+
+    def question(connection: Connection) -> list[Any]:
+        traffic = recent_events(connection, good["pattern"], limit)
+        return try_rule(call.office.book(connection), good, traffic, replaces=replaces, metadata_max_bytes=most)
+
+    trials = await call.office.read(question)
+    return {
+        "events": len(trials),
+        "matches": sum(trial.matches for trial in trials),
+        "served": sum(trial.served for trial in trials),
+        "items": [trial.to_json() for trial in trials],
+    }
+
+
+async def rules_history(call: Call) -> dict[str, Any]:
+    limit = call.query.limit
+    found = await call.office.read(
+        lambda connection: history(connection, limit=limit + 1, before_version=call.query.before_version)
+    )
+    return _history(found, limit)
+
+
+async def rule_history(call: Call) -> dict[str, Any]:
+    limit = call.query.limit
+
+    def question(connection: Connection) -> list[RuleChange]:
+        name = str(read_stored_rule(connection, call.number("rule_id")).row.get("name"))
+        return history(connection, name, limit=limit + 1, before_version=call.query.before_version)
+
+    return _history(await call.office.read(question), limit)
+
+
+async def revert_rules(call: Call) -> dict[str, Any]:
+    order: RevertOrder = call.body
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        if order.dry_run:
+            differences = plan_revert(connection, order.to_version, order.name)
+        else:
+            differences = revert(connection, order.to_version, call.caller.name, order.name)
+        version = rules_version(connection)
+        return {"version": version, "written": not order.dry_run, **differences_to_json(differences)}
+
+    return await (call.office.read(unit) if order.dry_run else call.office.write(unit))
+
+
+async def apply_rules_file(call: Call) -> dict[str, Any]:
+    order = require_object(call.body)
+    return await apply_rules(call.office, order, call.caller.name)
+
+
+async def export_rules_file(call: Call) -> dict[str, Any]:
+    return await call.office.read(lambda connection: export_document(read_rules(connection)))
+
+
+async def _change(call: Call, *, whole: bool) -> Answer:
+    expected, columns = _expected(call), require_object(call.body)
+    rule_id, editor = call.number("rule_id"), call.caller.name
+    if whole:
+        columns = complete(columns) | {name: columns[name] for name in columns} if _has_needed(columns) else columns
+    rule = await call.office.write(
+        lambda connection: change_rule(connection, rule_id, columns, editor, expected, whole=whole)
+    )
+    return _answer(rule)
+
+
+def _has_needed(columns: dict[str, Any]) -> bool:
+    return {"name", "pattern", "agent_name"} <= columns.keys()
+
+
+def _expected(call: Call) -> int | None:
+    if "if-match" not in call.request.headers:
+        raise PreconditionNeededError("If-Match is needed: the ETag that reading the rule gave, or * for any")
+    return expected_version(call.request)
+
+
+def _answer(rule: StoredRule, *, location: bool = False) -> Answer:
+    headers = {"ETag": rule.etag}
+    if location:
+        headers["Location"] = f"/api/v1/rules/{rule.id}"
+    return Answer(rule.to_json(), headers)
+
+
+def _history(found: list[RuleChange], limit: int) -> dict[str, Any]:
+    shown = found[:limit]
+    return {
+        "items": [change.to_json() for change in shown],
+        "next_before_version": shown[-1].id if len(found) > limit else None,
+    }
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """Return one mistake as the API tells it."""
+    return {
+        "path": problem.path,
+        "message": problem.message,
+        "found": problem.found,
+        "suggestion": problem.suggestion,
+    }
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -1,0 +1,284 @@
+"""What the API's answers look like, for the OpenAPI document; the answers themselves are made by `to_json`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from app.audit.records import AttemptRecord, AuditRecord, CallerRecord, DispatchSummary, EventRecord, EventSummary
+from app.db.types import DispatchStatus, OnMatch, Scope
+from app.outbox.dispatch import Dispatch
+
+T = TypeVar("T")
+
+
+class PageOf(BaseModel, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = Field(description="ask with this as `cursor` for what follows; null at the end")
+    searched_back_to: datetime | None = Field(
+        description="when the search was cut to keep it quick: nothing else is newer than this; go on with the cursor"
+    )
+
+
+def _columns(kind: type[Any]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: (hints[field.name], ...) for field in fields(kind)}
+
+
+EventDetail: Any = create_model("EventDetail", **_columns(EventRecord))
+DispatchDetail: Any = create_model(
+    "DispatchDetail",
+    **_columns(Dispatch),
+    calls=(list[AttemptRecord], ...),
+    changes=(list[AuditRecord], ...),
+    callers=(list[CallerRecord], ...),
+)
+
+
+class EventPage(PageOf[EventSummary]):
+    pass
+
+
+class DispatchPage(PageOf[DispatchSummary]):
+    pass
+
+
+class Mistake(BaseModel):
+    path: str
+    message: str
+    found: Any
+    suggestion: str | None
+
+
+class RuleColumns(BaseModel):
+    """A rule as people write it; what is left out has its default."""
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["spanish support"])
+    description: str = Field("", max_length=10_000)
+    enabled: bool = True
+    priority: int = Field(100, ge=-1_000_000, le=1_000_000, description="lower is tried first, ties by id")
+    pattern: dict[str, Any] = Field(description="an Amazon EventBridge event pattern; see the rule language's page")
+    agent_name: str = Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")
+    metadata: Any = Field(None, description="JSON-e template of the job metadata; null: the default document")
+    attributes: dict[str, Any] | None = Field(None, description="JSON-e template of the dispatch attributes")
+    deployment: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,63}$")
+    scope: Scope = Scope.ROOM
+    on_match: OnMatch = OnMatch.STOP
+    rollout_percent: int = Field(100, ge=0, le=100)
+    rollout_key: str = "participant.identity"
+    active_hours: str | None = Field(None, description="OpenStreetMap opening hours, such as Mo-Fr 09:00-18:00; PH off")
+    timezone: str = Field("UTC", description="an IANA time zone")
+    holidays: str | None = Field(None, description="the country whose public holidays PH means, such as ES")
+    answer_timeout_s: int = Field(15, ge=1, le=3600)
+    max_attempts: int = Field(3, ge=1, le=100)
+    fallback_agent_name: str | None = Field(None, min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")
+    recover: bool = False
+    withdraw: bool = False
+
+
+class RuleDraft(RuleColumns):
+    model_config = ConfigDict(extra="forbid")
+
+
+def _optional(name: str) -> tuple[Any, Any]:
+    described = RuleColumns.model_fields[name]
+    limits = {
+        limit: getattr(mark, limit)
+        for mark in described.metadata
+        for limit in ("min_length", "max_length", "ge", "le", "pattern")
+        if getattr(mark, limit, None) is not None
+    }
+    return described.annotation, Field(None, description=described.description, **limits)
+
+
+_optional_columns: dict[str, Any] = {name: _optional(name) for name in RuleColumns.model_fields}
+RuleChanges: Any = create_model(
+    "RuleChanges",
+    __config__=ConfigDict(extra="forbid"),
+    __doc__="Columns of a rule to change; the others stay as they are.",
+    **_optional_columns,
+)
+
+
+class Rule(BaseModel):
+    """A rule as it is stored. Plain SQL may have put anything into its columns."""
+
+    id: int
+    name: Any
+    description: Any
+    enabled: Any
+    priority: Any
+    pattern: Any
+    agent_name: Any
+    metadata: Any
+    attributes: Any
+    deployment: Any
+    scope: Any
+    on_match: Any
+    rollout_percent: Any
+    rollout_key: Any
+    active_hours: Any
+    timezone: Any
+    holidays: Any
+    answer_timeout_s: Any
+    max_attempts: Any
+    fallback_agent_name: Any
+    recover: Any
+    withdraw: Any
+    version: int = Field(description="of its latest change; the ETag")
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str | None
+
+
+class RulePage(BaseModel):
+    items: list[Rule]
+    next_cursor: str | None
+    version: int = Field(description="of the whole rule book")
+
+
+class RuleCheck(BaseModel):
+    valid: bool
+    errors: list[Mistake]
+
+
+class ValueChange(BaseModel):
+    path: str
+    before: Any = None
+    after: Any = None
+
+
+class RuleChange(BaseModel):
+    id: int = Field(description="the version of the rule book that the change led to")
+    rule_id: int
+    rule: str
+    change: Literal["insert", "update", "delete"]
+    values: list[ValueChange]
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    changed_at: datetime
+    changed_by: str
+
+
+class RuleHistory(BaseModel):
+    items: list[RuleChange]
+    next_before_version: int | None = Field(description="ask with this as `before_version` for older changes")
+
+
+class RuleDifference(BaseModel):
+    rule: str
+    id: int | None
+    change: str
+    values: list[ValueChange]
+
+
+class RulesChanged(BaseModel):
+    version: int = Field(description="of the rule book now; with `dry_run` before")
+    written: bool
+    rules: list[RuleDifference]
+    counts: dict[str, int]
+
+
+class TrialOfEvent(BaseModel):
+    event_id: str
+    occurred_at: datetime
+    room_name: str
+    participant_identity: str
+    matches: bool
+    served: bool = Field(description="its agent would come, all other rules considered")
+    why: str
+    metadata: str | None
+    attributes: dict[str, str] | None
+    failure: str | None
+
+
+class RuleTrial(BaseModel):
+    events: int
+    matches: int
+    served: int
+    items: list[TrialOfEvent]
+
+
+class DispatchesChanged(BaseModel):
+    done: list[str]
+    refused: dict[str, str] = Field(description="by dispatch id, why nothing was done")
+
+
+class Replayed(BaseModel):
+    event_id: str = Field(description="of the new event")
+    status: Literal["accepted", "duplicate", "ignored"]
+    outcome: str | None
+
+
+class CallHead(BaseModel):
+    event_id: str
+    project: str
+    room_name: str
+    room_sid: str
+    participant_identity: str
+    participant_sid: str
+    participant_kind: str
+    phone_number: str | None
+    joined_at: datetime
+    left_at: datetime | None
+    agent_joined_at: datetime | None
+    agents: list[str]
+    state: str
+    reason: str
+    seconds_to_agent: float | None
+
+
+class Step(BaseModel):
+    at: datetime
+    kind: str
+    title: str
+    reason: str
+    by: str
+    event_id: str | None
+    dispatch_id: str | None
+    state: DispatchStatus | None
+    facts: dict[str, Any]
+    seconds_since_previous: float | None
+    seconds_since_joining: float | None
+
+
+DispatchColumns: Any = create_model("DispatchColumns", **_columns(Dispatch))
+
+
+class Timeline(BaseModel):
+    call: CallHead
+    summary: str
+    steps: list[Step]
+    dispatches: list[DispatchColumns]
+
+
+class TriedRule(BaseModel):
+    rule_id: int
+    rule: str
+    outcome: str
+    words: str
+    priority: int | None
+    agent_name: str | None
+    path: str | None = None
+    expected: str | None = None
+    found: list[str] | None = None
+    shadowed_by: str | None = None
+    detail: str | None = None
+
+
+class Explanation(BaseModel):
+    event: EventDetail
+    rules_version: int = Field(description="of the rule book that decided")
+    matched: list[str]
+    rules: list[TriedRule] = Field(description="every rule of that book in matching order")
+    doubt: str = Field(description="why this may not be what was decided then; empty when it is")
+    present_version: int
+    matching_now: list[TriedRule] | None = Field(description="of the present rule book, when it is another")
+    timeline: Timeline
+
+
+class CallPage(PageOf[CallHead]):
+    pass

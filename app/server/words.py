@@ -1,0 +1,84 @@
+"""How pages say times, durations, shares and documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from app.db.types import format_instant
+
+NOTHING: Final = "\u2013"
+"""An en dash: there is no such figure."""
+
+
+def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
+    """Return a time as `<time>`: in UTC as text, in the viewer's zone once the script has run; exact on hover."""
+    if instant is None:
+        return NOTHING
+    exact = format_instant(instant)
+    text = exact[11:19] if style == "time" else exact[:19].replace("T", " ")
+    return Markup('<time datetime="{}" title="{}" data-style="{}">{} UTC</time>').format(exact, exact, style, text)
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration for people: `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 10 min`."""
+    if value is None:
+        return NOTHING
+    if value < 0.9995:
+        return f"{value * 1000:.0f} ms"
+    if value < 59.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+
+
+def share(value: float | None) -> str:
+    """Return a share of 1 in percent."""
+    if value is None:
+        return NOTHING
+    percent = value * 100
+    return f"{percent:.0f} %" if percent in {0, 100} or percent >= 10 else f"{percent:.1f} %"
+
+
+def count(value: int | None) -> str:
+    """Return a number with thousands told apart."""
+    return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def document(value: Any) -> str:
+    """Return JSON laid out for reading; text that holds JSON too."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return str(value)
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def brief(value: Any, most: int = 80) -> str:
+    """Return JSON in one line, cut where it gets long."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def state_words(state: Any) -> str:
+    """Return a state as people say it."""
+    return str(state).replace("_", " ")
+
+
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
+    "moment": moment,
+    "seconds": seconds,
+    "share": share,
+    "count": count,
+    "document": document,
+    "brief": brief,
+    "state": state_words,
+}

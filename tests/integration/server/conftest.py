@@ -1,0 +1,103 @@
+"""The whole service in this process, with a stand-in LiveKit, and clients that speak HTTP to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import Connection
+
+from app.clock import new_id
+from app.db.types import EventSource
+from app.people.password import hash_password
+from app.people.role import Role
+from app.people.token import issue_token
+from app.people.user import User, add_user
+from app.pipeline.accept import Acceptance
+from app.settings import read_settings
+from app.webhook.parse import build_event
+from app.wiring import Service, service
+from tests.conftest import Database
+
+PASSWORD = "correct horse battery"
+_STORED = cache(hash_password)
+
+
+@dataclass
+class Running:
+    """A running service."""
+
+    service: Service
+    database: Database
+
+    def client(self, token: str | None = None) -> httpx2.AsyncClient:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        transport = httpx2.ASGITransport(app=self.service.app)
+        return httpx2.AsyncClient(transport=transport, base_url="http://usher.test", headers=headers)
+
+    async def add_user(self, name: str, role: Role) -> User:
+        now = datetime.now(UTC)
+        stored = _STORED(PASSWORD)
+        return await self.write(lambda c: add_user(c, name, role, by="test", now=now, password_hash=stored))
+
+    async def token(self, role: Role = Role.ADMIN, name: str | None = None) -> str:
+        """Return a token of a user of that role."""
+        user = await self.add_user(name or f"{role} user", role)
+        now = datetime.now(UTC)
+        _, secret = await self.write(lambda c: issue_token(c, user.id, "test", role, by="test", now=now))
+        return secret
+
+    async def write(self, unit: Any) -> Any:
+        return await self.service.desk.context.writer.run(unit)
+
+    async def read(self, query: str) -> list[Mapping[str, Any]]:
+        def look(connection: Connection) -> list[Mapping[str, Any]]:
+            return list(connection.exec_driver_sql(query).mappings())
+
+        return await self.write(look)
+
+    async def join(self, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
+        """Let somebody join, as a webhook tells it; return the event's id and what became of it."""
+        return await self.tell("participant_joined", identity, room, **participant)
+
+    async def tell(self, event_type: str, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
+        event_id, now = new_id(), datetime.now(UTC)
+        metadata = participant.pop("metadata", None)
+        if metadata is not None:
+            participant["metadata"] = metadata if isinstance(metadata, str) else json.dumps(metadata)
+        event = build_event(
+            {
+                "event": event_type,
+                "id": f"EV_{event_id}",
+                "createdAt": str(int(now.timestamp())),
+                "room": {"name": room, "sid": f"RM_{room}", "turnPassword": "secret"},
+                "participant": {"identity": identity, "sid": f"PA_{identity}", "state": "ACTIVE", **participant},
+            },
+            project="default",
+            source=EventSource.WEBHOOK,
+            received_at=now,
+            event_id=event_id,
+        )
+        return event_id, await self.service.desk.acceptor.accept(event)
+
+
+@pytest.fixture
+async def running(database: Database) -> AsyncIterator[Running]:
+    """The service without its background loops: what is accepted stays pending until a test moves it."""
+    settings = read_settings(
+        {
+            "LIVEKIT_URL": "http://127.0.0.1:9",
+            "LIVEKIT_API_KEY": "key",
+            "LIVEKIT_API_SECRET": "a secret of at least thirty-two bytes",
+            "DATABASE_URL": database.text,
+            "USHER_SWEEP_INTERVAL": "0",
+        }
+    )
+    async with service(settings) as built:
+        yield Running(built, database)

@@ -1,0 +1,241 @@
+"""The JSON API over HTTP, on both kinds of database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.people.role import Role
+from tests.integration.server.conftest import Running
+
+RULE = {
+    "name": "spanish",
+    "pattern": {"participant": {"metadata": {"language": ["es"]}}},
+    "agent_name": "support-es",
+}
+
+
+@pytest.fixture
+async def admin(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    async with running.client(await running.token(Role.ADMIN, "maria")) as client:
+        yield client
+
+
+async def test_nobody_gets_in_without_a_good_token(running: Running) -> None:
+    async with running.client() as client:
+        for headers in ({}, {"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic abc"}):
+            answer = await client.get("/api/v1/rules", headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert (await client.get("/api/openapi.json")).status_code == 200
+        assert (await client.get("/api")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("role", "statuses"),
+    [(Role.VIEWER, (200, 403, 403)), (Role.EDITOR, (200, 201, 403)), (Role.ADMIN, (200, 201, 200))],
+)
+async def test_roles(running: Running, role: Role, statuses: tuple[int, int, int]) -> None:
+    async with running.client(await running.token(role)) as client:
+        answers = (
+            await client.get("/api/v1/rules"),
+            await client.post("/api/v1/rules", json=RULE),
+            await client.get("/api/v1/users"),
+        )
+        assert tuple(answer.status_code for answer in answers) == statuses
+
+
+async def test_a_rule_from_its_making_to_its_return(admin: httpx2.AsyncClient) -> None:
+    made = await admin.post("/api/v1/rules", json=RULE)
+    assert made.status_code == 201, made.text
+    rule, tag = made.json(), made.headers["etag"]
+    url = made.headers["location"]
+    assert rule["priority"] == 100
+    assert rule["updated_by"] == "maria"
+
+    assert (await admin.patch(url, json={"priority": 5})).status_code == 428
+    changed = await admin.patch(url, json={"priority": 5}, headers={"If-Match": tag})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["agent_name"] == "support-es"
+
+    late = await admin.patch(url, json={"priority": 6}, headers={"If-Match": tag})
+    assert late.status_code == 412
+    assert "maria" in late.json()["detail"]
+
+    replaced = await admin.put(url, json=RULE, headers={"If-Match": changed.headers["etag"]})
+    assert replaced.json()["priority"] == 100
+
+    history = (await admin.get(f"{url}/history")).json()["items"]
+    assert [(one["change"], one["changed_by"]) for one in history] == [
+        ("update", "maria"),
+        ("update", "maria"),
+        ("insert", "maria"),
+    ]
+    gone = await admin.delete(url, headers={"If-Match": replaced.headers["etag"]})
+    assert gone.status_code == 200
+    assert (await admin.get(url)).status_code == 404
+    back = await admin.post("/api/v1/rules/revert", json={"to_version": history[-1]["id"]})
+    assert back.status_code == 200, back.text
+    assert (await admin.get(url)).json()["priority"] == 100
+
+
+async def test_every_mistake_is_told_with_its_path(admin: httpx2.AsyncClient) -> None:
+    bad = {"name": "", "pattern": {"room": "x"}, "agent_name": "a", "prioriti": 1, "max_attempts": 0}
+    answer = await admin.post("/api/v1/rules", json=bad)
+    assert answer.status_code == 422
+    paths = {error["path"] for error in answer.json()["errors"]}
+    assert {"name", "pattern.room", "prioriti", "max_attempts"} <= paths
+    checked = (await admin.post("/api/v1/rules/check", json=bad)).json()
+    assert not checked["valid"]
+    assert {error["path"] for error in checked["errors"]} == paths
+    assert (await admin.post("/api/v1/rules/check", json=RULE)).json() == {"valid": True, "errors": []}
+
+
+async def test_a_name_is_taken_once(admin: httpx2.AsyncClient) -> None:
+    assert (await admin.post("/api/v1/rules", json=RULE)).status_code == 201
+    again = await admin.post("/api/v1/rules", json=RULE)
+    assert again.status_code == 409
+    assert "already" in again.json()["detail"]
+
+
+async def test_rules_come_in_matching_order_page_by_page(admin: httpx2.AsyncClient) -> None:
+    for place, priority in enumerate([50, -7, 100, 50, 3]):
+        await admin.post("/api/v1/rules", json={**RULE, "name": f"rule {place}", "priority": priority})
+    names: list[str] = []
+    cursor = None
+    for _ in range(10):
+        page = (await admin.get("/api/v1/rules", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        names += [rule["name"] for rule in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert names == ["rule 1", "rule 4", "rule 0", "rule 3", "rule 2"]
+
+
+async def test_a_draft_is_tried_on_what_has_been(running: Running, admin: httpx2.AsyncClient) -> None:
+    await running.join("ana", "hall", metadata={"language": "es"})
+    await running.join("bob", "hall", metadata={"language": "en"})
+    trial = (await admin.post("/api/v1/rules/test", json={"rule": RULE})).json()
+    assert (trial["events"], trial["matches"], trial["served"]) == (2, 1, 1)
+    bob, ana = trial["items"]
+    assert not bob["matches"]
+    assert 'found "en"' in bob["why"]
+    assert '"identity":"ana"' in ana["metadata"]
+    await admin.post("/api/v1/rules", json={**RULE, "name": "first", "priority": 1})
+    trial = (await admin.post("/api/v1/rules/test", json={"rule": RULE})).json()
+    assert (trial["matches"], trial["served"]) == (1, 0)
+    assert "'first'" in trial["items"][1]["why"]
+
+
+async def test_rules_files(admin: httpx2.AsyncClient) -> None:
+    order: dict[str, Any] = {"rules": [RULE, {**RULE, "name": "other"}], "dry_run": True}
+    planned = (await admin.post("/api/v1/rules/apply", json=order)).json()
+    assert (planned["written"], planned["counts"]["created"]) == (False, 2)
+    done = (await admin.post("/api/v1/rules/apply", json={**order, "dry_run": False})).json()
+    assert done["version"] == 2
+    exported = (await admin.get("/api/v1/rules/export")).json()
+    assert [rule["name"] for rule in exported["rules"]] == ["spanish", "other"]
+    stale = await admin.post(
+        "/api/v1/rules/apply", json={**order, "dry_run": False, "expected_version": 1, "rules": []}
+    )
+    assert stale.status_code in {200, 409}
+    gone = (await admin.post("/api/v1/rules/apply", json={"rules": [RULE], "delete": True})).json()
+    assert gone["counts"]["deleted"] == 1
+
+
+async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
+    running: Running, admin: httpx2.AsyncClient
+) -> None:
+    await admin.post("/api/v1/rules", json=RULE)
+    event_id, acceptance = await running.join("ana", "hall", metadata={"language": "es"})
+    assert acceptance.outcome == "planned"
+    (dispatch,) = (await admin.get("/api/v1/dispatches", params={"identity": "ana"})).json()["items"]
+    assert dispatch["agent_name"] == "support-es"
+    timeline = (await admin.get(f"/api/v1/calls/{event_id}")).json()
+    assert timeline["call"]["participant_identity"] == "ana"
+    explained = (await admin.get("/api/v1/explain", params={"of": "ana"})).json()
+    assert explained["matched"] == ["spanish"]
+    assert (await admin.get("/api/v1/calls", params={"state": "waiting"})).json()["items"][0]["event_id"] == event_id
+
+    cancelled = (await admin.post("/api/v1/dispatches/cancel", json={"ids": [dispatch["id"]]})).json()
+    assert cancelled == {"done": [dispatch["id"]], "refused": {}}
+    again = (await admin.post("/api/v1/dispatches/redrive", json={"ids": [dispatch["id"]]})).json()
+    assert again["done"] == [dispatch["id"]]
+    refused = (await admin.post("/api/v1/dispatches/redrive", json={"ids": [dispatch["id"]]})).json()
+    assert dispatch["id"] in refused["refused"]
+    detail = (await admin.get(f"/api/v1/dispatches/{dispatch['id']}")).json()
+    assert [change["changed_by"] for change in detail["changes"]][-2:] == ["maria", "maria"]
+
+    replayed = (await admin.post(f"/api/v1/events/{event_id}/replay")).json()
+    assert replayed["outcome"] == "served"
+    assert (await admin.get(f"/api/v1/events/{replayed['event_id']}")).json()["source"] == "replay"
+    assert "secret" not in (await admin.get(f"/api/v1/events/{event_id}")).text
+
+
+async def test_a_token_server_is_told_who_will_come(admin: httpx2.AsyncClient) -> None:
+    await admin.post("/api/v1/rules", json={**RULE, "attributes": {"team": "iberia"}})
+    order = {"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall"}}
+    decided = (await admin.post("/api/v1/decide", json=order)).json()
+    (agent,) = decided["agents"]
+    assert agent["agent_name"] == "support-es"
+    assert agent["attributes"]["team"] == "iberia"
+    assert agent["attributes"]["usher.dispatch_id"] == agent["id"]
+    order["participant"]["metadata"] = '{"language": "en"}'
+    assert (await admin.post("/api/v1/decide", json=order)).json()["agents"] == []
+
+
+async def test_a_draft_book_runs_over_past_traffic(running: Running, admin: httpx2.AsyncClient) -> None:
+    await admin.post("/api/v1/rules", json=RULE)
+    await running.join("ana", "hall", metadata={"language": "es"})
+    draft = {"rules": [{**RULE, "agent_name": "other"}], "hours": 1}
+    found = (await admin.post("/api/v1/simulate", json=draft)).json()
+    assert found["effects"]["other_agent"] == 1
+    assert found["groups"][0]["agents_after"] == ["other"]
+
+
+async def test_people_over_the_api(running: Running, admin: httpx2.AsyncClient) -> None:
+    made = await admin.post("/api/v1/users", json={"name": "ana", "role": "editor"})
+    assert made.status_code == 201
+    ana = made.json()
+    assert ana["password_link"].startswith("/console/password/")
+    issued = (await admin.post(f"/api/v1/users/{ana['id']}/tokens", json={"name": "ci", "role": "editor"})).json()
+    async with running.client(issued["secret"]) as client:
+        assert (await client.get("/api/v1/me")).json() == {"name": "ana", "role": "editor"}
+        assert (await admin.patch(f"/api/v1/users/{ana['id']}", json={"disabled": True})).json()["disabled"]
+        assert (await client.get("/api/v1/me")).status_code == 401
+        await admin.patch(f"/api/v1/users/{ana['id']}", json={"disabled": False})
+        assert (await client.get("/api/v1/me")).status_code == 200
+        await admin.delete(f"/api/v1/tokens/{issued['id']}")
+        assert (await client.get("/api/v1/me")).status_code == 401
+    assert issued["secret"] not in (await admin.get("/api/v1/tokens")).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/api/v1/nothing", None, 404),
+        ("PUT", "/api/v1/rules", None, 405),
+        ("GET", "/api/v1/rules/check", None, 405),
+        ("GET", "/api/v1/rules/99", None, 404),
+        ("GET", "/api/v1/rules?limit=0", None, 422),
+        ("GET", "/api/v1/rules?nonsense=1", None, 422),
+        ("GET", "/api/v1/events?cursor=x", None, 422),
+        ("GET", "/api/v1/events?identity=%00", None, 422),
+        ("GET", "/api/v1/calls/%00", None, 404),
+        ("POST", "/api/v1/rules", b"{", 400),
+        ("POST", "/api/v1/rules", b"[]", 422),
+        ("POST", "/api/v1/rules", b'{"name": NaN}', 400),
+        ("POST", "/api/v1/decide", b'{"participant": {"identity": "a\\u0000"}, "room": {"name": "x"}}', 422),
+        ("POST", "/api/v1/dispatches/cancel", b'{"ids": ["nothing"]}', 404),
+        ("PATCH", "/api/v1/users/nobody", b"{}", 404),
+    ],
+)
+async def test_refusals(admin: httpx2.AsyncClient, method: str, path: str, body: bytes | None, status: int) -> None:
+    answer = await admin.request(method, path, content=body)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
