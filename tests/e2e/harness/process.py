@@ -31,8 +31,8 @@ class Process:
         self.command = [str(word) for word in command]
         self.directory = directory
         self.log = directory / f"{name}.log"
-        self._environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self._environment |= environment or {}
+        self.variables = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.variables |= environment or {}
         self._popen: subprocess.Popen[bytes] | None = None
         Process.known.append(self)
 
@@ -44,7 +44,7 @@ class Process:
             self._popen = subprocess.Popen(
                 self.command,
                 cwd=self.directory,
-                env=self._environment,
+                env=self.variables,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdout else log,
                 stderr=log,

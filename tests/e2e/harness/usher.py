@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -51,7 +52,6 @@ class Usher(Process):
             **(settings or {}),
         }
         super().__init__("usher", [PROGRAM, "serve"], directory=directory, environment=environment)
-        self._settings = environment
 
     def start(self, *, stdin: bool = False, stdout: bool = False) -> None:
         """Start it and wait until it says that it is ready."""
@@ -78,6 +78,22 @@ class Usher(Process):
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             return Answer(response.status, response.read())
+
+    def run(self, *words: str) -> str:
+        """Run `usher …` beside the service, as an operator does, and return what it prints; it must succeed."""
+        done = subprocess.run(
+            [PROGRAM, *words],
+            cwd=self.directory,
+            env=self.variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise AssertionError(f"usher {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     # The database, with plain SQL
 

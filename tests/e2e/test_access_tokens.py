@@ -1,0 +1,70 @@
+"""A token server asks Usher which agents to name in an access token: never a second agent, never none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from livekit import api
+
+from tests.e2e.harness.participants import Participant
+from tests.e2e.harness.polling import never
+from tests.e2e.harness.scene import Scene
+
+WISH = {"department": "support", "language": "es"}
+
+
+@pytest.fixture(scope="module")
+def api_token(desk: Scene) -> str:
+    """What the token server shows at Usher's API."""
+    desk.usher.run("users", "add", "token-server", "--role", "editor")
+    token: str = json.loads(desk.usher.run("users", "token", "token-server", "--json"))["token"]
+    return token
+
+
+@pytest.fixture
+def scene(desk: Scene) -> Scene:
+    desk.clear()
+    if not desk.workers:
+        desk.start_worker("support-agent")
+    desk.usher.add_rule("support", {"participant": {"metadata": {"department": ["support"]}}}, "support-agent")
+    return desk
+
+
+def let_in(scene: Scene, api_token: str, room: str) -> tuple[Participant, dict[str, Any]]:
+    """Do what a token server does for Ana; return her and the agent that was promised."""
+    order = {"participant": {"identity": "ana", "name": "Ana", "metadata": WISH}, "room": {"name": room}}
+    answer = scene.usher.post("/api/v1/decide", order, token=api_token)
+    assert answer.status == 200, answer.body
+    [promised] = answer.document["agents"]
+    wish = api.RoomAgentDispatch(
+        agent_name=promised["agent_name"], metadata=promised["metadata"], attributes=promised["attributes"]
+    )
+    return scene.join("ana", room, name="Ana", metadata=WISH, dispatches=[wish]), promised
+
+
+def one_agent(scene: Scene, ana: Participant, promised: dict[str, Any]) -> dict[str, Any]:
+    """See that Ana has the one agent that was promised, and keeps it; return the dispatch."""
+    assert ana.wait_for_greeting() == "Hola Ana, aquí Soporte."
+    assert ana.job_metadata() == [json.loads(promised["metadata"])]
+    dispatch = scene.usher.wait_for_dispatch(room=ana.room, identity="ana")
+    never(lambda: len(scene.livekit.agents(ana.room)) != 1, during=3, what="not one agent for one caller")
+    [at_livekit] = scene.livekit.dispatches(ana.room)
+    assert dispatch["id"] == promised["id"]
+    assert dispatch["livekit_dispatch_id"] == at_livekit.id
+    assert dispatch["id"] in at_livekit.attributes.values()
+    return dispatch
+
+
+def test_the_tokens_dispatch_is_adopted_when_livekit_took_it(scene: Scene, api_token: str) -> None:
+    ana, promised = let_in(scene, api_token, "token-new")
+    dispatch = one_agent(scene, ana, promised)
+    assert dispatch["attempts"] == 0
+
+
+def test_the_tokens_dispatch_is_made_when_livekit_ignored_it(scene: Scene, api_token: str) -> None:
+    scene.join("early", "token-existing")
+    ana, promised = let_in(scene, api_token, "token-existing")
+    dispatch = one_agent(scene, ana, promised)
+    assert dispatch["attempts"] == 1
