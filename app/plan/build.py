@@ -9,7 +9,7 @@ from app.db.types import Scope
 from app.plan.keys import intent_key
 from app.rules.book import Rule
 from app.rules.evaluate import Decision
-from app.rules.template import TemplateError, render_attributes, render_metadata
+from app.rules.template import TemplateError, TemplateText, render_attributes, render_metadata
 from app.webhook.event import Event
 
 
@@ -49,8 +49,10 @@ def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:
-        metadata = render_metadata(rule.metadata, event.shareable, rule, event.occurred_at, metadata_max_bytes)
-        attributes = render_attributes(rule.attributes, event.shareable, rule, event.occurred_at)
+        metadata = render_metadata(
+            _text(rule.metadata_text), event.shareable, rule, event.occurred_at, metadata_max_bytes
+        )
+        attributes = render_attributes(_text(rule.attributes_text), event.shareable, rule, event.occurred_at)
     except TemplateError as error:
         metadata, failure = "", str(error)
     return Intent(
@@ -62,3 +64,7 @@ def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
         attributes=attributes,
         failure=failure,
     )
+
+
+def _text(template: str | None) -> TemplateText | None:
+    return None if template is None else TemplateText(template)

@@ -272,19 +272,16 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_templates_cost_bounded_time_and_memory(name: str) -> None:
+def test_hostile_templates_are_refused_in_bounded_memory(name: str) -> None:
     template = HOSTILE[name]
     tracemalloc.start()
-    started = time.perf_counter()
     problems = check_template(template)
     refused = refusal(template)
-    elapsed = time.perf_counter() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert problems
     assert refused.path.startswith("metadata")
     assert len(str(refused)) < 1000
-    assert elapsed < 3  # 0.2 s here with memory tracing, which slows four times; the count of steps is what holds it
     assert peak < 20_000_000
 
 
