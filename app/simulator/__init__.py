@@ -20,6 +20,7 @@ from app.simulator.ledger import Fate, Ledger
 from app.simulator.schedule import LoopSchedule, ManualSchedule
 from app.simulator.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
 from app.simulator.timing import Limits, Timing
+from app.simulator.verdict import Unit, Verdict, judge
 from app.simulator.webhook_faults import Mishap
 from app.simulator.workers import Behaviour, Refusal, Worker
 
@@ -42,5 +43,8 @@ __all__ = [
     "Refusal",
     "Simulator",
     "Timing",
+    "Unit",
+    "Verdict",
     "Worker",
+    "judge",
 ]

@@ -12,6 +12,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+import uvloop
+
 from app.simulator.control import Control
 from app.simulator.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
 from app.simulator.timing import Timing
@@ -74,7 +76,8 @@ def main() -> int:
     """Serve; exit status 1 with one line when the port is taken."""
     options = read_arguments(sys.argv[1:])
     try:
-        asyncio.run(serve(options))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(options))
     except OSError as error:
         sys.stderr.write(f"cannot listen on {options.host}:{options.port}: {error.strerror or error}\n")
         return 1

@@ -175,8 +175,15 @@ class Simulator:
         self.schedule.call_later(self.timing.rejoin, come)
 
     def on_call(self, observer: Callable[[str], None]) -> None:
-        """Let `observer` hear of each call by its method's name when it arrives, in the simulator's loop."""
+        """Let `observer` hear of each call by its method's name when it arrives, in the simulator's loop.
+
+        What it raises fails the call with 500 and is kept in `objections`.
+        """
         self.twirp.observers.append(observer)
+
+    @property
+    def objections(self) -> list[str]:
+        return self.twirp.objections
 
     # People
 

@@ -78,6 +78,8 @@ class TwirpApplication:
     authenticate: bool = True
     observers: list[Callable[[str], None]] = field(default_factory=list)
     """Called with the method's name when a call arrives; what they raise fails the call with 500."""
+    objections: list[str] = field(default_factory=list)
+    """What observers have raised so far, for callers hide failed calls well."""
     _methods: dict[str, _Method] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +143,7 @@ class TwirpApplication:
             try:
                 observer(method)
             except Exception as error:
+                self.objections.append(f"{method}: {error}")
                 raise ServiceError("internal", f"an observer objects: {error}") from error
 
     async def _misbehave(self, exchange: Exchange, run: Callable[[], Awaitable[Message]], fault: Fault) -> None:

@@ -119,6 +119,7 @@ async def test_every_call_is_told_to_whoever_watches_and_their_objection_fails_i
     assert (failed.value.status, failed.value.code) == (500, "internal")
     assert "while a transaction is open" in failed.value.message
     assert simulator.ledger.dispatches == []
+    assert simulator.objections == ["CreateDispatch: CreateDispatch while a transaction is open"]
 
 
 async def test_a_server_that_stops_cuts_even_the_calls_that_hang(simulator: Simulator, client: api.LiveKitAPI) -> None:
