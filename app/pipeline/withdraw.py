@@ -44,7 +44,7 @@ class Withdrawer:
         log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
         for attempt in range(_TRIES):
             try:
-                await _take_back(client, withdrawal)
+                await take_back(client, withdrawal)
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
                 await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
@@ -55,7 +55,8 @@ class Withdrawer:
                 return
 
 
-async def _take_back(client: LiveKitClient, withdrawal: Withdrawal) -> None:
+async def take_back(client: LiveKitClient, withdrawal: Withdrawal) -> None:
+    """Do what `withdrawal` says; raises `LiveKitUnavailableError` when LiveKit cannot be asked."""
     room = await client.find_room(withdrawal.room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
