@@ -49,9 +49,8 @@ def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:
-        metadata = render_metadata(
-            _text(rule.metadata_text), event.shareable, rule, event.occurred_at, metadata_max_bytes
-        )
+        now = event.occurred_at
+        metadata = render_metadata(_text(rule.metadata_text), event.shareable, rule, now, metadata_max_bytes)
         attributes = render_attributes(_text(rule.attributes_text), event.shareable, rule, now)
     except TemplateError as error:
         metadata, failure = "", str(error)
