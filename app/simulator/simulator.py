@@ -101,6 +101,7 @@ class Simulator:
     async def start(self) -> None:
         """Listen. Raises OSError when the port is taken."""
         await self._listener.start()
+        self.webhooks.start()
 
     async def stop(self) -> None:
         """Stop listening, forget the webhooks that wait."""
@@ -141,7 +142,7 @@ class Simulator:
             worker.jobs.clear()
             self.workers.add(worker, registers_after=down_for + self.timing.worker_reconnect)
         await self.schedule.sleep(down_for)
-        await self._listener.start()
+        await self.start()
         for name, participants in lost:
             for participant in participants:
                 if agents_rejoin if participant.kind is Kind.AGENT else rejoin:

@@ -45,8 +45,12 @@ class Timing:
     """How long a webhook that is to be overtaken waits for the next one of its room."""
 
     def scaled(self, factor: float) -> Timing:
-        """Return the same LiveKit in another tempo: 0.01 makes it a hundred times as fast."""
-        return Timing(**{field.name: getattr(self, field.name) * factor for field in fields(self)})
+        """Return the same LiveKit in another tempo: 0.01 makes it a hundred times as fast.
+
+        The age limit of webhooks stays: what they wait for is the receiver and this machine, who are as slow as ever.
+        """
+        scaled = {field.name: getattr(self, field.name) * factor for field in fields(self)}
+        return Timing(**{**scaled, "webhook_age_limit": self.webhook_age_limit})
 
 
 WEBHOOK_TRIES = 5

@@ -101,12 +101,13 @@ class Webhooks:
         self._timing = timing
         self._identifiers = identifiers
         self._queues: dict[tuple[str, str], _Queue] = {}
+        self._running = True
         self._idle = asyncio.Event()
         self._idle.set()
 
     def tell(self, event: str, room: Room, participant: Participant | None = None, track: Track | None = None) -> None:
         """Queue one event about `room` for every receiver, as it stands now."""
-        if not self.urls:
+        if not self.urls or not self._running:
             return
         event_id = self._identifiers.new("EV_")
         body = build_body(event, room, participant, track, event_id=event_id, at=self._schedule.now())
@@ -118,8 +119,13 @@ class Webhooks:
         """Return when nothing is waiting any more (what is held back or delayed on purpose does not count)."""
         await self._idle.wait()
 
+    def start(self) -> None:
+        """Tell again after a stop."""
+        self._running = True
+
     async def stop(self) -> None:
-        """Forget what is waiting, as a killed server does: its queues are in memory."""
+        """Forget what is waiting, as a killed server does, whose queues are in memory; tell nothing until `start`."""
+        self._running = False
         workers = [queue.worker for queue in self._queues.values() if queue.worker]
         self._queues.clear()
         self._idle.set()
@@ -160,6 +166,9 @@ class Webhooks:
         self._schedule.call_later(self._timing.webhook_hold, release)
 
     def _queue(self, sending: Sending) -> None:
+        if not self._running:
+            sending.outcome = "dropped: server stopped"
+            return
         place = (sending.url, sending.facts.room)
         queue = self._queues.setdefault(place, _Queue())
         sending.queued = self._schedule.monotonic()
