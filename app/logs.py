@@ -32,10 +32,13 @@ def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = Fals
     ]
     renderer: Any
     if log_format == "json":
-        shared.append(structlog.processors.dict_tracebacks)
+        # Without local variables: they hold webhooks, settings and keys.
+        transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        shared.append(structlog.processors.ExceptionRenderer(transform))
         renderer = structlog.processors.JSONRenderer()
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        plain = structlog.dev.plain_traceback  # the rich one would print local variables
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
