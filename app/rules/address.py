@@ -17,6 +17,8 @@ def read_address(text: str) -> bytes | None:
 
     An IPv4 address mapped into IPv6 counts as IPv4; leading zeros are decimal (both as in Java's InetAddress).
     """
+    if ":" not in text and "." not in text:
+        return None
     if _IPV4.fullmatch(text):
         return _read_ipv4(text)
     if _IPV6.fullmatch(text):

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from app.rules.compile import Alternative, Condition, compile_alternatives
-from app.rules.index import Entry, Index
+from app.rules.entry import Entry
+from app.rules.index import Index
 from app.rules.limits import MAX_ALTERNATIVES
 from app.rules.persistent import Ordered, Shards
 from app.rules.rule import BadRule, JsonText, Rule, read_rule
@@ -23,12 +24,9 @@ __all__ = ["BadRule", "JsonText", "Rule", "RuleBook"]
 class _Line:
     """One usable rule with its alternatives; those of an enabled rule are in the index."""
 
+    rank: int
     rule: Rule
     entries: tuple[Entry, ...]
-
-    @property
-    def rank(self) -> int:
-        return self.rule.rank
 
 
 class RuleBook:
@@ -80,7 +78,7 @@ class RuleBook:
                 bad[usable.id] = usable
                 continue
             rule, pattern = usable
-            line = _Line(rule, _entries(rule, compile_alternatives(pattern)))
+            line = _Line(rule.rank, rule, _entries(rule, compile_alternatives(pattern)))
             lines.put(rule.id, line)
             order.add(line)
             if rule.enabled:

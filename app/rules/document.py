@@ -21,6 +21,8 @@ NOWHERE: tuple[Leaf, ...] = ()
 Steps = tuple[tuple[tuple[str, int], ...], ...]
 
 _SCALARS = (str, int, float, bool, type(None))
+_PLAIN = frozenset(_SCALARS)
+_OUTSIDE: Membership = ()
 
 
 class DocumentView:
@@ -67,17 +69,20 @@ class DocumentView:
         node: Any = self._document
         place, size = 0, len(steps)
         while place < size:
-            # One key that leads on, and no array: the usual case needs no bookkeeping.
+            # One key leads on, and there is no array: the usual case needs no bookkeeping.
             if type(node) is not dict:
-                return NOWHERE if isinstance(node, _SCALARS) else self._walk(steps, node, place)
-            ways = [(key, end) for key, end in steps[place] if key in node]
-            if not ways:
+                return NOWHERE if type(node) in _PLAIN else self._walk(steps, node, place)
+            way = None
+            for step in steps[place]:
+                if step[0] in node:
+                    if way is not None:
+                        return self._walk(steps, node, place)
+                    way = step
+            if way is None:
                 return NOWHERE
-            if len(ways) > 1:
-                return self._walk(steps, node, place)
-            key, place = ways[0]
-            node = node[key]
-        return ((node, ()),) if isinstance(node, _SCALARS) else self._walk(steps, node, place)
+            node = node[way[0]]
+            place = way[1]
+        return ((node, _OUTSIDE),) if type(node) in _PLAIN else self._walk(steps, node, place)
 
     def _walk(self, steps: Steps, start: Any, reached: int) -> tuple[Leaf, ...]:
         leaves: list[Leaf] = []

@@ -30,7 +30,7 @@ def _decide(book: RuleBook, event: Event) -> Decision:
     matched: list[Rule] = []
     passed_over: list[Verdict] = []
     judged: Rule | None = None
-    candidates = book.index.candidates(view, is_default_event=is_default_event(view), is_machine=is_machine(view))
+    candidates = book.index.candidates(view, is_default_event=_is_default_event(view), is_machine=_is_machine(view))
     for entry in candidates:
         rule = entry.rule
         if rule is judged or not entry.alternative.holds(view):
@@ -88,11 +88,11 @@ def _refusal(rule: Rule, event: Event) -> Verdict | None:
     return None
 
 
-def is_default_event(view: DocumentView) -> bool:
+def _is_default_event(view: DocumentView) -> bool:
     """Tell whether the event is of the type that a pattern means which names none."""
     return any(value == DEFAULT_EVENT for value, _ in view.leaves(EVENT))
 
 
-def is_machine(view: DocumentView) -> bool:
+def _is_machine(view: DocumentView) -> bool:
     """Tell whether the participant is of a kind that only patterns which name a kind may match."""
-    return any(value in MACHINE_KINDS for value, _ in view.leaves(KIND) if isinstance(value, str))
+    return any(value in MACHINE_KINDS for value, _ in view.leaves(KIND) if type(value) is str)

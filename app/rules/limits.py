@@ -13,6 +13,8 @@ MAX_CONDITIONS = 2_048
 """Fields named, summed over all alternatives."""
 MAX_VALUES = 10_000
 """Values in all lists together."""
+MAX_PARTS = 64
+"""Parts of a field's dotted path."""
 MAX_TEXT = 4_096
 """Characters of one value or field name."""
 MAX_WILDCARDS = 64

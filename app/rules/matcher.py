@@ -58,7 +58,7 @@ class Exact(Matcher):
     key: Key
 
     def holds(self, value: Any) -> bool:
-        return exact_key(value) == self.key
+        return bool(value == self.key) if type(value) is str else exact_key(value) == self.key
 
     def words(self) -> str:
         return _key_words(self.key)

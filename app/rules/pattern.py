@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidInputError, Problem
-from app.rules.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_TEXT, MAX_VALUES
+from app.rules.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
 from app.rules.matcher import Matcher, in_words
 from app.rules.values import Problems, read_values
 
@@ -117,6 +117,9 @@ class _Reader:
         self._values += len(values) + sum(_operands(value) for value in values)
         if self._values > MAX_VALUES:
             self._refuse_size(where, f"the pattern has more than {MAX_VALUES} values")
+            return
+        if path.count(".") >= MAX_PARTS:
+            self.problems.add(where, f"is a path of more than {MAX_PARTS} parts")
             return
         matchers = read_values(values, where, self.problems, legacy=self._legacy)
         for alternative in alternatives:

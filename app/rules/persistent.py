@@ -8,7 +8,8 @@ edit among a hundred thousand rules copies a few hundred pointers, and older ver
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
 Edition = object
@@ -70,9 +71,10 @@ class Shards(Generic[Key, Value]):
         if self._part_to_change(key).pop(key, None) is not None:
             self.size -= 1
 
-    def items(self) -> Iterator[tuple[Key, Value]]:
-        for part in self._parts:
-            yield from part.items()
+    def items(self) -> Iterable[tuple[Key, Value]]:
+        if len(self._parts) == 1:
+            return self._parts[0].items()
+        return chain.from_iterable(part.items() for part in self._parts)
 
     def __len__(self) -> int:
         return self.size
@@ -119,6 +121,10 @@ class Ordered(Generic[Item]):
         if not self._chunks:
             self._chunks.append([item])
             self._owners.append(self.edition)
+            return
+        last = self._chunks[-1]
+        if self._owners[-1] is self.edition and last[-1].rank < item.rank and len(last) < _CHUNK:
+            last.append(item)  # a build in the order of rank
             return
         place = min(self._place(item.rank), len(self._chunks) - 1)
         chunk = self._chunk_to_change(place)

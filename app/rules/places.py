@@ -12,7 +12,20 @@ from enum import IntEnum
 from typing import Any
 
 from app.rules.address import read_address
-from app.rules.matcher import Exact, IgnoreCase, InNetwork, Matcher, Numeric, OneOf, Prefix, Suffix, Wildcard, exact_key
+from app.rules.matcher import (
+    AnythingBut,
+    AnythingButLike,
+    Exact,
+    IgnoreCase,
+    InNetwork,
+    Matcher,
+    Numeric,
+    OneOf,
+    Prefix,
+    Suffix,
+    Wildcard,
+    exact_key,
+)
 from app.rules.number import is_comparable, is_number
 
 GRAM = 6
@@ -32,28 +45,54 @@ class Kind(IntEnum):
     RANGE = 8
     PRESENT = 9
     ABSENT = 10
+    ABOVE = 11
+    BELOW = 12
+    BUT = 13
 
 
 Table = tuple[Kind, int]
 """Kind, and what its keys have in common: length, fixed bits, or power of two."""
-Place = tuple[Table, Hashable]
+Place = tuple[Table, Any]
 
 EXACT: Table = (Kind.EXACT, 0)
 PRESENT: Place = ((Kind.PRESENT, 0), None)
 ABSENT_PLACE: Place = ((Kind.ABSENT, 0), None)
+ABOVE: Table = (Kind.ABOVE, 0)
+BELOW: Table = (Kind.BELOW, 0)
+BUT: Table = (Kind.BUT, 0)
+UNSELECTIVE = frozenset({Kind.PRESENT, Kind.ABSENT, Kind.ABOVE, Kind.BELOW, Kind.BUT})
+"""Tables whose entries most values lead to."""
+_MOST_KEYS = 1_024
 
 
-def exact_places(matcher: Matcher) -> list[Place] | None:
-    """Return the places that a value must be looked up at all together, or None for matchers of other types."""
+def joint_places(matcher: Matcher) -> list[Place] | None:
+    """Return the places a matcher must be filed under all together; None where any one of its `options` will do."""
     if isinstance(matcher, Exact):
         return [(EXACT, matcher.key)]
     if isinstance(matcher, OneOf):
-        return [(EXACT, key) for key in matcher.keys]
-    if isinstance(matcher, Numeric) and matcher.low == matcher.high:
-        return [(EXACT, matcher.low)]
-    if isinstance(matcher, Numeric) and math.isfinite(matcher.low) and math.isfinite(matcher.high):
-        return _range_places(matcher)
+        return [(EXACT, key) for key in matcher.keys] if len(matcher.keys) <= _MOST_KEYS else [PRESENT]
+    if isinstance(matcher, Numeric):
+        return _numeric_places(matcher)
+    if isinstance(matcher, AnythingBut):
+        return [(BUT, frozenset((EXACT, key) for key in matcher.keys))]
+    if isinstance(matcher, AnythingButLike):
+        return [(BUT, frozenset(filter(None, map(_certain_place, matcher.matchers))))]
     return None
+
+
+def _certain_place(matcher: Matcher) -> Place | None:
+    """Return a place that only values which the matcher holds for lead to."""
+    return options(matcher)[0] if isinstance(matcher, (Prefix, Suffix)) and matcher.text else None
+
+
+def _numeric_places(matcher: Numeric) -> list[Place]:
+    if matcher.low == matcher.high:
+        return [(EXACT, matcher.low)]
+    if math.isinf(matcher.high):
+        return [(ABOVE, matcher.low)]
+    if math.isinf(matcher.low):
+        return [(BELOW, -matcher.high)]
+    return _range_places(matcher)
 
 
 def options(matcher: Matcher) -> list[Place]:
