@@ -61,7 +61,7 @@ async def run_campaign(handler: Handler, *, fault_share: float, prepare: Callabl
         async with receiver(handle) as url:
             simulator.webhooks.urls.append(url)
             await Campaign(simulator, Callers(CALLERS, rate=1000)).run()
-            await simulator.wait_until(lambda: len(simulator.ledger.callers) == CALLERS)
+            await simulator.wait_until(lambda: len(simulator.ledger.callers) == CALLERS, within=60)
             await simulator.webhooks.drained()
             await asyncio.sleep(0.1)
             await simulator.webhooks.drained()

@@ -25,7 +25,7 @@ async def running(*options: str) -> AsyncIterator[tuple[Process, dict[str, Any]]
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield process, json.loads(await process.stdout.readline() or "{}")
     finally:
         if process.returncode is None:
