@@ -80,7 +80,7 @@ def test_an_agent_that_comes_just_when_it_is_given_up_is_kept_or_replaced(scene:
                 del never_settled[room]
         return not never_settled
 
-    eventually(settled, within=15, what="everybody has an agent")
+    eventually(settled, within=30, what="everybody has an agent")
     never(
         lambda: {
             room: [(row["status"], row["reason"], agents) for row in scene.usher.dispatches(room=room)]
