@@ -73,6 +73,11 @@ def list_events(
     return read_page(connection, search_events(chosen, columns_of(EventSummary)), EventSummary.from_row, limit, cursor)
 
 
+def newest_events(connection: Connection, chosen: EventFilter) -> Iterator[EventSummary]:
+    """Yield the events that `chosen` lets through without their documents, newest first."""
+    return read_all(connection, search_events(chosen, columns_of(EventSummary)), EventSummary.from_row)
+
+
 def iterate_events(connection: Connection, chosen: EventFilter) -> Iterator[EventRecord]:
     """Yield all events that `chosen` lets through with their documents, newest first, in bounded memory."""
     return read_all(connection, search_events(chosen, columns_of(EventRecord)), EventRecord.from_row)
@@ -84,6 +89,11 @@ def list_dispatches(
     """Return a page of the dispatches that `chosen` lets through, newest first."""
     search = search_dispatches(chosen, columns_of(DispatchSummary))
     return read_page(connection, search, DispatchSummary.from_row, limit, cursor)
+
+
+def newest_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterator[DispatchSummary]:
+    """Yield the dispatches that `chosen` lets through without their documents, newest first."""
+    return read_all(connection, search_dispatches(chosen, columns_of(DispatchSummary)), DispatchSummary.from_row)
 
 
 def iterate_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterator[Dispatch]:

@@ -5,7 +5,8 @@ cost the same whatever is filtered; `to_json` of what they return is the JSON fo
 
     list_events, list_dispatches      pages of summaries for an EventFilter, a DispatchFilter
     list_calls                        pages of calls: one participant in one room, and how it stands
-    iterate_events, iterate_dispatches   everything a filter lets through, for exports
+    newest_events, newest_dispatches     the same without pages, as far as the caller reads
+    iterate_events, iterate_dispatches   everything a filter lets through, with documents, for exports
     get_event, get_dispatch           one, whole
     timeline                          a call from the webhook to the last goodbye, step by step
     explain                           which rules were tried, which condition failed, and what happened next
@@ -21,6 +22,8 @@ from app.audit.listing import (
     iterate_events,
     list_dispatches,
     list_events,
+    newest_dispatches,
+    newest_events,
 )
 from app.audit.paging import LARGEST_PAGE, Page
 from app.audit.reading import find_event, get_dispatch, get_event
@@ -66,5 +69,7 @@ __all__ = [
     "list_calls",
     "list_dispatches",
     "list_events",
+    "newest_dispatches",
+    "newest_events",
     "timeline",
 ]

@@ -1,10 +1,144 @@
-"""What all commands print with."""
+"""What all commands print with: tables that fit the terminal, JSON for programs, complaints that say what to do."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.errors import InvalidInputError, Problem
 
 
 def complain(*lines: str) -> None:
     """Tell on standard error what is wrong."""
-    sys.stderr.write("usher: " + "\n".join(lines) + "\n")
+    sys.stderr.write(printable("usher: " + "\n".join(lines) + "\n"))
+
+
+def note(*lines: str) -> None:
+    """Tell on standard error what is no part of the answer."""
+    sys.stderr.write(printable("".join(f"{line}\n" for line in lines)))
+
+
+def say(*lines: str) -> None:
+    """Print plain lines."""
+    sys.stdout.write(printable("".join(f"{line}\n" for line in lines)))
+
+
+def say_json(document: Any) -> None:
+    """Print a document for a program."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print what is meant for eyes, as wide as the terminal is."""
+    console = Console(highlight=False, soft_wrap=False)
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def printable(text: str) -> str:
+    """Return `text` without what could steer the terminal: names come from outside."""
+    return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+
+
+def plain(value: object, style: str = "") -> Text:
+    """Return `value` as text that is shown as it is, markup and control characters too."""
+    return Text(printable("" if value is None else str(value)), style=style)
+
+
+def stacked(*parts: object) -> Text:
+    """Return one cell of several lines, the first of them standing out."""
+    first, *others = (part if isinstance(part, Text) else plain(part) for part in parts)
+    for other in others:
+        if other.plain:
+            other.stylize("dim")
+            first = first.append("\n").append_text(other)
+    return first
+
+
+def table(*columns: str, narrow: Sequence[str] = ()) -> Table:
+    """Return an empty table; `narrow` columns are never folded."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(column, no_wrap=column in narrow, overflow="fold")
+    return made
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes how much is done; shown only to somebody at a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _done: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def write_lines(lines: Iterable[str], path: str | None, report: Callable[[int], None] | None = None) -> int:
+    """Write `lines` to a file, or to standard output when `path` is None or `-`; return how many.
+
+    A file is written beside its place and moved there, so nobody sees half of it. Raises InvalidInputError for a path
+    that cannot be written.
+    """
+    if path is None or path == "-":
+        return _write(lines, sys.stdout, report)
+    place = Path(path)
+    is_device = place.exists() and not place.is_file()
+    beside = place if is_device else place.with_name(f"{place.name}.{os.getpid()}.part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            count = _write(lines, file, report)
+        if not is_device:
+            beside.replace(place)
+    except OSError as error:
+        problem = Problem("--output", f"{path} cannot be written: {error.strerror or error}")
+        raise InvalidInputError("usage", [problem]) from error
+    finally:
+        if not is_device:
+            beside.unlink(missing_ok=True)
+    return count
+
+
+def _write(lines: Iterable[str], file: TextIO, report: Callable[[int], None] | None) -> int:
+    count = 0
+    for line in lines:
+        file.write(line)
+        count += 1
+        if report is not None and count % 100 == 0:
+            report(count)
+    return count
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """Let whoever reads our output stop reading (`| head`) without a word of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(1)
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _drop_output()
+        except ValueError:  # closed already
+            pass
+
+
+def _drop_output() -> None:
+    # What is still buffered would be written, and fail, while the interpreter ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

@@ -81,6 +81,8 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         raise NotFoundError(f"no event has the id {event_id!r}")
     if row["type"] in {"participant_left", "participant_connection_aborted", "room_finished"}:
         raise ConflictError(f"{row['type']} tells of an end; replaying it would end what has begun since")
+    if row["participant_kind"] == "AGENT":
+        raise ConflictError("it tells of an agent; replayed, it would be taken for an agent that has come now")
     identity = new_id()
     return build_event(
         row["body"],

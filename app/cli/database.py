@@ -1,0 +1,100 @@
+"""The database as commands use it: never made or migrated by the way, every trouble told in a line."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db import schema
+from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.writer import Writer
+from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.settings import Settings, read_settings
+
+T = TypeVar("T")
+
+
+@contextmanager
+def reading(settings: Settings | None = None) -> Iterator[Connection]:
+    """Yield a connection that only reads, to a database whose schema fits; needs no LIVEKIT_* settings.
+
+    Raises SchemaMismatchError, naming the command to run, and DatabaseUnavailableError.
+    """
+    url = database_url(settings)
+    readers = _open(url)
+    try:
+        with told(url), readers.connect() as connection:
+            yield connection
+    finally:
+        readers.dispose()
+
+
+def write(unit: Callable[[Connection], T], settings: Settings | None = None) -> T:
+    """Return what `unit` returns once its transaction is committed."""
+    url = database_url(settings)
+    _open(url).dispose()
+    return asyncio.run(_write(url, unit))
+
+
+async def _write(url: URL, unit: Callable[[Connection], T]) -> T:
+    writer = Writer(create_writer_engine(url))
+    try:
+        with told(url):
+            return await writer.run(unit)
+    finally:
+        await writer.close()
+
+
+def database_url(settings: Settings | None = None) -> URL:
+    """Return the URL of the database in the settings."""
+    chosen = settings or read_settings(without_livekit=True)
+    return parse_database_url(chosen.database_url.get_secret_value())
+
+
+def require_database(url: URL) -> None:
+    """Raise unless the database is there and its schema fits."""
+    _open(url).dispose()
+
+
+def _open(url: URL) -> Engine:
+    if is_embedded(url) and url.database and not url.database.startswith("file:") and not Path(url.database).exists():
+        raise SchemaMismatchError(
+            f"there is no database at {url.database} yet (see DATABASE_URL); run: usher migrate up"
+        )
+    readers = create_reader_engine(url)
+    try:
+        with told(url), readers.connect() as connection:
+            schema.require_current(connection)
+    except BaseException:
+        readers.dispose()
+        raise
+    return readers
+
+
+@contextmanager
+def told(url: URL) -> Iterator[None]:
+    """Translate the driver's errors into one that names the database, without its password."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        where = url.render_as_string(hide_password=True)
+        raise DatabaseUnavailableError(f"the database {where} says: {cause} (see DATABASE_URL)") from error
+
+
+def editor(by: str | None) -> str:
+    """Return the name under which changes are recorded: the one given, else who runs the command."""
+    if by and by.strip():
+        return " ".join(by.split())[:200]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a user database
+        return "cli"

@@ -1,0 +1,152 @@
+"""`usher dispatches`: which agent was asked for whom, and how it went; cancel and redrive."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from app.audit import query
+from app.audit.export import ExportFormat, export_dispatches
+from app.audit.query import DispatchFilter, DispatchSummary
+from app.cli.database import editor, reading
+from app.cli.interventions import cancel_dispatches, redrive_dispatches, require_choice, tell
+from app.cli.moment import show_duration, show_moment, zone_name
+from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, dispatch_filter
+from app.cli.story import STATUS_STYLES, dispatch_view, timeline_view
+from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.clock import SystemClock
+from app.db.types import DispatchStatus
+from app.outbox.states import REDRIVABLE, WAITING
+
+app = typer.Typer(help="Which agent was asked for whom, and how it went.", no_args_is_help=True)
+
+_Ids = Annotated[list[str] | None, typer.Argument(metavar="[DISPATCH]...", help="ids of dispatches")]
+
+
+@app.command("list")
+@choosing(dispatch_filter)
+def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """List dispatches, newest first."""
+    with reading() as connection:
+        found = list(islice(query.newest_dispatches(connection, chosen), limit + 1))
+    if as_json:
+        say_json([dispatch.to_json() for dispatch in found[:limit]])
+        return
+    if not found:
+        say("No dispatches." if chosen == DispatchFilter() else "No dispatch fits.")
+        return
+    show(_table(found[:limit]))
+    if len(found) > limit:
+        note(f"There are more than {limit}; see --limit, or narrow the list.")
+
+
+def _table(found: list[DispatchSummary]) -> Table:
+    zone = zone_name(SystemClock().now())
+    rows = table(f"time ({zone}) / id", "who / room", "agent / status")
+    for dispatch in found:
+        rows.add_row(
+            stacked(show_moment(dispatch.created_at), dispatch.id),
+            stacked(dispatch.participant_identity or "-", dispatch.room_name),
+            _standing(dispatch),
+        )
+    return rows
+
+
+def _standing(dispatch: DispatchSummary) -> Text:
+    agent = dispatch.agent_name
+    if dispatch.agent_asked != agent:
+        agent = f"{dispatch.agent_asked} for {agent}"
+    status = plain(str(dispatch.status).replace("_", " "), STATUS_STYLES[dispatch.status])
+    text = plain(agent).append("\n").append_text(status)
+    if dispatch.seconds_to_agent is not None:
+        text.append(f" after {show_duration(dispatch.seconds_to_agent)}", "dim")
+    elif dispatch.status not in {DispatchStatus.JOINED, DispatchStatus.ENDED} and dispatch.reason:
+        text.append("\n").append_text(plain(dispatch.reason, "dim"))
+    return text
+
+
+@app.command("show")
+def show_(
+    dispatch_id: Annotated[str, typer.Argument(metavar="DISPATCH", help="the id of a dispatch")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one dispatch and the whole call it is part of, step by step."""
+    with reading() as connection:
+        record = query.get_dispatch(connection, dispatch_id)
+        told = query.timeline(connection, record.dispatch.id)
+    if as_json:
+        say_json({"dispatch": record.to_json(), "timeline": told.to_json()})
+    else:
+        show(dispatch_view(record), "", timeline_view(told))
+
+
+@app.command()
+@choosing(dispatch_filter)
+def export(
+    chosen: DispatchFilter,
+    *,
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", "-f", help="csv: a row each; jsonl: a JSON object a line")
+    ] = ExportFormat.JSONL,
+    output: OutputOption = None,
+) -> None:
+    """Write all dispatches that fit, newest first, as CSV or as JSON lines."""
+    with reading() as connection, progress("dispatches") as report:
+        found = query.iterate_dispatches(connection, chosen)
+        count = write_lines(export_dispatches(found, format_), output, report)
+    if output not in {None, "-"}:
+        note(f"{count - (format_ is ExportFormat.CSV)} dispatches written to {output}")
+
+
+@app.command()
+@choosing(dispatch_filter)
+def cancel(
+    chosen: DispatchFilter,
+    *,
+    ids: _Ids = None,
+    dry_run: DryRunOption = False,
+    database_only: Annotated[
+        bool, typer.Option("--database-only", help="leave it to a running usher serve to take agents back at LiveKit")
+    ] = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give up what still waits for its agent, by id or by options; what was sent is taken back at LiveKit."""
+    wanted = _chosen(chosen, ids, tuple(sorted(WAITING)))
+    done = cancel_dispatches(wanted, by=editor(by), dry_run=dry_run, database_only=database_only)
+    tell(done, "cancelled", named=bool(ids), as_json=as_json)
+
+
+@app.command()
+@choosing(dispatch_filter)
+def redrive(
+    chosen: DispatchFilter,
+    *,
+    ids: _Ids = None,
+    dry_run: DryRunOption = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try again what ended without an agent, by id or by options, with the metadata that the rule makes now.
+
+    A running usher serve delivers it; who has left since is noticed before an agent is asked.
+    """
+    wanted = _chosen(chosen, ids, tuple(sorted(REDRIVABLE)))
+    tell(redrive_dispatches(wanted, by=editor(by), dry_run=dry_run), "redriven", named=bool(ids), as_json=as_json)
+
+
+def _chosen(chosen: DispatchFilter, ids: list[str] | None, statuses: tuple[DispatchStatus, ...]) -> list[str]:
+    """Return the ids named, or those of the dispatches chosen by options that it can be done to."""
+    require_choice("DISPATCH", ids, is_filtered=chosen != DispatchFilter())
+    if ids:
+        return list(dict.fromkeys(ids))
+    if not chosen.statuses:
+        chosen = replace(chosen, statuses=statuses)
+    with reading() as connection:
+        return [dispatch.id for dispatch in query.newest_dispatches(connection, chosen)]

@@ -1,0 +1,117 @@
+"""`usher events`: what LiveKit told, what the sweep found, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.audit import query
+from app.audit.call_listing import CALLERS
+from app.audit.export import ExportFormat, export_events
+from app.audit.query import EventFilter, EventSummary
+from app.audit.reading import JOINS
+from app.cli.database import editor, reading
+from app.cli.interventions import replay_events, require_choice, tell
+from app.cli.moment import show_moment, zone_name
+from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, event_filter
+from app.cli.story import OUTCOME_STYLES, timeline_view
+from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.clock import SystemClock
+
+app = typer.Typer(help="What LiveKit told, and what became of it.", no_args_is_help=True)
+
+
+@app.command("list")
+@choosing(event_filter)
+def list_(chosen: EventFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """List events, newest first."""
+    with reading() as connection:
+        found = list(islice(query.newest_events(connection, chosen), limit + 1))
+    if as_json:
+        say_json([event.to_json() for event in found[:limit]])
+        return
+    if not found:
+        say("No events." if chosen == EventFilter() else "No event fits.")
+        return
+    show(_table(found[:limit]))
+    if len(found) > limit:
+        note(f"There are more than {limit}; see --limit, or narrow the list.")
+
+
+def _table(found: list[EventSummary]) -> Table:
+    zone = zone_name(SystemClock().now())
+    events = table(f"time ({zone}) / id", "who / room", "what / outcome")
+    for event in found:
+        source = "" if event.source == "webhook" else f" ({event.source})"
+        who = event.participant_identity + (f" {event.phone_number}" if event.phone_number else "")
+        outcome = plain(str(event.outcome).replace("_", " "), OUTCOME_STYLES[event.outcome])
+        events.add_row(
+            stacked(show_moment(event.received_at), event.id),
+            stacked(who or "-", event.room_name),
+            plain(event.type + source).append("\n").append_text(outcome),
+        )
+    return events
+
+
+@app.command("show")
+def show_(
+    reference: Annotated[str, typer.Argument(metavar="EVENT", help="an event id, of Usher or of LiveKit (EV_…)")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one event and the whole call it is part of, step by step."""
+    with reading() as connection:
+        record = query.get_event(connection, reference)
+        told = query.timeline(connection, record.id)
+    if as_json:
+        say_json({"event": record.to_json(), "timeline": told.to_json()})
+    else:
+        show(timeline_view(told))
+
+
+@app.command()
+@choosing(event_filter)
+def export(
+    chosen: EventFilter,
+    *,
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", "-f", help="csv: a row each; jsonl: a whole JSON object a line")
+    ] = ExportFormat.JSONL,
+    output: OutputOption = None,
+) -> None:
+    """Write all events that fit, newest first, as CSV or as JSON lines."""
+    with reading() as connection, progress("events") as report:
+        found = query.iterate_events(connection, chosen)
+        count = write_lines(export_events(found, format_), output, report)
+    if output not in {None, "-"}:
+        note(f"{count - (format_ is ExportFormat.CSV)} events written to {output}")
+
+
+@app.command("replay")
+@choosing(event_filter)
+def replay_(
+    chosen: EventFilter,
+    *,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[EVENT]...", help="ids of events")] = None,
+    dry_run: DryRunOption = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept stored events once more, under the rules of now; who has left since is noticed before an agent is asked.
+
+    Chosen by options without --type, those are replayed that tell of a caller's joining. A running usher serve
+    delivers what comes of it.
+    """
+    require_choice("EVENT", ids, is_filtered=chosen != EventFilter())
+    if ids:
+        wanted = list(dict.fromkeys(ids))
+    else:
+        # Agents join, too; a caller's joining has one of these outcomes.
+        chosen = replace(chosen, types=chosen.types or JOINS, outcomes=chosen.outcomes or CALLERS)
+        with reading() as connection:
+            wanted = [event.id for event in query.newest_events(connection, chosen)]
+    tell(replay_events(wanted, by=editor(by), dry_run=dry_run), "replayed", named=bool(ids), as_json=as_json)

@@ -1,0 +1,131 @@
+"""Options that several commands share, declared once: how a list is filtered, how an answer is printed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from app.audit.query import DispatchFilter, EventFilter
+from app.cli.moment import parse_moment
+from app.clock import SystemClock
+from app.db.types import DispatchStatus, EventOutcome, EventSource
+from app.errors import InvalidInputError, Problem
+
+T = TypeVar("T")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="who does it [default: you]")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="so many at most")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
+OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="write there")]
+
+_Project = Annotated[str | None, typer.Option("--project", help="of this LiveKit project")]
+_Identity = Annotated[str | None, typer.Option("--identity", help="of this participant")]
+_Room = Annotated[str | None, typer.Option("--room", help="in this room, by name")]
+_Phone = Annotated[str | None, typer.Option("--phone", metavar="NUMBER", help="from this phone number")]
+_Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="24h, 14:02, 2026-11-22T14:02")]
+_Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="likewise")]
+_Search = Annotated[
+    str | None, typer.Option("--search", "-s", metavar="TEXT", help="any name, number or id, as it is written")
+]
+
+
+def event_filter(
+    *,
+    project: _Project = None,
+    event_type: Annotated[list[str] | None, typer.Option("--type", help="of this type; repeatable")] = None,
+    source: Annotated[EventSource | None, typer.Option("--source", help="that came this way")] = None,
+    outcome: Annotated[list[EventOutcome] | None, typer.Option("--outcome", help="repeatable")] = None,
+    identity: _Identity = None,
+    room: _Room = None,
+    phone: _Phone = None,
+    since: _Since = None,
+    until: _Until = None,
+    search: _Search = None,
+) -> EventFilter:
+    """Return the filter that the options say."""
+    begin, end = period(since, until)
+    return EventFilter(
+        project=project,
+        types=tuple(event_type or ()),
+        source=source,
+        outcomes=tuple(outcome or ()),
+        identity=identity,
+        room=room,
+        phone_number=phone,
+        since=begin,
+        until=end,
+        search=search,
+    )
+
+
+def dispatch_filter(
+    *,
+    project: _Project = None,
+    status: Annotated[list[DispatchStatus] | None, typer.Option("--status", help="repeatable")] = None,
+    identity: _Identity = None,
+    room: _Room = None,
+    phone: _Phone = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="made by this rule, by name")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="of this agent")] = None,
+    since: _Since = None,
+    until: _Until = None,
+    search: _Search = None,
+) -> DispatchFilter:
+    """Return the filter that the options say."""
+    begin, end = period(since, until)
+    return DispatchFilter(
+        project=project,
+        statuses=tuple(status or ()),
+        identity=identity,
+        room=room,
+        phone_number=phone,
+        rule=rule,
+        agent=agent,
+        since=begin,
+        until=end,
+        search=search,
+    )
+
+
+def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Return the instants of `--since` and `--until`; raises InvalidInputError with the problems of both."""
+    now = SystemClock().now()
+    instants: list[datetime | None] = []
+    problems: list[Problem] = []
+    for name, text in (("--since", since), ("--until", until)):
+        try:
+            instants.append(None if text is None else parse_moment(text, now, name))
+        except InvalidInputError as error:
+            problems += error.problems
+    if problems:
+        raise InvalidInputError("usage", problems)
+    begin, end = instants
+    if begin is not None and end is not None and begin >= end:
+        raise InvalidInputError("usage", [Problem("--until", "must be later than --since")])
+    return begin, end
+
+
+def choosing(declare: Callable[..., T]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of `declare` in place of its first parameter, which gets what `declare` returns."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        options = inspect.signature(declare, eval_str=True).parameters
+        chosen, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+        @functools.wraps(command)
+        def run(**given: Any) -> Any:
+            built = declare(**{name: given.pop(name) for name in options})
+            return command(**{chosen.name: built}, **given)
+
+        keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *options.values())]
+        run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in keyword_only}
+        return run
+
+    return decorate

@@ -1,0 +1,84 @@
+"""`usher probe`: whether an agent comes, and how fast."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.cli.database import database_url, require_database, told
+from app.cli.options import JsonOption
+from app.cli.terminal import plain, say_json, show
+from app.clock import SystemClock
+from app.db.engine import create_writer_engine
+from app.db.types import format_instant
+from app.db.writer import Writer
+from app.dispatch.livekit import LiveKitApi
+from app.errors import InvalidInputError, Problem
+from app.logs import configure_logs
+from app.metrics import Metrics
+from app.pipeline.probe import TIMEOUT_S, Prober, ProbeResult
+from app.settings import Project, Settings, read_settings
+
+
+def probe(
+    agent: Annotated[list[str], typer.Argument(metavar="AGENT...", help="names of agents")],
+    *,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.5, max=600)] = TIMEOUT_S,
+    project: Annotated[str | None, typer.Option("--project", help="in this LiveKit project")] = None,
+    dev: Annotated[bool, typer.Option("--dev", help="use LiveKit's --dev URL, key and secret")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Dispatch agents into throw-away rooms, time their arrival, and clean up; exit 1 when one does not come.
+
+    The agent gets {"usher": {"probe": id}} as its metadata, so that it can tell a probe from a call.
+    """
+    settings = read_settings(development=dev)
+    wanted = [one for one in settings.projects if project is None or one.name == project]
+    if not wanted:
+        names = ", ".join(one.name for one in settings.projects)
+        raise InvalidInputError("usage", [Problem("--project", f"{project!r} is not configured; there is {names}")])
+    require_database(database_url(settings))
+    configure_logs("console", quiet=True)
+    results = asyncio.run(_probe(settings, wanted[0], list(dict.fromkeys(agent)), timeout))
+    if as_json:
+        say_json([_document(result) for result in results])
+    else:
+        for result in results:
+            show(_line(result))
+    if not all(result.arrived for result in results):
+        raise typer.Exit(1)
+
+
+async def _probe(settings: Settings, project: Project, agents: list[str], timeout_s: float) -> list[ProbeResult]:
+    url = database_url(settings)
+    writer = Writer(create_writer_engine(url))
+    client = LiveKitApi(project, settings.request_timeout, Metrics())
+    try:
+        with told(url), Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
+            prober = Prober(project.name, client, writer, SystemClock())
+            return list(await asyncio.gather(*(prober.probe(agent, timeout_s) for agent in agents)))
+    finally:
+        await client.close()
+        await writer.close()
+
+
+def _line(result: ProbeResult) -> Any:
+    if not result.arrived:
+        return plain(f"{result.agent_name} did not come: ", "bold red").append_text(plain(result.detail))
+    text = plain(f"{result.agent_name} came", "bold green").append(f" after {result.milliseconds_to_agent} ms")
+    return text.append_text(plain(f"; {result.detail}", "yellow")) if result.detail else text
+
+
+def _document(result: ProbeResult) -> dict[str, Any]:
+    return {
+        "id": result.id,
+        "project": result.project,
+        "agent_name": result.agent_name,
+        "started_at": format_instant(result.started_at),
+        "arrived": result.arrived,
+        "milliseconds_to_agent": result.milliseconds_to_agent,
+        "detail": result.detail,
+    }

@@ -1,0 +1,125 @@
+"""`usher rules test`: one rule against one event, and what its agent would be told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+from rich.text import Text
+
+from app.cli.database import reading
+from app.cli.options import JsonOption
+from app.cli.rules import find_rule, read_file
+from app.cli.terminal import plain, say_json, show
+from app.clock import SystemClock, new_id
+from app.db.types import EventSource
+from app.errors import InvalidInputError, Problem, UnreadableWebhookError
+from app.rules.book import RuleBook
+from app.rules.history import read_rules
+from app.rules.store import read_book
+from app.server.trial import Trial, require_good_rule, try_rule
+from app.settings import Settings, read_settings
+from app.webhook.event import Event
+from app.webhook.parse import build_event
+from app.webhook.store import stored_event
+
+
+def try_(
+    name: Annotated[str, typer.Argument(metavar="RULE", help="the name of a rule, or its id")],
+    *,
+    event: Annotated[
+        str,
+        typer.Option("--event", metavar="FILE", help="a webhook body in JSON, - for standard input; or an event id"),
+    ],
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="take the rules from this file, not the database")
+    ] = None,
+    project: Annotated[str, typer.Option("--project", help="the LiveKit project that FILE is of")] = "default",
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a rule would serve an event, why not, and what its agent would be told; exit 1 when it would not."""
+    settings = read_settings(without_livekit=True)
+    told = _event_in_file(event, project, settings)
+    if file is None:
+        with reading(settings) as connection:
+            draft = find_rule(read_rules(connection), name)
+            book = read_book(connection)
+            told = told or stored_event(connection, event)
+    else:
+        rules = [{**rule, "id": number} for number, rule in enumerate(read_file(file).rules, start=1)]
+        draft = find_rule(rules, name)
+        book = RuleBook.build(rules, 0)
+        if told is None:
+            with reading(settings) as connection:
+                told = stored_event(connection, event)
+    rule = require_good_rule({key: value for key, value in draft.items() if key != "id"})
+    most = settings.metadata_max_bytes
+    (trial,) = try_rule(book, rule, [told], replaces=draft["id"], metadata_max_bytes=most)
+    if as_json:
+        say_json({"rule": draft["name"], "enabled": bool(draft["enabled"]), **trial.to_json()})
+    else:
+        show(*_view(draft, trial))
+    if not trial.served or trial.failure:
+        raise typer.Exit(1)
+
+
+def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
+    event = trial.event
+    who = event.participant_identity or f"room {event.room_name}"
+    name = plain(repr(rule["name"]), "bold")
+    if not trial.matches:
+        yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" does not match {event.type} of {who}"))
+        mismatch = trial.verdict.mismatch
+        if mismatch is None:
+            yield plain(f"   {trial.verdict.words()}")
+            return
+        yield Text.assemble("   at ", plain(mismatch.path, "cyan"))
+        yield Text.assemble("   expected ", plain(mismatch.expected))
+        yield Text.assemble("   found ", plain(", ".join(mismatch.found) or "nothing", "bold"))
+        return
+    if trial.served:
+        yield Text.assemble(("yes ", "bold green"), "rule ", name, plain(f" sends {rule['agent_name']} to {who}"))
+    else:
+        yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" {trial.verdict.words()}"))
+    if not rule["enabled"]:
+        yield plain("   but it is switched off", "yellow")
+    if trial.failure:
+        yield plain(f"   but {trial.failure}", "bold red")
+        return
+    yield plain(f"   metadata: {trial.metadata}")
+    if trial.attributes:
+        yield plain(f"   attributes: {json.dumps(dict(trial.attributes), ensure_ascii=False)}")
+
+
+def _event_in_file(source: str, project: str, settings: Settings) -> Event | None:
+    """Return the event in a file or in standard input; None when `source` is no file, but perhaps an event's id."""
+    if source != "-" and not Path(source).exists() and not source.endswith((".json", ".txt")) and "/" not in source:
+        return None
+    try:
+        raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        body = json.loads(raw.decode("utf-8-sig"))
+        if not isinstance(body, dict):
+            raise _unusable(f"{source} is no webhook body: not a JSON object")
+        return build_event(
+            body,
+            project=project,
+            source=EventSource.WEBHOOK,
+            received_at=SystemClock().now(),
+            event_id=new_id(),
+            redact=settings.redact,
+        )
+    except OSError as error:
+        raise _unusable(f"{source} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise _unusable(f"{source} is not JSON: {error}") from error
+    except UnreadableWebhookError as error:
+        raise _unusable(f"{source} is no webhook body: {error}") from error
+
+
+def _unusable(message: str) -> InvalidInputError:
+    return InvalidInputError("usage", [Problem("--event", message)])

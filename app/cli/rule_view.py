@@ -1,0 +1,86 @@
+"""Rules and their changes on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.terminal import plain, table
+from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
+from app.rules.history import RuleChange
+
+_LONGEST = 160
+
+
+def rules_table(rows: Sequence[Mapping[str, Any]], problems: Mapping[int, Sequence[str]]) -> Table:
+    """Return the rules: how early they are tried, what they are called and whom they send, what must match."""
+    rules = table("prio", "rule / agent", "pattern", narrow=("prio",))
+    rules.columns[0].justify = "right"
+    for row in rows:
+        wrong = problems.get(row["id"], ())
+        enabled = row["enabled"] == 1
+        style = "bold red" if wrong else "" if enabled else "dim"
+        name = plain(row["name"], style)
+        marks = [*(["cannot be used"] if wrong else []), *([] if enabled else ["off"]), *_marks(row)]
+        agent = f"→ {row['agent_name']}" + (
+            f", else {row['fallback_agent_name']}" if row["fallback_agent_name"] else ""
+        )
+        name.append("\n").append_text(plain(agent, "dim"))
+        if marks:
+            name.append("\n").append_text(plain(", ".join(marks), "yellow"))
+        pattern = plain(_short(row["pattern"]), "dim" if not enabled else "")
+        for problem in wrong:
+            pattern.append("\n").append_text(plain(problem, "red"))
+        rules.add_row(str(row["priority"]), name, pattern)
+    return rules
+
+
+def _marks(row: Mapping[str, Any]) -> list[str]:
+    """Return in words what makes a rule other than most."""
+    marks = []
+    if row["on_match"] == "continue":
+        marks.append("goes on")
+    if row["scope"] == "participant":
+        marks.append("per participant")
+    if row["rollout_percent"] != DEFAULTS["rollout_percent"]:
+        marks.append(f"{row['rollout_percent']} %")
+    if row["active_hours"]:
+        marks.append(f"{row['active_hours']} {row['timezone']}")
+    marks += [flag for flag in ("recover", "withdraw") if row[flag] == 1]
+    return marks
+
+
+def rule_fields(row: Mapping[str, Any]) -> Table:
+    """Return every column of a rule; those that have their default in the background."""
+    grid = Table.grid(padding=(0, 2))
+    for column in ("id", *WRITABLE):
+        value = row[column]
+        is_default = column in DEFAULTS and value == DEFAULTS[column]
+        if column in DOCUMENTS and value is not None:
+            text = json.dumps(value, indent=2, ensure_ascii=False)
+        elif value is None or value == "":
+            text = "-"
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        grid.add_row(Text(column, "dim"), plain(text, "dim" if is_default else ""))
+    return grid
+
+
+def change_words(change: RuleChange) -> Text:
+    """Return one change of a rule: which, and what is other than before."""
+    verbs = {"insert": "created", "update": "changed", "delete": "deleted"}
+    text = plain(f"{change.name}: {verbs.get(change.change, change.change)}", "bold")
+    for value in change.values[:8]:
+        text.append("\n").append_text(plain(value, "dim"))
+    if len(change.values) > 8:
+        text.append("\n").append(f"… and {len(change.values) - 8} more values", "dim")
+    return text
+
+
+def _short(document: Any) -> str:
+    text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

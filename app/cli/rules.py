@@ -1,0 +1,217 @@
+"""`usher rules`: the routing rules as a list, as a file, and as a history."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.text import Text
+from sqlalchemy import Connection
+
+from app.cli.database import editor, reading, write
+from app.cli.moment import show_moment
+from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
+from app.cli.rule_view import change_words, rule_fields, rules_table
+from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
+from app.errors import InvalidInputError, NotFoundError, Problem
+from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
+from app.rules.difference import RuleDifference, describe, differences_to_json, is_effective
+from app.rules.file import RulesFile, export_rules, read_rules_file
+from app.rules.store import read_book
+
+app = typer.Typer(help="The routing rules.", no_args_is_help=True)
+
+_File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")]
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """List the rules in the order in which they are tried."""
+    with reading() as connection:
+        rows = read_rules(connection)
+        bad = read_book(connection).bad
+        version = rules_version(connection)
+    problems = {rule_id: [str(problem) for problem in one.problems] for rule_id, one in bad.items()}
+    if as_json:
+        say_json([{**row, "problems": problems.get(row["id"], [])} for row in rows])
+        return
+    if not rows:
+        say("No rules yet. Write some into a file and run: usher rules apply FILE")
+        return
+    show(rules_table(rows, problems))
+    note(f"version {version} of the rules; {len(rows)} in all" + (f", {len(bad)} cannot be used" if bad else ""))
+
+
+@app.command("show")
+def show_(
+    name: Annotated[str, typer.Argument(metavar="RULE", help="the name of a rule, or its id")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one rule, whole, with its latest change."""
+    with reading() as connection:
+        row = find_rule(read_rules(connection), name)
+        bad = read_book(connection).bad.get(row["id"])
+        changes = history(connection, row["name"], limit=1)
+    problems = [str(problem) for problem in bad.problems] if bad else []
+    if as_json:
+        say_json({**row, "problems": problems, "latest_change": changes[0].to_json() if changes else None})
+        return
+    if problems:
+        show(*(plain(f"cannot be used: {problem}", "bold red") for problem in problems))
+    show(rule_fields(row))
+    for change in changes:
+        say(f"{change.change} by {change.changed_by}, {show_moment(change.changed_at)} (version {change.id})")
+
+
+@app.command()
+def check(file: _File, *, as_json: JsonOption = False) -> None:
+    """Say whether a rules file may be applied; every mistake is a line. Needs no database."""
+    problems: list[Problem] = []
+    rules: tuple[dict[str, Any], ...] = ()
+    try:
+        rules = read_file(file).rules
+    except InvalidInputError as error:
+        problems = error.problems
+    if as_json:
+        mistakes = [
+            {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
+            for one in problems
+        ]
+        say_json({"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes})
+    elif problems:
+        say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
+    else:
+        say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistake")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    *,
+    format_: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="of the file")] = "yaml",
+    output: OutputOption = None,
+) -> None:
+    """Write all rules as a rules file; applying it again changes nothing."""
+    with reading() as connection:
+        rows = read_rules(connection)
+    write_lines([export_rules(rows, format_)], output)
+    if output not in {None, "-"}:
+        note(f"{len(rows)} rules written to {output}")
+
+
+@app.command("apply")
+def apply_(
+    file: _File,
+    *,
+    dry_run: DryRunOption = False,
+    delete: Annotated[bool, typer.Option("--delete", help="delete rules that are not in the file")] = False,
+    expect_version: Annotated[
+        int | None,
+        typer.Option(
+            "--expect-version", min=0, help="refuse if the rules were edited since this version (see --dry-run)"
+        ),
+    ] = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the rules what a file says, in one transaction, and show the difference; rules are told apart by name."""
+    wanted = read_file(file).rules
+
+    def compare(connection: Connection) -> tuple[list[RuleDifference], int]:
+        return diff(read_rules(connection), wanted, delete=delete), rules_version(connection)
+
+    def change(connection: Connection) -> tuple[list[RuleDifference], int]:
+        differences, version = compare(connection)
+        return differences, apply(
+            connection, differences, editor(by), version if expect_version is None else expect_version
+        )
+
+    if dry_run:
+        with reading() as connection:
+            differences, version = compare(connection)
+        if expect_version not in {None, version}:
+            note(f"The rules are at version {version} by now, not {expect_version}.")
+    else:
+        differences, version = write(change)
+    _tell(differences, version, dry_run=dry_run, as_json=as_json)
+    if dry_run and not as_json and any(map(is_effective, differences)):
+        note(f"Nothing was changed. To apply just this: usher rules apply {file} --expect-version {version}")
+
+
+@app.command("history")
+def history_(
+    name: Annotated[str | None, typer.Argument(metavar="[RULE]", help="only of the rule that bears or bore it")] = None,
+    *,
+    before: Annotated[int | None, typer.Option("--before", min=1, help="only before this version")] = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show who changed which rule, when and how, newest first; the number is the version that the change led to."""
+    with reading() as connection:
+        changes = history(connection, name, limit=limit, before_version=before)
+    if as_json:
+        say_json([change.to_json() for change in changes])
+        return
+    if not changes:
+        say("No rule has ever been changed.")
+        return
+    rows = table("version", "when / who", "what", narrow=("version", "when / who"))
+    for one in changes:
+        who = Text(show_moment(one.changed_at)).append("\n").append_text(plain(one.changed_by[:40], "dim"))
+        rows.add_row(str(one.id), who, change_words(one))
+    show(rows)
+
+
+@app.command("revert")
+def revert_(
+    version: Annotated[int, typer.Argument(min=0, help="a version of `usher rules history`")],
+    *,
+    rule: Annotated[
+        str | None, typer.Option("--rule", metavar="NAME", help="only this rule, not the whole book")
+    ] = None,
+    dry_run: DryRunOption = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring all rules, or one, back to how they were at a version; the history goes on."""
+
+    def change(connection: Connection) -> tuple[list[RuleDifference], int]:
+        return revert(connection, version, editor(by), rule), rules_version(connection)
+
+    if dry_run:
+        with reading() as connection:
+            differences, reached = plan_revert(connection, version, rule), rules_version(connection)
+    else:
+        differences, reached = write(change)
+    _tell(differences, reached, dry_run=dry_run, as_json=as_json)
+
+
+def _tell(differences: list[RuleDifference], version: int, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        say_json({"version": version, "dry_run": dry_run, **differences_to_json(differences)})
+        return
+    say(describe(differences))
+    if not dry_run and any(map(is_effective, differences)):
+        say(f"the rules are at version {version}")
+
+
+def read_file(file: str) -> RulesFile:
+    """Return the rules in a file, or in standard input for `-`; InvalidInputError with every mistake."""
+    if file == "-":
+        return read_rules_file(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))
+    return read_rules_file(Path(file))
+
+
+def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return the rule of that name, else of that id; NotFoundError that names one like it."""
+    found = next((row for row in rows if row["name"] == name), None)
+    found = found or next((row for row in rows if str(row["id"]) == name), None)
+    if found is None:
+        alike = [str(row["name"]) for row in rows if name.casefold() in str(row["name"]).casefold()][:5]
+        hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
+        raise NotFoundError(f"no rule is named {name!r}{hint}")
+    return found

@@ -1,0 +1,200 @@
+"""Calls, timelines and explanations on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from app.audit.query import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule
+from app.cli.moment import show_duration, show_moment
+from app.cli.terminal import plain, table
+from app.db.types import DispatchStatus, EventOutcome
+from app.rules.decision import Outcome
+
+STATUS_STYLES = {
+    DispatchStatus.PENDING: "yellow",
+    DispatchStatus.SENDING: "yellow",
+    DispatchStatus.DISPATCHED: "yellow",
+    DispatchStatus.JOINED: "green",
+    DispatchStatus.ENDED: "",
+    DispatchStatus.NO_SHOW: "bold red",
+    DispatchStatus.FAILED: "bold red",
+    DispatchStatus.CANCELLED: "magenta",
+}
+OUTCOME_STYLES = {
+    EventOutcome.PLANNED: "green",
+    EventOutcome.SERVED: "green",
+    EventOutcome.NO_MATCH: "yellow",
+    EventOutcome.IGNORED: "dim",
+}
+_STATE_STYLES = {
+    CallState.WAITING: "yellow",
+    CallState.ANSWERED: "green",
+    CallState.NO_SHOW: "bold red",
+    CallState.FAILED: "bold red",
+    CallState.NO_MATCH: "bold red",
+    CallState.ABANDONED: "magenta",
+}
+_SHOWN_RULES = 40
+
+
+def timeline_view(told: Timeline) -> RenderableType:
+    """Return a timeline: a sentence, who and where, and the steps with their times and reasons."""
+    call = told.call
+    head = Text.assemble(
+        plain(call.participant_identity or call.room_name, "bold"),
+        " in room ",
+        plain(call.room_name, "bold"),
+        "  ",
+        (str(call.state).replace("_", " "), _STATE_STYLES.get(call.state, "")),
+    )
+    ids = [
+        f"{name} {value}"
+        for name, value in (
+            ("project", call.project),
+            ("participant", call.participant_sid),
+            ("room", call.room_sid),
+            ("phone", call.phone_number),
+        )
+        if value
+    ]
+    parts: list[RenderableType] = [head, plain(told.summary), plain("  ".join(ids), "dim"), "", _steps(told)]
+    return Group(*parts)
+
+
+def _steps(told: Timeline) -> Table:
+    steps = table("time", "after", "what happened", narrow=("time", "after"))
+    steps.columns[1].justify = "right"
+    day = ""
+    for step in told.steps:
+        moment = show_moment(step.at, milliseconds=True)
+        if moment[:10] != day:
+            day = moment[:10]
+            steps.add_row(Text(day, "dim"), "", "")
+        after = "" if step.seconds_since_joining is None else show_duration(step.seconds_since_joining)
+        steps.add_row(moment[11:], after, step_text(step))
+    return steps
+
+
+def step_text(step: Step) -> Text:
+    """Return one step: what happened, then why, by whom, and the ids to copy."""
+    style = STATUS_STYLES.get(step.state, "") if step.state else ""
+    text = plain(step.title, style or ("bold" if step.kind is StepKind.EVENT else ""))
+    beside = [step.reason] if step.reason else []
+    if step.by not in {"usher", "livekit"}:
+        beside.append(f"by {step.by}")
+    shown = {name: step.facts[name] for name in ("served_by", "agent_identity", "job_id") if name in step.facts}
+    beside += [f"{name.replace('_', ' ')} {_words(value)}" for name, value in shown.items()]
+    for line in beside:
+        text.append("\n").append_text(plain(line, "dim"))
+    return text
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def dispatch_view(record: DispatchRecord) -> RenderableType:
+    """Return what a dispatch is made of: its ids, and what the agent was told."""
+    row = record.dispatch
+    grid = Table.grid(padding=(0, 2))
+    facts = {
+        "dispatch": row.id,
+        "event": row.event_id,
+        "rule": f"{row.rule_name} (id {row.rule_id}, version {row.rules_version})",
+        "agent": row.agent_name if not row.is_fallback else f"{row.agent_name}, then its fallback {row.agent_to_ask}",
+        "status": row.status,
+        "reason": row.reason,
+        "scope": row.scope,
+        "deployment": row.deployment,
+        "LiveKit dispatch": row.livekit_dispatch_id,
+        "job": row.job_id,
+        "worker": row.worker_id,
+        "agent identity": row.agent_identity,
+        "replaces": row.recovers,
+        "next attempt": show_moment(row.next_attempt_at, milliseconds=True),
+        "answer due": show_moment(row.answer_deadline, milliseconds=True),
+        "metadata": row.metadata,
+        "attributes": ", ".join(f"{name}={value}" for name, value in row.attributes.items()),
+    }
+    for name, value in facts.items():
+        if value:
+            style = STATUS_STYLES[row.status] if name == "status" else ""
+            grid.add_row(Text(name, "dim"), plain(value, style))
+    return grid
+
+
+def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
+    """Yield an explanation: what was asked, every rule that was tried, the rules of now, and what happened next."""
+    event = why.event
+    who = event.participant_identity or f"room {event.room_name}"
+    yield Text.assemble(
+        plain(event.type, "bold"), " of ", plain(who, "bold"), " at ", show_moment(event.received_at, milliseconds=True)
+    )
+    yield plain(f"event {event.id}, judged by version {why.rules_version} of the rules", "dim")
+    yield ""
+    if why.doubt:
+        yield plain(f"Beware: {why.doubt}.", "yellow")
+    yield from _rules_tried(why, whole=whole)
+    yield ""
+    if why.matching_now is not None:
+        yield _matching_now(why)
+        yield ""
+    yield timeline_view(why.timeline)
+
+
+def _rules_tried(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
+    if not why.rules:
+        yield Text("There was no rule at all.", "yellow")
+        return
+    shown = why.rules if whole or len(why.rules) <= _SHOWN_RULES else _telling(why.rules)
+    tried = table("", "rule", "why", narrow=("",))
+    for one in shown:
+        tried.add_row(_mark(one), _rule_text(one), _verdict_text(one))
+    yield tried
+    if len(shown) < len(why.rules):
+        yield plain(f"… and {len(why.rules) - len(shown)} other rules that did not match (--all shows them)", "dim")
+
+
+def _telling(rules: tuple[TriedRule, ...]) -> list[TriedRule]:
+    """Return the rules that matched or nearly did, filled up with the first of the others."""
+    near = [one for one in rules if one.verdict.outcome not in {Outcome.PATTERN, Outcome.DISABLED}]
+    others = [one for one in rules if one.verdict.outcome in {Outcome.PATTERN, Outcome.DISABLED}]
+    kept = {id(one) for one in (*near, *others[: max(0, _SHOWN_RULES - len(near))])}
+    return [one for one in rules if id(one) in kept]
+
+
+def _mark(one: TriedRule) -> Text:
+    match one.verdict.outcome:
+        case Outcome.MATCHED:
+            return Text("yes", "bold green")
+        case Outcome.BAD:
+            return Text("bad", "bold red")
+        case _:
+            return Text("no", "dim")
+
+
+def _rule_text(one: TriedRule) -> Text:
+    text = plain(one.verdict.rule_name, "bold" if one.verdict.outcome is Outcome.MATCHED else "")
+    if one.agent_name:
+        text.append("\n").append_text(plain(f"→ {one.agent_name}", "dim"))
+    return text
+
+
+def _verdict_text(one: TriedRule) -> Text:
+    mismatch = one.verdict.mismatch
+    if mismatch is None:
+        return plain(one.verdict.words())
+    found = ", ".join(mismatch.found) or "nothing"
+    return Text.assemble(
+        plain(mismatch.path, "cyan"), "\nexpected ", plain(mismatch.expected), "\nfound ", plain(found, "bold")
+    )
+
+
+def _matching_now(why: Explanation) -> RenderableType:
+    names = ", ".join(f"{one.verdict.rule_name!r} (→ {one.agent_name})" for one in why.matching_now or ())
+    since = f"The rules have been edited since (version {why.present_version}); "
+    return plain(since + (f"now it would go to {names}." if names else "now no rule would match either."), "dim")
