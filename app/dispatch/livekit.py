@@ -73,7 +73,9 @@ class LiveKitApi:
 
     async def _create(self, message: dispatch_protocol.CreateAgentDispatchRequest) -> Outcome:
         try:
-            created = await self._api.agent_dispatch.create_dispatch(message)
+            # livekit-api 1.2.2 passes `timeout=None` with each request, which overrules the session's limit.
+            async with asyncio.timeout(self._timeout_s):
+                created = await self._api.agent_dispatch.create_dispatch(message)
         except api.TwirpError as error:
             if error.status >= 500:
                 return Unknown(error.code, error.message)

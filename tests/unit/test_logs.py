@@ -30,7 +30,7 @@ def test_no_secret_reaches_a_log(capsys: pytest.CaptureFixture[str], log_format:
     log = get_logger("test")
     log.info("told", api_secret="hunter2", turnPassword="hunter2", event_id="EV_1")
     try:
-        _fail("".join(["hunter", "2"]))  # not as a literal: tracebacks quote source lines
+        _fail("".join(["hunter", "2"]))  # noqa: FLY002 - tracebacks quote source lines
     except ValueError:
         log.exception("failed")
         logging.getLogger("some.library").exception("failed")
