@@ -9,6 +9,8 @@ from sqlalchemy import Connection, insert
 from app.audit.entry import AuditEntry
 from app.db.tables import audit_log
 
+_INSERT = insert(audit_log)
+
 
 def append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
     """Add `entries` in their order."""
@@ -25,4 +27,4 @@ def append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
             }
             for entry in entries
         ]
-        connection.execute(insert(audit_log), rows)
+        connection.execute(_INSERT, rows)

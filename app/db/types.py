@@ -87,7 +87,7 @@ class Timestamp(TypeDecorator[datetime]):
 
 def format_instant(value: datetime) -> str:
     """Return `value` in the one text form that Usher stores and prints: UTC, microseconds, `Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def parse_instant(text: str) -> datetime:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from app.clock import new_id
 from app.db.tables import token_dispatches
@@ -24,6 +24,17 @@ from app.webhook.event import Event
 
 VALID_FOR = timedelta(hours=24)
 """How long a promise is kept for a participant who does not come."""
+
+# Asked at every join, so built once: building costs SQLAlchemy more than running.
+_OPEN = (
+    select(token_dispatches)
+    .where(
+        token_dispatches.c.room_name.in_(bindparam("room_names", expanding=True)),
+        token_dispatches.c.used_at.is_(None),
+        token_dispatches.c.created_at >= bindparam("since"),
+    )
+    .order_by(token_dispatches.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +102,10 @@ def promised(
     rooms = {event.room_name for event in joins}
     if not rooms:
         return {}
-    columns = token_dispatches.c
-    query = (
-        select(token_dispatches)
-        .where(
-            columns.room_name.in_(rooms),
-            columns.used_at.is_(None),
-            columns.created_at >= now - VALID_FOR,
-        )
-        .order_by(columns.id)
-    )
+    open_promises = connection.execute(_OPEN, {"room_names": list(rooms), "since": now - VALID_FOR})
     return {
         (row["project"], row["room_name"], row["participant_identity"], row["agent_name"]): dict(row)
-        for row in connection.execute(query).mappings()
+        for row in open_promises.mappings()
     }
 
 

@@ -15,11 +15,12 @@ from app.rules.rule import JsonText
 
 _FETCHED = 1_000
 _ASKED = 500
+_VERSION = select(func.max(rule_changes.c.id))
 
 
 def read_version(connection: Connection) -> int:
     """Return the version of the rule book: the id of the latest recorded edit, 0 before any."""
-    version: int | None = connection.scalar(select(func.max(rule_changes.c.id)))
+    version: int | None = connection.scalar(_VERSION)
     return version or 0
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.tables import events
@@ -16,45 +17,67 @@ from app.webhook.parse import build_event
 
 GONE = ("participant_left", "participant_connection_aborted")
 
+# Built once: building a statement anew costs SQLAlchemy more than running it.
+_KNOWN = select(events.c.dedupe_key).where(events.c.dedupe_key.in_(bindparam("keys", expanding=True)))
+_INSERT_ONCE = {
+    "sqlite": sqlite.insert(events).on_conflict_do_nothing().returning(events.c.id),
+    "postgresql": postgresql.insert(events).on_conflict_do_nothing().returning(events.c.id),
+}
+_DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
+    or_(
+        events.c.participant_sid.in_(bindparam("participant_sids", expanding=True)) & events.c.type.in_(GONE),
+        events.c.room_sid.in_(bindparam("room_sids", expanding=True)) & (events.c.type == "room_finished"),
+    )
+)
+
 
 def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]:
     """Return which of these events are stored already."""
     if not dedupe_keys:
         return set()
-    return set(connection.execute(select(events.c.dedupe_key).where(events.c.dedupe_key.in_(dedupe_keys))).scalars())
+    return set(connection.execute(_KNOWN, {"keys": list(dedupe_keys)}).scalars())
 
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Insert `rows` unless their `dedupe_key` is there; return the ids of the new ones."""
     if not rows:
         return set()
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(events).on_conflict_do_nothing().returning(events.c.id)
-    return set(connection.execute(statement, list(rows)).scalars())
+    return set(connection.execute(_INSERT_ONCE[connection.dialect.name], list(rows)).scalars())
 
 
-def departed(connection: Connection, joined: Sequence[Event]) -> set[str]:
-    """Return the SIDs among `joined` that LiveKit has already said to be gone, themselves or with their room.
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """Participants and room sessions that LiveKit has said to be gone, by SID."""
+
+    participants: set[str]
+    rooms: set[str]
+
+    def include(self, event: Event) -> bool:
+        """Return whether whom `event` tells of is gone, himself or with his room."""
+        return event.room_sid in self.rooms or (bool(event.participant_sid) and event.participant_sid in self.participants)
+
+
+def departed(connection: Connection, told: Sequence[Event], batch: Sequence[Event] = ()) -> Departures:
+    """Return who of `told` is gone, by what is stored and by what waits in the same `batch`.
 
     Webhooks of one participant can arrive in the wrong order: SIDs, not arrival, say which came first.
     """
-    if not joined:
-        return set()
-    participant_sids = {event.participant_sid for event in joined if event.participant_sid}
-    room_sids = {event.room_sid for event in joined if event.room_sid}
-    query = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
-        or_(
-            events.c.participant_sid.in_(participant_sids) & events.c.type.in_(GONE),
-            events.c.room_sid.in_(room_sids) & (events.c.type == "room_finished"),
-        )
+    gone = Departures(
+        {event.participant_sid for event in batch if event.type in GONE},
+        {event.room_sid for event in batch if event.type == "room_finished"},
     )
-    gone_participants, gone_rooms = set(), set()
-    for participant_sid, room_sid, event_type in connection.execute(query):
+    asked = {
+        "participant_sids": list({event.participant_sid for event in told if event.participant_sid}),
+        "room_sids": list({event.room_sid for event in told if event.room_sid}),
+    }
+    if not told:
+        return gone
+    for participant_sid, room_sid, event_type in connection.execute(_DEPARTED, asked):
         if event_type == "room_finished":
-            gone_rooms.add(room_sid)
+            gone.rooms.add(room_sid)
         else:
-            gone_participants.add(participant_sid)
-    return gone_participants | {event.participant_sid for event in joined if event.room_sid in gone_rooms}
+            gone.participants.add(participant_sid)
+    return gone
 
 
 def to_row(event: Event) -> dict[str, Any]:
