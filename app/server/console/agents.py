@@ -1,0 +1,88 @@
+"""The page Agents: how soon each comes, how often not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.audit.call_listing import CallFilter, list_calls
+from app.audit.statistics import Figures, Percentiles, Seen, Statistics, known_agents, statistics
+from app.db.tables import probes
+from app.server.console.charts import bars_of, histogram
+from app.server.console.door import Front, Visit, page
+
+WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
+
+
+def agents_routes(front: Front) -> list[BaseRoute]:
+    """Return the routes of the page Agents."""
+    return [
+        page(front, "/console/agents", show_agents),
+        page(front, "/console/pictures/agent", picture),
+        page(front, "/console/agents/{name:path}", show_agent),
+    ]
+
+
+async def show_agents(visit: Visit) -> Response:
+    hours = _hours(visit)
+    since = visit.office.now - timedelta(hours=int(hours))
+
+    def question(connection: Connection) -> tuple[Statistics, list[Seen]]:
+        return statistics(connection, since), known_agents(connection)
+
+    found, seen = await visit.office.read(question)
+    lines = [_line(one, found.by_agent.get(one.name, Figures())) for one in seen]
+    lines.sort(key=lambda line: -line["figures"].dispatches)
+    return visit.page("agents.html", active="agents", lines=lines, found=found, hours=hours, windows=WINDOWS)
+
+
+async def show_agent(visit: Visit) -> Response:
+    name, hours = visit.request.path_params["name"], _hours(visit)
+    since = visit.office.now - timedelta(hours=int(hours))
+
+    def question(connection: Connection) -> dict[str, Any]:
+        found = statistics(connection, since, agent=name)
+        newest = select(probes).where(probes.c.agent_name == name).order_by(probes.c.id.desc()).limit(10)
+        return {
+            "found": found,
+            "figures": found.overall,
+            "waits": Percentiles.of(found.overall.seconds_to_agent),
+            "given_up": Percentiles.of(found.overall.seconds_given_up),
+            "bars": bars_of(found.overall),
+            "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
+            "probes": [dict(row) for row in connection.execute(newest).mappings()],
+        }
+
+    facts = await visit.office.read(question)
+    return visit.page("agent.html", active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
+
+
+async def picture(visit: Visit) -> Response:
+    """Answer the histogram of one agent, or of all, as an image of its own: its styles are not the page's."""
+    name, since = visit.field("name") or None, visit.office.now - timedelta(hours=int(_hours(visit)))
+    found = await visit.office.read(lambda connection: statistics(connection, since, agent=name))
+    return Response(
+        histogram(found.overall),
+        media_type="image/svg+xml",
+        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+    )
+
+
+def _hours(visit: Visit) -> str:
+    hours = visit.field("hours", "24")
+    return hours if hours in WINDOWS else "24"
+
+
+def _line(seen: Seen, figures: Figures) -> dict[str, Any]:
+    return {
+        "name": seen.name,
+        "last_at": seen.last_at,
+        "figures": figures,
+        "waits": Percentiles.of(figures.seconds_to_agent),
+        "no_show_share": figures.share(figures.no_shows),
+        "abandoned_share": figures.share(figures.abandoned),
+    }

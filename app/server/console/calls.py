@@ -1,0 +1,154 @@
+"""The page Calls: finding a call, and its whole story."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.audit.call import CallState
+from app.audit.call_listing import CallFilter, list_calls
+from app.audit.explain import Explanation, explain
+from app.audit.timeline import Timeline
+from app.errors import ConflictError, InvalidInputError, NotFoundError
+from app.outbox.states import REDRIVABLE, WAITING
+from app.people.role import Role
+from app.rules.decision import Outcome
+from app.server.console.door import Front, Visit, form, go, page
+from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
+
+_FILTERS: Final = ("search", "state", "agent", "rule", "from", "to")
+_RULES_SHOWN: Final = 60
+
+
+def calls_routes(front: Front) -> list[BaseRoute]:
+    """Return the routes of the page Calls."""
+    return [
+        page(front, "/console/calls", show_calls),
+        form(front, "/console/calls/redrive", redrive, Role.EDITOR),
+        form(front, "/console/calls/cancel", cancel, Role.EDITOR),
+        form(front, "/console/calls/replay", replay, Role.EDITOR),
+        page(front, "/console/calls/{reference:path}", show_call),
+    ]
+
+
+async def show_calls(visit: Visit) -> Response:
+    chosen = {name: visit.field(name).strip() for name in _FILTERS}
+    state = CallState(chosen["state"]) if chosen["state"] in set(CallState) else None
+    wanted = CallFilter(
+        state=state,
+        agent=chosen["agent"] or None,
+        rule=chosen["rule"] or None,
+        search=chosen["search"] or None,
+        since=_instant(chosen["from"], visit.field("zone")),
+        until=_instant(chosen["to"], visit.field("zone")),
+    )
+    cursor, problem = visit.field("cursor") or None, ""
+    found = None
+    try:
+        found = await visit.office.read(lambda connection: list_calls(connection, wanted, limit=40, cursor=cursor))
+    except InvalidInputError as error:
+        problem = "; ".join(map(str, error.problems))
+    kept = {name: value for name, value in {**chosen, "zone": visit.field("zone")}.items() if value}
+    return visit.page(
+        "calls.html",
+        active="calls",
+        chosen=chosen,
+        states=list(CallState),
+        found=found,
+        problem=problem,
+        is_filtered=any(chosen.values()),
+        next=f"/console/calls?{urlencode({**kept, 'cursor': found.next_cursor})}"
+        if found and found.next_cursor
+        else "",
+    )
+
+
+async def show_call(visit: Visit) -> Response:
+    reference = visit.request.path_params["reference"]
+    try:
+        found = await visit.office.read(lambda connection: explain(connection, reference))
+    except NotFoundError as error:
+        return visit.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
+    return visit.page("call.html", active="calls", **_story(found))
+
+
+def _story(found: Explanation) -> dict[str, Any]:
+    timeline = found.timeline
+    tried: Sequence[Any] = found.rules
+    shown = [one for one in tried if one.verdict.outcome is not Outcome.DISABLED][:_RULES_SHOWN]
+    latest = timeline.dispatches[-1].dispatch if timeline.dispatches else None
+    return {
+        "found": found,
+        "call": timeline.call,
+        "steps": timeline.steps,
+        "summary": timeline.summary,
+        "dispatches": [record.dispatch for record in timeline.dispatches],
+        "tried": shown,
+        "tried_in_all": len(tried),
+        "latest": latest,
+        "can_redrive": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in REDRIVABLE],
+        "can_cancel": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in WAITING],
+        "hint": _hint(found, timeline),
+        "reference": timeline.call.event_id,
+    }
+
+
+def _hint(found: Explanation, timeline: Timeline) -> str:
+    """Return what an operations person can do about it; empty where nothing needs doing."""
+    state = timeline.call.state
+    if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
+        names = ", ".join(repr(one.verdict.rule_name) for one in found.matching_now)
+        return (
+            f"Under the rules of now, {names} would match: replay the event to send the agent, if the caller is there."
+        )
+    match state:
+        case CallState.NO_MATCH:
+            return "No rule wanted this caller. See below which condition failed, or make a rule from this call."
+        case CallState.NO_SHOW:
+            return "Check that a worker of that agent name is running and has room, then redrive."
+        case CallState.FAILED:
+            return "Mend the rule (or LiveKit, see the reason), then redrive: the metadata is made anew."
+        case _:
+            return ""
+
+
+async def redrive(visit: Visit) -> Response:
+    done = await redrive_dispatches(visit.office, _ids(visit), visit.who.name)
+    return go(_back(visit), "redriven" if done.moves else "refused")
+
+
+async def cancel(visit: Visit) -> Response:
+    done = await cancel_dispatches(visit.office, _ids(visit), visit.who.name)
+    return go(_back(visit), "cancelled" if done.moves else "refused")
+
+
+async def replay(visit: Visit) -> Response:
+    done = await replay_event(visit.office, visit.field("event_id"), visit.who.name)
+    return go(f"/console/calls/{done['event_id']}", "replayed")
+
+
+def _ids(visit: Visit) -> list[str]:
+    ids = list(dict.fromkeys(visit.form.get("id", ())))
+    if not ids or len(ids) > 200:
+        raise ConflictError("there is no dispatch to do this to")
+    return ids
+
+
+def _back(visit: Visit) -> str:
+    reference = visit.field("reference")
+    return f"/console/calls/{reference}" if reference.replace("-", "").isalnum() else "/console/calls"
+
+
+def _instant(text: str, zone: str) -> datetime | None:
+    """Return the instant of a form's local time; `zone` is minutes to UTC, as the browser's script says it."""
+    try:
+        instant = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        minutes = int(zone) if zone.lstrip("-").isdecimal() and len(zone) <= 5 else 0
+        return instant + timedelta(minutes=minutes)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,79 @@
+"""The page History: who changed which rule, when, why and how; and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.db.tables import audit_log
+from app.people.role import Role
+from app.rules.changes import revert
+from app.rules.columns import WRITABLE
+from app.rules.difference import compare_values
+from app.rules.history import RuleChange, history
+from app.server.console.door import Front, Visit, form, go, page
+
+_SHOWN: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change, with the reason that its editor gave."""
+
+    change: RuleChange
+    why: str
+    values: tuple[Any, ...]
+
+
+def history_routes(front: Front) -> list[BaseRoute]:
+    """Return the routes of the page History."""
+    return [
+        page(front, "/console/history", show_history),
+        form(front, "/console/history/revert", revert_to, Role.EDITOR),
+    ]
+
+
+async def show_history(visit: Visit) -> Response:
+    name, before = visit.field("rule") or None, visit.field("before")
+    version = int(before) if before.isdecimal() and len(before) < 16 else None
+
+    def question(connection: Connection) -> list[Entry]:
+        found = history(connection, name, limit=_SHOWN + 1, before_version=version)
+        reasons = _reasons(connection, found)
+        return [Entry(change, reasons.get(change.id, ""), _values(change)) for change in found]
+
+    entries = await visit.office.read(question)
+    following = entries[_SHOWN - 1].change.id if len(entries) > _SHOWN else None
+    return visit.page("history.html", active="rules", entries=entries[:_SHOWN], name=name or "", following=following)
+
+
+async def revert_to(visit: Visit) -> Response:
+    version, name = visit.field("version"), visit.field("rule") or None
+    wanted = int(version) if version.isdecimal() and len(version) < 16 else -1
+    editor = visit.who.name
+    await visit.office.write(lambda connection: revert(connection, wanted, editor, name))
+    return go("/console/rules", "reverted")
+
+
+def _reasons(connection: Connection, changes: list[RuleChange]) -> dict[int, str]:
+    entities = {f"rule:{change.rule_id}" for change in changes}
+    query = select(audit_log.c.to_state, audit_log.c.reason).where(audit_log.c.entity_id.in_(entities))
+    return {
+        int(row.to_state.removeprefix("version ")): row.reason
+        for row in connection.execute(query)
+        if row.to_state.startswith("version ")
+    }
+
+
+def _values(change: RuleChange) -> tuple[Any, ...]:
+    if change.before is not None and change.after is not None:
+        return change.values
+    row = change.after or change.before or {}
+    shown = {column: row.get(column) for column in WRITABLE if row.get(column) not in (None, "")}
+    empty: dict[str, Any] = {}
+    pairs = (empty, shown) if change.after is not None else (shown, empty)
+    return tuple(compare_values("", *pairs))

@@ -1,0 +1,161 @@
+"""What is set wrongly, as far as the database tells, and what to do about it; for newcomers, the next step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from app.audit.statistics import count_waiting
+from app.db.tables import dispatches, events, heartbeats
+from app.db.types import DispatchStatus, EventSource
+from app.outbox.states import WAITING
+from app.rules.book import RuleBook
+
+_LATEST: Final = 200
+_TRIED: Final = 20
+_SILENT_SWEEP: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """One thing that is wrong or missing. `level` is `step` (for newcomers), `warning` or `error`."""
+
+    level: str
+    title: str
+    text: str
+    link: str = ""
+    link_text: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How the parts are that a desk lives from."""
+
+    part: str
+    good: bool
+    text: str
+    at: datetime | None = None
+
+
+def remedies(connection: Connection, book: RuleBook, webhook_url: str) -> list[Remedy]:
+    """Return what should be seen to, the most pressing first."""
+    latest = connection.execute(select(events.c.source).order_by(events.c.id.desc()).limit(_LATEST)).scalars().all()
+    found: list[Remedy] = []
+    if EventSource.WEBHOOK not in latest:
+        found.append(_no_webhooks(bool(latest), webhook_url))
+    if not book.rules and not book.bad:
+        text = "A rule says which callers get which agent. Without one, callers are only noted."
+        found.append(Remedy("step", "Make the first rule", text, "/console/rules/new", "New rule"))
+    if book.bad:
+        first = next(iter(book.bad.values()))
+        more = f" and {len(book.bad) - 1} more" if len(book.bad) > 1 else ""
+        text = f"{first.name!r}{more} cannot be used and is skipped: {first.problems[0] if first.problems else ''}"
+        found.append(Remedy("error", "A rule is broken", text, "/console/rules", "Look at the rules"))
+    if book.rules and not any(rule.enabled for rule in book.rules):
+        text = "Every rule is disabled, so nobody gets an agent."
+        found.append(Remedy("warning", "No rule is enabled", text, "/console/rules", "Look at the rules"))
+    found += _agents_that_never_come(connection, book)
+    return found
+
+
+def _no_webhooks(has_events: bool, webhook_url: str) -> Remedy:
+    if has_events:
+        title = "LiveKit's webhooks do not reach Usher"
+        text = (
+            "All of late was found by the sweep, which costs callers up to its interval. Set this address as webhook "
+            "URL in LiveKit, with the API key that Usher knows:"
+        )
+        return Remedy("error", title, text, code=webhook_url)
+    title, text = "Set the webhook in LiveKit", "LiveKit has told nothing yet. Set this address as its webhook URL:"
+    return Remedy("step", title, text, code=webhook_url)
+
+
+def _agents_that_never_come(connection: Connection, book: RuleBook) -> list[Remedy]:
+    wanted = list(dict.fromkeys(rule.agent_name for rule in book.rules if rule.enabled))[:50]
+    found = []
+    for name in wanted:
+        query = (
+            select(dispatches.c.joined_at, dispatches.c.status)
+            .where(dispatches.c.agent_name == name)
+            .order_by(dispatches.c.id.desc())
+            .limit(_TRIED)
+        )
+        rows = connection.execute(query).all()
+        missed = [row for row in rows if row.status == DispatchStatus.NO_SHOW]
+        if missed and not any(row.joined_at for row in rows):
+            text = (
+                f"{len(missed)} of its last {len(rows)} dispatches ended without an agent, and none ever came. Is a "
+                f"worker running whose agent_name is exactly {name!r}, connected to the same LiveKit project?"
+            )
+            link = f"/console/agents/{name}"
+            found.append(Remedy("error", f"Nobody has ever seen the agent {name!r}", text, link, "Its dispatches"))
+    return found
+
+
+def pulses(connection: Connection, now: datetime, details: dict[str, Any], *, sweeps: bool) -> list[Pulse]:
+    """Return how database, rules, LiveKit and the sweep are."""
+    database = details["database"]
+    found = [Pulse("Database", database["status"] == "ok", "answers" if database["status"] == "ok" else "in trouble")]
+    rules, bad = details["rules"]["rules"], len(details["rules"]["bad"])
+    text = f"{rules} in use, version {details['rules']['version']}"
+    found.append(Pulse("Rules", not bad, text if not bad else f"{text}; {bad} cannot be used"))
+    if not sweeps:
+        found.append(Pulse("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
+    query = select(heartbeats).where(heartbeats.c.component.startswith("sweep:"))
+    for row in connection.execute(query).mappings():
+        name = row["component"].removeprefix("sweep:")
+        detail, at = row["detail"], row["beat_at"]
+        part = "LiveKit" if name == "default" else f"LiveKit {name}"
+        if detail.get("error"):
+            found.append(Pulse(part, good=False, text=str(detail["error"]), at=at))
+        elif now - at > _SILENT_SWEEP:
+            found.append(Pulse(part, good=False, text="has not been swept for long", at=at))
+        elif detail.get("untold"):
+            found.append(Pulse(part, good=False, text=f"never told of {detail['untold']} callers", at=at))
+        else:
+            found.append(Pulse(part, good=True, text=f"answers; {detail.get('rooms', 0)} rooms", at=at))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Somebody who waits for an agent."""
+
+    dispatch_id: str
+    event_id: str
+    identity: str
+    room_name: str
+    agent: str
+    rule_name: str
+    reason: str
+    attempts: int
+    since: datetime
+
+
+def waiting(connection: Connection, limit: int = 30) -> tuple[list[Waiting], int]:
+    """Return who waits for an agent, longest first, and how many there are."""
+    column = dispatches.c
+    # One look-up in (status, id) for each state: together they would be sorted as a whole.
+    found: list[Waiting] = []
+    for status in sorted(WAITING):
+        query = select(dispatches).where(column.status == status).order_by(column.id).limit(limit)
+        found += [
+            Waiting(
+                row["id"],
+                row["event_id"],
+                row["participant_identity"],
+                row["room_name"],
+                row["asked_agent_name"] or row["agent_name"],
+                row["rule_name"],
+                row["reason"],
+                row["attempts"],
+                row["created_at"],
+            )
+            for row in connection.execute(query).mappings()
+        ]
+    found.sort(key=lambda one: one.since)
+    return found[:limit], count_waiting(connection)

@@ -1,0 +1,59 @@
+"""All routes of the console."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.server.console.agents import agents_routes
+from app.server.console.calls import calls_routes
+from app.server.console.door import STATIC_VERSION, Front
+from app.server.console.history import history_routes
+from app.server.console.login import login_routes
+from app.server.console.now import now_routes
+from app.server.console.rules import rules_routes
+from app.server.console.simulate import simulate_routes
+from app.server.console.users import users_routes
+from app.server.office import Office
+from app.server.pages import HERE
+from app.server.session import Sessions
+from app.server.throttle import Throttle
+
+
+class _Static(StaticFiles):
+    """Our files; those under an address with the version in it may be kept for ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        if STATIC_VERSION in scope["path"]:
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def console_routes(office: Office) -> list[BaseRoute]:
+    """Return the routes of the console."""
+    sessions = Sessions(office.key, always_secure=office.context.settings.secure_cookies)
+    front = Front(office, sessions, Throttle(office.context.clock))
+
+    async def enter(_request: Request) -> Response:
+        return RedirectResponse("/console/", 307)
+
+    files = _Static(directory=HERE / "static")
+    return [
+        Route("/", enter),
+        Route("/console", enter),
+        Mount(f"/console/static/{STATIC_VERSION}", files),
+        Mount("/console/static", files),
+        *login_routes(front),
+        *now_routes(front),
+        *calls_routes(front),
+        *rules_routes(front),
+        *history_routes(front),
+        *agents_routes(front),
+        *simulate_routes(front),
+        *users_routes(front),
+    ]

@@ -1,0 +1,163 @@
+"""The rule book as the console shows it: in matching order, with hits and what looks wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select
+
+from app.audit.statistics import last_hits
+from app.db.tables import dispatches
+from app.db.types import OnMatch
+from app.rules.book import BadRule, Rule, RuleBook
+
+PAGE: Final = 50
+_LOOKED_AT: Final = 2000
+_COUNTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One rule of the page. `hits`: of the latest dispatches of all rules."""
+
+    place: int
+    id: int
+    name: str
+    enabled: bool
+    priority: int
+    agent_name: str
+    pattern: Any
+    tags: tuple[str, ...]
+    hits: int
+    last_hit: datetime | None
+    warnings: tuple[str, ...]
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A page of the book. `counted`: of how many dispatches the hits are."""
+
+    lines: Sequence[Line]
+    rules: int
+    version: int
+    counted: int
+    following: int | None
+
+
+def book_lines(connection: Connection, book: RuleBook, *, start: int, search: str) -> Lines:
+    """Return the page of the book that begins at place `start`, of rules with `search` in name, agent or pattern."""
+    found = list(islice(_chosen(book, search), start, start + PAGE + 1))
+    shown = found[:PAGE]
+    names = [rule.name for _, rule in shown]
+    hits, counted = _hits(connection)
+    last = last_hits(connection, names)
+    warnings = _Warnings(book)
+    lines = [
+        _line(place, rule, hits.get(rule.name, 0), last.get(rule.name), warnings.of(rule)) for place, rule in shown
+    ]
+    following = start + PAGE if len(found) > PAGE else None
+    return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
+
+
+def _chosen(book: RuleBook, search: str) -> Any:
+    wanted = search.casefold()
+    for place, rule in enumerate(book.lines(), start=1):
+        text = rule.name if isinstance(rule, BadRule) else f"{rule.name}\n{rule.agent_name}\n{rule.pattern_text}"
+        if wanted in text.casefold():
+            yield place, rule
+
+
+def _hits(connection: Connection) -> tuple[dict[str, int], int]:
+    column = dispatches.c
+    latest = select(column.rule_name, column.id).order_by(column.id.desc()).limit(_COUNTED).subquery()
+    rows = connection.execute(select(latest.c.rule_name, func.count()).group_by(latest.c.rule_name)).all()
+    hits = {row[0]: row[1] for row in rows}
+    return hits, sum(hits.values())
+
+
+def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]) -> Line:
+    if isinstance(rule, BadRule):
+        return Line(
+            place, rule.id, rule.name, rule.enabled, rule.priority, "", None, (), hits, last_hit, warnings, is_bad=True
+        )
+    tags = []
+    if rule.on_match is OnMatch.CONTINUE:
+        tags.append("continues")
+    if rule.rollout_percent < 100:
+        tags.append(f"{rule.rollout_percent} %")
+    if rule.active_hours:
+        tags.append("hours")
+    if rule.fallback_agent_name:
+        tags.append(f"else {rule.fallback_agent_name}")
+    if rule.recover:
+        tags.append("recovers")
+    if rule.withdraw:
+        tags.append("withdraws")
+    return Line(
+        place,
+        rule.id,
+        rule.name,
+        rule.enabled,
+        rule.priority,
+        rule.agent_name,
+        rule.pattern,
+        tuple(tags),
+        hits,
+        last_hit,
+        warnings,
+        is_bad=False,
+    )
+
+
+class _Warnings:
+    """What looks wrong with rules, as far as it can be told without traffic."""
+
+    def __init__(self, book: RuleBook) -> None:
+        self._ending: dict[str, str] = {}
+        self._everybody: tuple[int, str] | None = None
+        for rule in islice(book.rules, _LOOKED_AT):
+            if not self._always_ends(rule):
+                continue
+            self._ending.setdefault(rule.pattern_text, rule.name)
+            if self._everybody is None and _is_for_everybody(rule.pattern):
+                self._everybody = (rule.rank, rule.name)
+
+    def of(self, rule: Rule | BadRule) -> tuple[str, ...]:
+        if isinstance(rule, BadRule):
+            return tuple(map(str, rule.problems))
+        if not rule.enabled:
+            return ()
+        found = []
+        earlier = self._ending.get(rule.pattern_text)
+        if earlier is not None and earlier != rule.name:
+            found.append(f"is never reached: {earlier!r} has the same pattern and ends the search")
+        elif self._everybody is not None and self._everybody[0] < rule.rank and _asks_only_for_joins(rule.pattern):
+            found.append(f"is never reached: {self._everybody[1]!r} takes every caller and ends the search")
+        if rule.rollout_percent == 0:
+            found.append("never matches: its rollout is 0 %")
+        return tuple(found)
+
+    @staticmethod
+    def _always_ends(rule: Rule) -> bool:
+        return (
+            rule.enabled and rule.on_match is OnMatch.STOP and rule.rollout_percent == 100 and rule.active_hours is None
+        )
+
+
+def _is_for_everybody(pattern: dict[str, Any]) -> bool:
+    return pattern in ({}, {"event": ["participant_joined"]})
+
+
+def _asks_only_for_joins(pattern: dict[str, Any]) -> bool:
+    kinds = pattern.get("participant")
+    names_kind = isinstance(kinds, dict) and "kind" in kinds
+    return (
+        pattern.get("event", ["participant_joined"]) == ["participant_joined"]
+        and not names_kind
+        and "$or" not in pattern
+    )

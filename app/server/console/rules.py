@@ -1,0 +1,197 @@
+"""The page Rules: the book in matching order, and the editor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.audit.entry import AuditEntry
+from app.audit.reading import get_event
+from app.audit.store import append
+from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
+from app.people.role import Role
+from app.rules.columns import complete
+from app.rules.difference import compare_values
+from app.server.console.door import Front, Visit, form, go, page
+from app.server.console.rule_book import book_lines
+from app.server.console.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
+from app.server.rule_edits import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
+from app.server.trial import MOST_EVENTS, Trial, recent_events, try_rule
+from app.webhook.parse import prepare
+
+_TRIALS_SHOWN = 12
+
+
+def rules_routes(front: Front) -> list[BaseRoute]:
+    """Return the routes of the page Rules."""
+    return [
+        page(front, "/console/rules", show_rules),
+        page(front, "/console/rules/new", show_new, Role.EDITOR),
+        form(front, "/console/rules/new", save_new, Role.EDITOR),
+        form(front, "/console/rules/check", check, Role.EDITOR),
+        page(front, "/console/rules/{rule_id:int}", show_rule),
+        form(front, "/console/rules/{rule_id:int}", save_rule, Role.EDITOR),
+        form(front, "/console/rules/{rule_id:int}/switch", switch, Role.EDITOR),
+        form(front, "/console/rules/{rule_id:int}/delete", delete, Role.EDITOR),
+    ]
+
+
+async def show_rules(visit: Visit) -> Response:
+    after, search = visit.field("after"), visit.field("search").strip()
+    start = int(after) if after.isdecimal() and len(after) < 9 else 0
+    found = await visit.office.read(lambda c: book_lines(c, visit.office.book(c), start=start, search=search))
+    return visit.page("rules.html", active="rules", found=found, search=search)
+
+
+async def show_new(visit: Visit) -> Response:
+    event_id, fields = visit.field("from"), new_fields()
+    if event_id:
+        record = await visit.office.read(lambda connection: get_event(connection, event_id))
+        fields = new_fields(prepare(record.body, record.project))
+    return _editor(visit, fields)
+
+
+async def save_new(visit: Visit) -> Response:
+    fields, draft, problems = read_draft(visit)
+    if problems or visit.field("action") == "try":
+        return await _tried(visit, fields, draft, problems)
+    editor = visit.who.name
+    try:
+        rule = await visit.office.write(lambda c: _noted(c, visit, create_rule(c, draft, editor)))
+    except ConflictError as error:
+        return _editor(visit, fields, problems=[Problem("name", str(error))], status=409)
+    return go(f"/console/rules/{rule.id}", "saved")
+
+
+async def show_rule(visit: Visit) -> Response:
+    rule = await visit.office.read(lambda c: read_stored_rule(c, visit.request.path_params["rule_id"]))
+    return _editor(visit, fields_of(rule.row), rule=rule)
+
+
+async def save_rule(visit: Visit) -> Response:
+    rule_id, editor = visit.request.path_params["rule_id"], visit.who.name
+    fields, draft, problems = read_draft(visit)
+    stored = await visit.office.read(lambda c: read_stored_rule(c, rule_id))
+    if problems or visit.field("action") == "try":
+        return await _tried(visit, fields, draft, problems, rule=stored)
+    version = visit.field("version")
+    expected = int(version) if version.isdecimal() and len(version) < 16 else -1
+
+    def unit(connection: Connection) -> StoredRule:
+        return _noted(connection, visit, change_rule(connection, rule_id, draft, editor, expected, whole=True))
+
+    try:
+        await visit.office.write(unit)
+    except EditedMeanwhileError as error:
+        present = await visit.office.read(lambda c: read_stored_rule(c, rule_id))
+        theirs = list(compare_values("", dict(complete(present.row)), complete(draft)))
+        return _editor(visit, fields, rule=present, conflict=str(error), theirs=theirs, status=409)
+    except ConflictError as error:
+        return _editor(visit, fields, rule=stored, problems=[Problem("name", str(error))], status=409)
+    return go(f"/console/rules/{rule_id}", "saved")
+
+
+async def switch(visit: Visit) -> Response:
+    rule_id, editor = visit.request.path_params["rule_id"], visit.who.name
+    columns = {"enabled": visit.field("enabled") == "on"}
+    await visit.office.write(lambda c: change_rule(c, rule_id, columns, editor, None, whole=False))
+    return go("/console/rules", "saved")
+
+
+async def delete(visit: Visit) -> Response:
+    rule_id, editor = visit.request.path_params["rule_id"], visit.who.name
+    await visit.office.write(lambda c: delete_rule(c, rule_id, editor, None))
+    return go("/console/rules", "deleted")
+
+
+async def check(visit: Visit) -> Response:
+    """Answer the part of the editor that tells what is wrong with the draft, or what it would do."""
+    _, draft, problems = read_draft(visit)
+    replaces = visit.field("rule_id")
+    trials = await _trials(visit, draft, problems, int(replaces) if replaces.isdecimal() else None)
+    return visit.fragment("rule_check.html", problems=problems, **_shown(trials))
+
+
+async def _tried(
+    visit: Visit, fields: Fields, draft: Mapping[str, Any], problems: list[Problem], rule: StoredRule | None = None
+) -> Response:
+    trials = await _trials(visit, draft, problems, rule.id if rule else None)
+    status = 422 if problems else 200
+    return _editor(visit, fields, rule=rule, problems=problems, trials=trials, status=status)
+
+
+async def _trials(
+    visit: Visit, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None
+) -> list[Trial] | None:
+    if any(problem.path.startswith(("pattern", "metadata", "attributes", "active", "time")) for problem in problems):
+        return None
+    usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
+    most = visit.office.context.settings.metadata_max_bytes
+
+    def question(connection: Connection) -> list[Trial]:
+        traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
+        book = visit.office.book(connection)
+        return try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
+
+    try:
+        return await visit.office.read(question)
+    except InvalidInputError:
+        return None  # another field is wrong, and told
+
+
+def _shown(trials: list[Trial] | None) -> dict[str, Any]:
+    found = trials or []
+    matching = [trial for trial in found if trial.matches]
+    others = [trial for trial in found if not trial.matches]
+    sample = next((trial for trial in matching if trial.metadata or trial.failure), None)
+    return {
+        "tried": trials is not None,
+        "events": len(found),
+        "matching": matching[:_TRIALS_SHOWN],
+        "matches": len(matching),
+        "served": sum(trial.served for trial in found),
+        "others": others[:_TRIALS_SHOWN],
+        "sample": sample,
+    }
+
+
+def _editor(
+    visit: Visit,
+    fields: Fields,
+    *,
+    rule: StoredRule | None = None,
+    problems: list[Problem] | None = None,
+    trials: list[Trial] | None = None,
+    conflict: str = "",
+    theirs: list[Any] | None = None,
+    status: int = 200,
+) -> Response:
+    by_field = problems_by_field(problems or [])
+    return visit.page(
+        "rule.html",
+        status=status,
+        active="rules",
+        fields=fields,
+        rule=rule,
+        problems=problems or [],
+        by_field=by_field,
+        conflict=conflict,
+        theirs=theirs or [],
+        why=visit.field("why"),
+        **_shown(trials),
+    )
+
+
+def _noted(connection: Connection, visit: Visit, rule: StoredRule) -> StoredRule:
+    """Keep why the edit was made, beside who and when, which the database's triggers record."""
+    why = " ".join(visit.field("why").split())[:500]
+    if why:
+        entry = AuditEntry(
+            "rule", f"rule:{rule.id}", None, f"version {rule.version}", why, visit.office.now, visit.who.name
+        )
+        append(connection, [entry])
+    return rule

@@ -1,0 +1,71 @@
+"""The page Simulate: a draft of the rules over traffic that has been."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.errors import InvalidInputError, Problem
+from app.people.role import Role
+from app.rules.file import export_rules, read_rules_file
+from app.rules.history import read_rules
+from app.rules.simulate import Simulation
+from app.server.console.door import Front, Visit, form, page
+from app.server.dry_runs import MOST_EVENTS, simulate_draft
+
+WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days"}
+_MOST_RULES: Final = 300
+"""Beyond these a text area is no editor: the page begins empty, and the draft is merged by name."""
+
+
+def simulate_routes(front: Front) -> list[BaseRoute]:
+    """Return the routes of the page Simulate."""
+    return [
+        page(front, "/console/simulate", show_simulate),
+        form(front, "/console/simulate", run, Role.VIEWER),
+    ]
+
+
+async def show_simulate(visit: Visit) -> Response:
+    rows = await visit.office.read(read_rules)
+    text = export_rules(rows) if len(rows) <= _MOST_RULES else "rules:\n"
+    return _page(visit, text=text, hours="24", delete=len(rows) <= _MOST_RULES)
+
+
+async def run(visit: Visit) -> Response:
+    text, hours = visit.field("rules").replace("\r\n", "\n"), visit.field("hours")
+    hours = hours if hours in WINDOWS else "24"
+    delete = bool(visit.field("delete"))
+    try:
+        wanted = read_rules_file(text).rules
+    except InvalidInputError as error:
+        return _page(visit, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
+    found = await simulate_draft(visit.office, wanted, delete=delete, hours=int(hours))
+    return _page(visit, text=text, hours=hours, delete=delete, found=found)
+
+
+def _page(
+    visit: Visit,
+    *,
+    text: str,
+    hours: str,
+    delete: bool,
+    problems: list[Problem] | None = None,
+    found: Simulation | None = None,
+    status: int = 200,
+) -> Response:
+    values: dict[str, Any] = {"problems": problems or [], "found": found, "is_cut": False}
+    if found is not None:
+        values["is_cut"] = found.events >= MOST_EVENTS
+    return visit.page(
+        "simulate.html",
+        status=status,
+        active="simulate",
+        text=text,
+        hours=hours,
+        delete=delete,
+        windows=WINDOWS,
+        **values,
+    )
