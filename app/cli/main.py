@@ -3,52 +3,54 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
-from app.cli import (
-    demo,
-    dispatches,
-    events,
-    explain,
-    migrate,
-    probe,
-    rule_trial,
-    rules,
-    serve,
-    simulate,
-    trigger,
-    users,
-)
 from app.cli.terminal import complain, quiet_pipe
 from app.errors import InvalidInputError, NotFoundError, UsherError
 
-app = typer.Typer(
-    name="usher",
-    help="The dispatch desk of a LiveKit deployment.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command("demo")(demo.demo)
-app.command("serve")(serve.serve)
-app.add_typer(migrate.app, name="migrate")
-app.add_typer(rules.app, name="rules")
-rules.app.command("test")(rule_trial.try_)
-app.command("simulate")(simulate.simulate_)
-app.command("explain")(explain.explain)
-app.add_typer(events.app, name="events")
-app.add_typer(dispatches.app, name="dispatches")
-app.command("trigger")(trigger.trigger)
-app.command("probe")(probe.probe)
-app.add_typer(users.app, name="users")
+COMMANDS = {
+    "demo": "app.cli.demo:demo",
+    "serve": "app.cli.serve:serve",
+    "migrate": "app.cli.migrate:app",
+    "rules": "app.cli.rules:app",
+    "simulate": "app.cli.simulate:simulate_",
+    "explain": "app.cli.explain:explain",
+    "events": "app.cli.events:app",
+    "dispatches": "app.cli.dispatches:app",
+    "trigger": "app.cli.trigger:trigger",
+    "probe": "app.cli.probe:probe",
+    "users": "app.cli.users:app",
+}
+"""Where each command, or group of commands, is; only the one that is asked for is loaded."""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Return the program for these arguments: with the command that they name, else with all of them."""
+    app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+    @app.callback()
+    def usher() -> None:
+        """Run the dispatch desk of a LiveKit deployment."""
+
+    # Loading all of them takes three times as long, most of it for the server and the simulator.
+    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command = getattr(import_module(module), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 the answer is "no", 2 wrong use."""
     try:
         with quiet_pipe():
-            app()
+            build(sys.argv[1:])()
     except InvalidInputError as error:
         complain(f"{error.what}:", *(f"  {one}" for one in error.problems))
         sys.exit(2)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from app.cli.database import reading
 from app.cli.options import JsonOption
-from app.cli.rules import find_rule, read_file
+from app.cli.rules_file import find_rule, read_file
 from app.cli.terminal import plain, say_json, show
 from app.clock import SystemClock, new_id
 from app.db.types import EventSource

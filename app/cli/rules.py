@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -13,15 +11,18 @@ from sqlalchemy import Connection
 from app.cli.database import editor, reading, write
 from app.cli.moment import show_moment
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
+from app.cli.rule_trial import try_
 from app.cli.rule_view import change_words, rule_fields, rules_table
+from app.cli.rules_file import find_rule, read_file
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
-from app.errors import InvalidInputError, NotFoundError, Problem
+from app.errors import InvalidInputError, Problem
 from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
 from app.rules.difference import RuleDifference, describe, differences_to_json, is_effective
-from app.rules.file import RulesFile, export_rules, read_rules_file
+from app.rules.file import export_rules
 from app.rules.store import read_book
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
+app.command("test")(try_)
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")]
 
@@ -197,21 +198,3 @@ def _tell(differences: list[RuleDifference], version: int, *, dry_run: bool, as_
     say(describe(differences))
     if not dry_run and any(map(is_effective, differences)):
         say(f"the rules are at version {version}")
-
-
-def read_file(file: str) -> RulesFile:
-    """Return the rules in a file, or in standard input for `-`; InvalidInputError with every mistake."""
-    if file == "-":
-        return read_rules_file(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))
-    return read_rules_file(Path(file))
-
-
-def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return the rule of that name, else of that id; NotFoundError that names one like it."""
-    found = next((row for row in rows if row["name"] == name), None)
-    found = found or next((row for row in rows if str(row["id"]) == name), None)
-    if found is None:
-        alike = [str(row["name"]) for row in rows if name.casefold() in str(row["name"]).casefold()][:5]
-        hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
-        raise NotFoundError(f"no rule is named {name!r}{hint}")
-    return found

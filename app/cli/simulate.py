@@ -11,7 +11,7 @@ from rich.text import Text
 
 from app.cli.database import reading
 from app.cli.options import JsonOption, period
-from app.cli.rules import read_file
+from app.cli.rules_file import read_file
 from app.cli.terminal import plain, progress, say_json, show, table
 from app.rules.book import RuleBook
 from app.rules.history import read_rules

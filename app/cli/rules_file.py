@@ -1,0 +1,28 @@
+"""Finding the rules that a command names: in a file, and by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.errors import NotFoundError
+from app.rules.file import RulesFile, read_rules_file
+
+
+def read_file(file: str) -> RulesFile:
+    """Return the rules in a file, or in standard input for `-`; InvalidInputError with every mistake."""
+    if file == "-":
+        return read_rules_file(sys.stdin.buffer.read().decode("utf-8", "surrogateescape"))
+    return read_rules_file(Path(file))
+
+
+def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return the rule of that name, else of that id; NotFoundError that names one like it."""
+    found = next((row for row in rows if row["name"] == name), None)
+    found = found or next((row for row in rows if str(row["id"]) == name), None)
+    if found is None:
+        alike = [str(row["name"]) for row in rows if name.casefold() in str(row["name"]).casefold()][:5]
+        hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
+        raise NotFoundError(f"no rule is named {name!r}{hint}")
+    return found
