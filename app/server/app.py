@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from sqlalchemy import Engine
 from starlette.applications import Starlette
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from app.errors import UsherError
 from app.pipeline.desk import Desk
@@ -18,7 +20,7 @@ from app.server.api.routes import api_routes
 from app.server.health import HealthDoor
 from app.server.office import Office
 from app.server.problems import http_problem, problem
-from app.server.webhook import WebhookDoor
+from app.server.webhook import WEBHOOK_PATH, WebhookDoor
 from app.webhook.verify import Verifier
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -29,14 +31,28 @@ def create_app(desk: Desk, verifier: Verifier, readers: Engine, key: str, lifesp
     health = HealthDoor(desk, readers)
     office = Office(desk, readers, key)
     routes = [
-        Route("/livekit/webhook", WebhookDoor(desk, verifier).__call__, methods=["POST"]),
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
         Route("/metrics", health.metrics),
         *api_routes(office),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    door = WebhookDoor(desk, verifier)
+    return _Application(door, routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+class _Application(Starlette):
+    """Starlette, with the door of the many webhooks standing before its routing and middleware."""
+
+    def __init__(self, webhook: WebhookDoor, **options: Any) -> None:
+        super().__init__(**options)
+        self._webhook = webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
+            await self._webhook(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:
