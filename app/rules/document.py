@@ -7,8 +7,7 @@ match types see leaves only: an object, an array or an empty array is no value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Container, Mapping
 from typing import Any
 
 Membership = tuple[tuple[int, int], ...]
@@ -28,13 +27,12 @@ _OUTSIDE: Membership = ()
 class DocumentView:
     """Looks fields up in one document, each path once."""
 
-    __slots__ = ("_all", "_arrays", "_document", "_found")
+    __slots__ = ("_arrays", "_document", "_found")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._found: dict[str, tuple[Leaf, ...]] = {}
         self._arrays: dict[int, int] = {}
-        self._all: dict[str, tuple[Leaf, ...]] | None = None
 
     def leaves(self, path: str) -> tuple[Leaf, ...]:
         """Return every leaf at the dotted path."""
@@ -43,29 +41,36 @@ class DocumentView:
             found = self._found[path] = self._look_up(path)
         return found
 
-    def all_leaves(self) -> dict[str, tuple[Leaf, ...]]:
-        """Return every leaf of the document by its dotted path."""
-        if self._all is None:
-            found: dict[str, list[Leaf]] = {}
-            todo: list[tuple[Any, str | None, Membership]] = [(self._document, None, ())]
-            while todo:
-                node, path, membership = todo.pop()
-                if isinstance(node, Mapping):
-                    todo += [
-                        (value, key if path is None else f"{path}.{key}", membership) for key, value in node.items()
-                    ]
-                elif isinstance(node, (list, tuple)):
-                    number = self._arrays.setdefault(id(node), len(self._arrays))
-                    for index, element in enumerate(node):
-                        within = membership if isinstance(element, _SCALARS) else (*membership, (number, index))
-                        todo.append((element, path, within))
-                else:
-                    found.setdefault(path or "", []).append((node, membership))
-            self._all = {path: tuple(leaves) for path, leaves in found.items()}
-        return self._all
+    def leaves_among(self, paths: Container[str], openings: Container[str]) -> dict[str, tuple[Leaf, ...]]:
+        """Return the leaves at those of the dotted paths that are there, by path.
+
+        `openings` has every dotted name that one of the paths goes on from. Takes time in proportion to the document,
+        however many the paths are.
+        """
+        found: dict[str, list[Leaf]] = {}
+        todo: list[tuple[Any, str, Membership]] = [(self._document, "", _OUTSIDE)]
+        while todo:
+            node, path, membership = todo.pop()
+            if isinstance(node, Mapping):
+                start = f"{path}." if node is not self._document else ""
+                for key, value in node.items():
+                    name = start + key
+                    if type(value) in _PLAIN:
+                        if name in paths:
+                            found.setdefault(name, []).append((value, membership))
+                    elif name in openings or name in paths:
+                        todo.append((value, name, membership))
+            elif isinstance(node, (list, tuple)):
+                number = self._arrays.setdefault(id(node), len(self._arrays))
+                for index, element in enumerate(node):
+                    within = membership if isinstance(element, _SCALARS) else (*membership, (number, index))
+                    todo.append((element, path, within))
+            elif path in paths:
+                found.setdefault(path, []).append((node, membership))
+        return {path: tuple(leaves) for path, leaves in found.items()}
 
     def _look_up(self, path: str) -> tuple[Leaf, ...]:
-        steps = _steps(path)
+        steps = _STEPS.get(path) or _steps(path)
         node: Any = self._document
         place, size = 0, len(steps)
         while place < size:
@@ -105,11 +110,18 @@ class DocumentView:
         return tuple(leaves)
 
 
-@lru_cache(maxsize=8192)
+_STEPS: dict[str, Steps] = {}
+_MOST_STEPS = 8_192
+
+
 def _steps(path: str) -> Steps:
     """Return, for each part of the path reached, the keys that may lead on and the part they lead to."""
     parts = path.split(".")
     size = len(parts)
-    return tuple(
+    steps = tuple(
         tuple((".".join(parts[start:end]), end) for end in range(start + 1, size + 1)) for start in range(size)
     )
+    if len(_STEPS) >= _MOST_STEPS:
+        _STEPS.clear()
+    _STEPS[path] = steps
+    return steps

@@ -12,7 +12,7 @@ from app.rules.entry import Entry
 from app.rules.matcher import exact_key
 from app.rules.number import is_comparable, is_number
 from app.rules.persistent import Edition, Ordered, Shards
-from app.rules.places import ABOVE, ABSENT_PLACE, BELOW, BUT, EXACT, Kind, Place, Table, keys_of
+from app.rules.places import ABOVE, ABSENT_PLACE, BELOW, BUT, EXACT, Place, Table, keys_of
 from app.rules.sweeping import Exclusions, Rays
 
 _BUCKET = 8
@@ -190,8 +190,13 @@ class Field:
                 bucket = self._exact.get(value if type(value) is str else exact_key(value))
                 if bucket is not None:
                     _append(bucket, view, streams)
-            if self._tables or self._rays or self._but:
-                self._collect_others([value], view, streams)
+            for table, shards in self._tables.items():
+                for key in keys_of(value, table, shards):
+                    bucket = shards.get(key)
+                    if bucket is not None:
+                        _append(bucket, view, streams)
+            if self._rays or self._but:
+                self._collect_sweeping([value], streams)
         # Within arrays a field may be both there and, in some element, absent.
         if ABSENT_PLACE[0] in self._tables and all(membership for _, membership in leaves):
             bucket = self._bucket(*ABSENT_PLACE)
@@ -204,17 +209,14 @@ class Field:
                 bucket = self._exact.get(exact_key(value))
                 if bucket is not None:
                     _append(bucket, view, streams)
-        self._collect_others(values, view, streams)
-
-    def _collect_others(self, values: list[Any], view: DocumentView, streams: list[Stream]) -> None:
         for table, shards in self._tables.items():
-            if table[0] == Kind.ABSENT:
-                continue
-            wanted = {key for value in values for key in keys_of(value, table, shards)}
-            for key in wanted:
+            for key in {key for value in values for key in keys_of(value, table, shards)}:
                 bucket = shards.get(key)
                 if bucket is not None:
                     _append(bucket, view, streams)
+        self._collect_sweeping(values, streams)
+
+    def _collect_sweeping(self, values: list[Any], streams: list[Stream]) -> None:
         for table, rays in self._rays.items():
             numbers = [value for value in values if is_number(value) and is_comparable(value)]
             if numbers:

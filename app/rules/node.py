@@ -17,12 +17,13 @@ from app.rules.persistent import Edition, Ordered, Shards
 from app.rules.places import ABSENT_PLACE, PRESENT, UNSELECTIVE, Place, joint_places, options
 
 _FEW_FIELDS = 24
+_FEW_ABSENT = 4
 
 
 class Node:
     """Entries that have the same conditions in common (at a root: none), filed by the others."""
 
-    __slots__ = ("_absent", "_fields", "_rest", "_used", "edition", "size")
+    __slots__ = ("_absent", "_fields", "_openings", "_rest", "_used", "edition", "size")
 
     def __init__(self, used: frozenset[str], edition: Edition) -> None:
         self.edition = edition
@@ -31,6 +32,7 @@ class Node:
         self._rest: Ordered[Entry] = Ordered(edition)
         self._fields: Shards[str, Field] = Shards(edition)
         self._absent: tuple[str, ...] = ()
+        self._openings: Shards[str, None] = Shards(edition)
 
     def own(self, edition: Edition) -> Node:
         """Return this node, or a copy for another edition that may be changed."""
@@ -41,6 +43,7 @@ class Node:
         copy._rest = self._rest.own(edition)
         copy._fields = self._fields.own(edition)
         copy._absent = self._absent
+        copy._openings = self._openings.own(edition)
         return copy
 
     def add(self, entry: Entry) -> None:
@@ -54,6 +57,10 @@ class Node:
         field = Field(self.edition) if found is None else found.own(self.edition)
         if field is not found:
             self._fields.put(condition.path, field)
+        if found is None:
+            parts = condition.path.split(".")
+            for size in range(1, len(parts)):
+                self._openings.put(".".join(parts[:size]), None)
         for place in places:
             field.add(place, entry, self._branch(condition.path))
         if ABSENT_PLACE in places and condition.path not in self._absent:
@@ -107,7 +114,7 @@ class Node:
             for place in places:
                 weight = 4 if place[0][0] in UNSELECTIVE else 1
                 cost += weight * (1 + (field.population(place) if field is not None else 0))
-            if ABSENT_PLACE in places and condition.path not in self._absent and len(self._absent) >= _FEW_FIELDS:
+            if ABSENT_PLACE in places and condition.path not in self._absent and len(self._absent) >= _FEW_ABSENT:
                 continue
             if cost <= lowest:
                 best, lowest = (condition, places), cost
@@ -122,7 +129,7 @@ class Node:
             for path, field in fields.items():
                 field.collect(view.leaves(path), view, streams)
             return
-        for path, leaves in view.all_leaves().items():
+        for path, leaves in view.leaves_among(fields, self._openings).items():
             found = fields.get(path)
             if found is not None:
                 found.collect(leaves, view, streams)

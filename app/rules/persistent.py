@@ -58,6 +58,10 @@ class Shards(Generic[Key, Value]):
         parts = self._parts
         return (parts[hash(key) & (_PARTS - 1)] if len(parts) > 1 else parts[0]).get(key)
 
+    def __contains__(self, key: object) -> bool:
+        parts = self._parts
+        return key in (parts[hash(key) & (_PARTS - 1)] if len(parts) > 1 else parts[0])
+
     def put(self, key: Key, value: Value) -> None:
         """Set a key; only within the mapping's own edition."""
         part = self._part_to_change(key)

@@ -7,9 +7,8 @@ names for it, so filing under any one of them is enough; what is found there is 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
-from enum import IntEnum
-from typing import Any
+from collections.abc import Callable, Collection, Hashable
+from typing import Any, Final
 
 from app.rules.address import read_address
 from app.rules.matcher import (
@@ -33,7 +32,9 @@ GRAM = 6
 _GRAMS_WEIGHED = 24
 
 
-class Kind(IntEnum):
+class Kind:
+    """What a table's keys are. Plain numbers, because an enum's members take long to hash."""
+
     EXACT = 0
     PREFIX = 1
     SUFFIX = 2
@@ -50,7 +51,7 @@ class Kind(IntEnum):
     BUT = 13
 
 
-Table = tuple[Kind, int]
+Table = tuple[int, int]
 """Kind, and what its keys have in common: length, fixed bits, or power of two."""
 Place = tuple[Table, Any]
 
@@ -154,40 +155,75 @@ def _cell(number: float, power: int) -> int | None:
         return None
 
 
-def keys_of(value: Any, table: Table, keys: Any) -> Iterator[Hashable]:
+def keys_of(value: Any, table: Table, keys: Any) -> Collection[Hashable]:
     """Return the keys under which `value` is looked up in a table; `keys` are those that the table has."""
     kind, size = table
-    if kind == Kind.EXACT:
-        yield exact_key(value)
-    elif kind == Kind.PRESENT:
-        yield None
-    elif kind == Kind.RANGE:
-        if is_number(value) and is_comparable(value):
-            yield _cell(value, size)
-    elif type(value) is str:
-        yield from _keys_of_text(value, kind, size, keys)
+    return _KEYS[kind](value, size, keys)
 
 
-def _keys_of_text(value: str, kind: Kind, size: int, keys: Any) -> Iterator[Hashable]:
-    if kind == Kind.FOLDED:
-        yield value.lower()
-    elif kind == Kind.NETWORK:
-        address = read_address(value)
-        bits, fixed = divmod(size, 256)
-        if address is not None and len(address) * 8 == bits:
-            free = bits - fixed
-            yield (int.from_bytes(address, "big") >> free << free).to_bytes(len(address), "big")
-    elif len(value) < size:
-        return
-    elif kind == Kind.PREFIX:
-        yield value[:size]
-    elif kind == Kind.SUFFIX:
-        yield value[-size:]
-    elif kind == Kind.FOLDED_PREFIX:
-        yield value[:size].lower()
-    elif kind == Kind.FOLDED_SUFFIX:
-        yield value[-size:].lower()
-    elif len(keys) < len(value) - size:
-        yield from (key for key, _ in keys.items() if key in value)
-    else:
-        yield from {value[start : start + size] for start in range(len(value) - size + 1)}
+def _exact_keys(value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
+    return (exact_key(value),)
+
+
+def _prefix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    return (value[:size],) if type(value) is str else ()
+
+
+def _suffix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    return (value[-size:],) if type(value) is str else ()
+
+
+def _folded_keys(value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
+    return (value.lower(),) if type(value) is str else ()
+
+
+def _folded_prefix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    return (value[:size].lower(),) if type(value) is str else ()
+
+
+def _folded_suffix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    return (value[-size:].lower(),) if type(value) is str else ()
+
+
+def _network_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    address = read_address(value) if type(value) is str else None
+    bits, fixed = divmod(size, 256)
+    if address is None or len(address) * 8 != bits:
+        return ()
+    free = bits - fixed
+    return ((int.from_bytes(address, "big") >> free << free).to_bytes(len(address), "big"),)
+
+
+def _gram_keys(value: Any, size: int, keys: Any) -> Collection[Hashable]:
+    if type(value) is not str:
+        return ()
+    if len(keys) < len(value) - size:
+        return [key for key, _ in keys.items() if key in value]
+    return {value[start : start + size] for start in range(len(value) - size + 1)}
+
+
+def _range_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
+    return (_cell(value, size),) if is_number(value) and is_comparable(value) else ()
+
+
+def _present_keys(_value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
+    return (None,)
+
+
+def _no_keys(_value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
+    return ()
+
+
+_KEYS: Final[tuple[Callable[[Any, int, Any], Collection[Hashable]], ...]] = (
+    _exact_keys,
+    _prefix_keys,
+    _suffix_keys,
+    _folded_keys,
+    _folded_prefix_keys,
+    _folded_suffix_keys,
+    _network_keys,
+    _gram_keys,
+    _range_keys,
+    _present_keys,
+    _no_keys,  # absence is no value's
+)
