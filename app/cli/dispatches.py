@@ -47,7 +47,8 @@ def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOptio
 
 def _table(found: list[DispatchSummary]) -> Table:
     zone = zone_name(SystemClock().now())
-    rows = table(f"time ({zone}) / id", "who / room", "agent / status")
+    first = f"time ({zone}) / id"
+    rows = table(first, "who / room", "agent / status", narrow=(first,))
     for dispatch in found:
         rows.add_row(
             stacked(show_moment(dispatch.created_at), dispatch.id),

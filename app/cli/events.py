@@ -44,7 +44,8 @@ def list_(chosen: EventFilter, *, limit: LimitOption = 50, as_json: JsonOption =
 
 def _table(found: list[EventSummary]) -> Table:
     zone = zone_name(SystemClock().now())
-    events = table(f"time ({zone}) / id", "who / room", "what / outcome")
+    first = f"time ({zone}) / id"
+    events = table(first, "who / room", "what / outcome", narrow=(first,))
     for event in found:
         source = "" if event.source == "webhook" else f" ({event.source})"
         who = event.participant_identity + (f" {event.phone_number}" if event.phone_number else "")

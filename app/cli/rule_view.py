@@ -13,6 +13,7 @@ from app.cli.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.history import RuleChange
 
+CHANGE_WORDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _LONGEST = 160
 
 
@@ -72,8 +73,7 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
 
 def change_words(change: RuleChange) -> Text:
     """Return one change of a rule: which, and what is other than before."""
-    verbs = {"insert": "created", "update": "changed", "delete": "deleted"}
-    text = plain(f"{change.name}: {verbs.get(change.change, change.change)}", "bold")
+    text = plain(f"{change.name}: {CHANGE_WORDS[change.change]}", "bold")
     for value in change.values[:8]:
         text.append("\n").append_text(plain(value, "dim"))
     if len(change.values) > 8:

@@ -12,7 +12,7 @@ from app.cli.database import editor, reading, write
 from app.cli.moment import show_moment
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
 from app.cli.rule_trial import try_
-from app.cli.rule_view import change_words, rule_fields, rules_table
+from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
 from app.cli.rules_file import find_rule, read_file
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
 from app.errors import InvalidInputError, Problem
@@ -64,7 +64,8 @@ def show_(
         show(*(plain(f"cannot be used: {problem}", "bold red") for problem in problems))
     show(rule_fields(row))
     for change in changes:
-        say(f"{change.change} by {change.changed_by}, {show_moment(change.changed_at)} (version {change.id})")
+        when = show_moment(change.changed_at)
+        say(f"{CHANGE_WORDS[change.change]} by {change.changed_by}, {when} (version {change.id})")
 
 
 @app.command()
@@ -140,7 +141,8 @@ def apply_(
         differences, version = write(change)
     _tell(differences, version, dry_run=dry_run, as_json=as_json)
     if dry_run and not as_json and any(map(is_effective, differences)):
-        note(f"Nothing was changed. To apply just this: usher rules apply {file} --expect-version {version}")
+        flag = " --delete" if delete else ""
+        note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {version}")
 
 
 @app.command("history")

@@ -87,7 +87,7 @@ class Prober:
         )
         finished_at = self._clock.now()
         await self._writer.run(lambda connection: _finish(connection, result, finished_at))
-        log = _log.info if result.arrived else _log.error
+        log = _log.info if result.arrived else _log.warning
         log("agent probed", agent=agent_name, arrived=result.arrived, milliseconds=milliseconds, detail=detail)
         return result
 
