@@ -1,0 +1,178 @@
+"""Every question of the lists goes through an index, in its order: no table is read whole, nothing is sorted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from app.audit.query import (
+    CallFilter,
+    CallState,
+    DispatchFilter,
+    EventFilter,
+    get_dispatch,
+    list_calls,
+    list_dispatches,
+    list_events,
+    timeline,
+)
+from app.db.types import DispatchStatus, EventOutcome, EventSource
+from tests.conftest import Database
+from tests.integration.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
+
+ROWS = 3_000
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    """Some thousand calls, so that a planner prefers indexes for a reason; statistics are fresh."""
+    rows, orders, callers, changes, attempts = [], [], [], [], []
+    statuses = [status.value for status in DispatchStatus]
+    for number in range(ROWS):
+        joined = event_row(
+            at(number),
+            participant_identity=f"caller {number % 700}",
+            room_name=f"room {number % 300}",
+            room_sid=f"RM_{number}",
+            participant_sid=f"PA_{number}",
+            phone_number=f"+{number % 500}" if number % 2 else None,
+            type="participant_joined" if number % 5 else "participant_left",
+            outcome=("planned", "served", "no_match", "ignored")[number % 4],
+        )
+        order = dispatch_row(
+            at(number), joined, status=statuses[number % 8], agent_name=f"agent {number % 9}",
+            rule_name=f"rule {number % 50}", agent_sid=f"PA_agent_{number}",
+        )  # fmt: skip
+        rows.append(joined)
+        orders.append(order)
+        callers.append(caller_row(order, joined))
+        changes.append(change_row(at(number), order, None, "sending", reason="rule matched"))
+        attempts.append(attempt_row(at(number), order, 1, "accepted"))
+    with database.writer_engine().begin() as writing:
+        store(writing, event_rows=rows, dispatch_rows=orders, callers=callers, attempts=attempts, changes=changes)
+    database.execute("ANALYZE")
+    with database.reader_engine().connect() as reading:
+        if database.kind == "postgresql":
+            # A handful of rows is as well sorted or scanned; whether the index could do it is the question here.
+            for other_way in ("seqscan", "bitmapscan", "sort"):
+                reading.exec_driver_sql(f"SET enable_{other_way} = off")
+        yield reading
+
+
+def _plans(connection: Connection, question: Any) -> list[tuple[str, str]]:
+    """Return each statement that `question` asks, with its plan."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        question(connection)
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
+    explain = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+    return [
+        (statement, "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)))
+        for statement, parameters in asked
+    ]
+
+
+def _assert_by_index(connection: Connection, question: Any, *, may_sort: bool = False) -> None:
+    plans = _plans(connection, question)
+    assert plans
+    for statement, plan in plans:
+        if connection.dialect.name == "postgresql":
+            whole = "Seq Scan" in plan
+            sorts = "Sort" in plan
+        else:
+            # A scan by an index in its order stops at the limit; one without reads the table.
+            whole = any("SCAN" in line and "USING" not in line for line in plan.splitlines())
+            sorts = "TEMP B-TREE" in plan
+        assert not whole, f"{statement}\n{plan}"
+        assert may_sort or not sorts, f"{statement}\n{plan}"
+
+
+CURSOR_AND_TIME: dict[str, Any] = {"since": at(100), "until": at(2_900)}
+EVENTS = [
+    {},
+    {"identity": "caller 5"},
+    {"room": "room 5"},
+    {"phone_number": "+5"},
+    {"types": ("participant_left",)},
+    {"types": ("participant_joined", "participant_left")},
+    {"outcomes": (EventOutcome.NO_MATCH,)},
+    {"project": "default", "source": EventSource.SWEEP},
+    {"types": ("participant_joined",), "outcomes": (EventOutcome.IGNORED,), "project": "default"},
+    {"identity": "caller 5", "room": "room 5", "outcomes": (EventOutcome.PLANNED,)},
+]
+DISPATCHES = [
+    {},
+    {"identity": "caller 5"},
+    {"room": "room 5"},
+    {"rule": "rule 5"},
+    {"agent": "agent 5"},
+    {"statuses": (DispatchStatus.FAILED,)},
+    {"statuses": (DispatchStatus.FAILED, DispatchStatus.NO_SHOW)},
+    {"project": "default"},
+    {"agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW,), "project": "default"},
+    {"rule": "rule 5", "agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW, DispatchStatus.FAILED)},
+]
+
+
+def test_lists_of_events_go_by_index(connection: Connection) -> None:
+    for values in EVENTS:
+        for more in ({}, CURSOR_AND_TIME):
+            chosen = EventFilter(**{**values, **more})
+            first = list_events(connection, chosen, limit=5)
+            _assert_by_index(connection, lambda asked, chosen=chosen: list_events(asked, chosen, limit=5))
+            if first.next_cursor:
+                cursor = first.next_cursor
+                _assert_by_index(
+                    connection,
+                    lambda asked, chosen=chosen, cursor=cursor: list_events(asked, chosen, limit=5, cursor=cursor),
+                )
+
+
+def test_lists_of_dispatches_go_by_index(connection: Connection) -> None:
+    for values in DISPATCHES:
+        for more in ({}, CURSOR_AND_TIME):
+            chosen = DispatchFilter(**{**values, **more})
+            first = list_dispatches(connection, chosen, limit=5)
+            _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen, limit=5))
+            if first.next_cursor:
+                cursor = first.next_cursor
+                _assert_by_index(
+                    connection,
+                    lambda asked, chosen=chosen, cursor=cursor: list_dispatches(asked, chosen, limit=5, cursor=cursor),
+                )
+
+
+def test_what_finds_few_rows_by_another_table_goes_by_index(connection: Connection) -> None:
+    # Those few are sorted: a number's calls, a room session's, what an id names
+    for chosen in (
+        DispatchFilter(phone_number="+5"),
+        DispatchFilter(phone_number="+5", agent="agent 5", statuses=(DispatchStatus.ENDED,)),
+        DispatchFilter(search="PA_17"),
+        DispatchFilter(search="RM_17", statuses=(DispatchStatus.FAILED,)),
+    ):
+        _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen), may_sort=True)
+    _assert_by_index(connection, lambda asked: list_events(asked, EventFilter(search="PA_17")), may_sort=True)
+
+
+def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
+    for chosen in (
+        CallFilter(),
+        CallFilter(state=CallState.WAITING),
+        CallFilter(state=CallState.NO_MATCH),
+        CallFilter(agent="agent 5", state=CallState.NO_SHOW),
+        CallFilter(identity="caller 5"),
+    ):
+        _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
+    whole = list_dispatches(connection, DispatchFilter(), limit=1).items[0]
+    for reference in (whole.id, whole.event_id, whole.participant_sid, "caller 6", "+7"):
+        _assert_by_index(connection, lambda asked, one=reference: timeline(asked, one), may_sort=True)
+    _assert_by_index(connection, lambda asked: get_dispatch(asked, whole.id), may_sort=True)
