@@ -41,6 +41,8 @@ class Service:
 
     app: Starlette
     desk: Desk
+    key: str
+    """Signs the console's sessions and links."""
 
 
 def open_database(settings: Settings) -> tuple[URL, Engine]:
@@ -100,7 +102,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             finally:
                 await desk.stop()
 
-        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk)
+        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk, key)
 
 
 def _claim_database(url: URL) -> IO[str]:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from app.errors import UsherError
 from app.pipeline.desk import Desk
 from app.server.api.routes import api_routes
+from app.server.console.routes import console_routes
 from app.server.health import HealthDoor
 from app.server.office import Office
 from app.server.problems import http_problem, problem
@@ -35,6 +36,7 @@ def create_app(desk: Desk, verifier: Verifier, readers: Engine, key: str, lifesp
         Route("/readyz", health.ready),
         Route("/metrics", health.metrics),
         *api_routes(office),
+        *console_routes(office),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
     door = WebhookDoor(desk, verifier)

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from app.server.pages import render
+from app.server.pages import SECURITY_HEADERS, render
 
 
 def reference_page(document: dict[str, Any]) -> Response:
@@ -32,7 +32,7 @@ def reference_page(document: dict[str, Any]) -> Response:
             )
     schemas = document["components"]["schemas"]
     text = render("reference.html", groups=groups, schemas=schemas, info=document["info"], as_json=_as_json)
-    return HTMLResponse(text)
+    return HTMLResponse(text, headers=dict(SECURITY_HEADERS))
 
 
 def _body(operation: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from app.audit.statistics import BOUNDS, Figures
@@ -37,11 +39,9 @@ def bars_of(figures: Figures) -> list[Bar]:
 
 def histogram(figures: Figures) -> bytes:
     """Return the histogram of times to agent as an SVG document, which loads nothing and runs nothing."""
-    import pygal  # noqa: PLC0415 - 10 MB that a process which shows no picture need not hold
-    from pygal.style import Style  # noqa: PLC0415 - likewise
-
+    pygal, style_class = _load_pygal()
     bars = bars_of(figures)
-    style = Style(
+    style = style_class(
         background="transparent",
         plot_background="transparent",
         font_family="system-ui, sans-serif",
@@ -50,7 +50,7 @@ def histogram(figures: Figures) -> bytes:
         value_font_size=15,
         colors=("#3b6fd4",),
     )
-    chart: Any = pygal.Bar(
+    chart = pygal.Bar(
         width=900,
         height=300,
         style=style,
@@ -73,3 +73,15 @@ def histogram(figures: Figures) -> bytes:
     chart.add("calls", [bar.count for bar in bars])
     picture: bytes = chart.render()
     return picture
+
+
+@cache
+def _load_pygal() -> tuple[Any, Any]:
+    """Import pygal when the first picture is asked for: 10 MB that other processes need not hold."""
+    import pygal  # noqa: PLC0415 - as the docstring says
+    from pygal.style import Style  # noqa: PLC0415 - likewise
+
+    # It leaves an import hook of Python 2's kind behind, for maps that we do not have; Python 3.11 warns of it at
+    # every later import.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    return pygal, Style

@@ -1,0 +1,237 @@
+"""The console over HTTP: who gets in, what forms do, what every page answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from app.people.link import first_admin_code
+from app.people.role import Role
+from tests.integration.server.conftest import PASSWORD, Running
+
+RULE = {"name": "spanish", "priority": "10", "pattern": '{"participant": {"metadata": {"language": ["es"]}}}',
+        "agent_name": "support-es", "metadata": "", "attributes": "", "enabled": "on", "scope": "room",
+        "on_match": "stop", "rollout_percent": "100", "rollout_key": "participant.identity", "timezone": "UTC",
+        "answer_timeout_s": "15", "max_attempts": "3"}  # fmt: skip
+
+
+def csrf_of(page: httpx2.Response) -> str:
+    found = re.search(r'name="csrf" value="([0-9a-f]+)"', page.text)
+    assert found is not None, page.text[:2000]
+    return found[1]
+
+
+async def post(client: httpx2.AsyncClient, page: str, path: str, **fields: str) -> httpx2.Response:
+    """Send a form as it stands on `page`."""
+    token = csrf_of(await client.get(page))
+    return await client.post(path, data={"csrf": token, **fields})
+
+
+async def log_in(client: httpx2.AsyncClient, name: str, password: str = PASSWORD) -> httpx2.Response:
+    return await post(client, "/console/login", "/console/login", name=name, password=password)
+
+
+@pytest.fixture
+async def editor(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    await running.add_user("eva", Role.EDITOR)
+    async with running.client() as client:
+        assert (await log_in(client, "eva")).status_code == 303
+        yield client
+
+
+async def test_nobody_sees_anything_before_logging_in(running: Running) -> None:
+    async with running.client() as client:
+        for path in ("/console/", "/console/calls", "/console/rules", "/console/agents", "/console/users"):
+            answer = await client.get(path)
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/console/login?next=")
+
+
+async def test_the_first_admin_comes_by_a_link_that_works_once(running: Running) -> None:
+    link = f"/console/welcome/{first_admin_code(running.service.key)}"
+    form = {"name": "maria", "password": PASSWORD, "repeated": PASSWORD}
+    async with running.client() as client:
+        short = await post(client, link, link, **{**form, "password": "short", "repeated": "short"})
+        assert short.status_code == 422
+        made = await post(client, link, link, **form)
+        assert made.status_code == 303
+        assert (await client.get("/console/users")).status_code == 200
+    async with running.client() as other:
+        assert (await other.get(link)).status_code == 409
+        assert (await other.get("/console/welcome/forged")).status_code == 404
+
+
+async def test_a_wrong_password_does_not_open_and_too_many_close(running: Running) -> None:
+    await running.add_user("eva", Role.EDITOR)
+    async with running.client() as client:
+        statuses = [(await log_in(client, "eva", "wrong password")).status_code for _ in range(6)]
+        assert statuses == [401, 401, 401, 401, 401, 429]
+        assert (await log_in(client, "eva")).status_code == 429
+        assert (await client.get("/console/")).status_code == 303
+
+
+async def test_a_form_that_is_not_ours_does_nothing(running: Running, editor: httpx2.AsyncClient) -> None:
+    for fields in ({}, {"csrf": "0" * 64}):
+        answer = await editor.post("/console/rules/new", data={**RULE, **fields})
+        assert answer.status_code == 403
+    async with running.client() as stranger:
+        token = csrf_of(await stranger.get("/console/login"))
+        assert (await editor.post("/console/rules/new", data={**RULE, "csrf": token})).status_code == 403
+    assert await running.read("SELECT * FROM routing_rules") == []
+
+
+async def test_cookies_are_for_the_console_alone(running: Running) -> None:
+    await running.add_user("eva", Role.EDITOR)
+    async with running.client() as client:
+        cookie = (await log_in(client, "eva")).headers["set-cookie"].casefold()
+        assert "httponly" in cookie
+        assert "samesite=lax" in cookie
+        assert "secure" not in cookie
+    async with running.client() as client:
+        client.base_url = httpx2.URL("https://usher.test")
+        assert "secure" in (await client.get("/console/login")).headers["set-cookie"].casefold()
+
+
+async def test_whoever_is_disabled_is_out_at_once(running: Running, editor: httpx2.AsyncClient) -> None:
+    assert (await editor.get("/console/rules")).status_code == 200
+    await running.add_user("maria", Role.ADMIN)
+    async with running.client() as admin:
+        await log_in(admin, "maria")
+        [eva] = await running.read("SELECT id FROM users WHERE name = 'eva'")
+        done = await post(admin, "/console/users", f"/console/users/{eva['id']}/disable")
+        assert done.status_code == 303
+        assert (await editor.get("/console/rules")).status_code == 303
+        await post(admin, "/console/users", f"/console/users/{eva['id']}/enable")
+        assert (await editor.get("/console/rules")).status_code == 303, "an old session must not revive"
+
+
+async def test_roles(running: Running, editor: httpx2.AsyncClient) -> None:
+    assert (await editor.get("/console/users")).status_code == 403
+    await running.add_user("vera", Role.VIEWER)
+    async with running.client() as viewer:
+        await log_in(viewer, "vera")
+        assert (await viewer.get("/console/rules")).status_code == 200
+        assert (await viewer.get("/console/rules/new")).status_code == 403
+        refused = await post(viewer, "/console/account", "/console/rules/new", **RULE)
+        assert refused.status_code == 403
+
+
+async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.AsyncClient) -> None:
+    await running.join("ana", "hall", metadata={"language": "es"})
+    bad = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "pattern": '{"room": '})
+    assert bad.status_code == 422
+    assert "is not JSON" in bad.text
+    tried = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
+    assert "Matches 1 of the latest 1 events" in tried.text
+    made = await post(editor, "/console/rules/new", "/console/rules/new", **RULE, why="Spain calls")
+    assert made.status_code == 303
+    path = made.headers["location"].partition("?")[0]
+    [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get(path)).text)
+    await post(editor, path, path, **{**RULE, "priority": "5"}, version=version)
+    late = await post(editor, path, path, **{**RULE, "priority": "6"}, version=version)
+    assert late.status_code == 409
+    assert "Somebody else was quicker" in late.text
+    [row] = await running.read("SELECT priority, updated_by FROM routing_rules")
+    assert (row["priority"], row["updated_by"]) == (5, "eva")
+    history = (await editor.get("/console/history")).text
+    assert "Spain calls" in history
+    gone = await post(editor, path, f"{path}/delete")
+    assert gone.status_code == 303
+    back = await post(editor, "/console/history", "/console/history/revert", rule="spanish", version=version)
+    assert back.status_code == 303
+    assert len(await running.read("SELECT * FROM routing_rules")) == 1
+
+
+async def test_a_call_nobody_came_for_is_explained_and_mended(running: Running, editor: httpx2.AsyncClient) -> None:
+    event_id, _ = await running.join("ana", "hall", metadata={"language": "es"})
+    page = await editor.get(f"/console/calls/{event_id}")
+    assert page.status_code == 200
+    assert "no rule matched" in page.text
+    prefilled = await editor.get(f"/console/rules/new?from={event_id}")
+    assert "language" in prefilled.text
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    replayed = await post(editor, f"/console/calls/{event_id}", "/console/calls/replay", event_id=event_id)
+    assert replayed.status_code == 303
+    story = await editor.get(replayed.headers["location"])
+    assert "support-es" in story.text
+    assert "waiting" in story.text
+    [dispatch] = await running.read("SELECT id FROM dispatches")
+    cancelled = await post(
+        editor, f"/console/calls/{event_id}", "/console/calls/cancel", id=dispatch["id"], reference=event_id
+    )
+    assert cancelled.headers["location"].endswith("done=cancelled")
+    assert "secret" not in story.text
+
+
+PAGES = """
+/console/ /console/now /console/calls /console/calls?cursor=nonsense /console/rules /console/history /console/agents
+/console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
+/console/agents/support-es /console/pictures/agent?name=support-es /console/account /api
+"""
+
+
+@pytest.mark.parametrize("path", PAGES.split())
+async def test_every_page_is_whole_and_loads_nothing_from_elsewhere(
+    running: Running, editor: httpx2.AsyncClient, path: str
+) -> None:
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    await running.join("ana", "hall", metadata={"language": "es"}, attributes={"sip.phoneNumber": "+34600111222"})
+    answer = await editor.get(path)
+    assert answer.status_code == 200, answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for address in re.findall(r'(?:src|href|action)="([^"]+)"', answer.text):
+        assert address.startswith(("/", "#", "?")), address
+        assert not address.startswith("//"), address
+    assert " style=" not in answer.text or path.startswith("/console/pictures")
+    assert "<script>" not in answer.text
+
+
+async def test_what_callers_write_is_never_markup(running: Running, editor: httpx2.AsyncClient) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    event_id, _ = await running.join(hostile, hostile, metadata={"language": hostile})
+    for path in ("/console/", "/console/calls", f"/console/calls/{event_id}", f"/console/rules/new?from={event_id}"):
+        page = (await editor.get(path)).text
+        assert "<img src=x" not in page, path
+
+
+async def test_a_draft_is_simulated(running: Running, editor: httpx2.AsyncClient) -> None:
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    await running.join("ana", "hall", metadata={"language": "es"})
+    draft = "rules:\n- name: spanish\n  pattern: {room: {name: [hall]}}\n  agent_name: other\n"
+    found = await post(editor, "/console/simulate", "/console/simulate", rules=draft, hours="1", delete="on")
+    assert "Another agent" in found.text
+    wrong = await post(editor, "/console/simulate", "/console/simulate", rules="rules: [1]", hours="1")
+    assert wrong.status_code == 422
+
+
+async def test_people_and_tokens(running: Running) -> None:
+    await running.add_user("maria", Role.ADMIN)
+    async with running.client() as admin:
+        await log_in(admin, "maria")
+        page = await post(admin, "/console/users", "/console/users", name="ana", role="viewer")
+        [link] = set(re.findall(r"http://usher\.test(/console/password/[\w.-]+)", page.text))
+        async with running.client() as ana:
+            chosen = await post(ana, link, link, password="another good one", repeated="another good one")
+            assert chosen.status_code == 303
+            assert (await ana.get("/console/")).status_code == 200
+            assert (await ana.get(link)).status_code == 404
+        made = await post(admin, "/console/account", "/console/account/tokens", token_name="ci", role="admin", days="7")
+        [secret] = set(re.findall(r"usher_[\w-]{40,}", made.text))
+        assert secret not in (await admin.get("/console/account")).text
+        async with running.client(secret) as program:
+            assert (await program.get("/api/v1/me")).json()["name"] == "maria"
+        await post(admin, "/console/account", "/console/account/logout")
+        assert (await admin.get("/console/")).status_code == 200, "the session that asked goes on"
+        assert (await post(admin, "/console/", "/console/logout")).status_code == 303
+        assert (await admin.get("/console/")).status_code == 303
+
+
+async def test_the_login_leads_only_to_our_own_pages(running: Running) -> None:
+    await running.add_user("eva", Role.EDITOR)
+    for target in ("https://evil.test/", "//evil.test", "/console/\\evil", "/api"):
+        async with running.client() as client:
+            done = await post(client, "/console/login", "/console/login", name="eva", password=PASSWORD, next=target)
+            assert done.headers["location"] == "/console/"
