@@ -13,6 +13,7 @@ Data order and import order are the same list; a stage imports only what stands 
       v audit      append-only, one reader       -> timeline, explain, stats
         people     users, roles, tokens, links   -> who may, and who did
 
-`pipeline` joins the stages into flows (accept, deliver, watch, sweep, prune) and is the only place that opens
-transactions; `server` and `cli` are the two doors; `simulator` is a stand-in LiveKit for the demo and the tests.
+`db` holds the schema, the engines and the writer, the only place that commits. `pipeline` joins the stages into flows
+(accept, deliver, watch, sweep, prune). `server` and `cli` are the two doors; `simulator` is a stand-in LiveKit for the
+demo and the tests.
 """

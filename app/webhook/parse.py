@@ -249,7 +249,7 @@ def join_key(project: str, participant_sid: str) -> str:
 def _occurred_at(document: Mapping[str, Any], event_type: str, received_at: datetime) -> datetime:
     milliseconds = None
     if event_type == "participant_joined":
-        milliseconds = document.get("participant", {}).get("joinedAtMs")
+        milliseconds = _message(document, "participant").get("joinedAtMs")
     if not milliseconds:
         seconds = document.get("createdAt")
         milliseconds = seconds * 1000 if isinstance(seconds, int | float) else None

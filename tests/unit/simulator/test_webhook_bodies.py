@@ -14,7 +14,7 @@ from livekit.protocol.webhook import WebhookEvent
 from app.simulator.entities import Kind, LeaveReason, Participant, Presence, Room, Track
 from app.simulator.webhook_bodies import build_body
 
-RECORDED = Path(__file__).parent / "recorded"
+RECORDED = Path(__file__).parents[2] / "data/webhooks"
 
 
 def recorded(name: str) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""What the source must keep to, besides the import order that `make check` holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(ROOT.glob("app/**/*.py"))
+LONGEST_MODULE = 300
+WHOLE_ON_ONE_PAGE = {"app/db/tables.py"}
+"""The schema is one thing and is read as one."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_stay_short(path: Path) -> None:
+    if str(path.relative_to(ROOT)) not in WHOLE_ON_ONE_PAGE:
+        assert len(path.read_text("utf-8").splitlines()) <= LONGEST_MODULE
+
+
+def test_no_vague_module_names() -> None:
+    vague = {"utils", "util", "common", "helpers", "services", "models", "misc"}
+    assert not {path.stem for path in MODULES} & vague
+
+
+def test_only_the_clock_reads_time_and_randomness() -> None:
+    forbidden = {("time", "time"), ("datetime", "now"), ("datetime", "utcnow"), ("uuid", "uuid4"), ("random", "random")}
+    # The simulator plays another machine and has a clock of its own; the terminal counts progress.
+    allowed = ("app/clock.py", "app/simulator/")
+    found = [
+        f"{path.relative_to(ROOT)}:{line} {module}.{name}()"
+        for path in MODULES
+        if not str(path.relative_to(ROOT)).startswith(allowed)
+        for line, module, name in _calls(path)
+        if (module, name) in forbidden
+    ]
+    assert found == []
+
+
+def test_only_the_writer_commits() -> None:
+    """Flows get an open transaction; migrations and the doors' reads have their own connections."""
+    allowed = {"app/db/writer.py", "app/db/schema.py"}
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in MODULES
+        if str(path.relative_to(ROOT)) not in allowed
+        for line, _, name in _calls(path)
+        if name == "commit"
+    ]
+    assert found == []
+
+
+def test_top_level_holds_nothing_unexpected() -> None:
+    expected = {
+        "pyproject.toml", "README.md", "app", "migrations", "tests", "Dockerfile",
+        "LICENSE", "CHANGELOG.md", "Makefile", "compose.yaml",
+    }  # fmt: skip
+    present = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    made_by_tools = {name for name in present if name.endswith((".egg-info", ".db", ".db-wal", ".db-shm", ".serving"))}
+    assert present - made_by_tools - {"build", "dist"} == expected
+
+
+def test_every_layer_is_in_the_picture() -> None:
+    picture = (ROOT / "app/__init__.py").read_text("utf-8")
+    packages = {path.parent.name for path in ROOT.glob("app/*/__init__.py")}
+    assert {name for name in packages if not re.search(rf"\b{name}\b", picture)} == set()
+
+
+def test_every_environment_variable_is_documented() -> None:
+    documented = (ROOT / ".env.example").read_text("utf-8") + (ROOT / "README.md").read_text("utf-8")
+    source = "\n".join(path.read_text("utf-8") for path in MODULES)
+    assert {name for name in re.findall(r"\bUSHER_[A-Z_]+\b", source) if name not in documented} == set()
+
+
+def _calls(path: Path) -> Iterator[tuple[int, str, str]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            yield node.lineno, owner.id if isinstance(owner, ast.Name) else "", node.func.attr

@@ -1,0 +1,143 @@
+"""The only place that commits, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+
+from app.db.tables import rule_editor
+from app.db.writer import RaceLostError, Writer
+from app.errors import DatabaseUnavailableError
+from tests.conftest import Database
+
+
+@pytest.fixture
+async def writer(database: Database) -> AsyncIterator[Writer]:
+    writer = Writer(database.writer_engine())
+    yield writer
+    await writer.close()
+
+
+def put(connection: Connection, name: str) -> str:
+    connection.execute(insert(rule_editor).values(name=name))
+    return name
+
+
+def names(database: Database) -> list[str]:
+    return [row["name"] for row in database.execute("SELECT name FROM rule_editor ORDER BY id")]
+
+
+async def test_a_result_comes_only_after_the_commit(writer: Writer, database: Database) -> None:
+    assert await writer.run(lambda connection: put(connection, "a")) == "a"
+    assert names(database) == ["a"]
+
+
+async def test_waiting_units_share_a_transaction_and_keep_their_order(writer: Writer, database: Database) -> None:
+    transactions: set[int] = set()
+    hold = threading.Event()
+
+    def unit(connection: Connection, name: str) -> str:
+        transactions.add(id(connection.get_transaction()))
+        return put(connection, name)
+
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(writer.run(lambda connection, n=n: unit(connection, f"{n:03}"))) for n in range(50)]
+    await asyncio.sleep(0)
+    hold.set()
+    await first
+    assert await asyncio.gather(*others) == [f"{n:03}" for n in range(50)]
+    assert names(database) == [f"{n:03}" for n in range(50)]
+    assert len(transactions) == 1
+
+
+async def test_a_bad_unit_fails_alone(writer: Writer, database: Database) -> None:
+    hold = threading.Event()
+
+    def fail(connection: Connection) -> None:
+        put(connection, "never")
+        raise ValueError("bad unit")
+
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    await asyncio.sleep(0)
+    good = asyncio.create_task(writer.run(lambda connection: put(connection, "good")))
+    bad = asyncio.create_task(writer.run(fail))
+    late = asyncio.create_task(writer.run(lambda connection: put(connection, "late")))
+    await asyncio.sleep(0)
+    hold.set()
+    await first
+    assert await good == "good"
+    assert await late == "late"
+    with pytest.raises(ValueError, match="bad unit"):
+        await bad
+    assert names(database) == ["good", "late"]
+
+
+async def test_items_of_one_handler_are_given_together(writer: Writer) -> None:
+    sizes: list[int] = []
+    hold = threading.Event()
+
+    def handler(_connection: Connection, items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        return [item * 2 for item in items]
+
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(writer.run_batched(handler, item)) for item in range(10)]
+    await asyncio.sleep(0)
+    hold.set()
+    await first
+    assert await asyncio.gather(*waiting) == [item * 2 for item in range(10)]
+    assert sizes == [10]
+
+
+async def test_a_lost_race_is_run_again(writer: Writer) -> None:
+    tries: list[int] = []
+
+    def unit(_connection: Connection) -> int:
+        tries.append(1)
+        if len(tries) < 3:
+            raise RaceLostError
+        return len(tries)
+
+    assert await writer.run(unit) == 3
+
+
+async def test_a_database_that_is_locked_is_told_as_unavailable(sqlite_database: Database) -> None:
+    engine = sqlite_database.writer_engine()
+    writer = Writer(engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(1)).scalar() == 1
+        connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    other = sqlite_database.writer_engine()
+    with other.begin() as holding:
+        holding.execute(text("INSERT INTO rule_editor (name) VALUES ('x')"))
+        with pytest.raises(DatabaseUnavailableError, match="locked"):
+            await writer.run(lambda connection: put(connection, "a"))
+    assert await writer.run(lambda connection: put(connection, "b")) == "b"
+    await writer.close()
+
+
+async def test_a_connection_that_the_server_cut_costs_no_restart(postgres_database: Database) -> None:
+    writer = Writer(postgres_database.writer_engine())
+    await writer.run(lambda connection: put(connection, "a"))
+    postgres_database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid()"
+    )
+    assert await writer.run(lambda connection: put(connection, "b")) == "b"
+    await writer.close()
+
+
+async def test_after_closing_nothing_is_taken(database: Database) -> None:
+    writer = Writer(database.writer_engine())
+    last = asyncio.create_task(writer.run(lambda connection: put(connection, "last")))
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await last == "last"
+    with pytest.raises(DatabaseUnavailableError):
+        await writer.run(lambda connection: put(connection, "more"))

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import UnreadableWebhookError
+from app.webhook.event import Event
+from app.webhook.parse import parse
+from app.webhook.verify import Signature
+
+NOW = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
+SIGNATURE = Signature("default", 0)
+RECORDED = Path(__file__).parents[2] / "data/webhooks"
+
+
+def read(content: Any, *redact: str) -> Event:
+    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return parse(raw, SIGNATURE, NOW, "id-1", redact)
+
+
+def recorded(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text("utf-8"))
+    return document
+
+
+def test_a_web_caller_as_livekit_sent_it() -> None:
+    event = read(recorded("participant_joined_web"))
+    assert (event.type, event.room_sid, event.participant_sid) == (
+        "participant_joined",
+        "RM_Gs7RJq9xP6zT",
+        "PA_22yJN5nb3GG2",
+    )
+    assert event.participant_kind == "STANDARD"
+    assert event.dedupe_key == "default/join/PA_22yJN5nb3GG2"
+    assert event.occurred_at == datetime(2026, 11, 22, 16, 16, 52, 395000, tzinfo=UTC)
+    participant, room = event.document["participant"], event.document["room"]
+    assert participant["metadata"] == {"language": "es", "department": "support"}
+    assert participant["kind"] == "STANDARD"
+    assert participant["joinedAtMs"] == 1795364212395
+    assert room["creationTime"] == 1795364212
+    assert room["numParticipants"] == 0
+    assert participant["permission"]["agent"] is False
+    assert event.document["project"] == "default"
+
+
+def test_a_phone_call_as_livekit_sent_it() -> None:
+    event = read(recorded("participant_joined_sip"))
+    assert event.participant_kind == "SIP"
+    assert event.phone_number == "+34600111222"
+    assert event.document["participant"]["attributes"]["sip.trunkPhoneNumber"] == "+15557654321"
+    assert event.document["participant"]["metadata"] == {"from": "rule"}
+
+
+@pytest.mark.parametrize("path", sorted(RECORDED.glob("*.json")), ids=lambda path: path.stem)
+def test_the_turn_password_goes_nowhere(path: Path) -> None:
+    content = json.loads(path.read_text("utf-8"))
+    content["job"] = {"room": content["room"]}
+    event = read(content)
+    for kept in (event.body, event.document, event.shareable):
+        assert "turnPassword" not in json.dumps(kept)
+    assert event.body["room"]["name"] == content["room"]["name"]
+
+
+def test_what_is_to_be_left_out_reaches_neither_body_nor_agent_but_rules_may_match_it() -> None:
+    content = {
+        "event": "participant_joined",
+        "participant": {
+            "sid": "PA_1",
+            "identity": "ana",
+            "metadata": '{"ssn": "123", "team": "red"}',
+            "attributes": {"sip.phoneNumber": "+34600111222", "tier": "gold"},
+        },
+    }
+    event = read(content, "participant.metadata.ssn", "participant.attributes.sip.phoneNumber")
+    for kept in (event.body, event.shareable):
+        assert "123" not in json.dumps(kept).replace("PA_1", "")
+        assert "+34600111222" not in json.dumps(kept)
+        assert "gold" in json.dumps(kept)
+        assert "red" in json.dumps(kept)
+    assert event.phone_number is None
+    assert event.document["participant"]["metadata"]["ssn"] == "123"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "prepared"),
+    [
+        ('{"a": 1}', {"a": 1}),
+        ("[1, 2]", [1, 2]),
+        ("plain text", "plain text"),
+        ("{broken", "{broken"),
+        ("NaN", "NaN"),
+        ("", ""),
+        ("7", 7),
+    ],
+)
+def test_metadata_is_parsed_when_it_holds_json(metadata: str, prepared: Any) -> None:
+    content = {"event": "x", "room": {"metadata": metadata}, "participant": {"metadata": metadata}}
+    document = read(content).document
+    assert document["room"]["metadata"] == prepared
+    assert document["participant"]["metadata"] == prepared
+
+
+def test_fields_that_the_protocol_does_not_know_pass_through() -> None:
+    event = read({"event": "brand_new", "novelty": {"deep": [1]}, "participant": {"shoe": "12"}})
+    assert event.document["novelty"] == {"deep": [1]}
+    assert event.document["participant"]["shoe"] == "12"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not json",
+        b"\xff\xfe",
+        b"[]",
+        b'"text"',
+        b"{}",
+        b'{"event": ""}',
+        b'{"event": 5}',
+        b'{"event": "x", "room": "lobby"}',
+        b'{"event": "x", "participant": [1]}',
+        b'{"event": "x", "participant": {"sid": 5}}',
+        b'{"event": "x", "room": {"name": {}}}',
+        b'{"event": "x", "id": 7}',
+        b'{"event": "x", "n": NaN}',
+        b'{"event": "x", "n": Infinity}',
+        b"[" * 100_000,
+        b'{"event": "x", "n": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_what_is_no_webhook_is_unreadable(content: bytes) -> None:
+    with pytest.raises(UnreadableWebhookError):
+        read(content)
+
+
+def test_text_that_databases_refuse_is_replaced() -> None:
+    event = read(b'{"event": "x", "room": {"name": "a\\u0000b\\ud800c"}, "k\\u0000": 1}')
+    assert event.room_name == "a\ufffdb\ufffdc"
+    assert "k\ufffd" in event.body
+    json.dumps(event.body).encode("utf-8")
+
+
+@pytest.mark.parametrize("created_at", ["0", "-5", "99999999999999999999", "soon", 1e308, None, {}])
+def test_an_impossible_time_is_the_time_of_receipt(created_at: Any) -> None:
+    assert read({"event": "x", "createdAt": created_at}).occurred_at == NOW
+
+
+def test_without_an_id_equal_bodies_are_told_to_be_equal() -> None:
+    one, same, other = ({"event": "x", "n": number} for number in (1, 1, 2))
+    assert read(one).dedupe_key == read(same).dedupe_key != read(other).dedupe_key
+
+
+def test_a_retry_is_not_immediate() -> None:
+    body = b'{"event": "x"}'
+    fresh = parse(body, Signature("p", NOW.timestamp() - 1), NOW, "i")
+    late = parse(body, Signature("p", NOW.timestamp() - 16), NOW, "i")
+    assert (fresh.is_immediate, late.is_immediate) == (True, False)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(room=_json, participant=_json, extra=_json, redact=st.lists(st.text(max_size=12), max_size=2))
+def test_any_json_is_an_event_or_unreadable(room: Any, participant: Any, extra: Any, redact: list[str]) -> None:
+    content = {"event": "participant_joined", "room": room, "participant": participant, "extra": extra}
+    before = json.dumps(content)
+    try:
+        event = read(content, *redact)
+    except UnreadableWebhookError:
+        return
+    assert json.dumps(content) == before
+    json.dumps([event.body, event.document, event.shareable]).encode("utf-8")
