@@ -25,6 +25,8 @@ from app.errors import ConflictError, DatabaseUnavailableError
 from app.logs import get_logger
 from app.metrics import Metrics
 from app.people.key import signing_key
+from app.people.link import first_admin_code
+from app.people.user import count_users
 from app.pipeline.context import Context
 from app.pipeline.desk import Desk
 from app.rules.store import read_book
@@ -43,6 +45,8 @@ class Service:
     desk: Desk
     key: str
     """Signs the console's sessions and links."""
+    first_admin_path: str
+    """The page that makes the first admin; empty once there is a user."""
 
 
 def open_database(settings: Settings) -> tuple[URL, Engine]:
@@ -93,6 +97,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             await writer.run(lambda connection: _take_over(connection, context))
         desk = Desk(context, book)
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
+        with readers.connect() as connection:
+            first_admin_path = "" if count_users(connection) else f"/console/welcome/{first_admin_code(key)}"
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -102,7 +108,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             finally:
                 await desk.stop()
 
-        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk, key)
+        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk, key, first_admin_path)
 
 
 def _claim_database(url: URL) -> IO[str]:

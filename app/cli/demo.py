@@ -101,7 +101,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
                 "USHER_SWEEP_INTERVAL": "5",
             }
         )
-        await stack.enter_async_context(_serving(settings, listener))
+        first_admin_path = await stack.enter_async_context(_serving(settings, listener))
         readers = create_reader_engine(parse_database_url(settings.database_url.get_secret_value()))
         stack.callback(readers.dispose)
         console.print("[bold]Usher[/] takes the webhooks of a simulated LiveKit. Its rules:")
@@ -116,7 +116,8 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
         console.print(_verdict_table(readers, CALLERS))
         console.print("Everybody has the right agent." if served else "[bold red]Somebody has no agent.[/]")
         if not once:
-            console.print(f"Console: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
+            console.print(f"Console, as its first admin: {url}{first_admin_path}", soft_wrap=True)
+            console.print(f"Once you have made yourself one: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
             await _go_on(simulator)
         watching.cancel()
         return served
@@ -129,7 +130,7 @@ async def _serving(settings: Settings, listener: socket.socket) -> Any:
         stop = asyncio.Event()
         server = asyncio.create_task(serve_app(built.app, listener, stop))
         try:
-            yield
+            yield built.first_admin_path
         finally:
             stop.set()
             await server

@@ -38,6 +38,9 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with service(settings) as built:
         host, port = listener.getsockname()[:2]
         _log.info("usher is serving", url=f"http://{host}:{port}", projects=[one.name for one in settings.projects])
+        if built.first_admin_path:
+            link = f"http://{host}:{port}{built.first_admin_path}"
+            _log.warning("nobody can log in yet: this link makes the first admin, once, within a day", link=link)
         await serve_app(built.app, listener)
 
 
