@@ -158,7 +158,7 @@ async def _replay(settings: Settings, stored: Connection, ids: Sequence[str], by
     result, clock = Result(dry_run=book is None), SystemClock()
     async with _writing(settings) as writer:
         context = Context(settings, writer, {}, Metrics(), clock, process_name())
-        acceptor = Acceptor(context, book, lambda: 0) if book is not None else None
+        acceptor = Acceptor(context, book, lambda _project: 0) if book is not None else None
         with progress("replaying", len(ids)) as report:
             for count, event_id in enumerate(ids, start=1):
                 try:
@@ -197,6 +197,9 @@ def _show(result: Result, verb: str) -> None:
         for one, why in result.refused.items():
             rows.add_row(plain(one), plain(f"refused: {why}", "red"))
         show(rows)
+    else:
+        say("Nothing fits.")
+        return
     would = "would be " if result.dry_run else ""
     refused = f", {len(result.refused)} refused" if result.refused else ""
     say(f"{len(result.done)} {would}{verb}{refused}")

@@ -39,6 +39,15 @@ def delay_before(attempt: int, jitter: float) -> float:
     return float(plain * (0.8 + 0.4 * jitter))
 
 
+def delay_of_look(waited: float, jitter: float) -> float:
+    """Return the seconds until LiveKit is asked again after it gave no answer: longer the longer we have `waited`.
+
+    A LiveKit that is down for an hour is asked every 8 s for each caller, not twice a second.
+    """
+    plain = min(LONGEST_DELAY_S, max(FIRST_DELAY_S, waited / 2))
+    return float(plain * (0.8 + 0.4 * jitter))
+
+
 def next_step(
     dispatch: Dispatch, outcome: Outcome, *, started_at: datetime, now: datetime, timeout_s: float, jitter: float
 ) -> Step:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, bindparam, func, or_, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Insert, and_, func, or_, select, true, update
 
-from app.db.tables import LIVE, dispatch_attempts, dispatch_callers, dispatches
+from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import DispatchStatus
+from app.outbox import statements
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING, require_transition
 
@@ -31,17 +31,26 @@ class Move:
 
 def insert_or_ignore(connection: Connection, table: Any) -> Insert:
     """Return an INSERT that leaves out rows which any unique index already holds."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return statements.insert_new(connection.dialect.name, table)
 
 
 def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
     if not rows:
         return set()
-    statement = insert_or_ignore(connection, dispatches).returning(dispatches.c.id)
+    statement = statements.insert_new_dispatches(connection.dialect.name)
     return set(connection.execute(statement, list(rows)).scalars())
+
+
+def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
+    """Let dispatches serve who is left of the callers of others: `heirs` gives, by the old id, the new one."""
+    if not heirs:
+        return
+    query = select(dispatch_callers).where(
+        dispatch_callers.c.dispatch_id.in_(heirs), dispatch_callers.c.left_at.is_(None)
+    )
+    rows = [{**row, "dispatch_id": heirs[row["dispatch_id"]]} for row in connection.execute(query).mappings()]
+    insert_callers(connection, rows)
 
 
 def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -51,44 +60,35 @@ def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) ->
 
 
 def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
-    """Return the live dispatches with these intent keys."""
+    """Return the live dispatches with these intent keys, held: who is served by one must not see it end meanwhile."""
     if not keys:
         return {}
-    query = select(dispatches).where(dispatches.c.intent_key.in_(keys), dispatches.c.status.in_(LIVE))
-    return {row["intent_key"]: Dispatch.from_row(row) for row in connection.execute(query).mappings()}
+    found = connection.execute(statements.LIVE_BY_INTENT, {"keys": list(keys)})
+    return {row["intent_key"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
 def lock(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
     """Return these dispatches as they are now, held against other replicas until the transaction ends."""
     if not ids:
         return {}
-    # Ordered, so that two replicas that lock several rows cannot wait for each other.
-    query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id).with_for_update()
-    return {row["id"]: Dispatch.from_row(row) for row in connection.execute(query).mappings()}
+    found = connection.execute(statements.LOCKED, {"ids": list(ids)})
+    return {row["id"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
 def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Dispatch]:
     """Return the live dispatches of these room sessions, held until the transaction ends, oldest first."""
     if not room_sids:
         return []
-    query = (
-        select(dispatches)
-        .where(dispatches.c.room_sid.in_(room_sids), dispatches.c.status.in_(LIVE))
-        .order_by(dispatches.c.id)
-        .with_for_update()
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": list(room_sids)})
+    return [Dispatch.from_row(row) for row in found.mappings()]
 
 
 def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
     """Return, by dispatch, the SIDs of the callers who have not left; dispatches made for nobody are not in it."""
     if not ids:
         return {}
-    query = select(
-        dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at
-    ).where(dispatch_callers.c.dispatch_id.in_(ids))
     callers: dict[str, set[str]] = {}
-    for dispatch_id, sid, left_at in connection.execute(query):
+    for dispatch_id, sid, left_at in connection.execute(statements.CALLERS, {"ids": list(ids)}):
         present = callers.setdefault(dispatch_id, set())
         if left_at is None:
             present.add(sid)
@@ -98,11 +98,7 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
 def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
     """Note that these participants have left, for every dispatch that serves them."""
     if participant_sids:
-        connection.execute(
-            update(dispatch_callers)
-            .where(dispatch_callers.c.participant_sid.in_(participant_sids), dispatch_callers.c.left_at.is_(None))
-            .values(left_at=at)
-        )
+        connection.execute(statements.MARK_LEFT, {"participant_sids": list(participant_sids), "at": at})
 
 
 def apply(connection: Connection, moves: Sequence[Move]) -> None:
@@ -124,12 +120,7 @@ def apply(connection: Connection, moves: Sequence[Move]) -> None:
 def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[str, Any]]]) -> None:
     for columns, rows in groups.items():
         # executemany: one statement for all moves that change the same columns
-        statement = (
-            update(dispatches)
-            .where(dispatches.c.id == bindparam("key"))
-            .values({name: bindparam(name) for name in columns})
-        )
-        connection.execute(statement, rows)
+        connection.execute(statements.update_dispatch(columns), rows)
 
 
 def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -147,31 +138,27 @@ def mark_no_show(connection: Connection, dispatch_id: str, number: int, job_id: 
     )
 
 
-def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
-    """Return, by dispatch, the agents whose attempts were given up: one that comes after all is one too many."""
-    if not ids:
-        return {}
-    query = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
-        dispatch_attempts.c.dispatch_id.in_(ids), dispatch_attempts.c.outcome == "no_show"
-    )
-    names: dict[str, set[str]] = {}
-    for dispatch_id, agent_name in connection.execute(query):
-        names.setdefault(dispatch_id, set()).add(agent_name)
-    return names
-
-
 def claim_due(
-    connection: Connection, now: datetime, limit: int, without_agents: Collection[str] = ()
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    *,
+    project: str,
+    without_agents: Collection[str] = (),
+    in_hand: Collection[str] = (),
 ) -> list[Dispatch]:
-    """Return the dispatches that are due for a call and held by nobody, oldest first.
+    """Return the dispatches of a project that are due for a call and held by nobody, oldest first.
 
     Also those that were being sent when their holder's lease ran out: it died, and whether LiveKit got the call is
-    unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now.
+    unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now;
+    `in_hand` are under way here, whatever their lease says.
     """
     query = (
         select(dispatches)
         .where(dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]), _is_due(now))
+        .where(dispatches.c.project == project)
         .where(_ASKED.not_in(without_agents) if without_agents else true())
+        .where(dispatches.c.id.not_in(in_hand) if in_hand else true())
         .order_by(dispatches.c.next_attempt_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -179,12 +166,28 @@ def claim_due(
     return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
 
 
-def claim_unanswered(connection: Connection, now: datetime, limit: int) -> list[Dispatch]:
+def blocked(
+    connection: Connection, now: datetime, agent_names: Collection[str], told_by: str, limit: int = 100
+) -> list[Dispatch]:
+    """Return the due dispatches of these agents whose reason does not begin with `told_by`, oldest first."""
+    query = (
+        select(dispatches)
+        .where(dispatches.c.status == DispatchStatus.PENDING, _is_due(now), _ASKED.in_(agent_names))
+        .where(~dispatches.c.reason.startswith(told_by, autoescape=True))
+        .order_by(dispatches.c.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def claim_unanswered(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
     query = (
         select(dispatches)
         .where(
             dispatches.c.status == DispatchStatus.DISPATCHED,
+            dispatches.c.project.in_(projects),
             dispatches.c.answer_deadline <= now,
             or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= now),
         )

@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.clock import jitter
-from app.db.tables import agent_limits
 from app.db.types import DispatchStatus
 from app.dispatch.client import DispatchRequest, LiveKitClient
-from app.dispatch.outcome import Accepted, LiveKitUnavailableError, Unknown
-from app.dispatch.retry import next_step
+from app.dispatch.outcome import Accepted, LiveKitUnavailableError
+from app.dispatch.retry import delay_of_look
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
-from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, WrittenDown, compare
+from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, WrittenDown, compare
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
-from app.outbox.store import (
-    Move,
-    active_counts,
-    claim_due,
-    lock,
-    record_attempts,
-    release,
-    waiting_callers,
-)
+from app.outbox.store import Move, lock, release
+from app.pipeline.claim import claim
 from app.pipeline.context import Context
-from app.pipeline.departure import Withdrawal, callers_gone, room_over
+from app.pipeline.departure import NEWS_S, Withdrawal, callers_gone, room_over
 from app.pipeline.limiter import StartLimiter
-from app.pipeline.settle import Settled, Settlement, arrived, is_ours, settle
+from app.pipeline.recall import recall
+from app.pipeline.settle import Settled, Settlement, arrived, is_held, settle
 from app.pipeline.transition import count, move
 
 _log = get_logger(__name__)
+
+STORE_AGAIN_S = 0.5
 
 
 class Deliverer:
@@ -54,15 +49,18 @@ class Deliverer:
         self._limiter = limiter
         self._withdraw = withdraw
         self._look_at = look_at
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_hand: dict[str, tuple[asyncio.Task[None], str]] = {}
         self._stopping = False
         self._settle = partial(_settle_batch, context)
 
-    def free_slots(self) -> int:
-        """Return how many more calls may be begun; read from the writer thread too."""
+    def free_slots(self, project: str) -> int:
+        """Return how many more calls to a project may be begun at once; read from the writer thread too.
+
+        Each project has its own: one whose LiveKit hangs must not hold up the others.
+        """
         if self._stopping or self._limiter.paced:
             return 0
-        return max(0, self._context.settings.calls_in_flight - len(self._in_hand))
+        return self._free(project)
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
         """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
@@ -71,14 +69,13 @@ class Deliverer:
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due, as far as slots are free, and begin to deliver it."""
-        slots = max(0, self._context.settings.calls_in_flight - len(self._in_hand))
-        if self._stopping or not slots:
+        slots = {project: free for project in self._context.clients if (free := self._free(project))}
+        if self._stopping or not slots or not self._limiter.available(self._context.clock.monotonic()):
             return {"claimed": 0}
-        slots = min(slots, self._limiter.available(self._context.clock.monotonic()))
-        if not slots:
-            return {"claimed": 0}
-        claimed = await self._context.writer.run(lambda connection: self._claim(connection, slots))
-        self._limiter.spend(len(claimed))
+        in_hand = tuple(self._in_hand)
+        claimed = await self._context.writer.run(
+            lambda connection: claim(connection, self._context, self._limiter, slots, in_hand)
+        )
         for dispatch in claimed:
             self._begin(dispatch, fresh=False)
         return {"claimed": len(claimed)}
@@ -87,43 +84,18 @@ class Deliverer:
         """Begin nothing more, wait for the calls under way, then hand back what is still leased to us."""
         self._stopping = True
         if self._in_hand:
-            await asyncio.wait(self._in_hand, timeout=timeout_s)
+            await asyncio.wait([task for task, _ in self._in_hand.values()], timeout=timeout_s)
         now = self._context.clock.now()
         await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
 
+    def _free(self, project: str) -> int:
+        busy = sum(1 for _, other in tuple(self._in_hand.values()) if other == project)
+        return max(0, self._context.settings.calls_in_flight - busy)
+
     def _begin(self, dispatch: Dispatch, *, fresh: bool) -> None:
         task = asyncio.create_task(self._deliver(dispatch, fresh=fresh))
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
-
-    def _claim(self, connection: Connection, limit: int) -> list[Dispatch]:
-        now = self._context.clock.now()
-        limits, active = _limits(connection)
-        tick = self._context.clock.monotonic()
-        due = claim_due(connection, now, limit, self._limiter.saturated(limits, active, tick))
-        due = self._limiter.within_agent_limits(due, limits, active, tick)
-        until = now + self._context.lease
-        moves = []
-        for dispatch in due:
-            crashed = dispatch.status is DispatchStatus.SENDING
-            look = dispatch.must_look or crashed
-            reason = "its turn"
-            if crashed:
-                reason = "its sender stopped; looking whether LiveKit has it"
-            elif look:
-                reason = "looking whether LiveKit has it"
-            fields = {
-                "attempts": dispatch.attempts + (0 if look else 1),
-                "must_look": look,
-                "lease_owner": self._context.owner,
-                "lease_until": until,
-                "next_attempt_at": until,
-            }
-            moves.append(Move(dispatch, DispatchStatus.SENDING, reason, fields=fields))
-            if crashed:
-                record_attempts(connection, [_lost_attempt(dispatch, now)])
-        move(connection, moves, now)
-        return list(lock(connection, [dispatch.id for dispatch in due]).values())
+        self._in_hand[dispatch.id] = (task, dispatch.project)
+        task.add_done_callback(lambda _: self._in_hand.pop(dispatch.id, None))
 
     async def _deliver(self, dispatch: Dispatch, *, fresh: bool) -> None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
@@ -132,16 +104,23 @@ class Deliverer:
             if client is None:
                 log.error("the dispatch's LiveKit project is not configured any more", project=dispatch.project)
                 return
-            if fresh or await self._is_wanted(dispatch, client):
-                await self._call(dispatch, client)
+            held: Dispatch | None = dispatch
+            if not fresh or not self._is_news(dispatch):
+                held = await self._still_wanted(dispatch, client)
+            if held is not None:
+                await self._call(held, client)
         except DatabaseUnavailableError as error:
             # The lease runs out and the next claim looks at LiveKit first: nothing is lost, nothing is repeated.
-            log.warning("the outcome of a call could not be stored yet", error=str(error))
+            log.warning("a delivery could not be stored yet", error=str(error))
         except Exception:
             log.exception("delivery failed")
 
-    async def _is_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> bool:
-        """Before any call that is not immediate: is the session still there, the caller in it, the agent not yet."""
+    def _is_news(self, dispatch: Dispatch) -> bool:
+        # A commit that had to wait for the database, or a busy process: the caller may be gone by now.
+        return (self._context.clock.now() - dispatch.created_at).total_seconds() < NEWS_S
+
+    async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
+        """Return the dispatch with a fresh lease if it is to be sent: the session and a caller there, the agent not."""
         now = self._context.clock.now()
         try:
             seen = await observe_room(
@@ -149,36 +128,36 @@ class Deliverer:
             )
         except LiveKitUnavailableError as error:
             await self._postpone(dispatch, str(error))
-            return False
-        finding = await self._context.writer.run(lambda connection: self._conclude(connection, dispatch, seen, now))
-        count(self._context.metrics, finding.moves)
-        if finding.withdrawal is not None:
-            self._withdraw([finding.withdrawal])
-        if finding.adopted:  # its agent may have come before we knew that it is ours
+            return None
+        conclusion = await self._context.writer.run(lambda connection: self._conclude(connection, dispatch, seen))
+        count(self._context.metrics, conclusion.moves)
+        if conclusion.withdrawal is not None:
+            self._withdraw([conclusion.withdrawal])
+        if conclusion.look:
             self._look_at([(dispatch.project, dispatch.room_name)])
-        return finding.send
+        return conclusion.send
 
-    def _conclude(
-        self, connection: Connection, dispatch: Dispatch, seen: RoomObservation, now: datetime
-    ) -> _Conclusion:
-        current = lock(connection, [dispatch.id]).get(dispatch.id)
-        if current is None or not is_ours(current, self._context.owner):
-            return _Conclusion(send=False)
-        callers = waiting_callers(connection, [dispatch.id])
-        for finding in compare([current], callers, seen):
+    def _conclude(self, connection: Connection, dispatch: Dispatch, seen: RoomObservation) -> _Conclusion:
+        now = self._context.clock.now()
+        intended = recall(connection, seen)
+        current = next((one for one in intended.live if one.id == dispatch.id), None)
+        if current is None or not is_held(current, dispatch):
+            return _Conclusion()
+        for finding in compare(intended, seen):
+            if isinstance(finding, Stray) or finding.dispatch.id != current.id:
+                continue  # the look at the room that an inspection makes is for those
             conclusion = self._act_upon(connection, current, finding, now)
             if conclusion is not None:
                 return conclusion
-        if not current.must_look:
-            return _Conclusion(send=True)
-        again = Move(
-            current,
-            DispatchStatus.SENDING,
-            "LiveKit does not have it; sending it again",
-            fields={"must_look": False, "attempts": current.attempts + 1},
-        )
+        until = now + self._context.lease
+        fields: dict[str, Any] = {"lease_until": until, "next_attempt_at": until}
+        reason = "the caller is waiting"
+        if current.must_look:
+            fields |= {"must_look": False, "attempts": current.attempts + 1}
+            reason = "LiveKit does not have it; sending it"
+        again = Move(current, DispatchStatus.SENDING, reason, fields=fields)
         move(connection, [again], now)
-        return _Conclusion(send=True, moves=(again,))
+        return _Conclusion(send=replace(current, reason=reason, **fields), moves=(again,))
 
     def _act_upon(
         self, connection: Connection, current: Dispatch, finding: Finding, now: datetime
@@ -187,36 +166,36 @@ class Deliverer:
             case RoomGone():
                 change = room_over(current, "the room is gone, or another session has its name", now)
                 move(connection, [change], now)
-                return _Conclusion(send=False, moves=(change,))
+                return _Conclusion(moves=(change,))
             case CallersGone():
                 gone, withdrawal = callers_gone(current, now)
                 moves = (gone,) if gone is not None else ()
                 move(connection, moves, now)
-                return _Conclusion(send=False, moves=moves, withdrawal=withdrawal)
+                return _Conclusion(moves=moves, withdrawal=withdrawal)
             case Arrived():
                 change = arrived(finding, now)
                 move(connection, [change], now)
-                return _Conclusion(send=False, moves=(change,))
+                return _Conclusion(moves=(change,), look=True)
             case WrittenDown(livekit_dispatch_id=livekit_dispatch_id) if current.must_look:
                 settlement = Settlement(current, Accepted(livekit_dispatch_id, adopted=True), now, now)
                 settled = settle(connection, self._context, [settlement])[0]
-                return _Conclusion(send=False, moves=settled.moves, withdrawal=settled.withdrawal, adopted=True)
+                # Its agent may have come before we knew that it is ours.
+                return _Conclusion(moves=settled.moves, withdrawal=settled.withdrawal, look=True)
             case _:
                 return None
 
     async def _postpone(self, dispatch: Dispatch, why: str) -> None:
-        outcome = Unknown("looking", why)
         now = self._context.clock.now()
-        step = next_step(dispatch, outcome, started_at=now, now=now, timeout_s=0.0, jitter=jitter())
+        waited = max(0.0, (now - dispatch.created_at).total_seconds())
+        due = now + timedelta(seconds=delay_of_look(waited, jitter()))
 
         def write(connection: Connection) -> tuple[Move, ...]:
             current = lock(connection, [dispatch.id]).get(dispatch.id)
-            if current is None or not is_ours(current, self._context.owner):
+            if current is None or not is_held(current, dispatch):
                 return ()
             # No call was made: the attempt counted at the claim is given back.
             attempts = current.attempts - (0 if current.must_look else 1)
-            due = step.next_attempt_at or now + timedelta(seconds=8)
-            fields = {**_pending(due), "must_look": current.must_look, "attempts": attempts}
+            fields = {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
             change = Move(current, DispatchStatus.PENDING, f"LiveKit cannot be asked: {why}", fields=fields)
             move(connection, [change], now)
             return (change,)
@@ -234,48 +213,40 @@ class Deliverer:
             recovered_by_us=dispatch.recover,
         )
         started_at = self._context.clock.now()
+        latest = started_at + timedelta(seconds=self._context.settings.request_timeout)
+        if dispatch.lease_until is None or latest > dispatch.lease_until:
+            return  # so late that another may take it over while we call: it will, and look first
         if dispatch.attempts == 1:
             waited = (started_at - dispatch.created_at).total_seconds()
             self._context.metrics.seconds_to_call.observe(max(0.0, waited))
         outcome = await client.create_dispatch(request)
-        settlement = Settlement(dispatch, outcome, started_at, self._context.clock.now())
-        settled = await self._context.writer.run_batched(self._settle, settlement)
+        settled = await self._store(Settlement(dispatch, outcome, started_at, self._context.clock.now()))
         count(self._context.metrics, settled.moves)
         if settled.withdrawal is not None:
             self._withdraw([settled.withdrawal])
+        if settled.look:
+            self._look_at([(dispatch.project, dispatch.room_name)])
+
+    async def _store(self, settlement: Settlement) -> Settled:
+        """Write down how a call turned out, again and again while the database is away and the lease is ours."""
+        while True:
+            try:
+                return await self._context.writer.run_batched(self._settle, settlement)
+            except DatabaseUnavailableError:
+                until = settlement.dispatch.lease_until
+                if self._stopping or until is None or self._context.clock.now() >= until:
+                    raise
+                await asyncio.sleep(STORE_AGAIN_S)
 
 
 @dataclass(frozen=True, slots=True)
 class _Conclusion:
-    """Whether the call is still to be made."""
+    """What a look before a call led to; `send` is the dispatch whose call is still to be made."""
 
-    send: bool
+    send: Dispatch | None = None
     moves: tuple[Move, ...] = ()
     withdrawal: Withdrawal | None = None
-    adopted: bool = False
-
-
-def _pending(due: datetime) -> dict[str, Any]:
-    return {"lease_owner": None, "lease_until": None, "next_attempt_at": due}
-
-
-def _limits(connection: Connection) -> tuple[dict[str, Any], dict[str, int]]:
-    limits = {row["agent_name"]: row for row in connection.execute(select(agent_limits)).mappings()}
-    return limits, active_counts(connection, limits) if limits else {}
-
-
-def _lost_attempt(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
-    return {
-        "dispatch_id": dispatch.id,
-        "number": max(1, dispatch.attempts),
-        "agent_name": dispatch.agent_to_ask,
-        "started_at": dispatch.lease_until or now,
-        "finished_at": None,
-        "outcome": "unknown",
-        "livekit_dispatch_id": None,
-        "error_code": "crash",
-        "error_text": "its sender stopped before the answer was stored",
-    }
+    look: bool = False
 
 
 def _settle_batch(context: Context, connection: Connection, settlements: Sequence[Settlement]) -> list[Settled]:

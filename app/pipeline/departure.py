@@ -16,6 +16,12 @@ from app.outbox.store import Move
 _ON_PURPOSE = frozenset({"PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED", "DUPLICATE_IDENTITY"})
 """Disconnect reasons that somebody chose: an agent gone so is not to be replaced."""
 
+NEWS_S = 2.0
+"""What is older than this proves no presence: LiveKit is asked whether the caller is still there before a call."""
+
+LEAVING_S = 10.0
+"""How long an agent may take to leave after its participant: who comes meanwhile was served by one that was going."""
+
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
@@ -78,17 +84,32 @@ def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdra
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Whom an agent that is gone has left: somebody at all, and somebody whom it can hardly have served."""
+
+    callers: bool
+    newcomers: bool
+
+
 def agent_gone(
-    dispatch: Dispatch, disconnect_reason: str, *, callers_present: bool, budget: int, now: datetime
+    dispatch: Dispatch, disconnect_reason: str, left: Left, *, budget: int, now: datetime
 ) -> tuple[Move, dict[str, Any] | None]:
-    """Return the end of a joined dispatch and, if its rule says `recover`, the row of the one that replaces it."""
+    """Return the end of a joined dispatch and the row of the one that replaces it, if one does.
+
+    It is replaced if its rule says `recover`; and also for newcomers: they were told that this agent serves them, and
+    it was on its way out, because its participant had left or because we had withdrawn it for that reason.
+    """
     why = f"the agent left ({disconnect_reason})" if disconnect_reason else "the agent is gone"
-    replace = dispatch.recover and callers_present and disconnect_reason not in _ON_PURPOSE
+    on_purpose = disconnect_reason in _ON_PURPOSE
+    recovered = dispatch.recover and left.callers and not on_purpose
+    withdrawn = dispatch.withdraw and disconnect_reason == "PARTICIPANT_REMOVED"
+    replace = recovered or (left.newcomers and (withdrawn or not on_purpose))
     if replace and dispatch.recoveries >= budget:
         why += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"
         replace = False
     elif replace:
-        why += "; it is being replaced"
+        why += "; it is being replaced" if recovered else "; whoever came while it was leaving gets another"
     move = Move(dispatch, DispatchStatus.ENDED, why, fields=ended(now))
     return move, replacement(dispatch, now) if replace else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from app.dispatch.outcome import LiveKitUnavailableError
+from app.errors import UsherError
 from app.logs import get_logger
 from app.pipeline.accept import Acceptance, Acceptor
 from app.pipeline.context import Context
@@ -41,6 +41,7 @@ class Desk:
         self.acceptor = Acceptor(context, book, self.deliverer.free_slots)
         self.sweeper = Sweeper(context, self.inspector, self.receive)
         self._looks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._questions: dict[tuple[str, str], int] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
         self._inspect = Loop("inspect", self._inspect_and_deliver, _INSPECT_EVERY_S)
         self._loops = [self._deliver, self._inspect, Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S)]
@@ -67,11 +68,11 @@ class Desk:
         self._deliver.wake()
 
     def look_at(self, rooms: Iterable[tuple[str, str]]) -> None:
-        """Look at rooms until it is clear whose the agents in them are."""
+        """Look at rooms until it is clear whose the agents in them are; a question asked meanwhile begins anew."""
         for room in rooms:
-            running = self._looks.get(room)
-            if running is None or running.done():
-                self._looks[room] = asyncio.create_task(self._look(*room))
+            self._questions[room] = self._questions.get(room, 0) + 1
+            if room not in self._looks:
+                self._looks[room] = asyncio.create_task(self._look(room))
 
     def start(self) -> None:
         """Begin everything that runs by itself."""
@@ -80,26 +81,34 @@ class Desk:
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Finish what was accepted, hand back what is leased, end the loops."""
-        for task in self._looks.values():
+        for task in tuple(self._looks.values()):
             task.cancel()
         for loop in self._loops:
             await loop.stop()
         await self.deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)
 
-    async def _look(self, project: str, room_name: str) -> None:
+    async def _look(self, room: tuple[str, str]) -> None:
+        answered = 0
+        try:
+            while answered != (asked := self._questions[room]):
+                answered = asked
+                await self._look_until_clear(room, asked)
+        finally:
+            del self._looks[room], self._questions[room]
+
+    async def _look_until_clear(self, room: tuple[str, str], asked: int) -> None:
         for pause in _LOOKS_AFTER_S:
             await asyncio.sleep(pause)
             try:
-                inspection = await self.inspector.inspect(project, room_name)
-            except LiveKitUnavailableError as error:
-                _log.warning("a room could not be looked at", room=room_name, error=str(error))
+                inspection = await self.inspector.inspect(*room)
+            except UsherError as error:
+                _log.warning("a room could not be looked at", room=room[1], error=str(error))
                 continue
             if inspection.consequences.rows:
                 self._deliver.wake()
-            if not inspection.uncertain and inspection.consequences.moves:
-                break
-        self._looks.pop((project, room_name), None)
+            if inspection.is_clear or self._questions[room] != asked:
+                return
 
     async def _inspect_and_deliver(self) -> dict[str, int]:
         counts = await self.inspector.run_once()

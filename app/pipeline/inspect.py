@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from app.audit.entry import AuditEntry
-from app.audit.store import append
-from app.db.tables import LIVE, dispatches
+from app.db.tables import LIVE
 from app.db.types import DispatchStatus
 from app.dispatch.client import LiveKitClient
 from app.dispatch.outcome import LiveKitUnavailableError
+from app.errors import UsherError
 from app.logs import get_logger
 from app.observe.compare import (
+    JOB_LIST_LAG_S,
     AgentGone,
     Arrived,
     CallersGone,
-    Finding,
+    NotOurs,
     NotYetHere,
     RoomGone,
     Stray,
@@ -29,35 +28,34 @@ from app.observe.compare import (
     compare,
 )
 from app.observe.observation import RoomObservation, observe_room
-from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
-from app.outbox.states import REDRIVABLE
-from app.outbox.store import (
-    Move,
-    agents_asked_in_vain,
-    claim_unanswered,
-    insert_dispatches,
-    lock,
-    mark_no_show,
-    waiting_callers,
-)
+from app.outbox.dispatch import Dispatch
+from app.outbox.session import served_lately
+from app.outbox.store import Move, claim_unanswered, lock, mark_no_show
 from app.pipeline.context import Context
-from app.pipeline.departure import Consequences, Withdrawal, agent_gone, callers_gone, room_over
-from app.pipeline.settle import arrived, next_after_no_show
-from app.pipeline.transition import count, move
+from app.pipeline.departure import LEAVING_S, Consequences, Left, Withdrawal, agent_gone, callers_gone, room_over
+from app.pipeline.recall import recall
+from app.pipeline.settle import arrived, next_after_no_show, not_ours
+from app.pipeline.transition import bear, count, move
 from app.pipeline.withdraw import Withdrawer, is_taken_back
 
 _log = get_logger(__name__)
 
 _CLAIM_LIMIT = 100
+_AGAIN_S = 1.0
+"""When an overdue agent is looked for again after LiveKit gave no answer."""
 
 
 @dataclass(slots=True)
 class Inspection:
-    """What a look at one room led to. `absent`: dispatches without agent whose absence is certain."""
+    """What a look at one room led to. `absent`: dispatches without agent whose absence is certain.
+
+    `is_clear`: everybody's agent is there, with its job on LiveKit's list, so that another look tells nothing new.
+    """
 
     consequences: Consequences = field(default_factory=Consequences.none)
     absent: list[NotYetHere] = field(default_factory=list)
     uncertain: list[NotYetHere] = field(default_factory=list)
+    is_clear: bool = True
 
 
 class Inspector:
@@ -70,66 +68,104 @@ class Inspector:
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
         overdue = await self._context.writer.run(self._claim_overdue)
-        rooms: dict[tuple[str, str], set[str]] = {}
+        rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
-            rooms.setdefault((dispatch.project, dispatch.room_name), set()).add(dispatch.id)
-        results = await asyncio.gather(
-            *(self.inspect(project, name, overdue=ids) for (project, name), ids in rooms.items()),
-            return_exceptions=True,
-        )
-        for error in results:
-            if isinstance(error, LiveKitUnavailableError):
-                _log.warning("an overdue agent could not be looked for", error=str(error))
-            elif isinstance(error, BaseException):
-                raise error
+            rooms.setdefault((dispatch.project, dispatch.room_name), []).append(dispatch)
+        await asyncio.gather(*(self._look_for(project, name, late) for (project, name), late in rooms.items()))
         return {"overdue": len(overdue)}
 
-    async def inspect(self, project: str, room_name: str, *, overdue: Collection[str] = ()) -> Inspection:
+    async def inspect(self, project: str, room_name: str) -> Inspection:
         """Look at one room and write what follows; raises `LiveKitUnavailableError` when it cannot be seen."""
         client = self._context.clients.get(project)
         if client is None:
             return Inspection()
         now = self._context.clock.now()
         seen = await observe_room(client, project, room_name, at=now, with_dispatches=True)
-        inspection = await self._context.writer.run(lambda connection: self._conclude(connection, seen, now))
+        inspection = await self._context.writer.run(lambda connection: self._conclude(connection, seen))
         consequences = inspection.consequences
         count(self._context.metrics, consequences.moves)
+        for row in consequences.rows:
+            self._context.metrics.recoveries.labels(row["agent_name"]).inc()
         self._withdrawer.submit(consequences.withdrawals)
-        for absence in inspection.absent:
-            if absence.dispatch.id in overdue:
-                await self._give_up_attempt(client, absence)
         return inspection
+
+    async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
+        """Look at the room of overdue agents; who can be neither found nor given up is looked for again soon."""
+        ids = {dispatch.id for dispatch in late}
+        again: list[Dispatch] = []
+        try:
+            inspection = await self.inspect(project, room_name)
+        except UsherError as error:
+            _log.warning("an overdue agent could not be looked for", room=room_name, error=str(error))
+            again = late
+        else:
+            client = self._context.clients[project]
+            for absence in inspection.absent:
+                if absence.dispatch.id in ids:
+                    await self._give_up_attempt(client, absence)
+            again = [absence.dispatch for absence in inspection.uncertain if absence.dispatch.id in ids]
+        if again:
+            await self._context.writer.run(lambda connection: self._put_off(connection, again))
+
+    def _put_off(self, connection: Connection, late: list[Dispatch]) -> None:
+        now = self._context.clock.now()
+        current = lock(connection, [dispatch.id for dispatch in late])
+        changes = []
+        for dispatch in current.values():
+            if dispatch.status is not DispatchStatus.DISPATCHED or dispatch.lease_owner != self._context.owner:
+                continue
+            told = (dispatch.dispatched_at or now) + timedelta(seconds=JOB_LIST_LAG_S)
+            due = max(now + timedelta(seconds=_AGAIN_S), told)
+            fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
+            changes.append(
+                Move(dispatch, dispatch.status, "not to be told yet whether its agent is there", fields=fields)
+            )
+        move(connection, changes, now)
 
     def _claim_overdue(self, connection: Connection) -> list[Dispatch]:
         now = self._context.clock.now()
-        overdue = claim_unanswered(connection, now, _CLAIM_LIMIT)
+        overdue = claim_unanswered(connection, now, _CLAIM_LIMIT, self._context.clients.keys())
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         moves = [Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease) for one in overdue]
         move(connection, moves, now)
         return overdue
 
-    def _conclude(self, connection: Connection, seen: RoomObservation, now: datetime) -> Inspection:
-        live = _live_under_name(connection, seen.project, seen.room_name)
-        ids = [dispatch.id for dispatch in live]
-        callers = waiting_callers(connection, ids)
-        settled = _settled_marks(connection, seen, ids)
-        findings = compare(live, callers, seen, settled, agents_asked_in_vain(connection, ids))
+    def _conclude(self, connection: Connection, seen: RoomObservation) -> Inspection:
+        now = self._context.clock.now()
+        intended = recall(connection, seen)
+        findings = compare(intended, seen)
+        since = now - timedelta(seconds=LEAVING_S)
+        deserted = served_lately(connection, [one.dispatch.id for one in findings if isinstance(one, AgentGone)], since)
+        present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
         inspection = Inspection()
         for finding in findings:
-            self._act_upon(finding, callers, seen, inspection, now)
-        consequences = inspection.consequences
-        move(connection, consequences.moves, now)
-        insert_dispatches(connection, consequences.rows)
-        append(
-            connection,
-            [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in consequences.rows],
+            if isinstance(finding, AgentGone):
+                served = intended.callers.get(finding.dispatch.id)
+                here = served is None or bool(present.intersection(served))
+                left = Left(callers=here, newcomers=here and finding.dispatch.id in deserted)
+                self._replace(finding.dispatch, left, inspection.consequences, now)
+            else:
+                self._act_upon(finding, seen, inspection, now)
+        moves = inspection.consequences.moves
+        move(connection, moves, now)
+        bear(connection, inspection.consequences.rows, now)
+        after = {dispatch.id: (dispatch.status, dispatch.worker_id) for dispatch in intended.live}
+        after |= {one.dispatch.id: (one.status, one.fields.get("worker_id", one.dispatch.worker_id)) for one in moves}
+        inspection.is_clear = not inspection.consequences.withdrawals and all(
+            status not in LIVE or (status is DispatchStatus.JOINED and worker_id)
+            for status, worker_id in after.values()
         )
         return inspection
 
+    def _replace(self, dispatch: Dispatch, left: Left, consequences: Consequences, now: datetime) -> None:
+        change, row = agent_gone(dispatch, "", left, budget=self._context.settings.recovery_budget, now=now)
+        consequences.moves.append(change)
+        if row is not None:
+            consequences.rows.append(row)
+
     def _act_upon(
         self,
-        finding: Finding,
-        callers: dict[str, set[str]],
+        finding: RoomGone | CallersGone | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
         seen: RoomObservation,
         inspection: Inspection,
         now: datetime,
@@ -146,15 +182,8 @@ class Inspector:
                     consequences.withdrawals.append(withdrawal)
             case Arrived():
                 consequences.moves.append(arrived(finding, now))
-            case AgentGone(dispatch):
-                present = {participant.sid for participant in seen.participants}
-                served = callers.get(dispatch.id)
-                budget = self._context.settings.recovery_budget
-                here = served is None or bool(present.intersection(served))
-                change, row = agent_gone(dispatch, "", callers_present=here, budget=budget, now=now)
-                consequences.moves.append(change)
-                if row is not None:
-                    consequences.rows.append(row)
+            case NotOurs(dispatch):
+                consequences.moves.append(not_ours(dispatch, now))
             case WrittenDown():
                 pass  # the delivery that owns the call adopts it
             case NotYetHere(certain=certain):
@@ -186,25 +215,6 @@ class Inspector:
             asked = change.fields.get("asked_agent_name")
             if asked is not None and asked != dispatch.agent_to_ask:
                 self._context.metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
-
-
-def _live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
-    query = (
-        select(dispatches)
-        .where(dispatches.c.room_name == room_name, dispatches.c.project == project, dispatches.c.status.in_(LIVE))
-        .order_by(dispatches.c.id)
-        .with_for_update()
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
-
-
-def _settled_marks(connection: Connection, seen: RoomObservation, live: Collection[str]) -> set[str]:
-    """Return which of the marks seen in the room are of dispatches of ours that want no agent any more."""
-    marks = {entry.attributes.get(DISPATCH_ID_ATTRIBUTE) for entry in seen.dispatches or ()} - {None, *live}
-    if not marks:
-        return set()
-    query = select(dispatches.c.id).where(dispatches.c.id.in_(marks), dispatches.c.status.in_(REDRIVABLE))
-    return set(connection.execute(query).scalars())
 
 
 def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *, gone: bool) -> list[Move]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -37,6 +37,8 @@ class Settled:
 
     moves: tuple[Move, ...]
     withdrawal: Withdrawal | None
+    look: bool = False
+    """Whether the room must be looked at: something may be there twice."""
 
 
 def settle(connection: Connection, context: Context, settlements: Sequence[Settlement]) -> list[Settled]:
@@ -54,7 +56,7 @@ def _settled(context: Context, settlement: Settlement, current: Dispatch | None,
     if current is None:
         return Settled((), None)
     written = outcome.livekit_dispatch_id if isinstance(outcome, Accepted) else None
-    if is_ours(current, context.owner):
+    if is_held(current, settlement.dispatch):
         step = next_step(
             current,
             outcome,
@@ -67,23 +69,33 @@ def _settled(context: Context, settlement: Settlement, current: Dispatch | None,
     if written is None or current.livekit_dispatch_id == written:
         return Settled((), None)
     noted = Move(current, current.status, current.reason, fields={"livekit_dispatch_id": written})
-    if current.status in {DispatchStatus.JOINED, DispatchStatus.DISPATCHED}:
-        return Settled((noted,), None)
-    # The caller left, or somebody cancelled, while the call was under way.
+    match current.status:
+        case DispatchStatus.JOINED | DispatchStatus.DISPATCHED:
+            # With another id noted, somebody took over and sent it again: the look finds which is one too many.
+            return Settled((noted,) if current.livekit_dispatch_id is None else (), None, look=True)
+        case DispatchStatus.PENDING:
+            late = Move(current, current.status, "LiveKit has it after all", fields={"must_look": True})
+            return Settled((late,), None)
+        case DispatchStatus.SENDING:
+            return Settled((), None, look=True)
+        case _:
+            return Settled((noted,), _surplus(current, written))
+
+
+def _surplus(current: Dispatch, written: str) -> Withdrawal | None:
+    """Return what to take back: the caller left, or somebody cancelled, while the call was under way."""
     withdrawal = withdrawal_of(current)
-    if withdrawal is None:
-        return Settled((noted,), None)
-    return Settled(
-        (noted,),
-        Withdrawal(
-            current.project, current.room_name, current.room_sid, current.id, written, withdrawal.agent_identities
-        ),
+    return None if withdrawal is None else replace(withdrawal, livekit_dispatch_id=written)
+
+
+def is_held(current: Dispatch, held: Dispatch) -> bool:
+    """Return whether the call of `current` is still that of `held`: same holder, same attempt, same lease."""
+    return (
+        current.status is DispatchStatus.SENDING
+        and current.lease_owner == held.lease_owner
+        and current.lease_until == held.lease_until
+        and current.attempts == held.attempts
     )
-
-
-def is_ours(dispatch: Dispatch, owner: str) -> bool:
-    """Return whether `owner` still holds the call of `dispatch`."""
-    return dispatch.status is DispatchStatus.SENDING and dispatch.lease_owner == owner
 
 
 def arrived(finding: Arrived, now: datetime) -> Move:
@@ -103,8 +115,23 @@ def arrived(finding: Arrived, now: datetime) -> Move:
     }
     reason = "the agent is in the room"
     if dispatch.status is DispatchStatus.JOINED:
-        reason = f"the agent is {finding.agent.identity}, says LiveKit's job list"
+        reason = f"the agent is {finding.agent.identity}, says LiveKit"
     return Move(dispatch, DispatchStatus.JOINED, reason, fields=fields)
+
+
+def not_ours(dispatch: Dispatch, now: datetime) -> Move:
+    """Return the way back of a dispatch whose agent was somebody else's: its own is awaited, or overdue already."""
+    deadline = (dispatch.dispatched_at or now) + timedelta(seconds=dispatch.answer_timeout_s)
+    fields: dict[str, Any] = {
+        "agent_identity": None,
+        "agent_sid": None,
+        "job_id": None,
+        "worker_id": None,
+        "joined_at": None,
+        "answer_deadline": max(now, deadline),
+    }
+    reason = f"{dispatch.agent_identity} came by another dispatch, says LiveKit's job list; its own is awaited"
+    return Move(dispatch, DispatchStatus.DISPATCHED, reason, fields=fields)
 
 
 def next_after_no_show(dispatch: Dispatch, cause: str, now: datetime) -> Move:
@@ -123,7 +150,7 @@ def next_after_no_show(dispatch: Dispatch, cause: str, now: datetime) -> Move:
     if not exhausted:
         reason = f"{dispatch.agent_to_ask} did not come: {cause}; asking again"
         return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)
-    if dispatch.fallback_agent_name and not dispatch.is_fallback:
+    if dispatch.fallback_agent_name not in {None, "", dispatch.agent_to_ask} and not dispatch.is_fallback:
         reason = f"{dispatch.agent_to_ask} did not come: {cause}; asking {dispatch.fallback_agent_name} instead"
         fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
         return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)

@@ -21,10 +21,11 @@ from app.dispatch.retry import TROUBLE_REASON
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move, insert_or_ignore, live_by_intent, waiting_callers
-from app.pipeline.accept import JOINS, Acceptance
+from app.pipeline.accept import Acceptance
 from app.pipeline.context import Context
 from app.pipeline.departure import fresh
 from app.pipeline.inspect import Inspector
+from app.pipeline.serve import JOINS
 from app.pipeline.transition import count, move
 from app.webhook.event import Event
 from app.webhook.parse import build_event, join_key, leave_out

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -12,7 +13,7 @@ from app.audit.store import append
 from app.db.types import DispatchStatus
 from app.metrics import Metrics
 from app.outbox.states import GAVE_UP
-from app.outbox.store import Move, apply
+from app.outbox.store import Move, apply, inherit_callers, insert_dispatches
 
 
 def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:
@@ -26,6 +27,19 @@ def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:
             AuditEntry("dispatch", one.dispatch.id, one.dispatch.status, one.status, one.reason, now, one.by)
             for one in moves
         ],
+    )
+
+
+def bear(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Insert dispatches that replace others (`recovers`), serving who is left of their callers."""
+    if not rows:
+        return
+    created = insert_dispatches(connection, rows)
+    born = [row for row in rows if row["id"] in created]
+    inherit_callers(connection, {row["recovers"]: row["id"] for row in born})
+    append(
+        connection,
+        [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in born],
     )
 
 

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.entry import AuditEntry
-from app.audit.store import append
 from app.db.types import DispatchStatus
 from app.dispatch.livekit import agent_name_of
 from app.outbox.dispatch import Dispatch
+from app.outbox.session import agents_asked_in_vain, served_lately, taken_back
 from app.outbox.states import WAITING
-from app.outbox.store import Move, insert_dispatches, live_in_rooms, mark_left, waiting_callers
+from app.outbox.store import Move, live_in_rooms, mark_left, waiting_callers
 from app.pipeline.context import Context
-from app.pipeline.departure import Consequences, agent_gone, callers_gone, room_over
-from app.pipeline.transition import move
+from app.pipeline.departure import LEAVING_S, Consequences, Left, agent_gone, callers_gone, room_over
+from app.pipeline.transition import bear, move
 from app.webhook.event import Event
 from app.webhook.store import GONE, departed
 
 _WATCHED = frozenset({"participant_joined", "room_finished", *GONE})
+_REPLACED_BY_ITSELF = "DUPLICATE_IDENTITY"
+"""Why an agent left that has connected anew: its next SID is told in a moment, or was told already."""
 
 
 def observe_events(connection: Connection, context: Context, batch: Sequence[Event], now: datetime) -> Consequences:
     """Write what freshly stored events mean for live dispatches and return what is to be done after the commit.
 
-    An agent is taken for the one dispatch that waits for its name; where several wait, or none does but one has its
-    agent already, the room must be looked at.
+    An agent is taken for the one dispatch that waits for its name; where several wait, none does, or an agent of that
+    name may come by a call that was taken back, the room must be looked at.
     """
     consequences = Consequences.none()
     watched = [event for event in batch if _is_watched(event)]
@@ -41,9 +42,9 @@ def observe_events(connection: Connection, context: Context, batch: Sequence[Eve
     live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, rooms)}
     if not live:
         return consequences
-    callers = waiting_callers(connection, live.keys())
+    known = _recall(connection, live, watched, now)
     gone = departed(connection, [event for event in watched if event.type == "participant_joined"])
-    observer = _Observer(context, live, callers, consequences, now)
+    observer = _Observer(context, live, known, consequences, now)
     for event in watched:
         if event.type == "room_finished":
             observer.room_finished(event)
@@ -51,15 +52,33 @@ def observe_events(connection: Connection, context: Context, batch: Sequence[Eve
             observer.participant_left(event)
         else:
             observer.agent_joined(event)
-            if event.participant_sid in gone:  # its leaving was told first
+            if gone.include(event):  # its leaving was told first
                 observer.participant_left(event)
     move(connection, consequences.moves, now)
-    insert_dispatches(connection, consequences.rows)
-    append(
-        connection,
-        [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in consequences.rows],
-    )
+    bear(connection, consequences.rows, now)
     return consequences
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the observer cannot see in the events. `doubtful`: by dispatch, names that prove nothing about an agent."""
+
+    callers: Mapping[str, set[str]]
+    doubtful: Mapping[str, set[str]]
+    deserted: Collection[str]
+
+
+def _recall(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event], now: datetime) -> _Known:
+    callers = waiting_callers(connection, live.keys())
+    doubtful: dict[str, set[str]] = {}
+    if any(event.type == "participant_joined" for event in watched):
+        doubtful = agents_asked_in_vain(connection, [one.id for one in live.values() if one.attempts > 1])
+        back = taken_back(connection, {dispatch.room_sid for dispatch in live.values()})
+        for dispatch in live.values():
+            doubtful.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
+    gone = {event.participant_sid for event in watched if event.type in GONE}
+    losing = [dispatch.id for dispatch in live.values() if dispatch.agent_sid in gone]
+    return _Known(callers, doubtful, served_lately(connection, losing, now - timedelta(seconds=LEAVING_S)))
 
 
 def _is_watched(event: Event) -> bool:
@@ -75,13 +94,14 @@ class _Observer:
         self,
         context: Context,
         live: dict[str, Dispatch],
-        callers: Mapping[str, set[str]],
+        known: _Known,
         consequences: Consequences,
         now: datetime,
     ) -> None:
         self._context = context
         self._live = live
-        self._callers = callers
+        self._known = known
+        self._callers = known.callers
         self._consequences = consequences
         self._now = now
 
@@ -93,7 +113,7 @@ class _Observer:
         sid, reason = event.participant_sid, _disconnect_reason(event)
         for dispatch in self._in_room(event):
             if dispatch.agent_sid == sid:
-                self._agent_left(dispatch, reason)
+                self._agent_left(dispatch, event, reason)
             elif self._callers.get(dispatch.id) == set() and self._served(dispatch, sid, event):
                 change, withdrawal = callers_gone(dispatch, self._now)
                 if change is not None:
@@ -103,9 +123,18 @@ class _Observer:
 
     def agent_joined(self, event: Event) -> None:
         name = agent_name_of(_attributes(event))
-        same = [dispatch for dispatch in self._in_room(event) if name in {"", dispatch.agent_to_ask}]
-        waiting = [dispatch for dispatch in same if dispatch.status in WAITING and dispatch.may_be_at_livekit]
-        if name and len(waiting) == 1 and not any(dispatch.agent_sid == event.participant_sid for dispatch in same):
+        here = self._in_room(event)
+        if any(dispatch.agent_sid == event.participant_sid for dispatch in here):
+            return
+        back = [one for one in here if one.agent_identity and one.agent_identity == event.participant_identity]
+        if back:
+            again = {"agent_sid": event.participant_sid}
+            self._carry_out(Move(back[0], back[0].status, "the agent has reconnected", fields=again))
+            return
+        same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
+        waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]
+        doubtful = any(name in self._known.doubtful.get(dispatch.id, ()) for dispatch in same)
+        if len(waiting) == 1 and not doubtful:
             fields = {
                 "agent_identity": event.participant_identity,
                 "agent_sid": event.participant_sid,
@@ -124,16 +153,16 @@ class _Observer:
         # Callers that have left are no longer in the set; the last one's leaving is what this event tells.
         return dispatch.id in self._callers and event.participant_kind != "AGENT" and bool(sid)
 
-    def _agent_left(self, dispatch: Dispatch, reason: str) -> None:
+    def _agent_left(self, dispatch: Dispatch, event: Event, reason: str) -> None:
         if dispatch.status is not DispatchStatus.JOINED:
             return
-        change, row = agent_gone(
-            dispatch,
-            reason,
-            callers_present=self._callers.get(dispatch.id) != set(),
-            budget=self._context.settings.recovery_budget,
-            now=self._now,
-        )
+        if reason == _REPLACED_BY_ITSELF:
+            self._consequences.rooms_to_look_at.add((event.project, event.room_name))
+            return
+        callers = self._callers.get(dispatch.id) != set()
+        left = Left(callers=callers, newcomers=callers and dispatch.id in self._known.deserted)
+        budget = self._context.settings.recovery_budget
+        change, row = agent_gone(dispatch, reason, left, budget=budget, now=self._now)
         self._carry_out(change)
         if row is not None:
             self._consequences.rows.append(row)
@@ -155,7 +184,6 @@ class _Observer:
 
 
 def _changed(dispatch: Dispatch, change: Move) -> Dispatch:
-
     return replace(dispatch, status=change.status, reason=change.reason, **dict(change.fields))
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
+from sqlalchemy import Connection
+
+from app.db.types import DispatchStatus
 from app.dispatch.client import LiveKitClient, SeenDispatch
 from app.dispatch.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.outbox.store import lock, waiting_callers
 from app.pipeline.context import Context
 from app.pipeline.departure import Withdrawal
 
@@ -44,7 +49,7 @@ class Withdrawer:
         log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
         for attempt in range(_TRIES):
             try:
-                await take_back(client, withdrawal)
+                await take_back(client, withdrawal, partial(self._is_called_off, withdrawal))
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
                 await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
@@ -54,9 +59,27 @@ class Withdrawer:
             else:
                 return
 
+    async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
+        """Return whether somebody has come meanwhile whom the agent serves: a caller who reloads the page."""
+        if not withdrawal.dispatch_id:
+            return False
 
-async def take_back(client: LiveKitClient, withdrawal: Withdrawal) -> None:
-    """Do what `withdrawal` says; raises `LiveKitUnavailableError` when LiveKit cannot be asked."""
+        def read(connection: Connection) -> bool:
+            dispatch = lock(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
+            callers = waiting_callers(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
+            return dispatch is not None and dispatch.status is DispatchStatus.JOINED and bool(callers)
+
+        return await self._context.writer.run(read)
+
+
+async def _never() -> bool:
+    return False
+
+
+async def take_back(
+    client: LiveKitClient, withdrawal: Withdrawal, is_called_off: Callable[[], Awaitable[bool]] = _never
+) -> None:
+    """Do what `withdrawal` says, unless it is called off before; raises `LiveKitUnavailableError` without an answer."""
     room = await client.find_room(withdrawal.room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
@@ -64,7 +87,10 @@ async def take_back(client: LiveKitClient, withdrawal: Withdrawal) -> None:
     if withdrawal.only_if_alone and any(one.kind not in _SERVICE_KINDS for one in participants):
         return
     identities = set(withdrawal.agent_identities)
-    for entry in await client.list_dispatches(withdrawal.room_name):
+    listed = await client.list_dispatches(withdrawal.room_name)
+    if await is_called_off():
+        return
+    for entry in listed:
         if _is_meant(entry, withdrawal):
             identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
             if not entry.deleted:
@@ -75,6 +101,8 @@ async def take_back(client: LiveKitClient, withdrawal: Withdrawal) -> None:
             return
         await asyncio.sleep(pause)
         participants = await client.list_participants(withdrawal.room_name)
+    if await is_called_off():
+        return
     for identity in identities & {one.identity for one in participants}:
         await client.remove_participant(withdrawal.room_name, identity)
 

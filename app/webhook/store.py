@@ -54,7 +54,9 @@ class Departures:
 
     def include(self, event: Event) -> bool:
         """Return whether whom `event` tells of is gone, himself or with his room."""
-        return event.room_sid in self.rooms or (bool(event.participant_sid) and event.participant_sid in self.participants)
+        return event.room_sid in self.rooms or (
+            bool(event.participant_sid) and event.participant_sid in self.participants
+        )
 
 
 def departed(connection: Connection, told: Sequence[Event], batch: Sequence[Event] = ()) -> Departures:

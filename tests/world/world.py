@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import RowMapping
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from app.clock import process_name
 from app.db.writer import Writer
@@ -22,7 +23,8 @@ from app.metrics import Metrics
 from app.pipeline.context import Context
 from app.pipeline.desk import Desk
 from app.rules.store import read_book
-from app.server.app import create_app
+from app.server.health import HealthDoor
+from app.server.webhook import WebhookDoor
 from app.settings import Project, Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule, Simulator
 from app.simulator.verdict import Unit, Verdict, judge
@@ -199,7 +201,14 @@ class World:
         with self._reader.connect() as connection:
             book = read_book(connection)
         desk = Desk(context, book)
-        app = create_app(desk, Verifier(settings.projects), self._reader, _no_lifespan)
+        health = HealthDoor(desk, self._reader)
+        door = WebhookDoor(desk, Verifier(settings.projects))
+        routes = [
+            Route("/livekit/webhook", door),
+            Route("/readyz", health.ready),
+            Route("/metrics", health.metrics),
+        ]
+        app = Starlette(routes=routes)
         replica = Replica(desk, app, metrics, writer, engine, stack)
         self.replicas.append(replica)
         if start:
@@ -316,8 +325,3 @@ class World:
                 f"{entry.fate.value} deleted={entry.deleted} agents={entry.agents}"
             )
         return "\n".join(lines)
-
-
-@asynccontextmanager
-async def _no_lifespan(_app: Starlette) -> Any:
-    yield

@@ -1,0 +1,193 @@
+"""Which listed dispatch is whose, and which agent came by which."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from app.db.types import Scope
+from app.dispatch.client import SeenDispatch, SeenParticipant
+from app.observe.finding import Arrived, Stray
+from app.observe.observation import RoomObservation
+from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
+
+JOB_LIST_LAG_S = 6.0
+"""How late LiveKit's job list may be (4.5 s measured): before this an empty list proves nothing."""
+
+
+class Ownership:
+    """Attributes what was seen in a room to the live dispatches `here` and to the `settled` ones.
+
+    A listed dispatch is ours by its mark, by the id LiveKit gave us, or (servers before 1.13.2 drop the mark) by equal
+    agent and metadata. An agent is ours by the job list; while that has not filled, by its name where only one agent
+    can be meant.
+    """
+
+    def __init__(self, here: Sequence[Dispatch], seen: RoomObservation, settled: Collection[str]) -> None:
+        self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
+        self._agents = [one for one in seen.participants if one.kind == "AGENT" and one.active]
+        self._settled = settled
+        self._at = seen.at
+        self._owner: dict[str, str] = {}
+        ids = {dispatch.id for dispatch in here}
+        by_livekit_id = {dispatch.livekit_dispatch_id: dispatch.id for dispatch in here if dispatch.livekit_dispatch_id}
+        for entry in self._listed:
+            marked = entry.attributes.get(DISPATCH_ID_ATTRIBUTE)
+            if marked is not None and (marked in ids or marked in settled):
+                self._owner[entry.id] = marked
+            elif entry.id in by_livekit_id:
+                self._owner[entry.id] = by_livekit_id[entry.id]
+        claimed = set(self._owner.values())
+        for dispatch in here:
+            if dispatch.id in claimed or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
+                continue
+            for entry in self._listed:
+                same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
+                if entry.id not in self._owner and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE) and same:
+                    self._owner[entry.id] = dispatch.id
+                    break
+
+    def entries(self, dispatch_id: str) -> list[SeenDispatch]:
+        """Return what LiveKit lists of a dispatch of ours."""
+        return [entry for entry in self._listed if self._owner.get(entry.id) == dispatch_id]
+
+    def assign(
+        self, wanted: Sequence[Dispatch], doubtful: Collection[str], returning: Mapping[str, str]
+    ) -> dict[str, SeenParticipant]:
+        """Return by dispatch id its agent.
+
+        `doubtful`: names of which an agent may come by a call that was taken back, so that the name proves nothing.
+        `returning`: agents that served somebody in an earlier session of the room, by identity whom.
+        """
+        assigned: dict[str, SeenParticipant] = {}
+        for dispatch in wanted:
+            candidates = [agent for entry in self.entries(dispatch.id) for agent in self._agents_of(entry)]
+            kept = next((agent for agent in candidates if agent.sid == dispatch.agent_sid), None)
+            if candidates:
+                assigned[dispatch.id] = kept or candidates[0]
+        taken = {agent.sid for agent in assigned.values()} | self._told()
+        for dispatch in wanted:
+            # By identity too: an agent that reconnects gets a new SID.
+            noted = [agent for agent in self._agents if agent.sid == dispatch.agent_sid] or [
+                agent for agent in self._agents if agent.identity == dispatch.agent_identity
+            ]
+            if dispatch.id not in assigned and noted and noted[0].sid not in taken:
+                assigned[dispatch.id] = noted[0]
+                taken.add(noted[0].sid)
+        waiting = [one for one in wanted if one.id not in assigned]
+        for dispatch in waiting:
+            free = self._free(dispatch.agent_to_ask, taken)
+            back = [agent for agent in free if _serves(dispatch, returning.get(agent.identity))]
+            if back:
+                assigned[dispatch.id] = back[0]
+                taken.add(back[0].sid)
+        # Who has nothing listed has no agent here: what has its name is somebody else's.
+        waiting = [one for one in waiting if one.id not in assigned and self.entries(one.id)]
+        for name in {dispatch.agent_to_ask for dispatch in waiting}.difference(doubtful):
+            same = sorted((one for one in waiting if one.agent_to_ask == name), key=lambda one: one.id)
+            free = self._free(name, taken)
+            # As many agents as dispatches: all have come; the oldest gets the first until the job list tells better.
+            if len(free) >= len(same):
+                assigned |= {dispatch.id: agent for dispatch, agent in zip(same, free, strict=False)}
+        return assigned
+
+    def arrival(self, dispatch: Dispatch, agent: SeenParticipant) -> Arrived:
+        """Return the arrival of `agent`, with its job and worker once the job list has them."""
+        entries = self.entries(dispatch.id)
+        for entry in entries:
+            for job in entry.jobs:
+                if agent.identity in {job.participant_identity, f"agent-{job.id}"}:
+                    return Arrived(dispatch, agent, entry.id, job.id, job.worker_id or None)
+        return Arrived(dispatch, agent, entries[0].id if entries else None, None, None)
+
+    def came_by_another(self, dispatch: Dispatch) -> bool:
+        """Return whether the job list gives the agent noted for `dispatch` to another dispatch, ours or not."""
+        return any(
+            agent.sid == dispatch.agent_sid
+            for entry in self._listed
+            if self._owner.get(entry.id) != dispatch.id
+            for agent in self._agents_of(entry)
+        )
+
+    def may_be(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
+        """Return whether an agent is there of which no list says by what it came and that may go by `name`."""
+        return bool(self._free(name, self._accounted(assigned))) or bool(self._free("", self._accounted(assigned)))
+
+    def strays(self, wanted: Sequence[Dispatch], assigned: Mapping[str, SeenParticipant]) -> list[Stray]:
+        """Return what is listed as ours and needed by nobody."""
+        strays: list[Stray] = []
+        by_id = {dispatch.id: dispatch for dispatch in wanted}
+        for entry in self._listed:
+            owner = self._owner.get(entry.id)
+            if owner is None:
+                continue
+            identities = tuple(agent.identity for agent in self._agents_of(entry))
+            if owner in self._settled:
+                strays.append(Stray(entry.id, identities, "its dispatch wants no agent any more"))
+                continue
+            dispatch = by_id.get(owner)
+            agent = assigned.get(owner)
+            if dispatch is None or dispatch.livekit_dispatch_id in {None, entry.id}:
+                extra = tuple(one for one in identities if agent is not None and one != agent.identity)
+                if extra:
+                    strays.append(Stray("", extra, "a second agent came by one dispatch"))
+            elif agent is None or agent.identity not in identities:
+                strays.append(Stray(entry.id, identities, "an earlier attempt took effect late"))
+        return strays
+
+    def latecomers(
+        self,
+        wanted: Sequence[Dispatch],
+        assigned: Mapping[str, SeenParticipant],
+        in_vain: Mapping[str, Collection[str]],
+        taken_back: Collection[str],
+        returning: Mapping[str, str],
+    ) -> list[Stray]:
+        """Return agents that came by a call that we have taken back, and that nobody waits for any more.
+
+        Their dispatch is deleted, so no list names them; somebody else's agent is on a list once that has filled.
+        `in_vain`: by live dispatch the names given up on. `taken_back`: names whose dispatch has been cancelled.
+        """
+        waiting = {dispatch.agent_to_ask for dispatch in wanted if dispatch.id not in assigned}
+        over = {name for dispatch in wanted if dispatch.id in assigned for name in in_vain.get(dispatch.id, ())}
+        names = (over | set(taken_back)) - waiting
+        strays: list[Stray] = []
+        for agent in self._agents:
+            if agent.sid in self._accounted(assigned):
+                continue
+            whom = returning.get(agent.identity)
+            if agent.agent_name in names and self._is_judged(agent):
+                strays.append(Stray("", (agent.identity,), "it came after we had given up on it"))
+            elif any(one.agent_name == agent.agent_name and _serves(one, whom) for one in wanted if one.id in assigned):
+                strays.append(Stray("", (agent.identity,), "it came back after another had taken its place"))
+        return strays
+
+    def _is_judged(self, agent: SeenParticipant) -> bool:
+        """Return whether the job lists would name `agent` by now if its dispatch were still there."""
+        unfilled = any(entry.agent_name == agent.agent_name and not entry.jobs for entry in self._listed)
+        return not unfilled or self._age(agent) >= JOB_LIST_LAG_S
+
+    def _agents_of(self, entry: SeenDispatch) -> list[SeenParticipant]:
+        identities = {job.participant_identity for job in entry.jobs} | {f"agent-{job.id}" for job in entry.jobs}
+        return [agent for agent in self._agents if agent.identity in identities]
+
+    def _told(self) -> set[str]:
+        """Return the SIDs of the agents whose job is on some list, ours or not."""
+        return {agent.sid for entry in self._listed for agent in self._agents_of(entry)}
+
+    def _accounted(self, assigned: Mapping[str, SeenParticipant]) -> set[str]:
+        return self._told() | {agent.sid for agent in assigned.values()}
+
+    def _free(self, name: str, taken: Collection[str]) -> list[SeenParticipant]:
+        return [agent for agent in self._agents if agent.agent_name == name and agent.sid not in taken]
+
+    def _age(self, agent: SeenParticipant) -> float:
+        joined = agent.document.get("joinedAtMs")
+        try:
+            return self._at.timestamp() - int(str(joined)) / 1000
+        except ValueError:
+            return 0.0
+
+
+def _serves(dispatch: Dispatch, identity: str | None) -> bool:
+    """Return whether an agent that served `identity` before (None: nobody of ours) is the one for `dispatch`."""
+    return identity is not None and (dispatch.scope is Scope.ROOM or dispatch.participant_identity == identity)

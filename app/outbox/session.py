@@ -1,0 +1,115 @@
+"""What is known of the calls into one room session: who has them made, who was asked, who may still be coming."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, select
+
+from app.db.tables import LIVE, dispatch_attempts, dispatch_callers, dispatches, events
+from app.db.types import DispatchStatus
+from app.outbox.dispatch import Dispatch
+
+
+def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
+    """Return the live dispatches of all sessions of a room name, held until the transaction ends, oldest first."""
+    query = (
+        select(dispatches)
+        .where(dispatches.c.room_name == room_name, dispatches.c.project == project, dispatches.c.status.in_(LIVE))
+        .order_by(dispatches.c.id)
+        .with_for_update()
+    )
+    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def taken_back(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by room session, the agents that cancelled dispatches asked for: one may be on its way to it."""
+    if not room_sids:
+        return {}
+    query = (
+        select(dispatches.c.room_sid, dispatch_attempts.c.agent_name)
+        .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
+        .where(dispatches.c.room_sid.in_(room_sids), dispatches.c.status == DispatchStatus.CANCELLED)
+        .distinct()
+    )
+    names: dict[str, set[str]] = {}
+    for room_sid, agent_name in connection.execute(query):
+        names.setdefault(room_sid, set()).add(agent_name)
+    return names
+
+
+def earlier_agents(
+    connection: Connection, project: str, room_name: str, room_sid: str, identities: Collection[str]
+) -> dict[str, str]:
+    """Return whom these agents served in other sessions of the room name, by the agent's identity."""
+    if not identities:
+        return {}
+    query = select(dispatches.c.agent_identity, dispatches.c.participant_identity).where(
+        dispatches.c.project == project,
+        dispatches.c.room_name == room_name,
+        dispatches.c.room_sid != room_sid,
+        dispatches.c.agent_identity.in_(identities),
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def served_lately(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+    """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
+    if not ids:
+        return set()
+    query = (
+        select(dispatch_callers.c.dispatch_id)
+        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+        .join(events, events.c.id == dispatch_callers.c.event_id)
+        .where(
+            dispatch_callers.c.dispatch_id.in_(ids),
+            dispatch_callers.c.left_at.is_(None),
+            dispatch_callers.c.event_id != dispatches.c.event_id,
+            events.c.received_at >= instant,
+        )
+    )
+    return set(connection.execute(query).scalars())
+
+
+def told_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+    """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
+    if not ids:
+        return set()
+    query = (
+        select(dispatch_callers.c.participant_sid)
+        .join(events, events.c.id == dispatch_callers.c.event_id)
+        .where(dispatch_callers.c.dispatch_id.in_(ids), events.c.received_at >= instant)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by dispatch, the agents whose attempts were given up: one that comes after all is one too many."""
+    if not ids:
+        return {}
+    query = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
+        dispatch_attempts.c.dispatch_id.in_(ids), dispatch_attempts.c.outcome == "no_show"
+    )
+    names: dict[str, set[str]] = {}
+    for dispatch_id, agent_name in connection.execute(query):
+        names.setdefault(dispatch_id, set()).add(agent_name)
+    return names
+
+
+_SERVED_UNDER_NAME = select(
+    dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid
+).where(
+    dispatches.c.room_name.in_(bindparam("room_names", expanding=True)),
+    dispatches.c.status == DispatchStatus.JOINED,
+)
+
+
+def served_under_name(connection: Connection, room_names: Collection[str]) -> dict[tuple[str, str, str], set[str]]:
+    """Return by project, room name and agent the sessions of these names that such an agent serves, as far as known."""
+    sessions: dict[tuple[str, str, str], set[str]] = {}
+    for project, room_name, agent_name, room_sid in connection.execute(
+        _SERVED_UNDER_NAME, {"room_names": list(room_names)}
+    ):
+        sessions.setdefault((project, room_name, agent_name), set()).add(room_sid)
+    return sessions
