@@ -108,7 +108,8 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             finally:
                 await desk.stop()
 
-        yield Service(create_app(desk, Verifier(settings.projects), readers, key, lifespan), desk, key, first_admin_path)
+        app = create_app(desk, Verifier(settings.projects), readers, key, lifespan)
+        yield Service(app, desk, key, first_admin_path)
 
 
 def _claim_database(url: URL) -> IO[str]:

@@ -117,7 +117,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
         console.print("Everybody has the right agent." if served else "[bold red]Somebody has no agent.[/]")
         if not once:
             console.print(f"Console, as its first admin: {url}{first_admin_path}", soft_wrap=True)
-            console.print(f"Once you have made yourself one: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
+            console.print(f"Afterwards: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
             await _go_on(simulator)
         watching.cancel()
         return served

@@ -1,0 +1,163 @@
+"""A busy afternoon, so that every page has something to show: callers of every fate, and a week of figures."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+
+from app.audit.paging import first_id
+from app.db.tables import dispatches
+from app.people.role import Role
+from app.simulator import Behaviour, Kind
+from tests.browser.stage import Stage
+
+RULES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "spanish support",
+        "description": "Callers from Spain and Catalonia. Ask Ana before changing.",
+        "priority": 10,
+        "pattern": {"participant": {"metadata": {"department": ["support"], "language": ["es", "ca"]}}},
+        "agent_name": "support-es",
+        "metadata": {"language": {"$eval": "participant.metadata.language"}, "who": {"$eval": "participant.identity"}},
+        "attributes": {"team": "iberia"},
+    },
+    {
+        "name": "phone line",
+        "priority": 20,
+        "pattern": {"participant": {"kind": ["SIP"], "attributes": {"sip.trunkPhoneNumber": ["+15557654321"]}}},
+        "agent_name": "phone-desk",
+        "recover": True,
+    },
+    {
+        "name": "premium customers",
+        "priority": 30,
+        "pattern": {"participant": {"attributes": {"plan": ["premium", {"prefix": "gold"}]}}},
+        "agent_name": "concierge",
+        "answer_timeout_s": 1,
+        "max_attempts": 1,
+        "fallback_agent_name": "support-en",
+    },
+    {
+        "name": "billing after hours",
+        "priority": 40,
+        "pattern": {"room": {"name": [{"prefix": "billing-"}]}},
+        "agent_name": "billing-night",
+        "answer_timeout_s": 1,
+        "max_attempts": 1,
+    },
+    {
+        "name": "new voice, one in ten",
+        "priority": 50,
+        "enabled": False,
+        "pattern": {"participant": {"metadata": {"department": ["support"]}}},
+        "agent_name": "support-next",
+        "rollout_percent": 10,
+    },
+    {
+        "name": "support",
+        "priority": 100,
+        "pattern": {"participant": {"metadata": {"department": ["support"]}}},
+        "agent_name": "support-en",
+    },
+    {
+        "name": "support, again",
+        "priority": 110,
+        "pattern": {"participant": {"metadata": {"department": ["support"]}}},
+        "agent_name": "support-old",
+    },
+)
+
+
+def set_scene(stage: Stage) -> None:
+    """Fill the stage; returns once every caller has met their fate."""
+    for name, role in (("maria", Role.ADMIN), ("ana", Role.EDITOR), ("joel", Role.VIEWER)):
+        stage.add_user(name, role)
+    stage.add_rules(*RULES)
+    stage.add_rules({**RULES[0], "priority": 12}, editor="ana")
+    stage.add_rules({**RULES[0], "answer_timeout_s": 12}, editor="ana")
+    stage.write(_add_a_week)
+    for agent in ("support-es", "support-en", "phone-desk"):
+        stage.add_worker(agent)
+    stage.add_worker("slow-desk", Behaviour(never_joins=True))
+    support = {"department": "support", "language": "es"}
+    stage.join("support-7f3a", "ana.perez", support, name="Ana Pérez")
+    stage.join("support-81cc", "tom.baker", {"department": "support", "language": "en"}, name="Tom Baker")
+    phone = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.callStatus": "ringing"}
+    stage.join("call-_+34600111222_xVA4", "sip_+34600111222", kind=Kind.SIP, attributes=phone)
+    stage.join("vip-1", "lady.gold", attributes={"plan": "gold-2026"})
+    stage.join("lobby", "visitor-93", {"language": "de"}, name="Visitor")
+    stage.join("billing-4410", "dora.lee", {"account": 4410})
+    for identity in ("ana.perez", "tom.baker", "sip_+34600111222", "lady.gold"):
+        stage.wait_for(identity, "joined")
+    stage.wait_for("dora.lee", "no_show")
+    stage.add_rules(
+        {
+            "name": "sales",
+            "priority": 60,
+            "pattern": {"participant": {"metadata": {"department": ["sales"]}}},
+            "agent_name": "slow-desk",
+            "answer_timeout_s": 600,
+        }
+    )
+    stage.join("sales-19c2", "ben.ito", {"department": "sales", "language": "en"}, name="Ben Ito")
+    stage.join("sales-22d1", "chloe.m", {"department": "sales", "language": "fr"}, name="Chloé M.")
+    stage.wait_for("ben.ito", "dispatched")
+    stage.wait_for("chloe.m", "dispatched")
+    stage.join("sales-30ff", "eli.gone", {"department": "sales"})
+    stage.wait_for("eli.gone", "dispatched")
+    stage.do(lambda: stage.simulator.leave("sales-30ff", "eli.gone"))
+    stage.wait_for("eli.gone", "cancelled")
+    stage.do(lambda: stage.simulator.leave("support-81cc", "tom.baker"))
+
+
+def _add_a_week(connection: Any) -> None:
+    """Dispatches of the last seven days, as the desk would have written them."""
+    chance = random.Random(7)
+    now = datetime.now(UTC)
+    shares = (("support-es", "spanish support", 5), ("support-en", "support", 8), ("phone-desk", "phone line", 4))
+    names = [(agent, rule) for agent, rule, weight in shares for _ in range(weight)]
+    rows = []
+    for number in range(900):
+        made = now - timedelta(minutes=8 + chance.expovariate(1 / 1900) % 10_000)
+        agent, rule = chance.choice(names)
+        waited = min(40.0, chance.lognormvariate(-0.6, 0.75) + (1.2 if agent == "phone-desk" else 0))
+        fate = chance.random()
+        status, reason = ("ended", "the agent left") if fate < 0.96 else ("no_show", f"{agent} did not come")
+        if fate > 0.975:
+            status, reason = "cancelled", f"the caller gave up after {waited * 4:.1f} s"
+        came = status == "ended"
+        unique = f"{number:012x}"
+        rows.append(
+            {
+                "id": first_id(made)[:-12] + unique,
+                "event_id": f"seed-{number}",
+                "rule_id": 1,
+                "rule_name": rule,
+                "rules_version": 1,
+                "project": "default",
+                "room_name": f"room-{number}",
+                "room_sid": f"RM_{number}",
+                "participant_identity": f"caller-{number}",
+                "participant_sid": f"PA_{number}",
+                "agent_name": agent,
+                "metadata": "{}",
+                "attributes": {},
+                "scope": "room",
+                "intent_key": f"seed-{number}",
+                "status": status,
+                "reason": reason,
+                "answer_timeout_s": 15,
+                "max_attempts": 3,
+                "recover": False,
+                "withdraw": False,
+                "attempts": 1,
+                "created_at": made,
+                "dispatched_at": made + timedelta(seconds=0.02),
+                "joined_at": made + timedelta(seconds=waited) if came else None,
+                "ended_at": made + timedelta(seconds=waited * (1 if came else 4)),
+            }
+        )
+    connection.execute(insert(dispatches), rows)

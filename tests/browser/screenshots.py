@@ -1,0 +1,101 @@
+"""`make screenshots`: every page of the console, light and dark, wide and narrow, as PNG files.
+
+python -m tests.browser.screenshots [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext
+
+from tests.browser.chromium import chromium, find_chromium
+from tests.browser.scenery import set_scene
+from tests.browser.stage import PASSWORD, Stage, stage
+
+SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
+FOLDER = Path(".cache/screenshots")
+
+
+def pages(stage: Stage) -> dict[str, str]:
+    """Return the address of each page by the name of its picture."""
+    events = {row["participant_identity"]: row["id"] for row in stage.rows("SELECT * FROM events ORDER BY id DESC")}
+    return {
+        "now": "/console/",
+        "calls": "/console/calls",
+        "call-answered": f"/console/calls/{events['ana.perez']}",
+        "call-fallback": f"/console/calls/{events['lady.gold']}",
+        "call-no-show": f"/console/calls/{events['dora.lee']}",
+        "call-no-match": f"/console/calls/{events['visitor-93']}",
+        "rules": "/console/rules",
+        "rule": "/console/rules/1",
+        "rule-new": f"/console/rules/new?from={events['visitor-93']}",
+        "history": "/console/history",
+        "agents": "/console/agents?hours=168",
+        "agent": "/console/agents/phone-desk?hours=168",
+        "simulate": "/console/simulate",
+        "users": "/console/users",
+        "account": "/console/account",
+        "api": "/api",
+    }
+
+
+def log_in(context: BrowserContext, url: str, name: str = "maria") -> None:
+    page = context.new_page()
+    page.goto(f"{url}/console/login")
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.click("text=Log in >> nth=-1")
+    page.wait_for_url(f"{url}/console/")
+    page.close()
+
+
+def take(browser: Browser, stage: Stage, folder: Path) -> int:
+    """Take all pictures; return how many."""
+    taken = 0
+    for scheme in ("light", "dark"):
+        for size, (width, height) in SIZES.items():
+            context = browser.new_context(
+                color_scheme=scheme,  # type: ignore[arg-type] # a literal, as it says
+                viewport={"width": width, "height": height},
+                timezone_id="Europe/Madrid",
+                locale="en-GB",
+            )
+            page = context.new_page()
+            page.goto(f"{stage.url}/console/login")
+            page.screenshot(path=folder / f"login-{scheme}-{size}.png")
+            page.close()
+            log_in(context, stage.url)
+            page = context.new_page()
+            for name, path in pages(stage).items():
+                page.goto(stage.url + path)
+                if name.startswith("rule"):
+                    page.wait_for_timeout(900)
+                if name == "simulate":
+                    text = page.input_value("#rules").replace("agent_name: support-en", "agent_name: support-next")
+                    page.fill("#rules", text)
+                    page.click("main button:has-text('Simulate')")
+                page.wait_for_load_state("load")
+                page.screenshot(path=folder / f"{name}-{scheme}-{size}.png", full_page=name != "api")
+                taken += 1
+            context.close()
+    return taken
+
+
+def main() -> None:
+    """Take the pictures into the folder named on the command line."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = find_chromium()
+    if path is None:
+        sys.exit("Chromium is needed: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as place, stage(Path(place)) as built, chromium(path) as browser:
+        set_scene(built)
+        taken = take(browser, built, folder)
+    sys.stdout.write(f"{taken} pictures in {folder}\n")
+
+
+if __name__ == "__main__":
+    main()
