@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
-from app.rules.columns import DEFAULTS, REQUIRED, STAMPS, UNSTORABLE, WRITABLE
+from app.rules.columns import DEFAULTS, REQUIRED, STAMPS, UNSTORABLE, WRITABLE, full_pattern
 from app.rules.hours import check_holidays, check_hours, check_timezone
 from app.rules.jsone.budget import nearest
 from app.rules.jsone.compiler import join_path
@@ -143,7 +143,7 @@ def _check_pattern(column: str, value: Any) -> list[Problem]:
     # What is no JSON at all would only be told twice.
     return unstorable or [
         Problem(_below(column, problem.path), problem.message, problem.found, problem.suggestion)
-        for problem in check_pattern(value)
+        for problem in check_pattern(full_pattern(value))
     ]
 
 

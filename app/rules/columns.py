@@ -57,3 +57,12 @@ def matching_order(row: Mapping[str, Any]) -> tuple[int, int]:
     """Return the key by which rules are tried; what plain SQL put in instead of a number comes last."""
     priority, rule_id = row.get("priority", DEFAULTS["priority"]), row.get("id") or 0
     return (priority if isinstance(priority, int) else 2**31, rule_id if isinstance(rule_id, int) else 0)
+
+
+def full_pattern(pattern: Any) -> Any:
+    """Return a rule's pattern with what `{}` leaves unsaid: every join.
+
+    The bare language refuses an empty object, as event-ruler does. A rule's pattern that does not name `event` means
+    `["participant_joined"]`, so an empty one still asks for something, and is how people write the last rule of all.
+    """
+    return {"event": ["participant_joined"]} if pattern == {} else pattern

@@ -11,7 +11,7 @@ from typing import Any, Final
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
 from app.rules.check import check_rule
-from app.rules.columns import DEFAULTS, REQUIRED
+from app.rules.columns import DEFAULTS, REQUIRED, full_pattern
 from app.rules.hours import ActiveHours, parse_hours
 from app.rules.pattern import Pattern, PatternError, read_pattern
 from app.rules.template import check_template
@@ -102,31 +102,24 @@ def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:
     Columns that are left out have the database's defaults. JSON columns hold parsed JSON or, as `JsonText`, the text.
     """
     problems: list[Problem] = []
-    documents: dict[str, str | None] = {}
-    parsed: dict[str, Any] = {}
-    for column in ("pattern", "metadata", "attributes"):
-        documents[column], parsed[column] = _read_document(column, row.get(column), problems)
-    pattern = _read_pattern(parsed["pattern"], problems) if not problems else None
-    problems += _check_templates(documents["metadata"], documents["attributes"]) if not problems else ()
-    settings = tuple(row[name] if name in row else DEFAULTS.get(name) for name in _SETTINGS)
-    problems += _check_settings(settings)
-    if problems or pattern is None:
-        return _bad_rule(row, problems)
-    values: dict[str, Any] = dict(zip(_SETTINGS, settings, strict=True))
-    for flag in _FLAGS:
-        values[flag] = bool(values[flag])
-    for text in _REPEATED:
-        values[text] = _shared(values[text])
-    values["scope"] = Scope(values["scope"])
-    values["on_match"] = OnMatch(values["on_match"])
+    pattern_text, document = _read_document("pattern", row.get("pattern"), problems)
+    metadata_text, _ = _read_document("metadata", row.get("metadata"), problems)
+    attributes_text, _ = _read_document("attributes", row.get("attributes"), problems)
+    pattern = None
+    if not problems:
+        pattern = _read_pattern(document, problems)
+        problems += _check_templates(metadata_text, attributes_text)
+    settings = _read_settings(row)
+    if problems or pattern is None or not isinstance(settings, dict):
+        return _bad_rule(row, problems if isinstance(settings, dict) else [*problems, *settings])
     rule = Rule(
         id=row["id"],
-        name=row["name"],
+        name=str(row["name"]),
         description=_shared(row.get("description")) or "",
-        pattern_text=documents["pattern"] or "",
-        metadata_text=_shared(documents["metadata"]),
-        attributes_text=_shared(documents["attributes"]),
-        **values,
+        pattern_text=pattern_text or "",
+        metadata_text=_shared(metadata_text),
+        attributes_text=_shared(attributes_text),
+        **settings,
     )
     return rule, pattern
 
@@ -150,15 +143,7 @@ _SETTINGS: Final = (
     "withdraw",
 )
 _FLAGS: Final = ("enabled", "recover", "withdraw")
-_REPEATED: Final = (
-    "agent_name",
-    "deployment",
-    "rollout_key",
-    "active_hours",
-    "timezone",
-    "holidays",
-    "fallback_agent_name",
-)
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[str | None, Any]:
@@ -168,7 +153,7 @@ def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[st
             return str(value), json.loads(value)
         if value is None and column not in REQUIRED:
             return None, None
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False), value
+        return _compact(value), value
     except (ValueError, TypeError, RecursionError) as error:
         problems.append(Problem(column, f"is not JSON: {error}", str(value)[:200]))
         return None, None
@@ -176,7 +161,7 @@ def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[st
 
 def _read_pattern(value: Any, problems: list[Problem]) -> Pattern | None:
     try:
-        return read_pattern(value)
+        return read_pattern(full_pattern(value))
     except PatternError as error:
         problems += [
             Problem(
@@ -199,28 +184,31 @@ def _check_templates(metadata: str | None, attributes: str | None) -> tuple[Prob
     return tuple(problems)
 
 
-def _check_settings(settings: tuple[Any, ...]) -> tuple[Problem, ...]:
+def _read_settings(row: Mapping[str, Any]) -> dict[str, Any] | tuple[Problem, ...]:
+    """Return the columns that rules repeat from each other, ready for `Rule`, or what is wrong with them."""
+    settings = [row[name] if name in row else DEFAULTS.get(name) for name in _SETTINGS]
     try:
-        return _check_known_settings(*settings)
+        return _known_settings(*settings)
     except TypeError:  # a list or an object, which no cache can hold, where a text should be
-        return _check_known_settings.__wrapped__(*settings)
+        return _known_settings.__wrapped__(*settings)
 
 
 @lru_cache(maxsize=4096, typed=True)
-def _check_known_settings(*settings: Any) -> tuple[Problem, ...]:
-    """Return what makes the row unusable; a blemish such as a space after a name does not."""
+def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
     values = dict(zip(_SETTINGS, settings, strict=True))
     for flag in _FLAGS:
         if values[flag] in (0, 1):
             values[flag] = bool(values[flag])
-    agent_names = {name: values.pop(name) for name in ("agent_name", "fallback_agent_name")}
-    problems = [problem for problem in check_rule(values) if problem.path not in REQUIRED]
-    for name, value in agent_names.items():
-        if not isinstance(value, str) or not value:
-            if name == "fallback_agent_name" and value is None:
-                continue
+    # Only what makes the row unusable; a blemish such as a space after an agent's name does not.
+    checked = {name: value for name, value in values.items() if not name.endswith("agent_name")}
+    problems = [problem for problem in check_rule(checked) if problem.path not in REQUIRED]
+    for name in ("agent_name", "fallback_agent_name"):
+        value = values[name]
+        if not (isinstance(value, str) and value) and not (value is None and name in DEFAULTS):
             problems.append(Problem(name, "must be the name of an agent", value))
-    return tuple(problems)
+    if problems:
+        return tuple(problems)
+    return values | {"scope": Scope(values["scope"]), "on_match": OnMatch(values["on_match"])}
 
 
 @lru_cache(maxsize=4096)
@@ -228,7 +216,7 @@ def _hours(expression: str, timezone: str, holidays: str | None) -> ActiveHours:
     return parse_hours(expression, timezone, holidays)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _shared(text: str | None) -> str | None:
     """Return one object for all equal texts: rules repeat each other's settings."""
     return text
