@@ -15,7 +15,8 @@ from app.rules.entry import Entry
 from app.rules.index import Index
 from app.rules.limits import MAX_ALTERNATIVES
 from app.rules.persistent import Ordered, Shards
-from app.rules.rule import BadRule, JsonText, Rule, read_rule
+from app.rules.reading import JsonText, read_rule
+from app.rules.rule import BadRule, Rule
 
 __all__ = ["BadRule", "JsonText", "Rule", "RuleBook"]
 
@@ -123,7 +124,7 @@ def _entries(rule: Rule, alternatives: Sequence[Alternative]) -> tuple[Entry, ..
     )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4096)
 def _shared_condition(condition: Condition) -> Condition:
     """Return one object for all equal conditions: rules repeat each other's."""
     return condition

@@ -114,7 +114,10 @@ class _Reader:
         return alternatives
 
     def _read_field(self, alternatives: list[Alternative], path: str, where: str, values: list[Any]) -> None:
-        self._values += len(values) + sum(_operands(value) for value in values)
+        self._values += len(values)
+        for value in values:
+            if type(value) is dict:
+                self._values += _operands(value)
         if self._values > MAX_VALUES:
             self._refuse_size(where, f"the pattern has more than {MAX_VALUES} values")
             return
@@ -157,11 +160,12 @@ class _Reader:
         self._too_large = True
 
 
-def _operands(value: Any) -> int:
+def _operands(value: dict[str, Any]) -> int:
     """Count the values that a match type holds in lists of its own."""
     count = 0
-    while isinstance(value, dict) and len(value) == 1:
-        (value,) = value.values()
-        if isinstance(value, list):
-            count += len(value)
+    inner: Any = value
+    while isinstance(inner, dict) and len(inner) == 1:
+        (inner,) = inner.values()
+        if isinstance(inner, list):
+            count += len(inner)
     return count

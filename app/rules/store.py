@@ -11,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, fu
 from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
 from app.rules.book import RuleBook
 from app.rules.columns import DOCUMENTS
-from app.rules.rule import JsonText
+from app.rules.reading import JsonText
 
 _FETCHED = 1_000
 _ASKED = 500
