@@ -81,7 +81,6 @@ def test_the_columns_are_those_of_the_table() -> None:
         ("priority", True, "whole number", None),
         ("priority", 2**31, "whole number", "1000000"),
         ("priority", None, "default, 100", None),
-        ("pattern", {}, "", None),
         ("pattern", [], "", None),
         ("pattern", "{}", "", None),
         ("agent_name", "", "1 to 256", None),
