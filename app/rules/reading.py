@@ -73,6 +73,12 @@ _FLAGS: Final = ("enabled", "recover", "withdraw")
 _LONG_TEMPLATE: Final = 8_192
 _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -80,7 +86,7 @@ def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[st
     """Return the compact text and the parsed form of a JSON column."""
     try:
         if isinstance(value, JsonText):
-            return str(value), json.loads(value)
+            value = _decode(value)
         if value is None and column not in REQUIRED:
             return None, None
         return _compact(value), value
