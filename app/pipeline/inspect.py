@@ -91,36 +91,37 @@ class Inspector:
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Look at the room of overdue agents; who can be neither found nor given up is looked for again soon."""
-        ids = {dispatch.id for dispatch in late}
-        again: list[Dispatch] = []
         try:
             inspection = await self.inspect(project, room_name)
         except UsherError as error:
             _log.warning("an overdue agent could not be looked for", room=room_name, error=str(error))
-            again = late
-        else:
-            client = self._context.clients[project]
-            for absence in inspection.absent:
-                if absence.dispatch.id in ids:
-                    await self._give_up_attempt(client, absence)
-            again = [absence.dispatch for absence in inspection.uncertain if absence.dispatch.id in ids]
-        if again:
-            await self._context.writer.run(lambda connection: self._put_off(connection, again))
+            await self._put_off(late, 0.0)
+            return
+        ids = {dispatch.id for dispatch in late}
+        for absence in inspection.absent:
+            if absence.dispatch.id in ids:
+                await self._give_up_attempt(self._context.clients[project], absence)
+        uncertain = [absence.dispatch for absence in inspection.uncertain if absence.dispatch.id in ids]
+        if uncertain:
+            await self._put_off(uncertain, JOB_LIST_LAG_S)
 
-    def _put_off(self, connection: Connection, late: list[Dispatch]) -> None:
-        now = self._context.clock.now()
-        current = lock(connection, [dispatch.id for dispatch in late])
-        changes = []
-        for dispatch in current.values():
-            if dispatch.status is not DispatchStatus.DISPATCHED or dispatch.lease_owner != self._context.owner:
-                continue
-            told = (dispatch.dispatched_at or now) + timedelta(seconds=JOB_LIST_LAG_S)
-            due = max(now + timedelta(seconds=_AGAIN_S), told)
-            fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
-            changes.append(
-                Move(dispatch, dispatch.status, "not to be told yet whether its agent is there", fields=fields)
-            )
-        move(connection, changes, now)
+    async def _put_off(self, late: list[Dispatch], after_call_s: float) -> None:
+        """Look again in a second, and not before so many seconds after the call."""
+
+        def write(connection: Connection) -> None:
+            now = self._context.clock.now()
+            changes = []
+            for dispatch in lock(connection, [dispatch.id for dispatch in late]).values():
+                if dispatch.status is not DispatchStatus.DISPATCHED or dispatch.lease_owner != self._context.owner:
+                    continue
+                told = (dispatch.dispatched_at or now) + timedelta(seconds=after_call_s)
+                due = max(now + timedelta(seconds=_AGAIN_S), told)
+                fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
+                reason = "it cannot be told yet whether its agent is there"
+                changes.append(Move(dispatch, dispatch.status, reason, fields=fields))
+            move(connection, changes, now)
+
+        await self._context.writer.run(write)
 
     def _claim_overdue(self, connection: Connection) -> list[Dispatch]:
         now = self._context.clock.now()

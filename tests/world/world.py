@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from app.clock import process_name
-from app.db.writer import Writer
+from app.db.writer import BATCH_LIMIT, Writer, _settle, _Waiting
 from app.dispatch.livekit import LiveKitApi
+from app.errors import DatabaseUnavailableError
 from app.metrics import Metrics
 from app.pipeline.context import Context
 from app.pipeline.desk import Desk
@@ -32,17 +34,41 @@ from app.simulator.webhooks import Answer
 from app.webhook.verify import Verifier
 from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
-from tests.world.virtual_time import LoopClock, VirtualTimeLoop, thread_work
+from tests.world.virtual_time import LoopClock, VirtualTimeLoop
 
 ItemT = TypeVar("ItemT")
 T = TypeVar("T")
 
 
-class PatientWriter(Writer):
-    """The writer thread as it is; virtual time stands still while it works."""
+class PromptWriter(Writer):
+    """The writer without its thread: what waits when the loop comes round shares a transaction, in no virtual time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: deque[_Waiting] = deque()
+        self._closed = False
 
     async def run_batched(self, handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]], item: ItemT) -> T:
-        return await thread_work(super().run_batched(handler, item))
+        if self._closed:
+            raise DatabaseUnavailableError("the writer is shutting down")
+        loop = asyncio.get_running_loop()
+        if not self._waiting:
+            loop.call_soon(self._drain)
+        waiting = _Waiting(handler, item, loop, loop.create_future())
+        self._waiting.append(waiting)
+        result: T = await waiting.future
+        return result
+
+    async def close(self) -> None:
+        self._closed = True
+        self._engine.dispose()
+
+    def _drain(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._drain)
+        self._commit_together(batch)
+        _settle(batch)
 
 
 @dataclass
@@ -191,7 +217,7 @@ class World:
         stack = AsyncExitStack()
         metrics = Metrics()
         engine = self.database.writer_engine()
-        writer = PatientWriter(engine)
+        writer = PromptWriter(engine)
         stack.push_async_callback(writer.close)
         clients = {}
         for project in settings.projects:

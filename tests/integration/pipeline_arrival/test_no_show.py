@@ -1,0 +1,149 @@
+"""What happens past `answer_timeout_s`: the cause is named, the next is asked, and somebody is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.simulator import Behaviour, Fault, FaultKind, Refusal
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+TIMEOUT_S = 2
+
+
+@in_virtual_time
+async def test_the_fallback_is_asked_within_the_budget(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=3, fallback_agent_name="substitute")
+        world.simulator.add_worker("substitute")
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=20)
+        *absent, last = world.simulator.ledger.dispatches
+        assert [entry.agent_name for entry in absent] == ["absent"] * 3
+        assert last.agent_name == "substitute"
+        caller = world.simulator.ledger.callers[0]
+        assert last.asked - caller.joined < 3 * TIMEOUT_S + 1
+        assert all(entry.deleted is not None for entry in absent)
+        assert (row["agent_name"], row["asked_agent_name"]) == ("absent", "substitute")
+        attempts = [(one["agent_name"], one["outcome"]) for one in world.attempts(row["id"])]
+        assert attempts == [("absent", "no_show")] * 3 + [("substitute", "accepted")]
+        assert world.usher.metric("usher_fallbacks_total", agent="absent", fallback="substitute") == 1
+        assert world.usher.metric("usher_no_shows_total", agent="absent") == 0
+
+
+@in_virtual_time
+async def test_with_nobody_left_to_ask_it_is_a_no_show_and_told(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=2)
+        world.simulator.join("room", "ana")
+        row = await world.until_status("no_show", within=20)
+        assert "nobody else to ask" in row["reason"]
+        assert "no worker" in row["reason"]
+        assert row["ended_at"] is not None
+        assert world.usher.metric("usher_no_shows_total", agent="absent") == 1
+        assert world.story(row["id"]) == [
+            "sending", "dispatched", "pending", "sending", "dispatched", "no_show",
+        ]  # fmt: skip
+        assert world.simulator.rooms.by_name["room"].dispatches.keys() == _automatic(world)
+        await world.wait(60)
+        assert len(world.simulator.ledger.dispatches) == 2
+
+
+def _automatic(world: World) -> set[str]:
+    """Return the ids of the dispatches that LiveKit makes by itself, one per room and without an agent name."""
+    return {one.id for one in world.simulator.rooms.by_name["room"].dispatches.values() if not one.agent_name}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        (None, "no worker"),
+        (Behaviour(never_joins=True), "a worker took it and its agent never came"),
+        (Behaviour(refusal=Refusal.TERMINATE), "the worker refused the job or left at once"),
+        (Behaviour(refusal=Refusal.DECLINE), "no worker"),
+    ],
+    ids=["absent", "never comes", "refuses for good", "declines"],
+)
+@in_virtual_time
+async def test_the_cause_is_named(sqlite_database: Database, behaviour: Behaviour | None, cause: str) -> None:
+    async with World(sqlite_database) as world:
+        if behaviour is not None:
+            world.simulator.add_worker("agent", behaviour)
+        world.simulator.join("other", "bob")  # LiveKit collects its workers' names at the first room
+        await world.wait(6)
+        world.rule(agent_name="agent", answer_timeout_s=TIMEOUT_S, max_attempts=1)
+        world.simulator.join("room", "ana")
+        row = await world.until_status("no_show")
+        assert cause in row["reason"], row["reason"]
+        (attempt,) = world.attempts(row["id"])
+        assert attempt["outcome"] == "no_show"
+        has_job = behaviour is not None and behaviour.refusal is not Refusal.DECLINE
+        assert (attempt["job_id"] is not None) == has_job
+
+
+@in_virtual_time
+async def test_a_worker_that_registers_late_is_used_by_the_next_attempt(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="late", answer_timeout_s=TIMEOUT_S, max_attempts=5)
+        world.simulator.join("room", "ana")
+        world.simulator.add_worker("late", registers_after=3 * TIMEOUT_S - 1)
+        row = await world.until_status("joined", within=20)
+        assert row["attempts"] == 4
+        await world.wait(20)
+        assert len(world.agents("room")) == 1
+        assert world.judge().clean
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["its job is ended", "its worker keeps it"])
+@in_virtual_time
+async def test_an_agent_that_comes_after_its_deadline_does_not_stay_beside_another(
+    sqlite_database: Database, stays: bool
+) -> None:
+    async with World(sqlite_database) as world:
+        slow = Behaviour(join_after=TIMEOUT_S + 1.5, stays_after_delete=stays)
+        world.simulator.add_worker("slow", slow)
+        world.rule(agent_name="slow", answer_timeout_s=TIMEOUT_S, max_attempts=4)
+        world.simulator.join("room", "ana")
+        await world.wait(60)
+        row = world.dispatch()
+        assert row["status"] == "joined", world.describe()
+        assert world.agents("room") == [row["agent_identity"]]
+        serving = world.simulator.ledger.dispatch(row["livekit_dispatch_id"])
+        assert serving is not None
+        assert [stay.identity for stay in serving.agents] == [row["agent_identity"]]
+        assert not world.judge(tolerance=8.0).doubled
+        assert not world.judge().alone
+
+
+@in_virtual_time
+async def test_an_agent_that_comes_when_its_substitute_is_there_is_sent_away(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.simulator.add_worker("slow", Behaviour(join_after=5.0, stays_after_delete=True))
+        world.simulator.add_worker("substitute")
+        world.rule(agent_name="slow", answer_timeout_s=1, max_attempts=1, fallback_agent_name="substitute")
+        world.simulator.join("room", "ana")
+        await world.until(lambda: len(world.agents("room")) == 2, what="both are there")
+        await world.until(lambda: len(world.agents("room")) == 1, within=15, what="one is sent away")
+        row = world.dispatch()
+        assert (row["status"], row["asked_agent_name"]) == ("joined", "substitute")
+        assert world.agents("room") == [row["agent_identity"]]
+
+
+@in_virtual_time
+async def test_a_fallback_that_names_the_agent_itself_ends_like_none(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=1, max_attempts=2, fallback_agent_name="absent")
+        world.simulator.join("room", "ana")
+        await world.until_status("no_show", within=5)
+        assert len(world.simulator.ledger.dispatches) == 2
+
+
+@in_virtual_time
+async def test_livekit_that_hides_an_overdue_agent_costs_a_second_not_a_lease(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=1)
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        world.simulator.faults.script("ListParticipants", Fault(FaultKind.REFUSE), Fault(FaultKind.REFUSE))
+        await world.until_status("no_show", within=TIMEOUT_S + 3)
