@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from app.db.types import format_instant
 
@@ -59,7 +59,32 @@ def document(value: Any) -> str:
             value = json.loads(value)
         except ValueError:
             return str(value)
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return laid_out(value)
+
+
+def laid_out(value: Any, indent: int = 0) -> str:
+    """Return JSON for reading and editing: what fits on a line stays on it, except objects in objects."""
+    short = json.dumps(value, ensure_ascii=False, default=str)
+    flat = not isinstance(value, dict) or (
+        indent > 0 and not any(isinstance(one, dict | list) for one in value.values())
+    )
+    if not value or not isinstance(value, dict | list) or (flat and len(short) <= 72 - indent):
+        return short
+    inner = " " * (indent + 2)
+    if isinstance(value, dict):
+        lines = [
+            f"{inner}{json.dumps(name, ensure_ascii=False)}: {laid_out(one, indent + 2)}" for name, one in value.items()
+        ]
+        return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
+    return "[\n" + ",\n".join(inner + laid_out(one, indent + 2) for one in value) + "\n" + " " * indent + "]"
+
+
+def ticks(text: str) -> Markup:
+    """Return text with what stands between backticks as code."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
+    )
 
 
 def brief(value: Any, most: int = 80) -> str:
@@ -80,5 +105,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "count": count,
     "document": document,
     "brief": brief,
+    "ticks": ticks,
     "state": state_words,
 }

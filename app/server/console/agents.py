@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ async def picture(visit: Visit) -> Response:
     name, since = visit.field("name") or None, visit.office.now - timedelta(hours=int(_hours(visit)))
     found = await visit.office.read(lambda connection: statistics(connection, since, agent=name))
     return Response(
-        histogram(found.overall),
+        await asyncio.to_thread(histogram, found.overall, small=bool(visit.field("small"))),
         media_type="image/svg+xml",
         headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
     )

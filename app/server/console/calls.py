@@ -86,7 +86,7 @@ def _story(found: Explanation) -> dict[str, Any]:
         "found": found,
         "call": timeline.call,
         "steps": timeline.steps,
-        "summary": timeline.summary,
+        "summary": _sentence(timeline.summary),
         "dispatches": [record.dispatch for record in timeline.dispatches],
         "tried": shown,
         "tried_in_all": len(tried),
@@ -96,6 +96,11 @@ def _story(found: Explanation) -> dict[str, Any]:
         "hint": _hint(found, timeline),
         "reference": timeline.call.event_id,
     }
+
+
+def _sentence(summary: str) -> str:
+    """Return the summary with a capital letter, unless it begins with somebody's identity."""
+    return summary[:1].upper() + summary[1:] if summary.startswith(("nobody ", "no ", "the ")) else summary
 
 
 def _hint(found: Explanation, timeline: Timeline) -> str:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from app.audit.statistics import BOUNDS, Figures
 
 _STYLE = """
   {{ id }} { font-family: system-ui, sans-serif; }
-  {{ id }} .background, {{ id }} .plot > .background { fill: transparent; }
-  {{ id }} text { fill: #475467; }
-  {{ id }} .color-0 { fill: #3b6fd4; stroke: none; }
-  {{ id }} .axis .guides { stroke: #d0d5dd; }
+  {{ id }} .background { fill: transparent !important; }
+  {{ id }} text { fill: #475467 !important; }
+  {{ id }} .color-0 .rect, {{ id }} .rect.reactive { fill: #3b6fd4 !important; fill-opacity: 1 !important; stroke: none !important; }
+  {{ id }} .axis .line { stroke: #98a2b3 !important; } {{ id }} .guides .line, {{ id }} .guide.line { stroke: #d0d5dd !important; stroke-dasharray: 3,4 !important; }
+  {{ id }} .text-overlay text { font-weight: 600; }
   @media (prefers-color-scheme: dark) {
-    {{ id }} text { fill: #a4adbd; }
-    {{ id }} .color-0 { fill: #7aa5ff; }
-    {{ id }} .axis .guides { stroke: #3a4557; }
+    {{ id }} text { fill: #c3cbd8 !important; }
+    {{ id }} .color-0 .rect, {{ id }} .rect.reactive { fill: #6f9bf0 !important; }
+    {{ id }} .axis .line { stroke: #667085 !important; } {{ id }} .guides .line, {{ id }} .guide.line { stroke: #344054 !important; }
   }
-"""
+"""  # noqa: E501 - a style sheet
+
+
+_SCRIPT: Final = re.compile(r"<script.*?</script>", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ def bars_of(figures: Figures) -> list[Bar]:
     return [Bar(label, count) for label, count in zip(labels, figures.histogram(), strict=True)]
 
 
-def histogram(figures: Figures) -> bytes:
+def histogram(figures: Figures, *, small: bool = False) -> str:
     """Return the histogram of times to agent as an SVG document, which loads nothing and runs nothing."""
     pygal, style_class = _load_pygal()
     bars = bars_of(figures)
@@ -51,12 +56,15 @@ def histogram(figures: Figures) -> bytes:
         colors=("#3b6fd4",),
     )
     chart = pygal.Bar(
-        width=900,
-        height=300,
+        width=440 if small else 900,
+        height=240 if small else 300,
         style=style,
         show_legend=False,
         js=(),
-        print_values=True,
+        print_values=not small,
+        print_values_position="top",
+        truncate_label=-1,
+        x_label_rotation=40 if small else 0,
         print_zeroes=False,
         show_y_guides=True,
         margin=8,
@@ -71,8 +79,8 @@ def histogram(figures: Figures) -> bytes:
     )
     chart.x_labels = [bar.label for bar in bars]
     chart.add("calls", [bar.count for bar in bars])
-    picture: bytes = chart.render()
-    return picture
+    # pygal writes its settings into a script, which an image never runs.
+    return _SCRIPT.sub("", chart.render())
 
 
 @cache

@@ -22,11 +22,12 @@ _SHOWN: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change, with the reason that its editor gave."""
+    """One change, with the reason that its editor gave. `is_current`: it made the rule what it is now."""
 
     change: RuleChange
     why: str
     values: tuple[Any, ...]
+    is_current: bool
 
 
 def history_routes(front: Front) -> list[BaseRoute]:
@@ -44,7 +45,16 @@ async def show_history(visit: Visit) -> Response:
     def question(connection: Connection) -> list[Entry]:
         found = history(connection, name, limit=_SHOWN + 1, before_version=version)
         reasons = _reasons(connection, found)
-        return [Entry(change, reasons.get(change.id, ""), _values(change)) for change in found]
+        latest = {} if version else {change.rule_id: change.id for change in reversed(found)}
+        return [
+            Entry(
+                change,
+                reasons.get(change.id, ""),
+                _values(change),
+                latest.get(change.rule_id) == change.id and change.change != "delete",
+            )
+            for change in found
+        ]
 
     entries = await visit.office.read(question)
     following = entries[_SHOWN - 1].change.id if len(entries) > _SHOWN else None

@@ -87,12 +87,13 @@ def _agents_that_never_come(connection: Connection, book: RuleBook) -> list[Reme
         rows = connection.execute(query).all()
         missed = [row for row in rows if row.status == DispatchStatus.NO_SHOW]
         if missed and not any(row.joined_at for row in rows):
+            times = "once" if len(missed) == 1 else f"{len(missed)} times of late"
             text = (
-                f"{len(missed)} of its last {len(rows)} dispatches ended without an agent, and none ever came. Is a "
-                f"worker running whose agent_name is exactly {name!r}, connected to the same LiveKit project?"
+                f"It was asked for in vain {times}. Is a worker running whose agent_name is exactly {name!r}, "
+                "connected to the same LiveKit project?"
             )
             link = f"/console/agents/{name}"
-            found.append(Remedy("error", f"Nobody has ever seen the agent {name!r}", text, link, "Its dispatches"))
+            found.append(Remedy("error", f"The agent {name!r} has never come", text, link, "Its dispatches"))
     return found
 
 

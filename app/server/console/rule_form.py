@@ -10,6 +10,7 @@ from app.errors import Problem
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.server.console.door import Visit
+from app.server.words import laid_out
 
 INTEGERS: Final = ("priority", "rollout_percent", "answer_timeout_s", "max_attempts")
 FLAGS: Final = ("enabled", "recover", "withdraw")
@@ -26,7 +27,7 @@ def fields_of(row: Mapping[str, Any]) -> Fields:
     for column in WRITABLE:
         value = row.get(column, DEFAULTS.get(column))
         if column in DOCUMENTS:
-            fields[column] = "" if value is None else _laid_out(value)
+            fields[column] = "" if value is None else (value if isinstance(value, str) else laid_out(value))
         elif column in FLAGS:
             fields[column] = "on" if value else ""
         else:
@@ -114,9 +115,3 @@ def _refuse(name: str) -> None:
 def _is_integer(text: str) -> bool:
     digits = text.strip().removeprefix("-")
     return digits.isascii() and digits.isdecimal() and len(digits) <= 12
-
-
-def _laid_out(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, indent=2, ensure_ascii=False)

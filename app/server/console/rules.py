@@ -113,7 +113,10 @@ async def check(visit: Visit) -> Response:
     _, draft, problems = read_draft(visit)
     replaces = visit.field("rule_id")
     trials = await _trials(visit, draft, problems, int(replaces) if replaces.isdecimal() else None)
-    return visit.fragment("rule_check.html", problems=problems, **_shown(trials))
+    # What is only not written yet is no mistake while somebody is typing.
+    missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
+    wrong = [one for one in problems if one not in missing]
+    return visit.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(trials))
 
 
 async def _tried(
@@ -181,6 +184,7 @@ def _editor(
         by_field=by_field,
         conflict=conflict,
         theirs=theirs or [],
+        missing=[],
         why=visit.field("why"),
         **_shown(trials),
     )

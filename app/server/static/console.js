@@ -3,7 +3,9 @@
 "use strict";
 
 const formats = {
-  datetime: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }),
+  today: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+  datetime: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+  distant: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
   time: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }),
   clock: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
 };
@@ -12,9 +14,15 @@ function localize(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const instant = new Date(element.dateTime);
     if (Number.isNaN(instant.getTime())) continue;
-    const format = formats[element.dataset.style] || formats.datetime;
+    const format = element.dataset.style === "datetime" ? byDistance(instant) : formats[element.dataset.style];
     element.textContent = format.format(instant);
   }
+}
+
+function byDistance(instant) {
+  const now = new Date();
+  if (instant.toDateString() === now.toDateString()) return formats.today;
+  return instant.getFullYear() === now.getFullYear() ? formats.datetime : formats.distant;
 }
 
 function tick() {

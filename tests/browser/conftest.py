@@ -1,0 +1,51 @@
+"""One browser for the session; a stage of its own for each story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from app.people.role import Role
+from tests.browser.chromium import chromium, find_chromium
+from tests.browser.stage import PASSWORD, Stage
+from tests.browser.stage import stage as build_stage
+from tests.conftest import missing
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        missing("Chromium (apt-get install chromium)")
+        return
+    expect.set_options(timeout=15_000)
+    with chromium(path) as browser:
+        yield browser
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with build_stage(tmp_path) as built:
+        yield built
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(timezone_id="Europe/Madrid", locale="en-GB")
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+def log_in(page: Page, stage: Stage, name: str, role: Role | None = None) -> None:
+    """Log in as `name`, who is added first if `role` is given."""
+    if role is not None:
+        stage.add_user(name, role)
+    page.goto(f"{stage.url}/console/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()

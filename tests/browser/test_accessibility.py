@@ -1,0 +1,58 @@
+"""WCAG A and AA, as far as a machine can tell, on every page, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from tests.browser.scenery import set_scene
+from tests.browser.screenshots import SIZES, log_in, pages
+from tests.browser.stage import Stage
+from tests.browser.stage import stage as build_stage
+
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder: Path = tmp_path_factory.mktemp("stage")
+    with build_stage(folder) as built:
+        set_scene(built)
+        yield built
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "wide"), ("dark", "narrow")])
+def test_no_page_keeps_anybody_out(browser: Browser, busy: Stage, scheme: str, size: str) -> None:
+    width, height = SIZES[size]
+    context = browser.new_context(
+        color_scheme=scheme,  # type: ignore[arg-type] # a literal, as it says
+        viewport={"width": width, "height": height},
+    )
+    found: list[str] = []
+    try:
+        page = context.new_page()
+        page.goto(f"{busy.url}/console/login")
+        found += _violations("login", Axe().run(page, options=_RULES).response)
+        log_in(context, busy.url)
+        for name, path in pages(busy).items():
+            page.goto(busy.url + path)
+            page.wait_for_load_state("load")
+            found += _violations(name, Axe().run(page, options=_RULES).response)
+            wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if wider > 0:
+                found.append(f"{name}: scrolls sideways by {wider} pixels")
+    finally:
+        context.close()
+    assert found == []
+
+
+def _violations(page: str, response: dict[str, list[dict[str, object]]]) -> list[str]:
+    return [
+        f"{page}: {violation['id']}: {violation['help']}: {node['html'][:160]}"  # type: ignore[index]
+        for violation in response["violations"]
+        for node in violation["nodes"][:3]  # type: ignore[index]
+    ]

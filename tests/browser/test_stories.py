@@ -1,0 +1,203 @@
+"""What people do at the console, in a real browser, against a simulated LiveKit."""
+
+from __future__ import annotations
+
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+from app.people.role import Role
+from app.simulator import Behaviour
+from tests.browser.conftest import log_in
+from tests.browser.stage import PASSWORD, Stage
+
+
+def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    # Given nobody has an account, when the printed link is opened, then its finder becomes the first admin
+    page.goto(stage.url + stage.service.first_admin_path)
+    page.get_by_label("Your name").fill("maria")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Make the first admin").click()
+    # Then the page Now tells the next steps
+    expect(page.get_by_role("heading", name="Set the webhook in LiveKit")).to_be_visible()
+    page.get_by_role("link", name="New rule").click()
+    # When a rule is written, then it is checked while typing
+    page.get_by_label("Pattern").fill('{"participant": {"metadata": {"language": ["es"]}')
+    expect(page.locator("#trial")).to_contain_text("is not JSON")
+    page.get_by_label("Pattern").fill('{"participant": {"metadata": {"language": ["es"]}}}')
+    page.get_by_label("Name", exact=True).fill("spanish")
+    page.get_by_label("Agent name", exact=True).fill("support-es")
+    expect(page.locator("#trial")).to_contain_text("The rule is valid")
+    page.get_by_label("Why this edit?").fill("our first rule")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+    # When somebody calls, then the page Now shows it by itself, and its timeline ends with the agent
+    page.goto(f"{stage.url}/console/")
+    stage.add_worker("support-es")
+    stage.join("hall", "ana", {"language": "es"})
+    expect(page.get_by_role("link", name="ana", exact=True).first).to_be_visible()
+    stage.wait_for("ana", "joined")
+    page.get_by_role("link", name="ana", exact=True).first.click()
+    expect(page.locator(".timeline")).to_contain_text("support-es has come")
+    expect(page.locator(".summary")).to_contain_text("support-es came to ana")
+    page.goto(f"{stage.url}/console/history")
+    expect(page.locator("main")).to_contain_text("our first rule")
+
+
+def test_nobody_came_the_cause_is_seen_the_rule_mended_the_call_redriven(stage: Stage, context: BrowserContext) -> None:
+    # Given a rule with a misspelled agent name
+    stage.add_rules(
+        {
+            "name": "support",
+            "pattern": {"room": {"name": ["hall"]}},
+            "agent_name": "suport",
+            "answer_timeout_s": 1,
+            "max_attempts": 1,
+            "fallback_agent_name": None,
+        }
+    )
+    stage.add_worker("support")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    stage.join("hall", "ana")
+    stage.wait_for("ana", "no_show")
+    # Then the page Now names the trouble and the remedy
+    page.reload()
+    expect(page.get_by_role("heading", name="The agent 'suport' has never come")).to_be_visible()
+    # And the call says why nobody came
+    page.get_by_role("table", name="Went wrong in the last hour").get_by_role("link", name="ana").click()
+    expect(page.locator(".summary")).to_contain_text("Nobody came to ana")
+    expect(page.get_by_text("What to do")).to_be_visible()
+    call = page.url
+    # When the rule is mended
+    page.get_by_role("table", name="Rules tried").get_by_role("link", name="support").click()
+    page.get_by_label("Fallback agent").fill("support")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+    page.goto(call)
+    expect(page.get_by_role("button", name="Redrive")).to_be_visible()
+    page.get_by_role("button", name="Replay under the rules of now").click()
+    # Then the agent comes
+    stage.wait_for("ana", "joined")
+    page.reload()
+    expect(page.locator(".timeline")).to_contain_text("support has come")
+    expect(page.locator(".timeline")).to_contain_text("eva")
+
+
+def test_redriving_sends_the_agent_once_its_worker_runs(stage: Stage, context: BrowserContext) -> None:
+    stage.add_rules(
+        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk", "answer_timeout_s": 1,
+         "max_attempts": 1}
+    )  # fmt: skip
+    stage.join("hall", "ana")
+    stage.wait_for("ana", "no_show")
+    stage.add_worker("desk")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/calls/ana")
+    page.get_by_role("button", name="Redrive").click()
+    expect(page.get_by_role("status")).to_contain_text("Sent again")
+    stage.wait_for("ana", "joined")
+    page.reload()
+    expect(page.locator(".chip.large")).to_have_text("answered")
+
+
+def test_cancelling_gives_a_waiting_caller_up(stage: Stage, context: BrowserContext) -> None:
+    stage.add_worker("desk", Behaviour(never_joins=True))
+    stage.add_rules(
+        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk", "answer_timeout_s": 600}
+    )
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    stage.join("hall", "ana")
+    stage.wait_for("ana", "dispatched")
+    expect(page.get_by_role("table", name="Waiting for an agent").get_by_role("link", name="ana")).to_be_visible()
+    page.goto(f"{stage.url}/console/calls/ana")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Cancel").click()
+    assert stage.statuses()["ana"] == "dispatched", "asked first"
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("status")).to_contain_text("Given up")
+    assert stage.statuses()["ana"] == "cancelled"
+
+
+def test_roles_see_what_is_theirs(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, stage, "vera", Role.VIEWER)
+    stage.add_rules({"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk"})
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
+    page.goto(f"{stage.url}/console/rules")
+    expect(page.get_by_role("link", name="New rule")).to_have_count(0)
+    page.get_by_role("link", name="all", exact=True).click()
+    expect(page.get_by_label("Name", exact=True)).not_to_be_editable()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    page.goto(f"{stage.url}/console/users")
+    expect(page.get_by_role("heading", name="That is not yours to do")).to_be_visible()
+
+
+def test_a_disabled_user_is_out_at_the_next_step(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    stage.rows("UPDATE users SET disabled = 1 WHERE name = 'eva' RETURNING id")
+    page.get_by_role("link", name="Rules", exact=True).click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_nothing_is_asked_of_any_other_host(stage: Stage, context: BrowserContext) -> None:
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    context.on("request", note)
+    complaints: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    log_in(page, stage, "maria", Role.ADMIN)
+    for path in ("/console/calls", "/console/rules", "/console/rules/new", "/console/agents", "/console/history",
+                 "/console/simulate", "/console/users", "/console/account", "/api"):  # fmt: skip
+        page.goto(stage.url + path)
+    page.wait_for_load_state("networkidle")
+    assert asked
+    assert [url for url in asked if not url.startswith(stage.url + "/")] == []
+    assert complaints == []
+
+
+def test_times_are_in_the_viewers_zone_with_the_exact_value_on_hover(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    stage.join("hall", "ana")
+    stage.wait_until(lambda: bool(stage.simulator.room("hall")))
+    page.goto(f"{stage.url}/console/calls/ana")
+    _wait_for_localized(page)
+    exact, shown = page.evaluate(
+        """() => { const each = document.querySelector(".facts time"); return [each.title, each.textContent]; }"""
+    )
+    assert exact.endswith("Z")
+    hour = (int(exact[11:13]) + page.evaluate("-new Date().getTimezoneOffset() / 60")) % 24
+    assert f"{int(hour):02d}:{exact[14:16]}" in shown
+
+
+def test_pages_work_without_script(stage: Stage, context: BrowserContext) -> None:
+    browser = context.browser
+    assert browser is not None
+    plain = browser.new_context(java_script_enabled=False)
+    try:
+        page = plain.new_page()
+        log_in(page, stage, "eva", Role.EDITOR)
+        page.get_by_role("link", name="Rules", exact=True).click()
+        page.get_by_role("link", name="New rule").click()
+        page.get_by_label("Name", exact=True).fill("plain")
+        page.get_by_label("Agent name", exact=True).fill("desk")
+        page.get_by_role("button", name="Try it").click()
+        expect(page.locator("#trial")).to_contain_text("The rule is valid")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("status")).to_contain_text("Saved")
+    finally:
+        plain.close()
+
+
+def _wait_for_localized(page: Page) -> None:
+    page.wait_for_function("""() => !document.querySelector(".facts time").textContent.includes("UTC")""")
