@@ -50,7 +50,7 @@ def main() -> None:
     """Run the command line; exit 0 done, 1 the answer is "no", 2 wrong use."""
     try:
         with quiet_pipe():
-            build(sys.argv[1:])()
+            build(sys.argv[1:])(prog_name="usher")
     except InvalidInputError as error:
         complain(f"{error.what}:", *(f"  {one}" for one in error.problems))
         sys.exit(2)

@@ -1,0 +1,206 @@
+"""The command line as a process, and what it needs around it: a database, a simulated LiveKit, a running Usher."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Database
+
+USHER = Path(sys.executable).with_name("usher")
+_PATIENCE_S = 40.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Terminal:
+    """A shell of 80 columns in a folder of its own, in Coordinated Universal Time."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Answer:
+        """Run `usher` with these arguments; never with a traceback."""
+        done = subprocess.run(
+            [USHER, *arguments],
+            cwd=self.folder,
+            env=self.everything(environment),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr + done.stdout, done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def everything(self, more: Mapping[str, str] = {}) -> dict[str, str]:
+        """Return the environment of a command: nothing of this machine's settings gets in."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("USHER", "LIVEKIT"))}
+        return {**kept, "COLUMNS": "80", "TZ": "UTC", **self.environment, **more}
+
+    def write(self, name: str, content: str) -> str:
+        """Put a file into the folder; return its name."""
+        (self.folder / name).write_text(content, encoding="utf-8")
+        return name
+
+    def json(self, *arguments: str, **environment: str) -> Any:
+        """Return the JSON that a command prints; it must succeed."""
+        answer = self.run(*arguments, "--json", **environment)
+        assert answer.code == 0, answer.err
+        return answer.json
+
+
+@dataclass
+class LiveKit:
+    """A simulated LiveKit in a process of its own."""
+
+    url: str
+    key: str
+    secret: str
+
+    def tell(self, action: str, **values: Any) -> Any:
+        """Make something happen there."""
+        return self._ask("POST", f"/simulator/{action}", values)
+
+    def state(self) -> Any:
+        return self._ask("GET", "/simulator/state")
+
+    def _ask(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
+        body = json.dumps(values).encode() if values is not None else None
+        request = urllib.request.Request(self.url + path, data=body, method=method)  # noqa: S310 - our own simulator
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - likewise
+            return json.loads(response.read() or b"null")
+
+
+@dataclass
+class Desk:
+    """A running Usher with its LiveKit, and a terminal beside it."""
+
+    terminal: Terminal
+    livekit: LiveKit
+    url: str
+
+
+@contextmanager
+def running_desk(folder: Path, database: Database, rules: str, workers: tuple[str, ...]) -> Iterator[Desk]:
+    """Serve `rules` against a simulated LiveKit with these workers; end both afterwards."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    options = [option for name in workers for option in ("--worker", name)]
+    simulator = subprocess.Popen(
+        [sys.executable, "-m", "app.simulator", "--webhook", f"{url}/livekit/webhook", *options],
+        stdout=subprocess.PIPE,
+        stderr=(folder / "simulator.log").open("wb"),
+        text=True,
+    )
+    try:
+        livekit = LiveKit(**json.loads(_first_line(simulator)))
+        terminal = Terminal(
+            folder,
+            {
+                "DATABASE_URL": database.text,
+                "LIVEKIT_URL": livekit.url,
+                "LIVEKIT_API_KEY": livekit.key,
+                "LIVEKIT_API_SECRET": livekit.secret,
+                "USHER_PORT": str(port),
+                "USHER_SWEEP_INTERVAL": "0",
+            },
+        )
+        applied = terminal.run("rules", "apply", terminal.write("rules.yaml", rules))
+        assert applied.code == 0, applied.err
+        with _serving(terminal, url):
+            yield Desk(terminal, livekit, url)
+    finally:
+        _end(simulator)
+
+
+@contextmanager
+def _serving(terminal: Terminal, url: str) -> Iterator[None]:
+    log = terminal.folder / "serve.log"
+    server = subprocess.Popen(
+        [USHER, "serve"],
+        cwd=terminal.folder,
+        env=terminal.everything(),
+        stdout=log.open("wb"),
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        wait_for(lambda: server.poll() is not None or _answers(f"{url}/healthz"), "usher serve")
+        assert server.poll() is None, log.read_text()
+        yield
+    finally:
+        _end(server)
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """Return the first truth of `condition`."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited {_PATIENCE_S:g} s in vain for {what}")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own server
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
+    assert ready, "the simulator did not say that it listens"
+    return process.stdout.readline()
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+    if process.stdout is not None:
+        process.stdout.close()

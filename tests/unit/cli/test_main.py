@@ -1,0 +1,114 @@
+"""How the command line fails: by exit status and in a line, whatever was typed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import COMMANDS, build, main
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run a command in an empty folder; return its exit status and all that it printed."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "USHER_PROJECTS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run_command(*arguments: str, database: str = "sqlite:///usher.db") -> tuple[int, str]:
+        monkeypatch.setenv("DATABASE_URL", database)
+        monkeypatch.setattr(sys, "argv", ["usher", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        printed = capsys.readouterr()
+        return int(str(code or 0)), printed.out + printed.err
+
+    return run_command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["rules", "bogus"], "No such command 'bogus'"),
+        (["rules", "apply"], "Missing argument"),
+        (["events", "list", "--outcome", "bogus"], "bogus"),
+        (["events", "list", "--since", "yesterday"], "--since: must be a time ago such as 90s"),
+        (["events", "replay"], "name them by id, or choose them with options"),
+        (["events", "replay", "x", "--identity", "ana"], "not both"),
+        (["dispatches", "list", "--limit", "0"], "--limit"),
+        (["dispatches", "cancel"], "name them by id, or choose them with options"),
+        (["trigger", "participant_joind", "--dry-run"], "Did you mean 'participant_joined'?"),
+        (["trigger", "--attribute", "x", "--kind", "sip", "--dry-run"], "'x' is not KEY=VALUE"),
+        (["trigger", "--attribute", "x", "--kind", "sip", "--dry-run"], "Did you mean 'SIP'?"),
+        (["trigger"], "LIVEKIT_API_SECRET: is missing"),
+        (["probe", "agent"], "LIVEKIT_URL: is missing"),
+        (["simulate", "missing.yaml"], "missing.yaml:"),
+        (["users", "token", "ana", "--expires", "soon"], "--expires: must be a duration"),
+        (["users", "add", "ana", "--role", "king"], "king"),
+        (["explain"], "Missing argument"),
+    ],
+)
+def test_wrong_use_is_told_with_exit_status_two(run: Run, arguments: list[str], told: str) -> None:
+    code, printed = run(*arguments)
+    assert code == 2
+    assert told in " ".join(printed.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///usher.db", "there is no database at usher.db yet (see DATABASE_URL); run: usher migrate up"),
+        ("mysql://x", "Usher speaks sqlite and postgresql+psycopg"),
+        ("nonsense", "is not a database URL"),
+        ("postgresql://usher:very-secret@127.0.0.1:1/usher", "127.0.0.1:1/usher says: "),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_without_its_password(run: Run, url: str, told: str) -> None:
+    for arguments in (("events", "list"), ("rules", "revert", "1"), ("dispatches", "redrive", "--agent", "x")):
+        code, printed = run(*arguments, database=url)
+        assert code == 2
+        assert told in printed
+        assert "very-secret" not in printed
+
+
+def test_a_file_that_is_no_database_is_told_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "usher.db").write_bytes(b"no database, but text of some length" * 100)
+    code, printed = run("rules", "list")
+    assert code == 2
+    assert "says: file is not a database" in printed
+
+
+def test_an_unreachable_usher_is_told_with_the_command_to_run(run: Run) -> None:
+    code, printed = run("trigger", "--dev", "--url", "http://127.0.0.1:1")
+    assert code == 2
+    assert "no Usher answers at http://127.0.0.1:1/livekit/webhook" in printed
+    assert "start it with: usher serve" in printed
+
+
+def test_every_command_is_listed_and_helps(run: Run) -> None:
+    code, printed = run("--help")
+    assert code == 0
+    for name in COMMANDS:
+        assert f"│ {name} " in printed
+        code, helped = run(name, "--help")
+        assert code == 0
+        assert f"Usage: usher {name}" in helped
+
+
+def test_only_the_command_that_is_asked_for_is_loaded() -> None:
+    assert [group.name for group in build(["rules", "list"]).registered_groups] == ["rules"]
+    assert build(["rules", "list"]).registered_commands == []
+    everything = build([])
+    names = {group.name for group in everything.registered_groups}
+    names |= {command.name for command in everything.registered_commands}
+    assert names == set(COMMANDS)
