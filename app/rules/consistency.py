@@ -41,7 +41,7 @@ def is_consistent(choices: Sequence[Choice]) -> bool:
     Gives up after MAX_STEPS combinations, which takes hostile input, and answers False.
     """
     if any(choice.present is not None for choice in choices):
-        ordered = sorted(choices, key=lambda choice: choice.path.encode("utf-16-be", "surrogatepass"))
+        ordered = sorted(choices, key=lambda choice: _java_order(choice.path))
     else:
         # By parts, so that the fields of one array stand together and what it had chosen is soon forgotten.
         ordered = sorted(choices, key=lambda choice: choice.path.split("."))
@@ -49,6 +49,15 @@ def is_consistent(choices: Sequence[Choice]) -> bool:
         return _Search(ordered).run()
     except _TooManySteps:
         return False
+
+
+def judged_before(path: str, other: str) -> bool:
+    """Tell whether the elements chosen for one field are known when the absence of the other is judged."""
+    return _java_order(path) < _java_order(other)
+
+
+def _java_order(path: str) -> bytes:
+    return path.encode("utf-16-be", "surrogatepass")
 
 
 class _Search:
