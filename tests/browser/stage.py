@@ -97,14 +97,6 @@ class Stage:
     def write(self, unit: Callable[[Any], T]) -> T:
         return self.run(self.service.desk.context.writer.run(unit))
 
-    def wait_until(self, condition: Callable[[], bool], *, within: float = 15.0) -> None:
-        """Return as soon as `condition` holds."""
-        deadline = time.monotonic() + within
-        while not self.do(condition):
-            if time.monotonic() > deadline:
-                raise AssertionError("it did not come to pass")
-            time.sleep(0.05)
-
     def add_user(self, name: str, role: Role) -> None:
         stored = hash_password(PASSWORD)
         self.write(lambda c: add_user(c, name, role, by="stage", now=datetime.now(UTC), password_hash=stored))
