@@ -6,6 +6,7 @@ Prints one row per campaign, and for those that failed the traces of some who fa
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = set(options.names) - set(NAMES)
     if unknown:
         parser.error(f"no such campaign: {', '.join(sorted(unknown))}")
+    # Ended from outside, it must still end the programs it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console()
     directory = Path(tempfile.mkdtemp(prefix="usher-campaign-"))
     results = []
