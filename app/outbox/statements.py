@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Insert, Table, Update, bindparam, select, update
+from sqlalchemy import Insert, Integer, Table, Update, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.tables import LIVE, dispatch_callers, dispatches
+from app.db.types import DispatchStatus, Timestamp
 
 # Ordered, so that two replicas that lock several rows cannot wait for each other.
 LOCKED = (
@@ -42,20 +43,61 @@ MARK_LEFT = (
     )
     .values(left_at=bindparam("at"))
 )
+ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
+_NOW = bindparam("now", type_=Timestamp())
+_UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
+_FIRST = bindparam("first", type_=Integer())
+
+# Asked several times a second, also when there is nothing to do.
+DUE = (
+    select(dispatches)
+    .where(
+        dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),
+        dispatches.c.next_attempt_at <= _NOW,
+        _UNHELD,
+        dispatches.c.project == bindparam("project"),
+        ASKED.not_in(bindparam("without_agents", expanding=True)),
+        dispatches.c.id.not_in(bindparam("in_hand", expanding=True)),
+    )
+    .order_by(dispatches.c.next_attempt_at)
+    .limit(_FIRST)
+    .with_for_update(skip_locked=True)
+)
+BLOCKED = (
+    select(dispatches)
+    .where(
+        dispatches.c.status == DispatchStatus.PENDING,
+        dispatches.c.next_attempt_at <= _NOW,
+        _UNHELD,
+        ASKED.in_(bindparam("agent_names", expanding=True)),
+        ~dispatches.c.reason.startswith(bindparam("told_by")),
+    )
+    .order_by(dispatches.c.next_attempt_at)
+    .limit(_FIRST)
+    .with_for_update(skip_locked=True)
+)
+UNANSWERED = (
+    select(dispatches)
+    .where(
+        dispatches.c.status == DispatchStatus.DISPATCHED,
+        dispatches.c.answer_deadline <= _NOW,
+        _UNHELD,
+        dispatches.c.project.in_(bindparam("projects", expanding=True)),
+    )
+    .order_by(dispatches.c.answer_deadline)
+    .limit(_FIRST)
+    .with_for_update(skip_locked=True)
+)
 
 
 @lru_cache
 def insert_new(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that leaves out rows which any unique index already holds."""
-    if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    """Return an INSERT that leaves out rows which any unique index already holds, and tells how many it took."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
-@lru_cache
-def insert_new_dispatches(dialect: str) -> Insert:
-    """Return the INSERT of dispatches that tells the ids of the new ones."""
-    return insert_new(dialect, dispatches).returning(dispatches.c.id)
+PRESENT = select(dispatches.c.id).where(dispatches.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @lru_cache(maxsize=64)

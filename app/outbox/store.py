@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, and_, func, or_, select, true, update
+from sqlalchemy import Connection, Insert, func, select, update
 
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import DispatchStatus
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING, require_transition
-
-_ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,10 @@ def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]])
     """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
     if not rows:
         return set()
-    statement = statements.insert_new_dispatches(connection.dialect.name)
-    return set(connection.execute(statement, list(rows)).scalars())
+    ids = {row["id"] for row in rows}
+    if connection.execute(statements.insert_new(connection.dialect.name, dispatches), list(rows)).rowcount == len(rows):
+        return ids
+    return set(connection.execute(statements.PRESENT, {"ids": list(ids)}).scalars())
 
 
 def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
@@ -153,49 +153,28 @@ def claim_due(
     unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now;
     `in_hand` are under way here, whatever their lease says.
     """
-    query = (
-        select(dispatches)
-        .where(dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]), _is_due(now))
-        .where(dispatches.c.project == project)
-        .where(_ASKED.not_in(without_agents) if without_agents else true())
-        .where(dispatches.c.id.not_in(in_hand) if in_hand else true())
-        .order_by(dispatches.c.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    asked = {
+        "now": now,
+        "first": limit,
+        "project": project,
+        "without_agents": list(without_agents),
+        "in_hand": list(in_hand),
+    }
+    return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
 
 
 def blocked(
     connection: Connection, now: datetime, agent_names: Collection[str], told_by: str, limit: int = 100
 ) -> list[Dispatch]:
     """Return the due dispatches of these agents whose reason does not begin with `told_by`, oldest first."""
-    query = (
-        select(dispatches)
-        .where(dispatches.c.status == DispatchStatus.PENDING, _is_due(now), _ASKED.in_(agent_names))
-        .where(~dispatches.c.reason.startswith(told_by, autoescape=True))
-        .order_by(dispatches.c.next_attempt_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    asked = {"now": now, "first": limit, "agent_names": list(agent_names), "told_by": told_by}
+    return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
 
 
 def claim_unanswered(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
-    query = (
-        select(dispatches)
-        .where(
-            dispatches.c.status == DispatchStatus.DISPATCHED,
-            dispatches.c.project.in_(projects),
-            dispatches.c.answer_deadline <= now,
-            or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= now),
-        )
-        .order_by(dispatches.c.answer_deadline)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    asked = {"now": now, "first": limit, "projects": list(projects)}
+    return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
 
 
 def release(connection: Connection, owner: str, now: datetime) -> int:
@@ -211,17 +190,11 @@ def release(connection: Connection, owner: str, now: datetime) -> int:
 def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[str, int]:
     """Return how many dispatches of each agent LiveKit has been asked for and that have not ended."""
     query = (
-        select(_ASKED, func.count())
+        select(statements.ASKED, func.count())
         .where(
             dispatches.c.status.in_([DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED]),
-            _ASKED.in_(list(agent_names)),
+            statements.ASKED.in_(list(agent_names)),
         )
-        .group_by(_ASKED)
+        .group_by(statements.ASKED)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def _is_due(now: datetime) -> Any:
-    return and_(
-        dispatches.c.next_attempt_at <= now, or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= now)
-    )

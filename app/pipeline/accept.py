@@ -90,7 +90,7 @@ class Acceptor:
         self._drop_impossible(connection, list(cases.values()))
         served = serve(connection, self._context, self._free_slots, list(cases.values()), now)
         rows = sorted((self._event_row(case) for case in cases.values()), key=lambda row: str(row["dedupe_key"]))
-        if len(insert_once(connection, rows)) < len(rows):
+        if insert_once(connection, rows) < len(rows):
             raise RaceLostError  # another replica stored one of them meanwhile
         consequences = observe_events(connection, self._context, [case.event for case in cases.values()], now)
         for case in cases.values():

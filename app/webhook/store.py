@@ -20,8 +20,8 @@ GONE = ("participant_left", "participant_connection_aborted")
 # Built once: building a statement anew costs SQLAlchemy more than running it.
 _KNOWN = select(events.c.dedupe_key).where(events.c.dedupe_key.in_(bindparam("keys", expanding=True)))
 _INSERT_ONCE = {
-    "sqlite": sqlite.insert(events).on_conflict_do_nothing().returning(events.c.id),
-    "postgresql": postgresql.insert(events).on_conflict_do_nothing().returning(events.c.id),
+    "sqlite": sqlite.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
+    "postgresql": postgresql.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
 }
 _DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
     or_(
@@ -38,11 +38,11 @@ def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]
     return set(connection.execute(_KNOWN, {"keys": list(dedupe_keys)}).scalars())
 
 
-def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert `rows` unless their `dedupe_key` is there; return the ids of the new ones."""
+def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert `rows` unless their `dedupe_key` is there; return how many are new."""
     if not rows:
-        return set()
-    return set(connection.execute(_INSERT_ONCE[connection.dialect.name], list(rows)).scalars())
+        return 0
+    return connection.execute(_INSERT_ONCE[connection.dialect.name], list(rows)).rowcount
 
 
 @dataclass(frozen=True, slots=True)
