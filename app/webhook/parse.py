@@ -14,10 +14,14 @@ from livekit.protocol.webhook import WebhookEvent
 from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
 from app.webhook.event import Event
+from app.webhook.json_text import JsonTextError, read_json
 from app.webhook.verify import Signature
 
 LATE_S = 5.0
 """A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""
+
+NAME_MAX = 600
+"""Longest name or id taken: LiveKit allows 256 characters, an index of PostgreSQL 2,704 bytes."""
 
 _LONG = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
 
@@ -121,7 +125,7 @@ def build_event(
         participant_identity=_text(participant, "identity", "participant.identity"),
         participant_sid=sid,
         participant_kind=_text(participant, "kind", "participant.kind") or ("STANDARD" if participant else ""),
-        phone_number=phone_number if isinstance(phone_number, str) and phone_number else None,
+        phone_number=phone_number if isinstance(phone_number, str) and 0 < len(phone_number) <= NAME_MAX else None,
         occurred_at=_occurred_at(document, event_type, received_at),
         received_at=received_at,
         body=body,
@@ -149,30 +153,13 @@ def prepare(body: Mapping[str, Any], project: str) -> dict[str, Any]:
 
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableWebhookError("the body is not JSON in UTF-8") from error
+        content = read_json(raw)
+    except JsonTextError as error:
+        raise UnreadableWebhookError(f"the body cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise UnreadableWebhookError("the body is not a JSON object")
     body: dict[str, Any] = content
-    # Looking for the escapes first spares the walk: raw NUL is not JSON, raw surrogates are not UTF-8.
-    if b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw:
-        body = _storable(content)
     return body
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_storable(name): _storable(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_storable(entry) for entry in value]
-    return value
 
 
 def _without_turn_password(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,6 +216,8 @@ def _text(parent: Mapping[str, Any], name: str, path: str) -> str:
         return ""
     if not isinstance(value, str):
         raise UnreadableWebhookError(f"`{path}` is not text: not a LiveKit webhook")
+    if len(value) > NAME_MAX:
+        raise UnreadableWebhookError(f"`{path}` is longer than {NAME_MAX} characters: not a LiveKit webhook")
     return value
 
 
@@ -269,6 +258,6 @@ def _as_number(value: Any) -> Any:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except JsonTextError:
         return text
