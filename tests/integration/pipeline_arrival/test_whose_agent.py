@@ -149,7 +149,7 @@ async def test_an_agent_that_reconnects_stays_the_same_agent(sqlite_database: Da
             world.simulator.join(
                 "room", agent.identity, kind=agent.kind, attributes=agent.attributes, late_left=late_left
             )
-            await world.until(lambda old=old: world.dispatch()["agent_sid"] != old, within=15)
+            await world.until(lambda: world.dispatch()["agent_sid"] != old, within=15)  # noqa: B023 - awaited here
             await world.wait(5)
             assert world.dispatch()["status"] == "joined"
             assert len(world.simulator.ledger.dispatches) == 1
