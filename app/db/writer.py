@@ -25,6 +25,8 @@ ItemT = TypeVar("ItemT")
 
 BATCH_LIMIT = 128
 QUEUE_LIMIT = 10_000
+PATIENCE_S = 0.05
+"""How long a unit that nobody waits for waits for others to share their transaction."""
 
 
 class RaceLostError(Exception):
@@ -52,6 +54,7 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: deque[_Waiting] = deque()
+        self._patient: deque[_Waiting] = deque()
         self._wakeup = threading.Condition()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="usher-writer", daemon=True)
@@ -60,28 +63,33 @@ class Writer:
     @property
     def backlog(self) -> int:
         """How many units wait for the thread."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._patient)
 
     async def run(self, unit: Callable[[Connection], T]) -> T:
         """Run `unit` in a transaction and return its result once that is committed."""
         result: T = await self.run_batched(_run_each, unit)
         return result
 
-    async def run_batched(self, handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]], item: ItemT) -> T:
+    async def run_batched(
+        self, handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]], item: ItemT, *, patient: bool = False
+    ) -> T:
         """Give `item` to `handler` together with the other items waiting for the same handler.
 
         `handler(connection, items)` returns one result per item, in order. For flows whose statements cost less as
-        `executemany` than one by one.
+        `executemany` than one by one. What is `patient` is done after what is not, in the next transaction that
+        others need or after `PATIENCE_S`: it spares those who wait a transaction of its own before theirs.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(handler, item, loop, loop.create_future())
         with self._wakeup:
             if self._closing:
                 raise DatabaseUnavailableError("the writer is shutting down")
-            if len(self._waiting) >= QUEUE_LIMIT:
+            if self.backlog >= QUEUE_LIMIT:
                 raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
-            self._waiting.append(waiting)
-            self._wakeup.notify()
+            queue = self._patient if patient else self._waiting
+            if not patient or not queue:  # the patience of the first is that of all
+                self._wakeup.notify()
+            queue.append(waiting)
         result: T = await waiting.future
         return result
 
@@ -97,10 +105,11 @@ class Writer:
         while True:
             with self._wakeup:
                 while not self._waiting and not self._closing:
-                    self._wakeup.wait()
-                if not self._waiting:
+                    if not self._wakeup.wait(PATIENCE_S if self._patient else None):
+                        break
+                batch = _take(self._waiting) + _take(self._patient)
+                if not batch:
                     return
-                batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
             self._commit_together(batch)
             _wake(batch)
 
@@ -120,6 +129,10 @@ class Writer:
                 return
             for waiting in batch:
                 self._commit_together([waiting])
+
+
+def _take(queue: deque[_Waiting]) -> list[_Waiting]:
+    return [queue.popleft() for _ in range(min(BATCH_LIMIT, len(queue)))]
 
 
 def _run_each(connection: Connection, units: Sequence[Callable[[Connection], Any]]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ from app.pipeline.transition import count, move
 _log = get_logger(__name__)
 
 STORE_AGAIN_S = 0.5
+QUEUED_PER_CALL = 8
+"""How many dispatches may wait in memory for each call that may be under way; `_is_news` judges what waited long."""
 
 
 class Deliverer:
@@ -50,17 +53,19 @@ class Deliverer:
         self._withdraw = withdraw
         self._look_at = look_at
         self._in_hand: dict[str, tuple[asyncio.Task[None], str]] = {}
+        self._calls = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, context.settings.calls_in_flight))
         self._stopping = False
         self._settle = partial(_settle_batch, context)
 
     def free_slots(self, project: str) -> int:
-        """Return how many more calls to a project may be begun at once; read from the writer thread too.
+        """Return how many more dispatches to a project may be born into our hands; read from the writer thread too.
 
-        Each project has its own: one whose LiveKit hangs must not hold up the others.
+        Each project has its own: one whose LiveKit hangs must not hold up the others. More than can be called at once,
+        because what is claimed instead costs two questions to LiveKit and two transactions more.
         """
         if self._stopping or self._limiter.paced:
             return 0
-        return self._free(project)
+        return self._free(project, self._context.settings.calls_in_flight * QUEUED_PER_CALL)
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
         """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
@@ -69,7 +74,8 @@ class Deliverer:
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due, as far as slots are free, and begin to deliver it."""
-        slots = {project: free for project in self._context.clients if (free := self._free(project))}
+        limit = self._context.settings.calls_in_flight
+        slots = {project: free for project in self._context.clients if (free := self._free(project, limit))}
         if self._stopping or not slots or not self._limiter.available(self._context.clock.monotonic()):
             return {"claimed": 0}
         in_hand = tuple(self._in_hand)
@@ -88,9 +94,9 @@ class Deliverer:
         now = self._context.clock.now()
         await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
 
-    def _free(self, project: str) -> int:
+    def _free(self, project: str, limit: int) -> int:
         busy = sum(1 for _, other in tuple(self._in_hand.values()) if other == project)
-        return max(0, self._context.settings.calls_in_flight - busy)
+        return max(0, limit - busy)
 
     def _begin(self, dispatch: Dispatch, *, fresh: bool) -> None:
         task = asyncio.create_task(self._deliver(dispatch, fresh=fresh))
@@ -104,11 +110,15 @@ class Deliverer:
             if client is None:
                 log.error("the dispatch's LiveKit project is not configured any more", project=dispatch.project)
                 return
-            held: Dispatch | None = dispatch
-            if not fresh or not self._is_news(dispatch):
-                held = await self._still_wanted(dispatch, client)
-            if held is not None:
-                await self._call(held, client)
+            settlement: Settlement | None = None
+            async with self._calls[dispatch.project]:
+                held: Dispatch | None = dispatch
+                if not fresh or not self._is_news(dispatch):
+                    held = await self._still_wanted(dispatch, client)
+                if held is not None:
+                    settlement = await self._call(held, client)
+            if settlement is not None:
+                await self._write_down(settlement)
         except DatabaseUnavailableError as error:
             # The lease runs out and the next claim looks at LiveKit first: nothing is lost, nothing is repeated.
             log.warning("a delivery could not be stored yet", error=str(error))
@@ -116,7 +126,7 @@ class Deliverer:
             log.exception("delivery failed")
 
     def _is_news(self, dispatch: Dispatch) -> bool:
-        # A commit that had to wait for the database, or a busy process: the caller may be gone by now.
+        # A commit that had to wait for the database, or many calls before this one: the caller may be gone by now.
         return (self._context.clock.now() - dispatch.created_at).total_seconds() < NEWS_S
 
     async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
@@ -202,7 +212,7 @@ class Deliverer:
 
         count(self._context.metrics, await self._context.writer.run(write))
 
-    async def _call(self, dispatch: Dispatch, client: LiveKitClient) -> None:
+    async def _call(self, dispatch: Dispatch, client: LiveKitClient) -> Settlement | None:
         attributes = {**dispatch.attributes, DISPATCH_ID_ATTRIBUTE: dispatch.id}
         request = DispatchRequest(
             room_name=dispatch.room_name,
@@ -215,12 +225,16 @@ class Deliverer:
         started_at = self._context.clock.now()
         latest = started_at + timedelta(seconds=self._context.settings.request_timeout)
         if dispatch.lease_until is None or latest > dispatch.lease_until:
-            return  # so late that another may take it over while we call: it will, and look first
+            return None  # so late that another may take it over while we call: it will, and look first
         if dispatch.attempts == 1:
             waited = (started_at - dispatch.created_at).total_seconds()
             self._context.metrics.seconds_to_call.observe(max(0.0, waited))
         outcome = await client.create_dispatch(request)
-        settled = await self._store(Settlement(dispatch, outcome, started_at, self._context.clock.now()))
+        return Settlement(dispatch, outcome, started_at, self._context.clock.now())
+
+    async def _write_down(self, settlement: Settlement) -> None:
+        dispatch = settlement.dispatch
+        settled = await self._store(settlement)
         count(self._context.metrics, settled.moves)
         if settled.withdrawal is not None:
             self._withdraw([settled.withdrawal])
@@ -231,7 +245,7 @@ class Deliverer:
         """Write down how a call turned out, again and again while the database is away and the lease is ours."""
         while True:
             try:
-                return await self._context.writer.run_batched(self._settle, settlement)
+                return await self._context.writer.run_batched(self._settle, settlement, patient=True)
             except DatabaseUnavailableError:
                 until = settlement.dispatch.lease_until
                 if self._stopping or until is None or self._context.clock.now() >= until:

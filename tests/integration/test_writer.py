@@ -95,6 +95,46 @@ async def test_items_of_one_handler_are_given_together(writer: Writer) -> None:
     assert sizes == [10]
 
 
+async def test_what_is_patient_shares_the_next_transaction_and_comes_last_in_it(
+    writer: Writer, database: Database
+) -> None:
+    transactions: list[int] = []
+    hold = threading.Event()
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        transactions.append(id(connection.get_transaction()))
+        return [put(connection, item) for item in items]
+
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    await asyncio.sleep(0)
+    patient = [asyncio.create_task(writer.run_batched(handler, f"patient {n}", patient=True)) for n in range(2)]
+    await asyncio.sleep(0)
+    prompt = asyncio.create_task(writer.run_batched(handler, "prompt"))
+    await asyncio.sleep(0)
+    hold.set()
+    await first
+    assert await prompt == "prompt"
+    assert await asyncio.gather(*patient) == ["patient 0", "patient 1"]
+    assert names(database) == ["prompt", "patient 0", "patient 1"]
+    assert len(transactions) == 1
+
+
+async def test_what_is_patient_is_done_when_nobody_else_comes(writer: Writer, database: Database) -> None:
+    await asyncio.wait_for(writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", patient=True), 5)
+    assert names(database) == ["a"]
+
+
+async def test_what_is_patient_is_done_before_the_writer_closes(database: Database) -> None:
+    writer = Writer(database.writer_engine())
+    patient = asyncio.create_task(
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", patient=True)
+    )
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await patient == "a"
+    assert names(database) == ["a"]
+
+
 async def test_a_lost_race_is_run_again(writer: Writer) -> None:
     tries: list[int] = []
 

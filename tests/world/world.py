@@ -48,7 +48,13 @@ class PromptWriter(Writer):
         self._waiting: deque[_Waiting] = deque()
         self._closed = False
 
-    async def run_batched(self, handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]], item: ItemT) -> T:
+    async def run_batched(
+        self,
+        handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]],
+        item: ItemT,
+        *,
+        patient: bool = False,  # noqa: ARG002 - all wait alike
+    ) -> T:
         if self._closed:
             raise DatabaseUnavailableError("the writer is shutting down")
         loop = asyncio.get_running_loop()
