@@ -40,6 +40,16 @@ class Condition:
                 return True
         return False
 
+    def choose(self, leaves: tuple[Leaf, ...], view: DocumentView) -> Choice | None:
+        """Return which of several leaves, or of leaves in arrays, satisfy the condition; None when none can."""
+        if not view.work.spend(len(leaves)):
+            return None
+        satisfied = frozenset(leaf[1] for leaf in leaves if self.holds_for(leaf))
+        present = None
+        if self.may_be_absent and all(leaf[1] for leaf in leaves):
+            present = frozenset(leaf[1] for leaf in leaves)
+        return Choice(self.path, satisfied, present) if satisfied or present else None
+
     def expected(self) -> str:
         """Say what is expected, in words."""
         return " or ".join(matcher.words() for matcher in self.matchers)
@@ -61,23 +71,17 @@ class Alternative:
             if not leaves:
                 if not condition.may_be_absent:
                     return False
-                continue
-            if len(leaves) == 1 and not leaves[0][1]:
+            elif len(leaves) == 1 and not leaves[0][1]:
                 if not condition.holds_for(leaves[0]):
                     return False
-                continue
-            satisfied = frozenset(leaf[1] for leaf in leaves if condition.holds_for(leaf))
-            present = None
-            if condition.may_be_absent and all(leaf[1] for leaf in leaves):
-                present = frozenset(leaf[1] for leaf in leaves)
-            elif not satisfied:
-                return False
-            if choices is None:
-                choices = []
-            choices.append(Choice(condition.path, satisfied, present))
+            else:
+                choice = condition.choose(leaves, view)
+                if choice is None:
+                    return False
+                choices = [choice] if choices is None else [*choices, choice]
         if choices is None or (len(choices) == 1 and choices[0].present is None):
             return True
-        return is_consistent(choices)
+        return is_consistent(choices, view.work)
 
 
 def compile_alternatives(pattern: Pattern) -> tuple[Alternative, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from app.rules.document import Membership
+from app.rules.document import Membership, Work
 from app.rules.limits import MAX_STEPS
 
 Chosen = tuple[tuple[int, int], ...]
@@ -35,20 +35,23 @@ class _TooManySteps(Exception):  # noqa: N818 - ends the search, is no error
     pass
 
 
-def is_consistent(choices: Sequence[Choice]) -> bool:
+def is_consistent(choices: Sequence[Choice], work: Work) -> bool:
     """Tell whether one candidate of each choice can be chosen together.
 
-    Gives up after MAX_STEPS combinations, which takes hostile input, and answers False.
+    Gives up after MAX_STEPS combinations, or when the work for the event is used up, and answers False.
     """
     if any(choice.present is not None for choice in choices):
         ordered = sorted(choices, key=lambda choice: _java_order(choice.path))
     else:
         # By parts, so that the fields of one array stand together and what it had chosen is soon forgotten.
         ordered = sorted(choices, key=lambda choice: choice.path.split("."))
+    search = _Search(ordered, min(MAX_STEPS, work.left))
     try:
-        return _Search(ordered).run()
+        return search.run()
     except _TooManySteps:
         return False
+    finally:
+        work.spend(search.steps)
 
 
 def judged_before(path: str, other: str) -> bool:
@@ -63,7 +66,7 @@ def _java_order(path: str) -> bytes:
 class _Search:
     """Depth first over the choices, remembering for each only the elements that later choices ask about."""
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[Choice], most: int) -> None:
         self._candidates = [_ByElement(choice.candidates) for choice in choices]
         self._present = [None if choice.present is None else _ByElement(choice.present) for choice in choices]
         needed: frozenset[int] = frozenset()
@@ -72,7 +75,8 @@ class _Search:
             needed |= candidates.arrays | (present.arrays if present else frozenset())
             self._needed.append(needed)
         self._needed.reverse()
-        self._steps = 0
+        self._most = most
+        self.steps = 0
 
     def run(self) -> bool:
         seen: set[tuple[int, Chosen]] = set()
@@ -99,8 +103,8 @@ class _Search:
 
     def _agreeing(self, memberships: _ByElement, chosen: dict[int, int]) -> Iterator[Membership]:
         for membership in memberships.near(chosen):
-            self._steps += 1
-            if self._steps > MAX_STEPS:
+            self.steps += 1
+            if self.steps > self._most:
                 raise _TooManySteps
             if all(chosen.get(array, index) == index for array, index in membership):
                 yield membership
@@ -111,26 +115,36 @@ class _ByElement:
 
     def __init__(self, memberships: frozenset[Membership]) -> None:
         self._all = memberships
-        self.arrays = frozenset(array for membership in memberships for array, _ in membership)
         self._within: dict[tuple[int, int], list[Membership]] = {}
+        self._inside: dict[int, int] = {}
         self._outside: dict[int, list[Membership]] = {}
         for membership in memberships:
             for element in membership:
                 self._within.setdefault(element, []).append(membership)
-        for array in self.arrays:
-            self._outside[array] = [
-                membership for membership in memberships if all(named != array for named, _ in membership)
-            ]
+                self._inside[element[0]] = self._inside.get(element[0], 0) + 1
+        self.arrays = frozenset(self._inside)
 
     def near(self, chosen: dict[int, int]) -> Iterable[Membership]:
         """Return the memberships that may agree with the chosen elements."""
-        best: Iterable[Membership] = self._all
+        best: tuple[int, int] | None = None
         size = len(self._all)
-        for array, index in chosen.items():
-            if array not in self.arrays:
-                continue
-            within = self._within.get((array, index), [])
-            outside = self._outside[array]
-            if len(within) + len(outside) < size:
-                best, size = chain(within, outside), len(within) + len(outside)
-        return best
+        for element in chosen.items():
+            inside = self._inside.get(element[0])
+            if inside is not None:
+                outside = len(self._all) - inside
+                possible = len(self._within.get(element, ())) + outside
+                if possible < size:
+                    best, size = element, possible
+        if best is None:
+            return self._all
+        return chain(self._within.get(best, ()), self._without(best[0]))
+
+    def _without(self, array: int) -> list[Membership]:
+        """Return the memberships that name no element of the array; hardly ever any."""
+        if self._inside[array] == len(self._all):
+            return []
+        if array not in self._outside:
+            self._outside[array] = [
+                membership for membership in self._all if all(named != array for named, _ in membership)
+            ]
+        return self._outside[array]

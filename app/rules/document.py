@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from app.rules.limits import MAX_WORK
+
 Membership = tuple[tuple[int, int], ...]
 """(number of the array within the document, index of the element), outermost array first."""
 
@@ -24,15 +26,37 @@ _PLAIN = frozenset(_SCALARS)
 _OUTSIDE: Membership = ()
 
 
+class Work:
+    """How much more may be done for one event; hostile arrays and patterns use it up, others never."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, most: int = MAX_WORK) -> None:
+        self.left = most
+
+    def spend(self, steps: int) -> bool:
+        """Take steps off and tell whether there were enough."""
+        self.left = max(0, self.left - steps)
+        return self.left > 0
+
+
 class DocumentView:
     """Looks fields up in one document, each path once."""
 
-    __slots__ = ("_arrays", "_document", "_found")
+    __slots__ = ("_arrays", "_document", "_found", "_work")
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], work: Work | None = None) -> None:
         self._document = document
         self._found: dict[str, tuple[Leaf, ...]] = {}
         self._arrays: dict[int, int] = {}
+        self._work = work
+
+    @property
+    def work(self) -> Work:
+        """What is left of the work for this document."""
+        if self._work is None:
+            self._work = Work()
+        return self._work
 
     def leaves(self, path: str) -> tuple[Leaf, ...]:
         """Return every leaf at the dotted path."""

@@ -6,14 +6,17 @@ from app.db.types import OnMatch
 from app.rules.book import BadRule, Rule, RuleBook
 from app.rules.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS
 from app.rules.decision import Decision, Outcome, Verdict
-from app.rules.document import DocumentView
+from app.rules.document import DocumentView, Work
 from app.rules.explain import explain_pattern
+from app.rules.limits import MAX_WORK
 from app.rules.rollout import in_rollout
 from app.webhook.event import Event
 
 __all__ = ["Decision", "Outcome", "Verdict", "evaluate"]
 
 _PASSED_OVER = 100
+# Every rule is judged, not only the candidates.
+_EXPLAINED = 10
 _JOINED = ((DEFAULT_EVENT, ()),)
 
 
@@ -48,7 +51,7 @@ def _decide(book: RuleBook, event: Event) -> Decision:
 
 
 def _explain(book: RuleBook, event: Event) -> Decision:
-    view = DocumentView(event.document)
+    view = DocumentView(event.document, Work(_EXPLAINED * MAX_WORK))
     matched: list[Rule] = []
     verdicts: list[Verdict] = []
     ended_by: Rule | None = None

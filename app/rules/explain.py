@@ -47,6 +47,11 @@ def _conditions(alternative: Alternative, view: DocumentView) -> list[tuple[str,
         conditions.append((KIND, expected, not kinds & MACHINE_KINDS))
     for condition in alternative.conditions:
         leaves = view.leaves(condition.path)
+        if len(leaves) > 1 and not view.work.spend(len(leaves)):
+            conditions.append(
+                (condition.path, "an event whose arrays are not too large to judge by so many rules", False)
+            )
+            continue
         absent = condition.may_be_absent and all(membership for _, membership in leaves)
         holds = absent or any(condition.holds_for(leaf) for leaf in leaves)
         conditions.append((condition.path, condition.expected(), holds))

@@ -23,3 +23,5 @@ MAX_PROBLEMS = 100
 """Mistakes reported of one pattern."""
 MAX_STEPS = 200_000
 """Combinations of array elements tried for one alternative of one rule; beyond them it does not match."""
+MAX_WORK = 500_000
+"""Values of arrays tested, and combinations tried, for one event by all rules; beyond them array conditions fail."""

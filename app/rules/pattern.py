@@ -129,8 +129,7 @@ class _Reader:
             if path in alternative:
                 self.overridden[path] = None
             alternative[path] = matchers
-        if len(alternatives) > 1 and sum(map(len, alternatives)) > MAX_CONDITIONS:
-            self._refuse_size(where, f"its alternatives name more than {MAX_CONDITIONS} fields in all")
+        self._count_conditions(alternatives, where)
 
     def _read_or(
         self, alternatives: list[Alternative], branches: Any, path: str, where: str, *, depth: int
@@ -152,7 +151,12 @@ class _Reader:
             result += self._read_object(copies, branch, path, here, depth=depth + 1, in_or=True)
             if len(result) > MAX_ALTERNATIVES:
                 self._refuse_size(where, f"the $or multiply out to more than {MAX_ALTERNATIVES} alternatives")
+            self._count_conditions(result, where)
         return result[:MAX_ALTERNATIVES] or alternatives
+
+    def _count_conditions(self, alternatives: list[Alternative], where: str) -> None:
+        if sum(map(len, alternatives)) > MAX_CONDITIONS:
+            self._refuse_size(where, f"the alternatives name more than {MAX_CONDITIONS} fields in all")
 
     def _refuse_size(self, where: str, message: str) -> None:
         if not self._too_large:

@@ -166,11 +166,11 @@ def _exact_keys(value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
 
 
 def _prefix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
-    return (value[:size],) if type(value) is str else ()
+    return (value[:size],) if type(value) is str and len(value) >= size else ()
 
 
 def _suffix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
-    return (value[-size:],) if type(value) is str else ()
+    return (value[-size:],) if type(value) is str and len(value) >= size else ()
 
 
 def _folded_keys(value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
@@ -178,11 +178,11 @@ def _folded_keys(value: Any, _size: int, _keys: Any) -> Collection[Hashable]:
 
 
 def _folded_prefix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
-    return (value[:size].lower(),) if type(value) is str else ()
+    return (value[:size].lower(),) if type(value) is str and len(value) >= size else ()
 
 
 def _folded_suffix_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:
-    return (value[-size:].lower(),) if type(value) is str else ()
+    return (value[-size:].lower(),) if type(value) is str and len(value) >= size else ()
 
 
 def _network_keys(value: Any, size: int, _keys: Any) -> Collection[Hashable]:

@@ -1,0 +1,133 @@
+"""Patterns and events made to be slow or huge cost bounded time.
+
+The bounds are many times what was measured, because other programs share the machine; without the protection each of
+these takes minutes or more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.rules import RuleBook, check_pattern, evaluate, matches
+from tests.unit.rules_language.books import make_event, make_row
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def nested(depth: int, leaf: Any) -> Any:
+    for _ in range(depth):
+        leaf = {"$or": [{"a": leaf}, {"b": [1]}]}
+    return leaf
+
+
+HUGE: dict[str, Any] = {
+    "$or beside $or": {f"f{n}": {"$or": [{"a": [1]}, {"b": [2]}]} for n in range(3000)},
+    "$or within $or": nested(60, {"c": [1]}),
+    "wide $or": {"$or": [{"a": [n]} for n in range(100_000)]},
+    "values": {"a": [{"anything-but": list(range(500_000))}]},
+    "match types": {"a": [{"wildcard": "*a" * 40}] * 9_000},
+    "mistakes": {f"f{n}": "x" for n in range(100_000)},
+    "dots": {".".join("abcdefgh" * 500): [1]},
+    "any case": {"a": [{"suffix": {"equals-ignore-case": "ß" * 4000}}]},
+}
+
+
+@pytest.mark.parametrize("pattern", HUGE.values(), ids=HUGE)
+def test_a_huge_pattern_is_read_or_refused_quickly(pattern: Any) -> None:
+    assert seconds(lambda: check_pattern(pattern)) < 5
+    assert len(check_pattern(pattern)) <= 100
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"wildcard": "*a" * 64 + "b"},
+        {"wildcard": "*" + "a*" * 62 + "b*"},
+        {"suffix": {"equals-ignore-case": "ß" * 1000}},
+        {"prefix": {"equals-ignore-case": "ß" * 4000}},
+        {"equals-ignore-case": "ŉ" * 4000},
+        {"anything-but": {"wildcard": ["*a" * 60 + "c"] * 50}},
+    ],
+)
+def test_no_text_makes_a_match_type_slow(value: Any) -> None:
+    for text in ("a" * 65_536, "ß" * 65_536, "S" * 65_536):
+        assert seconds(lambda text=text: matches({"a": [value]}, {"a": text})) < 3  # type: ignore[misc]
+
+
+def test_large_arrays_cost_linear_time() -> None:
+    orders = [{"id": n, "state": "open" if n % 2 else "shut", "lines": [{"n": n, "m": -n}] * 3} for n in range(5000)]
+    pattern = {"orders": {"id": [{"numeric": [">=", 4999]}], "state": ["open"], "lines": {"n": [4999], "m": [-4999]}}}
+    assert matches(pattern, {"orders": orders})
+    assert seconds(lambda: matches(pattern, {"orders": orders})) < 3
+    never = {"orders": {"id": [{"exists": True}], "state": ["gone", "open"], "lines": {"n": [7], "m": [-9]}}}
+    assert not matches(never, {"orders": orders})
+    assert seconds(lambda: matches(never, {"orders": orders})) < 5
+
+
+def test_independent_arrays_do_not_multiply() -> None:
+    document = {f"a{n}": [{"x": 1, "y": m} for m in range(300)] for n in range(10)}
+    pattern = {f"a{n}": {"x": [1], "y": [{"numeric": [">=", 0]}]} for n in range(9)} | {"a9": {"x": [1], "y": [-1]}}
+    assert not matches(pattern, document)
+    assert seconds(lambda: matches(pattern, document)) < 3
+
+
+def test_arrays_that_lie_between_each_other_are_given_up_in_time() -> None:
+    names = ["P" + "!" * n for n in range(8)]
+    inner = {name: [[m] for m in range(20)] + [{"x": m} for m in range(20)] for name in names}
+    document = {"o": [inner] * 5}
+    pattern = {
+        "o": {name: [{"numeric": [">=", 0]}] for name in names} | {f"{name}.x": [{"exists": False}] for name in names}
+    }
+    assert seconds(lambda: matches(pattern, document)) < 5
+
+
+def test_deep_documents_are_no_problem() -> None:
+    node: Any = "x"
+    for _ in range(20_000):
+        node = [node]
+    deep: Any = "x"
+    for _ in range(20_000):
+        deep = {"a": deep}
+    assert matches({"a": ["x"]}, {"a": node})
+    assert not matches({"a": {"a": ["x"]}}, {"a": deep})
+
+
+def test_a_hostile_event_among_many_rules_is_judged_in_bounded_time() -> None:
+    rows = [
+        make_row(number, {"a": {"x": [{"wildcard": f"*{number}*z"}], "y": [{"anything-but": number}]}})
+        for number in range(1, 1000)
+    ]
+    rows += [
+        make_row(1000 + number, {"a": {"x": [{"exists": True}], "y": [{"numeric": [">", 10**7 + number]}]}})
+        for number in range(1, 1000)
+    ]
+    book = RuleBook.build(rows, 1)
+    event = make_event({"event": "participant_joined", "a": [{"x": str(n) * 5, "y": n} for n in range(8000)]})
+    assert seconds(lambda: evaluate(book, event)) < 20
+    assert seconds(lambda: evaluate(book, event, explain=True)) < 30
+
+
+def test_work_used_up_by_arrays_leaves_other_rules_alone() -> None:
+    rows = [
+        make_row(number, {"a": {"x": [{"exists": True}], "y": [-number]}, "b": [{"anything-but": number}]})
+        for number in range(1, 1500)
+    ]
+    rows.append(make_row(5000, {"room": {"name": ["lobby"]}}))
+    book = RuleBook.build(rows, 1)
+    event = make_event(
+        {
+            "event": "participant_joined",
+            "room": {"name": "lobby"},
+            "a": [{"x": n, "y": n} for n in range(3000)],
+            "b": 0,
+        }
+    )
+    assert [rule.id for rule in evaluate(book, event).matched] == [5000]
