@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Float, Select, extract, func, select
+from sqlalchemy import TIMESTAMP, ColumnElement, Connection, Float, Select, extract, func, select, type_coerce
 
 from app.audit.paging import first_id, instant_of
 from app.db.tables import dispatches
@@ -232,5 +232,6 @@ def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[s
 
 def _seconds(connection: Connection, begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
     if connection.dialect.name == "postgresql":
+        begin, end = (type_coerce(each, TIMESTAMP(timezone=True)) for each in (begin, end))
         return extract("epoch", end - begin).cast(Float)
     return ((func.julianday(end) - func.julianday(begin)) * 86_400.0).cast(Float)

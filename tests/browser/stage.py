@@ -32,8 +32,8 @@ PASSWORD = "correct horse battery"
 class Stage:
     """Usher at `url`, its LiveKit at `simulator`. What touches them runs in their own loop: `run`, `do`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+        self._database_url = database_url or f"sqlite:///{folder}/usher.db"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
         self._stack = contextlib.AsyncExitStack()
@@ -62,7 +62,7 @@ class Stage:
                 "LIVEKIT_URL": self.simulator.url,
                 "LIVEKIT_API_KEY": SIMULATOR_KEY,
                 "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
-                "DATABASE_URL": f"sqlite:///{self._folder}/usher.db",
+                "DATABASE_URL": self._database_url,
                 "USHER_SWEEP_INTERVAL": "5",
             }
         )

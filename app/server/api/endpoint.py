@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.errors import BadRequestError, EditedMeanwhileError, InvalidInputError, PayloadTooLargeError, Problem
+from app.errors import BadRequestError, InvalidInputError, PayloadTooLargeError, Problem
 from app.people.role import Role
 from app.server.auth import Caller, identify
 from app.server.office import Office
@@ -141,14 +141,14 @@ def require_object(body: Any) -> dict[str, Any]:
 
 
 def expected_version(request: Request) -> int | None:
-    """Return the version that `If-Match` names; None for `*`. It must be there (428), and be one of ours (412)."""
+    """Return the version that `If-Match` names; None for `*`. BadRequestError when it is no ETag."""
     given = request.headers.get("if-match", "").strip()
     if given == "*":
         return None
     tag = given.removeprefix("W/").strip('"')
     if tag.isascii() and tag.isdecimal() and len(tag) <= 18:
         return int(tag)
-    raise EditedMeanwhileError("If-Match names no version of this rule; send the ETag that reading it gave")
+    raise BadRequestError("If-Match is no ETag of a rule; send the one that reading the rule gave")
 
 
 def _read_query(model: type[Model], request: Request) -> Model:

@@ -157,7 +157,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if endpoint.body is not None:
         statuses |= {400, 413}
     if endpoint.if_match:
-        statuses |= {412, 428}
+        statuses |= {400, 412, 428}
     return {
         str(endpoint.status): good,
         **{

@@ -65,7 +65,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_RULE}/history", rules.rule_history, "List the changes of a rule", shapes.RuleHistory,
              query=rules.HistoryQuery, numeric=("rule_id",)),
     Endpoint("POST", f"{_V1}/rules/check", rules.check_a_rule, "Check a draft: every mistake in it, with its path",
-             shapes.RuleCheck, body=shapes.RuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
+             shapes.RuleCheck, body=shapes.AnyRuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
     Endpoint("POST", f"{_V1}/rules/test", rules.try_a_rule,
              "Test a draft against recent events: whom it would match, and what the agent would be told",
              shapes.RuleTrial, body=TryOrder, body_is_checked_by_handler=True, example={"rule": _EXAMPLE, "limit": 50}),

@@ -83,6 +83,12 @@ class RuleDraft(RuleColumns):
     model_config = ConfigDict(extra="forbid")
 
 
+class AnyRuleDraft(BaseModel):
+    """A rule as far as it is written: see RuleDraft for the columns."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def _optional(name: str) -> tuple[Any, Any]:
     described = RuleColumns.model_fields[name]
     limits = {

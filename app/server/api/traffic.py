@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.audit.call import CallState
 from app.audit.call_listing import CallFilter, list_calls
@@ -19,13 +20,21 @@ from app.server.api.endpoint import Call, Model, Text
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 
+def _is_text_of_a_date(value: Any) -> Any:
+    # Otherwise a bare number would be taken for seconds since 1970.
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-11-22T14:02:00Z")
+    return value
+
+
 def _in_range(instant: datetime) -> datetime:
     if not 1970 <= instant.year <= 9998:
         raise ValueError("must be between the years 1970 and 9998")
     return instant.astimezone(UTC)
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
+Instant = Annotated[AwareDatetime, BeforeValidator(_is_text_of_a_date), AfterValidator(_in_range)]
 
 
 class PageQuery(Model):

@@ -1,0 +1,89 @@
+"""The OpenAPI document against the running API: schemathesis looks for anything that is not as it says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.people.role import Role
+from app.people.token import issue_token
+from app.people.user import find_user
+from tests.browser.stage import Stage
+from tests.conftest import Database
+
+PROGRAM = Path(sys.executable).with_name("schemathesis")
+
+# What lacks If-Match is answered 428, as RFC 6585 says. That a rule is well-formed JSON does not make its pattern one that means something (422), nor its version the present
+# one (412).
+CONFIGURATION = """
+[checks.missing_required_header]
+expected-statuses = ["400", "401", "403", "422", "428"]
+
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "404", "409", "412", "422", "428"]
+"""
+
+# They could shut the very token out that the others are tried with.
+ABOUT_PEOPLE = ("change_a_user", "revoke_a_token")
+
+RULE = {
+    "name": "spanish support",
+    "pattern": {"participant": {"metadata": {"language": ["es"]}}},
+    "agent_name": "support-es",
+}
+
+
+@pytest.fixture
+def desk(database: Database, tmp_path: Path) -> Stage:
+    return Stage(tmp_path, database.text)
+
+
+def test_the_document_is_true(desk: Stage, tmp_path: Path) -> None:
+    configuration = tmp_path / "schemathesis.toml"
+    configuration.write_text(CONFIGURATION)
+    with desk as stage:
+        stage.add_user("maria", Role.ADMIN)
+        stage.add_user("ana", Role.EDITOR)
+        stage.add_rules(RULE)
+        stage.join("hall", "ana.perez", {"language": "es"})
+        stage.wait_for("ana.perez", "dispatched")
+        for choice in (("--exclude-operation-id",), ("--include-operation-id",)):
+            options = [part for name in ABOUT_PEOPLE for part in (*choice, name)]
+            found = _run(stage, configuration, options)
+            assert found.returncode == 0, found.stdout.partition("= FAILURES =")[2][:12_000] + found.stderr[-2000:]
+
+
+def _run(stage: Stage, configuration: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [
+        PROGRAM,
+        "--config-file",
+        configuration,
+        "run",
+        f"{stage.url}/api/openapi.json",
+        "--header",
+        f"Authorization: Bearer {_token(stage)}",
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--max-examples",
+        "5",
+        "--seed",
+        "1",
+        "--no-color",
+        *options,
+    ]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=configuration.parent)
+
+
+def _token(stage: Stage) -> str:
+    def unit(connection: object) -> str:
+        user = find_user(connection, "maria")  # type: ignore[arg-type] # the writer's connection
+        assert user is not None
+        now = datetime.now(UTC)
+        _, secret = issue_token(connection, user.id, "truth", Role.ADMIN, by="test", now=now)  # type: ignore[arg-type] # likewise
+        return secret
+
+    return stage.write(unit)
