@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from pathlib import Path
-
 from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure
 from tests.benchmark.load import Order, Report, send
@@ -38,8 +35,12 @@ def _per_second(program: process.Program, kind: Kind, mark: str, seconds: float)
     before = program.cpu_seconds()
     report = send(Order(program.port, process.KEY, process.SECRET, mark, kind, seconds=seconds))
     check(report)
-    print(mark, kind, f"{report.per_second:.0f}/s  p50 {report.percentile(0.5):.1f} p99 {report.percentile(0.99):.1f} ms",
-          f"{(program.cpu_seconds() - before) / sum(report.statuses.values()) * 1e6:.0f} us cpu each")
+    print(
+        mark,
+        kind,
+        f"{report.per_second:.0f}/s  p50 {report.percentile(0.5):.1f} p99 {report.percentile(0.99):.1f} ms",
+        f"{(program.cpu_seconds() - before) / sum(report.statuses.values()) * 1e6:.0f} us cpu each",
+    )
     return report.per_second
 
 

@@ -71,7 +71,7 @@ def _rounds(count: int, measure: Callable[[Server, str], T]) -> list[tuple[T, T]
 def _throughput(server: Server, mark: str, seconds: float) -> float:
     report, arrivals = _carry(server, Order(0, process.KEY, process.SECRET, mark, seconds=seconds))
     within = sum(report.began <= at <= report.ended for at in arrivals.values())
-    print(mark, f"acked {report.per_second:.0f}/s; carried {within / seconds:.0f}/s; p50 {report.percentile(.5):.1f}")
+    print(mark, f"acked {report.per_second:.0f}/s; carried {within / seconds:.0f}/s; p50 {report.percentile(0.5):.1f}")
     return within / seconds
 
 
@@ -81,7 +81,12 @@ def _latencies(server: Server, mark: str, seconds: float) -> Sequence[float]:
     waits = sorted(
         (arrivals[room] - sent) * 1000 for room, sent in report.sent_at.items() if report.began <= sent <= report.ended
     )
-    print(mark, len(waits), f"p50 {_percentile(waits,.5):.1f} p99 {_percentile(waits,.99):.1f} max {waits[-1]:.1f}  ack p50 {report.percentile(.5):.1f}")
+    print(
+        mark,
+        len(waits),
+        f"p50 {_percentile(waits, 0.5):.1f} p99 {_percentile(waits, 0.99):.1f} max {waits[-1]:.1f}",
+        f"ack p50 {report.percentile(0.5):.1f}",
+    )
     return waits
 
 
