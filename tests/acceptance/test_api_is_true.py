@@ -17,7 +17,8 @@ from tests.conftest import Database
 
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
-# What lacks If-Match is answered 428, as RFC 6585 says. That a rule is well-formed JSON does not make its pattern one that means something (422), nor its version the present
+# What lacks If-Match is answered 428, as RFC 6585 says.
+# That a rule is well-formed JSON does not make its pattern one that means something (422), nor its version the present
 # one (412).
 CONFIGURATION = """
 [checks.missing_required_header]
