@@ -43,7 +43,9 @@ class LiveKitApi:
         self._timeout_s = timeout_s
         self._metrics = metrics
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout_s), connector=aiohttp.TCPConnector(limit=0)
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),  # LiveKit sets none; looking for them takes a seventh of a call
         )
         self._api = api.LiveKitAPI(
             project.url,
