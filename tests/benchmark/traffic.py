@@ -68,9 +68,10 @@ class Signer:
     def token(self, body: bytes) -> str:
         now = int(time.time())
         claims = {
-            "exp": now + 300,
             "iss": self.key,
+            "exp": now + 300,
             "nbf": now,
+            "iat": now,
             "sha256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
         }
         content = _HEADER + b"." + _encoded(json.dumps(claims, separators=(",", ":")).encode())
@@ -191,4 +192,4 @@ def _track(call: str, whose: str) -> dict[str, object]:
 
 def _body(event: str, number: str, room: dict[str, object], **parts: dict[str, object]) -> bytes:
     content = {"event": event, "room": room, **parts, "id": f"EV_{number}", "createdAt": str(int(time.time()))}
-    return json.dumps(content, separators=(",", ":")).encode()
+    return json.dumps(content, separators=(", ", ":")).encode()
