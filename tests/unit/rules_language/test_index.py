@@ -14,14 +14,14 @@ def matched(decision: Decision) -> list[int]:
     return [rule.id for rule in decision.matched]
 
 
-@pytest.mark.parametrize("size", [1, 7, 60, 600])
+@pytest.mark.parametrize("size", [1, 7, 60, 400])
 @pytest.mark.parametrize("seed", range(4))
 def test_deciding_by_index_equals_judging_every_rule(size: int, seed: int) -> None:
     random = Random(seed)
     book = RuleBook.build([random_row(random, rule_id) for rule_id in range(1, size + 1)], 1)
     assert not book.bad
     found = 0
-    for _ in range(60):
+    for _ in range(30):
         event = make_event(random_document(random))
         quick, thorough = evaluate(book, event), evaluate(book, event, explain=True)
         assert matched(quick) == matched(thorough)
@@ -32,13 +32,13 @@ def test_deciding_by_index_equals_judging_every_rule(size: int, seed: int) -> No
     assert found or size < 60
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_an_edited_book_equals_one_built_from_the_same_rows(seed: int) -> None:
     random = Random(seed)
-    rows = {rule_id: random_row(random, rule_id) for rule_id in range(1, 200)}
+    rows = {rule_id: random_row(random, rule_id) for rule_id in range(1, 120)}
     book = RuleBook.build(rows.values(), 0)
-    events = [make_event(random_document(random)) for _ in range(25)]
-    for version in range(1, 40):
+    events = [make_event(random_document(random)) for _ in range(12)]
+    for version in range(1, 14):
         before = book
         answers = [matched(evaluate(before, event)) for event in events]
         edited = [random_row(random, random.choice([*rows, max(rows) + 1])) for _ in range(random.choice([1, 1, 3]))]

@@ -112,7 +112,7 @@ def test_a_field_named_twice_and_an_or_that_is_none_are_told() -> None:
 
 def test_what_is_proved_holds_for_random_patterns_and_documents() -> None:
     proved = checked = 0
-    for seed in range(2500):
+    for seed in range(600):
         random = Random(seed)
         document = make_document(random)
         narrow_pattern = make_pattern(random, document)
@@ -135,8 +135,8 @@ def test_what_is_proved_holds_for_random_patterns_and_documents() -> None:
                     wide_pattern,
                     narrow_pattern,
                 )
-    assert proved > 300
-    assert checked > 300
+    assert proved > 60
+    assert checked > 60
 
 
 def _loosened(random: Random, pattern: dict[str, Any]) -> dict[str, Any]:
