@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
@@ -117,7 +118,7 @@ def dispatch_view(record: DispatchRecord) -> RenderableType:
         "replaces": row.recovers,
         "next attempt": show_moment(row.next_attempt_at, milliseconds=True),
         "answer due": show_moment(row.answer_deadline, milliseconds=True),
-        "metadata": row.metadata,
+        "metadata": _readable(row.metadata),
         "attributes": ", ".join(f"{name}={value}" for name, value in row.attributes.items()),
     }
     for name, value in facts.items():
@@ -125,6 +126,15 @@ def dispatch_view(record: DispatchRecord) -> RenderableType:
             style = STATUS_STYLES[row.status] if name == "status" else ""
             grid.add_row(Text(name, "dim"), plain(value, style))
     return grid
+
+
+def _readable(metadata: str) -> str:
+    """Return metadata on several lines when it is a JSON document, else as it is."""
+    try:
+        document = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return metadata
+    return json.dumps(document, indent=2, ensure_ascii=False) if isinstance(document, dict | list) else metadata
 
 
 def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:

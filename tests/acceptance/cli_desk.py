@@ -20,7 +20,7 @@ from typing import Any
 from tests.conftest import Database
 
 USHER = Path(sys.executable).with_name("usher")
-_PATIENCE_S = 40.0
+_PATIENCE_S = 90.0
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,14 @@ class LiveKit:
         """Make something happen there."""
         return self._ask("POST", f"/simulator/{action}", values)
 
-    def state(self) -> Any:
-        return self._ask("GET", "/simulator/state")
+    def dispatches(self, room: str) -> list[Any]:
+        """Return what it was asked for in rooms whose names begin so."""
+        listed = self._ask("GET", "/simulator/ledger")["dispatches"]
+        return [one for one in listed if one["room"].startswith(room)]
+
+    def rooms(self) -> int:
+        """Return how many rooms are open."""
+        return int(self._ask("GET", "/simulator/state")["rooms"])
 
     def _ask(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
         body = json.dumps(values).encode() if values is not None else None
@@ -107,6 +113,7 @@ class Desk:
 
     terminal: Terminal
     livekit: LiveKit
+    database: Database
     url: str
 
 
@@ -116,12 +123,9 @@ def running_desk(folder: Path, database: Database, rules: str, workers: tuple[st
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = [option for name in workers for option in ("--worker", name)]
-    simulator = subprocess.Popen(
-        [sys.executable, "-m", "app.simulator", "--webhook", f"{url}/livekit/webhook", *options],
-        stdout=subprocess.PIPE,
-        stderr=(folder / "simulator.log").open("wb"),
-        text=True,
-    )
+    command = [sys.executable, "-m", "app.simulator", "--webhook", f"{url}/livekit/webhook", *options]
+    with (folder / "simulator.log").open("wb") as log:
+        simulator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         livekit = LiveKit(**json.loads(_first_line(simulator)))
         terminal = Terminal(
@@ -138,7 +142,7 @@ def running_desk(folder: Path, database: Database, rules: str, workers: tuple[st
         applied = terminal.run("rules", "apply", terminal.write("rules.yaml", rules))
         assert applied.code == 0, applied.err
         with _serving(terminal, url):
-            yield Desk(terminal, livekit, url)
+            yield Desk(terminal, livekit, database, url)
     finally:
         _end(simulator)
 
@@ -146,13 +150,11 @@ def running_desk(folder: Path, database: Database, rules: str, workers: tuple[st
 @contextmanager
 def _serving(terminal: Terminal, url: str) -> Iterator[None]:
     log = terminal.folder / "serve.log"
-    server = subprocess.Popen(
-        [USHER, "serve"],
-        cwd=terminal.folder,
-        env=terminal.everything(),
-        stdout=log.open("wb"),
-        stderr=subprocess.STDOUT,
-    )
+    environment = terminal.everything()
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [USHER, "serve"], cwd=terminal.folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         wait_for(lambda: server.poll() is not None or _answers(f"{url}/healthz"), "usher serve")
         assert server.poll() is None, log.read_text()

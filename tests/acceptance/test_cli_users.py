@@ -1,0 +1,51 @@
+"""People on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.acceptance.cli_desk import Terminal
+from tests.conftest import Database
+
+
+def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_database: Database) -> None:
+    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    assert terminal.run("users", "list").out == "No users yet. Add the first: usher users add NAME --role admin\n"
+    # Given the first admin, who chooses a password by link, and an editor whose password is given
+    first = terminal.run("users", "add", "maria", "--role", "admin")
+    assert first.lines[0] == "maria added as admin"
+    assert first.lines[1].startswith("http://127.0.0.1:8080/console/password/")
+    weak = terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="short\n")
+    assert weak.code == 2
+    assert "must have 10" in weak.err
+    assert (
+        terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="a good pass phrase\n").code
+        == 0
+    )
+    assert "a good pass phrase" not in str(sqlite_database.execute("SELECT * FROM users"))
+    assert [(one["name"], one["role"], one["has_password"]) for one in terminal.json("users", "list")] == [
+        ("maria", "admin", False),
+        ("otto", "editor", True),
+    ]
+    assert terminal.run("users", "add", "otto").code == 2
+    # When otto gets a token, then it is shown once, and only its hash is kept
+    made = terminal.run("users", "token", "otto", "--name", "deployment", "--role", "viewer", "--expires", "90d")
+    secret = made.out.strip()
+    assert secret.startswith("usher_")
+    assert secret not in str(sqlite_database.execute("SELECT * FROM api_tokens"))
+    (token,) = terminal.json("users", "tokens", "otto")
+    assert (token["name"], token["role"], token["revoked_at"]) == ("deployment", "viewer", None)
+    assert secret not in terminal.run("users", "tokens").out
+    assert terminal.run("users", "token", "otto", "--role", "admin").code == 2
+    assert terminal.run("users", "revoke", token["id"]).code == 0
+    assert terminal.json("users", "tokens")[0]["revoked_at"] is not None
+    # When otto is shut out, then he is; but the only admin cannot be
+    assert terminal.run("users", "disable", "otto", "--by", "maria").out == "otto is disabled\n"
+    assert "disabled" in terminal.run("users", "list").out
+    assert "is the only admin" in terminal.run("users", "disable", "maria").err
+    assert terminal.run("users", "enable", "otto").code == 0
+    assert terminal.run("users", "role", "otto", "admin").out == "otto is admin\n"
+    lines = sqlite_database.execute("SELECT changed_by FROM audit_log WHERE to_state = 'disabled'")
+    assert [line["changed_by"] for line in lines] == ["maria"]
+    # And who is not known is told so
+    assert terminal.run("users", "disable", "nobody").code == 1
