@@ -115,10 +115,10 @@ def change_rule(
     """
     _hold_rules(connection)
     before = read_stored_rule(connection, rule_id)
-    _refuse_if_edited(connection, before, expected)
     given = {name: value for name, value in columns.items() if name != "id"}
     wanted = given if whole else {**{column: before.row.get(column) for column in WRITABLE}, **given}
     _refuse_problems(wanted)
+    _refuse_if_edited(connection, before, expected)
     after = {**complete(wanted), "id": rule_id}
     if not changed_columns(before.row, after):
         return before

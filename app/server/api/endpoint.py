@@ -7,6 +7,7 @@ they cannot contradict each other.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, get_args, get_origin
@@ -23,6 +24,8 @@ from app.server.office import Office
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 """Of a rules file with some ten thousand rules; larger ones go through the command line."""
 
+
+_ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 """Text that both databases can hold: JSON may carry NUL, PostgreSQL may not."""
@@ -145,9 +148,8 @@ def expected_version(request: Request) -> int | None:
     given = request.headers.get("if-match", "").strip()
     if given == "*":
         return None
-    tag = given.removeprefix("W/").strip('"')
-    if tag.isascii() and tag.isdecimal() and len(tag) <= 18:
-        return int(tag)
+    if tag := _ETAG.fullmatch(given):
+        return int(tag[1])
     raise BadRequestError("If-Match is no ETag of a rule; send the one that reading the rule gave")
 
 
