@@ -264,11 +264,12 @@ dispatches = Table(
     ),
     Index(
         "ix_dispatches_live_room",
-        "room_sid",
+        "room_name",
         sqlite_where=_status_in(*LIVE),
         postgresql_where=_status_in(*LIVE),
     ),
     Index(None, "event_id"),
+    Index(None, "room_sid"),
     Index(None, "status", "id"),
     Index(None, "agent_name", "id"),
     Index(None, "rule_name", "id"),

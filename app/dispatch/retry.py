@@ -84,4 +84,6 @@ def next_step(
 
 
 def _given_up(dispatch: Dispatch) -> bool:
-    return dispatch.attempts - dispatch.counted_attempts >= TROUBLE_LIMIT
+    # Taken up again by the sweep, it gets as many calls more.
+    trouble = dispatch.attempts - dispatch.counted_attempts
+    return trouble >= TROUBLE_LIMIT and trouble % TROUBLE_LIMIT == 0

@@ -46,7 +46,9 @@ class Desk:
         self._inspect = Loop("inspect", self._inspect_and_deliver, _INSPECT_EVERY_S)
         self._loops = [self._deliver, self._inspect, Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S)]
         if context.settings.sweep_interval > 0:
-            self._loops.append(Loop("sweep", self._sweep_and_deliver, context.settings.sweep_interval))
+            # Asked more often than swept, so that a replica that dies is followed soon.
+            every = min(context.settings.sweep_interval, max(1.0, context.settings.sweep_interval / 6))
+            self._loops.append(Loop("sweep", self._sweep_and_deliver, every))
 
     @property
     def book(self) -> RuleBook:

@@ -46,6 +46,7 @@ class PromptWriter(Writer):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._waiting: deque[_Waiting] = deque()
+        self._patient: deque[_Waiting] = deque()
         self._closed = False
 
     async def run_batched(

@@ -1,0 +1,72 @@
+"""When a background loop was last seen at work, and what it found: for the other replicas and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from app.db.tables import heartbeats
+from app.db.types import format_instant, parse_instant
+from app.outbox.store import insert_or_ignore
+
+_SWEEP_LOCK = 0x75736865  # "ushe": turns are taken one by one on PostgreSQL
+_SWEEPER = "sweeper"
+_SILENT_S = 15.0
+"""A sweeper that has not been heard of for so long is dead."""
+_FORGOTTEN = timedelta(days=1)
+
+
+def beat(connection: Connection, component: str, replica: str, now: datetime, detail: Mapping[str, Any]) -> None:
+    """Note that a background loop is at work, and what it found."""
+    row = {"component": component, "replica": replica, "beat_at": now, "detail": dict(detail)}
+    connection.execute(insert_or_ignore(connection, heartbeats), [row])
+    connection.execute(
+        update(heartbeats)
+        .where(heartbeats.c.component == component, heartbeats.c.replica == replica)
+        .values(beat_at=now, detail=dict(detail))
+    )
+
+
+def last_detail(connection: Connection, component: str, replica: str) -> Mapping[str, Any]:
+    """Return what a loop found last; empty when it never did."""
+    query = select(heartbeats.c.detail).where(heartbeats.c.component == component, heartbeats.c.replica == replica)
+    detail: Mapping[str, Any] | None = connection.execute(query).scalar()
+    return detail or {}
+
+
+def take_turn(connection: Connection, replica: str, now: datetime, interval_s: float) -> bool:
+    """Return whether `replica` is to sweep now: nobody is at it, and nobody has begun within the interval.
+
+    Held by a transaction-scoped advisory lock, so that two replicas cannot both take the same turn.
+    """
+    if connection.dialect.name == "postgresql":
+        asked = text("SELECT pg_try_advisory_xact_lock(:key)")
+        if not connection.execute(asked, {"key": _SWEEP_LOCK}).scalar():
+            return False
+    query = select(heartbeats).where(heartbeats.c.component == _SWEEPER)
+    for row in connection.execute(query).mappings():
+        began = parse_instant(row["detail"]["began"])
+        # A beat from the future is of a clock that has been set back since.
+        if 0 <= (now - began).total_seconds() < interval_s * 0.95:
+            return False
+        busy = row["detail"]["busy"] and row["replica"] != replica
+        if busy and 0 <= (now - row["beat_at"]).total_seconds() < _SILENT_S:
+            return False
+    begin_sweep(connection, replica, now)
+    connection.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - _FORGOTTEN))
+    return True
+
+
+def begin_sweep(connection: Connection, replica: str, now: datetime) -> None:
+    """Note that `replica` begins to sweep."""
+    beat(connection, _SWEEPER, replica, now, {"began": format_instant(now), "busy": True})
+
+
+def go_on_sweeping(connection: Connection, replica: str, now: datetime, *, busy: bool) -> None:
+    """Note that `replica` is still at it, or has done."""
+    detail = {**last_detail(connection, _SWEEPER, replica), "busy": busy}
+    if "began" in detail:
+        beat(connection, _SWEEPER, replica, now, detail)

@@ -1,0 +1,266 @@
+"""An outage costs delay, not callers: what the sweep finds and makes good."""
+
+from __future__ import annotations
+
+import json
+
+from app.simulator import Behaviour, Fault, FaultKind, Mishap
+from app.simulator.verdict import Unit
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+INTERVAL = 10.0
+
+
+@in_virtual_time
+async def test_callers_of_an_outage_are_served_at_the_start(database: Database) -> None:
+    async with World(database, replicas=0, sweep=INTERVAL) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(3):
+            world.simulator.join(f"room-{number}", "ana")
+        await world.wait(40)  # LiveKit has given up its webhooks
+        await world.add_replica()
+        await world.until(lambda: len(world.dispatches(status="joined")) == 3, within=2)
+        assert {event["source"] for event in world.events(type="participant_joined") if event["phone_number"] is None}
+        sources = world.rows("SELECT source FROM events WHERE participant_kind = 'STANDARD'")
+        assert {row["source"] for row in sources} == {"sweep"}
+        assert world.judge().clean
+        assert world.usher.metric("usher_swept_in_total", project="default") == 3
+        # They joined before this Usher listened: no reason to doubt the webhooks.
+        assert world.usher.metric("usher_webhooks_silent", project="default") == 0
+
+
+@in_virtual_time
+async def test_lost_webhooks_are_repaired_within_an_interval_and_told(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=INTERVAL) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await world.wait(1)
+        world.simulator.webhooks.faults.outage = True
+        world.simulator.join("room", "ana")
+        await world.until(lambda: world.agents("room"), within=INTERVAL + 4)
+        assert world.usher.metric("usher_webhooks_silent", project="default") == 1
+        ready = await world.usher.get("/readyz")
+        assert ready["database"]["sweeps"]["default"]["webhooks_silent"] is True
+        # The agent's own join is lost as well: the next sweep sees it.
+        await world.until_status("joined", within=INTERVAL + 4)
+        # The alarm stays on while nothing else is heard, and goes with the first webhook.
+        await world.wait(2 * INTERVAL)
+        assert world.usher.metric("usher_webhooks_silent", project="default") == 1
+        world.simulator.webhooks.faults.outage = False
+        world.simulator.join("other", "bob")
+        await world.until(
+            lambda: world.usher.metric("usher_webhooks_silent", project="default") == 0, within=INTERVAL + 4
+        )
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_webhook_that_comes_after_the_sweep_changes_nothing(database: Database) -> None:
+    async with World(database, sweep=5) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.webhooks.faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=20)
+        world.simulator.join("room", "ana")
+        await world.until_status("joined", within=15)
+        await world.wait(20)
+        assert len(world.events(type="participant_joined", participant_identity="ana")) == 1
+        assert len(world.simulator.ledger.dispatches) == 1
+
+
+@in_virtual_time
+async def test_a_webhook_on_its_way_is_not_overtaken(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=1) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.webhooks.faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=2)
+        world.simulator.join("room", "ana")
+        await world.until_status("joined", within=5)
+        assert world.events(participant_identity="ana", type="participant_joined")[0]["source"] == "webhook"
+
+
+@in_virtual_time
+async def test_a_change_after_joining_is_an_event_once_per_change(database: Database) -> None:
+    async with World(database, sweep=5) as world:
+        world.rule(
+            "escalation",
+            "supervisor",
+            {"event": ["participant_updated"], "participant": {"metadata": {"escalate": [True]}}},
+        )
+        world.simulator.add_worker("supervisor")
+        world.simulator.join("room", "ana", metadata='{"escalate": false}')
+        await world.wait(12)
+        assert world.events(type="participant_updated") == []
+        world.simulator.update("room", "ana", metadata='{"escalate": true}')
+        row = await world.until_status("joined", within=8)
+        assert json.loads(row["metadata"])["participant"]["metadata"] == {"escalate": True}
+        await world.wait(15)
+        assert len(world.events(type="participant_updated")) == 1
+        world.simulator.update("room", "ana", attributes={"mood": "cross"})
+        await world.wait(12)
+        changes = world.events(type="participant_updated")
+        assert [event["outcome"] for event in changes] == ["planned", "served"]
+        assert {event["source"] for event in changes} == {"sweep"}
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_phone_that_is_answered_is_a_change_that_concerns_nobody(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.rule("phones", pattern={"participant": {"kind": ["SIP"]}})
+        world.simulator.add_worker("greeter")
+        world.simulator.join(
+            "room", "sip_+34600", kind="SIP", attributes={"sip.callStatus": "ringing", "sip.phoneNumber": "+34600"}
+        )
+        await world.until_status("joined")
+        world.simulator.update("room", "sip_+34600", attributes={"sip.callStatus": "active"})
+        await world.wait(20)
+        (change,) = world.events(type="participant_updated")
+        assert (change["outcome"], change["phone_number"]) == ("ignored", "+34600")
+        assert len(world.simulator.ledger.dispatches) == 1
+
+
+@in_virtual_time
+async def test_what_is_redacted_is_not_a_change(sqlite_database: Database) -> None:
+    settings = {"USHER_REDACT": "participant.attributes.sip.phoneNumber,participant.metadata.card"}
+    async with World(sqlite_database, sweep=5, settings=settings) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        metadata = json.dumps({"card": "4111", "tier": "gold"})
+        world.simulator.join("room", "ana", metadata=metadata, attributes={"sip.phoneNumber": "+34600", "x": "y"})
+        await world.wait(20)
+        assert world.events(type="participant_updated") == []
+        told = "".join(entry.metadata for entry in world.simulator.ledger.dispatches)
+        stored = "".join(str(dict(row)) for row in world.rows("SELECT * FROM events"))
+        assert "gold" in told
+        assert "gold" in stored
+        for secret in ("4111", "+34600"):
+            assert secret not in told + stored
+
+
+@in_virtual_time
+async def test_rooms_that_vanished_without_a_word_are_settled(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=INTERVAL) as world:
+        world.rule()
+        world.rule("absent", "absent", {"room": {"name": ["waiting"]}}, priority=1, answer_timeout_s=60)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("talking", "ana")
+        world.simulator.join("waiting", "bob")
+        await world.until_status("joined")
+        await world.until_status("dispatched")
+        world.simulator.webhooks.faults.outage = True
+        for room in ("talking", "waiting"):
+            world.simulator.finish_room(room)
+        await world.until_status("ended", room_name="talking", within=INTERVAL + 1)
+        await world.until_status("cancelled", room_name="waiting", within=INTERVAL + 1)
+
+
+@in_virtual_time
+async def test_one_room_that_cannot_be_swept_does_not_keep_the_others(sqlite_database: Database) -> None:
+    async with World(sqlite_database, replicas=0, sweep=60) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(6):
+            world.simulator.join(f"room-{number}", "ana")
+        world.simulator.join("odd", "eva", metadata="a\0b", attributes={"\0": "\0"})
+        await world.wait(40)
+        world.simulator.faults.script("ListParticipants", *[Fault(FaultKind.REFUSE)] * 3)
+        await world.add_replica()
+        await world.until(lambda: len(world.dispatches(status="joined")) == 7, within=8)
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_livekit_that_stops_to_answer_ends_the_sweep(sqlite_database: Database) -> None:
+    async with World(sqlite_database, replicas=0, sweep=60) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(60):
+            world.simulator.join(f"room-{number}", "ana")
+        await world.wait(40)
+        world.simulator.faults.always("ListParticipants", Fault(FaultKind.HANG_BEFORE, seconds=60))
+        await world.add_replica()
+        await world.until(
+            lambda: world.usher.metric("usher_sweeps_total", project="default", outcome="failed"), within=60
+        )
+        ready = await world.usher.get("/readyz")
+        assert "no answer" in ready["database"]["sweeps"]["default"]["error"]
+        world.simulator.faults.clear()
+        await world.until(lambda: len(world.dispatches(status="joined")) == 60, within=70)
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_quiet_call_is_not_asked_about_again_and_again(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(5):
+            world.simulator.join(f"room-{number}", "ana")
+        await world.wait(20)
+        before = world.simulator.ledger.counts["ListDispatch"]
+        await world.wait(30)
+        assert world.simulator.ledger.counts["ListDispatch"] == before
+        assert {row["worker_id"] is not None for row in world.dispatches()} == {True}
+
+
+@in_virtual_time
+async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.rule(recover=True)
+        worker = world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        world.simulator.webhooks.faults.outage = True
+        world.simulator.add_worker("greeter")
+        world.simulator.kill_worker(worker)
+        await world.until(lambda: len(world.dispatches()) == 2, within=27)
+        await world.until_status("joined", within=15)
+        assert len(world.agents("room")) == 1
+
+
+@in_virtual_time
+async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_database: Database) -> None:
+    async with World(sqlite_database, replicas=0, sweep=60) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.webhooks.faults.outage = True
+        await world.add_replica(start=False)
+        world.simulator.join("room", "ana")
+        await world.wait(0.5)
+        world.usher.desk.start()
+        await world.until(lambda: world.agents("room"), within=6)
+
+
+@in_virtual_time
+async def test_many_rooms_are_swept_gently(sqlite_database: Database) -> None:
+    rooms = 1000
+    async with World(sqlite_database, replicas=0, sweep=60, light=True) as world:
+        world.rule("nobody", "nobody", {"room": {"name": ["none such"]}})
+        world.simulator.webhooks.faults.outage = True
+        for number in range(rooms):
+            world.simulator.join(f"room-{number}", "ana")
+        await world.wait(35)
+        began = world.loop.time()
+        await world.add_replica()
+        await world.until(
+            lambda: world.usher.metric("usher_sweeps_total", project="default", outcome="done"), within=rooms / 100
+        )
+        assert world.loop.time() - began >= rooms / 200, "no more than 200 rooms a second"
+        assert len(world.events(source="sweep")) == rooms
+
+
+@in_virtual_time
+async def test_half_of_all_webhooks_lost_loses_nobody(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.rule(scope="participant")
+        world.simulator.add_worker("greeter", Behaviour())
+        world.simulator.webhooks.faults.by_chance(0.5, Mishap.DROP)
+        for number in range(20):
+            world.simulator.join(f"room-{number // 2}", f"caller-{number}")
+            await world.wait(0.3)
+        await world.until(lambda: len(world.dispatches(status="joined")) == 20, within=40)
+        await world.wait(10)
+        assert world.judge(unit=Unit.PARTICIPANT).clean, world.describe()
