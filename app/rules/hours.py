@@ -34,7 +34,7 @@ _SCHOOL_HOLIDAY = re.compile(r"\bSH\b")
 _IMPOSSIBLE_DAY = re.compile(r"\b(Feb 3[01]|(?:Apr|Jun|Sep|Nov) 31)\b")
 _CARET = re.compile(r"--> (\d+):(\d+)")
 _SLIPS = (
-    (re.compile(r"[–—−]"), "-"),  # noqa: RUF001 - dashes that word processors put in
+    (re.compile(r"[–—−]"), "-"),
     (re.compile(r"(?<=\d)[.h](?=\d\d\b)"), ":"),
     (re.compile(r"\s*-\s*(?=[A-Z0-9])"), "-"),
     (re.compile(r"[;,\s]+$"), ""),

@@ -66,7 +66,7 @@ def test_without_a_fallback_the_reason_is_kept(scene: Scene) -> None:
 
 @pytest.mark.xfail(
     strict=False,
-    reason="open: an agent whose join crosses the deletion of its dispatch can leave its caller without one (CHANGELOG)",
+    reason="open: an agent whose join crosses the deletion of its dispatch can leave its caller alone (CHANGELOG)",
 )
 def test_an_agent_that_comes_just_when_it_is_given_up_is_kept_or_replaced(scene: Scene) -> None:
     """Deleting its dispatch sends away an agent that came meanwhile: then there must be another one."""

@@ -131,7 +131,7 @@ def test_hours_are_parsed_once() -> None:
         ("", "at its end", None),
         ("Mo-Fr 9-18", "at character 7 ('9-18')", "Mo-Fr 09:00-18:00"),
         ("Mo - Fr 09:00 - 18:00", "at character 4", "Mo-Fr 09:00-18:00"),
-        ("Mo–Fr 9.00–18.00;", "opening-hours syntax", "Mo-Fr 09:00-18:00"),  # noqa: RUF001 - en dashes
+        ("Mo–Fr 9.00–18.00;", "opening-hours syntax", "Mo-Fr 09:00-18:00"),
         ("mo-fr 09h30-18h00", "opening-hours syntax", "Mo-Fr 09:30-18:00"),
         ("Montag 10:00-12:00", "at character 3", None),
         ("always", "opening-hours syntax", None),
