@@ -16,6 +16,7 @@ from app.pipeline.context import Context
 from app.pipeline.desk import Desk
 from app.rules.book import RuleBook
 from app.rules.store import follow
+from app.server.figures import FigureCache
 
 T = TypeVar("T")
 
@@ -28,6 +29,7 @@ class Office:
         self.key = key
         self.readers = readers
         self._book = desk.book
+        self.figures = FigureCache(desk.context.clock, self.read)
 
     @property
     def context(self) -> Context:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.audit.statistics import known_agents, last_hits, statistics
+from app.audit.statistics import known_agents, last_hits
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
 from app.pipeline.decide import Promise, decide
@@ -153,8 +152,7 @@ class Health(BaseModel):
 
 async def read_statistics(call: Call) -> dict[str, Any]:
     query: WindowQuery = call.query
-    since = call.office.now - timedelta(hours=query.hours)
-    found = await call.office.read(partial(statistics, since=since, agent=query.agent, rule=query.rule))
+    found = await call.office.figures.get(query.hours, agent=query.agent, rule=query.rule)
     return found.to_json()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -11,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit.call_listing import CallFilter, list_calls
-from app.audit.statistics import Figures, Percentiles, Seen, Statistics, known_agents, statistics
+from app.audit.statistics import Figures, Percentiles, Seen, known_agents
 from app.db.tables import probes
 from app.server.console.charts import bars_of, histogram
 from app.server.console.door import Front, Visit, page
@@ -30,12 +29,8 @@ def agents_routes(front: Front) -> list[BaseRoute]:
 
 async def show_agents(visit: Visit) -> Response:
     hours = _hours(visit)
-    since = visit.office.now - timedelta(hours=int(hours))
-
-    def question(connection: Connection) -> tuple[Statistics, list[Seen]]:
-        return statistics(connection, since), known_agents(connection)
-
-    found, seen = await visit.office.read(question)
+    found = await visit.office.figures.get(int(hours))
+    seen = await visit.office.read(known_agents)
     lines = [_line(one, found.by_agent.get(one.name, Figures())) for one in seen]
     lines.sort(key=lambda line: -line["figures"].dispatches)
     return visit.page("agents.html", active="agents", lines=lines, found=found, hours=hours, windows=WINDOWS)
@@ -43,10 +38,9 @@ async def show_agents(visit: Visit) -> Response:
 
 async def show_agent(visit: Visit) -> Response:
     name, hours = visit.request.path_params["name"], _hours(visit)
-    since = visit.office.now - timedelta(hours=int(hours))
+    found = await visit.office.figures.get(int(hours), agent=name)
 
     def question(connection: Connection) -> dict[str, Any]:
-        found = statistics(connection, since, agent=name)
         newest = select(probes).where(probes.c.agent_name == name).order_by(probes.c.id.desc()).limit(10)
         return {
             "found": found,
@@ -64,8 +58,7 @@ async def show_agent(visit: Visit) -> Response:
 
 async def picture(visit: Visit) -> Response:
     """Answer the histogram of one agent, or of all, as an image of its own: its styles are not the page's."""
-    name, since = visit.field("name") or None, visit.office.now - timedelta(hours=int(_hours(visit)))
-    found = await visit.office.read(lambda connection: statistics(connection, since, agent=name))
+    found = await visit.office.figures.get(int(_hours(visit)), agent=visit.field("name") or None)
     return Response(
         await asyncio.to_thread(histogram, found.overall, small=bool(visit.field("small"))),
         media_type="image/svg+xml",

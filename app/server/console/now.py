@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from app.audit.call import Call, CallState
 from app.audit.call_listing import CallFilter, list_calls
-from app.audit.statistics import Percentiles, statistics
+from app.audit.statistics import Percentiles
 from app.server.console.charts import bars_of
 from app.server.console.door import Front, Visit, page
 from app.server.console.remedies import pulses, remedies, waiting
@@ -41,8 +41,9 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     url = str(visit.request.base_url.replace(path="/livekit/webhook"))
     sweeps = office.context.settings.sweep_interval > 0
 
+    day = await office.figures.get(24)
+
     def question(connection: Connection) -> dict[str, Any]:
-        day = statistics(connection, now - timedelta(days=1))
         people, count = waiting(connection)
         return {
             "now": now,

@@ -1,0 +1,71 @@
+"""Figures are asked for once while they are fresh, and behind the answer when they are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Connection
+
+from app.audit.statistics import Figures, Statistics
+from app.errors import DatabaseUnavailableError
+from app.server.figures import FRESH_S, STALE_S, FigureCache
+from tests.conftest import StillClock
+
+
+class Desk:
+    """Counts what is asked, answers with its number."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.down = False
+
+    async def ask(self, _question: Callable[[Connection], Statistics]) -> Statistics:
+        self.asked += 1
+        number = self.asked
+        await asyncio.sleep(0)
+        if self.down:
+            raise DatabaseUnavailableError("down")
+        return Statistics(
+            datetime(2026, 1, 1, tzinfo=UTC), is_cut=False, overall=Figures(number), by_agent={}, by_rule={}
+        )
+
+
+async def test_many_looks_are_one_question(clock: StillClock) -> None:
+    desk = Desk()
+    cache = FigureCache(clock, desk.ask)
+    found = await asyncio.gather(*(cache.get(24) for _ in range(20)))
+    assert {one.overall.dispatches for one in found} == {1}
+    assert (await cache.get(24, agent="a")).overall.dispatches == 2
+    assert desk.asked == 2
+
+
+async def test_what_is_not_fresh_is_renewed_behind_the_answer(clock: StillClock) -> None:
+    desk = Desk()
+    cache = FigureCache(clock, desk.ask)
+    await cache.get(24)
+    clock.advance(FRESH_S)
+    assert (await cache.get(24)).overall.dispatches == 1
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert (await cache.get(24)).overall.dispatches == 2
+
+
+async def test_what_is_stale_is_not_shown(clock: StillClock) -> None:
+    desk = Desk()
+    cache = FigureCache(clock, desk.ask)
+    await cache.get(24)
+    clock.advance(STALE_S)
+    assert (await cache.get(24)).overall.dispatches == 2
+
+
+async def test_trouble_is_told_and_not_kept(clock: StillClock) -> None:
+    desk = Desk()
+    cache = FigureCache(clock, desk.ask)
+    desk.down = True
+    with pytest.raises(DatabaseUnavailableError):
+        await cache.get(24)
+    desk.down = False
+    assert (await cache.get(24)).overall.dispatches == 2
