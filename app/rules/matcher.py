@@ -7,12 +7,11 @@ time linear in the value (a wildcard: value times its pieces), whatever the patt
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from app.rules.address import read_address
+from app.rules.letter_case import holds_in_cases
 from app.rules.number import is_comparable, is_number
 
 # Keys under which values are compared for equality. Python takes True for 1 and 1.0 for 1; JSON only the latter.
@@ -131,7 +130,7 @@ class IgnoreCase(Matcher):
         if type(value) is not str:
             return False
         if not self.text.isascii():
-            return _holds_in_cases(self.text, self.where, value)
+            return holds_in_cases(self.text, self.where, value)
         size = len(self.text)
         if self.where == "prefix":
             value = value[:size]
@@ -261,28 +260,6 @@ class Nothing(Matcher):
 EXISTS = Exists()
 ABSENT = Absent()
 NOTHING = Nothing()
-
-
-def _holds_in_cases(text: str, where: str, value: str) -> bool:
-    expression, shortest, longest = _cases(text)
-    if where == "prefix":
-        return expression.match(value) is not None
-    if where == "equals":
-        return expression.fullmatch(value) is not None
-    sizes = range(shortest, min(longest, len(value)) + 1)
-    return any(expression.fullmatch(value, len(value) - size) for size in sizes)
-
-
-@lru_cache(maxsize=1024)
-def _cases(text: str) -> tuple[re.Pattern[str], int, int]:
-    """Return the expression for `text` with either case of each character, and its shortest and longest length."""
-    expression, shortest, longest = [], 0, 0
-    for character in text:
-        lower, upper = character.lower(), character.upper()
-        expression.append(re.escape(lower) if lower == upper else f"(?:{re.escape(lower)}|{re.escape(upper)})")
-        shortest += min(len(lower), len(upper))
-        longest += max(len(lower), len(upper))
-    return re.compile("".join(expression), re.DOTALL), shortest, longest
 
 
 def wildcard(text: str) -> Wildcard:

@@ -12,7 +12,8 @@ from typing import Any
 from app.errors import InvalidInputError, Problem
 from app.rules.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
 from app.rules.matcher import Matcher, in_words
-from app.rules.values import Problems, read_values
+from app.rules.operands import Problems
+from app.rules.values import read_values
 
 OR = "$or"
 
