@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
-from app.audit.paging import Page, Search, read_all, read_page
+from app.audit.paging import Page, Search, Through, Way, read_all, read_page
 from app.audit.records import (
     DispatchSummary,
     EventRecord,
@@ -22,7 +22,6 @@ from app.outbox.dispatch import Dispatch
 from app.rules.columns import UNSTORABLE
 
 DEFAULT_LIMIT = 50
-_CALLS_OF_A_NUMBER = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def iterate_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterat
     return read_all(connection, search_dispatches(chosen, columns_of(Dispatch)), Dispatch.from_row)
 
 
-Ways = tuple[ColumnElement[bool], ...]
+Ways = tuple[Way, ...]
 
 
 def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
@@ -121,7 +120,7 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
         candidates.append(tuple(column.outcome == one for one in dict.fromkeys(chosen.outcomes)))
     if chosen.types:
         candidates.append(tuple(column.type == one for one in dict.fromkeys(chosen.types)))
-    remaining = [or_(*ways) for ways in candidates[1:]]
+    remaining = [_check(ways) for ways in candidates[1:]]
     if chosen.project is not None:
         remaining.append(column.project == chosen.project)
     if chosen.source is not None:
@@ -162,7 +161,7 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
         candidates.append((column.agent_name == chosen.agent,))
     if chosen.statuses:
         candidates.append(tuple(column.status == one for one in dict.fromkeys(chosen.statuses)))
-    remaining = [or_(*ways) for ways in candidates[1:]]
+    remaining = [_check(ways) for ways in candidates[1:]]
     if chosen.project is not None:
         remaining.append(column.project == chosen.project)
     ways = candidates[0] if candidates else None
@@ -181,10 +180,16 @@ def _refuse_unstorable(chosen: EventFilter | DispatchFilter) -> None:
         raise InvalidInputError("query", problems)
 
 
-def _made_for(condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    # Ordered and limited, so that a number that calls all day cannot make the list slow.
-    newest = select(events.c.id).where(condition).order_by(events.c.id.desc()).limit(_CALLS_OF_A_NUMBER)
-    return dispatches.c.event_id.in_(newest)
+def _made_for(condition: ColumnElement[bool]) -> Through:
+    """Return the way to dispatches by what only their events hold."""
+    return Through(dispatches.c.event_id, events.c.id, condition)
+
+
+def _check(ways: Ways) -> ColumnElement[bool]:
+    """Return ways as a condition to be checked row by row."""
+    return or_(
+        *(exists().where(way.key == way.column, way.condition) if isinstance(way, Through) else way for way in ways)
+    )
 
 
 def _dispatch_search(text: str) -> Ways:
@@ -195,10 +200,10 @@ def _dispatch_search(text: str) -> Ways:
         column.event_id == text,
         column.participant_identity == text,
         column.room_name == text,
+        column.room_sid == text,
         column.agent_name == text,
         column.rule_name == text,
         column.id.in_(served),
         _made_for(events.c.phone_number == text),
-        _made_for(events.c.room_sid == text),
         _made_for(events.c.livekit_id == text),
     )

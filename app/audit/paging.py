@@ -27,6 +27,9 @@ T = TypeVar("T")
 SEARCHED = 5_000
 """Rows that one page may look at behind a filter that no index serves together with the first."""
 
+SEARCHED_THROUGH = 1_000
+"""Rows of another table that one page may go through."""
+
 LARGEST_PAGE = 1_000
 
 
@@ -44,16 +47,32 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Through:
+    """A way by another table: the rows whose `column` names one of the rows there for which `condition` holds.
+
+    The other rows are made before those that name them and looked at newest first, `SEARCHED_THROUGH` for one page.
+    What was made much later than the row it names may be left out behind so many.
+    """
+
+    column: ColumnElement[str]
+    key: ColumnElement[str]
+    condition: ColumnElement[bool]
+
+
+Way = ColumnElement[bool] | Through
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """What to look for in one table.
 
-    `ways`: conditions of which each is served by an index that ends in the id; a row is found when any holds. None:
-    every row, by the primary key. `remaining`: what must hold besides, checked row by row.
+    `ways`: conditions of which each is served by an index that ends in the id, or names few rows; a row is found when
+    any holds. None: every row, by the primary key. `remaining`: what must hold besides, checked row by row.
     """
 
     table: Table
     columns: tuple[str, ...]
-    ways: tuple[ColumnElement[bool], ...] | None
+    ways: tuple[Way, ...] | None
     remaining: tuple[ColumnElement[bool], ...]
     since: datetime | None
     until: datetime | None
@@ -64,8 +83,8 @@ def read_page(
 ) -> Page[T]:
     """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a cursor that is none."""
     limit = max(1, min(limit, LARGEST_PAGE))
-    ranges = _ranges(search, cursor)
-    answers = [_answer(connection, search, ranges, way, limit) for way in ways_of(search)]
+    ceiling = _ceiling(search, cursor)
+    answers = [_answer(connection, search, way, ceiling, limit) for way in ways_of(search)]
     # An answer is whole down to its `reach`; below the highest reach another way in may have missed something.
     reach = max((one.reach for one in answers), default="")
     rows: list[Mapping[Any, Any]] = []
@@ -99,26 +118,30 @@ class _Answer:
     """The lowest id looked at while more may follow; empty when there is no more."""
 
 
-def ways_of(search: Search) -> tuple[ColumnElement[bool] | None, ...]:
+def ways_of(search: Search) -> tuple[Way | None, ...]:
     """Return the ways into the table; None stands for the primary key."""
     return (None,) if search.ways is None else search.ways
 
 
-def _answer(
-    connection: Connection,
-    search: Search,
-    ranges: Sequence[ColumnElement[bool]],
-    way: ColumnElement[bool] | None,
-    limit: int,
-) -> _Answer:
+def _answer(connection: Connection, search: Search, way: Way | None, ceiling: str | None, limit: int) -> _Answer:
     key = search.table.c.id
-    entry = list(ranges) if way is None else [way, *ranges]
     horizon = ""
-    if search.remaining:
-        last = select(key).where(*entry).order_by(key.desc()).offset(SEARCHED - 1).limit(1)
-        horizon = connection.scalar(last) or ""
-        if horizon:
-            entry.append(key >= horizon)
+    entry: list[ColumnElement[bool]] = [] if ceiling is None else [key < ceiling]
+    if search.since is not None:
+        entry.append(key >= first_id(search.since))
+    if isinstance(way, Through):
+        named = _named(connection, way, ceiling)
+        if not named:
+            return _Answer((), "")
+        horizon = named[-1] if len(named) == SEARCHED_THROUGH else ""
+        entry.append(way.column.in_(named))
+    else:
+        entry += [] if way is None else [way]
+        if search.remaining:
+            last = select(key).where(*entry).order_by(key.desc()).offset(SEARCHED - 1).limit(1)
+            horizon = connection.scalar(last) or ""
+    if horizon:
+        entry.append(key >= horizon)
     query = (
         select(*(search.table.c[name] for name in search.columns))
         .where(*entry, *search.remaining)
@@ -129,16 +152,20 @@ def _answer(
     return _Answer(rows, rows[-1]["id"] if len(rows) > limit else horizon)
 
 
-def _ranges(search: Search, cursor: str | None) -> list[ColumnElement[bool]]:
-    key = search.table.c.id
-    ranges = []
-    if cursor is not None:
-        ranges.append(key < decode_cursor(cursor))
-    if search.since is not None:
-        ranges.append(key >= first_id(search.since))
+def _named(connection: Connection, way: Through, ceiling: str | None) -> Sequence[str]:
+    """Return the ids of the rows that `way` goes through, newest first."""
+    query = select(way.key).where(way.condition).order_by(way.key.desc()).limit(SEARCHED_THROUGH)
+    if ceiling is not None:
+        query = query.where(way.key < ceiling)
+    return connection.scalars(query).all()
+
+
+def _ceiling(search: Search, cursor: str | None) -> str | None:
+    """Return the id below which the page begins."""
+    bounds = [] if cursor is None else [decode_cursor(cursor)]
     if search.until is not None:
-        ranges.append(key < first_id(search.until))
-    return ranges
+        bounds.append(first_id(search.until))
+    return min(bounds, default=None)
 
 
 def first_id(instant: datetime) -> str:

@@ -111,6 +111,7 @@ def test_every_filter_of_dispatches_finds_just_its_rows_on_pages_of_any_size(
 ) -> None:
     # Given forty dispatches, and a search that may look at many rows, or at seven, for one page
     monkeypatch.setattr(paging, "SEARCHED", searched)
+    monkeypatch.setattr(paging, "SEARCHED_THROUGH", searched)
     rows, orders = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in DISPATCH_CASES:
@@ -143,6 +144,7 @@ def test_every_filter_of_events_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
     monkeypatch.setattr(paging, "SEARCHED", searched)
+    monkeypatch.setattr(paging, "SEARCHED_THROUGH", searched)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in EVENT_CASES:
