@@ -13,7 +13,7 @@ from typing import Any
 
 from app.rules.consistency import Choice, is_consistent
 from app.rules.document import DocumentView, Leaf
-from app.rules.matcher import ABSENT, Matcher
+from app.rules.matcher import ABSENT, Matcher, either
 from app.rules.pattern import Pattern, read_pattern
 
 EVENT = "event"
@@ -52,7 +52,7 @@ class Condition:
 
     def expected(self) -> str:
         """Say what is expected, in words."""
-        return " or ".join(matcher.words() for matcher in self.matchers)
+        return either(self.matchers)
 
 
 @dataclass(frozen=True, slots=True)

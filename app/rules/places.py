@@ -11,21 +11,9 @@ from collections.abc import Callable, Collection, Hashable
 from typing import Any, Final
 
 from app.rules.address import read_address
-from app.rules.matcher import (
-    AnythingBut,
-    AnythingButLike,
-    Exact,
-    IgnoreCase,
-    InNetwork,
-    Matcher,
-    Numeric,
-    OneOf,
-    Prefix,
-    Suffix,
-    Wildcard,
-    exact_key,
-)
+from app.rules.matcher import AnythingBut, AnythingButLike, Exact, InNetwork, Matcher, Numeric, OneOf, exact_key
 from app.rules.number import is_comparable, is_number
+from app.rules.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 
 GRAM = 6
 """Characters of a wildcard's piece that are looked for anywhere in the value."""

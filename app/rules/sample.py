@@ -13,19 +13,8 @@ from typing import Any, Final
 
 from app.rules.compile import DEFAULT_EVENT, EVENT, Alternative, Condition
 from app.rules.document import DocumentView
-from app.rules.matcher import (
-    Exact,
-    Exists,
-    IgnoreCase,
-    InNetwork,
-    Key,
-    Matcher,
-    Numeric,
-    OneOf,
-    Prefix,
-    Suffix,
-    Wildcard,
-)
+from app.rules.matcher import Exact, Exists, InNetwork, Key, Matcher, Numeric, OneOf
+from app.rules.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 
 _OTHER: Final = "something else than any rule names"
 

@@ -15,17 +15,14 @@ from app.rules.matcher import (
     AnythingButLike,
     Exact,
     Exists,
-    IgnoreCase,
     InNetwork,
     Matcher,
     Nothing,
     Numeric,
     OneOf,
-    Prefix,
-    Suffix,
-    Wildcard,
 )
 from app.rules.sample import value_of
+from app.rules.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 
 _MOST_COMPARED = 256
 

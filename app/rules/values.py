@@ -15,13 +15,12 @@ from app.rules.matcher import (
     Key,
     Matcher,
     OneOf,
-    Prefix,
-    Suffix,
     exact_key,
     in_words,
 )
 from app.rules.number import is_comparable, is_number
 from app.rules.operands import NOT_A_NUMBER, OperandReader, Problems, nearest
+from app.rules.text_matcher import Prefix, Suffix
 
 MATCH_TYPES = (
     "anything-but",
@@ -104,7 +103,9 @@ class _ValueReader(OperandReader):
         }
         if name not in readers:
             allowed = ", ".join(MATCH_TYPES)
-            self.problems.add(inner, f"unknown match type; allowed are {allowed}", name, nearest(name, MATCH_TYPES))
+            self.problems.add(
+                inner, f"unknown match type; allowed are {allowed}", name, nearest(str(name), MATCH_TYPES)
+            )
             return None
         return readers[name](operand, inner)
 
@@ -143,7 +144,7 @@ class _ValueReader(OperandReader):
         ((name, inner),) = operand.items()
         here = f"{path}.{name}"
         if name not in _BUT_TYPES or (self._legacy and name == "wildcard"):
-            self.problems.add(here, f"anything-but takes {allowed}", name, nearest(name, _BUT_TYPES))
+            self.problems.add(here, f"anything-but takes {allowed}", name, nearest(str(name), _BUT_TYPES))
             return None
         texts = inner if isinstance(inner, list) else [inner]
         if self._legacy and isinstance(inner, list) and name != "equals-ignore-case":
