@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.benchmark import acknowledgement, carriage, rules_evaluate, rules_memory
+from tests.benchmark import acknowledgement, audit_pages, carriage, rules_evaluate, rules_memory
 from tests.benchmark.figure import Figure, show
 
 MEASURES: dict[str, Callable[..., list[Figure]]] = {
@@ -21,6 +21,7 @@ MEASURES: dict[str, Callable[..., list[Figure]]] = {
     "latency": carriage.measure_latency,
     "rules": rules_evaluate.measure,
     "memory": rules_memory.measure,
+    "audit": audit_pages.measure,
 }
 
 
