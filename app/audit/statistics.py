@@ -13,7 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import TIMESTAMP, ColumnElement, Connection, Float, Select, extract, func, select, type_coerce
+from sqlalchemy import (
+    TIMESTAMP,
+    ColumnElement,
+    Connection,
+    Float,
+    Select,
+    extract,
+    func,
+    literal,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from app.audit.paging import first_id, instant_of
 from app.db.tables import dispatches
@@ -221,13 +233,13 @@ def count_waiting(connection: Connection) -> int:
 
 
 def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[Seen]:
-    seen = []
-    for name in wanted[:MOST_NAMES]:
-        latest = connection.scalar(
-            select(dispatches.c.id).where(column == name).order_by(dispatches.c.id.desc()).limit(1)
-        )
-        seen.append(Seen(name, instant_of(latest) if latest else None))
-    return seen
+    if not wanted:
+        return []
+    # One statement; the inner look-up reads one entry of the index for each name.
+    asked = union_all(*(select(literal(name).label("name")) for name in wanted[:MOST_NAMES])).subquery("asked")
+    latest = select(func.max(dispatches.c.id)).where(column == asked.c.name).correlate(asked).scalar_subquery()
+    found = {row.name: row.latest for row in connection.execute(select(asked.c.name, latest.label("latest")))}
+    return [Seen(name, instant_of(found[name]) if found.get(name) else None) for name in wanted[:MOST_NAMES]]
 
 
 def _seconds(connection: Connection, begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
