@@ -52,9 +52,9 @@ class Report:
     statuses: dict[str, int] = field(default_factory=dict)
     """All answers."""
     milliseconds: list[float] = field(default_factory=list)
-    """From the last byte sent to the last byte received, of the answers within the span, sorted."""
+    """From a webhook's being due to its whole answer, of the answers within the span, sorted."""
     sent_at: dict[str, float] = field(default_factory=dict)
-    """By room, when the (first) webhook of its call was sent."""
+    """By room, when the (first) webhook of its call was due: sent, or held up by a server that is behind."""
     ran_out: bool = False
     """The requests did not last: the order's `most_per_second` was too low."""
 
@@ -95,13 +95,13 @@ class _Connection(asyncio.Protocol):
         self._received = b""
         self.transport: asyncio.Transport
         self.script: deque[bytes] = deque()
-        self.sent_at = 0.0
+        self.due = 0.0
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
-    def send(self, request: bytes) -> None:
-        self.sent_at = time.monotonic()
+    def send(self, request: bytes, due: float) -> None:
+        self.due = due
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -133,6 +133,7 @@ class _Run:
         self._statuses: Counter[int] = Counter()
         self._calls = self._prepare()
         self._idle: deque[_Connection] = deque()
+        self._held_up: deque[float] = deque()
         self._done = asyncio.Event()
         self._stopped = False
         self._under_way = 0
@@ -162,7 +163,7 @@ class _Run:
             await self._come_at_random(report.ended)
         else:
             for connection in connections:
-                self._next(connection)
+                self._next(connection, time.monotonic())
         await asyncio.wait_for(self._done.wait(), order.seconds + order.warm_up + 30)
         for connection in connections:
             connection.transport.abort()
@@ -175,9 +176,10 @@ class _Run:
         due = time.monotonic()
         while due < until:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if not self._idle:
-                raise RuntimeError("no connection is free: the order's rate is beyond what the server can do")
-            self._next(self._idle.popleft())
+            if self._idle:
+                self._next(self._idle.popleft(), due)
+            else:
+                self._held_up.append(due)
             due += chance.expovariate(self._order.rate)
 
     def _stop(self) -> None:
@@ -185,7 +187,7 @@ class _Run:
         if not self._under_way:
             self._done.set()
 
-    def _next(self, connection: _Connection) -> None:
+    def _next(self, connection: _Connection, due: float) -> None:
         """Send the next webhook of the connection's call, or the first of a new one."""
         if not connection.script:
             if not self._calls:
@@ -193,11 +195,11 @@ class _Run:
                 self._stopped = True
                 return
             room, connection.script = self._calls.popleft()
-            self._report.sent_at[room] = time.monotonic()
+            self._report.sent_at[room] = due
         self._under_way += 1
         body = connection.script.popleft()
         line = f"{self._head}Authorization: {self._signer.token(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.send(line.encode() + body)
+        connection.send(line.encode() + body, due)
 
     def _answered(self, connection: _Connection, status: int) -> None:
         if self._done.is_set():
@@ -208,16 +210,18 @@ class _Run:
         report = self._report
         if status == 200 and report.began <= now <= report.ended:
             report.answered += 1
-            report.milliseconds.append((now - connection.sent_at) * 1000)
+            report.milliseconds.append((now - connection.due) * 1000)
         if self._stopped:
             if not self._under_way:
                 self._done.set()
         elif status == 0:
             self._stop()
-        elif self._order.rate and not connection.script:
-            self._idle.append(connection)
+        elif connection.script or not self._order.rate:
+            self._next(connection, now)
+        elif self._held_up:
+            self._next(connection, self._held_up.popleft())
         else:
-            self._next(connection)
+            self._idle.append(connection)
 
 
 def main() -> int:

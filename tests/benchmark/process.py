@@ -92,14 +92,14 @@ def _await_answer(program: Program, within: float = 120.0) -> None:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         if program.process.poll() is not None:
-            raise RuntimeError(f"{program.process.args} ended:\n{program.log.read_text()[-4000:]}")
+            raise RuntimeError(f"{program.process.args!r} ended:\n{program.log.read_text()[-4000:]}")
         with suppress(OSError, http.client.HTTPException):
             connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=2)
             connection.request("GET", "/healthz")
             connection.getresponse().read()
             return
         time.sleep(0.05)
-    raise RuntimeError(f"{program.process.args} does not answer:\n{program.log.read_text()[-4000:]}")
+    raise RuntimeError(f"{program.process.args!r} does not answer:\n{program.log.read_text()[-4000:]}")
 
 
 def free_port() -> int:

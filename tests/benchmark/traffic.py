@@ -74,16 +74,17 @@ class Signer:
             "iat": now,
             "sha256": base64.b64encode(hashlib.sha256(body).digest()).decode(),
         }
-        content = _HEADER + b"." + _encoded(json.dumps(claims, separators=(",", ":")).encode())
+        content = _HEADER + b"." + encoded(json.dumps(claims, separators=(",", ":")).encode())
         signature = hmac.digest(self.secret.encode(), content, "sha256")
-        return (content + b"." + _encoded(signature)).decode()
+        return (content + b"." + encoded(signature)).decode()
 
 
-def _encoded(content: bytes) -> bytes:
+def encoded(content: bytes) -> bytes:
+    """Return `content` as a part of a token."""
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
-_HEADER = _encoded(b'{"alg":"HS256","typ":"JWT"}')
+_HEADER = encoded(b'{"alg":"HS256","typ":"JWT"}')
 
 
 def room_of(mark: str, number: int) -> str:
