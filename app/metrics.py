@@ -49,6 +49,7 @@ class Metrics:
         self.abandoned = Counter(
             "usher_callers_gone", "Callers who left before an agent came", ["agent"], registry=self.registry
         )
+        self.probes = Counter("usher_probes", "Canary dispatches", ["agent", "outcome"], registry=self.registry)
         self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
         self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)

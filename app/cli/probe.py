@@ -55,10 +55,11 @@ def probe(
 async def _probe(settings: Settings, project: Project, agents: list[str], timeout_s: float) -> list[ProbeResult]:
     url = database_url(settings)
     writer = Writer(create_writer_engine(url))
-    client = LiveKitApi(project, settings.request_timeout, Metrics())
+    metrics = Metrics()
+    client = LiveKitApi(project, settings.request_timeout, metrics)
     try:
         with told(url), Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
-            prober = Prober(project.name, client, writer, SystemClock())
+            prober = Prober(project.name, client, writer, SystemClock(), metrics)
             return list(await asyncio.gather(*(prober.probe(agent, timeout_s) for agent in agents)))
     finally:
         await client.close()

@@ -17,6 +17,7 @@ from app.dispatch.client import DispatchRequest, LiveKitClient
 from app.dispatch.outcome import Accepted, Rejected, Unknown, Unreachable
 from app.errors import UsherError
 from app.logs import get_logger
+from app.metrics import Metrics
 
 _log = get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Prober:
         client: LiveKitClient,
         writer: Writer,
         clock: Clock,
+        metrics: Metrics,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -59,6 +61,7 @@ class Prober:
         self._client = client
         self._writer = writer
         self._clock = clock
+        self._metrics = metrics
         self._sleep = sleep
 
     async def run_once(self, agent_names: Sequence[str], timeout_s: float = TIMEOUT_S) -> dict[str, int]:
@@ -87,6 +90,7 @@ class Prober:
         )
         finished_at = self._clock.now()
         await self._writer.run(lambda connection: _finish(connection, result, finished_at))
+        self._metrics.probes.labels(agent_name, "arrived" if result.arrived else "absent").inc()
         log = _log.info if result.arrived else _log.warning
         log("agent probed", agent=agent_name, arrived=result.arrived, milliseconds=milliseconds, detail=detail)
         return result
