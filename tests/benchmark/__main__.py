@@ -1,41 +1,64 @@
-"""`make bench`: the figures of the design, as ratios against a baseline in the same run.
+"""`make bench`: the figures of the design, most of them as ratios against a baseline in the same run.
 
-`python -m tests.benchmark [name …] [--quick]`. The long fault campaigns have a table of their own:
-`python -m tests.benchmark.campaign --callers 10000`.
+`python -m tests.benchmark [name …] [--quick]`. Whole run: about a quarter of an hour on two cores; quick: three minutes.
+The long fault campaigns have a table of their own: `python -m tests.benchmark.campaign --callers 10000`.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.benchmark import acknowledgement, audit_pages, carriage, rules_evaluate, rules_memory
+from tests.benchmark import (
+    acknowledgement,
+    audit_pages,
+    carriage,
+    mutations,
+    rule_edit,
+    rules_evaluate,
+    rules_memory,
+    rules_update,
+)
 from tests.benchmark.figure import Figure, show
 
-MEASURES: dict[str, Callable[..., list[Figure]]] = {
-    "acknowledgement": acknowledgement.measure,
-    "throughput": carriage.measure_throughput,
-    "latency": carriage.measure_latency,
-    "rules": rules_evaluate.measure,
-    "memory": rules_memory.measure,
-    "audit": audit_pages.measure,
+MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
+    "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
+    "throughput": lambda options: carriage.measure_throughput(quick=options.quick),
+    "latency": lambda options: carriage.measure_latency(quick=options.quick),
+    "rules": lambda options: rules_evaluate.measure(quick=options.quick),
+    "updates": lambda options: rules_update.measure(quick=options.quick),
+    "memory": lambda options: rules_memory.measure(quick=options.quick),
+    "edits": lambda options: rule_edit.measure(quick=options.quick),
+    "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls),
+    "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }
 
 
 def main() -> int:
     """Measure what is named (default: everything) and print one table; exit 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASURES))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--calls", type=int, help="stored calls behind the audit pages (the design says 10000000)")
+    parser.add_argument("--webhooks", type=int, help="mutated webhooks (the design says 1000000)")
     options = parser.parse_args()
     unknown = set(options.names) - MEASURES.keys()
     if unknown:
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
-    figures = [figure for name in options.names or MEASURES for figure in MEASURES[name](quick=options.quick)]
-    show(figures, Console())
+    console, progress = Console(), Console(stderr=True)
+    figures: list[Figure] = []
+    for name in options.names or MEASURES:
+        began = time.monotonic()
+        with progress.status(f"measuring: {name}"):
+            figures += MEASURES[name](options)
+        progress.print(f"measured: {name}, {time.monotonic() - began:.0f} s")
+    show(figures, console)
     return 0 if all(figure.reached for figure in figures) else 1
 
 
