@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from app.rules import Decision, RuleBook, evaluate
+from tests.benchmark.rules_shapes import SHAPES, Shape, hit, miss, rows
 from tests.unit.rules_language.books import make_event, make_row, random_document, random_row
 
 
@@ -76,3 +77,21 @@ def test_many_rules_under_one_value_are_tried_by_priority_then_id() -> None:
     assert [(rule.priority, rule.id) for rule in decision.matched] == sorted(
         (rule_id % 7, rule_id) for rule_id in range(1, 3000)
     )
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
+def test_large_books_of_one_shape_decide_as_if_every_rule_were_judged(shape: Shape) -> None:
+    random = Random(1)
+    made = rows(shape, 2500)
+    book = RuleBook.build(made, 1)
+    events = [hit(), miss()]
+    for version in range(2, 5):
+        for event in events:
+            assert matched(evaluate(book, event)) == matched(evaluate(book, event, explain=True))
+        gone = [row["id"] for row in random.sample(made, 800)] + [6]
+        book = book.updated([], gone, version)
+        made = [row for row in made if row["id"] not in set(gone)]
+        assert len(book) == len(made)
+    book = book.updated([], [row["id"] for row in made], 9)
+    assert not len(book)
+    assert not evaluate(book, hit()).matched
