@@ -80,6 +80,9 @@ def _flag(name: str) -> Boolean:
 LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
 """States in which a dispatch still wants, or has, its agent; `intent_key` is unique among them."""
 
+ROOM_LOST = "the room is gone"
+"""The reason of a dispatch whose room vanished without a word: closed while we did not hear, or LiveKit was killed."""
+
 
 def _status_in(*statuses: DispatchStatus) -> object:
     return text("status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")")
@@ -267,6 +270,13 @@ dispatches = Table(
         "room_name",
         sqlite_where=_status_in(*LIVE),
         postgresql_where=_status_in(*LIVE),
+    ),
+    # Few: whose agent may come back by itself to the next session of the name.
+    Index(
+        "ix_dispatches_lost_room",
+        "room_name",
+        sqlite_where=text(f"reason = '{ROOM_LOST}'"),
+        postgresql_where=text(f"reason = '{ROOM_LOST}'"),
     ),
     Index(None, "event_id"),
     Index(None, "room_sid"),

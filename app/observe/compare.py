@@ -122,12 +122,13 @@ def _missing(
     if not jobs:
         cause = "no worker took it" if filled else "no worker is seen to have taken it"
         certain = filled or not ownership.may_be(dispatch.agent_to_ask, assigned)
-        return NotYetHere(dispatch, cause, None, certain=certain)
+        return NotYetHere(dispatch, cause, None, certain=certain, is_over=filled)
     job = jobs[-1]
+    is_over = all(one.status in {"JS_SUCCESS", "JS_FAILED"} for one in jobs)
     if job.status == "JS_SUCCESS":
         cause = "the worker refused the job or left at once"
     elif job.status == "JS_FAILED":
         cause = f"the job failed{': ' + job.error if job.error else ''}"
     else:
         cause = "a worker took it and its agent never came"
-    return NotYetHere(dispatch, f"{cause} (job {job.id})", job.id, certain=True)
+    return NotYetHere(dispatch, f"{cause} (job {job.id})", job.id, certain=True, is_over=is_over)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, literal_column, select, union_all
 
-from app.db.tables import LIVE, dispatch_attempts, dispatch_callers, dispatches, events
-from app.db.types import DispatchStatus
+from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events
+from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
+from app.outbox.store import NOBODY_LEFT
 
 
 def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
@@ -85,11 +86,13 @@ def told_since(connection: Connection, ids: Collection[str], instant: datetime) 
 
 
 def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
-    """Return, by dispatch, the agents whose attempts were given up: one that comes after all is one too many."""
+    """Return, by dispatch, the agents given up on that may yet come: one that does is one too many."""
     if not ids:
         return {}
     query = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
-        dispatch_attempts.c.dispatch_id.in_(ids), dispatch_attempts.c.outcome == "no_show"
+        dispatch_attempts.c.dispatch_id.in_(ids),
+        dispatch_attempts.c.outcome == "no_show",
+        dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
     )
     names: dict[str, set[str]] = {}
     for dispatch_id, agent_name in connection.execute(query):
@@ -97,19 +100,28 @@ def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[s
     return names
 
 
-_SERVED_UNDER_NAME = select(
-    dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid
-).where(
-    dispatches.c.room_name.in_(bindparam("room_names", expanding=True)),
-    dispatches.c.status == DispatchStatus.JOINED,
+_SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid)
+_UNDER_NAME = dispatches.c.room_name.in_(bindparam("room_names", expanding=True))
+_SERVED_UNDER_NAME = union_all(
+    select(*_SESSION).where(_UNDER_NAME, dispatches.c.status == DispatchStatus.JOINED),
+    select(*_SESSION).where(
+        _UNDER_NAME,
+        dispatches.c.reason == literal_column(f"'{ROOM_LOST}'"),  # the very text of the partial index
+        dispatches.c.status == DispatchStatus.ENDED,
+        dispatches.c.ended_at >= bindparam("since", type_=Timestamp()),
+    ),
 )
 
 
-def served_under_name(connection: Connection, room_names: Collection[str]) -> dict[tuple[str, str, str], set[str]]:
-    """Return by project, room name and agent the sessions of these names that such an agent serves, as far as known."""
+def served_under_name(
+    connection: Connection, room_names: Collection[str], since: datetime
+) -> dict[tuple[str, str, str], set[str]]:
+    """Return by project, room name and agent the sessions of these names that such an agent serves, as far as known.
+
+    Also those that ended after `since` because their room had vanished without a word.
+    """
     sessions: dict[tuple[str, str, str], set[str]] = {}
-    for project, room_name, agent_name, room_sid in connection.execute(
-        _SERVED_UNDER_NAME, {"room_names": list(room_names)}
-    ):
+    asked = {"room_names": list(room_names), "since": since}
+    for project, room_name, agent_name, room_sid in connection.execute(_SERVED_UNDER_NAME, asked):
         sessions.setdefault((project, room_name, agent_name), set()).add(room_sid)
     return sessions

@@ -129,12 +129,18 @@ def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -
         connection.execute(insert_or_ignore(connection, dispatch_attempts), list(rows))
 
 
-def mark_no_show(connection: Connection, dispatch_id: str, number: int, job_id: str | None) -> None:
-    """Say of an accepted attempt that its agent never came, and which job LiveKit had made of it."""
+NOBODY_LEFT = "nobody_comes"
+"""The error code of an attempt by which no agent can come any more, not even late."""
+
+
+def mark_no_show(
+    connection: Connection, dispatch_id: str, number: int, *, job_id: str | None, cause: str, is_over: bool
+) -> None:
+    """Say of an accepted attempt that its agent never came, why, and which job LiveKit had made of it."""
     connection.execute(
         update(dispatch_attempts)
         .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
-        .values(outcome="no_show", job_id=job_id)
+        .values(outcome="no_show", job_id=job_id, error_code=NOBODY_LEFT if is_over else None, error_text=cause[:2000])
     )
 
 

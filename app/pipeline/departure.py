@@ -16,6 +16,8 @@ from app.outbox.store import Move
 _ON_PURPOSE = frozenset({"PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED", "DUPLICATE_IDENTITY"})
 """Disconnect reasons that somebody chose: an agent gone so is not to be replaced."""
 
+_ROOM_OVER = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
+
 NEWS_S = 2.0
 """What is older than this proves no presence: LiveKit is asked whether the caller is still there before a call."""
 
@@ -97,19 +99,21 @@ def agent_gone(
 ) -> tuple[Move, dict[str, Any] | None]:
     """Return the end of a joined dispatch and the row of the one that replaces it, if one does.
 
-    It is replaced if its rule says `recover`; and also for newcomers: they were told that this agent serves them, and
-    it was on its way out, because its participant had left or because we had withdrawn it for that reason.
+    It is replaced if its rule says `recover`; if its dispatch was deleted just as it came, which `must_look` notes; and
+    for newcomers: they were told that this agent serves them, and it was on its way out, because its participant had
+    left or because we had withdrawn it for that reason.
     """
     why = f"the agent left ({disconnect_reason})" if disconnect_reason else "the agent is gone"
     on_purpose = disconnect_reason in _ON_PURPOSE
+    sent_away = dispatch.must_look and left.callers and disconnect_reason not in _ROOM_OVER
     recovered = dispatch.recover and left.callers and not on_purpose
     withdrawn = dispatch.withdraw and disconnect_reason == "PARTICIPANT_REMOVED"
-    replace = recovered or (left.newcomers and (withdrawn or not on_purpose))
+    replace = recovered or sent_away or (left.newcomers and (withdrawn or not on_purpose))
     if replace and dispatch.recoveries >= budget:
         why += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"
         replace = False
     elif replace:
-        why += "; it is being replaced" if recovered else "; whoever came while it was leaving gets another"
+        why += "; it is being replaced" if recovered or sent_away else "; who came while it was leaving gets another"
     move = Move(dispatch, DispatchStatus.ENDED, why, fields=ended(now))
     return move, replacement(dispatch, now) if replace else None
 

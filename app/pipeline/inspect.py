@@ -9,7 +9,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
-from app.db.tables import LIVE
+from app.db.tables import LIVE, ROOM_LOST
 from app.db.types import DispatchStatus
 from app.dispatch.client import LiveKitClient
 from app.dispatch.outcome import LiveKitUnavailableError
@@ -32,7 +32,15 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.session import served_lately
 from app.outbox.store import Move, claim_unanswered, lock, mark_no_show
 from app.pipeline.context import Context
-from app.pipeline.departure import LEAVING_S, Consequences, Left, Withdrawal, agent_gone, callers_gone, room_over
+from app.pipeline.departure import (
+    LEAVING_S,
+    Consequences,
+    Left,
+    Withdrawal,
+    agent_gone,
+    callers_gone,
+    room_over,
+)
 from app.pipeline.recall import recall
 from app.pipeline.settle import arrived, next_after_no_show, not_ours
 from app.pipeline.transition import bear, count, move
@@ -174,7 +182,7 @@ class Inspector:
         consequences = inspection.consequences
         match finding:
             case RoomGone(dispatch):
-                consequences.moves.append(room_over(dispatch, "the room is gone", now))
+                consequences.moves.append(room_over(dispatch, ROOM_LOST, now))
             case CallersGone(dispatch):
                 change, withdrawal = callers_gone(dispatch, now)
                 if change is not None:
@@ -220,8 +228,13 @@ class Inspector:
 
 def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *, gone: bool) -> list[Move]:
     current = lock(connection, [absence.dispatch.id]).get(absence.dispatch.id)
+    if current is not None and current.status is DispatchStatus.JOINED:
+        # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.
+        fields = {"must_look": True, "livekit_dispatch_id": None}
+        move(connection, [Move(current, current.status, "its dispatch was deleted as it came", fields=fields)], now)
+        return []
     if current is None or current.status is not DispatchStatus.DISPATCHED:
-        return []  # it came, or its caller left, while we deleted the dispatch
+        return []  # its caller left
     if not gone:
         again: dict[str, Any] = {
             "lease_owner": None,
@@ -231,7 +244,14 @@ def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *
         changes = [Move(current, current.status, "the dead dispatch is still listed; trying again", fields=again)]
         move(connection, changes, now)
         return []
-    mark_no_show(connection, current.id, current.attempts, absence.job_id)
+    mark_no_show(
+        connection,
+        current.id,
+        current.attempts,
+        job_id=absence.job_id,
+        cause=absence.cause,
+        is_over=absence.is_over,
+    )
     changes = [next_after_no_show(current, absence.cause, now)]
     move(connection, changes, now)
     return changes

@@ -33,6 +33,7 @@ _NEWS = timedelta(seconds=NEWS_S)
 _RETURN = timedelta(seconds=3)
 _RETURN_REASON = "rule {rule!r} matched; its agent of the session before may come back by itself"
 """A LiveKit that was killed forgets its rooms; callers and their agents meet again in new ones of the same names."""
+_LOST_FOR = timedelta(seconds=60)
 _LIMITED = select(agent_limits.c.agent_name)
 
 
@@ -62,7 +63,7 @@ def serve(
     limited = set(connection.execute(_LIMITED).scalars())
     promises = promised(connection, [case.event for case, _ in wishes if case.event.type in JOINS], now)
     slots = _Slots(free_slots)
-    served = served_under_name(connection, {case.event.room_name for case, _ in wishes})
+    served = served_under_name(connection, {case.event.room_name for case, _ in wishes}, now - _LOST_FOR)
     rows: list[dict[str, Any]] = []
     owners: dict[str, tuple[Case, Intent]] = {}
     for case, intent in wishes:

@@ -95,6 +95,19 @@ async def test_a_worker_that_registers_late_is_used_by_the_next_attempt(sqlite_d
         assert world.judge().clean
 
 
+@in_virtual_time
+async def test_when_nobody_can_come_late_the_next_is_known_at_once(sqlite_database: Database) -> None:
+    """With the usual patience LiveKit's list has said by then that nobody took the call."""
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="late", answer_timeout_s=7, max_attempts=3)
+        world.simulator.join("room", "ana")
+        world.simulator.add_worker("late", registers_after=6)
+        row = await world.until_status("joined", within=9)
+        assert row["attempts"] == 2
+        first, _ = world.attempts(row["id"])
+        assert (first["outcome"], first["error_text"]) == ("no_show", "no worker took it")
+
+
 @pytest.mark.parametrize("stays", [False, True], ids=["its job is ended", "its worker keeps it"])
 @in_virtual_time
 async def test_an_agent_that_comes_after_its_deadline_does_not_stay_beside_another(

@@ -1,0 +1,110 @@
+"""An agent that vanishes while its participant is there: replaced, at once, and not for ever."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.simulator import Behaviour, LeaveReason
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+@in_virtual_time
+async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(recover=True)
+        worker = world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        lost = await world.until_status("joined")
+        world.simulator.add_worker("greeter")
+        world.simulator.kill_worker(worker)
+        await world.until_status("ended", within=25)
+        told = world.loop.time()
+        found = await world.until_status("joined", within=1.5)
+        assert world.simulator.ledger.dispatches[-1].asked - told < 1.0
+        assert (found["recovers"], found["recoveries"]) == (lost["id"], 1)
+        assert "CONNECTION_TIMEOUT" in world.dispatch(id=lost["id"])["reason"]
+        assert world.agents("room") == [found["agent_identity"]]
+        assert not world.judge().doubled
+
+
+@in_virtual_time
+async def test_a_crash_loop_stops_at_the_budget(sqlite_database: Database) -> None:
+    async with World(sqlite_database, settings={"USHER_RECOVERY_BUDGET": "3"}) as world:
+        world.rule(recover=True)
+        world.simulator.add_worker("greeter", Behaviour(leaves_after=0.3))
+        world.simulator.join("room", "ana")
+        await world.wait(30)
+        rows = world.dispatches()
+        assert [row["status"] for row in rows] == ["ended"] * 4
+        assert [row["recoveries"] for row in rows] == [0, 1, 2, 3]
+        assert "not replaced" in rows[-1]["reason"]
+        assert len(world.simulator.ledger.dispatches) == 4
+
+
+@in_virtual_time
+async def test_a_replacement_serves_whom_the_first_served(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(recover=True, withdraw=True)
+        worker = world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        world.simulator.join("room", "bob")
+        await world.until_status("joined")
+        world.simulator.leave("room", "ana")
+        world.simulator.add_worker("greeter")
+        world.simulator.stop_worker(worker)
+        await world.until(lambda: len(world.dispatches()) == 2)
+        row = await world.until_status("joined")
+        callers = world.rows("SELECT participant_identity FROM dispatch_callers WHERE dispatch_id = :id", id=row["id"])
+        assert [one["participant_identity"] for one in callers] == ["bob"]
+        world.simulator.leave("room", "bob")
+        await world.until(lambda: not world.agents("room"), within=4)
+
+
+@in_virtual_time
+async def test_nobody_is_sent_to_who_left_with_the_agent(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(recover=True, scope="participant")
+        worker = world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        world.simulator.join("room", "bob", kind="CONNECTOR")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 2)
+        world.simulator.add_worker("greeter")
+        world.simulator.kill_worker(worker)
+        world.simulator.leave("room", "ana")
+        await world.until(lambda: len(world.dispatches()) == 3, within=25)
+        await world.wait(10)
+        assert [row["participant_identity"] for row in world.dispatches(status="joined")] == ["bob"]
+
+
+@pytest.mark.parametrize("reason", [LeaveReason.PARTICIPANT_REMOVED, LeaveReason.ROOM_DELETED])
+@in_virtual_time
+async def test_an_agent_that_somebody_took_out_is_not_replaced(sqlite_database: Database, reason: LeaveReason) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(recover=True)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined")
+        world.simulator.leave("room", row["agent_identity"], reason)
+        await world.wait(5)
+        assert [one["status"] for one in world.dispatches()] == ["ended"]
+
+
+@in_virtual_time
+async def test_an_agent_that_comes_as_it_is_given_up_is_replaced_when_livekit_sends_it_away(
+    sqlite_database: Database,
+) -> None:
+    """Over many moments at which its join may cross the deletion of its dispatch, nobody ends up alone."""
+    async with World(sqlite_database, seed=3) as world:
+        world.rule(answer_timeout_s=2, max_attempts=8)
+        world.simulator.add_worker("greeter", Behaviour(join_after=1.97))
+        for number in range(30):
+            world.simulator.join(f"room-{number}", "ana")
+            await world.wait(0.013)
+        await world.wait(40)
+        verdict = world.judge(tolerance=8)
+        assert not verdict.alone, world.describe()
+        assert verdict.clean, verdict
+        for number in range(30):
+            assert len(world.agents(f"room-{number}")) == 1
