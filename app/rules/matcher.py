@@ -31,12 +31,18 @@ def exact_key(value: Any) -> Key:
         return _TRUE if value else _FALSE
     if is_comparable(value):
         return value  # type: ignore[no-any-return]
-    return ("number", repr(value))
+    try:
+        return ("number", repr(value))
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return ("number", hex(value))
 
 
 def in_words(value: Any) -> str:
-    """Return a JSON value as a reader knows it."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """Return a JSON value as a reader knows it; whatever else it is, in some words."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return f"something that is no usable JSON ({type(value).__name__})"
 
 
 class Matcher:

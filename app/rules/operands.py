@@ -21,6 +21,13 @@ NOT_A_NUMBER = "an integer beyond binary64 cannot be compared; it can only be gi
 _LONGEST = 200
 
 
+def _shown(found: Any) -> Any:
+    """Return what stood there, or the beginning of it in words when it is large or no JSON."""
+    words = in_words(found)
+    is_json = isinstance(found, (str, bool, int, float, list, dict)) and not words.startswith("something")
+    return found if is_json and len(words) <= _LONGEST else _cut(words, _LONGEST)
+
+
 def _cut(text: str, size: int) -> str:
     return text if len(text) <= size else text[: size - 1] + "…"
 
@@ -33,8 +40,8 @@ class Problems:
 
     def add(self, path: str, message: str, found: Any = None, suggestion: str | None = None) -> None:
         if len(self.found) < MAX_PROBLEMS:
-            if isinstance(found, (str, list, dict)) and len(words := in_words(found)) > _LONGEST:
-                found = _cut(words, _LONGEST)
+            if found is not None:
+                found = _shown(found)
             self.found.append(Problem(_cut(path, _LONGEST), _cut(message, 2 * _LONGEST), found, suggestion))
 
 

@@ -33,7 +33,9 @@ def make_sample(alternative: Alternative) -> dict[str, Any] | None:
 
 def value_of(key: Key) -> Any:
     """Return the JSON value that has this key."""
-    return json.loads(key[1]) if isinstance(key, tuple) else key
+    if not isinstance(key, tuple):
+        return key
+    return int(key[1], 16) if "x" in key[1] else json.loads(key[1])
 
 
 def sample_value(matcher: Matcher) -> Any:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from app.rules import RuleBook, check_pattern, evaluate, matches
+from app.rules import PatternError, RuleBook, check_pattern, evaluate, matches
 from tests.unit.rules_language.books import make_event, make_row
 
 
@@ -60,6 +63,44 @@ def test_a_huge_pattern_is_read_or_refused_quickly(pattern: Any) -> None:
 def test_no_text_makes_a_match_type_slow(value: Any) -> None:
     for text in ("a" * 65_536, "ß" * 65_536, "S" * 65_536):
         assert seconds(lambda text=text: matches({"a": [value]}, {"a": text})) < 3  # type: ignore[misc]
+
+
+def deep_list(depth: int) -> Any:
+    node: Any = "x"
+    for _ in range(depth):
+        node = [node]
+    return node
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        {"a": deep_list(20_000)},
+        {"a": [{"anything-but": deep_list(20_000)}]},
+        {"a": [{"numeric": deep_list(20_000)}]},
+        {"a": {1: ["x"]}},
+        {"a": [{1: "x"}]},
+        {"a": [{("x",): "x"}]},
+        {"a": [datetime(2026, 1, 1, tzinfo=UTC), {1, 2}, b"x", object()]},
+        {"a": [{"prefix": b"x"}, {"exists": "x" * 100_000}, {"anything-but": {"prefix": object()}}]},
+        {1: ["x"]},
+        {"a": [{"numeric": [">", 10**5000]}]},
+        {"a": [{"numeric": ["<", float("nan")]}]},
+    ],
+    ids=range(11),
+)
+def test_what_is_hardly_json_is_refused_in_few_words(pattern: Any) -> None:
+    problems = check_pattern(pattern)
+    assert problems
+    assert len(str(problems)) < 3_000
+
+
+def test_numbers_beyond_all_measure_equal_only_themselves() -> None:
+    assert matches({"a": [10**5000]}, {"a": 10**5000})
+    assert not matches({"a": [10**5000]}, {"a": 10**5000 + 1})
+    assert matches({"a": [{"anything-but": 1}]}, {"a": 10**5000})
+    assert not matches({"a": [{"numeric": [">", 1]}]}, {"a": 10**5000})
+    assert matches({"a": [float("inf")]}, {"a": float("inf")})
 
 
 def test_large_arrays_cost_linear_time() -> None:
@@ -131,3 +172,27 @@ def test_work_used_up_by_arrays_leaves_other_rules_alone() -> None:
         }
     )
     assert [rule.id for rule in evaluate(book, event).matched] == [5000]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["$or", "a", "prefix", "anything-but", "numeric", "", "a.b"]), inner, max_size=4
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(anything, anything)
+def test_whatever_it_is_it_is_used_or_refused(pattern: Any, document: Any) -> None:
+    if check_pattern(pattern):
+        with pytest.raises(PatternError):
+            matches(pattern, {})
+    else:
+        matches(pattern, document if isinstance(document, dict) else {"a": document})
+    book = RuleBook.build([make_row(1, pattern), make_row(2, {"a": ["x"]})], 1)
+    assert 2 not in book.bad
