@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import PoolProxiedConnection
 
 from app.errors import SettingsError
 from app.settings import database_url_problem
@@ -64,7 +65,7 @@ def _create_postgres_engine(url: URL, *, pool_size: int, lock_timeout_ms: int) -
 def _make_durable(engine: Engine, *, begin: str, query_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        # The driver must not open transactions by itself: the "begin" hook below says which kind.
+        # The driver must not open transactions by itself: `begin_transaction` below says which kind.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -77,6 +78,8 @@ def _make_durable(engine: Engine, *, begin: str, query_only: bool) -> None:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin_transaction(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+    def begin_transaction(dbapi_connection: PoolProxiedConnection) -> None:
+        dbapi_connection.cursor().execute(begin)
+
+    # The dialect's own hook: a listener for "begin" would cost every statement its 20 µs (measured: 90 against 70).
+    engine.dialect.do_begin = begin_transaction  # type: ignore[method-assign]
