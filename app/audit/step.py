@@ -17,7 +17,7 @@ LATE_S = 2.0
 
 
 class StepKind(StrEnum):
-    """What a step tells of, in the order of steps of the same instant."""
+    """What a step tells of."""
 
     EVENT = "event"  # LiveKit told it, or the sweep found it
     DECISION = "decision"  # which rules matched

@@ -13,6 +13,7 @@ from app.audit.call import MOST_EVENTS, Call, CallFacts, CallState, read_call
 from app.audit.reading import JOINS
 from app.audit.records import DispatchRecord, EventRecord, dispatch_json
 from app.audit.step import Step, StepKind, call_step, change_step, decision_step, duration, event_step
+from app.db.types import DispatchStatus
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
 
@@ -49,7 +50,9 @@ def timeline(connection: Connection, reference: str) -> Timeline:
 def timeline_of(facts: CallFacts) -> Timeline:
     """Return the timeline of what is stored of a call."""
     call = facts.call
-    steps = sorted(_steps(facts, call), key=lambda step: (step.at, _RANKS[step.kind]))
+    # A replacement is made in the instant in which the agent that it replaces is gone.
+    turns = {record.dispatch.id: record.dispatch.recoveries for record in facts.dispatches}
+    steps = sorted(_steps(facts, call), key=lambda step: (step.at, turns.get(step.dispatch_id or "", 0), _rank(step)))
     dated: list[Step] = []
     for step in steps:
         before = dated[-1].at if dated else None
@@ -63,7 +66,17 @@ def timeline_of(facts: CallFacts) -> Timeline:
     return Timeline(call, facts.subject, _summary(call, facts), tuple(dated), facts.dispatches)
 
 
-_RANKS = {kind: rank for rank, kind in enumerate(StepKind)}
+def _rank(step: Step) -> int:
+    """Return the place among steps of the same instant: a call comes after the sending and before what came of it."""
+    match step.kind:
+        case StepKind.EVENT:
+            return 0
+        case StepKind.DECISION:
+            return 1
+        case StepKind.DISPATCH:
+            return 2 if step.state is DispatchStatus.SENDING or "rule" in step.facts else 4
+        case StepKind.CALL:
+            return 3
 
 
 def _steps(facts: CallFacts, call: Call) -> Iterator[Step]:

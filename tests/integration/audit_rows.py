@@ -99,6 +99,7 @@ def dispatch_row(instant: datetime, event: Mapping[str, Any], **values: Any) -> 
         "agent_identity": None,
         "agent_sid": None,
         "recovers": None,
+        "recoveries": 0,
         "created_at": instant,
         "dispatched_at": None,
         "joined_at": None,

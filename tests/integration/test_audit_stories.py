@@ -1,0 +1,156 @@
+"""Timelines of calls that the flows themselves have written, with a simulated LiveKit."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from app.audit.query import CallFilter, CallState, Timeline, explain, list_calls, timeline
+from app.simulator import Behaviour, LeaveReason
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+def _told(world: World, reference: str) -> Timeline:
+    with world.database.reader_engine().connect() as connection:
+        return timeline(connection, reference)
+
+
+def _story(told: Timeline) -> list[str]:
+    """Return what happened and why, without ids and durations, which differ from run to run."""
+    lines = [f"{step.title} | {step.reason}" for step in told.steps]
+    return [re.sub(r"\d+(\.\d+)? m?s\b", "…", re.sub(r"\b(AJ|AD|DP)_\w+", r"\1_…", line)) for line in lines]
+
+
+def _assert_whole(told: Timeline) -> None:
+    """Assert what holds of every timeline: steps in order, durations that add up, every change of state told."""
+    instants = [step.at for step in told.steps]
+    assert instants == sorted(instants)
+    spent = sum(step.seconds_since_previous or 0.0 for step in told.steps)
+    assert abs(spent - (instants[-1] - instants[0]).total_seconds()) < 0.001
+    for record in told.dispatches:
+        states = [step.state for step in told.steps if step.dispatch_id == record.dispatch.id and step.state]
+        assert states[-1] is record.dispatch.status
+        calls = [step for step in told.steps if step.dispatch_id == record.dispatch.id and "attempt" in step.facts]
+        assert len(calls) == len(record.calls)
+
+
+@in_virtual_time
+async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("everybody", "greeter")
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        await world.wait(30)
+        world.simulator.leave("room", "ana")
+        await world.until_status("ended", within=60)
+        told = _told(world, "ana")
+    _assert_whole(told)
+    story = _story(told)
+    assert story[:8] == [
+        "room room was opened | ",
+        "ana joined room room | ",
+        "rule 'everybody' matched | ",
+        "greeter is to be dispatched | rule 'everybody' matched",
+        "LiveKit is asked for greeter (call 1) | LiveKit wrote it down as AD_… after …",
+        "waiting for the agent | LiveKit wrote the dispatch down; it has … to come",
+        "agent greeter (agent-AJ_…) joined room room | ",
+        "greeter has come | the agent is in the room",
+    ]
+    assert "ana left | hung up (CLIENT_INITIATED)" in story
+    assert any(line.startswith("the part of greeter is over | ") for line in story[-3:])
+    assert told.call.state is CallState.ENDED
+    assert told.call.seconds_to_agent is not None
+    assert 0.1 < told.call.seconds_to_agent < 1
+
+
+@in_virtual_time
+async def test_a_fallback_and_a_second_caller(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("everybody", "absent", answer_timeout_s=2, max_attempts=1, fallback_agent_name="substitute")
+        world.simulator.add_worker("substitute")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined", within=20)
+        world.simulator.join("room", "bob")
+        await world.until(lambda: world.events(participant_identity="bob"))
+        ana, bob = _told(world, "ana"), _told(world, "bob")
+    _assert_whole(ana)
+    story = _story(ana)
+    assert (
+        "LiveKit is asked for absent (call 1) | LiveKit wrote it down as AD_… after …, but no agent came of it" in story
+    )
+    assert any(line.startswith("the wait is over | absent did not come: no worker") for line in story)
+    assert any(line.endswith("; asking substitute instead") for line in story)
+    assert ana.summary.startswith("substitute came to ana ")
+    # The one who came later sees the agent that is there
+    assert bob.summary == "substitute was in the room already when bob joined."
+    assert [line for line in _story(bob) if "matched" in line] == [
+        "rule 'everybody' matched | another dispatch has brought that agent already, or is about to"
+    ]
+
+
+@in_virtual_time
+async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("everybody", "greeter", recover=True)
+        world.simulator.add_worker("greeter", Behaviour(dies_after=5))
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        world.simulator.add_worker("greeter")
+        await world.until(
+            lambda: len(world.dispatches(status="joined")) == 1 and len(world.dispatches()) == 2, within=90
+        )
+        told = _told(world, "ana")
+    _assert_whole(told)
+    story = _story(told)
+    gone = next(place for place, line in enumerate(story) if line.startswith("the part of greeter is over"))
+    assert "it is being replaced" in story[gone]
+    assert any(line.startswith("greeter is to be dispatched | replaces the agent") for line in story[gone:])
+    assert story.count("greeter has come | the agent is in the room") == 2
+    assert told.call.state is CallState.ANSWERED
+
+
+@in_virtual_time
+async def test_nobody_came_and_why(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("spanish", "support-es", {"participant": {"metadata": {"language": ["es"]}}})
+        world.rule("patient", "absent", {"room": {"name": ["waiting"]}}, answer_timeout_s=60)
+        world.simulator.join("lobby", "ben", metadata='{"language": "en"}')
+        world.simulator.join("waiting", "cleo")
+        await world.until_status("dispatched")
+        await world.wait(3)
+        world.simulator.leave("waiting", "cleo", reason=LeaveReason.CLIENT_INITIATED)
+        await world.until_status("cancelled")
+        with database.reader_engine().connect() as connection:
+            why = explain(connection, "ben")
+            states: dict[str, Any] = {
+                call.participant_identity: call.state for call in list_calls(connection, CallFilter()).items
+            }
+        cleo = _told(world, "cleo")
+    assert [one.verdict.words() for one in why.rules] == [
+        'participant.metadata.language: expected "es", found "en"',
+        'room.name: expected "waiting", found "lobby"',
+    ]
+    assert why.doubt == ""
+    assert states == {"ben": CallState.NO_MATCH, "cleo": CallState.ABANDONED}
+    assert cleo.summary.startswith("cleo left before absent came: the caller gave up after ")
+    _assert_whole(cleo)
+
+
+@in_virtual_time
+async def test_a_caller_whom_no_webhook_told_of(database: Database) -> None:
+    async with World(database, sweep=5.0) as world:
+        world.rule("everybody", "greeter")
+        world.simulator.add_worker("greeter")
+        world.route = lambda _: []  # LiveKit's webhooks go nowhere
+        world.simulator.join("room", "ana")
+        await world.wait(60)
+        world.route = lambda _: world.replicas
+        await world.until_status("joined", within=20)
+        told = _told(world, "ana")
+    _assert_whole(told)
+    story = _story(told)
+    assert story[0].startswith("ana was found in room room | by the sweep: no webhook had told of it for ")
+    assert told.call.state is CallState.ANSWERED
