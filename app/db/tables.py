@@ -184,10 +184,17 @@ events = Table(
     Index(None, "participant_sid"),
     Index(None, "participant_identity", "id"),
     Index(None, "room_name", "id"),
-    Index(None, "room_sid"),
+    Index(None, "room_sid", "type"),  # whether a session is over, among all that happened in it
     Index(None, "type", "id"),
     Index(None, "outcome", "id"),
     Index(None, "livekit_id"),
+    Index(
+        "ix_events_source",
+        "source",
+        "id",
+        sqlite_where=text("source <> 'webhook'"),
+        postgresql_where=text("source <> 'webhook'"),
+    ),
     Index(
         "ix_events_phone_number",
         "phone_number",

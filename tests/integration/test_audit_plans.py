@@ -40,6 +40,7 @@ def connection(database: Database) -> Iterator[Connection]:
             participant_sid=f"PA_{number}",
             phone_number=f"+{number % 500}" if number % 2 else None,
             type="participant_joined" if number % 5 else "participant_left",
+            source="sweep" if number % 100 == 50 else "webhook",
             outcome=("planned", "served", "no_match", "ignored")[number % 4],
         )
         order = dispatch_row(
@@ -105,7 +106,8 @@ EVENTS = [
     {"types": ("participant_left",)},
     {"types": ("participant_joined", "participant_left")},
     {"outcomes": (EventOutcome.NO_MATCH,)},
-    {"project": "default", "source": EventSource.SWEEP},
+    {"source": EventSource.SWEEP},
+    {"project": "default", "source": EventSource.WEBHOOK},
     {"types": ("participant_joined",), "outcomes": (EventOutcome.IGNORED,), "project": "default"},
     {"identity": "caller 5", "room": "room 5", "outcomes": (EventOutcome.PLANNED,)},
 ]
