@@ -72,13 +72,18 @@ def _recall(connection: Connection, live: Mapping[str, Dispatch], watched: Seque
     callers = waiting_callers(connection, live.keys())
     doubtful: dict[str, set[str]] = {}
     if any(event.type == "participant_joined" for event in watched):
-        doubtful = agents_asked_in_vain(connection, [one.id for one in live.values() if one.attempts > 1])
+        doubtful = agents_asked_in_vain(connection, [one.id for one in live.values() if _gave_up(one)])
         back = taken_back(connection, {dispatch.room_sid for dispatch in live.values()})
         for dispatch in live.values():
             doubtful.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
     gone = {event.participant_sid for event in watched if event.type in GONE}
     losing = [dispatch.id for dispatch in live.values() if dispatch.agent_sid in gone]
     return _Known(callers, doubtful, served_lately(connection, losing, now - timedelta(seconds=LEAVING_S)))
+
+
+def _gave_up(dispatch: Dispatch) -> bool:
+    """Return whether an attempt of `dispatch` may have been given up; spares most the question which."""
+    return dispatch.attempts > 1 or dispatch.counted_attempts > 0
 
 
 def _is_watched(event: Event) -> bool:

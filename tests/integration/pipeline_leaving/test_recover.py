@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Behaviour, LeaveReason
+from app.simulator import Behaviour, Fault, FaultKind, LeaveReason
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -108,3 +108,22 @@ async def test_an_agent_that_comes_as_it_is_given_up_is_replaced_when_livekit_se
         assert verdict.clean, verdict
         for number in range(30):
             assert len(world.agents(f"room-{number}")) == 1
+
+
+@pytest.mark.parametrize("arrival", [2.2, 2.6, 3.2, 4.0])
+@in_virtual_time
+async def test_an_agent_that_was_given_up_is_not_taken_for_the_next(sqlite_database: Database, arrival: float) -> None:
+    """It comes while the next is being asked for, and LiveKit sends it away once it lists its job."""
+    async with World(sqlite_database) as world:
+        world.rule(answer_timeout_s=2, max_attempts=8)
+        slow = world.simulator.add_worker("greeter", Behaviour(join_after=arrival))
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        world.simulator.faults.always("ListRooms", Fault(FaultKind.SLOW, seconds=0.6))
+        world.simulator.add_worker("greeter")
+        slow.full_until = float("inf")
+        await world.wait(25)
+        assert not world.judge().alone, world.describe()
+        assert len(world.agents("room")) == 1
+        (row,) = world.dispatches(status="joined")
+        assert world.agents("room") == [row["agent_identity"]]
