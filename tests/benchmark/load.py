@@ -1,8 +1,8 @@
 """The load generator, a program of its own: `python -m tests.benchmark.load` takes an `Order` and gives a `Report`.
 
 Both are JSON, on standard input and output. Bodies are made before the clock starts and signed when they are sent (an
-old signature is a retry); each connection is kept alive and sends the webhooks of one call after the other, as
-LiveKit's queues (one per room) do.
+old signature is a retry). The webhooks of one call go over one kept-alive connection in their order, as LiveKit's
+queues (one per room) send them, with those of other calls between them: an agent takes a while to join.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from typing import Any
 import uvloop
 
 from tests.benchmark.traffic import Kind, Signer, bodies, room_of
+
+OPEN_CALLS = 12
+"""Calls that each connection sends in turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class _Connection(asyncio.Protocol):
         self._answered = answered
         self._received = b""
         self.transport: asyncio.Transport
-        self.script: deque[bytes] = deque()
+        self.calls: deque[deque[bytes]] = deque()
         self.due = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -188,16 +191,20 @@ class _Run:
             self._done.set()
 
     def _next(self, connection: _Connection, due: float) -> None:
-        """Send the next webhook of the connection's call, or the first of a new one."""
-        if not connection.script:
+        """Send the next webhook of the connection's calls in turn, or the first of a new one."""
+        if len(connection.calls) < (1 if self._order.rate else OPEN_CALLS):
             if not self._calls:
                 self._report.ran_out = True
                 self._stopped = True
                 return
-            room, connection.script = self._calls.popleft()
+            room, call = self._calls.popleft()
             self._report.sent_at[room] = due
+        else:
+            call = connection.calls.popleft()
         self._under_way += 1
-        body = connection.script.popleft()
+        body = call.popleft()
+        if call:
+            connection.calls.append(call)
         line = f"{self._head}Authorization: {self._signer.token(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.send(line.encode() + body, due)
 
@@ -216,7 +223,7 @@ class _Run:
                 self._done.set()
         elif status == 0:
             self._stop()
-        elif connection.script or not self._order.rate:
+        elif connection.calls or not self._order.rate:
             self._next(connection, now)
         elif self._held_up:
             self._next(connection, self._held_up.popleft())
