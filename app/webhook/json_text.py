@@ -22,7 +22,7 @@ def read_json(text: str | bytes) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise JsonTextError("not JSON in UTF-8") from error
     # Counting is fast, and nothing is nested deeper than it has brackets.
@@ -43,6 +43,21 @@ def storable(value: Any) -> Any:
     return value
 
 
+def _refuse(name: str) -> None:
+    raise JsonTextError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise JsonTextError(f"{digits} is beyond every float")
+    return number
+
+
+# `json.loads` would make one at every call.
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+
+
 def _is_too_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -55,14 +70,3 @@ def _is_too_deep(value: Any) -> bool:
         if not level:
             return False
     return any(isinstance(entry, dict | list) for entry in level)
-
-
-def _refuse(name: str) -> None:
-    raise JsonTextError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise JsonTextError(f"{digits} is beyond every float")
-    return number
