@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, text
+from sqlalchemy import ColumnElement, Connection, literal_column, or_, select
 
-from app.audit.paging import Page, Search, Through, Way, read_all, read_page
+from app.audit.paging import Page, Search, read_all, read_page
 from app.audit.records import (
     DispatchSummary,
     EventRecord,
     EventSummary,
     columns_of,
 )
+from app.audit.ways import ByKey, ByName, ByValue, Through, Way
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError, Problem
@@ -100,7 +101,8 @@ def iterate_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterat
     return read_all(connection, search_dispatches(chosen, columns_of(Dispatch)), Dispatch.from_row)
 
 
-Ways = tuple[Way, ...]
+_RARE = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
+Ways = tuple[ByValue | ByName | Through, ...]
 
 
 def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
@@ -111,38 +113,38 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
     if chosen.search:
         candidates.append(_event_search(chosen.search))
     if chosen.phone_number is not None:
-        candidates.append((column.phone_number == chosen.phone_number,))
-    if chosen.identity is not None:
-        candidates.append((column.participant_identity == chosen.identity,))
-    if chosen.room is not None:
-        candidates.append((column.room_name == chosen.room,))
+        candidates.append((_by_number(chosen.phone_number),))
+    for name, value in (("participant_identity", chosen.identity), ("room_name", chosen.room)):
+        if value is not None:
+            candidates.append((ByValue(column[name], value, column.id),))
     if chosen.source is not None and chosen.source is not EventSource.WEBHOOK:
-        # The second half is what the partial index says of itself; a bound value proves it to neither database.
-        candidates.append((and_(column.source == chosen.source, text("events.source <> 'webhook'")),))
+        # What the partial index says of itself; a bound value proves it to neither database.
+        candidates.append((ByValue(column.source, chosen.source, column.id, (_RARE,)),))
     if chosen.outcomes:
-        candidates.append(tuple(column.outcome == one for one in dict.fromkeys(chosen.outcomes)))
+        candidates.append(tuple(ByValue(column.outcome, one, column.id) for one in dict.fromkeys(chosen.outcomes)))
     if chosen.types:
-        candidates.append(tuple(column.type == one for one in dict.fromkeys(chosen.types)))
+        candidates.append(tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(chosen.types)))
     remaining = [_check(ways) for ways in candidates[1:]]
     if chosen.project is not None:
         remaining.append(column.project == chosen.project)
     if chosen.source is EventSource.WEBHOOK:
         remaining.append(column.source == chosen.source)
-    ways = candidates[0] if candidates else None
+    ways: tuple[Way, ...] = candidates[0] if candidates else (ByKey(column.id),)
     return Search(events, columns, ways, tuple(remaining), chosen.since, chosen.until)
 
 
 def _event_search(wanted: str) -> Ways:
     column = events.c
     return (
-        column.id == wanted,
-        column.participant_identity == wanted,
-        column.room_name == wanted,
-        column.phone_number == wanted,
-        column.livekit_id == wanted,
-        column.participant_sid == wanted,
-        column.room_sid == wanted,
+        *(ByName(column[name] == wanted, column.id) for name in ("id", "livekit_id", "participant_sid", "room_sid")),
+        *(ByValue(column[name], wanted, column.id) for name in ("participant_identity", "room_name")),
+        _by_number(wanted),
     )
+
+
+def _by_number(number: str) -> ByValue:
+    column = events.c
+    return ByValue(column.phone_number, number, column.id, (column.phone_number.is_not(None),))
 
 
 def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Search:
@@ -153,22 +155,45 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
     if chosen.search:
         candidates.append(_dispatch_search(chosen.search))
     if chosen.phone_number is not None:
-        candidates.append((_made_for(events.c.phone_number == chosen.phone_number),))
-    if chosen.identity is not None:
-        candidates.append((column.participant_identity == chosen.identity,))
-    if chosen.room is not None:
-        candidates.append((column.room_name == chosen.room,))
-    if chosen.rule is not None:
-        candidates.append((column.rule_name == chosen.rule,))
-    if chosen.agent is not None:
-        candidates.append((column.agent_name == chosen.agent,))
+        candidates.append((_through_events(_by_number(chosen.phone_number)),))
+    for name, value in (
+        ("participant_identity", chosen.identity),
+        ("room_name", chosen.room),
+        ("rule_name", chosen.rule),
+        ("agent_name", chosen.agent),
+    ):
+        if value is not None:
+            candidates.append((ByValue(column[name], value, column.id),))
     if chosen.statuses:
-        candidates.append(tuple(column.status == one for one in dict.fromkeys(chosen.statuses)))
+        candidates.append(tuple(ByValue(column.status, one, column.id) for one in dict.fromkeys(chosen.statuses)))
     remaining = [_check(ways) for ways in candidates[1:]]
     if chosen.project is not None:
         remaining.append(column.project == chosen.project)
-    ways = candidates[0] if candidates else None
+    ways: tuple[Way, ...] = candidates[0] if candidates else (ByKey(column.id),)
     return Search(dispatches, columns, ways, tuple(remaining), chosen.since, chosen.until)
+
+
+def _dispatch_search(wanted: str) -> Ways:
+    column = dispatches.c
+    served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == wanted)
+    by_value = ("participant_identity", "room_name", "agent_name", "rule_name")
+    return (
+        *(ByName(column[name] == wanted, column.id) for name in ("id", "event_id", "room_sid")),
+        *(ByValue(column[name], wanted, column.id) for name in by_value),
+        ByName(column.id.in_(served), column.id),
+        _through_events(_by_number(wanted)),
+        _through_events(ByName(events.c.livekit_id == wanted, events.c.id)),
+    )
+
+
+def _through_events(first: ByValue | ByName) -> Through:
+    """Return the way to dispatches by what only their events hold."""
+    return Through(dispatches.c.event_id, first)
+
+
+def _check(ways: Ways) -> ColumnElement[bool]:
+    """Return ways as a condition on a row at hand."""
+    return or_(*(way.check() for way in ways))
 
 
 def _refuse_unstorable(chosen: EventFilter | DispatchFilter) -> None:
@@ -177,36 +202,7 @@ def _refuse_unstorable(chosen: EventFilter | DispatchFilter) -> None:
     for name in columns_of(type(chosen)):
         value = getattr(chosen, name)
         texts = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(text, str) and UNSTORABLE.search(text) for text in texts):
+        if any(isinstance(one, str) and UNSTORABLE.search(one) for one in texts):
             problems.append(Problem(name, "has a NUL character or half a surrogate pair in it"))
     if problems:
         raise InvalidInputError("query", problems)
-
-
-def _made_for(condition: ColumnElement[bool]) -> Through:
-    """Return the way to dispatches by what only their events hold."""
-    return Through(dispatches.c.event_id, events.c.id, condition)
-
-
-def _check(ways: Ways) -> ColumnElement[bool]:
-    """Return ways as a condition to be checked row by row."""
-    return or_(
-        *(exists().where(way.key == way.column, way.condition) if isinstance(way, Through) else way for way in ways)
-    )
-
-
-def _dispatch_search(wanted: str) -> Ways:
-    column = dispatches.c
-    served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == wanted)
-    return (
-        column.id == wanted,
-        column.event_id == wanted,
-        column.participant_identity == wanted,
-        column.room_name == wanted,
-        column.room_sid == wanted,
-        column.agent_name == wanted,
-        column.rule_name == wanted,
-        column.id.in_(served),
-        _made_for(events.c.phone_number == wanted),
-        _made_for(events.c.livekit_id == wanted),
-    )

@@ -15,6 +15,7 @@ from app.audit.records import (
     EventRecord,
     columns_of,
 )
+from app.audit.ways import ByName, ByValue, Span
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
 from app.errors import NotFoundError
 from app.outbox.dispatch import Dispatch
@@ -29,7 +30,8 @@ JOINS = ("participant_joined", "participant_updated")
 def get_event(connection: Connection, event_id: str) -> EventRecord:
     """Return the event of that id, of ours or of LiveKit's (`EV_…`); raises NotFoundError."""
     for column in (events.c.id, events.c.livekit_id):
-        record = _latest_event(connection, column == event_id) if _is_storable(event_id) else None
+        way = ByName(column == event_id, events.c.id)
+        record = _latest_event(connection, way) if _is_storable(event_id) else None
         if record is not None:
             return record
     raise NotFoundError(f"no event has the id {event_id!r}")
@@ -63,33 +65,37 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
             .order_by(dispatches.c.id.desc())
             .limit(1)
         )
-        caller = _latest_event(connection, events.c.id == summoned) if summoned else None
+        caller = _latest_event(connection, ByName(events.c.id == summoned, events.c.id)) if summoned else None
         return caller or found
     return found
 
 
 def _find_event(connection: Connection, reference: str) -> EventRecord | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
-    joins = events.c.type.in_(JOINS)
-    for condition in (
-        events.c.id == reference,
-        events.c.id == made_for,
-        events.c.livekit_id == reference,
-        (events.c.participant_sid == reference) & joins,
-        events.c.participant_sid == reference,
-        (events.c.participant_identity == reference) & joins,
-        (events.c.phone_number == reference) & joins,
-        events.c.participant_identity == reference,
-    ):
-        found = _latest_event(connection, condition)
+    column = events.c
+    is_join = column.type.in_(JOINS)
+    by_identity = ByValue(column.participant_identity, reference, column.id)
+    by_number = ByValue(column.phone_number, reference, column.id, (column.phone_number.is_not(None),))
+    ways: tuple[tuple[ByValue | ByName, tuple[ColumnElement[bool], ...]], ...] = (
+        (ByName(column.id == reference, column.id), ()),
+        (ByName(column.id == made_for, column.id), ()),
+        (ByName(column.livekit_id == reference, column.id), ()),
+        (ByName(column.participant_sid == reference, column.id), (is_join,)),
+        (ByName(column.participant_sid == reference, column.id), ()),
+        (by_identity, (is_join,)),
+        (by_number, (is_join,)),
+        (by_identity, ()),
+    )
+    for way, besides in ways:
+        found = _latest_event(connection, way, *besides)
         if found is not None:
             return found
     return None
 
 
-def _latest_event(connection: Connection, condition: ColumnElement[bool]) -> EventRecord | None:
-    query = select(*_columns(events, EventRecord)).where(condition).order_by(events.c.id.desc()).limit(1)
-    row = connection.execute(query).mappings().first()
+def _latest_event(connection: Connection, way: ByValue | ByName, *besides: ColumnElement[bool]) -> EventRecord | None:
+    query = select(*_columns(events, EventRecord)).where(*way.conditions(Span()), *besides)
+    row = connection.execute(query.order_by(*way.order()).limit(1)).mappings().first()
     return EventRecord.from_row(row) if row is not None else None
 
 

@@ -82,7 +82,8 @@ def _plans(connection: Connection, question: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _assert_by_index(connection: Connection, question: Any, *, may_sort: bool = False) -> None:
+def _assert_by_index(connection: Connection, question: Any, index: str = "", *, may_sort: bool = False) -> None:
+    """Assert that no statement reads a table whole or sorts, and that each goes by `index`, if one is named."""
     plans = _plans(connection, question)
     assert plans
     for statement, plan in plans:
@@ -95,61 +96,66 @@ def _assert_by_index(connection: Connection, question: Any, *, may_sort: bool = 
             sorts = "TEMP B-TREE" in plan
         assert not whole, f"{statement}\n{plan}"
         assert may_sort or not sorts, f"{statement}\n{plan}"
+        by = {"pk_events": "sqlite_autoindex_events_1", "pk_dispatches": "sqlite_autoindex_dispatches_1"}
+        assert index in plan or by.get(index, "nothing") in plan, f"{index} is not used: {statement}\n{plan}"
 
 
 CURSOR_AND_TIME: dict[str, Any] = {"since": at(100), "until": at(2_900)}
-EVENTS = [
-    {},
-    {"identity": "caller 5"},
-    {"room": "room 5"},
-    {"phone_number": "+5"},
-    {"types": ("participant_left",)},
-    {"types": ("participant_joined", "participant_left")},
-    {"outcomes": (EventOutcome.NO_MATCH,)},
-    {"source": EventSource.SWEEP},
-    {"project": "default", "source": EventSource.WEBHOOK},
-    {"types": ("participant_joined",), "outcomes": (EventOutcome.IGNORED,), "project": "default"},
-    {"identity": "caller 5", "room": "room 5", "outcomes": (EventOutcome.PLANNED,)},
+EVENTS: list[tuple[dict[str, Any], str]] = [
+    ({}, "pk_events"),
+    ({"identity": "caller 5"}, "ix_events_participant_identity_id"),
+    ({"room": "room 5"}, "ix_events_room_name_id"),
+    ({"phone_number": "+5"}, "ix_events_phone_number"),
+    ({"types": ("participant_left",)}, "ix_events_type_id"),
+    ({"types": ("participant_joined", "participant_left")}, "ix_events_type_id"),
+    ({"outcomes": (EventOutcome.NO_MATCH,)}, "ix_events_outcome_id"),
+    ({"source": EventSource.SWEEP}, "ix_events_source"),
+    ({"source": EventSource.SWEEP, "types": ("participant_joined",)}, "ix_events_source"),
+    ({"project": "default", "source": EventSource.WEBHOOK}, "pk_events"),
+    ({"types": ("participant_joined",), "outcomes": (EventOutcome.IGNORED,), "project": "default"}, ""),
+    ({"identity": "caller 5", "room": "room 5", "outcomes": (EventOutcome.PLANNED,)}, ""),
 ]
-DISPATCHES = [
-    {},
-    {"identity": "caller 5"},
-    {"room": "room 5"},
-    {"rule": "rule 5"},
-    {"agent": "agent 5"},
-    {"statuses": (DispatchStatus.FAILED,)},
-    {"statuses": (DispatchStatus.FAILED, DispatchStatus.NO_SHOW)},
-    {"project": "default"},
-    {"agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW,), "project": "default"},
-    {"rule": "rule 5", "agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW, DispatchStatus.FAILED)},
+DISPATCHES: list[tuple[dict[str, Any], str]] = [
+    ({}, "pk_dispatches"),
+    ({"identity": "caller 5"}, "ix_dispatches_participant_identity_id"),
+    ({"room": "room 5"}, "ix_dispatches_room_name_id"),
+    ({"rule": "rule 5"}, "ix_dispatches_rule_name_id"),
+    ({"agent": "agent 5"}, "ix_dispatches_agent_name_id"),
+    ({"statuses": (DispatchStatus.FAILED,)}, "ix_dispatches_status_id"),
+    ({"statuses": (DispatchStatus.FAILED, DispatchStatus.NO_SHOW)}, "ix_dispatches_status_id"),
+    ({"project": "default"}, "pk_dispatches"),
+    ({"agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW,), "project": "default"}, ""),
+    ({"rule": "rule 5", "agent": "agent 5", "statuses": (DispatchStatus.NO_SHOW, DispatchStatus.FAILED)}, ""),
 ]
 
 
 def test_lists_of_events_go_by_index(connection: Connection) -> None:
-    for values in EVENTS:
+    for values, index in EVENTS:
         for more in ({}, CURSOR_AND_TIME):
             chosen = EventFilter(**{**values, **more})
             first = list_events(connection, chosen, limit=5)
-            _assert_by_index(connection, lambda asked, chosen=chosen: list_events(asked, chosen, limit=5))
+            _assert_by_index(connection, lambda asked, chosen=chosen: list_events(asked, chosen, limit=5), index)
             if first.next_cursor:
                 cursor = first.next_cursor
                 _assert_by_index(
                     connection,
                     lambda asked, chosen=chosen, cursor=cursor: list_events(asked, chosen, limit=5, cursor=cursor),
+                    index,
                 )
 
 
 def test_lists_of_dispatches_go_by_index(connection: Connection) -> None:
-    for values in DISPATCHES:
+    for values, index in DISPATCHES:
         for more in ({}, CURSOR_AND_TIME):
             chosen = DispatchFilter(**{**values, **more})
             first = list_dispatches(connection, chosen, limit=5)
-            _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen, limit=5))
+            _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen, limit=5), index)
             if first.next_cursor:
                 cursor = first.next_cursor
                 _assert_by_index(
                     connection,
                     lambda asked, chosen=chosen, cursor=cursor: list_dispatches(asked, chosen, limit=5, cursor=cursor),
+                    index,
                 )
 
 
