@@ -24,18 +24,23 @@ def live_under_name(connection: Connection, project: str, room_name: str) -> lis
     return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
 
 
+_TAKEN_BACK = (
+    select(dispatches.c.room_sid, dispatch_attempts.c.agent_name)
+    .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
+    .where(
+        dispatches.c.room_sid.in_(bindparam("room_sids", expanding=True)),
+        dispatches.c.status == DispatchStatus.CANCELLED,
+    )
+    .distinct()
+)
+
+
 def taken_back(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
     """Return, by room session, the agents that cancelled dispatches asked for: one may be on its way to it."""
     if not room_sids:
         return {}
-    query = (
-        select(dispatches.c.room_sid, dispatch_attempts.c.agent_name)
-        .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
-        .where(dispatches.c.room_sid.in_(room_sids), dispatches.c.status == DispatchStatus.CANCELLED)
-        .distinct()
-    )
     names: dict[str, set[str]] = {}
-    for room_sid, agent_name in connection.execute(query):
+    for room_sid, agent_name in connection.execute(_TAKEN_BACK, {"room_sids": list(room_sids)}):
         names.setdefault(room_sid, set()).add(agent_name)
     return names
 
@@ -55,22 +60,37 @@ def earlier_agents(
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def same_wishes(connection: Connection, of: Collection[Dispatch]) -> dict[str, str]:
+    """Return the other dispatches of these sessions with the same intent, by their ids that of the one among `of`."""
+    found: dict[str, str] = {}
+    for dispatch in of:
+        query = select(dispatches.c.id).where(
+            dispatches.c.room_sid == dispatch.room_sid,
+            dispatches.c.intent_key == dispatch.intent_key,
+            dispatches.c.id != dispatch.id,
+        )
+        found |= dict.fromkeys(connection.execute(query).scalars(), dispatch.id)
+    return found
+
+
+_SERVED_LATELY = (
+    select(dispatch_callers.c.dispatch_id)
+    .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+    .join(events, events.c.id == dispatch_callers.c.event_id)
+    .where(
+        dispatch_callers.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+        dispatch_callers.c.left_at.is_(None),
+        dispatch_callers.c.event_id != dispatches.c.event_id,
+        events.c.received_at >= bindparam("instant"),
+    )
+)
+
+
 def served_lately(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
     """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
     if not ids:
         return set()
-    query = (
-        select(dispatch_callers.c.dispatch_id)
-        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
-        .join(events, events.c.id == dispatch_callers.c.event_id)
-        .where(
-            dispatch_callers.c.dispatch_id.in_(ids),
-            dispatch_callers.c.left_at.is_(None),
-            dispatch_callers.c.event_id != dispatches.c.event_id,
-            events.c.received_at >= instant,
-        )
-    )
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_SERVED_LATELY, {"ids": list(ids), "instant": instant}).scalars())
 
 
 def told_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:

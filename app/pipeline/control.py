@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -13,8 +14,9 @@ from app.db.tables import events
 from app.db.types import DispatchStatus, EventSource
 from app.errors import ConflictError, NotFoundError
 from app.outbox.dispatch import Dispatch
+from app.outbox.session import same_wishes
 from app.outbox.states import REDRIVABLE, WAITING
-from app.outbox.store import Move, live_by_intent, lock
+from app.outbox.store import Move, inherit_callers, live_by_intent, lock
 from app.pipeline.departure import Withdrawal, ended, fresh, withdrawal_of
 from app.pipeline.transition import move
 from app.plan.build import build_intent
@@ -36,24 +38,37 @@ class Intervention:
 def redrive(
     connection: Connection, ids: Sequence[str], *, by: str, book: RuleBook, metadata_max_bytes: int, now: datetime
 ) -> Intervention:
-    """Try again what ended without an agent: from the beginning, with the metadata the rule makes now.
+    """Try again what ended without an agent: from the beginning, with what its rule wishes now.
 
-    Whoever has left since is noticed before LiveKit is called. Refused: what is not `failed`, `no_show` or
-    `cancelled`, and what another live dispatch serves already.
+    Of several for the same callers the latest is tried, for all of them: who came back has another SID. Whoever has
+    left since is noticed before LiveKit is called. Refused: what is not `failed`, `no_show` or `cancelled`, what
+    another live dispatch serves already, and what the rule's template still cannot make.
     """
     current = _all_of(connection, ids)
-    taken = live_by_intent(connection, {dispatch.intent_key for dispatch in current.values()})
     moves: list[Move] = []
     refused: dict[str, str] = {}
-    for dispatch in current.values():
+    heirs: dict[str, str] = {}
+    again: dict[str, tuple[Dispatch, dict[str, Any]]] = {}
+    for dispatch in sorted(current.values(), key=lambda one: one.id, reverse=True):
         if dispatch.status not in REDRIVABLE:
             refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
-        elif dispatch.intent_key in taken:
-            refused[dispatch.id] = f"dispatch {taken[dispatch.intent_key].id} serves the same caller already"
+            continue
+        wish = _wish_of_now(connection, dispatch, book, metadata_max_bytes)
+        if isinstance(wish, str):
+            refused[dispatch.id] = wish
         else:
-            moves.append(_again(connection, dispatch, book=book, metadata_max_bytes=metadata_max_bytes, by=by, now=now))
-            taken[dispatch.intent_key] = dispatch
+            again[dispatch.id] = (dispatch, wish)
+    keys = {str(wish["intent_key"]) for _, wish in again.values()}
+    taken = {key: one.id for key, one in live_by_intent(connection, keys).items()}
+    for dispatch, wish in again.values():
+        server = taken.setdefault(str(wish["intent_key"]), dispatch.id)
+        if server == dispatch.id:
+            moves.append(_from_the_beginning(dispatch, wish, by, now))
+        else:
+            refused[dispatch.id] = f"dispatch {server} serves the same caller already"
+            heirs[dispatch.id] = server
     move(connection, moves, now)
+    inherit_callers(connection, heirs | same_wishes(connection, [one.dispatch for one in moves]))
     return Intervention(tuple(moves), (), refused)
 
 
@@ -104,20 +119,37 @@ def _all_of(connection: Connection, ids: Sequence[str]) -> dict[str, Dispatch]:
     return current
 
 
-def _again(
-    connection: Connection, dispatch: Dispatch, *, book: RuleBook, metadata_max_bytes: int, by: str, now: datetime
-) -> Move:
+def _wish_of_now(
+    connection: Connection, dispatch: Dispatch, book: RuleBook, metadata_max_bytes: int
+) -> dict[str, Any] | str:
+    """Return the columns that the dispatch's rule fills now, or why it cannot; what it said then if it is gone."""
+    rule = book.rule(dispatch.rule_id)
+    if rule is None:
+        return {"intent_key": dispatch.intent_key}
+    intent = build_intent(rule, stored_event(connection, dispatch.event_id), metadata_max_bytes)
+    if intent.failure is not None:
+        return intent.failure
+    return {
+        "intent_key": intent.intent_key,
+        "agent_name": intent.agent_name,
+        "scope": intent.scope,
+        "metadata": intent.metadata,
+        "attributes": dict(intent.attributes),
+        "deployment": rule.deployment,
+        "answer_timeout_s": rule.answer_timeout_s,
+        "max_attempts": rule.max_attempts,
+        "fallback_agent_name": rule.fallback_agent_name,
+        "recover": rule.recover,
+        "withdraw": rule.withdraw,
+        "rules_version": book.version,
+    }
+
+
+def _from_the_beginning(dispatch: Dispatch, wish: Mapping[str, Any], by: str, now: datetime) -> Move:
     fields = fresh(now)
     # Call numbers go on: attempts made before stay in the history.
     for kept in ("created_at", "attempts", "recovers", "recoveries"):
         del fields[kept]
     fields |= {"answer_deadline": None, "livekit_dispatch_id": None, "agent_identity": None, "agent_sid": None}
-    rule = book.rule(dispatch.rule_id)
-    if rule is not None:
-        intent = build_intent(rule, stored_event(connection, dispatch.event_id), metadata_max_bytes)
-        if intent.failure is not None:
-            return Move(dispatch, DispatchStatus.FAILED, intent.failure, by, ended(now))
-        if intent.agent_name == dispatch.agent_name:
-            fields |= {"metadata": intent.metadata, "attributes": dict(intent.attributes)}
-    fields |= {"next_attempt_at": now, "must_look": dispatch.attempts > 0}
+    fields |= {**wish, "next_attempt_at": now, "must_look": dispatch.attempts > 0}
     return Move(dispatch, DispatchStatus.PENDING, "redriven by hand", by, fields)

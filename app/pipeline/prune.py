@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, select
 
-from app.db.tables import LIVE, audit_log, dispatches, events
+from app.db.tables import LIVE, audit_log, dispatch_callers, dispatches, events
 from app.pipeline.context import Context
 
 STEP = 200
 """Rows in one transaction: short enough not to hold up acknowledgements."""
+PAUSE_S = 0.05
+"""Between two steps, so that a long arrear is worked off beside the work of the day."""
+
+# From the oldest on, and no further than the first that is young: a search for old ones among all would be a search
+# through the whole table whenever there are none.
+_OLDEST = (
+    select(events.c.id, events.c.received_at)
+    .where(events.c.id > bindparam("after"))
+    .order_by(events.c.id)
+    .limit(bindparam("first"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    pruned: int
+    last: str | None
+    """Where to go on; None when nothing older is left."""
 
 
 class Pruner:
@@ -21,24 +43,35 @@ class Pruner:
 
     async def run_once(self) -> dict[str, int]:
         """Prune until nothing is left to prune; return how many events went."""
-        days = self._context.settings.retention_days
-        if days <= 0:
-            return {"pruned": 0}
         total = 0
-        while pruned := await self._context.writer.run(lambda connection: self._step(connection, days)):
-            total += pruned
+        after: str | None = "" if self._context.settings.retention_days > 0 else None
+        while after is not None:
+            step = await self._context.writer.run(partial(self._prune, after=after))
+            total += step.pruned
+            after = step.last
+            if after is not None:
+                await asyncio.sleep(PAUSE_S)
         return {"pruned": total}
 
-    def _step(self, connection: Connection, days: float) -> int:
-        before = self._context.clock.now() - timedelta(days=days)
-        live = exists().where(dispatches.c.event_id == events.c.id, dispatches.c.status.in_(LIVE))
-        old = select(events.c.id).where(events.c.received_at < before, ~live).order_by(events.c.id).limit(STEP)
-        event_ids = list(connection.execute(old).scalars())
-        if not event_ids:
-            return 0
-        of_them = select(dispatches.c.id).where(dispatches.c.event_id.in_(event_ids))
-        dispatch_ids = list(connection.execute(of_them).scalars())
-        connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_(dispatch_ids)))
-        connection.execute(delete(dispatches).where(dispatches.c.id.in_(dispatch_ids)))
-        connection.execute(delete(events).where(events.c.id.in_(event_ids)))
-        return len(event_ids)
+    def _prune(self, connection: Connection, after: str) -> _Step:
+        before = self._context.clock.now() - timedelta(days=self._context.settings.retention_days)
+        rows = connection.execute(_OLDEST, {"after": after, "first": STEP}).all()
+        old = [event_id for event_id, received_at in rows if received_at < before]
+        settled = set(old) - _needed(connection, old)
+        of_them = list(connection.execute(select(dispatches.c.id).where(dispatches.c.event_id.in_(settled))).scalars())
+        connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_([*of_them, *settled])))
+        connection.execute(delete(dispatches).where(dispatches.c.id.in_(of_them)))
+        connection.execute(delete(events).where(events.c.id.in_(settled)))
+        return _Step(len(settled), old[-1] if len(old) == STEP else None)
+
+
+def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
+    """Return the events among these for which something is live: made for them, or serving them."""
+    live = dispatches.c.status.in_(LIVE)
+    made = select(dispatches.c.event_id).where(dispatches.c.event_id.in_(event_ids), live)
+    served = (
+        select(dispatch_callers.c.event_id)
+        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+        .where(dispatch_callers.c.event_id.in_(event_ids), live)
+    )
+    return set(connection.execute(made.union(served)).scalars())

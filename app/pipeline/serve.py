@@ -30,7 +30,7 @@ JOINS = frozenset({"participant_joined", "participant_updated"})
 _PRESENT = JOINS | {"room_started", "track_published"}
 """Event types that tell of somebody, or of a room, that is there."""
 _NEWS = timedelta(seconds=NEWS_S)
-_RETURN = timedelta(seconds=3)
+_RETURN = timedelta(seconds=6)
 _RETURN_REASON = "rule {rule!r} matched; its agent of the session before may come back by itself"
 """A LiveKit that was killed forgets its rooms; callers and their agents meet again in new ones of the same names."""
 _LOST_FOR = timedelta(seconds=60)

@@ -39,7 +39,7 @@ async def test_an_agent_that_does_not_come_back_is_asked_for_again(sqlite_databa
         world.simulator.join("room", "ana")
         first = await world.until_status("joined")
         await world.simulator.restart(agents_rejoin=False)
-        await world.until(lambda: world.agents("room"), within=8)
+        await world.until(lambda: world.agents("room"), within=10)
         await world.wait(5)
         rows = world.dispatches(status="joined")
         assert [row["room_sid"] for row in rows] != [first["room_sid"]]
@@ -81,7 +81,7 @@ async def test_an_agent_that_comes_back_too_late_does_not_stay_beside_its_succes
         await world.until_status("joined")
         agent = world.simulator.agents("room")[0]
         await world.simulator.restart(agents_rejoin=False)
-        await world.until(lambda: world.agents("room"), within=8)
+        await world.until(lambda: world.agents("room"), within=10)
         await world.wait(2)
         world.simulator.join("room", agent.identity, kind=agent.kind, attributes=agent.attributes)
         await world.until(lambda: len(world.agents("room")) == 2)
