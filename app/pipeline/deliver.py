@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -66,6 +66,10 @@ class Deliverer:
         if self._stopping or self._limiter.paced:
             return 0
         return self._free(project, self._context.settings.calls_in_flight * QUEUED_PER_CALL)
+
+    def in_hand(self) -> Collection[str]:
+        """Return the ids of the dispatches that are being delivered."""
+        return tuple(self._in_hand)
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
         """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""

@@ -15,6 +15,7 @@ from app.pipeline.limiter import StartLimiter
 from app.pipeline.loop import Loop
 from app.pipeline.prune import Pruner
 from app.pipeline.sweep import Sweeper
+from app.pipeline.timekeeping import Timekeeper
 from app.pipeline.withdraw import Withdrawer
 from app.rules.book import RuleBook
 from app.webhook.event import Event
@@ -23,6 +24,7 @@ _log = get_logger(__name__)
 
 _DELIVER_EVERY_S = 0.25
 _INSPECT_EVERY_S = 0.15
+_KEEP_TIME_EVERY_S = 2.0
 _PRUNE_EVERY_S = 60.0
 _LOOKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
 """When a room is looked at again while it is unclear whose an agent is: the job list can be 5 s late."""
@@ -44,7 +46,13 @@ class Desk:
         self._questions: dict[tuple[str, str], int] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
         self._inspect = Loop("inspect", self._inspect_and_deliver, _INSPECT_EVERY_S)
-        self._loops = [self._deliver, self._inspect, Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S)]
+        timekeeper = Timekeeper(context, self.deliverer.in_hand)
+        self._loops = [
+            self._deliver,
+            self._inspect,
+            Loop("timekeeping", timekeeper.run_once, _KEEP_TIME_EVERY_S),
+            Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S),
+        ]
         if context.settings.sweep_interval > 0:
             # Asked more often than swept, so that a replica that dies is followed soon.
             every = min(context.settings.sweep_interval, max(1.0, context.settings.sweep_interval / 6))

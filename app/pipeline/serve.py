@@ -20,7 +20,7 @@ from app.outbox.session import served_under_name
 from app.outbox.store import insert_callers, insert_dispatches, live_by_intent
 from app.pipeline.context import Context
 from app.pipeline.decide import promise_key, promised, redeem, redeemed
-from app.pipeline.departure import NEWS_S, ended, fresh, immediately
+from app.pipeline.departure import NEWS_S, RETURN_S, ended, fresh, immediately
 from app.plan.build import DispatchPlan, Intent
 from app.rules.evaluate import Decision
 from app.webhook.event import Event
@@ -30,7 +30,7 @@ JOINS = frozenset({"participant_joined", "participant_updated"})
 _PRESENT = JOINS | {"room_started", "track_published"}
 """Event types that tell of somebody, or of a room, that is there."""
 _NEWS = timedelta(seconds=NEWS_S)
-_RETURN = timedelta(seconds=6)
+_RETURN = timedelta(seconds=RETURN_S)
 _RETURN_REASON = "rule {rule!r} matched; its agent of the session before may come back by itself"
 """A LiveKit that was killed forgets its rooms; callers and their agents meet again in new ones of the same names."""
 _LOST_FOR = timedelta(seconds=60)
