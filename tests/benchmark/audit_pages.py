@@ -1,7 +1,8 @@
 """Any page of the console's and the API's lists over millions of calls, on PostgreSQL.
 
 The calls are drawn so that filters meet their worst cases: an agent with half of all calls that never fails (what is
-asked for does not exist, among millions that nearly fit), an identity, a room and a phone number that everybody uses.
+asked for does not exist, among millions that nearly fit), one that retired long ago, an identity, a room and a phone
+number that everybody uses.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ def _questions(calls: int) -> dict[str, Question]:
         "agent of half of the calls": DispatchFilter(agent="steady"),
         "agent that never fails, failed": DispatchFilter(agent="steady", statuses=(failed, no_show)),
         "agent, failed": DispatchFilter(agent="agent-3", statuses=(failed, no_show)),
+        "agent that retired long ago": DispatchFilter(agent="retired"),
+        "agent that retired long ago, failed": DispatchFilter(agent="retired", statuses=(failed,)),
         "rare agent, failed": DispatchFilter(agent="agent-19", statuses=(failed,)),
         "failed": DispatchFilter(statuses=(failed,)),
         "failed or no show": DispatchFilter(statuses=(failed, no_show)),
@@ -228,9 +231,8 @@ SELECT {_ID.format(kind=0)}, 'EV_' || n, 'k' || n, {_PROJECT},
     1, '{{"rules_version": 1, "matched": [{{"rule": "r", "rule_id": 1}}]}}'::jsonb
 FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n"""
 _STEADY = f"{_DICE.format(salt=8)} < 500"
-_AGENT = (
-    f"CASE WHEN {_STEADY} THEN 'steady' WHEN {_DICE.format(salt=9)} < 1 THEN 'agent-19' ELSE 'agent-' || n % 19 END"
-)
+_AGENT = f"""CASE WHEN n < :calls / 20 THEN 'retired' WHEN {_STEADY} THEN 'steady'
+     WHEN {_DICE.format(salt=9)} < 1 THEN 'agent-19' ELSE 'agent-' || n % 19 END"""
 _DISPATCHES = f"""
 INSERT INTO dispatches (id, event_id, rule_id, rule_name, rules_version, project, room_name, room_sid,
     participant_identity, participant_sid, agent_name, metadata, attributes, scope, intent_key, status, reason,
