@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from app.db import schema
@@ -58,10 +59,13 @@ class Program:
             connection.close()
 
 
+MEMORY = Path("/dev/shm")
+
+
 @contextmanager
-def folder() -> Iterator[Path]:
-    """Lend an empty folder."""
-    path = Path(tempfile.mkdtemp(prefix="usher-benchmark-"))
+def folder(*, in_memory: bool = False) -> Iterator[Path]:
+    """Lend an empty folder; `in_memory` where flushing costs nothing, to tell what is the disk's and what is ours."""
+    path = Path(tempfile.mkdtemp(prefix="usher-benchmark-", dir=MEMORY if in_memory else None))
     try:
         yield path
     finally:
@@ -100,6 +104,18 @@ def _await_answer(program: Program, within: float = 120.0) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError(f"{program.process.args!r} does not answer:\n{program.log.read_text()[-4000:]}")
+
+
+def flush_milliseconds() -> float:
+    """Return what one flush of the disk takes, the median of many."""
+    times = []
+    with folder() as path, (path / "flushed").open("wb", buffering=0) as file:
+        for _ in range(60):
+            file.write(b"x" * 8192)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - began) * 1000)
+    return median(times)
 
 
 def free_port() -> int:
