@@ -37,15 +37,24 @@ def serve(
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with service(settings) as built:
-        # What lives as long as the process is not looked through again: with 100,000 rules that took a second.
-        gc.collect()
-        gc.freeze()
+        _spare_collections()
         host, port = listener.getsockname()[:2]
         _log.info("usher is serving", url=f"http://{host}:{port}", projects=[one.name for one in settings.projects])
         if built.first_admin_path:
             link = f"http://{host}:{port}{built.first_admin_path}"
             _log.warning("nobody can log in yet: this link makes the first admin, once, within a day", link=link)
         await serve_app(built.app, listener)
+
+
+def _spare_collections() -> None:
+    """Keep the garbage collector from what lives as long as the process, and from coming at every other webhook.
+
+    Measured: one full collection with 100,000 rules stops the process for 1.2 s; the default thresholds cost a webhook
+    a tenth of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def serve_app(app: Starlette, listener: socket.socket, stop: asyncio.Event | None = None) -> None:
