@@ -19,6 +19,8 @@ from app.webhook.verify import Signature
 
 LATE_S = 5.0
 """A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""
+DROPPED_S = 120.0
+"""LiveKit drops what it could not tell for 30 s: a greater age than this is that of a clock, not of the webhook."""
 
 NAME_MAX = 600
 """Longest name or id taken: LiveKit allows 256 characters, an index of PostgreSQL 2,704 bytes."""
@@ -76,15 +78,25 @@ def parse(body: bytes, signature: Signature, received_at: datetime, event_id: st
 
     NUL and lone surrogates, which JSON may carry and databases may not, become U+FFFD.
     """
+    content = _decode(body)
     return build_event(
-        _decode(body),
+        content,
         project=signature.project,
         source=EventSource.WEBHOOK,
         received_at=received_at,
         event_id=event_id,
         redact=redact,
-        is_immediate=not signature.signed_at or received_at.timestamp() - signature.signed_at < LATE_S,
+        is_immediate=not _is_late(content, signature, received_at),
     )
+
+
+def _is_late(content: Mapping[str, Any], signature: Signature, received_at: datetime) -> bool:
+    """Return whether LiveKit repeated the webhook, or kept it while it repeated another of the same room."""
+    ages = [received_at.timestamp() - signature.signed_at] if signature.signed_at else []
+    created_at = _as_number(content.get("createdAt"))
+    if isinstance(created_at, int | float):
+        ages.append(received_at.timestamp() - created_at)
+    return any(LATE_S <= age < DROPPED_S for age in ages)
 
 
 def build_event(

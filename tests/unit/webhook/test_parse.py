@@ -156,11 +156,25 @@ def test_without_an_id_equal_bodies_are_told_to_be_equal() -> None:
     assert read(one).dedupe_key == read(same).dedupe_key != read(other).dedupe_key
 
 
-def test_a_retry_is_not_immediate() -> None:
-    body = b'{"event": "x"}'
-    fresh = parse(body, Signature("p", NOW.timestamp() - 1), NOW, "i")
-    late = parse(body, Signature("p", NOW.timestamp() - 16), NOW, "i")
-    assert (fresh.is_immediate, late.is_immediate) == (True, False)
+@pytest.mark.parametrize(
+    ("signed", "created", "immediate"),
+    [
+        (1, None, True),
+        (1, 1, True),
+        (16, None, False),
+        (16, 16, False),
+        (1, 16, False),  # it waited while another webhook of its room was repeated
+        (1, 40, False),
+        (1, 86400, True),  # no webhook waits a day: some clock is wrong
+        (-40, -40, True),
+    ],
+)
+def test_what_was_told_late_is_not_immediate(signed: float, created: float | None, immediate: bool) -> None:
+    content: dict[str, Any] = {"event": "x"}
+    if created is not None:
+        content["createdAt"] = str(int(NOW.timestamp() - created))
+    event = parse(json.dumps(content).encode(), Signature("p", NOW.timestamp() - signed), NOW, "i")
+    assert event.is_immediate is immediate
 
 
 _json = st.recursive(
