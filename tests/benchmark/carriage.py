@@ -51,9 +51,11 @@ def measure_latency(*, quick: bool) -> list[Figure]:
     rounds, seconds = (1, 5.0) if quick else (5, 6.0)
     note = f"against calling inline, {MODERATE_RATE:g} joins/s; "
     flush = f"one flush of this disk: {process.flush_milliseconds():.1f} ms"
-    figures = _latency_figures("", note + flush, _rounds(rounds, lambda *of: _latencies(*of, seconds)))
+    figures = _latency_figures(
+        "", note + flush, _rounds(rounds, lambda server, mark: _latencies(server, mark, seconds))
+    )
     if process.MEMORY.is_dir():
-        in_memory = _rounds(rounds, lambda *of: _latencies(*of, seconds, in_memory=True))
+        in_memory = _rounds(rounds, lambda server, mark: _latencies(server, mark, seconds, in_memory=True))
         figures += _latency_figures(" in memory", f"{note}both databases in memory: without the flush", in_memory)
     return figures
 
