@@ -17,7 +17,9 @@ CHANGE_WORDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _LONGEST = 160
 
 
-def rules_table(rows: Sequence[Mapping[str, Any]], problems: Mapping[int, Sequence[str]]) -> Table:
+def rules_table(
+    rows: Sequence[Mapping[str, Any]], problems: Mapping[int, Sequence[str]], warned: Mapping[int, Sequence[str]]
+) -> Table:
     """Return the rules: how early they are tried, what they are called and whom they send, what must match."""
     rules = table("prio", "rule / agent", "pattern", narrow=("prio",))
     rules.columns[0].justify = "right"
@@ -36,6 +38,8 @@ def rules_table(rows: Sequence[Mapping[str, Any]], problems: Mapping[int, Sequen
         pattern = plain(_short(row["pattern"]), "dim" if not enabled else "")
         for problem in wrong:
             pattern.append("\n").append_text(plain(problem, "red"))
+        for warning in warned.get(row["id"], ()):
+            pattern.append("\n").append_text(plain(f"beware: {warning}", "yellow"))
         rules.add_row(str(row["priority"]), name, pattern)
     return rules
 

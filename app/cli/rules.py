@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import typer
@@ -13,13 +14,15 @@ from app.cli.moment import show_moment
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
 from app.cli.rule_trial import try_
 from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
-from app.cli.rules_file import find_rule, read_file
+from app.cli.rules_file import find_rule, read_file, warnings_of
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
 from app.errors import InvalidInputError, Problem
+from app.rules.book import RuleBook
 from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
 from app.rules.difference import RuleDifference, describe, differences_to_json, is_effective
 from app.rules.file import export_rules
 from app.rules.store import read_book
+from app.rules.warnings import rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
@@ -32,17 +35,21 @@ def list_(*, as_json: JsonOption = False) -> None:
     """List the rules in the order in which they are tried."""
     with reading() as connection:
         rows = read_rules(connection)
-        bad = read_book(connection).bad
-        version = rules_version(connection)
-    problems = {rule_id: [str(problem) for problem in one.problems] for rule_id, one in bad.items()}
+        book = read_book(connection)
+    problems = {rule_id: [str(problem) for problem in one.problems] for rule_id, one in book.bad.items()}
+    warned = warnings_of(book)
     if as_json:
-        say_json([{**row, "problems": problems.get(row["id"], [])} for row in rows])
+        say_json(
+            [{**row, "problems": problems.get(row["id"], []), "warnings": warned.get(row["id"], [])} for row in rows]
+        )
         return
     if not rows:
         say("No rules yet. Write some into a file and run: usher rules apply FILE")
         return
-    show(rules_table(rows, problems))
-    note(f"version {version} of the rules; {len(rows)} in all" + (f", {len(bad)} cannot be used" if bad else ""))
+    show(rules_table(rows, problems, warned))
+    unusable = f", {len(problems)} cannot be used" if problems else ""
+    doubtful = f", {len(warned)} with warnings" if warned else ""
+    note(f"version {book.version} of the rules; {len(rows)} in all{unusable}{doubtful}")
 
 
 @app.command("show")
@@ -54,14 +61,19 @@ def show_(
     """Show one rule, whole, with its latest change."""
     with reading() as connection:
         row = find_rule(read_rules(connection), name)
-        bad = read_book(connection).bad.get(row["id"])
+        book = read_book(connection)
         changes = history(connection, row["name"], limit=1)
+    bad, rule = book.bad.get(row["id"]), book.rule(row["id"])
     problems = [str(problem) for problem in bad.problems] if bad else []
+    warned = [str(one) for one in rule_warnings(book, rule)] if rule else []
     if as_json:
-        say_json({**row, "problems": problems, "latest_change": changes[0].to_json() if changes else None})
+        latest = changes[0].to_json() if changes else None
+        say_json({**row, "problems": problems, "warnings": warned, "latest_change": latest})
         return
-    if problems:
-        show(*(plain(f"cannot be used: {problem}", "bold red") for problem in problems))
+    for problem in problems:
+        show(plain(f"cannot be used: {problem}", "bold red"))
+    for warning in warned:
+        show(plain(f"beware: {warning}", "yellow"))
     show(rule_fields(row))
     for change in changes:
         when = show_moment(change.changed_at)
@@ -70,23 +82,29 @@ def show_(
 
 @app.command()
 def check(file: _File, *, as_json: JsonOption = False) -> None:
-    """Say whether a rules file may be applied; every mistake is a line. Needs no database."""
+    """Say whether a rules file may be applied; every mistake is a line. Needs no database.
+
+    What is probably not meant so (a rule that never matches, one that is never reached) is told besides.
+    """
     problems: list[Problem] = []
     rules: tuple[dict[str, Any], ...] = ()
     try:
         rules = read_file(file).rules
     except InvalidInputError as error:
         problems = error.problems
+    doubtful = _doubtful(rules)
     if as_json:
         mistakes = [
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in problems
         ]
-        say_json({"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes})
+        warned = {str(rule["name"]): lines for rule, lines in doubtful}
+        say_json({"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes, "warnings": warned})
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
         say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistake")
+        _warn(file, doubtful)
     if problems:
         raise typer.Exit(1)
 
@@ -140,6 +158,7 @@ def apply_(
     else:
         differences, version = write(change)
     _tell(differences, version, dry_run=dry_run, as_json=as_json)
+    _warn(file, _doubtful(wanted))
     if dry_run and not as_json and any(map(is_effective, differences)):
         flag = " --delete" if delete else ""
         note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {version}")
@@ -200,3 +219,13 @@ def _tell(differences: list[RuleDifference], version: int, *, dry_run: bool, as_
     say(describe(differences))
     if not dry_run and any(map(is_effective, differences)):
         say(f"the rules are at version {version}")
+
+
+def _doubtful(rules: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], list[str]]]:
+    """Return the rules of a file that are probably not meant so, each with what to beware of."""
+    book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
+    return [(rules[place], lines) for place, lines in warnings_of(book).items()]
+
+
+def _warn(file: str, doubtful: list[tuple[dict[str, Any], list[str]]]) -> None:
+    note(*(f"{file}: beware: rule {rule['name']!r}: {line}" for rule, lines in doubtful for line in lines))

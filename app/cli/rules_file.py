@@ -1,4 +1,4 @@
-"""Finding the rules that a command names: in a file, and by name."""
+"""Finding the rules that a command names, in a file and by name, and what to beware of in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import NotFoundError
+from app.rules.book import RuleBook
 from app.rules.file import RulesFile, read_rules_file
+from app.rules.warnings import warnings
+
+MOST_JUDGED = 20_000
+"""Rules of a book whose warnings are looked for: about two seconds."""
 
 
 def read_file(file: str) -> RulesFile:
@@ -25,4 +30,13 @@ def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
         alike = [str(row["name"]) for row in rows if name.casefold() in str(row["name"]).casefold()][:5]
         hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
         raise NotFoundError(f"no rule is named {name!r}{hint}")
+    return found
+
+
+def warnings_of(book: RuleBook) -> dict[int, list[str]]:
+    """Return, by rule id, what is probably not meant as it is written; nothing of a book of very many rules."""
+    found: dict[int, list[str]] = {}
+    if len(book) <= MOST_JUDGED:
+        for one in warnings(book):
+            found.setdefault(one.rule_id, []).append(str(one))
     return found

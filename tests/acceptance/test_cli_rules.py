@@ -51,6 +51,13 @@ rules:
   recover: maybe
 """
 
+DOUBTFUL = """
+rules:
+- {name: all, pattern: {event: [participant_joined]}, agent_name: a}
+- {name: late, pattern: {room: {name: [x]}}, agent_name: b}
+- {name: odd, pattern: {room: {nmae: [x]}}, agent_name: b, priority: 1}
+"""
+
 
 @pytest.fixture
 def terminal(tmp_path: Path, sqlite_database: Database) -> Terminal:
@@ -217,6 +224,19 @@ def test_a_bad_row_written_with_sql_is_named_and_disturbs_no_other(
     assert by_name["phone"]["problems"] == []
     assert "prefx" in by_name["bad"]["problems"][0]
     assert "cannot be used" in terminal.run("rules", "show", "bad").out
+
+
+def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal: Terminal) -> None:
+    # Given a rule that is never reached, and one for a field that LiveKit does not send
+    file = terminal.write("rules.yaml", DOUBTFUL)
+    checked = terminal.run("rules", "check", file)
+    assert checked.code == 0
+    assert "rules.yaml: beware: rule 'late': is never reached: rule 'all' before it" in checked.err
+    assert "rules.yaml: beware: rule 'odd': room.nmae: is no field" in checked.err
+    assert terminal.run("rules", "apply", file).code == 0
+    warned = {rule["name"]: len(rule["warnings"]) for rule in terminal.json("rules", "list")}
+    assert warned == {"odd": 1, "all": 0, "late": 1}
+    assert "beware: is never reached" in " ".join(terminal.run("rules", "list").out.split())
 
 
 def test_a_database_without_schema_is_refused_with_the_command_to_run(tmp_path: Path) -> None:
