@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,12 +37,16 @@ class _Order:
 
 @dataclass(slots=True)
 class WebhookFaults:
-    """Mishaps by order (this event, so many times) and by chance (a share of all, repeatable by `seed`)."""
+    """Mishaps by order (such events, so many times), by script (the next webhooks) and by chance (a share of all).
+
+    The first that applies is taken; chance is repeatable by `seed`.
+    """
 
     seed: int = 0
     outage: bool = False
     """While true every webhook is lost, as if the receiver's address were wrong."""
     _orders: list[_Order] = field(default_factory=list)
+    _script: deque[tuple[Mishap, float] | None] = field(default_factory=deque)
     _shares: list[tuple[float, Mishap, float]] = field(default_factory=list)
     _random: random.Random = field(init=False)
 
@@ -65,6 +70,10 @@ class WebhookFaults:
 
         self._orders.append(_Order(mishap, seconds, wanted, times))
 
+    def script(self, *mishaps: tuple[Mishap, float] | None) -> None:
+        """Let the next webhooks meet these mishaps one by one, each with its seconds; None lets one pass."""
+        self._script.extend(mishaps)
+
     def by_chance(self, share: float, mishap: Mishap, *, seconds: float = 0.0) -> None:
         """Let `mishap` happen to this share of all webhooks."""
         self._shares.append((share, mishap, seconds))
@@ -72,6 +81,7 @@ class WebhookFaults:
     def clear(self) -> None:
         """Let every webhook pass from now on."""
         self._orders.clear()
+        self._script.clear()
         self._shares.clear()
         self.outage = False
 
@@ -86,6 +96,8 @@ class WebhookFaults:
                     if order.left == 0:
                         self._orders.remove(order)
                 return order.mishap, order.seconds
+        if self._script:
+            return self._script.popleft()
         for share, mishap, seconds in self._shares:
             if self._random.random() < share:
                 return mishap, seconds

@@ -222,6 +222,23 @@ def test_only_the_first_matching_order_applies() -> None:
     ]
 
 
+def test_scripted_mishaps_come_one_by_one_after_what_is_ordered() -> None:
+    from app.simulator.webhook_faults import WebhookFacts, WebhookFaults  # noqa: PLC0415 - used here and above alone
+
+    faults = WebhookFaults()
+    faults.script((Mishap.DROP, 0.0), None, (Mishap.DELAY, 2.0), (Mishap.DROP, 0.0))
+    faults.order(Mishap.DUPLICATE, room="a")
+    in_a, in_b = WebhookFacts("participant_joined", "a", "x"), WebhookFacts("participant_joined", "b", "x")
+    assert [faults.next(each) for each in (in_b, in_a, in_b, in_b)] == [
+        (Mishap.DROP, 0.0),
+        (Mishap.DUPLICATE, 0.0),
+        None,
+        (Mishap.DELAY, 2.0),
+    ]
+    faults.clear()
+    assert faults.next(in_b) is None
+
+
 def test_what_was_received_names_event_and_identity() -> None:
     body = b'{"event":"participant_left","room":{"name":"r"},"participant":{"identity":"x"}}'
     assert Received(0.0, "", body, {}).told == "participant_left x"
