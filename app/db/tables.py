@@ -35,6 +35,7 @@ from app.db.types import (
     EventSource,
     Json,
     OnMatch,
+    Quantity,
     Scope,
     Timestamp,
     one_of,
@@ -113,6 +114,8 @@ routing_rules = Table(
     Column("fallback_agent_name", Text),
     Column("recover", _flag("recover"), nullable=False, server_default=false()),
     Column("withdraw", _flag("withdraw"), nullable=False, server_default=false()),
+    Column("objective_percent", Quantity),  # of the callers are to have their agent
+    Column("objective_s", Quantity),  # within so many seconds; both or neither
     Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("updated_by", Text),
@@ -123,8 +126,20 @@ routing_rules = Table(
     CheckConstraint("rollout_percent BETWEEN 0 AND 100", name="rollout_percent"),
     CheckConstraint("answer_timeout_s BETWEEN 1 AND 3600", name="answer_timeout_s"),
     CheckConstraint("max_attempts BETWEEN 1 AND 100", name="max_attempts"),
+    CheckConstraint(
+        "(objective_percent IS NULL AND objective_s IS NULL)"
+        " OR (objective_percent IS NOT NULL AND objective_s IS NOT NULL"
+        " AND objective_percent >= 1 AND objective_percent < 100 AND objective_s >= 0.1 AND objective_s <= 3600)",
+        name="objective",
+    ),
     one_of("scope", Scope, "scope"),
     one_of("on_match", OnMatch, "on_match"),
+    Index(
+        "ix_routing_rules_objective",
+        "id",
+        sqlite_where=text("objective_s IS NOT NULL"),
+        postgresql_where=text("objective_s IS NOT NULL"),
+    ),
 )
 
 RULE_COLUMNS = tuple(

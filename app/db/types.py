@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Dialect, Text
+from sqlalchemy import JSON, CheckConstraint, Dialect, Numeric, Text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.types import TypeDecorator
 
@@ -83,6 +83,16 @@ class Timestamp(TypeDecorator[datetime]):
         if isinstance(value, datetime):
             return value.astimezone(UTC)
         return parse_instant(value)
+
+
+class Quantity(TypeDecorator[float]):
+    """A decimal number that stays as it was written: 95 comes back as 95, 99.9 as 99.9, on both databases."""
+
+    impl = Numeric(asdecimal=False)
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> float | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def format_instant(value: datetime) -> str:

@@ -42,7 +42,18 @@ def check_rule(row: Mapping[str, Any]) -> list[Problem]:
     expression, holidays = row.get("active_hours"), row.get("holidays")
     if isinstance(expression, str):
         problems += check_hours(expression, holidays if isinstance(holidays, str) else None)
-    return problems
+    return problems + _check_objective(row)
+
+
+def _check_objective(row: Mapping[str, Any]) -> list[Problem]:
+    missing = [column for column in _OBJECTIVE if row.get(column) is None]
+    if len(missing) != 1:
+        return []
+    message = f"is needed with {next(column for column in _OBJECTIVE if column not in missing)}, or neither of them"
+    return [Problem(missing[0], message)]
+
+
+_OBJECTIVE: Final = ("objective_percent", "objective_s")
 
 
 def _unknown_column(column: Any) -> Problem | None:
@@ -69,6 +80,8 @@ _MEANT: Final = {
     "retries": "max_attempts",
     "fallback": "fallback_agent_name",
     "country": "holidays",
+    "objective": "objective_percent",
+    "objective_seconds": "objective_s",
 }
 
 
@@ -105,6 +118,16 @@ def _check_integer(least: int, most: int) -> Check:
             message = f"must be {allowed}"
             return [Problem(column, message, found=value, suggestion=str(min(max(value, least), most)))]
         return []
+
+    return check
+
+
+def _check_number(allowed: str, is_allowed: Callable[[float], bool]) -> Check:
+    def check(column: str, value: Any) -> list[Problem]:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            read = re.fullmatch(r"\s*(\d{1,6}(\.\d{1,6})?)\s*[%s]?\s*", value) if isinstance(value, str) else None
+            return [_wrong_type(column, value, allowed, read[1] if read else None)]
+        return [] if is_allowed(value) else [Problem(column, f"must be {allowed}", found=value)]
 
     return check
 
@@ -229,4 +252,6 @@ _CHECKS: Final[dict[str, Check]] = {
     "fallback_agent_name": _optional(_check_text(1, LONGEST_AGENT_NAME)),
     "recover": _check_boolean,
     "withdraw": _check_boolean,
+    "objective_percent": _optional(_check_number("a number from 1 to less than 100", lambda value: 1 <= value < 100)),
+    "objective_s": _optional(_check_number("a number of seconds from 0.1 to 3600", lambda value: 0.1 <= value <= 3600)),
 }

@@ -31,6 +31,8 @@ DEFAULTS: Final[Mapping[str, Any]] = {
     "fallback_agent_name": None,
     "recover": False,
     "withdraw": False,
+    "objective_percent": None,
+    "objective_s": None,
 }
 """The database's own defaults, as Python values."""
 

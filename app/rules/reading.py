@@ -68,6 +68,8 @@ _SETTINGS: Final = (
     "fallback_agent_name",
     "recover",
     "withdraw",
+    "objective_percent",
+    "objective_s",
 )
 _FLAGS: Final = ("enabled", "recover", "withdraw")
 _LONG_TEMPLATE: Final = 8_192

@@ -41,6 +41,8 @@ class Rule:
     fallback_agent_name: str | None
     recover: bool
     withdraw: bool
+    objective_percent: float | None
+    objective_s: float | None
 
     @property
     def pattern(self) -> dict[str, Any]:

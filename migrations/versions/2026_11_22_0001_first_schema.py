@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from app.db.types import Json, Timestamp
+from migrations.rule_triggers import SQLITE_NOW, sqlite_rule_triggers
 
 revision = "0001"
 down_revision = None
@@ -16,10 +17,6 @@ branch_labels = None
 depends_on = None
 
 Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-SQLITE_NOW = "(strftime('%Y-%m-%dT%H:%M:%f','now') || '000Z')"
-
-BOOLEANS = ("enabled", "recover", "withdraw")
-DOCUMENTS = ("pattern", "metadata", "attributes")
 COLUMNS = (
     "id", "name", "description", "enabled", "priority", "pattern", "agent_name", "metadata", "attributes",
     "deployment", "scope", "on_match", "rollout_percent", "rollout_key", "active_hours", "timezone", "holidays",
@@ -37,7 +34,9 @@ def upgrade() -> None:
         for statement in POSTGRES_TRIGGERS:
             op.execute(sa.text(statement))
     else:
-        for statement in sqlite_triggers():
+        # Serves the look-up for REPLACE in the trigger.
+        op.execute("""CREATE INDEX ix_rule_changes_replaced ON rule_changes (json_extract("after", '$.name'))""")
+        for statement in (*sqlite_rule_triggers(COLUMNS), *SQLITE_APPEND_ONLY):
             op.get_bind().exec_driver_sql(statement)
 
 
@@ -49,63 +48,11 @@ def downgrade() -> None:
         )
 
 
-def sqlite_document(row: str) -> str:
-    """Return the SQL of one rule as a JSON object; text that is not JSON stays text, so a bad row can be recorded."""
-    parts = []
-    for column in COLUMNS:
-        value = f'{row}."{column}"'
-        if column in BOOLEANS:
-            value = f"json(CASE {value} WHEN 0 THEN 'false' ELSE 'true' END)"
-        elif column in DOCUMENTS:
-            value = f"CASE WHEN json_valid({value}) THEN json({value}) ELSE {value} END"
-        parts.append(f"'{column}', {value}")
-    return f"json_object({', '.join(parts)})"
-
-
-def sqlite_triggers() -> list[str]:
-    """Return the triggers that write `rule_changes` on SQLite.
-
-    REPLACE removes the old row without firing a delete trigger, so an insert also records the removal of a rule that
-    had the new one's name and is gone.
-    """
-    old, new = sqlite_document("OLD"), sqlite_document("NEW")
-    editor = "(SELECT name FROM rule_editor ORDER BY id DESC LIMIT 1)"
-    record = 'INSERT INTO rule_changes (rule_id, change, "before", "after", changed_at, changed_by)'
-    stamp = f"UPDATE routing_rules SET updated_at = {SQLITE_NOW}, updated_by = "
-    watched = ", ".join(f'"{column}"' for column in COLUMNS)
-    return [
-        # Serves the look-up for REPLACE below.
-        """CREATE INDEX ix_rule_changes_replaced ON rule_changes (json_extract("after", '$.name'))""",
-        f"""CREATE TRIGGER routing_rules_inserted AFTER INSERT ON routing_rules BEGIN
-            {record}
-            SELECT c.rule_id, 'delete', c."after", NULL, {SQLITE_NOW}, coalesce({editor}, 'sql')
-              FROM rule_changes c
-             WHERE json_extract(c."after", '$.name') = NEW.name AND c.rule_id <> NEW.id
-               AND NOT EXISTS (SELECT 1 FROM routing_rules r WHERE r.id = c.rule_id)
-               AND NOT EXISTS (SELECT 1 FROM rule_changes later WHERE later.rule_id = c.rule_id AND later.id > c.id);
-            {record} VALUES (NEW.id, 'insert', NULL, {new}, {SQLITE_NOW}, coalesce({editor}, NEW.updated_by, 'sql'));
-            {stamp} coalesce({editor}, NEW.updated_by, 'sql') WHERE id = NEW.id;
-        END""",
-        f"""CREATE TRIGGER routing_rules_updated AFTER UPDATE OF {watched} ON routing_rules
-            WHEN {old} IS NOT {new} BEGIN
-            {record} SELECT OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql')
-              WHERE OLD.id <> NEW.id;
-            {record} VALUES (
-                NEW.id, CASE WHEN OLD.id = NEW.id THEN 'update' ELSE 'insert' END,
-                CASE WHEN OLD.id = NEW.id THEN {old} END, {new}, {SQLITE_NOW},
-                coalesce({editor}, CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN NEW.updated_by END, 'sql'));
-            {stamp} coalesce({editor}, CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN NEW.updated_by END, 'sql')
-              WHERE id = NEW.id;
-        END""",
-        f"""CREATE TRIGGER routing_rules_deleted AFTER DELETE ON routing_rules BEGIN
-            {record} VALUES (OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql'));
-        END""",
-        *(
-            f"""CREATE TRIGGER {table}_{change}_refused BEFORE {change} ON {table} BEGIN
-                SELECT raise(ABORT, '{table} is append-only'); END"""
-            for table, change in (("rule_changes", "UPDATE"), ("rule_changes", "DELETE"), ("audit_log", "UPDATE"))
-        ),
-    ]
+SQLITE_APPEND_ONLY = tuple(
+    f"""CREATE TRIGGER {table}_{change}_refused BEFORE {change} ON {table} BEGIN
+        SELECT raise(ABORT, '{table} is append-only'); END"""
+    for table, change in (("rule_changes", "UPDATE"), ("rule_changes", "DELETE"), ("audit_log", "UPDATE"))
+)
 
 
 # The advisory lock makes ids of rule_changes visible in their order: without it a slower transaction with a smaller

@@ -77,6 +77,10 @@ class RuleColumns(BaseModel):
     fallback_agent_name: str | None = Field(None, min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")
     recover: bool = False
     withdraw: bool = False
+    objective_percent: float | None = Field(
+        None, ge=1, lt=100, description="of its callers are to have their agent within `objective_s`; both or neither"
+    )
+    objective_s: float | None = Field(None, ge=0.1, le=3600)
 
 
 class RuleDraft(RuleColumns):
@@ -94,7 +98,7 @@ def _optional(name: str) -> tuple[Any, Any]:
     limits = {
         limit: getattr(mark, limit)
         for mark in described.metadata
-        for limit in ("min_length", "max_length", "ge", "le", "pattern")
+        for limit in ("min_length", "max_length", "ge", "le", "lt", "pattern")
         if getattr(mark, limit, None) is not None
     }
     return described.annotation, Field(None, description=described.description, **limits)
@@ -134,6 +138,8 @@ class Rule(BaseModel):
     fallback_agent_name: Any
     recover: Any
     withdraw: Any
+    objective_percent: Any
+    objective_s: Any
     version: int = Field(description="of its latest change; the ETag")
     created_at: datetime
     updated_at: datetime
