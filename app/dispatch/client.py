@@ -70,6 +70,11 @@ class SeenRoom:
 class LiveKitClient(Protocol):
     """One LiveKit project. Questions raise `LiveKitUnavailableError` when they get no answer."""
 
+    @property
+    def is_down(self) -> bool:
+        """Whether none of the latest calls was answered, so that it is not single calls that fail."""
+        ...
+
     async def create_dispatch(self, request: DispatchRequest) -> Outcome:
         """Ask for an agent; never raises, never repeats the call."""
         ...

@@ -26,10 +26,14 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The call may or may not have had its effect, or may have it yet (timeout, reset, 5xx, crash while sending)."""
+    """The call may or may not have had its effect, or may have it yet (timeout, reset, 5xx, crash while sending).
+
+    `is_answered`: LiveKit itself said that it failed, so it is not at it any more, unless it waited for another node.
+    """
 
     code: str
     text: str
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class LiveKitUnavailableError(UsherError):
     """LiveKit did not answer a question, or not with an answer."""
 
     status = 503
+
+
+class LiveKitTroubledError(LiveKitUnavailableError):
+    """The same, for a reason that may be over in a moment: the question may be asked again."""
 
 
 class RoomNotFoundError(UsherError):

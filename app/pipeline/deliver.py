@@ -34,7 +34,7 @@ from app.pipeline.transition import count, move
 _log = get_logger(__name__)
 
 STORE_AGAIN_S = 0.5
-QUEUED_PER_CALL = 8
+QUEUED_PER_CALL = 64
 """How many dispatches may wait in memory for each call that may be under way; `_is_news` judges what waited long."""
 
 
@@ -141,7 +141,7 @@ class Deliverer:
                 client, dispatch.project, dispatch.room_name, at=now, with_dispatches=dispatch.must_look
             )
         except LiveKitUnavailableError as error:
-            await self._postpone(dispatch, str(error))
+            await self._postpone(dispatch, str(error), is_down=client.is_down)
             return None
         conclusion = await self._context.writer.run(lambda connection: self._conclude(connection, dispatch, seen))
         count(self._context.metrics, conclusion.moves)
@@ -198,10 +198,10 @@ class Deliverer:
             case _:
                 return None
 
-    async def _postpone(self, dispatch: Dispatch, why: str) -> None:
+    async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
         now = self._context.clock.now()
         waited = max(0.0, (now - dispatch.created_at).total_seconds())
-        due = now + timedelta(seconds=delay_of_look(waited, jitter()))
+        due = now + timedelta(seconds=delay_of_look(waited, jitter(), is_down=is_down))
 
         def write(connection: Connection) -> tuple[Move, ...]:
             current = lock(connection, [dispatch.id]).get(dispatch.id)

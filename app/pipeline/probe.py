@@ -110,7 +110,7 @@ class Prober:
         match await self._client.create_dispatch(request):
             case Rejected(code, text) | Unreachable(code, text):
                 return None, f"LiveKit refused the dispatch: {code}: {text}"
-            case Unknown(code, text):
+            case Unknown(code=code, text=text):
                 trouble = f"the dispatch had no clear answer: {code}: {text}"
             case Accepted():
                 trouble = ""

@@ -57,6 +57,7 @@ def _settled(context: Context, settlement: Settlement, current: Dispatch | None,
         return Settled((), None)
     written = outcome.livekit_dispatch_id if isinstance(outcome, Accepted) else None
     if is_held(current, settlement.dispatch):
+        client = context.clients.get(current.project)
         step = next_step(
             current,
             outcome,
@@ -64,6 +65,7 @@ def _settled(context: Context, settlement: Settlement, current: Dispatch | None,
             now=now,
             timeout_s=context.settings.request_timeout,
             jitter=jitter(),
+            is_down=client is not None and client.is_down,
         )
         return Settled((_as_move(current, step, written, now),), None)
     if written is None or current.livekit_dispatch_id == written:
@@ -196,7 +198,7 @@ def _attempt(settlement: Settlement) -> dict[str, Any]:
     match outcome:
         case Accepted(livekit_dispatch_id):
             return {**row, "outcome": "accepted", "livekit_dispatch_id": livekit_dispatch_id}
-        case Unknown(code, text):
+        case Unknown(code=code, text=text):
             return {**row, "outcome": "unknown", "error_code": code, "error_text": text[:2000]}
         case Rejected(code, text) | Unreachable(code, text):
             return {**row, "outcome": "rejected", "error_code": code, "error_text": text[:2000]}

@@ -29,7 +29,6 @@ ROOMS_AT_ONCE = 4
 """How gently LiveKit is asked: 5,000 rooms take 25 s, and acknowledgements keep their pace meanwhile."""
 UNANSWERED_LIMIT = 20
 """So many rooms in a row that LiveKit does not answer for end a sweep: it is down, and each would cost a time-out."""
-_LIST_TRIES = 3
 _BEAT_EVERY_S = 5.0
 
 
@@ -81,7 +80,7 @@ class Sweeper:
 
     async def _sweep(self, project: str, client: LiveKitClient, tally: Tally) -> None:
         self._unanswered = 0
-        rooms = await _list_rooms(client)
+        rooms = await client.list_rooms()
         tally.rooms = len(rooms)
         unlisted = await self._context.writer.run(
             lambda connection: _unlisted(connection, project, {room.sid for room in rooms})
@@ -170,15 +169,6 @@ class Sweeper:
                 project=project,
                 joins=untold,
             )
-
-
-async def _list_rooms(client: LiveKitClient) -> list[SeenRoom]:
-    for _ in range(_LIST_TRIES - 1):
-        try:
-            return await client.list_rooms()
-        except LiveKitUnavailableError:
-            await asyncio.sleep(0.5)
-    return await client.list_rooms()
 
 
 def _unlisted(connection: Connection, project: str, present: Collection[str]) -> set[str]:

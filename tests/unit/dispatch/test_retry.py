@@ -23,22 +23,22 @@ call  shortest  plain  longest
 """
 
 LOOKS = """
-waited  next look
-     0       0.50
-     1       0.50
-     2       1.00
-     5       2.50
-    10       5.00
-    16       8.00
-    60       8.00
-  3600       8.00
+waited  single calls fail  it is down
+     0               0.50        0.50
+     1               0.50        0.50
+     2               1.00        1.00
+     5               2.00        2.50
+    10               2.00        5.00
+    16               2.00        8.00
+    60               2.00        8.00
+  3600               2.00        8.00
 """
 
 
-def step(outcome: Outcome, *, attempts: int = 1, counted: int = 0, took: float = 0.1) -> Step:
+def step(outcome: Outcome, *, attempts: int = 1, counted: int = 0, took: float = 0.1, is_down: bool = False) -> Step:
     began = NOW - timedelta(seconds=took)
     current = dispatch(status=DispatchStatus.SENDING, attempts=attempts, counted_attempts=counted, max_attempts=3)
-    return next_step(current, outcome, started_at=began, now=NOW, timeout_s=TIMEOUT_S, jitter=0.5)
+    return next_step(current, outcome, started_at=began, now=NOW, timeout_s=TIMEOUT_S, jitter=0.5, is_down=is_down)
 
 
 def test_the_schedule_of_calls() -> None:
@@ -52,8 +52,10 @@ def test_the_schedule_of_calls() -> None:
 
 
 def test_the_schedule_of_looks_at_a_livekit_that_does_not_answer() -> None:
-    lines = ["waited  next look"]
-    lines += [f"{waited:6}  {delay_of_look(waited, 0.5):9.2f}" for waited in (0, 1, 2, 5, 10, 16, 60, 3600)]
+    lines = ["waited  single calls fail  it is down"]
+    for waited in (0, 1, 2, 5, 10, 16, 60, 3600):
+        single, down = (delay_of_look(waited, 0.5, is_down=is_down) for is_down in (False, True))
+        lines.append(f"{waited:6}  {single:17.2f}  {down:10.2f}")
     print("\n".join(lines))
     assert lines == LOOKS.strip("\n").splitlines()
 
@@ -87,6 +89,21 @@ def test_the_unknown_is_looked_into_and_not_before_it_has_timed_out(took: float,
     again = step(Unknown("timeout", "no answer"), took=took)
     assert (again.status, again.counted, again.must_look) == (DispatchStatus.PENDING, False, True)
     assert again.next_attempt_at == NOW + timedelta(seconds=wait)
+
+
+@pytest.mark.parametrize(("took", "wait"), [(0.1, 0.9), (0.7, 0.5), (3.0, TIMEOUT_S - 3.0)])
+def test_an_error_that_livekit_was_quick_to_answer_is_looked_into_soon(took: float, wait: float) -> None:
+    again = step(Unknown("internal", "oops", is_answered=True), took=took)
+    assert (again.status, again.must_look) == (DispatchStatus.PENDING, True)
+    assert again.next_attempt_at == NOW + timedelta(seconds=wait)
+
+
+@pytest.mark.parametrize(("is_down", "wait"), [(False, 2.0), (True, 8.0)])
+def test_a_livekit_that_answers_others_is_asked_again_soon(is_down: bool, wait: float) -> None:
+    again = step(Unreachable("unreachable", "refused"), attempts=9, is_down=is_down)
+    assert again.next_attempt_at == NOW + timedelta(seconds=wait)
+    unclear = step(Unknown("connection", "reset"), attempts=9, took=TIMEOUT_S, is_down=is_down)
+    assert unclear.next_attempt_at == NOW + timedelta(seconds=wait)
 
 
 @pytest.mark.parametrize("outcome", [Unknown("timeout", "x"), Unreachable("unreachable", "x")])
