@@ -50,6 +50,27 @@ class Metrics:
             "usher_callers_gone", "Callers who left before an agent came", ["agent"], registry=self.registry
         )
         self.probes = Counter("usher_probes", "Canary dispatches", ["agent", "outcome"], registry=self.registry)
+        self.objective_seconds = Gauge(
+            "usher_objective_seconds", "Seconds within which an agent is to come", ["rule"], registry=self.registry
+        )
+        self.objective_percent = Gauge(
+            "usher_objective_percent",
+            "Percent of callers to whom it is to come so soon",
+            ["rule"],
+            registry=self.registry,
+        )
+        self.objective_calls = Gauge(
+            "usher_objective_calls", "Calls that count for the objective", ["rule", "window"], registry=self.registry
+        )
+        self.objective_missed = Gauge(
+            "usher_objective_missed", "Calls that missed the objective", ["rule", "window"], registry=self.registry
+        )
+        self.objective_burn_rate = Gauge(
+            "usher_objective_burn_rate",
+            "Missed share of calls over the share that may miss; above 1 the objective is not kept",
+            ["rule", "window"],
+            registry=self.registry,
+        )
         self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
         self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)

@@ -13,20 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import (
-    TIMESTAMP,
-    ColumnElement,
-    Connection,
-    Float,
-    Select,
-    extract,
-    func,
-    literal,
-    select,
-    type_coerce,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, select, union_all
 
+from app.audit.elapsed import seconds_between
+from app.audit.objectives import Objective
 from app.audit.paging import first_id, instant_of
 from app.db.tables import dispatches
 from app.db.types import DispatchStatus, format_instant
@@ -138,7 +128,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """Figures of the dispatches made since `since`: altogether, by agent and by rule.
+    """Figures of the dispatches made since `since`: altogether, by agent and by rule; and how objectives were kept.
 
     `is_cut`: there were more than `SAMPLE`; they are of the latest then, and `since` is when the first of those began.
     """
@@ -148,6 +138,7 @@ class Statistics:
     overall: Figures
     by_agent: Mapping[str, Figures]
     by_rule: Mapping[str, Figures]
+    objectives: Sequence[Objective] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the statistics as a JSON object."""
@@ -157,6 +148,7 @@ class Statistics:
             "overall": self.overall.to_json(),
             "agents": [{"agent": name, **one.to_json()} for name, one in sorted(self.by_agent.items())],
             "rules": [{"rule": name, **one.to_json()} for name, one in sorted(self.by_rule.items())],
+            "objectives": [one.to_json() for one in self.objectives],
         }
 
 
@@ -197,8 +189,8 @@ def sample(
         column.status,
         column.reason.startswith(GAVE_UP, autoescape=True).label("gave_up"),
         (column.asked_agent_name != column.agent_name).label("fell_back"),
-        _seconds(connection, column.created_at, column.joined_at).label("seconds_to_agent"),
-        _seconds(connection, column.created_at, column.ended_at).label("seconds_to_end"),
+        seconds_between(connection, column.created_at, column.joined_at).label("seconds_to_agent"),
+        seconds_between(connection, column.created_at, column.ended_at).label("seconds_to_end"),
     ).where(column.id >= first_id(since))
     if agent is not None:
         query = query.where(column.agent_name == agent)
@@ -240,10 +232,3 @@ def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[s
     latest = select(func.max(dispatches.c.id)).where(column == asked.c.name).correlate(asked).scalar_subquery()
     found = {row.name: row.latest for row in connection.execute(select(asked.c.name, latest.label("latest")))}
     return [Seen(name, instant_of(found[name]) if found.get(name) else None) for name in wanted[:MOST_NAMES]]
-
-
-def _seconds(connection: Connection, begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
-    if connection.dialect.name == "postgresql":
-        begin, end = (type_coerce(each, TIMESTAMP(timezone=True)) for each in (begin, end))
-        return extract("epoch", end - begin).cast(Float)
-    return ((func.julianday(end) - func.julianday(begin)) * 86_400.0).cast(Float)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
+from app.audit.objectives import objectives
 from app.audit.statistics import Statistics, statistics
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 
 FRESH_S: Final = 10.0
 STALE_S: Final = 120.0
+OBJECTIVE_HOURS: Final = (1.0, 24.0)
+"""Besides the hours asked for, how objectives were kept over these."""
 _MOST: Final = 200
 
 Ask = Callable[[Callable[[Connection], Statistics]], Awaitable[Statistics]]
@@ -59,13 +62,18 @@ class FigureCache:
         if len(self._entries) >= _MOST:
             self._entries.pop(next(iter(self._entries)))
         hours, agent, rule = key
-        since = self._clock.now() - timedelta(hours=hours)
-        question: Any = partial(statistics, since=since, agent=agent, rule=rule)
+        question = partial(_look, now=self._clock.now(), hours=hours, agent=agent, rule=rule)
         task = asyncio.create_task(_answer(self._ask, question))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)
         self._entries[key] = entry
         return entry
+
+
+def _look(connection: Connection, *, now: datetime, hours: float, agent: str | None, rule: str | None) -> Statistics:
+    found = statistics(connection, now - timedelta(hours=hours), agent=agent, rule=rule)
+    kept = objectives(connection, now, (*OBJECTIVE_HOURS, hours), agent=agent, rule=rule)
+    return replace(found, objectives=kept)
 
 
 async def _answer(ask: Ask, question: Callable[[Connection], Statistics]) -> Statistics:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from app.audit import statistics as module
+from app.audit.objectives import tally
 from app.audit.statistics import Percentiles, count_waiting, known_agents, last_hits, statistics
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
@@ -121,8 +122,9 @@ def planned(database: Database) -> Iterator[Connection]:
         known_agents,
         lambda connection: last_hits(connection, ["rule 1", "rule 2"]),
         count_waiting,
+        lambda connection: connection.execute(tally(connection, "rule 3", 3, at(3600), (1, 24))).one(),
     ],
-    ids=["all", "agent", "rule", "agents", "hits", "waiting"],
+    ids=["all", "agent", "rule", "agents", "hits", "waiting", "objective"],
 )
 def test_every_question_goes_through_an_index(planned: Connection, question: Any) -> None:
     for statement, plan in _plans(planned, question):

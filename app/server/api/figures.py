@@ -65,12 +65,31 @@ class RuleFigures(Figures):
     rule: str
 
 
+class ObjectiveWindow(BaseModel):
+    hours: float = Field(description="until now: 1, 24, and the hours asked for")
+    calls: int = Field(description="that count: an agent came or nobody did, or they waited longer than `seconds`")
+    missed: int
+    share: float | None = Field(description="that had their agent in time; null without calls")
+    burn_rate: float | None = Field(description="missed share ÷ share that may miss; above 1 the objective is missed")
+    is_cut: bool = Field(description="whether only the latest dispatches were counted")
+
+
+class Objective(BaseModel):
+    rule_id: int
+    rule: str
+    agent: str
+    percent: float
+    seconds: float
+    windows: list[ObjectiveWindow] = Field(description="the shortest first")
+
+
 class Statistics(BaseModel):
     since: datetime
     is_cut: bool = Field(description="whether only the latest dispatches were counted")
     overall: Figures
     agents: list[AgentFigures]
     rules: list[RuleFigures]
+    objectives: list[Objective] = Field(description="of enabled rules that have one, in matching order")
 
 
 class SeenAgent(BaseModel):

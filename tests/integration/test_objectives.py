@@ -1,0 +1,135 @@
+"""Objectives per rule: who counts, what burns, on both kinds of database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from app.audit import objectives as module
+from app.audit.objectives import Objective, objectives
+from tests.conftest import Database
+from tests.integration.audit_rows import at, dispatch_row, event_row, store
+
+NOW = at(3600)
+RULE = (
+    "INSERT INTO routing_rules (name, pattern, agent_name, objective_percent, objective_s) "
+    "VALUES (:name, '{}', 'support-es', :percent, :seconds)"
+)
+
+
+def _rule(database: Database, name: str = "spanish", percent: float | None = 95, seconds: float | None = 3) -> None:
+    database.execute(RULE, name=name, percent=percent, seconds=seconds)
+
+
+def _dispatch(seconds: float, **values: Any) -> dict[str, Any]:
+    return dispatch_row(at(seconds), event_row(at(seconds)), **values)
+
+
+def _came(seconds: float, after: float, **values: Any) -> dict[str, Any]:
+    return _dispatch(seconds, joined_at=at(seconds + after), ended_at=at(seconds + after + 60), **values)
+
+
+def _left(seconds: float, after: float) -> dict[str, Any]:
+    reason = f"the caller gave up after {after} s"
+    return _dispatch(seconds, status="cancelled", reason=reason, ended_at=at(seconds + after))
+
+
+def _store(database: Database, rows: list[dict[str, Any]]) -> None:
+    with database.writer_engine().begin() as writing:
+        store(writing, event_rows=[], dispatch_rows=rows, callers=[], attempts=[], changes=[])
+
+
+def _ask(database: Database, *windows: float, **which: str) -> list[Objective]:
+    with database.reader_engine().connect() as connection:
+        return objectives(connection, NOW, windows or (1, 24), **which)
+
+
+def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -> None:
+    _rule(database)
+    _store(
+        database,
+        [
+            _came(10, 1.0),
+            _came(20, 2.9, status="joined"),
+            _came(30, 3.2),  # too late
+            _dispatch(40, status="no_show", ended_at=at(42)),
+            _dispatch(50, status="failed", ended_at=at(50)),
+            _left(60, 9.0),  # after more than the three seconds
+            _left(70, 1.0),  # sooner: tells nothing
+            _dispatch(80, status="cancelled", reason="cancelled by hand", ended_at=at(90)),
+            _dispatch(90, status="dispatched"),  # has been waiting for very long
+            _dispatch(3599, status="pending"),  # for a second
+            _came(100, 60.0, rule_name="other rule"),
+        ],
+    )
+    (found,) = _ask(database)
+    hour, day = found.attainments
+    assert (hour.hours, day.hours) == (1, 24)
+    assert (hour.calls, hour.missed) == (day.calls, day.missed) == (7, 5)
+    assert hour.share == pytest.approx(2 / 7)
+    assert hour.burn_rate(found.percent) == pytest.approx(5 / 7 / 0.05)
+    assert (found.rule, found.agent_name, found.percent, found.seconds) == ("spanish", "support-es", 95, 3)
+    assert found.is_burning
+
+
+def test_each_window_has_its_own_counts(database: Database) -> None:
+    _rule(database, percent=99.9, seconds=0.5)
+    _store(database, [_came(second, 0.1 if second % 10 else 0.7) for second in range(0, 3600, 6)])
+    (found,) = _ask(database, 24, 0.5, 1)
+    assert [(one.hours, one.calls, one.missed) for one in found.attainments] == [
+        (0.5, 300, 60),
+        (1, 600, 120),
+        (24, 600, 120),
+    ]
+    assert found.attainments[0].burn_rate(found.percent) == pytest.approx(200)
+    windows = found.to_json()["windows"]
+    assert windows[0]["share"] == pytest.approx(0.8)
+    assert found.percent == 99.9
+
+
+def test_without_calls_nothing_is_claimed(database: Database) -> None:
+    _rule(database)
+    (found,) = _ask(database)
+    assert [(one.calls, one.share, one.burn_rate(95)) for one in found.attainments] == [(0, None, None)] * 2
+    assert not found.is_burning
+
+
+def test_one_miss_among_few_calls_is_no_alarm_yet(database: Database) -> None:
+    _rule(database, percent=90)
+    _store(database, [_came(-7200 + second, 1.0) for second in range(30)] + [_came(3000, 4.0), _came(3100, 1.0)])
+    (found,) = _ask(database)
+    assert found.attainments[0].burn_rate(90) == pytest.approx(5)
+    assert not found.is_burning
+
+
+def test_only_enabled_rules_that_have_one_in_matching_order(database: Database) -> None:
+    _rule(database, "late")
+    _rule(database, "off")
+    _rule(database, "none", None, None)
+    _rule(database, "early")
+    database.execute("UPDATE routing_rules SET priority = 1, agent_name = 'other' WHERE name = 'early'")
+    database.execute("UPDATE routing_rules SET enabled = false WHERE name = 'off'")
+    assert [one.rule for one in _ask(database)] == ["early", "late"]
+    assert [one.rule for one in _ask(database, agent="other")] == ["early"]
+    assert [one.rule for one in _ask(database, rule="late")] == ["late"]
+
+
+def test_a_busy_rule_is_counted_up_to_a_bound_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COUNTED", 20)
+    _rule(database)
+    _store(database, [_came(second, 1.0) for second in range(30)])
+    (found,) = _ask(database, 1)
+    assert (found.attainments[0].calls, found.attainments[0].is_cut) == (20, True)
+
+
+@pytest.mark.parametrize(
+    ("percent", "seconds"),
+    [(95, None), (None, 3), (0, 3), (100, 3), (0.5, 3), (95, 0), (95, 3601), (-1, -1)],
+)
+def test_the_database_refuses_what_is_no_objective(
+    database: Database, percent: float | None, seconds: float | None
+) -> None:
+    with pytest.raises(IntegrityError):
+        _rule(database, percent=percent, seconds=seconds)
