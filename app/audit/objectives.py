@@ -58,6 +58,10 @@ class Objective:
     attainments: tuple[Attainment, ...]
 
     @property
+    def words(self) -> str:
+        return objective_words(self.percent, self.seconds)
+
+    @property
     def is_burning(self) -> bool:
         """Whether it is missed over the longest window, or fast enough in the shortest that it soon will be."""
         shortest, longest = self.attainments[0], self.attainments[-1]
@@ -85,6 +89,11 @@ class Objective:
                 for one in self.attainments
             ],
         }
+
+
+def objective_words(percent: float, seconds: float) -> str:
+    """Return an objective as people say it: `95 % within 3 s`."""
+    return f"{percent:g} % within {seconds:g} s"
 
 
 def objectives(

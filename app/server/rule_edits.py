@@ -14,7 +14,7 @@ from app.db.types import format_instant
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, NotFoundError
 from app.rules.changes import apply
 from app.rules.check import check_rule
-from app.rules.columns import WRITABLE, complete
+from app.rules.columns import UNSTORABLE, WRITABLE, complete
 from app.rules.difference import Change, RuleDifference, changed_columns
 from app.rules.history import rules_version
 
@@ -95,6 +95,13 @@ def _with_documents(connection: Connection, ids: Sequence[int]) -> list[StoredRu
     ]
 
 
+def rule_named(connection: Connection, name: Any) -> int | None:
+    """Return the id of the rule of that name; None when there is none, or `name` cannot be one."""
+    if not isinstance(name, str) or UNSTORABLE.search(name):
+        return None
+    return connection.scalar(select(routing_rules.c.id).where(routing_rules.c.name == name))
+
+
 def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str) -> StoredRule:
     """Add a rule; InvalidInputError with every problem, ConflictError when its name is taken."""
     _refuse_problems(draft)
@@ -102,8 +109,7 @@ def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str) -
     row = complete(draft)
     _refuse_taken_name(connection, row["name"])
     apply(connection, [RuleDifference(Change.CREATED, row["name"], None, None, row)], editor, rules_version(connection))
-    rule_id = connection.scalar(select(routing_rules.c.id).where(routing_rules.c.name == row["name"]))
-    return read_stored_rule(connection, rule_id or 0)
+    return read_stored_rule(connection, rule_named(connection, row["name"]) or 0)
 
 
 def change_rule(
@@ -145,7 +151,7 @@ def _refuse_problems(draft: Mapping[str, Any]) -> None:
 
 
 def _refuse_taken_name(connection: Connection, name: str) -> None:
-    if connection.scalar(select(routing_rules.c.id).where(routing_rules.c.name == name)) is not None:
+    if rule_named(connection, name) is not None:
         raise ConflictError(f"there is a rule named {name!r} already")
 
 

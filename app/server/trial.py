@@ -18,12 +18,14 @@ from app.rules.columns import complete
 from app.rules.decision import Outcome, Verdict
 from app.rules.evaluate import evaluate
 from app.rules.traffic import rebuild_event
+from app.rules.warnings import RuleWarning, rule_warnings
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
 _DRAFT_ID: Final = 2**53
 """Stands for the id of a rule that has none yet; a rollout share may fall otherwise once it is saved."""
 
+_UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
 _MACHINES: Final = ("AGENT", "EGRESS", "INGRESS")
 
 
@@ -90,6 +92,22 @@ def try_rule(
             metadata, attributes, failure = intent.metadata, intent.attributes, intent.failure
         trials.append(Trial(event, verdict, served, metadata, attributes, failure))
     return trials
+
+
+def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | None) -> list[RuleWarning]:
+    """Return what is probably not meant so in a draft that stands in the book, instead of rule `replaces`.
+
+    Columns that cannot be used yet are taken as left out; of a draft whose pattern cannot, nothing is told.
+    """
+    wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in check_rule(draft)}
+    if "pattern" in wrong:
+        return []
+    usable = {column: value for column, value in draft.items() if column not in wrong}
+    rule_id = replaces or _DRAFT_ID
+    row = {**complete({**_UNNAMED, **usable}), "id": rule_id, "enabled": True}
+    among_others = book.updated([row], (), book.version)
+    rule = among_others.rule(rule_id)
+    return rule_warnings(among_others, rule) if rule is not None else []
 
 
 def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:

@@ -52,6 +52,22 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
 
 
+def times(value: float | None) -> str:
+    """Return a factor with the sign of multiplication behind it."""
+    if value is None:
+        return NOTHING
+    return f"{value:.1f}×" if value < 9.95 else f"{value:.0f}×"
+
+
+def window(hours: float) -> str:
+    """Return the last `hours` as people say it."""
+    if hours < 1:
+        return f"Last {hours * 60:.0f} min"
+    if hours == 1:
+        return "Last hour"
+    return f"Last {hours:g} hours" if hours < 48 else f"Last {hours / 24:g} days"
+
+
 def document(value: Any) -> str:
     """Return JSON laid out for reading; text that holds JSON too."""
     if isinstance(value, str):
@@ -103,6 +119,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "seconds": seconds,
     "share": share,
     "count": count,
+    "times": times,
+    "window": window,
     "document": document,
     "brief": brief,
     "ticks": ticks,

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.people.role import Role
-from app.server.api import figures, people, rules, shapes, traffic
+from app.server.api import figures, people, rule_shapes, rules, shapes, traffic
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
 from app.server.api.reference import reference_page
@@ -24,20 +24,20 @@ _EXAMPLE: Final = {
 
 
 class TryOrder(Model):
-    rule: shapes.RuleDraft
+    rule: rule_shapes.RuleDraft
     replaces: int | None = None
     limit: int = 200
 
 
 class ApplyOrder(Model):
-    rules: list[shapes.RuleDraft]
+    rules: list[rule_shapes.RuleDraft]
     delete: bool = False
     dry_run: bool = False
     expected_version: int | None = None
 
 
 class SimulateOrder(Model):
-    rules: list[shapes.RuleDraft]
+    rules: list[rule_shapes.RuleDraft]
     delete: bool = False
     hours: float = 24
 
@@ -51,31 +51,33 @@ _RULE = f"{_V1}/rules/{{rule_id}}"
 _FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR}
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    Endpoint("GET", f"{_V1}/rules", rules.list_rules, "List rules in matching order", shapes.RulePage,
+    Endpoint("GET", f"{_V1}/rules", rules.list_rules, "List rules in matching order", rule_shapes.RulePage,
              query=rules.RulesQuery),
-    Endpoint("POST", f"{_V1}/rules", rules.create_a_rule, "Create a rule", shapes.Rule, status=201, etag=True,
-             body=shapes.RuleDraft, problems=(409,), example=_EXAMPLE, **_FIX),
-    Endpoint("GET", _RULE, rules.read_rule, "Read a rule", shapes.Rule, etag=True, numeric=("rule_id",)),
-    Endpoint("PATCH", _RULE, rules.change_a_rule, "Change columns of a rule", shapes.Rule, etag=True, if_match=True,
-             body=shapes.RuleChanges, problems=(409,), numeric=("rule_id",), example={"enabled": False}, **_FIX),
-    Endpoint("PUT", _RULE, rules.replace_a_rule, "Replace a rule", shapes.Rule, etag=True, if_match=True,
-             body=shapes.RuleDraft, problems=(409,), numeric=("rule_id",), example=_EXAMPLE, **_FIX),
-    Endpoint("DELETE", _RULE, rules.delete_a_rule, "Delete a rule", shapes.Rule, role=Role.EDITOR, if_match=True,
+    Endpoint("POST", f"{_V1}/rules", rules.create_a_rule, "Create a rule", rule_shapes.Rule, status=201, etag=True,
+             body=rule_shapes.RuleDraft, problems=(409,), example=_EXAMPLE, **_FIX),
+    Endpoint("GET", _RULE, rules.read_rule, "Read a rule", rule_shapes.Rule, etag=True, numeric=("rule_id",)),
+    Endpoint("PATCH", _RULE, rules.change_a_rule, "Change columns of a rule", rule_shapes.Rule, etag=True,
+             if_match=True, body=rule_shapes.RuleChanges, problems=(409,), numeric=("rule_id",),
+             example={"enabled": False}, **_FIX),
+    Endpoint("PUT", _RULE, rules.replace_a_rule, "Replace a rule", rule_shapes.Rule, etag=True, if_match=True,
+             body=rule_shapes.RuleDraft, problems=(409,), numeric=("rule_id",), example=_EXAMPLE, **_FIX),
+    Endpoint("DELETE", _RULE, rules.delete_a_rule, "Delete a rule", rule_shapes.Rule, role=Role.EDITOR, if_match=True,
              problems=(409,), numeric=("rule_id",), description="Its history stays; `revert` brings it back."),
-    Endpoint("GET", f"{_RULE}/history", rules.rule_history, "List the changes of a rule", shapes.RuleHistory,
+    Endpoint("GET", f"{_RULE}/history", rules.rule_history, "List the changes of a rule", rule_shapes.RuleHistory,
              query=rules.HistoryQuery, numeric=("rule_id",)),
     Endpoint("POST", f"{_V1}/rules/check", rules.check_a_rule, "Check a draft: every mistake in it, with its path",
-             shapes.RuleCheck, body=shapes.AnyRuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
+             rule_shapes.RuleCheck, body=rule_shapes.AnyRuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
     Endpoint("POST", f"{_V1}/rules/test", rules.try_a_rule,
              "Test a draft against recent events: whom it would match, and what the agent would be told",
-             shapes.RuleTrial, body=TryOrder, body_is_checked_by_handler=True, example={"rule": _EXAMPLE, "limit": 50}),
-    Endpoint("GET", f"{_V1}/rules/history", rules.rules_history, "List the changes of all rules", shapes.RuleHistory,
-             query=rules.HistoryQuery),
+             rule_shapes.RuleTrial, body=TryOrder, body_is_checked_by_handler=True,
+             example={"rule": _EXAMPLE, "limit": 50}),
+    Endpoint("GET", f"{_V1}/rules/history", rules.rules_history, "List the changes of all rules",
+             rule_shapes.RuleHistory, query=rules.HistoryQuery),
     Endpoint("POST", f"{_V1}/rules/revert", rules.revert_rules, "Bring one rule or all back to an earlier version",
-             shapes.RulesChanged, body=rules.RevertOrder, role=Role.EDITOR, problems=(404, 409),
+             rule_shapes.RulesChanged, body=rules.RevertOrder, role=Role.EDITOR, problems=(404, 409),
              example={"to_version": 3, "dry_run": True}),
     Endpoint("POST", f"{_V1}/rules/apply", rules.apply_rules_file, "Make the rules what a rules file says",
-             shapes.RulesChanged, body=ApplyOrder, problems=(409,),
+             rule_shapes.RulesChanged, body=ApplyOrder, problems=(409,),
              example={"rules": [_EXAMPLE], "dry_run": True}, **_FIX),
     Endpoint("GET", f"{_V1}/rules/export", rules.export_rules_file, "Export all rules as `apply` takes them",
              RulesFile),

@@ -8,11 +8,13 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from app.errors import InvalidInputError, PreconditionNeededError, Problem
+from app.rules.book import RuleBook
 from app.rules.changes import plan_revert, revert
 from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.difference import differences_to_json
 from app.rules.history import RuleChange, history, read_rules, rules_version
+from app.rules.warnings import RuleWarning, rule_warnings
 from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
 from app.server.rule_edits import (
     StoredRule,
@@ -21,9 +23,10 @@ from app.server.rule_edits import (
     delete_rule,
     list_stored_rules,
     read_stored_rule,
+    rule_named,
 )
 from app.server.rules_file_edits import apply_rules, export_document
-from app.server.trial import MOST_EVENTS, recent_events, require_good_rule, try_rule
+from app.server.trial import MOST_EVENTS, draft_warnings, recent_events, require_good_rule, try_rule
 
 Version = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -54,25 +57,27 @@ async def list_rules(call: Call) -> dict[str, Any]:
         after = (max(-(2**31), min(int(priority), 2**31 - 1)), int(rule_id))
     limit: int = call.query.limit
 
-    def question(connection: Connection) -> tuple[list[StoredRule], int]:
+    def question(connection: Connection) -> dict[str, Any]:
         found = list_stored_rules(connection, limit=limit + 1, after=after, name=call.query.name)
-        return found, rules_version(connection)
+        shown, book = found[:limit], call.office.book(connection)
+        return {
+            "items": [_rule_json(rule, book) for rule in shown],
+            "next_cursor": f"{shown[-1].row.get('priority')}.{shown[-1].id}" if len(found) > limit else None,
+            "version": rules_version(connection),
+        }
 
-    found, version = await call.office.read(question)
-    shown = found[:limit]
-    cursor = f"{shown[-1].row.get('priority')}.{shown[-1].id}" if len(found) > limit else None
-    return {"items": [rule.to_json() for rule in shown], "next_cursor": cursor, "version": version}
+    return await call.office.read(question)
 
 
 async def read_rule(call: Call) -> Answer:
-    rule = await call.office.read(lambda connection: read_stored_rule(connection, call.number("rule_id")))
-    return _answer(rule)
+    return await _answer(call, call.number("rule_id"))
 
 
 async def create_a_rule(call: Call) -> Answer:
     draft = require_object(call.body)
     rule = await call.office.write(lambda connection: create_rule(connection, draft, call.caller.name))
-    return _answer(rule, location=True)
+    answer = await _answer(call, rule.id)
+    return Answer(answer.document, {**answer.headers, "Location": f"/api/v1/rules/{rule.id}"})
 
 
 async def change_a_rule(call: Call) -> Answer:
@@ -87,12 +92,23 @@ async def delete_a_rule(call: Call) -> dict[str, Any]:
     expected = _expected(call)
     rule_id, editor = call.number("rule_id"), call.caller.name
     rule = await call.office.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
-    return rule.to_json()
+    return {**rule.to_json(), "problems": [], "warnings": []}
 
 
 async def check_a_rule(call: Call) -> dict[str, Any]:
-    problems = check_rule(require_object(call.body))
-    return {"valid": not problems, "errors": [problem_json(problem) for problem in problems]}
+    draft = require_object(call.body)
+    problems = check_rule(draft)
+
+    def question(connection: Connection) -> list[RuleWarning]:
+        replaces = rule_named(connection, draft.get("name"))
+        return draft_warnings(call.office.book(connection), draft, replaces=replaces)
+
+    warnings = await call.office.read(question)
+    return {
+        "valid": not problems,
+        "errors": [problem_json(problem) for problem in problems],
+        "warnings": [_warning_json(one) for one in warnings],
+    }
 
 
 async def try_a_rule(call: Call) -> dict[str, Any]:
@@ -172,7 +188,7 @@ async def _change(call: Call, *, whole: bool) -> Answer:
     rule = await call.office.write(
         lambda connection: change_rule(connection, rule_id, columns, editor, expected, whole=whole)
     )
-    return _answer(rule)
+    return await _answer(call, rule.id)
 
 
 def _has_needed(columns: dict[str, Any]) -> bool:
@@ -185,11 +201,21 @@ def _expected(call: Call) -> int | None:
     return expected_version(call.request)
 
 
-def _answer(rule: StoredRule, *, location: bool = False) -> Answer:
-    headers = {"ETag": rule.etag}
-    if location:
-        headers["Location"] = f"/api/v1/rules/{rule.id}"
-    return Answer(rule.to_json(), headers)
+async def _answer(call: Call, rule_id: int) -> Answer:
+    def question(connection: Connection) -> Answer:
+        rule = read_stored_rule(connection, rule_id)
+        return Answer(_rule_json(rule, call.office.book(connection)), {"ETag": rule.etag})
+
+    return await call.office.read(question)
+
+
+def _rule_json(stored: StoredRule, book: RuleBook) -> dict[str, Any]:
+    bad, rule = book.bad.get(stored.id), book.rule(stored.id)
+    return {
+        **stored.to_json(),
+        "problems": [problem_json(problem) for problem in bad.problems] if bad else [],
+        "warnings": [_warning_json(one) for one in rule_warnings(book, rule)] if rule else [],
+    }
 
 
 def _history(found: list[RuleChange], limit: int) -> dict[str, Any]:
@@ -207,6 +233,15 @@ def problem_json(problem: Problem) -> dict[str, Any]:
         "message": problem.message,
         "found": problem.found,
         "suggestion": problem.suggestion,
+    }
+
+
+def _warning_json(warning: RuleWarning) -> dict[str, Any]:
+    return {
+        "kind": str(warning.kind),
+        "path": warning.path,
+        "message": warning.message,
+        "suggestion": warning.suggestion,
     }
 
 

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from app.audit.call import Call, CallState
 from app.audit.call_listing import CallFilter, list_calls
+from app.audit.objectives import Objective
 from app.audit.statistics import Percentiles
 from app.server.console.charts import bars_of
 from app.server.console.door import Front, Visit, page
@@ -51,6 +52,7 @@ async def _facts(visit: Visit) -> dict[str, Any]:
             "waiting_count": count,
             "trouble": _trouble(connection, now - timedelta(hours=1)),
             "day": day,
+            "objectives": sorted(day.objectives, key=_urgency)[:_SHOWN],
             "waits": Percentiles.of(day.overall.seconds_to_agent),
             "bars": bars_of(day.overall),
             "remedies": remedies(connection, office.book(connection), url),
@@ -59,6 +61,11 @@ async def _facts(visit: Visit) -> dict[str, Any]:
         }
 
     return await office.read(question)
+
+
+def _urgency(objective: Objective) -> tuple[bool, float]:
+    burn_rates = (one.burn_rate(objective.percent) or 0.0 for one in objective.attainments)
+    return not objective.is_burning, -max(burn_rates)
 
 
 def _trouble(connection: Connection, since: datetime) -> list[Call]:

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
+from app.audit.objectives import objective_words
 from app.audit.statistics import last_hits
 from app.db.tables import dispatches
 from app.db.types import OnMatch
 from app.rules.book import BadRule, Rule, RuleBook
+from app.rules.warnings import rule_warnings
 
 PAGE: Final = 50
-_LOOKED_AT: Final = 2000
 _COUNTED: Final = 10_000
 
 
@@ -56,9 +57,8 @@ def book_lines(connection: Connection, book: RuleBook, *, start: int, search: st
     names = [rule.name for _, rule in shown]
     hits, counted = _hits(connection)
     last = last_hits(connection, names)
-    warnings = _Warnings(book)
     lines = [
-        _line(place, rule, hits.get(rule.name, 0), last.get(rule.name), warnings.of(rule)) for place, rule in shown
+        _line(place, rule, hits.get(rule.name, 0), last.get(rule.name), _warnings(book, rule)) for place, rule in shown
     ]
     following = start + PAGE if len(found) > PAGE else None
     return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
@@ -94,6 +94,8 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append("hours")
     if rule.fallback_agent_name:
         tags.append(f"else {rule.fallback_agent_name}")
+    if rule.objective_percent is not None and rule.objective_s is not None:
+        tags.append(objective_words(rule.objective_percent, rule.objective_s))
     if rule.recover:
         tags.append("recovers")
     if rule.withdraw:
@@ -114,50 +116,6 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
     )
 
 
-class _Warnings:
-    """What looks wrong with rules, as far as it can be told without traffic."""
-
-    def __init__(self, book: RuleBook) -> None:
-        self._ending: dict[str, str] = {}
-        self._everybody: tuple[int, str] | None = None
-        for rule in islice(book.rules, _LOOKED_AT):
-            if not self._always_ends(rule):
-                continue
-            self._ending.setdefault(rule.pattern_text, rule.name)
-            if self._everybody is None and _is_for_everybody(rule.pattern):
-                self._everybody = (rule.rank, rule.name)
-
-    def of(self, rule: Rule | BadRule) -> tuple[str, ...]:
-        if isinstance(rule, BadRule):
-            return tuple(map(str, rule.problems))
-        if not rule.enabled:
-            return ()
-        found = []
-        earlier = self._ending.get(rule.pattern_text)
-        if earlier is not None and earlier != rule.name:
-            found.append(f"is never reached: {earlier!r} has the same pattern and ends the search")
-        elif self._everybody is not None and self._everybody[0] < rule.rank and _asks_only_for_joins(rule.pattern):
-            found.append(f"is never reached: {self._everybody[1]!r} takes every caller and ends the search")
-        if rule.rollout_percent == 0:
-            found.append("never matches: its rollout is 0 %")
-        return tuple(found)
-
-    @staticmethod
-    def _always_ends(rule: Rule) -> bool:
-        return (
-            rule.enabled and rule.on_match is OnMatch.STOP and rule.rollout_percent == 100 and rule.active_hours is None
-        )
-
-
-def _is_for_everybody(pattern: dict[str, Any]) -> bool:
-    return pattern in ({}, {"event": ["participant_joined"]})
-
-
-def _asks_only_for_joins(pattern: dict[str, Any]) -> bool:
-    kinds = pattern.get("participant")
-    names_kind = isinstance(kinds, dict) and "kind" in kinds
-    return (
-        pattern.get("event", ["participant_joined"]) == ["participant_joined"]
-        and not names_kind
-        and "$or" not in pattern
-    )
+def _warnings(book: RuleBook, rule: Rule | BadRule) -> tuple[str, ...]:
+    found = rule.problems if isinstance(rule, BadRule) else rule_warnings(book, rule)
+    return tuple(map(str, found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -13,10 +14,14 @@ from app.server.console.door import Visit
 from app.server.words import laid_out
 
 INTEGERS: Final = ("priority", "rollout_percent", "answer_timeout_s", "max_attempts")
+NUMBERS: Final = ("objective_percent", "objective_s")
+"""They may have decimals, or be left empty."""
 FLAGS: Final = ("enabled", "recover", "withdraw")
 OPTIONAL: Final = ("deployment", "active_hours", "holidays", "fallback_agent_name")
 
 _FIRST_PATTERN: Final = {"participant": {"metadata": {"language": ["es"]}}}
+
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,9}([.,][0-9]{1,9})?")
 
 Fields = dict[str, str]
 
@@ -72,6 +77,8 @@ def read_draft(visit: Visit) -> tuple[Fields, dict[str, Any], list[Problem]]:
             draft[column] = bool(text)
         elif column in INTEGERS:
             draft[column] = int(text) if _is_integer(text) else text
+        elif column in NUMBERS:
+            draft[column] = _read_number(text.strip())
         elif column in OPTIONAL:
             draft[column] = text.strip() or None
         elif column == "description":
@@ -110,6 +117,13 @@ def _read_document(column: str, text: str, draft: dict[str, Any], unreadable: li
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+def _read_number(text: str) -> float | str | None:
+    if not _DECIMAL.fullmatch(text):
+        return text or None
+    number = float(text.replace(",", "."))
+    return int(number) if number.is_integer() else number
 
 
 def _is_integer(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,19 +12,22 @@ from starlette.routing import BaseRoute
 
 from app.audit.entry import AuditEntry
 from app.audit.reading import get_event
+from app.audit.statistics import Statistics
 from app.audit.store import append
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
 from app.people.role import Role
 from app.rules.columns import complete
 from app.rules.difference import compare_values
+from app.rules.warnings import RuleWarning, rule_warnings
 from app.server.console.door import Front, Visit, form, go, page
 from app.server.console.rule_book import book_lines
 from app.server.console.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
 from app.server.rule_edits import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
-from app.server.trial import MOST_EVENTS, Trial, recent_events, try_rule
+from app.server.trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
 from app.webhook.parse import prepare
 
 _TRIALS_SHOWN = 12
+_NEEDED_TO_TRY = ("pattern", "metadata", "attributes", "active", "time")
 
 
 def rules_routes(front: Front) -> list[BaseRoute]:
@@ -41,8 +45,7 @@ def rules_routes(front: Front) -> list[BaseRoute]:
 
 
 async def show_rules(visit: Visit) -> Response:
-    after, search = visit.field("after"), visit.field("search").strip()
-    start = int(after) if after.isdecimal() and len(after) < 9 else 0
+    start, search = _whole(visit.field("after")) or 0, visit.field("search").strip()
     found = await visit.office.read(lambda c: book_lines(c, visit.office.book(c), start=start, search=search))
     return visit.page("rules.html", active="rules", found=found, search=search)
 
@@ -68,8 +71,15 @@ async def save_new(visit: Visit) -> Response:
 
 
 async def show_rule(visit: Visit) -> Response:
-    rule = await visit.office.read(lambda c: read_stored_rule(c, visit.request.path_params["rule_id"]))
-    return _editor(visit, fields_of(rule.row), rule=rule)
+    def question(connection: Connection) -> tuple[StoredRule, list[RuleWarning]]:
+        stored, book = read_stored_rule(connection, rule_id), visit.office.book(connection)
+        known = book.rule(rule_id)
+        return stored, rule_warnings(book, known) if known else []
+
+    rule_id = visit.request.path_params["rule_id"]
+    rule, warnings = await visit.office.read(question)
+    figures = await visit.office.figures.get(24, rule=str(rule.row.get("name")))
+    return _editor(visit, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), figures=figures)
 
 
 async def save_rule(visit: Visit) -> Response:
@@ -78,8 +88,8 @@ async def save_rule(visit: Visit) -> Response:
     stored = await visit.office.read(lambda c: read_stored_rule(c, rule_id))
     if problems or visit.field("action") == "try":
         return await _tried(visit, fields, draft, problems, rule=stored)
-    version = visit.field("version")
-    expected = int(version) if version.isdecimal() and len(version) < 16 else -1
+    version = _whole(visit.field("version"))
+    expected = -1 if version is None else version
 
     def unit(connection: Connection) -> StoredRule:
         return _noted(connection, visit, change_rule(connection, rule_id, draft, editor, expected, whole=True))
@@ -111,48 +121,58 @@ async def delete(visit: Visit) -> Response:
 async def check(visit: Visit) -> Response:
     """Answer the part of the editor that tells what is wrong with the draft, or what it would do."""
     _, draft, problems = read_draft(visit)
-    replaces = visit.field("rule_id")
-    trials = await _trials(visit, draft, problems, int(replaces) if replaces.isdecimal() else None)
+    tried = await _try(visit, draft, problems, _whole(visit.field("rule_id")))
     # What is only not written yet is no mistake while somebody is typing.
     missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
     wrong = [one for one in problems if one not in missing]
-    return visit.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(trials))
+    return visit.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(tried))
 
 
 async def _tried(
     visit: Visit, fields: Fields, draft: Mapping[str, Any], problems: list[Problem], rule: StoredRule | None = None
 ) -> Response:
-    trials = await _trials(visit, draft, problems, rule.id if rule else None)
+    tried = await _try(visit, draft, problems, rule.id if rule else None)
     status = 422 if problems else 200
-    return _editor(visit, fields, rule=rule, problems=problems, trials=trials, status=status)
+    return _editor(visit, fields, rule=rule, problems=problems, tried=tried, status=status)
 
 
-async def _trials(
-    visit: Visit, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None
-) -> list[Trial] | None:
-    if any(problem.path.startswith(("pattern", "metadata", "attributes", "active", "time")) for problem in problems):
-        return None
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What a draft would do. `trials`: None where something that they need is wrong, and told."""
+
+    trials: list[Trial] | None
+    warnings: list[RuleWarning]
+
+
+async def _try(visit: Visit, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None) -> _Tried:
     usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
     most = visit.office.context.settings.metadata_max_bytes
+    is_hopeless = any(problem.path.startswith(_NEEDED_TO_TRY) for problem in problems)
 
-    def question(connection: Connection) -> list[Trial]:
-        traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
+    def question(connection: Connection) -> _Tried:
         book = visit.office.book(connection)
-        return try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
+        warnings = draft_warnings(book, draft, replaces=replaces)
+        if is_hopeless:
+            return _Tried(None, warnings)
+        traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
+        try:
+            trials = try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
+        except InvalidInputError:
+            return _Tried(None, warnings)  # another field is wrong, and told
+        return _Tried(trials, warnings)
 
-    try:
-        return await visit.office.read(question)
-    except InvalidInputError:
-        return None  # another field is wrong, and told
+    return await visit.office.read(question)
 
 
-def _shown(trials: list[Trial] | None) -> dict[str, Any]:
-    found = trials or []
+def _shown(tried: _Tried | None) -> dict[str, Any]:
+    tried = tried or _Tried(None, [])
+    found = tried.trials or []
     matching = [trial for trial in found if trial.matches]
     others = [trial for trial in found if not trial.matches]
     sample = next((trial for trial in matching if trial.metadata or trial.failure), None)
     return {
-        "tried": trials is not None,
+        "tried": tried.trials is not None,
+        "warnings": tried.warnings,
         "events": len(found),
         "matching": matching[:_TRIALS_SHOWN],
         "matches": len(matching),
@@ -168,7 +188,8 @@ def _editor(
     *,
     rule: StoredRule | None = None,
     problems: list[Problem] | None = None,
-    trials: list[Trial] | None = None,
+    tried: _Tried | None = None,
+    figures: Statistics | None = None,
     conflict: str = "",
     theirs: list[Any] | None = None,
     status: int = 200,
@@ -186,8 +207,13 @@ def _editor(
         theirs=theirs or [],
         missing=[],
         why=visit.field("why"),
-        **_shown(trials),
+        figures=figures,
+        **_shown(tried),
     )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def _noted(connection: Connection, visit: Visit, rule: StoredRule) -> StoredRule:

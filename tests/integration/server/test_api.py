@@ -92,7 +92,79 @@ async def test_every_mistake_is_told_with_its_path(admin: httpx2.AsyncClient) ->
     checked = (await admin.post("/api/v1/rules/check", json=bad)).json()
     assert not checked["valid"]
     assert {error["path"] for error in checked["errors"]} == paths
-    assert (await admin.post("/api/v1/rules/check", json=RULE)).json() == {"valid": True, "errors": []}
+    assert (await admin.post("/api/v1/rules/check", json=RULE)).json() == {"valid": True, "errors": [], "warnings": []}
+
+
+async def test_what_is_probably_not_meant_so_is_told_by_every_door(running: Running, admin: httpx2.AsyncClient) -> None:
+    first = (await admin.post("/api/v1/rules", json=RULE)).json()
+    assert (first["problems"], first["warnings"]) == ([], [])
+    typo = {**RULE, "name": "typo", "pattern": {"participant": {"metdata": {"language": ["es"]}}}}
+    again = {**RULE, "name": "again"}
+    # A draft is judged as it would stand in the book, whatever else is still wrong with it
+    checked = (await admin.post("/api/v1/rules/check", json={**typo, "name": "", "max_attempts": 0})).json()
+    assert [(one["kind"], one["path"], one["suggestion"]) for one in checked["warnings"]] == [
+        ("field", "participant.metdata", "participant.metadata")
+    ]
+    checked = (await admin.post("/api/v1/rules/check", json=again)).json()
+    assert [one["kind"] for one in checked["warnings"]] == ["shadowed"]
+    assert "'spanish'" in checked["warnings"][0]["message"]
+    # but the rule of that name is no other rule
+    assert (await admin.post("/api/v1/rules/check", json=RULE)).json()["warnings"] == []
+    made = (await admin.post("/api/v1/rules", json=again)).json()
+    assert [one["kind"] for one in made["warnings"]] == ["shadowed"]
+    await running.write(
+        lambda c: c.exec_driver_sql(
+            "INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('bad', '{\"room\": 1}', 'x')"
+        )
+    )
+    listed = {rule["name"]: rule for rule in (await admin.get("/api/v1/rules")).json()["items"]}
+    assert [one["kind"] for one in listed["again"]["warnings"]] == ["shadowed"]
+    assert listed["spanish"]["warnings"] == listed["bad"]["warnings"] == []
+    assert listed["bad"]["problems"][0]["path"] == "pattern.room"
+    assert (await admin.get(f"/api/v1/rules/{made['id']}")).json()["warnings"] == made["warnings"]
+
+
+async def test_an_objective_goes_through_every_door(running: Running, admin: httpx2.AsyncClient) -> None:
+    half = await admin.post("/api/v1/rules", json={**RULE, "objective_percent": 95})
+    assert [error["path"] for error in half.json()["errors"]] == ["objective_s"]
+    wrong = await admin.post("/api/v1/rules", json={**RULE, "objective_percent": 100, "objective_s": "3 s"})
+    assert {error["path"]: error["suggestion"] for error in wrong.json()["errors"]} == {
+        "objective_percent": None,
+        "objective_s": "3",
+    }
+    made = await admin.post("/api/v1/rules", json={**RULE, "objective_percent": 99.5, "objective_s": 3})
+    assert (made.json()["objective_percent"], made.json()["objective_s"]) == (99.5, 3)
+    exported = (await admin.get("/api/v1/rules/export")).json()
+    assert exported["rules"][0]["objective_s"] == 3
+    again = (await admin.post("/api/v1/rules/apply", json={**exported, "delete": True})).json()
+    assert again["counts"]["unchanged"] == 1
+    change = await admin.patch(made.headers["location"], json={"objective_s": None, "objective_percent": None},
+                               headers={"If-Match": "*"})  # fmt: skip
+    assert change.json()["objective_s"] is None
+    (latest, _) = (await admin.get(f"{made.headers['location']}/history")).json()["items"]
+    assert {"path": "objective_percent", "before": 99.5, "after": None} in latest["values"]
+    # Given back by plain SQL, it is watched from the database
+    await running.write(
+        lambda c: c.exec_driver_sql("UPDATE routing_rules SET objective_percent = 90, objective_s = 0.5")
+    )
+    for identity in ("ana", "ben"):
+        await running.join(identity, f"room-{identity}", metadata={"language": "es"})
+    await running.write(
+        lambda c: c.exec_driver_sql(
+            "UPDATE dispatches SET status = 'joined', joined_at = created_at WHERE participant_identity = 'ana'"
+        )
+    )
+    (rule,) = await running.read("SELECT * FROM routing_rules")
+    assert (rule["objective_percent"], float(rule["objective_s"])) == (90, 0.5)
+    found = (await admin.get("/api/v1/statistics", params={"hours": 6})).json()["objectives"]
+    assert [(one["rule"], one["agent"], one["percent"], one["seconds"]) for one in found] == [
+        ("spanish", "support-es", 90, 0.5)
+    ]
+    assert [window["hours"] for window in found[0]["windows"]] == [1, 6, 24]
+    assert found[0]["windows"][0]["calls"] >= 1
+    metrics = (await admin.get("/metrics")).text
+    assert 'usher_objective_percent{rule="spanish"} 90.0' in metrics
+    assert 'usher_objective_calls{rule="spanish",window="5m"}' in metrics
 
 
 async def test_a_name_is_taken_once(admin: httpx2.AsyncClient) -> None:

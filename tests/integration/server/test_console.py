@@ -126,8 +126,21 @@ async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.
     assert "is not JSON" in bad.text
     tried = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
     assert "Matches 1 of the latest 1 events" in tried.text
-    made = await post(editor, "/console/rules/new", "/console/rules/new", **RULE, why="Spain calls")
+    doubtful = {**RULE, "name": "", "pattern": '{"participant": {"metdata": {"language": ["es"]}}}'}
+    warned = await post(editor, "/console/rules/new", "/console/rules/check", **doubtful)
+    assert "Probably not meant so" in warned.text
+    assert "Did you mean <code>participant.metadata</code>" in warned.text
+    objective = {"objective_percent": "97,5", "objective_s": "x"}
+    wrong = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **objective})
+    assert wrong.status_code == 422
+    assert 'id="objective_s-problem"' in wrong.text
+    assert 'id="objective_percent-problem"' not in wrong.text
+    objective = {"objective_percent": "97,5", "objective_s": "3"}
+    made = await post(editor, "/console/rules/new", "/console/rules/new", **RULE, **objective, why="Spain calls")
     assert made.status_code == 303
+    shown = await editor.get("/console/rules/1")
+    assert "97.5 % within 3 s" in shown.text
+    assert "Its last 24 hours" in shown.text
     path = made.headers["location"].partition("?")[0]
     [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get(path)).text)
     await post(editor, path, path, **{**RULE, "priority": "5"}, version=version)
