@@ -125,10 +125,6 @@ def test_usher_killed_in_the_middle_of_a_burst_loses_and_doubles_nobody(scene: S
     assert {room: len(scene.livekit.dispatches(room)) for room in rooms} == dict.fromkeys(rooms, 1)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="open: caller and agent come back by themselves to a new session, which gets a second agent (CHANGELOG)",
-)
 @pytest.mark.parametrize("down_seconds", [0, 4])
 def test_livekit_restarted_under_a_call(scene: Scene, down_seconds: float) -> None:
     """Caller and agent find together again by themselves (see the contract); the agent is kept, and not doubled."""
