@@ -25,6 +25,7 @@ from app.dispatch.outcome import (
     Unknown,
     Unreachable,
 )
+from app.dispatch.services import AgentDispatches, Rooms
 from app.metrics import Metrics
 from app.settings import Project
 
@@ -58,13 +59,9 @@ class LiveKitApi:
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),  # LiveKit sets none; looking for them takes a seventh of a call
         )
-        self._api = api.LiveKitAPI(
-            project.url,
-            project.api_key,
-            project.api_secret.get_secret_value(),
-            session=self._session,
-            failover=False,
-        )
+        secret = project.api_secret.get_secret_value()
+        self._rooms = Rooms(self._session, project.url, project.api_key, secret, failover=False)
+        self._dispatches = AgentDispatches(self._session, project.url, project.api_key, secret, failover=False)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -93,7 +90,7 @@ class LiveKitApi:
         try:
             # livekit-api 1.2.2 passes `timeout=None` with each request, which overrules the session's limit.
             async with asyncio.timeout(self._timeout_s):
-                created = await self._api.agent_dispatch.create_dispatch(message)
+                created = await self._dispatches.create_dispatch(message)
         except api.TwirpError as error:
             if error.status >= 500:
                 return Unknown(error.code, error.message, is_answered=True)
@@ -113,14 +110,14 @@ class LiveKitApi:
         return Accepted(created.id)
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
-        delete = self._api.agent_dispatch.delete_dispatch
+        delete = self._dispatches.delete_dispatch
         try:
             await self._ask("DeleteDispatch", lambda: delete(livekit_dispatch_id, room_name))
         except RoomNotFoundError:
             return
 
     async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
-        listed = await self._ask("ListDispatch", lambda: self._api.agent_dispatch.list_dispatch(room_name))
+        listed = await self._ask("ListDispatch", lambda: self._dispatches.list_dispatch(room_name))
         return [_seen_dispatch(entry) for entry in listed]
 
     async def find_room(self, room_name: str) -> SeenRoom | None:
@@ -132,13 +129,13 @@ class LiveKitApi:
 
     async def _list_rooms(self, names: list[str]) -> list[SeenRoom]:
         request = api.ListRoomsRequest(names=names)
-        listed = await self._ask("ListRooms", lambda: self._api.room.list_rooms(request))
+        listed = await self._ask("ListRooms", lambda: self._rooms.list_rooms(request))
         return [_seen_room(room) for room in listed.rooms]
 
     async def list_participants(self, room_name: str) -> list[SeenParticipant]:
         request = api.ListParticipantsRequest(room=room_name)
         try:
-            listed = await self._ask("ListParticipants", lambda: self._api.room.list_participants(request))
+            listed = await self._ask("ListParticipants", lambda: self._rooms.list_participants(request))
         except RoomNotFoundError:
             return []
         return [_seen_participant(participant) for participant in listed.participants]
@@ -146,20 +143,20 @@ class LiveKitApi:
     async def remove_participant(self, room_name: str, identity: str) -> None:
         request = api.RoomParticipantIdentity(room=room_name, identity=identity)
         try:
-            await self._ask("RemoveParticipant", lambda: self._api.room.remove_participant(request))
+            await self._ask("RemoveParticipant", lambda: self._rooms.remove_participant(request))
         except RoomNotFoundError:
             return
 
     async def delete_room(self, room_name: str) -> None:
         request = api.DeleteRoomRequest(room=room_name)
         try:
-            await self._ask("DeleteRoom", lambda: self._api.room.delete_room(request))
+            await self._ask("DeleteRoom", lambda: self._rooms.delete_room(request))
         except RoomNotFoundError:
             return
 
     async def create_room(self, room_name: str) -> str:
         request = api.CreateRoomRequest(name=room_name, empty_timeout=60, departure_timeout=5)
-        room = await self._ask("CreateRoom", lambda: self._api.room.create_room(request))
+        room = await self._ask("CreateRoom", lambda: self._rooms.create_room(request))
         return str(room.sid)
 
     async def _ask(self, method: str, call: Callable[[], Awaitable[T]]) -> T:

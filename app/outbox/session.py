@@ -12,16 +12,22 @@ from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.store import NOBODY_LEFT
 
+_LIVE_UNDER_NAME = (
+    select(dispatches)
+    .where(
+        dispatches.c.room_name == bindparam("room_name"),
+        dispatches.c.project == bindparam("project"),
+        dispatches.c.status.in_(LIVE),
+    )
+    .order_by(dispatches.c.id)
+    .with_for_update()
+)
+
 
 def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
     """Return the live dispatches of all sessions of a room name, held until the transaction ends, oldest first."""
-    query = (
-        select(dispatches)
-        .where(dispatches.c.room_name == room_name, dispatches.c.project == project, dispatches.c.status.in_(LIVE))
-        .order_by(dispatches.c.id)
-        .with_for_update()
-    )
-    return [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    found = connection.execute(_LIVE_UNDER_NAME, {"project": project, "room_name": room_name})
+    return [Dispatch.from_row(row) for row in found.mappings()]
 
 
 _TAKEN_BACK = (
@@ -93,29 +99,36 @@ def served_lately(connection: Connection, ids: Collection[str], instant: datetim
     return set(connection.execute(_SERVED_LATELY, {"ids": list(ids), "instant": instant}).scalars())
 
 
+_TOLD_SINCE = (
+    select(dispatch_callers.c.participant_sid)
+    .join(events, events.c.id == dispatch_callers.c.event_id)
+    .where(
+        dispatch_callers.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+        events.c.received_at >= bindparam("instant"),
+    )
+)
+
+
 def told_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
     """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
     if not ids:
         return set()
-    query = (
-        select(dispatch_callers.c.participant_sid)
-        .join(events, events.c.id == dispatch_callers.c.event_id)
-        .where(dispatch_callers.c.dispatch_id.in_(ids), events.c.received_at >= instant)
-    )
-    return set(connection.execute(query).scalars())
+    return set(connection.execute(_TOLD_SINCE, {"ids": list(ids), "instant": instant}).scalars())
+
+
+_ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
+    dispatch_attempts.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+    dispatch_attempts.c.outcome == "no_show",
+    dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
+)
 
 
 def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
     """Return, by dispatch, the agents given up on that may yet come: one that does is one too many."""
     if not ids:
         return {}
-    query = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
-        dispatch_attempts.c.dispatch_id.in_(ids),
-        dispatch_attempts.c.outcome == "no_show",
-        dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
-    )
     names: dict[str, set[str]] = {}
-    for dispatch_id, agent_name in connection.execute(query):
+    for dispatch_id, agent_name in connection.execute(_ASKED_IN_VAIN, {"ids": list(ids)}):
         names.setdefault(dispatch_id, set()).add(agent_name)
     return names
 

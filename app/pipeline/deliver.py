@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,10 @@ _log = get_logger(__name__)
 
 STORE_AGAIN_S = 0.5
 QUEUED_PER_CALL = 64
-"""How many dispatches may wait in memory for each call that may be under way; `_is_news` judges what waited long."""
+"""How many dispatches may wait in memory for each call that may be under way: what is claimed instead costs two
+questions to LiveKit and two transactions more."""
+QUEUED_S = 5.0
+"""How long one may wait so: whoever leaves meanwhile is told by a webhook. After that LiveKit is asked."""
 
 
 class Deliverer:
@@ -52,7 +55,9 @@ class Deliverer:
         self._limiter = limiter
         self._withdraw = withdraw
         self._look_at = look_at
-        self._in_hand: dict[str, tuple[asyncio.Task[None], str]] = {}
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._queued: dict[str, float] = {}
+        self._busy = Counter[str]()
         self._calls = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, context.settings.calls_in_flight))
         self._stopping = False
         self._settle = partial(_settle_batch, context)
@@ -60,8 +65,7 @@ class Deliverer:
     def free_slots(self, project: str) -> int:
         """Return how many more dispatches to a project may be born into our hands; read from the writer thread too.
 
-        Each project has its own: one whose LiveKit hangs must not hold up the others. More than can be called at once,
-        because what is claimed instead costs two questions to LiveKit and two transactions more.
+        Each project has its own: one whose LiveKit hangs must not hold up the others.
         """
         if self._stopping or self._limiter.paced:
             return 0
@@ -73,41 +77,65 @@ class Deliverer:
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
         """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
+        now = self._context.clock.monotonic()
         for dispatch in dispatches:
-            self._begin(dispatch, fresh=True)
+            if self._is_news(dispatch):
+                self._queued[dispatch.id] = now
+            self._begin(dispatch)
+
+    def distrust(self, moves: Iterable[Move]) -> None:
+        """Look before sending what was submitted and has been cancelled since."""
+        for one in moves:
+            if one.status is DispatchStatus.CANCELLED:
+                self._queued.pop(one.dispatch.id, None)
 
     async def run_once(self) -> dict[str, int]:
-        """Claim what is due, as far as slots are free, and begin to deliver it."""
+        """Claim what is due, as far as slots are free, and begin to deliver it, until less is due than is free."""
         limit = self._context.settings.calls_in_flight
-        slots = {project: free for project in self._context.clients if (free := self._free(project, limit))}
-        if self._stopping or not slots or not self._limiter.available(self._context.clock.monotonic()):
-            return {"claimed": 0}
+        total = 0
+        while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
+            slots = {project: free for project in self._context.clients if (free := self._free(project, limit))}
+            claimed = await self._claim(slots) if slots else []
+            for dispatch in claimed:
+                self._begin(dispatch)
+            total += len(claimed)
+            if len(claimed) < max(slots.values(), default=1):
+                break
+            await asyncio.wait([self._in_hand[one.id] for one in claimed], return_when=asyncio.FIRST_COMPLETED)
+        return {"claimed": total}
+
+    async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
         in_hand = tuple(self._in_hand)
-        claimed = await self._context.writer.run(
+        return await self._context.writer.run(
             lambda connection: claim(connection, self._context, self._limiter, slots, in_hand)
         )
-        for dispatch in claimed:
-            self._begin(dispatch, fresh=False)
-        return {"claimed": len(claimed)}
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping = True
 
     async def drain(self, timeout_s: float) -> None:
         """Begin nothing more, wait for the calls under way, then hand back what is still leased to us."""
-        self._stopping = True
+        self.stop()
         if self._in_hand:
-            await asyncio.wait([task for task, _ in self._in_hand.values()], timeout=timeout_s)
+            await asyncio.wait(self._in_hand.values(), timeout=timeout_s)
         now = self._context.clock.now()
         await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
 
     def _free(self, project: str, limit: int) -> int:
-        busy = sum(1 for _, other in tuple(self._in_hand.values()) if other == project)
-        return max(0, limit - busy)
+        return max(0, limit - self._busy[project])
 
-    def _begin(self, dispatch: Dispatch, *, fresh: bool) -> None:
-        task = asyncio.create_task(self._deliver(dispatch, fresh=fresh))
-        self._in_hand[dispatch.id] = (task, dispatch.project)
-        task.add_done_callback(lambda _: self._in_hand.pop(dispatch.id, None))
+    def _begin(self, dispatch: Dispatch) -> None:
+        task = asyncio.create_task(self._deliver(dispatch))
+        self._in_hand[dispatch.id] = task
+        self._busy[dispatch.project] += 1
+        task.add_done_callback(lambda _: self._end(dispatch))
 
-    async def _deliver(self, dispatch: Dispatch, *, fresh: bool) -> None:
+    def _end(self, dispatch: Dispatch) -> None:
+        del self._in_hand[dispatch.id]
+        self._busy[dispatch.project] -= 1
+
+    async def _deliver(self, dispatch: Dispatch) -> None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
         try:
             client = self._context.clients.get(dispatch.project)
@@ -117,7 +145,7 @@ class Deliverer:
             settlement: Settlement | None = None
             async with self._calls[dispatch.project]:
                 held: Dispatch | None = dispatch
-                if not fresh or not self._is_news(dispatch):
+                if not self._is_known_present(dispatch):
                     held = await self._still_wanted(dispatch, client)
                 if held is not None:
                     settlement = await self._call(held, client)
@@ -129,8 +157,13 @@ class Deliverer:
         except Exception:
             log.exception("delivery failed")
 
+    def _is_known_present(self, dispatch: Dispatch) -> bool:
+        """Return whether the webhook that made `dispatch` still proves that its caller is there."""
+        queued_at = self._queued.pop(dispatch.id, None)
+        return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
+
     def _is_news(self, dispatch: Dispatch) -> bool:
-        # A commit that had to wait for the database, or many calls before this one: the caller may be gone by now.
+        # A commit that had to wait for the database: the caller's leaving may be waiting behind it.
         return (self._context.clock.now() - dispatch.created_at).total_seconds() < NEWS_S
 
     async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:

@@ -21,7 +21,7 @@ _ROOM_OVER = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 RETURN_S = 6.0
 """How long a caller waits for an agent that may come back by itself (5 s seen) before another is asked for."""
 
-NEWS_S = 5.0
+NEWS_S = 2.0
 """What is older than this proves no presence: LiveKit is asked whether the caller is still there before a call."""
 
 LEAVING_S = 10.0

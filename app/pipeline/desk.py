@@ -67,6 +67,7 @@ class Desk:
         """Return once `event` is committed, with its dispatches on their way."""
         acceptance = await self.acceptor.accept(event)
         self.deliverer.submit(acceptance.to_send)
+        self.deliverer.distrust(acceptance.moves)
         self.withdrawer.submit(acceptance.withdrawals)
         self.look_at(acceptance.rooms_to_look_at)
         if acceptance.is_due:
@@ -93,6 +94,7 @@ class Desk:
         """Finish what was accepted, hand back what is leased, end the loops."""
         for task in tuple(self._looks.values()):
             task.cancel()
+        self.deliverer.stop()
         for loop in self._loops:
             await loop.stop()
         await self.deliverer.drain(timeout_s)

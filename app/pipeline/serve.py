@@ -111,7 +111,7 @@ class _Slots:
     left: dict[str, int] = field(default_factory=dict)
 
     def take(self, project: str) -> bool:
-        free = self.left.setdefault(project, self.free_slots(project))
+        free = self.left[project] if project in self.left else self.free_slots(project)
         self.left[project] = max(0, free - 1)
         return free > 0
 

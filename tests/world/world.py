@@ -253,7 +253,7 @@ class World:
         await client.close()
         direct: Any = DirectSession(self.wire, settings.request_timeout)
         client._session = direct
-        for service in (client._api.agent_dispatch, client._api.room):
+        for service in (client._dispatches, client._rooms):
             service._client._session = direct
         return client
 
