@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -203,18 +204,21 @@ class LiveKitApi:
 
 
 def _seen_room(room: models_protocol.Room) -> SeenRoom:
-    return SeenRoom(room.name, room.sid, room.num_participants, _webhook_json(room))
+    return SeenRoom(room.name, room.sid, room.num_participants, partial(MessageToDict, room))
 
 
 def _seen_participant(participant: models_protocol.ParticipantInfo) -> SeenParticipant:
-    attributes = participant.attributes
+    attributes = dict(participant.attributes)
     return SeenParticipant(
         sid=participant.sid,
         identity=participant.identity,
         kind=models_protocol.ParticipantInfo.Kind.Name(participant.kind),
         active=participant.state == models_protocol.ParticipantInfo.ACTIVE,
         agent_name=agent_name_of(attributes),
-        document=_webhook_json(participant),
+        joined_at=participant.joined_at_ms / 1000 or participant.joined_at,
+        metadata=participant.metadata,
+        attributes=attributes,
+        webhook_json=partial(MessageToDict, participant),
     )
 
 
@@ -236,11 +240,6 @@ def _seen_dispatch(entry: Any) -> SeenDispatch:
         ),
         deleted=entry.state.deleted_at > 0,
     )
-
-
-def _webhook_json(message: Any) -> Mapping[str, object]:
-    document: Mapping[str, object] = MessageToDict(message)
-    return document
 
 
 def agent_name_of(attributes: Mapping[str, Any]) -> str:

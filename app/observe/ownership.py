@@ -181,11 +181,7 @@ class Ownership:
         return [agent for agent in self._agents if agent.agent_name == name and agent.sid not in taken]
 
     def _age(self, agent: SeenParticipant) -> float:
-        joined = agent.document.get("joinedAtMs")
-        try:
-            return self._at.timestamp() - int(str(joined)) / 1000
-        except ValueError:
-            return 0.0
+        return self._at.timestamp() - agent.joined_at if agent.joined_at else 0.0
 
 
 def _serves(dispatch: Dispatch, identity: str | None) -> bool:

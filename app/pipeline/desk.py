@@ -92,6 +92,7 @@ class Desk:
 
     async def stop(self, timeout_s: float = 10.0) -> None:
         """Finish what was accepted, hand back what is leased, end the loops."""
+        self.sweeper.stop()
         for task in tuple(self._looks.values()):
             task.cancel()
         self.deliverer.stop()

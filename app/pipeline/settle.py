@@ -73,8 +73,9 @@ def _settled(context: Context, settlement: Settlement, current: Dispatch | None,
     noted = Move(current, current.status, current.reason, fields={"livekit_dispatch_id": written})
     match current.status:
         case DispatchStatus.JOINED | DispatchStatus.DISPATCHED:
-            # With another id noted, somebody took over and sent it again: the look finds which is one too many.
-            return Settled((noted,) if current.livekit_dispatch_id is None else (), None, look=True)
+            # With another id or attempt noted, somebody took over and sent it again: the look finds what is too many.
+            taken_over = current.livekit_dispatch_id is not None or current.attempts != settlement.dispatch.attempts
+            return Settled((noted,) if current.livekit_dispatch_id is None else (), None, look=taken_over)
         case DispatchStatus.PENDING:
             late = Move(current, current.status, "LiveKit has it after all", fields={"must_look": True})
             return Settled((late,), None)

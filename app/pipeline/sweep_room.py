@@ -1,11 +1,13 @@
-"""Flow 4, one room: who is in it is held against what we know, and what is missing is made good."""
+"""Flow 4, some rooms: who is in them is held against what we know, and what is missing is made good."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -14,16 +16,18 @@ from app.clock import new_id
 from app.db.tables import LIVE, dispatches, events
 from app.db.types import DispatchStatus, EventSource
 from app.dispatch.client import LiveKitClient, SeenParticipant, SeenRoom
+from app.dispatch.outcome import LiveKitUnavailableError
 from app.dispatch.retry import TROUBLE_REASON
+from app.errors import UsherError
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move, live_by_intent, waiting_callers
 from app.pipeline.accept import Acceptance
 from app.pipeline.context import Context
 from app.pipeline.departure import fresh
-from app.pipeline.inspect import Inspector
 from app.pipeline.serve import JOINS
 from app.pipeline.transition import count, move
+from app.rules.compile import MACHINE_KINDS
 from app.webhook.event import Event
 from app.webhook.json_text import storable
 from app.webhook.parse import build_event, join_key, leave_out
@@ -32,8 +36,6 @@ _log = get_logger(__name__)
 
 GRACE_S = 3.0
 """A participant this young may still be told of by its webhook."""
-
-_SERVICE_KINDS = frozenset({"AGENT", "EGRESS", "INGRESS"})
 
 
 @dataclass(slots=True)
@@ -49,54 +51,99 @@ class Tally:
     unanswered: int = 0
 
 
+@dataclass(slots=True)
+class Leftovers:
+    """Rooms that are not done with: no answer, or somebody too young to be judged; and those that want a look."""
+
+    again: list[SeenRoom] = field(default_factory=list)
+    unclear: list[SeenRoom] = field(default_factory=list)
+
+    def add(self, more: Leftovers) -> None:
+        self.again += more.again
+        self.unclear += more.unclear
+
+
 class RoomSweeper:
-    """Sweeps single rooms."""
+    """Sweeps some rooms at a time: what is read and written for them shares transactions.
+
+    `pace` lets a question to LiveKit begin.
+    """
 
     def __init__(
-        self, context: Context, inspector: Inspector, receive: Callable[[Event], Awaitable[Acceptance]]
+        self,
+        context: Context,
+        receive: Callable[[Event], Awaitable[Acceptance]],
+        pace: Callable[[], Awaitable[None]],
     ) -> None:
         self._context = context
-        self._inspector = inspector
         self._receive = receive
+        self._pace = pace
         self._started_at = context.clock.now()
 
-    async def sweep(self, project: str, client: LiveKitClient, room: SeenRoom, tally: Tally) -> bool:
-        """Sweep one room; return whether somebody in it is too young to be judged.
+    async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
+        """Take in who is in these rooms and was not told of, and return what is left to do."""
+        left = Leftovers()
+        callers: list[tuple[SeenRoom, SeenParticipant]] = []
+        listed: list[tuple[SeenRoom, Sequence[SeenParticipant]]] = []
+        answers = await asyncio.gather(*(self._list(client, room) for room in rooms))
+        for room, participants in zip(rooms, answers, strict=True):
+            if participants is None:
+                left.again.append(room)
+                continue
+            listed.append((room, participants))
+            callers += [(room, one) for one in participants if one.kind not in MACHINE_KINDS]
+        tally.unanswered += len(left.again)
+        sids = [participant.sid for _, participant in callers]
+        known = await self._context.writer.run(
+            lambda connection: _known(connection, project, [room.sid for room, _ in listed], sids)
+        )
+        accepted = await asyncio.gather(*(self._take_in(project, *caller, known, tally) for caller in callers))
+        left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
+        tally.revived += await self._revive(known.failed)
+        left.unclear += [room for room, people in listed if _needs_a_look(known.live[room.sid], people)]
+        return left
 
-        Raises `LiveKitUnavailableError` when it cannot be seen.
-        """
-        participants = [one for one in await client.list_participants(room.name) if one.active]
-        callers = [one for one in participants if one.kind not in _SERVICE_KINDS]
-        known = await self._context.writer.run(lambda connection: _known(connection, project, room, callers))
-        young = False
-        now = self._context.clock.now()
-        for participant in callers:
-            age = now.timestamp() - _joined_at(participant)
-            last_seen = known.participants.get(participant.sid)
+    async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
+        await self._pace()
+        try:
+            return [one for one in await client.list_participants(room.name) if one.active]
+        except LiveKitUnavailableError as error:
+            _log.debug("a room could not be swept", room=room.name, error=str(error))
+            return None
+
+    async def _take_in(
+        self, project: str, room: SeenRoom, participant: SeenParticipant, known: _Known, tally: Tally
+    ) -> bool:
+        """Accept a caller, or a change of one, unless known; return False when it has to be tried again."""
+        last_seen = known.participants.get(participant.sid)
+        try:
             if last_seen is None:
-                if age < GRACE_S:
-                    young = True
-                    continue
+                if self._context.clock.now().timestamp() - participant.joined_at < GRACE_S:
+                    return False
                 await self._accept(project, room, participant, "participant_joined", join_key(project, participant.sid))
                 tally.swept_in += 1
                 tally.untold += self._should_have_been_told(participant)
-            elif last_seen.state != self._state(participant):
-                key = _update_key(project, participant.sid, last_seen.event_id, self._state(participant))
+            elif last_seen.state != (state := self._state(participant)):
+                key = _update_key(project, participant.sid, last_seen.event_id, state)
                 await self._accept(project, room, participant, "participant_updated", key)
                 tally.updated += 1
-        tally.revived += await self._revive(known.failed)
-        if _needs_a_look(known.live, participants):
-            await self._inspector.inspect(project, room.name)
-        return young
+        except UsherError as error:
+            tally.unanswered += 1
+            _log.debug("a caller could not be swept in", room=room.name, error=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - a defect over one caller must not cost the others their sweep
+            _log.exception("a caller could not be swept in", room=room.name)
+        return True
 
     def _should_have_been_told(self, participant: SeenParticipant) -> bool:
         """Return whether a webhook should have come: not for who joined while this Usher did not listen."""
-        return _joined_at(participant) > self._started_at.timestamp()
+        return participant.joined_at > self._started_at.timestamp()
 
     def _state(self, participant: SeenParticipant) -> str:
         # As it would be stored: what is left out of bodies cannot be compared with them.
-        stored = leave_out({"participant": storable(dict(participant.document))}, self._context.settings.redact)
-        return _state(stored["participant"])
+        listed = {"metadata": participant.metadata, "attributes": dict(participant.attributes)}
+        stored = leave_out({"participant": storable(listed)}, self._context.settings.redact)
+        return _state(stored.get("participant") or {})
 
     async def _accept(
         self, project: str, room: SeenRoom, participant: SeenParticipant, event_type: str, key: str
@@ -104,8 +151,8 @@ class RoomSweeper:
         now = self._context.clock.now()
         content = {
             "event": event_type,
-            "room": room.document,
-            "participant": participant.document,
+            "room": room.webhook_json(),
+            "participant": participant.webhook_json(),
             "createdAt": str(int(now.timestamp())),
         }
         event = build_event(
@@ -164,11 +211,11 @@ class _Served:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database knows of the callers in one room."""
+    """What the database knows of the callers in some rooms. `live`: by room session."""
 
     participants: Mapping[str, _LastSeen]
     failed: Sequence[Dispatch]
-    live: Sequence[_Served]
+    live: Mapping[str, Sequence[_Served]]
 
 
 _TOLD = (
@@ -183,7 +230,7 @@ _TOLD = (
 _IN_SESSION = (
     select(dispatches)
     .where(
-        dispatches.c.room_sid == bindparam("room_sid"),
+        dispatches.c.room_sid.in_(bindparam("room_sids", expanding=True)),
         dispatches.c.project == bindparam("project"),
         dispatches.c.status.in_([*LIVE, DispatchStatus.FAILED]),
     )
@@ -191,12 +238,11 @@ _IN_SESSION = (
 )
 
 
-def _known(connection: Connection, project: str, room: SeenRoom, callers: Sequence[SeenParticipant]) -> _Known:
-    sids = [participant.sid for participant in callers]
+def _known(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> _Known:
     participants: dict[str, _LastSeen] = {}
-    for event_id, sid, body in connection.execute(_TOLD, {"sids": sids, "project": project}):
+    for event_id, sid, body in connection.execute(_TOLD, {"sids": list(sids), "project": project}):
         participants[sid] = _LastSeen(event_id, _state(body.get("participant") or {}))
-    asked = {"room_sid": room.sid, "project": project}
+    asked = {"room_sids": room_sids, "project": project}
     found = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
     waiting = waiting_callers(connection, [dispatch.id for dispatch in found])
     failed = [
@@ -206,11 +252,11 @@ def _known(connection: Connection, project: str, room: SeenRoom, callers: Sequen
         and one.reason.startswith(TROUBLE_REASON)
         and (one.id not in waiting or waiting[one.id].intersection(sids))
     ]
-    live = []
+    live: dict[str, list[_Served]] = defaultdict(list)
     for one in found:
         if one.status is not DispatchStatus.FAILED:
             served = frozenset(waiting[one.id]) if one.id in waiting else None
-            live.append(_Served(one.status, one.agent_sid, one.worker_id is not None, served))
+            live[one.room_sid].append(_Served(one.status, one.agent_sid, one.worker_id is not None, served))
     return _Known(participants, failed, live)
 
 
@@ -237,12 +283,3 @@ def _state(participant: Mapping[str, Any]) -> str:
 def _update_key(project: str, participant_sid: str, last_event_id: str, state: str) -> str:
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     return f"{project}/update/{participant_sid}/{last_event_id}/{digest}"
-
-
-def _joined_at(participant: SeenParticipant) -> float:
-    for name, unit in (("joinedAtMs", 1000), ("joinedAt", 1)):
-        try:
-            return int(str(participant.document[name])) / unit
-        except (KeyError, ValueError):
-            continue
-    return 0.0

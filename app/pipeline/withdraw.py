@@ -16,11 +16,11 @@ from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.store import lock, waiting_callers
 from app.pipeline.context import Context
 from app.pipeline.departure import Withdrawal
+from app.rules.compile import MACHINE_KINDS
 
 _log = get_logger(__name__)
 
 _TRIES = 5
-_SERVICE_KINDS = frozenset({"AGENT", "EGRESS", "INGRESS"})
 
 
 class Withdrawer:
@@ -84,7 +84,7 @@ async def take_back(
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
     participants = await client.list_participants(withdrawal.room_name)
-    if withdrawal.only_if_alone and any(one.kind not in _SERVICE_KINDS for one in participants):
+    if withdrawal.only_if_alone and any(one.kind not in MACHINE_KINDS for one in participants):
         return
     identities = set(withdrawal.agent_identities)
     listed = await client.list_dispatches(withdrawal.room_name)

@@ -79,16 +79,24 @@ def joined(number: int = 1, agent: str = "1", **changes: Any) -> Dispatch:
 
 
 def caller(identity: str = "ana", **changes: Any) -> SeenParticipant:
-    seen = SeenParticipant(f"PA_{identity}", identity, "STANDARD", active=True, agent_name="", document={})
+    seen = SeenParticipant(
+        f"PA_{identity}",
+        identity,
+        "STANDARD",
+        active=True,
+        agent_name="",
+        joined_at=0.0,
+        metadata="",
+        attributes={},
+        webhook_json=dict,
+    )
     return replace(seen, **changes)
 
 
 def seen_agent(job: str = "1", name: str = "greeter", *, age_s: float = 1.0, **changes: Any) -> SeenParticipant:
-    at = int((NOW.timestamp() - age_s) * 1000)
-    seen = SeenParticipant(
-        f"PA_agent_{job}", f"agent-AJ_{job}", "AGENT", active=True, agent_name=name, document={"joinedAtMs": str(at)}
-    )
-    return replace(seen, **changes)
+    at = NOW.timestamp() - age_s
+    agent = caller(f"agent-AJ_{job}", sid=f"PA_agent_{job}", kind="AGENT", agent_name=name, joined_at=at)
+    return replace(agent, **changes)
 
 
 def seen_job(job: str = "1", **changes: Any) -> SeenJob:
