@@ -71,6 +71,13 @@ class Metrics:
             ["rule", "window"],
             registry=self.registry,
         )
+        self.probe_seconds = Histogram(
+            "usher_probe_seconds_to_agent",
+            "From a canary's CreateDispatch to its agent",
+            ["agent"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
         self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)

@@ -20,6 +20,9 @@ from app.errors import Problem, SettingsError
 DEVELOPMENT = {"LIVEKIT_URL": "ws://127.0.0.1:7880", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
 """What `livekit-server --dev` uses; `usher serve --dev` fills these in."""
 
+SHORTEST_CANARY_INTERVAL = 30
+"""Seconds: a probe that waits for its agent in vain takes about as long."""
+
 # Without these an event could not be stored, deduplicated or answered.
 _INDISPENSABLE = frozenset(
     {"event", "id", "room", "room.name", "room.sid", "participant", "participant.identity", "participant.sid"}
@@ -82,6 +85,12 @@ class Settings(BaseModel):
     recovery_budget: int = Field(
         3, alias="USHER_RECOVERY_BUDGET", description="vanished agents replaced per call at most", ge=0, le=100
     )
+    canary_agents: tuple[str, ...] = Field(
+        (), alias="USHER_CANARY_AGENTS", description="comma-separated agents probed on a schedule; `project/agent` too"
+    )
+    canary_interval: float = Field(
+        0.0, alias="USHER_CANARY_INTERVAL", description="seconds between probes, 30 at least; 0 = off", ge=0, le=86400
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""), alias="USHER_METRICS_TOKEN", description="bearer token that /metrics asks for; empty = open"
     )
@@ -104,8 +113,9 @@ def read_settings(
     values: dict[str, Any] = {name: text for name, text in environment.items() if text != ""}
     if development:
         values = {**DEVELOPMENT, **values}
-    if "USHER_REDACT" in values:
-        values["USHER_REDACT"] = tuple(path.strip() for path in values["USHER_REDACT"].split(",") if path.strip())
+    for name in ("USHER_REDACT", "USHER_CANARY_AGENTS"):
+        if name in values:
+            values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
     problems: list[Problem] = []
     try:
         settings = Settings.model_validate(values)
@@ -118,6 +128,11 @@ def read_settings(
         for path in settings.redact
         if path in _INDISPENSABLE
     ]
+    if 0 < settings.canary_interval < SHORTEST_CANARY_INTERVAL:
+        message = f"must be 0 (off) or at least {SHORTEST_CANARY_INTERVAL} seconds"
+        problems.append(Problem("USHER_CANARY_INTERVAL", message))
+    if settings.canary_interval and not settings.canary_agents:
+        problems.append(Problem("USHER_CANARY_AGENTS", "is needed with USHER_CANARY_INTERVAL: whom to probe"))
     database = database_url_problem(settings.database_url.get_secret_value())
     if database is not None:
         problems.append(database)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from app.errors import UsherError
 from app.logs import get_logger
 from app.pipeline.accept import Acceptance, Acceptor
+from app.pipeline.canary import Canary
 from app.pipeline.context import Context
 from app.pipeline.deliver import Deliverer
 from app.pipeline.inspect import Inspector
@@ -54,9 +55,10 @@ class Desk:
             Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S),
         ]
         if context.settings.sweep_interval > 0:
-            # Asked more often than swept, so that a replica that dies is followed soon.
-            every = min(context.settings.sweep_interval, max(1.0, context.settings.sweep_interval / 6))
-            self._loops.append(Loop("sweep", self._sweep_and_deliver, every))
+            self._loops.append(Loop("sweep", self._sweep_and_deliver, _turns(context.settings.sweep_interval)))
+        self.canary = Canary(context)
+        if context.settings.canary_interval > 0:
+            self._loops.append(Loop("canary", self.canary.run_once, _turns(context.settings.canary_interval)))
 
     @property
     def book(self) -> RuleBook:
@@ -95,6 +97,7 @@ class Desk:
         self.sweeper.stop()
         for task in tuple(self._looks.values()):
             task.cancel()
+        self.canary.stop()
         self.deliverer.stop()
         for loop in self._loops:
             await loop.stop()
@@ -133,3 +136,8 @@ class Desk:
         counts = await self.sweeper.run_once()
         self._deliver.wake()
         return counts
+
+
+def _turns(interval_s: float) -> float:
+    """Return how often to ask whose turn it is: more often than it is taken, to follow soon a replica that dies."""
+    return min(interval_s, max(1.0, interval_s / 6))

@@ -12,10 +12,11 @@ from app.db.tables import heartbeats
 from app.db.types import format_instant, parse_instant
 from app.outbox.store import insert_or_ignore
 
-_SWEEP_LOCK = 0x75736865  # "ushe": turns are taken one by one on PostgreSQL
-_SWEEPER = "sweeper"
+SWEEPER = "sweeper"
+CANARY = "canary"
+_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866}  # "ushe", "ushf": turns are taken one by one on PostgreSQL
 _SILENT_S = 15.0
-"""A sweeper that has not been heard of for so long is dead."""
+"""Whoever is at work, and has not been heard of for so long, is dead."""
 _FORGOTTEN = timedelta(days=1)
 
 
@@ -37,16 +38,16 @@ def last_detail(connection: Connection, component: str, replica: str) -> Mapping
     return detail or {}
 
 
-def take_turn(connection: Connection, replica: str, now: datetime, interval_s: float) -> bool:
-    """Return whether `replica` is to sweep now: nobody is at it, and nobody has begun within the interval.
+def take_turn(connection: Connection, replica: str, now: datetime, interval_s: float, component: str = SWEEPER) -> bool:
+    """Return whether it is `replica`'s turn now: nobody is at it, and nobody has begun within the interval.
 
     Held by a transaction-scoped advisory lock, so that two replicas cannot both take the same turn.
     """
     if connection.dialect.name == "postgresql":
         asked = text("SELECT pg_try_advisory_xact_lock(:key)")
-        if not connection.execute(asked, {"key": _SWEEP_LOCK}).scalar():
+        if not connection.execute(asked, {"key": _LOCKS[component]}).scalar():
             return False
-    query = select(heartbeats).where(heartbeats.c.component == _SWEEPER)
+    query = select(heartbeats).where(heartbeats.c.component == component)
     for row in connection.execute(query).mappings():
         began = parse_instant(row["detail"]["began"])
         # A beat from the future is of a clock that has been set back since.
@@ -56,18 +57,13 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
         busy = row["detail"]["busy"] and row["replica"] != replica and connection.dialect.name == "postgresql"
         if busy and 0 <= (now - row["beat_at"]).total_seconds() < _SILENT_S:
             return False
-    begin_sweep(connection, replica, now)
+    beat(connection, component, replica, now, {"began": format_instant(now), "busy": True})
     connection.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - _FORGOTTEN))
     return True
 
 
-def begin_sweep(connection: Connection, replica: str, now: datetime) -> None:
-    """Note that `replica` begins to sweep."""
-    beat(connection, _SWEEPER, replica, now, {"began": format_instant(now), "busy": True})
-
-
-def go_on_sweeping(connection: Connection, replica: str, now: datetime, *, busy: bool) -> None:
+def keep_turn(connection: Connection, replica: str, now: datetime, *, busy: bool, component: str = SWEEPER) -> None:
     """Note that `replica` is still at it, or has done."""
-    detail = {**last_detail(connection, _SWEEPER, replica), "busy": busy}
+    detail = {**last_detail(connection, component, replica), "busy": busy}
     if "began" in detail:
-        beat(connection, _SWEEPER, replica, now, detail)
+        beat(connection, component, replica, now, detail)

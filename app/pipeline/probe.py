@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from app.clock import Clock, new_id
 from app.db.tables import probes
@@ -82,18 +82,31 @@ class Prober:
             milliseconds, detail = await self._dispatch(room_name, agent_name, probe_id, timeout_s)
         except UsherError as error:
             detail = str(error)
-        finally:
-            left_over = await self._clean_up(room_name)
+        except BaseException:  # told to stop, or a defect: there is no result, and nothing is left behind
+            await self._clean_up(room_name)
+            await self._writer.run(lambda connection: _forget(connection, probe_id))
+            raise
+        left_over = await self._clean_up(room_name)
         detail = "; ".join(part for part in (detail, left_over) if part)
         result = ProbeResult(
             probe_id, self._project, agent_name, started_at, milliseconds is not None, milliseconds, detail
         )
         finished_at = self._clock.now()
-        await self._writer.run(lambda connection: _finish(connection, result, finished_at))
+        outcome = {"arrived": result.arrived, "milliseconds_to_agent": milliseconds}
+        await self._writer.run(lambda connection: _finish(connection, probe_id, finished_at, detail, **outcome))
         self._metrics.probes.labels(agent_name, "arrived" if result.arrived else "absent").inc()
+        if milliseconds is not None:
+            self._metrics.probe_seconds.labels(agent_name).observe(milliseconds / 1000)
         log = _log.info if result.arrived else _log.warning
         log("agent probed", agent=agent_name, arrived=result.arrived, milliseconds=milliseconds, detail=detail)
         return result
+
+    async def clear_up(self, probe_id: str) -> None:
+        """Close the room of a probe whose process died, and say so; nothing is known of its agent."""
+        left_over = await self._clean_up(f"{ROOM_PREFIX}{probe_id}")
+        detail = "; ".join(part for part in ("Usher was stopped meanwhile", left_over) if part)
+        finished_at = self._clock.now()
+        await self._writer.run(lambda connection: _finish(connection, probe_id, finished_at, detail))
 
     async def _dispatch(
         self, room_name: str, agent_name: str, probe_id: str, timeout_s: float
@@ -114,13 +127,13 @@ class Prober:
                 trouble = f"the dispatch had no clear answer: {code}: {text}"
             case Accepted():
                 trouble = ""
-        while (waited := self._clock.monotonic() - began) < timeout_s:
+        while self._clock.monotonic() - began < timeout_s:
             try:
                 if await self._is_there(room_name, agent_name):
                     return max(0, round((self._clock.monotonic() - began) * 1000)), ""
             except UsherError as error:
                 trouble = str(error)
-            await self._sleep(min(_LOOK_EVERY_S, max(0.0, timeout_s - waited)))
+            await self._sleep(_LOOK_EVERY_S)
         return None, trouble or await self._cause(room_name, timeout_s)
 
     async def _is_there(self, room_name: str, agent_name: str) -> bool:
@@ -157,14 +170,10 @@ def _begin(connection: Connection, row: dict[str, object]) -> None:
     connection.execute(insert(probes).values(row))
 
 
-def _finish(connection: Connection, result: ProbeResult, finished_at: datetime) -> None:
-    connection.execute(
-        update(probes)
-        .where(probes.c.id == result.id)
-        .values(
-            finished_at=finished_at,
-            arrived=result.arrived,
-            milliseconds_to_agent=result.milliseconds_to_agent,
-            detail=result.detail[:2000],
-        )
-    )
+def _finish(connection: Connection, probe_id: str, finished_at: datetime, detail: str, **outcome: object) -> None:
+    values = {"finished_at": finished_at, "detail": detail[:2000], **outcome}
+    connection.execute(update(probes).where(probes.c.id == probe_id).values(values))
+
+
+def _forget(connection: Connection, probe_id: str) -> None:
+    connection.execute(delete(probes).where(probes.c.id == probe_id))

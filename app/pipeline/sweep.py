@@ -17,7 +17,7 @@ from app.errors import UsherError
 from app.logs import get_logger
 from app.pipeline.accept import Acceptance
 from app.pipeline.context import Context
-from app.pipeline.heartbeat import beat, go_on_sweeping, last_detail, take_turn
+from app.pipeline.heartbeat import beat, keep_turn, last_detail, take_turn
 from app.pipeline.inspect import Inspector
 from app.pipeline.sweep_room import GRACE_S, Leftovers, RoomSweeper, Tally
 from app.rules.compile import MACHINE_KINDS
@@ -183,7 +183,7 @@ class Sweeper:
             return
         self._beaten_at = tick
         now, owner = self._context.clock.now(), self._context.owner
-        await self._context.writer.run(lambda connection: go_on_sweeping(connection, owner, now, busy=busy))
+        await self._context.writer.run(lambda connection: keep_turn(connection, owner, now, busy=busy))
 
     async def _report(self, project: str, tally: Tally, error: str | None = None) -> None:
         """Write down what was found, and whether the webhooks are silent: until one comes again."""

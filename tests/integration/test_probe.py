@@ -95,8 +95,9 @@ async def test_trouble_of_livekit_is_the_detail_and_no_error(database: Database)
         refused = await prober.probe("greeter")
         assert refused.detail.startswith("LiveKit refused the dispatch: permission_denied")
         # A room that cannot be made
-        world.simulator.faults.script("CreateRoom", Fault(FaultKind.REFUSE))
+        world.simulator.faults.always("CreateRoom", Fault(FaultKind.REFUSE))
         assert (await prober.probe("greeter")).detail.startswith("CreateRoom: unavailable")
+        world.simulator.faults.always("CreateRoom", None)
         # A room that is deleted at the second try, and one that is not
         world.simulator.add_worker("greeter")
         world.simulator.faults.script("DeleteRoom", Fault(FaultKind.REFUSE))

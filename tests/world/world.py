@@ -126,7 +126,16 @@ def _belongs_to(task: asyncio.Task[Any], desk: Desk) -> bool:
     coroutine: Any = task.get_coro()
     frame = getattr(coroutine, "cr_frame", None)
     owner = frame.f_locals.get("self") if frame is not None else None
-    parts = (desk, desk.deliverer, desk.withdrawer, desk.inspector, desk.acceptor, desk.sweeper, *desk._loops)
+    parts = (
+        desk,
+        desk.deliverer,
+        desk.withdrawer,
+        desk.inspector,
+        desk.acceptor,
+        desk.sweeper,
+        desk.canary,
+        *desk._loops,
+    )
     return any(owner is part for part in parts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from app.audit.probes import latest_probes, probes_of
 from app.audit.statistics import known_agents, last_hits
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
@@ -92,13 +93,41 @@ class Statistics(BaseModel):
     objectives: list[Objective] = Field(description="of enabled rules that have one, in matching order")
 
 
-class SeenAgent(BaseModel):
+class Seen(BaseModel):
     name: str
     last_at: datetime | None
 
 
+class SeenRules(BaseModel):
+    items: list[Seen]
+
+
+class Probe(BaseModel):
+    id: str
+    project: str
+    agent_name: str
+    started_at: datetime
+    finished_at: datetime | None
+    arrived: bool | None = Field(description="null while it is under way, or was never known")
+    milliseconds_to_agent: int | None
+    detail: str
+
+
+class Probes(BaseModel):
+    items: list[Probe]
+
+
+class SeenAgent(Seen):
+    latest_probe: Probe | None = Field(description="the latest with a result")
+
+
 class SeenAgents(BaseModel):
     items: list[SeenAgent]
+
+
+class ProbesQuery(Model):
+    agent: Text
+    limit: int = Field(20, ge=1, le=200)
 
 
 class Example(BaseModel):
@@ -176,8 +205,20 @@ async def read_statistics(call: Call) -> dict[str, Any]:
 
 
 async def list_agents(call: Call) -> dict[str, Any]:
-    seen = await call.office.read(known_agents)
-    return {"items": [_seen_json(one.name, one.last_at) for one in seen]}
+    seen, probed = await call.office.read(lambda connection: (known_agents(connection), latest_probes(connection)))
+    last_at = dict.fromkeys(probed) | {one.name: one.last_at for one in seen}
+    return {
+        "items": [
+            {**_seen_json(name, at), "latest_probe": probed[name].to_json() if name in probed else None}
+            for name, at in sorted(last_at.items())
+        ]
+    }
+
+
+async def list_probes(call: Call) -> dict[str, Any]:
+    query: ProbesQuery = call.query
+    found = await call.office.read(lambda connection: probes_of(connection, query.agent, query.limit))
+    return {"items": [probe.to_json() for probe in found]}
 
 
 async def list_rule_hits(call: Call) -> dict[str, Any]:

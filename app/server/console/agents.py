@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit.call_listing import CallFilter, list_calls
+from app.audit.probes import Probe, latest_probes, probes_of
 from app.audit.statistics import Figures, Percentiles, Seen, known_agents
-from app.db.tables import probes
 from app.server.console.charts import bars_of, histogram
 from app.server.console.door import Front, Visit, page
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
+_PROBES_SHOWN: Final = 10
 
 
 def agents_routes(front: Front) -> list[BaseRoute]:
@@ -30,8 +31,9 @@ def agents_routes(front: Front) -> list[BaseRoute]:
 async def show_agents(visit: Visit) -> Response:
     hours = _hours(visit)
     found = await visit.office.figures.get(int(hours))
-    seen = await visit.office.read(known_agents)
-    lines = [_line(one, found.by_agent.get(one.name, Figures())) for one in seen]
+    seen, probed = await visit.office.read(lambda connection: (known_agents(connection), latest_probes(connection)))
+    seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
+    lines = [_line(one, found.by_agent.get(one.name, Figures()), probed.get(one.name)) for one in seen]
     lines.sort(key=lambda line: -line["figures"].dispatches)
     return visit.page("agents.html", active="agents", lines=lines, found=found, hours=hours, windows=WINDOWS)
 
@@ -41,7 +43,6 @@ async def show_agent(visit: Visit) -> Response:
     found = await visit.office.figures.get(int(hours), agent=name)
 
     def question(connection: Connection) -> dict[str, Any]:
-        newest = select(probes).where(probes.c.agent_name == name).order_by(probes.c.id.desc()).limit(10)
         return {
             "found": found,
             "figures": found.overall,
@@ -49,7 +50,7 @@ async def show_agent(visit: Visit) -> Response:
             "given_up": Percentiles.of(found.overall.seconds_given_up),
             "bars": bars_of(found.overall),
             "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
-            "probes": [dict(row) for row in connection.execute(newest).mappings()],
+            "probes": probes_of(connection, name, _PROBES_SHOWN),
         }
 
     facts = await visit.office.read(question)
@@ -71,8 +72,9 @@ def _hours(visit: Visit) -> str:
     return hours if hours in WINDOWS else "24"
 
 
-def _line(seen: Seen, figures: Figures) -> dict[str, Any]:
+def _line(seen: Seen, figures: Figures, probe: Probe | None) -> dict[str, Any]:
     return {
+        "probe": probe,
         "name": seen.name,
         "last_at": seen.last_at,
         "figures": figures,

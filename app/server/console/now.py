@@ -55,7 +55,7 @@ async def _facts(visit: Visit) -> dict[str, Any]:
             "objectives": sorted(day.objectives, key=_urgency)[:_SHOWN],
             "waits": Percentiles.of(day.overall.seconds_to_agent),
             "bars": bars_of(day.overall),
-            "remedies": remedies(connection, office.book(connection), url),
+            "remedies": remedies(connection, office.book(connection), url, now),
             "pulses": pulses(connection, now, details, sweeps=sweeps),
             "latest": list_calls(connection, CallFilter(), limit=_SHOWN).items,
         }

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
+from app.audit.probes import latest_probes
 from app.audit.statistics import count_waiting
 from app.db.tables import dispatches, events, heartbeats
 from app.db.types import DispatchStatus, EventSource
@@ -16,6 +18,7 @@ from app.rules.book import RuleBook
 
 _LATEST: Final = 200
 _TRIED: Final = 20
+_RECENT_PROBE: Final = timedelta(hours=24)
 _SILENT_SWEEP: Final = timedelta(minutes=10)
 
 
@@ -41,7 +44,7 @@ class Pulse:
     at: datetime | None = None
 
 
-def remedies(connection: Connection, book: RuleBook, webhook_url: str) -> list[Remedy]:
+def remedies(connection: Connection, book: RuleBook, webhook_url: str, now: datetime) -> list[Remedy]:
     """Return what should be seen to, the most pressing first."""
     latest = connection.execute(select(events.c.source).order_by(events.c.id.desc()).limit(_LATEST)).scalars().all()
     found: list[Remedy] = []
@@ -59,6 +62,7 @@ def remedies(connection: Connection, book: RuleBook, webhook_url: str) -> list[R
         text = "Every rule is disabled, so nobody gets an agent."
         found.append(Remedy("warning", "No rule is enabled", text, "/console/rules", "Look at the rules"))
     found += _agents_that_never_come(connection, book)
+    found += _canaries_in_trouble(connection, now)
     return found
 
 
@@ -92,8 +96,18 @@ def _agents_that_never_come(connection: Connection, book: RuleBook) -> list[Reme
                 f"It was asked for in vain {times}. Is a worker running whose agent_name is exactly {name!r}, "
                 "connected to the same LiveKit project?"
             )
-            link = f"/console/agents/{name}"
+            link = f"/console/agents/{quote(name)}"
             found.append(Remedy("error", f"The agent {name!r} has never come", text, link, "Its dispatches"))
+    return found
+
+
+def _canaries_in_trouble(connection: Connection, now: datetime) -> list[Remedy]:
+    found = []
+    for name, probe in latest_probes(connection).items():
+        if not probe.arrived and now - probe.started_at < _RECENT_PROBE:
+            text = f"A dispatch into a throw-away room was in vain: {probe.detail or 'no agent came'}."
+            title = f"The agent {name!r} did not come to its latest probe"
+            found.append(Remedy("error", title, text, f"/console/agents/{quote(name)}", "Its probes"))
     return found
 
 
