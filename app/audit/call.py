@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.audit.reading import JOINS, find_event, read_dispatches
-from app.audit.records import DispatchRecord, EventRecord, EventSummary, as_json, columns_of
-from app.db.tables import dispatch_callers, dispatches, events
+from app.audit.records import AuditRecord, DispatchRecord, EventRecord, EventSummary, as_json, columns_of
+from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import GAVE_UP, WAITING
 from app.webhook.store import GONE
@@ -81,6 +81,8 @@ class CallFacts:
     room_events: tuple[EventRecord, ...]
     agent_events: tuple[EventRecord, ...]
     dispatches: tuple[DispatchRecord, ...]
+    interventions: tuple[AuditRecord, ...]
+    """What people did with the events themselves."""
 
     @property
     def call(self) -> Call:
@@ -143,6 +145,7 @@ def read_call(connection: Connection, reference: str) -> CallFacts:
         tuple(_room_events(connection, subject.room_sid)) if subject.room_sid else (),
         tuple(_events_of(connection, agents - {subject.participant_sid})),
         tuple(records),
+        tuple(_interventions(connection, [one.id for one in own])),
     )
 
 
@@ -156,6 +159,16 @@ def _events_of(connection: Connection, participant_sids: Collection[str]) -> lis
         .limit(MOST_EVENTS)
     )
     return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[AuditRecord]:
+    query = (
+        select(audit_log)
+        .where(audit_log.c.entity_id.in_(event_ids), audit_log.c.entity == "event")
+        .order_by(audit_log.c.id)
+        .limit(MOST_EVENTS)
+    )
+    return [AuditRecord.from_row(row) for row in connection.execute(query).mappings()]
 
 
 def _room_events(connection: Connection, room_sid: str) -> list[EventRecord]:

@@ -65,6 +65,12 @@ def event_step(event: EventRecord, agent_name: str = "") -> Step:
     return Step(event.received_at, StepKind.EVENT, _event_title(event, agent_name), reason, by, event.id, facts=kept)
 
 
+def intervention_step(change: AuditRecord) -> Step:
+    """Return the step of what somebody did with an event, such as replaying it."""
+    title = f"the event was {change.to_state}"
+    return Step(change.changed_at, StepKind.EVENT, title, change.reason, change.changed_by, change.entity_id)
+
+
 def _event_title(event: EventRecord, agent_name: str) -> str:
     who = event.participant_identity
     if event.participant_kind == "AGENT" and agent_name:

@@ -12,7 +12,16 @@ from sqlalchemy import Connection
 from app.audit.call import MOST_EVENTS, Call, CallFacts, CallState, read_call
 from app.audit.reading import JOINS
 from app.audit.records import DispatchRecord, EventRecord, dispatch_json
-from app.audit.step import Step, StepKind, call_step, change_step, decision_step, duration, event_step
+from app.audit.step import (
+    Step,
+    StepKind,
+    call_step,
+    change_step,
+    decision_step,
+    duration,
+    event_step,
+    intervention_step,
+)
 from app.db.types import DispatchStatus
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
@@ -97,6 +106,8 @@ def _steps(facts: CallFacts, call: Call) -> Iterator[Step]:
     for event in facts.agent_events:
         if event.received_at >= joined_at:
             yield event_step(event, names.get(event.participant_sid, ""))
+    for change in facts.interventions:
+        yield intervention_step(change)
     for record in facts.dispatches:
         is_own = record.dispatch.event_id in own
         for step in _dispatch_steps(record):

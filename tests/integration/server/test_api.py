@@ -245,6 +245,10 @@ async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
     replayed = (await admin.post(f"/api/v1/events/{event_id}/replay")).json()
     assert replayed["outcome"] == "served"
     assert (await admin.get(f"/api/v1/events/{replayed['event_id']}")).json()["source"] == "replay"
+    steps = (await admin.get(f"/api/v1/calls/{event_id}")).json()["steps"]
+    (step,) = [step for step in steps if step["title"] == "the event was replayed"]
+    assert (step["by"], step["event_id"]) == ("maria", event_id)
+    assert step["reason"] == f"as event {replayed['event_id']}"
     assert "secret" not in (await admin.get(f"/api/v1/events/{event_id}")).text
 
 
