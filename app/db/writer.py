@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ ItemT = TypeVar("ItemT")
 BATCH_LIMIT = 128
 QUEUE_LIMIT = 10_000
 PATIENCE_S = 0.05
-"""How long a unit that nobody waits for waits for others to share their transaction."""
+"""How long a unit that nobody waits for waits for others of its kind, to share a transaction with them."""
+STARVED_S = 0.25
+"""How long it waits while there is always something that somebody waits for; then it shares their transaction."""
 
 
 class RaceLostError(Exception):
@@ -39,6 +42,7 @@ class _Waiting:
     item: Any
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    since: float
     result: Any = None
     error: BaseException | None = None
 
@@ -76,11 +80,11 @@ class Writer:
         """Give `item` to `handler` together with the other items waiting for the same handler.
 
         `handler(connection, items)` returns one result per item, in order. For flows whose statements cost less as
-        `executemany` than one by one. What is `patient` is done after what is not, in the next transaction that
-        others need or after `PATIENCE_S`: it spares those who wait a transaction of its own before theirs.
+        `executemany` than one by one. What is `patient` is done after what is not, when nothing else waits: it keeps
+        nobody waiting, and spares the disk, as a burst of it shares a transaction.
         """
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(handler, item, loop, loop.create_future())
+        waiting = _Waiting(handler, item, loop, loop.create_future(), time.monotonic())
         with self._wakeup:
             if self._closing:
                 raise DatabaseUnavailableError("the writer is shutting down")
@@ -104,14 +108,19 @@ class Writer:
     def _work(self) -> None:
         while True:
             with self._wakeup:
-                while not self._waiting and not self._closing:
-                    if not self._wakeup.wait(PATIENCE_S if self._patient else None):
-                        break
-                batch = _take(self._waiting) + _take(self._patient)
+                while not self._waiting and not self._closing and (patience := self._patience()) != 0:
+                    self._wakeup.wait(patience)
+                batch = _take(self._waiting)
+                if not batch or self._patience(STARVED_S) == 0:
+                    batch += _take(self._patient)
                 if not batch:
                     return
             self._commit_together(batch)
             _wake(batch)
+
+    def _patience(self, limit: float = PATIENCE_S) -> float | None:
+        """Return how many seconds the patient may still wait; None when there are none."""
+        return max(0.0, self._patient[0].since + limit - time.monotonic()) if self._patient else None
 
     def _commit_together(self, batch: list[_Waiting], tries: int = 3) -> None:
         try:

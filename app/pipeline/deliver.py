@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,8 +38,12 @@ STORE_AGAIN_S = 0.5
 QUEUED_PER_CALL = 64
 """How many dispatches may wait in memory for each call that may be under way: what is claimed instead costs two
 questions to LiveKit and two transactions more."""
-QUEUED_S = 5.0
+QUEUED_S = 10.0
 """How long one may wait so: whoever leaves meanwhile is told by a webhook. After that LiveKit is asked."""
+CROWDED_PER_CALL = 4
+"""How many may wait for each call before those who bring more are made to wait too."""
+COURTESY_S = 0.1
+"""How long at most: LiveKit, too, has a queue, and sends the webhooks of one room one after the other."""
 
 
 class Deliverer:
@@ -57,6 +62,7 @@ class Deliverer:
         self._look_at = look_at
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._queued: dict[str, float] = {}
+        self._uncrowded = asyncio.Event()
         self._busy = Counter[str]()
         self._calls = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, context.settings.calls_in_flight))
         self._stopping = False
@@ -82,6 +88,14 @@ class Deliverer:
             if self._is_news(dispatch):
                 self._queued[dispatch.id] = now
             self._begin(dispatch)
+
+    async def make_room(self) -> None:
+        """Return when few enough wait, or soon: else a burst would be acknowledged faster than its agents are sent."""
+        if len(self._queued) <= self._context.settings.calls_in_flight * CROWDED_PER_CALL:
+            return
+        self._uncrowded.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._uncrowded.wait(), COURTESY_S)
 
     def distrust(self, moves: Iterable[Move]) -> None:
         """Look before sending what was submitted and has been cancelled since."""
@@ -133,7 +147,14 @@ class Deliverer:
 
     def _end(self, dispatch: Dispatch) -> None:
         del self._in_hand[dispatch.id]
+        self._leave_queue(dispatch)
         self._busy[dispatch.project] -= 1
+
+    def _leave_queue(self, dispatch: Dispatch) -> float | None:
+        queued_at = self._queued.pop(dispatch.id, None)
+        if len(self._queued) <= self._context.settings.calls_in_flight * CROWDED_PER_CALL:
+            self._uncrowded.set()
+        return queued_at
 
     async def _deliver(self, dispatch: Dispatch) -> None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
@@ -159,7 +180,7 @@ class Deliverer:
 
     def _is_known_present(self, dispatch: Dispatch) -> bool:
         """Return whether the webhook that made `dispatch` still proves that its caller is there."""
-        queued_at = self._queued.pop(dispatch.id, None)
+        queued_at = self._leave_queue(dispatch)
         return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
 
     def _is_news(self, dispatch: Dispatch) -> bool:

@@ -74,6 +74,8 @@ class Desk:
         self.look_at(acceptance.rooms_to_look_at)
         if acceptance.is_due:
             self._deliver.wake()
+        if acceptance.to_send:
+            await self.deliverer.make_room()
         return acceptance
 
     def wake(self) -> None:

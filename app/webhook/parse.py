@@ -19,6 +19,8 @@ from app.webhook.verify import Signature
 
 LATE_S = 5.0
 """A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""
+HELD_UP_S = 15.0
+"""One made longer ago than this has waited behind another's retries; no room closes sooner after its last join."""
 DROPPED_S = 120.0
 """LiveKit drops what it could not tell for 30 s: a greater age than this is that of a clock, not of the webhook."""
 
@@ -92,11 +94,10 @@ def parse(body: bytes, signature: Signature, received_at: datetime, event_id: st
 
 def _is_late(content: Mapping[str, Any], signature: Signature, received_at: datetime) -> bool:
     """Return whether LiveKit repeated the webhook, or kept it while it repeated another of the same room."""
-    ages = [received_at.timestamp() - signature.signed_at] if signature.signed_at else []
+    now = received_at.timestamp()
     created_at = _as_number(content.get("createdAt"))
-    if isinstance(created_at, int | float):
-        ages.append(received_at.timestamp() - created_at)
-    return any(LATE_S <= age < DROPPED_S for age in ages)
+    signed_late = signature.signed_at and LATE_S <= now - signature.signed_at < DROPPED_S
+    return bool(signed_late) or (isinstance(created_at, int | float) and HELD_UP_S <= now - created_at < DROPPED_S)
 
 
 def build_event(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -95,14 +96,12 @@ async def test_items_of_one_handler_are_given_together(writer: Writer) -> None:
     assert sizes == [10]
 
 
-async def test_what_is_patient_shares_the_next_transaction_and_comes_last_in_it(
-    writer: Writer, database: Database
-) -> None:
-    transactions: list[int] = []
+async def test_what_is_patient_keeps_nobody_waiting(writer: Writer, database: Database) -> None:
+    transactions: list[list[str]] = []
     hold = threading.Event()
 
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
-        transactions.append(id(connection.get_transaction()))
+        transactions.append(list(items))
         return [put(connection, item) for item in items]
 
     first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
@@ -115,8 +114,20 @@ async def test_what_is_patient_shares_the_next_transaction_and_comes_last_in_it(
     await first
     assert await prompt == "prompt"
     assert await asyncio.gather(*patient) == ["patient 0", "patient 1"]
+    assert transactions == [["prompt"], ["patient 0", "patient 1"]]
     assert names(database) == ["prompt", "patient 0", "patient 1"]
-    assert len(transactions) < 5
+
+
+async def test_what_is_patient_does_not_wait_for_ever(writer: Writer) -> None:
+    patient = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "a", patient=True))
+
+    async def never_leave_the_writer_idle() -> None:
+        while not patient.done():
+            await writer.run(lambda _: time.sleep(0.02))
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(never_leave_the_writer_idle() for _ in range(2)))
+    assert await patient == "a"
 
 
 async def test_what_is_patient_is_done_when_nobody_else_comes(writer: Writer, database: Database) -> None:

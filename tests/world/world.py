@@ -61,7 +61,7 @@ class PromptWriter(Writer):
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._drain)
-        waiting = _Waiting(handler, item, loop, loop.create_future())
+        waiting = _Waiting(handler, item, loop, loop.create_future(), 0.0)
         self._waiting.append(waiting)
         result: T = await waiting.future
         return result

@@ -36,10 +36,10 @@ async def test_who_waits_long_for_a_turn_is_looked_for_first(sqlite_database: Da
     async with World(sqlite_database, settings=SLOW_LIVEKIT) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        await join_one_by_one(world, 8)
-        await world.until(lambda: world.agents("room-4"), within=6)
+        await join_one_by_one(world, 13)
+        await world.until(lambda: world.agents("room-8"), within=10)
         assert world.simulator.ledger.counts["ListParticipants"] == 0
-        await world.until(lambda: world.agents("room-7"), within=6)
+        await world.until(lambda: world.agents("room-12"), within=6)
         assert world.simulator.ledger.counts["ListParticipants"] >= 1
 
 

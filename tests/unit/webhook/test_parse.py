@@ -161,6 +161,7 @@ def test_without_an_id_equal_bodies_are_told_to_be_equal() -> None:
     [
         (1, None, True),
         (1, 1, True),
+        (1, 12, True),
         (16, None, False),
         (16, 16, False),
         (1, 16, False),  # it waited while another webhook of its room was repeated
