@@ -29,7 +29,7 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-screenshots: install ## every console page in light and dark, wide and narrow, into .cache/screenshots
+screenshots: install ## every console page in light and dark, wide and narrow, into .cache/screenshots; ARGS=--readme: the README's
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 install: $(STAMP) ## the virtual environment with everything the other targets need

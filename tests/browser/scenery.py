@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from app.audit.paging import first_id
-from app.db.tables import dispatches
+from app.db.tables import dispatches, probes
 from app.people.role import Role
 from app.simulator import Behaviour, Kind
 from tests.browser.stage import Stage
@@ -23,6 +23,8 @@ RULES: tuple[dict[str, Any], ...] = (
         "agent_name": "support-es",
         "metadata": {"language": {"$eval": "participant.metadata.language"}, "who": {"$eval": "participant.identity"}},
         "attributes": {"team": "iberia"},
+        "objective_percent": 90,
+        "objective_s": 3,
     },
     {
         "name": "phone line",
@@ -30,6 +32,8 @@ RULES: tuple[dict[str, Any], ...] = (
         "pattern": {"participant": {"kind": ["SIP"], "attributes": {"sip.trunkPhoneNumber": ["+15557654321"]}}},
         "agent_name": "phone-desk",
         "recover": True,
+        "objective_percent": 95,
+        "objective_s": 2.5,
     },
     {
         "name": "premium customers",
@@ -79,6 +83,7 @@ def set_scene(stage: Stage) -> None:
     stage.add_rules({**RULES[0], "priority": 12}, editor="ana")
     stage.add_rules({**RULES[0], "answer_timeout_s": 12}, editor="ana")
     stage.write(_add_a_week)
+    stage.write(_add_probes)
     for agent in ("support-es", "support-en", "phone-desk"):
         stage.add_worker(agent)
     stage.add_worker("slow-desk", Behaviour(never_joins=True))
@@ -111,6 +116,29 @@ def set_scene(stage: Stage) -> None:
     stage.do(lambda: stage.simulator.leave("sales-30ff", "eli.gone"))
     stage.wait_for("eli.gone", "cancelled")
     stage.do(lambda: stage.simulator.leave("support-81cc", "tom.baker"))
+
+
+def _add_probes(connection: Any) -> None:
+    """Canaries of the last hour, of which the latest of one agent was in vain."""
+    now = datetime.now(UTC)
+    rows = []
+    for minutes in range(55, 0, -5):
+        for agent, milliseconds in (("support-es", 420 + minutes), ("phone-desk", 1310 - 3 * minutes)):
+            began = now - timedelta(minutes=minutes)
+            came = not (agent == "phone-desk" and minutes == 20)
+            rows.append(
+                {
+                    "id": first_id(began)[:-2] + f"{len(rows):02x}",
+                    "project": "default",
+                    "agent_name": agent,
+                    "started_at": began,
+                    "finished_at": began + timedelta(seconds=2 if came else 20),
+                    "arrived": came,
+                    "milliseconds_to_agent": milliseconds if came else None,
+                    "detail": "" if came else "no agent came within 20 s: no worker took the job",
+                }
+            )
+    connection.execute(insert(probes), rows)
 
 
 def _add_a_week(connection: Any) -> None:

@@ -1,6 +1,6 @@
 """`make screenshots`: every page of the console, light and dark, wide and narrow, as PNG files.
 
-python -m tests.browser.screenshots [FOLDER]
+python -m tests.browser.screenshots [FOLDER], or with --readme the two pictures that the README shows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from tests.browser.stage import PASSWORD, Stage, stage
 
 SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
 FOLDER = Path(".cache/screenshots")
+README_PICTURES = {"now": (1440, 900), "call-fallback": (1280, 980)}
+README_FOLDER = Path(".github/pictures")
 
 
 def pages(stage: Stage) -> dict[str, str]:
@@ -31,6 +33,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "call-no-match": f"/console/calls/{events['visitor-93']}",
         "rules": "/console/rules",
         "rule": "/console/rules/1",
+        "rule-doubtful": "/console/rules/7",
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",
         "agents": "/console/agents?hours=168",
@@ -84,16 +87,31 @@ def take(browser: Browser, stage: Stage, folder: Path) -> int:
     return taken
 
 
+def take_for_readme(browser: Browser, stage: Stage, folder: Path) -> int:
+    """Take the README's pictures, as far as a screen reaches; return how many."""
+    for name, (width, height) in README_PICTURES.items():
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB")
+        log_in(context, stage.url)
+        page = context.new_page()
+        page.goto(stage.url + pages(stage)[name])
+        page.wait_for_load_state("load")
+        page.screenshot(path=folder / f"{name}.png")
+        context.close()
+    return len(README_PICTURES)
+
+
 def main() -> None:
     """Take the pictures into the folder named on the command line."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    for_readme = "--readme" in sys.argv[1:]
+    named = [Path(argument) for argument in sys.argv[1:] if not argument.startswith("--")]
+    folder = named[0] if named else README_FOLDER if for_readme else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = find_chromium()
     if path is None:
         sys.exit("Chromium is needed: apt-get install chromium")
     with tempfile.TemporaryDirectory() as place, stage(Path(place)) as built, chromium(path) as browser:
         set_scene(built)
-        taken = take(browser, built, folder)
+        taken = take_for_readme(browser, built, folder) if for_readme else take(browser, built, folder)
     sys.stdout.write(f"{taken} pictures in {folder}\n")
 
 

@@ -64,23 +64,28 @@ def histogram(figures: Figures, *, small: bool = False) -> str:
         print_values=not small,
         print_values_position="top",
         truncate_label=-1,
-        x_label_rotation=40 if small else 0,
+        x_title="seconds at most" if small else None,
         print_zeroes=False,
         show_y_guides=True,
         margin=8,
         spacing=6,
         rounded_bars=3,
         disable_xml_declaration=True,
-        y_labels_major_count=4,
-        show_minor_y_labels=False,
         css=("file://style.css", "file://graph.css", f"inline:{_STYLE}"),
         min_scale=2,
         value_formatter=lambda value: f"{value:.0f}",
     )
-    chart.x_labels = [bar.label for bar in bars]
+    chart.x_labels = [f"{bound:g}" for bound in BOUNDS] + ["more"] if small else [bar.label for bar in bars]
+    chart.y_labels = _round_steps(max((bar.count for bar in bars), default=0))
     chart.add("calls", [bar.count for bar in bars])
     # pygal writes its settings into a script, which an image never runs.
     return _SCRIPT.sub("", chart.render())
+
+
+def _round_steps(highest: int) -> list[int]:
+    """Return three to six round numbers from 0 to at least `highest`."""
+    step = next(size * 10**power for power in range(12) for size in (1, 2, 5) if highest <= 5 * size * 10**power)
+    return list(range(0, max(highest, 2 * step) + step, step))
 
 
 @cache
