@@ -14,9 +14,12 @@ from app.errors import (
     DatabaseUnavailableError,
     InvalidInputError,
     NotAuthenticatedError,
+    Problem,
     TooManyRequestsError,
     UsherError,
 )
+
+_LONGEST = 200
 
 
 def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Response:
@@ -28,11 +31,27 @@ def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Resp
         "detail": str(error),
     }
     if isinstance(error, InvalidInputError):
-        body["errors"] = [
-            {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
-            for one in error.problems
-        ]
+        body["errors"] = [problem_json(one) for one in error.problems]
     return _response(body, {**_headers(error), **(headers or {})})
+
+
+def problem_json(one: Problem) -> dict[str, Any]:
+    """Return one mistake as the API tells it."""
+    return {
+        "path": _tellable(one.path),
+        "message": _tellable(one.message),
+        "found": _tellable(one.found),
+        "suggestion": _tellable(one.suggestion),
+    }
+
+
+def _tellable(value: Any) -> Any:
+    """Return what JSON can carry: `value`, or how Python writes it where it is no JSON (infinity, half a surrogate)."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        return ascii(value)[:_LONGEST]
+    return value
 
 
 def http_problem(error: HTTPException) -> Response:

@@ -16,6 +16,7 @@ from app.rules.difference import differences_to_json
 from app.rules.history import RuleChange, history, read_rules, rules_version
 from app.rules.warnings import RuleWarning, rule_warnings
 from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
+from app.server.problems import problem_json
 from app.server.rule_edits import (
     StoredRule,
     change_rule,
@@ -223,16 +224,6 @@ def _history(found: list[RuleChange], limit: int) -> dict[str, Any]:
     return {
         "items": [change.to_json() for change in shown],
         "next_before_version": shown[-1].id if len(found) > limit else None,
-    }
-
-
-def problem_json(problem: Problem) -> dict[str, Any]:
-    """Return one mistake as the API tells it."""
-    return {
-        "path": problem.path,
-        "message": problem.message,
-        "found": problem.found,
-        "suggestion": problem.suggestion,
     }
 
 

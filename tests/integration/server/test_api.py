@@ -290,6 +290,14 @@ async def test_people_over_the_api(running: Running, admin: httpx2.AsyncClient) 
     assert issued["secret"] not in (await admin.get("/api/v1/tokens")).text
 
 
+@pytest.mark.parametrize("path", ["/api/v1/rules", "/api/v1/rules/check"])
+async def test_what_was_found_is_told_even_where_it_is_no_json(admin: httpx2.AsyncClient, path: str) -> None:
+    answer = await admin.post(path, content=b'{"name": "\\ud800", "objective_s": 1e400, "pattern": {"a": [1e999]}}')
+    found = {error["path"]: error["found"] for error in answer.json()["errors"]}
+    assert found["objective_s"] == "inf"
+    assert "Infinity" not in answer.text
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
