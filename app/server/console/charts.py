@@ -83,7 +83,7 @@ def histogram(figures: Figures, *, small: bool = False) -> str:
 
 
 def _round_steps(highest: int) -> list[int]:
-    """Return three to six round numbers from 0 to at least `highest`."""
+    """Return three to seven round numbers from 0 to at least `highest`."""
     step = next(size * 10**power for power in range(12) for size in (1, 2, 5) if highest <= 5 * size * 10**power)
     return list(range(0, max(highest, 2 * step) + step, step))
 
