@@ -21,7 +21,7 @@ from app.errors import SchemaMismatchError
 from app.pipeline.desk import Desk
 from app.server.objective_gauges import WINDOWS, set_gauges
 
-_OBJECTIVES_EVERY_S = 10.0
+_OBJECTIVES_EVERY_S = 30.0
 """Each costs the database some thousand rows, and several may scrape."""
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

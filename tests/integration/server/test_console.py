@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
+from sqlalchemy import insert
 
+from app.audit.paging import first_id
+from app.db.tables import probes
 from app.people.link import first_admin_code
 from app.people.role import Role
 from tests.integration.server.conftest import PASSWORD, Running
@@ -248,3 +252,33 @@ async def test_the_login_leads_only_to_our_own_pages(running: Running) -> None:
         async with running.client() as client:
             done = await post(client, "/console/login", "/console/login", name="eva", password=PASSWORD, next=target)
             assert done.headers["location"] == "/console/"
+
+
+async def test_a_probe_in_vain_is_told_where_people_look(running: Running, editor: httpx2.AsyncClient) -> None:
+    now = datetime.now(UTC)
+    came = {"arrived": True, "milliseconds_to_agent": 420, "detail": ""}
+    absent = {"arrived": False, "milliseconds_to_agent": None, "detail": "no worker took the job"}
+    rows = [
+        {"id": first_id(at), "project": "default", "agent_name": agent, "started_at": at, "finished_at": at, **result}
+        for at, agent, result in (
+            (now - timedelta(minutes=9), "tough", absent),
+            (now - timedelta(minutes=8), "tough", came),
+            (now - timedelta(minutes=7), "what? <b>", came),
+            (now - timedelta(minutes=6), "what? <b>", absent),
+        )
+    ]
+    await running.write(lambda connection: connection.execute(insert(probes), rows))
+    desk = (await editor.get("/console/")).text
+    assert desk.count("did not come to its latest probe") == 1
+    assert "no worker took the job" in desk
+    assert 'href="/console/agents/what%3F%20%3Cb%3E"' in desk
+    listed = (await editor.get("/console/agents")).text
+    assert "did not come" in listed
+    assert "after 420 ms" in listed
+    shown = (await editor.get("/console/agents/what%3F%20%3Cb%3E")).text
+    assert shown.count('class="chip bad"') == shown.count('class="chip good"') == 1
+    async with running.client(await running.token(Role.VIEWER)) as client:
+        items = (await client.get("/api/v1/agents")).json()["items"]
+        assert {one["name"]: one["latest_probe"]["arrived"] for one in items} == {"tough": True, "what? <b>": False}
+        found = (await client.get("/api/v1/probes", params={"agent": "tough"})).json()["items"]
+        assert [one["milliseconds_to_agent"] for one in found] == [420, None]
