@@ -40,6 +40,8 @@ _PAUSES_S = (0.05, 0.1, 0.2)
 """Before a question is asked again, ±50 %: of a LiveKit that fails every third call, 1 % of them get no answer."""
 _QUICK_S = 1.0
 """What took longer to fail is not asked again: a dispatch call on a room that has just closed takes 3 s to say so."""
+_HANGS_AFTER = 0.2
+"""The share of its time-out after which a question that has no answer is asked a second time beside the first."""
 _DOWN_AFTER = 10
 """So many calls in a row without an answer, and it is not single ones that fail."""
 _AGENT_NAME_ATTRIBUTES = ("lk.agent_name", "lk.agent.name")
@@ -176,7 +178,7 @@ class LiveKitApi:
     async def _ask_once(self, method: str, call: Callable[[], Awaitable[T]], until: float) -> T:
         try:
             async with asyncio.timeout_at(until):
-                answer = await call()
+                answer = await self._first_answer(call)
         except api.TwirpError as error:
             self._metrics.calls.labels(method, error.code).inc()
             passing = error.status >= 500 or error.code in _NOT_NOW
@@ -194,6 +196,20 @@ class LiveKitApi:
         self._note(answered=True)
         self._metrics.calls.labels(method, "answered").inc()
         return answer
+
+    async def _first_answer(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Await a call; while it hangs another is made, and whichever ends first counts: a caller waits for it."""
+        calls = [asyncio.ensure_future(call())]
+        try:
+            done, _ = await asyncio.wait(calls, timeout=self._timeout_s * _HANGS_AFTER)
+            if not done and not self.is_down:
+                calls.append(asyncio.ensure_future(call()))
+            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            return done.pop().result()
+        finally:
+            for one in calls:
+                one.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
 
     def _failed(self, method: str) -> None:
         self._note(answered=False)

@@ -208,6 +208,8 @@ class Inspector:
     async def _give_up_attempt(self, client: LiveKitClient, absence: NotYetHere) -> None:
         """Delete the dead dispatch, make sure that it is gone, and only then ask again, elsewhere, or nobody."""
         dispatch = absence.dispatch
+        if not await self._context.writer.run(lambda connection: self._announce_deletion(connection, dispatch)):
+            return
         try:
             gone = dispatch.livekit_dispatch_id is None or await is_taken_back(
                 client, dispatch.room_name, dispatch.livekit_dispatch_id
@@ -224,6 +226,17 @@ class Inspector:
             asked = change.fields.get("asked_agent_name")
             if asked is not None and asked != dispatch.agent_to_ask:
                 self._context.metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
+
+
+    def _announce_deletion(self, connection: Connection, dispatch: Dispatch) -> bool:
+        """Note that LiveKit sends away whoever comes from now on; return False if the agent is there, or not wanted."""
+        current = lock(connection, [dispatch.id]).get(dispatch.id)
+        if current is None or current.status is not DispatchStatus.DISPATCHED:
+            return False
+        reason = "its agent did not come; deleting the dispatch"
+        change = Move(current, current.status, reason, fields={"must_look": True})
+        move(connection, [change], self._context.clock.now())
+        return True
 
 
 def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *, gone: bool) -> list[Move]:

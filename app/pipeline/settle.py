@@ -101,6 +101,11 @@ def is_held(current: Dispatch, held: Dispatch) -> bool:
     )
 
 
+def is_sent_away(dispatch: Dispatch) -> bool:
+    """Return whether the agent that comes by `dispatch` leaves again in a while, because its dispatch was deleted."""
+    return dispatch.must_look and dispatch.status in {DispatchStatus.DISPATCHED, DispatchStatus.JOINED}
+
+
 def arrived(finding: Arrived, now: datetime) -> Move:
     """Return the arrival of an agent that was seen in LiveKit's lists."""
     dispatch = finding.dispatch
@@ -114,7 +119,7 @@ def arrived(finding: Arrived, now: datetime) -> Move:
         "lease_owner": None,
         "lease_until": None,
         "next_attempt_at": None,
-        "must_look": False,
+        "must_look": is_sent_away(dispatch),
     }
     reason = "the agent is in the room"
     if dispatch.status is DispatchStatus.JOINED:

@@ -118,7 +118,8 @@ class RoomSweeper:
         last_seen = known.participants.get(participant.sid)
         try:
             if last_seen is None:
-                if self._context.clock.now().timestamp() - participant.joined_at < GRACE_S:
+                # Somebody who joined in the future did so before our clock was set back.
+                if abs(self._context.clock.now().timestamp() - participant.joined_at) < GRACE_S:
                     return False
                 await self._accept(project, room, participant, "participant_joined", join_key(project, participant.sid))
                 tally.swept_in += 1

@@ -17,6 +17,7 @@ from app.outbox.states import WAITING
 from app.outbox.store import Move, live_in_rooms, mark_left, waiting_callers
 from app.pipeline.context import Context
 from app.pipeline.departure import LEAVING_S, Consequences, Left, agent_gone, callers_gone, room_over
+from app.pipeline.settle import is_sent_away
 from app.pipeline.transition import bear, move
 from app.webhook.event import Event
 from app.webhook.store import GONE, departed
@@ -148,7 +149,7 @@ class _Observer:
                 "lease_owner": None,
                 "lease_until": None,
                 "next_attempt_at": None,
-                "must_look": False,
+                "must_look": is_sent_away(waiting[0]),
             }
             self._carry_out(Move(waiting[0], DispatchStatus.JOINED, "the agent is in the room", fields=fields))
         elif same:

@@ -55,7 +55,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The clock of everything in the world: the loop's time, which a test may set forward or back.
+    """The clock of a machine in the world: the loop's time, which a test may set forward or back.
 
     It starts four minutes ago, so that tokens made by its time stay valid by the machine's for six minutes of it.
     """

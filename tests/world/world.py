@@ -191,7 +191,7 @@ class World:
         self.settings_given = {"USHER_SWEEP_INTERVAL": str(sweep), **options.pop("settings", {})}
         self._wanted = replicas
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
-        self.simulator = Simulator(schedule=LoopSchedule(self.clock), post=self._post, **options)
+        self.simulator = Simulator(schedule=LoopSchedule(LoopClock(loop)), post=self._post, **options)
         self.wire = DirectListener(self.simulator._application)
         self.simulator._listener = self.wire  # type: ignore[assignment] # no sockets in virtual time
         self.replicas: list[Replica] = []

@@ -24,7 +24,7 @@ LEASE = 6.0
 """Seconds that a dead replica's dispatch stays its own: three calls of one second, six at least."""
 TAKING_OVER = 2.0
 """Seconds beyond the lease for the tick of the other replica's loop, its look at LiveKit, its call and the agent."""
-SLOW = 0.4
+SLOW = 0.2
 """Seconds that a call takes while a replica is killed, so that it dies in the midst of several."""
 
 

@@ -61,9 +61,21 @@ async def test_what_took_long_to_fail_is_not_asked_again(sqlite_database: Databa
     """A dispatch call on a room that is gone takes LiveKit 3 s; asked thrice it would hold up a caller for ten."""
     async with World(sqlite_database) as world:
         client = world.usher.desk.context.clients["default"]
+        began = world.loop.time()
         with pytest.raises(LiveKitUnavailableError, match="no response from servers"):
             await client.list_dispatches("nowhere")
-        assert world.simulator.ledger.counts["ListDispatch"] == 1
+        assert world.loop.time() - began < 3.1
+
+
+@in_virtual_time
+async def test_a_question_that_hangs_is_asked_beside_it(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        client = world.usher.desk.context.clients["default"]
+        world.simulator.faults.script("ListRooms", Fault(FaultKind.HANG_BEFORE, seconds=60))
+        began = world.loop.time()
+        assert await client.list_rooms() == []
+        assert world.loop.time() - began == pytest.approx(1.0), "a fifth of the time that one call may take"
+        assert world.simulator.ledger.counts["ListRooms"] == 2
 
 
 @in_virtual_time

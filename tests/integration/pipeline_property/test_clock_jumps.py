@@ -1,0 +1,38 @@
+"""A campaign in virtual time: callers come while calls fail and the machine's clock jumps to and fro."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+CALLERS = 150
+LONGEST_WAIT_S = 30.0
+"""A call without an answer is waited out (5 s), and with a third of all failing somebody has bad luck thrice."""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@in_virtual_time
+async def test_jumps_of_the_clock_lose_and_double_nobody(sqlite_database: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    async with World(sqlite_database, sweep=5) as world:
+        world.rule(answer_timeout_s=4)
+        world.simulator.add_worker("greeter")
+        world.simulator.faults.by_chance(0.3, hang_seconds=7.0, seed=seed)
+        for number in range(CALLERS):
+            world.simulator.join(f"room-{number}", "ana")
+            await world.wait(chance.uniform(0, 0.3))
+            if number % 10 == 9:
+                world.clock.jumped += chance.choice((-7200, -60, -8, -2, 2, 8, 60, 7200))
+        await world.until(lambda: world.judge().served == CALLERS, within=90)
+        await world.wait(20)
+        verdict = world.judge(tolerance=1.0)
+        print(verdict)
+        assert not {row["status"] for row in world.dispatches()} & {"pending", "sending", "dispatched"}
+        assert verdict.clean, world.describe()
+        assert not verdict.alone
+        assert verdict.longest_wait <= LONGEST_WAIT_S
