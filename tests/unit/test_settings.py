@@ -114,3 +114,11 @@ def test_every_setting_is_documented() -> None:
         if field.alias is not None:
             assert field.alias in documented
             assert field.description
+
+
+def test_canaries_need_agents_and_time() -> None:
+    canaries = {**LIVEKIT, "USHER_CANARY_AGENTS": " greeter, tokyo/desk ,", "USHER_CANARY_INTERVAL": "60"}
+    assert read_settings(canaries).canary_agents == ("greeter", "tokyo/desk")
+    assert read_settings(LIVEKIT).canary_interval == 0
+    assert set(problems_of({**canaries, "USHER_CANARY_INTERVAL": "5"})) == {"USHER_CANARY_INTERVAL"}
+    assert set(problems_of({**canaries, "USHER_CANARY_AGENTS": ","})) == {"USHER_CANARY_AGENTS"}
