@@ -23,7 +23,7 @@ OBJECTIVE_HOURS: Final = (1.0, 24.0)
 _MOST: Final = 200
 
 Ask = Callable[[Callable[[Connection], Statistics]], Awaitable[Statistics]]
-_Key = tuple[float, str | None, str | None]
+_Key = tuple[float, str | None, str | None, int]
 
 
 @dataclass(slots=True)
@@ -41,9 +41,11 @@ class FigureCache:
         self._ask = ask
         self._entries: dict[_Key, _Entry] = {}
 
-    async def get(self, hours: float, *, agent: str | None = None, rule: str | None = None) -> Statistics:
-        """Return the figures of the last `hours`, at most STALE_S old."""
-        key = (hours, agent, rule)
+    async def get(
+        self, hours: float, *, agent: str | None = None, rule: str | None = None, version: int = 0
+    ) -> Statistics:
+        """Return the figures of the last `hours`, at most STALE_S old, and none of another `version` of the rule."""
+        key = (hours, agent, rule, version)
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
             entry = self._begin(key, entry.latest if now - entry.at < STALE_S else None)
@@ -61,7 +63,7 @@ class FigureCache:
     def _begin(self, key: _Key, latest: Statistics | None) -> _Entry:
         if len(self._entries) >= _MOST:
             self._entries.pop(next(iter(self._entries)))
-        hours, agent, rule = key
+        hours, agent, rule, _ = key
         question = partial(_look, now=self._clock.now(), hours=hours, agent=agent, rule=rule)
         task = asyncio.create_task(_answer(self._ask, question))
         entry = _Entry(self._clock.monotonic(), task, latest)

@@ -123,6 +123,39 @@ def test_cancelling_gives_a_waiting_caller_up(stage: Stage, context: BrowserCont
     assert stage.statuses()["ana"] == "cancelled"
 
 
+def test_an_objective_is_set_and_watched_and_what_is_not_meant_so_is_told(
+    stage: Stage, context: BrowserContext
+) -> None:
+    # Given a rule, and two callers whose agent comes soon
+    stage.add_rules({"name": "hall", "pattern": {"room": {"name": [{"prefix": "hall"}]}}, "agent_name": "desk"})
+    stage.add_worker("desk")
+    for identity in ("ana", "ben"):
+        stage.join(f"hall-{identity}", identity)
+        stage.wait_for(identity, "joined")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.get_by_role("link", name="Rules", exact=True).click()
+    page.get_by_role("link", name="hall", exact=True).click()
+    # When half an objective is written, then the other half is asked for while typing
+    page.get_by_label("Percent of the callers").fill("95")
+    expect(page.locator("#trial")).to_contain_text("is needed with objective_percent")
+    page.get_by_label("Within so many seconds").fill("7.5")
+    expect(page.locator("#trial")).to_contain_text("The rule is valid")
+    page.get_by_role("button", name="Save").click()
+    # Then it is watched: on the rule's page, on Now, and with the agent
+    expect(page.locator("aside")).to_contain_text("Objective: 95 % within 7.5 s")
+    expect(page.locator("aside")).to_contain_text("0 of 2 missed")
+    page.goto(f"{stage.url}/console/agents/desk?hours=168")
+    expect(page.get_by_role("table", name="Objectives")).to_contain_text("0 of 2 missed")
+    # When a pattern asks for what LiveKit never sends, then the nearest field is offered, and saving is still possible
+    page.goto(f"{stage.url}/console/rules/1")
+    page.get_by_label("Pattern").fill('{"room": {"nam": ["hall"]}}')
+    expect(page.locator("#trial")).to_contain_text("Probably not meant so")
+    expect(page.locator("#trial")).to_contain_text("room.name")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+
+
 def test_roles_see_what_is_theirs(stage: Stage, context: BrowserContext) -> None:
     page = context.new_page()
     log_in(page, stage, "vera", Role.VIEWER)

@@ -78,7 +78,7 @@ async def show_rule(visit: Visit) -> Response:
 
     rule_id = visit.request.path_params["rule_id"]
     rule, warnings = await visit.office.read(question)
-    figures = await visit.office.figures.get(24, rule=str(rule.row.get("name")))
+    figures = await visit.office.figures.get(24, rule=str(rule.row.get("name")), version=rule.version)
     return _editor(visit, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), figures=figures)
 
 
