@@ -26,7 +26,7 @@ from app.dispatch.outcome import (
     Unknown,
     Unreachable,
 )
-from app.dispatch.services import AgentDispatches, Rooms
+from app.dispatch.signing import AgentDispatches, Rooms
 from app.metrics import Metrics
 from app.settings import Project
 

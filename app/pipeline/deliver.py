@@ -6,30 +6,28 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.clock import jitter
 from app.db.types import DispatchStatus
 from app.dispatch.client import DispatchRequest, LiveKitClient
-from app.dispatch.outcome import Accepted, LiveKitUnavailableError
+from app.dispatch.outcome import LiveKitUnavailableError
 from app.dispatch.retry import delay_of_look
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
-from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, WrittenDown, compare
-from app.observe.observation import RoomObservation, observe_room
+from app.observe.observation import observe_room
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 from app.outbox.store import Move, lock, release
 from app.pipeline.claim import claim
 from app.pipeline.context import Context
-from app.pipeline.departure import NEWS_S, Withdrawal, callers_gone, room_over
+from app.pipeline.departure import NEWS_S, Withdrawal
 from app.pipeline.limiter import StartLimiter
-from app.pipeline.recall import recall
-from app.pipeline.settle import Settled, Settlement, arrived, is_held, settle
+from app.pipeline.presence import conclude
+from app.pipeline.settle import Settled, Settlement, is_held, settle
+from app.pipeline.slots import CallSlots
 from app.pipeline.transition import count, move
 
 _log = get_logger(__name__)
@@ -64,7 +62,8 @@ class Deliverer:
         self._queued: dict[str, float] = {}
         self._uncrowded = asyncio.Event()
         self._busy = Counter[str]()
-        self._calls = defaultdict[str, asyncio.Semaphore](partial(asyncio.Semaphore, context.settings.calls_in_flight))
+        self._again = Counter[str]()
+        self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
         self._stopping = False
         self._settle = partial(_settle_batch, context)
 
@@ -75,7 +74,7 @@ class Deliverer:
         """
         if self._stopping or self._limiter.paced:
             return 0
-        return self._free(project, self._context.settings.calls_in_flight * QUEUED_PER_CALL)
+        return max(0, self._context.settings.calls_in_flight * QUEUED_PER_CALL - self._busy[project])
 
     def in_hand(self) -> Collection[str]:
         """Return the ids of the dispatches that are being delivered."""
@@ -87,7 +86,7 @@ class Deliverer:
         for dispatch in dispatches:
             if self._is_news(dispatch):
                 self._queued[dispatch.id] = now
-            self._begin(dispatch)
+            self._begin(dispatch, again=False)
 
     async def make_room(self) -> None:
         """Return when few enough wait, or soon: else a burst would be acknowledged faster than its agents are sent."""
@@ -108,10 +107,12 @@ class Deliverer:
         limit = self._context.settings.calls_in_flight
         total = 0
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
-            slots = {project: free for project in self._context.clients if (free := self._free(project, limit))}
+            # Of newcomers there may be many: who has waited longer must not wait for the last of them.
+            slots = {project: limit - self._again[project] for project in self._context.clients}
+            slots = {project: free for project, free in slots.items() if free > 0}
             claimed = await self._claim(slots) if slots else []
             for dispatch in claimed:
-                self._begin(dispatch)
+                self._begin(dispatch, again=True)
             total += len(claimed)
             if len(claimed) < max(slots.values(), default=1):
                 break
@@ -136,19 +137,18 @@ class Deliverer:
         now = self._context.clock.now()
         await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
 
-    def _free(self, project: str, limit: int) -> int:
-        return max(0, limit - self._busy[project])
-
-    def _begin(self, dispatch: Dispatch) -> None:
-        task = asyncio.create_task(self._deliver(dispatch))
+    def _begin(self, dispatch: Dispatch, *, again: bool) -> None:
+        task = asyncio.create_task(self._deliver(dispatch, again=again))
         self._in_hand[dispatch.id] = task
         self._busy[dispatch.project] += 1
-        task.add_done_callback(lambda _: self._end(dispatch))
+        self._again[dispatch.project] += again
+        task.add_done_callback(lambda _: self._end(dispatch, again=again))
 
-    def _end(self, dispatch: Dispatch) -> None:
+    def _end(self, dispatch: Dispatch, *, again: bool) -> None:
         del self._in_hand[dispatch.id]
         self._leave_queue(dispatch)
         self._busy[dispatch.project] -= 1
+        self._again[dispatch.project] -= again
 
     def _leave_queue(self, dispatch: Dispatch) -> float | None:
         queued_at = self._queued.pop(dispatch.id, None)
@@ -156,7 +156,7 @@ class Deliverer:
             self._uncrowded.set()
         return queued_at
 
-    async def _deliver(self, dispatch: Dispatch) -> None:
+    async def _deliver(self, dispatch: Dispatch, *, again: bool) -> None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
         try:
             client = self._context.clients.get(dispatch.project)
@@ -164,7 +164,7 @@ class Deliverer:
                 log.error("the dispatch's LiveKit project is not configured any more", project=dispatch.project)
                 return
             settlement: Settlement | None = None
-            async with self._calls[dispatch.project]:
+            async with self._calls[dispatch.project].slot(again=again):
                 held: Dispatch | None = dispatch
                 if not self._is_known_present(dispatch):
                     held = await self._still_wanted(dispatch, client)
@@ -197,60 +197,15 @@ class Deliverer:
         except LiveKitUnavailableError as error:
             await self._postpone(dispatch, str(error), is_down=client.is_down)
             return None
-        conclusion = await self._context.writer.run(lambda connection: self._conclude(connection, dispatch, seen))
+        conclusion = await self._context.writer.run(
+            lambda connection: conclude(connection, self._context, dispatch, seen)
+        )
         count(self._context.metrics, conclusion.moves)
         if conclusion.withdrawal is not None:
             self._withdraw([conclusion.withdrawal])
         if conclusion.look:
             self._look_at([(dispatch.project, dispatch.room_name)])
         return conclusion.send
-
-    def _conclude(self, connection: Connection, dispatch: Dispatch, seen: RoomObservation) -> _Conclusion:
-        now = self._context.clock.now()
-        intended = recall(connection, seen)
-        current = next((one for one in intended.live if one.id == dispatch.id), None)
-        if current is None or not is_held(current, dispatch):
-            return _Conclusion()
-        for finding in compare(intended, seen):
-            if isinstance(finding, Stray) or finding.dispatch.id != current.id:
-                continue  # the look at the room that an inspection makes is for those
-            conclusion = self._act_upon(connection, current, finding, now)
-            if conclusion is not None:
-                return conclusion
-        until = now + self._context.lease
-        fields: dict[str, Any] = {"lease_until": until, "next_attempt_at": until}
-        reason = "the caller is waiting"
-        if current.must_look:
-            fields |= {"must_look": False, "attempts": current.attempts + 1}
-            reason = "LiveKit does not have it; sending it"
-        again = Move(current, DispatchStatus.SENDING, reason, fields=fields)
-        move(connection, [again], now)
-        return _Conclusion(send=replace(current, reason=reason, **fields), moves=(again,))
-
-    def _act_upon(
-        self, connection: Connection, current: Dispatch, finding: Finding, now: datetime
-    ) -> _Conclusion | None:
-        match finding:
-            case RoomGone():
-                change = room_over(current, "the room is gone, or another session has its name", now)
-                move(connection, [change], now)
-                return _Conclusion(moves=(change,))
-            case CallersGone():
-                gone, withdrawal = callers_gone(current, now)
-                moves = (gone,) if gone is not None else ()
-                move(connection, moves, now)
-                return _Conclusion(moves=moves, withdrawal=withdrawal)
-            case Arrived():
-                change = arrived(finding, now)
-                move(connection, [change], now)
-                return _Conclusion(moves=(change,), look=True)
-            case WrittenDown(livekit_dispatch_id=livekit_dispatch_id) if current.must_look:
-                settlement = Settlement(current, Accepted(livekit_dispatch_id, adopted=True), now, now)
-                settled = settle(connection, self._context, [settlement])[0]
-                # Its agent may have come before we knew that it is ours.
-                return _Conclusion(moves=settled.moves, withdrawal=settled.withdrawal, look=True)
-            case _:
-                return None
 
     async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
         now = self._context.clock.now()
@@ -309,16 +264,6 @@ class Deliverer:
                 if self._stopping or until is None or self._context.clock.now() >= until:
                     raise
                 await asyncio.sleep(STORE_AGAIN_S)
-
-
-@dataclass(frozen=True, slots=True)
-class _Conclusion:
-    """What a look before a call led to; `send` is the dispatch whose call is still to be made."""
-
-    send: Dispatch | None = None
-    moves: tuple[Move, ...] = ()
-    withdrawal: Withdrawal | None = None
-    look: bool = False
 
 
 def _settle_batch(context: Context, connection: Connection, settlements: Sequence[Settlement]) -> list[Settled]:

@@ -227,7 +227,6 @@ class Inspector:
             if asked is not None and asked != dispatch.agent_to_ask:
                 self._context.metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
 
-
     def _announce_deletion(self, connection: Connection, dispatch: Dispatch) -> bool:
         """Note that LiveKit sends away whoever comes from now on; return False if the agent is there, or not wanted."""
         current = lock(connection, [dispatch.id]).get(dispatch.id)

@@ -16,7 +16,6 @@ WHOLE_ON_ONE_PAGE = {
     "app/db/tables.py",  # the schema is one thing and is read as one
     "app/rules/matcher.py",  # every match type: one judges them,
     "app/rules/values.py",  # the other reads them, side by side
-    "app/pipeline/sweep.py",  # one round of the sweep from first question to last heartbeat
 }
 
 

@@ -7,7 +7,6 @@ still right.
 
 from __future__ import annotations
 
-import time
 from dataclasses import fields
 
 import jwt
@@ -15,6 +14,9 @@ from livekit.api import SIPGrants, VideoGrants
 from livekit.api.agent_dispatch_service import AgentDispatchService
 from livekit.api.room_service import RoomService
 
+from app.clock import SystemClock
+
+_CLOCK = SystemClock()
 TOKEN_LIFE_S = 600
 """How long a token is good: clocks may differ by as much. The SDK's are good for six hours."""
 
@@ -35,7 +37,7 @@ class _Signing:
         if grants is None or sip is not None:
             raise ValueError("only what rooms and dispatches grant is signed here")
         granted = {_CLAIMS[name]: value for name, value in vars(grants).items() if value is not None}
-        now = int(time.time())
+        now = int(_CLOCK.now().timestamp())
         claims = {"iss": self.api_key, "nbf": now, "exp": now + TOKEN_LIFE_S, "video": granted}
         return {"authorization": f"Bearer {jwt.encode(claims, self.api_secret, algorithm='HS256')}"}
 
