@@ -9,6 +9,7 @@ import sqlite3
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -62,6 +63,13 @@ def _create_postgres_engine(url: URL, *, pool_size: int, lock_timeout_ms: int) -
     )
 
 
+class _HintedCompiler(SQLiteCompiler):
+    """Writes `INDEXED BY` where a statement has that hint; SQLAlchemy leaves hints for SQLite out."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return text
+
+
 def _make_durable(engine: Engine, *, begin: str, query_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -77,6 +85,8 @@ def _make_durable(engine: Engine, *, begin: str, query_only: bool) -> None:
         if query_only:
             cursor.execute("PRAGMA query_only = ON")
         cursor.close()
+
+    engine.dialect.statement_compiler = _HintedCompiler
 
     def begin_transaction(dbapi_connection: PoolProxiedConnection) -> None:
         dbapi_connection.cursor().execute(begin)

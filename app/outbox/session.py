@@ -7,17 +7,20 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, literal_column, select, union_all
 
-from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events
+from app.db.any_of import any_of
+from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.store import NOBODY_LEFT
 
+_IN_LIVE_ROOM = (dispatches, "INDEXED BY ix_dispatches_live_room", "sqlite")
 _LIVE_UNDER_NAME = (
     select(dispatches)
+    .with_hint(*_IN_LIVE_ROOM)
     .where(
         dispatches.c.room_name == bindparam("room_name"),
         dispatches.c.project == bindparam("project"),
-        dispatches.c.status.in_(LIVE),
+        status_in(*LIVE),
     )
     .order_by(dispatches.c.id)
     .with_for_update()
@@ -30,13 +33,11 @@ def live_under_name(connection: Connection, project: str, room_name: str) -> lis
     return [Dispatch.from_row(row) for row in found.mappings()]
 
 
-_TAKEN_BACK = (
-    select(dispatches.c.room_sid, dispatch_attempts.c.agent_name)
+# The status is compared here: asked for, SQLite would look at all the cancelled dispatches that ever were.
+_ASKED_FOR = (
+    select(dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
     .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
-    .where(
-        dispatches.c.room_sid.in_(bindparam("room_sids", expanding=True)),
-        dispatches.c.status == DispatchStatus.CANCELLED,
-    )
+    .where(any_of(dispatches.c.room_sid, "room_sids"))
     .distinct()
 )
 
@@ -46,8 +47,9 @@ def taken_back(connection: Connection, room_sids: Collection[str]) -> dict[str, 
     if not room_sids:
         return {}
     names: dict[str, set[str]] = {}
-    for room_sid, agent_name in connection.execute(_TAKEN_BACK, {"room_sids": list(room_sids)}):
-        names.setdefault(room_sid, set()).add(agent_name)
+    for room_sid, status, agent_name in connection.execute(_ASKED_FOR, {"room_sids": room_sids}):
+        if status == DispatchStatus.CANCELLED:
+            names.setdefault(room_sid, set()).add(agent_name)
     return names
 
 
@@ -84,7 +86,7 @@ _SERVED_LATELY = (
     .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
     .join(events, events.c.id == dispatch_callers.c.event_id)
     .where(
-        dispatch_callers.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+        any_of(dispatch_callers.c.dispatch_id, "ids"),
         dispatch_callers.c.left_at.is_(None),
         dispatch_callers.c.event_id != dispatches.c.event_id,
         events.c.received_at >= bindparam("instant"),
@@ -103,7 +105,7 @@ _TOLD_SINCE = (
     select(dispatch_callers.c.participant_sid)
     .join(events, events.c.id == dispatch_callers.c.event_id)
     .where(
-        dispatch_callers.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+        any_of(dispatch_callers.c.dispatch_id, "ids"),
         events.c.received_at >= bindparam("instant"),
     )
 )
@@ -117,7 +119,7 @@ def told_since(connection: Connection, ids: Collection[str], instant: datetime) 
 
 
 _ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
-    dispatch_attempts.c.dispatch_id.in_(bindparam("ids", expanding=True)),
+    any_of(dispatch_attempts.c.dispatch_id, "ids"),
     dispatch_attempts.c.outcome == "no_show",
     dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
 )
@@ -134,10 +136,14 @@ def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[s
 
 
 _SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid)
-_UNDER_NAME = dispatches.c.room_name.in_(bindparam("room_names", expanding=True))
+_UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
 _SERVED_UNDER_NAME = union_all(
-    select(*_SESSION).where(_UNDER_NAME, dispatches.c.status == DispatchStatus.JOINED),
-    select(*_SESSION).where(
+    select(*_SESSION)
+    .with_hint(*_IN_LIVE_ROOM)
+    .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),
+    select(*_SESSION)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_lost_room", "sqlite")
+    .where(
         _UNDER_NAME,
         dispatches.c.reason == literal_column(f"'{ROOM_LOST}'"),  # the very text of the partial index
         dispatches.c.status == DispatchStatus.ENDED,

@@ -1,6 +1,9 @@
 """The statements of the hot path, built once: building one anew costs SQLAlchemy more than running it.
 
 Measured for a look-up by key: 155 µs built each time, 63 µs built once.
+
+SQLite is told which index to use: without statistics it takes the few states for the best way to few rows, and would
+look at every live dispatch for the one that is asked for.
 """
 
 from __future__ import annotations
@@ -10,35 +13,33 @@ from functools import lru_cache
 from sqlalchemy import Insert, Integer, Table, Update, bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.db.tables import LIVE, dispatch_callers, dispatches
+from app.db.any_of import any_of
+from app.db.tables import LIVE, dispatch_callers, dispatches, status_in
 from app.db.types import DispatchStatus, Timestamp
 
 # Ordered, so that two replicas that lock several rows cannot wait for each other.
-LOCKED = (
-    select(dispatches)
-    .where(dispatches.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(dispatches.c.id)
-    .with_for_update()
-)
+LOCKED = select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()
 LIVE_BY_INTENT = (
     select(dispatches)
-    .where(dispatches.c.intent_key.in_(bindparam("keys", expanding=True)), dispatches.c.status.in_(LIVE))
+    .with_hint(dispatches, "INDEXED BY uq_dispatches_live_intent", "sqlite")
+    .where(any_of(dispatches.c.intent_key, "keys"), status_in(*LIVE))
     .order_by(dispatches.c.id)
     .with_for_update()
 )
 LIVE_IN_ROOMS = (
     select(dispatches)
-    .where(dispatches.c.room_sid.in_(bindparam("room_sids", expanding=True)), dispatches.c.status.in_(LIVE))
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_room_sid", "sqlite")
+    .where(any_of(dispatches.c.room_sid, "room_sids"), status_in(*LIVE))
     .order_by(dispatches.c.id)
     .with_for_update()
 )
 CALLERS = select(dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at).where(
-    dispatch_callers.c.dispatch_id.in_(bindparam("ids", expanding=True))
+    any_of(dispatch_callers.c.dispatch_id, "ids")
 )
 MARK_LEFT = (
     update(dispatch_callers)
     .where(
-        dispatch_callers.c.participant_sid.in_(bindparam("participant_sids", expanding=True)),
+        any_of(dispatch_callers.c.participant_sid, "participant_sids"),
         dispatch_callers.c.left_at.is_(None),
     )
     .values(left_at=bindparam("at"))
@@ -51,13 +52,14 @@ _FIRST = bindparam("first", type_=Integer())
 # Asked several times a second, also when there is nothing to do.
 DUE = (
     select(dispatches)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_due", "sqlite")
     .where(
-        dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),
+        status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),
         dispatches.c.next_attempt_at <= _NOW,
         _UNHELD,
         dispatches.c.project == bindparam("project"),
-        ASKED.not_in(bindparam("without_agents", expanding=True)),
-        dispatches.c.id.not_in(bindparam("in_hand", expanding=True)),
+        ~any_of(ASKED, "without_agents"),
+        ~any_of(dispatches.c.id, "in_hand"),
     )
     .order_by(dispatches.c.next_attempt_at)
     .limit(_FIRST)
@@ -69,7 +71,7 @@ BLOCKED = (
         dispatches.c.status == DispatchStatus.PENDING,
         dispatches.c.next_attempt_at <= _NOW,
         _UNHELD,
-        ASKED.in_(bindparam("agent_names", expanding=True)),
+        any_of(ASKED, "agent_names"),
         ~dispatches.c.reason.startswith(bindparam("told_by")),
     )
     .order_by(dispatches.c.next_attempt_at)
@@ -78,11 +80,12 @@ BLOCKED = (
 )
 UNANSWERED = (
     select(dispatches)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_unanswered", "sqlite")
     .where(
-        dispatches.c.status == DispatchStatus.DISPATCHED,
+        status_in(DispatchStatus.DISPATCHED),
         dispatches.c.answer_deadline <= _NOW,
         _UNHELD,
-        dispatches.c.project.in_(bindparam("projects", expanding=True)),
+        any_of(dispatches.c.project, "projects"),
     )
     .order_by(dispatches.c.answer_deadline)
     .limit(_FIRST)
@@ -97,7 +100,7 @@ def insert_new(dialect: str, table: Table) -> Insert:
     return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
-PRESENT = select(dispatches.c.id).where(dispatches.c.id.in_(bindparam("ids", expanding=True)))
+PRESENT = select(dispatches.c.id).where(any_of(dispatches.c.id, "ids"))
 
 
 @lru_cache(maxsize=64)

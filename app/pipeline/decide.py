@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from app.clock import new_id
+from app.db.any_of import any_of
 from app.db.tables import token_dispatches
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.pipeline.context import Context
@@ -29,7 +30,7 @@ VALID_FOR = timedelta(hours=24)
 _OPEN = (
     select(token_dispatches)
     .where(
-        token_dispatches.c.room_name.in_(bindparam("room_names", expanding=True)),
+        any_of(token_dispatches.c.room_name, "room_names"),
         token_dispatches.c.used_at.is_(None),
         token_dispatches.c.created_at >= bindparam("since"),
     )

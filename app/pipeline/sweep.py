@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatches, events
 from app.db.types import EventSource
 from app.dispatch.client import LiveKitClient, SeenRoom
@@ -233,8 +234,9 @@ def _unlisted(connection: Connection, project: str, present: Collection[str]) ->
 
 _HEARD = (
     select(events.c.room_sid, events.c.type, func.count(events.c.participant_sid.distinct()))
+    .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
     .where(
-        events.c.room_sid.in_(bindparam("sids", expanding=True)),
+        any_of(events.c.room_sid, "sids"),
         events.c.project == bindparam("project"),
         events.c.type.in_(["participant_joined", *GONE]),
         events.c.participant_kind.not_in(MACHINE_KINDS),

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from app.clock import new_id
+from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatches, events
 from app.db.types import DispatchStatus, EventSource
 from app.dispatch.client import LiveKitClient, SeenParticipant, SeenRoom
@@ -221,8 +222,9 @@ class _Known:
 
 _TOLD = (
     select(events.c.id, events.c.participant_sid, events.c.body)
+    .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
     .where(
-        events.c.participant_sid.in_(bindparam("sids", expanding=True)),
+        any_of(events.c.participant_sid, "sids"),
         events.c.type.in_(JOINS),
         events.c.project == bindparam("project"),
     )
@@ -231,12 +233,13 @@ _TOLD = (
 _IN_SESSION = (
     select(dispatches)
     .where(
-        dispatches.c.room_sid.in_(bindparam("room_sids", expanding=True)),
+        any_of(dispatches.c.room_sid, "room_sids"),
         dispatches.c.project == bindparam("project"),
-        dispatches.c.status.in_([*LIVE, DispatchStatus.FAILED]),
     )
     .order_by(dispatches.c.id)
 )
+
+_OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
 
 
 def _known(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> _Known:
@@ -244,7 +247,8 @@ def _known(connection: Connection, project: str, room_sids: Sequence[str], sids:
     for event_id, sid, body in connection.execute(_TOLD, {"sids": list(sids), "project": project}):
         participants[sid] = _LastSeen(event_id, _state(body.get("participant") or {}))
     asked = {"room_sids": room_sids, "project": project}
-    found = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
+    every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
+    found = [one for one in every if one.status in _OF_CONCERN]
     waiting = waiting_callers(connection, [dispatch.id for dispatch in found])
     failed = [
         one

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.db.tables import dispatches
+from app.db.any_of import any_of
+from app.db.tables import dispatches, status_in
 from app.db.types import DispatchStatus, Timestamp
 from app.dispatch.retry import LONGEST_DELAY_S
 from app.outbox.dispatch import Dispatch
@@ -24,16 +25,16 @@ _REASON = "the clock was set back"
 _TOO_LATE = (
     select(dispatches)
     .where(
-        dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),
+        status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),
         dispatches.c.next_attempt_at > bindparam("horizon", type_=Timestamp()),
-        dispatches.c.id.not_in(bindparam("in_hand", expanding=True)),
+        ~any_of(dispatches.c.id, "in_hand"),
     )
     .with_for_update(skip_locked=True)
 )
 _FROM_THE_FUTURE = (
     select(dispatches)
     .where(
-        dispatches.c.status == DispatchStatus.DISPATCHED,
+        status_in(DispatchStatus.DISPATCHED),
         dispatches.c.dispatched_at > bindparam("horizon", type_=Timestamp()),
     )
     .with_for_update(skip_locked=True)

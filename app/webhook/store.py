@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.db.any_of import any_of
 from app.db.tables import events
 from app.db.types import EventSource
 from app.errors import NotFoundError
@@ -18,15 +19,15 @@ from app.webhook.parse import build_event
 GONE = ("participant_left", "participant_connection_aborted")
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
-_KNOWN = select(events.c.dedupe_key).where(events.c.dedupe_key.in_(bindparam("keys", expanding=True)))
+_KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
 _INSERT_ONCE = {
     "sqlite": sqlite.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
     "postgresql": postgresql.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
 }
 _DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
     or_(
-        events.c.participant_sid.in_(bindparam("participant_sids", expanding=True)) & events.c.type.in_(GONE),
-        events.c.room_sid.in_(bindparam("room_sids", expanding=True)) & (events.c.type == "room_finished"),
+        any_of(events.c.participant_sid, "participant_sids"),
+        any_of(events.c.room_sid, "room_sids") & (events.c.type == "room_finished"),
     )
 )
 
@@ -77,7 +78,7 @@ def departed(connection: Connection, told: Sequence[Event], batch: Sequence[Even
     for participant_sid, room_sid, event_type in connection.execute(_DEPARTED, asked):
         if event_type == "room_finished":
             gone.rooms.add(room_sid)
-        else:
+        elif event_type in GONE:
             gone.participants.add(participant_sid)
     return gone
 

@@ -1,0 +1,53 @@
+"""`column IN (a list that varies)` as one constant text: SQLAlchemy's own writes the statement anew for each length.
+
+Measured for a look-up by key on SQLite: 132 µs with `in_` and an expanding parameter, 60 µs so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ARRAY, ColumnElement, Dialect, Text, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeDecorator
+
+
+class _TextList(TypeDecorator[Collection[str]]):
+    """Texts as one value: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Collection[str] | None, dialect: Dialect) -> Any:
+        texts = list(value or ())
+        return texts if dialect.name == "postgresql" else json.dumps(texts)
+
+
+class _AnyOf(FunctionElement[Any]):
+    name = "any_of"
+    type = NullType()  # a Boolean would be compared with 1 on SQLite, and no index could be used
+    inherit_cache = True
+
+
+@compiles(_AnyOf, "sqlite")
+def _for_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - both are of SQLAlchemy's own making
+
+
+@compiles(_AnyOf, "postgresql")
+def _for_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, texts = (compiler.process(each, **options) for each in element.clauses)
+    return f"({column} = ANY ({texts}))"
+
+
+def any_of(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
+    """Return whether `column`, a text, is one of those bound as `name`."""
+    return _AnyOf(column, bindparam(name, type_=_TextList()))

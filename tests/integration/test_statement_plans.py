@@ -1,0 +1,59 @@
+"""The statements that run at every webhook look at as many rows as they ask for, however many dispatches are live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Executable, event
+
+from app.outbox import session, statements
+from app.webhook import store
+from tests.conftest import Database
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
+    "known events": (store._KNOWN, {"keys": ["a"]}, {"dedupe_key=?"}),
+    "departures": (
+        store._DEPARTED,
+        {"participant_sids": ["a"], "room_sids": ["b"]},
+        {"participant_sid=?", "room_sid=? AND type=?"},
+    ),
+    "live by intent": (statements.LIVE_BY_INTENT, {"keys": ["a"]}, {"intent_key=?"}),
+    "live in rooms": (statements.LIVE_IN_ROOMS, {"room_sids": ["a"]}, {"room_sid=?"}),
+    "locked": (statements.LOCKED, {"ids": ["a"]}, {"id=?"}),
+    "callers": (statements.CALLERS, {"ids": ["a"]}, {"dispatch_id=?"}),
+    "left": (statements.MARK_LEFT, {"participant_sids": ["a"], "at": NOW}, {"participant_sid=?"}),
+    "due": (
+        statements.DUE,
+        {"now": NOW, "first": 1, "project": "default", "without_agents": [], "in_hand": ["a"]},
+        {"next_attempt_at<?"},
+    ),
+    "unanswered": (
+        statements.UNANSWERED,
+        {"now": NOW, "first": 1, "projects": ["default"]},
+        {"answer_deadline<?"},
+    ),
+    "live under a name": (session._LIVE_UNDER_NAME, {"room_name": "a", "project": "default"}, {"room_name=?"}),
+    "served under names": (session._SERVED_UNDER_NAME, {"room_names": ["a"], "since": NOW}, {"room_name=?"}),
+    "asked for in rooms": (session._ASKED_FOR, {"room_sids": ["a"]}, {"room_sid=?", "dispatch_id=?"}),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_each_statement_uses_the_index_of_what_it_asks_for(sqlite_database: Database, name: str) -> None:
+    statement, values, wanted = ASKED[name]
+    engine = sqlite_database.writer_engine()
+    asked: list[tuple[str, Any]] = []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+    with engine.begin() as connection:
+        connection.execute(statement, dict(values))
+        text, bound = asked[-1]
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", bound).all()
+    steps = [str(row[3]) for row in rows]
+    searched = {step.rpartition("(")[2].removesuffix(")") for step in steps if step.startswith("SEARCH")}
+    assert searched == wanted, steps
+    assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
