@@ -1,7 +1,6 @@
 """`make bench`: the figures of the design, most of them as ratios against a baseline in the same run.
 
 `python -m tests.benchmark [name …] [--quick]`. All of it takes a quarter of an hour on two cores, quick three minutes.
-three minutes.
 The long fault campaigns have a table of their own: `python -m tests.benchmark.campaign --callers 10000`.
 """
 
@@ -25,6 +24,9 @@ from tests.benchmark import (
     rules_update,
 )
 from tests.benchmark.figure import Figure, show
+
+NARROWEST = 130
+"""Columns of the table where no terminal says how wide it is: a log."""
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
@@ -52,7 +54,8 @@ def main() -> int:
     unknown = set(options.names) - MEASURES.keys()
     if unknown:
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
-    console, progress = Console(), Console(stderr=True)
+    progress = Console(stderr=True)
+    console = Console(width=None if sys.stdout.isatty() else NARROWEST)
     figures: list[Figure] = []
     for name in options.names or MEASURES:
         began = time.monotonic()

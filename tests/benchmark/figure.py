@@ -48,7 +48,8 @@ def show(figures: Sequence[Figure], console: Console) -> None:
     """Print the table of all figures: medians, and for ratios the lowest and the highest round too."""
     table = Table(title="Figures (medians of the rounds; ratio = ours / baseline)", title_justify="left")
     for name in ("figure", "baseline", "ours", "ratio min … max", "target", "verdict"):
-        table.add_column(name, justify="left" if name in {"figure", "verdict"} else "right", overflow="fold")
+        of_words = name in {"figure", "verdict"}
+        table.add_column(name, justify="left" if of_words else "right", no_wrap=name != "figure")
     for figure in figures:
         table.add_row(*_row(figure))
     console.print(table)
