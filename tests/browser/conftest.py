@@ -1,4 +1,4 @@
-"""One browser for the session; a stage of its own for each story."""
+"""One browser for each file of tests; a stage of its own for each story."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tests.browser.stage import stage as build_stage
 from tests.conftest import missing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # No longer than its file: while playwright runs, no other test of the process can have an event loop.
     path = find_chromium()
     if path is None:
         missing("Chromium (apt-get install chromium)")
