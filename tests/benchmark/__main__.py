@@ -22,6 +22,7 @@ from tests.benchmark import (
     rules_evaluate,
     rules_memory,
     rules_update,
+    sweep,
 )
 from tests.benchmark.figure import Figure, show
 
@@ -37,6 +38,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "memory": lambda options: rules_memory.measure(quick=options.quick),
     "edits": lambda options: rule_edit.measure(quick=options.quick),
     "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls),
+    "sweep": lambda options: sweep.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }
 
