@@ -28,6 +28,8 @@ BATCH_LIMIT = 128
 QUEUE_LIMIT = 10_000
 PATIENCE_S = 0.05
 """How long a unit that nobody waits for waits for others of its kind, to share a transaction with them."""
+REST_S = 0.005
+"""How long it waits at least after what somebody waited for: they go on now, and this thread would be in their way."""
 STARVED_S = 0.25
 """How long it waits while there is always something that somebody waits for; then it shares their transaction."""
 
@@ -106,9 +108,10 @@ class Writer:
         self._engine.dispose()
 
     def _work(self) -> None:
+        rested = 0.0
         while True:
             with self._wakeup:
-                while not self._waiting and not self._closing and (patience := self._patience()) != 0:
+                while not self._waiting and not self._closing and (patience := self._patience(PATIENCE_S, rested)) != 0:
                     self._wakeup.wait(patience)
                 batch = _take(self._waiting)
                 if not batch or self._patience(STARVED_S) == 0:
@@ -117,10 +120,11 @@ class Writer:
                     return
             self._commit_together(batch)
             _wake(batch)
+            rested = time.monotonic() + REST_S
 
-    def _patience(self, limit: float = PATIENCE_S) -> float | None:
+    def _patience(self, limit: float, rested: float = 0.0) -> float | None:
         """Return how many seconds the patient may still wait; None when there are none."""
-        return max(0.0, self._patient[0].since + limit - time.monotonic()) if self._patient else None
+        return max(0.0, max(self._patient[0].since + limit, rested) - time.monotonic()) if self._patient else None
 
     def _commit_together(self, batch: list[_Waiting], tries: int = 3) -> None:
         try:
