@@ -24,10 +24,7 @@ from tests.benchmark import (
     rules_update,
     sweep,
 )
-from tests.benchmark.figure import Figure, show
-
-NARROWEST = 130
-"""Columns of the table where no terminal says how wide it is: a log."""
+from tests.benchmark.figure import Figure, console_of_tables, show
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
@@ -57,14 +54,13 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
     progress = Console(stderr=True)
-    console = Console(width=None if sys.stdout.isatty() else NARROWEST)
     figures: list[Figure] = []
     for name in options.names or MEASURES:
         began = time.monotonic()
         with progress.status(f"measuring: {name}"):
             figures += MEASURES[name](options)
         progress.print(f"measured: {name}, {time.monotonic() - began:.0f} s")
-    show(figures, console)
+    show(figures, console_of_tables())
     return 0 if all(figure.reached for figure in figures) else 1
 
 

@@ -14,12 +14,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from tests.acceptance.campaign import kinds
 from tests.acceptance.campaign.postgres import postgres
 from tests.acceptance.campaign.result import Result, show
 from tests.acceptance.campaign.scene import LONG, Size
+from tests.benchmark.figure import console_of_tables
 
 NAMES = tuple(campaign.__name__ for campaign in (*kinds.ON_SQLITE, *kinds.ON_POSTGRES))
 
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no such campaign: {', '.join(sorted(unknown))}")
     # Ended from outside, it must still end the programs it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    console = Console()
+    console = console_of_tables()
     directory = Path(tempfile.mkdtemp(prefix="usher-campaign-"))
     results = []
     for result in run(options.names or NAMES, replace(LONG, callers=options.callers, rate=options.rate), directory):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,14 @@ from statistics import median
 
 from rich.console import Console
 from rich.table import Table
+
+LOG_COLUMNS = 130
+"""How wide a table is where no terminal says how wide it is: in a log."""
+
+
+def console_of_tables() -> Console:
+    """Return a console on standard output on which a row of figures is a line."""
+    return Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
 
 
 class Aim(StrEnum):
