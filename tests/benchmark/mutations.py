@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from starlette.types import ASGIApp, Message
 
 from app.logs import configure_logs
 from app.settings import read_settings
 from app.wiring import service
 from tests.benchmark import process
-from tests.benchmark.figure import Aim, Figure, show
+from tests.benchmark.figure import Aim, Figure, console_of_tables, show
 from tests.benchmark.traffic import Kind, Signer, bodies, encoded
 
 COUNT, QUICK_COUNT = 30_000, 5_000
@@ -288,7 +287,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmark.mutations", description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     figures = measure(quick=False, count=parser.parse_args().count)
-    show(figures, Console())
+    show(figures, console_of_tables())
     return 0 if all(figure.reached for figure in figures) else 1
 
 

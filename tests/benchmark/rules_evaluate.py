@@ -6,11 +6,9 @@ import gc
 import time
 from collections.abc import Callable, Iterable
 
-from rich.console import Console
-
 from app.rules import RuleBook, evaluate
 from app.webhook.event import Event
-from tests.benchmark.figure import Aim, Figure, show
+from tests.benchmark.figure import Aim, Figure, console_of_tables, show
 from tests.benchmark.rules_shapes import SHAPES, Shape, hit, miss, rows
 
 FEW = 10
@@ -71,4 +69,4 @@ def _best(work: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    show(compare(SHAPES, MANY), Console())
+    show(compare(SHAPES, MANY), console_of_tables())

@@ -7,10 +7,8 @@ import threading
 import time
 from statistics import quantiles
 
-from rich.console import Console
-
 from app.rules import RuleBook, evaluate
-from tests.benchmark.figure import Aim, Figure, show
+from tests.benchmark.figure import Aim, Figure, console_of_tables, show
 from tests.benchmark.rules_shapes import SHAPES, Shape, hit, rows
 
 MANY = 100_000
@@ -84,4 +82,4 @@ class _Editor:
 
 
 if __name__ == "__main__":
-    show(measure(quick=False), Console())
+    show(measure(quick=False), console_of_tables())
