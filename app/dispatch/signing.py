@@ -11,6 +11,7 @@ from dataclasses import fields
 
 import jwt
 from livekit.api import SIPGrants, VideoGrants
+from livekit.api.access_token import snake_to_lower_camel
 from livekit.api.agent_dispatch_service import AgentDispatchService
 from livekit.api.room_service import RoomService
 
@@ -20,13 +21,7 @@ _CLOCK = SystemClock()
 TOKEN_LIFE_S = 600
 """How long a token is good: clocks may differ by as much. The SDK's are good for six hours."""
 
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-_CLAIMS = {field.name: _camel(field.name) for field in fields(VideoGrants)}
+_CLAIMS = {field.name: snake_to_lower_camel(field.name) for field in fields(VideoGrants)}
 
 
 class _Signing:

@@ -98,7 +98,7 @@ def served_lately(connection: Connection, ids: Collection[str], instant: datetim
     """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
     if not ids:
         return set()
-    return set(connection.execute(_SERVED_LATELY, {"ids": list(ids), "instant": instant}).scalars())
+    return set(connection.execute(_SERVED_LATELY, {"ids": ids, "instant": instant}).scalars())
 
 
 _TOLD_SINCE = (
@@ -115,7 +115,7 @@ def told_since(connection: Connection, ids: Collection[str], instant: datetime) 
     """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
     if not ids:
         return set()
-    return set(connection.execute(_TOLD_SINCE, {"ids": list(ids), "instant": instant}).scalars())
+    return set(connection.execute(_TOLD_SINCE, {"ids": ids, "instant": instant}).scalars())
 
 
 _ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
@@ -130,7 +130,7 @@ def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[s
     if not ids:
         return {}
     names: dict[str, set[str]] = {}
-    for dispatch_id, agent_name in connection.execute(_ASKED_IN_VAIN, {"ids": list(ids)}):
+    for dispatch_id, agent_name in connection.execute(_ASKED_IN_VAIN, {"ids": ids}):
         names.setdefault(dispatch_id, set()).add(agent_name)
     return names
 
@@ -140,7 +140,7 @@ _UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
 _SERVED_UNDER_NAME = union_all(
     select(*_SESSION)
     .with_hint(*_IN_LIVE_ROOM)
-    .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),
+    .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),  # of the live, those that are joined
     select(*_SESSION)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_lost_room", "sqlite")
     .where(
@@ -160,7 +160,7 @@ def served_under_name(
     Also those that ended after `since` because their room had vanished without a word.
     """
     sessions: dict[tuple[str, str, str], set[str]] = {}
-    asked = {"room_names": list(room_names), "since": since}
+    asked = {"room_names": room_names, "since": since}
     for project, room_name, agent_name, room_sid in connection.execute(_SERVED_UNDER_NAME, asked):
         sessions.setdefault((project, room_name, agent_name), set()).add(room_sid)
     return sessions

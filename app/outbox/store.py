@@ -39,7 +39,7 @@ def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]])
     ids = {row["id"] for row in rows}
     if connection.execute(statements.insert_new(connection.dialect.name, dispatches), list(rows)).rowcount == len(rows):
         return ids
-    return set(connection.execute(statements.PRESENT, {"ids": list(ids)}).scalars())
+    return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
 
 
 def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, D
     """Return the live dispatches with these intent keys, held: who is served by one must not see it end meanwhile."""
     if not keys:
         return {}
-    found = connection.execute(statements.LIVE_BY_INTENT, {"keys": list(keys)})
+    found = connection.execute(statements.LIVE_BY_INTENT, {"keys": keys})
     return {row["intent_key"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
@@ -71,7 +71,7 @@ def lock(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
     """Return these dispatches as they are now, held against other replicas until the transaction ends."""
     if not ids:
         return {}
-    found = connection.execute(statements.LOCKED, {"ids": list(ids)})
+    found = connection.execute(statements.LOCKED, {"ids": ids})
     return {row["id"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
@@ -79,7 +79,7 @@ def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Di
     """Return the live dispatches of these room sessions, held until the transaction ends, oldest first."""
     if not room_sids:
         return []
-    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": list(room_sids)})
+    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": room_sids})
     return [Dispatch.from_row(row) for row in found.mappings()]
 
 
@@ -88,7 +88,7 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
     if not ids:
         return {}
     callers: dict[str, set[str]] = {}
-    for dispatch_id, sid, left_at in connection.execute(statements.CALLERS, {"ids": list(ids)}):
+    for dispatch_id, sid, left_at in connection.execute(statements.CALLERS, {"ids": ids}):
         present = callers.setdefault(dispatch_id, set())
         if left_at is None:
             present.add(sid)
@@ -98,7 +98,7 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
 def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
     """Note that these participants have left, for every dispatch that serves them."""
     if participant_sids:
-        connection.execute(statements.MARK_LEFT, {"participant_sids": list(participant_sids), "at": at})
+        connection.execute(statements.MARK_LEFT, {"participant_sids": participant_sids, "at": at})
 
 
 def apply(connection: Connection, moves: Sequence[Move]) -> None:
@@ -163,8 +163,8 @@ def claim_due(
         "now": now,
         "first": limit,
         "project": project,
-        "without_agents": list(without_agents),
-        "in_hand": list(in_hand),
+        "without_agents": without_agents,
+        "in_hand": in_hand,
     }
     return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
 
@@ -173,13 +173,13 @@ def blocked(
     connection: Connection, now: datetime, agent_names: Collection[str], told_by: str, limit: int = 100
 ) -> list[Dispatch]:
     """Return the due dispatches of these agents whose reason does not begin with `told_by`, oldest first."""
-    asked = {"now": now, "first": limit, "agent_names": list(agent_names), "told_by": told_by}
+    asked = {"now": now, "first": limit, "agent_names": agent_names, "told_by": told_by}
     return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
 
 
 def claim_unanswered(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
-    asked = {"now": now, "first": limit, "projects": list(projects)}
+    asked = {"now": now, "first": limit, "projects": projects}
     return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
 
 

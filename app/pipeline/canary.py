@@ -14,12 +14,11 @@ from app.db.tables import probes
 from app.errors import UsherError
 from app.logs import get_logger
 from app.pipeline.context import Context
-from app.pipeline.heartbeat import CANARY, keep_turn, take_turn
+from app.pipeline.heartbeat import BEAT_EVERY_S, CANARY, keep_turn, take_turn
 from app.pipeline.probe import Prober
 
 _log = get_logger(__name__)
 
-_BEAT_EVERY_S = 5.0
 _ABANDONED = timedelta(minutes=5)
 """A probe that has no result after so long has lost its process."""
 
@@ -103,7 +102,7 @@ class Canary:
 
     async def _keep_beating(self) -> None:
         while True:
-            await asyncio.sleep(_BEAT_EVERY_S)
+            await asyncio.sleep(BEAT_EVERY_S)
             try:
                 await self._beat(busy=True)
             except UsherError as error:

@@ -103,7 +103,7 @@ def promised(
     rooms = {event.room_name for event in joins}
     if not rooms:
         return {}
-    open_promises = connection.execute(_OPEN, {"room_names": list(rooms), "since": now - VALID_FOR})
+    open_promises = connection.execute(_OPEN, {"room_names": rooms, "since": now - VALID_FOR})
     return {
         (row["project"], row["room_name"], row["participant_identity"], row["agent_name"]): dict(row)
         for row in open_promises.mappings()

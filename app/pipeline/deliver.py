@@ -90,7 +90,7 @@ class Deliverer:
 
     async def make_room(self) -> None:
         """Return when few enough wait, or soon: else a burst would be acknowledged faster than its agents are sent."""
-        if len(self._queued) <= self._context.settings.calls_in_flight * CROWDED_PER_CALL:
+        if not self._is_crowded:
             return
         self._uncrowded.clear()
         with suppress(TimeoutError):
@@ -100,7 +100,11 @@ class Deliverer:
         """Look before sending what was submitted and has been cancelled since."""
         for one in moves:
             if one.status is DispatchStatus.CANCELLED:
-                self._queued.pop(one.dispatch.id, None)
+                self._leave_queue(one.dispatch)
+
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self._queued) > self._context.settings.calls_in_flight * CROWDED_PER_CALL
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due, as far as slots are free, and begin to deliver it, until less is due than is free."""
@@ -152,7 +156,7 @@ class Deliverer:
 
     def _leave_queue(self, dispatch: Dispatch) -> float | None:
         queued_at = self._queued.pop(dispatch.id, None)
-        if len(self._queued) <= self._context.settings.calls_in_flight * CROWDED_PER_CALL:
+        if not self._is_crowded:
             self._uncrowded.set()
         return queued_at
 

@@ -15,6 +15,8 @@ from app.outbox.store import insert_or_ignore
 SWEEPER = "sweeper"
 CANARY = "canary"
 _LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866}  # "ushe", "ushf": turns are taken one by one on PostgreSQL
+BEAT_EVERY_S = 5.0
+"""How often whoever is at work says so."""
 _SILENT_S = 15.0
 """Whoever is at work, and has not been heard of for so long, is dead."""
 _FORGOTTEN = timedelta(days=1)

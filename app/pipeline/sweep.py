@@ -18,7 +18,7 @@ from app.errors import UsherError
 from app.logs import get_logger
 from app.pipeline.accept import Acceptance
 from app.pipeline.context import Context
-from app.pipeline.heartbeat import beat, keep_turn, last_detail, take_turn
+from app.pipeline.heartbeat import BEAT_EVERY_S, beat, keep_turn, last_detail, take_turn
 from app.pipeline.inspect import Inspector
 from app.pipeline.sweep_room import GRACE_S, Leftovers, RoomSweeper, Tally
 from app.rules.compile import MACHINE_KINDS
@@ -38,7 +38,6 @@ LOOKS_AT_ONCE = 4
 AGAIN_S = 5.0
 """A sweep that LiveKit ended by giving no answers is begun anew so soon, where the interval is longer."""
 _ROOMS_PER_QUESTION = 500
-_BEAT_EVERY_S = 5.0
 
 
 class Sweeper:
@@ -180,7 +179,7 @@ class Sweeper:
     async def _go_on(self, *, busy: bool) -> None:
         """Tell the other replicas now and then that this one is at it."""
         tick = self._context.clock.monotonic()
-        if busy and tick - self._beaten_at < _BEAT_EVERY_S:
+        if busy and tick - self._beaten_at < BEAT_EVERY_S:
             return
         self._beaten_at = tick
         now, owner = self._context.clock.now(), self._context.owner

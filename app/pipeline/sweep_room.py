@@ -230,6 +230,7 @@ _TOLD = (
     )
     .order_by(events.c.id)
 )
+# Which of them are of concern is told here: asked for the states, SQLite might look at all that ever failed.
 _IN_SESSION = (
     select(dispatches)
     .where(
@@ -238,13 +239,12 @@ _IN_SESSION = (
     )
     .order_by(dispatches.c.id)
 )
-
 _OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
 
 
 def _known(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> _Known:
     participants: dict[str, _LastSeen] = {}
-    for event_id, sid, body in connection.execute(_TOLD, {"sids": list(sids), "project": project}):
+    for event_id, sid, body in connection.execute(_TOLD, {"sids": sids, "project": project}):
         participants[sid] = _LastSeen(event_id, _state(body.get("participant") or {}))
     asked = {"room_sids": room_sids, "project": project}
     every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]

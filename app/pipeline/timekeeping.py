@@ -59,7 +59,7 @@ class Timekeeper:
         now = self._context.clock.now()
         call = timedelta(seconds=self._context.settings.request_timeout)
         longest = max(self._context.lease, call, timedelta(seconds=max(1.2 * LONGEST_DELAY_S, RETURN_S)))
-        asked = {"horizon": now + longest + _TOLERANCE, "in_hand": list(in_hand)}
+        asked = {"horizon": now + longest + _TOLERANCE, "in_hand": in_hand}
         moves = []
         for row in connection.execute(_TOO_LATE, asked).mappings():
             dispatch = Dispatch.from_row(row)

@@ -36,7 +36,7 @@ def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]
     """Return which of these events are stored already."""
     if not dedupe_keys:
         return set()
-    return set(connection.execute(_KNOWN, {"keys": list(dedupe_keys)}).scalars())
+    return set(connection.execute(_KNOWN, {"keys": dedupe_keys}).scalars())
 
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -70,8 +70,8 @@ def departed(connection: Connection, told: Sequence[Event], batch: Sequence[Even
         {event.room_sid for event in batch if event.type == "room_finished"},
     )
     asked = {
-        "participant_sids": list({event.participant_sid for event in told if event.participant_sid}),
-        "room_sids": list({event.room_sid for event in told if event.room_sid}),
+        "participant_sids": {event.participant_sid for event in told if event.participant_sid},
+        "room_sids": {event.room_sid for event in told if event.room_sid},
     }
     if not told:
         return gone
