@@ -7,17 +7,18 @@ cancelled, tells nothing of the objective.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
-from app.audit.elapsed import seconds_between
+from app.audit.dialects import seconds_between
+from app.audit.latest import latest, names_of_rule, way_of
 from app.audit.paging import first_id
 from app.db.tables import dispatches, routing_rules
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import DispatchStatus, Timestamp, format_instant
 from app.outbox.states import GAVE_UP, WAITING
 
 MOST: Final = 100
@@ -35,6 +36,7 @@ class Attainment:
     missed: int
     is_cut: bool
     """Whether there were more dispatches than are counted; it is of the latest then."""
+    counted_at: datetime
 
     @property
     def share(self) -> float | None:
@@ -47,23 +49,44 @@ class Attainment:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """What a rule is to reach, and how it did in each window, the shortest first."""
+class Target:
+    """What a rule is to reach: `percent` of its callers are to have their agent within `seconds`."""
 
     rule_id: int
     rule: str
     agent_name: str
     percent: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A target, and how it was kept in each window, the shortest first; a window not counted yet is not there."""
+
+    target: Target
     attainments: tuple[Attainment, ...]
 
     @property
+    def rule(self) -> str:
+        return self.target.rule
+
+    @property
+    def percent(self) -> float:
+        return self.target.percent
+
+    @property
     def words(self) -> str:
-        return objective_words(self.percent, self.seconds)
+        return objective_words(self.target.percent, self.target.seconds)
+
+    def over(self, hours: float) -> Attainment | None:
+        """Return how it was kept over a window; None while that is being counted."""
+        return next((one for one in self.attainments if one.hours == hours), None)
 
     @property
     def is_burning(self) -> bool:
         """Whether it is missed over the longest window, or fast enough in the shortest that it soon will be."""
+        if not self.attainments:
+            return False
         shortest, longest = self.attainments[0], self.attainments[-1]
         return (longest.burn_rate(self.percent) or 0) > 1 or (
             shortest.missed > 1 and (shortest.burn_rate(self.percent) or 0) > 6
@@ -72,11 +95,11 @@ class Objective:
     def to_json(self) -> dict[str, Any]:
         """Return the objective as a JSON object; shares are of 1."""
         return {
-            "rule_id": self.rule_id,
-            "rule": self.rule,
-            "agent": self.agent_name,
-            "percent": self.percent,
-            "seconds": self.seconds,
+            "rule_id": self.target.rule_id,
+            "rule": self.target.rule,
+            "agent": self.target.agent_name,
+            "percent": self.target.percent,
+            "seconds": self.target.seconds,
             "windows": [
                 {
                     "hours": one.hours,
@@ -85,6 +108,7 @@ class Objective:
                     "share": one.share,
                     "burn_rate": one.burn_rate(self.percent),
                     "is_cut": one.is_cut,
+                    "counted_at": format_instant(one.counted_at),
                 }
                 for one in self.attainments
             ],
@@ -96,54 +120,47 @@ def objective_words(percent: float, seconds: float) -> str:
     return f"{percent:g} % within {seconds:g} s"
 
 
-def objectives(
-    connection: Connection,
-    now: datetime,
-    windows: Sequence[float],
-    *,
-    agent: str | None = None,
-    rule: str | None = None,
-) -> list[Objective]:
-    """Return the enabled rules that have an objective (of one agent, or one rule, if named) in matching order.
+def targets(
+    connection: Connection, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
+) -> list[Target]:
+    """Return the enabled rules that have an objective (of one agent, or one rule, if given) in matching order.
 
-    `windows` are hours before `now`; each is given once, the shortest first.
+    One more than `MOST` when there are more.
     """
-    table, spans = routing_rules.c, sorted(set(windows))
+    table = routing_rules.c
     query = (
         select(table.id, table.name, table.agent_name, table.objective_percent, table.objective_s)
         .where(table.objective_s.is_not(None), table.enabled)
         .order_by(table.priority, table.id)
-        .limit(MOST)
+        .limit(MOST + 1)
     )
     if agent is not None:
         query = query.where(table.agent_name == agent)
     if rule is not None:
         query = query.where(table.name == rule)
+    if rule_id is not None:
+        query = query.where(table.id == rule_id)
+    return [Target(*row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, *, target: Target, now: datetime, windows: Iterable[float]) -> list[Attainment]:
+    """Return how the objective was kept over each of the windows, which are hours before `now`, the shortest first."""
+    spans = sorted(set(windows))
+    names = names_of_rule(connection, target.rule_id, now - timedelta(hours=spans[-1])) or [target.rule]
+    counts = [number or 0 for number in connection.execute(tally(connection, target, names, now, spans)).one()]
     return [
-        Objective(
-            row.id,
-            row.name,
-            row.agent_name,
-            row.objective_percent,
-            row.objective_s,
-            _attainments(connection, row.name, row.objective_s, now, spans),
-        )
-        for row in connection.execute(query).all()
+        Attainment(hours, calls, missed, dispatched >= COUNTED, now)
+        for hours, (calls, missed, dispatched) in zip(spans, zip(*[iter(counts)] * 3, strict=True), strict=True)
     ]
 
 
-def _attainments(
-    connection: Connection, rule: str, seconds: float, now: datetime, spans: Sequence[float]
-) -> tuple[Attainment, ...]:
-    counts = [count or 0 for count in connection.execute(tally(connection, rule, seconds, now, spans)).one()]
-    return tuple(
-        Attainment(hours, calls, missed, dispatched >= COUNTED)
-        for hours, (calls, missed, dispatched) in zip(spans, zip(*[iter(counts)] * 3, strict=True), strict=True)
-    )
+def tally(
+    connection: Connection, target: Target, names: Sequence[str], now: datetime, spans: Sequence[float]
+) -> Select[Any]:
+    """Return the query of three counts for each span: what counts, what missed, all; its plan is asserted by a test.
 
-
-def tally(connection: Connection, rule: str, seconds: float, now: datetime, spans: Sequence[float]) -> Select[Any]:
-    """Return the query of three counts for each span: what counts, what missed, all; its plan is asserted by a test."""
+    By the rule's id, looked up under each of the `names` that the rule had.
+    """
     column = dispatches.c
     waited = seconds_between(
         connection, column.created_at, func.coalesce(column.joined_at, column.ended_at, literal(now, Timestamp))
@@ -154,24 +171,21 @@ def tally(connection: Connection, rule: str, seconds: float, now: datetime, span
         column.status.in_(sorted(WAITING)),
         column.reason.startswith(GAVE_UP, autoescape=True),
     )
-    missed = or_(and_(column.joined_at.is_(None), nobody_came), and_(may_have_missed, waited > seconds))
-    latest = (
-        select(
-            column.id,
-            missed.label("missed"),
-            or_(column.joined_at.is_not(None), missed).label("counts"),
-        )
-        .where(column.rule_name == rule, column.id >= first_id(now - timedelta(hours=spans[-1])))
-        .order_by(column.id.desc())
-        .limit(COUNTED)
-        .subquery()
+    is_own = column.rule_id == target.rule_id
+    missed = or_(and_(column.joined_at.is_(None), nobody_came), and_(may_have_missed, waited > target.seconds))
+    columns = (
+        column.id,
+        and_(is_own, missed).label("missed"),
+        and_(is_own, or_(column.joined_at.is_not(None), missed)).label("counts"),
     )
+    ways = [way_of(rule=name) for name in names]
+    rows = latest(columns, ways, now - timedelta(hours=spans[-1]), COUNTED).c
     figures: list[ColumnElement[Any]] = []
     for hours in spans:
-        within = latest.c.id >= first_id(now - timedelta(hours=hours))
+        within = rows.id >= first_id(now - timedelta(hours=hours))
         figures += [
-            func.sum(case((and_(within, latest.c.counts), 1), else_=0)),
-            func.sum(case((and_(within, latest.c.missed), 1), else_=0)),
+            func.sum(case((and_(within, rows.counts), 1), else_=0)),
+            func.sum(case((and_(within, rows.missed), 1), else_=0)),
             func.sum(case((within, 1), else_=0)),
         ]
     return select(*figures)

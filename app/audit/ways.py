@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, literal, tuple_
+from sqlalchemy import ColumnElement, literal, select, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ class Through:
     first: ByValue | ByName
 
     def check(self) -> ColumnElement[bool]:
-        """Return the way as a condition on a row at hand."""
-        return exists().where(self.first.key == self.column, self.first.check())
+        """Return the way as a condition on a row at hand: one look-up, where EXISTS may be turned into a whole scan."""
+        return select(self.first.check()).where(self.first.key == self.column).scalar_subquery()
 
 
 Way = ByKey | ByValue | ByName | Through

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Engine
@@ -16,11 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import UsherError
 from app.pipeline.desk import Desk
+from app.pipeline.loop import Loop
 from app.server.api.routes import api_routes
 from app.server.console.routes import console_routes
 from app.server.health import HealthDoor
+from app.server.objective_board import EVERY_S
 from app.server.office import Office
 from app.server.problems import http_problem, problem
+from app.server.scrape import ScrapeDoor
 from app.server.webhook import WEBHOOK_PATH, WebhookDoor
 from app.webhook.verify import Verifier
 
@@ -31,16 +34,29 @@ def create_app(desk: Desk, verifier: Verifier, readers: Engine, key: str, lifesp
     """Return the application over flows that `lifespan` starts and stops; `key` signs sessions and links."""
     health = HealthDoor(desk, readers)
     office = Office(desk, readers, key)
+    scrape = ScrapeDoor(desk, readers, office.objectives)
+    counting = Loop("objectives", office.objectives.run_once, EVERY_S)
+
+    @asynccontextmanager
+    async def running(app: Starlette) -> AsyncIterator[None]:
+        async with lifespan(app):
+            counting.start()
+            try:
+                yield
+            finally:
+                await office.objectives.stop()
+                await counting.stop()
+
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
-        Route("/metrics", health.metrics),
+        Route("/metrics", scrape.answer),
         *api_routes(office),
         *console_routes(office),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
     door = WebhookDoor(desk, verifier)
-    return _Application(door, routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return _Application(door, routes=routes, lifespan=running, exception_handlers=handlers)
 
 
 class _Application(Starlette):

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
 
-from app.audit.objectives import objectives
 from app.audit.statistics import Statistics, statistics
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 
 FRESH_S: Final = 10.0
 STALE_S: Final = 120.0
-OBJECTIVE_HOURS: Final = (1.0, 24.0)
-"""Besides the hours asked for, how objectives were kept over these."""
 _MOST: Final = 200
 
 Ask = Callable[[Callable[[Connection], Statistics]], Awaitable[Statistics]]
-_Key = tuple[float, str | None, str | None, int]
+_Key = tuple[float, str | None, str | None, int | None]
 
 
 @dataclass(slots=True)
@@ -42,10 +39,10 @@ class FigureCache:
         self._entries: dict[_Key, _Entry] = {}
 
     async def get(
-        self, hours: float, *, agent: str | None = None, rule: str | None = None, version: int = 0
+        self, hours: float, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
     ) -> Statistics:
-        """Return the figures of the last `hours`, at most STALE_S old, and none of another `version` of the rule."""
-        key = (hours, agent, rule, version)
+        """Return the figures of the last `hours`, at most STALE_S old; see `statistics` for the rest."""
+        key = (hours, agent, rule, rule_id)
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
             entry = self._begin(key, entry.latest if now - entry.at < STALE_S else None)
@@ -63,19 +60,15 @@ class FigureCache:
     def _begin(self, key: _Key, latest: Statistics | None) -> _Entry:
         if len(self._entries) >= _MOST:
             self._entries.pop(next(iter(self._entries)))
-        hours, agent, rule, _ = key
-        question = partial(_look, now=self._clock.now(), hours=hours, agent=agent, rule=rule)
+        hours, agent, rule, rule_id = key
+        now = self._clock.now()
+        since = now - timedelta(hours=hours)
+        question = partial(statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
         task = asyncio.create_task(_answer(self._ask, question))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)
         self._entries[key] = entry
         return entry
-
-
-def _look(connection: Connection, *, now: datetime, hours: float, agent: str | None, rule: str | None) -> Statistics:
-    found = statistics(connection, now - timedelta(hours=hours), agent=agent, rule=rule)
-    kept = objectives(connection, now, (*OBJECTIVE_HOURS, hours), agent=agent, rule=rule)
-    return replace(found, objectives=kept)
 
 
 async def _answer(ask: Ask, question: Callable[[Connection], Statistics]) -> Statistics:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable
 
 from app.audit.objectives import Objective
 from app.metrics import Metrics
-
-WINDOWS: Final = {5 / 60: "5m", 1.0: "1h", 6.0: "6h", 24.0: "24h"}
-"""Hours, and what the label `window` calls them."""
+from app.server.objective_board import SCRAPED
 
 
-def set_gauges(metrics: Metrics, found: Sequence[Objective]) -> None:
+def set_gauges(metrics: Metrics, found: Iterable[Objective]) -> None:
     """Let the gauges tell of these objectives, and of no other. Without calls there is no burn rate."""
     gauges = (
         metrics.objective_percent,
@@ -25,9 +22,9 @@ def set_gauges(metrics: Metrics, found: Sequence[Objective]) -> None:
         gauge.clear()
     for objective in found:
         metrics.objective_percent.labels(objective.rule).set(objective.percent)
-        metrics.objective_seconds.labels(objective.rule).set(objective.seconds)
+        metrics.objective_seconds.labels(objective.rule).set(objective.target.seconds)
         for one in objective.attainments:
-            labels = (objective.rule, WINDOWS[one.hours])
+            labels = (objective.rule, SCRAPED[one.hours])
             metrics.objective_calls.labels(*labels).set(one.calls)
             metrics.objective_missed.labels(*labels).set(one.missed)
             burn_rate = one.burn_rate(objective.percent)

@@ -17,6 +17,7 @@ from app.pipeline.desk import Desk
 from app.rules.book import RuleBook
 from app.rules.store import follow
 from app.server.figures import FigureCache
+from app.server.objective_board import ObjectiveBoard
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class Office:
         self.readers = readers
         self._book = desk.book
         self.figures = FigureCache(desk.context.clock, self.read)
+        self.objectives = ObjectiveBoard(desk.context.clock, self.read)
 
     @property
     def context(self) -> Context:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from app.audit.paging import Search, read_page
+from app.audit.ways import ByValue
 from app.db.tables import events
 from app.db.types import format_instant
 from app.errors import InvalidInputError
@@ -111,16 +113,14 @@ def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | 
 
 
 def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
-    """Return the latest events of the types that a pattern is for, newest first; no agents and their like."""
+    """Return the latest events of the types that a pattern is for, newest first; no agents and their like.
+
+    Of each type as many are looked at as one page of a list may.
+    """
     named = pattern.get("event") if isinstance(pattern, Mapping) else None
     types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
-    found: list[Event] = []
-    for event_type in types or ["participant_joined"]:
-        query = (
-            select(events)
-            .where(events.c.type == event_type, events.c.participant_kind.not_in(_MACHINES))
-            .order_by(events.c.id.desc())
-            .limit(limit)
-        )
-        found += [rebuild_event(dict(row)) for row in connection.execute(query).mappings()]
-    return sorted(found, key=lambda event: event.id, reverse=True)[:limit]
+    column = events.c
+    ways = tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(types or ["participant_joined"]))
+    is_caller = column.participant_kind.not_in(_MACHINES)
+    search = Search(events, tuple(column.keys()), ways, (is_caller,), None, None)
+    return list(read_page(connection, search, lambda row: rebuild_event(dict(row)), limit, None).items)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.audit import objectives as module
-from app.audit.objectives import Objective, objectives
+from app.audit.objectives import Objective, Target, count, targets
+from app.audit.statistics import statistics
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
 
@@ -41,9 +43,12 @@ def _store(database: Database, rows: list[dict[str, Any]]) -> None:
         store(writing, event_rows=[], dispatch_rows=rows, callers=[], attempts=[], changes=[])
 
 
-def _ask(database: Database, *windows: float, **which: str) -> list[Objective]:
+def _ask(database: Database, *windows: float, **which: Any) -> list[Objective]:
     with database.reader_engine().connect() as connection:
-        return objectives(connection, NOW, windows or (1, 24), **which)
+        return [
+            Objective(target, tuple(count(connection, target=target, now=NOW, windows=windows or (1, 24))))
+            for target in targets(connection, **which)
+        ]
 
 
 def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -> None:
@@ -70,7 +75,7 @@ def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -
     assert (hour.calls, hour.missed) == (day.calls, day.missed) == (7, 5)
     assert hour.share == pytest.approx(2 / 7)
     assert hour.burn_rate(found.percent) == pytest.approx(5 / 7 / 0.05)
-    assert (found.rule, found.agent_name, found.percent, found.seconds) == ("spanish", "support-es", 95, 3)
+    assert found.target == Target(1, "spanish", "support-es", 95, 3)
     assert found.is_burning
 
 
@@ -114,6 +119,36 @@ def test_only_enabled_rules_that_have_one_in_matching_order(database: Database) 
     assert [one.rule for one in _ask(database)] == ["early", "late"]
     assert [one.rule for one in _ask(database, agent="other")] == ["early"]
     assert [one.rule for one in _ask(database, rule="late")] == ["late"]
+    assert [one.rule for one in _ask(database, rule_id=1)] == ["late"]
+
+
+def test_a_renamed_rule_keeps_its_calls_and_takes_no_others(database: Database) -> None:
+    _rule(database)
+    _rule(database, "catalan")
+    _store(database, [_came(10, 1.0, rule_id=1), _came(20, 4.0, rule_id=2, rule_name="catalan")])
+    # Renamed, and its name given to another
+    database.execute("UPDATE routing_rules SET name = 'castilian' WHERE id = 1")
+    database.execute("UPDATE routing_rules SET name = 'spanish' WHERE id = 2")
+    rows = [_came(30, 4.0, rule_id=1, rule_name="castilian"), _came(40, 1.0, rule_id=2), _came(50, 1.0, rule_id=2)]
+    _store(database, rows)
+    now = datetime.now(UTC)
+    with database.reader_engine().connect() as connection:
+        castilian, spanish = targets(connection)
+        span = now - at(0) + timedelta(hours=1)
+        (kept,) = count(connection, target=castilian, now=now, windows=[span / timedelta(hours=1)])
+        (other,) = count(connection, target=spanish, now=now, windows=[span / timedelta(hours=1)])
+        assert (castilian.rule, kept.calls, kept.missed) == ("castilian", 2, 1)
+        assert (spanish.rule, other.calls, other.missed) == ("spanish", 3, 1)
+        figures = statistics(connection, at(0), now, rule_id=1)
+        assert {name: one.arrived for name, one in figures.by_rule.items()} == {"spanish": 1, "castilian": 1}
+        assert statistics(connection, at(0), now, rule="spanish").overall.arrived == 3
+
+
+def test_more_rules_than_are_counted_are_told_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 2)
+    for name in "abcd":
+        _rule(database, name)
+    assert [one.rule for one in _ask(database)] == ["a", "b", "c"]
 
 
 def test_a_busy_rule_is_counted_up_to_a_bound_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
@@ -13,6 +13,8 @@ from app.audit.statistics import Figures, Statistics
 from app.errors import DatabaseUnavailableError
 from app.server.figures import FRESH_S, STALE_S, FigureCache
 from tests.conftest import StillClock
+
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Desk:
@@ -28,9 +30,7 @@ class Desk:
         await asyncio.sleep(0)
         if self.down:
             raise DatabaseUnavailableError("down")
-        return Statistics(
-            datetime(2026, 1, 1, tzinfo=UTC), is_cut=False, overall=Figures(number), by_agent={}, by_rule={}
-        )
+        return Statistics(DAY, DAY + timedelta(days=1), is_cut=False, overall=Figures(number), by_agent={}, by_rule={})
 
 
 async def test_many_looks_are_one_question(clock: StillClock) -> None:

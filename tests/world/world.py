@@ -26,6 +26,8 @@ from app.pipeline.context import Context
 from app.pipeline.desk import Desk
 from app.rules.store import read_book
 from app.server.health import HealthDoor
+from app.server.office import Office
+from app.server.scrape import ScrapeDoor
 from app.server.webhook import WebhookDoor
 from app.settings import Project, Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule, Simulator
@@ -244,11 +246,12 @@ class World:
             book = read_book(connection)
         desk = Desk(context, book)
         health = HealthDoor(desk, self._reader)
+        scrape = ScrapeDoor(desk, self._reader, Office(desk, self._reader, "signs nothing").objectives)
         door = WebhookDoor(desk, Verifier(settings.projects))
         routes = [
             Route("/livekit/webhook", door),
             Route("/readyz", health.ready),
-            Route("/metrics", health.metrics),
+            Route("/metrics", scrape.answer),
         ]
         app = Starlette(routes=routes)
         replica = Replica(desk, app, metrics, writer, engine, stack)

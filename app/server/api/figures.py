@@ -1,7 +1,8 @@
-"""Statistics, health, simulation and the token server's question over the API."""
+"""Statistics, health and simulation over the API."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime
 from typing import Any
@@ -9,16 +10,16 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from app.audit.objectives import MOST
 from app.audit.probes import latest_probes, probes_of
 from app.audit.statistics import known_agents, last_hits
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
-from app.pipeline.decide import Promise, decide
-from app.plan.promise import Expected
 from app.rules.file import read_rules_file
 from app.server.api.endpoint import Call, Model, Text, require_object
 from app.server.dry_runs import simulate_draft
 from app.server.health import HealthDoor
+from app.server.objective_board import SHOWN
 
 MOST_HOURS = 24 * 31
 
@@ -73,6 +74,7 @@ class ObjectiveWindow(BaseModel):
     share: float | None = Field(description="that had their agent in time; null without calls")
     burn_rate: float | None = Field(description="missed share ÷ share that may miss; above 1 the objective is missed")
     is_cut: bool = Field(description="whether only the latest dispatches were counted")
+    counted_at: datetime = Field(description="counts are kept for a 240th of the window, at most five minutes")
 
 
 class Objective(BaseModel):
@@ -86,11 +88,15 @@ class Objective(BaseModel):
 
 class Statistics(BaseModel):
     since: datetime
+    as_of: datetime = Field(description="when the figures were looked up; they are kept for some seconds")
     is_cut: bool = Field(description="whether only the latest dispatches were counted")
     overall: Figures
     agents: list[AgentFigures]
     rules: list[RuleFigures]
-    objectives: list[Objective] = Field(description="of enabled rules that have one, in matching order")
+    objectives: list[Objective] = Field(
+        description=f"of enabled rules that have one, in matching order; of the first {MOST} such rules"
+    )
+    objectives_are_cut: bool = Field(description="whether more rules have an objective")
 
 
 class Seen(BaseModel):
@@ -155,42 +161,6 @@ class Simulation(BaseModel):
     groups: list[Group]
 
 
-class Room(Model):
-    name: Text = Field(min_length=1, max_length=256)
-    metadata: Text | dict[str, Any] = Field("", description="the text of the room's metadata, or the object in it")
-
-
-class Participant(Model):
-    identity: Text = Field(min_length=1, max_length=256)
-    name: Text = ""
-    kind: str = Field("STANDARD", pattern="^(STANDARD|SIP|CONNECTOR|BRIDGE)$")
-    metadata: Text | dict[str, Any] = Field("", description="the text of the metadata, or the object in it")
-    attributes: dict[Text, Text] = Field({})
-
-
-class DecideOrder(Model):
-    """A participant for whom an access token is being made."""
-
-    participant: Participant
-    room: Room
-    project: Text | None = Field(None, description="LiveKit project; needed only when there are several")
-
-
-class PromisedAgent(BaseModel):
-    id: str = Field(description="of the dispatch to come; it rides in the attributes")
-    rule: str
-    agent_name: str
-    metadata: str
-    attributes: dict[str, str]
-    deployment: str | None
-    failure: str | None = Field(description="why this agent cannot be sent; leave it out of the token")
-
-
-class Decided(BaseModel):
-    rules_version: int
-    agents: list[PromisedAgent] = Field(description="for `RoomConfiguration.agents` of the access token")
-
-
 class Health(BaseModel):
     status: str
     database: dict[str, Any]
@@ -200,8 +170,12 @@ class Health(BaseModel):
 
 async def read_statistics(call: Call) -> dict[str, Any]:
     query: WindowQuery = call.query
-    found = await call.office.figures.get(query.hours, agent=query.agent, rule=query.rule)
-    return found.to_json()
+    found, kept = await asyncio.gather(
+        call.office.figures.get(query.hours, agent=query.agent, rule=query.rule),
+        call.office.objectives.get((*SHOWN, query.hours), agent=query.agent, rule=query.rule),
+    )
+    objectives = [one.to_json() for one in kept.items]
+    return {**found.to_json(), "objectives": objectives, "objectives_are_cut": kept.is_cut}
 
 
 async def list_agents(call: Call) -> dict[str, Any]:
@@ -244,49 +218,9 @@ async def simulate_rules(call: Call) -> dict[str, Any]:
     return (await simulate_draft(call.office, wanted, delete=delete, hours=hours)).to_json()
 
 
-async def decide_for_a_token(call: Call) -> dict[str, Any]:
-    order: DecideOrder = call.body
-    office = call.office
-    projects = [project.name for project in office.context.settings.projects]
-    project = order.project if order.project is not None or len(projects) != 1 else projects[0]
-    if project not in projects:
-        message = "is none of the LiveKit projects: " + ", ".join(projects)
-        raise InvalidInputError("body", [Problem("project", message, order.project)])
-    participant = order.participant
-    expected = Expected(
-        project=project,
-        room_name=order.room.name,
-        room_metadata=_metadata(order.room.metadata),
-        identity=participant.identity,
-        name=participant.name,
-        kind=participant.kind,
-        metadata=_metadata(participant.metadata),
-        attributes=participant.attributes,
-    )
-    book = await office.read(office.book)
-    promises = await decide(office.context, book, expected)
-    return {"rules_version": book.version, "agents": [_promise_json(one) for one in promises]}
-
-
 async def read_health(call: Call) -> Any:
     door = HealthDoor(call.office.desk, call.office.readers)
     return await door.details()
-
-
-def _promise_json(promise: Promise) -> dict[str, Any]:
-    return {
-        "id": promise.id,
-        "rule": promise.rule,
-        "agent_name": promise.agent_name,
-        "metadata": promise.metadata,
-        "attributes": dict(promise.attributes),
-        "deployment": promise.deployment,
-        "failure": promise.failure,
-    }
-
-
-def _metadata(given: str | dict[str, Any]) -> str:
-    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, separators=(",", ":"))
 
 
 def _seen_json(name: str, last_at: datetime | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.people.role import Role
-from app.server.api import figures, people, rule_shapes, rules, shapes, traffic
+from app.server.api import decide, figures, people, rule_shapes, rules, shapes, traffic
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
 from app.server.api.reference import reference_page
@@ -110,8 +110,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              figures.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
              example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are told apart by name; those not named stay, unless `delete`."),
-    Endpoint("POST", f"{_V1}/decide", figures.decide_for_a_token, "Decide which agents a participant will get",
-             figures.Decided, body=figures.DecideOrder, role=Role.EDITOR,
+    Endpoint("POST", f"{_V1}/decide", decide.decide_for_a_token, "Decide which agents a participant will get",
+             decide.Decided, body=decide.DecideOrder, role=Role.EDITOR,
              description="For token servers: put the answer into `RoomConfiguration.agents` of the access token. When "
              "the participant joins, Usher adopts the dispatch if LiveKit took it, and makes it if not.",
              example={"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall-7"}}),

@@ -14,6 +14,7 @@ from app.audit.probes import Probe, latest_probes, probes_of
 from app.audit.statistics import Figures, Percentiles, Seen, known_agents
 from app.server.console.charts import bars_of, histogram
 from app.server.console.door import Front, Visit, page
+from app.server.objective_board import PATIENCE_S, SHOWN
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
 _PROBES_SHOWN: Final = 10
@@ -29,31 +30,47 @@ def agents_routes(front: Front) -> list[BaseRoute]:
 
 
 async def show_agents(visit: Visit) -> Response:
-    hours = _hours(visit)
-    found = await visit.office.figures.get(int(hours))
-    seen, probed = await visit.office.read(lambda connection: (known_agents(connection), latest_probes(connection)))
+    hours, office = _hours(visit), visit.office
+    found, objectives, (seen, probed) = await asyncio.gather(
+        office.figures.get(int(hours)),
+        office.objectives.get((*SHOWN, int(hours)), patience_s=PATIENCE_S),
+        office.read(lambda connection: (known_agents(connection), latest_probes(connection))),
+    )
     seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
     lines = [_line(one, found.by_agent.get(one.name, Figures()), probed.get(one.name)) for one in seen]
     lines.sort(key=lambda line: -line["figures"].dispatches)
-    return visit.page("agents.html", active="agents", lines=lines, found=found, hours=hours, windows=WINDOWS)
+    facts: dict[str, Any] = {
+        "lines": lines,
+        "found": found,
+        "objectives": objectives,
+        "hours": hours,
+        "windows": WINDOWS,
+    }
+    return visit.page("agents.html", active="agents", **facts)
 
 
 async def show_agent(visit: Visit) -> Response:
-    name, hours = visit.request.path_params["name"], _hours(visit)
-    found = await visit.office.figures.get(int(hours), agent=name)
+    name, hours, office = visit.request.path_params["name"], _hours(visit), visit.office
 
     def question(connection: Connection) -> dict[str, Any]:
         return {
-            "found": found,
-            "figures": found.overall,
-            "waits": Percentiles.of(found.overall.seconds_to_agent),
-            "given_up": Percentiles.of(found.overall.seconds_given_up),
-            "bars": bars_of(found.overall),
             "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
             "probes": probes_of(connection, name, _PROBES_SHOWN),
         }
 
-    facts = await visit.office.read(question)
+    facts, found, objectives = await asyncio.gather(
+        office.read(question),
+        office.figures.get(int(hours), agent=name),
+        office.objectives.get((*SHOWN, int(hours)), agent=name, patience_s=PATIENCE_S),
+    )
+    facts |= {
+        "found": found,
+        "figures": found.overall,
+        "waits": Percentiles.of(found.overall.seconds_to_agent),
+        "given_up": Percentiles.of(found.overall.seconds_given_up),
+        "bars": bars_of(found.overall),
+        "objectives": objectives,
+    }
     return visit.page("agent.html", active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
 
 

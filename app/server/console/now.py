@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,11 +17,12 @@ from app.audit.objectives import Objective
 from app.audit.statistics import Percentiles
 from app.server.console.charts import bars_of
 from app.server.console.door import Front, Visit, page
-from app.server.console.remedies import pulses, remedies, waiting
+from app.server.console.remedies import heartbeats_of_sweeps, pulses, remedies, waiting
 from app.server.health import HealthDoor
+from app.server.objective_board import PATIENCE_S, SHOWN
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
-_SHOWN: Final = 8
+_LISTED: Final = 8
 
 
 def now_routes(front: Front) -> list[BaseRoute]:
@@ -38,38 +41,44 @@ async def renew(visit: Visit) -> Response:
 async def _facts(visit: Visit) -> dict[str, Any]:
     office = visit.office
     now = office.now
-    details = await HealthDoor(office.desk, office.readers).details()
     url = str(visit.request.base_url.replace(path="/livekit/webhook"))
     sweeps = office.context.settings.sweep_interval > 0
 
-    day = await office.figures.get(24)
-
-    def question(connection: Connection) -> dict[str, Any]:
+    def question(connection: Connection) -> tuple[dict[str, Any], list[Any]]:
         people, count = waiting(connection)
-        return {
+        facts = {
             "now": now,
             "waiting": people,
             "waiting_count": count,
             "trouble": _trouble(connection, now - timedelta(hours=1)),
-            "day": day,
-            "objectives": sorted(day.objectives, key=_urgency)[:_SHOWN],
-            "waits": Percentiles.of(day.overall.seconds_to_agent),
-            "bars": bars_of(day.overall),
             "remedies": remedies(connection, office.book(connection), url, now),
-            "pulses": pulses(connection, now, details, sweeps=sweeps),
-            "latest": list_calls(connection, CallFilter(), limit=_SHOWN).items,
+            "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
+        return facts, heartbeats_of_sweeps(connection)
 
-    return await office.read(question)
+    (facts, beats), day, objectives, details = await asyncio.gather(
+        office.read(question),
+        office.figures.get(24),
+        office.objectives.get(SHOWN, patience_s=PATIENCE_S),
+        HealthDoor(office.desk, office.readers).details(),
+    )
+    return {
+        **facts,
+        "day": day,
+        "waits": Percentiles.of(day.overall.seconds_to_agent),
+        "bars": bars_of(day.overall),
+        "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
+        "pulses": pulses(beats, now, details, sweeps=sweeps),
+    }
 
 
 def _urgency(objective: Objective) -> tuple[bool, float]:
     burn_rates = (one.burn_rate(objective.percent) or 0.0 for one in objective.attainments)
-    return not objective.is_burning, -max(burn_rates)
+    return not objective.is_burning, -max(burn_rates, default=0.0)
 
 
 def _trouble(connection: Connection, since: datetime) -> list[Call]:
     found: list[Call] = []
     for state in _TROUBLE:
-        found += list_calls(connection, CallFilter(state=state, since=since), limit=_SHOWN).items
-    return sorted(found, key=lambda call: call.joined_at, reverse=True)[: 2 * _SHOWN]
+        found += list_calls(connection, CallFilter(state=state, since=since), limit=_LISTED).items
+    return sorted(found, key=lambda call: call.joined_at, reverse=True)[: 2 * _LISTED]

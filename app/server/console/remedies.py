@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -10,14 +11,14 @@ from urllib.parse import quote
 from sqlalchemy import Connection, select
 
 from app.audit.probes import latest_probes
-from app.audit.statistics import count_waiting
+from app.audit.statistics import count_waiting, never_came
+from app.audit.ways import ByValue, Span
 from app.db.tables import dispatches, events, heartbeats
-from app.db.types import DispatchStatus, EventSource
+from app.db.types import EventSource
 from app.outbox.states import WAITING
 from app.rules.book import RuleBook
 
 _LATEST: Final = 200
-_TRIED: Final = 20
 _RECENT_PROBE: Final = timedelta(hours=24)
 _SILENT_SWEEP: Final = timedelta(minutes=10)
 
@@ -81,23 +82,14 @@ def _no_webhooks(has_events: bool, webhook_url: str) -> Remedy:
 def _agents_that_never_come(connection: Connection, book: RuleBook) -> list[Remedy]:
     wanted = list(dict.fromkeys(rule.agent_name for rule in book.rules if rule.enabled))[:50]
     found = []
-    for name in wanted:
-        query = (
-            select(dispatches.c.joined_at, dispatches.c.status)
-            .where(dispatches.c.agent_name == name)
-            .order_by(dispatches.c.id.desc())
-            .limit(_TRIED)
+    for name, missed in never_came(connection, wanted).items():
+        times = "once" if missed == 1 else f"{missed} times of late"
+        text = (
+            f"It was asked for in vain {times}. Is a worker running whose agent_name is exactly {name!r}, "
+            "connected to the same LiveKit project?"
         )
-        rows = connection.execute(query).all()
-        missed = [row for row in rows if row.status == DispatchStatus.NO_SHOW]
-        if missed and not any(row.joined_at for row in rows):
-            times = "once" if len(missed) == 1 else f"{len(missed)} times of late"
-            text = (
-                f"It was asked for in vain {times}. Is a worker running whose agent_name is exactly {name!r}, "
-                "connected to the same LiveKit project?"
-            )
-            link = f"/console/agents/{quote(name)}"
-            found.append(Remedy("error", f"The agent {name!r} has never come", text, link, "Its dispatches"))
+        link = f"/console/agents/{quote(name)}"
+        found.append(Remedy("error", f"The agent {name!r} has never come", text, link, "Its dispatches"))
     return found
 
 
@@ -111,7 +103,13 @@ def _canaries_in_trouble(connection: Connection, now: datetime) -> list[Remedy]:
     return found
 
 
-def pulses(connection: Connection, now: datetime, details: dict[str, Any], *, sweeps: bool) -> list[Pulse]:
+def heartbeats_of_sweeps(connection: Connection) -> list[Mapping[Any, Any]]:
+    """Return when each project was last swept, and with what result."""
+    query = select(heartbeats).where(heartbeats.c.component.startswith("sweep:"))
+    return list(connection.execute(query).mappings())
+
+
+def pulses(beats: Iterable[Mapping[Any, Any]], now: datetime, details: dict[str, Any], *, sweeps: bool) -> list[Pulse]:
     """Return how database, rules, LiveKit and the sweep are."""
     database = details["database"]
     found = [Pulse("Database", database["status"] == "ok", "answers" if database["status"] == "ok" else "in trouble")]
@@ -120,8 +118,7 @@ def pulses(connection: Connection, now: datetime, details: dict[str, Any], *, sw
     found.append(Pulse("Rules", not bad, text if not bad else f"{text}; {bad} cannot be used"))
     if not sweeps:
         found.append(Pulse("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
-    query = select(heartbeats).where(heartbeats.c.component.startswith("sweep:"))
-    for row in connection.execute(query).mappings():
+    for row in beats:
         name = row["component"].removeprefix("sweep:")
         detail, at = row["detail"], row["beat_at"]
         part = "LiveKit" if name == "default" else f"LiveKit {name}"
@@ -157,7 +154,8 @@ def waiting(connection: Connection, limit: int = 30) -> tuple[list[Waiting], int
     # One look-up in (status, id) for each state: together they would be sorted as a whole.
     found: list[Waiting] = []
     for status in sorted(WAITING):
-        query = select(dispatches).where(column.status == status).order_by(column.id).limit(limit)
+        way = ByValue(column.status, status, column.id)
+        query = select(dispatches).where(*way.conditions(Span())).order_by(column.status, column.id).limit(limit)
         found += [
             Waiting(
                 row["id"],

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from app.audit.objectives import objective_words
+from app.audit.paging import instant_of
 from app.audit.statistics import last_hits
 from app.db.tables import dispatches
 from app.db.types import OnMatch
@@ -55,11 +56,13 @@ def book_lines(connection: Connection, book: RuleBook, *, start: int, search: st
     found = list(islice(_chosen(book, search), start, start + PAGE + 1))
     shown = found[:PAGE]
     names = [rule.name for _, rule in shown]
-    hits, counted = _hits(connection)
-    last = last_hits(connection, names)
-    lines = [
-        _line(place, rule, hits.get(rule.name, 0), last.get(rule.name), _warnings(book, rule)) for place, rule in shown
-    ]
+    hits = count_hits(connection)
+    counted = sum(count for count, _ in hits.values())
+    named = last_hits(connection, names)
+    lines = []
+    for place, rule in shown:
+        count, last = hits.get(rule.id, (0, None))
+        lines.append(_line(place, rule, count, last or named.get(rule.name), _warnings(book, rule)))
     following = start + PAGE if len(found) > PAGE else None
     return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
 
@@ -72,12 +75,12 @@ def _chosen(book: RuleBook, search: str) -> Any:
             yield place, rule
 
 
-def _hits(connection: Connection) -> tuple[dict[str, int], int]:
+def count_hits(connection: Connection) -> dict[int, tuple[int, datetime | None]]:
+    """Return by rule id how many of the latest dispatches each rule made, and when the last, whatever its name was."""
     column = dispatches.c
-    latest = select(column.rule_name, column.id).order_by(column.id.desc()).limit(_COUNTED).subquery()
-    rows = connection.execute(select(latest.c.rule_name, func.count()).group_by(latest.c.rule_name)).all()
-    hits = {row[0]: row[1] for row in rows}
-    return hits, sum(hits.values())
+    latest = select(column.rule_id, column.id).order_by(column.id.desc()).limit(_COUNTED).subquery()
+    query = select(latest.c.rule_id, func.count(), func.max(latest.c.id)).group_by(latest.c.rule_id)
+    return {row[0]: (row[1], instant_of(row[2])) for row in connection.execute(query)}
 
 
 def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]) -> Line:

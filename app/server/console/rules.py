@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from app.rules.warnings import RuleWarning, rule_warnings
 from app.server.console.door import Front, Visit, form, go, page
 from app.server.console.rule_book import book_lines
 from app.server.console.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
+from app.server.objective_board import PATIENCE_S, SHOWN, Objectives
 from app.server.rule_edits import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
 from app.server.trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
 from app.webhook.parse import prepare
@@ -77,9 +79,13 @@ async def show_rule(visit: Visit) -> Response:
         return stored, rule_warnings(book, known) if known else []
 
     rule_id = visit.request.path_params["rule_id"]
-    rule, warnings = await visit.office.read(question)
-    figures = await visit.office.figures.get(24, rule=str(rule.row.get("name")), version=rule.version)
-    return _editor(visit, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), figures=figures)
+    (rule, warnings), figures, objectives = await asyncio.gather(
+        visit.office.read(question),
+        visit.office.figures.get(24, rule_id=rule_id),
+        visit.office.objectives.get(SHOWN, rule_id=rule_id, patience_s=PATIENCE_S),
+    )
+    shown = _Kept(figures, objectives)
+    return _editor(visit, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), kept=shown)
 
 
 async def save_rule(visit: Visit) -> Response:
@@ -144,6 +150,14 @@ class _Tried:
     warnings: list[RuleWarning]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """How the rule as it is saved has done."""
+
+    figures: Statistics
+    objectives: Objectives
+
+
 async def _try(visit: Visit, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None) -> _Tried:
     usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
     most = visit.office.context.settings.metadata_max_bytes
@@ -189,7 +203,7 @@ def _editor(
     rule: StoredRule | None = None,
     problems: list[Problem] | None = None,
     tried: _Tried | None = None,
-    figures: Statistics | None = None,
+    kept: _Kept | None = None,
     conflict: str = "",
     theirs: list[Any] | None = None,
     status: int = 200,
@@ -207,7 +221,7 @@ def _editor(
         theirs=theirs or [],
         missing=[],
         why=visit.field("why"),
-        figures=figures,
+        kept=kept,
         **_shown(tried),
     )
 

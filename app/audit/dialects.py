@@ -1,0 +1,52 @@
+"""What both databases say in words of their own: times between columns, and lists."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    TIMESTAMP,
+    ColumnElement,
+    Connection,
+    Float,
+    FromClause,
+    Text,
+    extract,
+    func,
+    literal,
+    select,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+
+def seconds_between(connection: Connection, begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the seconds from `begin` to `end` (both `Timestamp`) as SQL; NULL where one is."""
+    if connection.dialect.name == "postgresql":
+        begin, end = (type_coerce(each, TIMESTAMP(timezone=True)) for each in (begin, end))
+        return extract("epoch", end - begin).cast(Float)
+    return ((func.julianday(end) - func.julianday(begin)) * 86_400.0).cast(Float)
+
+
+def listed(connection: Connection, seconds: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return the aggregate of all `seconds` that are not NULL; `read_list` reads what it gives."""
+    known = seconds.is_not(None)
+    if connection.dialect.name == "postgresql":
+        return func.array_agg(seconds, type_=ARRAY(Float)).filter(known)
+    return func.json_group_array(seconds).filter(known)
+
+
+def read_list(value: str | list[float] | None) -> list[float]:
+    """Return the numbers of a `listed` column, none below 0: clocks may have been set back."""
+    numbers = json.loads(value) if isinstance(value, str) else value or []
+    return [max(0.0, number) for number in numbers]
+
+
+def asked_for(connection: Connection, names: Sequence[str]) -> FromClause:
+    """Return a table with the column `name` that holds these names, in one statement for any number of them."""
+    if connection.dialect.name == "postgresql":
+        return func.unnest(literal(list(names), ARRAY(Text))).table_valued("name").alias("asked").render_derived()
+    listed_names = func.json_each(json.dumps(list(names))).table_valued("value")
+    return select(listed_names.c.value.label("name")).subquery("asked")
