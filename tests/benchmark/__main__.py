@@ -34,7 +34,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "updates": lambda options: rules_update.measure(quick=options.quick),
     "memory": lambda options: rules_memory.measure(quick=options.quick),
     "edits": lambda options: rule_edit.measure(quick=options.quick),
-    "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls),
+    "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls, database=options.database),
     "sweep": lambda options: sweep.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }
@@ -48,6 +48,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASURES))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--calls", type=int, help="stored calls behind the audit pages (the design says 10000000)")
+    parser.add_argument("--database", help="PostgreSQL filled by tests.benchmark.stored_calls before, to ask instead")
     parser.add_argument("--webhooks", type=int, help="mutated webhooks (the design says 1000000)")
     options = parser.parse_args()
     unknown = set(options.names) - MEASURES.keys()
