@@ -21,6 +21,7 @@ from app.rules.book import RuleBook
 from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
 from app.rules.difference import RuleDifference, describe, differences_to_json, is_effective
 from app.rules.file import export_rules
+from app.rules.simulate import draft_rows
 from app.rules.store import read_book
 from app.rules.warnings import rule_warnings
 
@@ -92,14 +93,14 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
         rules = read_file(file).rules
     except InvalidInputError as error:
         problems = error.problems
-    doubtful = _doubtful(rules)
+    doubtful = _doubtful(rules, [{**rule, "id": place} for place, rule in enumerate(rules)])
     if as_json:
         mistakes = [
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in problems
         ]
-        warned = {str(rule["name"]): lines for rule, lines in doubtful}
-        say_json({"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes, "warnings": warned})
+        told = {"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes}
+        say_json({**told, "warnings": dict(doubtful)})
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
@@ -141,24 +142,26 @@ def apply_(
     """Make the rules what a file says, in one transaction, and show the difference; rules are told apart by name."""
     wanted = read_file(file).rules
 
-    def compare(connection: Connection) -> tuple[list[RuleDifference], int]:
-        return diff(read_rules(connection), wanted, delete=delete), rules_version(connection)
+    def compare(connection: Connection) -> tuple[list[dict[str, Any]], list[RuleDifference], int]:
+        rows = read_rules(connection)
+        return rows, diff(rows, wanted, delete=delete), rules_version(connection)
 
-    def change(connection: Connection) -> tuple[list[RuleDifference], int]:
-        differences, version = compare(connection)
-        return differences, apply(
-            connection, differences, editor(by), version if expect_version is None else expect_version
-        )
+    def change(connection: Connection) -> tuple[list[dict[str, Any]], list[RuleDifference], int]:
+        rows, differences, version = compare(connection)
+        expected = version if expect_version is None else expect_version
+        return rows, differences, apply(connection, differences, editor(by), expected)
 
     if dry_run:
         with reading() as connection:
-            differences, version = compare(connection)
+            rows, differences, version = compare(connection)
         if expect_version not in {None, version}:
             note(f"The rules are at version {version} by now, not {expect_version}.")
     else:
-        differences, version = write(change)
-    _tell(differences, version, dry_run=dry_run, as_json=as_json)
-    _warn(file, _doubtful(wanted))
+        rows, differences, version = write(change)
+    doubtful = _doubtful(wanted, draft_rows(rows, wanted, delete=delete))
+    _tell(differences, version, dry_run=dry_run, as_json=as_json, warned=dict(doubtful))
+    if not as_json:
+        _warn(file, doubtful)
     if dry_run and not as_json and any(map(is_effective, differences)):
         flag = " --delete" if delete else ""
         note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {version}")
@@ -212,20 +215,32 @@ def revert_(
     _tell(differences, reached, dry_run=dry_run, as_json=as_json)
 
 
-def _tell(differences: list[RuleDifference], version: int, *, dry_run: bool, as_json: bool) -> None:
+def _tell(
+    differences: list[RuleDifference],
+    version: int,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    warned: dict[str, list[str]] | None = None,
+) -> None:
     if as_json:
-        say_json({"version": version, "dry_run": dry_run, **differences_to_json(differences)})
+        told = {"version": version, "dry_run": dry_run, **differences_to_json(differences)}
+        say_json(told if warned is None else {**told, "warnings": warned})
         return
     say(describe(differences))
     if not dry_run and any(map(is_effective, differences)):
         say(f"the rules are at version {version}")
 
 
-def _doubtful(rules: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], list[str]]]:
-    """Return the rules of a file that are probably not meant so, each with what to beware of."""
-    book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
-    return [(rules[place], lines) for place, lines in warnings_of(book).items()]
+_Doubtful = list[tuple[str, list[str]]]
 
 
-def _warn(file: str, doubtful: list[tuple[dict[str, Any], list[str]]]) -> None:
-    note(*(f"{file}: beware: rule {rule['name']!r}: {line}" for rule, lines in doubtful for line in lines))
+def _doubtful(rules: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> _Doubtful:
+    """Return the rules of a file that are probably not meant so, among all that stand in the book (`rows`)."""
+    names = {row["id"]: row["name"] for row in rows}
+    warned = {names[rule_id]: lines for rule_id, lines in warnings_of(RuleBook.build(rows, 0)).items()}
+    return [(rule["name"], warned[rule["name"]]) for rule in rules if rule["name"] in warned]
+
+
+def _warn(file: str, doubtful: _Doubtful) -> None:
+    note(*(f"{file}: beware: rule {name!r}: {line}" for name, lines in doubtful for line in lines))

@@ -18,6 +18,7 @@ from app.errors import (
     TooManyRequestsError,
     UsherError,
 )
+from app.rules.warnings import RuleWarning
 
 _LONGEST = 200
 
@@ -43,6 +44,11 @@ def problem_json(one: Problem) -> dict[str, Any]:
         "found": _tellable(one.found),
         "suggestion": _tellable(one.suggestion),
     }
+
+
+def warning_json(one: RuleWarning) -> dict[str, Any]:
+    """Return one warning of a rule as the API tells it."""
+    return {"kind": str(one.kind), "path": one.path, "message": one.message, "suggestion": one.suggestion}
 
 
 def _tellable(value: Any) -> Any:

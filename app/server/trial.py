@@ -24,7 +24,7 @@ from app.rules.warnings import RuleWarning, rule_warnings
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
-_DRAFT_ID: Final = 2**53
+DRAFT_ID: Final = 2**53
 """Stands for the id of a rule that has none yet; a rollout share may fall otherwise once it is saved."""
 
 _UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
@@ -73,7 +73,7 @@ def try_rule(
     book: RuleBook, draft: Mapping[str, Any], traffic: Sequence[Event], *, replaces: int | None, metadata_max_bytes: int
 ) -> list[Trial]:
     """Return what becomes of each event if `draft` (a complete row) stands in the book, instead of rule `replaces`."""
-    rule_id = replaces or _DRAFT_ID
+    rule_id = replaces or DRAFT_ID
     row = {**draft, "id": rule_id, "enabled": True}
     among_others = book.updated([row], (), book.version)
     alone = RuleBook.build([row], book.version)
@@ -105,7 +105,7 @@ def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | 
     if "pattern" in wrong:
         return []
     usable = {column: value for column, value in draft.items() if column not in wrong}
-    rule_id = replaces or _DRAFT_ID
+    rule_id = replaces or DRAFT_ID
     row = {**complete({**_UNNAMED, **usable}), "id": rule_id, "enabled": True}
     among_others = book.updated([row], (), book.version)
     rule = among_others.rule(rule_id)

@@ -233,7 +233,15 @@ def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal:
     assert checked.code == 0
     assert "rules.yaml: beware: rule 'late': is never reached: rule 'all' before it" in checked.err
     assert "rules.yaml: beware: rule 'odd': room.nmae: is no field" in checked.err
-    assert terminal.run("rules", "apply", file).code == 0
+    planned = terminal.json("rules", "apply", file, "--dry-run")
+    assert {name: len(lines) for name, lines in planned["warnings"].items()} == {"odd": 1, "late": 1}
+    applied = terminal.run("rules", "apply", file)
+    assert applied.code == 0
+    assert "beware: rule 'late': is never reached: rule 'all' before it" in applied.err
+    # And of another file, what a rule that stands already does to its own
+    later = "rules:\n- {name: later, pattern: {room: {name: [x]}}, agent_name: b}\n"
+    other = terminal.write("other.yaml", later)
+    assert "rule 'later': is never reached" in terminal.run("rules", "apply", other, "--dry-run").err
     warned = {rule["name"]: len(rule["warnings"]) for rule in terminal.json("rules", "list")}
     assert warned == {"odd": 1, "all": 0, "late": 1}
     assert "beware: is never reached" in " ".join(terminal.run("rules", "list").out.split())

@@ -164,11 +164,18 @@ class RuleDifference(BaseModel):
     values: list[ValueChange]
 
 
+class WarningOfRule(RuleWarning):
+    rule: str
+
+
 class RulesChanged(BaseModel):
     version: int = Field(description="of the rule book now; with `dry_run` before")
     written: bool
     rules: list[RuleDifference]
     counts: dict[str, int]
+    warnings: list[WarningOfRule] = Field(
+        description="of the rules that stay, as they stand then; of very many only of those that change"
+    )
 
 
 class TrialOfEvent(BaseModel):

@@ -12,11 +12,11 @@ from app.rules.book import RuleBook
 from app.rules.changes import plan_revert, revert
 from app.rules.check import check_rule
 from app.rules.columns import complete
-from app.rules.difference import differences_to_json
+from app.rules.difference import RuleDifference
 from app.rules.history import RuleChange, history, read_rules, rules_version
 from app.rules.warnings import RuleWarning, rule_warnings
 from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
-from app.server.problems import problem_json
+from app.server.problems import problem_json, warning_json
 from app.server.rule_edits import (
     StoredRule,
     change_rule,
@@ -26,7 +26,7 @@ from app.server.rule_edits import (
     read_stored_rule,
     rule_named,
 )
-from app.server.rules_file_edits import apply_rules, export_document
+from app.server.rules_file_edits import apply_rules, export_document, tell_changes
 from app.server.trial import MOST_EVENTS, draft_warnings, recent_events, require_good_rule, try_rule
 
 Version = Annotated[int, Field(ge=0, le=2**53)]
@@ -108,7 +108,7 @@ async def check_a_rule(call: Call) -> dict[str, Any]:
     return {
         "valid": not problems,
         "errors": [problem_json(problem) for problem in problems],
-        "warnings": [_warning_json(one) for one in warnings],
+        "warnings": [warning_json(one) for one in warnings],
     }
 
 
@@ -161,15 +161,15 @@ async def rule_history(call: Call) -> dict[str, Any]:
 async def revert_rules(call: Call) -> dict[str, Any]:
     order: RevertOrder = call.body
 
-    def unit(connection: Connection) -> dict[str, Any]:
+    def unit(connection: Connection) -> tuple[int, list[RuleDifference]]:
         if order.dry_run:
             differences = plan_revert(connection, order.to_version, order.name)
         else:
             differences = revert(connection, order.to_version, call.caller.name, order.name)
-        version = rules_version(connection)
-        return {"version": version, "written": not order.dry_run, **differences_to_json(differences)}
+        return rules_version(connection), differences
 
-    return await (call.office.read(unit) if order.dry_run else call.office.write(unit))
+    version, differences = await (call.office.read(unit) if order.dry_run else call.office.write(unit))
+    return await tell_changes(call.office, version, differences, written=not order.dry_run)
 
 
 async def apply_rules_file(call: Call) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _rule_json(stored: StoredRule, book: RuleBook) -> dict[str, Any]:
     return {
         **stored.to_json(),
         "problems": [problem_json(problem) for problem in bad.problems] if bad else [],
-        "warnings": [_warning_json(one) for one in rule_warnings(book, rule)] if rule else [],
+        "warnings": [warning_json(one) for one in rule_warnings(book, rule)] if rule else [],
     }
 
 
@@ -224,15 +224,6 @@ def _history(found: list[RuleChange], limit: int) -> dict[str, Any]:
     return {
         "items": [change.to_json() for change in shown],
         "next_before_version": shown[-1].id if len(found) > limit else None,
-    }
-
-
-def _warning_json(warning: RuleWarning) -> dict[str, Any]:
-    return {
-        "kind": str(warning.kind),
-        "path": warning.path,
-        "message": warning.message,
-        "suggestion": warning.suggestion,
     }
 
 

@@ -207,16 +207,29 @@ async def test_rules_files(admin: httpx2.AsyncClient) -> None:
     order: dict[str, Any] = {"rules": [RULE, {**RULE, "name": "other"}], "dry_run": True}
     planned = (await admin.post("/api/v1/rules/apply", json=order)).json()
     assert (planned["written"], planned["counts"]["created"]) == (False, 2)
+    assert [(one["rule"], one["kind"]) for one in planned["warnings"]] == [("other", "shadowed")]
     done = (await admin.post("/api/v1/rules/apply", json={**order, "dry_run": False})).json()
     assert done["version"] == 2
+    assert done["warnings"] == planned["warnings"]
+    assert "'spanish'" in done["warnings"][0]["message"]
     exported = (await admin.get("/api/v1/rules/export")).json()
     assert [rule["name"] for rule in exported["rules"]] == ["spanish", "other"]
     stale = await admin.post(
         "/api/v1/rules/apply", json={**order, "dry_run": False, "expected_version": 1, "rules": []}
     )
     assert stale.status_code in {200, 409}
+    # What another rule of the book does to one of the file is told, too; what the file deletes does nothing any more
+    early = {"rules": [{**RULE, "name": "early", "priority": 1}], "dry_run": True}
+    assert (await admin.post("/api/v1/rules/apply", json=early)).json()["warnings"] == []
+    late = {"rules": [{**RULE, "name": "late", "priority": 999}], "dry_run": True}
+    warned = (await admin.post("/api/v1/rules/apply", json=late)).json()["warnings"]
+    assert [(one["rule"], one["kind"]) for one in warned] == [("late", "shadowed")]
+    assert (await admin.post("/api/v1/rules/apply", json={**late, "delete": True})).json()["warnings"] == []
     gone = (await admin.post("/api/v1/rules/apply", json={"rules": [RULE], "delete": True})).json()
     assert gone["counts"]["deleted"] == 1
+    assert gone["warnings"] == []
+    back = (await admin.post("/api/v1/rules/revert", json={"to_version": 2, "dry_run": True})).json()
+    assert [(one["rule"], one["kind"]) for one in back["warnings"]] == [("other", "shadowed")]
 
 
 async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
