@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import PoolProxiedConnection
@@ -61,6 +61,14 @@ def _create_postgres_engine(url: URL, *, pool_size: int, lock_timeout_ms: int) -
         pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed webhook
         connect_args={"connect_timeout": 5, "options": options},
     )
+
+
+def wait_for_lock(connection: Connection, *, wait: bool) -> None:
+    """Let a connection without a transaction wait, or not, for who holds SQLite's write lock."""
+    if connection.dialect.name == "sqlite":
+        cursor = connection.connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS if wait else 0}")
+        cursor.close()
 
 
 class _HintedCompiler(SQLiteCompiler):

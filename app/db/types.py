@@ -73,9 +73,7 @@ class Timestamp(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError("a timestamp needs a time zone")
-        return value if dialect.name == "postgresql" else format_instant(value)
+        return _aware(value) if dialect.name == "postgresql" else format_instant(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is None:
@@ -96,8 +94,19 @@ class Quantity(TypeDecorator[float]):
 
 
 def format_instant(value: datetime) -> str:
-    """Return `value` in the one text form that Usher stores and prints: UTC, microseconds, `Z`."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    """Return `value` in the one text form that Usher stores and prints: UTC, microseconds, `Z`.
+
+    Raises `ValueError` for one without a time zone.
+    """
+    if value.tzinfo is not UTC:
+        value = _aware(value).astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("a timestamp needs a time zone")
+    return value
 
 
 def parse_instant(text: str) -> datetime:

@@ -8,10 +8,7 @@ look at every live dispatch for the one that is asked for.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from sqlalchemy import Insert, Integer, Table, Update, bindparam, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatch_callers, dispatches, status_in
@@ -93,17 +90,4 @@ UNANSWERED = (
 )
 
 
-@lru_cache
-def insert_new(dialect: str, table: Table) -> Insert:
-    """Return an INSERT that leaves out rows which any unique index already holds, and tells how many it took."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-
-
 PRESENT = select(dispatches.c.id).where(any_of(dispatches.c.id, "ids"))
-
-
-@lru_cache(maxsize=64)
-def update_dispatch(columns: tuple[str, ...]) -> Update:
-    """Return the UPDATE of these columns of the dispatch whose id is bound as `key`."""
-    return update(dispatches).where(dispatches.c.id == bindparam("key")).values({n: bindparam(n) for n in columns})

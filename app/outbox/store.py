@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, func, select, update
+from sqlalchemy import Connection, func, select, update
 
+from app.db.many import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import DispatchStatus
 from app.outbox import statements
@@ -27,17 +28,12 @@ class Move:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def insert_or_ignore(connection: Connection, table: Any) -> Insert:
-    """Return an INSERT that leaves out rows which any unique index already holds."""
-    return statements.insert_new(connection.dialect.name, table)
-
-
 def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
     if not rows:
         return set()
     ids = {row["id"] for row in rows}
-    if connection.execute(statements.insert_new(connection.dialect.name, dispatches), list(rows)).rowcount == len(rows):
+    if insert_new(connection, dispatches, rows) == len(rows):
         return ids
     return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
 
@@ -55,8 +51,7 @@ def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
 
 def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Note whom each dispatch serves."""
-    if rows:
-        connection.execute(insert_or_ignore(connection, dispatch_callers), list(rows))
+    insert_new(connection, dispatch_callers, rows)
 
 
 def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
@@ -113,20 +108,18 @@ def apply(connection: Connection, moves: Sequence[Move]) -> None:
             groups, touched = {}, set()
         touched.add(move.dispatch.id)
         values = {"status": move.status, "reason": move.reason, **move.fields}
-        groups.setdefault(tuple(sorted(values)), []).append({"key": move.dispatch.id, **values})
+        groups.setdefault(tuple(sorted(values)), []).append({"id": move.dispatch.id, **values})
     _update(connection, groups)
 
 
 def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[str, Any]]]) -> None:
-    for columns, rows in groups.items():
-        # executemany: one statement for all moves that change the same columns
-        connection.execute(statements.update_dispatch(columns), rows)
+    for rows in groups.values():
+        update_many(connection, dispatches, rows)
 
 
 def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add one row per call to LiveKit."""
-    if rows:
-        connection.execute(insert_or_ignore(connection, dispatch_attempts), list(rows))
+    insert_new(connection, dispatch_attempts, rows)
 
 
 NOBODY_LEFT = "nobody_comes"

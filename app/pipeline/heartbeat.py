@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, text, update
 
+from app.db.many import insert_new
 from app.db.tables import heartbeats
 from app.db.types import format_instant, parse_instant
-from app.outbox.store import insert_or_ignore
 
 SWEEPER = "sweeper"
 CANARY = "canary"
@@ -25,7 +25,7 @@ _FORGOTTEN = timedelta(days=1)
 def beat(connection: Connection, component: str, replica: str, now: datetime, detail: Mapping[str, Any]) -> None:
     """Note that a background loop is at work, and what it found."""
     row = {"component": component, "replica": replica, "beat_at": now, "detail": dict(detail)}
-    connection.execute(insert_or_ignore(connection, heartbeats), [row])
+    insert_new(connection, heartbeats, [row])
     connection.execute(
         update(heartbeats)
         .where(heartbeats.c.component == component, heartbeats.c.replica == replica)

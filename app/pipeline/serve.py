@@ -13,8 +13,8 @@ from app.audit.entry import AuditEntry
 from app.audit.store import append
 from app.clock import new_id
 from app.db.tables import agent_limits
+from app.db.transaction import RaceLostError
 from app.db.types import DispatchStatus, EventOutcome
-from app.db.writer import RaceLostError
 from app.outbox.dispatch import Dispatch
 from app.outbox.session import served_under_name
 from app.outbox.store import insert_callers, insert_dispatches, live_by_intent

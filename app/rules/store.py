@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, func, select, type_coerce
 
 from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
+from app.db.transaction import LongUnitError
 from app.rules.book import RuleBook
 from app.rules.columns import DOCUMENTS
 from app.rules.reading import JsonText
@@ -31,11 +32,16 @@ def read_book(connection: Connection) -> RuleBook:
     return RuleBook.build(_read_rows(connection, statement), version)
 
 
-def follow(connection: Connection, book: RuleBook) -> RuleBook:
-    """Return the present book: the same object when no rule was edited, else one with the edited rules read anew."""
+def follow(connection: Connection, book: RuleBook, *, most: int | None = None) -> RuleBook:
+    """Return the present book: the same object when no rule was edited, else one with the edited rules read anew.
+
+    Raises `LongUnitError` when there are more than `most` edits to follow: a hundred rules take about 10 ms.
+    """
     version = read_version(connection)
     if version == book.version:
         return book
+    if most is not None and not 0 < version - book.version <= most:
+        raise LongUnitError
     if version < book.version:  # the database was replaced by another, or an older copy
         return read_book(connection)
     changed = list(

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.db.writer import as_unavailable
+from app.db.transaction import as_unavailable
 from app.errors import DatabaseUnavailableError
 from app.pipeline.context import Context
 from app.pipeline.desk import Desk

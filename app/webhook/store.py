@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.db.any_of import any_of
+from app.db.many import insert_new
 from app.db.tables import events
 from app.db.types import EventSource
 from app.errors import NotFoundError
@@ -20,10 +20,6 @@ GONE = ("participant_left", "participant_connection_aborted")
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
 _KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
-_INSERT_ONCE = {
-    "sqlite": sqlite.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
-    "postgresql": postgresql.insert(events).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
-}
 _DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
@@ -41,9 +37,7 @@ def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert `rows` unless their `dedupe_key` is there; return how many are new."""
-    if not rows:
-        return 0
-    return connection.execute(_INSERT_ONCE[connection.dialect.name], list(rows)).rowcount
+    return insert_new(connection, events, rows)
 
 
 @dataclass(frozen=True, slots=True)

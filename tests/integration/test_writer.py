@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from app.db.tables import rule_editor
-from app.db.writer import RaceLostError, Writer
+from app.db.transaction import LongUnitError, RaceLostError
+from app.db.writer import PATIENCE_S, Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
 
@@ -144,6 +145,77 @@ async def test_what_is_patient_is_done_before_the_writer_closes(database: Databa
     await writer.close()
     assert await patient == "a"
     assert names(database) == ["a"]
+
+
+async def test_patience_that_ends_as_something_prompt_comes_begins_one_transaction(
+    writer: Writer, database: Database
+) -> None:
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        return [put(connection, item) for item in items]
+
+    loop = asyncio.get_running_loop()
+    come = loop.create_future()
+
+    async def prompt() -> str:
+        await come
+        return await writer.run_batched(handler, "prompt")
+
+    def sleep_until_patience_has_ended() -> None:
+        time.sleep(PATIENCE_S)
+        come.set_result(None)
+
+    patient = asyncio.create_task(writer.run_batched(handler, "patient", patient=True))
+    coming = asyncio.create_task(prompt())
+    loop.call_later(PATIENCE_S / 2, sleep_until_patience_has_ended)
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(patient, coming) == ["patient", "prompt"]
+    assert sorted(names(database)) == ["patient", "prompt"]
+
+
+async def test_a_unit_that_is_not_brief_keeps_nobody_else_waiting(writer: Writer) -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.005)
+            turns += 1
+
+    counting = asyncio.create_task(count_turns())
+    await writer.run(lambda _: time.sleep(0.2))
+    counting.cancel()
+    assert turns > 10
+
+
+async def test_what_turns_out_to_be_long_is_done_where_it_keeps_nobody_waiting(
+    writer: Writer, database: Database
+) -> None:
+    threads: list[bool] = []
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        threads.append(threading.current_thread() is threading.main_thread())
+        done = [put(connection, item) for item in items]
+        if writer.is_on_loop:
+            raise LongUnitError
+        return done
+
+    assert await writer.run_batched(handler, "a") == "a"
+    assert threads == ([True, False] if database.kind == "sqlite" else [False])
+    assert names(database) == ["a"]
+
+
+async def test_the_event_loop_does_not_wait_for_a_lock(sqlite_database: Database) -> None:
+    writer = Writer(sqlite_database.writer_engine())
+    with sqlite_database.writer_engine().begin() as holding:
+        holding.execute(text("INSERT INTO rule_editor (name) VALUES ('x')"))
+        waiting = asyncio.create_task(writer.run_batched(lambda c, items: [put(c, item) for item in items], "a"))
+        began = time.monotonic()
+        for _ in range(10):
+            await asyncio.sleep(0.005)
+        assert time.monotonic() - began < 1
+        assert not waiting.done()
+    assert await waiting == "a"
+    await writer.close()
 
 
 async def test_a_lost_race_is_run_again(writer: Writer) -> None:

@@ -12,13 +12,14 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.engine import RowMapping
 from starlette.applications import Starlette
 from starlette.routing import Route
 
 from app.clock import process_name
-from app.db.writer import BATCH_LIMIT, Writer, _settle, _Waiting
+from app.db import transaction
+from app.db.writer import BATCH_LIMIT, Writer
 from app.dispatch.livekit import LiveKitApi
 from app.errors import DatabaseUnavailableError
 from app.metrics import Metrics
@@ -46,38 +47,34 @@ class PromptWriter(Writer):
     """The writer without its thread: what waits when the loop comes round shares a transaction, in no virtual time."""
 
     def __init__(self, engine: Engine) -> None:
+        self.is_on_loop = False
         self._engine = engine
-        self._waiting: deque[_Waiting] = deque()
-        self._patient: deque[_Waiting] = deque()
+        self._waiting: deque[transaction.Unit] = deque()
+        self._patient: deque[transaction.Unit] = deque()
         self._closed = False
 
-    async def run_batched(
-        self,
-        handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]],
-        item: ItemT,
-        *,
-        patient: bool = False,  # noqa: ARG002 - all wait alike
-    ) -> T:
+    async def _add(self, handler: Any, item: Any, queue: deque[transaction.Unit], *, is_brief: bool) -> Any:  # noqa: ARG002 - all wait alike
         if self._closed:
             raise DatabaseUnavailableError("the writer is shutting down")
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._drain)
-        waiting = _Waiting(handler, item, loop, loop.create_future(), 0.0)
-        self._waiting.append(waiting)
-        result: T = await waiting.future
-        return result
+        unit = transaction.Unit(handler, item, is_brief, loop.create_future(), 0.0)
+        self._waiting.append(unit)
+        return await unit.future
 
     async def close(self) -> None:
         self._closed = True
         self._engine.dispose()
 
     def _drain(self) -> None:
-        batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
+        units = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._drain)
-        self._commit_together(batch)
-        _settle(batch)
+        shared = transaction.Transaction(self._engine, units)
+        shared.begin()
+        shared.finish()
+        shared.end()
 
 
 @dataclass
