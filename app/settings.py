@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import Problem, SettingsError
+from app.hs256 import is_secret
 
 DEVELOPMENT = {"LIVEKIT_URL": "ws://127.0.0.1:7880", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
 """What `livekit-server --dev` uses; `usher serve --dev` fills these in."""
@@ -210,11 +211,17 @@ def _project(
             problems.append(Problem(names["url"], "is not a URL such as wss://my.livekit.cloud or ws://127.0.0.1:7880"))
     if len(problems) > before:
         return None
-    secrets = {entry["api_key"]: SecretStr(entry["api_secret"])} | {k: SecretStr(v) for k, v in keys.items()}
+    secrets: dict[str, str] = {entry["api_key"]: entry["api_secret"], **keys}
+    problems += [
+        Problem(names["api_secret"], f"holds a PEM, SSH or JSON key for {key!r}, not an API secret")
+        for key, text in secrets.items()
+        if not is_secret(text)
+    ]
     api_url = (
         entry["url"].strip().rstrip("/").replace("ws", "http", 1) if parts.scheme.startswith("ws") else entry["url"]
     )
-    return Project(name, api_url.rstrip("/"), entry["api_key"], SecretStr(entry["api_secret"]), secrets)
+    hidden = {key: SecretStr(text) for key, text in secrets.items()}
+    return Project(name, api_url.rstrip("/"), entry["api_key"], hidden[entry["api_key"]], hidden)
 
 
 def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:

@@ -8,14 +8,15 @@ still right.
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import cached_property
 
-import jwt
 from livekit.api import SIPGrants, VideoGrants
 from livekit.api.access_token import snake_to_lower_camel
 from livekit.api.agent_dispatch_service import AgentDispatchService
 from livekit.api.room_service import RoomService
 
 from app.clock import SystemClock
+from app.hs256 import Secret
 
 _CLOCK = SystemClock()
 TOKEN_LIFE_S = 600
@@ -28,13 +29,17 @@ class _Signing:
     api_key: str
     api_secret: str
 
+    @cached_property
+    def _secret(self) -> Secret:
+        return Secret(self.api_secret)
+
     def _auth_header(self, grants: VideoGrants | None, sip: SIPGrants | None = None) -> dict[str, str]:
         if grants is None or sip is not None:
             raise ValueError("only what rooms and dispatches grant is signed here")
         granted = {_CLAIMS[name]: value for name, value in vars(grants).items() if value is not None}
         now = int(_CLOCK.now().timestamp())
         claims = {"iss": self.api_key, "nbf": now, "exp": now + TOKEN_LIFE_S, "video": granted}
-        return {"authorization": f"Bearer {jwt.encode(claims, self.api_secret, algorithm='HS256')}"}
+        return {"authorization": f"Bearer {self._secret.sign(claims)}"}
 
 
 class Rooms(_Signing, RoomService):

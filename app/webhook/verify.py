@@ -13,6 +13,7 @@ import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
 
 from app.errors import SignatureRefusedError
+from app.hs256 import Secret
 from app.settings import Project
 
 
@@ -44,7 +45,8 @@ class Verifier:
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self._receivers: dict[str, tuple[str, WebhookReceiver]] = {
-            key: (project.name, WebhookReceiver(TokenVerifier(key, secret.get_secret_value())))
+            # The SDK hands the secret on to PyJWT, which takes one that is ready wherever it takes a text.
+            key: (project.name, WebhookReceiver(TokenVerifier(key, Secret(secret.get_secret_value()))))  # type: ignore[arg-type]
             for project in projects
             for key, secret in project.keys.items()
         }

@@ -52,6 +52,12 @@ def test_every_wrong_setting_is_told_at_once_and_no_secret_with_it() -> None:
     }
 
 
+def test_a_key_of_another_kind_is_no_api_secret() -> None:
+    public_key = "ssh-rsa AAAAhunter2"
+    problems = problems_of({**LIVEKIT, "LIVEKIT_KEYS": f"older: {public_key}"})
+    assert problems == {"LIVEKIT_API_SECRET": "holds a PEM, SSH or JSON key for 'older', not an API secret"}
+
+
 def test_nothing_set_names_what_is_missing() -> None:
     assert set(problems_of({})) == {"LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"}
 
