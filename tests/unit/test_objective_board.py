@@ -20,7 +20,9 @@ HOUR, DAY = 1.0, 24.0
 class Database:
     """Has as many rules as it is told, and counts one call more each time it is asked."""
 
-    def __init__(self, rules: int = 1) -> None:
+    def __init__(self, clock: StillClock, rules: int = 1) -> None:
+        self.clock = clock
+        self.seconds = 0.0
         self.rules = rules
         self.counts: list[tuple[str, tuple[float, ...]]] = []
         self.answers = asyncio.Event()
@@ -37,6 +39,7 @@ class Database:
         target, windows = question.keywords["target"], tuple(question.keywords["windows"])
         self.counts.append((target.rule, windows))
         now = question.keywords["now"]
+        self.clock.advance(self.seconds)
         return [Attainment(hours, len(self.counts), 0, is_cut=False, counted_at=now) for hours in windows]
 
 
@@ -46,7 +49,7 @@ async def _settle() -> None:
 
 
 async def test_all_that_look_are_one_count(clock: StillClock) -> None:
-    database = Database()
+    database = Database(clock)
     board = ObjectiveBoard(clock, database.ask)
     found = await asyncio.gather(*(board.get((HOUR, DAY)) for _ in range(20)))
     assert {one.items[0].attainments[0].calls for one in found} == {1}
@@ -54,11 +57,22 @@ async def test_all_that_look_are_one_count(clock: StillClock) -> None:
     assert found[0].counted_at == clock.now()
 
 
-async def test_a_window_is_renewed_behind_the_answer_the_longer_the_seldomer(clock: StillClock) -> None:
-    database = Database()
+async def test_all_windows_are_renewed_together_while_that_costs_little(clock: StillClock) -> None:
+    database = Database(clock)
     board = ObjectiveBoard(clock, database.ask)
     await board.get((HOUR, DAY))
     clock.advance(EVERY_S)
+    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [1, 1]
+    await _settle()
+    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [2, 2]
+
+
+async def test_what_costs_much_is_renewed_the_seldomer_the_longer_the_window(clock: StillClock) -> None:
+    database = Database(clock)
+    database.seconds = 4.0
+    board = ObjectiveBoard(clock, database.ask)
+    await board.get((HOUR, DAY))
+    clock.advance(EVERY_S - 4)
     before = await board.get((HOUR, DAY))
     assert [one.calls for one in before.items[0].attainments] == [1, 1]
     await _settle()
@@ -71,7 +85,7 @@ async def test_a_window_is_renewed_behind_the_answer_the_longer_the_seldomer(clo
 
 
 async def test_what_is_old_is_counted_before_it_is_shown(clock: StillClock) -> None:
-    database = Database()
+    database = Database(clock)
     board = ObjectiveBoard(clock, database.ask)
     await board.get((HOUR,))
     clock.advance(3600)
@@ -79,7 +93,7 @@ async def test_what_is_old_is_counted_before_it_is_shown(clock: StillClock) -> N
 
 
 async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> None:
-    database = Database()
+    database = Database(clock)
     board = ObjectiveBoard(clock, database.ask)
     database.answers.clear()
     (waiting,) = (await board.get((HOUR,), patience_s=0)).items
@@ -91,14 +105,14 @@ async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> No
 
 
 async def test_only_so_many_rules_are_counted_and_it_says_so(clock: StillClock) -> None:
-    board = ObjectiveBoard(clock, Database(MOST + 1).ask)
+    board = ObjectiveBoard(clock, Database(clock, MOST + 1).ask)
     found = await board.get((HOUR,))
     assert (len(found.items), found.is_cut) == (MOST, True)
-    assert not (await ObjectiveBoard(clock, Database(MOST).ask).get((HOUR,))).is_cut
+    assert not (await ObjectiveBoard(clock, Database(clock, MOST).ask).get((HOUR,))).is_cut
 
 
 async def test_trouble_with_the_database_is_told(clock: StillClock) -> None:
-    database = Database()
+    database = Database(clock)
     board = ObjectiveBoard(clock, database.ask)
     await board.run_once()
     database.down = True
@@ -108,7 +122,7 @@ async def test_trouble_with_the_database_is_told(clock: StillClock) -> None:
 
 
 async def test_counts_under_way_are_left_when_the_process_ends(clock: StillClock) -> None:
-    database = Database(3)
+    database = Database(clock, 3)
     board = ObjectiveBoard(clock, database.ask)
     database.answers.clear()
     counting = asyncio.create_task(board.run_once())

@@ -74,7 +74,9 @@ class ObjectiveWindow(BaseModel):
     share: float | None = Field(description="that had their agent in time; null without calls")
     burn_rate: float | None = Field(description="missed share ÷ share that may miss; above 1 the objective is missed")
     is_cut: bool = Field(description="whether only the latest dispatches were counted")
-    counted_at: datetime = Field(description="counts are kept for a 240th of the window, at most five minutes")
+    counted_at: datetime = Field(
+        description="counts are kept for some seconds; long windows, where counting them takes long, for minutes"
+    )
 
 
 class Objective(BaseModel):
