@@ -61,7 +61,7 @@ def _lists(stored: StoredCalls, times: int) -> Figure:
 
 def _ask_everything(connection: Connection, stored: StoredCalls) -> list[tuple[str, float]]:
     taken = []
-    for name, question in _questions(stored).items():
+    for name, question in questions(stored).items():
         cursor: str | None = None
         for page in range(4):
             began = time.perf_counter()
@@ -73,7 +73,7 @@ def _ask_everything(connection: Connection, stored: StoredCalls) -> list[tuple[s
     return taken
 
 
-def _questions(stored: StoredCalls) -> dict[str, Question]:
+def questions(stored: StoredCalls) -> dict[str, Question]:
     calls = stored.calls
     day = {"since": stored.newest - timedelta(days=3), "until": stored.newest - timedelta(days=2)}
     failed, no_show = DispatchStatus.FAILED, DispatchStatus.NO_SHOW
@@ -134,8 +134,8 @@ def _questions(stored: StoredCalls) -> dict[str, Question]:
     def page(chosen: Any) -> Question:
         return lambda connection, cursor: readers[type(chosen)](connection, chosen, cursor=cursor)
 
-    questions: dict[str, Question] = {name: page(chosen) for name, chosen in asked.items()}
-    questions["timeline of a participant"] = lambda connection, _cursor: timeline(connection, f"PA_{calls // 2}")
-    questions["timeline of an identity"] = lambda connection, _cursor: timeline(connection, "anonymous")
-    questions["timeline of a number"] = lambda connection, _cursor: timeline(connection, "+15550000000")
-    return questions
+    found: dict[str, Question] = {name: page(chosen) for name, chosen in asked.items()}
+    found["timeline of a participant"] = lambda connection, _cursor: timeline(connection, f"PA_{calls // 2}")
+    found["timeline of an identity"] = lambda connection, _cursor: timeline(connection, "anonymous")
+    found["timeline of a number"] = lambda connection, _cursor: timeline(connection, "+15550000000")
+    return found

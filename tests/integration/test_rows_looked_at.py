@@ -1,0 +1,95 @@
+"""How many rows each question looks at among a hundred thousand calls, with PostgreSQL's planner left to itself.
+
+The calls are those of the benchmark, whose shares lead a planner astray: it walks the primary key until an agent comes
+up that has not been asked for in weeks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from app.audit.objectives import count, targets
+from app.audit.statistics import SAMPLE, known_agents, last_hits, never_came, statistics
+from app.server.console.remedies import waiting
+from app.server.console.rule_book import count_hits
+from app.server.trial import recent_events
+from tests.benchmark.audit_pages import questions
+from tests.benchmark.stored_calls import StoredCalls, fill
+from tests.conftest import Database
+
+CALLS = 100_000
+MOST_OF_LISTS = 5_000
+NEWEST = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LONG_AGO = NEWEST - timedelta(days=30)
+
+FIGURES: Mapping[str, Callable[[Connection], Any]] = {
+    "figures of all": lambda c: statistics(c, LONG_AGO, NEWEST),
+    "figures of an agent": lambda c: statistics(c, LONG_AGO, NEWEST, agent="agent-3"),
+    "figures of an agent that retired": lambda c: statistics(c, LONG_AGO, NEWEST, agent="retired"),
+    "figures of an agent that is none": lambda c: statistics(c, LONG_AGO, NEWEST, agent="unknown"),
+    "figures of a rule": lambda c: statistics(c, LONG_AGO, NEWEST, rule_id=8),
+    "objective": lambda c: count(c, target=targets(c)[7], now=NEWEST, windows=(1, 24)),
+    "agents that never came": lambda c: never_came(c, ["steady", "retired", "agent-3", "agent-19", "unknown"]),
+    "agents": known_agents,
+    "hits": lambda c: last_hits(c, ["steady", "rule-3", "unknown"]),
+    "latest hits": count_hits,
+    "who waits": waiting,
+    "recent events": lambda c: recent_events(c, {}, 200),
+    "recent events of a type that is none": lambda c: recent_events(c, {"event": ["track_published"]}, 200),
+}
+
+
+def test_no_question_looks_at_more_rows_than_it_is_worth(postgres_database: Database) -> None:
+    fill(postgres_database.url, CALLS, NEWEST)
+    lists = questions(StoredCalls(postgres_database.url, CALLS, NEWEST))
+    with postgres_database.reader_engine().connect() as connection:
+        of_figures = {name: _rows_looked_at(connection, question) for name, question in FIGURES.items()}
+        of_lists = {name: _rows_looked_at(connection, _page(question)) for name, question in lists.items()}
+    assert of_figures["figures of all"] == SAMPLE
+    assert {name: rows for name, rows in of_figures.items() if rows > SAMPLE} == {}
+    assert {name: rows for name, rows in of_lists.items() if rows > MOST_OF_LISTS} == {}
+
+
+def _page(question: Callable[[Connection, str | None], Any]) -> Callable[[Connection], Any]:
+    def first_and_second(connection: Connection) -> None:
+        cursor = getattr(question(connection, None), "next_cursor", None)
+        if cursor is not None:
+            question(connection, cursor)
+
+    return first_and_second
+
+
+def _rows_looked_at(connection: Connection, question: Callable[[Connection], Any]) -> int:
+    """Return the most rows of tables that one statement of the question goes through."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        question(connection)
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
+    assert asked
+    plans = (
+        connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {one}", bound).scalar_one() for one, bound in asked
+    )
+    return max(sum(_rows_of(node) for node in _nodes(plan[0]["Plan"])) for plan in plans)
+
+
+def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _rows_of(node: Mapping[str, Any]) -> int:
+    if "Relation Name" not in node:
+        return 0
+    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    return round(rows * node["Actual Loops"])
