@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, literal_column, select, union_all
+from sqlalchemy import Connection, bindparam, literal_column, select
 
 from app.db.any_of import any_of
 from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events, status_in
@@ -137,7 +137,7 @@ def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[s
 
 _SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid)
 _UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
-_SERVED_UNDER_NAME = union_all(
+SERVED_UNDER_NAME = (
     select(*_SESSION)
     .with_hint(*_IN_LIVE_ROOM)
     .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),  # of the live, those that are joined
@@ -147,20 +147,8 @@ _SERVED_UNDER_NAME = union_all(
         _UNDER_NAME,
         dispatches.c.reason == literal_column(f"'{ROOM_LOST}'"),  # the very text of the partial index
         dispatches.c.status == DispatchStatus.ENDED,
-        dispatches.c.ended_at >= bindparam("since", type_=Timestamp()),
+        dispatches.c.ended_at >= bindparam("lost_since", type_=Timestamp()),
     ),
 )
-
-
-def served_under_name(
-    connection: Connection, room_names: Collection[str], since: datetime
-) -> dict[tuple[str, str, str], set[str]]:
-    """Return by project, room name and agent the sessions of these names that such an agent serves, as far as known.
-
-    Also those that ended after `since` because their room had vanished without a word.
-    """
-    sessions: dict[tuple[str, str, str], set[str]] = {}
-    asked = {"room_names": room_names, "since": since}
-    for project, room_name, agent_name, room_sid in connection.execute(_SERVED_UNDER_NAME, asked):
-        sessions.setdefault((project, room_name, agent_name), set()).add(room_sid)
-    return sessions
+"""By project, room name and agent, the sessions of these names that such an agent serves, as far as known; and those
+that ended lately because their room had vanished without a word."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from app.outbox.store import Move
 from app.pipeline.context import Context
 from app.pipeline.departure import Consequences, Withdrawal
 from app.pipeline.serve import JOINS, Case, serve
+from app.pipeline.surroundings import look_around, recall
 from app.pipeline.transition import count
 from app.pipeline.watch import observe_events
 from app.plan.build import DispatchPlan, build_plan
@@ -23,7 +25,7 @@ from app.rules.book import RuleBook
 from app.rules.evaluate import evaluate
 from app.rules.store import follow
 from app.webhook.event import Event
-from app.webhook.store import GONE, departed, insert_once, known_keys, to_row
+from app.webhook.store import GONE, Departures, insert_once, to_row
 
 _log = get_logger(__name__)
 
@@ -76,8 +78,9 @@ class Acceptor:
 
     def _accept_batch(self, connection: Connection, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
-        self.book = follow(connection, self.book, most=_EDITS_ON_LOOP if self._context.writer.is_on_loop else None)
-        known = known_keys(connection, {event.dedupe_key for event in batch})
+        version, known = recall(connection, batch)
+        most = _EDITS_ON_LOOP if self._context.writer.is_on_loop else None
+        self.book = follow(connection, self.book, version, most=most)
         cases: dict[str, Case] = {}
         acceptances: dict[str, Acceptance] = {}
         for event in batch:
@@ -90,8 +93,7 @@ class Acceptor:
                 continue
             known.add(event.dedupe_key)
             cases[event.id] = case
-        self._drop_impossible(connection, list(cases.values()))
-        served = serve(connection, self._context, self._free_slots, list(cases.values()), now)
+        served = self._serve(connection, list(cases.values()), now)
         rows = sorted((self._event_row(case) for case in cases.values()), key=lambda row: str(row["dedupe_key"]))
         if insert_once(connection, rows) < len(rows):
             raise RaceLostError  # another replica stored one of them meanwhile
@@ -122,23 +124,14 @@ class Acceptor:
             outcome = EventOutcome.IGNORED
         return Case(event, plan, decision, outcome)
 
-    def _drop_impossible(self, connection: Connection, cases: list[Case]) -> None:
-        """Take away the plans for those who are gone, and for what has no room: their calls would open one."""
-        planned = [case for case in cases if case.plan.intents]
-        gone = departed(connection, [case.event for case in planned], [case.event for case in cases])
-        for case in planned:
-            event = case.event
-            if not event.room_name or not event.room_sid:
-                reason = "it tells of no room to send an agent to"
-            elif event.room_sid in gone.rooms:
-                reason = "the room was closed already"
-            elif event.type not in GONE and gone.include(event):
-                reason = "the participant had left already"
-            else:
-                continue
-            case.plan = DispatchPlan(event, case.plan.rules_version, ())
-            case.outcome = EventOutcome.IGNORED
-            case.reason = reason
+    def _serve(self, connection: Connection, cases: Sequence[Case], now: datetime) -> dict[str, list[Dispatch]]:
+        wishing = [case for case in cases if case.plan.intents]
+        if not wishing:
+            return {}
+        known = look_around(connection, [case.event for case in wishing], [case.event for case in cases], now)
+        for case in wishing:
+            _drop_if_impossible(case, known.gone)
+        return serve(connection, self._context, self._free_slots, cases, known=known, now=now)
 
     def _event_row(self, case: Case) -> dict[str, Any]:
         decision: dict[str, Any] = case.decision.to_json() if case.decision is not None else {}
@@ -154,6 +147,22 @@ class Acceptor:
             "rules_version": case.plan.rules_version,
             "decision": decision,
         }
+
+
+def _drop_if_impossible(case: Case, gone: Departures) -> None:
+    """Take away the plan for those who are gone, and for what has no room: its calls would open one."""
+    event = case.event
+    if not event.room_name or not event.room_sid:
+        reason = "it tells of no room to send an agent to"
+    elif event.room_sid in gone.rooms:
+        reason = "the room was closed already"
+    elif event.type not in GONE and gone.include(event):
+        reason = "the participant had left already"
+    else:
+        return
+    case.plan = DispatchPlan(event, case.plan.rules_version, ())
+    case.outcome = EventOutcome.IGNORED
+    case.reason = reason
 
 
 def _attach(acceptances: Mapping[str, Acceptance], first: str, consequences: Consequences) -> None:

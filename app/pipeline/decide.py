@@ -7,7 +7,7 @@ sends it if not. Never a second agent, never none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,15 +27,13 @@ VALID_FOR = timedelta(hours=24)
 """How long a promise is kept for a participant who does not come."""
 
 # Asked at every join, so built once: building costs SQLAlchemy more than running.
-_OPEN = (
-    select(token_dispatches)
-    .where(
-        any_of(token_dispatches.c.room_name, "room_names"),
-        token_dispatches.c.used_at.is_(None),
-        token_dispatches.c.created_at >= bindparam("since"),
-    )
-    .order_by(token_dispatches.c.id)
+_ARE_OPEN = (
+    any_of(token_dispatches.c.room_name, "room_names"),
+    token_dispatches.c.used_at.is_(None),
+    token_dispatches.c.created_at >= bindparam("promised_since"),
 )
+OPEN_PROMISES = select(token_dispatches.c.id).where(*_ARE_OPEN)
+_OPEN = select(token_dispatches).where(*_ARE_OPEN).order_by(token_dispatches.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +95,10 @@ async def decide(context: Context, book: RuleBook, expected: Expected) -> list[P
 
 
 def promised(
-    connection: Connection, joins: Iterable[Event], now: datetime
+    connection: Connection, room_names: Collection[str], now: datetime
 ) -> dict[tuple[str, str, str, str], Mapping[str, Any]]:
-    """Return the open promises to these participants, by project, room name, identity and agent; the latest of each."""
-    rooms = {event.room_name for event in joins}
-    if not rooms:
-        return {}
-    open_promises = connection.execute(_OPEN, {"room_names": rooms, "since": now - VALID_FOR})
+    """Return the open promises for these rooms, by project, room name, identity and agent; the latest of each."""
+    open_promises = connection.execute(_OPEN, {"room_names": room_names, "promised_since": now - VALID_FOR})
     return {
         (row["project"], row["room_name"], row["participant_identity"], row["agent_name"]): dict(row)
         for row in open_promises.mappings()

@@ -7,20 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.audit.entry import AuditEntry
 from app.audit.store import append
 from app.clock import new_id
-from app.db.tables import agent_limits
 from app.db.transaction import RaceLostError
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.dispatch import Dispatch
-from app.outbox.session import served_under_name
 from app.outbox.store import insert_callers, insert_dispatches, live_by_intent
 from app.pipeline.context import Context
-from app.pipeline.decide import promise_key, promised, redeem, redeemed
+from app.pipeline.decide import promise_key, redeem, redeemed
 from app.pipeline.departure import NEWS_S, RETURN_S, ended, fresh, immediately
+from app.pipeline.surroundings import Surroundings
 from app.plan.build import DispatchPlan, Intent
 from app.rules.evaluate import Decision
 from app.webhook.event import Event
@@ -33,8 +32,6 @@ _NEWS = timedelta(seconds=NEWS_S)
 _RETURN = timedelta(seconds=RETURN_S)
 _RETURN_REASON = "rule {rule!r} matched; its agent of the session before may come back by itself"
 """A LiveKit that was killed forgets its rooms; callers and their agents meet again in new ones of the same names."""
-_LOST_FOR = timedelta(seconds=60)
-_LIMITED = select(agent_limits.c.agent_name)
 
 
 @dataclass(slots=True)
@@ -53,17 +50,20 @@ class Case:
 
 
 def serve(
-    connection: Connection, context: Context, free_slots: Callable[[str], int], cases: Sequence[Case], now: datetime
+    connection: Connection,
+    context: Context,
+    free_slots: Callable[[str], int],
+    cases: Sequence[Case],
+    *,
+    known: Surroundings,
+    now: datetime,
 ) -> dict[str, list[Dispatch]]:
     """Insert the dispatches of all cases; return by event those that this process is to send at once."""
     wishes = [(case, intent) for case in cases for intent in case.plan.intents]
     if not wishes:
         return {}
     live = {key: one.id for key, one in live_by_intent(connection, {i.intent_key for _, i in wishes}).items()}
-    limited = set(connection.execute(_LIMITED).scalars())
-    promises = promised(connection, [case.event for case, _ in wishes if case.event.type in JOINS], now)
     slots = _Slots(free_slots)
-    served = served_under_name(connection, {case.event.room_name for case, _ in wishes}, now - _LOST_FOR)
     rows: list[dict[str, Any]] = []
     owners: dict[str, tuple[Case, Intent]] = {}
     for case, intent in wishes:
@@ -71,16 +71,16 @@ def serve(
             case.served_by.append(live[intent.intent_key])
             continue
         row = _dispatch_row(case.event, intent, case.plan.rules_version, now)
-        promise = promises.get(promise_key(case.event, intent.agent_name))
+        promise = known.promises.get(promise_key(case.event, intent.agent_name)) if case.event.type in JOINS else None
         if intent.failure is not None:
             row |= {"status": DispatchStatus.FAILED, "reason": intent.failure, **ended(now)}
         elif promise is not None:
             row |= redeemed(promise)
             case.is_promised = True
-        elif _may_return(served, case.event, intent):
+        elif _may_return(known.served, case.event, intent):
             row |= {"next_attempt_at": now + _RETURN, "reason": _RETURN_REASON.format(rule=intent.rule.name)}
             case.looks = True
-        elif intent.agent_name not in limited and _is_news(case.event, now) and slots.take(case.event.project):
+        elif intent.agent_name not in known.limited and _is_news(case.event, now) and slots.take(case.event.project):
             row |= immediately(now, context.owner, context.lease)
         if intent.failure is None:
             live[intent.intent_key] = row["id"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,20 +19,13 @@ from app.webhook.parse import build_event
 GONE = ("participant_left", "participant_connection_aborted")
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
-_KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
-_DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
+KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
+DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
         any_of(events.c.room_sid, "room_sids") & (events.c.type == "room_finished"),
     )
 )
-
-
-def known_keys(connection: Connection, dedupe_keys: Collection[str]) -> set[str]:
-    """Return which of these events are stored already."""
-    if not dedupe_keys:
-        return set()
-    return set(connection.execute(_KNOWN, {"keys": dedupe_keys}).scalars())
 
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -47,6 +40,20 @@ class Departures:
     participants: set[str]
     rooms: set[str]
 
+    @classmethod
+    def of(cls, rows: Iterable[Sequence[Any]], batch: Sequence[Event] = ()) -> Departures:
+        """Return who has gone by the rows of `DEPARTED` and by what waits in the same `batch`."""
+        gone = cls(
+            {event.participant_sid for event in batch if event.type in GONE},
+            {event.room_sid for event in batch if event.type == "room_finished"},
+        )
+        for participant_sid, room_sid, event_type, *_ in rows:
+            if event_type == "room_finished":
+                gone.rooms.add(room_sid)
+            elif event_type in GONE:
+                gone.participants.add(participant_sid)
+        return gone
+
     def include(self, event: Event) -> bool:
         """Return whether whom `event` tells of is gone, himself or with his room."""
         return event.room_sid in self.rooms or (
@@ -54,27 +61,20 @@ class Departures:
         )
 
 
-def departed(connection: Connection, told: Sequence[Event], batch: Sequence[Event] = ()) -> Departures:
-    """Return who of `told` is gone, by what is stored and by what waits in the same `batch`.
-
-    Webhooks of one participant can arrive in the wrong order: SIDs, not arrival, say which came first.
-    """
-    gone = Departures(
-        {event.participant_sid for event in batch if event.type in GONE},
-        {event.room_sid for event in batch if event.type == "room_finished"},
-    )
-    asked = {
+def sids_of(told: Sequence[Event]) -> dict[str, set[str]]:
+    """Return the parameters of `DEPARTED` that ask for those whom `told` tells of."""
+    return {
         "participant_sids": {event.participant_sid for event in told if event.participant_sid},
         "room_sids": {event.room_sid for event in told if event.room_sid},
     }
-    if not told:
-        return gone
-    for participant_sid, room_sid, event_type in connection.execute(_DEPARTED, asked):
-        if event_type == "room_finished":
-            gone.rooms.add(room_sid)
-        elif event_type in GONE:
-            gone.participants.add(participant_sid)
-    return gone
+
+
+def departed(connection: Connection, told: Sequence[Event]) -> Departures:
+    """Return who of `told` is gone, by what is stored.
+
+    Webhooks of one participant can arrive in the wrong order: SIDs, not arrival, say which came first.
+    """
+    return Departures.of(connection.execute(DEPARTED, sids_of(told)) if told else ())
 
 
 def to_row(event: Event) -> dict[str, Any]:
