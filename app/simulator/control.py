@@ -17,7 +17,7 @@ Everything is JSON. Bad input is answered with 400, unknown rooms, participants 
     POST   /simulator/restart         {down_for?, rejoin?, agents_rejoin?}
     GET    /simulator/ledger          the whole list; `?dispatches=<n>` from the n-th dispatch on
     GET    /simulator/verdict         `?unit=room|participant&tolerance=<seconds>`
-    GET    /simulator/state           rooms, participants, workers, webhooks: counts
+    GET    /simulator/state           names of rooms; participants, workers, webhooks: counts
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Control:
         people = [each for room in simulator.rooms.by_name.values() for each in room.participants.values()]
         return JSONResponse(
             {
-                "rooms": len(simulator.rooms.by_name),
+                "rooms": sorted(simulator.rooms.by_name),
                 "participants": dict(Counter(each.kind.name for each in people)),
                 "workers": {
                     worker.id: {

@@ -96,9 +96,9 @@ class LiveKit:
         listed = self._ask("GET", "/simulator/ledger")["dispatches"]
         return [one for one in listed if one["room"].startswith(room)]
 
-    def rooms(self) -> int:
-        """Return how many rooms are open."""
-        return int(self._ask("GET", "/simulator/state")["rooms"])
+    def rooms(self, name: str) -> list[str]:
+        """Return the open rooms whose names begin so."""
+        return [one for one in self._ask("GET", "/simulator/state")["rooms"] if one.startswith(name)]
 
     def _ask(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
         body = json.dumps(values).encode() if values is not None else None

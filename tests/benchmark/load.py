@@ -40,7 +40,7 @@ class Order:
     seconds: float = 5.0
     warm_up: float = 1.0
     rate: float = 0.0
-    most_per_second: int = 4_000
+    most_per_second: int = 12_000
 
 
 @dataclass(slots=True)
