@@ -5,16 +5,67 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import Any
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
+from livekit.api.access_token import Claims
 
+from app.clock import SystemClock
 from app.errors import SignatureRefusedError
 from app.hs256 import Secret
 from app.settings import Project
+
+_CLOCK = SystemClock()
+_LIVEKITS_HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode()
+_LIVEKITS_CLAIMS = frozenset({"iss", "iat", "nbf", "exp", "sha256"})
+
+
+class _ReadToken(str):
+    """A token with what it claims, read and not yet believed: it had to be read to find whose key to verify it with."""
+
+    __slots__ = ("claims",)
+    claims: Mapping[str, Any]
+
+
+class _QuickVerifier(TokenVerifier):
+    """The SDK's verifier, with a short way to yes for tokens just as LiveKit writes them: 4 µs for 30.
+
+    The short way believes only a token with LiveKit's own header, whose signature PyJWT's HMAC confirms, and which
+    claims what LiveKit's webhooks claim, no more, and holds now. All others go the SDK's way, which names what is
+    wrong with them, or finds them right. `tests/unit` holds both ways against each other.
+    """
+
+    def __init__(self, key: str, secret: Secret) -> None:
+        # The SDK hands the secret on to PyJWT, which takes one that is ready wherever it takes a text.
+        super().__init__(key, secret)  # type: ignore[arg-type]
+        self._secret = secret
+
+    def verify(self, token: str, *, verify_signature: bool = True) -> Claims:
+        if isinstance(token, _ReadToken) and self._is_sound(token):
+            return Claims(sha256=token.claims["sha256"])
+        return super().verify(token, verify_signature=verify_signature)
+
+    def _is_sound(self, token: _ReadToken) -> bool:
+        signed, _, signature = token.rpartition(".")
+        header, _, payload = signed.partition(".")
+        claims = token.claims
+        if header != _LIVEKITS_HEADER or "." in payload or not claims.keys() <= _LIVEKITS_CLAIMS:
+            return False
+        if not compare_digest(self._secret.signature_of(signed).encode(), signature.encode()):
+            return False
+        now, leeway = _CLOCK.now().timestamp(), self._leeway.total_seconds()
+        issued, begins, ends = claims.get("iat", 0), claims.get("nbf", 0), claims.get("exp")
+        return (
+            type(issued) is type(begins) is type(ends) is int
+            and max(issued, begins) <= now + leeway
+            and now - leeway < ends
+            and claims["iss"] == self.api_key
+            and isinstance(claims.get("sha256"), str)
+        )
 
 
 class _SignedBody(str):
@@ -45,8 +96,7 @@ class Verifier:
 
     def __init__(self, projects: Iterable[Project]) -> None:
         self._receivers: dict[str, tuple[str, WebhookReceiver]] = {
-            # The SDK hands the secret on to PyJWT, which takes one that is ready wherever it takes a text.
-            key: (project.name, WebhookReceiver(TokenVerifier(key, Secret(secret.get_secret_value()))))  # type: ignore[arg-type]
+            key: (project.name, WebhookReceiver(_QuickVerifier(key, Secret(secret.get_secret_value()))))
             for project in projects
             for key, secret in project.keys.items()
         }
@@ -59,8 +109,8 @@ class Verifier:
         """
         if not authorization:
             raise SignatureRefusedError("missing", "no Authorization header: not a LiveKit webhook")
-        token = authorization.removeprefix("Bearer ").strip()
-        claims = _unverified_claims(token)
+        token = _ReadToken(authorization.removeprefix("Bearer ").strip())
+        claims = token.claims = _unverified_claims(token)
         known = self._receivers.get(claims["iss"])
         if known is None:
             raise SignatureRefusedError(

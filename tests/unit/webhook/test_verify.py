@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import time
 from collections.abc import Callable
@@ -114,6 +115,46 @@ def test_the_sdk_refuses_every_mutation_that_we_refuse(data: st.DataObject) -> N
     sent, shown = (changed, token) if target == "body" else (body, changed)
     # The last character of a base64 segment may hold bits that do not count: the SDK decides what is a forgery.
     assert _accepts_sdk(sent, shown) == _accepts_usher(sent, shown)
+
+
+MOMENTS = st.one_of(
+    st.none(),
+    st.integers(-800, 800).map(lambda seconds: int(time.time()) + seconds),
+    st.floats(-800, 800).map(lambda seconds: time.time() + seconds),
+    st.sampled_from(["soon", True, False, 0, -1, 10**30, "1795366441", [1795366441], {}]),
+)
+HEADERS = st.sampled_from(
+    [
+        {"alg": "HS256", "typ": "JWT"},
+        {"typ": "JWT", "alg": "HS256"},
+        {"alg": "HS256"},
+        {"alg": "none", "typ": "JWT"},
+        {"alg": "HS512", "typ": "JWT"},
+        {"alg": "HS256", "typ": "JWT", "crit": ["b64"], "b64": False},
+    ]
+)
+
+
+@given(header=HEADERS, iat=MOMENTS, nbf=MOMENTS, exp=MOMENTS, more=st.sampled_from([{}, {"aud": "x"}, {"sub": 5}]))
+def test_the_sdk_judges_claims_and_headers_as_we_do(
+    header: dict[str, Any], iat: Any, nbf: Any, exp: Any, more: dict[str, Any]
+) -> None:
+    """Whoever has the secret may claim what they like: the short way must not believe more, or less, than the SDK."""
+    digest = base64.b64encode(hashlib.sha256(BODY).digest()).decode()
+    said = {"iss": "key", "iat": iat, "nbf": nbf, "exp": exp, "sha256": digest, **more}
+    claims = {name: value for name, value in said.items() if value is not None}
+    parts = [json.dumps(part, separators=(",", ":")).encode() for part in (header, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), signed, "sha256")).rstrip(b"=")
+    token = (signed + b"." + signature).decode()
+    assert _accepts_sdk(BODY.decode(), token) == _accepts_usher(BODY.decode(), token)
+
+
+def test_tokens_as_livekit_writes_them_go_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TokenVerifier, "verify", lambda *_, **__: pytest.fail("it went the SDK's way"))
+    assert VERIFIER.verify(BODY, sign(BODY, iat=int(time.time()))).project == "default"
+    # And neither the proxies' "Bearer", nor a claim less, sends it the long way.
+    assert VERIFIER.verify(BODY, f"Bearer {sign(BODY, leave_out='nbf')}").project == "default"
 
 
 def _accepts_sdk(body: str, token: str) -> bool:
