@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import wait_for_lock
+from app.db.engine import flush, wait_for_lock
 from app.errors import DatabaseUnavailableError
 
 _TRIES = 3
@@ -34,6 +34,8 @@ class Unit:
     is_brief: bool
     future: asyncio.Future[Any]
     since: float
+    committed: Callable[[Any], None] | None = None
+    """Is told the result before the one who waits, who is told once it is on the disk."""
     result: Any = None
     error: BaseException | None = None
 
@@ -48,10 +50,11 @@ class Unit:
 
 
 class Transaction:
-    """The transaction of some units, in three steps, of which only the second may wait for the disk or for a lock."""
+    """The transaction of some units, in steps, of which only `finish` and `flush` may wait for the disk or a lock."""
 
     def __init__(self, engine: Engine, units: Sequence[Unit]) -> None:
         self.units = units
+        self.is_announced = any(unit.committed is not None for unit in units)
         self._engine = engine
         self._connection: Connection | None = None
         self._left = list(units)
@@ -82,6 +85,20 @@ class Transaction:
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
             self._connection.close()
             self._do_again(self.units, error)
+
+    def announce(self) -> None:
+        """Tell those who need not wait for the disk."""
+        for unit in self.units:
+            if unit.committed is not None and unit.error is None:
+                unit.committed(unit.result)
+
+    def flush(self) -> None:
+        """Wait for the disk."""
+        try:
+            flush(self._engine)
+        except OSError as error:
+            for unit in self.units:
+                unit.error = unit.error or DatabaseUnavailableError(f"the disk cannot take the write: {error}")
 
     def end(self) -> None:
         """Give the connection back and tell those who wait."""

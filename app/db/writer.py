@@ -39,7 +39,7 @@ STARVED_S = 0.25
 
 
 class Writer:
-    """Does all writing: `await run(unit)` returns after the unit's transaction is committed.
+    """Does all writing: `await run(unit)` returns after the unit's transaction is committed, and on the disk.
 
     If a unit raises, its transaction is rolled back and the units are done again one by one, so a bad one fails alone:
     units must therefore have no effect but on the connection they get. A database that cannot take the write raises
@@ -73,7 +73,12 @@ class Writer:
         return result
 
     async def run_batched(
-        self, handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]], item: ItemT, *, patient: bool = False
+        self,
+        handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]],
+        item: ItemT,
+        *,
+        patient: bool = False,
+        committed: Callable[[T], None] | None = None,
     ) -> T:
         """Give `item` to `handler` together with the other items waiting for the same handler.
 
@@ -81,8 +86,10 @@ class Writer:
         many than one by one, and are brief: a millisecond for an item would be long. A handler that finds more to do
         raises `LongUnitError` where `is_on_loop`, and is called again where it is not. What is `patient` is done after
         what is not, when nothing else waits: it keeps nobody waiting, and a burst of it shares a transaction.
+        `committed` is told the result as soon as it outlives this process, which is before it is on the disk.
         """
-        result: T = await self._add(handler, item, self._patient if patient else self._waiting, is_brief=True)
+        queue = self._patient if patient else self._waiting
+        result: T = await self._add(handler, item, queue, is_brief=True, committed=committed)
         return result
 
     async def close(self) -> None:
@@ -95,12 +102,12 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
         self._engine.dispose()
 
-    async def _add(self, handler: Any, item: Any, queue: deque[Unit], *, is_brief: bool) -> Any:
+    async def _add(self, handler: Any, item: Any, queue: deque[Unit], *, is_brief: bool, committed: Any = None) -> Any:
         if self._closing is not None:
             raise DatabaseUnavailableError("the writer is shutting down")
         if self.backlog >= QUEUE_LIMIT:
             raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
-        unit = Unit(handler, item, is_brief, asyncio.get_running_loop().create_future(), time.monotonic())
+        unit = Unit(handler, item, is_brief, asyncio.get_running_loop().create_future(), time.monotonic(), committed)
         queue.append(unit)
         self._go_on()
         return await unit.future
@@ -153,6 +160,9 @@ class Writer:
         while (work := self._transactions.get()) is not None:
             transaction, loop = work
             transaction.finish()
+            if transaction.is_announced and not loop.is_closed():
+                loop.call_soon_threadsafe(transaction.announce)
+            transaction.flush()
             if not loop.is_closed():
                 loop.call_soon_threadsafe(self._tell, transaction)
 

@@ -65,9 +65,12 @@ class Acceptor:
         self._free_slots = free_slots
         self.book = book
 
-    async def accept(self, event: Event) -> Acceptance:
-        """Return once `event` is committed; raises `DatabaseUnavailableError` when it could not be."""
-        acceptance = await self._context.writer.run_batched(self._accept_batch, event)
+    async def accept(self, event: Event, committed: Callable[[Acceptance], None] | None = None) -> Acceptance:
+        """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be.
+
+        `committed` is told before: from then on no death of this process can undo it.
+        """
+        acceptance = await self._context.writer.run_batched(self._accept_batch, event, committed=committed)
         metrics = self._context.metrics
         if acceptance.outcome is not None:
             metrics.events.labels(event.project, event.type, event.source, acceptance.outcome).inc()

@@ -66,9 +66,12 @@ class Desk:
         return self.acceptor.book
 
     async def receive(self, event: Event) -> Acceptance:
-        """Return once `event` is committed, with its dispatches on their way."""
-        acceptance = await self.acceptor.accept(event)
-        self.deliverer.submit(acceptance.to_send)
+        """Return once `event` is on the disk; its dispatches go on their way as soon as it is committed.
+
+        Should the power fail just between, LiveKit, which got no answer, tells it again, or the sweep finds who waits;
+        and of what is told late, LiveKit is asked before another agent is sent.
+        """
+        acceptance = await self.acceptor.accept(event, self._send)
         self.deliverer.distrust(acceptance.moves)
         self.withdrawer.submit(acceptance.withdrawals)
         self.look_at(acceptance.rooms_to_look_at)
@@ -77,6 +80,9 @@ class Desk:
         if acceptance.to_send:
             await self.deliverer.make_room()
         return acceptance
+
+    def _send(self, acceptance: Acceptance) -> None:
+        self.deliverer.submit(acceptance.to_send)
 
     def wake(self) -> None:
         """Deliver what is due now: something has been put back by hand."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, Engine, insert, select, text
 
+from app.db.engine import flush
 from app.db.tables import rule_editor
 from app.db.transaction import LongUnitError, RaceLostError
 from app.db.writer import PATIENCE_S, Writer
@@ -36,6 +39,66 @@ def names(database: Database) -> list[str]:
 async def test_a_result_comes_only_after_the_commit(writer: Writer, database: Database) -> None:
     assert await writer.run(lambda connection: put(connection, "a")) == "a"
     assert names(database) == ["a"]
+
+
+async def test_who_is_told_of_the_commit_need_not_wait_for_the_disk(
+    writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = asyncio.Event()
+    disk = threading.Event()
+    flushed: list[bool] = []
+
+    def slow(engine: Engine) -> None:
+        flushed.append(disk.wait(10))
+        flush(engine)
+
+    monkeypatch.setattr("app.db.transaction.flush", slow)
+    waiting = asyncio.create_task(
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", committed=lambda _: told.set())
+    )
+    await asyncio.wait_for(told.wait(), 10)
+    assert names(database) == ["a"]
+    assert not waiting.done()
+    assert flushed == []
+    disk.set()
+    assert await waiting == "a"
+    assert flushed == [True]
+
+
+async def test_a_disk_that_fails_is_told_as_unavailable(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_engine: Engine) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.db.transaction.flush", broken)
+        with pytest.raises(DatabaseUnavailableError, match="Input/output error"):
+            await writer.run(lambda connection: put(connection, "a"))
+    assert await writer.run(lambda connection: put(connection, "b")) == "b"
+
+
+async def test_a_unit_that_fails_is_not_announced(writer: Writer) -> None:
+    told: list[str] = []
+
+    def handler(_connection: Connection, _items: Sequence[str]) -> list[str]:
+        raise ValueError("bad")
+
+    with pytest.raises(ValueError, match="bad"):
+        await writer.run_batched(handler, "a", committed=told.append)
+    assert told == []
+
+
+async def test_the_log_is_what_is_flushed(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    files: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        os.fdatasync(descriptor)
+        files.append(f"{Path(f'/proc/self/fd/{descriptor}').readlink()}")
+
+    monkeypatch.setattr("app.db.engine._sync", sync)
+    writer = Writer(sqlite_database.writer_engine())
+    await writer.run(lambda connection: put(connection, "a"))
+    assert files == [f"{sqlite_database.url.database}-wal"]
+    await writer.close()
 
 
 async def test_waiting_units_share_a_transaction_and_keep_their_order(writer: Writer, database: Database) -> None:

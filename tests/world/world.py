@@ -53,13 +53,21 @@ class PromptWriter(Writer):
         self._patient: deque[transaction.Unit] = deque()
         self._closed = False
 
-    async def _add(self, handler: Any, item: Any, queue: deque[transaction.Unit], *, is_brief: bool) -> Any:  # noqa: ARG002 - all wait alike
+    async def _add(
+        self,
+        handler: Any,
+        item: Any,
+        queue: deque[transaction.Unit],  # noqa: ARG002 - all wait alike
+        *,
+        is_brief: bool,
+        committed: Any = None,
+    ) -> Any:
         if self._closed:
             raise DatabaseUnavailableError("the writer is shutting down")
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._drain)
-        unit = transaction.Unit(handler, item, is_brief, loop.create_future(), 0.0)
+        unit = transaction.Unit(handler, item, is_brief, loop.create_future(), 0.0, committed)
         self._waiting.append(unit)
         return await unit.future
 
@@ -74,6 +82,7 @@ class PromptWriter(Writer):
         shared = transaction.Transaction(self._engine, units)
         shared.begin()
         shared.finish()
+        shared.announce()
         shared.end()
 
 
