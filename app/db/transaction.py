@@ -54,7 +54,7 @@ class Transaction:
 
     def __init__(self, engine: Engine, units: Sequence[Unit]) -> None:
         self.units = units
-        self.is_announced = any(unit.committed is not None for unit in units)
+        self.unannounced = [unit for unit in units if unit.committed is not None]
         self._engine = engine
         self._connection: Connection | None = None
         self._left = list(units)
@@ -87,8 +87,9 @@ class Transaction:
             self._do_again(self.units, error)
 
     def announce(self) -> None:
-        """Tell those who need not wait for the disk."""
-        for unit in self.units:
+        """Tell those who need not wait for the disk; each is told once."""
+        units, self.unannounced = self.unannounced, []
+        for unit in units:
             if unit.committed is not None and unit.error is None:
                 unit.committed(unit.result)
 
@@ -106,6 +107,7 @@ class Transaction:
             self._connection.close()
         for unit in self.units:
             unit.tell()
+        self.announce()
 
     def _commit_together(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
         try:

@@ -30,6 +30,8 @@ ItemT = TypeVar("ItemT")
 
 BATCH_LIMIT = 128
 QUEUE_LIMIT = 10_000
+BURST = 8
+"""So many units at once wait for the disk together: what is done before they are told keeps all of them waiting."""
 PATIENCE_S = 0.05
 """How long a unit that nobody waits for waits for others of its kind, to share a transaction with them."""
 REST_S = 0.005
@@ -86,7 +88,7 @@ class Writer:
         many than one by one, and are brief: a millisecond for an item would be long. A handler that finds more to do
         raises `LongUnitError` where `is_on_loop`, and is called again where it is not. What is `patient` is done after
         what is not, when nothing else waits: it keeps nobody waiting, and a burst of it shares a transaction.
-        `committed` is told the result as soon as it outlives this process, which is before it is on the disk.
+        `committed` is told the result once it outlives this process: before it is on the disk, but in a burst.
         """
         queue = self._patient if patient else self._waiting
         result: T = await self._add(handler, item, queue, is_brief=True, committed=committed)
@@ -160,7 +162,7 @@ class Writer:
         while (work := self._transactions.get()) is not None:
             transaction, loop = work
             transaction.finish()
-            if transaction.is_announced and not loop.is_closed():
+            if transaction.unannounced and len(transaction.units) < BURST and not loop.is_closed():
                 loop.call_soon_threadsafe(transaction.announce)
             transaction.flush()
             if not loop.is_closed():

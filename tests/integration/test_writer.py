@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, insert, select, text
 from app.db.engine import flush
 from app.db.tables import rule_editor
 from app.db.transaction import LongUnitError, RaceLostError
-from app.db.writer import PATIENCE_S, Writer
+from app.db.writer import BURST, PATIENCE_S, Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
 
@@ -63,6 +63,21 @@ async def test_who_is_told_of_the_commit_need_not_wait_for_the_disk(
     disk.set()
     assert await waiting == "a"
     assert flushed == [True]
+
+
+async def test_a_burst_waits_for_the_disk_together(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows from the commits would keep all of them waiting."""
+    told: list[str] = []
+    told_before_flush: list[str] = []
+    monkeypatch.setattr("app.db.transaction.flush", lambda _engine: told_before_flush.extend(told))
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        return [put(connection, item) for item in items]
+
+    sent = [f"{number}" for number in range(BURST)]
+    await asyncio.gather(*(writer.run_batched(handler, name, committed=told.append) for name in sent))
+    assert told == sent
+    assert told_before_flush == []
 
 
 async def test_a_disk_that_fails_is_told_as_unavailable(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
