@@ -221,7 +221,7 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case _, DispatchStatus.SENDING:
             title = "the dispatch is being sent" if before is DispatchStatus.PENDING else "the dispatch is looked into"
         case DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED:
-            title = "the agent is overdue"
+            title, _, reason = reason.partition("; ")
         case _, DispatchStatus.DISPATCHED:
             title = "waiting for the agent"
             reason += f"; it has {dispatch.answer_timeout_s} s to come"

@@ -122,7 +122,7 @@ def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database
         "0.01 | support-es is to be dispatched | rule 'spanish' matched",
         f"0.015 | LiveKit is asked for support-es (call 1) | {in_vain}",
         "0.02 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to come",
-        "15 | the agent is overdue | its agent is overdue; looking at LiveKit",
+        "15 | its agent is overdue | looking at LiveKit",
         "15.1 | the wait is over | support-es did not come: no worker took it",
         "30 | no agent came | reception did not come: no worker took it; nobody else to ask",
         "60 | the dispatch is tried again | redriven by hand",
