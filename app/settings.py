@@ -155,6 +155,8 @@ def database_url_problem(text: str) -> Problem | None:
     if url.drivername.startswith("sqlite") and url.database in {None, "", ":memory:"}:
         message = "names no file; dispatches must outlive the process, so use sqlite:///usher.db"
         return Problem("DATABASE_URL", message)
+    if url.drivername.startswith("sqlite") and (url.database or "").startswith("file:"):
+        return Problem("DATABASE_URL", "names its file as a URI; use its path: sqlite:///usher.db")
     return None
 
 

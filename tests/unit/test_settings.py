@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
-from app.settings import DEVELOPMENT, Settings, read_settings
+from app.settings import DEVELOPMENT, Settings, database_url_problem, read_settings
 
 LIVEKIT = {"LIVEKIT_URL": "wss://my.livekit.cloud/", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "hunter2"}
 
@@ -69,6 +69,23 @@ def test_dev_needs_nothing_and_overrides_nothing() -> None:
 
 def test_commands_that_only_read_the_database_need_no_livekit() -> None:
     assert read_settings({}, without_livekit=True).projects == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite:///file:usher.db?uri=true", "names its file as a URI"),
+        ("mysql://localhost/usher", "names the driver 'mysql'"),
+        ("usher.db", "is not a database URL"),
+    ],
+)
+def test_a_database_that_could_not_serve_is_told(url: str, told: str) -> None:
+    problem = database_url_problem(url)
+    assert problem is not None
+    assert problem.path == "DATABASE_URL"
+    assert told in problem.message
 
 
 def test_rotation_keys_verify_beside_the_calling_key() -> None:
