@@ -179,6 +179,8 @@ class _Run:
         due = time.monotonic()
         while due < until:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if self._stopped:
+                return  # nobody would count the answer
             if self._idle:
                 self._next(self._idle.popleft(), due)
             else:
