@@ -96,8 +96,9 @@ def _is_late(content: Mapping[str, Any], signature: Signature, received_at: date
     """Return whether LiveKit repeated the webhook, or kept it while it repeated another of the same room."""
     now = received_at.timestamp()
     created_at = _as_number(content.get("createdAt"))
-    signed_late = signature.signed_at and LATE_S <= now - signature.signed_at < DROPPED_S
-    return bool(signed_late) or (isinstance(created_at, int | float) and HELD_UP_S <= now - created_at < DROPPED_S)
+    signed_late = now - DROPPED_S < signature.signed_at <= now - LATE_S
+    # Compared, not subtracted: what was sent may be beyond every float.
+    return signed_late or (isinstance(created_at, int | float) and now - DROPPED_S < created_at <= now - HELD_UP_S)
 
 
 def build_event(

@@ -21,6 +21,7 @@ from app.settings import Project
 
 _CLOCK = SystemClock()
 _LIVEKITS_HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode()
+_AFTER_EVERYBODY = 1e12
 _LIVEKITS_CLAIMS = frozenset({"iss", "iat", "nbf", "exp", "sha256"})
 
 
@@ -129,8 +130,9 @@ class Verifier:
             raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
         except Exception as error:  # the SDK raises bare Exception for a missing or different hash
             raise SignatureRefusedError("tampered", "the body is not the one that was signed") from error
-        signed_at = claims.get("nbf") or claims.get("iat") or 0
-        return Signature(project, float(signed_at) if isinstance(signed_at, int | float) else 0.0)
+        signed_at = claims.get("nbf") or claims.get("iat")
+        is_instant = isinstance(signed_at, int | float) and 0 < signed_at < _AFTER_EVERYBODY
+        return Signature(project, float(signed_at) if is_instant else 0.0)
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:

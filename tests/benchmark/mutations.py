@@ -28,7 +28,7 @@ from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure, console_of_tables, show
 from tests.benchmark.traffic import Kind, Signer, bodies, encoded
 
-COUNT, QUICK_COUNT = 30_000, 5_000
+COUNT, QUICK_COUNT = 100_000, 5_000
 AT_ONCE = 64
 _ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 2**63, 10**400, "", "0", "\0", "\ud800", "é" * 300, "x" * 70_000, [], {}, [[]],

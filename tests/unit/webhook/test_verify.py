@@ -54,6 +54,12 @@ def test_the_issuer_names_the_key_and_the_project(key: str, secret: str, expecte
     assert signature.signed_at == 1_700_000_000
 
 
+@pytest.mark.parametrize("odd", [-(10**400), -5, 0, -1e308, False])
+def test_an_impossible_time_of_signing_is_none(odd: Any) -> None:
+    token = sign(BODY, iat=odd, leave_out="nbf")
+    assert VERIFIER.verify(BODY, token).signed_at == 0.0
+
+
 FORGERIES: dict[str, Callable[[], str | None]] = {
     "missing": lambda: None,
     "unknown_key": lambda: sign(BODY, key="nobody"),
