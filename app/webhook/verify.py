@@ -131,8 +131,9 @@ class Verifier:
         except Exception as error:  # the SDK raises bare Exception for a missing or different hash
             raise SignatureRefusedError("tampered", "the body is not the one that was signed") from error
         signed_at = claims.get("nbf") or claims.get("iat")
-        is_instant = isinstance(signed_at, int | float) and 0 < signed_at < _AFTER_EVERYBODY
-        return Signature(project, float(signed_at) if is_instant else 0.0)
+        if isinstance(signed_at, int | float) and 0 < signed_at < _AFTER_EVERYBODY:
+            return Signature(project, float(signed_at))
+        return Signature(project, 0.0)
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:
