@@ -12,7 +12,7 @@ from typing import Any
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
-from livekit.api.access_token import Claims
+from livekit.api.access_token import DEFAULT_LEEWAY, Claims
 
 from app.clock import SystemClock
 from app.errors import SignatureRefusedError
@@ -42,7 +42,7 @@ class _QuickVerifier(TokenVerifier):
 
     def __init__(self, key: str, secret: Secret) -> None:
         # The SDK hands the secret on to PyJWT, which takes one that is ready wherever it takes a text.
-        super().__init__(key, secret)  # type: ignore[arg-type]
+        super().__init__(key, secret, leeway=DEFAULT_LEEWAY)  # type: ignore[arg-type]
         self._secret = secret
 
     def verify(self, token: str, *, verify_signature: bool = True) -> Claims:
@@ -58,7 +58,7 @@ class _QuickVerifier(TokenVerifier):
             return False
         if not compare_digest(self._secret.signature_of(signed).encode(), signature.encode()):
             return False
-        now, leeway = _CLOCK.now().timestamp(), self._leeway.total_seconds()
+        now, leeway = _CLOCK.now().timestamp(), DEFAULT_LEEWAY.total_seconds()
         issued, begins, ends = claims.get("iat", 0), claims.get("nbf", 0), claims.get("exp")
         return (
             type(issued) is type(begins) is type(ends) is int
