@@ -82,7 +82,6 @@ class PromptWriter(Writer):
         shared = transaction.Transaction(self._engine, units)
         shared.begin()
         shared.finish()
-        shared.announce()
         shared.end()
 
 
