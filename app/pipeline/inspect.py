@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -43,6 +43,7 @@ from app.pipeline.departure import (
 )
 from app.pipeline.recall import recall
 from app.pipeline.settle import arrived, next_after_no_show, not_ours
+from app.pipeline.timekeeping import Steadiness
 from app.pipeline.transition import bear, count, move
 from app.pipeline.withdraw import Withdrawer, is_taken_back
 
@@ -72,9 +73,11 @@ class Inspector:
     def __init__(self, context: Context, withdrawer: Withdrawer) -> None:
         self._context = context
         self._withdrawer = withdrawer
+        self._steadiness = Steadiness(context.clock)
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
+        self._steadiness.holds_for(JOB_LIST_LAG_S)
         overdue = await self._context.writer.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
@@ -208,6 +211,8 @@ class Inspector:
     async def _give_up_attempt(self, client: LiveKitClient, absence: NotYetHere) -> None:
         """Delete the dead dispatch, make sure that it is gone, and only then ask again, elsewhere, or nobody."""
         dispatch = absence.dispatch
+        if not self._steadiness.holds_for(JOB_LIST_LAG_S):  # its worker may not have had the time that the clock says
+            absence = replace(absence, is_over=False)
         if not await self._context.writer.run(lambda connection: self._announce_deletion(connection, dispatch)):
             return
         try:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
+from app.clock import Clock
 from app.db.any_of import any_of
 from app.db.tables import dispatches, status_in
 from app.db.types import DispatchStatus, Timestamp
@@ -20,6 +22,7 @@ from app.pipeline.transition import move
 
 _TOLERANCE = timedelta(seconds=5)
 """What clocks of replicas may differ by, with room to spare."""
+_STEP_S = 1.0
 _REASON = "the clock was set back"
 
 _TOO_LATE = (
@@ -39,6 +42,26 @@ _FROM_THE_FUTURE = (
     )
     .with_for_update(skip_locked=True)
 )
+
+
+class Steadiness:
+    """Tells whether the clock has lately been set: the spans it measures are then not to be believed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._measure()
+        self._set_at = -inf
+
+    def holds_for(self, seconds: float) -> bool:
+        """Return whether the clock was not set within the last `seconds`; to be asked often, so that it sees."""
+        now, offset = self._clock.monotonic(), self._measure()
+        if abs(offset - self._offset) >= _STEP_S:
+            self._set_at = now
+        self._offset = offset
+        return now - self._set_at >= seconds
+
+    def _measure(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
 
 
 class Timekeeper:
