@@ -77,7 +77,7 @@ class Inspector:
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
-        self._steadiness.holds_for(JOB_LIST_LAG_S)
+        self._steadiness.look()
         overdue = await self._context.writer.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:

@@ -1,4 +1,7 @@
-"""A clock that is set back must not make anybody wait: what is due in a future that nobody chose is brought back."""
+"""A clock that is set must not make anybody wait, or be believed for a span that never was.
+
+What is due in a future that nobody chose is brought back.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from app.pipeline.transition import move
 _TOLERANCE = timedelta(seconds=5)
 """What clocks of replicas may differ by, with room to spare."""
 _STEP_S = 1.0
+"""By how much a clock is set at least, rather than slewed."""
 _REASON = "the clock was set back"
 
 _TOO_LATE = (
@@ -52,20 +56,27 @@ class Steadiness:
         self._offset = self._measure()
         self._set_at = -inf
 
-    def holds_for(self, seconds: float) -> bool:
-        """Return whether the clock was not set within the last `seconds`; to be asked often, so that it sees."""
-        now, offset = self._clock.monotonic(), self._measure()
+    def look(self) -> None:
+        """Compare the clock with the one that nobody sets; done often, it tells when the other was set."""
+        offset = self._measure()
         if abs(offset - self._offset) >= _STEP_S:
-            self._set_at = now
+            self._set_at = self._clock.monotonic()
         self._offset = offset
-        return now - self._set_at >= seconds
+
+    def holds_for(self, seconds: float) -> bool:
+        """Return whether the clock was not set within the last `seconds`."""
+        self.look()
+        return self._clock.monotonic() - self._set_at >= seconds
 
     def _measure(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
 
 class Timekeeper:
-    """Compares what is due with the clock. One that is set forward needs no help: leases end, and looks are taken."""
+    """Compares what is due with the clock. One that is set forward needs no help: leases end, and looks are taken.
+
+    What those looks may conclude, `Steadiness` tells.
+    """
 
     def __init__(self, context: Context, in_hand: Callable[[], Collection[str]]) -> None:
         self._context = context

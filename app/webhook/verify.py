@@ -21,7 +21,7 @@ from app.settings import Project
 
 _CLOCK = SystemClock()
 _LIVEKITS_HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').decode()
-_AFTER_EVERYBODY = 1e12
+_AFTER_EVERYBODY = 1e12  # seconds: later than any webhook, and well within a float
 _LIVEKITS_CLAIMS = frozenset({"iss", "iat", "nbf", "exp", "sha256"})
 
 
