@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
@@ -43,7 +44,7 @@ from app.pipeline.departure import (
 )
 from app.pipeline.recall import recall
 from app.pipeline.settle import arrived, next_after_no_show, not_ours
-from app.pipeline.timekeeping import Steadiness
+from app.pipeline.timekeeping import Stopwatch
 from app.pipeline.transition import bear, count, move
 from app.pipeline.withdraw import Withdrawer, is_taken_back
 
@@ -52,6 +53,8 @@ _log = get_logger(__name__)
 _CLAIM_LIMIT = 100
 _AGAIN_S = 1.0
 """When an overdue agent is looked for again after LiveKit gave no answer."""
+_REST_S = 0.5
+"""What is left of a wait at least for it to be worth waiting."""
 
 
 @dataclass(slots=True)
@@ -73,11 +76,11 @@ class Inspector:
     def __init__(self, context: Context, withdrawer: Withdrawer) -> None:
         self._context = context
         self._withdrawer = withdrawer
-        self._steadiness = Steadiness(context.clock)
+        self._stopwatch = Stopwatch(context.clock)
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
-        self._steadiness.look()
+        self._stopwatch.look()
         overdue = await self._context.writer.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
@@ -135,12 +138,28 @@ class Inspector:
         await self._context.writer.run(write)
 
     def _claim_overdue(self, connection: Connection) -> list[Dispatch]:
+        """Lease whose deadline has passed. Who is not overdue but for the clock's setting gets the rest of the time."""
         now = self._context.clock.now()
-        overdue = claim_unanswered(connection, now, _CLAIM_LIMIT, self._context.clients.keys())
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
-        moves = [Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease) for one in overdue]
+        overdue, moves = [], []
+        for one in claim_unanswered(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
+            rest = one.answer_timeout_s - self._waited(one)
+            if rest >= _REST_S:
+                deadline = now + timedelta(seconds=rest)
+                asked = {
+                    "dispatched_at": deadline - timedelta(seconds=one.answer_timeout_s),
+                    "answer_deadline": deadline,
+                }
+                moves.append(Move(one, one.status, "the clock was set; its agent has time yet", fields=asked))
+            else:
+                moves.append(Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease))
+                overdue.append(one)
         move(connection, moves, now)
         return overdue
+
+    def _waited(self, dispatch: Dispatch) -> float:
+        """Return for how many seconds the agent has been awaited, at least."""
+        return inf if dispatch.dispatched_at is None else self._stopwatch.seconds_since(dispatch.dispatched_at)
 
     def _conclude(self, connection: Connection, seen: RoomObservation) -> Inspection:
         now = self._context.clock.now()
@@ -211,7 +230,7 @@ class Inspector:
     async def _give_up_attempt(self, client: LiveKitClient, absence: NotYetHere) -> None:
         """Delete the dead dispatch, make sure that it is gone, and only then ask again, elsewhere, or nobody."""
         dispatch = absence.dispatch
-        if not self._steadiness.holds_for(JOB_LIST_LAG_S):  # its worker may not have had the time that the clock says
+        if self._waited(dispatch) < JOB_LIST_LAG_S:  # a worker may have it and not be listed yet
             absence = replace(absence, is_over=False)
         if not await self._context.writer.run(lambda connection: self._announce_deletion(connection, dispatch)):
             return

@@ -5,8 +5,10 @@ What is due in a future that nobody chose is brought back.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
@@ -27,6 +29,10 @@ _TOLERANCE = timedelta(seconds=5)
 """What clocks of replicas may differ by, with room to spare."""
 _STEP_S = 1.0
 """By how much a clock is set at least, rather than slewed."""
+_SLEWED_S = 0.1
+"""By how much a clock may be slewed between the two."""
+_REMEMBERED = 64
+"""Settings of the clock that are remembered: more than one makes within the longest wait for an answer."""
 _REASON = "the clock was set back"
 
 _TOO_LATE = (
@@ -48,34 +54,54 @@ _FROM_THE_FUTURE = (
 )
 
 
-class Steadiness:
-    """Tells whether the clock has lately been set: the spans it measures are then not to be believed."""
+class Stopwatch:
+    """Tells how long ago an instant really was that the clock gave, although the clock may have been set since.
+
+    It compares the clock with the one that nobody sets, and remembers from when to when they differed by how much.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._offset = self._measure()
-        self._set_at = -inf
+        first = _Setting(self._measure(), since=-inf, until=clock.monotonic())
+        self._settings = deque([first], maxlen=_REMEMBERED)
 
     def look(self) -> None:
-        """Compare the clock with the one that nobody sets; done often, it tells when the other was set."""
-        offset = self._measure()
-        if abs(offset - self._offset) >= _STEP_S:
-            self._set_at = self._clock.monotonic()
-        self._offset = offset
+        """Notice whether the clock was set; to be done often, for it may have been anywhen since the last look."""
+        tick, offset = self._clock.monotonic(), self._measure()
+        latest = self._settings[-1]
+        if abs(offset - latest.offset) >= _STEP_S:
+            self._settings.append(_Setting(offset, since=latest.until, until=tick))
+        else:
+            latest.offset = offset
+        latest.until = tick
 
-    def holds_for(self, seconds: float) -> bool:
-        """Return whether the clock was not set within the last `seconds`."""
+    def seconds_since(self, instant: datetime) -> float:
+        """Return the least number of seconds that can have passed since the clock gave `instant`."""
         self.look()
-        return self._clock.monotonic() - self._set_at >= seconds
+        tick, given = self._clock.monotonic(), instant.timestamp()
+        ticks = (given - setting.offset for setting in self._settings if setting.may_have_given(given))
+        return max(0.0, tick - max(ticks, default=given - self._settings[-1].offset))
 
     def _measure(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic()
 
 
+@dataclass(slots=True)
+class _Setting:
+    """The clock was `offset` seconds ahead of the monotonic one, at most from tick `since` to tick `until`."""
+
+    offset: float
+    since: float
+    until: float
+
+    def may_have_given(self, timestamp: float) -> bool:
+        return self.since - _SLEWED_S <= timestamp - self.offset <= self.until + _SLEWED_S
+
+
 class Timekeeper:
     """Compares what is due with the clock. One that is set forward needs no help: leases end, and looks are taken.
 
-    What those looks may conclude, `Steadiness` tells.
+    What those looks may conclude, `Stopwatch` tells.
     """
 
     def __init__(self, context: Context, in_hand: Callable[[], Collection[str]]) -> None:
