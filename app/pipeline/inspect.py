@@ -253,7 +253,7 @@ class Inspector:
 
     def _announce_deletion(self, connection: Connection, dispatch: Dispatch) -> bool:
         """Note that LiveKit sends away whoever comes from now on; return False if the agent is there, or not wanted."""
-        current = lock(connection, [dispatch.id]).get(dispatch.id)
+        current = _still_awaited(connection, dispatch)
         if current is None or current.status is not DispatchStatus.DISPATCHED:
             return False
         reason = "its agent did not come; deleting the dispatch"
@@ -262,15 +262,21 @@ class Inspector:
         return True
 
 
+def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
+    """Return the dispatch as it is now, held, unless another took the look over, gave up, and has asked anew."""
+    current = lock(connection, [seen.id]).get(seen.id)
+    return current if current is not None and current.attempts == seen.attempts else None
+
+
 def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *, gone: bool) -> list[Move]:
-    current = lock(connection, [absence.dispatch.id]).get(absence.dispatch.id)
+    current = _still_awaited(connection, absence.dispatch)
     if current is not None and current.status is DispatchStatus.JOINED:
         # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.
         fields = {"must_look": True, "livekit_dispatch_id": None}
         move(connection, [Move(current, current.status, "its dispatch was deleted as it came", fields=fields)], now)
         return []
     if current is None or current.status is not DispatchStatus.DISPATCHED:
-        return []  # its caller left
+        return []  # its caller left, or another replica has given up this attempt
     if not gone:
         again: dict[str, Any] = {
             "lease_owner": None,

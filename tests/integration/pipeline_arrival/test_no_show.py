@@ -160,3 +160,49 @@ async def test_livekit_that_hides_an_overdue_agent_costs_a_second_not_a_lease(sq
         await world.until_status("dispatched")
         world.simulator.faults.script("ListParticipants", Fault(FaultKind.REFUSE), Fault(FaultKind.REFUSE))
         await world.until_status("no_show", within=TIMEOUT_S + 3)
+
+
+@pytest.mark.parametrize("step_s", [8, 7200])
+@in_virtual_time
+async def test_a_clock_set_forward_sends_no_agent_away_that_is_on_its_way(database: Database, step_s: int) -> None:
+    async with World(database) as world:
+        world.simulator.add_worker("slow", Behaviour(join_after=1.5))
+        world.rule(agent_name="slow", answer_timeout_s=4)
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        world.clock.jumped += step_s
+        row = await world.until_status("joined", within=8)
+        assert row["attempts"] == 1
+        assert not world.judge().repeated
+
+
+@in_virtual_time
+async def test_after_a_clock_was_set_forward_an_absent_agent_is_overdue_when_it_really_is(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=4, max_attempts=1, fallback_agent_name="substitute")
+        world.simulator.add_worker("substitute")
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        await world.wait(2)
+        world.clock.jumped += 7200
+        await world.until_status("joined", within=8)
+        absent, substitute = world.simulator.ledger.dispatches
+        assert 4 <= substitute.asked - absent.asked < 5
+
+
+@in_virtual_time
+async def test_a_look_that_outlives_its_lease_gives_up_no_attempt_that_was_made_since(
+    postgres_database: Database,
+) -> None:
+    async with World(postgres_database, replicas=2) as world:
+        world.rule(agent_name="absent", answer_timeout_s=10, max_attempts=5)
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        world.simulator.faults.script("DeleteDispatch", Fault(FaultKind.SLOW, seconds=0.9))
+        await world.until(lambda: world.simulator.ledger.counts["DeleteDispatch"], within=12, what="one gives it up")
+        world.clock.jumped += 3600
+        await world.wait(8)
+        row = world.dispatch()
+        assert world.simulator.ledger.counts["DeleteDispatch"] == 2, "the other takes the look over"
+        assert [one["outcome"] for one in world.attempts(row["id"])] == ["no_show", "accepted"], world.describe()
+        assert (row["status"], row["attempts"]) == ("dispatched", 2)
