@@ -14,14 +14,23 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move, active_counts, blocked, claim_due, lock, record_attempts
 from app.pipeline.context import Context
 from app.pipeline.limiter import StartLimiter
+from app.pipeline.timekeeping import Stopwatch
 from app.pipeline.transition import move
 
+_TOLERANCE_S = 0.5
+"""A lease of which less is left, by a clock that nobody sets, has ended."""
 WAITS_FOR_LIMIT = "waiting: the limit of"
 """How the reason of a pending dispatch begins while `agent_limits` lets no more of its agent start."""
 
 
 def claim(
-    connection: Connection, context: Context, limiter: StartLimiter, slots: Mapping[str, int], in_hand: Collection[str]
+    connection: Connection,
+    context: Context,
+    limiter: StartLimiter,
+    stopwatch: Stopwatch,
+    slots: Mapping[str, int],
+    *,
+    in_hand: Collection[str],
 ) -> list[Dispatch]:
     """Lease what is due, for each project as many as it has `slots`, and return it as it is then.
 
@@ -36,7 +45,8 @@ def claim(
     for project, free in slots.items():
         limit = min(free, limiter.available(tick))
         found = claim_due(connection, now, limit, project=project, without_agents=held_back, in_hand=in_hand)
-        allowed = limiter.within_agent_limits(found, limits, active, tick)
+        free_again = [one for one in found if not _may_be_under_way(one, context, stopwatch)]
+        allowed = limiter.within_agent_limits(free_again, limits, active, tick)
         for dispatch in allowed:
             active[dispatch.agent_to_ask] = active.get(dispatch.agent_to_ask, 0) + 1
         limiter.spend(len(allowed))
@@ -65,6 +75,14 @@ def claim(
     move(connection, moves, now)
     claimed = lock(connection, [dispatch.id for dispatch in due])
     return [claimed[dispatch.id] for dispatch in due]
+
+
+def _may_be_under_way(dispatch: Dispatch, context: Context, stopwatch: Stopwatch) -> bool:
+    """Return whether another process may be calling for `dispatch`, whose lease only the clock's setting has ended."""
+    if dispatch.status is not DispatchStatus.SENDING or dispatch.lease_owner in {None, context.owner}:
+        return False
+    leased_at = (dispatch.lease_until or context.clock.now()) - context.lease
+    return stopwatch.seconds_since(leased_at) < context.lease.total_seconds() - _TOLERANCE_S
 
 
 def _limits(connection: Connection) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from app.pipeline.limiter import StartLimiter
 from app.pipeline.presence import conclude
 from app.pipeline.settle import Settled, Settlement, is_held, settle
 from app.pipeline.slots import CallSlots
+from app.pipeline.timekeeping import Stopwatch
 from app.pipeline.transition import count, move
 
 _log = get_logger(__name__)
@@ -51,11 +52,13 @@ class Deliverer:
         self,
         context: Context,
         limiter: StartLimiter,
+        stopwatch: Stopwatch,
         withdraw: Callable[[Iterable[Withdrawal]], None],
         look_at: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         self._context = context
         self._limiter = limiter
+        self._stopwatch = stopwatch
         self._withdraw = withdraw
         self._look_at = look_at
         self._in_hand: dict[str, asyncio.Task[None]] = {}
@@ -126,7 +129,7 @@ class Deliverer:
     async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
         in_hand = tuple(self._in_hand)
         return await self._context.writer.run(
-            lambda connection: claim(connection, self._context, self._limiter, slots, in_hand)
+            lambda connection: claim(connection, self._context, self._limiter, self._stopwatch, slots, in_hand=in_hand)
         )
 
     def stop(self) -> None:

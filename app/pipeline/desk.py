@@ -16,7 +16,7 @@ from app.pipeline.limiter import StartLimiter
 from app.pipeline.loop import Loop
 from app.pipeline.prune import Pruner
 from app.pipeline.sweep import Sweeper
-from app.pipeline.timekeeping import Timekeeper
+from app.pipeline.timekeeping import Stopwatch, Timekeeper
 from app.pipeline.withdraw import Withdrawer
 from app.rules.book import RuleBook
 from app.webhook.event import Event
@@ -37,10 +37,10 @@ class Desk:
     def __init__(self, context: Context, book: RuleBook) -> None:
         self.context = context
         self.withdrawer = Withdrawer(context)
-        self.deliverer = Deliverer(
-            context, StartLimiter(context.settings.calls_per_second), self.withdrawer.submit, self.look_at
-        )
-        self.inspector = Inspector(context, self.withdrawer)
+        stopwatch = Stopwatch(context.clock)
+        limiter = StartLimiter(context.settings.calls_per_second)
+        self.deliverer = Deliverer(context, limiter, stopwatch, self.withdrawer.submit, self.look_at)
+        self.inspector = Inspector(context, self.withdrawer, stopwatch)
         self.acceptor = Acceptor(context, book, self.deliverer.free_slots)
         self.sweeper = Sweeper(context, self.inspector, self.receive)
         self._looks: dict[tuple[str, str], asyncio.Task[None]] = {}

@@ -73,10 +73,10 @@ class Inspection:
 class Inspector:
     """Looks into rooms: those where an agent is overdue, those where a webhook left a question, those of the sweep."""
 
-    def __init__(self, context: Context, withdrawer: Withdrawer) -> None:
+    def __init__(self, context: Context, withdrawer: Withdrawer, stopwatch: Stopwatch) -> None:
         self._context = context
         self._withdrawer = withdrawer
-        self._stopwatch = Stopwatch(context.clock)
+        self._stopwatch = stopwatch
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
@@ -58,15 +59,29 @@ class Stopwatch:
     """Tells how long ago an instant really was that the clock gave, although the clock may have been set since.
 
     It compares the clock with the one that nobody sets, and remembers from when to when they differed by how much.
+    Any thread may ask.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = Lock()
         first = _Setting(self._measure(), since=-inf, until=clock.monotonic())
         self._settings = deque([first], maxlen=_REMEMBERED)
 
     def look(self) -> None:
         """Notice whether the clock was set; to be done often, for it may have been anywhen since the last look."""
+        with self._lock:
+            self._look()
+
+    def seconds_since(self, instant: datetime) -> float:
+        """Return the least number of seconds that can have passed since the clock gave `instant`."""
+        given = instant.timestamp()
+        with self._lock:
+            tick = self._look()
+            ticks = (given - setting.offset for setting in self._settings if setting.may_have_given(given))
+            return max(0.0, tick - max(ticks, default=given - self._settings[-1].offset))
+
+    def _look(self) -> float:
         tick, offset = self._clock.monotonic(), self._measure()
         latest = self._settings[-1]
         if abs(offset - latest.offset) >= _STEP_S:
@@ -74,13 +89,7 @@ class Stopwatch:
         else:
             latest.offset = offset
         latest.until = tick
-
-    def seconds_since(self, instant: datetime) -> float:
-        """Return the least number of seconds that can have passed since the clock gave `instant`."""
-        self.look()
-        tick, given = self._clock.monotonic(), instant.timestamp()
-        ticks = (given - setting.offset for setting in self._settings if setting.may_have_given(given))
-        return max(0.0, tick - max(ticks, default=given - self._settings[-1].offset))
+        return tick
 
     def _measure(self) -> float:
         return self._clock.now().timestamp() - self._clock.monotonic()

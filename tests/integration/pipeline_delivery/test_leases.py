@@ -47,6 +47,38 @@ async def test_a_call_under_way_when_the_clock_jumps_forward_is_made_once(sqlite
         assert len(world.simulator.ledger.dispatches) == 1
 
 
+@in_virtual_time
+async def test_a_call_under_way_when_the_clock_jumps_forward_is_not_made_by_another_replica(
+    postgres_database: Database,
+) -> None:
+    async with World(postgres_database, sweep=5, replicas=2) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.faults.script("CreateDispatch", Fault(FaultKind.SLOW, seconds=3))
+        world.simulator.join("room", "ana")
+        await world.until(lambda: world.simulator.ledger.counts["CreateDispatch"])
+        world.clock.jumped += 3600
+        await world.until_status("joined", within=10)
+        await world.wait(20)
+        assert len(world.simulator.ledger.dispatches) == 1, world.describe()
+
+
+@in_virtual_time
+async def test_after_the_clock_jumped_forward_a_dead_replicas_call_is_looked_into_once_its_lease_really_ends(
+    postgres_database: Database,
+) -> None:
+    async with World(postgres_database, replicas=2) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.faults.script("CreateDispatch", Fault(FaultKind.HANG_BEFORE, seconds=60))
+        world.simulator.join("room", "ana")
+        await world.until_status("sending")
+        await world.replicas[0].kill()
+        world.clock.jumped += 3600
+        await world.until_status("joined", within=LEASE_S + 2)
+        assert len(world.simulator.ledger.dispatches) == 1
+
+
 @pytest.mark.parametrize("moment", ["pending", "dispatched", "sending"])
 @in_virtual_time
 async def test_a_clock_set_back_makes_nobody_wait(database: Database, moment: str) -> None:
