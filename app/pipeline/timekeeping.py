@@ -108,9 +108,10 @@ class _Setting:
 
 
 class Timekeeper:
-    """Compares what is due with the clock. One that is set forward needs no help: leases end, and looks are taken.
+    """Compares what is due with the clock.
 
-    What those looks may conclude, `Stopwatch` tells.
+    One that is set forward needs no help: leases end, looks are taken, and `Stopwatch` tells what to make of them. One
+    that is set back by a few seconds only lets calls that are due wait for as much longer.
     """
 
     def __init__(self, context: Context, in_hand: Callable[[], Collection[str]]) -> None:
