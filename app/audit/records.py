@@ -29,7 +29,8 @@ _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
 def columns_of(kind: type[Any]) -> tuple[str, ...]:
     """Return the columns that a record of `kind` is made of."""
     if kind not in _COLUMNS:
-        _COLUMNS[kind] = tuple(field.name for field in fields(kind))
+        named: tuple[str, ...] | None = getattr(kind, "_fields", None)  # a tuple's
+        _COLUMNS[kind] = named or tuple(field.name for field in fields(kind))
     return _COLUMNS[kind]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from app.db.types import DispatchStatus, Scope
 
@@ -13,9 +13,8 @@ DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute in which our id rides to LiveKit and comes back from ListDispatch (servers from 1.13.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
-    """A row of `dispatches`."""
+class Dispatch(NamedTuple):
+    """A row of `dispatches`. A tuple, because each webhook makes some: a frozen dataclass takes six times as long."""
 
     id: str
     event_id: str
@@ -78,10 +77,8 @@ class Dispatch:
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
         """Return the dispatch in a row of the table."""
-        values = {name: row[name] for name in _NAMES}
-        values["status"] = DispatchStatus(values["status"])
-        values["scope"] = Scope(values["scope"])
-        return cls(**values)
+        stored = cls._make(_columns_of(row))
+        return stored._replace(status=DispatchStatus(stored.status), scope=Scope(stored.scope))
 
 
-_NAMES = tuple(field.name for field in fields(Dispatch))
+_columns_of = itemgetter(*Dispatch._fields)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ def conclude(connection: Connection, context: Context, dispatch: Dispatch, seen:
         reason = "LiveKit does not have it; sending it"
     again = Move(current, DispatchStatus.SENDING, reason, fields=fields)
     move(connection, [again], now)
-    return Conclusion(send=replace(current, reason=reason, **fields), moves=(again,))
+    return Conclusion(send=current._replace(reason=reason, **fields), moves=(again,))
 
 
 def _act_upon(

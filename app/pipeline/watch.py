@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -190,7 +190,7 @@ class _Observer:
 
 
 def _changed(dispatch: Dispatch, change: Move) -> Dispatch:
-    return replace(dispatch, status=change.status, reason=change.reason, **dict(change.fields))
+    return dispatch._replace(status=change.status, reason=change.reason, **change.fields)
 
 
 def _attributes(event: Event) -> Mapping[str, Any]:

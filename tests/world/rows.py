@@ -63,8 +63,8 @@ _SENT = Dispatch(
 
 def dispatch(number: int = 1, **changes: Any) -> Dispatch:
     """Return a dispatch that LiveKit has written down ten seconds ago."""
-    named = replace(_SENT, id=f"dispatch-{number}", intent_key=f"intent-{number}", livekit_dispatch_id=f"AD_{number}")
-    return replace(named, **changes)
+    named = _SENT._replace(id=f"dispatch-{number}", intent_key=f"intent-{number}", livekit_dispatch_id=f"AD_{number}")
+    return named._replace(**changes)
 
 
 def joined(number: int = 1, agent: str = "1", **changes: Any) -> Dispatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
@@ -24,8 +23,7 @@ class PageOf(BaseModel, Generic[T]):
 
 
 def _columns(kind: type[Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {field.name: (hints[field.name], ...) for field in fields(kind)}
+    return {name: (hint, ...) for name, hint in get_type_hints(kind).items()}
 
 
 EventDetail: Any = create_model("EventDetail", **_columns(EventRecord))
