@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, get_type_hints
 
 from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope, format_instant
 from app.outbox.dispatch import Dispatch
@@ -29,8 +29,7 @@ _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
 def columns_of(kind: type[Any]) -> tuple[str, ...]:
     """Return the columns that a record of `kind` is made of."""
     if kind not in _COLUMNS:
-        named: tuple[str, ...] | None = getattr(kind, "_fields", None)  # a tuple's
-        _COLUMNS[kind] = named or tuple(field.name for field in fields(kind))
+        _COLUMNS[kind] = tuple(get_type_hints(kind))
     return _COLUMNS[kind]
 
 

@@ -14,11 +14,9 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move, active_counts, blocked, claim_due, lock, record_attempts
 from app.pipeline.context import Context
 from app.pipeline.limiter import StartLimiter
-from app.pipeline.timekeeping import Stopwatch
+from app.pipeline.timekeeping import WORTH_WAITING_S, Stopwatch
 from app.pipeline.transition import move
 
-_TOLERANCE_S = 0.5
-"""A lease of which less is left, by a clock that nobody sets, has ended."""
 WAITS_FOR_LIMIT = "waiting: the limit of"
 """How the reason of a pending dispatch begins while `agent_limits` lets no more of its agent start."""
 
@@ -81,8 +79,10 @@ def _may_be_under_way(dispatch: Dispatch, context: Context, stopwatch: Stopwatch
     """Return whether another process may be calling for `dispatch`, whose lease only the clock's setting has ended."""
     if dispatch.status is not DispatchStatus.SENDING or dispatch.lease_owner in {None, context.owner}:
         return False
-    leased_at = (dispatch.lease_until or context.clock.now()) - context.lease
-    return stopwatch.seconds_since(leased_at) < context.lease.total_seconds() - _TOLERANCE_S
+    if dispatch.lease_until is None:
+        return False
+    held = stopwatch.seconds_since(dispatch.lease_until - context.lease)
+    return context.lease.total_seconds() - held >= WORTH_WAITING_S
 
 
 def _limits(connection: Connection) -> dict[str, Any]:

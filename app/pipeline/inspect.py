@@ -43,8 +43,8 @@ from app.pipeline.departure import (
     room_over,
 )
 from app.pipeline.recall import recall
-from app.pipeline.settle import arrived, next_after_no_show, not_ours
-from app.pipeline.timekeeping import Stopwatch
+from app.pipeline.settle import arrived, awaited_from, next_after_no_show, not_ours
+from app.pipeline.timekeeping import WORTH_WAITING_S, Stopwatch
 from app.pipeline.transition import bear, count, move
 from app.pipeline.withdraw import Withdrawer, is_taken_back
 
@@ -53,8 +53,6 @@ _log = get_logger(__name__)
 _CLAIM_LIMIT = 100
 _AGAIN_S = 1.0
 """When an overdue agent is looked for again after LiveKit gave no answer."""
-_REST_S = 0.5
-"""What is left of a wait at least for it to be worth waiting."""
 
 
 @dataclass(slots=True)
@@ -143,14 +141,10 @@ class Inspector:
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
         for one in claim_unanswered(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
-            rest = one.answer_timeout_s - self._waited(one)
-            if rest >= _REST_S:
-                deadline = now + timedelta(seconds=rest)
-                asked = {
-                    "dispatched_at": deadline - timedelta(seconds=one.answer_timeout_s),
-                    "answer_deadline": deadline,
-                }
-                moves.append(Move(one, one.status, "the clock was set; its agent has time yet", fields=asked))
+            waited = self._waited(one)
+            if one.answer_timeout_s - waited >= WORTH_WAITING_S:
+                rest = awaited_from(one, now - timedelta(seconds=waited))
+                moves.append(Move(one, one.status, "the clock was set; its agent has time yet", fields=rest))
             else:
                 moves.append(Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease))
                 overdue.append(one)

@@ -166,6 +166,11 @@ def next_after_no_show(dispatch: Dispatch, cause: str, now: datetime) -> Move:
     return Move(dispatch, DispatchStatus.NO_SHOW, reason, fields={**fields, **ended(now)})
 
 
+def awaited_from(dispatch: Dispatch, instant: datetime) -> dict[str, Any]:
+    """Return the columns of a dispatch whose agent has been awaited since `instant`."""
+    return {"dispatched_at": instant, "answer_deadline": instant + timedelta(seconds=dispatch.answer_timeout_s)}
+
+
 def _as_move(current: Dispatch, step: Step, written: str | None, now: datetime) -> Move:
     fields: dict[str, Any] = {
         "counted_attempts": current.counted_attempts + (1 if step.counted else 0),
@@ -175,11 +180,7 @@ def _as_move(current: Dispatch, step: Step, written: str | None, now: datetime) 
         "next_attempt_at": step.next_attempt_at,
     }
     if step.status is DispatchStatus.DISPATCHED:
-        fields |= {
-            "livekit_dispatch_id": written,
-            "dispatched_at": now,
-            "answer_deadline": now + timedelta(seconds=current.answer_timeout_s),
-        }
+        fields |= {"livekit_dispatch_id": written, **awaited_from(current, now)}
     elif step.status is DispatchStatus.FAILED:
         fields |= {**ended(now), "must_look": step.must_look}
     return Move(current, step.status, step.reason, fields=fields)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 from threading import Lock
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
@@ -24,8 +23,11 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.store import Move
 from app.pipeline.context import Context
 from app.pipeline.departure import RETURN_S
+from app.pipeline.settle import awaited_from
 from app.pipeline.transition import move
 
+WORTH_WAITING_S = 0.5
+"""What must be left of a span, by a clock that nobody sets, for it to be waited for once the other says it is over."""
 _TOLERANCE = timedelta(seconds=5)
 """What clocks of replicas may differ by, with room to spare."""
 _STEP_S = 1.0
@@ -139,11 +141,7 @@ class Timekeeper:
             moves.append(Move(dispatch, dispatch.status, _REASON, fields=fields))
         for row in connection.execute(_FROM_THE_FUTURE, {"horizon": now + _TOLERANCE}).mappings():
             dispatch = Dispatch.from_row(row)
-            again: dict[str, Any] = {
-                "dispatched_at": now,
-                "answer_deadline": now + timedelta(seconds=dispatch.answer_timeout_s),
-                "lease_until": None,
-            }
+            again = {**awaited_from(dispatch, now), "lease_until": None}
             moves.append(Move(dispatch, dispatch.status, _REASON, fields=again))
         move(connection, moves, now)
         return len(moves)

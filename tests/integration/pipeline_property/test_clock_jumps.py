@@ -30,8 +30,9 @@ async def test_jumps_of_the_clock_lose_and_double_nobody(sqlite_database: Databa
             world.simulator.join(f"room-{number}", "ana")
             await world.wait(chance.uniform(0, 0.3))
             if number % 10 == 9:
-                jumps.append((world.loop.time(), chance.choice((-7200, -60, -8, -2, 2, 8, 60, 7200))))
-                world.clock.jumped += jumps[-1][1]
+                step = chance.choice((-7200, -60, -8, -2, 2, 8, 60, 7200))
+                jumps.append((world.loop.time(), step))
+                world.clock.jumped += step
         await world.until(lambda: world.judge().served == CALLERS, within=90)
         await world.wait(20)
         verdict = world.judge(tolerance=1.0)
