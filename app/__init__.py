@@ -1,19 +1,19 @@
 """Usher: the dispatch desk of a LiveKit deployment.
 
-Data order and import order are the same list; a stage imports only what stands above it here.
+Data order and import order are the same list: a stage imports only the packages above it.
 
-    bytes, headers
-      | webhook    verify, parse                 -> Event
-      | rules      evaluate (pure)               -> Decision
-      | plan       decide (pure)                 -> DispatchPlan
-      | outbox     one transaction               -> dispatch row
-      ~ ~ ~ ~ ~ ~ ~ ~ ~ ~ commit ~ ~ ~ ~ ~ ~ ~ ~ ~ ~  -> 200 to LiveKit
-      | dispatch   call LiveKit                  -> Outcome (accepted | rejected | unknown)
-      | observe    intended vs seen              -> Finding
-      v audit      append-only, one reader       -> timeline, explain, stats
-        people     users, roles, tokens, links   -> who may, and who did
-
-`db` holds the schema, the engines and the writer, the only place that commits. `pipeline` joins the stages into flows
-(accept, deliver, watch, sweep, prune). `server` and `cli` are the two doors; `simulator` is a stand-in LiveKit for the
-demo and the tests.
+    errors clock settings logs metrics
+    livekit     speak to LiveKit and verify its webhooks
+    db          schema, engines, the one writer with group commit
+    webhook     bytes                       -> Event
+    rules       Event                       -> Decision
+    plan        Decision                    -> DispatchPlan
+    outbox      DispatchPlan                -> dispatch rows, states
+    observe     intended state against seen -> Finding
+    audit       rows                        -> timelines, lists, statistics
+    accounts    users, roles, tokens, links
+    lifecycle   what follows when something arrives, leaves or fails
+    flows       transactions that join the stages
+    simulator   a stand-in LiveKit for `usher demo` and the tests
+    server cli  HTTP and command line
 """

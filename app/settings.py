@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 import yaml
 from dotenv import dotenv_values
+from jwt import InvalidKeyError
+from jwt.algorithms import HMACAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import Problem, SettingsError
-from app.hs256 import is_secret
 
 DEVELOPMENT = {"LIVEKIT_URL": "ws://127.0.0.1:7880", "LIVEKIT_API_KEY": "devkey", "LIVEKIT_API_SECRET": "secret"}
 """What `livekit-server --dev` uses; `usher serve --dev` fills these in."""
@@ -160,6 +161,15 @@ def database_url_problem(text: str) -> Problem | None:
     return None
 
 
+def _is_secret(text: str) -> bool:
+    """Return whether PyJWT takes `text` as an HMAC secret: it refuses PEM, SSH, DER and JSON keys."""
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
+    except InvalidKeyError:
+        return False
+    return True
+
+
 def _as_problem(detail: Any) -> Problem:
     name = str(detail["loc"][0])
     field = next(field for field in Settings.model_fields.values() if field.alias == name)
@@ -217,7 +227,7 @@ def _project(
     problems += [
         Problem(names["api_secret"], f"holds a PEM, SSH or JSON key for {key!r}, not an API secret")
         for key, text in secrets.items()
-        if not is_secret(text)
+        if not _is_secret(text)
     ]
     api_url = (
         entry["url"].strip().rstrip("/").replace("ws", "http", 1) if parts.scheme.startswith("ws") else entry["url"]

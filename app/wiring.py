@@ -14,25 +14,25 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
+from app.accounts.links import first_admin_code
+from app.accounts.signing_key import signing_key
+from app.accounts.users import count_users
 from app.clock import SystemClock, process_name
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.tables import dispatches
 from app.db.types import DispatchStatus
 from app.db.writer import Writer
-from app.dispatch.livekit import LiveKitApi
 from app.errors import ConflictError, DatabaseUnavailableError
+from app.flows.context import Context
+from app.flows.orchestrator import Desk
+from app.livekit.twirp import LiveKitApi
+from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
 from app.metrics import Metrics
-from app.people.key import signing_key
-from app.people.link import first_admin_code
-from app.people.user import count_users
-from app.pipeline.context import Context
-from app.pipeline.desk import Desk
-from app.rules.store import read_book
+from app.rules.book.book_store import read_book
 from app.server.app import create_app
 from app.settings import Settings
-from app.webhook.verify import Verifier
 
 _log = get_logger(__name__)
 

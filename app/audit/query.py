@@ -12,10 +12,12 @@ cost the same whatever is filtered; `to_json` of what they return is the JSON fo
     explain                           which rules were tried, which condition failed, and what happened next
 """
 
-from app.audit.call import Call, CallState
-from app.audit.call_listing import CallFilter, list_calls
-from app.audit.explain import Explanation, TriedRule, explain
-from app.audit.listing import (
+from app.audit.calls.call import Call, CallState
+from app.audit.calls.call_list import CallFilter, list_calls
+from app.audit.calls.explain_call import Explanation, TriedRule, explain
+from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
+from app.audit.lists.paging import LARGEST_PAGE, Page
+from app.audit.lists.record_lists import (
     DispatchFilter,
     EventFilter,
     iterate_dispatches,
@@ -25,8 +27,7 @@ from app.audit.listing import (
     newest_dispatches,
     newest_events,
 )
-from app.audit.paging import LARGEST_PAGE, Page
-from app.audit.reading import find_event, get_dispatch, get_event
+from app.audit.record_reads import find_event, get_dispatch, get_event
 from app.audit.records import (
     AttemptRecord,
     AuditRecord,
@@ -37,7 +38,6 @@ from app.audit.records import (
     EventSummary,
     dispatch_json,
 )
-from app.audit.timeline import Step, StepKind, Timeline, timeline
 
 __all__ = [
     "LARGEST_PAGE",

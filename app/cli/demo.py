@@ -21,10 +21,10 @@ from sqlalchemy import Engine, select
 from app.cli.serve import listen, serve_app
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.tables import audit_log, dispatches, events
+from app.flows.orchestrator import Desk
 from app.logs import configure_logs
-from app.pipeline.desk import Desk
-from app.rules.changes import apply, diff, read_rules, rules_version
-from app.rules.file import read_rules_file
+from app.rules.editing.changes import apply, diff, read_rules, rules_version
+from app.rules.editing.rules_file import read_rules_file
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Kind, Simulator
 from app.wiring import service

@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 
 from app.audit import query
-from app.audit.call_listing import CALLERS
+from app.audit.calls.call_list import CALLERS
 from app.audit.export import ExportFormat, export_events
 from app.audit.query import EventFilter, EventSummary
-from app.audit.reading import JOINS
+from app.audit.record_reads import JOINS
 from app.cli.database import editor, reading
 from app.cli.interventions import replay_events, require_choice, tell
 from app.cli.moment import show_moment, zone_name

@@ -11,26 +11,25 @@ from functools import partial
 import typer
 from sqlalchemy import Connection, Table, select
 
-from app.audit.entry import AuditEntry
-from app.audit.store import append
 from app.cli.database import database_url, reading, told
 from app.cli.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
+from app.db.audit_log import AuditEntry, append
 from app.db.engine import create_writer_engine
 from app.db.tables import dispatches, events
 from app.db.writer import Writer
-from app.dispatch.livekit import LiveKitApi
-from app.dispatch.outcome import LiveKitUnavailableError
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.flows.accept.accept import Acceptor
+from app.flows.arrival.withdraw import take_back
+from app.flows.context import Context
+from app.flows.operations import Intervention, cancel, redrive, replayed_event
+from app.lifecycle.leaving import Withdrawal
+from app.livekit.outcome import LiveKitUnavailableError
+from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
-from app.pipeline.accept import Acceptor
-from app.pipeline.context import Context
-from app.pipeline.control import Intervention, cancel, redrive, replayed_event
-from app.pipeline.departure import Withdrawal
-from app.pipeline.withdraw import take_back
-from app.rules.book import RuleBook
-from app.rules.store import follow, read_book
+from app.rules.book.book_store import follow, read_book
+from app.rules.book.rule_book import RuleBook
 from app.settings import Settings, read_settings
 
 _BATCH = 100

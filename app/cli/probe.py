@@ -15,11 +15,11 @@ from app.clock import SystemClock
 from app.db.engine import create_writer_engine
 from app.db.types import format_instant
 from app.db.writer import Writer
-from app.dispatch.livekit import LiveKitApi
 from app.errors import InvalidInputError, Problem
+from app.flows.probes.probe import TIMEOUT_S, Prober, ProbeResult
+from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
-from app.pipeline.probe import TIMEOUT_S, Prober, ProbeResult
 from app.settings import Project, Settings, read_settings
 
 

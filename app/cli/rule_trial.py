@@ -19,14 +19,14 @@ from app.cli.terminal import plain, say_json, show
 from app.clock import SystemClock, new_id
 from app.db.types import EventSource
 from app.errors import InvalidInputError, Problem, UnreadableWebhookError
-from app.rules.book import RuleBook
-from app.rules.history import read_rules
-from app.rules.store import read_book
-from app.server.trial import Trial, require_good_rule, try_rule
+from app.flows.rule_trial import Trial, require_good_rule, try_rule
+from app.rules.book.book_store import read_book
+from app.rules.book.rule_book import RuleBook
+from app.rules.editing.history import read_rules
 from app.settings import Settings, read_settings
 from app.webhook.event import Event
+from app.webhook.event_store import stored_event
 from app.webhook.parse import build_event
-from app.webhook.store import stored_event
 
 
 def try_(

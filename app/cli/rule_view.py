@@ -9,10 +9,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from app.audit.objectives import objective_words
+from app.audit.statistics.objectives import objective_words
 from app.cli.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
-from app.rules.history import RuleChange
+from app.rules.editing.history import RuleChange
 
 CHANGE_WORDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _LONGEST = 160

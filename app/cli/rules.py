@@ -17,13 +17,13 @@ from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_tab
 from app.cli.rules_file import find_rule, read_file, warnings_of
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
 from app.errors import InvalidInputError, Problem
-from app.rules.book import RuleBook
-from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
-from app.rules.difference import RuleDifference, describe, differences_to_json, is_effective
-from app.rules.file import export_rules
-from app.rules.simulate import draft_rows
-from app.rules.store import read_book
-from app.rules.warnings import rule_warnings
+from app.rules.book.book_store import read_book
+from app.rules.book.rule_book import RuleBook
+from app.rules.editing.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
+from app.rules.editing.difference import RuleDifference, describe, differences_to_json, is_effective
+from app.rules.editing.rules_file import export_rules
+from app.rules.simulation.simulate import draft_rows
+from app.rules.warnings.rule_warnings import rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)

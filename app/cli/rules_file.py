@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import NotFoundError
-from app.rules.book import RuleBook
-from app.rules.file import RulesFile, read_rules_file
-from app.rules.warnings import warnings
+from app.rules.book.rule_book import RuleBook
+from app.rules.editing.rules_file import RulesFile, read_rules_file
+from app.rules.warnings.rule_warnings import warnings
 
 MOST_JUDGED = 20_000
 """Rules of a book whose warnings are looked for: about two seconds."""

@@ -13,11 +13,11 @@ from app.cli.database import reading
 from app.cli.options import JsonOption, period
 from app.cli.rules_file import read_file
 from app.cli.terminal import plain, progress, say_json, show, table
-from app.rules.book import RuleBook
-from app.rules.history import read_rules
-from app.rules.simulate import Effect, Group, Simulation, draft_rows, simulate
-from app.rules.store import read_book
-from app.rules.traffic import count_traffic, read_traffic
+from app.rules.book.book_store import read_book
+from app.rules.book.rule_book import RuleBook
+from app.rules.editing.history import read_rules
+from app.rules.simulation.simulate import Effect, Group, Simulation, draft_rows, simulate
+from app.rules.simulation.traffic import count_traffic, read_traffic
 from app.settings import read_settings
 
 _WORDS = {

@@ -13,7 +13,7 @@ from app.audit.query import CallState, DispatchRecord, Explanation, Step, StepKi
 from app.cli.moment import show_duration, show_moment
 from app.cli.terminal import plain, table
 from app.db.types import DispatchStatus, EventOutcome
-from app.rules.decision import Outcome
+from app.rules.book.decision import Outcome
 
 STATUS_STYLES = {
     DispatchStatus.PENDING: "yellow",

@@ -19,7 +19,7 @@ from app.cli.options import JsonOption
 from app.cli.terminal import note, say, say_json
 from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem, UsherError
-from app.rules.jsone.budget import nearest
+from app.rules.templates.jsone.budget import nearest
 from app.settings import Project, Settings, read_settings
 
 _PATH = "/livekit/webhook"

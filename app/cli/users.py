@@ -9,18 +9,18 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from app.accounts.links import PASSWORD_LASTS, password_code
+from app.accounts.password import NO_PASSWORD, check_password, hash_password
+from app.accounts.roles import Role
+from app.accounts.signing_key import signing_key
+from app.accounts.tokens import issue_token, list_tokens, revoke_token
+from app.accounts.users import User, add_user, find_user, list_users, set_disabled, set_password, set_role
 from app.cli.database import editor, reading, write
 from app.cli.moment import parse_duration, show_moment
 from app.cli.options import ByOption, JsonOption
 from app.cli.terminal import note, plain, say, say_json, show, table
 from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
-from app.people.key import signing_key
-from app.people.link import PASSWORD_LASTS, password_code
-from app.people.password import NO_PASSWORD, check_password, hash_password
-from app.people.role import Role
-from app.people.token import issue_token, list_tokens, revoke_token
-from app.people.user import User, add_user, find_user, list_users, set_disabled, set_password, set_role
 from app.settings import Settings, read_settings
 
 app = typer.Typer(help="Who may use the console and the JSON API.", no_args_is_help=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.db.types import DispatchStatus
-from app.dispatch.client import SeenParticipant
+from app.livekit.client import SeenParticipant
 from app.observe.finding import (
     AgentGone,
     Arrived,

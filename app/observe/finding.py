@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.dispatch.client import SeenParticipant
+from app.livekit.client import SeenParticipant
 from app.outbox.dispatch import Dispatch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.dispatch.client import LiveKitClient, SeenDispatch, SeenParticipant
+from app.livekit.client import LiveKitClient, SeenDispatch, SeenParticipant
 
 
 @dataclass(frozen=True, slots=True)

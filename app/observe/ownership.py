@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from app.db.types import Scope
-from app.dispatch.client import SeenDispatch, SeenParticipant
+from app.livekit.client import SeenDispatch, SeenParticipant
 from app.observe.finding import Arrived, Stray
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from app.db.types import Scope
 from app.plan.keys import intent_key
-from app.rules.book import Rule
-from app.rules.evaluate import Decision
-from app.rules.template import TemplateError, TemplateText, render_attributes, render_metadata
+from app.rules.book.evaluate import Decision
+from app.rules.book.rule_book import Rule
+from app.rules.templates.template import TemplateError, TemplateText, render_attributes, render_metadata
 from app.webhook.event import Event
 
 

@@ -3,9 +3,9 @@
 `matches` is the bare language; `evaluate` judges an event by a `RuleBook`. README.md beside this file is normative.
 """
 
-from app.rules.book import BadRule, Rule, RuleBook
-from app.rules.compile import matches
-from app.rules.evaluate import Decision, evaluate
-from app.rules.pattern import PatternError, check_pattern
+from app.rules.book.evaluate import Decision, evaluate
+from app.rules.book.rule_book import BadRule, Rule, RuleBook
+from app.rules.language.compile import matches
+from app.rules.language.pattern import PatternError, check_pattern
 
 __all__ = ["BadRule", "Decision", "PatternError", "Rule", "RuleBook", "check_pattern", "evaluate", "matches"]

@@ -10,12 +10,12 @@ from typing import Any, Final
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
 from app.rules.columns import DEFAULTS, REQUIRED, STAMPS, UNSTORABLE, WRITABLE, full_pattern
-from app.rules.hours import check_holidays, check_hours, check_timezone
-from app.rules.jsone.budget import nearest
-from app.rules.jsone.compiler import join_path
-from app.rules.pattern import check_pattern
-from app.rules.rollout import check_rollout_key
-from app.rules.template import check_template
+from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
+from app.rules.conditions.rollout import check_rollout_key
+from app.rules.language.pattern import check_pattern
+from app.rules.templates.jsone.budget import nearest
+from app.rules.templates.jsone.compiler import join_path
+from app.rules.templates.template import check_template
 
 LONGEST_NAME: Final = 200
 LONGEST_AGENT_NAME: Final = 256

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
-from app.rules.hours import ActiveHours, parse_hours
+from app.rules.conditions.hours import ActiveHours, parse_hours
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.errors import UsherError
-from app.pipeline.desk import Desk
-from app.pipeline.loop import Loop
+from app.flows.loop import Loop
+from app.flows.orchestrator import Desk
+from app.livekit.webhook_signature import Verifier
 from app.server.api.routes import api_routes
 from app.server.console.routes import console_routes
 from app.server.health import HealthDoor
-from app.server.objective_board import EVERY_S
-from app.server.office import Office
+from app.server.metrics_endpoint import ScrapeDoor
+from app.server.objectives_cache import EVERY_S
 from app.server.problems import http_problem, problem
-from app.server.scrape import ScrapeDoor
+from app.server.request_context import Office
 from app.server.webhook import WEBHOOK_PATH, WebhookDoor
-from app.webhook.verify import Verifier
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 

@@ -7,10 +7,10 @@ from functools import partial
 
 from starlette.requests import Request
 
+from app.accounts.roles import Role
+from app.accounts.tokens import USE_NOTED_EVERY, Bearer, find_bearer, note_use
 from app.errors import NotAllowedError, NotAuthenticatedError
-from app.people.role import Role
-from app.people.token import USE_NOTED_EVERY, Bearer, find_bearer, note_use
-from app.server.office import Office
+from app.server.request_context import Office
 
 
 @dataclass(frozen=True, slots=True)

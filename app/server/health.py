@@ -14,7 +14,7 @@ from app.db import schema
 from app.db.tables import heartbeats
 from app.db.types import format_instant
 from app.errors import SchemaMismatchError
-from app.pipeline.desk import Desk
+from app.flows.orchestrator import Desk
 
 
 class HealthDoor:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.audit.entry import AuditEntry
-from app.audit.store import append
-from app.pipeline.control import Intervention, cancel, redrive, replayed_event
-from app.pipeline.transition import count
-from app.server.office import Office
+from app.db.audit_log import AuditEntry, append
+from app.flows.operations import Intervention, cancel, redrive, replayed_event
+from app.lifecycle.transition import count
+from app.server.request_context import Office
 
 
 async def redrive_dispatches(office: Office, ids: Sequence[str], by: str) -> Intervention:

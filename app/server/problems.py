@@ -18,7 +18,7 @@ from app.errors import (
     TooManyRequestsError,
     UsherError,
 )
-from app.rules.warnings import RuleWarning
+from app.rules.warnings.rule_warnings import RuleWarning
 
 _LONGEST = 200
 

@@ -18,11 +18,11 @@ from app.errors import (
     SignatureRefusedError,
     UnreadableWebhookError,
 )
+from app.flows.orchestrator import Desk
+from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
-from app.pipeline.desk import Desk
 from app.server.problems import http_problem, problem
 from app.webhook.parse import parse
-from app.webhook.verify import Verifier
 
 _log = get_logger(__name__)
 

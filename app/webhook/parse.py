@@ -13,9 +13,9 @@ from livekit.protocol.webhook import WebhookEvent
 
 from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
+from app.livekit.webhook_signature import Signature
 from app.webhook.event import Event
 from app.webhook.json_text import JsonTextError, read_json
-from app.webhook.verify import Signature
 
 LATE_S = 5.0
 """A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.people.role import Role
-from app.people.token import issue_token
-from app.people.user import find_user
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token
+from app.accounts.users import find_user
 from tests.browser.stage import Stage
 from tests.conftest import Database
 

@@ -18,11 +18,11 @@ from urllib.parse import quote, urlencode
 
 from sqlalchemy import text
 
+from app.accounts.password import hash_password
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token
+from app.accounts.users import add_user, find_user
 from app.db.engine import create_writer_engine
-from app.people.password import hash_password
-from app.people.role import Role
-from app.people.token import issue_token
-from app.people.user import add_user, find_user
 from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure
 from tests.benchmark.stored_calls import StoredCalls

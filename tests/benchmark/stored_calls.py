@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from app.audit.paging import instant_of
+from app.audit.lists.paging import instant_of
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
 

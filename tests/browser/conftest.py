@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from app.people.role import Role
+from app.accounts.roles import Role
 from tests.browser.chromium import chromium, find_chromium
 from tests.browser.stage import PASSWORD, Stage
 from tests.browser.stage import stage as build_stage

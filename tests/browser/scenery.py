@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from app.audit.paging import first_id
+from app.accounts.roles import Role
+from app.audit.lists.paging import first_id
 from app.db.tables import dispatches, probes
-from app.people.role import Role
 from app.simulator import Behaviour, Kind
 from tests.browser.stage import Stage
 

@@ -16,11 +16,11 @@ from typing import Any, Self, TypeVar
 
 import uvicorn
 
-from app.people.password import hash_password
-from app.people.role import Role
-from app.people.user import add_user
-from app.rules.changes import apply, diff, read_rules, rules_version
+from app.accounts.password import hash_password
+from app.accounts.roles import Role
+from app.accounts.users import add_user
 from app.rules.columns import complete
+from app.rules.editing.changes import apply, diff, read_rules, rules_version
 from app.settings import read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour, Simulator
 from app.wiring import Service, service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
-from app.people.role import Role
+from app.accounts.roles import Role
 from app.simulator import Behaviour
 from tests.browser.conftest import log_in
 from tests.browser.stage import PASSWORD, Stage

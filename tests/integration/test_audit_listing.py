@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from app.audit import paging
+from app.audit.lists import paging
 from app.audit.query import (
     DispatchFilter,
     EventFilter,

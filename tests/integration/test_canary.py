@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from app.audit.paging import first_id
+from app.audit.lists.paging import first_id
 from app.db.tables import probes
-from app.pipeline.canary import Canary
-from app.pipeline.probe import ROOM_PREFIX
+from app.flows.probes.canary import Canary
+from app.flows.probes.probe import ROOM_PREFIX
 from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.audit import objectives as module
-from app.audit.objectives import Objective, Target, count, targets
-from app.audit.statistics import statistics
+from app.audit.statistics import objectives as module
+from app.audit.statistics.counts import statistics
+from app.audit.statistics.objectives import Objective, Target, count, targets
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
 

@@ -7,13 +7,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.people.key import signing_key
-from app.people.link import first_admin_code, password_code, require_first_admin, user_of_password_code
-from app.people.password import NO_PASSWORD, check_password, hash_password, verify_password
-from app.people.role import Role
-from app.people.token import find_bearer, issue_token, list_tokens, revoke_token
-from app.people.user import (
+from app.accounts.links import first_admin_code, password_code, require_first_admin, user_of_password_code
+from app.accounts.password import NO_PASSWORD, check_password, hash_password, verify_password
+from app.accounts.roles import Role
+from app.accounts.signing_key import signing_key
+from app.accounts.tokens import find_bearer, issue_token, list_tokens, revoke_token
+from app.accounts.users import (
     add_user,
     find_user,
     list_users,
@@ -22,6 +21,7 @@ from app.people.user import (
     set_password,
     set_role,
 )
+from app.errors import ConflictError, InvalidInputError, NotFoundError
 from tests.conftest import Database, StillClock
 
 

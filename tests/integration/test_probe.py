@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.pipeline.probe import Prober
+from app.flows.probes.probe import Prober
 from app.simulator import Behaviour, Fault, FaultKind, Refusal
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time

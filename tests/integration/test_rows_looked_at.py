@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from app.audit.objectives import count, targets
-from app.audit.statistics import SAMPLE, known_agents, last_hits, never_came, statistics
+from app.audit.statistics.counts import SAMPLE, known_agents, last_hits, never_came, statistics
+from app.audit.statistics.objectives import count, targets
+from app.flows.rule_trial import recent_events
 from app.server.console.remedies import waiting
-from app.server.console.rule_book import count_hits
-from app.server.trial import recent_events
+from app.server.console.rule_list import count_hits
 from tests.benchmark.audit_pages import questions
 from tests.benchmark.stored_calls import StoredCalls, fill
 from tests.conftest import Database

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.rules.changes import apply, diff, history, plan_revert, read_rules, revert, rules_at, rules_version
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.rules.difference import Change, describe, differences_to_json
-from app.rules.file import export_rules, read_rules_file
+from app.rules.editing.changes import apply, diff, history, plan_revert, read_rules, revert, rules_at, rules_version
+from app.rules.editing.difference import Change, describe, differences_to_json
+from app.rules.editing.rules_file import export_rules, read_rules_file
 from tests.conftest import Database
 
 FIRST = """

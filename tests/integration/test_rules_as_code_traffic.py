@@ -11,11 +11,11 @@ from sqlalchemy import Engine, insert
 
 from app.db.tables import dispatches, events
 from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope
-from app.rules.book import RuleBook
-from app.rules.simulate import Effect, simulate
-from app.rules.traffic import count_traffic, read_traffic
+from app.rules.book.rule_book import RuleBook
+from app.rules.simulation.simulate import Effect, simulate
+from app.rules.simulation.traffic import count_traffic, read_traffic
+from app.webhook.event_store import to_row
 from app.webhook.parse import build_event
-from app.webhook.store import to_row
 from tests.conftest import Database
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from app.rules import RuleBook, evaluate
-from app.rules.store import book_at, follow, read_book, read_version
+from app.rules.book.book_store import book_at, follow, read_book, read_version
 from tests.conftest import Database
 from tests.unit.rules_language.books import make_event
 

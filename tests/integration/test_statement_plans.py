@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Executable, event
 
-from app.outbox import session, statements
-from app.pipeline import surroundings
+from app.flows.accept import stored_state
+from app.outbox import room_session, statements
 from tests.conftest import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
-    "before deciding": (surroundings._FIRST._statement, {"keys": ["a"]}, {"dedupe_key=?"}),
+    "before deciding": (stored_state._FIRST._statement, {"keys": ["a"]}, {"dedupe_key=?"}),
     "before serving": (
-        surroundings._AROUND._statement,
+        stored_state._AROUND._statement,
         {
             "participant_sids": ["a"],
             "room_sids": ["b"],
@@ -43,8 +43,8 @@ ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
         {"now": NOW, "first": 1, "projects": ["default"]},
         {"answer_deadline<?"},
     ),
-    "live under a name": (session._LIVE_UNDER_NAME, {"room_name": "a", "project": "default"}, {"room_name=?"}),
-    "asked for in rooms": (session._ASKED_FOR, {"room_sids": ["a"]}, {"room_sid=?", "dispatch_id=?"}),
+    "live under a name": (room_session._LIVE_UNDER_NAME, {"room_name": "a", "project": "default"}, {"room_name=?"}),
+    "asked for in rooms": (room_session._ASKED_FOR, {"room_sids": ["a"]}, {"room_sid=?", "dispatch_id=?"}),
 }
 
 

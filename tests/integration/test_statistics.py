@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from app.audit import statistics as module
-from app.audit.objectives import Target, tally
-from app.audit.statistics import Percentiles, count_waiting, known_agents, last_hits, never_came, statistics
+from app.audit.statistics import counts as module
+from app.audit.statistics.counts import Percentiles, count_waiting, known_agents, last_hits, never_came, statistics
+from app.audit.statistics.objectives import Target, tally
 from app.server.console.remedies import waiting
-from app.server.console.rule_book import count_hits
+from app.server.console.rule_list import count_hits
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
 

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.cli.serve import listen, serve_app
-from app.pipeline.decide import Promise, decide
-from app.plan.promise import Expected
+from app.flows.token_dispatches import Promise, decide
+from app.plan.expected import Expected
 from app.settings import read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, DispatchOrder, Simulator
 from app.wiring import Service, service

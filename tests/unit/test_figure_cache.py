@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from app.audit.statistics import Figures, Statistics
+from app.audit.statistics.counts import Figures, Statistics
 from app.errors import DatabaseUnavailableError
-from app.server.figures import FRESH_S, STALE_S, FigureCache
+from app.server.statistics_cache import FRESH_S, STALE_S, FigureCache
 from tests.conftest import StillClock
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

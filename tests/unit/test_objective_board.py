@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from app.audit.objectives import MOST, Attainment, Target, count
+from app.audit.statistics.objectives import MOST, Attainment, Target, count
 from app.errors import DatabaseUnavailableError
-from app.server.objective_board import EVERY_S, ObjectiveBoard
+from app.server.objectives_cache import EVERY_S, ObjectiveBoard
 from tests.conftest import StillClock
 
 HOUR, DAY = 1.0, 24.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.server.console.charts import _round_steps
-from app.server.words import NOTHING, times, window
+from app.server.formatting import NOTHING, times, window
 
 
 @pytest.mark.parametrize(

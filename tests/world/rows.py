@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.db.types import DispatchStatus, Scope
-from app.dispatch.client import SeenDispatch, SeenJob, SeenParticipant
+from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 

@@ -20,21 +20,21 @@ from starlette.routing import Route
 from app.clock import process_name
 from app.db import transaction
 from app.db.writer import BATCH_LIMIT, Writer
-from app.dispatch.livekit import LiveKitApi
 from app.errors import DatabaseUnavailableError
+from app.flows.context import Context
+from app.flows.orchestrator import Desk
+from app.livekit.twirp import LiveKitApi
+from app.livekit.webhook_signature import Verifier
 from app.metrics import Metrics
-from app.pipeline.context import Context
-from app.pipeline.desk import Desk
-from app.rules.store import read_book
+from app.rules.book.book_store import read_book
 from app.server.health import HealthDoor
-from app.server.office import Office
-from app.server.scrape import ScrapeDoor
+from app.server.metrics_endpoint import ScrapeDoor
+from app.server.request_context import Office
 from app.server.webhook import WebhookDoor
 from app.settings import Project, Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule, Simulator
 from app.simulator.verdict import Unit, Verdict, judge
 from app.simulator.webhooks import Answer
-from app.webhook.verify import Verifier
 from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
 from tests.world.virtual_time import LoopClock, VirtualTimeLoop

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, PayloadTooLargeError, Problem
-from app.people.role import Role
 from app.server.auth import Caller, identify
-from app.server.office import Office
+from app.server.request_context import Office
 
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 """Of a rules file with some ten thousand rules; larger ones go through the command line."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from app.people.role import Role
+from app.accounts.roles import Role
 from app.server.api.endpoint import Endpoint
 
 _REFERENCE: Final = "#/components/schemas/{model}"

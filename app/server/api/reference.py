@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, Response
 
-from app.server.pages import SECURITY_HEADERS, render
+from app.server.templating import SECURITY_HEADERS, render
 
 
 def reference_page(document: dict[str, Any]) -> Response:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.db.types import OnMatch, Scope
-from app.rules.warnings import WarningKind
+from app.rules.warnings.rule_warnings import WarningKind
 
 
 class Mistake(BaseModel):

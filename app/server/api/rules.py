@@ -8,16 +8,13 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from app.errors import InvalidInputError, PreconditionNeededError, Problem
-from app.rules.book import RuleBook
-from app.rules.changes import plan_revert, revert
+from app.flows.rule_trial import MOST_EVENTS, draft_warnings, recent_events, require_good_rule, try_rule
+from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
-from app.rules.difference import RuleDifference
-from app.rules.history import RuleChange, history, read_rules, rules_version
-from app.rules.warnings import RuleWarning, rule_warnings
-from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
-from app.server.problems import problem_json, warning_json
-from app.server.rule_edits import (
+from app.rules.editing.changes import plan_revert, revert
+from app.rules.editing.difference import RuleDifference
+from app.rules.editing.edit_rule import (
     StoredRule,
     change_rule,
     create_rule,
@@ -26,8 +23,11 @@ from app.server.rule_edits import (
     read_stored_rule,
     rule_named,
 )
-from app.server.rules_file_edits import apply_rules, export_document, tell_changes
-from app.server.trial import MOST_EVENTS, draft_warnings, recent_events, require_good_rule, try_rule
+from app.rules.editing.history import RuleChange, history, read_rules, rules_version
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
+from app.server.problems import problem_json, warning_json
+from app.server.rules_file_apply import apply_rules, export_document, tell_changes
 
 Version = Annotated[int, Field(ge=0, le=2**53)]
 

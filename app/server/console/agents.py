@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.call_listing import CallFilter, list_calls
-from app.audit.probes import Probe, latest_probes, probes_of
-from app.audit.statistics import Figures, Percentiles, Seen, known_agents
+from app.audit.calls.call_list import CallFilter, list_calls
+from app.audit.statistics.counts import Figures, Percentiles, Seen, known_agents
+from app.audit.statistics.probes import Probe, latest_probes, probes_of
 from app.server.console.charts import bars_of, histogram
-from app.server.console.door import Front, Visit, page
-from app.server.objective_board import PATIENCE_S, SHOWN
+from app.server.console.framework import Front, Visit, page
+from app.server.objectives_cache import PATIENCE_S, SHOWN
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
 _PROBES_SHOWN: Final = 10

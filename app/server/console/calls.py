@@ -10,15 +10,15 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.call import CallState
-from app.audit.call_listing import CallFilter, list_calls
-from app.audit.explain import Explanation, explain
-from app.audit.timeline import Timeline
+from app.accounts.roles import Role
+from app.audit.calls.call import CallState
+from app.audit.calls.call_list import CallFilter, list_calls
+from app.audit.calls.explain_call import Explanation, explain
+from app.audit.calls.timeline import Timeline
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.outbox.states import REDRIVABLE, WAITING
-from app.people.role import Role
-from app.rules.decision import Outcome
-from app.server.console.door import Front, Visit, form, go, page
+from app.rules.book.decision import Outcome
+from app.server.console.framework import Front, Visit, form, go, page
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 _FILTERS: Final = ("search", "state", "agent", "rule", "from", "to")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from app.audit.statistics import BOUNDS, Figures
+from app.audit.statistics.counts import BOUNDS, Figures
 
 _STYLE = """
   {{ id }} { font-family: system-ui, sans-serif; }

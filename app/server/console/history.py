@@ -9,13 +9,13 @@ from sqlalchemy import Connection, select
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.roles import Role
 from app.db.tables import audit_log
-from app.people.role import Role
-from app.rules.changes import revert
 from app.rules.columns import WRITABLE
-from app.rules.difference import compare_values
-from app.rules.history import RuleChange, history
-from app.server.console.door import Front, Visit, form, go, page
+from app.rules.editing.changes import revert
+from app.rules.editing.difference import compare_values
+from app.rules.editing.history import RuleChange, history
+from app.server.console.framework import Front, Visit, form, go, page
 
 _SHOWN: Final = 30
 

@@ -10,12 +10,11 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.errors import InvalidInputError, Problem, TooManyRequestsError
-from app.people.link import require_first_admin, user_of_password_code
-from app.people.password import check_password, hash_password, verify_password
-from app.people.role import Role
-from app.people.token import issue_token, list_tokens, revoke_token
-from app.people.user import (
+from app.accounts.links import require_first_admin, user_of_password_code
+from app.accounts.password import check_password, hash_password, verify_password
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token, list_tokens, revoke_token
+from app.accounts.users import (
     User,
     add_user,
     check_name,
@@ -25,8 +24,9 @@ from app.people.user import (
     read_user,
     set_password,
 )
-from app.server.api.people import require_role
-from app.server.console.door import Front, Visit, form, go, page
+from app.errors import InvalidInputError, Problem, TooManyRequestsError
+from app.server.api.accounts import require_role
+from app.server.console.framework import Front, Visit, form, go, page
 
 
 def login_routes(front: Front) -> list[BaseRoute]:

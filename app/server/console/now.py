@@ -11,15 +11,15 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.call import Call, CallState
-from app.audit.call_listing import CallFilter, list_calls
-from app.audit.objectives import Objective
-from app.audit.statistics import Percentiles
+from app.audit.calls.call import Call, CallState
+from app.audit.calls.call_list import CallFilter, list_calls
+from app.audit.statistics.counts import Percentiles
+from app.audit.statistics.objectives import Objective
 from app.server.console.charts import bars_of
-from app.server.console.door import Front, Visit, page
+from app.server.console.framework import Front, Visit, page
 from app.server.console.remedies import heartbeats_of_sweeps, pulses, remedies, waiting
 from app.server.health import HealthDoor
-from app.server.objective_board import PATIENCE_S, SHOWN
+from app.server.objectives_cache import PATIENCE_S, SHOWN
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
 _LISTED: Final = 8

@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, select
 
-from app.audit.probes import latest_probes
-from app.audit.statistics import count_waiting, never_came
-from app.audit.ways import ByValue, Span
+from app.audit.lists.access_path import ByValue, Span
+from app.audit.statistics.counts import count_waiting, never_came
+from app.audit.statistics.probes import latest_probes
 from app.db.tables import dispatches, events, heartbeats
 from app.db.types import EventSource
 from app.outbox.states import WAITING
-from app.rules.book import RuleBook
+from app.rules.book.rule_book import RuleBook
 
 _LATEST: Final = 200
 _RECENT_PROBE: Final = timedelta(hours=24)

@@ -10,16 +10,16 @@ from starlette.types import Scope
 
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
-from app.server.console.door import STATIC_VERSION, Front
+from app.server.console.framework import STATIC_VERSION, Front
 from app.server.console.history import history_routes
 from app.server.console.login import login_routes
 from app.server.console.now import now_routes
 from app.server.console.rules import rules_routes
 from app.server.console.simulate import simulate_routes
 from app.server.console.users import users_routes
-from app.server.office import Office
-from app.server.pages import HERE
-from app.server.session import Sessions
+from app.server.login_session import Sessions
+from app.server.request_context import Office
+from app.server.templating import HERE
 from app.server.throttle import Throttle
 
 

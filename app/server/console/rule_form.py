@@ -10,8 +10,8 @@ from typing import Any, Final
 from app.errors import Problem
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
-from app.server.console.door import Visit
-from app.server.words import laid_out
+from app.server.console.framework import Visit
+from app.server.formatting import laid_out
 
 INTEGERS: Final = ("priority", "rollout_percent", "answer_timeout_s", "max_attempts")
 NUMBERS: Final = ("objective_percent", "objective_s")

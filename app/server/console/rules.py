@@ -11,21 +11,20 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.entry import AuditEntry
-from app.audit.reading import get_event
-from app.audit.statistics import Statistics
-from app.audit.store import append
+from app.accounts.roles import Role
+from app.audit.record_reads import get_event
+from app.audit.statistics.counts import Statistics
+from app.db.audit_log import AuditEntry, append
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
-from app.people.role import Role
+from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
 from app.rules.columns import complete
-from app.rules.difference import compare_values
-from app.rules.warnings import RuleWarning, rule_warnings
-from app.server.console.door import Front, Visit, form, go, page
-from app.server.console.rule_book import book_lines
+from app.rules.editing.difference import compare_values
+from app.rules.editing.edit_rule import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.server.console.framework import Front, Visit, form, go, page
 from app.server.console.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
-from app.server.objective_board import PATIENCE_S, SHOWN, Objectives
-from app.server.rule_edits import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
-from app.server.trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
+from app.server.console.rule_list import book_lines
+from app.server.objectives_cache import PATIENCE_S, SHOWN, Objectives
 from app.webhook.parse import prepare
 
 _TRIALS_SHOWN = 12

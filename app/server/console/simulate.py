@@ -7,13 +7,13 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.roles import Role
 from app.errors import InvalidInputError, Problem
-from app.people.role import Role
-from app.rules.file import export_rules, read_rules_file
-from app.rules.history import read_rules
-from app.rules.simulate import Simulation
-from app.server.console.door import Front, Visit, form, page
-from app.server.dry_runs import MOST_EVENTS, simulate_draft
+from app.rules.editing.history import read_rules
+from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.rules.simulation.simulate import Simulation
+from app.server.console.framework import Front, Visit, form, page
+from app.server.simulation_slots import MOST_EVENTS, simulate_draft
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days"}
 _MOST_RULES: Final = 300

@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.links import password_code
+from app.accounts.roles import Role
+from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
+from app.accounts.users import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
 from app.errors import ConflictError, InvalidInputError, Problem
-from app.people.link import password_code
-from app.people.role import Role
-from app.people.token import Token, issue_token, list_tokens, revoke_token
-from app.people.user import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
-from app.server.api.people import require_role
-from app.server.console.door import Front, Visit, form, go, page
+from app.server.api.accounts import require_role
+from app.server.console.framework import Front, Visit, form, go, page
 from app.server.console.login import expiry
 
 

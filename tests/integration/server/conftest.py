@@ -13,13 +13,13 @@ import httpx2
 import pytest
 from sqlalchemy import Connection
 
+from app.accounts.password import hash_password
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token
+from app.accounts.users import User, add_user
 from app.clock import new_id
 from app.db.types import EventSource
-from app.people.password import hash_password
-from app.people.role import Role
-from app.people.token import issue_token
-from app.people.user import User, add_user
-from app.pipeline.accept import Acceptance
+from app.flows.accept.accept import Acceptance
 from app.settings import read_settings
 from app.webhook.parse import build_event
 from app.wiring import Service, service

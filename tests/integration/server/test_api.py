@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.people.role import Role
+from app.accounts.roles import Role
 from tests.integration.server.conftest import Running
 
 RULE = {

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 from sqlalchemy import insert
 
-from app.audit.paging import first_id
+from app.accounts.links import first_admin_code
+from app.accounts.roles import Role
+from app.audit.lists.paging import first_id
 from app.db.tables import probes
-from app.people.link import first_admin_code
-from app.people.role import Role
 from tests.integration.server.conftest import PASSWORD, Running
 
 RULE = {"name": "spanish", "priority": "10", "pattern": '{"participant": {"metadata": {"language": ["es"]}}}',

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.paging import decode_cursor, encode_cursor, first_id, instant_of
+from app.audit.lists.paging import decode_cursor, encode_cursor, first_id, instant_of
 from app.clock import new_id
 from app.errors import InvalidInputError
 

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from app.cli.fabrication import EVENT_TYPES, Fabrication, sign
 from app.cli.trigger import _address
 from app.errors import InvalidInputError, SignatureRefusedError
+from app.livekit.webhook_signature import Verifier
 from app.settings import Project, read_settings
 from app.webhook.parse import parse
-from app.webhook.verify import Verifier
 
 NOW = datetime(2026, 11, 22, 14, 2, 7, 500_000, tzinfo=UTC)
 SECRET = "a secret of thirty-two bytes or more"

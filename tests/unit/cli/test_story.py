@@ -12,7 +12,7 @@ from rich.console import Console
 from app.audit.query import Call, CallState, EventRecord, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.story import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.rules.decision import Mismatch, Outcome, Verdict
+from app.rules.book.decision import Mismatch, Outcome, Verdict
 
 NOW = datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC)
 LONG = "sip_+34600111222_" + "x" * 150

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.rules.columns import complete
-from app.rules.difference import (
+from app.rules.editing.difference import (
     Change,
     changed_columns,
     compare_values,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidInputError, Problem
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.rules.file import LARGEST_YAML, export_rules, read_rules_file
-from app.rules.yaml_text import is_doubtful, parse_yaml, write_yaml
+from app.rules.editing.rules_file import LARGEST_YAML, export_rules, read_rules_file
+from app.rules.editing.yaml_text import is_doubtful, parse_yaml, write_yaml
 
 RULE = "- name: one\n  pattern: {room: {name: [a]}}\n  agent_name: x\n"
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidInputError
-from app.rules.hours import (
+from app.rules.conditions.hours import (
     LONGEST_EXPRESSION,
     check_holidays,
     check_hours,

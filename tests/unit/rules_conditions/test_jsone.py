@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.rules.jsone import TemplateError, compile_template
-from app.rules.jsone.budget import Run
-from app.rules.jsone.functions import FUNCTIONS
+from app.rules.templates.jsone import TemplateError, compile_template
+from app.rules.templates.jsone.budget import Run
+from app.rules.templates.jsone.functions import FUNCTIONS
 
 NOW = "2026-11-22T14:02:00.000Z"
 CONTEXT: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.rules.rollout import check_rollout_key, in_rollout, rollout_value
+from app.rules.conditions.rollout import check_rollout_key, in_rollout, rollout_value
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

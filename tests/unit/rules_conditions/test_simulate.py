@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.db.types import EventSource
-from app.rules.book import RuleBook
+from app.rules.book.rule_book import RuleBook
 from app.rules.columns import complete
-from app.rules.simulate import MOST_GROUPS, Effect, PastEvent, Simulation, draft_rows, simulate
+from app.rules.simulation.simulate import MOST_GROUPS, Effect, PastEvent, Simulation, draft_rows, simulate
 from app.webhook.parse import build_event
 
 START = datetime(2026, 11, 23, 10, tzinfo=UTC)  # a Monday

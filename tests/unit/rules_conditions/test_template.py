@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.rules.jsone.budget import MOST_STEPS
-from app.rules.template import TemplateError, TemplateText, check_template, render_attributes, render_metadata
+from app.rules.templates.jsone.budget import MOST_STEPS
+from app.rules.templates.template import TemplateError, TemplateText, check_template, render_attributes, render_metadata
 
 NOW = datetime(2026, 11, 22, 14, 2, 3, 456789, tzinfo=UTC)
 RULE = {"id": 7, "name": "spanish", "agent_name": "support-es", "priority": 5, "pattern": {"x": ["secret"]}}

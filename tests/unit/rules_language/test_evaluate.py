@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.rules import RuleBook, evaluate
-from app.rules.decision import Outcome
+from app.rules.book.decision import Outcome
 from tests.unit.rules_language.books import NOON, make_event, make_row
 
 CALL: dict[str, Any] = {

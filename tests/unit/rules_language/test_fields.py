@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.rules.fields import check_fields
-from app.rules.pattern import read_pattern
+from app.rules.language.pattern import read_pattern
+from app.rules.warnings.known_fields import check_fields
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import app.rules
-from app.rules import PatternError, RuleBook, check_pattern, evaluate, limits, matches
+from app.rules import PatternError, RuleBook, check_pattern, evaluate, matches
+from app.rules.language import limits
 from tests.unit.rules_language.books import make_event, make_row
 from tests.unit.rules_language.naive import Refused, naive_matches
 

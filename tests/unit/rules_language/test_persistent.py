@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from app.rules.persistent import Ordered, Shards
+from app.rules.index.persistent import Ordered, Shards
 
 
 @dataclass(frozen=True)

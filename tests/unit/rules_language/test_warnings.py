@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.rules import RuleBook, matches
-from app.rules.compile import compile_alternatives
-from app.rules.pattern import PatternError, read_pattern
-from app.rules.sample import make_sample
-from app.rules.subsumption import covers
-from app.rules.warnings import WarningKind, check_pattern_sense, rule_warnings, warnings
+from app.rules.language.compile import compile_alternatives
+from app.rules.language.pattern import PatternError, read_pattern
+from app.rules.warnings.rule_warnings import WarningKind, check_pattern_sense, rule_warnings, warnings
+from app.rules.warnings.sample import make_sample
+from app.rules.warnings.subsumption import covers
 from tests.unit.rules_language.books import make_row, random_document, random_pattern
 from tests.unit.rules_language.near_misses import make_document, make_pattern
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import UnreadableWebhookError
+from app.livekit.webhook_signature import Signature
 from app.webhook.event import Event
 from app.webhook.parse import parse
-from app.webhook.verify import Signature
 
 NOW = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
 SIGNATURE = Signature("default", 0)

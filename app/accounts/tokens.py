@@ -1,0 +1,173 @@
+"""API tokens: shown once, stored as a hash, each with its role and expiry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.accounts.roles import Role, weaker
+from app.accounts.users import User, read_user
+from app.clock import new_id, new_secret
+from app.db.audit_log import AuditEntry, append
+from app.db.tables import api_tokens, users
+from app.db.types import format_instant
+from app.errors import InvalidInputError, NotFoundError, Problem
+
+PREFIX: Final = "usher_"
+"""Tells people, and scanners for leaked secrets, what a token is of."""
+
+USE_NOTED_EVERY: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One key to the JSON API; `user_name` is whom its changes are attributed to."""
+
+    id: str
+    user_id: str
+    user_name: str
+    name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it opens anything at `now`; its user's being disabled is not its own business."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what may be shown of the token."""
+        return {
+            "id": self.id,
+            "user_id": self.user_id,
+            "user_name": self.user_name,
+            "name": self.name,
+            "role": str(self.role),
+            "created_at": format_instant(self.created_at),
+            "expires_at": _text(self.expires_at),
+            "revoked_at": _text(self.revoked_at),
+            "last_used_at": _text(self.last_used_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Whom a presented token speaks for, and what it allows: never more than its user may."""
+
+    token: Token
+    user: User
+
+    @property
+    def role(self) -> Role:
+        return weaker(self.token.role, self.user.role)
+
+
+def issue_token(
+    connection: Connection,
+    user_id: str,
+    name: str,
+    role: Role,
+    *,
+    by: str,
+    now: datetime,
+    expires_at: datetime | None = None,
+) -> tuple[Token, str]:
+    """Make a token for somebody; return it and its secret text, which is never seen again."""
+    user = read_user(connection, user_id)
+    problems = []
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        problems.append(Problem("name", "must have 1 to 100 printable characters; say what the token is for", name))
+    if not user.role.includes(role):
+        problems.append(Problem("role", f"is more than {user.name!r} may, who is {user.role}", str(role)))
+    if expires_at is not None and expires_at <= now:
+        problems.append(Problem("expires_at", "is in the past", format_instant(expires_at)))
+    if problems:
+        raise InvalidInputError("this token cannot be made", problems)
+    secret = PREFIX + new_secret()
+    row: dict[str, Any] = {
+        "id": new_id(),
+        "user_id": user_id,
+        "name": name,
+        "role": str(role),
+        "token_hash": _hash(secret),
+        "created_at": now,
+        "expires_at": expires_at,
+        "revoked_at": None,
+        "last_used_at": None,
+    }
+    connection.execute(insert(api_tokens).values(row))
+    reason = f"token {name!r} made for {user.name!r}"
+    append(connection, [AuditEntry("token", row["id"], None, str(role), reason, now, by)])
+    return _token({**row, "user_name": user.name}), secret
+
+
+def list_tokens(connection: Connection, user_id: str | None = None) -> list[Token]:
+    """Return all tokens, or those of one user, the latest first."""
+    query = _QUERY.order_by(api_tokens.c.id.desc())
+    if user_id is not None:
+        query = query.where(api_tokens.c.user_id == user_id)
+    return [_token(row) for row in connection.execute(query).mappings()]
+
+
+def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetime) -> Token:
+    """Make a token useless at once; one that is revoked already stays as it is."""
+    row = connection.execute(_QUERY.where(api_tokens.c.id == token_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no token has the id {token_id!r}")
+    token = _token(row)
+    if token.revoked_at is not None:
+        return token
+    connection.execute(update(api_tokens).where(api_tokens.c.id == token_id).values(revoked_at=now))
+    reason = f"token {token.name!r} of {token.user_name!r} revoked"
+    append(connection, [AuditEntry("token", token.id, str(token.role), "revoked", reason, now, by)])
+    return _token({**row, "revoked_at": now})
+
+
+def find_bearer(connection: Connection, secret: str, now: datetime) -> Bearer | None:
+    """Return whom a presented text speaks for; None when it is no token, or one that is over."""
+    if not secret.startswith(PREFIX):
+        return None
+    row = connection.execute(_QUERY.where(api_tokens.c.token_hash == _hash(secret))).mappings().first()
+    if row is None:
+        return None
+    token = _token(row)
+    user = read_user(connection, token.user_id)
+    return Bearer(token, user) if token.is_valid(now) and not user.disabled else None
+
+
+def note_use(connection: Connection, token_id: str, now: datetime) -> None:
+    """Note when a token was last used; callers do so once in USE_NOTED_EVERY."""
+    connection.execute(update(api_tokens).where(api_tokens.c.id == token_id).values(last_used_at=now))
+
+
+_QUERY = select(api_tokens, users.c.name.label("user_name")).join(users, users.c.id == api_tokens.c.user_id)
+
+
+def _hash(secret: str) -> str:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _token(row: Mapping[Any, Any]) -> Token:
+    return Token(
+        id=row["id"],
+        user_id=row["user_id"],
+        user_name=row["user_name"],
+        name=row["name"],
+        role=Role(row["role"]),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
+    )
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else format_instant(instant)

@@ -1,0 +1,209 @@
+"""One call: everything that is stored of one participant in one room, and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.audit.record_reads import JOINS, find_event, read_dispatches
+from app.audit.records import AuditRecord, DispatchRecord, EventRecord, EventSummary, as_json, columns_of
+from app.db.tables import audit_log, dispatch_callers, dispatches, events
+from app.db.types import DispatchStatus, EventOutcome
+from app.outbox.states import GAVE_UP, WAITING
+from app.webhook.event_store import GONE
+
+MOST_EVENTS = 300
+"""Events of one participant that a call shows; the others are counted."""
+
+_MOST_DISPATCHES = 200
+
+
+class CallState(StrEnum):
+    """How a call stands, in the words of the console's filter."""
+
+    WAITING = "waiting"  # somebody waits for an agent
+    NO_SHOW = "no_show"  # nobody came
+    FAILED = "failed"  # the dispatch could not be made or delivered
+    ANSWERED = "answered"  # the agent is there
+    ABANDONED = "abandoned"  # the caller left before an agent came
+    CANCELLED = "cancelled"
+    ENDED = "ended"  # the agent came, and has gone
+    NO_MATCH = "no_match"  # no rule wanted an agent
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The head of a call. `event_id` is its latest joining; times are None as long as they have not come."""
+
+    event_id: str
+    project: str
+    room_name: str
+    room_sid: str
+    participant_identity: str
+    participant_sid: str
+    participant_kind: str
+    phone_number: str | None
+    joined_at: datetime
+    left_at: datetime | None
+    agent_joined_at: datetime | None
+    agents: tuple[str, ...]
+    state: CallState
+    reason: str
+    """Of the dispatch that decides the state, or of the event when there is none."""
+
+    @property
+    def seconds_to_agent(self) -> float | None:
+        """How long the caller waited for the first agent; None when none has come."""
+        if self.agent_joined_at is None:
+            return None
+        return max(0.0, (self.agent_joined_at - self.joined_at).total_seconds())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the head as a JSON object."""
+        document = {name: as_json(getattr(self, name)) for name in columns_of(Call)}
+        return {**document, "agents": list(self.agents), "seconds_to_agent": self.seconds_to_agent}
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is stored of one call, each list oldest first."""
+
+    subject: EventRecord
+    """The event that was asked for."""
+    events: tuple[EventRecord, ...]
+    """Of the participant itself; at most `MOST_EVENTS`."""
+    room_events: tuple[EventRecord, ...]
+    agent_events: tuple[EventRecord, ...]
+    dispatches: tuple[DispatchRecord, ...]
+    interventions: tuple[AuditRecord, ...]
+    """What people did with the events themselves."""
+
+    @property
+    def call(self) -> Call:
+        """The head of the call."""
+        joined = next((one for one in reversed(self.events) if one.type in JOINS), self.subject)
+        first = next((one for one in self.events if one.type in JOINS), joined)
+        left = next((one for one in self.events if one.type in GONE), None)
+        rows = [record.dispatch for record in self.dispatches]
+        arrivals = [max(row.joined_at, first.received_at) for row in rows if row.joined_at is not None]
+        state, reason = call_state(joined, [(row.status, row.reason) for row in rows])
+        return Call(
+            event_id=joined.id,
+            project=joined.project,
+            room_name=joined.room_name,
+            room_sid=joined.room_sid,
+            participant_identity=joined.participant_identity,
+            participant_sid=joined.participant_sid,
+            participant_kind=joined.participant_kind,
+            phone_number=first.phone_number,
+            joined_at=first.received_at,
+            left_at=left.received_at if left else None,
+            agent_joined_at=min(arrivals, default=None),
+            agents=tuple(dict.fromkeys(row.agent_to_ask for row in rows)),
+            state=state,
+            reason=reason,
+        )
+
+
+_DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
+    (CallState.WAITING, WAITING),
+    (CallState.NO_SHOW, frozenset({DispatchStatus.NO_SHOW})),
+    (CallState.FAILED, frozenset({DispatchStatus.FAILED})),
+    (CallState.ANSWERED, frozenset({DispatchStatus.JOINED})),
+    (CallState.ENDED, frozenset({DispatchStatus.ENDED})),
+    (CallState.CANCELLED, frozenset({DispatchStatus.CANCELLED})),
+)
+
+
+def call_state(joined: EventSummary, states: Sequence[tuple[DispatchStatus, str]]) -> tuple[CallState, str]:
+    """Return how a call with dispatches of these states and reasons stands: what needs somebody's eye goes first."""
+    for state, statuses in _DECISIVE:
+        for status, reason in reversed(states):
+            if status in statuses:
+                abandoned = state is CallState.CANCELLED and reason.startswith(GAVE_UP)
+                return (CallState.ABANDONED if abandoned else state), reason
+    if joined.outcome is EventOutcome.NO_MATCH:
+        return CallState.NO_MATCH, "no rule matched"
+    return CallState.IGNORED, ""
+
+
+def read_call(connection: Connection, reference: str) -> CallFacts:
+    """Return the call that `reference` means (see `find_event`); raises NotFoundError."""
+    subject = find_event(connection, reference)
+    own = _events_of(connection, [subject.participant_sid]) if subject.participant_sid else [subject]
+    records = read_dispatches(connection, _dispatch_ids(connection, own, subject.participant_sid))
+    agents = {record.dispatch.agent_sid for record in records if record.dispatch.agent_sid}
+    return CallFacts(
+        subject,
+        tuple(own),
+        tuple(_room_events(connection, subject.room_sid)) if subject.room_sid else (),
+        tuple(_events_of(connection, agents - {subject.participant_sid})),
+        tuple(records),
+        tuple(_interventions(connection, [one.id for one in own])),
+    )
+
+
+def _events_of(connection: Connection, participant_sids: Collection[str]) -> list[EventRecord]:
+    if not participant_sids:
+        return []
+    query = (
+        select(*(events.c[name] for name in columns_of(EventRecord)))
+        .where(events.c.participant_sid.in_(participant_sids))
+        .order_by(events.c.id)
+        .limit(MOST_EVENTS)
+    )
+    return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[AuditRecord]:
+    query = (
+        select(audit_log)
+        .where(audit_log.c.entity_id.in_(event_ids), audit_log.c.entity == "event")
+        .order_by(audit_log.c.id)
+        .limit(MOST_EVENTS)
+    )
+    return [AuditRecord.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _room_events(connection: Connection, room_sid: str) -> list[EventRecord]:
+    query = (
+        select(*(events.c[name] for name in columns_of(EventRecord)))
+        .where(events.c.room_sid == room_sid, events.c.type.in_(["room_started", "room_finished"]))
+        .order_by(events.c.id)
+        .limit(MOST_EVENTS)
+    )
+    return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _dispatch_ids(connection: Connection, own: Iterable[EventRecord], participant_sid: str) -> list[str]:
+    """Return the dispatches made for the participant, those that serve it with others, and their replacements."""
+    made_for = [one.id for one in own]
+    query = select(dispatches.c.id, dispatches.c.event_id).where(dispatches.c.event_id.in_(made_for))
+    found: dict[str, str] = {row.id: row.event_id for row in connection.execute(query.limit(_MOST_DISPATCHES))}
+    if participant_sid:
+        serving = (
+            select(dispatches.c.id, dispatches.c.event_id)
+            .join(dispatch_callers, dispatch_callers.c.dispatch_id == dispatches.c.id)
+            .where(dispatch_callers.c.participant_sid == participant_sid)
+            .limit(_MOST_DISPATCHES)
+        )
+        found |= {row.id: row.event_id for row in connection.execute(serving)}
+    # A replacement keeps the event of the dispatch that it replaces.
+    shared = set(found.values()) - set(made_for)
+    if shared:
+        replacing = (
+            select(dispatches.c.id, dispatches.c.event_id, dispatches.c.recovers)
+            .where(dispatches.c.event_id.in_(shared), dispatches.c.recovers.is_not(None))
+            .order_by(dispatches.c.id)
+            .limit(_MOST_DISPATCHES)
+        )
+        for row in connection.execute(replacing):
+            if row.recovers in found:
+                found[row.id] = row.event_id
+    return sorted(found)

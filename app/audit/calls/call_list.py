@@ -1,0 +1,157 @@
+"""Lists of calls: participants who joined, with how each call stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.audit.calls.call import Call, CallState, call_state
+from app.audit.lists.paging import Page
+from app.audit.lists.record_lists import DEFAULT_LIMIT, DispatchFilter, EventFilter, list_dispatches, list_events
+from app.audit.records import EventSummary, columns_of
+from app.db.tables import dispatch_callers, dispatches, events
+from app.db.types import DispatchStatus, EventOutcome
+from app.outbox.states import WAITING
+
+CALLERS = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
+"""Outcomes of the joining of somebody whom agents are sent to."""
+
+_STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
+    CallState.WAITING: tuple(sorted(WAITING)),
+    CallState.NO_SHOW: (DispatchStatus.NO_SHOW,),
+    CallState.FAILED: (DispatchStatus.FAILED,),
+    CallState.ANSWERED: (DispatchStatus.JOINED,),
+    CallState.ABANDONED: (DispatchStatus.CANCELLED,),
+    CallState.CANCELLED: (DispatchStatus.CANCELLED,),
+    CallState.ENDED: (DispatchStatus.ENDED,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls; what is None or empty does not matter. `search`, `since` and `until` are as for dispatches."""
+
+    project: str | None = None
+    state: CallState | None = None
+    identity: str | None = None
+    room: str | None = None
+    phone_number: str | None = None
+    rule: str | None = None
+    agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+
+
+def list_calls(
+    connection: Connection, chosen: CallFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[Call]:
+    """Return a page of the calls that `chosen` lets through, newest first.
+
+    By state, rule or agent the list goes by dispatches: a call with two of them may be on two pages.
+    """
+    if chosen.state in {CallState.NO_MATCH, CallState.IGNORED} or not (chosen.state or chosen.rule or chosen.agent):
+        return _by_events(connection, chosen, limit, cursor)
+    return _by_dispatches(connection, chosen, limit, cursor)
+
+
+def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[Call]:
+    outcomes: tuple[EventOutcome, ...] = CALLERS
+    if chosen.state is CallState.NO_MATCH:
+        outcomes = (EventOutcome.NO_MATCH,)
+    elif chosen.state is CallState.IGNORED:
+        outcomes = (EventOutcome.IGNORED,)
+    page = list_events(
+        connection,
+        EventFilter(
+            project=chosen.project,
+            types=("participant_joined",),
+            outcomes=outcomes,
+            identity=chosen.identity,
+            room=chosen.room,
+            phone_number=chosen.phone_number,
+            since=chosen.since,
+            until=chosen.until,
+            search=chosen.search,
+        ),
+        limit=limit,
+        cursor=cursor,
+    )
+    return Page(tuple(_calls(connection, page.items)), page.next_cursor, page.searched_back_to)
+
+
+def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[Call]:
+    page = list_dispatches(
+        connection,
+        DispatchFilter(
+            project=chosen.project,
+            statuses=_STATUSES[chosen.state] if chosen.state else (),
+            identity=chosen.identity,
+            room=chosen.room,
+            phone_number=chosen.phone_number,
+            rule=chosen.rule,
+            agent=chosen.agent,
+            since=chosen.since,
+            until=chosen.until,
+            search=chosen.search,
+        ),
+        limit=limit,
+        cursor=cursor,
+    )
+    wanted = list(dict.fromkeys(dispatch.event_id for dispatch in page.items))
+    query = select(*(events.c[name] for name in columns_of(EventSummary))).where(events.c.id.in_(wanted))
+    found = {row["id"]: EventSummary.from_row(row) for row in connection.execute(query).mappings()}
+    calls = _calls(connection, [found[event_id] for event_id in wanted if event_id in found])
+    # What a dispatch alone cannot tell: whether the caller left, and whether another dispatch weighs more.
+    if chosen.state is not None:
+        calls = [call for call in calls if call.state is chosen.state]
+    return Page(tuple(calls), page.next_cursor, page.searched_back_to)
+
+
+def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[Call]:
+    """Return the calls that began with these events, in their order."""
+    ids = [join.id for join in joins]
+    rows: dict[str, dict[str, Any]] = {join_id: {} for join_id in ids}
+    left: dict[str, datetime] = {}
+    if ids:
+        columns = [
+            dispatches.c[name] for name in ("id", "agent_name", "asked_agent_name", "status", "reason", "joined_at")
+        ]
+        own = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
+        for row in connection.execute(own).mappings():
+            rows[row["event_id"]][row["id"]] = row
+        serving = (
+            select(dispatch_callers.c.event_id, dispatch_callers.c.left_at, *columns)
+            .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+            .where(dispatch_callers.c.event_id.in_(ids))
+        )
+        for row in connection.execute(serving).mappings():
+            rows[row["event_id"]][row["id"]] = row
+            if row["left_at"] is not None:
+                left[row["event_id"]] = row["left_at"]
+    return [_call(join, [rows[join.id][key] for key in sorted(rows[join.id])], left.get(join.id)) for join in joins]
+
+
+def _call(join: EventSummary, rows: Sequence[Any], left_at: datetime | None) -> Call:
+    state, reason = call_state(join, [(DispatchStatus(row["status"]), row["reason"]) for row in rows])
+    arrivals = [max(row["joined_at"], join.received_at) for row in rows if row["joined_at"] is not None]
+    return Call(
+        event_id=join.id,
+        project=join.project,
+        room_name=join.room_name,
+        room_sid=join.room_sid,
+        participant_identity=join.participant_identity,
+        participant_sid=join.participant_sid,
+        participant_kind=join.participant_kind,
+        phone_number=join.phone_number,
+        joined_at=join.received_at,
+        left_at=left_at,
+        agent_joined_at=min(arrivals, default=None),
+        agents=tuple(dict.fromkeys(row["asked_agent_name"] or row["agent_name"] for row in rows)),
+        state=state,
+        reason=reason,
+    )

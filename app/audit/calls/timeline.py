@@ -1,0 +1,158 @@
+"""A call from the webhook to the last goodbye, step by step, in words that an operations person understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.audit.calls.call import MOST_EVENTS, Call, CallFacts, CallState, read_call
+from app.audit.calls.step import (
+    Step,
+    StepKind,
+    call_step,
+    change_step,
+    decision_step,
+    duration,
+    event_step,
+    intervention_step,
+)
+from app.audit.record_reads import JOINS
+from app.audit.records import DispatchRecord, EventRecord, dispatch_json
+from app.db.types import DispatchStatus
+
+__all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A call and its steps, oldest first. `subject` is the event that was asked for, `summary` one sentence."""
+
+    call: Call
+    subject: EventRecord
+    summary: str
+    steps: tuple[Step, ...]
+    dispatches: tuple[DispatchRecord, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the timeline as a JSON object; dispatches with the metadata that the agent got."""
+        return {
+            "call": self.call.to_json(),
+            "summary": self.summary,
+            "steps": [step.to_json() for step in self.steps],
+            "dispatches": [dispatch_json(record.dispatch) for record in self.dispatches],
+        }
+
+
+def timeline(connection: Connection, reference: str) -> Timeline:
+    """Return the timeline of the call that `reference` means.
+
+    An event id (ours or LiveKit's), a dispatch id, a participant SID, or an identity or phone number (its latest call).
+    Raises NotFoundError.
+    """
+    return timeline_of(read_call(connection, reference))
+
+
+def timeline_of(facts: CallFacts) -> Timeline:
+    """Return the timeline of what is stored of a call."""
+    call = facts.call
+    # A replacement is made in the instant in which the agent that it replaces is gone.
+    turns = {record.dispatch.id: record.dispatch.recoveries for record in facts.dispatches}
+    steps = sorted(_steps(facts, call), key=lambda step: (step.at, turns.get(step.dispatch_id or "", 0), _rank(step)))
+    dated: list[Step] = []
+    for step in steps:
+        before = dated[-1].at if dated else None
+        dated.append(
+            replace(
+                step,
+                seconds_since_previous=_seconds(before, step.at),
+                seconds_since_joining=_seconds(call.joined_at, step.at) if step.at >= call.joined_at else None,
+            )
+        )
+    return Timeline(call, facts.subject, _summary(call, facts), tuple(dated), facts.dispatches)
+
+
+def _rank(step: Step) -> int:
+    """Return the place among steps of the same instant: a call comes after the sending and before what came of it."""
+    match step.kind:
+        case StepKind.EVENT:
+            return 0
+        case StepKind.DECISION:
+            return 1
+        case StepKind.DISPATCH:
+            return 2 if step.state is DispatchStatus.SENDING or "rule" in step.facts else 4
+        case StepKind.CALL:
+            return 3
+
+
+def _steps(facts: CallFacts, call: Call) -> Iterator[Step]:
+    for event in facts.events:
+        yield event_step(event)
+        decided = decision_step(event)
+        if decided is not None:
+            yield decided
+    if len(facts.events) == MOST_EVENTS:
+        last = facts.events[-1]
+        yield Step(last.received_at, StepKind.EVENT, f"only the first {MOST_EVENTS} events are shown", event_id=last.id)
+    own = {event.id for event in facts.events}
+    for event in facts.room_events:
+        if event.id not in own:
+            yield event_step(event)
+    names = {record.dispatch.agent_sid: record.dispatch.agent_to_ask for record in facts.dispatches}
+    joined_at = call.joined_at
+    for event in facts.agent_events:
+        if event.received_at >= joined_at:
+            yield event_step(event, names.get(event.participant_sid, ""))
+    for change in facts.interventions:
+        yield intervention_step(change)
+    for record in facts.dispatches:
+        is_own = record.dispatch.event_id in own
+        for step in _dispatch_steps(record):
+            # What served others before is not part of this call.
+            if is_own or step.at >= joined_at:
+                yield step
+
+
+def _dispatch_steps(record: DispatchRecord) -> Iterator[Step]:
+    for change in record.changes:
+        yield change_step(record.dispatch, change)
+    for attempt in record.calls:
+        yield call_step(record.dispatch, attempt)
+
+
+def _seconds(before: datetime | None, after: datetime) -> float | None:
+    return None if before is None else round((after - before).total_seconds(), 6)
+
+
+def _summary(call: Call, facts: CallFacts) -> str:
+    if facts.subject.type not in JOINS and not facts.dispatches and not facts.subject.participant_sid:
+        return f"{facts.subject.type} of room {call.room_name or 'unknown'}; no agent was asked for."
+    who = call.participant_identity or f"room {call.room_name}"
+    agents = ", ".join(call.agents) or "no agent"
+    came = f"{agents} came to {who}"
+    if call.seconds_to_agent is not None:
+        came += f" {duration(call.seconds_to_agent)} after the joining"
+        if call.seconds_to_agent == 0:
+            came = f"{agents} was in the room already when {who} joined"
+    match call.state:
+        case CallState.WAITING:
+            text = f"{who} is waiting for {agents}: {call.reason}"
+        case CallState.ANSWERED:
+            text = came
+        case CallState.ENDED:
+            text = f"{came}; it is over: {call.reason}"
+        case CallState.NO_SHOW | CallState.FAILED:
+            text = f"nobody came to {who}: {call.reason}"
+        case CallState.ABANDONED:
+            text = f"{who} left before {agents} came: {call.reason}"
+        case CallState.CANCELLED:
+            text = f"the dispatch of {agents} to {who} was given up: {call.reason}"
+        case CallState.NO_MATCH:
+            text = f"nobody came to {who}, because no rule matched"
+        case CallState.IGNORED:
+            why = (facts.subject.decision or {}).get("reason") or "it is nobody that agents are sent to"
+            text = f"no agent was asked for {who}: {why}"
+    return text.rstrip(".") + "."

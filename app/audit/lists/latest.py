@@ -1,0 +1,50 @@
+"""The latest dispatches of all, of one agent or of one rule: so many at most, by an index in its order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Subquery, select, union_all
+
+from app.audit.lists.access_path import ByKey, ByValue, Span
+from app.audit.lists.paging import first_id
+from app.db.tables import dispatches, routing_rules, rule_changes
+
+_MOST_NAMES = 20
+
+
+def way_of(*, agent: str | None = None, rule: str | None = None) -> ByKey | ByValue:
+    """Return the way to all dispatches, to those of an agent, or to those made under the name of a rule."""
+    column = dispatches.c
+    if agent is not None:
+        return ByValue(column.agent_name, agent, column.id)
+    return ByKey(column.id) if rule is None else ByValue(column.rule_name, rule, column.id)
+
+
+def latest(
+    columns: Sequence[ColumnElement[Any]], ways: Sequence[ByKey | ByValue], since: datetime | None, limit: int
+) -> Subquery:
+    """Return the latest `limit` dispatches since `since` (None: ever) that any way finds; `columns` have the id."""
+    span = Span(None, None if since is None else first_id(since))
+    parts = [
+        select(*columns).where(*way.conditions(span)).order_by(*way.order()).limit(limit).subquery() for way in ways
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    together = union_all(*(select(part) for part in parts)).subquery()
+    return select(together).order_by(together.c.id.desc()).limit(limit).subquery()
+
+
+def names_of_rule(connection: Connection, rule_id: int, since: datetime) -> list[str]:
+    """Return the name of the rule and those that it bore since `since`: dispatches keep the name of their time."""
+    change, table = rule_changes.c, routing_rules.c
+    present = connection.scalars(select(table.name).where(table.id == rule_id)).all()
+    before = (
+        select(change.before["name"].as_string())
+        .where(change.rule_id == rule_id, change.changed_at >= since, change.before.is_not(None))
+        .distinct()
+        .limit(_MOST_NAMES)
+    )
+    return list(dict.fromkeys([*present, *(name for name in connection.scalars(before) if name)]))

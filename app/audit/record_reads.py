@@ -1,0 +1,153 @@
+"""One event, one dispatch, and finding the call that somebody means."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from app.audit.lists.access_path import ByName, ByValue, Span
+from app.audit.records import (
+    AttemptRecord,
+    AuditRecord,
+    CallerRecord,
+    DispatchRecord,
+    EventRecord,
+    columns_of,
+)
+from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
+from app.errors import NotFoundError
+from app.outbox.dispatch import Dispatch
+from app.rules.columns import UNSTORABLE
+
+T = TypeVar("T")
+
+JOINS = ("participant_joined", "participant_updated")
+"""Types of event by which a call begins or changes."""
+
+
+def get_event(connection: Connection, event_id: str) -> EventRecord:
+    """Return the event of that id, of ours or of LiveKit's (`EV_…`); raises NotFoundError."""
+    for column in (events.c.id, events.c.livekit_id):
+        way = ByName(column == event_id, events.c.id)
+        record = _latest_event(connection, way) if _is_storable(event_id) else None
+        if record is not None:
+            return record
+    raise NotFoundError(f"no event has the id {event_id!r}")
+
+
+def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
+    """Return the dispatch of that id with its calls, changes and callers; raises NotFoundError."""
+    found = read_dispatches(connection, [dispatch_id] if _is_storable(dispatch_id) else [])
+    if not found:
+        raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
+    return found[0]
+
+
+def find_event(connection: Connection, reference: str) -> EventRecord:
+    """Return the event that somebody means by `reference`.
+
+    An event id (ours or LiveKit's); a dispatch id: the event it was made for; a participant SID; else an identity or a
+    phone number: the latest joining. Of an agent: the event of the call it came for. Raises NotFoundError.
+    """
+    reference = reference.strip()
+    found = _find_event(connection, reference) if reference and _is_storable(reference) else None
+    if found is None:
+        raise NotFoundError(
+            f"nothing is known of {reference!r}: it is no event, no dispatch, and no participant's identity, SID or "
+            "phone number among the stored events"
+        )
+    if found.participant_kind == "AGENT" and found.participant_sid:
+        summoned = connection.scalar(
+            select(dispatches.c.event_id)
+            .where(dispatches.c.agent_sid == found.participant_sid)
+            .order_by(dispatches.c.id.desc())
+            .limit(1)
+        )
+        caller = _latest_event(connection, ByName(events.c.id == summoned, events.c.id)) if summoned else None
+        return caller or found
+    return found
+
+
+def _find_event(connection: Connection, reference: str) -> EventRecord | None:
+    made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
+    column = events.c
+    is_join = column.type.in_(JOINS)
+    by_identity = ByValue(column.participant_identity, reference, column.id)
+    by_number = ByValue(column.phone_number, reference, column.id, (column.phone_number.is_not(None),))
+    ways: tuple[tuple[ByValue | ByName, tuple[ColumnElement[bool], ...]], ...] = (
+        (ByName(column.id == reference, column.id), ()),
+        (ByName(column.id == made_for, column.id), ()),
+        (ByName(column.livekit_id == reference, column.id), ()),
+        (ByName(column.participant_sid == reference, column.id), (is_join,)),
+        (ByName(column.participant_sid == reference, column.id), ()),
+        (by_identity, (is_join,)),
+        (by_number, (is_join,)),
+        (by_identity, ()),
+    )
+    for way, besides in ways:
+        found = _latest_event(connection, way, *besides)
+        if found is not None:
+            return found
+    return None
+
+
+def _latest_event(connection: Connection, way: ByValue | ByName, *besides: ColumnElement[bool]) -> EventRecord | None:
+    query = select(*_columns(events, EventRecord)).where(*way.conditions(Span()), *besides)
+    row = connection.execute(query.order_by(*way.order()).limit(1)).mappings().first()
+    return EventRecord.from_row(row) if row is not None else None
+
+
+def read_dispatches(connection: Connection, ids: Collection[str]) -> list[DispatchRecord]:
+    """Return whole dispatches, oldest first; ids that are not there are left out."""
+    if not ids:
+        return []
+    query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id)
+    found = [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
+    wanted = [dispatch.id for dispatch in found]
+    calls = _by_dispatch(
+        AttemptRecord.from_row(row)
+        for row in connection.execute(
+            select(dispatch_attempts)
+            .where(dispatch_attempts.c.dispatch_id.in_(wanted))
+            .order_by(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.number)
+        ).mappings()
+    )
+    callers = _by_dispatch(
+        CallerRecord.from_row(row)
+        for row in connection.execute(
+            select(dispatch_callers)
+            .where(dispatch_callers.c.dispatch_id.in_(wanted))
+            .order_by(dispatch_callers.c.dispatch_id, dispatch_callers.c.event_id)
+        ).mappings()
+    )
+    changes: dict[str, list[AuditRecord]] = {}
+    lines = select(audit_log).where(audit_log.c.entity_id.in_(wanted)).order_by(audit_log.c.id)
+    for row in connection.execute(lines).mappings():
+        changes.setdefault(row["entity_id"], []).append(AuditRecord.from_row(row))
+    return [
+        DispatchRecord(
+            one,
+            tuple(calls.get(one.id, ())),
+            tuple(changes.get(one.id, ())),
+            tuple(callers.get(one.id, ())),
+        )
+        for one in found
+    ]
+
+
+def _by_dispatch(records: Iterable[T]) -> dict[str, list[T]]:
+    grouped: dict[str, list[T]] = {}
+    for record in records:
+        owner: Any = record
+        grouped.setdefault(owner.dispatch_id, []).append(record)
+    return grouped
+
+
+def _columns(table: Table, kind: type[Any]) -> list[ColumnElement[Any]]:
+    return [table.c[name] for name in columns_of(kind)]
+
+
+def _is_storable(text: str) -> bool:
+    return UNSTORABLE.search(text) is None

@@ -1,0 +1,58 @@
+"""Canaries as they went: whether an agent would come, asked for by people and on a schedule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from app.audit.records import as_json, columns_of
+from app.audit.statistics.counts import names
+from app.db.tables import probes
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One canary dispatch into a throw-away room. `arrived` is None while it is under way, or was never known."""
+
+    id: str
+    project: str
+    agent_name: str
+    started_at: datetime
+    finished_at: datetime | None
+    arrived: bool | None
+    milliseconds_to_agent: int | None
+    detail: str
+
+    @property
+    def seconds_to_agent(self) -> float | None:
+        return None if self.milliseconds_to_agent is None else self.milliseconds_to_agent / 1000
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the probe as a JSON object."""
+        return {name: as_json(getattr(self, name)) for name in columns_of(Probe)}
+
+
+_COLUMNS = tuple(probes.c[name] for name in columns_of(Probe))
+
+
+def probes_of(connection: Connection, agent_name: str, limit: int) -> list[Probe]:
+    """Return the latest probes of an agent, newest first."""
+    query = select(*_COLUMNS).where(probes.c.agent_name == agent_name).order_by(probes.c.id.desc()).limit(limit)
+    return [Probe(*row) for row in connection.execute(query)]
+
+
+def latest_probes(connection: Connection) -> dict[str, Probe]:
+    """Return the latest probe with a result of every agent that was ever probed, by the agent's name."""
+    found: dict[str, Probe] = {}
+    for agent_name in names(connection, probes.c.agent_name):
+        latest = (
+            select(func.max(probes.c.id))
+            .where(probes.c.agent_name == agent_name, probes.c.arrived.is_not(None))
+            .scalar_subquery()
+        )
+        for row in connection.execute(select(*_COLUMNS).where(probes.c.id == latest)):
+            found[agent_name] = Probe(*row)
+    return found

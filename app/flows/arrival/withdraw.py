@@ -1,0 +1,124 @@
+"""Taking agents back: delete the dispatch, see that it and its agent are gone, remove the agent if it stayed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+from sqlalchemy import Connection
+
+from app.db.types import DispatchStatus
+from app.flows.context import Context
+from app.lifecycle.leaving import Withdrawal
+from app.livekit.client import LiveKitClient, SeenDispatch
+from app.livekit.outcome import LiveKitUnavailableError
+from app.logs import get_logger
+from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.outbox.dispatch_store import lock, waiting_callers
+from app.rules.language.compile import MACHINE_KINDS
+
+_log = get_logger(__name__)
+
+_TRIES = 5
+
+
+class Withdrawer:
+    """Carries out withdrawals in the background; what it cannot finish before a crash the sweep finds again."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, withdrawals: Iterable[Withdrawal]) -> None:
+        """Begin to take back what `withdrawals` name."""
+        for withdrawal in withdrawals:
+            task = asyncio.create_task(self._withdraw(withdrawal))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for what is under way."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+
+    async def _withdraw(self, withdrawal: Withdrawal) -> None:
+        client = self._context.clients.get(withdrawal.project)
+        if client is None:
+            return
+        log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
+        for attempt in range(_TRIES):
+            try:
+                await take_back(client, withdrawal, partial(self._is_called_off, withdrawal))
+            except LiveKitUnavailableError as error:
+                log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
+                await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
+            except Exception:
+                log.exception("withdrawal failed")
+                return
+            else:
+                return
+
+    async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
+        """Return whether somebody has come meanwhile whom the agent serves: a caller who reloads the page."""
+        if not withdrawal.dispatch_id:
+            return False
+
+        def read(connection: Connection) -> bool:
+            dispatch = lock(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
+            callers = waiting_callers(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
+            return dispatch is not None and dispatch.status is DispatchStatus.JOINED and bool(callers)
+
+        return await self._context.writer.run(read)
+
+
+async def _never() -> bool:
+    return False
+
+
+async def take_back(
+    client: LiveKitClient, withdrawal: Withdrawal, is_called_off: Callable[[], Awaitable[bool]] = _never
+) -> None:
+    """Do what `withdrawal` says, unless it is called off before; raises `LiveKitUnavailableError` without an answer."""
+    room = await client.find_room(withdrawal.room_name)
+    if room is None or room.sid != withdrawal.room_sid:
+        return  # LiveKit has closed the room and everything in it
+    participants = await client.list_participants(withdrawal.room_name)
+    if withdrawal.only_if_alone and any(one.kind not in MACHINE_KINDS for one in participants):
+        return
+    identities = set(withdrawal.agent_identities)
+    listed = await client.list_dispatches(withdrawal.room_name)
+    if await is_called_off():
+        return
+    for entry in listed:
+        if _is_meant(entry, withdrawal):
+            identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
+            if not entry.deleted:
+                await client.delete_dispatch(withdrawal.room_name, entry.id)
+    # Ending the job lets the agent say goodbye; one that is still listed a second later is taken out.
+    for pause in (0.1, 0.3, 0.6):
+        if not identities & {one.identity for one in participants}:
+            return
+        await asyncio.sleep(pause)
+        participants = await client.list_participants(withdrawal.room_name)
+    if await is_called_off():
+        return
+    for identity in identities & {one.identity for one in participants}:
+        await client.remove_participant(withdrawal.room_name, identity)
+
+
+def _is_meant(entry: SeenDispatch, withdrawal: Withdrawal) -> bool:
+    if withdrawal.livekit_dispatch_id is not None and entry.id == withdrawal.livekit_dispatch_id:
+        return True
+    return bool(withdrawal.dispatch_id) and entry.attributes.get(DISPATCH_ID_ATTRIBUTE) == withdrawal.dispatch_id
+
+
+async def is_taken_back(client: LiveKitClient, room_name: str, livekit_dispatch_id: str) -> bool:
+    """Delete a dispatch and return whether LiveKit's list confirms it."""
+    await client.delete_dispatch(room_name, livekit_dispatch_id)
+    for pause in (0.0, 0.2, 0.5):
+        await asyncio.sleep(pause)
+        listed = await client.list_dispatches(room_name)
+        if not any(entry.id == livekit_dispatch_id and not entry.deleted for entry in listed):
+            return True
+    return False

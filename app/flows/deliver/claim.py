@@ -1,0 +1,112 @@
+"""Flow 2, first third: who is next. Due dispatches are leased to this process, within all limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.db.tables import agent_limits
+from app.db.types import DispatchStatus
+from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
+from app.flows.context import Context
+from app.flows.deliver.start_limiter import StartLimiter
+from app.lifecycle.transition import move
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import Move, active_counts, blocked, claim_due, lock, record_attempts
+
+WAITS_FOR_LIMIT = "waiting: the limit of"
+"""How the reason of a pending dispatch begins while `agent_limits` lets no more of its agent start."""
+
+
+def claim(
+    connection: Connection,
+    context: Context,
+    limiter: StartLimiter,
+    stopwatch: Stopwatch,
+    slots: Mapping[str, int],
+    *,
+    in_hand: Collection[str],
+) -> list[Dispatch]:
+    """Lease what is due, for each project as many as it has `slots`, and return it as it is then.
+
+    `in_hand`: ids that this process is at; a lease that ran out (the clock jumped) must not make it begin them twice.
+    """
+    now = context.clock.now()
+    tick = context.clock.monotonic()
+    limits = _limits(connection)
+    active = active_counts(connection, limits) if limits else {}
+    held_back = limiter.saturated(limits, active, tick)
+    due: list[Dispatch] = []
+    for project, free in slots.items():
+        limit = min(free, limiter.available(tick))
+        found = claim_due(connection, now, limit, project=project, without_agents=held_back, in_hand=in_hand)
+        free_again = [one for one in found if not _may_be_under_way(one, context, stopwatch)]
+        allowed = limiter.within_agent_limits(free_again, limits, active, tick)
+        for dispatch in allowed:
+            active[dispatch.agent_to_ask] = active.get(dispatch.agent_to_ask, 0) + 1
+        limiter.spend(len(allowed))
+        due += allowed
+    if held_back:
+        _say_who_waits(connection, now, held_back)
+    moves = []
+    until = now + context.lease
+    for dispatch in due:
+        crashed = dispatch.status is DispatchStatus.SENDING
+        look = dispatch.must_look or crashed
+        reason = "its turn"
+        if crashed:
+            reason = "its sender stopped; looking whether LiveKit has it"
+            record_attempts(connection, [_lost_attempt(dispatch, now)])
+        elif look:
+            reason = "looking whether LiveKit has it"
+        fields: dict[str, Any] = {
+            "attempts": dispatch.attempts + (0 if look else 1),
+            "must_look": look,
+            "lease_owner": context.owner,
+            "lease_until": until,
+            "next_attempt_at": until,
+        }
+        moves.append(Move(dispatch, DispatchStatus.SENDING, reason, fields=fields))
+    move(connection, moves, now)
+    claimed = lock(connection, [dispatch.id for dispatch in due])
+    return [claimed[dispatch.id] for dispatch in due]
+
+
+def _may_be_under_way(dispatch: Dispatch, context: Context, stopwatch: Stopwatch) -> bool:
+    """Return whether another process may be calling for `dispatch`, whose lease only the clock's setting has ended."""
+    if dispatch.status is not DispatchStatus.SENDING or dispatch.lease_owner in {None, context.owner}:
+        return False
+    if dispatch.lease_until is None:
+        return False
+    held = stopwatch.seconds_since(dispatch.lease_until - context.lease)
+    return context.lease.total_seconds() - held >= WORTH_WAITING_S
+
+
+def _limits(connection: Connection) -> dict[str, Any]:
+    # Held, so that two replicas cannot both count the same free place.
+    query = select(agent_limits).order_by(agent_limits.c.agent_name).with_for_update()
+    return {row["agent_name"]: row for row in connection.execute(query).mappings()}
+
+
+def _say_who_waits(connection: Connection, now: datetime, agent_names: Collection[str]) -> None:
+    """Give those whose agent is at its limit that reason, once."""
+    waiting = blocked(connection, now, agent_names, WAITS_FOR_LIMIT)
+    reasons = [(one, f"{WAITS_FOR_LIMIT} {one.agent_to_ask} is reached (agent_limits)") for one in waiting]
+    move(connection, [Move(one, one.status, reason) for one, reason in reasons], now)
+
+
+def _lost_attempt(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
+    return {
+        "dispatch_id": dispatch.id,
+        "number": max(1, dispatch.attempts),
+        "agent_name": dispatch.agent_to_ask,
+        "started_at": dispatch.lease_until or now,
+        "finished_at": None,
+        "outcome": "unknown",
+        "livekit_dispatch_id": None,
+        "error_code": "crash",
+        "error_text": "its sender stopped before the answer was stored",
+    }

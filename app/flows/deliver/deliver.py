@@ -1,0 +1,277 @@
+"""Flow 2: claim, call LiveKit with no transaction open, settle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from app.clock import jitter
+from app.db.types import DispatchStatus
+from app.errors import DatabaseUnavailableError
+from app.flows.clock_steps import Stopwatch
+from app.flows.context import Context
+from app.flows.deliver.call_slots import CallSlots
+from app.flows.deliver.claim import claim
+from app.flows.deliver.precheck import conclude
+from app.flows.deliver.settle import Settled, Settlement, is_held, settle
+from app.flows.deliver.start_limiter import StartLimiter
+from app.lifecycle.leaving import NEWS_S, Withdrawal
+from app.lifecycle.retry import delay_of_look
+from app.lifecycle.transition import count, move
+from app.livekit.client import DispatchRequest, LiveKitClient
+from app.livekit.outcome import LiveKitUnavailableError
+from app.logs import get_logger
+from app.observe.observation import observe_room
+from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
+from app.outbox.dispatch_store import Move, lock, release
+
+_log = get_logger(__name__)
+
+STORE_AGAIN_S = 0.5
+QUEUED_PER_CALL = 64
+"""How many dispatches may wait in memory for each call that may be under way: what is claimed instead costs two
+questions to LiveKit and two transactions more."""
+QUEUED_S = 10.0
+"""How long one may wait so: whoever leaves meanwhile is told by a webhook. After that LiveKit is asked."""
+CROWDED_PER_CALL = 4
+"""How many may wait for each call before those who bring more are made to wait too."""
+COURTESY_S = 0.1
+"""How long at most: LiveKit, too, has a queue, and sends the webhooks of one room one after the other."""
+
+
+class Deliverer:
+    """Carries dispatches to LiveKit: those handed over at acceptance at once, all others when they are due."""
+
+    def __init__(
+        self,
+        context: Context,
+        limiter: StartLimiter,
+        stopwatch: Stopwatch,
+        withdraw: Callable[[Iterable[Withdrawal]], None],
+        look_at: Callable[[Iterable[tuple[str, str]]], None],
+    ) -> None:
+        self._context = context
+        self._limiter = limiter
+        self._stopwatch = stopwatch
+        self._withdraw = withdraw
+        self._look_at = look_at
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._queued: dict[str, float] = {}
+        self._uncrowded = asyncio.Event()
+        self._busy = Counter[str]()
+        self._again = Counter[str]()
+        self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
+        self._stopping = False
+        self._settle = partial(_settle_batch, context)
+
+    def free_slots(self, project: str) -> int:
+        """Return how many more dispatches to a project may be born into our hands; read from the writer thread too.
+
+        Each project has its own: one whose LiveKit hangs must not hold up the others.
+        """
+        if self._stopping or self._limiter.paced:
+            return 0
+        return max(0, self._context.settings.calls_in_flight * QUEUED_PER_CALL - self._busy[project])
+
+    def in_hand(self) -> Collection[str]:
+        """Return the ids of the dispatches that are being delivered."""
+        return tuple(self._in_hand)
+
+    def submit(self, dispatches: Iterable[Dispatch]) -> None:
+        """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
+        now = self._context.clock.monotonic()
+        for dispatch in dispatches:
+            if self._is_news(dispatch):
+                self._queued[dispatch.id] = now
+            self._begin(dispatch, again=False)
+
+    async def make_room(self) -> None:
+        """Return when few enough wait, or soon: else a burst would be acknowledged faster than its agents are sent."""
+        if not self._is_crowded:
+            return
+        self._uncrowded.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._uncrowded.wait(), COURTESY_S)
+
+    def distrust(self, moves: Iterable[Move]) -> None:
+        """Look before sending what was submitted and has been cancelled since."""
+        for one in moves:
+            if one.status is DispatchStatus.CANCELLED:
+                self._leave_queue(one.dispatch)
+
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self._queued) > self._context.settings.calls_in_flight * CROWDED_PER_CALL
+
+    async def run_once(self) -> dict[str, int]:
+        """Claim what is due, as far as slots are free, and begin to deliver it, until less is due than is free."""
+        limit = self._context.settings.calls_in_flight
+        total = 0
+        while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
+            # Of newcomers there may be many: who has waited longer must not wait for the last of them.
+            slots = {project: limit - self._again[project] for project in self._context.clients}
+            slots = {project: free for project, free in slots.items() if free > 0}
+            claimed = await self._claim(slots) if slots else []
+            for dispatch in claimed:
+                self._begin(dispatch, again=True)
+            total += len(claimed)
+            if len(claimed) < max(slots.values(), default=1):
+                break
+            await asyncio.wait([self._in_hand[one.id] for one in claimed], return_when=asyncio.FIRST_COMPLETED)
+        return {"claimed": total}
+
+    async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
+        in_hand = tuple(self._in_hand)
+        return await self._context.writer.run(
+            lambda connection: claim(connection, self._context, self._limiter, self._stopwatch, slots, in_hand=in_hand)
+        )
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping = True
+
+    async def drain(self, timeout_s: float) -> None:
+        """Begin nothing more, wait for the calls under way, then hand back what is still leased to us."""
+        self.stop()
+        if self._in_hand:
+            await asyncio.wait(self._in_hand.values(), timeout=timeout_s)
+        now = self._context.clock.now()
+        await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
+
+    def _begin(self, dispatch: Dispatch, *, again: bool) -> None:
+        task = asyncio.create_task(self._deliver(dispatch, again=again))
+        self._in_hand[dispatch.id] = task
+        self._busy[dispatch.project] += 1
+        self._again[dispatch.project] += again
+        task.add_done_callback(lambda _: self._end(dispatch, again=again))
+
+    def _end(self, dispatch: Dispatch, *, again: bool) -> None:
+        del self._in_hand[dispatch.id]
+        self._leave_queue(dispatch)
+        self._busy[dispatch.project] -= 1
+        self._again[dispatch.project] -= again
+
+    def _leave_queue(self, dispatch: Dispatch) -> float | None:
+        queued_at = self._queued.pop(dispatch.id, None)
+        if not self._is_crowded:
+            self._uncrowded.set()
+        return queued_at
+
+    async def _deliver(self, dispatch: Dispatch, *, again: bool) -> None:
+        log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
+        try:
+            client = self._context.clients.get(dispatch.project)
+            if client is None:
+                log.error("the dispatch's LiveKit project is not configured any more", project=dispatch.project)
+                return
+            settlement: Settlement | None = None
+            async with self._calls[dispatch.project].slot(again=again):
+                held: Dispatch | None = dispatch
+                if not self._is_known_present(dispatch):
+                    held = await self._still_wanted(dispatch, client)
+                if held is not None:
+                    settlement = await self._call(held, client)
+            if settlement is not None:
+                await self._write_down(settlement)
+        except DatabaseUnavailableError as error:
+            # The lease runs out and the next claim looks at LiveKit first: nothing is lost, nothing is repeated.
+            log.warning("a delivery could not be stored yet", error=str(error))
+        except Exception:
+            log.exception("delivery failed")
+
+    def _is_known_present(self, dispatch: Dispatch) -> bool:
+        """Return whether the webhook that made `dispatch` still proves that its caller is there."""
+        queued_at = self._leave_queue(dispatch)
+        return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
+
+    def _is_news(self, dispatch: Dispatch) -> bool:
+        # A commit that had to wait for the database: the caller's leaving may be waiting behind it.
+        return (self._context.clock.now() - dispatch.created_at).total_seconds() < NEWS_S
+
+    async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
+        """Return the dispatch with a fresh lease if it is to be sent: the session and a caller there, the agent not."""
+        now = self._context.clock.now()
+        try:
+            seen = await observe_room(
+                client, dispatch.project, dispatch.room_name, at=now, with_dispatches=dispatch.must_look
+            )
+        except LiveKitUnavailableError as error:
+            await self._postpone(dispatch, str(error), is_down=client.is_down)
+            return None
+        conclusion = await self._context.writer.run(
+            lambda connection: conclude(connection, self._context, dispatch, seen)
+        )
+        count(self._context.metrics, conclusion.moves)
+        if conclusion.withdrawal is not None:
+            self._withdraw([conclusion.withdrawal])
+        if conclusion.look:
+            self._look_at([(dispatch.project, dispatch.room_name)])
+        return conclusion.send
+
+    async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
+        now = self._context.clock.now()
+        waited = max(0.0, (now - dispatch.created_at).total_seconds())
+        due = now + timedelta(seconds=delay_of_look(waited, jitter(), is_down=is_down))
+
+        def write(connection: Connection) -> tuple[Move, ...]:
+            current = lock(connection, [dispatch.id]).get(dispatch.id)
+            if current is None or not is_held(current, dispatch):
+                return ()
+            # No call was made: the attempt counted at the claim is given back.
+            attempts = current.attempts - (0 if current.must_look else 1)
+            fields = {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
+            change = Move(current, DispatchStatus.PENDING, f"LiveKit cannot be asked: {why}", fields=fields)
+            move(connection, [change], now)
+            return (change,)
+
+        count(self._context.metrics, await self._context.writer.run(write))
+
+    async def _call(self, dispatch: Dispatch, client: LiveKitClient) -> Settlement | None:
+        attributes = {**dispatch.attributes, DISPATCH_ID_ATTRIBUTE: dispatch.id}
+        request = DispatchRequest(
+            room_name=dispatch.room_name,
+            agent_name=dispatch.agent_to_ask,
+            metadata=dispatch.metadata,
+            attributes=attributes,
+            deployment=dispatch.deployment,
+            recovered_by_us=dispatch.recover,
+        )
+        started_at = self._context.clock.now()
+        latest = started_at + timedelta(seconds=self._context.settings.request_timeout)
+        if dispatch.lease_until is None or latest > dispatch.lease_until:
+            return None  # so late that another may take it over while we call: it will, and look first
+        if dispatch.attempts == 1:
+            waited = (started_at - dispatch.created_at).total_seconds()
+            self._context.metrics.seconds_to_call.observe(max(0.0, waited))
+        outcome = await client.create_dispatch(request)
+        return Settlement(dispatch, outcome, started_at, self._context.clock.now())
+
+    async def _write_down(self, settlement: Settlement) -> None:
+        dispatch = settlement.dispatch
+        settled = await self._store(settlement)
+        count(self._context.metrics, settled.moves)
+        if settled.withdrawal is not None:
+            self._withdraw([settled.withdrawal])
+        if settled.look:
+            self._look_at([(dispatch.project, dispatch.room_name)])
+
+    async def _store(self, settlement: Settlement) -> Settled:
+        """Write down how a call turned out, again and again while the database is away and the lease is ours."""
+        while True:
+            try:
+                return await self._context.writer.run_batched(self._settle, settlement, patient=True)
+            except DatabaseUnavailableError:
+                until = settlement.dispatch.lease_until
+                if self._stopping or until is None or self._context.clock.now() >= until:
+                    raise
+                await asyncio.sleep(STORE_AGAIN_S)
+
+
+def _settle_batch(context: Context, connection: Connection, settlements: Sequence[Settlement]) -> list[Settled]:
+    return settle(connection, context, settlements)

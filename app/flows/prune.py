@@ -1,0 +1,77 @@
+"""Flow 5: what is older than the retention goes, in small steps, and never what is live."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from app.db.tables import LIVE, audit_log, dispatch_callers, dispatches, events
+from app.flows.context import Context
+
+STEP = 200
+"""Rows in one transaction: short enough not to hold up acknowledgements."""
+PAUSE_S = 0.05
+"""Between two steps, so that a long arrear is worked off beside the work of the day."""
+
+# From the oldest on, and no further than the first that is young: a search for old ones among all would be a search
+# through the whole table whenever there are none.
+_OLDEST = (
+    select(events.c.id, events.c.received_at)
+    .where(events.c.id > bindparam("after"))
+    .order_by(events.c.id)
+    .limit(bindparam("first"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    pruned: int
+    last: str | None
+    """Where to go on; None when nothing older is left."""
+
+
+class Pruner:
+    """Deletes settled events with their dispatches, attempts and audit lines once they are past the retention."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def run_once(self) -> dict[str, int]:
+        """Prune until nothing is left to prune; return how many events went."""
+        total = 0
+        after: str | None = "" if self._context.settings.retention_days > 0 else None
+        while after is not None:
+            step = await self._context.writer.run(partial(self._prune, after=after))
+            total += step.pruned
+            after = step.last
+            if after is not None:
+                await asyncio.sleep(PAUSE_S)
+        return {"pruned": total}
+
+    def _prune(self, connection: Connection, after: str) -> _Step:
+        before = self._context.clock.now() - timedelta(days=self._context.settings.retention_days)
+        rows = connection.execute(_OLDEST, {"after": after, "first": STEP}).all()
+        old = [event_id for event_id, received_at in rows if received_at < before]
+        settled = set(old) - _needed(connection, old)
+        of_them = list(connection.execute(select(dispatches.c.id).where(dispatches.c.event_id.in_(settled))).scalars())
+        connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_([*of_them, *settled])))
+        connection.execute(delete(dispatches).where(dispatches.c.id.in_(of_them)))
+        connection.execute(delete(events).where(events.c.id.in_(settled)))
+        return _Step(len(settled), old[-1] if len(old) == STEP else None)
+
+
+def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
+    """Return the events among these for which something is live: made for them, or serving them."""
+    live = dispatches.c.status.in_(LIVE)
+    made = select(dispatches.c.event_id).where(dispatches.c.event_id.in_(event_ids), live)
+    served = (
+        select(dispatch_callers.c.event_id)
+        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+        .where(dispatch_callers.c.event_id.in_(event_ids), live)
+    )
+    return set(connection.execute(made.union(served)).scalars())

@@ -1,0 +1,126 @@
+"""A draft of one rule against events that have been: whom it would match, and what its agent would be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from app.audit.lists.access_path import ByValue
+from app.audit.lists.paging import Search, read_page
+from app.db.tables import events
+from app.db.types import format_instant
+from app.errors import InvalidInputError
+from app.plan.build import build_intent
+from app.rules.book.decision import Outcome, Verdict
+from app.rules.book.evaluate import evaluate
+from app.rules.book.rule_book import RuleBook
+from app.rules.check import check_rule
+from app.rules.columns import complete
+from app.rules.simulation.traffic import rebuild_event
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.webhook.event import Event
+
+MOST_EVENTS: Final = 200
+DRAFT_ID: Final = 2**53
+"""Stands for the id of a rule that has none yet; a rollout share may fall otherwise once it is saved."""
+
+_UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
+_MACHINES: Final = ("AGENT", "EGRESS", "INGRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the draft does with one event. `served`: its agent would come, all other rules considered."""
+
+    event: Event
+    verdict: Verdict
+    served: bool
+    metadata: str | None
+    attributes: Mapping[str, str] | None
+    failure: str | None
+
+    @property
+    def matches(self) -> bool:
+        return self.verdict.outcome in {Outcome.MATCHED, Outcome.SHADOWED}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as a JSON object."""
+        return {
+            "event_id": self.event.id,
+            "occurred_at": format_instant(self.event.occurred_at),
+            "room_name": self.event.room_name,
+            "participant_identity": self.event.participant_identity,
+            "matches": self.matches,
+            "served": self.served,
+            "why": self.verdict.words(),
+            "metadata": self.metadata,
+            "attributes": None if self.attributes is None else dict(self.attributes),
+            "failure": self.failure,
+        }
+
+
+def require_good_rule(draft: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the complete row of a draft; InvalidInputError with every problem."""
+    if problems := check_rule(draft):
+        raise InvalidInputError("this rule cannot be used", problems)
+    return complete(draft)
+
+
+def try_rule(
+    book: RuleBook, draft: Mapping[str, Any], traffic: Sequence[Event], *, replaces: int | None, metadata_max_bytes: int
+) -> list[Trial]:
+    """Return what becomes of each event if `draft` (a complete row) stands in the book, instead of rule `replaces`."""
+    rule_id = replaces or DRAFT_ID
+    row = {**draft, "id": rule_id, "enabled": True}
+    among_others = book.updated([row], (), book.version)
+    alone = RuleBook.build([row], book.version)
+    rule = alone.rule(rule_id)
+    if rule is None:
+        raise InvalidInputError("this rule cannot be used", list(alone.bad[rule_id].problems))
+    trials = []
+    for event in traffic:
+        (verdict,) = evaluate(alone, event, explain=True).verdicts or ()
+        served, metadata, attributes, failure = False, None, None, None
+        if verdict.outcome is Outcome.MATCHED:
+            reached = evaluate(among_others, event).matched
+            served = any(one.id == rule_id for one in reached)
+            if not served:
+                ended_by = reached[-1].name if reached else None
+                verdict = Verdict(rule_id, rule.name, Outcome.SHADOWED, shadowed_by=ended_by)
+            intent = build_intent(rule, event, metadata_max_bytes)
+            metadata, attributes, failure = intent.metadata, intent.attributes, intent.failure
+        trials.append(Trial(event, verdict, served, metadata, attributes, failure))
+    return trials
+
+
+def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | None) -> list[RuleWarning]:
+    """Return what is probably not meant so in a draft that stands in the book, instead of rule `replaces`.
+
+    Columns that cannot be used yet are taken as left out; of a draft whose pattern cannot, nothing is told.
+    """
+    wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in check_rule(draft)}
+    if "pattern" in wrong:
+        return []
+    usable = {column: value for column, value in draft.items() if column not in wrong}
+    rule_id = replaces or DRAFT_ID
+    row = {**complete({**_UNNAMED, **usable}), "id": rule_id, "enabled": True}
+    among_others = book.updated([row], (), book.version)
+    rule = among_others.rule(rule_id)
+    return rule_warnings(among_others, rule) if rule is not None else []
+
+
+def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
+    """Return the latest events of the types that a pattern is for, newest first; no agents and their like.
+
+    Of each type as many are looked at as one page of a list may.
+    """
+    named = pattern.get("event") if isinstance(pattern, Mapping) else None
+    types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    column = events.c
+    ways = tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(types or ["participant_joined"]))
+    is_caller = column.participant_kind.not_in(_MACHINES)
+    search = Search(events, tuple(column.keys()), ways, (is_caller,), None, None)
+    return list(read_page(connection, search, lambda row: rebuild_event(dict(row)), limit, None).items)

@@ -1,0 +1,290 @@
+"""Flow 4, some rooms: who is in them is held against what we know, and what is missing is made good."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from app.clock import new_id
+from app.db.any_of import any_of
+from app.db.tables import LIVE, dispatches, events
+from app.db.types import DispatchStatus, EventSource
+from app.errors import UsherError
+from app.flows.accept.accept import Acceptance
+from app.flows.accept.enqueue import JOINS
+from app.flows.context import Context
+from app.lifecycle.leaving import fresh
+from app.lifecycle.retry import TROUBLE_REASON
+from app.lifecycle.transition import count, move
+from app.livekit.client import LiveKitClient, SeenParticipant, SeenRoom
+from app.livekit.outcome import LiveKitUnavailableError
+from app.logs import get_logger
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import Move, live_by_intent, waiting_callers
+from app.rules.language.compile import MACHINE_KINDS
+from app.webhook.event import Event
+from app.webhook.json_text import storable
+from app.webhook.parse import build_event, join_key, leave_out
+
+_log = get_logger(__name__)
+
+GRACE_S = 3.0
+"""A participant this young may still be told of by its webhook."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one sweep of a project found."""
+
+    rooms: int = 0
+    swept_in: int = 0
+    updated: int = 0
+    untold: int = 0
+    unseen_rooms: int = 0
+    revived: int = 0
+    unanswered: int = 0
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """Rooms that are not done with: no answer, or somebody too young to be judged; and those that want a look."""
+
+    again: list[SeenRoom] = field(default_factory=list)
+    unclear: list[SeenRoom] = field(default_factory=list)
+
+    def add(self, more: Leftovers) -> None:
+        self.again += more.again
+        self.unclear += more.unclear
+
+
+class RoomSweeper:
+    """Sweeps some rooms at a time: what is read and written for them shares transactions.
+
+    `pace` lets a question to LiveKit begin.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        receive: Callable[[Event], Awaitable[Acceptance]],
+        pace: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._context = context
+        self._receive = receive
+        self._pace = pace
+        self._started_at = context.clock.now()
+
+    async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
+        """Take in who is in these rooms and was not told of, and return what is left to do."""
+        left = Leftovers()
+        callers: list[tuple[SeenRoom, SeenParticipant]] = []
+        listed: list[tuple[SeenRoom, Sequence[SeenParticipant]]] = []
+        answers = await asyncio.gather(*(self._list(client, room) for room in rooms))
+        for room, participants in zip(rooms, answers, strict=True):
+            if participants is None:
+                left.again.append(room)
+                continue
+            listed.append((room, participants))
+            callers += [(room, one) for one in participants if one.kind not in MACHINE_KINDS]
+        tally.unanswered += len(left.again)
+        sids = [participant.sid for _, participant in callers]
+        known = await self._context.writer.run(
+            lambda connection: _known(connection, project, [room.sid for room, _ in listed], sids)
+        )
+        accepted = await asyncio.gather(*(self._take_in(project, *caller, known, tally) for caller in callers))
+        left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
+        tally.revived += await self._revive(known.failed)
+        left.unclear += [room for room, people in listed if _needs_a_look(known.live[room.sid], people)]
+        return left
+
+    async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
+        await self._pace()
+        try:
+            return [one for one in await client.list_participants(room.name) if one.active]
+        except LiveKitUnavailableError as error:
+            _log.debug("a room could not be swept", room=room.name, error=str(error))
+            return None
+
+    async def _take_in(
+        self, project: str, room: SeenRoom, participant: SeenParticipant, known: _Known, tally: Tally
+    ) -> bool:
+        """Accept a caller, or a change of one, unless known; return False when it has to be tried again."""
+        last_seen = known.participants.get(participant.sid)
+        try:
+            if last_seen is None:
+                # Somebody who joined in the future did so before our clock was set back.
+                if abs(self._context.clock.now().timestamp() - participant.joined_at) < GRACE_S:
+                    return False
+                await self._accept(project, room, participant, "participant_joined", join_key(project, participant.sid))
+                tally.swept_in += 1
+                tally.untold += self._should_have_been_told(participant)
+            elif last_seen.state != (state := self._state(participant)):
+                key = _update_key(project, participant.sid, last_seen.event_id, state)
+                await self._accept(project, room, participant, "participant_updated", key)
+                tally.updated += 1
+        except UsherError as error:
+            tally.unanswered += 1
+            _log.debug("a caller could not be swept in", room=room.name, error=str(error))
+            return False
+        except Exception:  # noqa: BLE001 - a defect over one caller must not cost the others their sweep
+            _log.exception("a caller could not be swept in", room=room.name)
+        return True
+
+    def _should_have_been_told(self, participant: SeenParticipant) -> bool:
+        """Return whether a webhook should have come: not for who joined while this Usher did not listen."""
+        return participant.joined_at > self._started_at.timestamp()
+
+    def _state(self, participant: SeenParticipant) -> str:
+        # As it would be stored: what is left out of bodies cannot be compared with them.
+        listed = {"metadata": participant.metadata, "attributes": dict(participant.attributes)}
+        stored = leave_out({"participant": storable(listed)}, self._context.settings.redact)
+        return _state(stored.get("participant") or {})
+
+    async def _accept(
+        self, project: str, room: SeenRoom, participant: SeenParticipant, event_type: str, key: str
+    ) -> None:
+        now = self._context.clock.now()
+        content = {
+            "event": event_type,
+            "room": room.webhook_json(),
+            "participant": participant.webhook_json(),
+            "createdAt": str(int(now.timestamp())),
+        }
+        event = build_event(
+            storable(content),
+            project=project,
+            source=EventSource.SWEEP,
+            received_at=now,
+            event_id=new_id(),
+            redact=self._context.settings.redact,
+            dedupe_key=key,
+        )
+        _log.info("found by the sweep", event_id=event.id, event_type=event_type, room=room.name)
+        await self._receive(event)
+
+    async def _revive(self, failed: Sequence[Dispatch]) -> int:
+        """Take up again what only failed because LiveKit was in trouble, now that it answers."""
+        if not failed:
+            return 0
+        now = self._context.clock.now()
+
+        def write(connection: Connection) -> list[Move]:
+            taken = live_by_intent(connection, {dispatch.intent_key for dispatch in failed})
+            moves = []
+            for dispatch in failed:
+                if dispatch.intent_key in taken:
+                    continue
+                taken[dispatch.intent_key] = dispatch
+                again = fresh(now)
+                fields = {name: again[name] for name in ("counted_attempts", "asked_agent_name", "ended_at")}
+                fields |= {"next_attempt_at": now, "must_look": True}
+                reason = "LiveKit answers again and the caller is still there"
+                moves.append(Move(dispatch, DispatchStatus.PENDING, reason, "sweep", fields))
+            move(connection, moves, now)
+            return moves
+
+        moves = await self._context.writer.run(write)
+        count(self._context.metrics, moves)
+        return len(moves)
+
+
+@dataclass(frozen=True, slots=True)
+class _LastSeen:
+    event_id: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A live dispatch of the room, as far as the sweep wants to know it."""
+
+    status: DispatchStatus
+    agent_sid: str | None
+    is_confirmed: bool
+    callers: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the database knows of the callers in some rooms. `live`: by room session."""
+
+    participants: Mapping[str, _LastSeen]
+    failed: Sequence[Dispatch]
+    live: Mapping[str, Sequence[_Served]]
+
+
+_TOLD = (
+    select(events.c.id, events.c.participant_sid, events.c.body)
+    .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
+    .where(
+        any_of(events.c.participant_sid, "sids"),
+        events.c.type.in_(JOINS),
+        events.c.project == bindparam("project"),
+    )
+    .order_by(events.c.id)
+)
+# Which of them are of concern is told here: asked for the states, SQLite might look at all that ever failed.
+_IN_SESSION = (
+    select(dispatches)
+    .where(
+        any_of(dispatches.c.room_sid, "room_sids"),
+        dispatches.c.project == bindparam("project"),
+    )
+    .order_by(dispatches.c.id)
+)
+_OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
+
+
+def _known(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> _Known:
+    participants: dict[str, _LastSeen] = {}
+    for event_id, sid, body in connection.execute(_TOLD, {"sids": sids, "project": project}):
+        participants[sid] = _LastSeen(event_id, _state(body.get("participant") or {}))
+    asked = {"room_sids": room_sids, "project": project}
+    every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
+    found = [one for one in every if one.status in _OF_CONCERN]
+    waiting = waiting_callers(connection, [dispatch.id for dispatch in found])
+    failed = [
+        one
+        for one in found
+        if one.status is DispatchStatus.FAILED
+        and one.reason.startswith(TROUBLE_REASON)
+        and (one.id not in waiting or waiting[one.id].intersection(sids))
+    ]
+    live: dict[str, list[_Served]] = defaultdict(list)
+    for one in found:
+        if one.status is not DispatchStatus.FAILED:
+            served = frozenset(waiting[one.id]) if one.id in waiting else None
+            live[one.room_sid].append(_Served(one.status, one.agent_sid, one.worker_id is not None, served))
+    return _Known(participants, failed, live)
+
+
+def _needs_a_look(live: Sequence[_Served], participants: Sequence[SeenParticipant]) -> bool:
+    """Return whether anything is not as it should be: LiveKit's lists are not asked for each of 5,000 quiet calls."""
+    present = {participant.sid for participant in participants}
+    accounted = {one.agent_sid for one in live}
+    if any(one.kind == "AGENT" and one.sid not in accounted for one in participants):
+        return True
+    return not all(
+        one.status is DispatchStatus.JOINED
+        and one.is_confirmed
+        and one.agent_sid in present
+        and (one.callers is None or one.callers & present)
+        for one in live
+    )
+
+
+def _state(participant: Mapping[str, Any]) -> str:
+    """Return what may change while a participant is there and rules look at: metadata and attributes."""
+    return json.dumps([participant.get("metadata") or "", participant.get("attributes") or {}], sort_keys=True)
+
+
+def _update_key(project: str, participant_sid: str, last_event_id: str, state: str) -> str:
+    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
+    return f"{project}/update/{participant_sid}/{last_event_id}/{digest}"

@@ -1,0 +1,71 @@
+"""When a background loop was last seen at work, and what it found: for the other replicas and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, text, update
+
+from app.db.bulk_insert import insert_new
+from app.db.tables import heartbeats
+from app.db.types import format_instant, parse_instant
+
+SWEEPER = "sweeper"
+CANARY = "canary"
+_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866}  # "ushe", "ushf": turns are taken one by one on PostgreSQL
+BEAT_EVERY_S = 5.0
+"""How often whoever is at work says so."""
+_SILENT_S = 15.0
+"""Whoever is at work, and has not been heard of for so long, is dead."""
+_FORGOTTEN = timedelta(days=1)
+
+
+def beat(connection: Connection, component: str, replica: str, now: datetime, detail: Mapping[str, Any]) -> None:
+    """Note that a background loop is at work, and what it found."""
+    row = {"component": component, "replica": replica, "beat_at": now, "detail": dict(detail)}
+    insert_new(connection, heartbeats, [row])
+    connection.execute(
+        update(heartbeats)
+        .where(heartbeats.c.component == component, heartbeats.c.replica == replica)
+        .values(beat_at=now, detail=dict(detail))
+    )
+
+
+def last_detail(connection: Connection, component: str, replica: str) -> Mapping[str, Any]:
+    """Return what a loop found last; empty when it never did."""
+    query = select(heartbeats.c.detail).where(heartbeats.c.component == component, heartbeats.c.replica == replica)
+    detail: Mapping[str, Any] | None = connection.execute(query).scalar()
+    return detail or {}
+
+
+def take_turn(connection: Connection, replica: str, now: datetime, interval_s: float, component: str = SWEEPER) -> bool:
+    """Return whether it is `replica`'s turn now: nobody is at it, and nobody has begun within the interval.
+
+    Held by a transaction-scoped advisory lock, so that two replicas cannot both take the same turn.
+    """
+    if connection.dialect.name == "postgresql":
+        asked = text("SELECT pg_try_advisory_xact_lock(:key)")
+        if not connection.execute(asked, {"key": _LOCKS[component]}).scalar():
+            return False
+    query = select(heartbeats).where(heartbeats.c.component == component)
+    for row in connection.execute(query).mappings():
+        began = parse_instant(row["detail"]["began"])
+        # A beat from the future is of a clock that has been set back since.
+        if 0 <= (now - began).total_seconds() < interval_s * 0.95:
+            return False
+        # Another process cannot be at work on SQLite: it is dead.
+        busy = row["detail"]["busy"] and row["replica"] != replica and connection.dialect.name == "postgresql"
+        if busy and 0 <= (now - row["beat_at"]).total_seconds() < _SILENT_S:
+            return False
+    beat(connection, component, replica, now, {"began": format_instant(now), "busy": True})
+    connection.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - _FORGOTTEN))
+    return True
+
+
+def keep_turn(connection: Connection, replica: str, now: datetime, *, busy: bool, component: str = SWEEPER) -> None:
+    """Note that `replica` is still at it, or has done."""
+    detail = {**last_detail(connection, component, replica), "busy": busy}
+    if "began" in detail:
+        beat(connection, component, replica, now, detail)

@@ -1,0 +1,113 @@
+"""What follows a call to LiveKit: pure, so that the schedule is a table in a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from app.db.types import DispatchStatus
+from app.livekit.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
+from app.outbox.dispatch import Dispatch
+
+FIRST_DELAY_S = 0.5
+LONGEST_DELAY_S = 8.0
+"""Between two tries with a LiveKit that is down, or that refuses."""
+LONGEST_TROUBLE_S = 2.0
+"""Between two tries with a LiveKit that answers others: it is single calls that fail, and a caller waits."""
+ANSWERED_S = 1.0
+"""How long after the call an answered error is looked into. What took longer may have been a wait for another node.
+
+LiveKit's nodes give each other 3 s, and the one that was asked in vain may yet do what it was asked for.
+"""
+TROUBLE_LIMIT = 12
+"""Calls without an answer about the request that are made beyond `max_attempts`; then the dispatch is `failed`.
+
+A fault of LiveKit is not the agent's: with 30 % of calls failing, three in all would lose one caller in forty. The
+sweep takes up again what failed so, as long as the caller is there.
+"""
+TROUBLE_REASON = "LiveKit could not be reached"
+"""How the reason of a dispatch begins that failed for no fault of its own; the sweep looks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of a dispatch after a call. `next_attempt_at` is set when another call follows."""
+
+    status: DispatchStatus
+    reason: str
+    next_attempt_at: datetime | None = None
+    must_look: bool = False
+    counted: bool = False
+
+
+def delay_before(attempt: int, jitter: float, longest_s: float = LONGEST_DELAY_S) -> float:
+    """Return the seconds to wait before call number `attempt` + 1: doubling, capped, spread by ±20 %."""
+    plain = min(longest_s, FIRST_DELAY_S * 2.0 ** max(0, attempt - 1))
+    return float(plain * (0.8 + 0.4 * jitter))
+
+
+def delay_of_look(waited: float, jitter: float, *, is_down: bool) -> float:
+    """Return the seconds until LiveKit is asked again after it gave no answer: longer the longer we have `waited`.
+
+    One that is down for an hour is asked every 8 s for each caller, not twice a second.
+    """
+    plain = min(_longest(is_down=is_down), max(FIRST_DELAY_S, waited / 2))
+    return float(plain * (0.8 + 0.4 * jitter))
+
+
+def _longest(*, is_down: bool) -> float:
+    return LONGEST_DELAY_S if is_down else LONGEST_TROUBLE_S
+
+
+def next_step(
+    dispatch: Dispatch,
+    outcome: Outcome,
+    *,
+    started_at: datetime,
+    now: datetime,
+    timeout_s: float,
+    jitter: float,
+    is_down: bool,
+) -> Step:
+    """Return what follows `outcome` of call number `dispatch.attempts`, which began at `started_at`.
+
+    `is_down`: LiveKit has not answered any of the latest calls, of whomever.
+
+    Unknown outcomes are looked into before anything is sent again, and not before the request itself has timed out,
+    unless LiveKit was quick to say that it failed.
+    """
+    later = now + timedelta(seconds=delay_before(dispatch.attempts, jitter))
+    soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, _longest(is_down=is_down)))
+    match outcome:
+        case Accepted(adopted=True) if dispatch.attempts == 0:
+            return Step(DispatchStatus.DISPATCHED, "LiveKit took the dispatch of the access token")
+        case Accepted(adopted=True):
+            return Step(DispatchStatus.DISPATCHED, "LiveKit had taken the dispatch after all")
+        case Accepted():
+            return Step(DispatchStatus.DISPATCHED, "LiveKit wrote the dispatch down")
+        case Rejected(code, text, permanent):
+            reason = f"LiveKit refused: {code}: {text}"
+            if permanent or dispatch.counted_attempts + 1 >= dispatch.max_attempts:
+                return Step(DispatchStatus.FAILED, reason, counted=True)
+            return Step(DispatchStatus.PENDING, reason, later, counted=True)
+        case Unreachable(code, text):
+            reason = f"{TROUBLE_REASON}: {code}: {text}"
+            if _given_up(dispatch):
+                return Step(DispatchStatus.FAILED, reason)
+            return Step(DispatchStatus.PENDING, reason, soon)
+        case Unknown(code, text, is_answered):
+            reason = f"{TROUBLE_REASON}: outcome unknown: {code}: {text}"
+            if _given_up(dispatch):
+                return Step(DispatchStatus.FAILED, reason, must_look=True)
+            is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)
+            settled = started_at + timedelta(seconds=min(ANSWERED_S, timeout_s) if is_over else timeout_s)
+            return Step(DispatchStatus.PENDING, reason, max(soon, settled), must_look=True)
+        case _:
+            assert_never(outcome)
+
+
+def _given_up(dispatch: Dispatch) -> bool:
+    # Taken up again by the sweep, it gets as many calls more.
+    trouble = dispatch.attempts - dispatch.counted_attempts
+    return trouble >= TROUBLE_LIMIT and trouble % TROUBLE_LIMIT == 0

@@ -1,0 +1,41 @@
+"""What the database knows of a room that has been looked at, to be held against the look."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from app.db.tables import dispatches
+from app.observe.compare import Intentions
+from app.observe.observation import RoomObservation
+from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.outbox.dispatch_store import waiting_callers
+from app.outbox.room_session import agents_asked_in_vain, earlier_agents, live_under_name, taken_back, told_since
+from app.outbox.states import REDRIVABLE
+
+
+def recall(connection: Connection, seen: RoomObservation) -> Intentions:
+    """Return all that concerns the room in `seen`; its live dispatches are held until the transaction ends."""
+    live = live_under_name(connection, seen.project, seen.room_name)
+    ids = [dispatch.id for dispatch in live]
+    noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}
+    unknown = {one.identity for one in seen.participants if one.kind == "AGENT" and one.sid not in noted}
+    return Intentions(
+        live=live,
+        callers=waiting_callers(connection, ids),
+        newcomers=told_since(connection, ids, seen.at),
+        settled=_settled_marks(connection, seen, ids),
+        in_vain=agents_asked_in_vain(connection, ids),
+        taken_back=taken_back(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
+        returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
+    )
+
+
+def _settled_marks(connection: Connection, seen: RoomObservation, live: Collection[str]) -> set[str]:
+    """Return which of the marks seen in the room are of dispatches of ours that want no agent any more."""
+    marks = {entry.attributes.get(DISPATCH_ID_ATTRIBUTE) for entry in seen.dispatches or ()} - {None, *live}
+    if not marks:
+        return set()
+    query = select(dispatches.c.id).where(dispatches.c.id.in_(marks), dispatches.c.status.in_(REDRIVABLE))
+    return set(connection.execute(query).scalars())

@@ -1,0 +1,199 @@
+"""Rows of `dispatches`, their callers and their attempts; every function works in the caller's open transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from app.db.bulk_insert import insert_new, update_many
+from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
+from app.db.types import DispatchStatus
+from app.outbox import statements
+from app.outbox.dispatch import Dispatch
+from app.outbox.states import WAITING, require_transition
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A dispatch goes on to `status` because of `reason`; `fields` are the columns that change with it."""
+
+    dispatch: Dispatch
+    status: DispatchStatus
+    reason: str
+    by: str = "usher"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
+    if not rows:
+        return set()
+    ids = {row["id"] for row in rows}
+    if insert_new(connection, dispatches, rows) == len(rows):
+        return ids
+    return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
+
+
+def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
+    """Let dispatches serve who is left of the callers of others: `heirs` gives, by the old id, the new one."""
+    if not heirs:
+        return
+    query = select(dispatch_callers).where(
+        dispatch_callers.c.dispatch_id.in_(heirs), dispatch_callers.c.left_at.is_(None)
+    )
+    rows = [{**row, "dispatch_id": heirs[row["dispatch_id"]]} for row in connection.execute(query).mappings()]
+    insert_callers(connection, rows)
+
+
+def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note whom each dispatch serves."""
+    insert_new(connection, dispatch_callers, rows)
+
+
+def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
+    """Return the live dispatches with these intent keys, held: who is served by one must not see it end meanwhile."""
+    if not keys:
+        return {}
+    found = connection.execute(statements.LIVE_BY_INTENT, {"keys": keys})
+    return {row["intent_key"]: Dispatch.from_row(row) for row in found.mappings()}
+
+
+def lock(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
+    """Return these dispatches as they are now, held against other replicas until the transaction ends."""
+    if not ids:
+        return {}
+    found = connection.execute(statements.LOCKED, {"ids": ids})
+    return {row["id"]: Dispatch.from_row(row) for row in found.mappings()}
+
+
+def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Dispatch]:
+    """Return the live dispatches of these room sessions, held until the transaction ends, oldest first."""
+    if not room_sids:
+        return []
+    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": room_sids})
+    return [Dispatch.from_row(row) for row in found.mappings()]
+
+
+def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by dispatch, the SIDs of the callers who have not left; dispatches made for nobody are not in it."""
+    if not ids:
+        return {}
+    callers: dict[str, set[str]] = {}
+    for dispatch_id, sid, left_at in connection.execute(statements.CALLERS, {"ids": ids}):
+        present = callers.setdefault(dispatch_id, set())
+        if left_at is None:
+            present.add(sid)
+    return callers
+
+
+def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
+    """Note that these participants have left, for every dispatch that serves them."""
+    if participant_sids:
+        connection.execute(statements.MARK_LEFT, {"participant_sids": participant_sids, "at": at})
+
+
+def apply(connection: Connection, moves: Sequence[Move]) -> None:
+    """Write the state and the changed columns of each move; refuses transitions that the table does not allow."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    touched: set[str] = set()
+    for move in moves:
+        if move.status is not move.dispatch.status:
+            require_transition(move.dispatch.status, move.status)
+        if move.dispatch.id in touched:  # a second step of the same dispatch must be written after the first
+            _update(connection, groups)
+            groups, touched = {}, set()
+        touched.add(move.dispatch.id)
+        values = {"status": move.status, "reason": move.reason, **move.fields}
+        groups.setdefault(tuple(sorted(values)), []).append({"id": move.dispatch.id, **values})
+    _update(connection, groups)
+
+
+def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[str, Any]]]) -> None:
+    for rows in groups.values():
+        update_many(connection, dispatches, rows)
+
+
+def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add one row per call to LiveKit."""
+    insert_new(connection, dispatch_attempts, rows)
+
+
+NOBODY_LEFT = "nobody_comes"
+"""The error code of an attempt by which no agent can come any more, not even late."""
+
+
+def mark_no_show(
+    connection: Connection, dispatch_id: str, number: int, *, job_id: str | None, cause: str, is_over: bool
+) -> None:
+    """Say of an accepted attempt that its agent never came, why, and which job LiveKit had made of it."""
+    connection.execute(
+        update(dispatch_attempts)
+        .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
+        .values(outcome="no_show", job_id=job_id, error_code=NOBODY_LEFT if is_over else None, error_text=cause[:2000])
+    )
+
+
+def claim_due(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    *,
+    project: str,
+    without_agents: Collection[str] = (),
+    in_hand: Collection[str] = (),
+) -> list[Dispatch]:
+    """Return the dispatches of a project that are due for a call and held by nobody, oldest first.
+
+    Also those that were being sent when their holder's lease ran out: it died, and whether LiveKit got the call is
+    unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now;
+    `in_hand` are under way here, whatever their lease says.
+    """
+    asked = {
+        "now": now,
+        "first": limit,
+        "project": project,
+        "without_agents": without_agents,
+        "in_hand": in_hand,
+    }
+    return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
+
+
+def blocked(
+    connection: Connection, now: datetime, agent_names: Collection[str], told_by: str, limit: int = 100
+) -> list[Dispatch]:
+    """Return the due dispatches of these agents whose reason does not begin with `told_by`, oldest first."""
+    asked = {"now": now, "first": limit, "agent_names": agent_names, "told_by": told_by}
+    return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
+
+
+def claim_unanswered(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
+    """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
+    asked = {"now": now, "first": limit, "projects": projects}
+    return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
+
+
+def release(connection: Connection, owner: str, now: datetime) -> int:
+    """Hand back what `owner` holds but has not sent; return how many."""
+    result = connection.execute(
+        update(dispatches)
+        .where(dispatches.c.lease_owner == owner, dispatches.c.status.in_(WAITING))
+        .values(lease_owner=None, lease_until=now)
+    )
+    return result.rowcount
+
+
+def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[str, int]:
+    """Return how many dispatches of each agent LiveKit has been asked for and that have not ended."""
+    query = (
+        select(statements.ASKED, func.count())
+        .where(
+            dispatches.c.status.in_([DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED]),
+            statements.ASKED.in_(list(agent_names)),
+        )
+        .group_by(statements.ASKED)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}

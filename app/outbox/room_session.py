@@ -1,0 +1,154 @@
+"""What is known of the calls into one room session: who has them made, who was asked, who may still be coming."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, literal_column, select
+
+from app.db.any_of import any_of
+from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events, status_in
+from app.db.types import DispatchStatus, Timestamp
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import NOBODY_LEFT
+
+_IN_LIVE_ROOM = (dispatches, "INDEXED BY ix_dispatches_live_room", "sqlite")
+_LIVE_UNDER_NAME = (
+    select(dispatches)
+    .with_hint(*_IN_LIVE_ROOM)
+    .where(
+        dispatches.c.room_name == bindparam("room_name"),
+        dispatches.c.project == bindparam("project"),
+        status_in(*LIVE),
+    )
+    .order_by(dispatches.c.id)
+    .with_for_update()
+)
+
+
+def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
+    """Return the live dispatches of all sessions of a room name, held until the transaction ends, oldest first."""
+    found = connection.execute(_LIVE_UNDER_NAME, {"project": project, "room_name": room_name})
+    return [Dispatch.from_row(row) for row in found.mappings()]
+
+
+# The status is compared here: asked for, SQLite would look at all the cancelled dispatches that ever were.
+_ASKED_FOR = (
+    select(dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
+    .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
+    .where(any_of(dispatches.c.room_sid, "room_sids"))
+    .distinct()
+)
+
+
+def taken_back(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by room session, the agents that cancelled dispatches asked for: one may be on its way to it."""
+    if not room_sids:
+        return {}
+    names: dict[str, set[str]] = {}
+    for room_sid, status, agent_name in connection.execute(_ASKED_FOR, {"room_sids": room_sids}):
+        if status == DispatchStatus.CANCELLED:
+            names.setdefault(room_sid, set()).add(agent_name)
+    return names
+
+
+def earlier_agents(
+    connection: Connection, project: str, room_name: str, room_sid: str, identities: Collection[str]
+) -> dict[str, str]:
+    """Return whom these agents served in other sessions of the room name, by the agent's identity."""
+    if not identities:
+        return {}
+    query = select(dispatches.c.agent_identity, dispatches.c.participant_identity).where(
+        dispatches.c.project == project,
+        dispatches.c.room_name == room_name,
+        dispatches.c.room_sid != room_sid,
+        dispatches.c.agent_identity.in_(identities),
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def same_wishes(connection: Connection, of: Collection[Dispatch]) -> dict[str, str]:
+    """Return the other dispatches of these sessions with the same intent, by their ids that of the one among `of`."""
+    found: dict[str, str] = {}
+    for dispatch in of:
+        query = select(dispatches.c.id).where(
+            dispatches.c.room_sid == dispatch.room_sid,
+            dispatches.c.intent_key == dispatch.intent_key,
+            dispatches.c.id != dispatch.id,
+        )
+        found |= dict.fromkeys(connection.execute(query).scalars(), dispatch.id)
+    return found
+
+
+_SERVED_LATELY = (
+    select(dispatch_callers.c.dispatch_id)
+    .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+    .join(events, events.c.id == dispatch_callers.c.event_id)
+    .where(
+        any_of(dispatch_callers.c.dispatch_id, "ids"),
+        dispatch_callers.c.left_at.is_(None),
+        dispatch_callers.c.event_id != dispatches.c.event_id,
+        events.c.received_at >= bindparam("instant"),
+    )
+)
+
+
+def served_lately(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+    """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
+    if not ids:
+        return set()
+    return set(connection.execute(_SERVED_LATELY, {"ids": ids, "instant": instant}).scalars())
+
+
+_TOLD_SINCE = (
+    select(dispatch_callers.c.participant_sid)
+    .join(events, events.c.id == dispatch_callers.c.event_id)
+    .where(
+        any_of(dispatch_callers.c.dispatch_id, "ids"),
+        events.c.received_at >= bindparam("instant"),
+    )
+)
+
+
+def told_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+    """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
+    if not ids:
+        return set()
+    return set(connection.execute(_TOLD_SINCE, {"ids": ids, "instant": instant}).scalars())
+
+
+_ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
+    any_of(dispatch_attempts.c.dispatch_id, "ids"),
+    dispatch_attempts.c.outcome == "no_show",
+    dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
+)
+
+
+def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    """Return, by dispatch, the agents given up on that may yet come: one that does is one too many."""
+    if not ids:
+        return {}
+    names: dict[str, set[str]] = {}
+    for dispatch_id, agent_name in connection.execute(_ASKED_IN_VAIN, {"ids": ids}):
+        names.setdefault(dispatch_id, set()).add(agent_name)
+    return names
+
+
+_SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid)
+_UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
+SERVED_UNDER_NAME = (
+    select(*_SESSION)
+    .with_hint(*_IN_LIVE_ROOM)
+    .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),  # of the live, those that are joined
+    select(*_SESSION)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_lost_room", "sqlite")
+    .where(
+        _UNDER_NAME,
+        dispatches.c.reason == literal_column(f"'{ROOM_LOST}'"),  # the very text of the partial index
+        dispatches.c.status == DispatchStatus.ENDED,
+        dispatches.c.ended_at >= bindparam("lost_since", type_=Timestamp()),
+    ),
+)
+"""By project, room name and agent, the sessions of these names that such an agent serves, as far as known; and those
+that ended lately because their room had vanished without a word."""

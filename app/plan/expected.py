@@ -1,0 +1,54 @@
+"""What a participant who is yet to join will get: for token servers that put dispatches into the access token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.db.types import EventSource
+from app.plan.build import Intent, build_plan
+from app.rules.book.evaluate import evaluate
+from app.rules.book.rule_book import RuleBook
+from app.webhook.event import Event
+from app.webhook.parse import build_event
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A participant as the token will make it; metadata are the texts that will stand in the token."""
+
+    project: str
+    room_name: str
+    room_metadata: str
+    identity: str
+    name: str
+    kind: str
+    metadata: str
+    attributes: Mapping[str, str]
+
+
+def expect(book: RuleBook, expected: Expected, *, now: datetime, event_id: str, max_bytes: int) -> tuple[Intent, ...]:
+    """Return the intents that the join of `expected` would have now; pure."""
+    event = _event(expected, now, event_id)
+    return build_plan(evaluate(book, event), event, max_bytes).intents
+
+
+def _event(expected: Expected, now: datetime, event_id: str) -> Event:
+    participant: dict[str, Any] = {
+        "identity": expected.identity,
+        "name": expected.name,
+        "kind": expected.kind,
+        "metadata": expected.metadata,
+        "attributes": dict(expected.attributes),
+        "state": "ACTIVE",
+    }
+    content = {
+        "event": "participant_joined",
+        "room": {"name": expected.room_name, "metadata": expected.room_metadata},
+        "participant": {name: value for name, value in participant.items() if value},
+    }
+    return build_event(
+        content, project=expected.project, source=EventSource.WEBHOOK, received_at=now, event_id=event_id
+    )

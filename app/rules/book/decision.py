@@ -1,0 +1,129 @@
+"""What was decided about an event, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.rules.language.matcher import in_words
+from app.rules.rule import Rule
+
+_SHOWN = 20
+_LONGEST = 200
+
+
+class Outcome(StrEnum):
+    """What became of one rule for one event."""
+
+    MATCHED = "matched"
+    DISABLED = "disabled"
+    PATTERN = "pattern"
+    OUT_OF_HOURS = "out_of_hours"
+    OUTSIDE_ROLLOUT = "outside_rollout"
+    SHADOWED = "shadowed"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The first condition that failed: where, what was expected in words, and what was there.
+
+    `found` holds at most a few values, shortened; it is empty when the field is not there.
+    """
+
+    path: str
+    expected: str
+    found: tuple[str, ...]
+
+    def words(self) -> str:
+        there = ", ".join(self.found) if self.found else "nothing"
+        return f"{self.path}: expected {self.expected}, found {there}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why one rule matched or not; `mismatch` goes with PATTERN, `shadowed_by` with SHADOWED, `problems` with BAD."""
+
+    rule_id: int
+    rule_name: str
+    outcome: Outcome
+    mismatch: Mismatch | None = None
+    shadowed_by: str | None = None
+    detail: str = ""
+
+    def words(self) -> str:
+        """Say it in one line, as an operations person would."""
+        match self.outcome:
+            case Outcome.MATCHED:
+                return "matched"
+            case Outcome.DISABLED:
+                return "is disabled"
+            case Outcome.PATTERN:
+                return self.mismatch.words() if self.mismatch else "its pattern did not match"
+            case Outcome.OUT_OF_HOURS:
+                return f"would match, but is out of hours: {self.detail}"
+            case Outcome.OUTSIDE_ROLLOUT:
+                return f"would match, but this one is outside its rollout: {self.detail}"
+            case Outcome.SHADOWED:
+                return f"would match, but rule {self.shadowed_by!r} before it ended the search"
+            case Outcome.BAD:
+                return f"cannot be used: {self.detail}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as JSON, without the fields that do not apply."""
+        document: dict[str, Any] = {"rule_id": self.rule_id, "rule": self.rule_name, "outcome": str(self.outcome)}
+        if self.mismatch is not None:
+            document |= {
+                "path": self.mismatch.path,
+                "expected": self.mismatch.expected,
+                "found": list(self.mismatch.found),
+            }
+        if self.shadowed_by is not None:
+            document["shadowed_by"] = self.shadowed_by
+        if self.detail:
+            document["detail"] = self.detail
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which rules an event goes to, in the order they are served.
+
+    `passed_over` are the rules whose pattern matched but which were out of hours or outside their rollout. `verdicts`
+    has one for every rule of the book in its order, bad ones too, when the decision was explained; else it is None.
+    """
+
+    rules_version: int
+    matched: tuple[Rule, ...]
+    passed_over: tuple[Verdict, ...] = ()
+    verdicts: tuple[Verdict, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is stored with the event: who matched and who nearly did, bounded in size."""
+        document: dict[str, Any] = {
+            "rules_version": self.rules_version,
+            "matched": [{"rule_id": rule.id, "rule": rule.name} for rule in self.matched[:_SHOWN]],
+        }
+        if len(self.matched) > _SHOWN:
+            document["matched_in_all"] = len(self.matched)
+        if self.passed_over:
+            document["passed_over"] = [verdict.to_json() for verdict in self.passed_over[:_SHOWN]]
+        return document
+
+    def explain(self) -> list[str]:
+        """Return one readable line for every rule that was judged."""
+        judged = self.passed_over if self.verdicts is None else self.verdicts
+        return [f"{verdict.rule_name}: {verdict.words()}" for verdict in judged]
+
+
+def shortened(values: list[Any]) -> tuple[str, ...]:
+    """Return a few values in words, none of them long."""
+    shown = []
+    for value in values[:3]:
+        words = in_words(value) if not isinstance(value, (Mapping, list)) else "an object or a list"
+        shown.append(words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…")
+    if len(values) > len(shown):
+        shown.append(f"and {len(values) - len(shown)} more")
+    return tuple(shown)

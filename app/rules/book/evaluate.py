@@ -1,0 +1,106 @@
+"""Judging one event by the rule book: pure, and independent of how many rules there are."""
+
+from __future__ import annotations
+
+from app.db.types import OnMatch
+from app.rules.book.decision import Decision, Outcome, Verdict
+from app.rules.book.explain_pattern import explain_pattern
+from app.rules.book.rule_book import BadRule, Rule, RuleBook
+from app.rules.conditions.rollout import in_rollout
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS
+from app.rules.language.document import DocumentView, Work
+from app.rules.language.limits import MAX_WORK
+from app.webhook.event import Event
+
+__all__ = ["Decision", "Outcome", "Verdict", "evaluate"]
+
+_PASSED_OVER = 100
+# Every rule is judged, not only the candidates.
+_EXPLAINED = 10
+_JOINED = ((DEFAULT_EVENT, ()),)
+
+
+def evaluate(book: RuleBook, event: Event, *, explain: bool = False) -> Decision:
+    """Return which rules the event goes to, judged at the time it occurred.
+
+    Rules are tried by priority, then id; after a match with `stop` no later one is. With `explain` every rule gets its
+    verdict, which takes time in proportion to the book.
+    """
+    return _explain(book, event) if explain else _decide(book, event)
+
+
+def _decide(book: RuleBook, event: Event) -> Decision:
+    view = DocumentView(event.document)
+    matched: list[Rule] = []
+    passed_over: list[Verdict] = []
+    judged: Rule | None = None
+    candidates = book.index.candidates(view, is_default_event=_is_default_event(view), is_machine=_is_machine(view))
+    for entry in candidates:
+        rule = entry.rule
+        if rule is judged or not entry.alternative.holds(view):
+            continue
+        judged = rule
+        refused = _refusal(rule, event)
+        if refused is None:
+            matched.append(rule)
+            if rule.on_match is OnMatch.STOP:
+                break
+        elif len(passed_over) < _PASSED_OVER:
+            passed_over.append(refused)
+    return Decision(book.version, tuple(matched), tuple(passed_over))
+
+
+def _explain(book: RuleBook, event: Event) -> Decision:
+    view = DocumentView(event.document, Work(_EXPLAINED * MAX_WORK))
+    matched: list[Rule] = []
+    verdicts: list[Verdict] = []
+    ended_by: Rule | None = None
+    for line in book.lines():
+        verdict = _judge(book, line, event, view, ended_by)
+        verdicts.append(verdict)
+        if verdict.outcome is Outcome.MATCHED and isinstance(line, Rule):
+            matched.append(line)
+            ended_by = line if line.on_match is OnMatch.STOP else None
+    near = {Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}
+    passed_over = tuple(verdict for verdict in verdicts if verdict.outcome in near)
+    return Decision(book.version, tuple(matched), passed_over, tuple(verdicts))
+
+
+def _judge(book: RuleBook, line: Rule | BadRule, event: Event, view: DocumentView, ended_by: Rule | None) -> Verdict:
+    if isinstance(line, BadRule):
+        detail = "; ".join(map(str, line.problems))
+        return Verdict(line.id, line.name, Outcome.BAD, detail=detail)
+    if not line.enabled:
+        return Verdict(line.id, line.name, Outcome.DISABLED)
+    mismatch = explain_pattern(book.alternatives(line.id), view)
+    if mismatch is not None:
+        return Verdict(line.id, line.name, Outcome.PATTERN, mismatch=mismatch)
+    if ended_by is not None:
+        return Verdict(line.id, line.name, Outcome.SHADOWED, shadowed_by=ended_by.name)
+    return _refusal(line, event) or Verdict(line.id, line.name, Outcome.MATCHED)
+
+
+def _refusal(rule: Rule, event: Event) -> Verdict | None:
+    """Return why a rule whose pattern matched does not take the event; None when it does."""
+    hours = rule.hours
+    if hours is not None and not hours.covers(event.occurred_at):
+        return Verdict(rule.id, rule.name, Outcome.OUT_OF_HOURS, detail=f"{rule.active_hours} ({rule.timezone})")
+    if rule.rollout_percent < 100 and not in_rollout(rule.id, rule.rollout_percent, rule.rollout_key, event.document):
+        return Verdict(
+            rule.id, rule.name, Outcome.OUTSIDE_ROLLOUT, detail=f"{rule.rollout_percent} % by {rule.rollout_key}"
+        )
+    return None
+
+
+def _is_default_event(view: DocumentView) -> bool:
+    """Tell whether the event is of the type that a pattern means which names none."""
+    leaves = view.leaves(EVENT)
+    return leaves == _JOINED or any(value == DEFAULT_EVENT for value, _ in leaves)
+
+
+def _is_machine(view: DocumentView) -> bool:
+    """Tell whether the participant is of a kind that only patterns which name a kind may match."""
+    for value, _ in view.leaves(KIND):  # noqa: SIM110 - a generator costs more than the usual one leaf
+        if type(value) is str and value in MACHINE_KINDS:
+            return True
+    return False

@@ -1,0 +1,58 @@
+"""Why a pattern did not match: the first condition that failed, in the alternative that came nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.rules.book.decision import Mismatch, shortened
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS, Alternative
+from app.rules.language.document import DocumentView
+
+
+def explain_pattern(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:
+    """Return what kept a rule's pattern from matching, LiveKit's defaults included; None when it matches."""
+    nearest: tuple[int, Mismatch] | None = None
+    for alternative in alternatives:
+        held, mismatch = _explain_alternative(alternative, view)
+        if mismatch is None:
+            return None
+        if nearest is None or held > nearest[0]:
+            nearest = (held, mismatch)
+    return nearest[1] if nearest else None
+
+
+def _explain_alternative(alternative: Alternative, view: DocumentView) -> tuple[int, Mismatch | None]:
+    """Return how many conditions held, and the first that did not."""
+    held = 0
+    first: Mismatch | None = None
+    for path, expected, holds in _conditions(alternative, view):
+        if holds:
+            held += 1
+        elif first is None:
+            first = Mismatch(path, expected, shortened([value for value, _ in view.leaves(path)]))
+    if first is None and not alternative.holds(view):
+        paths = ", ".join(condition.path for condition in alternative.conditions)
+        first = Mismatch(paths, "all of these to hold in the same array element", ("each only in different elements",))
+    return held, first
+
+
+def _conditions(alternative: Alternative, view: DocumentView) -> list[tuple[str, str, bool]]:
+    conditions = []
+    if alternative.default_event:
+        holds = any(value == DEFAULT_EVENT for value, _ in view.leaves(EVENT))
+        conditions.append((EVENT, f'"{DEFAULT_EVENT}", because the pattern names no event', holds))
+    if alternative.default_kind:
+        kinds = {value for value, _ in view.leaves(KIND) if isinstance(value, str)}
+        expected = f"none of {', '.join(sorted(MACHINE_KINDS))}, because the pattern names no kind of participant"
+        conditions.append((KIND, expected, not kinds & MACHINE_KINDS))
+    for condition in alternative.conditions:
+        leaves = view.leaves(condition.path)
+        if len(leaves) > 1 and not view.work.spend(len(leaves)):
+            conditions.append(
+                (condition.path, "an event whose arrays are not too large to judge by so many rules", False)
+            )
+            continue
+        absent = condition.may_be_absent and all(membership for _, membership in leaves)
+        holds = absent or any(condition.holds_for(leaf) for leaf in leaves)
+        conditions.append((condition.path, condition.expected(), holds))
+    return conditions

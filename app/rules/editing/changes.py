@@ -1,0 +1,161 @@
+"""Edits of the rules: applied whole or not at all, attributed, never over somebody else's.
+
+Everything here works in the caller's open transaction; when something raises, the caller rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, text, update
+from sqlalchemy.exc import IntegrityError
+
+from app.db.tables import routing_rules, rule_editor
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.rules.check import check_rule
+from app.rules.columns import WRITABLE
+from app.rules.editing.difference import Change, RuleDifference, diff, is_effective
+from app.rules.editing.history import RuleChange, history, read_rules, rules_at, rules_version
+
+__all__ = [
+    "RuleChange",
+    "apply",
+    "diff",
+    "history",
+    "plan_revert",
+    "read_rules",
+    "revert",
+    "rules_at",
+    "rules_version",
+]
+
+
+def apply(connection: Connection, differences: Iterable[RuleDifference], editor: str, expected_version: int) -> int:
+    """Write the differences, recorded as edits by `editor`; return the version they lead to.
+
+    Raises ConflictError when the rules are no longer at `expected_version`, from which the differences were made, and
+    InvalidInputError with every problem when a rule to be written does not pass `check_rule`.
+    """
+    effective = [difference for difference in differences if is_effective(difference)]
+    if connection.dialect.name == "postgresql":
+        # Waits for edits under way, and keeps others from beginning, before the version is read. The lock of the
+        # triggers alone could deadlock with a transaction that has changed a row and waits for it.
+        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
+    _refuse_if_moved(connection, expected_version)
+    _refuse_problems(effective)
+    if not effective:
+        return expected_version
+    editing = connection.execute(insert(rule_editor).values(name=editor)).inserted_primary_key
+    try:
+        _write(connection, effective)
+    except IntegrityError as error:
+        raise ConflictError(f"the database refuses the rules: {str(error.orig).splitlines()[0]}") from error
+    connection.execute(delete(rule_editor).where(rule_editor.c.id == _first(editing)))
+    return rules_version(connection)
+
+
+def _first(row: Row[Any] | None) -> Any:
+    if row is None:
+        raise ConflictError("the database gave the editor's row no id")
+    return row[0]
+
+
+def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
+    version = rules_version(connection)
+    if version == expected_version:
+        return
+    if version < expected_version:
+        raise ConflictError(f"there is no version {expected_version} of the rules; the latest is {version}")
+    meanwhile = history(connection, after_version=expected_version, limit=3)
+    who = "; ".join(f"{change.changed_by}: {change.change} {change.name!r}" for change in meanwhile)
+    raise ConflictError(
+        f"the rules were edited meanwhile (version {expected_version} is now {version}; latest edits: {who}); "
+        "nothing was changed, look at the new state and try again"
+    )
+
+
+def _refuse_problems(differences: Sequence[RuleDifference]) -> None:
+    problems = [
+        Problem(f"rules[{difference.name}].{problem.path}", problem.message, problem.found, problem.suggestion)
+        for difference in differences
+        if difference.after is not None
+        for problem in check_rule(difference.after)
+    ]
+    if problems:
+        raise InvalidInputError("these rules cannot be saved", problems)
+
+
+def _write(connection: Connection, differences: Sequence[RuleDifference]) -> None:
+    gone = [difference.rule_id for difference in differences if difference.change is Change.DELETED]
+    for rule_id in gone:
+        _require_one(connection.execute(delete(routing_rules).where(routing_rules.c.id == rule_id)).rowcount, rule_id)
+    for difference in _in_free_order([each for each in differences if each.change is Change.CHANGED], connection):
+        after = difference.after or {}
+        values = {column: after[column] for column in difference.columns}
+        statement = update(routing_rules).where(routing_rules.c.id == difference.rule_id).values(values)
+        _require_one(connection.execute(statement).rowcount, difference.rule_id)
+    created = [difference.after or {} for difference in differences if difference.change is Change.CREATED]
+    for columns, rows in (
+        (WRITABLE, [row for row in created if row.get("id") is None]),
+        (("id", *WRITABLE), [row for row in created if row.get("id") is not None]),
+    ):
+        if rows:
+            connection.execute(insert(routing_rules), [{column: row.get(column) for column in columns} for row in rows])
+
+
+def _require_one(rowcount: int, rule_id: int | None) -> None:
+    if rowcount != 1:
+        raise ConflictError(f"rule {rule_id} is no longer there")
+
+
+def _in_free_order(differences: list[RuleDifference], connection: Connection) -> Iterable[RuleDifference]:
+    """Yield the differences so that a new name is free when its turn comes; names that trade places step aside."""
+    waiting = {difference.rule_id: difference for difference in differences}
+    while waiting:
+        held = {difference.name: rule_id for rule_id, difference in waiting.items()}
+        free = [
+            rule_id
+            for rule_id, difference in waiting.items()
+            if held.get((difference.after or {}).get("name", ""), rule_id) == rule_id
+        ]
+        if not free:
+            rule_id, difference = next(iter(waiting.items()))
+            aside = f"{difference.name[:150]} (rule {rule_id}, changing its name)"
+            connection.execute(update(routing_rules).where(routing_rules.c.id == rule_id).values(name=aside))
+            waiting[rule_id] = RuleDifference(
+                Change.CHANGED, aside, rule_id, {**(difference.before or {}), "name": aside}, difference.after
+            )
+            continue
+        for rule_id in free:
+            yield waiting.pop(rule_id)
+
+
+def plan_revert(connection: Connection, to_version: int, name: str | None = None) -> list[RuleDifference]:
+    """Return what it takes to bring the whole book, or the rule named `name`, back to how it was at `to_version`.
+
+    A rule that did not exist then is deleted; one deleted since comes back under its old id, so that its rollout share
+    stays the same. NotFoundError when there is no such version, or no rule of that name now or then.
+    """
+    then, now = rules_at(connection, to_version), read_rules(connection)
+    if name is None:
+        return diff(now, then, delete=True, by="id")
+    current = next((row for row in now if row["name"] == name), None)
+    past = next((row for row in then if current is not None and row["id"] == current["id"]), None)
+    past = past or next((row for row in then if row["name"] == name), None)
+    if current is None and past is not None:
+        current = next((row for row in now if row["id"] == past["id"]), None)
+    if current is None and past is None:
+        raise NotFoundError(f"no rule is named {name!r}, neither now nor at version {to_version}")
+    if current is not None and past is not None:
+        past = {**past, "id": current["id"]}
+    return diff([current] if current else [], [past] if past else [], delete=True, by="id")
+
+
+def revert(connection: Connection, to_version: int, editor: str, name: str | None = None) -> list[RuleDifference]:
+    """Bring the book, or one rule, back to `to_version`, as an edit by `editor`; return what was changed."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
+    differences = plan_revert(connection, to_version, name)
+    apply(connection, differences, editor, rules_version(connection))
+    return differences

@@ -1,0 +1,192 @@
+"""How one state of the rules differs from another, rule by rule and column by column."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from app.rules.columns import DEFAULTS, WRITABLE
+from app.rules.templates.jsone.compiler import join_path
+
+_LONGEST_VALUE: Final = 160
+
+
+class Change(StrEnum):
+    """What becomes of a rule."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"  # not among the wanted rules, and deleting was not asked for
+
+
+class Missing:
+    """Stands for a value that is on one side only."""
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class ValueDifference:
+    """One value that is not the same: `path` begins with the column; MISSING where a side has none."""
+
+    path: str
+    before: Any
+    after: Any
+
+    def to_json(self) -> dict[str, Any]:
+        sides = {"before": self.before, "after": self.after}
+        return {"path": self.path, **{side: value for side, value in sides.items() if value is not MISSING}}
+
+    def __str__(self) -> str:
+        if self.before is MISSING:
+            return f"{self.path}: added {_show(self.after)}"
+        if self.after is MISSING:
+            return f"{self.path}: removed {_show(self.before)}"
+        return f"{self.path}: {_show(self.before)} → {_show(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDifference:
+    """What becomes of one rule. `before` and `after` are rows; one is None when the rule is not there on that side."""
+
+    change: Change
+    name: str
+    rule_id: int | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns whose values are not the same, in their order; all written ones for a new rule."""
+        if self.change is Change.CREATED and self.after is not None:
+            return tuple(column for column in WRITABLE if not same(self.after.get(column), DEFAULTS.get(column)))
+        if self.change is not Change.CHANGED or self.before is None or self.after is None:
+            return ()
+        return changed_columns(self.before, self.after)
+
+    @property
+    def values(self) -> tuple[ValueDifference, ...]:
+        """The differences inside those columns."""
+        before: Mapping[str, Any] = self.before or {}
+        after: Mapping[str, Any] = self.after or {}
+        return tuple(
+            difference
+            for column in self.columns
+            for difference in compare_values(column, before.get(column, MISSING), after.get(column, MISSING))
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rule": self.name,
+            "id": self.rule_id,
+            "change": str(self.change),
+            "values": [value.to_json() for value in self.values],
+        }
+
+
+def diff(
+    current: Iterable[Mapping[str, Any]],
+    wanted: Iterable[Mapping[str, Any]],
+    *,
+    delete: bool,
+    by: Literal["name", "id"] = "name",
+) -> list[RuleDifference]:
+    """Return what it takes to make `current` (stored rows) into `wanted` (complete rows), in the order of `wanted`.
+
+    Rules only in `current` come last: deleted if `delete`, else kept. By name, as files tell rules apart, a renamed
+    rule is a new one; by id it stays the same rule.
+    """
+    left = {row[by]: row for row in current}
+    differences = []
+    for row in wanted:
+        before = left.pop(row[by], None)
+        if before is None:
+            differences.append(RuleDifference(Change.CREATED, row["name"], row.get("id"), None, row))
+            continue
+        change = Change.CHANGED if changed_columns(before, row) else Change.UNCHANGED
+        differences.append(RuleDifference(change, before["name"], before["id"], before, row))
+    change = Change.DELETED if delete else Change.KEPT
+    differences += [RuleDifference(change, row["name"], row["id"], row, None) for row in left.values()]
+    return differences
+
+
+def changed_columns(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the writable columns whose values are not the same."""
+    return tuple(column for column in WRITABLE if not same(before.get(column), after.get(column)))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Compare as JSON does: true is not 1, the order of keys does not count, 3 and 3.0 are one number."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueDifference]:
+    """Yield the smallest differing parts; lists are compared whole, which reads better than places that moved."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *(key for key in after if key not in before)]:
+            yield from compare_values(join_path(path, key), before.get(key, MISSING), after.get(key, MISSING))
+    elif not same(before, after):
+        yield ValueDifference(path, before, after)
+
+
+_SIGNS: Final = {Change.CREATED: "+", Change.CHANGED: "~", Change.DELETED: "-"}
+
+
+def describe(differences: Sequence[RuleDifference]) -> str:
+    """Return the differences for a person: one block for each rule that changes, then one line that counts."""
+    blocks = []
+    for difference in differences:
+        sign = _SIGNS.get(difference.change)
+        if sign is None:
+            continue
+        lines = [f"{sign} {difference.name} ({difference.change})"]
+        if difference.change is Change.CREATED and difference.after is not None:
+            row = difference.after
+            lines += [f"    {column}: {_show(row.get(column))}" for column in difference.columns if column != "name"]
+        else:
+            lines += [f"    {value}" for value in difference.values]
+        blocks.append("\n".join(lines))
+    return "\n".join([*blocks, summarize(differences)])
+
+
+def summarize(differences: Iterable[RuleDifference]) -> str:
+    """Return the counts in one line, such as `1 created, 2 changed, 17 unchanged`."""
+    counts = Counter(difference.change for difference in differences)
+    parts = [f"{counts[change]} {change}" for change in Change if counts[change]]
+    return ", ".join(parts) or "no rules"
+
+
+def differences_to_json(differences: Iterable[RuleDifference]) -> dict[str, Any]:
+    """Return the differences as a JSON document: `rules` without the unchanged ones, and `counts`."""
+    listed = list(differences)
+    counts = Counter(difference.change for difference in listed)
+    return {
+        "rules": [difference.to_json() for difference in listed if difference.change in _SIGNS],
+        "counts": {str(change): counts[change] for change in Change},
+    }
+
+
+def is_effective(difference: RuleDifference) -> bool:
+    """Return whether applying the difference writes anything."""
+    return difference.change in _SIGNS
+
+
+def _show(value: Any) -> str:
+    if value is MISSING:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,208 @@
+"""The match types: what one place in a pattern's value list asks of one value of the document.
+
+`holds` gets a leaf of the document (string, number, boolean or None), never an object or an array. Every matcher costs
+time linear in the value (a wildcard: value times its pieces), whatever the pattern.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.rules.language.address import read_address
+from app.rules.language.number import is_comparable, is_number
+
+_SHOWN = 8
+
+# Keys under which values are compared for equality. Python takes True for 1 and 1.0 for 1; JSON only the latter.
+Key = str | float | None | tuple[str, str]
+_TRUE: Key = ("boolean", "true")
+_FALSE: Key = ("boolean", "false")
+
+
+def exact_key(value: Any) -> Key:
+    """Return what a leaf is compared by: two leaves are equal exactly when their keys are."""
+    kind = type(value)
+    if kind is str or value is None:
+        return value  # type: ignore[no-any-return]
+    if kind is bool:
+        return _TRUE if value else _FALSE
+    if is_comparable(value):
+        return value  # type: ignore[no-any-return]
+    try:
+        return ("number", repr(value))
+    except ValueError:  # Python prints no integer of more than 4,300 digits
+        return ("number", hex(value))
+
+
+def in_words(value: Any) -> str:
+    """Return a JSON value as a reader knows it; whatever else it is, in some words."""
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return f"something that is no usable JSON ({type(value).__name__})"
+
+
+class Matcher:
+    """One match type with its operand."""
+
+    __slots__ = ()
+
+    def holds(self, value: Any) -> bool:
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """Say what is expected, to follow the words "expected"."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Exact(Matcher):
+    """Equal to one value; `key` is its `exact_key`."""
+
+    key: Key
+
+    def holds(self, value: Any) -> bool:
+        return bool(value == self.key) if type(value) is str else exact_key(value) == self.key
+
+    def words(self) -> str:
+        return _key_words(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Matcher):
+    """Equal to one of many values."""
+
+    keys: frozenset[Key]
+
+    def holds(self, value: Any) -> bool:
+        return exact_key(value) in self.keys
+
+    def words(self) -> str:
+        return "one of " + _list_words(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class InNetwork(Matcher):
+    """A string that is an IP address between two others of its own version."""
+
+    low: bytes
+    high: bytes
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        address = read_address(value)
+        return address is not None and len(address) == len(self.low) and self.low <= address <= self.high
+
+    def words(self) -> str:
+        return f"the address {self.text}" if self.low == self.high else f"an address in {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Numeric(Matcher):
+    """A number in a range; the bounds may be infinite."""
+
+    low: float
+    high: float
+    open_low: bool
+    open_high: bool
+
+    def holds(self, value: Any) -> bool:
+        if not is_number(value) or not is_comparable(value):
+            return False
+        if value <= self.low and (self.open_low or value != self.low):
+            return False
+        return value < self.high or (value == self.high and not self.open_high)
+
+    def words(self) -> str:
+        if self.low == self.high:
+            return f"the number {self.low}"
+        bounds = []
+        if self.low != float("-inf"):
+            bounds.append(f"{'>' if self.open_low else '>='} {self.low}")
+        if self.high != float("inf"):
+            bounds.append(f"{'<' if self.open_high else '<='} {self.high}")
+        return "a number " + " and ".join(bounds)
+
+
+@dataclass(frozen=True, slots=True)
+class AnythingBut(Matcher):
+    """Any leaf that equals none of the values."""
+
+    keys: frozenset[Key]
+
+    def holds(self, value: Any) -> bool:
+        return exact_key(value) not in self.keys
+
+    def words(self) -> str:
+        return "anything but " + _list_words(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class AnythingButLike(Matcher):
+    """Any leaf that satisfies none of the matchers."""
+
+    matchers: tuple[Matcher, ...]
+
+    def holds(self, value: Any) -> bool:
+        return not any(matcher.holds(value) for matcher in self.matchers)
+
+    def words(self) -> str:
+        return "anything but " + either(self.matchers)
+
+
+@dataclass(frozen=True, slots=True)
+class Exists(Matcher):
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - any leaf will do
+        return True
+
+    def words(self) -> str:
+        return "any value"
+
+
+@dataclass(frozen=True, slots=True)
+class Absent(Matcher):
+    """No leaf at all; whoever judges a field looks for the absence itself."""
+
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+        return False
+
+    def words(self) -> str:
+        return "no value"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing(Matcher):
+    """What event-ruler makes of an empty anything-but list that is not alone: it never holds."""
+
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+        return False
+
+    def words(self) -> str:
+        return "nothing (an empty anything-but list)"
+
+
+EXISTS = Exists()
+ABSENT = Absent()
+NOTHING = Nothing()
+
+
+def either(matchers: Sequence[Matcher]) -> str:
+    """Say in words what any of the matchers expects."""
+    words = [matcher.words() for matcher in matchers[:_SHOWN]]
+    more = [f"{len(matchers) - _SHOWN} more"] if len(matchers) > _SHOWN else []
+    return " or ".join(words + more)
+
+
+def _key_words(key: Key) -> str:
+    return key[1] if isinstance(key, tuple) else in_words(key)
+
+
+def _list_words(keys: frozenset[Key]) -> str:
+    words = sorted(map(_key_words, keys))
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more

@@ -1,0 +1,114 @@
+"""The match types that look into text; each costs time linear in the value (a wildcard: value times its pieces)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.rules.language.letter_case import holds_in_cases
+from app.rules.language.matcher import Matcher, in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix(Matcher):
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        return type(value) is str and value.startswith(self.text)
+
+    def words(self) -> str:
+        return f"a string that starts with {in_words(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix(Matcher):
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        return type(value) is str and value.endswith(self.text)
+
+    def words(self) -> str:
+        return f"a string that ends with {in_words(self.text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreCase(Matcher):
+    """A string that equals, starts with or ends with `text`, each character in its lower or its upper case.
+
+    The cases are those of each character of `text` by itself, as in event-ruler: "ß" also finds "SS", never "ss".
+    """
+
+    text: str
+    where: str  # "equals", "prefix" or "suffix"
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        if not self.text.isascii():
+            return holds_in_cases(self.text, self.where, value)
+        size = len(self.text)
+        if self.where == "prefix":
+            value = value[:size]
+        elif self.where == "suffix":
+            value = value[-size:] if size else ""
+        # Only ASCII letters are cases of ASCII letters here, though the Kelvin sign lowers to "k".
+        return len(value) == size and value.isascii() and value.lower() == self.text.lower()
+
+    def words(self) -> str:
+        verb = {"equals": "equals", "prefix": "starts with", "suffix": "ends with"}[self.where]
+        return f"a string that {verb} {in_words(self.text)} in any case"
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard(Matcher):
+    """A string made of the `pieces` in their order, with anything between them."""
+
+    pieces: tuple[str, ...]
+    text: str
+
+    def holds(self, value: Any) -> bool:
+        if type(value) is not str:
+            return False
+        first, *middle = self.pieces
+        if not middle:
+            return bool(value == first)
+        last = middle.pop()
+        end = len(value) - len(last)
+        if len(first) > end or not value.startswith(first) or not value.endswith(last):
+            return False
+        position = len(first)
+        for piece in middle:
+            position = value.find(piece, position, end)
+            if position < 0:
+                return False
+            position += len(piece)
+        return True
+
+    def words(self) -> str:
+        return f"a string like {in_words(self.text)}"
+
+
+def wildcard(text: str) -> Wildcard:
+    r"""Build the matcher for `wildcard`; `*` stands for anything, `\*` and `\\` for themselves.
+
+    ValueError says what is wrong with the text.
+    """
+    pieces = [""]
+    characters = iter(enumerate(text))
+    star_before = False
+    for position, character in characters:
+        if character == "*":
+            if star_before:
+                raise ValueError(f"two '*' next to each other at character {position}; one is enough")
+            pieces.append("")
+            star_before = True
+            continue
+        star_before = False
+        if character == "\\":
+            _, escaped = next(characters, (0, ""))
+            if escaped not in {"*", "\\"}:
+                raise ValueError(f"the backslash at character {position} must be followed by '*' or another backslash")
+            pieces[-1] += escaped
+        else:
+            pieces[-1] += character
+    return Wildcard(tuple(pieces), text)

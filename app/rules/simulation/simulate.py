@@ -1,0 +1,281 @@
+"""A draft of the rules over traffic that has been: who would get another agent, who none, who a new one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from app.db.types import format_instant
+from app.rules.book.decision import Outcome
+from app.rules.book.evaluate import evaluate
+from app.rules.book.explain_pattern import explain_pattern
+from app.rules.book.rule_book import BadRule, Rule, RuleBook
+from app.rules.columns import matching_order
+from app.rules.editing.difference import diff
+from app.rules.language.document import DocumentView
+from app.rules.templates.template import TemplateError, TemplateText, render_attributes, render_metadata
+from app.webhook.event import Event
+
+MOST_GROUPS: Final = 1000
+PROGRESS_EVERY: Final = 1000
+
+
+class Effect(StrEnum):
+    """What a draft would have changed for one event."""
+
+    SAME = "same"
+    TOLD_OTHERWISE = "told_otherwise"  # the same agents, with other metadata, attributes, deployment or scope
+    OTHER_AGENT = "other_agent"
+    NO_AGENT = "no_agent"  # had one
+    NEW_AGENT = "new_agent"  # had none
+
+
+@dataclass(frozen=True, slots=True)
+class PastEvent:
+    """One stored event with the agents and rules that served it; None where they are not known."""
+
+    event: Event
+    agents: tuple[str, ...] | None = None
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One event that a draft would have treated otherwise; `why` is for people."""
+
+    event_id: str
+    occurred_at: str
+    room_name: str
+    participant_identity: str
+    why: str
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "event_id": self.event_id,
+            "occurred_at": self.occurred_at,
+            "room_name": self.room_name,
+            "participant_identity": self.participant_identity,
+            "why": self.why,
+        }
+
+
+@dataclass(slots=True)
+class Group:
+    """All events that would have gone from the same agents to the same agents, by the same rules."""
+
+    effect: Effect
+    agents_before: tuple[str, ...]
+    agents_after: tuple[str, ...]
+    rules_before: tuple[str, ...]
+    rules_after: tuple[str, ...]
+    events: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "effect": str(self.effect),
+            "agents_before": list(self.agents_before),
+            "agents_after": list(self.agents_after),
+            "rules_before": list(self.rules_before),
+            "rules_after": list(self.rules_after),
+            "events": self.events,
+            "examples": [example.to_json() for example in self.examples],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """The outcome: how many events, how many of each effect, and the groups that change, largest first.
+
+    Beyond MOST_GROUPS, events are counted in `effects` only.
+    """
+
+    events: int
+    effects: Mapping[Effect, int]
+    groups: tuple[Group, ...]
+
+    @property
+    def changes(self) -> int:
+        """How many events would have been treated otherwise."""
+        return self.events - self.effects[Effect.SAME]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "events": self.events,
+            "changes": self.changes,
+            "effects": {str(effect): count for effect, count in self.effects.items()},
+            "groups": [group.to_json() for group in self.groups],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a book does with an event: agents that would come, by which rules, told what; why others would not."""
+
+    agents: tuple[str, ...]
+    rules: tuple[str, ...]
+    told: frozenset[tuple[Any, ...]] | None
+    failures: tuple[str, ...] = ()
+
+
+def draft_rows(
+    current: Iterable[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], *, delete: bool
+) -> list[dict[str, Any]]:
+    """Return the rows that the database would have after applying `wanted`, in matching order.
+
+    Rules keep their ids by name; new ones get the next, as both databases give them when nobody else inserts.
+    """
+    rows, next_id = [], 1
+    listed = list(current)
+    next_id += max((row["id"] for row in listed), default=0)
+    kept = [] if delete else [dict(row) for row in listed]
+    for difference in diff(listed, wanted, delete=delete):
+        if difference.after is None:
+            continue
+        rule_id = difference.rule_id
+        if rule_id is None:
+            rule_id, next_id = next_id, next_id + 1
+        rows.append({**difference.after, "id": rule_id})
+    written = {row["id"] for row in rows}
+    return sorted([*rows, *(row for row in kept if row["id"] not in written)], key=matching_order)
+
+
+def simulate(
+    draft: RuleBook,
+    traffic: Iterable[PastEvent],
+    *,
+    current: RuleBook | None = None,
+    most_examples: int = 3,
+    metadata_max_bytes: int = 65_536,
+    progress: Callable[[int], None] | None = None,
+) -> Simulation:
+    """Compare what `draft` does with each event to what `current` does or, without it, to what was done then.
+
+    An agent whose metadata the draft cannot render counts as none: its dispatch would fail. `progress` is told the
+    number of events done, now and then.
+    """
+    comparison = _Comparison(draft, current, most_examples, metadata_max_bytes)
+    effects = dict.fromkeys(Effect, 0)
+    count = 0
+    for past in traffic:
+        effects[comparison.compare(past)] += 1
+        count += 1
+        if progress is not None and count % PROGRESS_EVERY == 0:
+            progress(count)
+    if progress is not None:
+        progress(count)
+    groups = sorted(comparison.groups.values(), key=lambda group: -group.events)
+    return Simulation(count, effects, tuple(groups))
+
+
+def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _Answer:
+    agents: dict[str, None] = {}
+    rules, told, failures = [], [], []
+    for rule in matched:
+        rules.append(rule.name)
+        try:
+            metadata: Any = None  # the default document differs by nothing but the rule's name
+            if rule.metadata_text is not None:
+                text = TemplateText(rule.metadata_text)
+                metadata = render_metadata(text, event.shareable, rule, event.occurred_at, metadata_max_bytes)
+            wanted = None if rule.attributes_text is None else TemplateText(rule.attributes_text)
+            attributes = render_attributes(wanted, event.shareable, rule, event.occurred_at)
+        except TemplateError as error:
+            failures.append(f"rule {rule.name!r} matches, but {error}")
+            continue
+        agents[rule.agent_name] = None
+        told.append((rule.agent_name, metadata, tuple(attributes.items()), rule.deployment, rule.scope))
+    return _Answer(tuple(agents), tuple(rules), frozenset(told), tuple(failures))
+
+
+def _effect(before: _Answer, after: _Answer) -> Effect:
+    if set(before.agents) == set(after.agents):
+        same = before.told is None or before.told == after.told
+        return Effect.SAME if same else Effect.TOLD_OTHERWISE
+    if not after.agents:
+        return Effect.NO_AGENT
+    return Effect.OTHER_AGENT if before.agents else Effect.NEW_AGENT
+
+
+class _Comparison:
+    def __init__(self, draft: RuleBook, current: RuleBook | None, most_examples: int, metadata_max_bytes: int) -> None:
+        self.groups: dict[tuple[Any, ...], Group] = {}
+        self._draft = draft
+        self._current = current
+        self._most_examples = most_examples
+        self._metadata_max_bytes = metadata_max_bytes
+        self._by_name: dict[str, Rule | BadRule] | None = None
+
+    def compare(self, past: PastEvent) -> Effect:
+        matched = evaluate(self._draft, past.event).matched
+        if self._current is None:
+            before = _Answer(past.agents or (), past.rules, None)
+        else:
+            matched_before = evaluate(self._current, past.event).matched
+            if matched_before == matched:
+                return Effect.SAME  # nothing to render: the very same rules
+            before = _answer(matched_before, past.event, self._metadata_max_bytes)
+        after = _answer(matched, past.event, self._metadata_max_bytes)
+        effect = _effect(before, after)
+        if effect is not Effect.SAME:
+            self._note(effect, before, after, past.event)
+        return effect
+
+    def _note(self, effect: Effect, before: _Answer, after: _Answer, event: Event) -> None:
+        key = (effect, before.agents, after.agents, before.rules, after.rules)
+        group = self.groups.get(key)
+        if group is None:
+            if len(self.groups) >= MOST_GROUPS:
+                return
+            group = self.groups[key] = Group(*key)
+        group.events += 1
+        if len(group.examples) < self._most_examples:
+            group.examples.append(
+                Example(
+                    event.id,
+                    format_instant(event.occurred_at),
+                    event.room_name,
+                    event.participant_identity,
+                    self._why(before, after, event),
+                )
+            )
+
+    def _why(self, before: _Answer, after: _Answer, event: Event) -> str:
+        """Say why the rules of before do not serve the event any more, and which do."""
+        reasons = [*after.failures]
+        reasons += [self._why_not(name, after, event) for name in before.rules if name not in after.rules]
+        reasons += [
+            f"rule {name!r} sends {line.agent_name!r} now"
+            for name in after.rules
+            if name in before.rules
+            and isinstance(line := self._line(name), Rule)
+            and line.agent_name not in before.agents
+        ]
+        served = [name for name in after.rules if name not in before.rules]
+        if served and not after.failures:
+            reasons.append("now served by " + ", ".join(repr(name) for name in served))
+        return "; ".join(reasons) or "the same rules, which tell the agent something else now"
+
+    def _why_not(self, name: str, after: _Answer, event: Event) -> str:
+        line = self._line(name)
+        if line is None:
+            return f"rule {name!r} is gone"
+        if isinstance(line, BadRule):
+            return f"rule {name!r} cannot be used: {'; '.join(map(str, line.problems))}"
+        if not line.enabled:
+            return f"rule {name!r} is disabled"
+        mismatch = explain_pattern(self._draft.alternatives(line.id), DocumentView(event.document))
+        if mismatch is not None:
+            return f"rule {name!r} does not match: {mismatch.words()}"
+        for verdict in evaluate(self._draft, event).passed_over:
+            if verdict.rule_id == line.id and verdict.outcome in {Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}:
+                return f"rule {name!r} {verdict.words()}"
+        before_it = after.rules[-1] if after.rules else "another rule"
+        return f"rule {name!r} is not reached: {before_it!r} comes before it and ends the search"
+
+    def _line(self, name: str) -> Rule | BadRule | None:
+        if self._by_name is None:
+            self._by_name = {line.name: line for line in self._draft.lines()}
+        return self._by_name.get(name)

@@ -1,0 +1,106 @@
+"""Stored events as events again, with what served them: what simulations and rule tests run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
+
+from app.db.tables import dispatches, events
+from app.db.types import EventOutcome, EventSource
+from app.rules.simulation.simulate import PastEvent
+from app.webhook.event import Event
+from app.webhook.parse import prepare
+
+_FETCHED: Final = 1000
+_ASKED: Final = 500
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rebuild_event(row: Mapping[str, Any]) -> Event:
+    """Return the event of a row of `events`, prepared for matching as it was when it came.
+
+    What `USHER_REDACT` kept out of the stored body is not there any more.
+    """
+    document = prepare(row["body"], row["project"])
+    return Event(
+        id=row["id"],
+        livekit_id=row["livekit_id"],
+        dedupe_key=row["dedupe_key"],
+        project=row["project"],
+        type=row["type"],
+        source=EventSource(row["source"]),
+        room_name=row["room_name"],
+        room_sid=row["room_sid"],
+        participant_identity=row["participant_identity"],
+        participant_sid=row["participant_sid"],
+        participant_kind=row["participant_kind"],
+        phone_number=row["phone_number"],
+        occurred_at=row["occurred_at"],
+        received_at=row["received_at"],
+        body=row["body"],
+        document=document,
+        shareable=document,
+        is_immediate=False,
+    )
+
+
+def count_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> int:
+    """Return about how many events `read_traffic` yields, for showing progress."""
+    return connection.scalar(select(func.count()).select_from(events).where(_between(since, until))) or 0
+
+
+def read_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> Iterator[PastEvent]:
+    """Yield the events received from `since` on and before `until`, oldest first, a thousand in memory at a time.
+
+    Joins of callers who had left again before they were accepted are passed over: no rules would have served them.
+    """
+    last = ""
+    while True:
+        page = and_(_between(since, until), events.c.id > last)
+        rows = connection.execute(select(events).where(page).order_by(events.c.id).limit(_FETCHED)).mappings().all()
+        yield from _past_events(connection, rows)
+        if len(rows) < _FETCHED:
+            return
+        last = rows[-1]["id"]
+
+
+def _between(since: datetime, until: datetime | None) -> ColumnElement[bool]:
+    # Ids are UUIDv7, which begin with the milliseconds of their making: the primary key serves as index of time.
+    # A minute of slack covers clocks that are set back.
+    conditions = [events.c.received_at >= since, events.c.id >= _lowest_id(since - timedelta(minutes=1))]
+    if until is not None:
+        conditions.append(events.c.received_at < until)
+    return and_(*conditions)
+
+
+def _lowest_id(instant: datetime) -> str:
+    milliseconds = max(0, (instant - _EPOCH) // timedelta(milliseconds=1))
+    digits = f"{milliseconds:012x}"
+    return f"{digits[:8]}-{digits[8:12]}"
+
+
+def _past_events(connection: Connection, rows: Sequence[RowMapping]) -> Iterator[PastEvent]:
+    served = {row["id"]: _serving(row["decision"]) for row in rows}
+    asked = [dispatch for ids in served.values() for dispatch in ids]
+    agents: dict[str, str] = {}
+    for start in range(0, len(asked), _ASKED):
+        statement = select(dispatches.c.id, dispatches.c.agent_name).where(
+            dispatches.c.id.in_(asked[start : start + _ASKED])
+        )
+        agents |= {row.id: row.agent_name for row in connection.execute(statement)}
+    for row in rows:
+        if row["outcome"] == EventOutcome.IGNORED and (row["decision"] or {}).get("reason"):
+            continue
+        found = [agents[dispatch] for dispatch in served[row["id"]] if dispatch in agents]
+        matched = (row["decision"] or {}).get("matched") or []
+        rules = tuple(str(rule.get("rule", "")) for rule in matched)
+        yield PastEvent(rebuild_event(dict(row)), tuple(dict.fromkeys(found)), rules)
+
+
+def _serving(decision: Mapping[str, Any] | None) -> list[str]:
+    """Return the ids of the dispatches made for an event, and of those that served it already."""
+    decision = decision or {}
+    return [str(dispatch) for key in ("dispatches", "served_by") for dispatch in decision.get(key) or []]

@@ -1,0 +1,244 @@
+"""What an agent is told: job metadata and dispatch attributes, rendered from a rule's JSON-e templates.
+
+A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `rule` (see RULE_FACTS) and `now`
+(ISO text of the event's time, never the clock's). The evaluator, its limits and where it differs from the json-e
+package are told in `app.rules.templates.jsone`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from app.errors import Problem
+from app.rules.columns import UNSTORABLE
+from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_template
+from app.rules.templates.jsone.budget import UNKNOWN, Mistake, Open, Run, measure
+from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
+
+__all__ = [
+    "RULE_FACTS",
+    "TemplateError",
+    "TemplateText",
+    "check_template",
+    "render_attributes",
+    "render_metadata",
+    "rule_facts",
+]
+
+MOST_ATTRIBUTE_BYTES: Final = 65_536
+"""LiveKit takes 64 KiB of attributes, keys and values together, in UTF-8."""
+
+_MOST_SAMPLE_BYTES: Final = 131_072
+_SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
+_EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
+_EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
+
+RULE_FACTS: Final = ("id", "name", "agent_name", "description", "priority", "deployment", "scope")
+"""What a template may read of its rule."""
+
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_compact_ascii = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class TemplateText(str):
+    """A template as JSON text, as rules keep it: rendering it spares reading and writing the JSON once more."""
+
+    __slots__ = ()
+
+
+def render_metadata(template: Any, document: Mapping[str, Any], rule: Any, now: datetime, max_bytes: int) -> str:
+    """Return the job metadata as compact JSON text of at most `max_bytes` bytes in UTF-8.
+
+    `template` is the rule's column (JSON, or its text as TemplateText), None for the default document; `rule` a row or
+    an object with RULE_FACTS; `now` the event's time. Raises TemplateError with a path that begins with `metadata`.
+    """
+    if template is None:
+        value: Any = _default_document(document, rule)
+    else:
+        value = _render("metadata", template, document, rule, now)
+        try:
+            measure(value, max_bytes)
+        except Mistake as mistake:
+            raise _error("metadata", mistake.message) from mistake
+    text = _json_text(value)
+    if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
+        raise _error("metadata", f"is {size} bytes long, at most {max_bytes} are allowed")
+    return text
+
+
+def render_attributes(template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> dict[str, str]:
+    """Return the dispatch attributes; none when the column is None.
+
+    Raises TemplateError with a path that begins with `attributes`, also for values that are no strings.
+    """
+    if template is None:
+        return {}
+    value = _render("attributes", template, document, rule, now)
+    if problems := _attribute_problems(value):
+        raise TemplateError(problems)
+    return dict(value)
+
+
+def check_template(template: Any, column: str = "metadata") -> list[Problem]:
+    """Return everything that is wrong with the template of `column` (`metadata` or `attributes`) in any event.
+
+    It is rendered against a sample in which `participant.metadata`, `room.metadata` and the attributes may be anything:
+    both branches of a condition on them are checked, and what is only wrong for some values is not reported.
+    """
+    if template is None:
+        return []
+    compiled = _compiled_whatever(template, column)
+    problems = list(compiled.problems)
+    try:
+        value = compiled.render(_sample_scope(), Run(problems=problems))
+        measure(value, _MOST_SAMPLE_BYTES)
+        if column == "attributes":
+            problems += _attribute_problems(value)
+    except TemplateError:
+        pass  # which ended the run; it is among the problems already
+    except Mistake as mistake:
+        problems.append(Problem(column, mistake.message))
+    if _mentions_secret(template):
+        problems.append(Problem(column, f"{_SECRET} is a secret and is never given to agents", found=_SECRET))
+    return _without_repetition(problems)
+
+
+def rule_facts(rule: Any) -> dict[str, Any]:
+    """Return what a template may read of `rule`, a row or an object that has these as attributes."""
+    if isinstance(rule, Mapping):
+        return {name: rule.get(name) for name in RULE_FACTS}
+    return {name: getattr(rule, name, None) for name in RULE_FACTS}
+
+
+def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
+    participant = document.get("participant") or _NOTHING
+    room = document.get("room") or _NOTHING
+    return {
+        "participant": {
+            "identity": participant.get("identity", ""),
+            "name": participant.get("name", ""),
+            "kind": participant.get("kind", "STANDARD" if participant else ""),
+            "metadata": participant.get("metadata", ""),
+            "attributes": participant.get("attributes", _NOTHING),
+        },
+        "room": {"name": room.get("name", ""), "metadata": room.get("metadata", "")},
+        "rule": rule["name"] if isinstance(rule, Mapping) else rule.name,
+    }
+
+
+def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> Any:
+    scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
+    # LiveKit leaves empty texts out; a template may rely on them: a caller without metadata is no mistake.
+    if isinstance(room := scope.get("room"), dict):
+        scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != _SECRET}
+    if isinstance(participant := scope.get("participant"), dict):
+        scope["participant"] = _EMPTY_PARTICIPANT | participant
+    return _compiled_whatever(template, column).render(scope, Run())
+
+
+def _compiled_whatever(template: Any, column: str) -> CompiledTemplate:
+    if isinstance(template, TemplateText):
+        return _compiled(template, column)
+    try:
+        text = json.dumps(template)
+    except (TypeError, ValueError, RecursionError):
+        # No JSON: compiling it tells where and why.
+        return compile_template(template, column)
+    return _compiled(text, column)
+
+
+# By text, because JSON cannot be hashed: 2 us to look up, where compiling takes 100.
+@lru_cache(maxsize=2048)
+def _compiled(text: str, column: str) -> CompiledTemplate:
+    return compile_template(json.loads(text), column)
+
+
+def _json_text(value: Any) -> str:
+    try:
+        text = _compact(value)
+        if not text.isascii():
+            text.encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON may carry as an escape but UTF-8 may not.
+        return _compact_ascii(value)
+    except (ValueError, RecursionError) as error:
+        raise _error("metadata", "cannot be written as JSON: a number is infinite or it nests too deep") from error
+    return text
+
+
+def _attribute_problems(value: Any) -> list[Problem]:
+    if value is UNKNOWN:
+        return []
+    if not isinstance(value, dict):
+        return [Problem("attributes", "must be an object whose values are strings", found=value)]
+    problems = []
+    size = 0
+    for name, text in value.items():
+        if text is UNKNOWN:
+            continue
+        path = f"attributes[{json.dumps(name, ensure_ascii=False)}]"
+        if not isinstance(text, str):
+            problems.append(Problem(path, "must be a string; str() makes one of a number", found=text))
+        elif UNSTORABLE.search(name) or UNSTORABLE.search(text):
+            problems.append(Problem(path, "has a NUL character or half a surrogate pair in it"))
+        else:
+            size += len(name.encode()) + len(text.encode())
+    if size > MOST_ATTRIBUTE_BYTES:
+        message = f"are {size} bytes together, at most {MOST_ATTRIBUTE_BYTES} are allowed"
+        problems.append(Problem("attributes", message))
+    return problems
+
+
+def _mentions_secret(value: Any) -> bool:
+    try:
+        return _SECRET in json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+
+
+def _without_repetition(problems: list[Problem]) -> list[Problem]:
+    return list({(problem.path, problem.message): problem for problem in problems}.values())
+
+
+def _error(path: str, message: str) -> TemplateError:
+    return TemplateError([Problem(path, message)])
+
+
+def _sample_scope() -> dict[str, Any]:
+    """Return a join in which everything that an application fills in may be anything; names are LiveKit's."""
+    unknown = dict.fromkeys
+    room_fields = (
+        "emptyTimeout departureTimeout maxParticipants creationTime creationTimeMs enabledCodecs metadata"
+        " numParticipants numPublishers activeRecording version"
+    )
+    participant_fields = (
+        "tracks metadata joinedAt joinedAtMs version permission region isPublisher attributes disconnectReason"
+        " kindDetails clientProtocol capabilities"
+    )
+    return {
+        **FUNCTIONS,
+        **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped"], UNKNOWN),
+        "event": "participant_joined",
+        "id": "EV_sample",
+        "createdAt": 1795366441,
+        "project": "default",
+        "room": Open({**unknown(room_fields.split(), UNKNOWN), "sid": "RM_sample", "name": "sample-room"}),
+        "participant": Open(
+            {
+                **unknown(participant_fields.split(), UNKNOWN),
+                "sid": "PA_sample",
+                "identity": "sample-caller",
+                "name": "Sample Caller",
+                "state": "ACTIVE",
+                "kind": "STANDARD",
+            }
+        ),
+        "rule": dict.fromkeys(RULE_FACTS, UNKNOWN)
+        | {"id": 1, "name": "sample rule", "agent_name": "sample-agent", "priority": 100, "scope": "room"},
+        "now": "2026-11-22T14:02:00.000Z",
+    }

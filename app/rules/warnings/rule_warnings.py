@@ -1,0 +1,150 @@
+"""What is probably not meant as it is written: rules that work, but never match or ask for what never comes.
+
+A rule is only said to be shadowed, or never to match, where that is proved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from math import inf, nextafter
+from typing import Any, Final
+
+from app.db.types import OnMatch
+from app.errors import Problem
+from app.rules.book.rule_book import RuleBook
+from app.rules.columns import full_pattern
+from app.rules.language.compile import DEFAULT_EVENT, KIND, MACHINE_KINDS, Alternative
+from app.rules.language.document import DocumentView
+from app.rules.language.matcher import Matcher, Numeric
+from app.rules.language.pattern import OR, Pattern, PatternError, read_pattern
+from app.rules.rule import Rule
+from app.rules.warnings.known_fields import check_fields
+from app.rules.warnings.sample import make_sample
+from app.rules.warnings.subsumption import covers
+
+_EARLIER_TRIED: Final = 64
+
+
+class WarningKind(StrEnum):
+    NEVER_MATCHES = "never_matches"
+    SHADOWED = "shadowed"
+    FIELD = "field"
+    REPEATED_FIELD = "repeated_field"
+    OR_IS_FIELD = "or_is_field"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleWarning:
+    """One thing about one rule; `suggestion` is the nearest spelling that would make sense."""
+
+    rule_id: int
+    rule_name: str
+    kind: WarningKind
+    message: str
+    path: str = ""
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.path}: " if self.path else ""
+        hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"{place}{self.message}{hint}"
+
+
+def warnings(book: RuleBook) -> Iterator[RuleWarning]:
+    """Yield the warnings of every enabled rule in matching order; about 0.1 ms for each rule."""
+    for rule in book.rules:
+        yield from rule_warnings(book, rule)
+
+
+def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
+    """Return the warnings of one rule of the book; none for a disabled rule."""
+    if not rule.enabled:
+        return []
+    found = [
+        RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
+        for kind, problem in _pattern_warnings(rule.pattern)
+    ]
+    alternatives = book.alternatives(rule.id)
+    never = _why_never(rule, alternatives)
+    if never:
+        found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.NEVER_MATCHES, never))
+    else:
+        earlier = shadowing_rule(book, rule)
+        if earlier is not None:
+            message = (
+                f"is never reached: rule {earlier.name!r} before it matches all that it matches and ends the search"
+            )
+            found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.SHADOWED, message))
+    return found
+
+
+def check_pattern_sense(pattern: Any) -> list[Problem]:
+    """Return what to warn of in a pattern that may be saved; nothing when it may not."""
+    return [problem for _, problem in _pattern_warnings(pattern)]
+
+
+def shadowing_rule(book: RuleBook, rule: Rule) -> Rule | None:
+    """Return a rule before this one that provably takes every event it matches; None when none is found."""
+    alternatives = book.alternatives(rule.id)
+    if not alternatives:
+        return None
+    sample = make_sample(alternatives[0])
+    if sample is None:
+        return None
+    view = DocumentView(sample)
+    candidates = book.index.candidates(
+        view,
+        is_default_event=sample.get("event") == DEFAULT_EVENT,
+        is_machine=any(value in MACHINE_KINDS for value, _ in view.leaves(KIND)),
+    )
+    for entry in islice(candidates, _EARLIER_TRIED):
+        earlier = entry.rule
+        if earlier.rank >= rule.rank:
+            return None
+        if _always_ends(earlier) and covers(book.alternatives(earlier.id), alternatives):
+            return earlier
+    return None
+
+
+def _always_ends(rule: Rule) -> bool:
+    return rule.on_match is OnMatch.STOP and rule.rollout_percent == 100 and rule.active_hours is None
+
+
+def _why_never(rule: Rule, alternatives: tuple[Alternative, ...]) -> str | None:
+    if rule.rollout_percent == 0:
+        return "never matches: its rollout is 0 %"
+    if all(_is_impossible(alternative) for alternative in alternatives):
+        return "never matches: no number lies between its bounds"
+    return None
+
+
+def _is_impossible(alternative: Alternative) -> bool:
+    return any(all(map(_is_empty, condition.matchers)) for condition in alternative.conditions)
+
+
+def _is_empty(matcher: Matcher) -> bool:
+    """Tell whether no value satisfies the matcher: between its open bounds lies no number of binary64."""
+    return (
+        isinstance(matcher, Numeric)
+        and matcher.open_low
+        and matcher.open_high
+        and nextafter(matcher.low, inf) >= matcher.high
+    )
+
+
+def _pattern_warnings(document: Any) -> list[tuple[WarningKind, Problem]]:
+    try:
+        pattern: Pattern = read_pattern(full_pattern(document))
+    except PatternError:
+        return []
+    found = [
+        (WarningKind.REPEATED_FIELD, Problem(path, "is named twice; only the later one counts"))
+        for path in pattern.overridden
+    ]
+    if pattern.or_is_field:
+        message = "is read as the name of a field, because its content is not a list of two or more objects of fields"
+        found.append((WarningKind.OR_IS_FIELD, Problem(OR, message)))
+    return found + [(WarningKind.FIELD, problem) for problem in check_fields(pattern)]

@@ -1,0 +1,78 @@
+"""A document that one alternative matches, where one is easily made.
+
+What matches everything that an alternative matches must match its sample too: so the index finds, among very many
+rules, the few that could make a later one superfluous.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+from typing import Any, Final
+
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, Alternative, Condition
+from app.rules.language.document import DocumentView
+from app.rules.language.matcher import Exact, Exists, InNetwork, Key, Matcher, Numeric, OneOf
+from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
+
+_OTHER: Final = "something else than any rule names"
+
+
+def make_sample(alternative: Alternative) -> dict[str, Any] | None:
+    """Return a document that the alternative matches; None where none was found."""
+    document: dict[str, Any] = {EVENT: DEFAULT_EVENT} if alternative.default_event else {}
+    for condition in alternative.conditions:
+        if condition.may_be_absent:
+            continue
+        values = [value for value in map(sample_value, condition.matchers) if condition.holds_for((value, ()))]
+        if not values or not _put(document, condition, values[0]):
+            return None
+    return document if alternative.holds(DocumentView(document)) else None
+
+
+def value_of(key: Key) -> Any:
+    """Return the JSON value that has this key."""
+    if not isinstance(key, tuple):
+        return key
+    return int(key[1], 16) if "x" in key[1] else json.loads(key[1])
+
+
+def sample_value(matcher: Matcher) -> Any:
+    """Return a value that the matcher may well hold for."""
+    match matcher:
+        case Exact(key):
+            return value_of(key)
+        case OneOf(keys):
+            return value_of(next(iter(keys)))
+        case Prefix(text) | Suffix(text) | IgnoreCase(text, _):
+            return text
+        case Wildcard(pieces, _):
+            return "".join(pieces)
+        case InNetwork(low, _, _):
+            return str(ipaddress.ip_address(low))
+        case Numeric(low, high, _, _):
+            return _number_within(low, high)
+        case Exists():
+            return _OTHER
+        case _:
+            return _OTHER
+
+
+def _number_within(low: float, high: float) -> float:
+    if math.isinf(low):
+        return high - 1 if math.isfinite(high) else 0
+    return low + 1 if math.isinf(high) else (low + high) / 2 if low != high else low
+
+
+def _put(document: dict[str, Any], condition: Condition, value: Any) -> bool:
+    *steps, last = condition.path.split(".")
+    node: Any = document
+    for step in steps:
+        node = node.setdefault(step, {})
+        if not isinstance(node, dict):
+            return False
+    if last in node:
+        return False
+    node[last] = value
+    return True

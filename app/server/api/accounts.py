@@ -1,0 +1,155 @@
+"""Users and tokens over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from app.accounts.links import password_code
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token, list_tokens, revoke_token
+from app.accounts.users import User as Person
+from app.accounts.users import add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
+from app.errors import InvalidInputError, NotFoundError, Problem
+from app.server.api.endpoint import Call, Model, Text
+
+
+class NewUser(Model):
+    name: Text = Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")
+    role: Role = Role.VIEWER
+
+
+class UserChange(Model):
+    role: Role | None = None
+    disabled: bool | None = None
+
+
+class NewToken(Model):
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[ -~]+$", description="what it is for")
+    role: Role = Role.VIEWER
+    days: int | None = Field(None, ge=1, le=3650, description="until it expires; null: never")
+
+
+class User(BaseModel):
+    id: str
+    name: str
+    role: Role
+    disabled: bool
+    has_password: bool
+    created_at: datetime
+
+
+class UserList(BaseModel):
+    items: list[User]
+
+
+class InvitedUser(User):
+    password_link: str = Field(description="path of the page on which they choose a password; works once, for 3 days")
+
+
+class Token(BaseModel):
+    id: str
+    user_id: str
+    user_name: str
+    name: str
+    role: Role
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class TokenList(BaseModel):
+    items: list[Token]
+
+
+class IssuedToken(Token):
+    secret: str = Field(description="send it as a bearer token; it is never shown again")
+
+
+class Myself(BaseModel):
+    name: str
+    role: Role
+
+
+async def read_myself(call: Call) -> dict[str, Any]:
+    return {"name": call.caller.name, "role": str(call.caller.role)}
+
+
+async def list_the_users(call: Call) -> dict[str, Any]:
+    return {"items": [user.to_json() for user in await call.office.read(list_users)]}
+
+
+async def invite_a_user(call: Call) -> dict[str, Any]:
+    order: NewUser = call.body
+    now, by = call.office.now, call.caller.name
+    user = await call.office.write(lambda connection: add_user(connection, order.name, order.role, by=by, now=now))
+    return {**user.to_json(), "password_link": f"/console/password/{password_code(call.office.key, user)}"}
+
+
+async def change_a_user(call: Call) -> dict[str, Any]:
+    order: UserChange = call.body
+    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        user = _user(connection, user_id)
+        if order.role is not None:
+            user = set_role(connection, user_id, order.role, by=by, now=now)
+        if order.disabled is not None:
+            user = set_disabled(connection, user_id, disabled=order.disabled, by=by, now=now)
+        return user.to_json()
+
+    return await call.office.write(unit)
+
+
+async def log_a_user_out(call: Call) -> dict[str, Any]:
+    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        _user(connection, user_id)
+        return log_out_everywhere(connection, user_id, by=by, now=now).to_json()
+
+    return await call.office.write(unit)
+
+
+async def list_the_tokens(call: Call) -> dict[str, Any]:
+    return {"items": [token.to_json() for token in await call.office.read(list_tokens)]}
+
+
+async def issue_a_token(call: Call) -> dict[str, Any]:
+    order: NewToken = call.body
+    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+    expires_at = None if order.days is None else now + timedelta(days=order.days)
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        _user(connection, user_id)
+        token, secret = issue_token(connection, user_id, order.name, order.role, by=by, now=now, expires_at=expires_at)
+        return {**token.to_json(), "secret": secret}
+
+    return await call.office.write(unit)
+
+
+async def revoke_a_token(call: Call) -> dict[str, Any]:
+    now, by, token_id = call.office.now, call.caller.name, call.identifier("token_id")
+    if "\0" in token_id:
+        raise NotFoundError("no token has such an id")
+    token = await call.office.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
+    return token.to_json()
+
+
+def _user(connection: Connection, user_id: str) -> Person:
+    if "\0" in user_id:
+        raise NotFoundError("no user has such an id")
+    return read_user(connection, user_id)
+
+
+def require_role(text: str) -> Role:
+    """Return the role of that name; InvalidInputError for anything else."""
+    try:
+        return Role(text)
+    except ValueError as error:
+        message = f"must be {', '.join(Role)}"
+        raise InvalidInputError("this user cannot be changed", [Problem("role", message, text)]) from error

@@ -1,0 +1,146 @@
+"""Events, dispatches, calls and explanations over the API."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+
+from app.audit.calls.call import CallState
+from app.audit.calls.call_list import CallFilter, list_calls
+from app.audit.calls.explain_call import explain
+from app.audit.calls.timeline import timeline
+from app.audit.lists.paging import Page
+from app.audit.lists.record_lists import DispatchFilter, EventFilter, list_dispatches, list_events
+from app.audit.record_reads import get_dispatch, get_event
+from app.db.types import DispatchStatus, EventOutcome, EventSource
+from app.server.api.endpoint import Call, Model, Text
+from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
+
+
+def _is_text_of_a_date(value: Any) -> Any:
+    # Otherwise a bare number would be taken for seconds since 1970.
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-11-22T14:02:00Z")
+    return value
+
+
+def _in_range(instant: datetime) -> datetime:
+    if not 1970 <= instant.year <= 9998:
+        raise ValueError("must be between the years 1970 and 9998")
+    return instant.astimezone(UTC)
+
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
+Instant = Annotated[AwareDatetime, BeforeValidator(_is_text_of_a_date), AfterValidator(_in_range)]
+
+
+class PageQuery(Model):
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Text | None = Field(None, description="`next_cursor` of the page before")
+    project: Text | None = None
+    identity: Text | None = Field(None, description="of the participant, exact")
+    room: Text | None = Field(None, description="its name, exact")
+    phone_number: Text | None = Field(None, description="of the caller, exact")
+    since: Instant | None = Field(None, description="inclusive")
+    until: Instant | None = Field(None, description="exclusive")
+    search: Text | None = Field(None, description="an identity, room, phone number, or any id, exact")
+
+
+class EventsQuery(PageQuery):
+    type: list[Text] = Field([], description="as LiveKit names them, such as participant_joined")
+    source: EventSource | None = None
+    outcome: list[EventOutcome] = Field([])
+
+
+class DispatchesQuery(PageQuery):
+    status: list[DispatchStatus] = Field([])
+    rule: Text | None = Field(None, description="name of the rule")
+    agent: Text | None = Field(None, description="agent of the rule")
+
+
+class CallsQuery(PageQuery):
+    state: CallState | None = None
+    rule: Text | None = Field(None, description="name of the rule")
+    agent: Text | None = Field(None, description="agent of the rule")
+
+
+class ReferenceQuery(Model):
+    of: Text = Field(
+        min_length=1,
+        description="an event id (ours or LiveKit's), a dispatch id, a participant SID, an identity or a phone number",
+    )
+
+
+class DispatchesOrder(Model):
+    ids: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]] = Field(min_length=1, max_length=500)
+
+
+_COMMON = ("project", "identity", "room", "phone_number", "since", "until", "search")
+
+
+def _common(query: PageQuery) -> dict[str, Any]:
+    return {name: getattr(query, name) for name in _COMMON}
+
+
+def _page(page: Page[Any]) -> dict[str, Any]:
+    back_to = page.searched_back_to
+    return {
+        "items": [item.to_json() for item in page.items],
+        "next_cursor": page.next_cursor,
+        "searched_back_to": None if back_to is None else back_to.isoformat().replace("+00:00", "Z"),
+    }
+
+
+async def list_the_events(call: Call) -> dict[str, Any]:
+    query: EventsQuery = call.query
+    chosen = EventFilter(**_common(query), types=tuple(query.type), source=query.source, outcomes=tuple(query.outcome))
+    return _page(await call.office.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor)))
+
+
+async def read_event(call: Call) -> dict[str, Any]:
+    record = await call.office.read(lambda connection: get_event(connection, call.identifier("event_id")))
+    return record.to_json()
+
+
+async def replay_an_event(call: Call) -> dict[str, Any]:
+    return await replay_event(call.office, call.identifier("event_id"), call.caller.name)
+
+
+async def list_the_dispatches(call: Call) -> dict[str, Any]:
+    query: DispatchesQuery = call.query
+    chosen = DispatchFilter(**_common(query), statuses=tuple(query.status), rule=query.rule, agent=query.agent)
+    return _page(await call.office.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor)))
+
+
+async def read_dispatch(call: Call) -> dict[str, Any]:
+    record = await call.office.read(lambda connection: get_dispatch(connection, call.identifier("dispatch_id")))
+    return record.to_json()
+
+
+async def redrive_the_dispatches(call: Call) -> dict[str, Any]:
+    done = await redrive_dispatches(call.office, list(dict.fromkeys(call.body.ids)), call.caller.name)
+    return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
+
+
+async def cancel_the_dispatches(call: Call) -> dict[str, Any]:
+    done = await cancel_dispatches(call.office, list(dict.fromkeys(call.body.ids)), call.caller.name)
+    return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
+
+
+async def list_the_calls(call: Call) -> dict[str, Any]:
+    query: CallsQuery = call.query
+    chosen = CallFilter(**_common(query), state=query.state, rule=query.rule, agent=query.agent)
+    return _page(await call.office.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor)))
+
+
+async def read_call(call: Call) -> dict[str, Any]:
+    found = await call.office.read(lambda connection: timeline(connection, call.identifier("reference")))
+    return found.to_json()
+
+
+async def explain_event(call: Call) -> dict[str, Any]:
+    found = await call.office.read(lambda connection: explain(connection, call.query.of))
+    return found.to_json()

@@ -1,0 +1,89 @@
+"""The token server's question over the API: which agents a participant will get."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from app.errors import InvalidInputError, Problem
+from app.flows.token_dispatches import Promise, decide
+from app.plan.expected import Expected
+from app.server.api.endpoint import Call, Model, Text
+
+
+class Room(Model):
+    name: Text = Field(min_length=1, max_length=256)
+    metadata: Text | dict[str, Any] = Field("", description="the text of the room's metadata, or the object in it")
+
+
+class Participant(Model):
+    identity: Text = Field(min_length=1, max_length=256)
+    name: Text = ""
+    kind: str = Field("STANDARD", pattern="^(STANDARD|SIP|CONNECTOR|BRIDGE)$")
+    metadata: Text | dict[str, Any] = Field("", description="the text of the metadata, or the object in it")
+    attributes: dict[Text, Text] = Field({})
+
+
+class DecideOrder(Model):
+    """A participant for whom an access token is being made."""
+
+    participant: Participant
+    room: Room
+    project: Text | None = Field(None, description="LiveKit project; needed only when there are several")
+
+
+class PromisedAgent(BaseModel):
+    id: str = Field(description="of the dispatch to come; it rides in the attributes")
+    rule: str
+    agent_name: str
+    metadata: str
+    attributes: dict[str, str]
+    deployment: str | None
+    failure: str | None = Field(description="why this agent cannot be sent; leave it out of the token")
+
+
+class Decided(BaseModel):
+    rules_version: int
+    agents: list[PromisedAgent] = Field(description="for `RoomConfiguration.agents` of the access token")
+
+
+async def decide_for_a_token(call: Call) -> dict[str, Any]:
+    order: DecideOrder = call.body
+    office = call.office
+    projects = [project.name for project in office.context.settings.projects]
+    project = order.project if order.project is not None or len(projects) != 1 else projects[0]
+    if project not in projects:
+        message = "is none of the LiveKit projects: " + ", ".join(projects)
+        raise InvalidInputError("body", [Problem("project", message, order.project)])
+    participant = order.participant
+    expected = Expected(
+        project=project,
+        room_name=order.room.name,
+        room_metadata=_metadata(order.room.metadata),
+        identity=participant.identity,
+        name=participant.name,
+        kind=participant.kind,
+        metadata=_metadata(participant.metadata),
+        attributes=participant.attributes,
+    )
+    book = await office.read(office.book)
+    promises = await decide(office.context, book, expected)
+    return {"rules_version": book.version, "agents": [_promise_json(one) for one in promises]}
+
+
+def _promise_json(promise: Promise) -> dict[str, Any]:
+    return {
+        "id": promise.id,
+        "rule": promise.rule,
+        "agent_name": promise.agent_name,
+        "metadata": promise.metadata,
+        "attributes": dict(promise.attributes),
+        "deployment": promise.deployment,
+        "failure": promise.failure,
+    }
+
+
+def _metadata(given: str | dict[str, Any]) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,195 @@
+"""Who is at the console, what they sent, and the pages they get back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qs, quote
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from app.accounts.roles import Role
+from app.accounts.users import User
+from app.errors import BadRequestError, InvalidInputError, NotAllowedError, TooManyRequestsError, UsherError
+from app.logs import get_logger
+from app.server.api.endpoint import read_body
+from app.server.login_session import CSRF_FIELD, Session, Sessions, user_of
+from app.server.request_context import Office
+from app.server.templating import HERE, SECURITY_HEADERS, render
+from app.server.throttle import Throttle
+
+_log = get_logger(__name__)
+
+NAVIGATION: Final = (
+    ("now", "/console/", "Now", Role.VIEWER),
+    ("calls", "/console/calls", "Calls", Role.VIEWER),
+    ("rules", "/console/rules", "Rules", Role.VIEWER),
+    ("agents", "/console/agents", "Agents", Role.VIEWER),
+    ("simulate", "/console/simulate", "Simulate", Role.VIEWER),
+    ("users", "/console/users", "Users", Role.ADMIN),
+)
+
+# Changed files get another address, so browsers may keep them for ever.
+STATIC_VERSION: Final = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted((HERE / "static").iterdir()) if path.is_file())
+).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What all pages share in one process."""
+
+    office: Office
+    sessions: Sessions
+    throttle: Throttle
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who may make it. `form` is empty for a GET."""
+
+    front: Front
+    request: Request
+    session: Session
+    user: User | None
+    form: Mapping[str, Sequence[str]]
+
+    @property
+    def office(self) -> Office:
+        return self.front.office
+
+    @property
+    def who(self) -> User:
+        """The user who is logged in; pages for nobody must not ask."""
+        if self.user is None:
+            raise NotAllowedError("nobody is logged in")
+        return self.user
+
+    def field(self, name: str, default: str = "") -> str:
+        """Return a field of the form, or of the query."""
+        values = self.form.get(name)
+        if values:
+            return values[-1]
+        return self.request.query_params.get(name, default)
+
+    def may(self, role: Role) -> bool:
+        return self.user is not None and self.user.role.includes(role)
+
+    def page(self, template: str, *, status: int = 200, active: str = "", **values: Any) -> Response:
+        """Return a whole page."""
+        navigation = [entry for entry in NAVIGATION if self.may(entry[3])]
+        text = render(
+            template,
+            user=self.user,
+            may_edit=self.may(Role.EDITOR),
+            may_manage=self.may(Role.ADMIN),
+            navigation=navigation,
+            active=active,
+            csrf=self.front.sessions.csrf(self.session),
+            static=f"/console/static/{STATIC_VERSION}",
+            notice=_NOTICES.get(self.request.query_params.get("done", "")),
+            **values,
+        )
+        return HTMLResponse(text, status)
+
+    def fragment(self, template: str, **values: Any) -> Response:
+        """Return a part of a page, for the script to put in its place."""
+        return HTMLResponse(
+            render(template, may_edit=self.may(Role.EDITOR), csrf=self.front.sessions.csrf(self.session), **values)
+        )
+
+
+_NOTICES: Final = {
+    "saved": "Saved. The rule holds for the next webhook.",
+    "deleted": "Deleted. Its history stays, and History brings it back.",
+    "reverted": "Brought back.",
+    "redriven": "Sent again.",
+    "cancelled": "Given up.",
+    "refused": "Nothing was done: the dispatch has moved on meanwhile.",
+    "replayed": "Replayed under the rules of now.",
+    "user": "The user was changed.",
+    "revoked": "The token opens nothing any more.",
+    "password": "Your password was changed; other sessions have ended.",
+    "logged-out": "All sessions have ended.",
+}
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+
+def page(front: Front, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
+    """Return the route of a page for those who have `role` (None: for everybody)."""
+    return Route(path, partial(_serve, front, handler, role), methods=["GET"])
+
+
+def form(front: Front, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
+    """Return the route of a form: nothing happens unless it is one that we gave out."""
+    return Route(path, partial(_serve, front, handler, role), methods=["POST"])
+
+
+async def _serve(front: Front, handler: Handler, role: Role | None, request: Request) -> Response:
+    session = front.sessions.read(request)
+    is_new = session is None
+    session = session or front.sessions.begin()
+    try:
+        visit = Visit(front, request, session, None, {})
+        user = await front.office.read(partial(user_of, session=session))
+        sent = await _read_form(request) if request.method == "POST" else {}
+        visit = Visit(front, request, session, user, sent)
+        if request.method == "POST":
+            front.sessions.require_csrf(None if is_new else session, visit.field(CSRF_FIELD))
+        if role is not None:
+            if user is None:
+                return _ask_to_log_in(request)
+            if not user.role.includes(role):
+                raise NotAllowedError(f"this needs the role {role}; yours is {user.role}")
+        response = await handler(visit)
+    except UsherError as error:
+        response = _problem_page(visit, error)
+    if is_new and "set-cookie" not in response.headers:
+        front.sessions.write(request, response, session)
+    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _ask_to_log_in(request: Request) -> Response:
+    if request.headers.get("x-fragment"):
+        return Response(status_code=401)
+    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET":
+        target = "/console/"
+    return RedirectResponse(f"/console/login?next={quote(target)}", 303)
+
+
+def go(path: str, done: str = "") -> Response:
+    """Return the redirection that follows a form."""
+    separator = "&" if "?" in path else "?"
+    return RedirectResponse(f"{path}{separator}done={done}" if done else path, 303)
+
+
+def _problem_page(visit: Visit, error: UsherError) -> Response:
+    problems = error.problems if isinstance(error, InvalidInputError) else []
+    if not error.expected:
+        _log.error("a page failed", path=visit.request.url.path, detail=str(error))
+    response = visit.page(
+        "problem.html", status=error.status, message=str(error), problems=problems, status_code=error.status
+    )
+    if isinstance(error, TooManyRequestsError):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
+    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        raise BadRequestError("a form is expected")
+    raw = await read_body(request)
+    try:
+        return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
+    except ValueError as error:
+        raise BadRequestError("the form cannot be read") from error

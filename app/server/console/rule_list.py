@@ -1,0 +1,124 @@
+"""The rule book as the console shows it: in matching order, with hits and what looks wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select
+
+from app.audit.lists.paging import instant_of
+from app.audit.statistics.counts import last_hits
+from app.audit.statistics.objectives import objective_words
+from app.db.tables import dispatches
+from app.db.types import OnMatch
+from app.rules.book.rule_book import BadRule, Rule, RuleBook
+from app.rules.warnings.rule_warnings import rule_warnings
+
+PAGE: Final = 50
+_COUNTED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One rule of the page. `hits`: of the latest dispatches of all rules."""
+
+    place: int
+    id: int
+    name: str
+    enabled: bool
+    priority: int
+    agent_name: str
+    pattern: Any
+    tags: tuple[str, ...]
+    hits: int
+    last_hit: datetime | None
+    warnings: tuple[str, ...]
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A page of the book. `counted`: of how many dispatches the hits are."""
+
+    lines: Sequence[Line]
+    rules: int
+    version: int
+    counted: int
+    following: int | None
+
+
+def book_lines(connection: Connection, book: RuleBook, *, start: int, search: str) -> Lines:
+    """Return the page of the book that begins at place `start`, of rules with `search` in name, agent or pattern."""
+    found = list(islice(_chosen(book, search), start, start + PAGE + 1))
+    shown = found[:PAGE]
+    names = [rule.name for _, rule in shown]
+    hits = count_hits(connection)
+    counted = sum(count for count, _ in hits.values())
+    named = last_hits(connection, names)
+    lines = []
+    for place, rule in shown:
+        count, last = hits.get(rule.id, (0, None))
+        lines.append(_line(place, rule, count, last or named.get(rule.name), _warnings(book, rule)))
+    following = start + PAGE if len(found) > PAGE else None
+    return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
+
+
+def _chosen(book: RuleBook, search: str) -> Any:
+    wanted = search.casefold()
+    for place, rule in enumerate(book.lines(), start=1):
+        text = rule.name if isinstance(rule, BadRule) else f"{rule.name}\n{rule.agent_name}\n{rule.pattern_text}"
+        if wanted in text.casefold():
+            yield place, rule
+
+
+def count_hits(connection: Connection) -> dict[int, tuple[int, datetime | None]]:
+    """Return by rule id how many of the latest dispatches each rule made, and when the last, whatever its name was."""
+    column = dispatches.c
+    latest = select(column.rule_id, column.id).order_by(column.id.desc()).limit(_COUNTED).subquery()
+    query = select(latest.c.rule_id, func.count(), func.max(latest.c.id)).group_by(latest.c.rule_id)
+    return {row[0]: (row[1], instant_of(row[2])) for row in connection.execute(query)}
+
+
+def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]) -> Line:
+    if isinstance(rule, BadRule):
+        return Line(
+            place, rule.id, rule.name, rule.enabled, rule.priority, "", None, (), hits, last_hit, warnings, is_bad=True
+        )
+    tags = []
+    if rule.on_match is OnMatch.CONTINUE:
+        tags.append("continues")
+    if rule.rollout_percent < 100:
+        tags.append(f"{rule.rollout_percent} %")
+    if rule.active_hours:
+        tags.append("hours")
+    if rule.fallback_agent_name:
+        tags.append(f"else {rule.fallback_agent_name}")
+    if rule.objective_percent is not None and rule.objective_s is not None:
+        tags.append(objective_words(rule.objective_percent, rule.objective_s))
+    if rule.recover:
+        tags.append("recovers")
+    if rule.withdraw:
+        tags.append("withdraws")
+    return Line(
+        place,
+        rule.id,
+        rule.name,
+        rule.enabled,
+        rule.priority,
+        rule.agent_name,
+        rule.pattern,
+        tuple(tags),
+        hits,
+        last_hit,
+        warnings,
+        is_bad=False,
+    )
+
+
+def _warnings(book: RuleBook, rule: Rule | BadRule) -> tuple[str, ...]:
+    found = rule.problems if isinstance(rule, BadRule) else rule_warnings(book, rule)
+    return tuple(map(str, found))

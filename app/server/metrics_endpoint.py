@@ -1,0 +1,76 @@
+"""`/metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from threading import Lock
+
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from app.db.tables import LIVE, dispatches
+from app.db.types import DispatchStatus
+from app.errors import DatabaseUnavailableError
+from app.flows.orchestrator import Desk
+from app.server.objective_metrics import set_gauges
+from app.server.objectives_cache import SCRAPED, ObjectiveBoard, Objectives
+
+_PATIENCE_S = 1.0
+"""A scrape right after the start waits so long for objectives; it may not fail for them."""
+_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class ScrapeDoor:
+    """What Prometheus asks."""
+
+    def __init__(self, desk: Desk, readers: Engine, objectives: ObjectiveBoard) -> None:
+        self._desk = desk
+        self._readers = readers
+        self._objectives = objectives
+        self._rendering = Lock()
+
+    async def answer(self, request: Request) -> Response:
+        """Answer the metrics in Prometheus form."""
+        context = self._desk.context
+        token = context.settings.metrics_token.get_secret_value()
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token and not hmac.compare_digest(token.encode(), given.encode()):
+            return PlainTextResponse("a bearer token is needed: see USHER_METRICS_TOKEN\n", 401)
+        try:
+            found: Objectives | None = await self._objectives.get(SCRAPED, patience_s=_PATIENCE_S)
+        except DatabaseUnavailableError:
+            found = None  # the counters alone are still worth an answer
+        text = await asyncio.to_thread(self._render, found)
+        return Response(text, headers={"content-type": _CONTENT_TYPE})
+
+    def _render(self, found: Objectives | None) -> bytes:
+        # One at a time: gauges are emptied and filled again.
+        with self._rendering:
+            self._refresh()
+            if found is not None:
+                set_gauges(self._desk.context.metrics, found.items)
+            return self._desk.context.metrics.render()
+
+    def _refresh(self) -> None:
+        metrics, book = self._desk.context.metrics, self._desk.book
+        metrics.rules_version.set(book.version)
+        metrics.rules.set(len(book.rules))
+        metrics.bad_rules.set(len(book.bad))
+        metrics.writer_backlog.set(self._desk.context.writer.backlog)
+        now = self._desk.context.clock.now()
+        by_status = select(dispatches.c.status, func.count()).where(dispatches.c.status.in_(LIVE))
+        due = select(func.count()).where(
+            dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),
+            dispatches.c.next_attempt_at <= now,
+        )
+        try:
+            with self._readers.connect() as connection:
+                counts = {row[0]: row[1] for row in connection.execute(by_status.group_by(dispatches.c.status))}
+                metrics.queue_depth.set(connection.execute(due).scalar_one())
+        except SQLAlchemyError:
+            return
+        for status in LIVE:
+            metrics.dispatches.labels(status).set(counts.get(status, 0))

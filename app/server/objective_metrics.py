@@ -1,0 +1,32 @@
+"""How objectives are kept, as Prometheus asks for it: over several windows, so that alerts can compare them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.audit.statistics.objectives import Objective
+from app.metrics import Metrics
+from app.server.objectives_cache import SCRAPED
+
+
+def set_gauges(metrics: Metrics, found: Iterable[Objective]) -> None:
+    """Let the gauges tell of these objectives, and of no other. Without calls there is no burn rate."""
+    gauges = (
+        metrics.objective_percent,
+        metrics.objective_seconds,
+        metrics.objective_calls,
+        metrics.objective_missed,
+        metrics.objective_burn_rate,
+    )
+    for gauge in gauges:
+        gauge.clear()
+    for objective in found:
+        metrics.objective_percent.labels(objective.rule).set(objective.percent)
+        metrics.objective_seconds.labels(objective.rule).set(objective.target.seconds)
+        for one in objective.attainments:
+            labels = (objective.rule, SCRAPED[one.hours])
+            metrics.objective_calls.labels(*labels).set(one.calls)
+            metrics.objective_missed.labels(*labels).set(one.missed)
+            burn_rate = one.burn_rate(objective.percent)
+            if burn_rate is not None:
+                metrics.objective_burn_rate.labels(*labels).set(burn_rate)

@@ -1,0 +1,67 @@
+"""What the API and the console share: questions in threads, writes through the one writer, the present rule book."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.transaction import as_unavailable
+from app.errors import DatabaseUnavailableError
+from app.flows.context import Context
+from app.flows.orchestrator import Desk
+from app.rules.book.book_store import follow
+from app.rules.book.rule_book import RuleBook
+from app.server.objectives_cache import ObjectiveBoard
+from app.server.statistics_cache import FigureCache
+
+T = TypeVar("T")
+
+
+class Office:
+    """The doors' way to the flows and to the database."""
+
+    def __init__(self, desk: Desk, readers: Engine, key: str) -> None:
+        self.desk = desk
+        self.key = key
+        self.readers = readers
+        self._book = desk.book
+        self.figures = FigureCache(desk.context.clock, self.read)
+        self.objectives = ObjectiveBoard(desk.context.clock, self.read)
+
+    @property
+    def context(self) -> Context:
+        return self.desk.context
+
+    @property
+    def now(self) -> datetime:
+        return self.context.clock.now()
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """Return what `question` finds, asked in a thread; DatabaseUnavailableError when it cannot be asked."""
+        return await asyncio.to_thread(self._ask, question)
+
+    async def write(self, unit: Callable[[Connection], T]) -> T:
+        """Return what `unit` returns once its transaction is committed."""
+        return await self.context.writer.run(unit)
+
+    def book(self, connection: Connection) -> RuleBook:
+        """Return the rule book with every committed edit, also before the next webhook takes notice of it."""
+        known = max(self._book, self.desk.book, key=lambda book: book.version)
+        self._book = follow(connection, known)
+        return self._book
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        try:
+            with self.readers.connect() as connection:
+                return question(connection)
+        except SQLAlchemyError as error:
+            unavailable = as_unavailable(error)
+            if unavailable is None:
+                raise
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise DatabaseUnavailableError(f"the database does not answer: {cause}") from error

@@ -1,0 +1,75 @@
+"""Statistics kept for some seconds: many may look at them, and each look costs the database thousands of rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+
+from app.audit.statistics.counts import Statistics, statistics
+from app.clock import Clock
+from app.errors import DatabaseUnavailableError
+
+FRESH_S: Final = 10.0
+STALE_S: Final = 120.0
+_MOST: Final = 200
+
+Ask = Callable[[Callable[[Connection], Statistics]], Awaitable[Statistics]]
+_Key = tuple[float, str | None, str | None, int | None]
+
+
+@dataclass(slots=True)
+class _Entry:
+    at: float
+    task: asyncio.Task[Statistics]
+    latest: Statistics | None = None
+
+
+class FigureCache:
+    """Answers from memory; what is older than FRESH_S is asked anew behind the answer, unless it is STALE_S old."""
+
+    def __init__(self, clock: Clock, ask: Ask) -> None:
+        self._clock = clock
+        self._ask = ask
+        self._entries: dict[_Key, _Entry] = {}
+
+    async def get(
+        self, hours: float, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
+    ) -> Statistics:
+        """Return the figures of the last `hours`, at most STALE_S old; see `statistics` for the rest."""
+        key = (hours, agent, rule, rule_id)
+        entry, now = self._entries.get(key), self._clock.monotonic()
+        if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
+            entry = self._begin(key, entry.latest if now - entry.at < STALE_S else None)
+        if entry is None:
+            entry = self._begin(key, None)
+        if not entry.task.done() and entry.latest is not None:
+            return entry.latest
+        try:
+            entry.latest = await asyncio.shield(entry.task)
+        except DatabaseUnavailableError:
+            self._entries.pop(key, None)
+            raise
+        return entry.latest
+
+    def _begin(self, key: _Key, latest: Statistics | None) -> _Entry:
+        if len(self._entries) >= _MOST:
+            self._entries.pop(next(iter(self._entries)))
+        hours, agent, rule, rule_id = key
+        now = self._clock.now()
+        since = now - timedelta(hours=hours)
+        question = partial(statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
+        task = asyncio.create_task(_answer(self._ask, question))
+        entry = _Entry(self._clock.monotonic(), task, latest)
+        self._entries.pop(key, None)
+        self._entries[key] = entry
+        return entry
+
+
+async def _answer(ask: Ask, question: Callable[[Connection], Statistics]) -> Statistics:
+    return await ask(question)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import asyncio
+
+from app.flows.deliver.call_slots import CallSlots
+
+
+async def test_who_is_tried_again_goes_before_newcomers_and_each_kind_in_order() -> None:
+    slots, gate, began = CallSlots(1), asyncio.Event(), list[str]()
+
+    async def call(name: str, *, again: bool) -> None:
+        async with slots.slot(again=again):
+            began.append(name)
+            await gate.wait()
+
+    calls = [
+        asyncio.create_task(call(name, again=again))
+        for name, again in (("first", False), ("new 1", False), ("new 2", False), ("again 1", True), ("again 2", True))
+    ]
+    await asyncio.sleep(0)
+    assert began == ["first"]
+    gate.set()
+    await asyncio.gather(*calls)
+    assert began == ["first", "again 1", "again 2", "new 1", "new 2"]
+
+
+async def test_a_slot_is_not_lost_with_who_waited_for_it_or_was_just_lent_it() -> None:
+    slots, gate = CallSlots(1), asyncio.Event()
+
+    async def call() -> None:
+        async with slots.slot(again=False):
+            await gate.wait()
+
+    async def hold() -> None:
+        await call()
+        lucky.cancel()  # its turn has come, and it has not begun
+
+    holder = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    impatient, lucky, last = (asyncio.create_task(call()) for _ in range(3))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(asyncio.gather(holder, last), 1)
+    assert (impatient.cancelled(), lucky.cancelled()) == (True, True)
+    async with asyncio.timeout(1), slots.slot(again=False):
+        pass
