@@ -185,7 +185,12 @@ def _projects(settings: Settings, problems: list[Problem]) -> list[Project]:
         "api_key": settings.livekit_api_key,
         "api_secret": settings.livekit_api_secret.get_secret_value(),
     }
-    names = {"url": "LIVEKIT_URL", "api_key": "LIVEKIT_API_KEY", "api_secret": "LIVEKIT_API_SECRET"}
+    names = {
+        "url": "LIVEKIT_URL",
+        "api_key": "LIVEKIT_API_KEY",
+        "api_secret": "LIVEKIT_API_SECRET",
+        "keys": "LIVEKIT_KEYS",
+    }
     project = _project("default", entry, keys, names, problems)
     return [project] if project else []
 
@@ -225,7 +230,10 @@ def _project(
         return None
     secrets: dict[str, str] = {entry["api_key"]: entry["api_secret"], **keys}
     problems += [
-        Problem(names["api_secret"], f"holds a PEM, SSH or JSON key for {key!r}, not an API secret")
+        Problem(
+            names["keys" if key in keys else "api_secret"],
+            f"holds a PEM, SSH or JSON key for {key!r}, not an API secret",
+        )
         for key, text in secrets.items()
         if not _is_secret(text)
     ]
@@ -264,7 +272,7 @@ def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:
         if not isinstance(keys, dict) or not all(isinstance(part, str) for pair in keys.items() for part in pair):
             problems.append(Problem(f"{place}.keys", "is not a mapping of key to secret"))
             keys = {}
-        names = {field: f"{place}.{field}" for field in ("url", "api_key", "api_secret")}
+        names = {field: f"{place}.{field}" for field in ("url", "api_key", "api_secret", "keys")}
         project = _project(name, entry, keys, names, problems)
         if project:
             projects.append(project)

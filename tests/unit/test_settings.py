@@ -52,10 +52,32 @@ def test_every_wrong_setting_is_told_at_once_and_no_secret_with_it() -> None:
     }
 
 
-def test_a_key_of_another_kind_is_no_api_secret() -> None:
-    public_key = "ssh-rsa AAAAhunter2"
-    problems = problems_of({**LIVEKIT, "LIVEKIT_KEYS": f"older: {public_key}"})
-    assert problems == {"LIVEKIT_API_SECRET": "holds a PEM, SSH or JSON key for 'older', not an API secret"}
+PUBLIC_KEY = "ssh-rsa AAAAhunter2"
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "key"),
+    [
+        ({"LIVEKIT_API_SECRET": PUBLIC_KEY}, "LIVEKIT_API_SECRET", "key"),
+        ({"LIVEKIT_KEYS": f"older: {PUBLIC_KEY}"}, "LIVEKIT_KEYS", "older"),
+        ({"LIVEKIT_KEYS": f"key: {PUBLIC_KEY}"}, "LIVEKIT_KEYS", "key"),
+    ],
+)
+def test_a_key_that_is_not_an_api_secret_is_reported_under_its_own_setting(
+    environment: dict[str, str], setting: str, key: str
+) -> None:
+    problems = problems_of({**LIVEKIT, **environment})
+    assert problems == {setting: f"holds a PEM, SSH or JSON key for {key!r}, not an API secret"}
+
+
+def test_a_key_in_a_projects_file_that_is_not_an_api_secret_is_reported_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "projects.yaml"
+    path.write_text(
+        "projects:\n"
+        f"  - {{name: eu, url: 'wss://eu.example', api_key: k1, api_secret: s1, keys: {{k2: '{PUBLIC_KEY}'}}}}\n"
+    )
+    problems = problems_of({"USHER_PROJECTS_FILE": str(path)})
+    assert list(problems) == ["USHER_PROJECTS_FILE projects[0].keys"]
 
 
 def test_nothing_set_names_what_is_missing() -> None:
