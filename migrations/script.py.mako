@@ -1,4 +1,7 @@
-"""${message}."""
+"""${message}.
+
+Locks on PostgreSQL: which tables, which lock, for how long with ten million rows.
+"""
 
 from __future__ import annotations
 

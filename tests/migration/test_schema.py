@@ -95,22 +95,3 @@ def test_history_cannot_be_rewritten(database: Database, statement: str) -> None
 def _document(value: object) -> dict[str, object]:
     document: dict[str, object] = json.loads(value) if isinstance(value, str) else dict(value)  # type: ignore[call-overload]
     return document
-
-
-def test_rules_of_before_objectives_keep_their_history(database: Database) -> None:
-    schema.downgrade(database.url, "0007")
-    database.execute(INSERT)
-    schema.upgrade(database.url)
-    (rule,) = database.execute("SELECT * FROM routing_rules")
-    assert (rule["objective_percent"], rule["objective_s"]) == (None, None)
-    database.execute("UPDATE routing_rules SET objective_percent = 99.5, objective_s = 3")
-    first, latest = database.execute('SELECT "before", "after" FROM rule_changes ORDER BY id')
-    assert "objective_s" not in _document(first["after"])
-    after = _document(latest["after"])
-    assert (after["objective_percent"], after["objective_s"]) == (99.5, 3)
-    # And back: what is recorded stays, what is edited from then on is recorded without them
-    schema.downgrade(database.url, "0007")
-    database.execute("UPDATE routing_rules SET priority = 7")
-    (*_, last) = database.execute('SELECT "after" FROM rule_changes ORDER BY id')
-    assert _document(last["after"])["priority"] == 7
-    assert "objective_s" not in _document(last["after"])
