@@ -30,7 +30,7 @@ from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
 from app.metrics import Metrics
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from app.server.app import create_app
 from app.settings import Settings
 

@@ -23,8 +23,10 @@ from app.db.engine import create_reader_engine, parse_database_url
 from app.db.tables import audit_log, dispatches, events
 from app.flows.orchestrator import Desk
 from app.logs import configure_logs
-from app.rules.editing.changes import apply, diff, read_rules, rules_version
+from app.rules.editing.apply import apply
+from app.rules.editing.difference import diff
 from app.rules.editing.rules_file import read_rules_file
+from app.rules.editing.stored_rules import read_rules, rules_version
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Kind, Simulator
 from app.wiring import service

@@ -28,7 +28,7 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
-from app.rules.book.book_store import follow, read_book
+from app.rules.book.read_book import follow, read_book
 from app.rules.book.rule_book import RuleBook
 from app.settings import Settings, read_settings
 

@@ -20,9 +20,9 @@ from app.clock import SystemClock, new_id
 from app.db.types import EventSource
 from app.errors import InvalidInputError, Problem, UnreadableWebhookError
 from app.flows.rule_trial import Trial, require_good_rule, try_rule
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.history import read_rules
+from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event

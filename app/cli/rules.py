@@ -17,11 +17,14 @@ from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_tab
 from app.cli.rules_file import find_rule, read_file, warnings_of
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
 from app.errors import InvalidInputError, Problem
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.changes import apply, diff, history, plan_revert, read_rules, revert, rules_version
-from app.rules.editing.difference import RuleDifference, describe, differences_to_json, is_effective
+from app.rules.editing.apply import apply
+from app.rules.editing.difference import RuleDifference, describe, diff, differences_to_json, is_effective
+from app.rules.editing.history import history
+from app.rules.editing.revert import plan_revert, revert
 from app.rules.editing.rules_file import export_rules
+from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.simulation.simulate import draft_rows
 from app.rules.warnings.rule_warnings import rule_warnings
 

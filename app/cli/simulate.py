@@ -13,9 +13,9 @@ from app.cli.database import reading
 from app.cli.options import JsonOption, period
 from app.cli.rules_file import read_file
 from app.cli.terminal import plain, progress, say_json, show, table
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.history import read_rules
+from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Effect, Group, Simulation, draft_rows, simulate
 from app.rules.simulation.traffic import count_traffic, read_traffic
 from app.settings import read_settings

@@ -14,7 +14,7 @@ from app.db.transaction import as_unavailable
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.orchestrator import Desk
-from app.rules.book.book_store import follow
+from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.server.objectives_cache import ObjectiveBoard
 from app.server.statistics_cache import FigureCache

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from app.errors import InvalidInputError, Problem
 from app.flows.rule_trial import DRAFT_ID
 from app.rules.book.rule_book import Rule, RuleBook
-from app.rules.editing.changes import apply, diff, read_rules, rules_version
-from app.rules.editing.difference import RuleDifference, differences_to_json, is_effective
+from app.rules.editing.apply import apply
+from app.rules.editing.difference import RuleDifference, diff, differences_to_json, is_effective
 from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.problems import warning_json
 from app.server.request_context import Office

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.history import read_rules
+from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation, draft_rows, simulate
 from app.rules.simulation.traffic import read_traffic
 from app.server.request_context import Office

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, insert
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.tables import routing_rules
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from tests.benchmark.figure import Aim, Figure
 from tests.benchmark.rules_shapes import SHAPES, rows
 

@@ -20,7 +20,9 @@ from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from app.rules.columns import complete
-from app.rules.editing.changes import apply, diff, read_rules, rules_version
+from app.rules.editing.apply import apply
+from app.rules.editing.difference import diff
+from app.rules.editing.stored_rules import read_rules, rules_version
 from app.settings import read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour, Simulator
 from app.wiring import Service, service

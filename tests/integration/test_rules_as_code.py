@@ -11,9 +11,12 @@ from sqlalchemy import Connection, Engine
 
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.rules.editing.changes import apply, diff, history, plan_revert, read_rules, revert, rules_at, rules_version
-from app.rules.editing.difference import Change, describe, differences_to_json
+from app.rules.editing.apply import apply
+from app.rules.editing.difference import Change, describe, diff, differences_to_json
+from app.rules.editing.history import history, rules_at
+from app.rules.editing.revert import plan_revert, revert
 from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.rules.editing.stored_rules import read_rules, rules_version
 from tests.conftest import Database
 
 FIRST = """

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Connection
 
 from app.rules import RuleBook, evaluate
-from app.rules.book.book_store import book_at, follow, read_book, read_version
+from app.rules.book.read_book import book_at, follow, read_book, read_version
 from tests.conftest import Database
-from tests.unit.rules_language.books import make_event
+from tests.unit.rules.books import make_event
 
 JOIN = {"event": "participant_joined", "room": {"name": "support-1"}, "participant": {"kind": "STANDARD"}}
 

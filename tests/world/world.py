@@ -26,7 +26,7 @@ from app.flows.orchestrator import Desk
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.metrics import Metrics
-from app.rules.book.book_store import read_book
+from app.rules.book.read_book import read_book
 from app.server.health import HealthDoor
 from app.server.metrics_endpoint import ScrapeDoor
 from app.server.request_context import Office

@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
 from app.audit.records import EventRecord, columns_of
-from app.rules.book.book_store import book_at, read_book, read_version
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
+from app.rules.book.read_book import book_at, read_book, read_version
 from app.rules.book.rule_book import RuleBook
 from app.rules.simulation.traffic import rebuild_event
 

@@ -21,8 +21,8 @@ from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move
 from app.plan.build import DispatchPlan, build_plan
-from app.rules.book.book_store import follow
 from app.rules.book.evaluate import evaluate
+from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 from app.webhook.event_store import GONE, Departures, insert_once, to_row

@@ -13,7 +13,7 @@ from app.db.combined_query import Together
 from app.db.tables import agent_limits
 from app.flows.token_dispatches import OPEN_PROMISES, VALID_FOR, promised
 from app.outbox.room_session import SERVED_UNDER_NAME
-from app.rules.book.book_store import VERSION
+from app.rules.book.read_book import VERSION
 from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.db.types import OnMatch
 from app.rules.book.decision import Decision, Outcome, Verdict
-from app.rules.book.explain_pattern import explain_pattern
+from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.conditions.rollout import in_rollout
 from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS
@@ -72,7 +72,7 @@ def _judge(book: RuleBook, line: Rule | BadRule, event: Event, view: DocumentVie
         return Verdict(line.id, line.name, Outcome.BAD, detail=detail)
     if not line.enabled:
         return Verdict(line.id, line.name, Outcome.DISABLED)
-    mismatch = explain_pattern(book.alternatives(line.id), view)
+    mismatch = first_mismatch(book.alternatives(line.id), view)
     if mismatch is not None:
         return Verdict(line.id, line.name, Outcome.PATTERN, mismatch=mismatch)
     if ended_by is not None:

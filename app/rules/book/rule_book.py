@@ -10,7 +10,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from app.rules.book.rule_rows import JsonText, read_rule
+from app.rules.book.read_rule import JsonText, read_rule
 from app.rules.index.entry import Entry
 from app.rules.index.persistent import Ordered, Shards
 from app.rules.index.rule_index import Index

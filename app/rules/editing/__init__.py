@@ -1,0 +1,1 @@
+"""Reads and writes stored rules: one rule, a rules file, a revert; with history and differences."""

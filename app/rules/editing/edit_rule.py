@@ -1,105 +1,20 @@
-"""Rules through a door: each with the version it is at, so that nobody writes over somebody else's edit unseen."""
+"""Creates, changes and deletes one rule, refusing an edit that is based on an older version of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, tuple_
+from sqlalchemy import Connection, select, text
 
-from app.db.tables import routing_rules, rule_changes
+from app.db.tables import rule_changes
 from app.db.types import format_instant
-from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, NotFoundError
+from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError
 from app.rules.check import check_rule
-from app.rules.columns import UNSTORABLE, WRITABLE, complete
-from app.rules.editing.changes import apply
+from app.rules.columns import WRITABLE, complete
+from app.rules.editing.apply import apply
 from app.rules.editing.difference import Change, RuleDifference, changed_columns
-from app.rules.editing.history import rules_version
-
-_LARGEST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRule:
-    """A rule as it stands; `version` is the id of its latest recorded change, which `If-Match` names."""
-
-    id: int
-    version: int
-    row: Mapping[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    updated_by: str | None
-
-    @property
-    def etag(self) -> str:
-        return f'"{self.version}"'
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the rule with every column and its version."""
-        return {
-            "id": self.id,
-            **{column: self.row.get(column) for column in WRITABLE},
-            "version": self.version,
-            "created_at": format_instant(self.created_at),
-            "updated_at": format_instant(self.updated_at),
-            "updated_by": self.updated_by,
-        }
-
-
-def read_stored_rule(connection: Connection, rule_id: int) -> StoredRule:
-    """Return the rule of that id; NotFoundError when there is none."""
-    stored = _with_documents(connection, [rule_id] if 0 < rule_id <= _LARGEST_ID else [])
-    if not stored:
-        raise NotFoundError(f"no rule has the id {rule_id}")
-    return stored[0]
-
-
-def list_stored_rules(
-    connection: Connection, *, limit: int, after: tuple[int, int] | None = None, name: str | None = None
-) -> list[StoredRule]:
-    """Return rules in matching order, those after `after` (priority, id)."""
-    table = routing_rules.c
-    query = select(table.id).order_by(table.priority, table.id).limit(limit)
-    if after is not None:
-        query = query.where(tuple_(table.priority, table.id) > after)
-    if name is not None:
-        query = query.where(table.name == name)
-    return _with_documents(connection, list(connection.scalars(query)))
-
-
-def _with_documents(connection: Connection, ids: Sequence[int]) -> list[StoredRule]:
-    # What the triggers recorded is JSON whatever plain SQL has put into the columns, and it names the version.
-    if not ids:
-        return []
-    latest = select(func.max(rule_changes.c.id)).where(rule_changes.c.rule_id.in_(ids)).group_by(rule_changes.c.rule_id)
-    documents = {
-        row.rule_id: (row.id, row.after)
-        for row in connection.execute(
-            select(rule_changes.c.id, rule_changes.c.rule_id, rule_changes.c.after).where(rule_changes.c.id.in_(latest))
-        )
-        if row.after is not None
-    }
-    table = routing_rules.c
-    stamps = {
-        row.id: row
-        for row in connection.execute(
-            select(table.id, table.created_at, table.updated_at, table.updated_by).where(table.id.in_(ids))
-        )
-    }
-    return [
-        StoredRule(one, *documents[one], stamps[one].created_at, stamps[one].updated_at, stamps[one].updated_by)
-        for one in ids
-        if one in documents and one in stamps
-    ]
-
-
-def rule_named(connection: Connection, name: Any) -> int | None:
-    """Return the id of the rule of that name; None when there is none, or `name` cannot be one."""
-    if not isinstance(name, str) or UNSTORABLE.search(name):
-        return None
-    return connection.scalar(select(routing_rules.c.id).where(routing_rules.c.name == name))
+from app.rules.editing.stored_rules import StoredRule, read_stored_rule, rule_named, rules_version
 
 
 def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str) -> StoredRule:

@@ -1,25 +1,20 @@
-"""What the rules are and what they were: `routing_rules`, and `rule_changes` as the database's triggers wrote it.
-
-The highest id of `rule_changes` is the version of the rule book.
-"""
+"""Reads the recorded edits of the rules from `rule_changes`, which the database's triggers write."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, or_, select, text
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
-from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
+from app.db.tables import rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
-from app.rules.columns import DOCUMENTS, WRITABLE, matching_order
+from app.rules.columns import WRITABLE, matching_order
 from app.rules.editing.difference import ValueDifference, compare_values
-
-_BOOLEANS: Final = ("enabled", "recover", "withdraw")
+from app.rules.editing.stored_rules import rules_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +59,6 @@ class RuleChange:
             "changed_at": format_instant(self.changed_at),
             "changed_by": self.changed_by,
         }
-
-
-def read_rules(connection: Connection) -> list[dict[str, Any]]:
-    """Return all rules as rows with RULE_COLUMNS, in matching order.
-
-    What plain SQL may have put in is returned as it stands (SQLite holds any text in any column), so that a bad row can
-    be shown, exported and put right.
-    """
-    if connection.dialect.name == "sqlite":
-        columns = ", ".join(f'"{column}"' for column in RULE_COLUMNS)
-        # The column types would refuse what is no JSON or no boolean.
-        statement = text(f"SELECT {columns} FROM routing_rules ORDER BY priority, id")  # noqa: S608 - names from code
-        return [_from_sqlite(row) for row in connection.execute(statement).mappings()]
-    table = routing_rules.c
-    rows = connection.execute(select(*(table[column] for column in RULE_COLUMNS)).order_by(table.priority, table.id))
-    return [{str(column): value for column, value in row.items()} for row in rows.mappings()]
-
-
-def _from_sqlite(row: RowMapping) -> dict[str, Any]:
-    read = {str(column): value for column, value in row.items()}
-    for column in DOCUMENTS:
-        if isinstance(read[column], str):
-            try:
-                read[column] = json.loads(read[column])
-            except (ValueError, RecursionError):
-                continue
-    for column in _BOOLEANS:
-        if read[column] in {0, 1}:
-            read[column] = bool(read[column])
-    return read
-
-
-def rules_version(connection: Connection) -> int:
-    """Return the version of the rule book: the highest id of `rule_changes`, 0 before the first edit."""
-    return connection.scalar(select(func.max(rule_changes.c.id))) or 0
 
 
 def history(

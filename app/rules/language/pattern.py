@@ -13,7 +13,7 @@ from app.errors import InvalidInputError, Problem
 from app.rules.language.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
 from app.rules.language.matcher import Matcher, in_words
 from app.rules.language.operands import Problems
-from app.rules.language.values import read_values
+from app.rules.language.value_list import read_values
 
 OR = "$or"
 

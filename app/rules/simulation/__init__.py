@@ -1,0 +1,1 @@
+"""Compares what two sets of rules do with recorded events."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from app.db.types import format_instant
 from app.rules.book.decision import Outcome
 from app.rules.book.evaluate import evaluate
-from app.rules.book.explain_pattern import explain_pattern
+from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.columns import matching_order
 from app.rules.editing.difference import diff
@@ -266,7 +266,7 @@ class _Comparison:
             return f"rule {name!r} cannot be used: {'; '.join(map(str, line.problems))}"
         if not line.enabled:
             return f"rule {name!r} is disabled"
-        mismatch = explain_pattern(self._draft.alternatives(line.id), DocumentView(event.document))
+        mismatch = first_mismatch(self._draft.alternatives(line.id), DocumentView(event.document))
         if mismatch is not None:
             return f"rule {name!r} does not match: {mismatch.words()}"
         for verdict in evaluate(self._draft, event).passed_over:

@@ -1,0 +1,1 @@
+"""Renders a rule's JSON-e templates: job metadata and dispatch attributes."""

@@ -12,18 +12,18 @@ from app.flows.rule_trial import MOST_EVENTS, draft_warnings, recent_events, req
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
-from app.rules.editing.changes import plan_revert, revert
 from app.rules.editing.difference import RuleDifference
-from app.rules.editing.edit_rule import (
+from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
+from app.rules.editing.history import RuleChange, history
+from app.rules.editing.revert import plan_revert, revert
+from app.rules.editing.stored_rules import (
     StoredRule,
-    change_rule,
-    create_rule,
-    delete_rule,
     list_stored_rules,
+    read_rules,
     read_stored_rule,
     rule_named,
+    rules_version,
 )
-from app.rules.editing.history import RuleChange, history, read_rules, rules_version
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
 from app.server.problems import problem_json, warning_json

@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute
 from app.accounts.roles import Role
 from app.db.tables import audit_log
 from app.rules.columns import WRITABLE
-from app.rules.editing.changes import revert
 from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history
+from app.rules.editing.revert import revert
 from app.server.console.framework import Front, Visit, form, go, page
 
 _SHOWN: Final = 30

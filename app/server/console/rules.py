@@ -19,7 +19,8 @@ from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, P
 from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
 from app.rules.columns import complete
 from app.rules.editing.difference import compare_values
-from app.rules.editing.edit_rule import StoredRule, change_rule, create_rule, delete_rule, read_stored_rule
+from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
+from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.console.framework import Front, Visit, form, go, page
 from app.server.console.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft

@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.errors import InvalidInputError, Problem
-from app.rules.editing.history import read_rules
 from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation
 from app.server.console.framework import Front, Visit, form, page
 from app.server.simulation_slots import MOST_EVENTS, simulate_draft

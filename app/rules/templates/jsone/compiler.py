@@ -24,9 +24,9 @@ from app.rules.templates.jsone.budget import (
     nearest,
     text_of,
 )
-from app.rules.templates.jsone.choosing import CHOOSING, IDENTIFIER, Operator, Template
+from app.rules.templates.jsone.control_operators import CHOOSING, IDENTIFIER, Operator, Template
 from app.rules.templates.jsone.expression import compile_expression, compile_until_brace
-from app.rules.templates.jsone.gathering import GATHERING
+from app.rules.templates.jsone.list_operators import GATHERING
 
 LARGEST_TEMPLATE = 65_536
 """Characters in all keys and texts, plus one for each value."""

@@ -9,6 +9,7 @@ from jsone.parser import Parser
 from jsone.render import tokenizer
 from jsone.shared import JSONTemplateError
 
+from app.rules.templates.jsone.binary_operators import BINARY, a
 from app.rules.templates.jsone.budget import (
     DEEPEST,
     UNKNOWN,
@@ -22,7 +23,6 @@ from app.rules.templates.jsone.budget import (
     nearest,
 )
 from app.rules.templates.jsone.functions import Function
-from app.rules.templates.jsone.operations import BINARY, a
 
 LONGEST_EXPRESSION = 2000
 """Characters; the parser's cost grows with the square (about 10 ms at this length, measured)."""

@@ -12,8 +12,8 @@ import pytest
 import app.rules
 from app.rules import PatternError, RuleBook, check_pattern, evaluate, matches
 from app.rules.language import limits
-from tests.unit.rules_language.books import make_event, make_row
-from tests.unit.rules_language.naive import Refused, naive_matches
+from tests.unit.rules.books import make_event, make_row
+from tests.unit.rules.language.naive import Refused, naive_matches
 
 CASES: dict[str, list[dict[str, Any]]] = json.loads((Path(__file__).parent / "data" / "cases.json").read_text("utf-8"))
 PAGE = (Path(app.rules.__file__).parent / "README.md").read_text("utf-8")

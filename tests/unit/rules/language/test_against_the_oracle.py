@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from app.rules import PatternError, matches
-from tests.unit.rules_language.naive import Refused, naive_matches
-from tests.unit.rules_language.near_misses import make_document, make_pattern
-from tests.unit.rules_language.random_patterns import documents, good_lists, patterns, value_lists
+from tests.unit.rules.language.naive import Refused, naive_matches
+from tests.unit.rules.language.near_misses import make_document, make_pattern
+from tests.unit.rules.language.random_patterns import documents, good_lists, patterns, value_lists
 
 relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

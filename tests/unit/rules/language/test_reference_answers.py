@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.rules import PatternError, matches
-from tests.unit.rules_language.naive import Refused, naive_matches
+from tests.unit.rules.language.naive import Refused, naive_matches
 
 ANSWERS = Path(__file__).parent / "data" / "event-ruler-answers.jsonl.gz"
 

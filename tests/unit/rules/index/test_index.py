@@ -8,7 +8,7 @@ import pytest
 
 from app.rules import Decision, RuleBook, evaluate
 from tests.benchmark.rules_shapes import SHAPES, Shape, hit, miss, rows
-from tests.unit.rules_language.books import make_event, make_row, random_document, random_row
+from tests.unit.rules.books import make_event, make_row, random_document, random_row
 
 
 def matched(decision: Decision) -> list[int]:

@@ -12,23 +12,12 @@ from sqlalchemy import Connection, Row, delete, insert, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.tables import routing_rules, rule_editor
-from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.errors import ConflictError, InvalidInputError, Problem
 from app.rules.check import check_rule
 from app.rules.columns import WRITABLE
-from app.rules.editing.difference import Change, RuleDifference, diff, is_effective
-from app.rules.editing.history import RuleChange, history, read_rules, rules_at, rules_version
-
-__all__ = [
-    "RuleChange",
-    "apply",
-    "diff",
-    "history",
-    "plan_revert",
-    "read_rules",
-    "revert",
-    "rules_at",
-    "rules_version",
-]
+from app.rules.editing.difference import Change, RuleDifference, is_effective
+from app.rules.editing.history import history
+from app.rules.editing.stored_rules import rules_version
 
 
 def apply(connection: Connection, differences: Iterable[RuleDifference], editor: str, expected_version: int) -> int:
@@ -129,33 +118,3 @@ def _in_free_order(differences: list[RuleDifference], connection: Connection) ->
             continue
         for rule_id in free:
             yield waiting.pop(rule_id)
-
-
-def plan_revert(connection: Connection, to_version: int, name: str | None = None) -> list[RuleDifference]:
-    """Return what it takes to bring the whole book, or the rule named `name`, back to how it was at `to_version`.
-
-    A rule that did not exist then is deleted; one deleted since comes back under its old id, so that its rollout share
-    stays the same. NotFoundError when there is no such version, or no rule of that name now or then.
-    """
-    then, now = rules_at(connection, to_version), read_rules(connection)
-    if name is None:
-        return diff(now, then, delete=True, by="id")
-    current = next((row for row in now if row["name"] == name), None)
-    past = next((row for row in then if current is not None and row["id"] == current["id"]), None)
-    past = past or next((row for row in then if row["name"] == name), None)
-    if current is None and past is not None:
-        current = next((row for row in now if row["id"] == past["id"]), None)
-    if current is None and past is None:
-        raise NotFoundError(f"no rule is named {name!r}, neither now nor at version {to_version}")
-    if current is not None and past is not None:
-        past = {**past, "id": current["id"]}
-    return diff([current] if current else [], [past] if past else [], delete=True, by="id")
-
-
-def revert(connection: Connection, to_version: int, editor: str, name: str | None = None) -> list[RuleDifference]:
-    """Bring the book, or one rule, back to `to_version`, as an edit by `editor`; return what was changed."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
-    differences = plan_revert(connection, to_version, name)
-    apply(connection, differences, editor, rules_version(connection))
-    return differences

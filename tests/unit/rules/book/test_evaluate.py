@@ -9,7 +9,7 @@ import pytest
 
 from app.rules import RuleBook, evaluate
 from app.rules.book.decision import Outcome
-from tests.unit.rules_language.books import NOON, make_event, make_row
+from tests.unit.rules.books import NOON, make_event, make_row
 
 CALL: dict[str, Any] = {
     "event": "participant_joined",

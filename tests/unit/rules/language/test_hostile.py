@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.rules import PatternError, RuleBook, check_pattern, evaluate, matches
-from tests.unit.rules_language.books import make_event, make_row
+from tests.unit.rules.books import make_event, make_row
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -10,8 +10,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, fu
 
 from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
 from app.db.transaction import LongUnitError
+from app.rules.book.read_rule import JsonText
 from app.rules.book.rule_book import RuleBook
-from app.rules.book.rule_rows import JsonText
 from app.rules.columns import DOCUMENTS
 
 _FETCHED = 1_000

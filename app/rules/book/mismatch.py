@@ -9,7 +9,7 @@ from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS
 from app.rules.language.document import DocumentView
 
 
-def explain_pattern(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:
+def first_mismatch(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:
     """Return what kept a rule's pattern from matching, LiveKit's defaults included; None when it matches."""
     nearest: tuple[int, Mismatch] | None = None
     for alternative in alternatives:

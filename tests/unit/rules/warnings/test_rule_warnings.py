@@ -13,8 +13,8 @@ from app.rules.language.pattern import PatternError, read_pattern
 from app.rules.warnings.rule_warnings import WarningKind, check_pattern_sense, rule_warnings, warnings
 from app.rules.warnings.sample import make_sample
 from app.rules.warnings.subsumption import covers
-from tests.unit.rules_language.books import make_row, random_document, random_pattern
-from tests.unit.rules_language.near_misses import make_document, make_pattern
+from tests.unit.rules.books import make_row, random_document, random_pattern
+from tests.unit.rules.language.near_misses import make_document, make_pattern
 
 SUPPORT = {"room": {"name": [{"prefix": "support-"}]}}
 SPANISH = {"room": {"name": [{"prefix": "support-es-"}]}, "participant": {"metadata": {"language": ["es"]}}}

@@ -20,7 +20,7 @@ from app.rules.templates.jsone.budget import (
     is_number,
     kind_of,
 )
-from app.rules.templates.jsone.choosing import Compiler, Operator, Template
+from app.rules.templates.jsone.control_operators import Compiler, Operator, Template
 
 _NAME = r"[a-zA-Z_][a-zA-Z0-9_]*"
 _EACH = re.compile(rf"each\(({_NAME})(?:,\s*({_NAME}))?\)")
