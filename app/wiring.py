@@ -25,7 +25,7 @@ from app.db.types import DispatchStatus
 from app.db.writer import Writer
 from app.errors import ConflictError, DatabaseUnavailableError
 from app.flows.context import Context
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
@@ -42,7 +42,7 @@ class Service:
     """Everything that `usher serve` runs."""
 
     app: Starlette
-    desk: Desk
+    orchestrator: Orchestrator
     key: str
     """Signs the console's sessions and links."""
     first_admin_path: str
@@ -95,21 +95,21 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
             _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
         if is_embedded(url):
             await writer.run(lambda connection: _take_over(connection, context))
-        desk = Desk(context, book)
+        orchestrator = Orchestrator(context, book)
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
         with readers.connect() as connection:
             first_admin_path = "" if count_users(connection) else f"/console/welcome/{first_admin_code(key)}"
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-            desk.start()
+            orchestrator.start()
             try:
                 yield
             finally:
-                await desk.stop()
+                await orchestrator.stop()
 
-        app = create_app(desk, Verifier(settings.projects), readers, key, lifespan)
-        yield Service(app, desk, key, first_admin_path)
+        app = create_app(orchestrator, Verifier(settings.projects), readers, key, lifespan)
+        yield Service(app, orchestrator, key, first_admin_path)
 
 
 def _claim_database(url: URL) -> IO[str]:

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from app.cli.serve import listen, serve_app
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.tables import audit_log, dispatches, events
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.logs import configure_logs
 from app.rules.editing.apply import apply
 from app.rules.editing.difference import diff
@@ -128,7 +128,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
 @asynccontextmanager
 async def _serving(settings: Settings, listener: socket.socket) -> Any:
     async with service(settings) as built:
-        await _apply_rules(built.desk)
+        await _apply_rules(built.orchestrator)
         stop = asyncio.Event()
         server = asyncio.create_task(serve_app(built.app, listener, stop))
         try:
@@ -138,13 +138,13 @@ async def _serving(settings: Settings, listener: socket.socket) -> Any:
             await server
 
 
-async def _apply_rules(desk: Desk) -> None:
+async def _apply_rules(orchestrator: Orchestrator) -> None:
     wanted = read_rules_file(_RULES).rules
 
     def write(connection: Any) -> None:
         apply(connection, diff(read_rules(connection), wanted, delete=False), "demo", rules_version(connection))
 
-    await desk.context.writer.run(write)
+    await orchestrator.context.writer.run(write)
 
 
 def _call(simulator: Simulator, caller: Caller) -> None:

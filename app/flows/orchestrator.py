@@ -31,8 +31,8 @@ _LOOKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
 """When a room is looked at again while it is unclear whose an agent is: the job list can be 5 s late."""
 
 
-class Desk:
-    """Accepts events and sees each to its end."""
+class Orchestrator:
+    """All flows of one process: hands events in, carries out what follows, and runs the background loops."""
 
     def __init__(self, context: Context, book: RuleBook) -> None:
         self.context = context

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import UsherError
 from app.flows.loop import Loop
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.server.api.routes import api_routes
 from app.server.console.routes import console_routes
@@ -30,11 +30,13 @@ from app.server.webhook import WEBHOOK_PATH, WebhookDoor
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
-def create_app(desk: Desk, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan) -> Starlette:
+def create_app(
+    orchestrator: Orchestrator, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan
+) -> Starlette:
     """Return the application over flows that `lifespan` starts and stops; `key` signs sessions and links."""
-    health = HealthDoor(desk, readers)
-    office = Office(desk, readers, key)
-    scrape = ScrapeDoor(desk, readers, office.objectives)
+    health = HealthDoor(orchestrator, readers)
+    office = Office(orchestrator, readers, key)
+    scrape = ScrapeDoor(orchestrator, readers, office.objectives)
     counting = Loop("objectives", office.objectives.run_once, EVERY_S)
 
     @asynccontextmanager
@@ -55,7 +57,7 @@ def create_app(desk: Desk, verifier: Verifier, readers: Engine, key: str, lifesp
         *console_routes(office),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
-    door = WebhookDoor(desk, verifier)
+    door = WebhookDoor(orchestrator, verifier)
     return _Application(door, routes=routes, lifespan=running, exception_handlers=handlers)
 
 

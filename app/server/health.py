@@ -14,14 +14,14 @@ from app.db import schema
 from app.db.tables import heartbeats
 from app.db.types import format_instant
 from app.errors import SchemaMismatchError
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 
 
 class HealthDoor:
     """What a load balancer and an operator ask."""
 
-    def __init__(self, desk: Desk, readers: Engine) -> None:
-        self._desk = desk
+    def __init__(self, orchestrator: Orchestrator, readers: Engine) -> None:
+        self._orchestrator = orchestrator
         self._readers = readers
 
     async def live(self, _request: Request) -> Response:
@@ -38,7 +38,7 @@ class HealthDoor:
     async def details(self) -> dict[str, Any]:
         """Return how the database, the rules and the sweep are."""
         database = await asyncio.to_thread(self._database)
-        book = self._desk.book
+        book = self._orchestrator.book
         ready = database["status"] == "ok"
         return {
             "status": "ready" if ready else "not ready",
@@ -51,7 +51,7 @@ class HealthDoor:
                     for bad in list(book.bad.values())[:100]
                 ],
             },
-            "writer_backlog": self._desk.context.writer.backlog,
+            "writer_backlog": self._orchestrator.context.writer.backlog,
         }
 
     def _database(self) -> dict[str, Any]:

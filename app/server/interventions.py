@@ -35,8 +35,8 @@ async def replay_event(office: Office, event_id: str, by: str) -> dict[str, Any]
     """Accept a stored event once more, under the rules of now; return what became of it."""
     now, redact = office.now, office.context.settings.redact
     event = await office.read(lambda connection: replayed_event(connection, event_id, now, redact))
-    acceptance = await office.desk.receive(event)
-    office.desk.wake()
+    acceptance = await office.orchestrator.receive(event)
+    office.orchestrator.wake()
     entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", now, by)
     await office.write(lambda connection: append(connection, [entry]))
     outcome = None if acceptance.outcome is None else str(acceptance.outcome)
@@ -45,6 +45,6 @@ async def replay_event(office: Office, event_id: str, by: str) -> dict[str, Any]
 
 def _follow_up(office: Office, done: Intervention) -> None:
     count(office.context.metrics, done.moves)
-    office.desk.withdrawer.submit(done.withdrawals)
+    office.orchestrator.withdrawer.submit(done.withdrawals)
     if done.moves:
-        office.desk.wake()
+        office.orchestrator.wake()

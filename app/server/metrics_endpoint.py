@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from app.db.tables import LIVE, dispatches
 from app.db.types import DispatchStatus
 from app.errors import DatabaseUnavailableError
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.server.objective_metrics import set_gauges
 from app.server.objectives_cache import SCRAPED, ObjectiveBoard, Objectives
 
@@ -26,15 +26,15 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class ScrapeDoor:
     """What Prometheus asks."""
 
-    def __init__(self, desk: Desk, readers: Engine, objectives: ObjectiveBoard) -> None:
-        self._desk = desk
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectiveBoard) -> None:
+        self._orchestrator = orchestrator
         self._readers = readers
         self._objectives = objectives
         self._rendering = Lock()
 
     async def answer(self, request: Request) -> Response:
         """Answer the metrics in Prometheus form."""
-        context = self._desk.context
+        context = self._orchestrator.context
         token = context.settings.metrics_token.get_secret_value()
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token and not hmac.compare_digest(token.encode(), given.encode()):
@@ -51,16 +51,16 @@ class ScrapeDoor:
         with self._rendering:
             self._refresh()
             if found is not None:
-                set_gauges(self._desk.context.metrics, found.items)
-            return self._desk.context.metrics.render()
+                set_gauges(self._orchestrator.context.metrics, found.items)
+            return self._orchestrator.context.metrics.render()
 
     def _refresh(self) -> None:
-        metrics, book = self._desk.context.metrics, self._desk.book
+        metrics, book = self._orchestrator.context.metrics, self._orchestrator.book
         metrics.rules_version.set(book.version)
         metrics.rules.set(len(book.rules))
         metrics.bad_rules.set(len(book.bad))
-        metrics.writer_backlog.set(self._desk.context.writer.backlog)
-        now = self._desk.context.clock.now()
+        metrics.writer_backlog.set(self._orchestrator.context.writer.backlog)
+        now = self._orchestrator.context.clock.now()
         by_status = select(dispatches.c.status, func.count()).where(dispatches.c.status.in_(LIVE))
         due = select(func.count()).where(
             dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),

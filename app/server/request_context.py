@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db.transaction import as_unavailable
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.server.objectives_cache import ObjectiveBoard
@@ -25,17 +25,17 @@ T = TypeVar("T")
 class Office:
     """The doors' way to the flows and to the database."""
 
-    def __init__(self, desk: Desk, readers: Engine, key: str) -> None:
-        self.desk = desk
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
+        self.orchestrator = orchestrator
         self.key = key
         self.readers = readers
-        self._book = desk.book
-        self.figures = FigureCache(desk.context.clock, self.read)
-        self.objectives = ObjectiveBoard(desk.context.clock, self.read)
+        self._book = orchestrator.book
+        self.figures = FigureCache(orchestrator.context.clock, self.read)
+        self.objectives = ObjectiveBoard(orchestrator.context.clock, self.read)
 
     @property
     def context(self) -> Context:
-        return self.desk.context
+        return self.orchestrator.context
 
     @property
     def now(self) -> datetime:
@@ -51,7 +51,7 @@ class Office:
 
     def book(self, connection: Connection) -> RuleBook:
         """Return the rule book with every committed edit, also before the next webhook takes notice of it."""
-        known = max(self._book, self.desk.book, key=lambda book: book.version)
+        known = max(self._book, self.orchestrator.book, key=lambda book: book.version)
         self._book = follow(connection, known)
         return self._book
 

@@ -18,7 +18,7 @@ from app.errors import (
     SignatureRefusedError,
     UnreadableWebhookError,
 )
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
 from app.server.problems import http_problem, problem
@@ -49,8 +49,8 @@ _ANSWERS = {status: _answer(status) for status in ("accepted", "duplicate", "ign
 class WebhookDoor:
     """Verifies, parses, and answers 200 only once the event is committed."""
 
-    def __init__(self, desk: Desk, verifier: Verifier) -> None:
-        self._desk = desk
+    def __init__(self, orchestrator: Orchestrator, verifier: Verifier) -> None:
+        self._orchestrator = orchestrator
         self._verifier = verifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +67,7 @@ class WebhookDoor:
         """Return what became of the webhook, or the answer that says why it was not taken."""
         if scope["method"] != "POST":
             return "", http_problem(HTTPException(405, headers={"Allow": "POST"}))
-        context = self._desk.context
+        context = self._orchestrator.context
         received_at = context.clock.now()
         project = ""
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -76,7 +76,7 @@ class WebhookDoor:
             signature = self._verifier.verify(body, headers.get(b"authorization", b"").decode("latin-1"))
             project = signature.project
             event = parse(body, signature, received_at, new_id(), context.settings.redact)
-            acceptance = await self._desk.receive(event)
+            acceptance = await self._orchestrator.receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()
             _log.warning("webhook refused", reason=error.reason, detail=str(error))

@@ -82,7 +82,7 @@ async def _run(count: int) -> _Tally:
             process.make_database(path)
             async with service(_settings(path)) as built:
                 await asyncio.gather(*(_send_some(built.app, numbers, tally) for _ in range(AT_ONCE)))
-                await built.desk.stop()
+                await built.orchestrator.stop()
     finally:
         logging.disable(logging.NOTSET)
     return tally

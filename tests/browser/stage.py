@@ -97,7 +97,7 @@ class Stage:
         return self.run(call())
 
     def write(self, unit: Callable[[Any], T]) -> T:
-        return self.run(self.service.desk.context.writer.run(unit))
+        return self.run(self.service.orchestrator.context.writer.run(unit))
 
     def add_user(self, name: str, role: Role) -> None:
         stored = hash_password(PASSWORD)

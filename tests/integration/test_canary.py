@@ -101,7 +101,7 @@ async def test_a_probe_under_way_does_not_hold_up_the_end(database: Database) ->
 @in_virtual_time
 async def test_what_a_dead_process_left_is_cleared_up_and_old_results_go(database: Database) -> None:
     async with World(database) as world:
-        context = world.usher.desk.context
+        context = world.usher.orchestrator.context
         lost, settled, old = [await _begin(world, minutes) for minutes in (10, 20, 60 * 24 * 40)]
         others = update(probes).where(probes.c.id != lost).values(finished_at=world.clock.now())
         await world.usher.writer.run(lambda connection: connection.execute(others))

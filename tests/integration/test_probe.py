@@ -14,7 +14,7 @@ from tests.world.world import World
 
 
 def _prober(world: World) -> Prober:
-    context = world.usher.desk.context
+    context = world.usher.orchestrator.context
     return Prober("default", context.clients["default"], context.writer, context.clock, context.metrics)
 
 

@@ -65,7 +65,7 @@ async def test_a_dispatch_that_the_token_carried_is_adopted(database: Database) 
     database.execute(RULE)
     async with world(database) as (built, simulator):
         simulator.add_worker("ana")
-        (promise,) = await decide(built.desk.context, built.desk.book, EXPECTED)
+        (promise,) = await decide(built.orchestrator.context, built.orchestrator.book, EXPECTED)
         assert json.loads(promise.metadata)["participant"]["identity"] == "carla"
         # When the participant's join creates the room, so that LiveKit takes the token's dispatch
         simulator.join("desk", "carla", metadata=METADATA, dispatches=[order(promise)])
@@ -83,7 +83,7 @@ async def test_a_dispatch_that_livekit_ignored_is_made_now(database: Database) -
     async with world(database) as (built, simulator):
         simulator.add_worker("ana")
         simulator.join("desk", "somebody")
-        (promise,) = await decide(built.desk.context, built.desk.book, EXPECTED)
+        (promise,) = await decide(built.orchestrator.context, built.orchestrator.book, EXPECTED)
         # When the participant joins it with the dispatch in the token, which LiveKit then ignores (#4390)
         simulator.join("desk", "carla", metadata=METADATA, dispatches=[order(promise)])
         # Then Usher dispatches the promised agent

@@ -22,7 +22,7 @@ from app.db import transaction
 from app.db.writer import BATCH_LIMIT, Writer
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
-from app.flows.orchestrator import Desk
+from app.flows.orchestrator import Orchestrator
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.metrics import Metrics
@@ -89,7 +89,7 @@ class PromptWriter(Writer):
 class Replica:
     """One `usher serve`, without its process."""
 
-    desk: Desk
+    orchestrator: Orchestrator
     app: Starlette
     metrics: Metrics
     writer: Writer
@@ -102,13 +102,13 @@ class Replica:
         """Stop gracefully."""
         if self.alive:
             self.alive = False
-            await self.desk.stop()
+            await self.orchestrator.stop()
             await self.closing.aclose()
 
     async def kill(self) -> None:
         """Die as after kill -9: nothing is handed back, nothing that is under way goes on."""
         self.alive = False
-        ours = {task for task in asyncio.all_tasks() if _belongs_to(task, self.desk)}
+        ours = {task for task in asyncio.all_tasks() if _belongs_to(task, self.orchestrator)}
         for task in ours:
             task.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
@@ -129,19 +129,19 @@ class Replica:
         return 0.0 if value is None else value
 
 
-def _belongs_to(task: asyncio.Task[Any], desk: Desk) -> bool:
+def _belongs_to(task: asyncio.Task[Any], orchestrator: Orchestrator) -> bool:
     coroutine: Any = task.get_coro()
     frame = getattr(coroutine, "cr_frame", None)
     owner = frame.f_locals.get("self") if frame is not None else None
     parts = (
-        desk,
-        desk.deliverer,
-        desk.withdrawer,
-        desk.inspector,
-        desk.acceptor,
-        desk.sweeper,
-        desk.canary,
-        *desk._loops,
+        orchestrator,
+        orchestrator.deliverer,
+        orchestrator.withdrawer,
+        orchestrator.inspector,
+        orchestrator.acceptor,
+        orchestrator.sweeper,
+        orchestrator.canary,
+        *orchestrator._loops,
     )
     return any(owner is part for part in parts)
 
@@ -249,20 +249,20 @@ class World:
         context = Context(settings, writer, clients, metrics, self.clock, process_name())
         with self._reader.connect() as connection:
             book = read_book(connection)
-        desk = Desk(context, book)
-        health = HealthDoor(desk, self._reader)
-        scrape = ScrapeDoor(desk, self._reader, Office(desk, self._reader, "signs nothing").objectives)
-        door = WebhookDoor(desk, Verifier(settings.projects))
+        orchestrator = Orchestrator(context, book)
+        health = HealthDoor(orchestrator, self._reader)
+        scrape = ScrapeDoor(orchestrator, self._reader, Office(orchestrator, self._reader, "signs nothing").objectives)
+        door = WebhookDoor(orchestrator, Verifier(settings.projects))
         routes = [
             Route("/livekit/webhook", door),
             Route("/readyz", health.ready),
             Route("/metrics", scrape.answer),
         ]
         app = Starlette(routes=routes)
-        replica = Replica(desk, app, metrics, writer, engine, stack)
+        replica = Replica(orchestrator, app, metrics, writer, engine, stack)
         self.replicas.append(replica)
         if start:
-            desk.start()
+            orchestrator.start()
         return replica
 
     async def _client(self, project: Project, settings: Settings, metrics: Metrics) -> LiveKitApi:

@@ -221,7 +221,7 @@ async def simulate_rules(call: Call) -> dict[str, Any]:
 
 
 async def read_health(call: Call) -> Any:
-    door = HealthDoor(call.office.desk, call.office.readers)
+    door = HealthDoor(call.office.orchestrator, call.office.readers)
     return await door.details()
 
 

@@ -60,7 +60,7 @@ async def _facts(visit: Visit) -> dict[str, Any]:
         office.read(question),
         office.figures.get(24),
         office.objectives.get(SHOWN, patience_s=PATIENCE_S),
-        HealthDoor(office.desk, office.readers).details(),
+        HealthDoor(office.orchestrator, office.readers).details(),
     )
     return {
         **facts,

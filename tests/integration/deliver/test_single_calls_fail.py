@@ -48,7 +48,7 @@ async def test_a_look_that_fails_nevertheless_is_soon_taken_again(sqlite_databas
 @in_virtual_time
 async def test_what_is_refused_for_good_is_not_asked_again(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        client = world.usher.desk.context.clients["default"]
+        client = world.usher.orchestrator.context.clients["default"]
         world.simulator.faults.script("ListRooms", Fault(FaultKind.REFUSE, code="unauthenticated"))
         with pytest.raises(LiveKitUnavailableError, match="unauthenticated"):
             await client.list_rooms()
@@ -60,7 +60,7 @@ async def test_what_is_refused_for_good_is_not_asked_again(sqlite_database: Data
 async def test_what_took_long_to_fail_is_not_asked_again(sqlite_database: Database) -> None:
     """A dispatch call on a room that is gone takes LiveKit 3 s; asked thrice it would hold up a caller for ten."""
     async with World(sqlite_database) as world:
-        client = world.usher.desk.context.clients["default"]
+        client = world.usher.orchestrator.context.clients["default"]
         began = world.loop.time()
         with pytest.raises(LiveKitUnavailableError, match="no response from servers"):
             await client.list_dispatches("nowhere")
@@ -70,7 +70,7 @@ async def test_what_took_long_to_fail_is_not_asked_again(sqlite_database: Databa
 @in_virtual_time
 async def test_a_question_that_hangs_is_asked_beside_it(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        client = world.usher.desk.context.clients["default"]
+        client = world.usher.orchestrator.context.clients["default"]
         world.simulator.faults.script("ListRooms", Fault(FaultKind.HANG_BEFORE, seconds=60))
         began = world.loop.time()
         assert await client.list_rooms() == []
@@ -81,7 +81,7 @@ async def test_a_question_that_hangs_is_asked_beside_it(sqlite_database: Databas
 @in_virtual_time
 async def test_a_livekit_that_is_down_is_known_for_it_and_asked_once(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        client = world.usher.desk.context.clients["default"]
+        client = world.usher.orchestrator.context.clients["default"]
         await world.wire.stop()
         for _ in range(3):
             assert not client.is_down

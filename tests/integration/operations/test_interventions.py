@@ -16,38 +16,40 @@ from tests.world.world import World
 
 
 async def redriven(world: World, *ids: str) -> Intervention:
-    desk = world.usher.desk
+    orchestrator = world.usher.orchestrator
 
     def write(connection: object) -> Intervention:
         return redrive(
             connection,  # type: ignore[arg-type] # the writer's
             ids,
             by="maria",
-            book=desk.book,
+            book=orchestrator.book,
             metadata_max_bytes=65536,
             now=world.clock.now(),
         )
 
-    intervention = await desk.context.writer.run(write)
-    desk.wake()
+    intervention = await orchestrator.context.writer.run(write)
+    orchestrator.wake()
     return intervention
 
 
 async def cancelled(world: World, *ids: str) -> Intervention:
-    desk = world.usher.desk
+    orchestrator = world.usher.orchestrator
     now = world.clock.now()
-    intervention = await desk.context.writer.run(lambda connection: cancel(connection, ids, by="maria", now=now))
-    desk.withdrawer.submit(intervention.withdrawals)
+    intervention = await orchestrator.context.writer.run(
+        lambda connection: cancel(connection, ids, by="maria", now=now)
+    )
+    orchestrator.withdrawer.submit(intervention.withdrawals)
     return intervention
 
 
 async def replayed(world: World, event_id: str) -> str:
     """Replay an event; return what became of it."""
-    desk = world.usher.desk
+    orchestrator = world.usher.orchestrator
     now = world.clock.now()
-    event = await desk.context.writer.run(lambda connection: replayed_event(connection, event_id, now))
-    acceptance = await desk.receive(event)
-    desk.wake()
+    event = await orchestrator.context.writer.run(lambda connection: replayed_event(connection, event_id, now))
+    acceptance = await orchestrator.receive(event)
+    orchestrator.wake()
     return str(acceptance.outcome)
 
 
@@ -249,7 +251,7 @@ async def test_what_is_older_than_the_retention_goes_and_nothing_live(database: 
         world.simulator.join("served-0", "bob")  # served by what lives
         world.simulator.finish_room("served-2")
         await world.until_status("ended")
-        pruner = Pruner(world.usher.desk.context)
+        pruner = Pruner(world.usher.orchestrator.context)
         assert await pruner.run_once() == {"pruned": 0}
         old = world.clock.now() - timedelta(days=2)
         text = old.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

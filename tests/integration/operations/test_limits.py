@@ -138,7 +138,7 @@ async def test_no_more_calls_in_flight_than_allowed_and_nobody_forgotten(sqlite_
 async def test_a_project_that_hangs_does_not_hold_up_the_others(sqlite_database: Database) -> None:
     """Slots are per project: told by what each may still begin."""
     async with World(sqlite_database, settings={"USHER_CALLS_IN_FLIGHT": "1"}) as world:
-        deliverer = world.usher.desk.deliverer
+        deliverer = world.usher.orchestrator.deliverer
         free = deliverer.free_slots("default")
         world.rule()
         world.simulator.faults.always("CreateDispatch", Fault(FaultKind.HANG_BEFORE, seconds=4))

@@ -54,7 +54,7 @@ class Running:
         return secret
 
     async def write(self, unit: Any) -> Any:
-        return await self.service.desk.context.writer.run(unit)
+        return await self.service.orchestrator.context.writer.run(unit)
 
     async def read(self, query: str) -> list[Mapping[str, Any]]:
         def look(connection: Connection) -> list[Mapping[str, Any]]:
@@ -84,7 +84,7 @@ class Running:
             received_at=now,
             event_id=event_id,
         )
-        return event_id, await self.service.desk.acceptor.accept(event)
+        return event_id, await self.service.orchestrator.acceptor.accept(event)
 
 
 @pytest.fixture

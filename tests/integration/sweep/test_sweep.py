@@ -230,7 +230,7 @@ async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_da
         await world.add_replica(start=False)
         world.simulator.join("room", "ana")
         await world.wait(0.5)
-        world.usher.desk.start()
+        world.usher.orchestrator.start()
         await world.until(lambda: world.agents("room"), within=6)
 
 
