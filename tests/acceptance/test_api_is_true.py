@@ -59,7 +59,7 @@ def test_the_document_is_true(desk: Stage, tmp_path: Path) -> None:
 
 
 def _run(stage: Stage, configuration: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
-    command = [
+    command: list[str | Path] = [
         PROGRAM,
         "--config-file",
         configuration,

@@ -75,7 +75,7 @@ def _ask_everything(connection: Connection, stored: StoredCalls) -> list[tuple[s
 
 def questions(stored: StoredCalls) -> dict[str, Question]:
     calls = stored.calls
-    day = {"since": stored.newest - timedelta(days=3), "until": stored.newest - timedelta(days=2)}
+    day: dict[str, Any] = {"since": stored.newest - timedelta(days=3), "until": stored.newest - timedelta(days=2)}
     failed, no_show = DispatchStatus.FAILED, DispatchStatus.NO_SHOW
     asked: dict[str, Any] = {
         "all": DispatchFilter(),

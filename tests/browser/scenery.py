@@ -121,7 +121,7 @@ def set_scene(stage: Stage) -> None:
 def _add_probes(connection: Any) -> None:
     """Canaries of the last hour, of which the latest of one agent was in vain."""
     now = datetime.now(UTC)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for minutes in range(55, 0, -5):
         for agent, milliseconds in (("support-es", 420 + minutes), ("phone-desk", 1310 - 3 * minutes)):
             began = now - timedelta(minutes=minutes)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.chromium import chromium, find_chromium
 from tests.browser.scenery import set_scene
 from tests.browser.stage import PASSWORD, Stage, stage
+
+Scheme: TypeAlias = Literal["light", "dark"]
 
 SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
 FOLDER = Path(".cache/screenshots")
@@ -58,10 +61,11 @@ def log_in(context: BrowserContext, url: str, name: str = "maria") -> None:
 def take(browser: Browser, stage: Stage, folder: Path) -> int:
     """Take all pictures; return how many."""
     taken = 0
-    for scheme in ("light", "dark"):
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    for scheme in schemes:
         for size, (width, height) in SIZES.items():
             context = browser.new_context(
-                color_scheme=scheme,  # type: ignore[arg-type] # a literal, as it says
+                color_scheme=scheme,
                 viewport={"width": width, "height": height},
                 timezone_id="Europe/Madrid",
                 locale="en-GB",

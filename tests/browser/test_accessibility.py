@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.browser.scenery import set_scene
-from tests.browser.screenshots import SIZES, log_in, pages
+from tests.browser.screenshots import SIZES, Scheme, log_in, pages
 from tests.browser.stage import Stage
 from tests.browser.stage import stage as build_stage
 
@@ -26,10 +27,10 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize(("scheme", "size"), [("light", "wide"), ("dark", "narrow")])
-def test_no_page_keeps_anybody_out(browser: Browser, busy: Stage, scheme: str, size: str) -> None:
+def test_no_page_keeps_anybody_out(browser: Browser, busy: Stage, scheme: Scheme, size: str) -> None:
     width, height = SIZES[size]
     context = browser.new_context(
-        color_scheme=scheme,  # type: ignore[arg-type] # a literal, as it says
+        color_scheme=scheme,
         viewport={"width": width, "height": height},
     )
     found: list[str] = []
@@ -50,9 +51,9 @@ def test_no_page_keeps_anybody_out(browser: Browser, busy: Stage, scheme: str, s
     assert found == []
 
 
-def _violations(page: str, response: dict[str, list[dict[str, object]]]) -> list[str]:
+def _violations(page: str, response: dict[str, list[dict[str, Any]]]) -> list[str]:
     return [
-        f"{page}: {violation['id']}: {violation['help']}: {node['html'][:160]}"  # type: ignore[index]
+        f"{page}: {violation['id']}: {violation['help']}: {node['html'][:160]}"
         for violation in response["violations"]
-        for node in violation["nodes"][:3]  # type: ignore[index]
+        for node in violation["nodes"][:3]
     ]

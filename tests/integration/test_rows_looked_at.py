@@ -91,5 +91,8 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _rows_of(node: Mapping[str, Any]) -> int:
     if "Relation Name" not in node:
         return 0
-    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-    return round(rows * node["Actual Loops"])
+    rows: int = (
+        node["Actual Rows"] + node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+    )
+    loops: float = node["Actual Loops"]
+    return round(rows * loops)

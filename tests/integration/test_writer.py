@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ async def test_waiting_units_share_a_transaction_and_keep_their_order(writer: Wr
 
     first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
     await asyncio.sleep(0)
-    others = [asyncio.create_task(writer.run(lambda connection, n=n: unit(connection, f"{n:03}"))) for n in range(50)]
+    others = [asyncio.create_task(writer.run(partial(unit, name=f"{n:03}"))) for n in range(50)]
     await asyncio.sleep(0)
     hold.set()
     await first
@@ -246,7 +247,7 @@ async def test_patience_that_ends_as_something_prompt_comes_begins_one_transacti
     coming = asyncio.create_task(prompt())
     loop.call_later(PATIENCE_S / 2, sleep_until_patience_has_ended)
     async with asyncio.timeout(5):
-        assert await asyncio.gather(patient, coming) == ["patient", "prompt"]
+        assert list(await asyncio.gather(patient, coming)) == ["patient", "prompt"]
     assert sorted(names(database)) == ["patient", "prompt"]
 
 

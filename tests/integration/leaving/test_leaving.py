@@ -160,7 +160,9 @@ async def test_an_agent_that_crosses_its_caller_at_the_door_does_not_stay(sqlite
         await world.until(lambda: len(world.agents("room")) == 1, within=12)
         (row,) = world.dispatches(status="joined")
         assert (row["participant_identity"], row["agent_identity"]) == ("bob", world.agents("room")[0])
-        assert world.simulator.ledger.dispatch(row["livekit_dispatch_id"]).agents[0].identity == row["agent_identity"]
+        entry = world.simulator.ledger.dispatch(row["livekit_dispatch_id"])
+        assert entry is not None
+        assert entry.agents[0].identity == row["agent_identity"]
 
 
 @in_virtual_time

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from app.accounts.password import hash_password
 from app.accounts.roles import Role
@@ -26,6 +26,7 @@ from app.wiring import Service, service
 from tests.conftest import Database
 
 PASSWORD = "correct horse battery"
+T = TypeVar("T")
 _STORED = cache(hash_password)
 
 
@@ -53,12 +54,12 @@ class Running:
         _, secret = await self.write(lambda c: issue_token(c, user.id, "test", role, by="test", now=now))
         return secret
 
-    async def write(self, unit: Any) -> Any:
+    async def write(self, unit: Callable[[Connection], T]) -> T:
         return await self.service.orchestrator.context.writer.run(unit)
 
-    async def read(self, query: str) -> list[Mapping[str, Any]]:
-        def look(connection: Connection) -> list[Mapping[str, Any]]:
-            return list(connection.exec_driver_sql(query).mappings())
+    async def read(self, query: str) -> Sequence[RowMapping]:
+        def look(connection: Connection) -> Sequence[RowMapping]:
+            return connection.exec_driver_sql(query).mappings().all()
 
         return await self.write(look)
 

@@ -267,7 +267,10 @@ async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
 
 async def test_a_token_server_is_told_who_will_come(admin: httpx2.AsyncClient) -> None:
     await admin.post("/api/v1/rules", json={**RULE, "attributes": {"team": "iberia"}})
-    order = {"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall"}}
+    order: dict[str, dict[str, Any]] = {
+        "participant": {"identity": "ana", "metadata": {"language": "es"}},
+        "room": {"name": "hall"},
+    }
     decided = (await admin.post("/api/v1/decide", json=order)).json()
     (agent,) = decided["agents"]
     assert agent["agent_name"] == "support-es"

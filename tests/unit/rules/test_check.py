@@ -213,7 +213,7 @@ def test_any_row_is_checked_without_an_error(row: dict[str, Any]) -> None:
 
 
 def test_bad_numbers_by_plain_sql_do_not_break_the_order() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": 2, "priority": "high"},
         {"id": 1, "priority": 5},
         {"id": 3, "priority": 5},

@@ -186,7 +186,8 @@ def test_long_values_are_shortened_in_reasons() -> None:
 
 def test_a_null_participant_or_kind_is_no_machine() -> None:
     rules = book(make_row(1, SUPPORT))
-    for participant in (None, {"kind": None}, {}, "text", []):
+    participants: tuple[Any, ...] = (None, {"kind": None}, {}, "text", [])
+    for participant in participants:
         document = CALL | {"participant": participant}
         event = make_event(CALL | {"participant": {}})
         object.__setattr__(event, "document", document)

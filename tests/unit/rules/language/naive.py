@@ -12,6 +12,7 @@ import itertools
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 RESERVED = {
@@ -190,6 +191,10 @@ def anything_but(operand: Any, *, first: bool, legacy: bool) -> Test:
     return lambda found: not any(same(found, value) for value in values)
 
 
+def _compares(compare: Callable[[Any, Any], bool], number: Any, found: Any) -> bool:
+    return compare(found, number)
+
+
 def in_range(operand: Any) -> Test:
     if not isinstance(operand, list) or len(operand) not in {2, 4}:
         raise Refused
@@ -199,7 +204,7 @@ def in_range(operand: Any) -> Test:
             raise Refused
         if not is_number(number) or not comparable(number):
             raise Refused
-        tests.append(lambda found, compare=COMPARED[operator], number=number: compare(found, number))
+        tests.append(partial(_compares, COMPARED[operator], number))
     if len(operand) == 4 and not (operand[0] in {">", ">="} and operand[2] in {"<", "<="} and operand[1] < operand[3]):
         raise Refused
     return lambda found: is_number(found) and comparable(found) and all(test(found) for test in tests)
