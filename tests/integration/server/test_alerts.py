@@ -38,7 +38,6 @@ def promtool(*arguments: str | Path) -> None:
     path = shutil.which("promtool")
     if path is None:
         missing("promtool (apt-get install prometheus)")
-        return
     done = subprocess.run([path, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -132,7 +131,8 @@ def test_alerts_fire_and_stay_quiet_as_their_cases_say() -> None:
 
 
 def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
-    fires, quiet = set(), set()
+    fires: set[str] = set()
+    quiet: set[str] = set()
     for case in _cases():
         for name in {expected["alertname"] for expected in case["alert_rule_test"]}:
             fired = any(one["exp_alerts"] for one in case["alert_rule_test"] if one["alertname"] == name)
