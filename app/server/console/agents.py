@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from app.audit.calls.call_list import CallFilter, list_calls
 from app.audit.statistics.counts import Figures, Percentiles, Seen, known_agents
 from app.audit.statistics.probes import Probe, latest_probes, probes_of
-from app.server.console.charts import bars_of, histogram
+from app.server.console.charts import histogram_of
 from app.server.console.framework import Front, Visit, page
 from app.server.objectives_cache import PATIENCE_S, SHOWN
 
@@ -24,7 +24,6 @@ def agents_routes(front: Front) -> list[BaseRoute]:
     """Return the routes of the page Agents."""
     return [
         page(front, "/console/agents", show_agents),
-        page(front, "/console/pictures/agent", picture),
         page(front, "/console/agents/{name:path}", show_agent),
     ]
 
@@ -68,20 +67,10 @@ async def show_agent(visit: Visit) -> Response:
         "figures": found.overall,
         "waits": Percentiles.of(found.overall.seconds_to_agent),
         "given_up": Percentiles.of(found.overall.seconds_given_up),
-        "bars": bars_of(found.overall),
+        "histogram": histogram_of(found.overall),
         "objectives": objectives,
     }
     return visit.page("agent.html", active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
-
-
-async def picture(visit: Visit) -> Response:
-    """Answer the histogram of one agent, or of all, as an image of its own: its styles are not the page's."""
-    found = await visit.office.figures.get(int(_hours(visit)), agent=visit.field("name") or None)
-    return Response(
-        await asyncio.to_thread(histogram, found.overall, small=bool(visit.field("small"))),
-        media_type="image/svg+xml",
-        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-    )
 
 
 def _hours(visit: Visit) -> str:

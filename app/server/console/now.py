@@ -15,7 +15,7 @@ from app.audit.calls.call import Call, CallState
 from app.audit.calls.call_list import CallFilter, list_calls
 from app.audit.statistics.counts import Percentiles
 from app.audit.statistics.objectives import Objective
-from app.server.console.charts import bars_of
+from app.server.console.charts import histogram_of
 from app.server.console.framework import Front, Visit, page
 from app.server.console.remedies import heartbeats_of_sweeps, pulses, remedies, waiting
 from app.server.health import HealthDoor
@@ -66,7 +66,7 @@ async def _facts(visit: Visit) -> dict[str, Any]:
         **facts,
         "day": day,
         "waits": Percentiles.of(day.overall.seconds_to_agent),
-        "bars": bars_of(day.overall),
+        "histogram": histogram_of(day.overall),
         "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
         "pulses": pulses(beats, now, details, sweeps=sweeps),
     }

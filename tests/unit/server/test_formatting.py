@@ -1,10 +1,9 @@
-"""How pages say factors and windows, and where the lines of a picture are."""
+"""Factors and time windows as pages show them."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.server.console.charts import _round_steps
 from app.server.formatting import NOTHING, times, window
 
 
@@ -21,13 +20,3 @@ def test_factors(factor: float | None, text: str) -> None:
 )
 def test_windows(hours: float, text: str) -> None:
     assert window(hours) == text
-
-
-@pytest.mark.parametrize("highest", [0, 1, 2, 3, 7, 10, 49, 134, 501, 9_999, 10_000])
-def test_the_lines_of_a_picture_are_few_round_and_reach_the_highest(highest: int) -> None:
-    steps = _round_steps(highest)
-    assert 3 <= len(steps) <= 7
-    assert steps[0] == 0
-    assert steps[-1] >= highest
-    assert str(steps[1])[0] in "125"
-    assert set(str(steps[1])[1:]) <= {"0"}
