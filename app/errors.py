@@ -7,8 +7,16 @@ SDK and driver errors are translated once, at the edge where they happen, with `
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from difflib import get_close_matches
+from typing import Any, ClassVar, Final
+
+_PLAIN_KEY: Final = re.compile(r"\$?[a-zA-Z_][a-zA-Z0-9_]*")
+_LONGEST_NAME: Final = 64
+_MOST_NAMES: Final = 500  # comparing costs time by the number and the length of the names
 
 
 class UsherError(Exception):
@@ -34,6 +42,28 @@ class Problem:
     def __str__(self) -> str:
         hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
         return f"{self.path}: {self.message}{hint}" if self.path else f"{self.message}{hint}"
+
+
+def join_path(path: str, key: str) -> str:
+    """Return the path of property `key` of the object at `path` ("" for the outermost one).
+
+    Keys that are no plain names are put in brackets.
+    """
+    if not path:
+        return key
+    return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f"{path}[{json.dumps(key, ensure_ascii=False)}]"
+
+
+def nearest(name: str, among: Iterable[str]) -> str | None:
+    """Return the spelling in `among` that `name` most likely means, if one is near."""
+    names = sorted({candidate for candidate in among if len(candidate) <= _LONGEST_NAME})
+    if len(name) > _LONGEST_NAME or len(names) > _MOST_NAMES:
+        return None
+    by_fold = {candidate.casefold(): candidate for candidate in names}
+    if name.casefold() in by_fold:
+        return by_fold[name.casefold()]
+    near = get_close_matches(name, names, n=1, cutoff=0.7)
+    return near[0] if near else None
 
 
 class InvalidInputError(UsherError):

@@ -19,7 +19,7 @@ from app.audit.records import (
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
 from app.errors import NotFoundError
 from app.outbox.dispatch import Dispatch
-from app.rules.columns import UNSTORABLE
+from app.strict_json import is_storable
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def get_event(connection: Connection, event_id: str) -> EventRecord:
     """Return the event of that id, of ours or of LiveKit's (`EV_…`); raises NotFoundError."""
     for column in (events.c.id, events.c.livekit_id):
         way = ByName(column == event_id, events.c.id)
-        record = _latest_event(connection, way) if _is_storable(event_id) else None
+        record = _latest_event(connection, way) if is_storable(event_id) else None
         if record is not None:
             return record
     raise NotFoundError(f"no event has the id {event_id!r}")
@@ -39,7 +39,7 @@ def get_event(connection: Connection, event_id: str) -> EventRecord:
 
 def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
     """Return the dispatch of that id with its calls, changes and callers; raises NotFoundError."""
-    found = read_dispatches(connection, [dispatch_id] if _is_storable(dispatch_id) else [])
+    found = read_dispatches(connection, [dispatch_id] if is_storable(dispatch_id) else [])
     if not found:
         raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
     return found[0]
@@ -52,7 +52,7 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
     phone number: the latest joining. Of an agent: the event of the call it came for. Raises NotFoundError.
     """
     reference = reference.strip()
-    found = _find_event(connection, reference) if reference and _is_storable(reference) else None
+    found = _find_event(connection, reference) if reference and is_storable(reference) else None
     if found is None:
         raise NotFoundError(
             f"nothing is known of {reference!r}: it is no event, no dispatch, and no participant's identity, SID or "
@@ -147,7 +147,3 @@ def _by_dispatch(records: Iterable[T]) -> dict[str, list[T]]:
 
 def _columns(table: Table, kind: type[Any]) -> list[ColumnElement[Any]]:
     return [table.c[name] for name in columns_of(kind)]
-
-
-def _is_storable(text: str) -> bool:
-    return UNSTORABLE.search(text) is None

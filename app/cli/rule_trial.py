@@ -24,6 +24,7 @@ from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
+from app.strict_json import JsonError, parse_json
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
 from app.webhook.parse import build_event
@@ -102,7 +103,7 @@ def _event_in_file(source: str, project: str, settings: Settings) -> Event | Non
         return None
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        body = json.loads(raw.decode("utf-8-sig"))
+        body = parse_json(raw.decode("utf-8-sig"))
         if not isinstance(body, dict):
             raise _unusable(f"{source} is no webhook body: not a JSON object")
         return build_event(
@@ -115,7 +116,7 @@ def _event_in_file(source: str, project: str, settings: Settings) -> Event | Non
         )
     except OSError as error:
         raise _unusable(f"{source} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except (JsonError, UnicodeDecodeError) as error:
         raise _unusable(f"{source} is not JSON: {error}") from error
     except UnreadableWebhookError as error:
         raise _unusable(f"{source} is no webhook body: {error}") from error

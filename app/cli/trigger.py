@@ -18,8 +18,7 @@ from app.cli.fabrication import DISCONNECT_REASONS, EVENT_TYPES, KINDS, Fabricat
 from app.cli.options import JsonOption
 from app.cli.terminal import note, say, say_json
 from app.clock import SystemClock
-from app.errors import InvalidInputError, Problem, UsherError
-from app.rules.templates.jsone.budget import nearest
+from app.errors import InvalidInputError, Problem, UsherError, nearest
 from app.settings import Project, Settings, read_settings
 
 _PATH = "/livekit/webhook"

@@ -8,14 +8,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 from app.db.types import OnMatch, Scope
-from app.errors import Problem
-from app.rules.columns import DEFAULTS, REQUIRED, STAMPS, UNSTORABLE, WRITABLE, full_pattern
+from app.errors import Problem, join_path, nearest
+from app.rules.columns import DEFAULTS, REQUIRED, STAMPS, WRITABLE, full_pattern
 from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
 from app.rules.conditions.rollout import check_rollout_key
 from app.rules.language.pattern import check_pattern
-from app.rules.templates.jsone.budget import nearest
-from app.rules.templates.jsone.compiler import join_path
 from app.rules.templates.template import check_template
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 
 LONGEST_NAME: Final = 200
 LONGEST_AGENT_NAME: Final = 256
@@ -212,7 +211,7 @@ def _unstorable(path: str, value: Any, depth: int = 0) -> list[Problem]:
     if depth > _DEPTH:
         return [Problem(path, f"nests deeper than {_DEPTH} levels")]
     if isinstance(value, str):
-        return [Problem(path, "has a NUL character or half a surrogate pair in it")] if UNSTORABLE.search(value) else []
+        return [] if is_storable(value) else [Problem(path, UNSTORABLE_MESSAGE)]
     if isinstance(value, dict):
         problems = []
         for key, item in value.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -44,10 +43,6 @@ STAMPS: Final = ("created_at", "updated_at", "updated_by")
 
 DOCUMENTS: Final = ("pattern", "metadata", "attributes")
 """The columns that hold JSON."""
-
-
-UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
-"""What a database may not hold in text, though JSON may carry it: NUL and halves of surrogate pairs."""
 
 
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:

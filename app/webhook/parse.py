@@ -14,8 +14,8 @@ from livekit.protocol.webhook import WebhookEvent
 from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
 from app.livekit.webhook_signature import Signature
+from app.strict_json import JsonError, parse_storable_json
 from app.webhook.event import Event
-from app.webhook.json_text import JsonTextError, read_json
 
 LATE_S = 5.0
 """A webhook signed longer ago than this is one of LiveKit's retries (after 1, 3, 7 and 15 s)."""
@@ -167,8 +167,8 @@ def prepare(body: Mapping[str, Any], project: str) -> dict[str, Any]:
 
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
-        content = read_json(raw)
-    except JsonTextError as error:
+        content = parse_storable_json(raw)
+    except JsonError as error:
         raise UnreadableWebhookError(f"the body cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise UnreadableWebhookError("the body is not a JSON object")
@@ -272,6 +272,6 @@ def _as_number(value: Any) -> Any:
 
 def _parsed(text: str) -> Any:
     try:
-        return read_json(text)
-    except JsonTextError:
+        return parse_storable_json(text)
+    except JsonError:
         return text

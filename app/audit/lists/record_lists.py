@@ -20,7 +20,7 @@ from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError, Problem
 from app.outbox.dispatch import Dispatch
-from app.rules.columns import UNSTORABLE
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 
 DEFAULT_LIMIT = 50
 
@@ -202,7 +202,7 @@ def _refuse_unstorable(chosen: EventFilter | DispatchFilter) -> None:
     for name in columns_of(type(chosen)):
         value = getattr(chosen, name)
         texts = value if isinstance(value, tuple) else (value,)
-        if any(isinstance(one, str) and UNSTORABLE.search(one) for one in texts):
-            problems.append(Problem(name, "has a NUL character or half a surrogate pair in it"))
+        if any(isinstance(one, str) and not is_storable(one) for one in texts):
+            problems.append(Problem(name, UNSTORABLE_MESSAGE))
     if problems:
         raise InvalidInputError("query", problems)

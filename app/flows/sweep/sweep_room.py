@@ -29,8 +29,8 @@ from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move, live_by_intent, waiting_callers
 from app.rules.language.compile import MACHINE_KINDS
+from app.strict_json import storable
 from app.webhook.event import Event
-from app.webhook.json_text import storable
 from app.webhook.parse import build_event, join_key, leave_out
 
 _log = get_logger(__name__)

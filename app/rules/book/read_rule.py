@@ -14,6 +14,7 @@ from app.rules.columns import DEFAULTS, REQUIRED, full_pattern
 from app.rules.language.pattern import Pattern, PatternError, read_pattern
 from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
+from app.strict_json import parse_json
 
 
 class JsonText(str):
@@ -76,11 +77,6 @@ _LONG_TEMPLATE: Final = 8_192
 _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -88,7 +84,7 @@ def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[st
     """Return the compact text and the parsed form of a JSON column."""
     try:
         if isinstance(value, JsonText):
-            value = _decode(value)
+            value = parse_json(value)
         if value is None and column not in REQUIRED:
             return None, None
         return _compact(value), value

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
+from app.errors import join_path
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.rules.templates.jsone.compiler import join_path
 
 _LONGEST_VALUE: Final = 160
 

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from app.errors import InvalidInputError, Problem
+from app.errors import InvalidInputError, Problem, join_path, nearest
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE, complete, matching_order
 from app.rules.editing.yaml_text import Block, ParsedText, parse_yaml, write_yaml
-from app.rules.templates.jsone.budget import nearest
-from app.rules.templates.jsone.compiler import join_path
+from app.strict_json import JsonError, parse_json
 
 Format = Literal["yaml", "json"]
 
@@ -124,34 +123,23 @@ def _parse_json(text: str) -> ParsedText:
         repeating.repeated = [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
         return repeating
 
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is no JSON value")
-
     try:
-        value = json.loads(text, object_pairs_hook=build, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        message = f"line {error.lineno}, column {error.colno}: is not JSON: {error.msg}"
-        return ParsedText(problems=[Problem("", message)])
-    except RecursionError:
-        return ParsedText(problems=[Problem("", "nests too deep")])
-    except ValueError as error:
-        return ParsedText(problems=[Problem("", f"is not JSON: {error}")])
+        value = parse_json(text, make_object=build)
+    except JsonError as error:
+        place = f"line {error.line}, column {error.column}: " if error.line is not None else ""
+        return ParsedText(problems=[Problem("", f"{place}is not JSON: {error.reason}")])
     return ParsedText(value, list(_repetitions("", value)))
 
 
 def _repetitions(path: str, value: Any) -> Iterable[Problem]:
     if isinstance(value, dict):
         if isinstance(value, _Repeating):
-            yield from (Problem(_join(path, name), "is given twice") for name in value.repeated)
+            yield from (Problem(join_path(path, name), "is given twice") for name in value.repeated)
         for key, item in value.items():
-            yield from _repetitions(_join(path, key), item)
+            yield from _repetitions(join_path(path, key), item)
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from _repetitions(f"{path}[{place}]", item)
-
-
-def _join(path: str, key: str) -> str:
-    return join_path(path, key) if path else key
 
 
 def _entries(parsed: ParsedText, problems: list[Problem]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ The highest id of `rule_changes` is the version of the rule book; a rule's own v
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,8 @@ from sqlalchemy import Connection, RowMapping, func, select, text, tuple_
 from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
-from app.rules.columns import DOCUMENTS, UNSTORABLE, WRITABLE
+from app.rules.columns import DOCUMENTS, WRITABLE
+from app.strict_json import JsonError, is_storable, parse_json
 
 _LARGEST_ID: Final = 2**63 - 1
 _BOOLEANS: Final = ("enabled", "recover", "withdraw")
@@ -98,7 +98,7 @@ def _with_documents(connection: Connection, ids: Sequence[int]) -> list[StoredRu
 
 def rule_named(connection: Connection, name: Any) -> int | None:
     """Return the id of the rule of that name; None when there is none, or `name` cannot be one."""
-    if not isinstance(name, str) or UNSTORABLE.search(name):
+    if not isinstance(name, str) or not is_storable(name):
         return None
     return connection.scalar(select(routing_rules.c.id).where(routing_rules.c.name == name))
 
@@ -124,8 +124,8 @@ def _from_sqlite(row: RowMapping) -> dict[str, Any]:
     for column in DOCUMENTS:
         if isinstance(read[column], str):
             try:
-                read[column] = json.loads(read[column])
-            except (ValueError, RecursionError):
+                read[column] = parse_json(read[column])
+            except JsonError:
                 continue
     for column in _BOOLEANS:
         if read[column] in {0, 1}:

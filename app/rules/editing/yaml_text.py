@@ -16,8 +16,7 @@ from typing import Any, Final
 import yaml
 from yaml.resolver import Resolver
 
-from app.errors import Problem
-from app.rules.templates.jsone.compiler import join_path
+from app.errors import Problem, join_path
 
 MOST_VALUES: Final = 1_000_000
 """Values in one file, those that aliases repeat counted each time."""
@@ -153,7 +152,7 @@ class _Reader:
             self._stop(parent.path, "has a key that is no text", event)
             return
         key: str = event.value
-        path = join_path(parent.path, key) if parent.path else key
+        path = join_path(parent.path, key)
         if key == "<<" and not event.style:
             self._note(parent.path, "has a merge key (<<), which rules files may not use", event)
         elif not event.style and not isinstance(self._plain(key), str):
@@ -199,7 +198,7 @@ class _Reader:
         parent = self._open[-1]
         if parent.key is None:
             return f"{parent.path}[{len(parent.container)}]"
-        return join_path(parent.path, parent.key) if parent.path else parent.key
+        return join_path(parent.path, parent.key)
 
     def _grow(self, size: int, path: str, event: yaml.NodeEvent) -> None:
         self._size += size

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
-from app.errors import Problem
+from app.errors import Problem, nearest
 from app.rules.language.address import read_network
 from app.rules.language.limits import MAX_PROBLEMS, MAX_TEXT, MAX_WILDCARDS
 from app.rules.language.matcher import ABSENT, EXISTS, Exact, InNetwork, Matcher, Numeric, in_words
@@ -45,13 +44,9 @@ class Problems:
             self.found.append(Problem(_cut(path, _LONGEST), _cut(message, 2 * _LONGEST), found, suggestion))
 
 
-def nearest(word: str, allowed: tuple[str, ...]) -> str | None:
-    """Return the allowed word that `word` is most likely a misspelling of."""
-    spelled = word.strip().lower().replace("_", "-").replace(" ", "-")
-    if spelled in allowed:
-        return spelled
-    near = difflib.get_close_matches(spelled, allowed, n=1)
-    return near[0] if near else None
+def nearest_match_type(name: str, allowed: tuple[str, ...]) -> str | None:
+    """Return the match type that `name` is most likely a misspelling of."""
+    return nearest(name.strip().lower().replace("_", "-").replace(" ", "-"), allowed)
 
 
 class OperandReader:

@@ -19,7 +19,7 @@ from app.rules.language.matcher import (
     in_words,
 )
 from app.rules.language.number import is_comparable, is_number
-from app.rules.language.operands import NOT_A_NUMBER, OperandReader, Problems, nearest
+from app.rules.language.operands import NOT_A_NUMBER, OperandReader, Problems, nearest_match_type
 from app.rules.language.text_matcher import Prefix, Suffix
 
 MATCH_TYPES = (
@@ -104,7 +104,7 @@ class _ValueReader(OperandReader):
         if name not in readers:
             allowed = ", ".join(MATCH_TYPES)
             self.problems.add(
-                inner, f"unknown match type; allowed are {allowed}", name, nearest(str(name), MATCH_TYPES)
+                inner, f"unknown match type; allowed are {allowed}", name, nearest_match_type(str(name), MATCH_TYPES)
             )
             return None
         return readers[name](operand, inner)
@@ -144,7 +144,7 @@ class _ValueReader(OperandReader):
         ((name, inner),) = operand.items()
         here = f"{path}.{name}"
         if name not in _BUT_TYPES or (self._legacy and name == "wildcard"):
-            self.problems.add(here, f"anything-but takes {allowed}", name, nearest(str(name), _BUT_TYPES))
+            self.problems.add(here, f"anything-but takes {allowed}", name, nearest_match_type(str(name), _BUT_TYPES))
             return None
         texts = inner if isinstance(inner, list) else [inner]
         if self._legacy and isinstance(inner, list) and name != "equals-ignore-case":

@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.errors import Problem
-from app.rules.columns import UNSTORABLE
 from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_template
 from app.rules.templates.jsone.budget import UNKNOWN, Mistake, Open, Run, measure
 from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 
 __all__ = [
     "RULE_FACTS",
@@ -184,8 +184,8 @@ def _attribute_problems(value: Any) -> list[Problem]:
         path = f"attributes[{json.dumps(name, ensure_ascii=False)}]"
         if not isinstance(text, str):
             problems.append(Problem(path, "must be a string; str() makes one of a number", found=text))
-        elif UNSTORABLE.search(name) or UNSTORABLE.search(text):
-            problems.append(Problem(path, "has a NUL character or half a surrogate pair in it"))
+        elif not (is_storable(name) and is_storable(text)):
+            problems.append(Problem(path, UNSTORABLE_MESSAGE))
         else:
             size += len(name.encode()) + len(text.encode())
     if size > MOST_ATTRIBUTE_BYTES:

@@ -6,7 +6,6 @@ they cannot contradict each other.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, PayloadTooLargeError, Problem
 from app.server.auth import Caller, identify
 from app.server.request_context import Office
+from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
 
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 """Of a rules file with some ten thousand rules; larger ones go through the command line."""
@@ -27,7 +27,7 @@ BODY_MAX_BYTES: Final = 8 * 1024 * 1024
 
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(pattern=STORABLE_PATTERN)]
 """Text that both databases can hold: JSON may carry NUL, PostgreSQL may not."""
 
 
@@ -127,13 +127,9 @@ async def read_body(request: Request) -> bytes:
 def load_json(raw: bytes) -> Any:
     """Return JSON as Python has it; BadRequestError for anything else."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return parse_json(raw)
+    except JsonError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def require_object(body: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +11,7 @@ from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.server.console.framework import Visit
 from app.server.formatting import laid_out
+from app.strict_json import JsonError, parse_json
 
 INTEGERS: Final = ("priority", "rollout_percent", "answer_timeout_s", "max_attempts")
 NUMBERS: Final = ("objective_percent", "objective_s")
@@ -105,18 +105,10 @@ def _read_document(column: str, text: str, draft: dict[str, Any], unreadable: li
         draft[column] = {} if column == "pattern" else None
         return
     try:
-        draft[column] = json.loads(text, parse_constant=_refuse)
-    except json.JSONDecodeError as error:
-        message = f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        unreadable.append(Problem(column, message))
-        draft[column] = {}
-    except (ValueError, RecursionError) as error:
+        draft[column] = parse_json(text)
+    except JsonError as error:
         unreadable.append(Problem(column, f"is not JSON: {error}"))
         draft[column] = {}
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _read_number(text: str) -> float | str | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import Any, Final
 
-from app.errors import InvalidInputError, Problem
+from app.errors import InvalidInputError, Problem, nearest
 
 MOST_STEPS: Final = 20_000
 """Steps of one rendering. An ordinary template takes 20 to 200; this many take about 10 ms (measured)."""
@@ -114,18 +113,6 @@ def located(path: str, node: Node, found: Any) -> Node:
             return run.report(path, mistake, found)
 
     return at_path
-
-
-def nearest(name: str, among: Iterable[str]) -> str | None:
-    """Return the spelling in `among` that `name` most likely means, if one is near."""
-    names = sorted({candidate for candidate in among if len(candidate) <= 64})
-    if len(name) > 64 or len(names) > 500:
-        return None
-    by_fold = {candidate.casefold(): candidate for candidate in names}
-    if name.casefold() in by_fold:
-        return by_fold[name.casefold()]
-    near = get_close_matches(name, names, n=1, cutoff=0.7)
-    return near[0] if near else None
 
 
 def copy_scope(scope: Scope, run: Run) -> Scope:

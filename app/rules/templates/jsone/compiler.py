@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
 
-from app.errors import Problem
+from app.errors import Problem, join_path, nearest
 from app.rules.templates.jsone.budget import (
     CHARACTERS_PER_STEP,
     DEEPEST,
@@ -21,7 +20,6 @@ from app.rules.templates.jsone.budget import (
     TemplateError,
     kind_of,
     located,
-    nearest,
     text_of,
 )
 from app.rules.templates.jsone.control_operators import CHOOSING, IDENTIFIER, Operator, Template
@@ -36,7 +34,6 @@ MOST_EXPRESSIONS = 2000
 
 _OPERATORS: dict[str, Operator] = {**CHOOSING, **GATHERING}
 _INTERPOLATION = re.compile(r"\$?\$\{")
-_PLAIN_KEY = re.compile(r"\$?[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Constant:
@@ -238,8 +235,3 @@ def _interpolation(pieces: Iterable[str | Node]) -> Node:
 
 def _name(key: Any) -> str:
     return "?" if key is UNKNOWN else str(key)
-
-
-def join_path(path: str, key: str) -> str:
-    """Return the path of property `key` of what is at `path`."""
-    return f"{path}.{key}" if _PLAIN_KEY.fullmatch(key) else f"{path}[{json.dumps(key, ensure_ascii=False)}]"

@@ -9,6 +9,7 @@ from jsone.parser import Parser
 from jsone.render import tokenizer
 from jsone.shared import JSONTemplateError
 
+from app.errors import nearest
 from app.rules.templates.jsone.binary_operators import BINARY, a
 from app.rules.templates.jsone.budget import (
     DEEPEST,
@@ -20,7 +21,6 @@ from app.rules.templates.jsone.budget import (
     Scope,
     is_number,
     kind_of,
-    nearest,
 )
 from app.rules.templates.jsone.functions import Function
 

@@ -105,7 +105,7 @@ def _line(problem: Problem) -> int | None:
         ('{"rules": [}', "", "line 1, column 12: is not JSON"),
         ('{"rules": [], "rules": []}', "rules", "is given twice"),
         ('{"rules": [{"name": "a", "name": "b"}]}', "rules[0].name", "is given twice"),
-        ('{"rules": [NaN]}', "", "NaN is no JSON value"),
+        ('{"rules": [NaN]}', "", "NaN is not a JSON value"),
         ('{"rules": [' + "9" * 5000 + "]}", "", "is not JSON"),
     ],
 )

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.webhook.json_text import MAX_DEPTH, JsonTextError, read_json
+from app.strict_json import MAX_DEPTH, JsonError, is_storable, parse_json, parse_storable_json, storable
 
 
 @pytest.mark.parametrize(
@@ -27,19 +29,19 @@ from app.webhook.json_text import MAX_DEPTH, JsonTextError, read_json
     ],
 )
 def test_what_nobody_could_store_or_walk_is_refused(text: bytes) -> None:
-    with pytest.raises(JsonTextError):
-        read_json(text)
+    with pytest.raises(JsonError):
+        parse_storable_json(text)
 
 
 @pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH])
 def test_what_can_be_walked_is_read(depth: int) -> None:
     text = "[" * depth + "]" * depth
-    assert read_json(text) == json.loads(text)
+    assert parse_storable_json(text) == json.loads(text)
 
 
 def test_width_is_not_depth() -> None:
     text = json.dumps([{"a": [1]}] * (5 * MAX_DEPTH))
-    assert read_json(text) == json.loads(text)
+    assert parse_storable_json(text) == json.loads(text)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_width_is_not_depth() -> None:
     ],
 )
 def test_text_that_databases_refuse_is_replaced(text: str, read: Any) -> None:
-    assert read_json(text) == read
+    assert parse_storable_json(text) == read
 
 
 _json = st.recursive(
@@ -65,7 +67,40 @@ _json = st.recursive(
 @given(value=_json)
 def test_all_other_json_is_what_it_is(value: Any) -> None:
     text = json.dumps(value)
-    read = read_json(text)
+    read = parse_storable_json(text)
     json.dumps(read, allow_nan=False, ensure_ascii=False).encode("utf-8")
     if "\\u0000" not in text and "\\ud" not in text:
         assert read == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1, column 1: Expecting value"),
+        ('{"a": 1,\n "b" 2}', "line 2, column 6: Expecting ':' delimiter"),
+        ("[NaN]", "NaN is not a JSON value"),
+        ("[-Infinity]", "-Infinity is not a JSON value"),
+        (b"\xff", "not UTF-8"),
+        ("[" * 100_000, "nested too deeply"),
+        ("9" * 5000, "Exceeds the limit"),
+    ],
+)
+@pytest.mark.parametrize("make_object", [None, dict])
+def test_what_is_not_json_is_refused_with_its_place(text: str | bytes, message: str, make_object: Any) -> None:
+    with pytest.raises(JsonError, match=re.escape(message)):
+        parse_json(text, make_object=make_object)
+
+
+def test_a_check_can_report_a_number_beyond_every_float_with_its_path() -> None:
+    assert parse_json('{"a": [1e999]}') == {"a": [math.inf]}
+
+
+def test_objects_are_built_as_asked() -> None:
+    assert parse_json('{"a": 1, "a": 2}', make_object=list) == [("a", 1), ("a", 2)]
+
+
+@given(text=st.text(alphabet=st.characters(codec=None, exclude_categories=())))
+def test_what_is_storable_stays_as_it_is(text: str) -> None:
+    kept = storable(text)
+    assert is_storable(kept)
+    assert (kept == text) == is_storable(text)

@@ -1,0 +1,123 @@
+"""Reads JSON as RFC 8259 defines it, and says which of it both databases can hold.
+
+Python's `json` also takes `NaN` and `Infinity`. JSON text may escape NUL and halves of surrogate pairs; PostgreSQL
+stores neither.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+MAX_DEPTH: Final = 100
+"""Levels of nesting accepted from outside; LiveKit's own messages have fewer than ten."""
+
+UNSTORABLE_MESSAGE: Final = "contains a NUL character or half of a surrogate pair"
+STORABLE_PATTERN: Final = r"^[^\x00]*$"
+"""For JSON Schema: text without NUL. Text decoded from UTF-8 has no halves of surrogate pairs."""
+
+_UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+
+
+class JsonError(ValueError):
+    """The text is not JSON in UTF-8; `line` and `column` say where, if that is known."""
+
+    def __init__(self, reason: str, line: int | None = None, column: int | None = None) -> None:
+        self.reason = reason
+        self.line = line
+        self.column = column
+        super().__init__(f"line {line}, column {column}: {reason}" if line is not None else reason)
+
+
+def parse_json(text: str | bytes, *, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """Return the value of a JSON text; JsonError when it is none.
+
+    A number that no float can hold (`1e999`) becomes infinite: the check of a rule reports it with its path.
+    `make_object` builds objects from their members, as `object_pairs_hook` of `json.loads` does.
+    """
+    if make_object is None:
+        return _decode(_DECODER, text)
+    return _decode(json.JSONDecoder(object_pairs_hook=make_object, parse_constant=_refuse_constant), text)
+
+
+def _decode(decoder: json.JSONDecoder, text: str | bytes) -> Any:
+    try:
+        return decoder.decode(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except json.JSONDecodeError as error:
+        raise JsonError(error.msg, error.lineno, error.colno) from error
+    except UnicodeDecodeError as error:
+        raise JsonError("not UTF-8") from error
+    except RecursionError as error:
+        raise JsonError("nested too deeply") from error
+    except JsonError:
+        raise
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise JsonError(str(error)) from error
+
+
+def parse_storable_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text, with NUL and halves of surrogate pairs replaced by U+FFFD.
+
+    JsonError for what `parse_json` refuses, for numbers that no float can hold, and for more than `MAX_DEPTH` levels of
+    nesting.
+    """
+    if isinstance(text, bytes):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise JsonError("not UTF-8") from error
+    value = _decode(_FINITE_DECODER, text)
+    # Counting is fast, and nothing is nested deeper than it has brackets.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_too_deep(value):
+        raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+    # Looking for the escapes first avoids the walk: a raw NUL is not JSON, a raw surrogate not UTF-8.
+    return storable(value) if "\\u0000" in text or "\\ud" in text or "\\uD" in text else value
+
+
+def is_storable(text: str) -> bool:
+    """Return whether both databases can hold `text`: it has no NUL and no half of a surrogate pair."""
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(value: Any) -> Any:
+    """Return a copy of a JSON value in which U+FFFD replaces NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {storable(name): storable(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [storable(entry) for entry in value]
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise JsonError(f"{name} is not a JSON value")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise JsonError(f"{digits[:40]} is larger than a float can hold")
+    return number
+
+
+# Made once: `json.loads` with these arguments would make one for every call.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_FINITE_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            entry
+            for container in level
+            if isinstance(container, dict | list)
+            for entry in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return False
+    return any(isinstance(entry, dict | list) for entry in level)
