@@ -1,1 +1,144 @@
+"""What is stored, for people and programs to read: the only part of this package that server and command line import.
 
+Every function reads through an open connection of the reader engine and costs about the same whatever is filtered and
+however much is stored. Lists are newest first, in pages (`Page`). `to_json` of a result is its JSON form in the API, in
+`--json` and in exports.
+"""
+
+from app.audit.calls.call import Call, CallState
+from app.audit.calls.call_list import CALLER_OUTCOMES, CallFilter, list_calls
+from app.audit.calls.explain_call import Explanation, TriedRule, explain
+from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
+from app.audit.export import CONTENT_TYPES, ExportFormat, export_dispatches, export_events
+from app.audit.lists.follow import DispatchChange, changes_after, events_after
+from app.audit.lists.paging import LARGEST_PAGE, Page
+from app.audit.lists.record_lists import (
+    DispatchFilter,
+    EventFilter,
+    iterate_dispatches,
+    iterate_events,
+    list_dispatches,
+    list_events,
+    newest_dispatches,
+    newest_events,
+)
+from app.audit.lists.trial_events import recent_events
+from app.audit.record_reads import (
+    JOIN_TYPES,
+    find_event,
+    get_dispatch,
+    get_event,
+    unknown_dispatches,
+    unknown_events,
+    was_any_sent,
+)
+from app.audit.records import (
+    AttemptRecord,
+    AuditRecord,
+    CallerRecord,
+    DispatchRecord,
+    DispatchSummary,
+    EventRecord,
+    EventSummary,
+    dispatch_json,
+)
+from app.audit.statistics.counts import (
+    BUCKET_BOUNDS_S,
+    Figures,
+    LastUse,
+    Percentiles,
+    Statistics,
+    absent_agents,
+    dispatch_statistics,
+    known_agents,
+    last_hits,
+)
+from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
+from app.audit.statistics.objectives import (
+    MAX_OBJECTIVES,
+    Attainment,
+    Objective,
+    Target,
+    count_attainment,
+    objective_targets,
+    objective_text,
+)
+from app.audit.statistics.probes import Probe, latest_probes, probes_of
+from app.audit.statistics.queue import QueueDepth, count_waiting, longest_waiting, queue_depth
+from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
+
+__all__ = [
+    "BUCKET_BOUNDS_S",
+    "CALLER_OUTCOMES",
+    "CONTENT_TYPES",
+    "JOIN_TYPES",
+    "LARGEST_PAGE",
+    "MAX_OBJECTIVES",
+    "Attainment",
+    "AttemptRecord",
+    "AuditRecord",
+    "Call",
+    "CallFilter",
+    "CallState",
+    "CallerRecord",
+    "DispatchChange",
+    "DispatchFilter",
+    "DispatchRecord",
+    "DispatchSummary",
+    "EventFilter",
+    "EventRecord",
+    "EventSummary",
+    "Explanation",
+    "ExportFormat",
+    "Figures",
+    "LastUse",
+    "Objective",
+    "Page",
+    "Percentiles",
+    "Probe",
+    "QueueDepth",
+    "RuleHits",
+    "Statistics",
+    "Step",
+    "StepKind",
+    "SweepHeartbeat",
+    "Target",
+    "Timeline",
+    "TriedRule",
+    "absent_agents",
+    "changes_after",
+    "count_attainment",
+    "count_rule_hits",
+    "count_waiting",
+    "dispatch_json",
+    "dispatch_statistics",
+    "events_after",
+    "explain",
+    "export_dispatches",
+    "export_events",
+    "find_event",
+    "get_dispatch",
+    "get_event",
+    "iterate_dispatches",
+    "iterate_events",
+    "known_agents",
+    "last_hits",
+    "latest_probes",
+    "latest_sources",
+    "list_calls",
+    "list_dispatches",
+    "list_events",
+    "longest_waiting",
+    "newest_dispatches",
+    "newest_events",
+    "objective_targets",
+    "objective_text",
+    "probes_of",
+    "queue_depth",
+    "recent_events",
+    "sweep_heartbeats",
+    "timeline",
+    "unknown_dispatches",
+    "unknown_events",
+    "was_any_sent",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
@@ -23,7 +23,9 @@ from app.strict_json import is_storable
 
 T = TypeVar("T")
 
-JOINS = ("participant_joined", "participant_updated")
+_IDS_AT_ONCE = 100  # bound values of one statement, far below what SQLite and PostgreSQL allow
+
+JOIN_TYPES = ("participant_joined", "participant_updated")
 """Types of event by which a call begins or changes."""
 
 
@@ -43,6 +45,37 @@ def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
     if not found:
         raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
     return found[0]
+
+
+def unknown_events(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return those of the ids that no event has."""
+    return _unknown(connection, events, ids)
+
+
+def unknown_dispatches(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Return those of the ids that no dispatch has."""
+    return _unknown(connection, dispatches, ids)
+
+
+def _unknown(connection: Connection, table: Table, ids: Sequence[str]) -> list[str]:
+    known: set[str] = set()
+    for batch in _batches(ids):
+        known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(batch))))
+    return [one for one in ids if one not in known]
+
+
+def was_any_sent(connection: Connection, dispatch_ids: Sequence[str]) -> bool:
+    """Return whether LiveKit was called for any of these dispatches."""
+    for batch in _batches(dispatch_ids):
+        called = select(dispatches.c.id).where(dispatches.c.id.in_(batch), dispatches.c.attempts > 0).limit(1)
+        if connection.scalar(called) is not None:
+            return True
+    return False
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_AT_ONCE):
+        yield ids[start : start + _IDS_AT_ONCE]
 
 
 def find_event(connection: Connection, reference: str) -> EventRecord:
@@ -73,7 +106,7 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
 def _find_event(connection: Connection, reference: str) -> EventRecord | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
-    is_join = column.type.in_(JOINS)
+    is_join = column.type.in_(JOIN_TYPES)
     by_identity = ByValue(column.participant_identity, reference, column.id)
     by_number = ByValue(column.phone_number, reference, column.id, (column.phone_number.is_not(None),))
     ways: tuple[tuple[ByValue | ByName, tuple[ColumnElement[bool], ...]], ...] = (

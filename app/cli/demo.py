@@ -16,11 +16,12 @@ import typer
 import uvloop
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
+from app.audit import DispatchFilter, DispatchSummary, changes_after, events_after, newest_dispatches
 from app.cli.serve import listen, serve_app
 from app.db.engine import create_reader_engine, parse_database_url
-from app.db.tables import audit_log, dispatches, events
+from app.db.types import DispatchStatus
 from app.flows.orchestrator import Orchestrator
 from app.logs import configure_logs
 from app.rules.editing.apply import apply
@@ -161,12 +162,12 @@ def _call(simulator: Simulator, caller: Caller) -> None:
 async def _wait_for_agents(readers: Engine, callers: Sequence[Caller]) -> bool:
     deadline = asyncio.get_running_loop().time() + _PATIENCE_S
     while asyncio.get_running_loop().time() < deadline:
-        rows = await asyncio.to_thread(_dispatches, readers)
-        arrived = {row["participant_identity"] for row in rows if row["status"] == "joined"}
+        by_identity = await asyncio.to_thread(_latest_dispatches, readers)
+        arrived = {identity for identity, dispatch in by_identity.items() if _agent_that_came(dispatch)}
         if arrived >= {caller.identity for caller in callers}:
             break
         await asyncio.sleep(0.1)
-    by_identity = {row["participant_identity"]: row for row in await asyncio.to_thread(_dispatches, readers)}
+    by_identity = await asyncio.to_thread(_latest_dispatches, readers)
     return all(_agent_that_came(by_identity.get(caller.identity)) == caller.expected for caller in callers)
 
 
@@ -202,25 +203,19 @@ class _Timeline:
 
     def _new_lines(self) -> Iterator[str]:
         with self._readers.connect() as connection:
-            query = select(events).where(events.c.id > self._last_event).order_by(events.c.id)
-            for event in connection.execute(query).mappings():
-                self._last_event = event["id"]
-                if event["type"] == "participant_joined" and event["participant_kind"] != "AGENT":
-                    self._began[event["id"]] = (event["participant_identity"], event["received_at"])
-                    rules = ", ".join(rule["rule"] for rule in event["decision"].get("matched", []))
-                    told = f"joins {event['room_name']}; rule: {rules or 'none'}"
-                    yield _line(0.0, event["participant_identity"], told)
-            lines = (
-                select(audit_log, dispatches.c.event_id, dispatches.c.agent_name, dispatches.c.asked_agent_name)
-                .join(dispatches, dispatches.c.id == audit_log.c.entity_id)
-                .where(audit_log.c.id > self._last_line)
-                .order_by(audit_log.c.id)
-            )
-            for row in connection.execute(lines).mappings():
-                self._last_line = row["id"]
-                identity, began = self._began.get(row["event_id"], ("?", row["changed_at"]))
-                seconds = (row["changed_at"] - began).total_seconds()
-                yield _line(seconds, identity, f"{_marked(row['to_state'])} {row['reason']}")
+            for event in events_after(connection, self._last_event):
+                self._last_event = event.id
+                if event.type == "participant_joined" and event.participant_kind != "AGENT":
+                    self._began[event.id] = (event.participant_identity, event.received_at)
+                    rules = ", ".join(rule["rule"] for rule in (event.decision or {}).get("matched", []))
+                    told = f"joins {event.room_name}; rule: {rules or 'none'}"
+                    yield _line(0.0, event.participant_identity, told)
+            for change in changes_after(connection, self._last_line):
+                line = change.line
+                self._last_line = line.id
+                identity, began = self._began.get(change.event_id, ("?", line.changed_at))
+                seconds = (line.changed_at - began).total_seconds()
+                yield _line(seconds, identity, f"{_marked(line.to_state)} {line.reason}")
 
 
 def _line(seconds: float, identity: str, told: str) -> str:
@@ -243,28 +238,28 @@ def _rules_table(readers: Engine) -> Table:
 
 def _verdict_table(readers: Engine, callers: Sequence[Caller]) -> Table:
     table = Table("caller", "expected", "came", "after", "")
-    by_identity = {row["participant_identity"]: row for row in _dispatches(readers)}
+    by_identity = _latest_dispatches(readers)
     for caller in callers:
-        row = by_identity.get(caller.identity)
-        came = _agent_that_came(row)
-        after = ""
-        if row is not None and row["joined_at"] is not None:
-            after = f"{(row['joined_at'] - row['created_at']).total_seconds():.2f} s"
+        dispatch = by_identity.get(caller.identity)
+        came = _agent_that_came(dispatch)
+        waited = dispatch.seconds_to_agent if dispatch is not None else None
+        after = "" if waited is None else f"{waited:.2f} s"
         mark = "[green]right[/]" if came == caller.expected else "[red]wrong[/]"
         table.add_row(caller.name, caller.expected, came or "nobody", after, mark)
     return table
 
 
-def _dispatches(readers: Engine) -> list[Any]:
+def _latest_dispatches(readers: Engine) -> dict[str, DispatchSummary]:
+    """Return the latest dispatch of each participant, by identity."""
+    latest: dict[str, DispatchSummary] = {}
     with readers.connect() as connection:
-        return list(connection.execute(select(dispatches).order_by(dispatches.c.id)).mappings())
+        for dispatch in newest_dispatches(connection, DispatchFilter()):
+            latest.setdefault(dispatch.participant_identity, dispatch)
+    return latest
 
 
-def _agent_that_came(row: Any) -> str | None:
-    if row is None or row["status"] != "joined":
-        return None
-    agent: str = row["asked_agent_name"] or row["agent_name"]
-    return agent
+def _agent_that_came(dispatch: DispatchSummary | None) -> str | None:
+    return dispatch.agent_asked if dispatch is not None and dispatch.status is DispatchStatus.JOINED else None
 
 
 def _listener(port: int) -> socket.socket:

@@ -10,9 +10,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from app.audit import query
-from app.audit.export import ExportFormat, export_dispatches
-from app.audit.query import DispatchFilter, DispatchSummary
+from app.audit import (
+    DispatchFilter,
+    DispatchSummary,
+    ExportFormat,
+    export_dispatches,
+    get_dispatch,
+    iterate_dispatches,
+    newest_dispatches,
+    timeline,
+)
 from app.cli.database import editor, reading
 from app.cli.interventions import cancel_dispatches, redrive_dispatches, require_choice, tell
 from app.cli.moment import show_duration, show_moment, zone_name
@@ -33,7 +40,7 @@ _Ids = Annotated[list[str] | None, typer.Argument(metavar="[DISPATCH]...", help=
 def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List dispatches, newest first."""
     with reading() as connection:
-        found = list(islice(query.newest_dispatches(connection, chosen), limit + 1))
+        found = list(islice(newest_dispatches(connection, chosen), limit + 1))
     if as_json:
         say_json([dispatch.to_json() for dispatch in found[:limit]])
         return
@@ -79,8 +86,8 @@ def show_(
 ) -> None:
     """Show one dispatch and the whole call it is part of, step by step."""
     with reading() as connection:
-        record = query.get_dispatch(connection, dispatch_id)
-        told = query.timeline(connection, record.dispatch.id)
+        record = get_dispatch(connection, dispatch_id)
+        told = timeline(connection, record.dispatch.id)
     if as_json:
         say_json({"dispatch": record.to_json(), "timeline": told.to_json()})
     else:
@@ -99,7 +106,7 @@ def export(
 ) -> None:
     """Write all dispatches that fit, newest first, as CSV or as JSON lines."""
     with reading() as connection, progress("dispatches") as report:
-        found = query.iterate_dispatches(connection, chosen)
+        found = iterate_dispatches(connection, chosen)
         count = write_lines(export_dispatches(found, format_), output, report)
     if output not in {None, "-"}:
         note(f"{count - (format_ is ExportFormat.CSV)} dispatches written to {output}")
@@ -150,4 +157,4 @@ def _chosen(chosen: DispatchFilter, ids: list[str] | None, statuses: tuple[Dispa
     if not chosen.statuses:
         chosen = replace(chosen, statuses=statuses)
     with reading() as connection:
-        return [dispatch.id for dispatch in query.newest_dispatches(connection, chosen)]
+        return [dispatch.id for dispatch in newest_dispatches(connection, chosen)]

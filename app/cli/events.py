@@ -9,11 +9,18 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.audit import query
-from app.audit.calls.call_list import CALLERS
-from app.audit.export import ExportFormat, export_events
-from app.audit.query import EventFilter, EventSummary
-from app.audit.record_reads import JOINS
+from app.audit import (
+    CALLER_OUTCOMES,
+    JOIN_TYPES,
+    EventFilter,
+    EventSummary,
+    ExportFormat,
+    export_events,
+    get_event,
+    iterate_events,
+    newest_events,
+    timeline,
+)
 from app.cli.database import editor, reading
 from app.cli.interventions import replay_events, require_choice, tell
 from app.cli.moment import show_moment, zone_name
@@ -30,7 +37,7 @@ app = typer.Typer(help="What LiveKit told, and what became of it.", no_args_is_h
 def list_(chosen: EventFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List events, newest first."""
     with reading() as connection:
-        found = list(islice(query.newest_events(connection, chosen), limit + 1))
+        found = list(islice(newest_events(connection, chosen), limit + 1))
     if as_json:
         say_json([event.to_json() for event in found[:limit]])
         return
@@ -66,8 +73,8 @@ def show_(
 ) -> None:
     """Show one event and the whole call it is part of, step by step."""
     with reading() as connection:
-        record = query.get_event(connection, reference)
-        told = query.timeline(connection, record.id)
+        record = get_event(connection, reference)
+        told = timeline(connection, record.id)
     if as_json:
         say_json({"event": record.to_json(), "timeline": told.to_json()})
     else:
@@ -86,7 +93,7 @@ def export(
 ) -> None:
     """Write all events that fit, newest first, as CSV or as JSON lines."""
     with reading() as connection, progress("events") as report:
-        found = query.iterate_events(connection, chosen)
+        found = iterate_events(connection, chosen)
         count = write_lines(export_events(found, format_), output, report)
     if output not in {None, "-"}:
         note(f"{count - (format_ is ExportFormat.CSV)} events written to {output}")
@@ -112,7 +119,7 @@ def replay_(
         wanted = list(dict.fromkeys(ids))
     else:
         # Agents join, too; a caller's joining has one of these outcomes.
-        chosen = replace(chosen, types=chosen.types or JOINS, outcomes=chosen.outcomes or CALLERS)
+        chosen = replace(chosen, types=chosen.types or JOIN_TYPES, outcomes=chosen.outcomes or CALLER_OUTCOMES)
         with reading() as connection:
-            wanted = [event.id for event in query.newest_events(connection, chosen)]
+            wanted = [event.id for event in newest_events(connection, chosen)]
     tell(replay_events(wanted, by=editor(by), dry_run=dry_run), "replayed", named=bool(ids), as_json=as_json)

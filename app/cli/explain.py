@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.audit import query
+from app import audit
 from app.cli.database import reading
 from app.cli.options import JsonOption
 from app.cli.story import explanation_view
@@ -23,7 +23,7 @@ def explain(
 ) -> None:
     """Say why: every rule tried, which condition failed and what was there, and what happened next."""
     with reading() as connection:
-        why = query.explain(connection, reference)
+        why = audit.explain(connection, reference)
     if as_json:
         say_json(why.to_json())
     else:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import typer
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection
 
+from app.audit import unknown_dispatches, unknown_events, was_any_sent
 from app.cli.database import database_url, reading, told
 from app.cli.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
 from app.db.audit_log import AuditEntry, append
 from app.db.engine import create_writer_engine
-from app.db.tables import dispatches, events
 from app.db.writer import Writer
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.flows.accept.accept import Acceptor
@@ -58,7 +58,7 @@ def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
     """Try dispatches again from the beginning; raises NotFoundError for an id that is none, before doing anything."""
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
-        _require_all(connection, dispatches, ids)
+        _require_known("dispatch", unknown_dispatches(connection, ids))
         if dry_run:
             return Result(dict.fromkeys(ids, "would be redriven"), dry_run=True)
         book = read_book(connection)
@@ -88,8 +88,8 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
     """
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
-        _require_all(connection, dispatches, ids)
-        was_sent = _was_any_sent(connection, ids)
+        _require_known("dispatch", unknown_dispatches(connection, ids))
+        was_sent = was_any_sent(connection, ids)
     if dry_run:
         return Result(dict.fromkeys(ids, "would be cancelled"), dry_run=True)
     if was_sent and not database_only:
@@ -148,7 +148,7 @@ def replay_events(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
     """
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
-        _require_all(connection, events, ids)
+        _require_known("event", unknown_events(connection, ids))
         book = read_book(connection)
         return asyncio.run(_replay(settings, connection, ids, by, None if dry_run else book))
 
@@ -215,23 +215,10 @@ def _batches(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
         yield start, ids[start : start + _BATCH]
 
 
-def _require_all(connection: Connection, table: Table, ids: Sequence[str]) -> None:
-    """Raise NotFoundError that names the ids which are not in `table`."""
-    known: set[str] = set()
-    for _, batch in _batches(ids):
-        known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(batch))))
-    missing = [one for one in ids if one not in known]
-    if missing:
-        what = "dispatch" if table is dispatches else "event"
-        raise NotFoundError(f"no {what} has the id {', '.join(missing[:10])}; nothing was done")
-
-
-def _was_any_sent(connection: Connection, ids: Sequence[str]) -> bool:
-    called = (
-        select(dispatches.c.id).where(dispatches.c.id.in_(batch), dispatches.c.attempts > 0).limit(1)
-        for _, batch in _batches(ids)
-    )
-    return any(connection.scalar(query) is not None for query in called)
+def _require_known(what: str, unknown: Sequence[str]) -> None:
+    """Raise NotFoundError that names the ids which nothing stored has."""
+    if unknown:
+        raise NotFoundError(f"no {what} has the id {', '.join(unknown[:10])}; nothing was done")
 
 
 @asynccontextmanager

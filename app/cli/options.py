@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from app.audit.query import DispatchFilter, EventFilter
+from app.audit import DispatchFilter, EventFilter
 from app.cli.moment import parse_moment
 from app.clock import SystemClock
 from app.db.types import DispatchStatus, EventOutcome, EventSource

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from app.audit.statistics.objectives import objective_words
+from app.audit import objective_text
 from app.cli.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.editing.history import RuleChange
@@ -57,7 +57,7 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
     if row["active_hours"]:
         marks.append(f"{row['active_hours']} {row['timezone']}")
     if row["objective_percent"] is not None and row["objective_s"] is not None:
-        marks.append(objective_words(row["objective_percent"], row["objective_s"]))
+        marks.append(objective_text(row["objective_percent"], row["objective_s"]))
     marks += [flag for flag in ("recover", "withdraw") if row[flag] == 1]
     return marks
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.audit.query import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule
+from app.audit import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.moment import show_duration, show_moment
 from app.cli.terminal import plain, table
 from app.db.types import DispatchStatus, EventOutcome

@@ -6,11 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
-from app.audit.lists.access_path import ByValue
-from app.audit.lists.paging import Search, read_page
-from app.db.tables import events
 from app.db.types import format_instant
 from app.errors import InvalidInputError
 from app.plan.build import build_intent
@@ -19,7 +14,6 @@ from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
-from app.rules.simulation.traffic import rebuild_event
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.webhook.event import Event
 
@@ -28,7 +22,6 @@ DRAFT_ID: Final = 2**53
 """Stands for the id of a rule that has none yet; a rollout share may fall otherwise once it is saved."""
 
 _UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
-_MACHINES: Final = ("AGENT", "EGRESS", "INGRESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +103,3 @@ def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | 
     among_others = book.updated([row], (), book.version)
     rule = among_others.rule(rule_id)
     return rule_warnings(among_others, rule) if rule is not None else []
-
-
-def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
-    """Return the latest events of the types that a pattern is for, newest first; no agents and their like.
-
-    Of each type as many are looked at as one page of a list may.
-    """
-    named = pattern.get("event") if isinstance(pattern, Mapping) else None
-    types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
-    column = events.c
-    ways = tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(types or ["participant_joined"]))
-    is_caller = column.participant_kind.not_in(_MACHINES)
-    search = Search(events, tuple(column.keys()), ways, (is_caller,), None, None)
-    return list(read_page(connection, search, lambda row: rebuild_event(dict(row)), limit, None).items)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from app.audit import sweep_heartbeats
 from app.db import schema
-from app.db.tables import heartbeats
-from app.db.types import format_instant
 from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 
@@ -58,18 +57,8 @@ class HealthDoor:
         try:
             with self._readers.connect() as connection:
                 schema.require_current(connection)
-                sweeps = connection.execute(select(heartbeats).where(heartbeats.c.component.startswith("sweep:")))
-                return {
-                    "status": "ok",
-                    "sweeps": {
-                        row["component"].removeprefix("sweep:"): {
-                            "at": format_instant(row["beat_at"]),
-                            **row["detail"],
-                            "webhooks_silent": bool(row["detail"].get("untold")),
-                        }
-                        for row in sweeps.mappings()
-                    },
-                }
+                sweeps = {one.project: one.to_json() for one in sweep_heartbeats(connection)}
+                return {"status": "ok", "sweeps": sweeps}
         except SchemaMismatchError as error:
             return {"status": "schema", "detail": str(error)}
         except SQLAlchemyError as error:

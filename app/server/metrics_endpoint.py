@@ -6,13 +6,12 @@ import asyncio
 import hmac
 from threading import Lock
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.db.tables import LIVE, dispatches
-from app.db.types import DispatchStatus
+from app.audit import queue_depth
 from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
 from app.server.objective_metrics import set_gauges
@@ -60,17 +59,11 @@ class ScrapeDoor:
         metrics.rules.set(len(book.rules))
         metrics.bad_rules.set(len(book.bad))
         metrics.writer_backlog.set(self._orchestrator.context.writer.backlog)
-        now = self._orchestrator.context.clock.now()
-        by_status = select(dispatches.c.status, func.count()).where(dispatches.c.status.in_(LIVE))
-        due = select(func.count()).where(
-            dispatches.c.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]),
-            dispatches.c.next_attempt_at <= now,
-        )
         try:
             with self._readers.connect() as connection:
-                counts = {row[0]: row[1] for row in connection.execute(by_status.group_by(dispatches.c.status))}
-                metrics.queue_depth.set(connection.execute(due).scalar_one())
+                depth = queue_depth(connection, self._orchestrator.context.clock.now())
         except SQLAlchemyError:
             return
-        for status in LIVE:
-            metrics.dispatches.labels(status).set(counts.get(status, 0))
+        metrics.queue_depth.set(depth.due)
+        for status, count in depth.by_status.items():
+            metrics.dispatches.labels(status).set(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.audit.statistics.objectives import Objective
+from app.audit import Objective
 from app.metrics import Metrics
 from app.server.objectives_cache import SCRAPED
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from app.audit.statistics.objectives import MOST, Attainment, Objective, Target, count, targets
+from app.audit import MAX_OBJECTIVES, Attainment, Objective, Target, count_attainment, objective_targets
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
@@ -88,8 +88,8 @@ class ObjectiveBoard:
         With `patience_s`, what is not counted within so many seconds is left out; DatabaseUnavailableError without.
         """
         spans = sorted(set(windows))
-        found = await self._ask(partial(targets, agent=agent, rule=rule, rule_id=rule_id))
-        shown: list[Target] = found[:MOST]
+        found = await self._ask(partial(objective_targets, agent=agent, rule=rule, rule_id=rule_id))
+        shown: list[Target] = found[:MAX_OBJECTIVES]
         awaited = {task for target in shown for task in self._count_due(target, spans)}
         if awaited:
             await asyncio.wait(awaited, timeout=patience_s)
@@ -97,7 +97,7 @@ class ObjectiveBoard:
         is_whole = all(len(one.attainments) == len(spans) for one in kept)
         if patience_s is None and not is_whole and not self._stopped:
             raise DatabaseUnavailableError("the objectives could not be counted")
-        return Objectives(kept, tuple(spans), len(found) > MOST)
+        return Objectives(kept, tuple(spans), len(found) > MAX_OBJECTIVES)
 
     async def stop(self) -> None:
         """Leave what is being counted."""
@@ -121,7 +121,7 @@ class ObjectiveBoard:
         try:
             async with turn:
                 tick, now = self._clock.monotonic(), self._clock.now()
-                counted = await self._ask(partial(count, target=target, now=now, windows=spans))
+                counted = await self._ask(partial(count_attainment, target=target, now=now, windows=spans))
                 spent = self._clock.monotonic() - tick
         except DatabaseUnavailableError as error:
             _log.warning("an objective could not be counted", rule=target.rule, error=str(error))

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.audit.statistics.counts import Statistics, statistics
+from app.audit import Statistics, dispatch_statistics
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 
@@ -41,7 +41,7 @@ class FigureCache:
     async def get(
         self, hours: float, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
     ) -> Statistics:
-        """Return the figures of the last `hours`, at most STALE_S old; see `statistics` for the rest."""
+        """Return the figures of the last `hours`, at most STALE_S old; see `dispatch_statistics` for the rest."""
         key = (hours, agent, rule, rule_id)
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
@@ -63,7 +63,7 @@ class FigureCache:
         hours, agent, rule, rule_id = key
         now = self._clock.now()
         since = now - timedelta(hours=hours)
-        question = partial(statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
+        question = partial(dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
         task = asyncio.create_task(_answer(self._ask, question))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)

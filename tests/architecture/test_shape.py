@@ -57,6 +57,28 @@ def test_only_the_writer_commits() -> None:
     assert found == []
 
 
+def test_server_and_command_line_run_no_sql_of_their_own() -> None:
+    """They read through `app.audit` and write through flows; types such as `Connection` are no statements."""
+    statements = {"select", "insert", "update", "delete", "text", "func", "union_all"}
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {alias.name}"
+        for path in MODULES
+        if str(path.relative_to(ROOT)).startswith(("app/server/", "app/cli/"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy")
+        for alias in node.names
+        if alias.name in statements
+    ]
+    found += [
+        f"{path.relative_to(ROOT)}:{line} {name}"
+        for path in MODULES
+        if str(path.relative_to(ROOT)).startswith(("app/server/", "app/cli/"))
+        for line, _, name in _calls(path)
+        if name in {"exec_driver_sql", "execute", "scalar", "scalars"}
+    ]
+    assert found == []
+
+
 def test_top_level_holds_nothing_unexpected() -> None:
     expected = {
         "pyproject.toml", "README.md", "app", "migrations", "tests", "Dockerfile",

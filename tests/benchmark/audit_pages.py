@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.query import (
+from app.audit import (
     CallFilter,
     CallState,
     DispatchFilter,

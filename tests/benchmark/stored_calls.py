@@ -20,9 +20,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.engine import URL
 
-from app.audit.lists.paging import instant_of
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
+from app.db.record_ids import instant_of_id
 
 APART = timedelta(milliseconds=200)
 """So a day has 432,000 calls."""
@@ -66,7 +66,7 @@ def found_calls(url: str) -> StoredCalls:
     with readers.connect() as connection:
         last, name = connection.execute(text("SELECT id, livekit_id FROM events ORDER BY id DESC LIMIT 1")).one()
     readers.dispose()
-    newest = instant_of(last)
+    newest = instant_of_id(last)
     if newest is None:
         raise ValueError(f"{last!r} is no id of ours")
     return StoredCalls(parsed, int(name.removeprefix("EV_")) + 1, newest)

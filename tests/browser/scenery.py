@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from app.accounts.roles import Role
-from app.audit.lists.paging import first_id
+from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, probes
 from app.simulator import Behaviour, Kind
 from tests.browser.stage import Stage
@@ -128,7 +128,7 @@ def _add_probes(connection: Any) -> None:
             came = not (agent == "phone-desk" and minutes == 20)
             rows.append(
                 {
-                    "id": first_id(began)[:-2] + f"{len(rows):02x}",
+                    "id": lowest_id_at(began)[:-2] + f"{len(rows):02x}",
                     "project": "default",
                     "agent_name": agent,
                     "started_at": began,
@@ -160,7 +160,7 @@ def _add_a_week(connection: Any) -> None:
         unique = f"{number:012x}"
         rows.append(
             {
-                "id": first_id(made)[:-12] + unique,
+                "id": lowest_id_at(made)[:-12] + unique,
                 "event_id": f"seed-{number}",
                 "rule_id": 1,
                 "rule_name": rule,

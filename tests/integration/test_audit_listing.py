@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from app.audit.lists import paging
-from app.audit.query import (
+from app.audit import (
     DispatchFilter,
     EventFilter,
     iterate_dispatches,
@@ -16,6 +15,7 @@ from app.audit.query import (
     list_dispatches,
     list_events,
 )
+from app.audit.lists import paging
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 from tests.conftest import Database

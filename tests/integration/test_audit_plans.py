@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from app.audit.query import (
+from app.audit import (
     CallFilter,
     CallState,
     DispatchFilter,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from app.audit.query import CallFilter, CallState, Timeline, explain, list_calls, timeline
+from app.audit import CallFilter, CallState, Timeline, explain, list_calls, timeline
 from app.simulator import Behaviour, LeaveReason
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from app.audit.query import CallFilter, CallState, explain, get_dispatch, get_event, list_calls, timeline
+from app.audit import CallFilter, CallState, explain, get_dispatch, get_event, list_calls, timeline
 from app.errors import NotFoundError
 from tests.conftest import Database
 from tests.integration.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
-from app.audit.lists.paging import first_id
+from app.db.record_ids import lowest_id_at
 from app.db.tables import probes
 from app.flows.probes.canary import Canary
 from app.flows.probes.probe import ROOM_PREFIX
@@ -28,9 +28,9 @@ def _results(world: World, agent: str) -> Sequence[Any]:
 async def _begin(world: World, minutes_ago: float) -> str:
     """Write down a probe that began so long ago and has no result yet."""
     started_at = world.clock.now() - timedelta(minutes=minutes_ago)
-    row = {"id": first_id(started_at), "project": "default", "agent_name": "lost", "started_at": started_at}
+    row = {"id": lowest_id_at(started_at), "project": "default", "agent_name": "lost", "started_at": started_at}
     await world.usher.writer.run(lambda connection: connection.execute(insert(probes).values(row)))
-    return first_id(started_at)
+    return lowest_id_at(started_at)
 
 
 @in_virtual_time

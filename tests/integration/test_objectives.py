@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from app.audit import Objective, Target, count_attainment, dispatch_statistics, objective_targets
 from app.audit.statistics import objectives as module
-from app.audit.statistics.counts import statistics
-from app.audit.statistics.objectives import Objective, Target, count, targets
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
 
@@ -46,8 +45,8 @@ def _store(database: Database, rows: list[dict[str, Any]]) -> None:
 def _ask(database: Database, *windows: float, **which: Any) -> list[Objective]:
     with database.reader_engine().connect() as connection:
         return [
-            Objective(target, tuple(count(connection, target=target, now=NOW, windows=windows or (1, 24))))
-            for target in targets(connection, **which)
+            Objective(target, tuple(count_attainment(connection, target=target, now=NOW, windows=windows or (1, 24))))
+            for target in objective_targets(connection, **which)
         ]
 
 
@@ -133,19 +132,19 @@ def test_a_renamed_rule_keeps_its_calls_and_takes_no_others(database: Database) 
     _store(database, rows)
     now = datetime.now(UTC)
     with database.reader_engine().connect() as connection:
-        castilian, spanish = targets(connection)
+        castilian, spanish = objective_targets(connection)
         span = now - at(0) + timedelta(hours=1)
-        (kept,) = count(connection, target=castilian, now=now, windows=[span / timedelta(hours=1)])
-        (other,) = count(connection, target=spanish, now=now, windows=[span / timedelta(hours=1)])
+        (kept,) = count_attainment(connection, target=castilian, now=now, windows=[span / timedelta(hours=1)])
+        (other,) = count_attainment(connection, target=spanish, now=now, windows=[span / timedelta(hours=1)])
         assert (castilian.rule, kept.calls, kept.missed) == ("castilian", 2, 1)
         assert (spanish.rule, other.calls, other.missed) == ("spanish", 3, 1)
-        figures = statistics(connection, at(0), now, rule_id=1)
+        figures = dispatch_statistics(connection, at(0), now, rule_id=1)
         assert {name: one.arrived for name, one in figures.by_rule.items()} == {"spanish": 1, "castilian": 1}
-        assert statistics(connection, at(0), now, rule="spanish").overall.arrived == 3
+        assert dispatch_statistics(connection, at(0), now, rule="spanish").overall.arrived == 3
 
 
 def test_more_rules_than_are_counted_are_told_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MAX_OBJECTIVES", 2)
     for name in "abcd":
         _rule(database, name)
     assert [one.rule for one in _ask(database)] == ["a", "b", "c"]

@@ -12,11 +12,19 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
-from app.audit.statistics.counts import SAMPLE, known_agents, last_hits, never_came, statistics
-from app.audit.statistics.objectives import count, targets
-from app.flows.rule_trial import recent_events
-from app.server.console.remedies import waiting
-from app.server.console.rule_list import count_hits
+from app.audit import (
+    absent_agents,
+    count_attainment,
+    count_rule_hits,
+    count_waiting,
+    dispatch_statistics,
+    known_agents,
+    last_hits,
+    longest_waiting,
+    objective_targets,
+    recent_events,
+)
+from app.audit.statistics.counts import SAMPLE
 from tests.benchmark.audit_pages import questions
 from tests.benchmark.stored_calls import StoredCalls, fill
 from tests.conftest import Database
@@ -27,17 +35,17 @@ NEWEST = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = NEWEST - timedelta(days=30)
 
 FIGURES: Mapping[str, Callable[[Connection], Any]] = {
-    "figures of all": lambda c: statistics(c, LONG_AGO, NEWEST),
-    "figures of an agent": lambda c: statistics(c, LONG_AGO, NEWEST, agent="agent-3"),
-    "figures of an agent that retired": lambda c: statistics(c, LONG_AGO, NEWEST, agent="retired"),
-    "figures of an agent that is none": lambda c: statistics(c, LONG_AGO, NEWEST, agent="unknown"),
-    "figures of a rule": lambda c: statistics(c, LONG_AGO, NEWEST, rule_id=8),
-    "objective": lambda c: count(c, target=targets(c)[7], now=NEWEST, windows=(1, 24)),
-    "agents that never came": lambda c: never_came(c, ["steady", "retired", "agent-3", "agent-19", "unknown"]),
+    "figures of all": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST),
+    "figures of an agent": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, agent="agent-3"),
+    "figures of an agent that retired": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, agent="retired"),
+    "figures of an agent that is none": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, agent="unknown"),
+    "figures of a rule": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, rule_id=8),
+    "objective": lambda c: count_attainment(c, target=objective_targets(c)[7], now=NEWEST, windows=(1, 24)),
+    "agents that never came": lambda c: absent_agents(c, ["steady", "retired", "agent-3", "agent-19", "unknown"]),
     "agents": known_agents,
     "hits": lambda c: last_hits(c, ["steady", "rule-3", "unknown"]),
-    "latest hits": count_hits,
-    "who waits": waiting,
+    "latest hits": count_rule_hits,
+    "longest waiting": lambda c: (longest_waiting(c, 30), count_waiting(c)),
     "recent events": lambda c: recent_events(c, {}, 200),
     "recent events of a type that is none": lambda c: recent_events(c, {"event": ["track_published"]}, 200),
 }

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from app.audit import (
+    Percentiles,
+    absent_agents,
+    count_rule_hits,
+    count_waiting,
+    dispatch_statistics,
+    known_agents,
+    last_hits,
+    longest_waiting,
+)
 from app.audit.statistics import counts as module
-from app.audit.statistics.counts import Percentiles, count_waiting, known_agents, last_hits, never_came, statistics
 from app.audit.statistics.objectives import Target, tally
-from app.server.console.remedies import waiting
-from app.server.console.rule_list import count_hits
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
 
@@ -49,7 +56,7 @@ def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
         _came(-100, 9.0),  # before the window
     ]
     with _read(database, rows) as connection:
-        found = statistics(connection, START, NOW)
+        found = dispatch_statistics(connection, START, NOW)
         own = found.by_agent["support-es"]
         assert (own.dispatches, own.arrived, own.no_shows, own.failed) == (8, 3, 1, 1)
         assert (own.abandoned, own.cancelled, own.waiting, own.fallbacks) == (1, 1, 1, 1)
@@ -59,9 +66,9 @@ def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
         assert found.by_rule["other rule"].arrived == 1
         assert found.overall.dispatches == 9
         assert not found.is_cut
-        one = statistics(connection, START, NOW, agent="other")
+        one = dispatch_statistics(connection, START, NOW, agent="other")
         assert (one.overall.dispatches, list(one.by_agent)) == (1, ["other"])
-        assert statistics(connection, START, NOW, rule="spanish").overall.dispatches == 8
+        assert dispatch_statistics(connection, START, NOW, rule="spanish").overall.dispatches == 8
         assert count_waiting(connection) == 1
 
 
@@ -87,14 +94,14 @@ def test_an_agent_never_came_that_came_to_none_of_its_latest_dispatches(database
     rows += [_dispatch(50, agent_name="given up", status="cancelled", ended_at=at(60))]
     with _read(database, rows) as connection:
         asked = ["absent", "once", "long ago", "given up", "unknown"]
-        assert never_came(connection, asked) == {"absent": 3, "long ago": 20}
-        assert never_came(connection, []) == {}
+        assert absent_agents(connection, asked) == {"absent": 3, "long ago": 20}
+        assert absent_agents(connection, []) == {}
 
 
 def test_nothing_is_known_of_an_empty_desk(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert known_agents(connection) == []
-        found = statistics(connection, START, NOW).to_json()
+        found = dispatch_statistics(connection, START, NOW).to_json()
         assert found["overall"]["seconds_to_agent"] == {"count": 0, "p50": None, "p95": None, "p99": None}
         assert found["overall"]["no_show_share"] is None
 
@@ -102,7 +109,7 @@ def test_nothing_is_known_of_an_empty_desk(database: Database) -> None:
 def test_a_sample_is_of_the_latest_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLE", 10)
     with _read(database, [_came(second, second) for second in range(1, 31)]) as connection:
-        found = statistics(connection, START, NOW)
+        found = dispatch_statistics(connection, START, NOW)
         assert found.is_cut
         assert found.since == at(21)
         assert sorted(found.overall.seconds_to_agent) == pytest.approx(list(range(21, 31)), abs=0.002)
@@ -131,15 +138,15 @@ def planned(database: Database) -> Iterator[Connection]:
 
 PRIMARY, AGENT, RULE = "pk_dispatches", "agent_name_id", "rule_name_id"
 QUESTIONS: dict[str, tuple[Any, str]] = {
-    "all": (lambda c: statistics(c, at(10), NOW), PRIMARY),
-    "agent": (lambda c: statistics(c, at(10), NOW, agent="agent 3"), AGENT),
-    "rule": (lambda c: statistics(c, at(10), NOW, rule="rule 3"), RULE),
-    "agents that never came": (lambda c: never_came(c, ["agent 3", "agent 4"]), AGENT),
+    "all": (lambda c: dispatch_statistics(c, at(10), NOW), PRIMARY),
+    "agent": (lambda c: dispatch_statistics(c, at(10), NOW, agent="agent 3"), AGENT),
+    "rule": (lambda c: dispatch_statistics(c, at(10), NOW, rule="rule 3"), RULE),
+    "agents that never came": (lambda c: absent_agents(c, ["agent 3", "agent 4"]), AGENT),
     "agents": (known_agents, AGENT),
     "hits": (lambda c: last_hits(c, ["rule 1", "rule 2"]), RULE),
-    "latest hits": (count_hits, PRIMARY),
+    "latest hits": (count_rule_hits, PRIMARY),
     "waiting": (count_waiting, ""),
-    "who waits": (waiting, ""),
+    "longest waiting": (lambda c: longest_waiting(c, 30), ""),
     "objective": (lambda c: c.execute(tally(c, TARGET, ["rule 3"], NOW, (1, 24))).one(), RULE),
     "objective of a renamed rule": (lambda c: c.execute(tally(c, TARGET, ["rule 3", "old"], NOW, (1, 24))).one(), RULE),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.audit.record_reads import JOINS, find_event, read_dispatches
+from app.audit.record_reads import JOIN_TYPES, find_event, read_dispatches
 from app.audit.records import AuditRecord, DispatchRecord, EventRecord, EventSummary, as_json, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
@@ -87,8 +87,8 @@ class CallFacts:
     @property
     def call(self) -> Call:
         """The head of the call."""
-        joined = next((one for one in reversed(self.events) if one.type in JOINS), self.subject)
-        first = next((one for one in self.events if one.type in JOINS), joined)
+        joined = next((one for one in reversed(self.events) if one.type in JOIN_TYPES), self.subject)
+        first = next((one for one in self.events if one.type in JOIN_TYPES), joined)
         left = next((one for one in self.events if one.type in GONE), None)
         rows = [record.dispatch for record in self.dispatches]
         arrivals = [max(row.joined_at, first.received_at) for row in rows if row.joined_at is not None]

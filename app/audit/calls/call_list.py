@@ -17,7 +17,7 @@ from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import WAITING
 
-CALLERS = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
+CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
 """Outcomes of the joining of somebody whom agents are sent to."""
 
 _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
@@ -60,7 +60,7 @@ def list_calls(
 
 
 def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[Call]:
-    outcomes: tuple[EventOutcome, ...] = CALLERS
+    outcomes: tuple[EventOutcome, ...] = CALLER_OUTCOMES
     if chosen.state is CallState.NO_MATCH:
         outcomes = (EventOutcome.NO_MATCH,)
     elif chosen.state is CallState.IGNORED:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Subquery, select, union_all
 
 from app.audit.lists.access_path import ByKey, ByValue, Span
-from app.audit.lists.paging import first_id
+from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules, rule_changes
 
 _MOST_NAMES = 20
@@ -27,7 +27,7 @@ def latest(
     columns: Sequence[ColumnElement[Any]], ways: Sequence[ByKey | ByValue], since: datetime | None, limit: int
 ) -> Subquery:
     """Return the latest `limit` dispatches since `since` (None: ever) that any way finds; `columns` have the id."""
-    span = Span(None, None if since is None else first_id(since))
+    span = Span(None, None if since is None else lowest_id_at(since))
     parts = [
         select(*columns).where(*way.conditions(span)).order_by(*way.order()).limit(limit).subquery() for way in ways
     ]

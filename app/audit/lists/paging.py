@@ -13,14 +13,14 @@ import binascii
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, select
 
 from app.audit.lists.access_path import ByKey, ByName, ByValue, Span, Through, Way
+from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ def read_page(
         return Page(tuple(map(read, rows[:limit])), encode_cursor(rows[limit - 1]["id"]))
     if not reach:
         return Page(tuple(map(read, rows)), None)
-    return Page(tuple(map(read, rows)), encode_cursor(reach), instant_of(reach))
+    return Page(tuple(map(read, rows)), encode_cursor(reach), instant_of_id(reach))
 
 
 def read_all(
@@ -145,23 +145,8 @@ def _span(search: Search, cursor: str | None) -> Span:
     """Return the range of ids in which the page lies."""
     ceilings = [] if cursor is None else [decode_cursor(cursor)]
     if search.until is not None:
-        ceilings.append(first_id(search.until))
-    return Span(min(ceilings, default=None), None if search.since is None else first_id(search.since))
-
-
-def first_id(instant: datetime) -> str:
-    """Return the lowest UUIDv7 of the millisecond of `instant`."""
-    milliseconds = max(0, min(int(instant.timestamp() * 1000), 2**48 - 1))
-    return str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62))
-
-
-def instant_of(identity: str) -> datetime | None:
-    """Return when a UUIDv7 was made, to the millisecond; None for anything else."""
-    try:
-        made = UUID(identity)
-    except ValueError:
-        return None
-    return datetime.fromtimestamp((made.int >> 80) / 1000, UTC) if made.version == 7 else None
+        ceilings.append(lowest_id_at(search.until))
+    return Span(min(ceilings, default=None), None if search.since is None else lowest_id_at(search.since))
 
 
 def encode_cursor(last_id: str) -> str:

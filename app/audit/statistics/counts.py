@@ -19,8 +19,8 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from app.audit.lists.access_path import ByKey, ByValue
 from app.audit.lists.latest import latest, names_of_rule, way_of
-from app.audit.lists.paging import instant_of
 from app.audit.statistics.dialects import asked_for, listed, read_list, seconds_between
+from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 from app.db.types import DispatchStatus, format_instant
 from app.outbox.states import GAVE_UP, WAITING
@@ -31,7 +31,7 @@ SAMPLE_OF_ONE: Final = 5_000
 MOST_NAMES: Final = 500
 _TRIED: Final = 20
 
-BOUNDS: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)
+BUCKET_BOUNDS_S: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)
 """Seconds: upper bounds of the histogram's columns; a last one is for all above."""
 
 
@@ -92,9 +92,9 @@ class Figures:
         return count / decided if decided else None
 
     def histogram(self) -> list[int]:
-        """Return how many waits fall below each of `BOUNDS` but not below the one before; last, all others."""
+        """Return how many waits fall below each of `BUCKET_BOUNDS_S` but not below the one before; last, all others."""
         ordered = sorted(self.seconds_to_agent)
-        reached = [bisect_right(ordered, bound) for bound in BOUNDS]
+        reached = [bisect_right(ordered, bound) for bound in BUCKET_BOUNDS_S]
         return [after - before for before, after in pairwise((0, *reached, len(ordered)))]
 
     def to_json(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Figures:
             "seconds_given_up": Percentiles.of(self.seconds_given_up).to_json(),
             "histogram": [
                 {"up_to_seconds": bound, "count": count}
-                for bound, count in zip((*BOUNDS, None), self.histogram(), strict=True)
+                for bound, count in zip((*BUCKET_BOUNDS_S, None), self.histogram(), strict=True)
             ],
         }
 
@@ -148,14 +148,14 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LastUse:
     """An agent or rule that dispatches name, and when the latest of them was made."""
 
     name: str
     last_at: datetime | None
 
 
-def statistics(
+def dispatch_statistics(
     connection: Connection,
     since: datetime,
     as_of: datetime,
@@ -191,7 +191,7 @@ def statistics(
     for figures in (overall, *by_agent.values(), *by_rule.values()):
         figures.seconds_to_agent.sort()  # once, for all who look
     is_cut = sum(row.dispatches for row in rows) >= most
-    reach = instant_of(min(row.oldest for row in rows)) if is_cut else None
+    reach = instant_of_id(min(row.oldest for row in rows)) if is_cut else None
     return Statistics(reach or since, as_of, is_cut, overall, by_agent, by_rule)
 
 
@@ -235,7 +235,7 @@ def sums(connection: Connection, ways: Sequence[ByKey | ByValue], since: datetim
     ).group_by(*group)
 
 
-def known_agents(connection: Connection) -> list[Seen]:
+def known_agents(connection: Connection) -> list[LastUse]:
     """Return every agent that a dispatch was ever made for, and when last; at most `MOST_NAMES`, by name."""
     return _seen(connection, dispatches.c.agent_name, names(connection, dispatches.c.agent_name))
 
@@ -254,7 +254,7 @@ def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
     return list(connection.scalars(query))
 
 
-def never_came(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
+def absent_agents(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
     """Return those of the agents that came to none of their latest dispatches, with how many of these they missed."""
     column, asked = dispatches.c, asked_for(connection, agents)
     recent = (
@@ -271,13 +271,7 @@ def never_came(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
     return {row.name: row.missed for row in rows if row.missed}
 
 
-def count_waiting(connection: Connection) -> int:
-    """Return how many dispatches wait for their agent now."""
-    query = select(func.count()).select_from(dispatches).where(dispatches.c.status.in_(sorted(WAITING)))
-    return connection.scalar(query) or 0
-
-
-def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[Seen]:
+def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[LastUse]:
     if not wanted:
         return []
     # One statement; the inner look-up reads one entry of the index for each name. By a range, see `ways`.
@@ -291,4 +285,4 @@ def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[s
         .scalar_subquery()
     )
     found = {row.name: row.latest for row in connection.execute(select(asked.c.name, last.label("latest")))}
-    return [Seen(name, instant_of(found[name]) if found.get(name) else None) for name in wanted[:MOST_NAMES]]
+    return [LastUse(name, instant_of_id(found[name]) if found.get(name) else None) for name in wanted[:MOST_NAMES]]

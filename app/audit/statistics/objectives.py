@@ -15,13 +15,13 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
 from app.audit.lists.latest import latest, names_of_rule, way_of
-from app.audit.lists.paging import first_id
 from app.audit.statistics.dialects import seconds_between
+from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
 from app.db.types import DispatchStatus, Timestamp, format_instant
 from app.outbox.states import GAVE_UP, WAITING
 
-MOST: Final = 100
+MAX_OBJECTIVES: Final = 100
 """Rules whose objectives are looked at, in matching order."""
 COUNTED: Final = 10_000
 """Of a rule's dispatches at most, the latest."""
@@ -76,7 +76,7 @@ class Objective:
 
     @property
     def words(self) -> str:
-        return objective_words(self.target.percent, self.target.seconds)
+        return objective_text(self.target.percent, self.target.seconds)
 
     def over(self, hours: float) -> Attainment | None:
         """Return how it was kept over a window; None while that is being counted."""
@@ -115,24 +115,24 @@ class Objective:
         }
 
 
-def objective_words(percent: float, seconds: float) -> str:
+def objective_text(percent: float, seconds: float) -> str:
     """Return an objective as people say it: `95 % within 3 s`."""
     return f"{percent:g} % within {seconds:g} s"
 
 
-def targets(
+def objective_targets(
     connection: Connection, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
 ) -> list[Target]:
     """Return the enabled rules that have an objective (of one agent, or one rule, if given) in matching order.
 
-    One more than `MOST` when there are more.
+    One more than `MAX_OBJECTIVES` when there are more.
     """
     table = routing_rules.c
     query = (
         select(table.id, table.name, table.agent_name, table.objective_percent, table.objective_s)
         .where(table.objective_s.is_not(None), table.enabled)
         .order_by(table.priority, table.id)
-        .limit(MOST + 1)
+        .limit(MAX_OBJECTIVES + 1)
     )
     if agent is not None:
         query = query.where(table.agent_name == agent)
@@ -143,7 +143,9 @@ def targets(
     return [Target(*row) for row in connection.execute(query)]
 
 
-def count(connection: Connection, *, target: Target, now: datetime, windows: Iterable[float]) -> list[Attainment]:
+def count_attainment(
+    connection: Connection, *, target: Target, now: datetime, windows: Iterable[float]
+) -> list[Attainment]:
     """Return how the objective was kept over each of the windows, which are hours before `now`, the shortest first."""
     spans = sorted(set(windows))
     names = names_of_rule(connection, target.rule_id, now - timedelta(hours=spans[-1])) or [target.rule]
@@ -182,7 +184,7 @@ def tally(
     rows = latest(columns, ways, now - timedelta(hours=spans[-1]), COUNTED).c
     figures: list[ColumnElement[Any]] = []
     for hours in spans:
-        within = rows.id >= first_id(now - timedelta(hours=hours))
+        within = rows.id >= lowest_id_at(now - timedelta(hours=hours))
         figures += [
             func.sum(case((and_(within, rows.counts), 1), else_=0)),
             func.sum(case((and_(within, rows.missed), 1), else_=0)),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, select
 
-from app.audit.lists.paging import first_id
+from app.db.record_ids import lowest_id_at
 from app.db.tables import probes
 from app.errors import UsherError
 from app.flows.context import Context
@@ -80,7 +80,7 @@ class Canary:
 
         def look(connection: Connection) -> list[tuple[str, str]]:
             if days > 0:
-                connection.execute(delete(probes).where(probes.c.id < first_id(now - timedelta(days=days))))
+                connection.execute(delete(probes).where(probes.c.id < lowest_id_at(now - timedelta(days=days))))
             lost = select(probes.c.id, probes.c.project).where(
                 probes.c.finished_at.is_(None), probes.c.started_at < now - _ABANDONED
             )

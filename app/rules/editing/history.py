@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
-from app.db.tables import rule_changes
+from app.db.tables import audit_log, rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
 from app.rules.columns import WRITABLE, matching_order
@@ -87,6 +87,17 @@ def history(
             or_(*(and_(change.rule_id == rule_id, change.id.between(first, last)) for rule_id, first, last in lives))
         )
     return [_change_of(row) for row in connection.execute(statement).mappings()]
+
+
+def reasons_of(connection: Connection, changes: Iterable[RuleChange]) -> dict[int, str]:
+    """Return the reasons that editors gave, by the id of the change, of all edits of the rules in `changes`."""
+    entities = {f"rule:{change.rule_id}" for change in changes}
+    query = select(audit_log.c.to_state, audit_log.c.reason).where(audit_log.c.entity_id.in_(entities))
+    return {
+        int(row.to_state.removeprefix("version ")): row.reason
+        for row in connection.execute(query)
+        if row.to_state.startswith("version ")
+    }
 
 
 def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:

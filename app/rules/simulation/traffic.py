@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
+from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, events
 from app.db.types import EventOutcome, EventSource
 from app.rules.simulation.simulate import PastEvent
@@ -16,7 +17,6 @@ from app.webhook.parse import prepare
 
 _FETCHED: Final = 1000
 _ASKED: Final = 500
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rebuild_event(row: Mapping[str, Any]) -> Event:
@@ -70,16 +70,10 @@ def read_traffic(connection: Connection, since: datetime, until: datetime | None
 def _between(since: datetime, until: datetime | None) -> ColumnElement[bool]:
     # Ids are UUIDv7, which begin with the milliseconds of their making: the primary key serves as index of time.
     # A minute of slack covers clocks that are set back.
-    conditions = [events.c.received_at >= since, events.c.id >= _lowest_id(since - timedelta(minutes=1))]
+    conditions = [events.c.received_at >= since, events.c.id >= lowest_id_at(since - timedelta(minutes=1))]
     if until is not None:
         conditions.append(events.c.received_at < until)
     return and_(*conditions)
-
-
-def _lowest_id(instant: datetime) -> str:
-    milliseconds = max(0, (instant - _EPOCH) // timedelta(milliseconds=1))
-    digits = f"{milliseconds:012x}"
-    return f"{digits[:8]}-{digits[8:12]}"
 
 
 def _past_events(connection: Connection, rows: Sequence[RowMapping]) -> Iterator[PastEvent]:

@@ -8,13 +8,20 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from app.audit.calls.call import CallState
-from app.audit.calls.call_list import CallFilter, list_calls
-from app.audit.calls.explain_call import explain
-from app.audit.calls.timeline import timeline
-from app.audit.lists.paging import Page
-from app.audit.lists.record_lists import DispatchFilter, EventFilter, list_dispatches, list_events
-from app.audit.record_reads import get_dispatch, get_event
+from app.audit import (
+    CallFilter,
+    CallState,
+    DispatchFilter,
+    EventFilter,
+    Page,
+    explain,
+    get_dispatch,
+    get_event,
+    list_calls,
+    list_dispatches,
+    list_events,
+    timeline,
+)
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.server.api.endpoint import Call, Model, Text
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event

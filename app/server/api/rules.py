@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from sqlalchemy import Connection
 
+from app.audit import recent_events
 from app.errors import InvalidInputError, PreconditionNeededError, Problem
-from app.flows.rule_trial import MOST_EVENTS, draft_warnings, recent_events, require_good_rule, try_rule
+from app.flows.rule_trial import MOST_EVENTS, draft_warnings, require_good_rule, try_rule
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete

@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
 
-from app.audit.records import AttemptRecord, AuditRecord, CallerRecord, DispatchSummary, EventRecord, EventSummary
+from app.audit import AttemptRecord, AuditRecord, CallerRecord, DispatchSummary, EventRecord, EventSummary
 from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
 

@@ -10,9 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.audit.statistics.counts import known_agents, last_hits
-from app.audit.statistics.objectives import MOST
-from app.audit.statistics.probes import latest_probes, probes_of
+from app.audit import MAX_OBJECTIVES, known_agents, last_hits, latest_probes, probes_of
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
 from app.rules.editing.rules_file import read_rules_file
@@ -96,7 +94,7 @@ class Statistics(BaseModel):
     agents: list[AgentFigures]
     rules: list[RuleFigures]
     objectives: list[Objective] = Field(
-        description=f"of enabled rules that have one, in matching order; of the first {MOST} such rules"
+        description=f"of enabled rules that have one, in matching order; of the first {MAX_OBJECTIVES} such rules"
     )
     objectives_are_cut: bool = Field(description="whether more rules have an objective")
 

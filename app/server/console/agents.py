@@ -9,9 +9,17 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.calls.call_list import CallFilter, list_calls
-from app.audit.statistics.counts import Figures, Percentiles, Seen, known_agents
-from app.audit.statistics.probes import Probe, latest_probes, probes_of
+from app.audit import (
+    CallFilter,
+    Figures,
+    LastUse,
+    Percentiles,
+    Probe,
+    known_agents,
+    latest_probes,
+    list_calls,
+    probes_of,
+)
 from app.server.console.charts import histogram_of
 from app.server.console.framework import Front, Visit, page
 from app.server.objectives_cache import PATIENCE_S, SHOWN
@@ -35,7 +43,7 @@ async def show_agents(visit: Visit) -> Response:
         office.objectives.get((*SHOWN, int(hours)), patience_s=PATIENCE_S),
         office.read(lambda connection: (known_agents(connection), latest_probes(connection))),
     )
-    seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
+    seen += [LastUse(name, None) for name in probed if name not in {one.name for one in seen}]
     lines = [_line(one, found.by_agent.get(one.name, Figures()), probed.get(one.name)) for one in seen]
     lines.sort(key=lambda line: -line["figures"].dispatches)
     facts: dict[str, Any] = {
@@ -78,7 +86,7 @@ def _hours(visit: Visit) -> str:
     return hours if hours in WINDOWS else "24"
 
 
-def _line(seen: Seen, figures: Figures, probe: Probe | None) -> dict[str, Any]:
+def _line(seen: LastUse, figures: Figures, probe: Probe | None) -> dict[str, Any]:
     return {
         "probe": probe,
         "name": seen.name,

@@ -11,10 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit.calls.call import CallState
-from app.audit.calls.call_list import CallFilter, list_calls
-from app.audit.calls.explain_call import Explanation, explain
-from app.audit.calls.timeline import Timeline
+from app.audit import CallFilter, CallState, Explanation, Timeline, explain, list_calls
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.audit.statistics.counts import BOUNDS, Figures
+from app.audit import BUCKET_BOUNDS_S, Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class Histogram:
 
 def histogram_of(figures: Figures) -> Histogram:
     """Return the histogram of times to agent."""
-    labels = [(f"≤ {bound:g} s", f"{bound:g}") for bound in BOUNDS] + [(f"> {BOUNDS[-1]:g} s", f">{BOUNDS[-1]:g}")]
+    labels = [(f"≤ {bound:g} s", f"{bound:g}") for bound in BUCKET_BOUNDS_S] + [
+        (f"> {BUCKET_BOUNDS_S[-1]:g} s", f">{BUCKET_BOUNDS_S[-1]:g}")
+    ]
     counts = figures.histogram()
     bars = tuple(Bar(label, tick, count) for (label, tick), count in zip(labels, counts, strict=True))
     return Histogram(bars, round_steps(max(counts, default=0)))

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.db.tables import audit_log
 from app.rules.columns import WRITABLE
 from app.rules.editing.difference import compare_values
-from app.rules.editing.history import RuleChange, history
+from app.rules.editing.history import RuleChange, history, reasons_of
 from app.rules.editing.revert import revert
 from app.server.console.framework import Front, Visit, form, go, page
 
@@ -44,7 +43,7 @@ async def show_history(visit: Visit) -> Response:
 
     def question(connection: Connection) -> list[Entry]:
         found = history(connection, name, limit=_SHOWN + 1, before_version=version)
-        reasons = _reasons(connection, found)
+        reasons = reasons_of(connection, found)
         latest = {} if version else {change.rule_id: change.id for change in reversed(found)}
         return [
             Entry(
@@ -67,16 +66,6 @@ async def revert_to(visit: Visit) -> Response:
     editor = visit.who.name
     await visit.office.write(lambda connection: revert(connection, wanted, editor, name))
     return go("/console/rules", "reverted")
-
-
-def _reasons(connection: Connection, changes: list[RuleChange]) -> dict[int, str]:
-    entities = {f"rule:{change.rule_id}" for change in changes}
-    query = select(audit_log.c.to_state, audit_log.c.reason).where(audit_log.c.entity_id.in_(entities))
-    return {
-        int(row.to_state.removeprefix("version ")): row.reason
-        for row in connection.execute(query)
-        if row.to_state.startswith("version ")
-    }
 
 
 def _values(change: RuleChange) -> tuple[Any, ...]:

@@ -11,18 +11,26 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.audit.calls.call import Call, CallState
-from app.audit.calls.call_list import CallFilter, list_calls
-from app.audit.statistics.counts import Percentiles
-from app.audit.statistics.objectives import Objective
+from app.audit import (
+    Call,
+    CallFilter,
+    CallState,
+    Objective,
+    Percentiles,
+    count_waiting,
+    list_calls,
+    longest_waiting,
+    sweep_heartbeats,
+)
 from app.server.console.charts import histogram_of
 from app.server.console.framework import Front, Visit, page
-from app.server.console.remedies import heartbeats_of_sweeps, pulses, remedies, waiting
+from app.server.console.remedies import pulses, remedies
 from app.server.health import HealthDoor
 from app.server.objectives_cache import PATIENCE_S, SHOWN
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
 _LISTED: Final = 8
+_WAITING_LISTED: Final = 30
 
 
 def now_routes(front: Front) -> list[BaseRoute]:
@@ -45,16 +53,15 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     sweeps = office.context.settings.sweep_interval > 0
 
     def question(connection: Connection) -> tuple[dict[str, Any], list[Any]]:
-        people, count = waiting(connection)
         facts = {
             "now": now,
-            "waiting": people,
-            "waiting_count": count,
+            "waiting": longest_waiting(connection, _WAITING_LISTED),
+            "waiting_count": count_waiting(connection),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
             "remedies": remedies(connection, office.book(connection), url, now),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
-        return facts, heartbeats_of_sweeps(connection)
+        return facts, sweep_heartbeats(connection)
 
     (facts, beats), day, objectives, details = await asyncio.gather(
         office.read(question),

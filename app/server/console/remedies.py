@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from app.audit.lists.access_path import ByValue, Span
-from app.audit.statistics.counts import count_waiting, never_came
-from app.audit.statistics.probes import latest_probes
-from app.db.tables import dispatches, events, heartbeats
+from app.audit import SweepHeartbeat, absent_agents, latest_probes, latest_sources
 from app.db.types import EventSource
-from app.outbox.states import WAITING
 from app.rules.book.rule_book import RuleBook
 
 _LATEST: Final = 200
@@ -47,7 +43,7 @@ class Pulse:
 
 def remedies(connection: Connection, book: RuleBook, webhook_url: str, now: datetime) -> list[Remedy]:
     """Return what should be seen to, the most pressing first."""
-    latest = connection.execute(select(events.c.source).order_by(events.c.id.desc()).limit(_LATEST)).scalars().all()
+    latest = latest_sources(connection, _LATEST)
     found: list[Remedy] = []
     if EventSource.WEBHOOK not in latest:
         found.append(_no_webhooks(bool(latest), webhook_url))
@@ -82,7 +78,7 @@ def _no_webhooks(has_events: bool, webhook_url: str) -> Remedy:
 def _agents_that_never_come(connection: Connection, book: RuleBook) -> list[Remedy]:
     wanted = list(dict.fromkeys(rule.agent_name for rule in book.rules if rule.enabled))[:50]
     found = []
-    for name, missed in never_came(connection, wanted).items():
+    for name, missed in absent_agents(connection, wanted).items():
         times = "once" if missed == 1 else f"{missed} times of late"
         text = (
             f"It was asked for in vain {times}. Is a worker running whose agent_name is exactly {name!r}, "
@@ -103,13 +99,7 @@ def _canaries_in_trouble(connection: Connection, now: datetime) -> list[Remedy]:
     return found
 
 
-def heartbeats_of_sweeps(connection: Connection) -> list[Mapping[Any, Any]]:
-    """Return when each project was last swept, and with what result."""
-    query = select(heartbeats).where(heartbeats.c.component.startswith("sweep:"))
-    return list(connection.execute(query).mappings())
-
-
-def pulses(beats: Iterable[Mapping[Any, Any]], now: datetime, details: dict[str, Any], *, sweeps: bool) -> list[Pulse]:
+def pulses(beats: Iterable[SweepHeartbeat], now: datetime, details: dict[str, Any], *, sweeps: bool) -> list[Pulse]:
     """Return how database, rules, LiveKit and the sweep are."""
     database = details["database"]
     found = [Pulse("Database", database["status"] == "ok", "answers" if database["status"] == "ok" else "in trouble")]
@@ -118,57 +108,15 @@ def pulses(beats: Iterable[Mapping[Any, Any]], now: datetime, details: dict[str,
     found.append(Pulse("Rules", not bad, text if not bad else f"{text}; {bad} cannot be used"))
     if not sweeps:
         found.append(Pulse("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
-    for row in beats:
-        name = row["component"].removeprefix("sweep:")
-        detail, at = row["detail"], row["beat_at"]
-        part = "LiveKit" if name == "default" else f"LiveKit {name}"
+    for beat in beats:
+        detail, at = beat.detail, beat.at
+        part = "LiveKit" if beat.project == "default" else f"LiveKit {beat.project}"
         if detail.get("error"):
             found.append(Pulse(part, good=False, text=str(detail["error"]), at=at))
         elif now - at > _SILENT_SWEEP:
             found.append(Pulse(part, good=False, text="has not been swept for long", at=at))
-        elif detail.get("untold"):
-            found.append(Pulse(part, good=False, text=f"never told of {detail['untold']} callers", at=at))
+        elif beat.missed_joins:
+            found.append(Pulse(part, good=False, text=f"never told of {beat.missed_joins} callers", at=at))
         else:
             found.append(Pulse(part, good=True, text=f"answers; {detail.get('rooms', 0)} rooms", at=at))
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Somebody who waits for an agent."""
-
-    dispatch_id: str
-    event_id: str
-    identity: str
-    room_name: str
-    agent: str
-    rule_name: str
-    reason: str
-    attempts: int
-    since: datetime
-
-
-def waiting(connection: Connection, limit: int = 30) -> tuple[list[Waiting], int]:
-    """Return who waits for an agent, longest first, and how many there are."""
-    column = dispatches.c
-    # One look-up in (status, id) for each state: together they would be sorted as a whole.
-    found: list[Waiting] = []
-    for status in sorted(WAITING):
-        way = ByValue(column.status, status, column.id)
-        query = select(dispatches).where(*way.conditions(Span())).order_by(column.status, column.id).limit(limit)
-        found += [
-            Waiting(
-                row["id"],
-                row["event_id"],
-                row["participant_identity"],
-                row["room_name"],
-                row["asked_agent_name"] or row["agent_name"],
-                row["rule_name"],
-                row["reason"],
-                row["attempts"],
-                row["created_at"],
-            )
-            for row in connection.execute(query).mappings()
-        ]
-    found.sort(key=lambda one: one.since)
-    return found[:limit], count_waiting(connection)

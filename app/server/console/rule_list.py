@@ -8,18 +8,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from app.audit.lists.paging import instant_of
-from app.audit.statistics.counts import last_hits
-from app.audit.statistics.objectives import objective_words
-from app.db.tables import dispatches
+from app.audit import RuleHits, count_rule_hits, last_hits, objective_text
 from app.db.types import OnMatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.warnings.rule_warnings import rule_warnings
 
 PAGE: Final = 50
-_COUNTED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +52,13 @@ def book_lines(connection: Connection, book: RuleBook, *, start: int, search: st
     found = list(islice(_chosen(book, search), start, start + PAGE + 1))
     shown = found[:PAGE]
     names = [rule.name for _, rule in shown]
-    hits = count_hits(connection)
-    counted = sum(count for count, _ in hits.values())
+    hits = count_rule_hits(connection)
+    counted = sum(one.count for one in hits.values())
     named = last_hits(connection, names)
     lines = []
     for place, rule in shown:
-        count, last = hits.get(rule.id, (0, None))
-        lines.append(_line(place, rule, count, last or named.get(rule.name), _warnings(book, rule)))
+        own = hits.get(rule.id, RuleHits(0, None))
+        lines.append(_line(place, rule, own.count, own.last_at or named.get(rule.name), _warnings(book, rule)))
     following = start + PAGE if len(found) > PAGE else None
     return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
 
@@ -73,14 +69,6 @@ def _chosen(book: RuleBook, search: str) -> Any:
         text = rule.name if isinstance(rule, BadRule) else f"{rule.name}\n{rule.agent_name}\n{rule.pattern_text}"
         if wanted in text.casefold():
             yield place, rule
-
-
-def count_hits(connection: Connection) -> dict[int, tuple[int, datetime | None]]:
-    """Return by rule id how many of the latest dispatches each rule made, and when the last, whatever its name was."""
-    column = dispatches.c
-    latest = select(column.rule_id, column.id).order_by(column.id.desc()).limit(_COUNTED).subquery()
-    query = select(latest.c.rule_id, func.count(), func.max(latest.c.id)).group_by(latest.c.rule_id)
-    return {row[0]: (row[1], instant_of(row[2])) for row in connection.execute(query)}
 
 
 def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]) -> Line:
@@ -98,7 +86,7 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
     if rule.fallback_agent_name:
         tags.append(f"else {rule.fallback_agent_name}")
     if rule.objective_percent is not None and rule.objective_s is not None:
-        tags.append(objective_words(rule.objective_percent, rule.objective_s))
+        tags.append(objective_text(rule.objective_percent, rule.objective_s))
     if rule.recover:
         tags.append("recovers")
     if rule.withdraw:

@@ -12,11 +12,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit.record_reads import get_event
-from app.audit.statistics.counts import Statistics
+from app.audit import Statistics, get_event, recent_events
 from app.db.audit_log import AuditEntry, append
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
-from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, recent_events, try_rule
+from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, try_rule
 from app.rules.columns import complete
 from app.rules.editing.difference import compare_values
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule

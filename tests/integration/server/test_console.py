@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from app.accounts.links import first_admin_code
 from app.accounts.roles import Role
-from app.audit.lists.paging import first_id
+from app.db.record_ids import lowest_id_at
 from app.db.tables import probes
 from tests.integration.server.conftest import PASSWORD, Running
 
@@ -259,7 +259,14 @@ async def test_a_probe_in_vain_is_told_where_people_look(running: Running, edito
     came = {"arrived": True, "milliseconds_to_agent": 420, "detail": ""}
     absent = {"arrived": False, "milliseconds_to_agent": None, "detail": "no worker took the job"}
     rows = [
-        {"id": first_id(at), "project": "default", "agent_name": agent, "started_at": at, "finished_at": at, **result}
+        {
+            "id": lowest_id_at(at),
+            "project": "default",
+            "agent_name": agent,
+            "started_at": at,
+            "finished_at": at,
+            **result,
+        }
         for at, agent, result in (
             (now - timedelta(minutes=9), "tough", absent),
             (now - timedelta(minutes=8), "tough", came),

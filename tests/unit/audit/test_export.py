@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.audit.export import ExportFormat, export_events
-from app.audit.query import EventRecord
+from app.audit import EventRecord, ExportFormat, export_events
 from app.db.types import EventOutcome, EventSource
 
 NOW = datetime(2026, 11, 22, 14, 2, 7, tzinfo=UTC)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.lists.paging import decode_cursor, encode_cursor, first_id, instant_of
+from app.audit.lists.paging import decode_cursor, encode_cursor
 from app.clock import new_id
+from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError
 
 INSTANTS = st.datetimes(datetime(1971, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -33,8 +34,8 @@ def test_no_text_from_outside_breaks_the_reading_of_cursors(text: str) -> None:
 @given(INSTANTS, INSTANTS)
 def test_ids_sort_as_their_instants(one: datetime, other: datetime) -> None:
     first, second = sorted((one, other))
-    assert first_id(first) <= first_id(second)
-    made = instant_of(first_id(one))
+    assert lowest_id_at(first) <= lowest_id_at(second)
+    made = instant_of_id(lowest_id_at(one))
     assert made is not None
     assert abs(made - one) < timedelta(milliseconds=2)
 
@@ -43,12 +44,12 @@ def test_the_ids_we_make_tell_when_they_were_made() -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=2)
     identity = new_id()
     after = datetime.now(UTC) + timedelta(milliseconds=2)
-    assert first_id(before) < identity < first_id(after)
-    made = instant_of(identity)
+    assert lowest_id_at(before) < identity < lowest_id_at(after)
+    made = instant_of_id(identity)
     assert made is not None
     assert before <= made <= after
 
 
 @pytest.mark.parametrize("identity", ["", "x", "5f0c9f7e-7f5e-4c39-9d6d-0b8b1a4a8d0e"])
 def test_other_ids_tell_no_instant(identity: str) -> None:
-    assert instant_of(identity) is None
+    assert instant_of_id(identity) is None

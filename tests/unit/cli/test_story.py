@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.audit.query import Call, CallState, EventRecord, Explanation, Step, StepKind, Timeline, TriedRule
+from app.audit import Call, CallState, EventRecord, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.story import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.audit.statistics.objectives import MOST, Attainment, Target, count
+from app.audit import MAX_OBJECTIVES, Attainment, Target, count_attainment
 from app.errors import DatabaseUnavailableError
 from app.server.objectives_cache import EVERY_S, ObjectiveBoard
 from tests.conftest import StillClock
@@ -33,7 +33,7 @@ class Database:
         await asyncio.sleep(0)
         if self.down:
             raise DatabaseUnavailableError("down")
-        if not isinstance(question, partial) or question.func is not count:
+        if not isinstance(question, partial) or question.func is not count_attainment:
             return [Target(number, f"rule {number}", "agent", 95, 3) for number in range(self.rules)]
         await self.answers.wait()
         target, windows = question.keywords["target"], tuple(question.keywords["windows"])
@@ -105,10 +105,10 @@ async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> No
 
 
 async def test_only_so_many_rules_are_counted_and_it_says_so(clock: StillClock) -> None:
-    board = ObjectiveBoard(clock, Database(clock, MOST + 1).ask)
+    board = ObjectiveBoard(clock, Database(clock, MAX_OBJECTIVES + 1).ask)
     found = await board.get((HOUR,))
-    assert (len(found.items), found.is_cut) == (MOST, True)
-    assert not (await ObjectiveBoard(clock, Database(clock, MOST).ask).get((HOUR,))).is_cut
+    assert (len(found.items), found.is_cut) == (MAX_OBJECTIVES, True)
+    assert not (await ObjectiveBoard(clock, Database(clock, MAX_OBJECTIVES).ask).get((HOUR,))).is_cut
 
 
 async def test_trouble_with_the_database_is_told(clock: StillClock) -> None:

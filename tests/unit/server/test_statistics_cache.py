@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection
 
-from app.audit.statistics.counts import Figures, Statistics
+from app.audit import Figures, Statistics
 from app.errors import DatabaseUnavailableError
 from app.server.statistics_cache import FRESH_S, STALE_S, FigureCache
 from tests.conftest import StillClock

@@ -1,0 +1,30 @@
+"""Recent events for trying a rule on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from app.audit.lists.access_path import ByValue
+from app.audit.lists.paging import Search, read_page
+from app.db.tables import events
+from app.rules.simulation.traffic import rebuild_event
+from app.webhook.event import Event
+
+_MACHINES: Final = ("AGENT", "EGRESS", "INGRESS")
+
+
+def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
+    """Return the latest events of the types that a pattern is for, newest first; no agents and their like.
+
+    Of each type as many rows are read as for one page of a list.
+    """
+    named = pattern.get("event") if isinstance(pattern, Mapping) else None
+    types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    column = events.c
+    paths = tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(types or ["participant_joined"]))
+    is_caller = column.participant_kind.not_in(_MACHINES)
+    search = Search(events, tuple(column.keys()), paths, (is_caller,), None, None)
+    return list(read_page(connection, search, lambda row: rebuild_event(dict(row)), limit, None).items)

@@ -1,0 +1,54 @@
+"""How many dispatches wait for an agent now, and which have waited longest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from app.audit.lists.access_path import ByValue, Span
+from app.audit.records import DispatchSummary, columns_of
+from app.db.tables import LIVE, dispatches
+from app.db.types import DispatchStatus
+from app.outbox.states import WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Dispatches that have not ended: by state, each state given; `due`, those to be sent or checked by now."""
+
+    by_status: Mapping[DispatchStatus, int]
+    due: int
+
+
+def queue_depth(connection: Connection, now: datetime) -> QueueDepth:
+    """Return how many dispatches are in each state before the last ones, and how many are due."""
+    column = dispatches.c
+    by_status = select(column.status, func.count()).where(column.status.in_(LIVE)).group_by(column.status)
+    due = select(func.count()).where(
+        column.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]), column.next_attempt_at <= now
+    )
+    counts = {row[0]: row[1] for row in connection.execute(by_status)}
+    return QueueDepth({status: counts.get(status, 0) for status in LIVE}, connection.execute(due).scalar_one())
+
+
+def count_waiting(connection: Connection) -> int:
+    """Return how many dispatches wait for their agent now."""
+    query = select(func.count()).select_from(dispatches).where(dispatches.c.status.in_(sorted(WAITING)))
+    return connection.scalar(query) or 0
+
+
+def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]:
+    """Return the dispatches that wait for their agent, oldest first, `limit` at most."""
+    column = dispatches.c
+    columns = [column[name] for name in columns_of(DispatchSummary)]
+    found: list[DispatchSummary] = []
+    # One look-up in (status, id) for each state: together they would be sorted as a whole.
+    for status in sorted(WAITING):
+        path = ByValue(column.status, status, column.id)
+        query = select(*columns).where(*path.conditions(Span())).order_by(column.status, column.id).limit(limit)
+        found += [DispatchSummary.from_row(row) for row in connection.execute(query).mappings()]
+    found.sort(key=lambda one: one.created_at)
+    return found[:limit]
