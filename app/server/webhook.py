@@ -22,6 +22,7 @@ from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
 from app.server.problems import http_problem, problem
+from app.server.request_body import read_body
 from app.webhook.parse import parse
 
 _log = get_logger(__name__)
@@ -72,7 +73,7 @@ class WebhookDoor:
         project = ""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            body = await _read(headers, receive)
+            body = await read_body(scope, receive, BODY_MAX_BYTES)
             signature = self._verifier.verify(body, headers.get(b"authorization", b"").decode("latin-1"))
             project = signature.project
             event = parse(body, signature, received_at, new_id(), context.settings.redact)
@@ -95,24 +96,3 @@ class WebhookDoor:
             return "", Response(status_code=400)
         context.metrics.webhooks.labels(project, acceptance.status).inc()
         return acceptance.status, None
-
-
-async def _read(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    too_large = f"the body is larger than {BODY_MAX_BYTES} bytes"
-    announced = headers.get(b"content-length", b"")
-    if announced.isdigit() and int(announced) > BODY_MAX_BYTES:
-        raise PayloadTooLargeError(too_large)
-    chunks: list[bytes] = []
-    size = 0
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > BODY_MAX_BYTES:
-            raise PayloadTooLargeError(too_large)
-        chunks.append(chunk)
-        more = message.get("more_body", False)
-    return b"".join(chunks)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.outbox.dispatch import Dispatch
+from app.token_bucket import TokenBucket
 
 
 class StartLimiter:
@@ -16,8 +17,8 @@ class StartLimiter:
 
     def __init__(self, calls_per_second: float) -> None:
         self._rate = calls_per_second
-        self._bucket = _Bucket(calls_per_second)
-        self._agents: dict[str, _Bucket] = {}
+        self._bucket = TokenBucket(calls_per_second)
+        self._agents: dict[str, TokenBucket] = {}
 
     @property
     def paced(self) -> bool:
@@ -63,21 +64,5 @@ class StartLimiter:
             return True
         bucket = self._agents.get(name)
         if bucket is None or bucket.rate != rate:
-            bucket = self._agents[name] = _Bucket(rate)
+            bucket = self._agents[name] = TokenBucket(rate)
         return bucket.available(now) >= 1
-
-
-class _Bucket:
-    def __init__(self, rate: float) -> None:
-        self.rate = rate
-        self._tokens = max(1.0, rate)
-        self._at: float | None = None
-
-    def available(self, now: float) -> int:
-        if self._at is not None:
-            self._tokens = min(max(1.0, self.rate), self._tokens + (now - self._at) * self.rate)
-        self._at = now
-        return int(self._tokens)
-
-    def spend(self, tokens: int) -> None:
-        self._tokens -= tokens

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
-from app.errors import BadRequestError, InvalidInputError, PayloadTooLargeError, Problem
+from app.errors import BadRequestError, InvalidInputError, Problem
 from app.server.auth import Caller, identify
+from app.server.request_body import read_body
 from app.server.request_context import Office
 from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
 
@@ -102,7 +103,7 @@ class Endpoint:
         return JSONResponse(document, self.status, headers=dict(headers))
 
     async def _read_body(self, request: Request) -> Any:
-        raw = await read_body(request)
+        raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)
         if self.body_is_checked_by_handler or self.body is None:
             return load_json(raw)
         load_json(raw)  # tells what is not JSON in our words; numbers that JSON does not know are refused
@@ -110,18 +111,6 @@ class Endpoint:
             return self.body.model_validate_json(raw, strict=True)
         except ValidationError as error:
             raise InvalidInputError("body", problems_of(error)) from error
-
-
-async def read_body(request: Request) -> bytes:
-    """Return the body; PayloadTooLargeError when it is larger than BODY_MAX_BYTES."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > BODY_MAX_BYTES:
-            raise PayloadTooLargeError(f"the body is larger than {BODY_MAX_BYTES} bytes")
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def load_json(raw: bytes) -> Any:

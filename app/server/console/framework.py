@@ -17,11 +17,12 @@ from app.accounts.roles import Role
 from app.accounts.users import User
 from app.errors import BadRequestError, InvalidInputError, NotAllowedError, TooManyRequestsError, UsherError
 from app.logs import get_logger
-from app.server.api.endpoint import read_body
+from app.server.api.endpoint import BODY_MAX_BYTES
+from app.server.login_limiter import LoginLimiter
 from app.server.login_session import CSRF_FIELD, Session, Sessions, user_of
+from app.server.request_body import read_body
 from app.server.request_context import Office
 from app.server.templating import HERE, SECURITY_HEADERS, render
-from app.server.throttle import Throttle
 
 _log = get_logger(__name__)
 
@@ -46,7 +47,7 @@ class Front:
 
     office: Office
     sessions: Sessions
-    throttle: Throttle
+    login_limiter: LoginLimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def _problem_page(visit: Visit, error: UsherError) -> Response:
 async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise BadRequestError("a form is expected")
-    raw = await read_body(request)
+    raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)
     try:
         return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:

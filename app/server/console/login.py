@@ -58,7 +58,7 @@ async def log_in(visit: Visit) -> Response:
     name, password, target = visit.field("name").strip(), visit.field("password"), _target(visit)
     address = visit.request.client.host if visit.request.client else ""
     try:
-        visit.front.throttle.note(name, address)
+        visit.front.login_limiter.count(name, address)
     except TooManyRequestsError as error:
         response = visit.page(
             "login.html", status=429, name=name, next=target, problem=f"{error}.".capitalize(), nobody_yet=False
@@ -76,7 +76,7 @@ async def log_in(visit: Visit) -> Response:
             problem="That name and password do not belong together.",
             nobody_yet=False,
         )
-    visit.front.throttle.forgive(name)
+    visit.front.login_limiter.forget(name)
     return _with_session(visit, user, go(target))
 
 
@@ -131,7 +131,7 @@ async def show_account(visit: Visit) -> Response:
 
 async def change_password(visit: Visit) -> Response:
     old, password = visit.field("old"), visit.field("password")
-    visit.front.throttle.note(visit.who.name, "account")
+    visit.front.login_limiter.count(visit.who.name, "account")
     user = await visit.office.read(partial(read_user, user_id=visit.who.id))
     problems = check_password(password, name=user.name) + _repeated(visit)
     if not await asyncio.to_thread(verify_password, old, user.password_hash):

@@ -17,10 +17,10 @@ from app.server.console.now import now_routes
 from app.server.console.rules import rules_routes
 from app.server.console.simulate import simulate_routes
 from app.server.console.users import users_routes
+from app.server.login_limiter import LoginLimiter
 from app.server.login_session import Sessions
 from app.server.request_context import Office
 from app.server.templating import HERE
-from app.server.throttle import Throttle
 
 
 class _Static(StaticFiles):
@@ -37,7 +37,7 @@ class _Static(StaticFiles):
 def console_routes(office: Office) -> list[BaseRoute]:
     """Return the routes of the console."""
     sessions = Sessions(office.key, always_secure=office.context.settings.secure_cookies)
-    front = Front(office, sessions, Throttle(office.context.clock))
+    front = Front(office, sessions, LoginLimiter(office.context.clock))
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)
