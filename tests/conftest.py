@@ -108,7 +108,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     server = get_server(folder, cleanup_mode="delete")
     try:
         url = parse_database_url(server.get_uri())
-        _create_database(url, "usher_template")
+        create_database(url, "usher_template")
         schema.upgrade(url.set(database="usher_template"))
         yield url
     finally:
@@ -116,7 +116,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _create_database(url: URL, name: str, template: str | None = None) -> None:
+def create_database(url: URL, name: str, template: str | None = None) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         copy = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
@@ -136,7 +136,7 @@ def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]
 @pytest.fixture
 def postgres_database(postgres_server: URL) -> Iterator[Database]:
     name = f"usher_{uuid.uuid4().hex[:12]}"
-    _create_database(postgres_server, name, template="usher_template")
+    create_database(postgres_server, name, template="usher_template")
     database = Database(postgres_server.set(database=name))
     yield database
     database.close()

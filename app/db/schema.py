@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -17,7 +15,6 @@ from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.engine import URL
 
 from app.db.engine import BUSY_TIMEOUT_MS, is_embedded
-from app.db.tables import metadata
 from app.errors import SchemaMismatchError
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -61,15 +58,6 @@ def require_current(connection: Connection) -> None:
             "or take the schema down with it: usher migrate down"
         )
     raise SchemaMismatchError(f"the database schema {current} is older than {latest}; run: usher migrate up")
-
-
-def differences(connection: Connection) -> list[object]:
-    """Return how the connected schema differs from `tables.metadata`; empty when they are equal."""
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    with warnings.catch_warnings():
-        # SQLite cannot reflect the expression index that serves the trigger; it is the migration's own business.
-        warnings.filterwarnings("ignore", message="Skipped unsupported reflection of expression-based index")
-        return list(compare_metadata(context, metadata))
 
 
 def _config() -> Config:

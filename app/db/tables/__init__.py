@@ -1,0 +1,45 @@
+"""The schema as it is now, with the meaning of each column: one module per subject.
+
+Names are public: operators and other tools read the tables, and write `routing_rules` and `agent_limits`, with plain
+SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get this schema: `migrations/`.
+"""
+
+from app.db.tables.accounts import api_tokens, signing_keys, users
+from app.db.tables.base import metadata
+from app.db.tables.calls import (
+    LIVE,
+    ROOM_LOST,
+    dispatch_attempts,
+    dispatch_callers,
+    dispatches,
+    events,
+    status_in,
+    token_dispatches,
+)
+from app.db.tables.operations import audit_log, heartbeats, probes
+from app.db.tables.rules import RULE_COLUMNS, agent_limits, routing_rules, rule_changes, rule_editor
+from app.db.tables.triggers import triggers
+
+__all__ = [
+    "LIVE",
+    "ROOM_LOST",
+    "RULE_COLUMNS",
+    "agent_limits",
+    "api_tokens",
+    "audit_log",
+    "dispatch_attempts",
+    "dispatch_callers",
+    "dispatches",
+    "events",
+    "heartbeats",
+    "metadata",
+    "probes",
+    "routing_rules",
+    "rule_changes",
+    "rule_editor",
+    "signing_keys",
+    "status_in",
+    "token_dispatches",
+    "triggers",
+    "users",
+]

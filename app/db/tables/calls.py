@@ -1,0 +1,191 @@
+"""Webhooks and the dispatches that they caused: the life of a call, row by row."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    TextClause,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+from app.db.tables.base import metadata, partial_index
+from app.db.types import DispatchStatus, EventOutcome, EventSource, Json, Scope, Timestamp, one_of
+
+LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
+"""States of a dispatch that has its agent or still wants it; `intent_key` is unique among them."""
+
+ROOM_LOST = "the room is gone"
+"""The reason of a dispatch whose room disappeared without a webhook: Usher was down, or LiveKit was killed."""
+
+
+def status_in(*statuses: DispatchStatus) -> TextClause:
+    """Return the condition of a partial index of `dispatches`, in exactly the text that its statements must use."""
+    return text("status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")")
+
+
+# Accepted webhooks, and what the sweep found that no webhook had reported.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7: sorts by time
+    Column("livekit_id", Text, nullable=False),  # the webhook's id; empty if it has none
+    Column("dedupe_key", Text, nullable=False),  # unique: LiveKit repeats a webhook until it is answered
+    Column("project", Text, nullable=False),  # LiveKit project that sent it
+    Column("type", Text, nullable=False),  # participant_joined, room_finished, ...
+    Column("source", Text, nullable=False),
+    Column("room_name", Text, nullable=False),
+    Column("room_sid", Text, nullable=False),  # of the room session: a name may have many, one after the other
+    Column("participant_identity", Text, nullable=False),  # empty for events of a room
+    Column("participant_sid", Text, nullable=False),
+    Column("participant_kind", Text, nullable=False),  # STANDARD, SIP, AGENT, ...
+    Column("phone_number", Text),  # of the caller, from SIP attributes
+    Column("occurred_at", Timestamp, nullable=False),  # by LiveKit's clock
+    Column("received_at", Timestamp, nullable=False),  # by Usher's clock
+    Column("body", Json, nullable=False),  # the webhook, without what USHER_REDACT names
+    Column("outcome", Text, nullable=False),
+    Column("rules_version", BigInteger, nullable=False),  # of the rule book that decided
+    Column("decision", Json),  # which rules matched, which did not and why
+    UniqueConstraint("dedupe_key"),
+    one_of("source", EventSource, "source"),
+    one_of("outcome", EventOutcome, "outcome"),
+    Index(None, "participant_sid"),
+    Index(None, "participant_identity", "id"),
+    Index(None, "room_name", "id"),
+    Index(None, "room_sid", "type"),  # whether a session is over, among all events in it
+    Index(None, "type", "id"),
+    Index(None, "outcome", "id"),
+    Index(None, "livekit_id"),
+    partial_index("ix_events_source", "source", "id", where="source <> 'webhook'"),
+    partial_index("ix_events_phone_number", "phone_number", "id", where="phone_number IS NOT NULL"),
+)
+
+# One row per wanted agent. app/outbox/states.py has the states and which may follow which.
+dispatches = Table(
+    "dispatches",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7; also an attribute of the dispatch at LiveKit
+    Column("event_id", Text, nullable=False),  # the event that caused it
+    Column("rule_id", BigInteger, nullable=False),
+    Column("rule_name", Text, nullable=False),
+    Column("rules_version", BigInteger, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("room_name", Text, nullable=False),
+    Column("room_sid", Text, nullable=False),
+    Column("participant_identity", Text, nullable=False),  # of the caller it was made for
+    Column("participant_sid", Text, nullable=False),
+    Column(
+        "agent_name", Text, nullable=False
+    ),  # the rule's agent; which agent an attempt asked for is with the attempt
+    Column("metadata", Text, nullable=False),  # rendered, as sent to LiveKit
+    Column("attributes", Json, nullable=False),  # likewise
+    Column("deployment", Text),
+    Column("scope", Text, nullable=False),
+    Column("intent_key", Text, nullable=False),  # digest of project, session, agent and, with scope participant, caller
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),  # why it is in this state, for people
+    # From the rule as it was when it matched: a later edit does not change a dispatch under way.
+    Column("answer_timeout_s", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("fallback_agent_name", Text),
+    Column("recover", Boolean, nullable=False),
+    Column("withdraw", Boolean, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # calls made to LiveKit
+    Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that max_attempts counts
+    Column("asked_agent_name", Text),  # by the latest attempt: agent_name or fallback_agent_name
+    Column("next_attempt_at", Timestamp),  # pending, sending: not before this
+    Column("must_look", Boolean, nullable=False, server_default=false()),  # ask LiveKit before the next step
+    Column("lease_owner", Text),  # the replica that works on it
+    Column("lease_until", Timestamp),  # another replica may take over after this
+    Column("answer_deadline", Timestamp),  # dispatched: the agent must have joined by then
+    Column("livekit_dispatch_id", Text),  # LiveKit's id of the dispatch that the latest attempt made
+    Column("job_id", Text),  # LiveKit's job
+    Column("worker_id", Text),  # the worker that runs it
+    Column("agent_identity", Text),  # the agent's participant in the room
+    Column("agent_sid", Text),
+    Column("recovers", Text),  # id of the dispatch whose agent disappeared and which this one replaces
+    Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements so far for this call
+    Column("created_at", Timestamp, nullable=False),
+    Column("dispatched_at", Timestamp),
+    Column("joined_at", Timestamp),
+    Column("ended_at", Timestamp),
+    one_of("status", DispatchStatus, "status"),
+    one_of("scope", Scope, "scope"),
+    partial_index("uq_dispatches_live_intent", "intent_key", where=status_in(*LIVE), unique=True),
+    # The claim query: what is due, oldest first.
+    partial_index(
+        "ix_dispatches_due", "next_attempt_at", where=status_in(DispatchStatus.PENDING, DispatchStatus.SENDING)
+    ),
+    partial_index("ix_dispatches_unanswered", "answer_deadline", where=status_in(DispatchStatus.DISPATCHED)),
+    partial_index("ix_dispatches_live_room", "room_name", where=status_in(*LIVE)),
+    # Few rows: LiveKit may bring their agent back by itself into the next session of the name.
+    partial_index("ix_dispatches_lost_room", "room_name", where=f"reason = '{ROOM_LOST}'"),
+    Index(None, "event_id"),
+    Index(None, "room_sid"),
+    Index(None, "status", "id"),
+    Index(None, "agent_name", "id"),
+    Index(None, "rule_name", "id"),
+    Index(None, "participant_identity", "id"),
+    Index(None, "room_name", "id"),
+    partial_index("ix_dispatches_agent_sid", "agent_sid", where="agent_sid IS NOT NULL"),
+)
+
+# Everyone a dispatch serves: the caller it was made for and, with scope `room`, those who joined later. It is given up
+# when the last of them has left.
+dispatch_callers = Table(
+    "dispatch_callers",
+    metadata,
+    Column("dispatch_id", Text, ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    Column("participant_sid", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),  # the caller's join
+    Column("participant_identity", Text, nullable=False),
+    Column("left_at", Timestamp),
+    Index(None, "participant_sid"),
+    Index(None, "event_id"),
+)
+
+# One row per CreateDispatch call.
+dispatch_attempts = Table(
+    "dispatch_attempts",
+    metadata,
+    Column("dispatch_id", Text, ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),  # 1, 2, ...
+    Column("agent_name", Text, nullable=False),  # the agent it asked for
+    Column("started_at", Timestamp, nullable=False),
+    Column("finished_at", Timestamp),
+    Column("outcome", Text),  # unknown: no answer came; no_show: accepted, but no agent joined
+    Column("livekit_dispatch_id", Text),
+    Column("job_id", Text),  # of an accepted attempt whose agent never joined
+    Column("error_code", Text),
+    Column("error_text", Text),
+    CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown', 'adopted', 'no_show')", name="outcome"),
+)
+
+# Dispatches promised to a token server (POST /api/v1/decide), which puts them into an access token. When the
+# participant joins, the row of `dispatches` gets this id: if LiveKit took the token's dispatch, it carries the same id.
+token_dispatches = Table(
+    "token_dispatches",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7, of the dispatch to come
+    Column("project", Text, nullable=False),
+    Column("room_name", Text, nullable=False),
+    Column("participant_identity", Text, nullable=False),
+    Column("agent_name", Text, nullable=False),
+    Column("rule_id", BigInteger, nullable=False),
+    Column("rules_version", BigInteger, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("attributes", Json, nullable=False),
+    Column("created_at", Timestamp, nullable=False),
+    Column("used_at", Timestamp),  # when the participant joined
+    Index(None, "room_name", "participant_identity"),
+    Index(None, "created_at"),
+)
