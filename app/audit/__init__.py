@@ -24,7 +24,6 @@ from app.audit.lists.record_lists import (
 )
 from app.audit.lists.trial_events import recent_events
 from app.audit.record_reads import (
-    JOIN_TYPES,
     find_event,
     get_dispatch,
     get_event,
@@ -71,7 +70,6 @@ __all__ = [
     "BUCKET_BOUNDS_S",
     "CALLER_OUTCOMES",
     "CONTENT_TYPES",
-    "JOIN_TYPES",
     "LARGEST_PAGE",
     "MAX_OBJECTIVES",
     "Attainment",

@@ -18,15 +18,13 @@ from app.audit.records import (
 )
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
 from app.errors import NotFoundError
+from app.livekit.vocabulary import JOINS, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.strict_json import is_storable
 
 T = TypeVar("T")
 
 _IDS_AT_ONCE = 100  # bound values of one statement, far below what SQLite and PostgreSQL allow
-
-JOIN_TYPES = ("participant_joined", "participant_updated")
-"""Types of event by which a call begins or changes."""
 
 
 def get_event(connection: Connection, event_id: str) -> EventRecord:
@@ -91,7 +89,7 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
             f"nothing is known of {reference!r}: it is no event, no dispatch, and no participant's identity, SID or "
             "phone number among the stored events"
         )
-    if found.participant_kind == "AGENT" and found.participant_sid:
+    if found.participant_kind == ParticipantKind.AGENT and found.participant_sid:
         summoned = connection.scalar(
             select(dispatches.c.event_id)
             .where(dispatches.c.agent_sid == found.participant_sid)
@@ -106,7 +104,7 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
 def _find_event(connection: Connection, reference: str) -> EventRecord | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
-    is_join = column.type.in_(JOIN_TYPES)
+    is_join = column.type.in_(JOINS)
     by_identity = ByValue(column.participant_identity, reference, column.id)
     by_number = ByValue(column.phone_number, reference, column.id, (column.phone_number.is_not(None),))
     ways: tuple[tuple[ByValue | ByName, tuple[ColumnElement[bool], ...]], ...] = (

@@ -23,6 +23,7 @@ from app.cli.serve import listen, serve_app
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.types import DispatchStatus
 from app.flows.orchestrator import Orchestrator
+from app.livekit.vocabulary import EventType, ParticipantKind
 from app.logs import configure_logs
 from app.rules.editing.apply import apply
 from app.rules.editing.difference import diff
@@ -205,7 +206,7 @@ class _Timeline:
         with self._readers.connect() as connection:
             for event in events_after(connection, self._last_event):
                 self._last_event = event.id
-                if event.type == "participant_joined" and event.participant_kind != "AGENT":
+                if event.type == EventType.PARTICIPANT_JOINED and event.participant_kind != ParticipantKind.AGENT:
                     self._began[event.id] = (event.participant_identity, event.received_at)
                     rules = ", ".join(rule["rule"] for rule in (event.decision or {}).get("matched", []))
                     told = f"joins {event.room_name}; rule: {rules or 'none'}"

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from app.audit import (
     CALLER_OUTCOMES,
-    JOIN_TYPES,
     EventFilter,
     EventSummary,
     ExportFormat,
@@ -28,6 +27,7 @@ from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, Out
 from app.cli.story import OUTCOME_STYLES, timeline_view
 from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock
+from app.livekit.vocabulary import JOINS
 
 app = typer.Typer(help="What LiveKit told, and what became of it.", no_args_is_help=True)
 
@@ -119,7 +119,7 @@ def replay_(
         wanted = list(dict.fromkeys(ids))
     else:
         # Agents join, too; a caller's joining has one of these outcomes.
-        chosen = replace(chosen, types=chosen.types or JOIN_TYPES, outcomes=chosen.outcomes or CALLER_OUTCOMES)
+        chosen = replace(chosen, types=chosen.types or tuple(JOINS), outcomes=chosen.outcomes or CALLER_OUTCOMES)
         with reading() as connection:
             wanted = [event.id for event in newest_events(connection, chosen)]
     tell(replay_events(wanted, by=editor(by), dry_run=dry_run), "replayed", named=bool(ids), as_json=as_json)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.clock import new_id
-from app.db.tables import events
 from app.db.types import DispatchStatus, EventSource
 from app.errors import ConflictError, NotFoundError
 from app.lifecycle.leaving import Withdrawal, ended, fresh, withdrawal_of
 from app.lifecycle.transition import move
+from app.livekit.vocabulary import LEAVINGS, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move, inherit_callers, live_by_intent, lock
 from app.outbox.room_session import same_wishes
@@ -91,22 +91,20 @@ def cancel(connection: Connection, ids: Sequence[str], *, by: str, now: datetime
 
 def replayed_event(connection: Connection, event_id: str, now: datetime, redact: Sequence[str] = ()) -> Event:
     """Return a stored event as a new one, to be accepted again under the rules of now; callers gone are noticed."""
-    row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
-    if row is None:
-        raise NotFoundError(f"no event has the id {event_id!r}")
-    if row["type"] in {"participant_left", "participant_connection_aborted", "room_finished"}:
-        raise ConflictError(f"{row['type']} tells of an end; replaying it would end what has begun since")
-    if row["participant_kind"] == "AGENT":
+    stored = stored_event(connection, event_id)
+    if stored.type in LEAVINGS | {EventType.ROOM_FINISHED}:
+        raise ConflictError(f"{stored.type} tells of an end; replaying it would end what has begun since")
+    if stored.participant_kind == ParticipantKind.AGENT:
         raise ConflictError("it tells of an agent; replayed, it would be taken for an agent that has come now")
     identity = new_id()
     return build_event(
-        row["body"],
-        project=row["project"],
+        stored.body,
+        project=stored.project,
         source=EventSource.REPLAY,
         received_at=now,
         event_id=identity,
         redact=redact,
-        dedupe_key=f"{row['project']}/replay/{identity}",
+        dedupe_key=f"{stored.project}/replay/{identity}",
         is_immediate=False,
     )
 

@@ -9,14 +9,10 @@ from typing import Any
 
 from app.clock import new_id
 from app.db.types import DispatchStatus, Scope
+from app.livekit.vocabulary import CHOSEN, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move
 from app.outbox.states import GAVE_UP, WAITING
-
-_ON_PURPOSE = frozenset({"PARTICIPANT_REMOVED", "ROOM_DELETED", "ROOM_CLOSED", "DUPLICATE_IDENTITY"})
-"""Disconnect reasons that somebody chose: an agent gone so is not to be replaced."""
-
-_ROOM_OVER = frozenset({"ROOM_DELETED", "ROOM_CLOSED"})
 
 RETURN_S = 6.0
 """How long a caller waits for an agent that may come back by itself (5 s seen) before another is asked for."""
@@ -107,10 +103,10 @@ def agent_gone(
     left or because we had withdrawn it for that reason.
     """
     why = f"the agent left ({disconnect_reason})" if disconnect_reason else "the agent is gone"
-    on_purpose = disconnect_reason in _ON_PURPOSE
-    sent_away = dispatch.must_look and left.callers and disconnect_reason not in _ROOM_OVER
+    on_purpose = disconnect_reason in CHOSEN
+    sent_away = dispatch.must_look and left.callers and disconnect_reason not in ROOM_OVER
     recovered = dispatch.recover and left.callers and not on_purpose
-    withdrawn = dispatch.withdraw and disconnect_reason == "PARTICIPANT_REMOVED"
+    withdrawn = dispatch.withdraw and disconnect_reason == DisconnectReason.PARTICIPANT_REMOVED
     replace = recovered or sent_away or (left.newcomers and (withdrawn or not on_purpose))
     if replace and dispatch.recoveries >= budget:
         why += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import aiohttp
-from google.protobuf.json_format import MessageToDict
 from livekit import api
-from livekit.protocol import agent as agent_protocol
 from livekit.protocol import agent_dispatch as dispatch_protocol
-from livekit.protocol import models as models_protocol
 
 from app.clock import jitter
 from app.livekit.access_token import AgentDispatches, Rooms
-from app.livekit.client import DispatchRequest, SeenDispatch, SeenJob, SeenParticipant, SeenRoom
+from app.livekit.answers import seen_dispatch, seen_participant, seen_room
+from app.livekit.client import DispatchRequest, SeenDispatch, SeenParticipant, SeenRoom
 from app.livekit.outcome import (
     Accepted,
     LiveKitTroubledError,
@@ -44,7 +41,6 @@ _HANGS_AFTER = 0.2
 """The share of its time-out after which a question that has no answer is asked a second time beside the first."""
 _DOWN_AFTER = 10
 """So many calls in a row without an answer, and it is not single ones that fail."""
-_AGENT_NAME_ATTRIBUTES = ("lk.agent_name", "lk.agent.name")
 
 
 class LiveKitApi:
@@ -121,7 +117,7 @@ class LiveKitApi:
 
     async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
         listed = await self._ask("ListDispatch", lambda: self._dispatches.list_dispatch(room_name))
-        return [_seen_dispatch(entry) for entry in listed]
+        return [seen_dispatch(entry) for entry in listed]
 
     async def find_room(self, room_name: str) -> SeenRoom | None:
         rooms = await self._list_rooms([room_name])
@@ -133,7 +129,7 @@ class LiveKitApi:
     async def _list_rooms(self, names: list[str]) -> list[SeenRoom]:
         request = api.ListRoomsRequest(names=names)
         listed = await self._ask("ListRooms", lambda: self._rooms.list_rooms(request))
-        return [_seen_room(room) for room in listed.rooms]
+        return [seen_room(room) for room in listed.rooms]
 
     async def list_participants(self, room_name: str) -> list[SeenParticipant]:
         request = api.ListParticipantsRequest(room=room_name)
@@ -141,7 +137,7 @@ class LiveKitApi:
             listed = await self._ask("ListParticipants", lambda: self._rooms.list_participants(request))
         except RoomNotFoundError:
             return []
-        return [_seen_participant(participant) for participant in listed.participants]
+        return [seen_participant(participant) for participant in listed.participants]
 
     async def remove_participant(self, room_name: str, identity: str) -> None:
         request = api.RoomParticipantIdentity(room=room_name, identity=identity)
@@ -217,51 +213,3 @@ class LiveKitApi:
 
     def _note(self, *, answered: bool) -> None:
         self._unanswered = 0 if answered else self._unanswered + 1
-
-
-def _seen_room(room: models_protocol.Room) -> SeenRoom:
-    return SeenRoom(room.name, room.sid, room.num_participants, partial(MessageToDict, room))
-
-
-def _seen_participant(participant: models_protocol.ParticipantInfo) -> SeenParticipant:
-    attributes = dict(participant.attributes)
-    return SeenParticipant(
-        sid=participant.sid,
-        identity=participant.identity,
-        kind=models_protocol.ParticipantInfo.Kind.Name(participant.kind),
-        active=participant.state == models_protocol.ParticipantInfo.ACTIVE,
-        agent_name=agent_name_of(attributes),
-        joined_at=participant.joined_at_ms / 1000 or participant.joined_at,
-        metadata=participant.metadata,
-        attributes=attributes,
-        webhook_json=partial(MessageToDict, participant),
-    )
-
-
-def _seen_dispatch(entry: Any) -> SeenDispatch:
-    return SeenDispatch(
-        id=entry.id,
-        agent_name=entry.agent_name,
-        metadata=entry.metadata,
-        attributes=dict(entry.attributes),
-        jobs=tuple(
-            SeenJob(
-                id=job.id,
-                status=agent_protocol.JobStatus.Name(job.state.status),
-                participant_identity=job.state.participant_identity,
-                worker_id=job.state.worker_id,
-                error=job.state.error,
-            )
-            for job in entry.state.jobs
-        ),
-        deleted=entry.state.deleted_at > 0,
-    )
-
-
-def agent_name_of(attributes: Mapping[str, Any]) -> str:
-    """Return the name an agent participant goes by: set by the server, or by the Python SDK, or empty."""
-    for name in _AGENT_NAME_ATTRIBUTES:
-        value = attributes.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return ""

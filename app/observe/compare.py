@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.db.types import DispatchStatus
 from app.livekit.client import SeenParticipant
+from app.livekit.vocabulary import JobStatus
 from app.observe.finding import (
     AgentGone,
     Arrived,
@@ -124,10 +125,10 @@ def _missing(
         certain = filled or not ownership.may_be(dispatch.agent_to_ask, assigned)
         return NotYetHere(dispatch, cause, None, certain=certain, is_over=filled)
     job = jobs[-1]
-    is_over = all(one.status in {"JS_SUCCESS", "JS_FAILED"} for one in jobs)
-    if job.status == "JS_SUCCESS":
+    is_over = all(one.status in {JobStatus.SUCCESS, JobStatus.FAILED} for one in jobs)
+    if job.status == JobStatus.SUCCESS:
         cause = "the worker refused the job or left at once"
-    elif job.status == "JS_FAILED":
+    elif job.status == JobStatus.FAILED:
         cause = f"the job failed{': ' + job.error if job.error else ''}"
     else:
         cause = "a worker took it and its agent never came"

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, select
 
 from app.db.tables import dispatches
+from app.livekit.vocabulary import ParticipantKind
 from app.observe.compare import Intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
@@ -20,7 +21,7 @@ def recall(connection: Connection, seen: RoomObservation) -> Intentions:
     live = live_under_name(connection, seen.project, seen.room_name)
     ids = [dispatch.id for dispatch in live]
     noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}
-    unknown = {one.identity for one in seen.participants if one.kind == "AGENT" and one.sid not in noted}
+    unknown = {one.identity for one in seen.participants if one.kind == ParticipantKind.AGENT and one.sid not in noted}
     return Intentions(
         live=live,
         callers=waiting_callers(connection, ids),

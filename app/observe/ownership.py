@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from app.db.types import Scope
 from app.livekit.client import SeenDispatch, SeenParticipant
+from app.livekit.vocabulary import ParticipantKind
 from app.observe.finding import Arrived, Stray
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
@@ -24,7 +25,7 @@ class Ownership:
 
     def __init__(self, here: Sequence[Dispatch], seen: RoomObservation, settled: Collection[str]) -> None:
         self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
-        self._agents = [one for one in seen.participants if one.kind == "AGENT" and one.active]
+        self._agents = [one for one in seen.participants if one.kind == ParticipantKind.AGENT and one.active]
         self._settled = settled
         self._at = seen.at
         self._owner: dict[str, str] = {}

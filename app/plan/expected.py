@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.types import EventSource
+from app.livekit.vocabulary import EventType
 from app.plan.build import Intent, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
@@ -45,7 +46,7 @@ def _event(expected: Expected, now: datetime, event_id: str) -> Event:
         "state": "ACTIVE",
     }
     content = {
-        "event": "participant_joined",
+        "event": EventType.PARTICIPANT_JOINED.value,
         "room": {"name": expected.room_name, "metadata": expected.room_metadata},
         "participant": {name: value for name, value in participant.items() if value},
     }

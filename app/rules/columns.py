@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from app.db.tables import RULE_COLUMNS
 from app.db.types import OnMatch, Scope
+from app.livekit.vocabulary import EventType
 
 REQUIRED: Final = ("name", "pattern", "agent_name")
 """All that an INSERT needs."""
@@ -62,4 +63,4 @@ def full_pattern(pattern: Any) -> Any:
     The bare language refuses an empty object, as event-ruler does. A rule's pattern that does not name `event` means
     `["participant_joined"]`, so an empty one still asks for something, and is how people write the last rule of all.
     """
-    return {"event": ["participant_joined"]} if pattern == {} else pattern
+    return {"event": [EventType.PARTICIPANT_JOINED.value]} if pattern == {} else pattern

@@ -12,12 +12,13 @@ from app.db.types import EventSource
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One fact that LiveKit told us (or that the sweep found), ready to be matched and stored.
+    """One fact that a webhook reported or the sweep found, ready to be matched and stored.
 
     `body` is the verified webhook JSON without its secrets, exactly as it is stored in `events.body`.
     `document` is what rules match: the webhook prepared as `webhook.parse.prepare` says. `shareable` is what templates
     may hand to an agent: the same without the paths of `USHER_REDACT`. None of them is ever changed.
-    Names that LiveKit did not send are empty strings. Times are timezone-aware, UTC.
+    Names that LiveKit did not send are empty strings. `type` and `participant_kind` are text as LiveKit sent it, also
+    where `livekit.vocabulary` does not know it. Times are timezone-aware, UTC.
     """
 
     id: str
@@ -38,4 +39,4 @@ class Event:
     document: Mapping[str, Any]
     shareable: Mapping[str, Any]
     is_immediate: bool = True
-    """Whether it was told as it happened. Of what was told late, the caller may be gone: look before dispatching."""
+    """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""

@@ -13,17 +13,16 @@ from app.db.bulk_insert import insert_new
 from app.db.tables import events
 from app.db.types import EventSource
 from app.errors import NotFoundError
+from app.livekit.vocabulary import LEAVINGS, EventType
 from app.webhook.event import Event
-from app.webhook.parse import build_event
-
-GONE = ("participant_left", "participant_connection_aborted")
+from app.webhook.parse import prepare
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
 KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
 DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
-        any_of(events.c.room_sid, "room_sids") & (events.c.type == "room_finished"),
+        any_of(events.c.room_sid, "room_sids") & (events.c.type == EventType.ROOM_FINISHED),
     )
 )
 
@@ -35,46 +34,46 @@ def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> in
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """Participants and room sessions that LiveKit has said to be gone, by SID."""
+    """SIDs of participants that have left and of room sessions that have closed."""
 
     participants: set[str]
     rooms: set[str]
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]], batch: Sequence[Event] = ()) -> Departures:
-        """Return who has gone by the rows of `DEPARTED` and by what waits in the same `batch`."""
+        """Return the departures in the rows of `DEPARTED` and in the events of `batch`, which are not stored yet."""
         gone = cls(
-            {event.participant_sid for event in batch if event.type in GONE},
-            {event.room_sid for event in batch if event.type == "room_finished"},
+            {event.participant_sid for event in batch if event.type in LEAVINGS},
+            {event.room_sid for event in batch if event.type == EventType.ROOM_FINISHED},
         )
         for participant_sid, room_sid, event_type, *_ in rows:
-            if event_type == "room_finished":
+            if event_type == EventType.ROOM_FINISHED:
                 gone.rooms.add(room_sid)
-            elif event_type in GONE:
+            elif event_type in LEAVINGS:
                 gone.participants.add(participant_sid)
         return gone
 
     def include(self, event: Event) -> bool:
-        """Return whether whom `event` tells of is gone, himself or with his room."""
+        """Return whether the event's participant has left, or its room has closed."""
         return event.room_sid in self.rooms or (
             bool(event.participant_sid) and event.participant_sid in self.participants
         )
 
 
-def sids_of(told: Sequence[Event]) -> dict[str, set[str]]:
-    """Return the parameters of `DEPARTED` that ask for those whom `told` tells of."""
+def sids_of(reported: Sequence[Event]) -> dict[str, set[str]]:
+    """Return the parameters with which `DEPARTED` finds the departures of these events' participants and rooms."""
     return {
-        "participant_sids": {event.participant_sid for event in told if event.participant_sid},
-        "room_sids": {event.room_sid for event in told if event.room_sid},
+        "participant_sids": {event.participant_sid for event in reported if event.participant_sid},
+        "room_sids": {event.room_sid for event in reported if event.room_sid},
     }
 
 
-def departed(connection: Connection, told: Sequence[Event]) -> Departures:
-    """Return who of `told` is gone, by what is stored.
+def departed(connection: Connection, reported: Sequence[Event]) -> Departures:
+    """Return the stored departures of the participants and rooms of these events.
 
-    Webhooks of one participant can arrive in the wrong order: SIDs, not arrival, say which came first.
+    Webhooks of one participant can arrive in the wrong order: SIDs, not the order of arrival, say which came first.
     """
-    return Departures.of(connection.execute(DEPARTED, sids_of(told)) if told else ())
+    return Departures.of(connection.execute(DEPARTED, sids_of(reported)) if reported else ())
 
 
 def to_row(event: Event) -> dict[str, Any]:
@@ -98,21 +97,37 @@ def to_row(event: Event) -> dict[str, Any]:
     }
 
 
+def from_row(row: Mapping[Any, Any]) -> Event:
+    """Return the event in a row of `events`, prepared for matching again; it is not immediate any more.
+
+    What `USHER_REDACT` left out of the stored body is missing from the document too.
+    """
+    document = prepare(row["body"], row["project"])
+    return Event(
+        id=row["id"],
+        livekit_id=row["livekit_id"],
+        dedupe_key=row["dedupe_key"],
+        project=row["project"],
+        type=row["type"],
+        source=EventSource(row["source"]),
+        room_name=row["room_name"],
+        room_sid=row["room_sid"],
+        participant_identity=row["participant_identity"],
+        participant_sid=row["participant_sid"],
+        participant_kind=row["participant_kind"],
+        phone_number=row["phone_number"],
+        occurred_at=row["occurred_at"],
+        received_at=row["received_at"],
+        body=row["body"],
+        document=document,
+        shareable=document,
+        is_immediate=False,
+    )
+
+
 def stored_event(connection: Connection, event_id: str) -> Event:
-    """Return a stored event as it was accepted; raises NotFoundError."""
+    """Return the stored event of that id; raises NotFoundError."""
     row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
     if row is None:
         raise NotFoundError(f"no event has the id {event_id!r}")
     return from_row(row)
-
-
-def from_row(row: Mapping[Any, Any]) -> Event:
-    """Return the event in a row: as it was accepted, but without what `USHER_REDACT` had left out of its body."""
-    return build_event(
-        row["body"],
-        project=row["project"],
-        source=EventSource(row["source"]),
-        received_at=row["received_at"],
-        event_id=row["id"],
-        dedupe_key=row["dedupe_key"],
-    )

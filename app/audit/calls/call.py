@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.audit.record_reads import JOIN_TYPES, find_event, read_dispatches
+from app.audit.record_reads import find_event, read_dispatches
 from app.audit.records import AuditRecord, DispatchRecord, EventRecord, EventSummary, as_json, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
+from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.outbox.states import GAVE_UP, WAITING
-from app.webhook.event_store import GONE
 
 MOST_EVENTS = 300
 """Events of one participant that a call shows; the others are counted."""
@@ -87,9 +87,9 @@ class CallFacts:
     @property
     def call(self) -> Call:
         """The head of the call."""
-        joined = next((one for one in reversed(self.events) if one.type in JOIN_TYPES), self.subject)
-        first = next((one for one in self.events if one.type in JOIN_TYPES), joined)
-        left = next((one for one in self.events if one.type in GONE), None)
+        joined = next((one for one in reversed(self.events) if one.type in JOINS), self.subject)
+        first = next((one for one in self.events if one.type in JOINS), joined)
+        left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
         arrivals = [max(row.joined_at, first.received_at) for row in rows if row.joined_at is not None]
         state, reason = call_state(joined, [(row.status, row.reason) for row in rows])
@@ -174,7 +174,7 @@ def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[Aud
 def _room_events(connection: Connection, room_sid: str) -> list[EventRecord]:
     query = (
         select(*(events.c[name] for name in columns_of(EventRecord)))
-        .where(events.c.room_sid == room_sid, events.c.type.in_(["room_started", "room_finished"]))
+        .where(events.c.room_sid == room_sid, events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]))
         .order_by(events.c.id)
         .limit(MOST_EVENTS)
     )

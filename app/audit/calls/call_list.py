@@ -15,6 +15,7 @@ from app.audit.lists.record_lists import DEFAULT_LIMIT, DispatchFilter, EventFil
 from app.audit.records import EventSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
+from app.livekit.vocabulary import EventType
 from app.outbox.states import WAITING
 
 CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
@@ -69,7 +70,7 @@ def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: s
         connection,
         EventFilter(
             project=chosen.project,
-            types=("participant_joined",),
+            types=(EventType.PARTICIPANT_JOINED,),
             outcomes=outcomes,
             identity=chosen.identity,
             room=chosen.room,

@@ -15,7 +15,7 @@ from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import book_at, read_book, read_version
 from app.rules.book.rule_book import RuleBook
-from app.rules.simulation.traffic import rebuild_event
+from app.webhook.event_store import from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def explain(connection: Connection, reference: str) -> Explanation:
     facts = read_call(connection, reference)
     record = facts.subject
     book = book_at(connection, record.rules_version)
-    event = rebuild_event({name: getattr(record, name) for name in columns_of(EventRecord)})
+    event = from_row({name: getattr(record, name) for name in columns_of(EventRecord)})
     tried = _tried(book, evaluate(book, event, explain=True).verdicts or ())
     present_version = read_version(connection)
     now: tuple[TriedRule, ...] | None = None

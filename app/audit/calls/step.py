@@ -10,6 +10,7 @@ from typing import Any
 
 from app.audit.records import AttemptRecord, AuditRecord, EventRecord, as_json, columns_of
 from app.db.types import DispatchStatus, EventSource
+from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 
 LATE_S = 2.0
@@ -73,47 +74,48 @@ def intervention_step(change: AuditRecord) -> Step:
 
 def _event_title(event: EventRecord, agent_name: str) -> str:
     who = event.participant_identity
-    if event.participant_kind == "AGENT" and agent_name:
+    if event.participant_kind == ParticipantKind.AGENT and agent_name:
         who = f"agent {agent_name} ({who})"
     if event.source is EventSource.REPLAY:
         return f"{event.type} of {who or event.room_name} was replayed"
     match event.type:
-        case "participant_joined" if event.source is EventSource.SWEEP:
+        case EventType.PARTICIPANT_JOINED if event.source is EventSource.SWEEP:
             return f"{who} was found in room {event.room_name}"
-        case "participant_joined" if event.phone_number:
+        case EventType.PARTICIPANT_JOINED if event.phone_number:
             return f"{who} joined room {event.room_name}, calling from {event.phone_number}"
-        case "participant_joined":
+        case EventType.PARTICIPANT_JOINED:
             return f"{who} joined room {event.room_name}"
-        case "participant_updated":
+        case EventType.PARTICIPANT_UPDATED:
             return f"the metadata or attributes of {who} changed"
-        case "participant_left":
+        case EventType.PARTICIPANT_LEFT:
             return f"{who} left"
-        case "participant_connection_aborted":
+        case EventType.PARTICIPANT_CONNECTION_ABORTED:
             return f"the connection of {who} failed before it was active"
-        case "room_started":
+        case EventType.ROOM_STARTED:
             return f"room {event.room_name} was opened"
-        case "room_finished":
+        case EventType.ROOM_FINISHED:
             return f"room {event.room_name} was closed"
         case _:
             return f"{event.type} of {who}" if who else f"{event.type} in room {event.room_name}"
 
 
-_LEFT_BECAUSE = {
-    "CLIENT_INITIATED": "hung up",
-    "DUPLICATE_IDENTITY": "the same identity joined again",
-    "SERVER_SHUTDOWN": "LiveKit was stopped",
-    "PARTICIPANT_REMOVED": "was taken out of the room",
-    "ROOM_DELETED": "the room was deleted",
-    "STATE_MISMATCH": "the connection was out of step",
-    "JOIN_FAILURE": "could not connect",
-    "MIGRATION": "moved to another LiveKit node",
-    "SIGNAL_CLOSE": "the connection was closed",
-    "ROOM_CLOSED": "the room was closed",
-    "USER_UNAVAILABLE": "the phone did not answer",
-    "USER_REJECTED": "the phone refused the call",
-    "SIP_TRUNK_FAILURE": "the phone line failed",
-    "CONNECTION_TIMEOUT": "the connection was lost",
-    "MEDIA_FAILURE": "the media connection failed",
+_LEFT_BECAUSE: dict[str, str] = {
+    DisconnectReason.CLIENT_INITIATED: "hung up",
+    DisconnectReason.DUPLICATE_IDENTITY: "the same identity joined again",
+    DisconnectReason.SERVER_SHUTDOWN: "LiveKit was stopped",
+    DisconnectReason.PARTICIPANT_REMOVED: "was taken out of the room",
+    DisconnectReason.ROOM_DELETED: "the room was deleted",
+    DisconnectReason.STATE_MISMATCH: "the connection was out of step",
+    DisconnectReason.JOIN_FAILURE: "could not connect",
+    DisconnectReason.MIGRATION: "moved to another LiveKit node",
+    DisconnectReason.SIGNAL_CLOSE: "the connection was closed",
+    DisconnectReason.ROOM_CLOSED: "the room was closed",
+    DisconnectReason.USER_UNAVAILABLE: "the phone did not answer",
+    DisconnectReason.USER_REJECTED: "the phone refused the call",
+    DisconnectReason.SIP_TRUNK_FAILURE: "the phone line failed",
+    DisconnectReason.CONNECTION_TIMEOUT: "the connection was lost",
+    DisconnectReason.MEDIA_FAILURE: "the media connection failed",
+    DisconnectReason.AGENT_ERROR: "the agent failed",
 }
 
 

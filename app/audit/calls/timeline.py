@@ -20,9 +20,9 @@ from app.audit.calls.step import (
     event_step,
     intervention_step,
 )
-from app.audit.record_reads import JOIN_TYPES
 from app.audit.records import DispatchRecord, EventRecord, dispatch_json
 from app.db.types import DispatchStatus
+from app.livekit.vocabulary import JOINS
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
 
@@ -128,7 +128,7 @@ def _seconds(before: datetime | None, after: datetime) -> float | None:
 
 
 def _summary(call: Call, facts: CallFacts) -> str:
-    if facts.subject.type not in JOIN_TYPES and not facts.dispatches and not facts.subject.participant_sid:
+    if facts.subject.type not in JOINS and not facts.dispatches and not facts.subject.participant_sid:
         return f"{facts.subject.type} of room {call.room_name or 'unknown'}; no agent was asked for."
     who = call.participant_identity or f"room {call.room_name}"
     agents = ", ".join(call.agents) or "no agent"

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection
 
 from app.audit.lists.access_path import ByValue
 from app.audit.lists.paging import Search, read_page
 from app.db.tables import events
-from app.rules.simulation.traffic import rebuild_event
+from app.livekit.vocabulary import MACHINE_KINDS, EventType
 from app.webhook.event import Event
-
-_MACHINES: Final = ("AGENT", "EGRESS", "INGRESS")
+from app.webhook.event_store import from_row
 
 
 def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
@@ -24,7 +23,9 @@ def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Even
     named = pattern.get("event") if isinstance(pattern, Mapping) else None
     types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
     column = events.c
-    paths = tuple(ByValue(column.type, one, column.id) for one in dict.fromkeys(types or ["participant_joined"]))
-    is_caller = column.participant_kind.not_in(_MACHINES)
+    paths = tuple(
+        ByValue(column.type, one, column.id) for one in dict.fromkeys(types or [EventType.PARTICIPANT_JOINED])
+    )
+    is_caller = column.participant_kind.not_in(MACHINE_KINDS)
     search = Search(events, tuple(column.keys()), paths, (is_caller,), None, None)
-    return list(read_page(connection, search, lambda row: rebuild_event(dict(row)), limit, None).items)
+    return list(read_page(connection, search, from_row, limit, None).items)

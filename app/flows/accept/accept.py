@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 
 from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
-from app.flows.accept.enqueue import JOINS, Case, serve
+from app.flows.accept.enqueue import Case, serve
 from app.flows.accept.participants import observe_events
 from app.flows.accept.stored_state import look_around, recall
 from app.flows.context import Context
 from app.lifecycle.leaving import Consequences, Withdrawal
 from app.lifecycle.transition import count
+from app.livekit.vocabulary import JOINS, LEAVINGS, MACHINE_KINDS, EventType
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move
@@ -25,18 +26,15 @@ from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
-from app.webhook.event_store import GONE, Departures, insert_once, to_row
+from app.webhook.event_store import Departures, insert_once, to_row
 
 _log = get_logger(__name__)
 
-_LIFECYCLE = JOINS | {
-    "participant_left",
-    "participant_connection_aborted",
-    "room_started",
-    "room_finished",
-    "agent_job_started",
-    "agent_job_ended",
-}
+_LIFECYCLE = (
+    JOINS
+    | LEAVINGS
+    | {EventType.ROOM_STARTED, EventType.ROOM_FINISHED, EventType.AGENT_JOB_STARTED, EventType.AGENT_JOB_ENDED}
+)
 """Event types that are always stored; others only when a rule matches them."""
 
 _EDITS_ON_LOOP = 20
@@ -121,7 +119,7 @@ class Acceptor:
             return Case(event, DispatchPlan(event, self.book.version, ()), None, EventOutcome.NO_MATCH, reason)
         if plan.intents:
             outcome = EventOutcome.PLANNED
-        elif event.type == "participant_joined" and event.participant_kind not in {"AGENT", "EGRESS", "INGRESS"}:
+        elif event.type == EventType.PARTICIPANT_JOINED and event.participant_kind not in MACHINE_KINDS:
             outcome = EventOutcome.NO_MATCH
         else:
             outcome = EventOutcome.IGNORED
@@ -159,7 +157,7 @@ def _drop_if_impossible(case: Case, gone: Departures) -> None:
         reason = "it tells of no room to send an agent to"
     elif event.room_sid in gone.rooms:
         reason = "the room was closed already"
-    elif event.type not in GONE and gone.include(event):
+    elif event.type not in LEAVINGS and gone.include(event):
         reason = "the participant had left already"
     else:
         return

@@ -17,15 +17,14 @@ from app.flows.accept.stored_state import Surroundings
 from app.flows.context import Context
 from app.flows.token_dispatches import promise_key, redeem, redeemed
 from app.lifecycle.leaving import NEWS_S, RETURN_S, ended, fresh, immediately
+from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import insert_callers, insert_dispatches, live_by_intent
 from app.plan.build import DispatchPlan, Intent
 from app.rules.book.evaluate import Decision
 from app.webhook.event import Event
-from app.webhook.event_store import GONE
 
-JOINS = frozenset({"participant_joined", "participant_updated"})
-_PRESENT = JOINS | {"room_started", "track_published"}
+_PRESENT = JOINS | {EventType.ROOM_STARTED, EventType.TRACK_PUBLISHED}
 """Event types that tell of somebody, or of a room, that is there."""
 _NEWS = timedelta(seconds=NEWS_S)
 _RETURN = timedelta(seconds=RETURN_S)
@@ -123,7 +122,7 @@ def _is_news(event: Event, now: datetime) -> bool:
 def _may_return(served: Mapping[tuple[str, str, str], set[str]], event: Event, intent: Intent) -> bool:
     """Return whether an agent serves what was, as far as we know, another session of this room name until now."""
     sessions = served.get((event.project, event.room_name, intent.agent_name), set())
-    return event.type == "participant_joined" and bool(sessions - {event.room_sid})
+    return event.type == EventType.PARTICIPANT_JOINED and bool(sessions - {event.room_sid})
 
 
 def _serve_by_others(connection: Connection, lost: Sequence[tuple[Case, Intent]]) -> None:
@@ -157,7 +156,7 @@ _UNSET = {
 
 def _caller_rows(case: Case) -> list[dict[str, Any]]:
     event = case.event
-    if event.type in GONE or not event.participant_sid:
+    if event.type in LEAVINGS or not event.participant_sid:
         return []
     return [
         {

@@ -14,16 +14,16 @@ from app.flows.context import Context
 from app.flows.deliver.settle import is_sent_away
 from app.lifecycle.leaving import LEAVING_S, Consequences, Left, agent_gone, callers_gone, room_over
 from app.lifecycle.transition import bear, move
-from app.livekit.twirp import agent_name_of
+from app.livekit.attributes import agent_name_of
+from app.livekit.vocabulary import LEAVINGS, DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move, live_in_rooms, mark_left, waiting_callers
 from app.outbox.room_session import agents_asked_in_vain, served_lately, taken_back
 from app.outbox.states import WAITING
 from app.webhook.event import Event
-from app.webhook.event_store import GONE, departed
+from app.webhook.event_store import departed
 
-_WATCHED = frozenset({"participant_joined", "room_finished", *GONE})
-_REPLACED_BY_ITSELF = "DUPLICATE_IDENTITY"
+_WATCHED = LEAVINGS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_FINISHED}
 """Why an agent left that has connected anew: its next SID is told in a moment, or was told already."""
 
 
@@ -37,19 +37,19 @@ def observe_events(connection: Connection, context: Context, batch: Sequence[Eve
     watched = [event for event in batch if _is_watched(event)]
     if not watched:
         return consequences
-    left = {event.participant_sid for event in watched if event.type in GONE}
+    left = {event.participant_sid for event in watched if event.type in LEAVINGS}
     mark_left(connection, left, now)
     rooms = {event.room_sid for event in watched if event.room_sid}
     live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, rooms)}
     if not live:
         return consequences
     known = _recall(connection, live, watched, now)
-    gone = departed(connection, [event for event in watched if event.type == "participant_joined"])
+    gone = departed(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
     observer = _Observer(context, live, known, consequences, now)
     for event in watched:
-        if event.type == "room_finished":
+        if event.type == EventType.ROOM_FINISHED:
             observer.room_finished(event)
-        elif event.type in GONE:
+        elif event.type in LEAVINGS:
             observer.participant_left(event)
         else:
             observer.agent_joined(event)
@@ -72,12 +72,12 @@ class _Known:
 def _recall(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event], now: datetime) -> _Known:
     callers = waiting_callers(connection, live.keys())
     doubtful: dict[str, set[str]] = {}
-    if any(event.type == "participant_joined" for event in watched):
+    if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
         doubtful = agents_asked_in_vain(connection, [one.id for one in live.values() if _gave_up(one)])
         back = taken_back(connection, {dispatch.room_sid for dispatch in live.values()})
         for dispatch in live.values():
             doubtful.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
-    gone = {event.participant_sid for event in watched if event.type in GONE}
+    gone = {event.participant_sid for event in watched if event.type in LEAVINGS}
     losing = [dispatch.id for dispatch in live.values() if dispatch.agent_sid in gone]
     return _Known(callers, doubtful, served_lately(connection, losing, now - timedelta(seconds=LEAVING_S)))
 
@@ -88,8 +88,8 @@ def _gave_up(dispatch: Dispatch) -> bool:
 
 
 def _is_watched(event: Event) -> bool:
-    if event.type == "participant_joined":
-        return event.participant_kind == "AGENT"
+    if event.type == EventType.PARTICIPANT_JOINED:
+        return event.participant_kind == ParticipantKind.AGENT
     return event.type in _WATCHED
 
 
@@ -157,12 +157,12 @@ class _Observer:
 
     def _served(self, dispatch: Dispatch, sid: str, event: Event) -> bool:
         # Callers that have left are no longer in the set; the last one's leaving is what this event tells.
-        return dispatch.id in self._callers and event.participant_kind != "AGENT" and bool(sid)
+        return dispatch.id in self._callers and event.participant_kind != ParticipantKind.AGENT and bool(sid)
 
     def _agent_left(self, dispatch: Dispatch, event: Event, reason: str) -> None:
         if dispatch.status is not DispatchStatus.JOINED:
             return
-        if reason == _REPLACED_BY_ITSELF:
+        if reason == DisconnectReason.DUPLICATE_IDENTITY:
             self._consequences.rooms_to_look_at.add((event.project, event.room_name))
             return
         callers = self._callers.get(dispatch.id) != set()
@@ -200,9 +200,9 @@ def _attributes(event: Event) -> Mapping[str, Any]:
 
 
 def _disconnect_reason(event: Event) -> str:
-    participant = event.body.get("participant")
+    participant = event.document.get("participant")
     reason = participant.get("disconnectReason") if isinstance(participant, dict) else None
-    return reason if isinstance(reason, str) else ""
+    return reason if isinstance(reason, str) and reason != DisconnectReason.UNKNOWN_REASON else ""
 
 
 def _job_id(identity: str) -> str | None:

@@ -13,10 +13,10 @@ from app.flows.context import Context
 from app.lifecycle.leaving import Withdrawal
 from app.livekit.client import LiveKitClient, SeenDispatch
 from app.livekit.outcome import LiveKitUnavailableError
+from app.livekit.vocabulary import MACHINE_KINDS
 from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import lock, waiting_callers
-from app.rules.language.compile import MACHINE_KINDS
 
 _log = get_logger(__name__)
 

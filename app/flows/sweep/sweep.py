@@ -20,10 +20,9 @@ from app.flows.sweep.sweep_room import GRACE_S, Leftovers, RoomSweeper, Tally
 from app.flows.turns import BEAT_EVERY_S, beat, keep_turn, last_detail, take_turn
 from app.livekit.client import LiveKitClient, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
+from app.livekit.vocabulary import LEAVINGS, MACHINE_KINDS, EventType
 from app.logs import get_logger
-from app.rules.language.compile import MACHINE_KINDS
 from app.webhook.event import Event
-from app.webhook.event_store import GONE
 
 _log = get_logger(__name__)
 
@@ -237,7 +236,7 @@ _HEARD = (
     .where(
         any_of(events.c.room_sid, "sids"),
         events.c.project == bindparam("project"),
-        events.c.type.in_(["participant_joined", *GONE]),
+        events.c.type.in_([EventType.PARTICIPANT_JOINED, *LEAVINGS]),
         events.c.participant_kind.not_in(MACHINE_KINDS),
     )
     .group_by(events.c.room_sid, events.c.type)
@@ -248,7 +247,7 @@ def _told_of(connection: Connection, project: str, sids: Sequence[str]) -> dict[
     """Return, by room session, how many people are in it as far as we were told."""
     told: dict[str, int] = {}
     for sid, event_type, people in connection.execute(_HEARD, {"sids": sids, "project": project}):
-        told[sid] = told.get(sid, 0) + (-people if event_type in GONE else people)
+        told[sid] = told.get(sid, 0) + (-people if event_type in LEAVINGS else people)
     return told
 
 

@@ -18,20 +18,20 @@ from app.db.tables import LIVE, dispatches, events
 from app.db.types import DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
-from app.flows.accept.enqueue import JOINS
 from app.flows.context import Context
 from app.lifecycle.leaving import fresh
 from app.lifecycle.retry import TROUBLE_REASON
 from app.lifecycle.transition import count, move
 from app.livekit.client import LiveKitClient, SeenParticipant, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
+from app.livekit.vocabulary import JOINS, MACHINE_KINDS, EventType, ParticipantKind
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move, live_by_intent, waiting_callers
-from app.rules.language.compile import MACHINE_KINDS
 from app.strict_json import storable
 from app.webhook.event import Event
-from app.webhook.parse import build_event, join_key, leave_out
+from app.webhook.parse import build_event, join_key
+from app.webhook.redaction import leave_out
 
 _log = get_logger(__name__)
 
@@ -122,12 +122,13 @@ class RoomSweeper:
                 # Somebody who joined in the future did so before our clock was set back.
                 if abs(self._context.clock.now().timestamp() - participant.joined_at) < GRACE_S:
                     return False
-                await self._accept(project, room, participant, "participant_joined", join_key(project, participant.sid))
+                key = join_key(project, participant.sid)
+                await self._accept(project, room, participant, EventType.PARTICIPANT_JOINED, key)
                 tally.swept_in += 1
                 tally.untold += self._should_have_been_told(participant)
             elif last_seen.state != (state := self._state(participant)):
                 key = _update_key(project, participant.sid, last_seen.event_id, state)
-                await self._accept(project, room, participant, "participant_updated", key)
+                await self._accept(project, room, participant, EventType.PARTICIPANT_UPDATED, key)
                 tally.updated += 1
         except UsherError as error:
             tally.unanswered += 1
@@ -148,11 +149,11 @@ class RoomSweeper:
         return _state(stored.get("participant") or {})
 
     async def _accept(
-        self, project: str, room: SeenRoom, participant: SeenParticipant, event_type: str, key: str
+        self, project: str, room: SeenRoom, participant: SeenParticipant, event_type: EventType, key: str
     ) -> None:
         now = self._context.clock.now()
         content = {
-            "event": event_type,
+            "event": event_type.value,
             "room": room.webhook_json(),
             "participant": participant.webhook_json(),
             "createdAt": str(int(now.timestamp())),
@@ -269,7 +270,7 @@ def _needs_a_look(live: Sequence[_Served], participants: Sequence[SeenParticipan
     """Return whether anything is not as it should be: LiveKit's lists are not asked for each of 5,000 quiet calls."""
     present = {participant.sid for participant in participants}
     accounted = {one.agent_sid for one in live}
-    if any(one.kind == "AGENT" and one.sid not in accounted for one in participants):
+    if any(one.kind == ParticipantKind.AGENT and one.sid not in accounted for one in participants):
         return True
     return not all(
         one.status is DispatchStatus.JOINED

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from app.db.types import OnMatch
+from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.decision import Decision, Outcome, Verdict
 from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.conditions.rollout import in_rollout
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND
 from app.rules.language.document import DocumentView, Work
 from app.rules.language.limits import MAX_WORK
 from app.webhook.event import Event

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.decision import Mismatch, shortened
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS, Alternative
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, Alternative
 from app.rules.language.document import DocumentView
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.livekit.vocabulary import EventType
 from app.rules.language.consistency import Choice, is_consistent
 from app.rules.language.document import DocumentView, Leaf
 from app.rules.language.matcher import ABSENT, Matcher, either
@@ -18,8 +19,7 @@ from app.rules.language.pattern import Pattern, read_pattern
 
 EVENT = "event"
 KIND = "participant.kind"
-DEFAULT_EVENT = "participant_joined"
-MACHINE_KINDS = frozenset({"AGENT", "EGRESS", "INGRESS"})
+DEFAULT_EVENT = EventType.PARTICIPANT_JOINED.value
 
 
 @dataclass(frozen=True, slots=True)

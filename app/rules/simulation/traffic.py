@@ -10,41 +10,12 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, events
-from app.db.types import EventOutcome, EventSource
+from app.db.types import EventOutcome
 from app.rules.simulation.simulate import PastEvent
-from app.webhook.event import Event
-from app.webhook.parse import prepare
+from app.webhook.event_store import from_row
 
 _FETCHED: Final = 1000
 _ASKED: Final = 500
-
-
-def rebuild_event(row: Mapping[str, Any]) -> Event:
-    """Return the event of a row of `events`, prepared for matching as it was when it came.
-
-    What `USHER_REDACT` kept out of the stored body is not there any more.
-    """
-    document = prepare(row["body"], row["project"])
-    return Event(
-        id=row["id"],
-        livekit_id=row["livekit_id"],
-        dedupe_key=row["dedupe_key"],
-        project=row["project"],
-        type=row["type"],
-        source=EventSource(row["source"]),
-        room_name=row["room_name"],
-        room_sid=row["room_sid"],
-        participant_identity=row["participant_identity"],
-        participant_sid=row["participant_sid"],
-        participant_kind=row["participant_kind"],
-        phone_number=row["phone_number"],
-        occurred_at=row["occurred_at"],
-        received_at=row["received_at"],
-        body=row["body"],
-        document=document,
-        shareable=document,
-        is_immediate=False,
-    )
 
 
 def count_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> int:
@@ -91,7 +62,7 @@ def _past_events(connection: Connection, rows: Sequence[RowMapping]) -> Iterator
         found = [agents[dispatch] for dispatch in served[row["id"]] if dispatch in agents]
         matched = (row["decision"] or {}).get("matched") or []
         rules = tuple(str(rule.get("rule", "")) for rule in matched)
-        yield PastEvent(rebuild_event(dict(row)), tuple(dict.fromkeys(found)), rules)
+        yield PastEvent(from_row(row), tuple(dict.fromkeys(found)), rules)
 
 
 def _serving(decision: Mapping[str, Any] | None) -> list[str]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.errors import Problem
+from app.livekit.vocabulary import EventType, ParticipantKind
 from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_template
 from app.rules.templates.jsone.budget import UNKNOWN, Mistake, Open, Run, measure
 from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
@@ -122,7 +123,7 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
         "participant": {
             "identity": participant.get("identity", ""),
             "name": participant.get("name", ""),
-            "kind": participant.get("kind", "STANDARD" if participant else ""),
+            "kind": participant.get("kind", ParticipantKind.STANDARD.value if participant else ""),
             "metadata": participant.get("metadata", ""),
             "attributes": participant.get("attributes", _NOTHING),
         },
@@ -223,7 +224,7 @@ def _sample_scope() -> dict[str, Any]:
     return {
         **FUNCTIONS,
         **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped"], UNKNOWN),
-        "event": "participant_joined",
+        "event": EventType.PARTICIPANT_JOINED.value,
         "id": "EV_sample",
         "createdAt": 1795366441,
         "project": "default",
@@ -235,7 +236,7 @@ def _sample_scope() -> dict[str, Any]:
                 "identity": "sample-caller",
                 "name": "Sample Caller",
                 "state": "ACTIVE",
-                "kind": "STANDARD",
+                "kind": ParticipantKind.STANDARD.value,
             }
         ),
         "rule": dict.fromkeys(RULE_FACTS, UNKNOWN)

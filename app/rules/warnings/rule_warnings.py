@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from app.db.types import OnMatch
 from app.errors import Problem
+from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import full_pattern
-from app.rules.language.compile import DEFAULT_EVENT, KIND, MACHINE_KINDS, Alternative
+from app.rules.language.compile import DEFAULT_EVENT, KIND, Alternative
 from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Matcher, Numeric
 from app.rules.language.pattern import OR, Pattern, PatternError, read_pattern

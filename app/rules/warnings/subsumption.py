@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, MACHINE_KINDS, Alternative, Condition
+from app.livekit.vocabulary import MACHINE_KINDS
+from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, Alternative, Condition
 from app.rules.language.consistency import judged_before
 from app.rules.language.matcher import (
     Absent,
@@ -62,7 +63,7 @@ def _excludes_machines(condition: Condition | None) -> bool:
     """Tell whether the condition provably holds for no kind of machine."""
     if condition is None or condition.may_be_absent:
         return False
-    return not any(matcher.holds(kind) for matcher in condition.matchers for kind in MACHINE_KINDS)
+    return not any(matcher.holds(kind.value) for matcher in condition.matchers for kind in MACHINE_KINDS)
 
 
 def implies(narrow: Matcher, wide: Matcher) -> bool:

@@ -9,8 +9,11 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidInputError, Problem
 from app.flows.token_dispatches import Promise, decide
+from app.livekit.vocabulary import MACHINE_KINDS, ParticipantKind
 from app.plan.expected import Expected
 from app.server.api.endpoint import Call, Model, Text
+
+_CALLER_KINDS = [kind for kind in ParticipantKind if kind not in MACHINE_KINDS]
 
 
 class Room(Model):
@@ -21,7 +24,7 @@ class Room(Model):
 class Participant(Model):
     identity: Text = Field(min_length=1, max_length=256)
     name: Text = ""
-    kind: str = Field("STANDARD", pattern="^(STANDARD|SIP|CONNECTOR|BRIDGE)$")
+    kind: str = Field(ParticipantKind.STANDARD.value, pattern=f"^({'|'.join(_CALLER_KINDS)})$")
     metadata: Text | dict[str, Any] = Field("", description="the text of the metadata, or the object in it")
     attributes: dict[Text, Text] = Field({})
 

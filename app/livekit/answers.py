@@ -1,0 +1,57 @@
+"""LiveKit's answers as the records of `client.py`. Enum values that are not known are kept as their numbers."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from google.protobuf.json_format import MessageToDict
+from livekit.protocol.agent import Job, JobStatus
+from livekit.protocol.agent_dispatch import AgentDispatch
+from livekit.protocol.models import ParticipantInfo, Room
+
+from app.livekit.attributes import agent_name_of
+from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant, SeenRoom
+from app.livekit.protojson import enum_text
+
+
+def seen_room(room: Room) -> SeenRoom:
+    """Return a room of ListRooms."""
+    return SeenRoom(room.name, room.sid, room.num_participants, partial(MessageToDict, room))
+
+
+def seen_participant(participant: ParticipantInfo) -> SeenParticipant:
+    """Return a participant of ListParticipants."""
+    attributes = dict(participant.attributes)
+    return SeenParticipant(
+        sid=participant.sid,
+        identity=participant.identity,
+        kind=enum_text(ParticipantInfo.Kind.DESCRIPTOR, participant.kind),
+        active=participant.state == ParticipantInfo.ACTIVE,
+        agent_name=agent_name_of(attributes),
+        joined_at=participant.joined_at_ms / 1000 or participant.joined_at,
+        metadata=participant.metadata,
+        attributes=attributes,
+        webhook_json=partial(MessageToDict, participant),
+    )
+
+
+def seen_dispatch(dispatch: AgentDispatch) -> SeenDispatch:
+    """Return a dispatch of ListDispatch."""
+    return SeenDispatch(
+        id=dispatch.id,
+        agent_name=dispatch.agent_name,
+        metadata=dispatch.metadata,
+        attributes=dict(dispatch.attributes),
+        jobs=tuple(_seen_job(job) for job in dispatch.state.jobs),
+        deleted=dispatch.state.deleted_at > 0,
+    )
+
+
+def _seen_job(job: Job) -> SeenJob:
+    return SeenJob(
+        id=job.id,
+        status=enum_text(JobStatus.DESCRIPTOR, job.state.status),
+        participant_identity=job.state.participant_identity,
+        worker_id=job.state.worker_id,
+        error=job.state.error,
+    )

@@ -1,0 +1,34 @@
+"""Participant attributes that LiveKit sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+AGENT_NAME_ATTRIBUTES: Final = ("lk.agent_name", "lk.agent.name")
+"""Where an agent's name is: set by the server, and by the agents SDKs."""
+
+SIP_ATTRIBUTES: Final = (
+    "sip.callID",
+    "sip.callIDFull",
+    "sip.callStatus",
+    "sip.callTag",
+    "sip.hostname",
+    "sip.phoneNumber",
+    "sip.ruleID",
+    "sip.trunkID",
+    "sip.trunkPhoneNumber",
+)
+"""Those that livekit-sip sets on phone callers, besides one per SIP header that the trunk maps (`sip.h.*`)."""
+
+PHONE_NUMBER: Final = "sip.phoneNumber"
+"""The number at the far end: of the caller, or of the callee on a leg that LiveKit dialled."""
+
+
+def agent_name_of(attributes: Mapping[str, Any]) -> str:
+    """Return the agent name in a participant's attributes; empty if there is none."""
+    for name in AGENT_NAME_ATTRIBUTES:
+        value = attributes.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return ""

@@ -1,0 +1,92 @@
+"""LiveKit's own terms as enums, and the sets that decisions are made by.
+
+The members are strings, so that they compare with what LiveKit sends and with what the database holds. What LiveKit
+sends may be newer than these lists: it stays a plain `str` and is never converted to an enum, which would raise.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class EventType(StrEnum):
+    """The `event` of a webhook. `participant_updated` is the sweep's: LiveKit sends nothing when metadata changes."""
+
+    ROOM_STARTED = "room_started"
+    ROOM_FINISHED = "room_finished"
+    PARTICIPANT_JOINED = "participant_joined"
+    PARTICIPANT_LEFT = "participant_left"
+    PARTICIPANT_CONNECTION_ABORTED = "participant_connection_aborted"
+    PARTICIPANT_UPDATED = "participant_updated"
+    TRACK_PUBLISHED = "track_published"
+    TRACK_UNPUBLISHED = "track_unpublished"
+    EGRESS_STARTED = "egress_started"
+    EGRESS_UPDATED = "egress_updated"
+    EGRESS_ENDED = "egress_ended"
+    INGRESS_STARTED = "ingress_started"
+    INGRESS_ENDED = "ingress_ended"
+    AGENT_JOB_STARTED = "agent_job_started"
+    AGENT_JOB_ENDED = "agent_job_ended"
+
+
+JOINS: Final = frozenset({EventType.PARTICIPANT_JOINED, EventType.PARTICIPANT_UPDATED})
+"""Events that show a participant in a room with all that is known of it."""
+
+LEAVINGS: Final = frozenset({EventType.PARTICIPANT_LEFT, EventType.PARTICIPANT_CONNECTION_ABORTED})
+"""Events after which a participant is not in its room any more."""
+
+
+class ParticipantKind(StrEnum):
+    """`ParticipantInfo.Kind`. Webhooks leave STANDARD out."""
+
+    STANDARD = "STANDARD"
+    INGRESS = "INGRESS"
+    EGRESS = "EGRESS"
+    SIP = "SIP"
+    AGENT = "AGENT"
+    CONNECTOR = "CONNECTOR"
+    BRIDGE = "BRIDGE"
+
+
+MACHINE_KINDS: Final = frozenset({ParticipantKind.AGENT, ParticipantKind.EGRESS, ParticipantKind.INGRESS})
+"""Kinds that are never a caller. A kind that is not known here is taken for a caller's, so that nobody is left out."""
+
+
+class DisconnectReason(StrEnum):
+    """`DisconnectReason`, in `participant_left`."""
+
+    UNKNOWN_REASON = "UNKNOWN_REASON"
+    CLIENT_INITIATED = "CLIENT_INITIATED"
+    DUPLICATE_IDENTITY = "DUPLICATE_IDENTITY"
+    SERVER_SHUTDOWN = "SERVER_SHUTDOWN"
+    PARTICIPANT_REMOVED = "PARTICIPANT_REMOVED"
+    ROOM_DELETED = "ROOM_DELETED"
+    STATE_MISMATCH = "STATE_MISMATCH"
+    JOIN_FAILURE = "JOIN_FAILURE"
+    MIGRATION = "MIGRATION"
+    SIGNAL_CLOSE = "SIGNAL_CLOSE"
+    ROOM_CLOSED = "ROOM_CLOSED"
+    USER_UNAVAILABLE = "USER_UNAVAILABLE"
+    USER_REJECTED = "USER_REJECTED"
+    SIP_TRUNK_FAILURE = "SIP_TRUNK_FAILURE"
+    CONNECTION_TIMEOUT = "CONNECTION_TIMEOUT"
+    MEDIA_FAILURE = "MEDIA_FAILURE"
+    AGENT_ERROR = "AGENT_ERROR"
+
+
+ROOM_OVER: Final = frozenset({DisconnectReason.ROOM_DELETED, DisconnectReason.ROOM_CLOSED})
+"""The participant left because its room ended."""
+
+CHOSEN: Final = ROOM_OVER | {DisconnectReason.PARTICIPANT_REMOVED, DisconnectReason.DUPLICATE_IDENTITY}
+"""Somebody chose that the participant leaves: an agent that left so is not replaced."""
+
+
+class JobStatus(StrEnum):
+    """`JobStatus`, in ListDispatch. No proof of an agent's presence: see README.md."""
+
+    PENDING = "JS_PENDING"
+    RUNNING = "JS_RUNNING"
+    SUCCESS = "JS_SUCCESS"
+    FAILED = "JS_FAILED"
+    CANCELLED = "JS_CANCELLED"
