@@ -19,13 +19,13 @@ from app.flows.loop import Loop
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.server.api.routes import api_routes
+from app.server.caches.objectives_cache import REFRESH_S
 from app.server.console.routes import console_routes
-from app.server.health import HealthDoor
-from app.server.metrics_endpoint import ScrapeDoor
-from app.server.objectives_cache import EVERY_S
+from app.server.health import HealthEndpoint
+from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
-from app.server.request_context import Office
-from app.server.webhook import WEBHOOK_PATH, WebhookDoor
+from app.server.request_context import RequestContext
+from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -34,10 +34,10 @@ def create_app(
     orchestrator: Orchestrator, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan
 ) -> Starlette:
     """Return the application over flows that `lifespan` starts and stops; `key` signs sessions and links."""
-    health = HealthDoor(orchestrator, readers)
-    office = Office(orchestrator, readers, key)
-    scrape = ScrapeDoor(orchestrator, readers, office.objectives)
-    counting = Loop("objectives", office.objectives.run_once, EVERY_S)
+    health = HealthEndpoint(orchestrator, readers)
+    context = RequestContext(orchestrator, readers, key)
+    scrape = MetricsEndpoint(orchestrator, readers, context.objectives)
+    counting = Loop("objectives", context.objectives.run_once, REFRESH_S)
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
@@ -46,25 +46,25 @@ def create_app(
             try:
                 yield
             finally:
-                await office.objectives.stop()
+                await context.objectives.stop()
                 await counting.stop()
 
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
         Route("/metrics", scrape.answer),
-        *api_routes(office),
-        *console_routes(office),
+        *api_routes(context),
+        *console_routes(context),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
-    door = WebhookDoor(orchestrator, verifier)
-    return _Application(door, routes=routes, lifespan=running, exception_handlers=handlers)
+    webhook = WebhookEndpoint(orchestrator, verifier)
+    return _Application(webhook, routes=routes, lifespan=running, exception_handlers=handlers)
 
 
 class _Application(Starlette):
-    """Starlette, with the door of the many webhooks standing before its routing and middleware."""
+    """Starlette, with webhooks answered before its routing and middleware."""
 
-    def __init__(self, webhook: WebhookDoor, **options: Any) -> None:
+    def __init__(self, webhook: WebhookEndpoint, **options: Any) -> None:
         super().__init__(**options)
         self._webhook = webhook
 

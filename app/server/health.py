@@ -16,7 +16,7 @@ from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 
 
-class HealthDoor:
+class HealthEndpoint:
     """What a load balancer and an operator ask."""
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine) -> None:

@@ -14,18 +14,18 @@ from starlette.responses import PlainTextResponse, Response
 from app.audit import queue_depth
 from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
+from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
 from app.server.objective_metrics import set_gauges
-from app.server.objectives_cache import SCRAPED, ObjectiveBoard, Objectives
 
-_PATIENCE_S = 1.0
+_SCRAPE_WAIT_S = 1.0
 """A scrape right after the start waits so long for objectives; it may not fail for them."""
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class ScrapeDoor:
+class MetricsEndpoint:
     """What Prometheus asks."""
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectiveBoard) -> None:
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectivesCache) -> None:
         self._orchestrator = orchestrator
         self._readers = readers
         self._objectives = objectives
@@ -39,7 +39,7 @@ class ScrapeDoor:
         if token and not hmac.compare_digest(token.encode(), given.encode()):
             return PlainTextResponse("a bearer token is needed: see USHER_METRICS_TOKEN\n", 401)
         try:
-            found: Objectives | None = await self._objectives.get(SCRAPED, patience_s=_PATIENCE_S)
+            found: Objectives | None = await self._objectives.get(METRICS_WINDOWS, wait_at_most_s=_SCRAPE_WAIT_S)
         except DatabaseUnavailableError:
             found = None  # the counters alone are still worth an answer
         text = await asyncio.to_thread(self._render, found)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.audit import Objective
 from app.metrics import Metrics
-from app.server.objectives_cache import SCRAPED
+from app.server.caches.objectives_cache import METRICS_WINDOWS
 
 
 def set_gauges(metrics: Metrics, found: Iterable[Objective]) -> None:
@@ -24,7 +24,7 @@ def set_gauges(metrics: Metrics, found: Iterable[Objective]) -> None:
         metrics.objective_percent.labels(objective.rule).set(objective.percent)
         metrics.objective_seconds.labels(objective.rule).set(objective.target.seconds)
         for one in objective.attainments:
-            labels = (objective.rule, SCRAPED[one.hours])
+            labels = (objective.rule, METRICS_WINDOWS[one.hours])
             metrics.objective_calls.labels(*labels).set(one.calls)
             metrics.objective_missed.labels(*labels).set(one.missed)
             burn_rate = one.burn_rate(objective.percent)

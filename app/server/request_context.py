@@ -16,13 +16,13 @@ from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
-from app.server.objectives_cache import ObjectiveBoard
-from app.server.statistics_cache import FigureCache
+from app.server.caches.objectives_cache import ObjectivesCache
+from app.server.caches.statistics_cache import StatisticsCache
 
 T = TypeVar("T")
 
 
-class Office:
+class RequestContext:
     """The doors' way to the flows and to the database."""
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
@@ -30,24 +30,24 @@ class Office:
         self.key = key
         self.readers = readers
         self._book = orchestrator.book
-        self.figures = FigureCache(orchestrator.context.clock, self.read)
-        self.objectives = ObjectiveBoard(orchestrator.context.clock, self.read)
+        self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
+        self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
 
     @property
-    def context(self) -> Context:
+    def flow_context(self) -> Context:
         return self.orchestrator.context
 
     @property
     def now(self) -> datetime:
-        return self.context.clock.now()
+        return self.flow_context.clock.now()
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """Return what `question` finds, asked in a thread; DatabaseUnavailableError when it cannot be asked."""
-        return await asyncio.to_thread(self._ask, question)
+    async def read(self, load: Callable[[Connection], T]) -> T:
+        """Return what `load` finds, asked in a thread; DatabaseUnavailableError when it cannot be asked."""
+        return await asyncio.to_thread(self._ask, load)
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Return what `unit` returns once its transaction is committed."""
-        return await self.context.writer.run(unit)
+        return await self.flow_context.writer.run(unit)
 
     def book(self, connection: Connection) -> RuleBook:
         """Return the rule book with every committed edit, also before the next webhook takes notice of it."""
@@ -55,10 +55,10 @@ class Office:
         self._book = follow(connection, known)
         return self._book
 
-    def _ask(self, question: Callable[[Connection], T]) -> T:
+    def _ask(self, load: Callable[[Connection], T]) -> T:
         try:
             with self.readers.connect() as connection:
-                return question(connection)
+                return load(connection)
         except SQLAlchemyError as error:
             unavailable = as_unavailable(error)
             if unavailable is None:

@@ -17,14 +17,14 @@ from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.problems import warning_json
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 
 MOST_JUDGED: Final = 2_000
 """Rules, at 0.1 ms each; of more only those that change are judged."""
 _OPTIONS = {"delete": bool, "dry_run": bool, "expected_version": int}
 
 
-async def apply_rules(office: Office, order: Mapping[str, Any], editor: str) -> dict[str, Any]:
+async def apply_rules(context: RequestContext, order: Mapping[str, Any], editor: str) -> dict[str, Any]:
     """Make the rules what `order` says; return the differences. InvalidInputError with every problem."""
     problems = [
         Problem(name, f"must be {'a whole number' if kind is int else 'true or false'}", order[name])
@@ -44,15 +44,15 @@ async def apply_rules(office: Office, order: Mapping[str, Any], editor: str) -> 
             version = apply(connection, differences, editor, order.get("expected_version", version))
         return version, differences
 
-    version, differences = await (office.read(unit) if dry_run else office.write(unit))
-    return await tell_changes(office, version, differences, written=not dry_run)
+    version, differences = await (context.read(unit) if dry_run else context.write(unit))
+    return await tell_changes(context, version, differences, written=not dry_run)
 
 
 async def tell_changes(
-    office: Office, version: int, differences: Sequence[RuleDifference], *, written: bool
+    context: RequestContext, version: int, differences: Sequence[RuleDifference], *, written: bool
 ) -> dict[str, Any]:
     """Return what becomes, or would become, of the rules, with the warnings of those that stay as they will stand."""
-    found = await office.read(lambda c: _warnings(office.book(c), differences, written=written))
+    found = await context.read(lambda c: _warnings(context.book(c), differences, written=written))
     warnings = [{"rule": one.rule_name, **warning_json(one)} for one in found]
     return {"version": version, "written": written, **differences_to_json(differences), "warnings": warnings}
 

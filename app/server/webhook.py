@@ -47,7 +47,7 @@ def _answer(status: str) -> tuple[Message, Message]:
 _ANSWERS = {status: _answer(status) for status in ("accepted", "duplicate", "ignored")}
 
 
-class WebhookDoor:
+class WebhookEndpoint:
     """Verifies, parses, and answers 200 only once the event is committed."""
 
     def __init__(self, orchestrator: Orchestrator, verifier: Verifier) -> None:

@@ -27,10 +27,10 @@ from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.metrics import Metrics
 from app.rules.book.read_book import read_book
-from app.server.health import HealthDoor
-from app.server.metrics_endpoint import ScrapeDoor
-from app.server.request_context import Office
-from app.server.webhook import WebhookDoor
+from app.server.health import HealthEndpoint
+from app.server.metrics_endpoint import MetricsEndpoint
+from app.server.request_context import RequestContext
+from app.server.webhook import WebhookEndpoint
 from app.settings import Project, Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule, Simulator
 from app.simulator.verdict import Unit, Verdict, judge
@@ -250,9 +250,11 @@ class World:
         with self._reader.connect() as connection:
             book = read_book(connection)
         orchestrator = Orchestrator(context, book)
-        health = HealthDoor(orchestrator, self._reader)
-        scrape = ScrapeDoor(orchestrator, self._reader, Office(orchestrator, self._reader, "signs nothing").objectives)
-        door = WebhookDoor(orchestrator, Verifier(settings.projects))
+        health = HealthEndpoint(orchestrator, self._reader)
+        scrape = MetricsEndpoint(
+            orchestrator, self._reader, RequestContext(orchestrator, self._reader, "signs nothing").objectives
+        )
+        door = WebhookEndpoint(orchestrator, Verifier(settings.projects))
         routes = [
             Route("/livekit/webhook", door),
             Route("/readyz", health.ready),

@@ -14,7 +14,7 @@ from app.accounts.tokens import issue_token, list_tokens, revoke_token
 from app.accounts.users import User as Person
 from app.accounts.users import add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
 from app.errors import InvalidInputError, NotFoundError, Problem
-from app.server.api.endpoint import Call, Model, Text
+from app.server.api.endpoint import ApiRequest, Model, Text
 
 
 class NewUser(Model):
@@ -75,24 +75,24 @@ class Myself(BaseModel):
     role: Role
 
 
-async def read_myself(call: Call) -> dict[str, Any]:
-    return {"name": call.caller.name, "role": str(call.caller.role)}
+async def read_myself(request: ApiRequest) -> dict[str, Any]:
+    return {"name": request.user.name, "role": str(request.user.role)}
 
 
-async def list_the_users(call: Call) -> dict[str, Any]:
-    return {"items": [user.to_json() for user in await call.office.read(list_users)]}
+async def list_the_users(request: ApiRequest) -> dict[str, Any]:
+    return {"items": [user.to_json() for user in await request.context.read(list_users)]}
 
 
-async def invite_a_user(call: Call) -> dict[str, Any]:
-    order: NewUser = call.body
-    now, by = call.office.now, call.caller.name
-    user = await call.office.write(lambda connection: add_user(connection, order.name, order.role, by=by, now=now))
-    return {**user.to_json(), "password_link": f"/console/password/{password_code(call.office.key, user)}"}
+async def invite_a_user(request: ApiRequest) -> dict[str, Any]:
+    order: NewUser = request.body
+    now, by = request.context.now, request.user.name
+    user = await request.context.write(lambda connection: add_user(connection, order.name, order.role, by=by, now=now))
+    return {**user.to_json(), "password_link": f"/console/password/{password_code(request.context.key, user)}"}
 
 
-async def change_a_user(call: Call) -> dict[str, Any]:
-    order: UserChange = call.body
-    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+async def change_a_user(request: ApiRequest) -> dict[str, Any]:
+    order: UserChange = request.body
+    now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
 
     def unit(connection: Connection) -> dict[str, Any]:
         user = _user(connection, user_id)
@@ -102,26 +102,26 @@ async def change_a_user(call: Call) -> dict[str, Any]:
             user = set_disabled(connection, user_id, disabled=order.disabled, by=by, now=now)
         return user.to_json()
 
-    return await call.office.write(unit)
+    return await request.context.write(unit)
 
 
-async def log_a_user_out(call: Call) -> dict[str, Any]:
-    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+async def log_a_user_out(request: ApiRequest) -> dict[str, Any]:
+    now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
 
     def unit(connection: Connection) -> dict[str, Any]:
         _user(connection, user_id)
         return log_out_everywhere(connection, user_id, by=by, now=now).to_json()
 
-    return await call.office.write(unit)
+    return await request.context.write(unit)
 
 
-async def list_the_tokens(call: Call) -> dict[str, Any]:
-    return {"items": [token.to_json() for token in await call.office.read(list_tokens)]}
+async def list_the_tokens(request: ApiRequest) -> dict[str, Any]:
+    return {"items": [token.to_json() for token in await request.context.read(list_tokens)]}
 
 
-async def issue_a_token(call: Call) -> dict[str, Any]:
-    order: NewToken = call.body
-    now, by, user_id = call.office.now, call.caller.name, call.identifier("user_id")
+async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
+    order: NewToken = request.body
+    now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
     expires_at = None if order.days is None else now + timedelta(days=order.days)
 
     def unit(connection: Connection) -> dict[str, Any]:
@@ -129,14 +129,14 @@ async def issue_a_token(call: Call) -> dict[str, Any]:
         token, secret = issue_token(connection, user_id, order.name, order.role, by=by, now=now, expires_at=expires_at)
         return {**token.to_json(), "secret": secret}
 
-    return await call.office.write(unit)
+    return await request.context.write(unit)
 
 
-async def revoke_a_token(call: Call) -> dict[str, Any]:
-    now, by, token_id = call.office.now, call.caller.name, call.identifier("token_id")
+async def revoke_a_token(request: ApiRequest) -> dict[str, Any]:
+    now, by, token_id = request.context.now, request.user.name, request.identifier("token_id")
     if "\0" in token_id:
         raise NotFoundError("no token has such an id")
-    token = await call.office.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
+    token = await request.context.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
     return token.to_json()
 
 

@@ -23,7 +23,7 @@ from app.audit import (
     timeline,
 )
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.server.api.endpoint import Call, Model, Text
+from app.server.api.endpoint import ApiRequest, Model, Text
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 
@@ -101,53 +101,55 @@ def _page(page: Page[Any]) -> dict[str, Any]:
     }
 
 
-async def list_the_events(call: Call) -> dict[str, Any]:
-    query: EventsQuery = call.query
+async def list_the_events(request: ApiRequest) -> dict[str, Any]:
+    query: EventsQuery = request.query
     chosen = EventFilter(**_common(query), types=tuple(query.type), source=query.source, outcomes=tuple(query.outcome))
-    return _page(await call.office.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor)))
+    return _page(await request.context.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor)))
 
 
-async def read_event(call: Call) -> dict[str, Any]:
-    record = await call.office.read(lambda connection: get_event(connection, call.identifier("event_id")))
+async def read_event(request: ApiRequest) -> dict[str, Any]:
+    record = await request.context.read(lambda connection: get_event(connection, request.identifier("event_id")))
     return record.to_json()
 
 
-async def replay_an_event(call: Call) -> dict[str, Any]:
-    return await replay_event(call.office, call.identifier("event_id"), call.caller.name)
+async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
+    return await replay_event(request.context, request.identifier("event_id"), request.user.name)
 
 
-async def list_the_dispatches(call: Call) -> dict[str, Any]:
-    query: DispatchesQuery = call.query
+async def list_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+    query: DispatchesQuery = request.query
     chosen = DispatchFilter(**_common(query), statuses=tuple(query.status), rule=query.rule, agent=query.agent)
-    return _page(await call.office.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor)))
+    return _page(
+        await request.context.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor))
+    )
 
 
-async def read_dispatch(call: Call) -> dict[str, Any]:
-    record = await call.office.read(lambda connection: get_dispatch(connection, call.identifier("dispatch_id")))
+async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
+    record = await request.context.read(lambda connection: get_dispatch(connection, request.identifier("dispatch_id")))
     return record.to_json()
 
 
-async def redrive_the_dispatches(call: Call) -> dict[str, Any]:
-    done = await redrive_dispatches(call.office, list(dict.fromkeys(call.body.ids)), call.caller.name)
+async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+    done = await redrive_dispatches(request.context, list(dict.fromkeys(request.body.ids)), request.user.name)
     return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
 
 
-async def cancel_the_dispatches(call: Call) -> dict[str, Any]:
-    done = await cancel_dispatches(call.office, list(dict.fromkeys(call.body.ids)), call.caller.name)
+async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+    done = await cancel_dispatches(request.context, list(dict.fromkeys(request.body.ids)), request.user.name)
     return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
 
 
-async def list_the_calls(call: Call) -> dict[str, Any]:
-    query: CallsQuery = call.query
+async def list_the_calls(request: ApiRequest) -> dict[str, Any]:
+    query: CallsQuery = request.query
     chosen = CallFilter(**_common(query), state=query.state, rule=query.rule, agent=query.agent)
-    return _page(await call.office.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor)))
+    return _page(await request.context.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor)))
 
 
-async def read_call(call: Call) -> dict[str, Any]:
-    found = await call.office.read(lambda connection: timeline(connection, call.identifier("reference")))
+async def read_call(request: ApiRequest) -> dict[str, Any]:
+    found = await request.context.read(lambda connection: timeline(connection, request.identifier("reference")))
     return found.to_json()
 
 
-async def explain_event(call: Call) -> dict[str, Any]:
-    found = await call.office.read(lambda connection: explain(connection, call.query.of))
+async def explain_event(request: ApiRequest) -> dict[str, Any]:
+    found = await request.context.read(lambda connection: explain(connection, request.query.of))
     return found.to_json()

@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, Problem
-from app.server.auth import Caller, identify
+from app.server.api.auth import ApiUser, identify
 from app.server.request_body import read_body
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
 
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -39,18 +39,18 @@ class Model(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """One request, checked as its endpoint declares."""
 
-    office: Office
-    request: Request
-    caller: Caller
+    context: RequestContext
+    http: Request
+    user: ApiUser
     query: Any
     body: Any
 
     def identifier(self, name: str) -> str:
         """Return a part of the path."""
-        return str(self.request.path_params[name])
+        return str(self.http.path_params[name])
 
     def number(self, name: str) -> int:
         """Return a numeric id of the path; 0, which nothing has, for anything else."""
@@ -72,7 +72,7 @@ class Endpoint:
 
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[Any]]
+    handler: Callable[[ApiRequest], Awaitable[Any]]
     summary: str
     answer: Any
     role: Role = Role.VIEWER
@@ -90,15 +90,15 @@ class Endpoint:
     numeric: tuple[str, ...] = ()
     """Parts of the path that are numbers."""
 
-    async def answer_request(self, office: Office, request: Request) -> Response:
-        """Identify the caller, check what came in, call the handler."""
-        caller = await identify(office, request)
-        caller.require(self.role)
+    async def answer_request(self, context: RequestContext, request: Request) -> Response:
+        """Identify the user, check what came in, call the handler."""
+        user = await identify(context, request)
+        user.require(self.role)
         query = None if self.query is None else _read_query(self.query, request)
         if self.query is None and request.query_params:
             raise InvalidInputError("query", [_unknown(name) for name in request.query_params])
         body = None if self.body is None else await self._read_body(request)
-        result = await self.handler(Call(office, request, caller, query, body))
+        result = await self.handler(ApiRequest(context, request, user, query, body))
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
         return JSONResponse(document, self.status, headers=dict(headers))
 

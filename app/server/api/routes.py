@@ -14,7 +14,7 @@ from app.server.api import accounts, calls, rule_shapes, rules, shapes, statisti
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
 from app.server.api.reference import reference_page
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 
 _EXAMPLE: Final = {
     "name": "spanish support",
@@ -140,7 +140,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 )  # fmt: skip
 
 
-def api_routes(office: Office) -> list[BaseRoute]:
+def api_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes: one for each path, literal ones before those with parts."""
     document = openapi_document(ENDPOINTS, version("usher"))
     page = reference_page(document)
@@ -158,7 +158,7 @@ def api_routes(office: Office) -> list[BaseRoute]:
     return [
         Route("/api/openapi.json", openapi),
         Route("/api", reference),
-        *(Route(path, _door(office, by_path[path]), methods=list(by_path[path])) for path in paths),
+        *(Route(path, _handler(context, by_path[path]), methods=list(by_path[path])) for path in paths),
     ]
 
 
@@ -169,9 +169,9 @@ def _starlette_path(endpoint: Endpoint) -> str:
     return path
 
 
-def _door(office: Office, endpoints: dict[str, Endpoint]) -> Any:
+def _handler(context: RequestContext, endpoints: dict[str, Endpoint]) -> Any:
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[method].answer_request(office, request)
+        return await endpoints[method].answer_request(context, request)
 
     return answer

@@ -26,7 +26,7 @@ from app.rules.editing.stored_rules import (
     rules_version,
 )
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
-from app.server.api.endpoint import Answer, Call, Model, Text, expected_version, require_object
+from app.server.api.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
 from app.server.problems import problem_json, warning_json
 from app.server.rules_file_apply import apply_rules, export_document, tell_changes
 
@@ -52,60 +52,60 @@ class RevertOrder(Model):
     dry_run: bool = False
 
 
-async def list_rules(call: Call) -> dict[str, Any]:
+async def list_rules(request: ApiRequest) -> dict[str, Any]:
     after = None
-    if call.query.cursor is not None:
-        priority, _, rule_id = call.query.cursor.partition(".")
+    if request.query.cursor is not None:
+        priority, _, rule_id = request.query.cursor.partition(".")
         after = (max(-(2**31), min(int(priority), 2**31 - 1)), int(rule_id))
-    limit: int = call.query.limit
+    limit: int = request.query.limit
 
-    def question(connection: Connection) -> dict[str, Any]:
-        found = list_stored_rules(connection, limit=limit + 1, after=after, name=call.query.name)
-        shown, book = found[:limit], call.office.book(connection)
+    def load(connection: Connection) -> dict[str, Any]:
+        found = list_stored_rules(connection, limit=limit + 1, after=after, name=request.query.name)
+        shown, book = found[:limit], request.context.book(connection)
         return {
             "items": [_rule_json(rule, book) for rule in shown],
             "next_cursor": f"{shown[-1].row.get('priority')}.{shown[-1].id}" if len(found) > limit else None,
             "version": rules_version(connection),
         }
 
-    return await call.office.read(question)
+    return await request.context.read(load)
 
 
-async def read_rule(call: Call) -> Answer:
-    return await _answer(call, call.number("rule_id"))
+async def read_rule(request: ApiRequest) -> Answer:
+    return await _answer(request, request.number("rule_id"))
 
 
-async def create_a_rule(call: Call) -> Answer:
-    draft = require_object(call.body)
-    rule = await call.office.write(lambda connection: create_rule(connection, draft, call.caller.name))
-    answer = await _answer(call, rule.id)
+async def create_a_rule(request: ApiRequest) -> Answer:
+    draft = require_object(request.body)
+    rule = await request.context.write(lambda connection: create_rule(connection, draft, request.user.name))
+    answer = await _answer(request, rule.id)
     return Answer(answer.document, {**answer.headers, "Location": f"/api/v1/rules/{rule.id}"})
 
 
-async def change_a_rule(call: Call) -> Answer:
-    return await _change(call, whole=False)
+async def change_a_rule(request: ApiRequest) -> Answer:
+    return await _change(request, whole=False)
 
 
-async def replace_a_rule(call: Call) -> Answer:
-    return await _change(call, whole=True)
+async def replace_a_rule(request: ApiRequest) -> Answer:
+    return await _change(request, whole=True)
 
 
-async def delete_a_rule(call: Call) -> dict[str, Any]:
-    expected = _expected(call)
-    rule_id, editor = call.number("rule_id"), call.caller.name
-    rule = await call.office.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
+async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
+    expected = _expected(request)
+    rule_id, editor = request.number("rule_id"), request.user.name
+    rule = await request.context.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
     return {**rule.to_json(), "problems": [], "warnings": []}
 
 
-async def check_a_rule(call: Call) -> dict[str, Any]:
-    draft = require_object(call.body)
+async def check_a_rule(request: ApiRequest) -> dict[str, Any]:
+    draft = require_object(request.body)
     problems = check_rule(draft)
 
-    def question(connection: Connection) -> list[RuleWarning]:
+    def load(connection: Connection) -> list[RuleWarning]:
         replaces = rule_named(connection, draft.get("name"))
-        return draft_warnings(call.office.book(connection), draft, replaces=replaces)
+        return draft_warnings(request.context.book(connection), draft, replaces=replaces)
 
-    warnings = await call.office.read(question)
+    warnings = await request.context.read(load)
     return {
         "valid": not problems,
         "errors": [problem_json(problem) for problem in problems],
@@ -113,8 +113,8 @@ async def check_a_rule(call: Call) -> dict[str, Any]:
     }
 
 
-async def try_a_rule(call: Call) -> dict[str, Any]:
-    order = require_object(call.body)
+async def try_a_rule(request: ApiRequest) -> dict[str, Any]:
+    order = require_object(request.body)
     problems = [Problem(name, "is not known here") for name in order if name not in {"rule", "replaces", "limit"}]
     draft, replaces, limit = order.get("rule"), order.get("replaces"), order.get("limit", MOST_EVENTS)
     if not isinstance(draft, dict):
@@ -126,13 +126,13 @@ async def try_a_rule(call: Call) -> dict[str, Any]:
     if problems or not isinstance(draft, dict):
         raise InvalidInputError("body", problems)
     good = require_good_rule(draft)
-    most = call.office.context.settings.metadata_max_bytes
+    most = request.context.flow_context.settings.metadata_max_bytes
 
-    def question(connection: Connection) -> list[Any]:
+    def load(connection: Connection) -> list[Any]:
         traffic = recent_events(connection, good["pattern"], limit)
-        return try_rule(call.office.book(connection), good, traffic, replaces=replaces, metadata_max_bytes=most)
+        return try_rule(request.context.book(connection), good, traffic, replaces=replaces, metadata_max_bytes=most)
 
-    trials = await call.office.read(question)
+    trials = await request.context.read(load)
     return {
         "events": len(trials),
         "matches": sum(trial.matches for trial in trials),
@@ -141,74 +141,74 @@ async def try_a_rule(call: Call) -> dict[str, Any]:
     }
 
 
-async def rules_history(call: Call) -> dict[str, Any]:
-    limit = call.query.limit
-    found = await call.office.read(
-        lambda connection: history(connection, limit=limit + 1, before_version=call.query.before_version)
+async def rules_history(request: ApiRequest) -> dict[str, Any]:
+    limit = request.query.limit
+    found = await request.context.read(
+        lambda connection: history(connection, limit=limit + 1, before_version=request.query.before_version)
     )
     return _history(found, limit)
 
 
-async def rule_history(call: Call) -> dict[str, Any]:
-    limit = call.query.limit
+async def rule_history(request: ApiRequest) -> dict[str, Any]:
+    limit = request.query.limit
 
-    def question(connection: Connection) -> list[RuleChange]:
-        name = str(read_stored_rule(connection, call.number("rule_id")).row.get("name"))
-        return history(connection, name, limit=limit + 1, before_version=call.query.before_version)
+    def load(connection: Connection) -> list[RuleChange]:
+        name = str(read_stored_rule(connection, request.number("rule_id")).row.get("name"))
+        return history(connection, name, limit=limit + 1, before_version=request.query.before_version)
 
-    return _history(await call.office.read(question), limit)
+    return _history(await request.context.read(load), limit)
 
 
-async def revert_rules(call: Call) -> dict[str, Any]:
-    order: RevertOrder = call.body
+async def revert_rules(request: ApiRequest) -> dict[str, Any]:
+    order: RevertOrder = request.body
 
     def unit(connection: Connection) -> tuple[int, list[RuleDifference]]:
         if order.dry_run:
             differences = plan_revert(connection, order.to_version, order.name)
         else:
-            differences = revert(connection, order.to_version, call.caller.name, order.name)
+            differences = revert(connection, order.to_version, request.user.name, order.name)
         return rules_version(connection), differences
 
-    version, differences = await (call.office.read(unit) if order.dry_run else call.office.write(unit))
-    return await tell_changes(call.office, version, differences, written=not order.dry_run)
+    version, differences = await (request.context.read(unit) if order.dry_run else request.context.write(unit))
+    return await tell_changes(request.context, version, differences, written=not order.dry_run)
 
 
-async def apply_rules_file(call: Call) -> dict[str, Any]:
-    order = require_object(call.body)
-    return await apply_rules(call.office, order, call.caller.name)
+async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
+    order = require_object(request.body)
+    return await apply_rules(request.context, order, request.user.name)
 
 
-async def export_rules_file(call: Call) -> dict[str, Any]:
-    return await call.office.read(lambda connection: export_document(read_rules(connection)))
+async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
+    return await request.context.read(lambda connection: export_document(read_rules(connection)))
 
 
-async def _change(call: Call, *, whole: bool) -> Answer:
-    expected, columns = _expected(call), require_object(call.body)
-    rule_id, editor = call.number("rule_id"), call.caller.name
+async def _change(request: ApiRequest, *, whole: bool) -> Answer:
+    expected, columns = _expected(request), require_object(request.body)
+    rule_id, editor = request.number("rule_id"), request.user.name
     if whole:
         columns = complete(columns) | {name: columns[name] for name in columns} if _has_needed(columns) else columns
-    rule = await call.office.write(
+    rule = await request.context.write(
         lambda connection: change_rule(connection, rule_id, columns, editor, expected, whole=whole)
     )
-    return await _answer(call, rule.id)
+    return await _answer(request, rule.id)
 
 
 def _has_needed(columns: dict[str, Any]) -> bool:
     return {"name", "pattern", "agent_name"} <= columns.keys()
 
 
-def _expected(call: Call) -> int | None:
-    if "if-match" not in call.request.headers:
+def _expected(request: ApiRequest) -> int | None:
+    if "if-match" not in request.http.headers:
         raise PreconditionNeededError("If-Match is needed: the ETag that reading the rule gave, or * for any")
-    return expected_version(call.request)
+    return expected_version(request.http)
 
 
-async def _answer(call: Call, rule_id: int) -> Answer:
-    def question(connection: Connection) -> Answer:
+async def _answer(request: ApiRequest, rule_id: int) -> Answer:
+    def load(connection: Connection) -> Answer:
         rule = read_stored_rule(connection, rule_id)
-        return Answer(_rule_json(rule, call.office.book(connection)), {"ETag": rule.etag})
+        return Answer(_rule_json(rule, request.context.book(connection)), {"ETag": rule.etag})
 
-    return await call.office.read(question)
+    return await request.context.read(load)
 
 
 def _rule_json(stored: StoredRule, book: RuleBook) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from app.audit import MAX_OBJECTIVES, known_agents, last_hits, latest_probes, pr
 from app.db.types import format_instant
 from app.errors import InvalidInputError, Problem
 from app.rules.editing.rules_file import read_rules_file
-from app.server.api.endpoint import Call, Model, Text, require_object
-from app.server.health import HealthDoor
-from app.server.objectives_cache import SHOWN
-from app.server.simulation_slots import simulate_draft
+from app.server.api.endpoint import ApiRequest, Model, Text, require_object
+from app.server.caches.objectives_cache import PAGE_WINDOWS
+from app.server.health import HealthEndpoint
+from app.server.simulation import simulate_draft
 
 MOST_HOURS = 24 * 31
 
@@ -168,18 +168,18 @@ class Health(BaseModel):
     writer_backlog: int
 
 
-async def read_statistics(call: Call) -> dict[str, Any]:
-    query: WindowQuery = call.query
+async def read_statistics(request: ApiRequest) -> dict[str, Any]:
+    query: WindowQuery = request.query
     found, kept = await asyncio.gather(
-        call.office.figures.get(query.hours, agent=query.agent, rule=query.rule),
-        call.office.objectives.get((*SHOWN, query.hours), agent=query.agent, rule=query.rule),
+        request.context.statistics.get(query.hours, agent=query.agent, rule=query.rule),
+        request.context.objectives.get((*PAGE_WINDOWS, query.hours), agent=query.agent, rule=query.rule),
     )
     objectives = [one.to_json() for one in kept.items]
     return {**found.to_json(), "objectives": objectives, "objectives_are_cut": kept.is_cut}
 
 
-async def list_agents(call: Call) -> dict[str, Any]:
-    seen, probed = await call.office.read(lambda connection: (known_agents(connection), latest_probes(connection)))
+async def list_agents(request: ApiRequest) -> dict[str, Any]:
+    seen, probed = await request.context.read(lambda connection: (known_agents(connection), latest_probes(connection)))
     last_at = dict.fromkeys(probed) | {one.name: one.last_at for one in seen}
     return {
         "items": [
@@ -189,22 +189,22 @@ async def list_agents(call: Call) -> dict[str, Any]:
     }
 
 
-async def list_probes(call: Call) -> dict[str, Any]:
-    query: ProbesQuery = call.query
-    found = await call.office.read(lambda connection: probes_of(connection, query.agent, query.limit))
+async def list_probes(request: ApiRequest) -> dict[str, Any]:
+    query: ProbesQuery = request.query
+    found = await request.context.read(lambda connection: probes_of(connection, query.agent, query.limit))
     return {"items": [probe.to_json() for probe in found]}
 
 
-async def list_rule_hits(call: Call) -> dict[str, Any]:
-    def question(connection: Connection) -> dict[str, datetime | None]:
-        return last_hits(connection, [rule.name for rule in call.office.book(connection).rules[:500]])
+async def list_rule_hits(request: ApiRequest) -> dict[str, Any]:
+    def load(connection: Connection) -> dict[str, datetime | None]:
+        return last_hits(connection, [rule.name for rule in request.context.book(connection).rules[:500]])
 
-    found = await call.office.read(question)
+    found = await request.context.read(load)
     return {"items": [_seen_json(name, at) for name, at in found.items()]}
 
 
-async def simulate_rules(call: Call) -> dict[str, Any]:
-    order = require_object(call.body)
+async def simulate_rules(request: ApiRequest) -> dict[str, Any]:
+    order = require_object(request.body)
     known = {"rules", "delete", "hours"}
     problems = [Problem(name, "is not known here") for name in order if name not in known]
     hours, delete = order.get("hours", 24), order.get("delete", False)
@@ -215,11 +215,11 @@ async def simulate_rules(call: Call) -> dict[str, Any]:
     if problems:
         raise InvalidInputError("body", problems)
     wanted = read_rules_file(json.dumps({"rules": order.get("rules")}), format_="json").rules
-    return (await simulate_draft(call.office, wanted, delete=delete, hours=hours)).to_json()
+    return (await simulate_draft(request.context, wanted, delete=delete, hours=hours)).to_json()
 
 
-async def read_health(call: Call) -> Any:
-    door = HealthDoor(call.office.orchestrator, call.office.readers)
+async def read_health(request: ApiRequest) -> Any:
+    door = HealthEndpoint(request.context.orchestrator, request.context.readers)
     return await door.details()
 
 

@@ -1,4 +1,4 @@
-"""The token server's question over the API: which agents a participant will get."""
+"""The token server's load over the API: which agents a participant will get."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.errors import InvalidInputError, Problem
 from app.flows.token_dispatches import Promise, decide
 from app.livekit.vocabulary import MACHINE_KINDS, ParticipantKind
 from app.plan.expected import Expected
-from app.server.api.endpoint import Call, Model, Text
+from app.server.api.endpoint import ApiRequest, Model, Text
 
 _CALLER_KINDS = [kind for kind in ParticipantKind if kind not in MACHINE_KINDS]
 
@@ -52,10 +52,10 @@ class Decided(BaseModel):
     agents: list[PromisedAgent] = Field(description="for `RoomConfiguration.agents` of the access token")
 
 
-async def decide_for_a_token(call: Call) -> dict[str, Any]:
-    order: DecideOrder = call.body
-    office = call.office
-    projects = [project.name for project in office.context.settings.projects]
+async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
+    order: DecideOrder = request.body
+    context = request.context
+    projects = [project.name for project in context.flow_context.settings.projects]
     project = order.project if order.project is not None or len(projects) != 1 else projects[0]
     if project not in projects:
         message = "is none of the LiveKit projects: " + ", ".join(projects)
@@ -71,8 +71,8 @@ async def decide_for_a_token(call: Call) -> dict[str, Any]:
         metadata=_metadata(participant.metadata),
         attributes=participant.attributes,
     )
-    book = await office.read(office.book)
-    promises = await decide(office.context, book, expected)
+    book = await context.read(context.book)
+    promises = await decide(context.flow_context, book, expected)
     return {"rules_version": book.version, "agents": [_promise_json(one) for one in promises]}
 
 

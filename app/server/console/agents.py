@@ -20,28 +20,28 @@ from app.audit import (
     list_calls,
     probes_of,
 )
-from app.server.console.charts import histogram_of
-from app.server.console.framework import Front, Visit, page
-from app.server.objectives_cache import PATIENCE_S, SHOWN
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
+from app.server.console.framework import Console, PageRequest, page_route
+from app.server.console.histogram import histogram_of
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
 _PROBES_SHOWN: Final = 10
 
 
-def agents_routes(front: Front) -> list[BaseRoute]:
+def agents_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Agents."""
     return [
-        page(front, "/console/agents", show_agents),
-        page(front, "/console/agents/{name:path}", show_agent),
+        page_route(console, "/console/agents", show_agents),
+        page_route(console, "/console/agents/{name:path}", show_agent),
     ]
 
 
-async def show_agents(visit: Visit) -> Response:
-    hours, office = _hours(visit), visit.office
+async def show_agents(request: PageRequest) -> Response:
+    hours, context = _hours(request), request.context
     found, objectives, (seen, probed) = await asyncio.gather(
-        office.figures.get(int(hours)),
-        office.objectives.get((*SHOWN, int(hours)), patience_s=PATIENCE_S),
-        office.read(lambda connection: (known_agents(connection), latest_probes(connection))),
+        context.statistics.get(int(hours)),
+        context.objectives.get((*PAGE_WINDOWS, int(hours)), wait_at_most_s=PAGE_WAIT_S),
+        context.read(lambda connection: (known_agents(connection), latest_probes(connection))),
     )
     seen += [LastUse(name, None) for name in probed if name not in {one.name for one in seen}]
     lines = [_line(one, found.by_agent.get(one.name, Figures()), probed.get(one.name)) for one in seen]
@@ -53,22 +53,22 @@ async def show_agents(visit: Visit) -> Response:
         "hours": hours,
         "windows": WINDOWS,
     }
-    return visit.page("agents.html", active="agents", **facts)
+    return request.page("agents.html", active="agents", **facts)
 
 
-async def show_agent(visit: Visit) -> Response:
-    name, hours, office = visit.request.path_params["name"], _hours(visit), visit.office
+async def show_agent(request: PageRequest) -> Response:
+    name, hours, context = request.http.path_params["name"], _hours(request), request.context
 
-    def question(connection: Connection) -> dict[str, Any]:
+    def load(connection: Connection) -> dict[str, Any]:
         return {
             "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
             "probes": probes_of(connection, name, _PROBES_SHOWN),
         }
 
     facts, found, objectives = await asyncio.gather(
-        office.read(question),
-        office.figures.get(int(hours), agent=name),
-        office.objectives.get((*SHOWN, int(hours)), agent=name, patience_s=PATIENCE_S),
+        context.read(load),
+        context.statistics.get(int(hours), agent=name),
+        context.objectives.get((*PAGE_WINDOWS, int(hours)), agent=name, wait_at_most_s=PAGE_WAIT_S),
     )
     facts |= {
         "found": found,
@@ -78,11 +78,11 @@ async def show_agent(visit: Visit) -> Response:
         "histogram": histogram_of(found.overall),
         "objectives": objectives,
     }
-    return visit.page("agent.html", active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
+    return request.page("agent.html", active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
 
 
-def _hours(visit: Visit) -> str:
-    hours = visit.field("hours", "24")
+def _hours(request: PageRequest) -> str:
+    hours = request.field("hours", "24")
     return hours if hours in WINDOWS else "24"
 
 

@@ -15,43 +15,43 @@ from app.audit import CallFilter, CallState, Explanation, Timeline, explain, lis
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
-from app.server.console.framework import Front, Visit, form, go, page
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 _FILTERS: Final = ("search", "state", "agent", "rule", "from", "to")
 _RULES_SHOWN: Final = 60
 
 
-def calls_routes(front: Front) -> list[BaseRoute]:
+def calls_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Calls."""
     return [
-        page(front, "/console/calls", show_calls),
-        form(front, "/console/calls/redrive", redrive, Role.EDITOR),
-        form(front, "/console/calls/cancel", cancel, Role.EDITOR),
-        form(front, "/console/calls/replay", replay, Role.EDITOR),
-        page(front, "/console/calls/{reference:path}", show_call),
+        page_route(console, "/console/calls", show_calls),
+        form_route(console, "/console/calls/redrive", redrive, Role.EDITOR),
+        form_route(console, "/console/calls/cancel", cancel, Role.EDITOR),
+        form_route(console, "/console/calls/replay", replay, Role.EDITOR),
+        page_route(console, "/console/calls/{reference:path}", show_call),
     ]
 
 
-async def show_calls(visit: Visit) -> Response:
-    chosen = {name: visit.field(name).strip() for name in _FILTERS}
+async def show_calls(request: PageRequest) -> Response:
+    chosen = {name: request.field(name).strip() for name in _FILTERS}
     state = CallState(chosen["state"]) if chosen["state"] in set(CallState) else None
     wanted = CallFilter(
         state=state,
         agent=chosen["agent"] or None,
         rule=chosen["rule"] or None,
         search=chosen["search"] or None,
-        since=_instant(chosen["from"], visit.field("zone")),
-        until=_instant(chosen["to"], visit.field("zone")),
+        since=_instant(chosen["from"], request.field("zone")),
+        until=_instant(chosen["to"], request.field("zone")),
     )
-    cursor, problem = visit.field("cursor") or None, ""
+    cursor, problem = request.field("cursor") or None, ""
     found = None
     try:
-        found = await visit.office.read(lambda connection: list_calls(connection, wanted, limit=40, cursor=cursor))
+        found = await request.context.read(lambda connection: list_calls(connection, wanted, limit=40, cursor=cursor))
     except InvalidInputError as error:
         problem = "; ".join(map(str, error.problems))
-    kept = {name: value for name, value in {**chosen, "zone": visit.field("zone")}.items() if value}
-    return visit.page(
+    kept = {name: value for name, value in {**chosen, "zone": request.field("zone")}.items() if value}
+    return request.page(
         "calls.html",
         active="calls",
         chosen=chosen,
@@ -65,13 +65,13 @@ async def show_calls(visit: Visit) -> Response:
     )
 
 
-async def show_call(visit: Visit) -> Response:
-    reference = visit.request.path_params["reference"]
+async def show_call(request: PageRequest) -> Response:
+    reference = request.http.path_params["reference"]
     try:
-        found = await visit.office.read(lambda connection: explain(connection, reference))
+        found = await request.context.read(lambda connection: explain(connection, reference))
     except NotFoundError as error:
-        return visit.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
-    return visit.page("call.html", active="calls", **_story(found))
+        return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
+    return request.page("call.html", active="calls", **_story(found))
 
 
 def _story(found: Explanation) -> dict[str, Any]:
@@ -119,30 +119,30 @@ def _hint(found: Explanation, timeline: Timeline) -> str:
             return ""
 
 
-async def redrive(visit: Visit) -> Response:
-    done = await redrive_dispatches(visit.office, _ids(visit), visit.who.name)
-    return go(_back(visit), "redriven" if done.moves else "refused")
+async def redrive(request: PageRequest) -> Response:
+    done = await redrive_dispatches(request.context, _ids(request), request.signed_in.name)
+    return redirect(_back(request), "redriven" if done.moves else "refused")
 
 
-async def cancel(visit: Visit) -> Response:
-    done = await cancel_dispatches(visit.office, _ids(visit), visit.who.name)
-    return go(_back(visit), "cancelled" if done.moves else "refused")
+async def cancel(request: PageRequest) -> Response:
+    done = await cancel_dispatches(request.context, _ids(request), request.signed_in.name)
+    return redirect(_back(request), "cancelled" if done.moves else "refused")
 
 
-async def replay(visit: Visit) -> Response:
-    done = await replay_event(visit.office, visit.field("event_id"), visit.who.name)
-    return go(f"/console/calls/{done['event_id']}", "replayed")
+async def replay(request: PageRequest) -> Response:
+    done = await replay_event(request.context, request.field("event_id"), request.signed_in.name)
+    return redirect(f"/console/calls/{done['event_id']}", "replayed")
 
 
-def _ids(visit: Visit) -> list[str]:
-    ids = list(dict.fromkeys(visit.form.get("id", ())))
+def _ids(request: PageRequest) -> list[str]:
+    ids = list(dict.fromkeys(request.form.get("id", ())))
     if not ids or len(ids) > 200:
         raise ConflictError("there is no dispatch to do this to")
     return ids
 
 
-def _back(visit: Visit) -> str:
-    reference = visit.field("reference")
+def _back(request: PageRequest) -> str:
+    reference = request.field("reference")
     return f"/console/calls/{reference}" if reference.replace("-", "").isalnum() else "/console/calls"
 
 

@@ -18,10 +18,10 @@ from app.accounts.users import User
 from app.errors import BadRequestError, InvalidInputError, NotAllowedError, TooManyRequestsError, UsherError
 from app.logs import get_logger
 from app.server.api.endpoint import BODY_MAX_BYTES
-from app.server.login_limiter import LoginLimiter
-from app.server.login_session import CSRF_FIELD, Session, Sessions, user_of
+from app.server.console.access.login_limiter import LoginLimiter
+from app.server.console.access.sessions import CSRF_FIELD, Session, Sessions, user_of
 from app.server.request_body import read_body
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 from app.server.templating import HERE, SECURITY_HEADERS, render
 
 _log = get_logger(__name__)
@@ -42,31 +42,31 @@ STATIC_VERSION: Final = hashlib.sha256(
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class Console:
     """What all pages share in one process."""
 
-    office: Office
+    context: RequestContext
     sessions: Sessions
     login_limiter: LoginLimiter
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class PageRequest:
     """One request of somebody who may make it. `form` is empty for a GET."""
 
-    front: Front
-    request: Request
+    console: Console
+    http: Request
     session: Session
     user: User | None
     form: Mapping[str, Sequence[str]]
 
     @property
-    def office(self) -> Office:
-        return self.front.office
+    def context(self) -> RequestContext:
+        return self.console.context
 
     @property
-    def who(self) -> User:
-        """The user who is logged in; pages for nobody must not ask."""
+    def signed_in(self) -> User:
+        """The user; NotAllowedError when nobody is logged in."""
         if self.user is None:
             raise NotAllowedError("nobody is logged in")
         return self.user
@@ -76,7 +76,7 @@ class Visit:
         values = self.form.get(name)
         if values:
             return values[-1]
-        return self.request.query_params.get(name, default)
+        return self.http.query_params.get(name, default)
 
     def may(self, role: Role) -> bool:
         return self.user is not None and self.user.role.includes(role)
@@ -91,9 +91,9 @@ class Visit:
             may_manage=self.may(Role.ADMIN),
             navigation=navigation,
             active=active,
-            csrf=self.front.sessions.csrf(self.session),
+            csrf=self.console.sessions.csrf(self.session),
             static=f"/console/static/{STATIC_VERSION}",
-            notice=_NOTICES.get(self.request.query_params.get("done", "")),
+            notice=_NOTICES.get(self.http.query_params.get("done", "")),
             **values,
         )
         return HTMLResponse(text, status)
@@ -101,7 +101,7 @@ class Visit:
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, for the script to put in its place."""
         return HTMLResponse(
-            render(template, may_edit=self.may(Role.EDITOR), csrf=self.front.sessions.csrf(self.session), **values)
+            render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.sessions.csrf(self.session), **values)
         )
 
 
@@ -119,40 +119,40 @@ _NOTICES: Final = {
     "logged-out": "All sessions have ended.",
 }
 
-Handler = Callable[[Visit], Awaitable[Response]]
+Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
-def page(front: Front, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
+def page_route(console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
     """Return the route of a page for those who have `role` (None: for everybody)."""
-    return Route(path, partial(_serve, front, handler, role), methods=["GET"])
+    return Route(path, partial(_serve, console, handler, role), methods=["GET"])
 
 
-def form(front: Front, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
+def form_route(console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
     """Return the route of a form: nothing happens unless it is one that we gave out."""
-    return Route(path, partial(_serve, front, handler, role), methods=["POST"])
+    return Route(path, partial(_serve, console, handler, role), methods=["POST"])
 
 
-async def _serve(front: Front, handler: Handler, role: Role | None, request: Request) -> Response:
-    session = front.sessions.read(request)
+async def _serve(console: Console, handler: Handler, role: Role | None, http: Request) -> Response:
+    session = console.sessions.read(http)
     is_new = session is None
-    session = session or front.sessions.begin()
+    session = session or console.sessions.begin()
+    request = PageRequest(console, http, session, None, {})
     try:
-        visit = Visit(front, request, session, None, {})
-        user = await front.office.read(partial(user_of, session=session))
-        sent = await _read_form(request) if request.method == "POST" else {}
-        visit = Visit(front, request, session, user, sent)
-        if request.method == "POST":
-            front.sessions.require_csrf(None if is_new else session, visit.field(CSRF_FIELD))
+        user = await console.context.read(partial(user_of, session=session))
+        sent = await _read_form(http) if http.method == "POST" else {}
+        request = PageRequest(console, http, session, user, sent)
+        if http.method == "POST":
+            console.sessions.require_csrf(None if is_new else session, request.field(CSRF_FIELD))
         if role is not None:
             if user is None:
-                return _ask_to_log_in(request)
+                return _ask_to_log_in(http)
             if not user.role.includes(role):
                 raise NotAllowedError(f"this needs the role {role}; yours is {user.role}")
-        response = await handler(visit)
+        response = await handler(request)
     except UsherError as error:
-        response = _problem_page(visit, error)
+        response = _problem_page(request, error)
     if is_new and "set-cookie" not in response.headers:
-        front.sessions.write(request, response, session)
+        console.sessions.write(http, response, session)
     response.headers.setdefault("Cache-Control", "no-store")
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
@@ -168,17 +168,17 @@ def _ask_to_log_in(request: Request) -> Response:
     return RedirectResponse(f"/console/login?next={quote(target)}", 303)
 
 
-def go(path: str, done: str = "") -> Response:
+def redirect(path: str, done: str = "") -> Response:
     """Return the redirection that follows a form."""
     separator = "&" if "?" in path else "?"
     return RedirectResponse(f"{path}{separator}done={done}" if done else path, 303)
 
 
-def _problem_page(visit: Visit, error: UsherError) -> Response:
+def _problem_page(request: PageRequest, error: UsherError) -> Response:
     problems = error.problems if isinstance(error, InvalidInputError) else []
     if not error.expected:
-        _log.error("a page failed", path=visit.request.url.path, detail=str(error))
-    response = visit.page(
+        _log.error("a page failed", path=request.http.url.path, detail=str(error))
+    response = request.page(
         "problem.html", status=error.status, message=str(error), problems=problems, status_code=error.status
     )
     if isinstance(error, TooManyRequestsError):

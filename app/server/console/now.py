@@ -22,52 +22,52 @@ from app.audit import (
     longest_waiting,
     sweep_heartbeats,
 )
-from app.server.console.charts import histogram_of
-from app.server.console.framework import Front, Visit, page
-from app.server.console.remedies import pulses, remedies
-from app.server.health import HealthDoor
-from app.server.objectives_cache import PATIENCE_S, SHOWN
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
+from app.server.console.framework import Console, PageRequest, page_route
+from app.server.console.histogram import histogram_of
+from app.server.console.setup_advice import component_statuses, setup_advice
+from app.server.health import HealthEndpoint
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
 _LISTED: Final = 8
 _WAITING_LISTED: Final = 30
 
 
-def now_routes(front: Front) -> list[BaseRoute]:
+def now_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Now: whole, and the part that renews itself."""
-    return [page(front, "/console/", show_now), page(front, "/console/now", renew)]
+    return [page_route(console, "/console/", show_now), page_route(console, "/console/now", renew)]
 
 
-async def show_now(visit: Visit) -> Response:
-    return visit.page("now.html", active="now", **await _facts(visit))
+async def show_now(request: PageRequest) -> Response:
+    return request.page("now.html", active="now", **await _facts(request))
 
 
-async def renew(visit: Visit) -> Response:
-    return visit.fragment("now_part.html", **await _facts(visit))
+async def renew(request: PageRequest) -> Response:
+    return request.fragment("now_part.html", **await _facts(request))
 
 
-async def _facts(visit: Visit) -> dict[str, Any]:
-    office = visit.office
-    now = office.now
-    url = str(visit.request.base_url.replace(path="/livekit/webhook"))
-    sweeps = office.context.settings.sweep_interval > 0
+async def _facts(request: PageRequest) -> dict[str, Any]:
+    context = request.context
+    now = context.now
+    url = str(request.http.base_url.replace(path="/livekit/webhook"))
+    sweeps = context.flow_context.settings.sweep_interval > 0
 
-    def question(connection: Connection) -> tuple[dict[str, Any], list[Any]]:
+    def load(connection: Connection) -> tuple[dict[str, Any], list[Any]]:
         facts = {
             "now": now,
             "waiting": longest_waiting(connection, _WAITING_LISTED),
             "waiting_count": count_waiting(connection),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
-            "remedies": remedies(connection, office.book(connection), url, now),
+            "setup_advice": setup_advice(connection, context.book(connection), url, now),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
         return facts, sweep_heartbeats(connection)
 
     (facts, beats), day, objectives, details = await asyncio.gather(
-        office.read(question),
-        office.figures.get(24),
-        office.objectives.get(SHOWN, patience_s=PATIENCE_S),
-        HealthDoor(office.orchestrator, office.readers).details(),
+        context.read(load),
+        context.statistics.get(24),
+        context.objectives.get(PAGE_WINDOWS, wait_at_most_s=PAGE_WAIT_S),
+        HealthEndpoint(context.orchestrator, context.readers).details(),
     )
     return {
         **facts,
@@ -75,7 +75,7 @@ async def _facts(visit: Visit) -> dict[str, Any]:
         "waits": Percentiles.of(day.overall.seconds_to_agent),
         "histogram": histogram_of(day.overall),
         "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
-        "pulses": pulses(beats, now, details, sweeps=sweeps),
+        "component_statuses": component_statuses(beats, now, details, sweeps=sweeps),
     }
 
 

@@ -8,18 +8,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.server.console.access.login import login_routes
+from app.server.console.access.login_limiter import LoginLimiter
+from app.server.console.access.sessions import Sessions
+from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
-from app.server.console.framework import STATIC_VERSION, Front
-from app.server.console.history import history_routes
-from app.server.console.login import login_routes
+from app.server.console.framework import STATIC_VERSION, Console
 from app.server.console.now import now_routes
-from app.server.console.rules import rules_routes
+from app.server.console.rule_pages.history import history_routes
+from app.server.console.rule_pages.rules import rules_routes
 from app.server.console.simulate import simulate_routes
-from app.server.console.users import users_routes
-from app.server.login_limiter import LoginLimiter
-from app.server.login_session import Sessions
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 from app.server.templating import HERE
 
 
@@ -34,10 +34,10 @@ class _Static(StaticFiles):
         return response
 
 
-def console_routes(office: Office) -> list[BaseRoute]:
+def console_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes of the console."""
-    sessions = Sessions(office.key, always_secure=office.context.settings.secure_cookies)
-    front = Front(office, sessions, LoginLimiter(office.context.clock))
+    sessions = Sessions(context.key, always_secure=context.flow_context.settings.secure_cookies)
+    console = Console(context, sessions, LoginLimiter(context.flow_context.clock))
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)
@@ -48,12 +48,12 @@ def console_routes(office: Office) -> list[BaseRoute]:
         Route("/console", enter),
         Mount(f"/console/static/{STATIC_VERSION}", files),
         Mount("/console/static", files),
-        *login_routes(front),
-        *now_routes(front),
-        *calls_routes(front),
-        *rules_routes(front),
-        *history_routes(front),
-        *agents_routes(front),
-        *simulate_routes(front),
-        *users_routes(front),
+        *login_routes(console),
+        *now_routes(console),
+        *calls_routes(console),
+        *rules_routes(console),
+        *history_routes(console),
+        *agents_routes(console),
+        *simulate_routes(console),
+        *users_routes(console),
     ]

@@ -12,42 +12,42 @@ from app.errors import InvalidInputError, Problem
 from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation
-from app.server.console.framework import Front, Visit, form, page
-from app.server.simulation_slots import MOST_EVENTS, simulate_draft
+from app.server.console.framework import Console, PageRequest, form_route, page_route
+from app.server.simulation import MOST_EVENTS, simulate_draft
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days"}
 _MOST_RULES: Final = 300
 """Beyond these a text area is no editor: the page begins empty, and the draft is merged by name."""
 
 
-def simulate_routes(front: Front) -> list[BaseRoute]:
+def simulate_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Simulate."""
     return [
-        page(front, "/console/simulate", show_simulate),
-        form(front, "/console/simulate", run, Role.VIEWER),
+        page_route(console, "/console/simulate", show_simulate),
+        form_route(console, "/console/simulate", run, Role.VIEWER),
     ]
 
 
-async def show_simulate(visit: Visit) -> Response:
-    rows = await visit.office.read(read_rules)
+async def show_simulate(request: PageRequest) -> Response:
+    rows = await request.context.read(read_rules)
     text = export_rules(rows) if len(rows) <= _MOST_RULES else "rules:\n"
-    return _page(visit, text=text, hours="24", delete=len(rows) <= _MOST_RULES)
+    return _page(request, text=text, hours="24", delete=len(rows) <= _MOST_RULES)
 
 
-async def run(visit: Visit) -> Response:
-    text, hours = visit.field("rules").replace("\r\n", "\n"), visit.field("hours")
+async def run(request: PageRequest) -> Response:
+    text, hours = request.field("rules").replace("\r\n", "\n"), request.field("hours")
     hours = hours if hours in WINDOWS else "24"
-    delete = bool(visit.field("delete"))
+    delete = bool(request.field("delete"))
     try:
         wanted = read_rules_file(text).rules
     except InvalidInputError as error:
-        return _page(visit, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
-    found = await simulate_draft(visit.office, wanted, delete=delete, hours=int(hours))
-    return _page(visit, text=text, hours=hours, delete=delete, found=found)
+        return _page(request, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
+    found = await simulate_draft(request.context, wanted, delete=delete, hours=int(hours))
+    return _page(request, text=text, hours=hours, delete=delete, found=found)
 
 
 def _page(
-    visit: Visit,
+    request: PageRequest,
     *,
     text: str,
     hours: str,
@@ -59,7 +59,7 @@ def _page(
     values: dict[str, Any] = {"problems": problems or [], "found": found, "is_cut": False}
     if found is not None:
         values["is_cut"] = found.events >= MOST_EVENTS
-    return visit.page(
+    return request.page(
         "simulate.html",
         status=status,
         active="simulate",

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from app.audit.statistics.counts import Figures
-from app.server.console.charts import Bar, Histogram, histogram_of, round_steps
+from app.server.console.histogram import Bar, Histogram, histogram_of, round_steps
 from app.server.templating import environment
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.errors import TooManyRequestsError
-from app.server import login_limiter
-from app.server.login_limiter import LoginLimiter
+from app.server.console.access import login_limiter
+from app.server.console.access.login_limiter import LoginLimiter
 from tests.conftest import StillClock
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.audit import MAX_OBJECTIVES, Attainment, Target, count_attainment
 from app.errors import DatabaseUnavailableError
-from app.server.objectives_cache import EVERY_S, ObjectiveBoard
+from app.server.caches.objectives_cache import REFRESH_S, ObjectivesCache
 from tests.conftest import StillClock
 
 HOUR, DAY = 1.0, 24.0
@@ -50,7 +50,7 @@ async def _settle() -> None:
 
 async def test_all_that_look_are_one_count(clock: StillClock) -> None:
     database = Database(clock)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     found = await asyncio.gather(*(board.get((HOUR, DAY)) for _ in range(20)))
     assert {one.items[0].attainments[0].calls for one in found} == {1}
     assert database.counts == [("rule 0", (HOUR, DAY))]
@@ -59,9 +59,9 @@ async def test_all_that_look_are_one_count(clock: StillClock) -> None:
 
 async def test_all_windows_are_renewed_together_while_that_costs_little(clock: StillClock) -> None:
     database = Database(clock)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     await board.get((HOUR, DAY))
-    clock.advance(EVERY_S)
+    clock.advance(REFRESH_S)
     assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [1, 1]
     await _settle()
     assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [2, 2]
@@ -70,9 +70,9 @@ async def test_all_windows_are_renewed_together_while_that_costs_little(clock: S
 async def test_what_costs_much_is_renewed_the_seldomer_the_longer_the_window(clock: StillClock) -> None:
     database = Database(clock)
     database.seconds = 4.0
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     await board.get((HOUR, DAY))
-    clock.advance(EVERY_S - 4)
+    clock.advance(REFRESH_S - 4)
     before = await board.get((HOUR, DAY))
     assert [one.calls for one in before.items[0].attainments] == [1, 1]
     await _settle()
@@ -86,7 +86,7 @@ async def test_what_costs_much_is_renewed_the_seldomer_the_longer_the_window(clo
 
 async def test_what_is_old_is_counted_before_it_is_shown(clock: StillClock) -> None:
     database = Database(clock)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     await board.get((HOUR,))
     clock.advance(3600)
     assert [one.calls for one in (await board.get((HOUR,))).items[0].attainments] == [2]
@@ -94,26 +94,26 @@ async def test_what_is_old_is_counted_before_it_is_shown(clock: StillClock) -> N
 
 async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> None:
     database = Database(clock)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     database.answers.clear()
-    (waiting,) = (await board.get((HOUR,), patience_s=0)).items
+    (waiting,) = (await board.get((HOUR,), wait_at_most_s=0)).items
     assert (waiting.attainments, waiting.over(HOUR), waiting.is_burning) == ((), None, False)
     database.answers.set()
     await _settle()
-    (known,) = (await board.get((HOUR,), patience_s=0)).items
+    (known,) = (await board.get((HOUR,), wait_at_most_s=0)).items
     assert known.over(HOUR) == Attainment(HOUR, 1, 0, is_cut=False, counted_at=clock.now())
 
 
 async def test_only_so_many_rules_are_counted_and_it_says_so(clock: StillClock) -> None:
-    board = ObjectiveBoard(clock, Database(clock, MAX_OBJECTIVES + 1).ask)
+    board = ObjectivesCache(clock, Database(clock, MAX_OBJECTIVES + 1).ask)
     found = await board.get((HOUR,))
     assert (len(found.items), found.is_cut) == (MAX_OBJECTIVES, True)
-    assert not (await ObjectiveBoard(clock, Database(clock, MAX_OBJECTIVES).ask).get((HOUR,))).is_cut
+    assert not (await ObjectivesCache(clock, Database(clock, MAX_OBJECTIVES).ask).get((HOUR,))).is_cut
 
 
 async def test_trouble_with_the_database_is_told(clock: StillClock) -> None:
     database = Database(clock)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     await board.run_once()
     database.down = True
     with pytest.raises(DatabaseUnavailableError):
@@ -123,7 +123,7 @@ async def test_trouble_with_the_database_is_told(clock: StillClock) -> None:
 
 async def test_counts_under_way_are_left_when_the_process_ends(clock: StillClock) -> None:
     database = Database(clock, 3)
-    board = ObjectiveBoard(clock, database.ask)
+    board = ObjectivesCache(clock, database.ask)
     database.answers.clear()
     counting = asyncio.create_task(board.run_once())
     await _settle()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.audit import Figures, Statistics
 from app.errors import DatabaseUnavailableError
-from app.server.statistics_cache import FRESH_S, STALE_S, FigureCache
+from app.server.caches.statistics_cache import FRESH_S, STALE_S, StatisticsCache
 from tests.conftest import StillClock
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ class Desk:
 
 async def test_many_looks_are_one_question(clock: StillClock) -> None:
     desk = Desk()
-    cache = FigureCache(clock, desk.ask)
+    cache = StatisticsCache(clock, desk.ask)
     found = await asyncio.gather(*(cache.get(24) for _ in range(20)))
     assert {one.overall.dispatches for one in found} == {1}
     assert (await cache.get(24, agent="a")).overall.dispatches == 2
@@ -44,7 +44,7 @@ async def test_many_looks_are_one_question(clock: StillClock) -> None:
 
 async def test_what_is_not_fresh_is_renewed_behind_the_answer(clock: StillClock) -> None:
     desk = Desk()
-    cache = FigureCache(clock, desk.ask)
+    cache = StatisticsCache(clock, desk.ask)
     await cache.get(24)
     clock.advance(FRESH_S)
     assert (await cache.get(24)).overall.dispatches == 1
@@ -55,7 +55,7 @@ async def test_what_is_not_fresh_is_renewed_behind_the_answer(clock: StillClock)
 
 async def test_what_is_stale_is_not_shown(clock: StillClock) -> None:
     desk = Desk()
-    cache = FigureCache(clock, desk.ask)
+    cache = StatisticsCache(clock, desk.ask)
     await cache.get(24)
     clock.advance(STALE_S)
     assert (await cache.get(24)).overall.dispatches == 2
@@ -63,7 +63,7 @@ async def test_what_is_stale_is_not_shown(clock: StillClock) -> None:
 
 async def test_trouble_is_told_and_not_kept(clock: StillClock) -> None:
     desk = Desk()
-    cache = FigureCache(clock, desk.ask)
+    cache = StatisticsCache(clock, desk.ask)
     desk.down = True
     with pytest.raises(DatabaseUnavailableError):
         await cache.get(24)

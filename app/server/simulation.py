@@ -13,22 +13,22 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation, draft_rows, simulate
 from app.rules.simulation.traffic import read_traffic
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 
 MOST_EVENTS: Final = 50_000
 """What a web request may go through (some seconds); the command line has no limit."""
 
 
 async def simulate_draft(
-    office: Office, wanted: Sequence[Mapping[str, Any]], *, delete: bool, hours: float
+    context: RequestContext, wanted: Sequence[Mapping[str, Any]], *, delete: bool, hours: float
 ) -> Simulation:
     """Return what `wanted` (complete rows) would have changed for the events of the last `hours`."""
-    since, most = office.now - timedelta(hours=hours), office.context.settings.metadata_max_bytes
+    since, most = context.now - timedelta(hours=hours), context.flow_context.settings.metadata_max_bytes
 
-    def question(connection: Connection) -> Simulation:
+    def load(connection: Connection) -> Simulation:
         rows = draft_rows(read_rules(connection), wanted, delete=delete)
         draft = RuleBook.build(rows, 0)
         traffic = islice(read_traffic(connection, since), MOST_EVENTS)
-        return simulate(draft, traffic, current=office.book(connection), metadata_max_bytes=most)
+        return simulate(draft, traffic, current=context.book(connection), metadata_max_bytes=most)
 
-    return await office.read(question)
+    return await context.read(load)

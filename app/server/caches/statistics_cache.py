@@ -30,7 +30,7 @@ class _Entry:
     latest: Statistics | None = None
 
 
-class FigureCache:
+class StatisticsCache:
     """Answers from memory; what is older than FRESH_S is asked anew behind the answer, unless it is STALE_S old."""
 
     def __init__(self, clock: Clock, ask: Ask) -> None:
@@ -63,13 +63,13 @@ class FigureCache:
         hours, agent, rule, rule_id = key
         now = self._clock.now()
         since = now - timedelta(hours=hours)
-        question = partial(dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
-        task = asyncio.create_task(_answer(self._ask, question))
+        load = partial(dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
+        task = asyncio.create_task(_answer(self._ask, load))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)
         self._entries[key] = entry
         return entry
 
 
-async def _answer(ask: Ask, question: Callable[[Connection], Statistics]) -> Statistics:
-    return await ask(question)
+async def _answer(ask: Ask, load: Callable[[Connection], Statistics]) -> Statistics:
+    return await ask(load)

@@ -1,4 +1,4 @@
-"""Who sits in front of the console: signed cookies, and the tokens that tell our forms from others'."""
+"""Who sits in console of the console: signed cookies, and the tokens that tell our forms from others'."""
 
 from __future__ import annotations
 

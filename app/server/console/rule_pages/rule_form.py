@@ -9,7 +9,7 @@ from typing import Any, Final
 from app.errors import Problem
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
-from app.server.console.framework import Visit
+from app.server.console.framework import PageRequest
 from app.server.formatting import laid_out
 from app.strict_json import JsonError, parse_json
 
@@ -65,9 +65,9 @@ def pattern_like(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"room": {"name": [name]}}
 
 
-def read_draft(visit: Visit) -> tuple[Fields, dict[str, Any], list[Problem]]:
+def read_draft(request: PageRequest) -> tuple[Fields, dict[str, Any], list[Problem]]:
     """Return the fields as they were sent, the draft they make, and everything that is wrong with it."""
-    fields = {column: visit.field(column) for column in WRITABLE}
+    fields = {column: request.field(column) for column in WRITABLE}
     draft: dict[str, Any] = {}
     unreadable: list[Problem] = []
     for column, text in fields.items():

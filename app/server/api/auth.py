@@ -10,11 +10,11 @@ from starlette.requests import Request
 from app.accounts.roles import Role
 from app.accounts.tokens import USE_NOTED_EVERY, Bearer, find_bearer, note_use
 from app.errors import NotAllowedError, NotAuthenticatedError
-from app.server.request_context import Office
+from app.server.request_context import RequestContext
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class ApiUser:
     """Who asks, under which name changes are recorded, and what they may do."""
 
     user_id: str
@@ -27,22 +27,22 @@ class Caller:
             raise NotAllowedError(f"this needs the role {role}; yours is {self.role}")
 
 
-async def identify(office: Office, request: Request) -> Caller:
+async def identify(context: RequestContext, request: Request) -> ApiUser:
     """Return who shows a good token; NotAuthenticatedError when there is none."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() != "bearer" or not secret.strip():
         raise NotAuthenticatedError(
             "a token is needed: Authorization: Bearer usher_… (make one with `usher users token`)"
         )
-    now = office.now
-    bearer = await office.read(partial(find_bearer, secret=secret.strip(), now=now))
+    now = context.now
+    bearer = await context.read(partial(find_bearer, secret=secret.strip(), now=now))
     if bearer is None:
         raise NotAuthenticatedError("this token is unknown, expired or revoked, or its user is disabled")
-    await _note_use(office, bearer)
-    return Caller(bearer.user.id, bearer.user.name, bearer.role)
+    await _note_use(context, bearer)
+    return ApiUser(bearer.user.id, bearer.user.name, bearer.role)
 
 
-async def _note_use(office: Office, bearer: Bearer) -> None:
-    now, last = office.now, bearer.token.last_used_at
+async def _note_use(context: RequestContext, bearer: Bearer) -> None:
+    now, last = context.now, bearer.token.last_used_at
     if last is None or now - last >= USE_NOTED_EVERY:
-        await office.write(lambda connection: note_use(connection, bearer.token.id, now))
+        await context.write(lambda connection: note_use(connection, bearer.token.id, now))

@@ -14,7 +14,7 @@ from app.rules.columns import WRITABLE
 from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history, reasons_of
 from app.rules.editing.revert import revert
-from app.server.console.framework import Front, Visit, form, go, page
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 _SHOWN: Final = 30
 
@@ -29,19 +29,19 @@ class Entry:
     is_current: bool
 
 
-def history_routes(front: Front) -> list[BaseRoute]:
+def history_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page History."""
     return [
-        page(front, "/console/history", show_history),
-        form(front, "/console/history/revert", revert_to, Role.EDITOR),
+        page_route(console, "/console/history", show_history),
+        form_route(console, "/console/history/revert", revert_to, Role.EDITOR),
     ]
 
 
-async def show_history(visit: Visit) -> Response:
-    name, before = visit.field("rule") or None, visit.field("before")
+async def show_history(request: PageRequest) -> Response:
+    name, before = request.field("rule") or None, request.field("before")
     version = int(before) if before.isdecimal() and len(before) < 16 else None
 
-    def question(connection: Connection) -> list[Entry]:
+    def load(connection: Connection) -> list[Entry]:
         found = history(connection, name, limit=_SHOWN + 1, before_version=version)
         reasons = reasons_of(connection, found)
         latest = {} if version else {change.rule_id: change.id for change in reversed(found)}
@@ -55,17 +55,17 @@ async def show_history(visit: Visit) -> Response:
             for change in found
         ]
 
-    entries = await visit.office.read(question)
+    entries = await request.context.read(load)
     following = entries[_SHOWN - 1].change.id if len(entries) > _SHOWN else None
-    return visit.page("history.html", active="rules", entries=entries[:_SHOWN], name=name or "", following=following)
+    return request.page("history.html", active="rules", entries=entries[:_SHOWN], name=name or "", following=following)
 
 
-async def revert_to(visit: Visit) -> Response:
-    version, name = visit.field("version"), visit.field("rule") or None
+async def revert_to(request: PageRequest) -> Response:
+    version, name = request.field("version"), request.field("rule") or None
     wanted = int(version) if version.isdecimal() and len(version) < 16 else -1
-    editor = visit.who.name
-    await visit.office.write(lambda connection: revert(connection, wanted, editor, name))
-    return go("/console/rules", "reverted")
+    editor = request.signed_in.name
+    await request.context.write(lambda connection: revert(connection, wanted, editor, name))
+    return redirect("/console/rules", "reverted")
 
 
 def _values(change: RuleChange) -> tuple[Any, ...]:

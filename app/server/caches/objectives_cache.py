@@ -22,12 +22,12 @@ from app.logs import get_logger
 
 _log = get_logger(__name__)
 
-SCRAPED: Final = {5 / 60: "5m", 1.0: "1h", 6.0: "6h", 24.0: "24h"}
+METRICS_WINDOWS: Final = {5 / 60: "5m", 1.0: "1h", 6.0: "6h", 24.0: "24h"}
 """Hours, and what Prometheus' label `window` calls them."""
-SHOWN: Final = (1.0, 24.0)
+PAGE_WINDOWS: Final = (1.0, 24.0)
 """Hours of every page that tells of objectives."""
-EVERY_S: Final = 15.0
-PATIENCE_S: Final = 0.02
+REFRESH_S: Final = 15.0
+PAGE_WAIT_S: Final = 0.02
 """A page waits no longer for what is not counted yet: it says so instead."""
 _KEPT: Final = 5_000
 
@@ -56,7 +56,7 @@ class Objectives:
         return min((count.counted_at for one in self.items for count in one.attainments), default=None)
 
 
-class ObjectiveBoard:
+class ObjectivesCache:
     """The counts of one process, by rule, seconds of its objective, and window."""
 
     def __init__(self, clock: Clock, ask: Ask) -> None:
@@ -71,7 +71,7 @@ class ObjectiveBoard:
 
     async def run_once(self) -> Mapping[str, int]:
         """Count what is due of all that pages and Prometheus ask for."""
-        found = await self.get((*SHOWN, *SCRAPED))
+        found = await self.get((*PAGE_WINDOWS, *METRICS_WINDOWS))
         return {"objectives": len(found.items)}
 
     async def get(
@@ -81,21 +81,21 @@ class ObjectiveBoard:
         agent: str | None = None,
         rule: str | None = None,
         rule_id: int | None = None,
-        patience_s: float | None = None,
+        wait_at_most_s: float | None = None,
     ) -> Objectives:
         """Return the objectives (of one agent, or one rule, if given), each over the hours of `windows`.
 
-        With `patience_s`, what is not counted within so many seconds is left out; DatabaseUnavailableError without.
+        With `wait_at_most_s`, what is not counted within so many seconds is left out; DatabaseUnavailableError without.
         """
         spans = sorted(set(windows))
         found = await self._ask(partial(objective_targets, agent=agent, rule=rule, rule_id=rule_id))
         shown: list[Target] = found[:MAX_OBJECTIVES]
         awaited = {task for target in shown for task in self._count_due(target, spans)}
         if awaited:
-            await asyncio.wait(awaited, timeout=patience_s)
+            await asyncio.wait(awaited, timeout=wait_at_most_s)
         kept = tuple(Objective(target, tuple(self._known(target, spans))) for target in shown)
         is_whole = all(len(one.attainments) == len(spans) for one in kept)
-        if patience_s is None and not is_whole and not self._stopped:
+        if wait_at_most_s is None and not is_whole and not self._stopped:
             raise DatabaseUnavailableError("the objectives could not be counted")
         return Objectives(kept, tuple(spans), len(found) > MAX_OBJECTIVES)
 
@@ -155,7 +155,7 @@ class ObjectiveBoard:
 
         But no more than a 240th of it, and five minutes.
         """
-        return max(EVERY_S, min(100 * self._seconds_spent[hours], hours * 15.0, 300.0))
+        return max(REFRESH_S, min(100 * self._seconds_spent[hours], hours * 15.0, 300.0))
 
     def _shown_for(self, hours: float) -> float:
         return 2 * self._renewed_every(hours) + 30.0

@@ -1,0 +1,1 @@
+"""Who may use the console: logging in, sessions, the own account, users."""

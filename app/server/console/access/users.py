@@ -1,0 +1,143 @@
+"""The page Users: people, their roles, their tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.accounts.links import password_code
+from app.accounts.roles import Role
+from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
+from app.accounts.users import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
+from app.errors import ConflictError, InvalidInputError, Problem
+from app.server.api.accounts import require_role
+from app.server.console.access.login import expiry
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+
+
+def users_routes(console: Console) -> list[BaseRoute]:
+    """Return the routes of the page Users."""
+    return [
+        page_route(console, "/console/users", show_users, Role.ADMIN),
+        form_route(console, "/console/users", add, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/role", change_role, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/disable", disable, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/enable", enable, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/logout", log_out, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/link", make_link, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/tokens", make_token, Role.ADMIN),
+        form_route(console, "/console/tokens/{token_id}/revoke", revoke, Role.ADMIN),
+    ]
+
+
+async def show_users(request: PageRequest) -> Response:
+    return await _page(request)
+
+
+async def add(request: PageRequest) -> Response:
+    name, role, now, by = (
+        request.field("name").strip(),
+        require_role(request.field("role")),
+        request.context.now,
+        request.signed_in,
+    )
+    try:
+        user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now))
+    except InvalidInputError as error:
+        return await _page(request, problems=error.problems, status=422)
+    except ConflictError as error:
+        return await _page(request, problems=[Problem("name", str(error))], status=409)
+    return await _page(request, link=_link(request, user), link_of=user.name)
+
+
+async def change_role(request: PageRequest) -> Response:
+    user_id, role, now, by = (
+        request.http.path_params["user_id"],
+        request.field("role"),
+        request.context.now,
+        request.signed_in,
+    )
+    wanted = require_role(role)
+    return await _change(request, lambda c: set_role(c, user_id, wanted, by=by.name, now=now))
+
+
+async def disable(request: PageRequest) -> Response:
+    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    return await _change(request, lambda c: set_disabled(c, user_id, disabled=True, by=by.name, now=now))
+
+
+async def enable(request: PageRequest) -> Response:
+    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    return await _change(request, lambda c: set_disabled(c, user_id, disabled=False, by=by.name, now=now))
+
+
+async def log_out(request: PageRequest) -> Response:
+    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    return await _change(request, lambda c: log_out_everywhere(c, user_id, by=by.name, now=now))
+
+
+async def make_link(request: PageRequest) -> Response:
+    user = await request.context.read(lambda c: read_user(c, request.http.path_params["user_id"]))
+    return await _page(request, link=_link(request, user), link_of=user.name)
+
+
+async def make_token(request: PageRequest) -> Response:
+    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    name, role, expires_at = request.field("token_name").strip(), require_role(request.field("role")), expiry(request)
+    try:
+        _, secret = await request.context.write(
+            lambda c: issue_token(c, user_id, name, role, by=by.name, now=now, expires_at=expires_at)
+        )
+    except InvalidInputError as error:
+        return await _page(request, problems=error.problems, status=422)
+    return await _page(request, secret=secret)
+
+
+async def revoke(request: PageRequest) -> Response:
+    token_id, now, by = request.http.path_params["token_id"], request.context.now, request.signed_in
+    await request.context.write(lambda c: revoke_token(c, token_id, by=by.name, now=now))
+    return redirect("/console/users", "revoked")
+
+
+async def _change(request: PageRequest, unit: Callable[[Connection], User]) -> Response:
+    try:
+        await request.context.write(unit)
+    except ConflictError as error:
+        return await _page(request, problems=[Problem("", str(error))], status=409)
+    return redirect("/console/users", "user")
+
+
+async def _page(
+    request: PageRequest,
+    *,
+    problems: list[Problem] | None = None,
+    secret: str = "",
+    link: str = "",
+    link_of: str = "",
+    status: int = 200,
+) -> Response:
+    def load(connection: Connection) -> tuple[list[User], list[Token]]:
+        return list_users(connection), list_tokens(connection)
+
+    people, tokens = await request.context.read(load)
+    return request.page(
+        "users.html",
+        status=status,
+        active="users",
+        people=people,
+        tokens=tokens,
+        roles=list(Role),
+        problems=problems or [],
+        secret=secret,
+        link=link,
+        link_of=link_of,
+        now=request.context.now,
+    )
+
+
+def _link(request: PageRequest, user: User) -> str:
+    base = request.http.base_url
+    return str(base.replace(path=f"/console/password/{password_code(request.context.key, user)}"))

@@ -1,0 +1,244 @@
+"""The page Rules: the book in matching order, and the editor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.accounts.roles import Role
+from app.audit import Statistics, get_event, recent_events
+from app.db.audit_log import AuditEntry, append
+from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
+from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, try_rule
+from app.rules.columns import complete
+from app.rules.editing.difference import compare_values
+from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
+from app.rules.editing.stored_rules import StoredRule, read_stored_rule
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.console.rule_pages.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
+from app.server.console.rule_pages.rule_list import book_lines
+from app.webhook.parse import prepare
+
+_TRIALS_SHOWN = 12
+_NEEDED_TO_TRY = ("pattern", "metadata", "attributes", "active", "time")
+
+
+def rules_routes(console: Console) -> list[BaseRoute]:
+    """Return the routes of the page Rules."""
+    return [
+        page_route(console, "/console/rules", show_rules),
+        page_route(console, "/console/rules/new", show_new, Role.EDITOR),
+        form_route(console, "/console/rules/new", save_new, Role.EDITOR),
+        form_route(console, "/console/rules/check", check, Role.EDITOR),
+        page_route(console, "/console/rules/{rule_id:int}", show_rule),
+        form_route(console, "/console/rules/{rule_id:int}", save_rule, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:int}/switch", switch, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:int}/delete", delete, Role.EDITOR),
+    ]
+
+
+async def show_rules(request: PageRequest) -> Response:
+    start, search = _whole(request.field("after")) or 0, request.field("search").strip()
+    found = await request.context.read(lambda c: book_lines(c, request.context.book(c), start=start, search=search))
+    return request.page("rules.html", active="rules", found=found, search=search)
+
+
+async def show_new(request: PageRequest) -> Response:
+    event_id, fields = request.field("from"), new_fields()
+    if event_id:
+        record = await request.context.read(lambda connection: get_event(connection, event_id))
+        fields = new_fields(prepare(record.body, record.project))
+    return _editor(request, fields)
+
+
+async def save_new(request: PageRequest) -> Response:
+    fields, draft, problems = read_draft(request)
+    if problems or request.field("action") == "try":
+        return await _tried(request, fields, draft, problems)
+    editor = request.signed_in.name
+    try:
+        rule = await request.context.write(lambda c: _noted(c, request, create_rule(c, draft, editor)))
+    except ConflictError as error:
+        return _editor(request, fields, problems=[Problem("name", str(error))], status=409)
+    return redirect(f"/console/rules/{rule.id}", "saved")
+
+
+async def show_rule(request: PageRequest) -> Response:
+    def load(connection: Connection) -> tuple[StoredRule, list[RuleWarning]]:
+        stored, book = read_stored_rule(connection, rule_id), request.context.book(connection)
+        known = book.rule(rule_id)
+        return stored, rule_warnings(book, known) if known else []
+
+    rule_id = request.http.path_params["rule_id"]
+    (rule, warnings), figures, objectives = await asyncio.gather(
+        request.context.read(load),
+        request.context.statistics.get(24, rule_id=rule_id),
+        request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
+    )
+    shown = _Kept(figures, objectives)
+    return _editor(request, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), kept=shown)
+
+
+async def save_rule(request: PageRequest) -> Response:
+    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
+    fields, draft, problems = read_draft(request)
+    stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
+    if problems or request.field("action") == "try":
+        return await _tried(request, fields, draft, problems, rule=stored)
+    version = _whole(request.field("version"))
+    expected = -1 if version is None else version
+
+    def unit(connection: Connection) -> StoredRule:
+        return _noted(connection, request, change_rule(connection, rule_id, draft, editor, expected, whole=True))
+
+    try:
+        await request.context.write(unit)
+    except EditedMeanwhileError as error:
+        present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
+        theirs = list(compare_values("", dict(complete(present.row)), complete(draft)))
+        return _editor(request, fields, rule=present, conflict=str(error), theirs=theirs, status=409)
+    except ConflictError as error:
+        return _editor(request, fields, rule=stored, problems=[Problem("name", str(error))], status=409)
+    return redirect(f"/console/rules/{rule_id}", "saved")
+
+
+async def switch(request: PageRequest) -> Response:
+    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
+    columns = {"enabled": request.field("enabled") == "on"}
+    await request.context.write(lambda c: change_rule(c, rule_id, columns, editor, None, whole=False))
+    return redirect("/console/rules", "saved")
+
+
+async def delete(request: PageRequest) -> Response:
+    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
+    await request.context.write(lambda c: delete_rule(c, rule_id, editor, None))
+    return redirect("/console/rules", "deleted")
+
+
+async def check(request: PageRequest) -> Response:
+    """Answer the part of the editor that tells what is wrong with the draft, or what it would do."""
+    _, draft, problems = read_draft(request)
+    tried = await _try(request, draft, problems, _whole(request.field("rule_id")))
+    # What is only not written yet is no mistake while somebody is typing.
+    missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
+    wrong = [one for one in problems if one not in missing]
+    return request.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(tried))
+
+
+async def _tried(
+    request: PageRequest,
+    fields: Fields,
+    draft: Mapping[str, Any],
+    problems: list[Problem],
+    rule: StoredRule | None = None,
+) -> Response:
+    tried = await _try(request, draft, problems, rule.id if rule else None)
+    status = 422 if problems else 200
+    return _editor(request, fields, rule=rule, problems=problems, tried=tried, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What a draft would do. `trials`: None where something that they need is wrong, and told."""
+
+    trials: list[Trial] | None
+    warnings: list[RuleWarning]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """How the rule as it is saved has done."""
+
+    figures: Statistics
+    objectives: Objectives
+
+
+async def _try(request: PageRequest, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None) -> _Tried:
+    usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
+    most = request.context.flow_context.settings.metadata_max_bytes
+    is_hopeless = any(problem.path.startswith(_NEEDED_TO_TRY) for problem in problems)
+
+    def load(connection: Connection) -> _Tried:
+        book = request.context.book(connection)
+        warnings = draft_warnings(book, draft, replaces=replaces)
+        if is_hopeless:
+            return _Tried(None, warnings)
+        traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
+        try:
+            trials = try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
+        except InvalidInputError:
+            return _Tried(None, warnings)  # another field is wrong, and told
+        return _Tried(trials, warnings)
+
+    return await request.context.read(load)
+
+
+def _shown(tried: _Tried | None) -> dict[str, Any]:
+    tried = tried or _Tried(None, [])
+    found = tried.trials or []
+    matching = [trial for trial in found if trial.matches]
+    others = [trial for trial in found if not trial.matches]
+    sample = next((trial for trial in matching if trial.metadata or trial.failure), None)
+    return {
+        "tried": tried.trials is not None,
+        "warnings": tried.warnings,
+        "events": len(found),
+        "matching": matching[:_TRIALS_SHOWN],
+        "matches": len(matching),
+        "served": sum(trial.served for trial in found),
+        "others": others[:_TRIALS_SHOWN],
+        "sample": sample,
+    }
+
+
+def _editor(
+    request: PageRequest,
+    fields: Fields,
+    *,
+    rule: StoredRule | None = None,
+    problems: list[Problem] | None = None,
+    tried: _Tried | None = None,
+    kept: _Kept | None = None,
+    conflict: str = "",
+    theirs: list[Any] | None = None,
+    status: int = 200,
+) -> Response:
+    by_field = problems_by_field(problems or [])
+    return request.page(
+        "rule.html",
+        status=status,
+        active="rules",
+        fields=fields,
+        rule=rule,
+        problems=problems or [],
+        by_field=by_field,
+        conflict=conflict,
+        theirs=theirs or [],
+        missing=[],
+        why=request.field("why"),
+        kept=kept,
+        **_shown(tried),
+    )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
+
+
+def _noted(connection: Connection, request: PageRequest, rule: StoredRule) -> StoredRule:
+    """Keep why the edit was made, beside who and when, which the database's triggers record."""
+    why = " ".join(request.field("why").split())[:500]
+    if why:
+        entry = AuditEntry(
+            "rule", f"rule:{rule.id}", None, f"version {rule.version}", why, request.context.now, request.signed_in.name
+        )
+        append(connection, [entry])
+    return rule
