@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.accounts.roles import Role
-from app.server.api import accounts, calls, rule_shapes, rules, shapes, statistics, token_dispatches
+from app.server.api import accounts, calls, health, rule_shapes, rules, shapes, simulation, statistics, token_dispatches
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
 from app.server.api.reference import reference_page
@@ -106,8 +106,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/explain", calls.explain_event,
              "Explain a call: every rule tried, which field failed and what was there, what happened next",
              shapes.Explanation, query=calls.ReferenceQuery, problems=(404,)),
-    Endpoint("POST", f"{_V1}/simulate", statistics.simulate_rules, "Run a draft of the rules over past traffic",
-             statistics.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
+    Endpoint("POST", f"{_V1}/simulate", simulation.simulate_rules, "Run a draft of the rules over past traffic",
+             simulation.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
              example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are told apart by name; those not named stay, unless `delete`."),
     Endpoint("POST", f"{_V1}/decide", token_dispatches.decide_for_a_token, "Decide which agents a participant will get",
@@ -122,8 +122,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "List agents, when each was last asked for, and how its latest probe went", statistics.SeenAgents),
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),
-    Endpoint("GET", f"{_V1}/health", statistics.read_health, "Read how the database, the rules and the sweep are",
-             statistics.Health),
+    Endpoint("GET", f"{_V1}/health", health.read_health, "Read how the database, the rules and the sweep are",
+             health.Health),
     Endpoint("GET", f"{_V1}/me", accounts.read_myself, "Read whom this token speaks for", accounts.Myself),
     Endpoint("GET", f"{_V1}/users", accounts.list_the_users, "List users", accounts.UserList, role=Role.ADMIN),
     Endpoint("POST", f"{_V1}/users", accounts.invite_a_user, "Add a user, who chooses a password by a one-time link",

@@ -1,29 +1,25 @@
-"""Statistics, health and simulation over the API."""
+"""Figures over the API: time to agent, objectives, agents and their probes, uses of rules."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.audit import MAX_OBJECTIVES, known_agents, last_hits, latest_probes, probes_of
 from app.db.types import format_instant
-from app.errors import InvalidInputError, Problem
-from app.rules.editing.rules_file import read_rules_file
-from app.server.api.endpoint import ApiRequest, Model, Text, require_object
+from app.server.api.endpoint import ApiRequest, Model, Text
 from app.server.caches.objectives_cache import PAGE_WINDOWS
-from app.server.health import HealthEndpoint
-from app.server.simulation import simulate_draft
 
-MOST_HOURS = 24 * 31
+MAX_HOURS: Final = 24 * 31
+"""How far back a request may ask: a month."""
 
 
 class WindowQuery(Model):
-    hours: float = Field(24, gt=0, le=MOST_HOURS, description="how far back")
+    hours: float = Field(24, gt=0, le=MAX_HOURS, description="how far back")
     agent: Text | None = None
     rule: Text | None = Field(None, description="name of the rule")
 
@@ -136,38 +132,6 @@ class ProbesQuery(Model):
     limit: int = Field(20, ge=1, le=200)
 
 
-class Example(BaseModel):
-    event_id: str
-    occurred_at: datetime
-    room_name: str
-    participant_identity: str
-    why: str
-
-
-class Group(BaseModel):
-    effect: str
-    agents_before: list[str]
-    agents_after: list[str]
-    rules_before: list[str]
-    rules_after: list[str]
-    events: int
-    examples: list[Example]
-
-
-class Simulation(BaseModel):
-    events: int
-    changes: int
-    effects: dict[str, int]
-    groups: list[Group]
-
-
-class Health(BaseModel):
-    status: str
-    database: dict[str, Any]
-    rules: dict[str, Any]
-    writer_backlog: int
-
-
 async def read_statistics(request: ApiRequest) -> dict[str, Any]:
     query: WindowQuery = request.query
     found, kept = await asyncio.gather(
@@ -201,26 +165,6 @@ async def list_rule_hits(request: ApiRequest) -> dict[str, Any]:
 
     found = await request.context.read(load)
     return {"items": [_seen_json(name, at) for name, at in found.items()]}
-
-
-async def simulate_rules(request: ApiRequest) -> dict[str, Any]:
-    order = require_object(request.body)
-    known = {"rules", "delete", "hours"}
-    problems = [Problem(name, "is not known here") for name in order if name not in known]
-    hours, delete = order.get("hours", 24), order.get("delete", False)
-    if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MOST_HOURS:
-        problems.append(Problem("hours", f"must be a number of hours up to {MOST_HOURS}", hours))
-    if not isinstance(delete, bool):
-        problems.append(Problem("delete", "must be true or false", delete))
-    if problems:
-        raise InvalidInputError("body", problems)
-    wanted = read_rules_file(json.dumps({"rules": order.get("rules")}), format_="json").rules
-    return (await simulate_draft(request.context, wanted, delete=delete, hours=hours)).to_json()
-
-
-async def read_health(request: ApiRequest) -> Any:
-    door = HealthEndpoint(request.context.orchestrator, request.context.readers)
-    return await door.details()
 
 
 def _seen_json(name: str, last_at: datetime | None) -> dict[str, Any]:
