@@ -61,13 +61,15 @@ class Transaction:
 
     def begin(self) -> None:
         """Do the brief units; should anything hinder that, all is left to `finish`."""
-        connection = self._engine.connect()
+        connection: Connection | None = None
         try:
+            connection = self._engine.connect()
             wait_for_lock(connection, wait=False)
             connection.begin()
             _run([unit for unit in self.units if unit.is_brief], connection)
         except Exception:  # noqa: BLE001 - met again, and told, where it keeps nobody waiting
-            connection.close()
+            if connection is not None:
+                connection.close()
         else:
             self._connection = connection
             self._left = [unit for unit in self.units if not unit.is_brief]

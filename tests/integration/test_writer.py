@@ -9,9 +9,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, event, insert, select, text
+from sqlalchemy.exc import OperationalError
 
 from app.db.engine import flush
 from app.db.tables import rule_editor
@@ -322,6 +324,27 @@ async def test_a_database_that_is_locked_is_told_as_unavailable(sqlite_database:
             await writer.run(lambda connection: put(connection, "a"))
     assert await writer.run(lambda connection: put(connection, "b")) == "b"
     await writer.close()
+
+
+async def test_a_connection_that_cannot_be_opened_makes_the_database_unavailable_only_meanwhile(
+    database: Database,
+) -> None:
+    def put_all(connection: Connection, items: Sequence[str]) -> list[str]:
+        return [put(connection, item) for item in items]
+
+    def refuse(*_arguments: Any) -> None:
+        raise OperationalError("connect", None, OSError(24, "Too many open files"))
+
+    engine = database.writer_engine()
+    event.listen(engine, "do_connect", refuse)
+    writer = Writer(engine)
+    async with asyncio.timeout(5):
+        with pytest.raises(DatabaseUnavailableError, match="Too many open files"):
+            await writer.run_batched(put_all, "a")
+        event.remove(engine, "do_connect", refuse)
+        assert await writer.run_batched(put_all, "b") == "b"
+    await writer.close()
+    assert names(database) == ["b"]
 
 
 async def test_a_connection_that_the_server_cut_costs_no_restart(postgres_database: Database) -> None:
