@@ -12,15 +12,14 @@ PostgreSQL every statement waits for the network, and all run in the thread.
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
+from app.clock import Clock, SystemClock
 from app.db.engine import is_embedded
 from app.db.transaction import Transaction, Unit
 from app.errors import DatabaseUnavailableError
@@ -46,12 +45,16 @@ class Writer:
     If a unit raises, its transaction is rolled back and the units are done again one by one, so a bad one fails alone:
     units must therefore have no effect but on the connection they get. A database that cannot take the write raises
     `DatabaseUnavailableError` to every caller of the batch. A writer belongs to one event loop.
+
+    `executor` runs what may block, one transaction at a time; the default is a thread of the writer's own.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, clock: Clock | None = None, executor: Executor | None = None) -> None:
         self.is_on_loop = False
         """Whether the unit that runs now keeps the event loop waiting."""
         self._engine = engine
+        self._clock = clock or SystemClock()
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="usher-writer")
         self._does_brief_units_here = is_embedded(engine.url)
         self._waiting: deque[Unit] = deque()
         self._patient: deque[Unit] = deque()
@@ -60,9 +63,6 @@ class Writer:
         self._alarm: asyncio.TimerHandle | None = None
         self._rested = 0.0
         self._closing: asyncio.Event | None = None
-        self._transactions: SimpleQueue[tuple[Transaction, asyncio.AbstractEventLoop] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="usher-writer", daemon=True)
-        self._thread.start()
 
     @property
     def backlog(self) -> int:
@@ -95,13 +95,12 @@ class Writer:
         return result
 
     async def close(self) -> None:
-        """Finish what waits, then stop the thread."""
+        """Finish what waits, then stop the executor."""
         if self._closing is None:
             self._closing = asyncio.Event()
         self._go_on()
         await self._closing.wait()
-        self._transactions.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._executor.shutdown()
         self._engine.dispose()
 
     async def _add(self, handler: Any, item: Any, queue: deque[Unit], *, is_brief: bool, committed: Any = None) -> Any:
@@ -109,7 +108,8 @@ class Writer:
             raise DatabaseUnavailableError("the writer is shutting down")
         if self.backlog >= QUEUE_LIMIT:
             raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
-        unit = Unit(handler, item, is_brief, asyncio.get_running_loop().create_future(), time.monotonic(), committed)
+        future = asyncio.get_running_loop().create_future()
+        unit = Unit(handler, item, is_brief, future, self._clock.monotonic(), committed)
         queue.append(unit)
         self._go_on()
         return await unit.future
@@ -145,7 +145,7 @@ class Writer:
             self.is_on_loop = True
             transaction.begin()
             self.is_on_loop = False
-        self._transactions.put((transaction, asyncio.get_running_loop()))
+        self._executor.submit(self._work, transaction, asyncio.get_running_loop())
 
     def _next_units(self) -> list[Unit]:
         units = _take(self._waiting)
@@ -156,21 +156,19 @@ class Writer:
 
     def _patience(self, limit: float, rested: float) -> float:
         """Return how many seconds the patient may still wait; the patience of the first is that of all."""
-        return max(self._patient[0].since + limit, rested) - time.monotonic()
+        return max(self._patient[0].since + limit, rested) - self._clock.monotonic()
 
-    def _work(self) -> None:
-        while (work := self._transactions.get()) is not None:
-            transaction, loop = work
-            transaction.finish()
-            if transaction.unannounced and len(transaction.units) < BURST and not loop.is_closed():
-                loop.call_soon_threadsafe(transaction.announce)
-            transaction.flush()
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._tell, transaction)
+    def _work(self, transaction: Transaction, loop: asyncio.AbstractEventLoop) -> None:
+        transaction.finish()
+        if transaction.unannounced and len(transaction.units) < BURST and not loop.is_closed():
+            loop.call_soon_threadsafe(transaction.announce)
+        transaction.flush()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._tell, transaction)
 
     def _tell(self, transaction: Transaction) -> None:
         transaction.end()
-        self._rested = time.monotonic() + REST_S
+        self._rested = self._clock.monotonic() + REST_S
         self._is_busy = False
         self._go_on()
 
