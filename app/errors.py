@@ -39,6 +39,11 @@ class Problem:
     found: Any = None
     suggestion: str | None = None
 
+    def below(self, path: str) -> Problem:
+        """Return this problem, found in the value at `path`, with its whole path."""
+        separator = "." if self.path and not self.path.startswith("[") else ""
+        return Problem(f"{path}{separator}{self.path}", self.message, self.found, self.suggestion)
+
     def __str__(self) -> str:
         hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
         return f"{self.path}: {self.message}{hint}" if self.path else f"{self.message}{hint}"

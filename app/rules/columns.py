@@ -1,49 +1,30 @@
-"""The columns of `routing_rules` that people write: which are needed, what the others are when left out."""
+"""The columns of a rule that people write, as rows of plain values: their names, defaults and order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.db.tables import RULE_COLUMNS
-from app.db.types import OnMatch, Scope
-from app.livekit.vocabulary import EventType
+from app.db.column_definition import ColumnKind
+from app.db.rule_columns import COLUMN, RULE_COLUMNS
 
-REQUIRED: Final = ("name", "pattern", "agent_name")
+WRITABLE: Final = tuple(COLUMN)
+"""Every column that people write, in the order of forms and exports."""
+
+REQUIRED: Final = tuple(column.name for column in RULE_COLUMNS if column.is_required)
 """All that an INSERT needs."""
 
-DEFAULTS: Final[Mapping[str, Any]] = {
-    "description": "",
-    "enabled": True,
-    "priority": 100,
-    "metadata": None,
-    "attributes": None,
-    "deployment": None,
-    "scope": str(Scope.ROOM),
-    "on_match": str(OnMatch.STOP),
-    "rollout_percent": 100,
-    "rollout_key": "participant.identity",
-    "active_hours": None,
-    "timezone": "UTC",
-    "holidays": None,
-    "answer_timeout_s": 15,
-    "max_attempts": 3,
-    "fallback_agent_name": None,
-    "recover": False,
-    "withdraw": False,
-    "objective_percent": None,
-    "objective_s": None,
-}
+DEFAULTS: Final[Mapping[str, Any]] = {column.name: column.default for column in RULE_COLUMNS if not column.is_required}
 """The database's own defaults, as Python values."""
 
-WRITABLE: Final = tuple(str(column) for column in RULE_COLUMNS if column != "id")
-"""Every column that a person writes, in the order of the table."""
+DOCUMENTS: Final = tuple(column.name for column in RULE_COLUMNS if column.is_document)
+"""The columns that hold JSON."""
+
+FLAGS: Final = tuple(column.name for column in RULE_COLUMNS if column.kind is ColumnKind.FLAG)
+"""The columns that are true or false."""
 
 STAMPS: Final = ("created_at", "updated_at", "updated_by")
 """Written by the database."""
-
-DOCUMENTS: Final = ("pattern", "metadata", "attributes")
-"""The columns that hold JSON."""
 
 
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,15 +33,9 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matching_order(row: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the key by which rules are tried; what plain SQL put in instead of a number comes last."""
+    """Return the key by which rules are tried; a priority that plain SQL set to something other than a number is last.
+
+    SQLite holds any value in any column.
+    """
     priority, rule_id = row.get("priority", DEFAULTS["priority"]), row.get("id") or 0
     return (priority if isinstance(priority, int) else 2**31, rule_id if isinstance(rule_id, int) else 0)
-
-
-def full_pattern(pattern: Any) -> Any:
-    """Return a rule's pattern with what `{}` leaves unsaid: every join.
-
-    The bare language refuses an empty object, as event-ruler does. A rule's pattern that does not name `event` means
-    `["participant_joined"]`, so an empty one still asks for something, and is how people write the last rule of all.
-    """
-    return {"event": [EventType.PARTICIPANT_JOINED.value]} if pattern == {} else pattern

@@ -138,8 +138,8 @@ def test_an_objective_is_set_and_watched_and_what_is_not_meant_so_is_told(
     page.get_by_role("link", name="hall", exact=True).click()
     # When half an objective is written, then the other half is asked for while typing
     page.get_by_label("Percent of the callers").fill("95")
-    expect(page.locator("#trial")).to_contain_text("is needed with objective_percent")
-    page.get_by_label("Within so many seconds").fill("7.5")
+    expect(page.locator("#trial")).to_contain_text("is required with objective_percent")
+    page.get_by_label("Within (seconds)").fill("7.5")
     expect(page.locator("#trial")).to_contain_text("The rule is valid")
     page.get_by_role("button", name="Save").click()
     # Then it is watched: on the rule's page, on Now, and with the agent

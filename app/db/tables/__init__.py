@@ -17,13 +17,12 @@ from app.db.tables.calls import (
     token_dispatches,
 )
 from app.db.tables.operations import audit_log, heartbeats, probes
-from app.db.tables.rules import RULE_COLUMNS, agent_limits, routing_rules, rule_changes, rule_editor
+from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
 from app.db.tables.triggers import triggers
 
 __all__ = [
     "LIVE",
     "ROOM_LOST",
-    "RULE_COLUMNS",
     "agent_limits",
     "api_tokens",
     "audit_log",

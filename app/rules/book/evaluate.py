@@ -8,9 +8,10 @@ from app.rules.book.decision import Decision, Outcome, Verdict
 from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.conditions.rollout import in_rollout
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND
+from app.rules.language.compile import KIND
 from app.rules.language.document import DocumentView, Work
 from app.rules.language.limits import MAX_WORK
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 from app.webhook.event import Event
 
 __all__ = ["Decision", "Outcome", "Verdict", "evaluate"]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.decision import Mismatch, shortened
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, Alternative
+from app.rules.language.compile import KIND, Alternative
 from app.rules.language.document import DocumentView
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 
 
 def first_mismatch(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, func, select, type_coerce
 
-from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
+from app.db.rule_columns import RECORDED_COLUMNS
+from app.db.tables import routing_rules, rule_changes
 from app.db.transaction import LongUnitError
 from app.rules.book.read_rule import JsonText
 from app.rules.book.rule_book import RuleBook
@@ -69,7 +70,7 @@ def book_at(connection: Connection, version: int) -> RuleBook:
 
 
 def _select_rules(connection: Connection) -> Select[Any]:
-    columns = (routing_rules.c[name] for name in RULE_COLUMNS)
+    columns = (routing_rules.c[name] for name in RECORDED_COLUMNS)
     return select(*(_text_of(connection, column) if column.name in DOCUMENTS else column for column in columns))
 
 

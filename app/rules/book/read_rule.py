@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from app.db.types import OnMatch, Scope
+from app.db.column_definition import ColumnKind
+from app.db.rule_columns import COLUMN, RULE_COLUMNS
 from app.errors import Problem
 from app.rules.check import check_rule
-from app.rules.columns import DEFAULTS, REQUIRED, full_pattern
-from app.rules.language.pattern import Pattern, PatternError, read_pattern
+from app.rules.columns import DEFAULTS, DOCUMENTS, FLAGS, REQUIRED
+from app.rules.language.pattern import Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
 from app.strict_json import parse_json
@@ -29,50 +30,30 @@ def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:
     Columns that are left out have the database's defaults. JSON columns hold parsed JSON or, as `JsonText`, the text.
     """
     problems: list[Problem] = []
-    pattern_text, document = _read_document("pattern", row.get("pattern"), problems)
-    metadata_text, _ = _read_document("metadata", row.get("metadata"), problems)
-    attributes_text, _ = _read_document("attributes", row.get("attributes"), problems)
+    texts, documents = _read_documents(row, problems)
     pattern = None
     if not problems:
-        pattern = _read_pattern(document, problems)
-        problems += _check_template("metadata", metadata_text)
-        problems += _check_template("attributes", attributes_text)
+        pattern = _read_pattern(documents["pattern"], problems)
+        for column in _TEMPLATES:
+            problems += _check_template(column, texts[column])
     settings = _read_settings(row)
     if problems or pattern is None or not isinstance(settings, dict):
         return _bad_rule(row, problems if isinstance(settings, dict) else [*problems, *settings])
+    templates: dict[str, Any] = {f"{column}_text": _shared(texts[column]) for column in _TEMPLATES}
     rule = Rule(
         id=row["id"],
         name=str(row["name"]),
         description=_shared(row.get("description")) or "",
-        pattern_text=pattern_text or "",
-        metadata_text=_shared(metadata_text),
-        attributes_text=_shared(attributes_text),
+        pattern_text=texts["pattern"] or "",
+        **templates,
         **settings,
     )
     return rule, pattern
 
 
-_SETTINGS: Final = (
-    "enabled",
-    "priority",
-    "agent_name",
-    "deployment",
-    "scope",
-    "on_match",
-    "rollout_percent",
-    "rollout_key",
-    "active_hours",
-    "timezone",
-    "holidays",
-    "answer_timeout_s",
-    "max_attempts",
-    "fallback_agent_name",
-    "recover",
-    "withdraw",
-    "objective_percent",
-    "objective_s",
-)
-_FLAGS: Final = ("enabled", "recover", "withdraw")
+_TEMPLATES: Final = tuple(column.name for column in RULE_COLUMNS if column.kind is ColumnKind.TEMPLATE)
+_NOT_CACHED: Final = ("name", "description")  # hardly two rules have the same
+_SETTINGS: Final = tuple(column for column in RULE_COLUMNS if not column.is_document and column.name not in _NOT_CACHED)
 _LONG_TEMPLATE: Final = 8_192
 _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 
@@ -80,32 +61,27 @@ _SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
-def _read_document(column: str, value: Any, problems: list[Problem]) -> tuple[str | None, Any]:
-    """Return the compact text and the parsed form of a JSON column."""
-    try:
-        if isinstance(value, JsonText):
-            value = parse_json(value)
-        if value is None and column not in REQUIRED:
-            return None, None
-        return _compact(value), value
-    except (ValueError, TypeError, RecursionError) as error:
-        problems.append(Problem(column, f"is not JSON: {error}", str(value)[:200]))
-        return None, None
+def _read_documents(row: Mapping[str, Any], problems: list[Problem]) -> tuple[dict[str, str | None], dict[str, Any]]:
+    """Return the compact texts and the parsed values of the JSON columns, by column."""
+    texts: dict[str, str | None] = {}
+    values: dict[str, Any] = {}
+    for column in DOCUMENTS:
+        value = row.get(column)
+        try:
+            if isinstance(value, JsonText):
+                value = parse_json(value)
+            is_null = value is None and column not in REQUIRED
+            texts[column], values[column] = None if is_null else _compact(value), value
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(Problem(column, f"is not JSON: {error}", str(value)[:200]))
+    return texts, values
 
 
 def _read_pattern(value: Any, problems: list[Problem]) -> Pattern | None:
     try:
         return read_pattern(full_pattern(value))
     except PatternError as error:
-        problems += [
-            Problem(
-                f"pattern.{problem.path}" if problem.path else "pattern",
-                problem.message,
-                problem.found,
-                problem.suggestion,
-            )
-            for problem in error.problems
-        ]
+        problems += [problem.below("pattern") for problem in error.problems]
         return None
 
 
@@ -138,8 +114,8 @@ def _skeleton(template: Any) -> Any:
 
 
 def _read_settings(row: Mapping[str, Any]) -> dict[str, Any] | tuple[Problem, ...]:
-    """Return the columns that rules repeat from each other, ready for `Rule`, or what is wrong with them."""
-    settings = [row[name] if name in row else DEFAULTS.get(name) for name in _SETTINGS]
+    """Return the columns whose values many rules share, ready for `Rule`, or what is wrong with them."""
+    settings = [row[column.name] if column.name in row else DEFAULTS.get(column.name) for column in _SETTINGS]
     try:
         return _known_settings(*settings)
     except TypeError:  # a list or an object, which no cache can hold, where a text should be
@@ -148,20 +124,19 @@ def _read_settings(row: Mapping[str, Any]) -> dict[str, Any] | tuple[Problem, ..
 
 @lru_cache(maxsize=4096, typed=True)
 def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
-    values = dict(zip(_SETTINGS, settings, strict=True))
-    for flag in _FLAGS:
-        if values[flag] in (0, 1):
-            values[flag] = bool(values[flag])
-    # Only what makes the row unusable; a blemish such as a space after an agent's name does not.
-    checked = {name: value for name, value in values.items() if not name.endswith("agent_name")}
+    values = {column.name: value for column, value in zip(_SETTINGS, settings, strict=True)}
+    values |= {flag: bool(values[flag]) for flag in FLAGS if values[flag] in (0, 1)}
+    # Only what makes the row unusable counts: a space after an agent's name, say, does not.
+    names = [column for column in _SETTINGS if column.kind is ColumnKind.AGENT]
+    checked = {name: value for name, value in values.items() if COLUMN[name] not in names}
     problems = [problem for problem in check_rule(checked) if problem.path not in REQUIRED]
-    for name in ("agent_name", "fallback_agent_name"):
-        value = values[name]
-        if not (isinstance(value, str) and value) and not (value is None and name in DEFAULTS):
-            problems.append(Problem(name, "must be the name of an agent", value))
+    for column in names:
+        value = values[column.name]
+        if not (isinstance(value, str) and value) and not (value is None and column.is_nullable):
+            problems.append(Problem(column.name, "must be the name of an agent", value))
     if problems:
         return tuple(problems)
-    return values | {"scope": Scope(values["scope"]), "on_match": OnMatch(values["on_match"])}
+    return values | {column.name: column.choices(values[column.name]) for column in _SETTINGS if column.choices}
 
 
 @lru_cache(maxsize=4096)

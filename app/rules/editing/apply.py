@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, insert, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app.db.tables import routing_rules, rule_editor
-from app.errors import ConflictError, InvalidInputError, Problem
+from app.errors import ConflictError, InvalidInputError
 from app.rules.check import check_rule
 from app.rules.columns import WRITABLE
 from app.rules.editing.difference import Change, RuleDifference, is_effective
@@ -66,7 +66,7 @@ def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
 
 def _refuse_problems(differences: Sequence[RuleDifference]) -> None:
     problems = [
-        Problem(f"rules[{difference.name}].{problem.path}", problem.message, problem.found, problem.suggestion)
+        problem.below(f"rules[{difference.name}]")
         for difference in differences
         if difference.after is not None
         for problem in check_rule(difference.after)

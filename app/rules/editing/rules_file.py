@@ -177,16 +177,11 @@ def _rule_problems(path: str, entry: dict[str, Any], lines: Mapping[str, int]) -
     if entry is _NO_RULE:
         return
     for problem in check_rule(entry):
-        yield _at_line(_below(path, problem), lines)
+        yield _at_line(problem.below(path), lines)
     for column in ("id", *STAMPS):
         if column in entry:
             message = "is written by the database; rules are told apart by name"
             yield _at_line(Problem(f"{path}.{column}", message, found=entry[column]), lines)
-
-
-def _below(path: str, problem: Problem) -> Problem:
-    inner = problem.path if problem.path.startswith("[") or not problem.path else f".{problem.path}"
-    return Problem(f"{path}{inner}", problem.message, problem.found, problem.suggestion)
 
 
 def _at_line(problem: Problem, lines: Mapping[str, int]) -> Problem:

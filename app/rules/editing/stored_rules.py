@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, func, select, text, tuple_
 
-from app.db.tables import RULE_COLUMNS, routing_rules, rule_changes
+from app.db.rule_columns import RECORDED_COLUMNS
+from app.db.tables import routing_rules, rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
-from app.rules.columns import DOCUMENTS, WRITABLE
+from app.rules.columns import DOCUMENTS, FLAGS, WRITABLE
 from app.strict_json import JsonError, is_storable, parse_json
 
 _LARGEST_ID: Final = 2**63 - 1
-_BOOLEANS: Final = ("enabled", "recover", "withdraw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +104,20 @@ def rule_named(connection: Connection, name: Any) -> int | None:
 
 
 def read_rules(connection: Connection) -> list[dict[str, Any]]:
-    """Return all rules as rows with RULE_COLUMNS, in matching order.
+    """Return all rules as rows with RECORDED_COLUMNS, in matching order.
 
     What plain SQL may have put in is returned as it stands (SQLite holds any text in any column), so that a bad row can
     be shown, exported and put right.
     """
     if connection.dialect.name == "sqlite":
-        columns = ", ".join(f'"{column}"' for column in RULE_COLUMNS)
+        columns = ", ".join(f'"{column}"' for column in RECORDED_COLUMNS)
         # The column types would refuse what is no JSON or no boolean.
         statement = text(f"SELECT {columns} FROM routing_rules ORDER BY priority, id")  # noqa: S608 - names from code
         return [_from_sqlite(row) for row in connection.execute(statement).mappings()]
     table = routing_rules.c
-    rows = connection.execute(select(*(table[column] for column in RULE_COLUMNS)).order_by(table.priority, table.id))
+    rows = connection.execute(
+        select(*(table[column] for column in RECORDED_COLUMNS)).order_by(table.priority, table.id)
+    )
     return [{str(column): value for column, value in row.items()} for row in rows.mappings()]
 
 
@@ -127,7 +129,7 @@ def _from_sqlite(row: RowMapping) -> dict[str, Any]:
                 read[column] = parse_json(read[column])
             except JsonError:
                 continue
-    for column in _BOOLEANS:
+    for column in FLAGS:
         if read[column] in {0, 1}:
             read[column] = bool(read[column])
     return read

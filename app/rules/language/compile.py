@@ -11,15 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.livekit.vocabulary import EventType
 from app.rules.language.consistency import Choice, is_consistent
 from app.rules.language.document import DocumentView, Leaf
 from app.rules.language.matcher import ABSENT, Matcher, either
-from app.rules.language.pattern import Pattern, read_pattern
+from app.rules.language.pattern import EVENT, Pattern, read_pattern
 
-EVENT = "event"
 KIND = "participant.kind"
-DEFAULT_EVENT = EventType.PARTICIPANT_JOINED.value
 
 
 @dataclass(frozen=True, slots=True)

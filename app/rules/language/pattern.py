@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import InvalidInputError, Problem
+from app.livekit.vocabulary import EventType
 from app.rules.language.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
 from app.rules.language.matcher import Matcher, in_words
 from app.rules.language.operands import Problems
 from app.rules.language.value_list import read_values
 
 OR = "$or"
+EVENT = "event"
+DEFAULT_EVENT = EventType.PARTICIPANT_JOINED.value
+"""The event that a rule's pattern means when it names none."""
 
 # As in event-ruler's Constants: with one of these as a field's name, `$or` is not the operator.
 _RESERVED = frozenset(
@@ -60,6 +64,15 @@ def read_pattern(pattern: Any) -> Pattern:
         if not legacy.problems.found:
             return Pattern(tuple(alternatives), tuple(legacy.overridden), or_is_field=True)
     raise PatternError("the pattern cannot be used", reader.problems.found)
+
+
+def full_pattern(pattern: Any) -> Any:
+    """Return a rule's pattern as the bare language takes it: `{}` means every join.
+
+    The bare language refuses an empty object, as event-ruler does. A rule's pattern that does not name `event` means
+    `["participant_joined"]`, so `{}` is a natural way to write the last rule of a rule book.
+    """
+    return {EVENT: [DEFAULT_EVENT]} if pattern == {} else pattern
 
 
 def check_pattern(pattern: Any) -> list[Problem]:

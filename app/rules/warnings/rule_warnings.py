@@ -16,11 +16,10 @@ from app.db.types import OnMatch
 from app.errors import Problem
 from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.rule_book import RuleBook
-from app.rules.columns import full_pattern
-from app.rules.language.compile import DEFAULT_EVENT, KIND, Alternative
+from app.rules.language.compile import KIND, Alternative
 from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Matcher, Numeric
-from app.rules.language.pattern import OR, Pattern, PatternError, read_pattern
+from app.rules.language.pattern import DEFAULT_EVENT, OR, Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import Rule
 from app.rules.warnings.known_fields import check_fields
 from app.rules.warnings.sample import make_sample

@@ -11,9 +11,10 @@ import json
 import math
 from typing import Any, Final
 
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, Alternative, Condition
+from app.rules.language.compile import Alternative, Condition
 from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Exact, Exists, InNetwork, Key, Matcher, Numeric, OneOf
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 
 _OTHER: Final = "something else than any rule names"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.livekit.vocabulary import MACHINE_KINDS
-from app.rules.language.compile import DEFAULT_EVENT, EVENT, KIND, Alternative, Condition
+from app.rules.language.compile import KIND, Alternative, Condition
 from app.rules.language.consistency import judged_before
 from app.rules.language.matcher import (
     Absent,
@@ -22,6 +22,7 @@ from app.rules.language.matcher import (
     Numeric,
     OneOf,
 )
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 from app.rules.warnings.sample import value_of
 

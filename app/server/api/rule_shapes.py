@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from app.db.types import OnMatch, Scope
+from app.db.column_definition import ColumnKind, RuleColumn
+from app.db.rule_columns import RULE_COLUMNS
 from app.rules.warnings.rule_warnings import WarningKind
 
 
@@ -27,38 +29,60 @@ class RuleWarning(BaseModel):
     suggestion: str | None
 
 
-class RuleColumns(BaseModel):
-    """A rule as people write it; what is left out has its default."""
+_ONE_LINE: Final = r"^[!-~]([ -~]*[!-~])?$"
+"""Printable ASCII: what clients may generate. Usher takes any printable characters."""
 
-    name: str = Field(min_length=1, max_length=200, pattern=r"^[!-~]([ -~]*[!-~])?$", examples=["spanish support"])
-    description: str = Field("", max_length=10_000)
-    enabled: bool = True
-    priority: int = Field(100, ge=-1_000_000, le=1_000_000, description="lower is tried first, ties by id")
-    pattern: dict[str, Any] = Field(description="an Amazon EventBridge event pattern; see the rule language's page")
-    agent_name: str = Field(min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")
-    metadata: Any = Field(None, description="JSON-e template of the job metadata; null: the default document")
-    attributes: dict[str, Any] | None = Field(None, description="JSON-e template of the dispatch attributes")
-    deployment: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]{1,63}$")
-    scope: Scope = Scope.ROOM
-    on_match: OnMatch = OnMatch.STOP
-    rollout_percent: int = Field(100, ge=0, le=100)
-    rollout_key: str = "participant.identity"
-    active_hours: str | None = Field(None, description="OpenStreetMap opening hours, such as Mo-Fr 09:00-18:00; PH off")
-    timezone: str = Field("UTC", description="an IANA time zone")
-    holidays: str | None = Field(None, description="the country whose public holidays PH means, such as ES")
-    answer_timeout_s: int = Field(15, ge=1, le=3600)
-    max_attempts: int = Field(3, ge=1, le=100)
-    fallback_agent_name: str | None = Field(None, min_length=1, max_length=256, pattern=r"^[!-~]([ -~]*[!-~])?$")
-    recover: bool = False
-    withdraw: bool = False
-    objective_percent: float | None = Field(
-        None, ge=1, lt=100, description="of its callers are to have their agent within `objective_s`; both or neither"
-    )
-    objective_s: float | None = Field(None, ge=0.1, le=3600)
+_TYPES: Final[Mapping[ColumnKind, Any]] = {
+    ColumnKind.TEXT: str,
+    ColumnKind.AGENT: str,
+    ColumnKind.FLAG: bool,
+    ColumnKind.INTEGER: int,
+    ColumnKind.NUMBER: float,
+    ColumnKind.PATTERN: dict[str, Any],
+    ColumnKind.TEMPLATE: Any,
+}
 
 
-class RuleDraft(RuleColumns):
-    model_config = ConfigDict(extra="forbid")
+def _column_type(column: RuleColumn) -> Any:
+    kind: Any = column.choices or (dict[str, Any] if column.must_be_object else _TYPES[column.kind])
+    return kind | None if column.is_nullable and kind is not Any else kind
+
+
+def _column_limits(column: RuleColumn) -> dict[str, Any]:
+    """Return the bounds of a column as arguments of `Field`."""
+    if column.kind in {ColumnKind.INTEGER, ColumnKind.NUMBER}:
+        limits: dict[str, Any] = {"ge": column.least, "le": column.most, "lt": column.below}
+    else:
+        one_line = _ONE_LINE if column.rows == 1 and column.most is not None else None
+        pattern = f"^{column.pattern}$" if column.pattern else one_line
+        limits = {"min_length": column.least or None, "max_length": column.most, "pattern": pattern}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _column_field(column: RuleColumn, *, optional: bool) -> tuple[Any, Any]:
+    """Return the type and the `Field` of a column; `optional` for a request that may leave any column out."""
+    default = None if optional else ... if column.is_required else column.default
+    if column.choices and not (optional or column.is_required):
+        default = column.choices(column.default)
+    examples = None if optional or column.name != "name" else ["spanish support"]
+    described = Field(default, description=column.help or None, examples=examples, **_column_limits(column))
+    return _column_type(column), described
+
+
+def _model(name: str, doc: str, columns: dict[str, Any]) -> Any:
+    return create_model(name, __config__=ConfigDict(extra="forbid"), __doc__=doc, **columns)
+
+
+RuleDraft: Any = _model(
+    "RuleDraft",
+    "A rule as people write it; a column that is left out has its default.",
+    {column.name: _column_field(column, optional=False) for column in RULE_COLUMNS},
+)
+RuleChanges: Any = _model(
+    "RuleChanges",
+    "Columns of a rule to change; the others stay as they are.",
+    {column.name: _column_field(column, optional=True) for column in RULE_COLUMNS},
+)
 
 
 class AnyRuleDraft(BaseModel):
@@ -67,59 +91,26 @@ class AnyRuleDraft(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-def _optional(name: str) -> tuple[Any, Any]:
-    described = RuleColumns.model_fields[name]
-    limits = {
-        limit: getattr(mark, limit)
-        for mark in described.metadata
-        for limit in ("min_length", "max_length", "ge", "le", "lt", "pattern")
-        if getattr(mark, limit, None) is not None
-    }
-    return described.annotation, Field(None, description=described.description, **limits)
+class RuleState(BaseModel):
+    """What a stored rule has besides its columns."""
 
-
-_optional_columns: dict[str, Any] = {name: _optional(name) for name in RuleColumns.model_fields}
-RuleChanges: Any = create_model(
-    "RuleChanges",
-    __config__=ConfigDict(extra="forbid"),
-    __doc__="Columns of a rule to change; the others stay as they are.",
-    **_optional_columns,
-)
-
-
-class Rule(BaseModel):
-    """A rule as it is stored. Plain SQL may have put anything into its columns."""
-
-    id: int
-    name: Any
-    description: Any
-    enabled: Any
-    priority: Any
-    pattern: Any
-    agent_name: Any
-    metadata: Any
-    attributes: Any
-    deployment: Any
-    scope: Any
-    on_match: Any
-    rollout_percent: Any
-    rollout_key: Any
-    active_hours: Any
-    timezone: Any
-    holidays: Any
-    answer_timeout_s: Any
-    max_attempts: Any
-    fallback_agent_name: Any
-    recover: Any
-    withdraw: Any
-    objective_percent: Any
-    objective_s: Any
     version: int = Field(description="of its latest change; the ETag")
     created_at: datetime
     updated_at: datetime
     updated_by: str | None
-    problems: list[Mistake] = Field(description="why it cannot be used and is skipped; empty when it can")
+    problems: list[Mistake] = Field(description="why the rule cannot be used and is skipped; empty when it can")
     warnings: list[RuleWarning]
+
+
+# Plain SQL may have put anything into the columns.
+_stored_columns: dict[str, Any] = {column.name: (Any, ...) for column in RULE_COLUMNS}
+Rule: Any = create_model(
+    "Rule",
+    __base__=RuleState,
+    __doc__="A rule as it is stored.",
+    id=(int, ...),
+    **_stored_columns,
+)
 
 
 class RulePage(BaseModel):

@@ -13,6 +13,7 @@ from sqlalchemy import insert
 from app.accounts.links import first_admin_code
 from app.accounts.roles import Role
 from app.db.record_ids import lowest_id_at
+from app.db.rule_columns import COLUMN
 from app.db.tables import probes
 from tests.integration.server.conftest import PASSWORD, Running
 
@@ -121,6 +122,11 @@ async def test_roles(running: Running, editor: httpx2.AsyncClient) -> None:
         assert (await viewer.get("/console/rules/new")).status_code == 403
         refused = await post(viewer, "/console/account", "/console/rules/new", **RULE)
         assert refused.status_code == 403
+
+
+async def test_the_form_of_a_rule_has_a_control_for_each_column(editor: httpx2.AsyncClient) -> None:
+    page = (await editor.get("/console/rules/new")).text
+    assert [name for name in COLUMN if page.count(f' name="{name}"') != 1] == []
 
 
 async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.AsyncClient) -> None:

@@ -145,9 +145,9 @@ def test_unknown_columns_name_the_nearest(column: str, suggestion: str | None) -
 
 def test_missing_columns_are_named() -> None:
     assert [(problem.path, problem.message) for problem in check_rule({})] == [
-        ("name", "is needed"),
-        ("pattern", "is needed"),
-        ("agent_name", "is needed"),
+        ("name", "is required"),
+        ("pattern", "is required"),
+        ("agent_name", "is required"),
     ]
 
 

@@ -1,23 +1,23 @@
-"""A rule as a form: from a row to fields, and from fields back to a draft with every mistake named."""
+"""Turns a rule into the fields of a form, and fields back into a draft with all its problems."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, assert_never
 
+from app.db.column_definition import ColumnKind, FormSection, RuleColumn
+from app.db.rule_columns import RULE_COLUMNS
 from app.errors import Problem
 from app.rules.check import check_rule
-from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
-from app.server.console.framework import PageRequest
+from app.rules.columns import DEFAULTS, WRITABLE
 from app.server.formatting import laid_out
 from app.strict_json import JsonError, parse_json
 
-INTEGERS: Final = ("priority", "rollout_percent", "answer_timeout_s", "max_attempts")
-NUMBERS: Final = ("objective_percent", "objective_s")
-"""They may have decimals, or be left empty."""
-FLAGS: Final = ("enabled", "recover", "withdraw")
-OPTIONAL: Final = ("deployment", "active_hours", "holidays", "fallback_agent_name")
+SECTIONS: Final = tuple(
+    (section.value, tuple(column for column in RULE_COLUMNS if column.section is section)) for section in FormSection
+)
+"""The form's groups of fields: heading and columns."""
 
 _FIRST_PATTERN: Final = {"participant": {"metadata": {"language": ["es"]}}}
 
@@ -28,16 +28,15 @@ Fields = dict[str, str]
 
 def fields_of(row: Mapping[str, Any]) -> Fields:
     """Return what the form shows for a rule; what plain SQL has put in instead of JSON is shown as it is."""
-    fields: Fields = {}
-    for column in WRITABLE:
-        value = row.get(column, DEFAULTS.get(column))
-        if column in DOCUMENTS:
-            fields[column] = "" if value is None else (value if isinstance(value, str) else laid_out(value))
-        elif column in FLAGS:
-            fields[column] = "on" if value else ""
-        else:
-            fields[column] = "" if value is None else str(value)
-    return fields
+    return {column.name: _shown(column, row.get(column.name, DEFAULTS.get(column.name))) for column in RULE_COLUMNS}
+
+
+def _shown(column: RuleColumn, value: Any) -> str:
+    if column.kind is ColumnKind.FLAG:
+        return "on" if value else ""
+    if value is None:
+        return ""
+    return laid_out(value) if column.is_document and not isinstance(value, str) else str(value)
 
 
 def new_fields(event: Mapping[str, Any] | None = None) -> Fields:
@@ -65,27 +64,18 @@ def pattern_like(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"room": {"name": [name]}}
 
 
-def read_draft(request: PageRequest) -> tuple[Fields, dict[str, Any], list[Problem]]:
-    """Return the fields as they were sent, the draft they make, and everything that is wrong with it."""
-    fields = {column: request.field(column) for column in WRITABLE}
+def read_draft(field: Callable[[str], str]) -> tuple[Fields, dict[str, Any], list[Problem]]:
+    """Return the fields as they were sent, the draft they make, and all its problems; `field` returns one by name."""
+    fields = {column: field(column) for column in WRITABLE}
     draft: dict[str, Any] = {}
     unreadable: list[Problem] = []
-    for column, text in fields.items():
-        if column in DOCUMENTS:
-            _read_document(column, text, draft, unreadable)
-        elif column in FLAGS:
-            draft[column] = bool(text)
-        elif column in INTEGERS:
-            draft[column] = int(text) if _is_integer(text) else text
-        elif column in NUMBERS:
-            draft[column] = _read_number(text.strip())
-        elif column in OPTIONAL:
-            draft[column] = text.strip() or None
-        elif column == "description":
-            draft[column] = text.replace("\r\n", "\n")
-        else:
-            draft[column] = text.strip()
-    # Of a document that is not JSON nothing else is worth saying.
+    for column in RULE_COLUMNS:
+        try:
+            draft[column.name] = _value(column, fields[column.name])
+        except JsonError as error:
+            unreadable.append(Problem(column.name, f"is not JSON: {error}"))
+            draft[column.name] = {}
+    # A document that is not JSON has no other problems that are worth reporting.
     wrong = {problem.path for problem in unreadable}
     problems = [problem for problem in check_rule(draft) if problem.path.partition(".")[0] not in wrong]
     return fields, draft, unreadable + problems
@@ -100,15 +90,24 @@ def problems_by_field(problems: list[Problem]) -> dict[str, list[Problem]]:
     return found
 
 
-def _read_document(column: str, text: str, draft: dict[str, Any], unreadable: list[Problem]) -> None:
-    if not text.strip():
-        draft[column] = {} if column == "pattern" else None
-        return
-    try:
-        draft[column] = parse_json(text)
-    except JsonError as error:
-        unreadable.append(Problem(column, f"is not JSON: {error}"))
-        draft[column] = {}
+def _value(column: RuleColumn, text: str) -> Any:
+    """Return the value of a field; text that is no number stays text, for the check to report. JsonError if no JSON."""
+    match column.kind:
+        case ColumnKind.FLAG:
+            return bool(text)
+        case ColumnKind.INTEGER:
+            return int(text) if _is_integer(text) else text
+        case ColumnKind.NUMBER:
+            return _read_number(text.strip())
+        case ColumnKind.PATTERN | ColumnKind.TEMPLATE:
+            empty: Any = None if column.is_nullable else {}
+            return parse_json(text) if text.strip() else empty
+        case ColumnKind.TEXT | ColumnKind.AGENT | ColumnKind.CHOICE:
+            if column.rows > 1:
+                return text.replace("\r\n", "\n")
+            return text.strip() or (None if column.is_nullable else "")
+        case unknown:
+            assert_never(unknown)
 
 
 def _read_number(text: str) -> float | str | None:

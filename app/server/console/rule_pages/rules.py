@@ -23,7 +23,14 @@ from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.console.rule_pages.rule_form import Fields, fields_of, new_fields, problems_by_field, read_draft
+from app.server.console.rule_pages.rule_form import (
+    SECTIONS,
+    Fields,
+    fields_of,
+    new_fields,
+    problems_by_field,
+    read_draft,
+)
 from app.server.console.rule_pages.rule_list import book_lines
 from app.webhook.parse import prepare
 
@@ -60,7 +67,7 @@ async def show_new(request: PageRequest) -> Response:
 
 
 async def save_new(request: PageRequest) -> Response:
-    fields, draft, problems = read_draft(request)
+    fields, draft, problems = read_draft(request.field)
     if problems or request.field("action") == "try":
         return await _tried(request, fields, draft, problems)
     editor = request.signed_in.name
@@ -89,7 +96,7 @@ async def show_rule(request: PageRequest) -> Response:
 
 async def save_rule(request: PageRequest) -> Response:
     rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
-    fields, draft, problems = read_draft(request)
+    fields, draft, problems = read_draft(request.field)
     stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
     if problems or request.field("action") == "try":
         return await _tried(request, fields, draft, problems, rule=stored)
@@ -125,7 +132,7 @@ async def delete(request: PageRequest) -> Response:
 
 async def check(request: PageRequest) -> Response:
     """Answer the part of the editor that tells what is wrong with the draft, or what it would do."""
-    _, draft, problems = read_draft(request)
+    _, draft, problems = read_draft(request.field)
     tried = await _try(request, draft, problems, _whole(request.field("rule_id")))
     # What is only not written yet is no mistake while somebody is typing.
     missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
@@ -216,6 +223,7 @@ def _editor(
         "rule.html",
         status=status,
         active="rules",
+        sections=SECTIONS,
         fields=fields,
         rule=rule,
         problems=problems or [],
