@@ -1,4 +1,4 @@
-"""The only place that reads the time, randomness and identity of the machine."""
+"""Time, randomness and the process's identity. `tests/architecture` forbids reading the time elsewhere."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from uuid_utils import uuid7
 
 
 class Clock(Protocol):
-    """A source of time; tests pass one that stands still until told."""
+    """A source of time, passed to whatever needs it; tests pass one that they move."""
 
     def now(self) -> datetime:
-        """Return the present instant, timezone-aware, in UTC."""
+        """Return the wall clock's time, timezone-aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Return seconds on a clock that never goes back."""
+        """Return seconds on a clock that is never set; only differences mean something."""
         ...
 
 
@@ -34,7 +34,7 @@ class SystemClock:
 
 
 def new_id() -> str:
-    """Return a UUIDv7 in text: ids sort by the time they were made, which keyset paging relies on."""
+    """Return a UUIDv7 as text: ids sort by the time they were made, which keyset paging relies on."""
     return str(uuid7())
 
 
@@ -44,10 +44,10 @@ def jitter() -> float:
 
 
 def process_name() -> str:
-    """Return `host:pid:<random>`: who holds a lease. Random, because a restarted container reuses its pid."""
+    """Return `host:pid:<random>`, the owner of a lease. Random, because a restarted container reuses its pid."""
     return f"{socket.gethostname()}:{os.getpid()}:{random.getrandbits(32):08x}"
 
 
 def new_secret() -> str:
-    """Return 256 bits that nobody can guess, as text for URLs and cookies."""
+    """Return 256 random bits as text for URLs and cookies."""
     return secrets.token_urlsafe(32)

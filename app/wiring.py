@@ -80,15 +80,15 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         stack.callback(readers.dispose)
         if is_embedded(url):
             stack.callback(_claim_database(url).close)
-        metrics = Metrics()
+        metrics, clock = Metrics(), SystemClock()
         writer = Writer(create_writer_engine(url))
         stack.push_async_callback(writer.close)
         clients = {}
         for project in settings.projects:
-            client = LiveKitApi(project, settings.request_timeout, metrics)
+            client = LiveKitApi(project, settings.request_timeout, metrics, clock)
             stack.push_async_callback(client.close)
             clients[project.name] = client
-        context = Context(settings, writer, clients, metrics, SystemClock(), process_name())
+        context = Context(settings, writer, clients, metrics, clock, process_name())
         with readers.connect() as connection:
             book = read_book(connection)
         for bad in book.bad.values():

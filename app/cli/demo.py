@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from app.audit import DispatchFilter, DispatchSummary, changes_after, events_after, newest_dispatches
 from app.cli.serve import listen, serve_app
+from app.clock import SystemClock
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.types import DispatchStatus
 from app.flows.orchestrator import Orchestrator
@@ -161,8 +162,9 @@ def _call(simulator: Simulator, caller: Caller) -> None:
 
 
 async def _wait_for_agents(readers: Engine, callers: Sequence[Caller]) -> bool:
-    deadline = asyncio.get_running_loop().time() + _PATIENCE_S
-    while asyncio.get_running_loop().time() < deadline:
+    clock = SystemClock()
+    deadline = clock.monotonic() + _PATIENCE_S
+    while clock.monotonic() < deadline:
         by_identity = await asyncio.to_thread(_latest_dispatches, readers)
         arrived = {identity for identity, dispatch in by_identity.items() if _agent_that_came(dispatch)}
         if arrived >= {caller.identity for caller in callers}:

@@ -122,7 +122,7 @@ async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> l
     async with AsyncExitStack() as stack:
         clients = {}
         for project in settings.projects:
-            client = clients[project.name] = LiveKitApi(project, settings.request_timeout, metrics)
+            client = clients[project.name] = LiveKitApi(project, settings.request_timeout, metrics, SystemClock())
             stack.push_async_callback(client.close)
 
         async def one(withdrawal: Withdrawal) -> str | None:

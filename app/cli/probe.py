@@ -56,10 +56,11 @@ async def _probe(settings: Settings, project: Project, agents: list[str], timeou
     url = database_url(settings)
     writer = Writer(create_writer_engine(url))
     metrics = Metrics()
-    client = LiveKitApi(project, settings.request_timeout, metrics)
+    clock = SystemClock()
+    client = LiveKitApi(project, settings.request_timeout, metrics, clock)
     try:
         with told(url), Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
-            prober = Prober(project.name, client, writer, SystemClock(), metrics)
+            prober = Prober(project.name, client, writer, clock, metrics)
             return list(await asyncio.gather(*(prober.probe(agent, timeout_s) for agent in agents)))
     finally:
         await client.close()

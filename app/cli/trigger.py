@@ -14,14 +14,16 @@ import aiohttp
 import typer
 from jwt.warnings import InsecureKeyLengthWarning
 
-from app.cli.fabrication import DISCONNECT_REASONS, EVENT_TYPES, KINDS, Fabrication, sign
 from app.cli.options import JsonOption
 from app.cli.terminal import note, say, say_json
 from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem, UsherError, nearest
+from app.livekit.fabricated_webhook import FABRICATED_TYPES, FabricatedWebhook, sign
+from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.settings import Project, Settings, read_settings
 
 _PATH = "/livekit/webhook"
+_JOINED = EventType.PARTICIPANT_JOINED.value
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -32,7 +34,7 @@ class NotRunningError(UsherError):
 
 
 def trigger(
-    event: Annotated[str, typer.Argument(metavar="EVENT", help=", ".join(EVENT_TYPES))] = "participant_joined",
+    event: Annotated[str, typer.Argument(metavar="EVENT", help=", ".join(FABRICATED_TYPES))] = _JOINED,
     *,
     identity: Annotated[str | None, typer.Option("--identity", help="of the participant [default: made up]")] = None,
     name: Annotated[str, typer.Option("--name", help="of the participant, for display")] = "",
@@ -42,7 +44,7 @@ def trigger(
         list[str] | None, typer.Option("--attribute", metavar="KEY=VALUE", help="of the participant; repeatable")
     ] = None,
     room_metadata: Annotated[str, typer.Option("--room-metadata", metavar="TEXT", help="of the room")] = "",
-    kind: Annotated[str, typer.Option("--kind", help=", ".join(KINDS))] = "STANDARD",
+    kind: Annotated[str, typer.Option("--kind", help=", ".join(ParticipantKind))] = ParticipantKind.STANDARD.value,
     sip: Annotated[bool, typer.Option("--sip", help="a phone call: kind SIP, with LiveKit's sip.* attributes")] = False,
     to: Annotated[str | None, typer.Option("--to", metavar="NUMBER", help="the number that was dialled")] = None,
     from_: Annotated[str | None, typer.Option("--from", metavar="NUMBER", help="the caller's number")] = None,
@@ -64,20 +66,20 @@ def trigger(
     problems: list[Problem] = []
     attributes = _attributes(attribute or [], problems)
     if sip or to or from_:
-        kind = "SIP"
+        kind = ParticipantKind.SIP
         attributes = {**_phone_call(to, from_), **attributes}
     if agent:
-        kind = "AGENT"
+        kind = ParticipantKind.AGENT
         attributes = {"lk.agent_name": agent, **attributes}
-    _check_words(event, kind, reason, problems)
+    _check_names(event, kind, reason, problems)
     if problems:
         raise InvalidInputError("usage", problems)
     who = identity or _identity(kind, from_)
-    fabrication = Fabrication(
+    webhook = FabricatedWebhook(
         event=event,
         event_id=f"EV_{_letters()}",
         at=SystemClock().now(),
-        room_name=room or (f"call-_{from_ or 'anonymous'}_{_letters()}" if kind == "SIP" else f"room-{_letters(6)}"),
+        room_name=room or _room_name(kind, from_),
         room_sid=room_sid or f"RM_{_letters()}",
         room_metadata=room_metadata,
         identity=who,
@@ -88,7 +90,7 @@ def trigger(
         attributes=attributes,
         disconnect_reason=reason,
     )
-    body = fabrication.body()
+    body = webhook.body()
     if dry_run:
         say_json(json.loads(body))
         return
@@ -103,9 +105,9 @@ def trigger(
         say_json({"status": status, "answer": _json(answer), "event": json.loads(body)})
     else:
         say(f"{status} {answer.strip()}")
-        if event == "participant_joined" and status == 200:
-            note(f"To let it leave: usher trigger participant_left --identity '{who}' --sid {fabrication.sid} "
-                 f"--room '{fabrication.room_name}' --room-sid {fabrication.room_sid}")  # fmt: skip
+        if event == _JOINED and status == 200:
+            note(f"To let it leave: usher trigger participant_left --identity '{who}' --sid {webhook.sid} "
+                 f"--room '{webhook.room_name}' --room-sid {webhook.room_sid}")  # fmt: skip
     if status != 200:
         raise typer.Exit(1)
 
@@ -134,22 +136,26 @@ def _phone_call(to: str | None, from_: str | None) -> dict[str, str]:
     return attributes
 
 
-def _check_words(event: str, kind: str, reason: str, problems: list[Problem]) -> None:
+def _check_names(event: str, kind: str, reason: str, problems: list[Problem]) -> None:
     for name, value, allowed in (
-        ("EVENT", event, EVENT_TYPES),
-        ("--kind", kind, KINDS),
-        ("--reason", reason, ("", *DISCONNECT_REASONS)),
+        ("EVENT", event, FABRICATED_TYPES),
+        ("--kind", kind, tuple(ParticipantKind)),
+        ("--reason", reason, ("", *DisconnectReason)),
     ):
         if value not in allowed:
-            words = [word for word in allowed if word]
-            message = f"{value!r} is none of {', '.join(words)}"
-            problems.append(Problem(name, message, value, nearest(value, words) or nearest(value.upper(), words)))
+            known = [str(one) for one in allowed if one]
+            message = f"{value!r} is none of {', '.join(known)}"
+            problems.append(Problem(name, message, value, nearest(value, known) or nearest(value.upper(), known)))
+
+
+def _room_name(kind: str, from_: str | None) -> str:
+    return f"call-_{from_ or 'anonymous'}_{_letters()}" if kind == ParticipantKind.SIP else f"room-{_letters(6)}"
 
 
 def _identity(kind: str, from_: str | None) -> str:
-    if kind == "SIP":
+    if kind == ParticipantKind.SIP:
         return f"sip_{from_ or 'anonymous'}"
-    return f"agent-AJ_{_letters()}" if kind == "AGENT" else f"caller-{_letters(6)}"
+    return f"agent-AJ_{_letters()}" if kind == ParticipantKind.AGENT else f"caller-{_letters(6)}"
 
 
 def _letters(count: int = 12) -> str:

@@ -1,4 +1,4 @@
-"""What Usher needs of LiveKit, as a protocol; `livekit.py` is the real one."""
+"""What Usher needs of LiveKit, as a protocol; `twirp.py` implements it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from app.livekit.outcome import Outcome
 
 WebhookJson = Callable[[], Mapping[str, object]]
-"""What LiveKit listed, as webhooks write it (protojson): made when asked for, a tenth of a millisecond each."""
+"""Makes the webhook JSON (protojson) of what LiveKit listed; only on demand, since it takes 0.1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class DispatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class SeenParticipant:
-    """A participant as LiveKit lists it; `agent_name` is empty unless it is an agent that says so.
+    """A participant as LiveKit lists it; `agent_name` is empty unless its attributes name an agent.
 
-    `joined_at`: seconds since the epoch, 0 if LiveKit does not say.
+    `kind`: a `ParticipantKind` if it is known, else its number. `joined_at`: seconds since the epoch, 0 if unknown.
     """
 
     sid: str
@@ -44,7 +44,10 @@ class SeenParticipant:
 
 @dataclass(frozen=True, slots=True)
 class SeenJob:
-    """A job of a dispatch. Its status is no proof of anything (LIVEKIT.md); its identity is, when it names a guest."""
+    """A job of a dispatch. `status`: a `JobStatus` if it is known, else its number; it proves nothing (README.md).
+
+    `participant_identity` proves that the job's agent came, if a participant of that identity is in the room.
+    """
 
     id: str
     status: str
@@ -76,11 +79,11 @@ class SeenRoom:
 
 
 class LiveKitClient(Protocol):
-    """One LiveKit project. Questions raise `LiveKitUnavailableError` when they get no answer."""
+    """One LiveKit project. Reads raise `LiveKitUnavailableError` when LiveKit does not answer."""
 
     @property
     def is_down(self) -> bool:
-        """Whether none of the latest calls was answered, so that it is not single calls that fail."""
+        """Whether none of the latest calls was answered, so that it is not only single calls that fail."""
         ...
 
     async def create_dispatch(self, request: DispatchRequest) -> Outcome:
@@ -88,31 +91,31 @@ class LiveKitClient(Protocol):
         ...
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
-        """Take a dispatch back and end its jobs; one that is gone already is fine."""
+        """Delete a dispatch and end its jobs; no error if it is gone already."""
         ...
 
     async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
-        """List the dispatches of a room. On an unknown room LiveKit takes 3 s and answers 503: ask for it first."""
+        """Return the dispatches of a room. For an unknown room LiveKit answers 503 after 3 s: find the room first."""
         ...
 
     async def find_room(self, room_name: str) -> SeenRoom | None:
-        """Return the present session under that name."""
+        """Return the present session of that room name, or None."""
         ...
 
     async def list_rooms(self) -> list[SeenRoom]:
-        """List all room sessions."""
+        """Return all room sessions."""
         ...
 
     async def list_participants(self, room_name: str) -> list[SeenParticipant]:
-        """List the participants of a room; none when there is no such room."""
+        """Return the participants of a room; none if there is no such room."""
         ...
 
     async def remove_participant(self, room_name: str, identity: str) -> None:
-        """Take a participant out of a room; one that has left already is fine."""
+        """Remove a participant from a room; no error if it has left already."""
         ...
 
     async def delete_room(self, room_name: str) -> None:
-        """Close a room; one that is closed already is fine."""
+        """Close a room; no error if it is closed already."""
         ...
 
     async def create_room(self, room_name: str) -> str:

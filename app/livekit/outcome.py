@@ -1,4 +1,4 @@
-"""How a call to LiveKit turned out. A 200 from CreateDispatch means "written down", never "an agent comes"."""
+"""How calls to LiveKit end. A 200 from CreateDispatch means that the dispatch is stored, not that an agent joins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.errors import UsherError
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """LiveKit wrote the dispatch down under this id; `adopted` when an earlier call is found to have done so."""
+    """LiveKit stored the dispatch under this id; `adopted`: an earlier call did, as its list shows."""
 
     livekit_dispatch_id: str
     adopted: bool = False
@@ -26,9 +26,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The call may or may not have had its effect, or may have it yet (timeout, reset, 5xx, crash while sending).
+    """The call may have taken effect, or may yet take it (timeout, reset, 5xx, crash while sending).
 
-    `is_answered`: LiveKit itself said that it failed, so it is not at it any more, unless it waited for another node.
+    `is_answered`: LiveKit itself reported the failure, so it is not working on the call any more, unless it waited for
+    another node.
     """
 
     code: str
@@ -38,7 +39,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """No connection was made, so the call certainly had no effect; that is no answer about the request either."""
+    """No connection was made: the call certainly had no effect, and nothing is known about the request."""
 
     code: str
     text: str
@@ -48,13 +49,13 @@ Outcome = Accepted | Rejected | Unknown | Unreachable
 
 
 class LiveKitUnavailableError(UsherError):
-    """LiveKit did not answer a question, or not with an answer."""
+    """LiveKit did not answer a read, or answered it with an error."""
 
     status = 503
 
 
-class LiveKitTroubledError(LiveKitUnavailableError):
-    """The same, for a reason that may be over in a moment: the question may be asked again."""
+class LiveKitTransientError(LiveKitUnavailableError):
+    """LiveKit did not answer for a reason that may be over in a moment: the read may be repeated."""
 
 
 class RoomNotFoundError(UsherError):

@@ -1,22 +1,22 @@
-"""SDK door 2: `LiveKitClient` on livekit-api, and the only place that sees its errors."""
+"""`LiveKitClient` over HTTP with livekit-api; the SDK's errors are translated here."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import aiohttp
 from livekit import api
 from livekit.protocol import agent_dispatch as dispatch_protocol
 
-from app.clock import jitter
+from app.clock import Clock, jitter
 from app.livekit.access_token import AgentDispatches, Rooms
 from app.livekit.answers import seen_dispatch, seen_participant, seen_room
 from app.livekit.client import DispatchRequest, SeenDispatch, SeenParticipant, SeenRoom
 from app.livekit.outcome import (
     Accepted,
-    LiveKitTroubledError,
+    LiveKitTransientError,
     LiveKitUnavailableError,
     Outcome,
     Rejected,
@@ -29,46 +29,55 @@ from app.settings import Project
 
 T = TypeVar("T")
 
-# Twirp codes that say the request itself is wrong: it would be refused again.
-_PERMANENT = frozenset({"invalid_argument", "malformed", "bad_route", "out_of_range", "unimplemented"})
-# Twirp codes below 500 that an overloaded server gives: no verdict about the request, and no effect.
-_NOT_NOW = frozenset({"resource_exhausted"})
-_PAUSES_S = (0.05, 0.1, 0.2)
-"""Before a question is asked again, ±50 %: of a LiveKit that fails every third call, 1 % of them get no answer."""
-_QUICK_S = 1.0
-"""What took longer to fail is not asked again: a dispatch call on a room that has just closed takes 3 s to say so."""
-_HANGS_AFTER = 0.2
-"""The share of its time-out after which a question that has no answer is asked a second time beside the first."""
-_DOWN_AFTER = 10
-"""So many calls in a row without an answer, and it is not single ones that fail."""
+PERMANENT: Final = frozenset({"invalid_argument", "malformed", "bad_route", "out_of_range", "unimplemented"})
+"""Twirp codes that say that the request itself is wrong: it would be refused again."""
+OVERLOADED: Final = frozenset({"resource_exhausted"})
+"""Twirp codes below 500 of an overloaded server: the call had no effect, and may be repeated."""
+RETRY_DELAYS_S: Final = (0.05, 0.1, 0.2)
+"""Seconds before each repetition of a read, ±50 %: if every third call fails, 1 % of the reads fail."""
+RETRY_WITHIN_S: Final = 1.0
+"""Seconds; a read that took longer to fail is not repeated. A dispatch call on a room that has closed takes 3 s."""
+HEDGE_AFTER: Final = 0.2
+"""Share of the timeout after which a read without an answer is sent a second time beside the first."""
+DOWN_AFTER: Final = 10
+"""Calls in a row without an answer after which LiveKit counts as down, rather than single calls as failed."""
 
 
 class LiveKitApi:
-    """One LiveKit project over HTTP. The SDK's own retry is off: it would repeat a POST that took effect.
+    """One LiveKit project over HTTP.
 
-    `timeout_s` holds for a call with its repetitions.
+    `timeout_s` bounds a call with its repetitions. A `session` that is given is not closed by `close`.
     """
 
-    def __init__(self, project: Project, timeout_s: float, metrics: Metrics) -> None:
-        self._project = project
+    def __init__(
+        self,
+        project: Project,
+        timeout_s: float,
+        metrics: Metrics,
+        clock: Clock,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
         self._timeout_s = timeout_s
         self._metrics = metrics
+        self._clock = clock
         self._unanswered = 0
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
-            cookie_jar=aiohttp.DummyCookieJar(),  # LiveKit sets none; looking for them takes a seventh of a call
-        )
-        secret = project.api_secret.get_secret_value()
-        self._rooms = Rooms(self._session, project.url, project.api_key, secret, failover=False)
-        self._dispatches = AgentDispatches(self._session, project.url, project.api_key, secret, failover=False)
+        self._own_session = None
+        if session is None:
+            session = self._own_session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),  # LiveKit sets no cookies; looking for them is 1/7 of a call
+            )
+        self._rooms = Rooms(session, project, clock)
+        self._dispatches = AgentDispatches(session, project, clock)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        if self._own_session is not None:
+            await self._own_session.close()
 
     @property
     def is_down(self) -> bool:
-        return self._unanswered >= _DOWN_AFTER
+        return self._unanswered >= DOWN_AFTER
 
     async def create_dispatch(self, request: DispatchRequest) -> Outcome:
         message = dispatch_protocol.CreateAgentDispatchRequest(
@@ -77,7 +86,7 @@ class LiveKitApi:
             metadata=request.metadata,
             attributes=request.attributes,
             deployment=request.deployment or "",
-            # Where Usher replaces a vanished agent, LiveKit Cloud must not: that would be one too many.
+            # If both Usher and LiveKit Cloud replaced a lost agent, there would be two.
             restart_policy=dispatch_protocol.JRP_NEVER if request.recovered_by_us else dispatch_protocol.JRP_ON_FAILURE,
         )
         outcome = await self._create(message)
@@ -93,16 +102,16 @@ class LiveKitApi:
         except api.TwirpError as error:
             if error.status >= 500:
                 return Unknown(error.code, error.message, is_answered=True)
-            if error.code in _NOT_NOW:
+            if error.code in OVERLOADED:
                 return Unreachable(error.code, error.message)
-            return Rejected(error.code, error.message, permanent=error.code in _PERMANENT)
+            return Rejected(error.code, error.message, permanent=error.code in PERMANENT)
         except aiohttp.ClientConnectorError as error:
             return Unreachable("unreachable", str(error))
         except TimeoutError:
             return Unknown("timeout", f"no answer within {self._timeout_s:g} s")
         except (aiohttp.ClientError, OSError) as error:
             return Unknown("connection", str(error) or type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - an answer that is no Twirp: the call may have had its effect
+        except Exception as error:  # noqa: BLE001 - the answer is not Twirp: the call may have had its effect
             return Unknown("unreadable", f"{type(error).__name__}: {error}")
         if not created.id:
             return Unknown("unreadable", "LiveKit's answer names no dispatch id")
@@ -159,45 +168,44 @@ class LiveKitApi:
         return str(room.sid)
 
     async def _ask(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer to a call that may be repeated: it changes nothing, or nothing the second time."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        for pause in _PAUSES_S:
+        """Return the answer to an idempotent call, repeating it while it fails quickly."""
+        began = self._clock.monotonic()
+        for delay in RETRY_DELAYS_S:
             try:
-                return await self._ask_once(method, call, began + self._timeout_s)
-            except LiveKitTroubledError:
-                if self.is_down or loop.time() - began >= _QUICK_S:
+                return await self._ask_once(method, call, began)
+            except LiveKitTransientError:
+                if self.is_down or self._clock.monotonic() - began >= RETRY_WITHIN_S:
                     raise
-            await asyncio.sleep(pause * (0.5 + jitter()))
-        return await self._ask_once(method, call, began + self._timeout_s)
+            await asyncio.sleep(delay * (0.5 + jitter()))
+        return await self._ask_once(method, call, began)
 
-    async def _ask_once(self, method: str, call: Callable[[], Awaitable[T]], until: float) -> T:
+    async def _ask_once(self, method: str, call: Callable[[], Awaitable[T]], began: float) -> T:
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout(self._timeout_s - (self._clock.monotonic() - began)):
                 answer = await self._first_answer(call)
         except api.TwirpError as error:
             self._metrics.calls.labels(method, error.code).inc()
-            passing = error.status >= 500 or error.code in _NOT_NOW
-            self._note(answered=not passing)
+            is_passing = error.status >= 500 or error.code in OVERLOADED
+            self._note(answered=not is_passing)
             if error.code == "not_found":
                 raise RoomNotFoundError(f"{method}: {error.message}") from error
-            kind = LiveKitTroubledError if passing else LiveKitUnavailableError
+            kind = LiveKitTransientError if is_passing else LiveKitUnavailableError
             raise kind(f"{method}: {error.code}: {error.message}") from error
         except TimeoutError as error:
             self._failed(method)
-            raise LiveKitTroubledError(f"{method}: timed out after {self._timeout_s:g} s") from error
+            raise LiveKitTransientError(f"{method}: timed out after {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             self._failed(method)
-            raise LiveKitTroubledError(f"{method}: {str(error) or type(error).__name__}") from error
+            raise LiveKitTransientError(f"{method}: {str(error) or type(error).__name__}") from error
         self._note(answered=True)
         self._metrics.calls.labels(method, "answered").inc()
         return answer
 
     async def _first_answer(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Await a call; while it hangs another is made, and whichever ends first counts: a caller waits for it."""
+        """Return the first answer to a call that is sent again, beside the first, when it takes long."""
         calls = [asyncio.ensure_future(call())]
         try:
-            done, _ = await asyncio.wait(calls, timeout=self._timeout_s * _HANGS_AFTER)
+            done, _ = await asyncio.wait(calls, timeout=self._timeout_s * HEDGE_AFTER)
             if not done and not self.is_down:
                 calls.append(asyncio.ensure_future(call()))
             done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)

@@ -12,6 +12,9 @@ from app.livekit.protojson import as_number
 RETRY_DELAYS_S: Final = (1.0, 2.0, 4.0, 8.0)
 """Seconds between LiveKit's tries to post one webhook; after the last the webhook is lost."""
 
+SIGNATURE_LIFE_S: Final = 300
+"""Seconds for which the token of a webhook is valid."""
+
 QUEUE_MAX_AGE_S: Final = 30.0
 """Seconds after which LiveKit drops a webhook that is still queued."""
 

@@ -72,6 +72,16 @@ class LoopClock:
         return self._loop.elapsed
 
 
+class TokenClock:
+    """The clock of calls to LiveKit: the loop's time, but the machine's date, by which the simulator judges tokens."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
 def in_virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
     """Let a coroutine test run in a loop of its own whose time is virtual."""
 

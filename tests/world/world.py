@@ -37,7 +37,7 @@ from app.simulator.verdict import Unit, Verdict, judge
 from app.simulator.webhooks import Answer
 from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
-from tests.world.virtual_time import LoopClock, VirtualTimeLoop
+from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
 
 ItemT = TypeVar("ItemT")
 T = TypeVar("T")
@@ -244,7 +244,7 @@ class World:
         stack.push_async_callback(writer.close)
         clients = {}
         for project in settings.projects:
-            client = await self._client(project, settings, metrics)
+            client = self._client(project, settings, metrics)
             clients[project.name] = client
         context = Context(settings, writer, clients, metrics, self.clock, process_name())
         with self._reader.connect() as connection:
@@ -267,14 +267,9 @@ class World:
             orchestrator.start()
         return replica
 
-    async def _client(self, project: Project, settings: Settings, metrics: Metrics) -> LiveKitApi:
-        client = LiveKitApi(project, settings.request_timeout, metrics)
-        await client.close()
+    def _client(self, project: Project, settings: Settings, metrics: Metrics) -> LiveKitApi:
         direct: Any = DirectSession(self.wire, settings.request_timeout)
-        client._session = direct
-        for service in (client._dispatches, client._rooms):
-            service._client._session = direct
-        return client
+        return LiveKitApi(project, settings.request_timeout, metrics, TokenClock(), direct)
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:  # noqa: ARG002 - the protocol
         replicas = self.route(body)

@@ -1,4 +1,4 @@
-"""Webhooks made by hand: the JSON that LiveKit would send, and its signature."""
+"""Webhooks made by hand for `usher trigger`: the JSON and the signature that LiveKit would send."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToJson
 from livekit.api import AccessToken
-from livekit.protocol.models import DisconnectReason, ParticipantInfo, ParticipantPermission, Room, TrackInfo
+from livekit.protocol.models import DisconnectReason as DisconnectReasonNumber
+from livekit.protocol.models import ParticipantInfo, ParticipantPermission, Room, TrackInfo
 from livekit.protocol.webhook import WebhookEvent
 
-KINDS = tuple(ParticipantInfo.Kind.keys())
-DISCONNECT_REASONS = tuple(DisconnectReason.keys())
-EVENT_TYPES = (
-    "room_started",
-    "room_finished",
-    "participant_joined",
-    "participant_left",
-    "participant_connection_aborted",
-    "track_published",
-    "track_unpublished",
+from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
+from app.livekit.webhook_delivery import SIGNATURE_LIFE_S
+
+FABRICATED_TYPES: Final = (
+    EventType.ROOM_STARTED,
+    EventType.ROOM_FINISHED,
+    EventType.PARTICIPANT_JOINED,
+    EventType.PARTICIPANT_LEFT,
+    EventType.PARTICIPANT_CONNECTION_ABORTED,
+    EventType.TRACK_PUBLISHED,
+    EventType.TRACK_UNPUBLISHED,
 )
-_VALID_FOR = timedelta(minutes=5)
+_ROOM_EVENTS = frozenset({EventType.ROOM_STARTED, EventType.ROOM_FINISHED})
+_TRACK_EVENTS = frozenset({EventType.TRACK_PUBLISHED, EventType.TRACK_UNPUBLISHED})
 
 
 @dataclass(frozen=True, slots=True)
-class Fabrication:
-    """What a fabricated webhook tells of; texts that are empty are left out, as LiveKit does."""
+class FabricatedWebhook:
+    """The contents of a webhook; empty texts are left out of the body, as LiveKit does. `event`: a fabricated type."""
 
     event: str
     event_id: str
@@ -41,7 +44,7 @@ class Fabrication:
     identity: str = ""
     sid: str = ""
     name: str = ""
-    kind: str = "STANDARD"
+    kind: str = ParticipantKind.STANDARD
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     disconnect_reason: str = ""
@@ -51,23 +54,23 @@ class Fabrication:
         stamp = int(self.at.timestamp() * 1000)
         room = Room(name=self.room_name, sid=self.room_sid)
         event = WebhookEvent(event=self.event, id=self.event_id, created_at=stamp // 1000)
-        about_track = self.event.startswith("track_")
-        if not about_track:
+        if self.event not in _TRACK_EVENTS:
             room.metadata = self.room_metadata
             room.empty_timeout, room.departure_timeout = 300, 20
             room.creation_time, room.creation_time_ms = stamp // 1000, stamp
         event.room.CopyFrom(room)
-        if about_track:
+        if self.event in _TRACK_EVENTS:
             # For tracks the server names room and participant only.
             event.participant.CopyFrom(ParticipantInfo(sid=self.sid, identity=self.identity))
             event.track.CopyFrom(TrackInfo(sid=f"TR_{self.sid[3:]}", mime_type="audio/opus"))
-        elif self.event.startswith("participant_"):
+        elif self.event not in _ROOM_EVENTS:
             event.participant.CopyFrom(self._participant(stamp))
         text: str = MessageToJson(event, indent=None, ensure_ascii=False)
         return text.encode()
 
     def _participant(self, stamp: int) -> ParticipantInfo:
-        has_left = self.event != "participant_joined"
+        has_left = self.event != EventType.PARTICIPANT_JOINED
+        is_agent = self.kind == ParticipantKind.AGENT
         values: dict[str, Any] = {
             "sid": self.sid,
             "identity": self.identity,
@@ -80,16 +83,17 @@ class Fabrication:
             "version": 2,
             "kind": ParticipantInfo.Kind.Value(self.kind),
             "permission": ParticipantPermission(
-                can_subscribe=True, can_publish=True, can_publish_data=True, agent=self.kind == "AGENT"
+                can_subscribe=True, can_publish=True, can_publish_data=True, agent=is_agent
             ),
         }
         if has_left:
-            values["disconnect_reason"] = DisconnectReason.Value(self.disconnect_reason or "CLIENT_INITIATED")
+            reason = self.disconnect_reason or DisconnectReason.CLIENT_INITIATED
+            values["disconnect_reason"] = DisconnectReasonNumber.Value(reason)
         return ParticipantInfo(**values)
 
 
 def sign(body: bytes, key: str, secret: str) -> str:
     """Return the Authorization header with which LiveKit would send `body`."""
     digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-    token: str = AccessToken(key, secret).with_sha256(digest).with_ttl(_VALID_FOR).to_jwt()
+    token: str = AccessToken(key, secret).with_sha256(digest).with_ttl(timedelta(seconds=SIGNATURE_LIFE_S)).to_jwt()
     return token

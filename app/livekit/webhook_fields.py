@@ -1,0 +1,64 @@
+"""The fields that LiveKit is known to send in webhooks, read off the installed protocol's descriptors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+from livekit.protocol.webhook import WebhookEvent
+
+from app.livekit.vocabulary import EventType
+
+FREE_PATHS: Final = frozenset({"room.metadata", "participant.metadata", "participant.attributes"})
+"""Paths below which applications choose the names."""
+
+SECRET_PATH: Final = "room.turnPassword"  # noqa: S105 - the name of a field
+
+
+@dataclass(frozen=True, slots=True)
+class KnownField:
+    """What is at a known path: an object with `fields`, or values of one `kind` ("" if they may be of any).
+
+    `kind` is text, number or boolean; `values` are all that are known, if they are an enum's.
+    """
+
+    fields: tuple[str, ...] = ()
+    kind: str = ""
+    values: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1)
+def known_fields() -> dict[str, KnownField]:
+    """Return every known field by its dotted path in the document that rules match; "" is the document itself."""
+    paths: dict[str, KnownField] = {}
+    _add_message(paths, "", WebhookEvent.DESCRIPTOR, ())
+    root = paths[""]
+    paths[""] = KnownField((*root.fields, "project"))
+    paths["project"] = KnownField(kind="text")
+    paths["event"] = KnownField(kind="text", values=tuple(EventType))
+    return paths
+
+
+def _add_message(paths: dict[str, KnownField], path: str, descriptor: Any, within: tuple[str, ...]) -> None:
+    paths[path] = KnownField(tuple(field.json_name for field in descriptor.fields))
+    for field in descriptor.fields:
+        below = f"{path}.{field.json_name}" if path else field.json_name
+        message = field.message_type
+        if message is None:
+            paths[below] = _leaf(field)
+        elif message.GetOptions().map_entry or message.full_name in within or message.file.name.startswith("google/"):
+            paths[below] = KnownField()
+        else:
+            _add_message(paths, below, message, (*within, message.full_name))
+
+
+def _leaf(field: Any) -> KnownField:
+    if field.enum_type is not None:
+        return KnownField(kind="text", values=tuple(value.name for value in field.enum_type.values))
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return KnownField(kind="boolean")
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return KnownField(kind="text")
+    return KnownField(kind="number")
