@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import PoolProxiedConnection
@@ -85,14 +85,6 @@ def flush(engine: Engine) -> None:
 
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
-
-
-def wait_for_lock(connection: Connection, *, wait: bool) -> None:
-    """Let a connection without a transaction wait, or not, for who holds SQLite's write lock."""
-    if connection.dialect.name == "sqlite":
-        cursor = connection.connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS if wait else 0}")
-        cursor.close()
 
 
 class _HintedCompiler(SQLiteCompiler):

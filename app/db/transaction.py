@@ -1,46 +1,61 @@
-"""Units that wait together share a transaction; should one of them fail, each is done again in one of its own."""
+"""One transaction for several units of work; if one of them fails, each runs again in a transaction of its own."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import flush, wait_for_lock
+from app.db.engine import flush
 from app.errors import DatabaseUnavailableError
+from app.logs import get_logger
+
+_log = get_logger(__name__)
 
 _TRIES = 3
 
 
 class RaceLostError(Exception):
-    """Raised by a unit that finds that another process has just done its work; the unit is done again."""
+    """Another process has just done the unit's work; the unit runs again and sees the result."""
 
 
-class LongUnitError(Exception):
-    """Raised by a brief unit that turns out to be none; it is done again where it keeps nobody waiting."""
-
-
-@dataclass(slots=True, eq=False)
 class Unit:
-    """What somebody waits for: `handler` is given `item`, together with those of the units beside it."""
+    """What one caller waits for: `handler` gets `item`, together with the items of the units beside it."""
 
-    handler: Callable[[Connection, Sequence[Any]], Sequence[Any]]
-    item: Any
-    is_brief: bool
-    future: asyncio.Future[Any]
-    since: float
-    committed: Callable[[Any], None] | None = None
-    """Is told the result before the one who waits, who is told once it is on the disk."""
-    result: Any = None
-    error: BaseException | None = None
+    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "since")
 
-    def tell(self) -> None:
-        """Give who waits what came of it."""
+    def __init__(
+        self,
+        handler: Callable[[Connection, Sequence[Any]], Sequence[Any]],
+        item: Any,
+        future: asyncio.Future[Any],
+        since: float,
+        on_commit: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.handler = handler
+        self.item = item
+        self.on_commit = on_commit
+        self.future = future
+        self.since = since
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def announce(self) -> None:
+        """Call `on_commit`, once, if the unit was committed."""
+        on_commit, self.on_commit = self.on_commit, None
+        if on_commit is None or self.error is not None:
+            return
+        try:
+            on_commit(self.result)
+        except Exception:  # noqa: BLE001 - a defect there must not keep the results of other units from their callers
+            _log.exception("what follows a commit failed")
+
+    def resolve(self) -> None:
+        """Give the result or the error to the caller, unless it stopped waiting."""
         if self.future.cancelled():
             return
         if self.error is not None:
@@ -50,80 +65,44 @@ class Unit:
 
 
 class Transaction:
-    """The transaction of some units, in steps, of which only `finish` and `flush` may wait for the disk or a lock."""
+    """`run` blocks until the units are on the disk; `announce` and `deliver` belong to the event loop."""
 
     def __init__(self, engine: Engine, units: Sequence[Unit]) -> None:
-        self.units = units
-        self.unannounced = [unit for unit in units if unit.committed is not None]
         self._engine = engine
-        self._connection: Connection | None = None
-        self._left = list(units)
+        self._units = units
 
-    def begin(self) -> None:
-        """Do the brief units; should anything hinder that, all is left to `finish`."""
-        connection: Connection | None = None
-        try:
-            connection = self._engine.connect()
-            wait_for_lock(connection, wait=False)
-            connection.begin()
-            _run([unit for unit in self.units if unit.is_brief], connection)
-        except Exception:  # noqa: BLE001 - met again, and told, where it keeps nobody waiting
-            if connection is not None:
-                connection.close()
-        else:
-            self._connection = connection
-            self._left = [unit for unit in self.units if not unit.is_brief]
-
-    def finish(self) -> None:
-        """Do what is left and commit."""
-        if self._connection is None:
-            self._commit_together(self.units)
-            return
-        try:
-            if self._left:
-                _run(self._left, self._connection)
-            # The driver's own: SQLAlchemy's would need the interpreter, which the event loop may be using, ten times.
-            self._connection.connection.commit()
-        except Exception as error:  # noqa: BLE001 - every error belongs to some caller
-            self._connection.close()
-            self._do_again(self.units, error)
-
-    def announce(self) -> None:
-        """Tell those who need not wait for the disk; each is told once."""
-        units, self.unannounced = self.unannounced, []
-        for unit in units:
-            if unit.committed is not None and unit.error is None:
-                unit.committed(unit.result)
-
-    def flush(self) -> None:
-        """Wait for the disk."""
+    def run(self, committed: Callable[[Transaction], None] | None = None) -> None:
+        """Commit, call `committed`, and wait for the disk. Never raises: errors go to the units."""
+        self._commit(self._units)
+        if committed is not None and any(unit.on_commit is not None for unit in self._units):
+            committed(self)
         try:
             flush(self._engine)
         except OSError as error:
-            for unit in self.units:
+            for unit in self._units:
                 unit.error = unit.error or DatabaseUnavailableError(f"the disk cannot take the write: {error}")
 
-    def end(self) -> None:
-        """Give the connection back and tell those who wait."""
-        if self._connection is not None:
-            self._connection.close()
-        for unit in self.units:
-            unit.tell()
+    def announce(self) -> None:
+        """Call `on_commit` of each unit that was committed; each is called once."""
+        for unit in self._units:
+            unit.announce()
+
+    def deliver(self) -> None:
+        """Give each caller its result; `on_commit` runs first."""
         self.announce()
+        for unit in self._units:
+            unit.resolve()
 
-    def _commit_together(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
+    def _commit(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
         try:
-            with self._engine.connect() as connection:
-                wait_for_lock(connection, wait=True)
-                connection.begin()
+            with self._engine.begin() as connection:
                 _run(units, connection)
-                connection.commit()
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
-            self._do_again(units, error, tries)
+            self._run_again(units, error, tries)
 
-    def _do_again(self, units: Sequence[Unit], error: Exception, tries: int = _TRIES) -> None:
-        if len(units) == 1 and tries > 1 and _lost_against_another(error):
-            self._commit_together(units, tries - 1)
+    def _run_again(self, units: Sequence[Unit], error: Exception, tries: int) -> None:
+        if len(units) == 1 and tries > 1 and _lost_race(error):
+            self._commit(units, tries - 1)
             return
         unavailable = as_unavailable(error)
         if unavailable is not None or len(units) == 1:
@@ -131,7 +110,7 @@ class Transaction:
                 unit.error = unavailable or error
             return
         for unit in units:
-            self._commit_together([unit])
+            self._commit([unit])
 
 
 def _run(units: Sequence[Unit], connection: Connection) -> None:
@@ -142,7 +121,7 @@ def _run(units: Sequence[Unit], connection: Connection) -> None:
 
 
 def _group(units: Sequence[Unit]) -> list[list[Unit]]:
-    # Consecutive units only: they keep the order in which they were asked for.
+    """Return the units by handler; only neighbours share a group, so that all keep their order."""
     groups: list[list[Unit]] = []
     for unit in units:
         if groups and groups[-1][0].handler == unit.handler:
@@ -152,8 +131,8 @@ def _group(units: Sequence[Unit]) -> list[list[Unit]]:
     return groups
 
 
-def _lost_against_another(error: BaseException) -> bool:
-    """Whether another replica's transaction won: the same unit will see its result when it is done again."""
+def _lost_race(error: BaseException) -> bool:
+    """Return whether another replica's transaction won: the unit will see its result when it runs again."""
     return isinstance(error, RaceLostError) or getattr(getattr(error, "orig", None), "sqlstate", None) in {
         "40001",  # serialization failure
         "40P01",  # deadlock
@@ -161,15 +140,15 @@ def _lost_against_another(error: BaseException) -> bool:
 
 
 def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
-    """Return the error to answer when `error` means that the database, not the unit, is the trouble."""
+    """Return the error to answer with if `error` means that the database is in trouble, None if the unit is."""
     if isinstance(error, DatabaseUnavailableError):
         return error
-    if _lost_against_another(error):
+    if _lost_race(error):
         return None
-    trouble = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or (
+    is_trouble = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
-    if not trouble or not isinstance(error, SQLAlchemyError):
+    if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None
     cause = getattr(error, "orig", None) or error
     unavailable = DatabaseUnavailableError(f"the database cannot take the write: {str(cause).strip().splitlines()[0]}")

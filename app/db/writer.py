@@ -1,12 +1,7 @@
-"""The only place that commits.
+"""Group commit: units of work that wait at the same time share a transaction, and its flush of the disk.
 
-What waits when the last transaction is over shares the next one, and its flush of the disk: thousands of webhooks a
-second instead of hundreds.
-
-On SQLite the statements of brief units run on the event loop itself, and only what waits for the disk or for a lock
-goes to the thread: two threads that both want the interpreter hand it over at every statement. With 32 webhooks under
-way each took 430 µs of processor time with all statements in the thread, and 380 µs so (medians, two cores). On
-PostgreSQL every statement waits for the network, and all run in the thread.
+A commit costs a flush, about a millisecond; shared, it allows thousands of webhooks per second instead of hundreds.
+Flows write through this; each gets an open transaction and must not commit.
 """
 
 from __future__ import annotations
@@ -15,12 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from app.clock import Clock, SystemClock
-from app.db.engine import is_embedded
 from app.db.transaction import Transaction, Unit
 from app.errors import DatabaseUnavailableError
 
@@ -28,50 +23,48 @@ T = TypeVar("T")
 ItemT = TypeVar("ItemT")
 
 BATCH_LIMIT = 128
+"""Units in one transaction: more would make the first of them wait too long for its answer."""
 QUEUE_LIMIT = 10_000
-BURST = 8
-"""So many units at once wait for the disk together: what is done before they are told keeps all of them waiting."""
-PATIENCE_S = 0.05
-"""How long a unit that nobody waits for waits for others of its kind, to share a transaction with them."""
-REST_S = 0.005
-"""How long it waits at least after what somebody waited for: they go on now, and it would be in their way."""
-STARVED_S = 0.25
-"""How long it waits while there is always something that somebody waits for; then it shares their transaction."""
+"""Units that may wait; further ones are refused, so that LiveKit retries them later."""
+EARLY_LIMIT = 8
+"""In a transaction of fewer units, `on_commit` runs before the flush. In a larger one the work that it starts would
+delay the answers of all its units."""
+BATCH_WINDOW_S = 0.05
+"""A background unit waits this long for others, to share a transaction with them."""
+AFTER_URGENT_S = 0.005
+"""After a transaction, background units wait this long: its callers go on now and need the processor."""
+MAX_DEFERRAL_S = 0.25
+"""While there are always urgent units, a background unit waits this long; then it shares their transaction."""
 
 
 class Writer:
-    """Does all writing: `await run(unit)` returns after the unit's transaction is committed, and on the disk.
+    """Runs units of work in transactions that they share: `await run(unit)` returns when the commit is on the disk.
 
-    If a unit raises, its transaction is rolled back and the units are done again one by one, so a bad one fails alone:
-    units must therefore have no effect but on the connection they get. A database that cannot take the write raises
-    `DatabaseUnavailableError` to every caller of the batch. A writer belongs to one event loop.
-
-    `executor` runs what may block, one transaction at a time; the default is a thread of the writer's own.
+    If a unit raises, the transaction is rolled back and its units run again one by one, so that only the one at fault
+    fails: a unit must have no effect but on its connection. If the database cannot take the write, all callers of the
+    transaction get `DatabaseUnavailableError`. A writer belongs to one event loop; transactions run one after the other
+    in `executor` (default: a thread of its own).
     """
 
     def __init__(self, engine: Engine, *, clock: Clock | None = None, executor: Executor | None = None) -> None:
-        self.is_on_loop = False
-        """Whether the unit that runs now keeps the event loop waiting."""
         self._engine = engine
         self._clock = clock or SystemClock()
-        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="usher-writer")
-        self._does_brief_units_here = is_embedded(engine.url)
-        self._waiting: deque[Unit] = deque()
-        self._patient: deque[Unit] = deque()
-        self._is_busy = False
-        self._is_called = False
-        self._alarm: asyncio.TimerHandle | None = None
-        self._rested = 0.0
-        self._closing: asyncio.Event | None = None
+        self._executor = executor or ThreadPoolExecutor(1, "usher-writer")
+        self._urgent: deque[Unit] = deque()
+        self._background: deque[Unit] = deque()
+        self._work: asyncio.Task[None] | None = None
+        self._arrived = asyncio.Event()
+        self._rest_until = 0.0
+        self._is_closing = False
 
     @property
     def backlog(self) -> int:
         """How many units wait for their transaction."""
-        return len(self._waiting) + len(self._patient)
+        return len(self._urgent) + len(self._background)
 
     async def run(self, unit: Callable[[Connection], T]) -> T:
         """Run `unit` in a transaction and return its result once that is committed."""
-        result: T = await self._add(_run_each, unit, self._waiting, is_brief=False)
+        result: T = await self._add(self._unit(_run_each, unit), self._urgent)
         return result
 
     async def run_batched(
@@ -79,98 +72,76 @@ class Writer:
         handler: Callable[[Connection, Sequence[ItemT]], Sequence[T]],
         item: ItemT,
         *,
-        patient: bool = False,
-        committed: Callable[[T], None] | None = None,
+        background: bool = False,
+        on_commit: Callable[[T], None] | None = None,
     ) -> T:
-        """Give `item` to `handler` together with the other items waiting for the same handler.
+        """Give `item` to `handler` together with the other items that wait for the same handler.
 
-        `handler(connection, items)` returns one result per item, in order. For flows whose statements cost less for
-        many than one by one, and are brief: a millisecond for an item would be long. A handler that finds more to do
-        raises `LongUnitError` where `is_on_loop`, and is called again where it is not. What is `patient` is done after
-        what is not, when nothing else waits: it keeps nobody waiting, and a burst of it shares a transaction.
-        `committed` is told the result once it outlives this process: before it is on the disk, but in a burst.
+        `handler(connection, items)` returns one result per item, in order; for flows whose statements cost less for
+        many items than one by one. `background` units run when nothing urgent waits. `on_commit` gets the result once
+        it survives the end of this process: in a small transaction before the flush, else with the answer.
         """
-        queue = self._patient if patient else self._waiting
-        result: T = await self._add(handler, item, queue, is_brief=True, committed=committed)
+        unit = self._unit(handler, item, on_commit)
+        result: T = await self._add(unit, self._background if background else self._urgent)
         return result
 
     async def close(self) -> None:
-        """Finish what waits, then stop the executor."""
-        if self._closing is None:
-            self._closing = asyncio.Event()
-        self._go_on()
-        await self._closing.wait()
+        """Finish the units that wait, then release the thread and the connections."""
+        self._is_closing = True
+        self._arrived.set()
+        if self._work is not None:
+            await self._work
         self._executor.shutdown()
         self._engine.dispose()
 
-    async def _add(self, handler: Any, item: Any, queue: deque[Unit], *, is_brief: bool, committed: Any = None) -> Any:
-        if self._closing is not None:
+    def _unit(self, handler: Any, item: Any, on_commit: Any = None) -> Unit:
+        return Unit(handler, item, asyncio.get_running_loop().create_future(), self._clock.monotonic(), on_commit)
+
+    async def _add(self, unit: Unit, queue: deque[Unit]) -> Any:
+        if self._is_closing:
             raise DatabaseUnavailableError("the writer is shutting down")
         if self.backlog >= QUEUE_LIMIT:
             raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
-        future = asyncio.get_running_loop().create_future()
-        unit = Unit(handler, item, is_brief, future, self._clock.monotonic(), committed)
         queue.append(unit)
-        self._go_on()
+        if queue is self._urgent:
+            self._arrived.set()
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._run_transactions())
         return await unit.future
 
-    def _go_on(self) -> None:
-        """See that the next transaction begins: in this turn of the loop, or when those with patience have lost it."""
-        if self._is_busy or self._is_called:
-            return
+    async def _run_transactions(self) -> None:
+        """Run what waits, until nothing does."""
         loop = asyncio.get_running_loop()
-        if self._waiting or (self._patient and self._closing is not None):
-            self._is_called = True
-            loop.call_soon(self._begin)
-        elif self._patient:
-            if self._alarm is None:
-                self._alarm = loop.call_later(self._patience(PATIENCE_S, self._rested), self._begin)
-        elif self._closing is not None:
-            self._closing.set()
+        while self.backlog:
+            self._arrived.clear()
+            units = self._next_units(self._clock.monotonic())
+            if not units:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._arrived.wait(), self._background_delay(self._clock.monotonic()))
+                continue
+            transaction = Transaction(self._engine, units)
+            early = None if len(units) >= EARLY_LIMIT else lambda done: _notify(loop, done)
+            await asyncio.wrap_future(self._executor.submit(transaction.run, early))
+            transaction.deliver()
+            self._rest_until = self._clock.monotonic() + AFTER_URGENT_S
+            await asyncio.sleep(0)  # the callers go on first: what they write next shares the next transaction
 
-    def _begin(self) -> None:
-        self._is_called = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._is_busy:
-            return
-        units = self._next_units()
-        if not units:
-            self._go_on()
-            return
-        self._is_busy = True
-        transaction = Transaction(self._engine, units)
-        if self._does_brief_units_here and any(unit.is_brief for unit in units):
-            self.is_on_loop = True
-            transaction.begin()
-            self.is_on_loop = False
-        self._executor.submit(self._work, transaction, asyncio.get_running_loop())
+    def _next_units(self, now: float) -> list[Unit]:
+        units = _take(self._urgent)
+        if units:
+            is_due = bool(self._background) and now - self._background[0].since >= MAX_DEFERRAL_S
+        else:
+            is_due = self._is_closing or self._background_delay(now) <= 0
+        return units + _take(self._background) if is_due else units
 
-    def _next_units(self) -> list[Unit]:
-        units = _take(self._waiting)
-        limit, rested = (STARVED_S, 0.0) if units else (PATIENCE_S, self._rested)
-        if self._patient and (self._closing is not None or self._patience(limit, rested) <= 0):
-            units += _take(self._patient)
-        return units
+    def _background_delay(self, now: float) -> float:
+        """Return the seconds until background units run if nothing urgent arrives; all run with the oldest."""
+        return max(self._background[0].since + BATCH_WINDOW_S, self._rest_until) - now if self._background else 0.0
 
-    def _patience(self, limit: float, rested: float) -> float:
-        """Return how many seconds the patient may still wait; the patience of the first is that of all."""
-        return max(self._patient[0].since + limit, rested) - self._clock.monotonic()
 
-    def _work(self, transaction: Transaction, loop: asyncio.AbstractEventLoop) -> None:
-        transaction.finish()
-        if transaction.unannounced and len(transaction.units) < BURST and not loop.is_closed():
-            loop.call_soon_threadsafe(transaction.announce)
-        transaction.flush()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._tell, transaction)
-
-    def _tell(self, transaction: Transaction) -> None:
-        transaction.end()
-        self._rested = self._clock.monotonic() + REST_S
-        self._is_busy = False
-        self._go_on()
+def _notify(loop: asyncio.AbstractEventLoop, transaction: Transaction) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(transaction.announce)
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

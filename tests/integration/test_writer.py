@@ -1,4 +1,4 @@
-"""The only place that commits, on both databases."""
+"""Group commit, on both databases."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from sqlalchemy.exc import OperationalError
 
 from app.db.engine import flush
 from app.db.tables import rule_editor
-from app.db.transaction import LongUnitError, RaceLostError
-from app.db.writer import BURST, PATIENCE_S, Writer
+from app.db.transaction import RaceLostError
+from app.db.writer import BATCH_WINDOW_S, EARLY_LIMIT, Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
+from tests.world.executor import LoopExecutor
 
 
 @pytest.fixture
@@ -44,10 +45,10 @@ async def test_a_result_comes_only_after_the_commit(writer: Writer, database: Da
     assert names(database) == ["a"]
 
 
-async def test_who_is_told_of_the_commit_need_not_wait_for_the_disk(
+async def test_on_commit_runs_before_the_flush(
     writer: Writer, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = asyncio.Event()
+    announced = asyncio.Event()
     disk = threading.Event()
     flushed: list[bool] = []
 
@@ -57,9 +58,9 @@ async def test_who_is_told_of_the_commit_need_not_wait_for_the_disk(
 
     monkeypatch.setattr("app.db.transaction.flush", slow)
     waiting = asyncio.create_task(
-        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", committed=lambda _: told.set())
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", on_commit=lambda _: announced.set())
     )
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(announced.wait(), 10)
     assert names(database) == ["a"]
     assert not waiting.done()
     assert flushed == []
@@ -68,22 +69,24 @@ async def test_who_is_told_of_the_commit_need_not_wait_for_the_disk(
     assert flushed == [True]
 
 
-async def test_a_burst_waits_for_the_disk_together(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows from the commits would keep all of them waiting."""
-    told: list[str] = []
-    told_before_flush: list[str] = []
-    monkeypatch.setattr("app.db.transaction.flush", lambda _engine: told_before_flush.extend(told))
+async def test_in_a_large_transaction_on_commit_runs_after_the_flush(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The work that starts there would delay the answers of all units."""
+    announced: list[str] = []
+    before_flush: list[str] = []
+    monkeypatch.setattr("app.db.transaction.flush", lambda _engine: before_flush.extend(announced))
 
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
         return [put(connection, item) for item in items]
 
-    sent = [f"{number}" for number in range(BURST)]
-    await asyncio.gather(*(writer.run_batched(handler, name, committed=told.append) for name in sent))
-    assert told == sent
-    assert told_before_flush == []
+    sent = [f"{number}" for number in range(EARLY_LIMIT)]
+    await asyncio.gather(*(writer.run_batched(handler, name, on_commit=announced.append) for name in sent))
+    assert announced == sent
+    assert before_flush == []
 
 
-async def test_a_disk_that_fails_is_told_as_unavailable(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failing_disk_is_reported_as_unavailable(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_engine: Engine) -> None:
         raise OSError(5, "Input/output error")
 
@@ -94,18 +97,18 @@ async def test_a_disk_that_fails_is_told_as_unavailable(writer: Writer, monkeypa
     assert await writer.run(lambda connection: put(connection, "b")) == "b"
 
 
-async def test_a_unit_that_fails_is_not_announced(writer: Writer) -> None:
-    told: list[str] = []
+async def test_on_commit_does_not_run_for_a_unit_that_failed(writer: Writer) -> None:
+    announced: list[str] = []
 
     def handler(_connection: Connection, _items: Sequence[str]) -> list[str]:
         raise ValueError("bad")
 
     with pytest.raises(ValueError, match="bad"):
-        await writer.run_batched(handler, "a", committed=told.append)
-    assert told == []
+        await writer.run_batched(handler, "a", on_commit=announced.append)
+    assert announced == []
 
 
-async def test_the_log_is_what_is_flushed(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_write_ahead_log_is_flushed(sqlite_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     files: list[str] = []
 
     def sync(descriptor: int) -> None:
@@ -119,7 +122,7 @@ async def test_the_log_is_what_is_flushed(sqlite_database: Database, monkeypatch
     await writer.close()
 
 
-async def test_waiting_units_share_a_transaction_and_keep_their_order(writer: Writer, database: Database) -> None:
+async def test_units_that_wait_share_a_transaction_and_keep_their_order(writer: Writer, database: Database) -> None:
     transactions: set[int] = set()
     hold = threading.Event()
 
@@ -178,7 +181,7 @@ async def test_items_of_one_handler_are_given_together(writer: Writer) -> None:
     assert sizes == [10]
 
 
-async def test_what_is_patient_keeps_nobody_waiting(writer: Writer, database: Database) -> None:
+async def test_background_units_run_after_urgent_ones(writer: Writer, database: Database) -> None:
     transactions: list[list[str]] = []
     hold = threading.Event()
 
@@ -188,7 +191,7 @@ async def test_what_is_patient_keeps_nobody_waiting(writer: Writer, database: Da
 
     first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
     await asyncio.sleep(0)
-    patient = [asyncio.create_task(writer.run_batched(handler, f"patient {n}", patient=True)) for n in range(2)]
+    patient = [asyncio.create_task(writer.run_batched(handler, f"patient {n}", background=True)) for n in range(2)]
     await asyncio.sleep(0)
     prompt = asyncio.create_task(writer.run_batched(handler, "prompt"))
     await asyncio.sleep(0)
@@ -200,27 +203,29 @@ async def test_what_is_patient_keeps_nobody_waiting(writer: Writer, database: Da
     assert names(database) == ["prompt", "patient 0", "patient 1"]
 
 
-async def test_what_is_patient_does_not_wait_for_ever(writer: Writer) -> None:
-    patient = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "a", patient=True))
+async def test_background_units_run_although_urgent_ones_never_stop(writer: Writer) -> None:
+    patient = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "a", background=True))
 
-    async def never_leave_the_writer_idle() -> None:
+    async def keep_the_writer_busy() -> None:
         while not patient.done():
             await writer.run(lambda _: time.sleep(0.02))
 
     async with asyncio.timeout(10):
-        await asyncio.gather(*(never_leave_the_writer_idle() for _ in range(2)))
+        await asyncio.gather(*(keep_the_writer_busy() for _ in range(2)))
     assert await patient == "a"
 
 
-async def test_what_is_patient_is_done_when_nobody_else_comes(writer: Writer, database: Database) -> None:
-    await asyncio.wait_for(writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", patient=True), 5)
+async def test_background_units_run_when_nothing_else_waits(writer: Writer, database: Database) -> None:
+    await asyncio.wait_for(
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", background=True), 5
+    )
     assert names(database) == ["a"]
 
 
-async def test_what_is_patient_is_done_before_the_writer_closes(database: Database) -> None:
+async def test_background_units_run_before_the_writer_closes(database: Database) -> None:
     writer = Writer(database.writer_engine())
     patient = asyncio.create_task(
-        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", patient=True)
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", background=True)
     )
     await asyncio.sleep(0)
     await writer.close()
@@ -228,9 +233,7 @@ async def test_what_is_patient_is_done_before_the_writer_closes(database: Databa
     assert names(database) == ["a"]
 
 
-async def test_patience_that_ends_as_something_prompt_comes_begins_one_transaction(
-    writer: Writer, database: Database
-) -> None:
+async def test_an_urgent_unit_at_the_end_of_the_batch_window(writer: Writer, database: Database) -> None:
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
         return [put(connection, item) for item in items]
 
@@ -241,19 +244,19 @@ async def test_patience_that_ends_as_something_prompt_comes_begins_one_transacti
         await come
         return await writer.run_batched(handler, "prompt")
 
-    def sleep_until_patience_has_ended() -> None:
-        time.sleep(PATIENCE_S)
+    def block_until_the_window_has_ended() -> None:
+        time.sleep(BATCH_WINDOW_S)
         come.set_result(None)
 
-    patient = asyncio.create_task(writer.run_batched(handler, "patient", patient=True))
+    patient = asyncio.create_task(writer.run_batched(handler, "patient", background=True))
     coming = asyncio.create_task(prompt())
-    loop.call_later(PATIENCE_S / 2, sleep_until_patience_has_ended)
+    loop.call_later(BATCH_WINDOW_S / 2, block_until_the_window_has_ended)
     async with asyncio.timeout(5):
         assert list(await asyncio.gather(patient, coming)) == ["patient", "prompt"]
     assert sorted(names(database)) == ["patient", "prompt"]
 
 
-async def test_a_unit_that_is_not_brief_keeps_nobody_else_waiting(writer: Writer) -> None:
+async def test_a_slow_unit_does_not_block_the_event_loop(writer: Writer) -> None:
     turns = 0
 
     async def count_turns() -> None:
@@ -266,23 +269,6 @@ async def test_a_unit_that_is_not_brief_keeps_nobody_else_waiting(writer: Writer
     await writer.run(lambda _: time.sleep(0.2))
     counting.cancel()
     assert turns > 10
-
-
-async def test_what_turns_out_to_be_long_is_done_where_it_keeps_nobody_waiting(
-    writer: Writer, database: Database
-) -> None:
-    threads: list[bool] = []
-
-    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
-        threads.append(threading.current_thread() is threading.main_thread())
-        done = [put(connection, item) for item in items]
-        if writer.is_on_loop:
-            raise LongUnitError
-        return done
-
-    assert await writer.run_batched(handler, "a") == "a"
-    assert threads == ([True, False] if database.kind == "sqlite" else [False])
-    assert names(database) == ["a"]
 
 
 async def test_the_event_loop_does_not_wait_for_a_lock(sqlite_database: Database) -> None:
@@ -299,6 +285,26 @@ async def test_the_event_loop_does_not_wait_for_a_lock(sqlite_database: Database
     await writer.close()
 
 
+async def test_a_defect_in_on_commit_keeps_no_result_from_its_caller(writer: Writer) -> None:
+    def fail(_result: str) -> None:
+        raise ValueError("a defect")
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        return [put(connection, item) for item in items]
+
+    names = [f"{number}" for number in range(EARLY_LIMIT)]
+    assert await writer.run_batched(handler, "alone", on_commit=fail) == "alone"
+    assert await asyncio.gather(*(writer.run_batched(handler, name, on_commit=fail) for name in names)) == names
+    assert await writer.run(lambda connection: put(connection, "later")) == "later"
+
+
+async def test_transactions_run_in_the_executor_that_is_given(database: Database) -> None:
+    writer = Writer(database.writer_engine(), executor=LoopExecutor())
+    threads = await asyncio.gather(*(writer.run(lambda _: threading.current_thread()) for _ in range(3)))
+    assert set(threads) == {threading.main_thread()}
+    await writer.close()
+
+
 async def test_a_lost_race_is_run_again(writer: Writer) -> None:
     tries: list[int] = []
 
@@ -311,7 +317,7 @@ async def test_a_lost_race_is_run_again(writer: Writer) -> None:
     assert await writer.run(unit) == 3
 
 
-async def test_a_database_that_is_locked_is_told_as_unavailable(sqlite_database: Database) -> None:
+async def test_a_locked_database_is_reported_as_unavailable(sqlite_database: Database) -> None:
     engine = sqlite_database.writer_engine()
     writer = Writer(engine)
     with engine.connect() as connection:
@@ -347,7 +353,7 @@ async def test_a_connection_that_cannot_be_opened_makes_the_database_unavailable
     assert names(database) == ["b"]
 
 
-async def test_a_connection_that_the_server_cut_costs_no_restart(postgres_database: Database) -> None:
+async def test_a_connection_that_the_server_closed_is_replaced(postgres_database: Database) -> None:
     writer = Writer(postgres_database.writer_engine())
     await writer.run(lambda connection: put(connection, "a"))
     postgres_database.execute(
@@ -358,7 +364,7 @@ async def test_a_connection_that_the_server_cut_costs_no_restart(postgres_databa
     await writer.close()
 
 
-async def test_after_closing_nothing_is_taken(database: Database) -> None:
+async def test_a_closed_writer_refuses_units(database: Database) -> None:
     writer = Writer(database.writer_engine())
     last = asyncio.create_task(writer.run(lambda connection: put(connection, "last")))
     await asyncio.sleep(0)

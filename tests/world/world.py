@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,9 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from app.clock import process_name
-from app.db import transaction
-from app.db.writer import BATCH_LIMIT, Writer
-from app.errors import DatabaseUnavailableError
+from app.db.writer import Writer
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.livekit.twirp import LiveKitApi
@@ -37,52 +34,11 @@ from app.simulator.verdict import Unit, Verdict, judge
 from app.simulator.webhooks import Answer
 from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
+from tests.world.executor import LoopExecutor
 from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
 
 ItemT = TypeVar("ItemT")
 T = TypeVar("T")
-
-
-class PromptWriter(Writer):
-    """The writer without its thread: what waits when the loop comes round shares a transaction, in no virtual time."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.is_on_loop = False
-        self._engine = engine
-        self._waiting: deque[transaction.Unit] = deque()
-        self._patient: deque[transaction.Unit] = deque()
-        self._closed = False
-
-    async def _add(
-        self,
-        handler: Any,
-        item: Any,
-        queue: deque[transaction.Unit],  # noqa: ARG002 - all wait alike
-        *,
-        is_brief: bool,
-        committed: Any = None,
-    ) -> Any:
-        if self._closed:
-            raise DatabaseUnavailableError("the writer is shutting down")
-        loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._drain)
-        unit = transaction.Unit(handler, item, is_brief, loop.create_future(), 0.0, committed)
-        self._waiting.append(unit)
-        return await unit.future
-
-    async def close(self) -> None:
-        self._closed = True
-        self._engine.dispose()
-
-    def _drain(self) -> None:
-        units = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, len(self._waiting)))]
-        if self._waiting:
-            asyncio.get_running_loop().call_soon(self._drain)
-        shared = transaction.Transaction(self._engine, units)
-        shared.begin()
-        shared.finish()
-        shared.end()
 
 
 @dataclass
@@ -93,6 +49,7 @@ class Replica:
     app: Starlette
     metrics: Metrics
     writer: Writer
+    executor: LoopExecutor
     engine: Engine
     closing: AsyncExitStack
     alive: bool = True
@@ -240,7 +197,8 @@ class World:
         stack = AsyncExitStack()
         metrics = Metrics()
         engine = self.database.writer_engine()
-        writer = PromptWriter(engine)
+        executor = LoopExecutor()
+        writer = Writer(engine, clock=self.clock, executor=executor)
         stack.push_async_callback(writer.close)
         clients = {}
         for project in settings.projects:
@@ -261,7 +219,7 @@ class World:
             Route("/metrics", scrape.answer),
         ]
         app = Starlette(routes=routes)
-        replica = Replica(orchestrator, app, metrics, writer, engine, stack)
+        replica = Replica(orchestrator, app, metrics, writer, executor, engine, stack)
         self.replicas.append(replica)
         if start:
             orchestrator.start()

@@ -37,9 +37,6 @@ _LIFECYCLE = (
 )
 """Event types that are always stored; others only when a rule matches them."""
 
-_EDITS_ON_LOOP = 20
-"""How many edited rules are read while the event loop waits; each takes a tenth of a millisecond, or a few."""
-
 
 @dataclass(slots=True)
 class Acceptance:
@@ -68,7 +65,7 @@ class Acceptor:
 
         `committed` is told before: from then on no death of this process can undo it.
         """
-        acceptance = await self._context.writer.run_batched(self._accept_batch, event, committed=committed)
+        acceptance = await self._context.writer.run_batched(self._accept_batch, event, on_commit=committed)
         metrics = self._context.metrics
         if acceptance.outcome is not None:
             metrics.events.labels(event.project, event.type, event.source, acceptance.outcome).inc()
@@ -80,8 +77,7 @@ class Acceptor:
     def _accept_batch(self, connection: Connection, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
         version, known = recall(connection, batch)
-        most = _EDITS_ON_LOOP if self._context.writer.is_on_loop else None
-        self.book = follow(connection, self.book, version, most=most)
+        self.book = follow(connection, self.book, version)
         cases: dict[str, Case] = {}
         acceptances: dict[str, Acceptance] = {}
         for event in batch:

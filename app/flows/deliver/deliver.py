@@ -265,7 +265,7 @@ class Deliverer:
         """Write down how a call turned out, again and again while the database is away and the lease is ours."""
         while True:
             try:
-                return await self._context.writer.run_batched(self._settle, settlement, patient=True)
+                return await self._context.writer.run_batched(self._settle, settlement, background=True)
             except DatabaseUnavailableError:
                 until = settlement.dispatch.lease_until
                 if self._stopping or until is None or self._context.clock.now() >= until:

@@ -10,7 +10,6 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, fu
 
 from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables import routing_rules, rule_changes
-from app.db.transaction import LongUnitError
 from app.rules.book.read_rule import JsonText
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import DOCUMENTS
@@ -33,18 +32,15 @@ def read_book(connection: Connection) -> RuleBook:
     return RuleBook.build(_read_rows(connection, statement), version)
 
 
-def follow(connection: Connection, book: RuleBook, version: int | None = None, *, most: int | None = None) -> RuleBook:
+def follow(connection: Connection, book: RuleBook, version: int | None = None) -> RuleBook:
     """Return the present book: the same object when no rule was edited, else one with the edited rules read anew.
 
-    `version` is what the transaction was told of it already. Raises `LongUnitError` when there are more than `most`
-    edits to follow: a hundred rules take about 10 ms.
+    `version` is that of the database, if the transaction has read it already.
     """
     if version is None:
         version = read_version(connection)
     if version == book.version:
         return book
-    if most is not None and not 0 < version - book.version <= most:
-        raise LongUnitError
     if version < book.version:  # the database was replaced by another, or an older copy
         return read_book(connection)
     changed = list(

@@ -176,14 +176,11 @@ async def test_what_waited_long_for_the_database_is_looked_at_before_it_is_sent(
         for room in ("room", "other"):
             world.simulator.rooms.open(room)
         await world.until(lambda: len(world.events(type="room_started")) == 2)
-        writer: Any = world.usher.writer
-        drain = writer._drain
-        # The lock of another process: what comes now is committed four seconds later.
-        writer._drain = lambda: world.loop.call_later(4, drain)
+        world.usher.executor.delay_s = 4
         world.simulator.join("room", "ana")
         world.simulator.join("other", "bob")
         await world.wait(0.5)
-        writer._drain = drain
+        world.usher.executor.delay_s = 0
         world.simulator.finish_room("other")
         await world.until(lambda: world.agents("room"), within=6)
         assert world.simulator.ledger.counts["ListParticipants"] >= 1
