@@ -5,7 +5,7 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 `--json` and in exports.
 """
 
-from app.audit.calls.call import Call, CallState
+from app.audit.calls.call import CallHead, CallState
 from app.audit.calls.call_list import CALLER_OUTCOMES, CallFilter, list_calls
 from app.audit.calls.explain_call import Explanation, TriedRule, explain
 from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
@@ -35,28 +35,23 @@ from app.audit.records import (
     AttemptRecord,
     AuditRecord,
     CallerRecord,
+    DispatchColumns,
+    DispatchDetail,
     DispatchRecord,
     DispatchSummary,
-    EventRecord,
+    EventDetail,
     EventSummary,
     dispatch_json,
 )
-from app.audit.statistics.counts import (
-    BUCKET_BOUNDS_S,
-    Figures,
-    LastUse,
-    Percentiles,
-    Statistics,
-    absent_agents,
-    dispatch_statistics,
-    known_agents,
-    last_hits,
-)
+from app.audit.statistics.counts import dispatch_statistics
+from app.audit.statistics.figures import BUCKET_BOUNDS_S, NO_FIGURES, DispatchStatistics, Figures, Waits
 from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
+from app.audit.statistics.names import Seen, absent_agents, known_agents, last_hits
 from app.audit.statistics.objectives import (
     MAX_OBJECTIVES,
     Attainment,
     Objective,
+    ObjectiveWindow,
     Target,
     count_attainment,
     objective_targets,
@@ -72,37 +67,41 @@ __all__ = [
     "CONTENT_TYPES",
     "LARGEST_PAGE",
     "MAX_OBJECTIVES",
+    "NO_FIGURES",
     "Attainment",
     "AttemptRecord",
     "AuditRecord",
-    "Call",
     "CallFilter",
+    "CallHead",
     "CallState",
     "CallerRecord",
     "DispatchChange",
+    "DispatchColumns",
+    "DispatchDetail",
     "DispatchFilter",
     "DispatchRecord",
+    "DispatchStatistics",
     "DispatchSummary",
+    "EventDetail",
     "EventFilter",
-    "EventRecord",
     "EventSummary",
     "Explanation",
     "ExportFormat",
     "Figures",
-    "LastUse",
     "Objective",
+    "ObjectiveWindow",
     "Page",
-    "Percentiles",
     "Probe",
     "QueueDepth",
     "RuleHits",
-    "Statistics",
+    "Seen",
     "Step",
     "StepKind",
     "SweepHeartbeat",
     "Target",
     "Timeline",
     "TriedRule",
+    "Waits",
     "absent_agents",
     "changes_after",
     "count_attainment",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from app.audit.records import EventRecord, EventSummary, columns_of, dispatch_json
+from app.audit.records import EventDetail, EventSummary, columns_of, dispatch_json
 from app.outbox.dispatch import Dispatch
 
 T = TypeVar("T")
@@ -32,9 +32,9 @@ CONTENT_TYPES = {
 }
 
 
-def export_events(found: Iterable[EventRecord], format_: ExportFormat) -> Iterator[str]:
+def export_events(found: Iterable[EventDetail], format_: ExportFormat) -> Iterator[str]:
     """Yield the lines of an export of events; CSV leaves out the documents (body, decision)."""
-    return _export(found, EventRecord.to_json, columns_of(EventSummary), format_)
+    return _export(found, EventDetail.to_json, columns_of(EventSummary), format_)
 
 
 def export_dispatches(found: Iterable[Dispatch], format_: ExportFormat) -> Iterator[str]:

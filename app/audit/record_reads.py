@@ -13,7 +13,7 @@ from app.audit.records import (
     AuditRecord,
     CallerRecord,
     DispatchRecord,
-    EventRecord,
+    EventDetail,
     columns_of,
 )
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
@@ -27,7 +27,7 @@ T = TypeVar("T")
 _IDS_AT_ONCE = 100  # bound values of one statement, far below what SQLite and PostgreSQL allow
 
 
-def get_event(connection: Connection, event_id: str) -> EventRecord:
+def get_event(connection: Connection, event_id: str) -> EventDetail:
     """Return the event of that id, of ours or of LiveKit's (`EV_…`); raises NotFoundError."""
     for column in (events.c.id, events.c.livekit_id):
         way = ByName(column == event_id, events.c.id)
@@ -76,7 +76,7 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + _IDS_AT_ONCE]
 
 
-def find_event(connection: Connection, reference: str) -> EventRecord:
+def find_event(connection: Connection, reference: str) -> EventDetail:
     """Return the event that somebody means by `reference`.
 
     An event id (ours or LiveKit's); a dispatch id: the event it was made for; a participant SID; else an identity or a
@@ -101,7 +101,7 @@ def find_event(connection: Connection, reference: str) -> EventRecord:
     return found
 
 
-def _find_event(connection: Connection, reference: str) -> EventRecord | None:
+def _find_event(connection: Connection, reference: str) -> EventDetail | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
     is_join = column.type.in_(JOINS)
@@ -124,10 +124,10 @@ def _find_event(connection: Connection, reference: str) -> EventRecord | None:
     return None
 
 
-def _latest_event(connection: Connection, way: ByValue | ByName, *besides: ColumnElement[bool]) -> EventRecord | None:
-    query = select(*_columns(events, EventRecord)).where(*way.conditions(Span()), *besides)
+def _latest_event(connection: Connection, way: ByValue | ByName, *besides: ColumnElement[bool]) -> EventDetail | None:
+    query = select(*_columns(events, EventDetail)).where(*way.conditions(Span()), *besides)
     row = connection.execute(query.order_by(*way.order()).limit(1)).mappings().first()
-    return EventRecord.from_row(row) if row is not None else None
+    return EventDetail.from_row(row) if row is not None else None
 
 
 def read_dispatches(connection: Connection, ids: Collection[str]) -> list[DispatchRecord]:

@@ -1,27 +1,16 @@
-"""What the read service hands out: rows of events and dispatches, in the shape that every door shows them in.
-
-`to_json` is the one JSON form: the API, `--json` and exports all print it. Times are text as `format_instant` writes
-it; what is not known is null.
-"""
+"""Stored events, dispatches and what belongs to them, as they are shown: each a dataclass that is a JSON document."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, get_type_hints
 
-from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope, format_instant
+from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope
+from app.json_shape import Instant, JsonShape
 from app.outbox.dispatch import Dispatch
-
-
-def as_json(value: Any) -> Any:
-    """Return `value` as JSON shows it; documents pass through unchanged."""
-    if isinstance(value, datetime):
-        return format_instant(value)
-    return str(value) if isinstance(value, str) else value
-
 
 _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
 
@@ -33,7 +22,7 @@ def columns_of(kind: type[Any]) -> tuple[str, ...]:
     return _COLUMNS[kind]
 
 
-class _Row:
+class _Row(JsonShape):
     """A record whose fields are columns."""
 
     __slots__ = ()
@@ -45,10 +34,6 @@ class _Row:
         for name, kind in _enums_of(cls).items():
             values[name] = kind(values[name])
         return cls(**values)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as a JSON object with a key for each column."""
-        return {name: as_json(getattr(self, name)) for name in columns_of(type(self))}
 
 
 _ENUMS: dict[str, type[StrEnum]] = {kind.__name__: kind for kind in (EventSource, EventOutcome, DispatchStatus, Scope)}
@@ -77,14 +62,14 @@ class EventSummary(_Row):
     participant_sid: str
     participant_kind: str
     phone_number: str | None
-    occurred_at: datetime
-    received_at: datetime
+    occurred_at: Instant
+    received_at: Instant
     outcome: EventOutcome
     rules_version: int
 
 
 @dataclass(frozen=True, slots=True)
-class EventRecord(EventSummary):
+class EventDetail(EventSummary):
     """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it."""
 
     dedupe_key: str
@@ -117,10 +102,10 @@ class DispatchSummary(_Row):
     worker_id: str | None
     agent_identity: str | None
     recovers: str | None
-    created_at: datetime
-    dispatched_at: datetime | None
-    joined_at: datetime | None
-    ended_at: datetime | None
+    created_at: Instant
+    dispatched_at: Instant | None
+    joined_at: Instant | None
+    ended_at: Instant | None
 
     @property
     def agent_asked(self) -> str:
@@ -142,8 +127,8 @@ class AttemptRecord(_Row):
     dispatch_id: str
     number: int
     agent_name: str
-    started_at: datetime
-    finished_at: datetime | None
+    started_at: Instant
+    finished_at: Instant | None
     outcome: str | None
     livekit_dispatch_id: str | None
     job_id: str | None
@@ -161,7 +146,7 @@ class AuditRecord(_Row):
     from_state: str | None
     to_state: str
     reason: str
-    changed_at: datetime
+    changed_at: Instant
     changed_by: str
 
 
@@ -173,12 +158,37 @@ class CallerRecord(_Row):
     participant_sid: str
     event_id: str
     participant_identity: str
-    left_at: datetime | None
+    left_at: Instant | None
+
+
+def _columns_of_dispatch() -> list[tuple[str, Any]]:
+    shown = {datetime: Instant, datetime | None: Instant | None}
+    return [(name, shown.get(kind, kind)) for name, kind in get_type_hints(Dispatch).items()]
+
+
+DispatchColumns: Any = make_dataclass(
+    "DispatchColumns", _columns_of_dispatch(), bases=(JsonShape,), namespace={"__doc__": None}, frozen=True, slots=True
+)
+"""A dispatch with all its columns, as JSON."""
+
+DispatchDetail: Any = make_dataclass(
+    "DispatchDetail",
+    [
+        ("calls", tuple[AttemptRecord, ...]),
+        ("changes", tuple[AuditRecord, ...]),
+        ("callers", tuple[CallerRecord, ...]),
+    ],
+    bases=(DispatchColumns,),
+    namespace={"__doc__": None},
+    frozen=True,
+    slots=True,
+)
+"""The JSON of a `DispatchRecord`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchRecord:
-    """A whole dispatch with its calls to LiveKit, its changes of state and those whom it serves, each oldest first."""
+    """A whole dispatch with its calls to LiveKit, its changes of state and its callers, each oldest first."""
 
     dispatch: Dispatch
     calls: tuple[AttemptRecord, ...]
@@ -187,13 +197,11 @@ class DispatchRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the columns of the dispatch and, beside them, `calls`, `changes` and `callers`."""
-        lists = {"calls": self.calls, "changes": self.changes, "callers": self.callers}
-        return {
-            **dispatch_json(self.dispatch),
-            **{name: [one.to_json() for one in entries] for name, entries in lists.items()},
-        }
+        document: dict[str, Any] = DispatchDetail(*self.dispatch, self.calls, self.changes, self.callers).to_json()
+        return document
 
 
 def dispatch_json(dispatch: Dispatch) -> dict[str, Any]:
     """Return all columns of a dispatch as a JSON object."""
-    return {name: as_json(getattr(dispatch, name)) for name in columns_of(Dispatch)}
+    document: dict[str, Any] = DispatchColumns(*dispatch).to_json()
+    return document

@@ -171,14 +171,14 @@ def _rules_tried(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
 
 def _telling(rules: tuple[TriedRule, ...]) -> list[TriedRule]:
     """Return the rules that matched or nearly did, filled up with the first of the others."""
-    near = [one for one in rules if one.verdict.outcome not in {Outcome.PATTERN, Outcome.DISABLED}]
-    others = [one for one in rules if one.verdict.outcome in {Outcome.PATTERN, Outcome.DISABLED}]
+    near = [one for one in rules if one.outcome not in {Outcome.PATTERN, Outcome.DISABLED}]
+    others = [one for one in rules if one.outcome in {Outcome.PATTERN, Outcome.DISABLED}]
     kept = {id(one) for one in (*near, *others[: max(0, _SHOWN_RULES - len(near))])}
     return [one for one in rules if id(one) in kept]
 
 
 def _mark(one: TriedRule) -> Text:
-    match one.verdict.outcome:
+    match one.outcome:
         case Outcome.MATCHED:
             return Text("yes", "bold green")
         case Outcome.BAD:
@@ -188,23 +188,22 @@ def _mark(one: TriedRule) -> Text:
 
 
 def _rule_text(one: TriedRule) -> Text:
-    text = plain(one.verdict.rule_name, "bold" if one.verdict.outcome is Outcome.MATCHED else "")
+    text = plain(one.rule, "bold" if one.outcome is Outcome.MATCHED else "")
     if one.agent_name:
         text.append("\n").append_text(plain(f"→ {one.agent_name}", "dim"))
     return text
 
 
 def _verdict_text(one: TriedRule) -> Text:
-    mismatch = one.verdict.mismatch
-    if mismatch is None:
-        return plain(one.verdict.words())
-    found = ", ".join(mismatch.found) or "nothing"
+    if one.path is None:
+        return plain(one.words)
+    found = ", ".join(one.found or ()) or "nothing"
     return Text.assemble(
-        plain(mismatch.path, "cyan"), "\nexpected ", plain(mismatch.expected), "\nfound ", plain(found, "bold")
+        plain(one.path, "cyan"), "\nexpected ", plain(one.expected or ""), "\nfound ", plain(found, "bold")
     )
 
 
 def _matching_now(why: Explanation) -> RenderableType:
-    names = ", ".join(f"{one.verdict.rule_name!r} (→ {one.agent_name})" for one in why.matching_now or ())
+    names = ", ".join(f"{one.rule!r} (→ {one.agent_name})" for one in why.matching_now or ())
     since = f"The rules have been edited since (version {why.present_version}); "
     return plain(since + (f"now it would go to {names}." if names else "now no rule would match either."), "dim")

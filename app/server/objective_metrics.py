@@ -22,11 +22,10 @@ def set_gauges(metrics: Metrics, found: Iterable[Objective]) -> None:
         gauge.clear()
     for objective in found:
         metrics.objective_percent.labels(objective.rule).set(objective.percent)
-        metrics.objective_seconds.labels(objective.rule).set(objective.target.seconds)
-        for one in objective.attainments:
+        metrics.objective_seconds.labels(objective.rule).set(objective.seconds)
+        for one in objective.windows:
             labels = (objective.rule, METRICS_WINDOWS[one.hours])
             metrics.objective_calls.labels(*labels).set(one.calls)
             metrics.objective_missed.labels(*labels).set(one.missed)
-            burn_rate = one.burn_rate(objective.percent)
-            if burn_rate is not None:
-                metrics.objective_burn_rate.labels(*labels).set(burn_rate)
+            if one.burn_rate is not None:
+                metrics.objective_burn_rate.labels(*labels).set(one.burn_rate)

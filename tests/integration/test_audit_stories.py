@@ -129,7 +129,7 @@ async def test_nobody_came_and_why(database: Database) -> None:
                 call.participant_identity: call.state for call in list_calls(connection, CallFilter()).items
             }
         cleo = _told(world, "cleo")
-    assert [one.verdict.words() for one in why.rules] == [
+    assert [one.words for one in why.rules] == [
         'participant.metadata.language: expected "es", found "en"',
         'room.name: expected "waiting", found "lobby"',
     ]

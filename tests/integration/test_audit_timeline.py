@@ -224,14 +224,14 @@ def test_an_explanation_tells_of_every_rule_of_that_moment_and_of_the_rules_of_n
     with database.reader_engine().connect() as connection:
         why = explain(connection, "ana")
     # Then in the order of then, each with the condition that failed and what was there
-    assert [(one.verdict.rule_name, one.verdict.words()) for one in why.rules] == [
+    assert [(one.rule, one.words) for one in why.rules] == [
         ("off", "is disabled"),
         ("spanish", 'participant.metadata.language: expected "es", found "en"'),
         ("rooms", 'room.name: expected a string that starts with "sales-", found "support-1"'),
     ]
     assert why.matched == ()
     assert why.doubt == ""
-    assert [one.verdict.rule_name for one in why.matching_now or ()] == ["everybody"]
+    assert [one.rule for one in why.matching_now or ()] == ["everybody"]
     assert why.timeline.call.state is CallState.NO_MATCH
     assert json.loads(json.dumps(why.to_json()))["rules"][1]["found"] == ['"en"']
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.audit import Objective, Target, count_attainment, dispatch_statistics, objective_targets
+from app.audit import Objective, count_attainment, dispatch_statistics, objective_targets
 from app.audit.statistics import objectives as module
 from tests.conftest import Database
 from tests.integration.audit_rows import at, dispatch_row, event_row, store
@@ -45,7 +45,7 @@ def _store(database: Database, rows: list[dict[str, Any]]) -> None:
 def _ask(database: Database, *windows: float, **which: Any) -> list[Objective]:
     with database.reader_engine().connect() as connection:
         return [
-            Objective(target, tuple(count_attainment(connection, target=target, now=NOW, windows=windows or (1, 24))))
+            Objective.of(target, count_attainment(connection, target=target, now=NOW, windows=windows or (1, 24)))
             for target in objective_targets(connection, **which)
         ]
 
@@ -69,12 +69,13 @@ def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -
         ],
     )
     (found,) = _ask(database)
-    hour, day = found.attainments
+    hour, day = found.windows
     assert (hour.hours, day.hours) == (1, 24)
     assert (hour.calls, hour.missed) == (day.calls, day.missed) == (7, 5)
     assert hour.share == pytest.approx(2 / 7)
-    assert hour.burn_rate(found.percent) == pytest.approx(5 / 7 / 0.05)
-    assert found.target == Target(1, "spanish", "support-es", 95, 3)
+    assert hour.burn_rate == pytest.approx(5 / 7 / 0.05)
+    assert (found.rule_id, found.rule, found.agent) == (1, "spanish", "support-es")
+    assert (found.percent, found.seconds) == (95, 3)
     assert found.is_burning
 
 
@@ -82,12 +83,12 @@ def test_each_window_has_its_own_counts(database: Database) -> None:
     _rule(database, percent=99.9, seconds=0.5)
     _store(database, [_came(second, 0.1 if second % 10 else 0.7) for second in range(0, 3600, 6)])
     (found,) = _ask(database, 24, 0.5, 1)
-    assert [(one.hours, one.calls, one.missed) for one in found.attainments] == [
+    assert [(one.hours, one.calls, one.missed) for one in found.windows] == [
         (0.5, 300, 60),
         (1, 600, 120),
         (24, 600, 120),
     ]
-    assert found.attainments[0].burn_rate(found.percent) == pytest.approx(200)
+    assert found.windows[0].burn_rate == pytest.approx(200)
     windows = found.to_json()["windows"]
     assert windows[0]["share"] == pytest.approx(0.8)
     assert found.percent == 99.9
@@ -96,7 +97,7 @@ def test_each_window_has_its_own_counts(database: Database) -> None:
 def test_without_calls_nothing_is_claimed(database: Database) -> None:
     _rule(database)
     (found,) = _ask(database)
-    assert [(one.calls, one.share, one.burn_rate(95)) for one in found.attainments] == [(0, None, None)] * 2
+    assert [(one.calls, one.share, one.burn_rate) for one in found.windows] == [(0, None, None)] * 2
     assert not found.is_burning
 
 
@@ -104,7 +105,7 @@ def test_one_miss_among_few_calls_is_no_alarm_yet(database: Database) -> None:
     _rule(database, percent=90)
     _store(database, [_came(-7200 + second, 1.0) for second in range(30)] + [_came(3000, 4.0), _came(3100, 1.0)])
     (found,) = _ask(database)
-    assert found.attainments[0].burn_rate(90) == pytest.approx(5)
+    assert found.windows[0].burn_rate == pytest.approx(5)
     assert not found.is_burning
 
 
@@ -139,7 +140,7 @@ def test_a_renamed_rule_keeps_its_calls_and_takes_no_others(database: Database) 
         assert (castilian.rule, kept.calls, kept.missed) == ("castilian", 2, 1)
         assert (spanish.rule, other.calls, other.missed) == ("spanish", 3, 1)
         figures = dispatch_statistics(connection, at(0), now, rule_id=1)
-        assert {name: one.arrived for name, one in figures.by_rule.items()} == {"spanish": 1, "castilian": 1}
+        assert {one.rule: one.arrived for one in figures.rules} == {"spanish": 1, "castilian": 1}
         assert dispatch_statistics(connection, at(0), now, rule="spanish").overall.arrived == 3
 
 
@@ -155,7 +156,7 @@ def test_a_busy_rule_is_counted_up_to_a_bound_and_says_so(database: Database, mo
     _rule(database)
     _store(database, [_came(second, 1.0) for second in range(30)])
     (found,) = _ask(database, 1)
-    assert (found.attainments[0].calls, found.attainments[0].is_cut) == (20, True)
+    assert (found.windows[0].calls, found.windows[0].is_cut) == (20, True)
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
 from sqlalchemy import Connection, select
 
 from app.audit.record_reads import find_event, read_dispatches
-from app.audit.records import AuditRecord, DispatchRecord, EventRecord, EventSummary, as_json, columns_of
+from app.audit.records import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
+from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.outbox.states import GAVE_UP, WAITING
 
@@ -38,8 +40,8 @@ class CallState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """The head of a call. `event_id` is its latest joining; times are None as long as they have not come."""
+class CallHead(JsonShape):
+    """A call in short. `event_id` is its latest join; times are null as long as they have not come."""
 
     event_id: str
     project: str
@@ -49,66 +51,74 @@ class Call:
     participant_sid: str
     participant_kind: str
     phone_number: str | None
-    joined_at: datetime
-    left_at: datetime | None
-    agent_joined_at: datetime | None
+    joined_at: Instant
+    left_at: Instant | None
+    agent_joined_at: Instant | None
     agents: tuple[str, ...]
     state: CallState
+    reason: Annotated[str, Field(description="of the dispatch that decides the state, or of the event without one")]
+    seconds_to_agent: Annotated[float | None, Field(description="from the join to the first agent; null without one")]
+
+
+@dataclass(frozen=True, slots=True)
+class CallDispatch:
+    """What the head of a call needs of one of its dispatches."""
+
+    agent: str
+    status: DispatchStatus
     reason: str
-    """Of the dispatch that decides the state, or of the event when there is none."""
+    joined_at: datetime | None
 
-    @property
-    def seconds_to_agent(self) -> float | None:
-        """How long the caller waited for the first agent; None when none has come."""
-        if self.agent_joined_at is None:
-            return None
-        return max(0.0, (self.agent_joined_at - self.joined_at).total_seconds())
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the head as a JSON object."""
-        document = {name: as_json(getattr(self, name)) for name in columns_of(Call)}
-        return {**document, "agents": list(self.agents), "seconds_to_agent": self.seconds_to_agent}
+def head_of(
+    first: EventSummary, latest: EventSummary, made: Sequence[CallDispatch], left_at: datetime | None
+) -> CallHead:
+    """Return the head of a call from its first and latest join and its dispatches, oldest first."""
+    state, reason = _state_of(latest, made)
+    arrivals = [max(one.joined_at, first.received_at) for one in made if one.joined_at is not None]
+    agent_joined_at = min(arrivals, default=None)
+    return CallHead(
+        event_id=latest.id,
+        project=latest.project,
+        room_name=latest.room_name,
+        room_sid=latest.room_sid,
+        participant_identity=latest.participant_identity,
+        participant_sid=latest.participant_sid,
+        participant_kind=latest.participant_kind,
+        phone_number=first.phone_number,
+        joined_at=first.received_at,
+        left_at=left_at,
+        agent_joined_at=agent_joined_at,
+        agents=tuple(dict.fromkeys(one.agent for one in made)),
+        state=state,
+        reason=reason,
+        seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - first.received_at).total_seconds(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """What is stored of one call, each list oldest first."""
 
-    subject: EventRecord
+    subject: EventDetail
     """The event that was asked for."""
-    events: tuple[EventRecord, ...]
+    events: tuple[EventDetail, ...]
     """Of the participant itself; at most `MOST_EVENTS`."""
-    room_events: tuple[EventRecord, ...]
-    agent_events: tuple[EventRecord, ...]
+    room_events: tuple[EventDetail, ...]
+    agent_events: tuple[EventDetail, ...]
     dispatches: tuple[DispatchRecord, ...]
     interventions: tuple[AuditRecord, ...]
     """What people did with the events themselves."""
 
     @property
-    def call(self) -> Call:
-        """The head of the call."""
-        joined = next((one for one in reversed(self.events) if one.type in JOINS), self.subject)
-        first = next((one for one in self.events if one.type in JOINS), joined)
+    def head(self) -> CallHead:
+        """The call in short."""
+        latest = next((one for one in reversed(self.events) if one.type in JOINS), self.subject)
+        first = next((one for one in self.events if one.type in JOINS), latest)
         left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
-        arrivals = [max(row.joined_at, first.received_at) for row in rows if row.joined_at is not None]
-        state, reason = call_state(joined, [(row.status, row.reason) for row in rows])
-        return Call(
-            event_id=joined.id,
-            project=joined.project,
-            room_name=joined.room_name,
-            room_sid=joined.room_sid,
-            participant_identity=joined.participant_identity,
-            participant_sid=joined.participant_sid,
-            participant_kind=joined.participant_kind,
-            phone_number=first.phone_number,
-            joined_at=first.received_at,
-            left_at=left.received_at if left else None,
-            agent_joined_at=min(arrivals, default=None),
-            agents=tuple(dict.fromkeys(row.agent_to_ask for row in rows)),
-            state=state,
-            reason=reason,
-        )
+        own = [CallDispatch(row.agent_to_ask, row.status, row.reason, row.joined_at) for row in rows]
+        return head_of(first, latest, own, left.received_at if left else None)
 
 
 _DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
@@ -121,13 +131,13 @@ _DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
 )
 
 
-def call_state(joined: EventSummary, states: Sequence[tuple[DispatchStatus, str]]) -> tuple[CallState, str]:
-    """Return how a call with dispatches of these states and reasons stands: what needs somebody's eye goes first."""
+def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallState, str]:
+    """Return how a call stands and why: the state that most needs somebody's attention comes first."""
     for state, statuses in _DECISIVE:
-        for status, reason in reversed(states):
-            if status in statuses:
-                abandoned = state is CallState.CANCELLED and reason.startswith(GAVE_UP)
-                return (CallState.ABANDONED if abandoned else state), reason
+        for one in reversed(made):
+            if one.status in statuses:
+                gave_up = state is CallState.CANCELLED and one.reason.startswith(GAVE_UP)
+                return (CallState.ABANDONED if gave_up else state), one.reason
     if joined.outcome is EventOutcome.NO_MATCH:
         return CallState.NO_MATCH, "no rule matched"
     return CallState.IGNORED, ""
@@ -149,16 +159,16 @@ def read_call(connection: Connection, reference: str) -> CallFacts:
     )
 
 
-def _events_of(connection: Connection, participant_sids: Collection[str]) -> list[EventRecord]:
+def _events_of(connection: Connection, participant_sids: Collection[str]) -> list[EventDetail]:
     if not participant_sids:
         return []
     query = (
-        select(*(events.c[name] for name in columns_of(EventRecord)))
+        select(*(events.c[name] for name in columns_of(EventDetail)))
         .where(events.c.participant_sid.in_(participant_sids))
         .order_by(events.c.id)
         .limit(MOST_EVENTS)
     )
-    return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+    return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
 
 def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[AuditRecord]:
@@ -171,17 +181,17 @@ def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[Aud
     return [AuditRecord.from_row(row) for row in connection.execute(query).mappings()]
 
 
-def _room_events(connection: Connection, room_sid: str) -> list[EventRecord]:
+def _room_events(connection: Connection, room_sid: str) -> list[EventDetail]:
     query = (
-        select(*(events.c[name] for name in columns_of(EventRecord)))
+        select(*(events.c[name] for name in columns_of(EventDetail)))
         .where(events.c.room_sid == room_sid, events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]))
         .order_by(events.c.id)
         .limit(MOST_EVENTS)
     )
-    return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+    return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
 
-def _dispatch_ids(connection: Connection, own: Iterable[EventRecord], participant_sid: str) -> list[str]:
+def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participant_sid: str) -> list[str]:
     """Return the dispatches made for the participant, those that serve it with others, and their replacements."""
     made_for = [one.id for one in own]
     query = select(dispatches.c.id, dispatches.c.event_id).where(dispatches.c.event_id.in_(made_for))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.audit.calls.call import Call, CallState, call_state
+from app.audit.calls.call import CallDispatch, CallHead, CallState, head_of
 from app.audit.lists.paging import Page
 from app.audit.lists.record_lists import DEFAULT_LIMIT, DispatchFilter, EventFilter, list_dispatches, list_events
 from app.audit.records import EventSummary, columns_of
@@ -50,7 +50,7 @@ class CallFilter:
 
 def list_calls(
     connection: Connection, chosen: CallFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
-) -> Page[Call]:
+) -> Page[CallHead]:
     """Return a page of the calls that `chosen` lets through, newest first.
 
     By state, rule or agent the list goes by dispatches: a call with two of them may be on two pages.
@@ -60,7 +60,7 @@ def list_calls(
     return _by_dispatches(connection, chosen, limit, cursor)
 
 
-def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[Call]:
+def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[CallHead]:
     outcomes: tuple[EventOutcome, ...] = CALLER_OUTCOMES
     if chosen.state is CallState.NO_MATCH:
         outcomes = (EventOutcome.NO_MATCH,)
@@ -85,7 +85,7 @@ def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: s
     return Page(tuple(_calls(connection, page.items)), page.next_cursor, page.searched_back_to)
 
 
-def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[Call]:
+def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, cursor: str | None) -> Page[CallHead]:
     page = list_dispatches(
         connection,
         DispatchFilter(
@@ -113,10 +113,10 @@ def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, curso
     return Page(tuple(calls), page.next_cursor, page.searched_back_to)
 
 
-def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[Call]:
+def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[CallHead]:
     """Return the calls that began with these events, in their order."""
     ids = [join.id for join in joins]
-    rows: dict[str, dict[str, Any]] = {join_id: {} for join_id in ids}
+    rows: dict[str, dict[str, CallDispatch]] = {join_id: {} for join_id in ids}
     left: dict[str, datetime] = {}
     if ids:
         columns = [
@@ -124,35 +124,21 @@ def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[Call]:
         ]
         own = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
         for row in connection.execute(own).mappings():
-            rows[row["event_id"]][row["id"]] = row
+            rows[row["event_id"]][row["id"]] = _dispatch_of(row)
         serving = (
             select(dispatch_callers.c.event_id, dispatch_callers.c.left_at, *columns)
             .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
             .where(dispatch_callers.c.event_id.in_(ids))
         )
         for row in connection.execute(serving).mappings():
-            rows[row["event_id"]][row["id"]] = row
+            rows[row["event_id"]][row["id"]] = _dispatch_of(row)
             if row["left_at"] is not None:
                 left[row["event_id"]] = row["left_at"]
-    return [_call(join, [rows[join.id][key] for key in sorted(rows[join.id])], left.get(join.id)) for join in joins]
+    return [
+        head_of(join, join, [rows[join.id][key] for key in sorted(rows[join.id])], left.get(join.id)) for join in joins
+    ]
 
 
-def _call(join: EventSummary, rows: Sequence[Any], left_at: datetime | None) -> Call:
-    state, reason = call_state(join, [(DispatchStatus(row["status"]), row["reason"]) for row in rows])
-    arrivals = [max(row["joined_at"], join.received_at) for row in rows if row["joined_at"] is not None]
-    return Call(
-        event_id=join.id,
-        project=join.project,
-        room_name=join.room_name,
-        room_sid=join.room_sid,
-        participant_identity=join.participant_identity,
-        participant_sid=join.participant_sid,
-        participant_kind=join.participant_kind,
-        phone_number=join.phone_number,
-        joined_at=join.received_at,
-        left_at=left_at,
-        agent_joined_at=min(arrivals, default=None),
-        agents=tuple(dict.fromkeys(row["asked_agent_name"] or row["agent_name"] for row in rows)),
-        state=state,
-        reason=reason,
-    )
+def _dispatch_of(row: Mapping[Any, Any]) -> CallDispatch:
+    agent = row["asked_agent_name"] or row["agent_name"]
+    return CallDispatch(agent, DispatchStatus(row["status"]), row["reason"], row["joined_at"])

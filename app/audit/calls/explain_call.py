@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Self
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
-from app.audit.records import EventRecord, columns_of
+from app.audit.records import EventDetail, columns_of
+from app.json_shape import JsonShape
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import book_at, read_book, read_version
@@ -18,54 +20,62 @@ from app.rules.book.rule_book import RuleBook
 from app.webhook.event_store import from_row
 
 
-@dataclass(frozen=True, slots=True)
-class TriedRule:
-    """One rule as it was then, and its verdict on the event; `agent_name` is None of a rule that could not be used."""
+def _is_none(value: object) -> bool:
+    return value is None
 
-    verdict: Verdict
+
+_Absent = Field(exclude_if=_is_none)
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRule(JsonShape):
+    """One rule as it was then, and its verdict on the event; keys that do not apply to the outcome are absent."""
+
+    rule_id: int
+    rule: str
+    outcome: Outcome
+    words: Annotated[str, Field(description="the verdict as a sentence")]
     priority: int | None
-    agent_name: str | None
+    agent_name: Annotated[str | None, Field(description="null for a rule that could not be used")]
+    path: Annotated[str | None, _Absent] = None
+    expected: Annotated[str | None, _Absent] = None
+    found: Annotated[tuple[str, ...] | None, _Absent] = None
+    shadowed_by: Annotated[str | None, _Absent] = None
+    detail: Annotated[str | None, _Absent] = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the verdict as a JSON object, `words` saying it in a sentence."""
-        beside = {"priority": self.priority, "agent_name": self.agent_name, "words": self.verdict.words()}
-        return {**self.verdict.to_json(), **beside}
+    @classmethod
+    def of(cls, verdict: Verdict, priority: int | None = None, agent_name: str | None = None) -> Self:
+        """Return the verdict in this shape."""
+        mismatch = verdict.mismatch
+        return cls(
+            rule_id=verdict.rule_id,
+            rule=verdict.rule_name,
+            outcome=verdict.outcome,
+            words=verdict.words(),
+            priority=priority,
+            agent_name=agent_name,
+            path=mismatch.path if mismatch else None,
+            expected=mismatch.expected if mismatch else None,
+            found=mismatch.found if mismatch else None,
+            shadowed_by=verdict.shadowed_by,
+            detail=verdict.detail or None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why, for one event. `rules` are in the order in which they were tried.
+class Explanation(JsonShape):
+    """Why a caller got the agents it got, or none."""
 
-    `doubt` says why this may not be what was decided then; empty when it is. `matching_now` are the rules of the
-    present book that would match, None when the book is still the same.
-    """
-
-    event: EventRecord
-    rules_version: int
-    rules: tuple[TriedRule, ...]
-    doubt: str
+    event: EventDetail
+    rules_version: Annotated[int, Field(description="of the rule book that decided")]
+    matched: Annotated[tuple[str, ...], Field(description="names of the rules that matched")]
+    rules: Annotated[tuple[TriedRule, ...], Field(description="every rule of that book in matching order")]
+    doubt: Annotated[str, Field(description="why this may not be what was decided then; empty when it is")]
     present_version: int
-    matching_now: tuple[TriedRule, ...] | None
+    matching_now: Annotated[
+        tuple[TriedRule, ...] | None, Field(description="of the present rule book, when it is another")
+    ]
     timeline: Timeline
-
-    @property
-    def matched(self) -> tuple[TriedRule, ...]:
-        """The rules that matched."""
-        return tuple(one for one in self.rules if one.verdict.outcome is Outcome.MATCHED)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the explanation as a JSON object."""
-        now = None if self.matching_now is None else [one.to_json() for one in self.matching_now]
-        return {
-            "event": self.event.to_json(),
-            "rules_version": self.rules_version,
-            "matched": [one.verdict.rule_name for one in self.matched],
-            "rules": [one.to_json() for one in self.rules],
-            "doubt": self.doubt,
-            "present_version": self.present_version,
-            "matching_now": now,
-            "timeline": self.timeline.to_json(),
-        }
 
 
 def explain(connection: Connection, reference: str) -> Explanation:
@@ -76,7 +86,7 @@ def explain(connection: Connection, reference: str) -> Explanation:
     facts = read_call(connection, reference)
     record = facts.subject
     book = book_at(connection, record.rules_version)
-    event = from_row({name: getattr(record, name) for name in columns_of(EventRecord)})
+    event = from_row({name: getattr(record, name) for name in columns_of(EventDetail)})
     tried = _tried(book, evaluate(book, event, explain=True).verdicts or ())
     present_version = read_version(connection)
     now: tuple[TriedRule, ...] | None = None
@@ -87,6 +97,7 @@ def explain(connection: Connection, reference: str) -> Explanation:
     return Explanation(
         event=record,
         rules_version=record.rules_version,
+        matched=_matched(tried),
         rules=tried,
         doubt=_doubt(record.decision or {}, tried),
         present_version=present_version,
@@ -101,8 +112,12 @@ def _tried(book: RuleBook, verdicts: Any) -> tuple[TriedRule, ...]:
         rule = book.rule(verdict.rule_id)
         bad = book.bad.get(verdict.rule_id)
         line = rule or bad
-        tried.append(TriedRule(verdict, line.priority if line else None, rule.agent_name if rule else None))
+        tried.append(TriedRule.of(verdict, line.priority if line else None, rule.agent_name if rule else None))
     return tuple(tried)
+
+
+def _matched(tried: Iterable[TriedRule]) -> tuple[str, ...]:
+    return tuple(one.rule for one in tried if one.outcome is Outcome.MATCHED)
 
 
 def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
@@ -110,7 +125,7 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
     if not isinstance(stored, list) or "matched_in_all" in decision:
         return ""
     then = [str(one.get("rule")) for one in stored if isinstance(one, Mapping)]
-    again = [one.verdict.rule_name for one in tried if one.verdict.outcome is Outcome.MATCHED]
+    again = list(_matched(tried))
     if then == again:
         return ""
     return (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from app.audit.records import AttemptRecord, AuditRecord, EventRecord, as_json, columns_of
+from pydantic import ConfigDict
+
+from app.audit.records import AttemptRecord, AuditRecord, EventDetail
 from app.db.types import DispatchStatus, EventSource
+from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 
@@ -27,14 +29,16 @@ class StepKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Step(JsonShape):
     """One step: what happened, why, and who did it (`livekit`, `usher` or a person's name).
 
     `facts` are ids and figures to show and to copy, by name. `seconds_since_previous` and `seconds_since_joining` are
     None for what came first, or before the joining.
     """
 
-    at: datetime
+    __pydantic_config__: ClassVar = ConfigDict(json_schema_serialization_defaults_required=True)
+
+    at: Instant
     kind: StepKind
     title: str
     reason: str = ""
@@ -46,13 +50,8 @@ class Step:
     seconds_since_previous: float | None = None
     seconds_since_joining: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the step as a JSON object."""
-        document = {name: as_json(getattr(self, name)) for name in columns_of(Step)}
-        return {**document, "facts": dict(self.facts)}
 
-
-def event_step(event: EventRecord, agent_name: str = "") -> Step:
+def event_step(event: EventDetail, agent_name: str = "") -> Step:
     """Return the step of an event: of the caller, of the room, or of an agent of that name."""
     lateness = (event.received_at - event.occurred_at).total_seconds()
     reason = _event_reason(event, lateness)
@@ -72,7 +71,7 @@ def intervention_step(change: AuditRecord) -> Step:
     return Step(change.changed_at, StepKind.EVENT, title, change.reason, change.changed_by, change.entity_id)
 
 
-def _event_title(event: EventRecord, agent_name: str) -> str:
+def _event_title(event: EventDetail, agent_name: str) -> str:
     who = event.participant_identity
     if event.participant_kind == ParticipantKind.AGENT and agent_name:
         who = f"agent {agent_name} ({who})"
@@ -119,7 +118,7 @@ _LEFT_BECAUSE: dict[str, str] = {
 }
 
 
-def _event_reason(event: EventRecord, lateness: float) -> str:
+def _event_reason(event: EventDetail, lateness: float) -> str:
     if event.source is EventSource.SWEEP:
         return f"by the sweep: no webhook had told of it for {duration(lateness)}"
     reasons = []
@@ -132,7 +131,7 @@ def _event_reason(event: EventRecord, lateness: float) -> str:
     return "; ".join(reasons)
 
 
-def decision_step(event: EventRecord) -> Step | None:
+def decision_step(event: EventDetail) -> Step | None:
     """Return the step that tells what the rules said to an event; None where nothing was asked of them."""
     decision = event.decision or {}
     matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]

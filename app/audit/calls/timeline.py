@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
-from app.audit.calls.call import MOST_EVENTS, Call, CallFacts, CallState, read_call
+from app.audit.calls.call import MOST_EVENTS, CallFacts, CallHead, CallState, read_call
 from app.audit.calls.step import (
     Step,
     StepKind,
@@ -20,31 +21,29 @@ from app.audit.calls.step import (
     event_step,
     intervention_step,
 )
-from app.audit.records import DispatchRecord, EventRecord, dispatch_json
+from app.audit.records import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
+from app.json_shape import JsonShape
 from app.livekit.vocabulary import JOINS
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
-    """A call and its steps, oldest first. `subject` is the event that was asked for, `summary` one sentence."""
+def _columns(records: tuple[DispatchRecord, ...]) -> list[Any]:
+    return [DispatchColumns(*record.dispatch) for record in records]
 
-    call: Call
-    subject: EventRecord
+
+@dataclass(frozen=True, slots=True)
+class Timeline(JsonShape):
+    """A call and its steps, oldest first. `summary` is one sentence."""
+
+    call: CallHead
+    subject: Annotated[EventDetail, Field(exclude=True)]  # the event that was asked for
     summary: str
     steps: tuple[Step, ...]
-    dispatches: tuple[DispatchRecord, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the timeline as a JSON object; dispatches with the metadata that the agent got."""
-        return {
-            "call": self.call.to_json(),
-            "summary": self.summary,
-            "steps": [step.to_json() for step in self.steps],
-            "dispatches": [dispatch_json(record.dispatch) for record in self.dispatches],
-        }
+    dispatches: Annotated[
+        tuple[DispatchRecord, ...], PlainSerializer(_columns, return_type=list[DispatchColumns], when_used="json")
+    ]
 
 
 def timeline(connection: Connection, reference: str) -> Timeline:
@@ -58,7 +57,7 @@ def timeline(connection: Connection, reference: str) -> Timeline:
 
 def timeline_of(facts: CallFacts) -> Timeline:
     """Return the timeline of what is stored of a call."""
-    call = facts.call
+    call = facts.head
     # A replacement is made in the instant in which the agent that it replaces is gone.
     turns = {record.dispatch.id: record.dispatch.recoveries for record in facts.dispatches}
     steps = sorted(_steps(facts, call), key=lambda step: (step.at, turns.get(step.dispatch_id or "", 0), _rank(step)))
@@ -88,7 +87,7 @@ def _rank(step: Step) -> int:
             return 3
 
 
-def _steps(facts: CallFacts, call: Call) -> Iterator[Step]:
+def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
     for event in facts.events:
         yield event_step(event)
         decided = decision_step(event)
@@ -127,7 +126,7 @@ def _seconds(before: datetime | None, after: datetime) -> float | None:
     return None if before is None else round((after - before).total_seconds(), 6)
 
 
-def _summary(call: Call, facts: CallFacts) -> str:
+def _summary(call: CallHead, facts: CallFacts) -> str:
     if facts.subject.type not in JOINS and not facts.dispatches and not facts.subject.participant_sid:
         return f"{facts.subject.type} of room {call.room_name or 'unknown'}; no agent was asked for."
     who = call.participant_identity or f"room {call.room_name}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app.audit.records import AuditRecord, EventRecord, columns_of
+from app.audit.records import AuditRecord, EventDetail, columns_of
 from app.db.tables import audit_log, dispatches, events
 
 
@@ -18,11 +18,11 @@ class DispatchChange:
     event_id: str
 
 
-def events_after(connection: Connection, event_id: str, limit: int = 500) -> list[EventRecord]:
+def events_after(connection: Connection, event_id: str, limit: int = 500) -> list[EventDetail]:
     """Return the events stored after the one of that id ("" for all), oldest first."""
-    columns = [events.c[name] for name in columns_of(EventRecord)]
+    columns = [events.c[name] for name in columns_of(EventDetail)]
     query = select(*columns).where(events.c.id > event_id).order_by(events.c.id).limit(limit)
-    return [EventRecord.from_row(row) for row in connection.execute(query).mappings()]
+    return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
 
 def changes_after(connection: Connection, line_id: int, limit: int = 500) -> list[DispatchChange]:

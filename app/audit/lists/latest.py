@@ -15,8 +15,8 @@ from app.db.tables import dispatches, routing_rules, rule_changes
 _MOST_NAMES = 20
 
 
-def way_of(*, agent: str | None = None, rule: str | None = None) -> ByKey | ByValue:
-    """Return the way to all dispatches, to those of an agent, or to those made under the name of a rule."""
+def path_of(*, agent: str | None = None, rule: str | None = None) -> ByKey | ByValue:
+    """Return the access path to all dispatches, to those of an agent, or to those made under the name of a rule."""
     column = dispatches.c
     if agent is not None:
         return ByValue(column.agent_name, agent, column.id)
@@ -24,17 +24,17 @@ def way_of(*, agent: str | None = None, rule: str | None = None) -> ByKey | ByVa
 
 
 def latest(
-    columns: Sequence[ColumnElement[Any]], ways: Sequence[ByKey | ByValue], since: datetime | None, limit: int
+    columns: Sequence[ColumnElement[Any]], paths: Sequence[ByKey | ByValue], since: datetime | None, limit: int
 ) -> Subquery:
-    """Return the latest `limit` dispatches since `since` (None: ever) that any way finds; `columns` have the id."""
+    """Return the latest `limit` dispatches since `since` (None: ever) that any path finds; `columns` have the id."""
     span = Span(None, None if since is None else lowest_id_at(since))
     parts = [
-        select(*columns).where(*way.conditions(span)).order_by(*way.order()).limit(limit).subquery() for way in ways
+        select(*columns).where(*path.conditions(span)).order_by(*path.order()).limit(limit).subquery() for path in paths
     ]
     if len(parts) == 1:
         return parts[0]
-    together = union_all(*(select(part) for part in parts)).subquery()
-    return select(together).order_by(together.c.id.desc()).limit(limit).subquery()
+    merged = union_all(*(select(part) for part in parts)).subquery()
+    return select(merged).order_by(merged.c.id.desc()).limit(limit).subquery()
 
 
 def names_of_rule(connection: Connection, rule_id: int, since: datetime) -> list[str]:

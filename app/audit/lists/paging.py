@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
+from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, select
 
 from app.audit.lists.access_path import ByKey, ByName, ByValue, Span, Through, Way
@@ -39,15 +40,17 @@ LARGEST_PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some entries of a list, newest first.
-
-    `next_cursor` asks for what follows, None at the end. A page with a cursor may hold fewer entries than asked for,
-    even none: then the search was cut, and `searched_back_to` is the instant down to which nothing else is there.
-    """
+    """Some entries of a list, newest first; with a cursor it may hold fewer than asked for, even none."""
 
     items: tuple[T, ...]
-    next_cursor: str | None
-    searched_back_to: datetime | None = None
+    next_cursor: Annotated[str | None, Field(description="ask with this as `cursor` for what follows; null at the end")]
+    searched_back_to: Annotated[
+        datetime | None,
+        Field(
+            description="when the search was cut to keep it quick: nothing else is newer than this; go on with the "
+            "cursor"
+        ),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,9 @@ def read_page(
         if row["id"] >= reach and not (rows and rows[-1]["id"] == row["id"]):
             rows.append(row)
     if len(rows) > limit:
-        return Page(tuple(map(read, rows[:limit])), encode_cursor(rows[limit - 1]["id"]))
+        return Page(tuple(map(read, rows[:limit])), encode_cursor(rows[limit - 1]["id"]), None)
     if not reach:
-        return Page(tuple(map(read, rows)), None)
+        return Page(tuple(map(read, rows)), None, None)
     return Page(tuple(map(read, rows)), encode_cursor(reach), instant_of_id(reach))
 
 

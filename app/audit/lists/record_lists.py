@@ -12,7 +12,7 @@ from app.audit.lists.access_path import ByKey, ByName, ByValue, Through, Way
 from app.audit.lists.paging import Page, Search, read_all, read_page
 from app.audit.records import (
     DispatchSummary,
-    EventRecord,
+    EventDetail,
     EventSummary,
     columns_of,
 )
@@ -78,9 +78,9 @@ def newest_events(connection: Connection, chosen: EventFilter) -> Iterator[Event
     return read_all(connection, search_events(chosen, columns_of(EventSummary)), EventSummary.from_row)
 
 
-def iterate_events(connection: Connection, chosen: EventFilter) -> Iterator[EventRecord]:
+def iterate_events(connection: Connection, chosen: EventFilter) -> Iterator[EventDetail]:
     """Yield all events that `chosen` lets through with their documents, newest first, in bounded memory."""
-    return read_all(connection, search_events(chosen, columns_of(EventRecord)), EventRecord.from_row)
+    return read_all(connection, search_events(chosen, columns_of(EventDetail)), EventDetail.from_row)
 
 
 def list_dispatches(

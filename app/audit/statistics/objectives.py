@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
+from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
-from app.audit.lists.latest import latest, names_of_rule, way_of
+from app.audit.lists.latest import latest, names_of_rule, path_of
 from app.audit.statistics.dialects import seconds_between
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
-from app.db.types import DispatchStatus, Timestamp, format_instant
+from app.db.types import DispatchStatus, Timestamp
+from app.json_shape import Instant, JsonShape
 from app.outbox.states import GAVE_UP, WAITING
 
 MAX_OBJECTIVES: Final = 100
@@ -38,15 +40,6 @@ class Attainment:
     """Whether there were more dispatches than are counted; it is of the latest then."""
     counted_at: datetime
 
-    @property
-    def share(self) -> float | None:
-        """Which share of 1 kept it; None without calls."""
-        return None if self.calls == 0 else 1 - self.missed / self.calls
-
-    def burn_rate(self, percent: float) -> float | None:
-        """Return the missed share ÷ the share that may miss: above 1 the objective is not kept."""
-        return None if self.calls == 0 else self.missed / self.calls / (1 - percent / 100)
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -60,59 +53,73 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """A target, and how it was kept in each window, the shortest first; a window not counted yet is not there."""
+class ObjectiveWindow(JsonShape):
+    """How an objective was kept over one window."""
 
-    target: Target
-    attainments: tuple[Attainment, ...]
+    hours: Annotated[float, Field(description="until now: 1, 24, and the hours asked for")]
+    calls: Annotated[
+        int, Field(description="that count: an agent came or nobody did, or they waited longer than `seconds`")
+    ]
+    missed: int
+    share: Annotated[float | None, Field(description="that had their agent in time; null without calls")]
+    burn_rate: Annotated[
+        float | None, Field(description="missed share ÷ share that may miss; above 1 the objective is missed")
+    ]
+    is_cut: Annotated[bool, Field(description="whether only the latest dispatches were counted")]
+    counted_at: Annotated[
+        Instant,
+        Field(
+            description="counts are kept for some seconds; long windows, where counting them takes long, for minutes"
+        ),
+    ]
+
+    @classmethod
+    def of(cls, counted: Attainment, percent: float) -> Self:
+        """Return a count as the share of an objective of `percent`."""
+        missed_share = None if counted.calls == 0 else counted.missed / counted.calls
+        return cls(
+            hours=counted.hours,
+            calls=counted.calls,
+            missed=counted.missed,
+            share=None if missed_share is None else 1 - missed_share,
+            burn_rate=None if missed_share is None else missed_share / (1 - percent / 100),
+            is_cut=counted.is_cut,
+            counted_at=counted.counted_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Objective(JsonShape):
+    """A rule's objective, and how it was kept in each window; a window not counted yet is absent."""
+
+    rule_id: int
+    rule: str
+    agent: str
+    percent: float
+    seconds: float
+    windows: Annotated[tuple[ObjectiveWindow, ...], Field(description="the shortest first")]
+
+    @classmethod
+    def of(cls, target: Target, counted: Iterable[Attainment]) -> Self:
+        """Return what is known of a target from its counts, the shortest window first."""
+        windows = tuple(ObjectiveWindow.of(one, target.percent) for one in counted)
+        return cls(target.rule_id, target.rule, target.agent_name, target.percent, target.seconds, windows)
 
     @property
-    def rule(self) -> str:
-        return self.target.rule
+    def text(self) -> str:
+        return objective_text(self.percent, self.seconds)
 
-    @property
-    def percent(self) -> float:
-        return self.target.percent
-
-    @property
-    def words(self) -> str:
-        return objective_text(self.target.percent, self.target.seconds)
-
-    def over(self, hours: float) -> Attainment | None:
+    def over(self, hours: float) -> ObjectiveWindow | None:
         """Return how it was kept over a window; None while that is being counted."""
-        return next((one for one in self.attainments if one.hours == hours), None)
+        return next((one for one in self.windows if one.hours == hours), None)
 
     @property
     def is_burning(self) -> bool:
         """Whether it is missed over the longest window, or fast enough in the shortest that it soon will be."""
-        if not self.attainments:
+        if not self.windows:
             return False
-        shortest, longest = self.attainments[0], self.attainments[-1]
-        return (longest.burn_rate(self.percent) or 0) > 1 or (
-            shortest.missed > 1 and (shortest.burn_rate(self.percent) or 0) > 6
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the objective as a JSON object; shares are of 1."""
-        return {
-            "rule_id": self.target.rule_id,
-            "rule": self.target.rule,
-            "agent": self.target.agent_name,
-            "percent": self.target.percent,
-            "seconds": self.target.seconds,
-            "windows": [
-                {
-                    "hours": one.hours,
-                    "calls": one.calls,
-                    "missed": one.missed,
-                    "share": one.share,
-                    "burn_rate": one.burn_rate(self.percent),
-                    "is_cut": one.is_cut,
-                    "counted_at": format_instant(one.counted_at),
-                }
-                for one in self.attainments
-            ],
-        }
+        shortest, longest = self.windows[0], self.windows[-1]
+        return (longest.burn_rate or 0) > 1 or (shortest.missed > 1 and (shortest.burn_rate or 0) > 6)
 
 
 def objective_text(percent: float, seconds: float) -> str:
@@ -180,8 +187,8 @@ def tally(
         and_(is_own, missed).label("missed"),
         and_(is_own, or_(column.joined_at.is_not(None), missed)).label("counts"),
     )
-    ways = [way_of(rule=name) for name in names]
-    rows = latest(columns, ways, now - timedelta(hours=spans[-1]), COUNTED).c
+    paths = [path_of(rule=name) for name in names]
+    rows = latest(columns, paths, now - timedelta(hours=spans[-1]), COUNTED).c
     figures: list[ColumnElement[Any]] = []
     for hours in spans:
         within = rows.id >= lowest_id_at(now - timedelta(hours=hours))

@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated
 
+from pydantic import Field
 from sqlalchemy import Connection, func, select
 
-from app.audit.records import as_json, columns_of
-from app.audit.statistics.counts import names
+from app.audit.records import columns_of
+from app.audit.statistics.names import names
 from app.db.tables import probes
+from app.json_shape import Instant, JsonShape
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """One canary dispatch into a throw-away room. `arrived` is None while it is under way, or was never known."""
+class Probe(JsonShape):
+    """One canary dispatch into a throw-away room."""
 
     id: str
     project: str
     agent_name: str
-    started_at: datetime
-    finished_at: datetime | None
-    arrived: bool | None
+    started_at: Instant
+    finished_at: Instant | None
+    arrived: Annotated[bool | None, Field(description="null while it is under way, or was never known")]
     milliseconds_to_agent: int | None
     detail: str
 
     @property
     def seconds_to_agent(self) -> float | None:
         return None if self.milliseconds_to_agent is None else self.milliseconds_to_agent / 1000
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the probe as a JSON object."""
-        return {name: as_json(getattr(self, name)) for name in columns_of(Probe)}
 
 
 _COLUMNS = tuple(probes.c[name] for name in columns_of(Probe))

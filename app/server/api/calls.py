@@ -10,9 +10,12 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.audit import (
     CallFilter,
+    CallHead,
     CallState,
     DispatchFilter,
+    DispatchSummary,
     EventFilter,
+    EventSummary,
     Page,
     explain,
     get_dispatch,
@@ -92,19 +95,10 @@ def _common(query: PageQuery) -> dict[str, Any]:
     return {name: getattr(query, name) for name in _COMMON}
 
 
-def _page(page: Page[Any]) -> dict[str, Any]:
-    back_to = page.searched_back_to
-    return {
-        "items": [item.to_json() for item in page.items],
-        "next_cursor": page.next_cursor,
-        "searched_back_to": None if back_to is None else back_to.isoformat().replace("+00:00", "Z"),
-    }
-
-
-async def list_the_events(request: ApiRequest) -> dict[str, Any]:
+async def list_the_events(request: ApiRequest) -> Page[EventSummary]:
     query: EventsQuery = request.query
     chosen = EventFilter(**_common(query), types=tuple(query.type), source=query.source, outcomes=tuple(query.outcome))
-    return _page(await request.context.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor)))
+    return await request.context.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_event(request: ApiRequest) -> dict[str, Any]:
@@ -116,12 +110,10 @@ async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
     return await replay_event(request.context, request.identifier("event_id"), request.user.name)
 
 
-async def list_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+async def list_the_dispatches(request: ApiRequest) -> Page[DispatchSummary]:
     query: DispatchesQuery = request.query
     chosen = DispatchFilter(**_common(query), statuses=tuple(query.status), rule=query.rule, agent=query.agent)
-    return _page(
-        await request.context.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor))
-    )
+    return await request.context.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
@@ -139,10 +131,10 @@ async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
 
 
-async def list_the_calls(request: ApiRequest) -> dict[str, Any]:
+async def list_the_calls(request: ApiRequest) -> Page[CallHead]:
     query: CallsQuery = request.query
     chosen = CallFilter(**_common(query), state=query.state, rule=query.rule, agent=query.agent)
-    return _page(await request.context.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor)))
+    return await request.context.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_call(request: ApiRequest) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, Problem
+from app.json_shape import shape_of
 from app.server.api.auth import ApiUser, identify
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
@@ -60,7 +61,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a handler returns when it is more than a document."""
+    """What a handler returns with headers of its own."""
 
     document: Any
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class Endpoint:
         body = None if self.body is None else await self._read_body(request)
         result = await self.handler(ApiRequest(context, request, user, query, body))
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
+        if not isinstance(document, dict):
+            document = shape_of(self.answer).dump_python(document, mode="json")
         return JSONResponse(document, self.status, headers=dict(headers))
 
     async def _read_body(self, request: Request) -> Any:

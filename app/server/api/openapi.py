@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-
 from app.accounts.roles import Role
+from app.json_shape import shape_of
 from app.server.api.endpoint import Endpoint
 
 _REFERENCE: Final = "#/components/schemas/{model}"
@@ -172,15 +170,14 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _schema(kind: Any, mode: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     """Return a reference to, or the text of, the schema of a type; what it needs goes into `schemas`."""
-    schema = dict(_adapter(kind).json_schema(mode=mode, ref_template=_REFERENCE))
-    schemas.update(schema.pop("$defs", {}))
+    schema = dict(shape_of(kind).json_schema(mode=mode, ref_template=_REFERENCE))
+    definitions = schema.pop("$defs", {})
     title = schema.get("title")
+    if isinstance(title, str) and "$ref" in schema:
+        # A generic type with a title of its own, such as a page of events.
+        schema = {**definitions.pop(schema["$ref"].rpartition("/")[2]), "title": title}
+    schemas.update(definitions)
     if schema.get("type") == "object" and isinstance(title, str) and "properties" in schema:
         schemas[title] = schema
         return {"$ref": _REFERENCE.format(model=title)}
     return schema
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)

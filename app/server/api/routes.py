@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.accounts.roles import Role
+from app.audit import DispatchDetail, EventDetail, Explanation, Timeline
 from app.server.api import accounts, calls, health, rule_shapes, rules, shapes, simulation, statistics, token_dispatches
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
@@ -86,13 +87,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/events", calls.list_the_events, "List events", shapes.EventPage,
              query=calls.EventsQuery),
     Endpoint("GET", f"{_V1}/events/{{event_id}}", calls.read_event, "Read an event with its body and decision",
-             shapes.EventDetail),
+             EventDetail),
     Endpoint("POST", f"{_V1}/events/{{event_id}}/replay", calls.replay_an_event,
              "Accept an event once more, under the rules of now", shapes.Replayed, role=Role.EDITOR, problems=(409,)),
     Endpoint("GET", f"{_V1}/dispatches", calls.list_the_dispatches, "List dispatches", shapes.DispatchPage,
              query=calls.DispatchesQuery),
     Endpoint("GET", f"{_V1}/dispatches/{{dispatch_id}}", calls.read_dispatch,
-             "Read a dispatch with its calls to LiveKit, changes and callers", shapes.DispatchDetail),
+             "Read a dispatch with its calls to LiveKit, changes and callers", DispatchDetail),
     Endpoint("POST", f"{_V1}/dispatches/redrive", calls.redrive_the_dispatches,
              "Try failed, missed or cancelled dispatches again", shapes.DispatchesChanged,
              body=calls.DispatchesOrder, role=Role.EDITOR, problems=(404,)),
@@ -101,11 +102,11 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              body=calls.DispatchesOrder, role=Role.EDITOR, problems=(404,)),
     Endpoint("GET", f"{_V1}/calls", calls.list_the_calls, "List calls", shapes.CallPage, query=calls.CallsQuery),
     Endpoint("GET", f"{_V1}/calls/{{reference}}", calls.read_call,
-             "Read the timeline of a call", shapes.Timeline,
+             "Read the timeline of a call", Timeline,
              description="By event id (ours or LiveKit's), dispatch id, participant SID, identity or phone number."),
     Endpoint("GET", f"{_V1}/explain", calls.explain_event,
              "Explain a call: every rule tried, which field failed and what was there, what happened next",
-             shapes.Explanation, query=calls.ReferenceQuery, problems=(404,)),
+             Explanation, query=calls.ReferenceQuery, problems=(404,)),
     Endpoint("POST", f"{_V1}/simulate", simulation.simulate_rules, "Run a draft of the rules over past traffic",
              simulation.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
              example={"rules": [_EXAMPLE], "hours": 24},

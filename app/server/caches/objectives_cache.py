@@ -53,7 +53,7 @@ class Objectives:
     @property
     def counted_at(self) -> datetime | None:
         """When the oldest of the counts was made."""
-        return min((count.counted_at for one in self.items for count in one.attainments), default=None)
+        return min((count.counted_at for one in self.items for count in one.windows), default=None)
 
 
 class ObjectivesCache:
@@ -93,8 +93,8 @@ class ObjectivesCache:
         awaited = {task for target in shown for task in self._count_due(target, spans)}
         if awaited:
             await asyncio.wait(awaited, timeout=wait_at_most_s)
-        kept = tuple(Objective(target, tuple(self._known(target, spans))) for target in shown)
-        is_whole = all(len(one.attainments) == len(spans) for one in kept)
+        kept = tuple(Objective.of(target, self._known(target, spans)) for target in shown)
+        is_whole = all(len(one.windows) == len(spans) for one in kept)
         if wait_at_most_s is None and not is_whole and not self._stopped:
             raise DatabaseUnavailableError("the objectives could not be counted")
         return Objectives(kept, tuple(spans), len(found) > MAX_OBJECTIVES)

@@ -11,7 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.audit import Statistics, dispatch_statistics
+from app.audit import DispatchStatistics, dispatch_statistics
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 
@@ -19,15 +19,15 @@ FRESH_S: Final = 10.0
 STALE_S: Final = 120.0
 _MOST: Final = 200
 
-Ask = Callable[[Callable[[Connection], Statistics]], Awaitable[Statistics]]
+Ask = Callable[[Callable[[Connection], DispatchStatistics]], Awaitable[DispatchStatistics]]
 _Key = tuple[float, str | None, str | None, int | None]
 
 
 @dataclass(slots=True)
 class _Entry:
     at: float
-    task: asyncio.Task[Statistics]
-    latest: Statistics | None = None
+    task: asyncio.Task[DispatchStatistics]
+    latest: DispatchStatistics | None = None
 
 
 class StatisticsCache:
@@ -40,7 +40,7 @@ class StatisticsCache:
 
     async def get(
         self, hours: float, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
-    ) -> Statistics:
+    ) -> DispatchStatistics:
         """Return the figures of the last `hours`, at most STALE_S old; see `dispatch_statistics` for the rest."""
         key = (hours, agent, rule, rule_id)
         entry, now = self._entries.get(key), self._clock.monotonic()
@@ -57,7 +57,7 @@ class StatisticsCache:
             raise
         return entry.latest
 
-    def _begin(self, key: _Key, latest: Statistics | None) -> _Entry:
+    def _begin(self, key: _Key, latest: DispatchStatistics | None) -> _Entry:
         if len(self._entries) >= _MOST:
             self._entries.pop(next(iter(self._entries)))
         hours, agent, rule, rule_id = key
@@ -71,5 +71,5 @@ class StatisticsCache:
         return entry
 
 
-async def _answer(ask: Ask, load: Callable[[Connection], Statistics]) -> Statistics:
+async def _answer(ask: Ask, load: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
     return await ask(load)

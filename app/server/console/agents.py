@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit import (
+    NO_FIGURES,
     CallFilter,
     Figures,
-    LastUse,
-    Percentiles,
     Probe,
+    Seen,
     known_agents,
     latest_probes,
     list_calls,
@@ -43,8 +43,9 @@ async def show_agents(request: PageRequest) -> Response:
         context.objectives.get((*PAGE_WINDOWS, int(hours)), wait_at_most_s=PAGE_WAIT_S),
         context.read(lambda connection: (known_agents(connection), latest_probes(connection))),
     )
-    seen += [LastUse(name, None) for name in probed if name not in {one.name for one in seen}]
-    lines = [_line(one, found.by_agent.get(one.name, Figures()), probed.get(one.name)) for one in seen]
+    seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
+    figures: dict[str, Figures] = {one.agent: one for one in found.agents}
+    lines = [_line(one, figures.get(one.name, NO_FIGURES), probed.get(one.name)) for one in seen]
     lines.sort(key=lambda line: -line["figures"].dispatches)
     facts: dict[str, Any] = {
         "lines": lines,
@@ -73,8 +74,8 @@ async def show_agent(request: PageRequest) -> Response:
     facts |= {
         "found": found,
         "figures": found.overall,
-        "waits": Percentiles.of(found.overall.seconds_to_agent),
-        "given_up": Percentiles.of(found.overall.seconds_given_up),
+        "waits": found.overall.seconds_to_agent,
+        "given_up": found.overall.seconds_given_up,
         "histogram": histogram_of(found.overall),
         "objectives": objectives,
     }
@@ -86,13 +87,13 @@ def _hours(request: PageRequest) -> str:
     return hours if hours in WINDOWS else "24"
 
 
-def _line(seen: LastUse, figures: Figures, probe: Probe | None) -> dict[str, Any]:
+def _line(seen: Seen, figures: Figures, probe: Probe | None) -> dict[str, Any]:
     return {
         "probe": probe,
         "name": seen.name,
         "last_at": seen.last_at,
         "figures": figures,
-        "waits": Percentiles.of(figures.seconds_to_agent),
-        "no_show_share": figures.share(figures.no_shows),
-        "abandoned_share": figures.share(figures.abandoned),
+        "waits": figures.seconds_to_agent,
+        "no_show_share": figures.no_show_share,
+        "abandoned_share": figures.abandoned_share,
     }

@@ -77,7 +77,7 @@ async def show_call(request: PageRequest) -> Response:
 def _story(found: Explanation) -> dict[str, Any]:
     timeline = found.timeline
     tried: Sequence[Any] = found.rules
-    shown = [one for one in tried if one.verdict.outcome is not Outcome.DISABLED][:_RULES_SHOWN]
+    shown = [one for one in tried if one.outcome is not Outcome.DISABLED][:_RULES_SHOWN]
     latest = timeline.dispatches[-1].dispatch if timeline.dispatches else None
     return {
         "found": found,
@@ -104,7 +104,7 @@ def _hint(found: Explanation, timeline: Timeline) -> str:
     """Return what an operations person can do about it; empty where nothing needs doing."""
     state = timeline.call.state
     if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
-        names = ", ".join(repr(one.verdict.rule_name) for one in found.matching_now)
+        names = ", ".join(repr(one.rule) for one in found.matching_now)
         return (
             f"Under the rules of now, {names} would match: replay the event to send the agent, if the caller is there."
         )

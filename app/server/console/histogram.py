@@ -29,7 +29,7 @@ def histogram_of(figures: Figures) -> Histogram:
     labels = [(f"≤ {bound:g} s", f"{bound:g}") for bound in BUCKET_BOUNDS_S] + [
         (f"> {BUCKET_BOUNDS_S[-1]:g} s", f">{BUCKET_BOUNDS_S[-1]:g}")
     ]
-    counts = figures.histogram()
+    counts = [column.count for column in figures.histogram]
     bars = tuple(Bar(label, tick, count) for (label, tick), count in zip(labels, counts, strict=True))
     return Histogram(bars, round_steps(max(counts, default=0)))
 

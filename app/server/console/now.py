@@ -12,11 +12,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit import (
-    Call,
     CallFilter,
+    CallHead,
     CallState,
     Objective,
-    Percentiles,
     count_waiting,
     list_calls,
     longest_waiting,
@@ -72,7 +71,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
     return {
         **facts,
         "day": day,
-        "waits": Percentiles.of(day.overall.seconds_to_agent),
+        "waits": day.overall.seconds_to_agent,
         "histogram": histogram_of(day.overall),
         "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
         "component_statuses": component_statuses(beats, now, details, sweeps=sweeps),
@@ -80,12 +79,12 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
 
 
 def _urgency(objective: Objective) -> tuple[bool, float]:
-    burn_rates = (one.burn_rate(objective.percent) or 0.0 for one in objective.attainments)
+    burn_rates = (one.burn_rate or 0.0 for one in objective.windows)
     return not objective.is_burning, -max(burn_rates, default=0.0)
 
 
-def _trouble(connection: Connection, since: datetime) -> list[Call]:
-    found: list[Call] = []
+def _trouble(connection: Connection, since: datetime) -> list[CallHead]:
+    found: list[CallHead] = []
     for state in _TROUBLE:
         found += list_calls(connection, CallFilter(state=state, since=since), limit=_LISTED).items
     return sorted(found, key=lambda call: call.joined_at, reverse=True)[: 2 * _LISTED]

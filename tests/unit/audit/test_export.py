@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from app.audit import EventRecord, ExportFormat, export_events
+from app.audit import EventDetail, ExportFormat, export_events
 from app.db.types import EventOutcome, EventSource
 
 NOW = datetime(2026, 11, 22, 14, 2, 7, tzinfo=UTC)
 
 
-def _event(**values: Any) -> EventRecord:
+def _event(**values: Any) -> EventDetail:
     given: dict[str, Any] = {
         "id": "1", "livekit_id": "EV_1", "project": "default", "type": "participant_joined",
         "source": EventSource.WEBHOOK, "room_name": "r", "room_sid": "RM_1", "participant_identity": "ana",
@@ -24,7 +24,7 @@ def _event(**values: Any) -> EventRecord:
         "received_at": NOW, "outcome": EventOutcome.PLANNED, "rules_version": 3, "dedupe_key": "k",
         "body": {"event": "participant_joined"}, "decision": None, **values,
     }  # fmt: skip
-    return EventRecord(**given)
+    return EventDetail(**given)
 
 
 def _cells(**values: Any) -> dict[str, str]:

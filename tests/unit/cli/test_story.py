@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.audit import Call, CallState, EventRecord, Explanation, Step, StepKind, Timeline, TriedRule
+from app.audit import CallHead, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.story import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
@@ -19,8 +19,8 @@ LONG = "sip_+34600111222_" + "x" * 150
 HOSTILE = "eve\x1b[2J[red]"
 
 
-def _event(identity: str) -> EventRecord:
-    return EventRecord(
+def _event(identity: str) -> EventDetail:
+    return EventDetail(
         id="01a204d9-e306-7582-8461-cb6a5454aa4b", livekit_id="EV_1", project="default", type="participant_joined",
         source=EventSource.WEBHOOK, room_name="support-1", room_sid="RM_1", participant_identity=identity,
         participant_sid="PA_1", participant_kind="STANDARD", phone_number=None, occurred_at=NOW, received_at=NOW,
@@ -30,10 +30,11 @@ def _event(identity: str) -> EventRecord:
 
 def _timeline(identity: str) -> Timeline:
     event = _event(identity)
-    call = Call(
+    call = CallHead(
         event_id=event.id, project="default", room_name="support-1", room_sid="RM_1", participant_identity=identity,
         participant_sid="PA_1", participant_kind="STANDARD", phone_number="+34600111222", joined_at=NOW, left_at=None,
         agent_joined_at=None, agents=("support-es",), state=CallState.NO_SHOW, reason="nobody came",
+        seconds_to_agent=None,
     )  # fmt: skip
     steps = (
         Step(NOW, StepKind.EVENT, f"{identity} joined room support-1", seconds_since_joining=0.0),
@@ -47,12 +48,12 @@ def _timeline(identity: str) -> Timeline:
 
 def _explanation(identity: str, rules: list[TriedRule], **values: Any) -> Explanation:
     given: dict[str, Any] = {"doubt": "", "present_version": 3, "matching_now": None, **values}
-    return Explanation(_event(identity), 3, tuple(rules), timeline=_timeline(identity), **given)
+    return Explanation(_event(identity), 3, (), tuple(rules), timeline=_timeline(identity), **given)
 
 
 def _rule(number: int, outcome: Outcome) -> TriedRule:
     mismatch = Mismatch("participant.metadata.language", '"es"', ('"en"',)) if outcome is Outcome.PATTERN else None
-    return TriedRule(Verdict(number, f"rule {number}", outcome, mismatch), 100, "support-es")
+    return TriedRule.of(Verdict(number, f"rule {number}", outcome, mismatch), 100, "support-es")
 
 
 def _printed(*renderables: Any, width: int = 80) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from app.audit.statistics.counts import Figures
+from app.audit import NO_FIGURES
+from app.audit.statistics.figures import histogram
 from app.server.console.histogram import Bar, Histogram, histogram_of, round_steps
 from app.server.templating import environment
 
@@ -41,7 +43,7 @@ def test_columns_are_as_high_as_their_counts() -> None:
 
 
 def test_the_table_beneath_has_what_the_picture_shows() -> None:
-    drawn = _drawn(histogram_of(Figures(seconds_to_agent=[0.2, 0.3, 0.4, 70.0])))
+    drawn = _drawn(histogram_of(replace(NO_FIGURES, histogram=histogram([0.2, 0.3, 0.4, 70.0]))))
     rows = [["".join(cell.itertext()) for cell in row] for row in drawn.findall(".//tbody/tr")]
     assert rows[:3] == [["≤ 0.25 s", "1"], ["≤ 0.5 s", "2"], ["≤ 1 s", "0"]]
     assert rows[-1] == ["> 60 s", "1"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.audit import MAX_OBJECTIVES, Attainment, Target, count_attainment
+from app.audit import MAX_OBJECTIVES, Attainment, ObjectiveWindow, Target, count_attainment
 from app.errors import DatabaseUnavailableError
 from app.server.caches.objectives_cache import REFRESH_S, ObjectivesCache
 from tests.conftest import StillClock
@@ -52,7 +52,7 @@ async def test_all_that_look_are_one_count(clock: StillClock) -> None:
     database = Database(clock)
     board = ObjectivesCache(clock, database.ask)
     found = await asyncio.gather(*(board.get((HOUR, DAY)) for _ in range(20)))
-    assert {one.items[0].attainments[0].calls for one in found} == {1}
+    assert {one.items[0].windows[0].calls for one in found} == {1}
     assert database.counts == [("rule 0", (HOUR, DAY))]
     assert found[0].counted_at == clock.now()
 
@@ -62,9 +62,9 @@ async def test_all_windows_are_renewed_together_while_that_costs_little(clock: S
     board = ObjectivesCache(clock, database.ask)
     await board.get((HOUR, DAY))
     clock.advance(REFRESH_S)
-    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [1, 1]
+    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].windows] == [1, 1]
     await _settle()
-    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [2, 2]
+    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].windows] == [2, 2]
 
 
 async def test_what_costs_much_is_renewed_the_seldomer_the_longer_the_window(clock: StillClock) -> None:
@@ -74,10 +74,10 @@ async def test_what_costs_much_is_renewed_the_seldomer_the_longer_the_window(clo
     await board.get((HOUR, DAY))
     clock.advance(REFRESH_S - 4)
     before = await board.get((HOUR, DAY))
-    assert [one.calls for one in before.items[0].attainments] == [1, 1]
+    assert [one.calls for one in before.items[0].windows] == [1, 1]
     await _settle()
     assert database.counts[1:] == [("rule 0", (HOUR,))]
-    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].attainments] == [2, 1]
+    assert [one.calls for one in (await board.get((HOUR, DAY))).items[0].windows] == [2, 1]
     clock.advance(300)
     await board.get((DAY,))
     await _settle()
@@ -89,7 +89,7 @@ async def test_what_is_old_is_counted_before_it_is_shown(clock: StillClock) -> N
     board = ObjectivesCache(clock, database.ask)
     await board.get((HOUR,))
     clock.advance(3600)
-    assert [one.calls for one in (await board.get((HOUR,))).items[0].attainments] == [2]
+    assert [one.calls for one in (await board.get((HOUR,))).items[0].windows] == [2]
 
 
 async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> None:
@@ -97,11 +97,11 @@ async def test_a_page_does_not_wait_for_what_takes_long(clock: StillClock) -> No
     board = ObjectivesCache(clock, database.ask)
     database.answers.clear()
     (waiting,) = (await board.get((HOUR,), wait_at_most_s=0)).items
-    assert (waiting.attainments, waiting.over(HOUR), waiting.is_burning) == ((), None, False)
+    assert (waiting.windows, waiting.over(HOUR), waiting.is_burning) == ((), None, False)
     database.answers.set()
     await _settle()
     (known,) = (await board.get((HOUR,), wait_at_most_s=0)).items
-    assert known.over(HOUR) == Attainment(HOUR, 1, 0, is_cut=False, counted_at=clock.now())
+    assert known.over(HOUR) == ObjectiveWindow(HOUR, 1, 0, 1.0, 0.0, is_cut=False, counted_at=clock.now())
 
 
 async def test_only_so_many_rules_are_counted_and_it_says_so(clock: StillClock) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
 
-from app.audit import Figures, Statistics
+from app.audit import NO_FIGURES, DispatchStatistics
 from app.errors import DatabaseUnavailableError
 from app.server.caches.statistics_cache import FRESH_S, STALE_S, StatisticsCache
 from tests.conftest import StillClock
@@ -24,13 +25,14 @@ class Desk:
         self.asked = 0
         self.down = False
 
-    async def ask(self, _question: Callable[[Connection], Statistics]) -> Statistics:
+    async def ask(self, _question: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
         self.asked += 1
         number = self.asked
         await asyncio.sleep(0)
         if self.down:
             raise DatabaseUnavailableError("down")
-        return Statistics(DAY, DAY + timedelta(days=1), is_cut=False, overall=Figures(number), by_agent={}, by_rule={})
+        overall = replace(NO_FIGURES, dispatches=number)
+        return DispatchStatistics(DAY, DAY + timedelta(days=1), is_cut=False, overall=overall, agents=(), rules=())
 
 
 async def test_many_looks_are_one_question(clock: StillClock) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import Statistics, get_event, recent_events
+from app.audit import DispatchStatistics, get_event, recent_events
 from app.db.audit_log import AuditEntry, append
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
 from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, try_rule
@@ -164,7 +164,7 @@ class _Tried:
 class _Kept:
     """How the rule as it is saved has done."""
 
-    figures: Statistics
+    figures: DispatchStatistics
     objectives: Objectives
 
 
