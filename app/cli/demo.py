@@ -26,10 +26,9 @@ from app.db.types import DispatchStatus
 from app.flows.orchestrator import Orchestrator
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.logs import configure_logs
-from app.rules.editing.apply import apply
-from app.rules.editing.difference import diff
+from app.rules.editing.rule_set import apply_rules
 from app.rules.editing.rules_file import read_rules_file
-from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Kind, Simulator
 from app.wiring import service
@@ -145,7 +144,7 @@ async def _apply_rules(orchestrator: Orchestrator) -> None:
     wanted = read_rules_file(_RULES).rules
 
     def write(connection: Any) -> None:
-        apply(connection, diff(read_rules(connection), wanted, delete=False), "demo", rules_version(connection))
+        apply_rules(connection, wanted, delete=False, editor="demo")
 
     await orchestrator.context.writer.run(write)
 

@@ -14,19 +14,17 @@ from app.cli.moment import show_moment
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
 from app.cli.rule_trial import try_
 from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
-from app.cli.rules_file import find_rule, read_file, warnings_of
+from app.cli.rules_file import MOST_JUDGED, find_rule, read_file, warnings_of
 from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
 from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.apply import apply
-from app.rules.editing.difference import RuleDifference, describe, diff, differences_to_json, is_effective
+from app.rules.editing.difference import describe
 from app.rules.editing.history import history
-from app.rules.editing.revert import plan_revert, revert
+from app.rules.editing.rule_set import RuleSetEdit, apply_rules, revert_rules, warnings_by_name
 from app.rules.editing.rules_file import export_rules
-from app.rules.editing.stored_rules import read_rules, rules_version
-from app.rules.simulation.simulate import draft_rows
-from app.rules.warnings.rule_warnings import rule_warnings
+from app.rules.editing.stored_rules import read_rules
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
@@ -96,19 +94,20 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
         rules = read_file(file).rules
     except InvalidInputError as error:
         problems = error.problems
-    doubtful = _doubtful(rules, [{**rule, "id": place} for place, rule in enumerate(rules)])
+    book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
+    warned = _by_rule(warnings_by_name(book, [rule["name"] for rule in rules[:MOST_JUDGED]]))
     if as_json:
         mistakes = [
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in problems
         ]
         told = {"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes}
-        say_json({**told, "warnings": dict(doubtful)})
+        say_json({**told, "warnings": warned})
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
         say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistake")
-        _warn(file, doubtful)
+        _warn(file, warned)
     if problems:
         raise typer.Exit(1)
 
@@ -145,29 +144,30 @@ def apply_(
     """Make the rules what a file says, in one transaction, and show the difference; rules are told apart by name."""
     wanted = read_file(file).rules
 
-    def compare(connection: Connection) -> tuple[list[dict[str, Any]], list[RuleDifference], int]:
-        rows = read_rules(connection)
-        return rows, diff(rows, wanted, delete=delete), rules_version(connection)
-
-    def change(connection: Connection) -> tuple[list[dict[str, Any]], list[RuleDifference], int]:
-        rows, differences, version = compare(connection)
-        expected = version if expect_version is None else expect_version
-        return rows, differences, apply(connection, differences, editor(by), expected)
+    def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
+        edit = apply_rules(
+            connection,
+            wanted,
+            delete=delete,
+            editor="" if dry_run else editor(by),
+            expected_version=expect_version,
+            dry_run=dry_run,
+        )
+        return edit, _by_rule(edit.warnings(read_book(connection)))
 
     if dry_run:
         with reading() as connection:
-            rows, differences, version = compare(connection)
-        if expect_version not in {None, version}:
-            note(f"The rules are at version {version} by now, not {expect_version}.")
+            edit, warned = change(connection)
+        if expect_version not in {None, edit.version}:
+            note(f"The rules are at version {edit.version} by now, not {expect_version}.")
     else:
-        rows, differences, version = write(change)
-    doubtful = _doubtful(wanted, draft_rows(rows, wanted, delete=delete))
-    _tell(differences, version, dry_run=dry_run, as_json=as_json, warned=dict(doubtful))
+        edit, warned = write(change)
+    _say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
-        _warn(file, doubtful)
-    if dry_run and not as_json and any(map(is_effective, differences)):
+        _warn(file, warned)
+    if dry_run and not as_json and edit.is_effective:
         flag = " --delete" if delete else ""
-        note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {version}")
+        note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {edit.version}")
 
 
 @app.command("history")
@@ -207,43 +207,38 @@ def revert_(
 ) -> None:
     """Bring all rules, or one, back to how they were at a version; the history goes on."""
 
-    def change(connection: Connection) -> tuple[list[RuleDifference], int]:
-        return revert(connection, version, editor(by), rule), rules_version(connection)
+    def change(connection: Connection) -> RuleSetEdit:
+        author = "" if dry_run else editor(by)
+        return revert_rules(connection, version, name=rule, editor=author, dry_run=dry_run)
 
     if dry_run:
         with reading() as connection:
-            differences, reached = plan_revert(connection, version, rule), rules_version(connection)
+            edit = change(connection)
     else:
-        differences, reached = write(change)
-    _tell(differences, reached, dry_run=dry_run, as_json=as_json)
+        edit = write(change)
+    _say_edit(edit, as_json=as_json)
 
 
-def _tell(
-    differences: list[RuleDifference],
-    version: int,
-    *,
-    dry_run: bool,
-    as_json: bool,
-    warned: dict[str, list[str]] | None = None,
-) -> None:
+_Warned = dict[str, list[str]]
+"""Warnings by the name of their rule."""
+
+
+def _by_rule(warnings: Sequence[RuleWarning]) -> _Warned:
+    warned: _Warned = {}
+    for one in warnings:
+        warned.setdefault(one.rule_name, []).append(str(one))
+    return warned
+
+
+def _say_edit(edit: RuleSetEdit, *, as_json: bool, warned: _Warned | None = None) -> None:
     if as_json:
-        told = {"version": version, "dry_run": dry_run, **differences_to_json(differences)}
-        say_json(told if warned is None else {**told, "warnings": warned})
+        document = {**edit.to_json(), "dry_run": not edit.written}
+        say_json(document if warned is None else {**document, "warnings": warned})
         return
-    say(describe(differences))
-    if not dry_run and any(map(is_effective, differences)):
-        say(f"the rules are at version {version}")
+    say(describe(edit.differences))
+    if edit.written and edit.is_effective:
+        say(f"the rules are at version {edit.version}")
 
 
-_Doubtful = list[tuple[str, list[str]]]
-
-
-def _doubtful(rules: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> _Doubtful:
-    """Return the rules of a file that are probably not meant so, among all that stand in the book (`rows`)."""
-    names = {row["id"]: row["name"] for row in rows}
-    warned = {names[rule_id]: lines for rule_id, lines in warnings_of(RuleBook.build(rows, 0)).items()}
-    return [(rule["name"], warned[rule["name"]]) for rule in rules if rule["name"] in warned]
-
-
-def _warn(file: str, doubtful: _Doubtful) -> None:
-    note(*(f"{file}: beware: rule {name!r}: {line}" for name, lines in doubtful for line in lines))
+def _warn(file: str, warned: _Warned) -> None:
+    note(*(f"{file}: beware: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))

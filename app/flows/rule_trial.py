@@ -14,13 +14,11 @@ from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
+from app.rules.rule import DRAFT_ID
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
-DRAFT_ID: Final = 2**53
-"""Stands for the id of a rule that has none yet; a rollout share may fall otherwise once it is saved."""
-
 _UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
 from app.rules.conditions.hours import ActiveHours, parse_hours
+
+DRAFT_ID: Final = 2**53
+"""Stands for the id of a rule that is not stored yet. Its rollout share may differ once it is saved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,7 @@ from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from app.rules.columns import complete
-from app.rules.editing.apply import apply
-from app.rules.editing.difference import diff
-from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.rule_set import apply_rules
 from app.settings import read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour, Simulator
 from app.wiring import Service, service
@@ -105,7 +103,7 @@ class Stage:
 
     def add_rules(self, *rules: dict[str, Any], editor: str = "maria") -> None:
         rows = [complete(rule) for rule in rules]
-        self.write(lambda c: apply(c, diff(read_rules(c), rows, delete=False), editor, rules_version(c)))
+        self.write(lambda c: apply_rules(c, rows, delete=False, editor=editor))
 
     def add_worker(self, agent_name: str, behaviour: Behaviour | None = None) -> None:
         self.do(lambda: self.simulator.add_worker(agent_name, behaviour))

@@ -14,7 +14,8 @@ from app.rules.columns import DEFAULTS, WRITABLE
 from app.rules.editing.apply import apply
 from app.rules.editing.difference import Change, describe, diff, differences_to_json
 from app.rules.editing.history import history, rules_at
-from app.rules.editing.revert import plan_revert, revert
+from app.rules.editing.revert import plan_revert
+from app.rules.editing.rule_set import RuleSetEdit, revert_rules
 from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules, rules_version
 from tests.conftest import Database
@@ -58,6 +59,10 @@ def apply_file(engine: Engine, text: str, *, editor: str = "ana", delete: bool =
     with engine.begin() as connection:
         differences = diff(read_rules(connection), read_rules_file(text).rules, delete=delete)
         return apply(connection, differences, editor, rules_version(connection))
+
+
+def revert(connection: Connection, to_version: int, editor: str, name: str | None = None) -> RuleSetEdit:
+    return revert_rules(connection, to_version, name=name, editor=editor)
 
 
 def changes(engine: Engine, text: str, *, delete: bool = False) -> list[tuple[str, str]]:
@@ -196,7 +201,7 @@ def test_the_book_goes_back_to_a_version_and_forward_again(engine: Engine) -> No
         assert rules_at(connection, 0) == []
 
     with engine.begin() as connection:
-        undone = revert(connection, 3, "bea")
+        undone = revert(connection, 3, "bea").differences
     with engine.begin() as connection:
         assert state(connection) == at_first
         assert {row["name"]: row["id"] for row in read_rules(connection)} == ids  # rollout shares stay

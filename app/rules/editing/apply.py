@@ -5,7 +5,7 @@ Everything here works in the caller's open transaction; when something raises, t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, text, update
@@ -27,10 +27,7 @@ def apply(connection: Connection, differences: Iterable[RuleDifference], editor:
     InvalidInputError with every problem when a rule to be written does not pass `check_rule`.
     """
     effective = [difference for difference in differences if is_effective(difference)]
-    if connection.dialect.name == "postgresql":
-        # Waits for edits under way, and keeps others from beginning, before the version is read. The lock of the
-        # triggers alone could deadlock with a transaction that has changed a row and waits for it.
-        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
+    lock_rules(connection)
     _refuse_if_moved(connection, expected_version)
     _refuse_problems(effective)
     if not effective:
@@ -75,22 +72,45 @@ def _refuse_problems(differences: Sequence[RuleDifference]) -> None:
         raise InvalidInputError("these rules cannot be saved", problems)
 
 
+def lock_rules(connection: Connection) -> None:
+    """Wait for edits under way and keep others from starting, until the transaction ends.
+
+    Call it before the version is read. The lock of the triggers alone could deadlock with a transaction that has
+    changed a row and waits for it. On SQLite a writing transaction has the database to itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
+
+
 def _write(connection: Connection, differences: Sequence[RuleDifference]) -> None:
-    gone = [difference.rule_id for difference in differences if difference.change is Change.DELETED]
-    for rule_id in gone:
-        _require_one(connection.execute(delete(routing_rules).where(routing_rules.c.id == rule_id)).rowcount, rule_id)
-    for difference in _in_free_order([each for each in differences if each.change is Change.CHANGED], connection):
-        after = difference.after or {}
-        values = {column: after[column] for column in difference.columns}
-        statement = update(routing_rules).where(routing_rules.c.id == difference.rule_id).values(values)
+    """Write the differences in an order in which no name is taken twice: deletions, changes, new rules."""
+    by_change: dict[Change, list[RuleDifference]] = {change: [] for change in Change}
+    for difference in differences:
+        by_change[difference.change].append(difference)
+    for difference in by_change[Change.DELETED]:
+        statement = delete(routing_rules).where(routing_rules.c.id == difference.rule_id)
         _require_one(connection.execute(statement).rowcount, difference.rule_id)
-    created = [difference.after or {} for difference in differences if difference.change is Change.CREATED]
-    for columns, rows in (
-        (WRITABLE, [row for row in created if row.get("id") is None]),
-        (("id", *WRITABLE), [row for row in created if row.get("id") is not None]),
-    ):
-        if rows:
-            connection.execute(insert(routing_rules), [{column: row.get(column) for column in columns} for row in rows])
+    for difference in _in_free_order(by_change[Change.CHANGED], connection):
+        _update(connection, difference)
+    _insert(connection, [difference.after or {} for difference in by_change[Change.CREATED]])
+
+
+def _update(connection: Connection, difference: RuleDifference) -> None:
+    after = difference.after or {}
+    values = {column: after[column] for column in difference.columns}
+    statement = update(routing_rules).where(routing_rules.c.id == difference.rule_id).values(values)
+    _require_one(connection.execute(statement).rowcount, difference.rule_id)
+
+
+def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rules: a reverted deletion keeps its id, other new rules get one."""
+    with_id = [row for row in rows if row.get("id") is not None]
+    without_id = [row for row in rows if row.get("id") is None]
+    for columns, group in ((WRITABLE, without_id), (("id", *WRITABLE), with_id)):
+        if group:
+            connection.execute(
+                insert(routing_rules), [{column: row.get(column) for column in columns} for row in group]
+            )
 
 
 def _require_one(rowcount: int, rule_id: int | None) -> None:

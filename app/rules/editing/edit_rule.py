@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select
 
 from app.db.tables import rule_changes
 from app.db.types import format_instant
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError
 from app.rules.check import check_rule
 from app.rules.columns import WRITABLE, complete
-from app.rules.editing.apply import apply
+from app.rules.editing.apply import apply, lock_rules
 from app.rules.editing.difference import Change, RuleDifference, changed_columns
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule, rule_named, rules_version
 
@@ -20,7 +20,7 @@ from app.rules.editing.stored_rules import StoredRule, read_stored_rule, rule_na
 def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str) -> StoredRule:
     """Add a rule; InvalidInputError with every problem, ConflictError when its name is taken."""
     _refuse_problems(draft)
-    _hold_rules(connection)
+    lock_rules(connection)
     row = complete(draft)
     _refuse_taken_name(connection, row["name"])
     apply(connection, [RuleDifference(Change.CREATED, row["name"], None, None, row)], editor, rules_version(connection))
@@ -34,7 +34,7 @@ def change_rule(
 
     EditedMeanwhileError unless the rule is still at version `expected` (None: whatever it is at).
     """
-    _hold_rules(connection)
+    lock_rules(connection)
     before = read_stored_rule(connection, rule_id)
     given = {name: value for name, value in columns.items() if name != "id"}
     wanted = given if whole else {**{column: before.row.get(column) for column in WRITABLE}, **given}
@@ -52,7 +52,7 @@ def change_rule(
 
 def delete_rule(connection: Connection, rule_id: int, editor: str, expected: int | None) -> StoredRule:
     """Delete a rule and return what it was; its history stays, and `revert` brings it back."""
-    _hold_rules(connection)
+    lock_rules(connection)
     before = read_stored_rule(connection, rule_id)
     _refuse_if_edited(connection, before, expected)
     difference = RuleDifference(Change.DELETED, str(before.row.get("name")), rule_id, before.row, None)
@@ -80,9 +80,3 @@ def _refuse_if_edited(connection: Connection, rule: StoredRule, expected: int | 
         f"the rule was edited meanwhile by {change.changed_by} at {format_instant(change.changed_at)} "
         f"(it is at version {rule.version}, you began from {expected}); nothing was saved"
     )
-
-
-def _hold_rules(connection: Connection) -> None:
-    # Before the version is read: the other replica's edit under way must be seen or wait.
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))

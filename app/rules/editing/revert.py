@@ -1,14 +1,16 @@
-"""Bringing the rules, or one of them, back to an earlier version of the rule book."""
+"""Plans how to bring the rules, or one of them, back to an earlier version of the rule book."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
 
 from app.errors import NotFoundError
-from app.rules.editing.apply import apply
 from app.rules.editing.difference import RuleDifference, diff
 from app.rules.editing.history import rules_at
-from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.stored_rules import read_rules
 
 
 def plan_revert(connection: Connection, to_version: int, name: str | None = None) -> list[RuleDifference]:
@@ -20,22 +22,26 @@ def plan_revert(connection: Connection, to_version: int, name: str | None = None
     then, now = rules_at(connection, to_version), read_rules(connection)
     if name is None:
         return diff(now, then, delete=True, by="id")
-    current = next((row for row in now if row["name"] == name), None)
-    past = next((row for row in then if current is not None and row["id"] == current["id"]), None)
-    past = past or next((row for row in then if row["name"] == name), None)
-    if current is None and past is not None:
-        current = next((row for row in now if row["id"] == past["id"]), None)
-    if current is None and past is None:
+    present, past = _states_of(name, now, then)
+    if present is None and past is None:
         raise NotFoundError(f"no rule is named {name!r}, neither now nor at version {to_version}")
-    if current is not None and past is not None:
-        past = {**past, "id": current["id"]}
-    return diff([current] if current else [], [past] if past else [], delete=True, by="id")
+    if present is not None and past is not None:
+        past = {**past, "id": present["id"]}
+    return diff([present] if present else [], [past] if past else [], delete=True, by="id")
 
 
-def revert(connection: Connection, to_version: int, editor: str, name: str | None = None) -> list[RuleDifference]:
-    """Bring the book, or one rule, back to `to_version`, as an edit by `editor`; return what was changed."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
-    differences = plan_revert(connection, to_version, name)
-    apply(connection, differences, editor, rules_version(connection))
-    return differences
+_Row = dict[str, Any]
+
+
+def _states_of(name: str, now: Sequence[_Row], then: Sequence[_Row]) -> tuple[_Row | None, _Row | None]:
+    """Return a rule as it is and as it was; a rule that was renamed since is found by either name.
+
+    The rule that has the name now comes first, then the one that had it; the other state is the one with the same id.
+    """
+    present = _find(now, "name", name)
+    past = (present and _find(then, "id", present["id"])) or _find(then, "name", name)
+    return present or (past and _find(now, "id", past["id"])), past
+
+
+def _find(rows: Sequence[_Row], column: str, value: Any) -> _Row | None:
+    return next((row for row in rows if row[column] == value), None)

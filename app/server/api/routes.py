@@ -11,7 +11,18 @@ from starlette.routing import BaseRoute, Route
 
 from app.accounts.roles import Role
 from app.audit import DispatchDetail, EventDetail, Explanation, Timeline
-from app.server.api import accounts, calls, health, rule_shapes, rules, shapes, simulation, statistics, token_dispatches
+from app.server.api import (
+    accounts,
+    calls,
+    health,
+    rule_sets,
+    rule_shapes,
+    rules,
+    shapes,
+    simulation,
+    statistics,
+    token_dispatches,
+)
 from app.server.api.endpoint import Endpoint, Model
 from app.server.api.openapi import openapi_document
 from app.server.api.reference import reference_page
@@ -74,13 +85,14 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              example={"rule": _EXAMPLE, "limit": 50}),
     Endpoint("GET", f"{_V1}/rules/history", rules.rules_history, "List the changes of all rules",
              rule_shapes.RuleHistory, query=rules.HistoryQuery),
-    Endpoint("POST", f"{_V1}/rules/revert", rules.revert_rules, "Bring one rule or all back to an earlier version",
-             rule_shapes.RulesChanged, body=rules.RevertOrder, role=Role.EDITOR, problems=(404, 409),
+    Endpoint("POST", f"{_V1}/rules/revert", rule_sets.revert_rules,
+             "Bring one rule or all back to an earlier version", rule_shapes.RulesChanged,
+             body=rule_sets.RevertOrder, role=Role.EDITOR, problems=(404, 409),
              example={"to_version": 3, "dry_run": True}),
-    Endpoint("POST", f"{_V1}/rules/apply", rules.apply_rules_file, "Make the rules what a rules file says",
+    Endpoint("POST", f"{_V1}/rules/apply", rule_sets.apply_rules_file, "Make the rules what a rules file says",
              rule_shapes.RulesChanged, body=ApplyOrder, problems=(409,),
              example={"rules": [_EXAMPLE], "dry_run": True}, **_FIX),
-    Endpoint("GET", f"{_V1}/rules/export", rules.export_rules_file, "Export all rules as `apply` takes them",
+    Endpoint("GET", f"{_V1}/rules/export", rule_sets.export_rules_file, "Export all rules as `apply` takes them",
              RulesFile),
     Endpoint("GET", f"{_V1}/rules/hits", statistics.list_rule_hits, "List when each rule last made a dispatch",
              statistics.SeenRules),

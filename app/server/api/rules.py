@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 from sqlalchemy import Connection
@@ -13,14 +13,11 @@ from app.flows.rule_trial import MOST_EVENTS, draft_warnings, require_good_rule,
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
-from app.rules.editing.difference import RuleDifference
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.history import RuleChange, history
-from app.rules.editing.revert import plan_revert, revert
 from app.rules.editing.stored_rules import (
     StoredRule,
     list_stored_rules,
-    read_rules,
     read_stored_rule,
     rule_named,
     rules_version,
@@ -28,9 +25,6 @@ from app.rules.editing.stored_rules import (
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.api.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
 from app.server.problems import problem_json, warning_json
-from app.server.rules_file_apply import apply_rules, export_document, tell_changes
-
-Version = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class RulesQuery(Model):
@@ -44,12 +38,6 @@ class RulesQuery(Model):
 class HistoryQuery(Model):
     limit: int = Field(50, ge=1, le=200)
     before_version: int | None = Field(None, ge=0, le=2**53, description="only older changes")
-
-
-class RevertOrder(Model):
-    to_version: Version = Field(description="of the rule book, as its history tells them")
-    name: Text | None = Field(None, min_length=1, description="only this rule; null: the whole book")
-    dry_run: bool = False
 
 
 async def list_rules(request: ApiRequest) -> dict[str, Any]:
@@ -157,29 +145,6 @@ async def rule_history(request: ApiRequest) -> dict[str, Any]:
         return history(connection, name, limit=limit + 1, before_version=request.query.before_version)
 
     return _history(await request.context.read(load), limit)
-
-
-async def revert_rules(request: ApiRequest) -> dict[str, Any]:
-    order: RevertOrder = request.body
-
-    def unit(connection: Connection) -> tuple[int, list[RuleDifference]]:
-        if order.dry_run:
-            differences = plan_revert(connection, order.to_version, order.name)
-        else:
-            differences = revert(connection, order.to_version, request.user.name, order.name)
-        return rules_version(connection), differences
-
-    version, differences = await (request.context.read(unit) if order.dry_run else request.context.write(unit))
-    return await tell_changes(request.context, version, differences, written=not order.dry_run)
-
-
-async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
-    order = require_object(request.body)
-    return await apply_rules(request.context, order, request.user.name)
-
-
-async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
-    return await request.context.read(lambda connection: export_document(read_rules(connection)))
 
 
 async def _change(request: ApiRequest, *, whole: bool) -> Answer:

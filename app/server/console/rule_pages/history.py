@@ -13,7 +13,7 @@ from app.accounts.roles import Role
 from app.rules.columns import WRITABLE
 from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history, reasons_of
-from app.rules.editing.revert import revert
+from app.rules.editing.rule_set import revert_rules
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 _SHOWN: Final = 30
@@ -64,7 +64,7 @@ async def revert_to(request: PageRequest) -> Response:
     version, name = request.field("version"), request.field("rule") or None
     wanted = int(version) if version.isdecimal() and len(version) < 16 else -1
     editor = request.signed_in.name
-    await request.context.write(lambda connection: revert(connection, wanted, editor, name))
+    await request.context.write(lambda c: revert_rules(c, wanted, name=name, editor=editor))
     return redirect("/console/rules", "reverted")
 
 
