@@ -1,4 +1,4 @@
-"""The second door: the command line."""
+"""The command line: one module for each command, and what commands share."""
 
 from app.cli.main import main
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
-from app.cli.terminal import complain, quiet_pipe
+from app.cli.terminal import complain, quiet_pipe, say
 from app.errors import InvalidInputError, NotFoundError, UsherError
 
 COMMANDS = {
@@ -24,7 +26,7 @@ COMMANDS = {
     "probe": "app.cli.probe:probe",
     "users": "app.cli.users:app",
 }
-"""Where each command, or group of commands, is; only the one that is asked for is loaded."""
+"""The module of each command, or group of commands; only the one that is asked for is imported."""
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
@@ -32,11 +34,15 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
     @app.callback()
-    def usher() -> None:
+    def usher(
+        _version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+        ] = False,
+    ) -> None:
         """Run the dispatch desk of a LiveKit deployment."""
 
-    # Loading all of them takes three times as long, most of it for the server and the simulator.
-    for name in arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS:
+    # Importing all of them takes three times as long, most of it for the server and the simulator.
+    for name in _wanted(arguments):
         module, _, attribute = COMMANDS[name].partition(":")
         command = getattr(import_module(module), attribute)
         if isinstance(command, typer.Typer):
@@ -44,6 +50,18 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         else:
             app.command(name)(command)
     return app
+
+
+def _wanted(arguments: Sequence[str]) -> Iterable[str]:
+    if arguments[:1] == ["--version"]:
+        return ()
+    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"usher {version('usher')}")
+        raise typer.Exit
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,11 @@ def test_an_unreachable_usher_is_told_with_the_command_to_run(run: Run) -> None:
     assert code == 2
     assert "no Usher answers at http://127.0.0.1:1/livekit/webhook" in printed
     assert "start it with: usher serve" in printed
+
+
+def test_the_version_is_printed_with_the_name(run: Run) -> None:
+    code, printed = run("--version")
+    assert (code, printed) == (0, f"usher {version('usher')}\n")
 
 
 def test_every_command_is_listed_and_helps(run: Run) -> None:

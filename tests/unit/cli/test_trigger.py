@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.cli.trigger import _address
+from app.cli.trigger import webhook_address
 from app.errors import InvalidInputError
 from app.settings import read_settings
 
@@ -19,10 +19,10 @@ from app.settings import read_settings
     ],
 )
 def test_where_it_is_posted(url: str | None, environment: dict[str, str], address: str) -> None:
-    assert _address(url, read_settings(environment, without_livekit=True)) == address
+    assert webhook_address(url, read_settings(environment, without_livekit=True)) == address
 
 
 @pytest.mark.parametrize("url", ["", "usher", "ftp://x", "http://", "http://x:99999", "http://[::"])
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInputError, match="--url: is not a URL"):
-        _address(url, read_settings({}, without_livekit=True))
+        webhook_address(url, read_settings({}, without_livekit=True))
