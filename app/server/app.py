@@ -33,26 +33,26 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 def create_app(
     orchestrator: Orchestrator, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan
 ) -> Starlette:
-    """Return the application over flows that `lifespan` starts and stops; `key` signs sessions and links."""
+    """Return the application; `lifespan` starts and stops the flows, `key` signs sessions and links."""
     health = HealthEndpoint(orchestrator, readers)
     context = RequestContext(orchestrator, readers, key)
-    scrape = MetricsEndpoint(orchestrator, readers, context.objectives)
-    counting = Loop("objectives", context.objectives.run_once, REFRESH_S)
+    metrics = MetricsEndpoint(orchestrator, readers, context.objectives)
+    refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S)
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:
         async with lifespan(app):
-            counting.start()
+            refreshing.start()
             try:
                 yield
             finally:
                 await context.objectives.stop()
-                await counting.stop()
+                await refreshing.stop()
 
     routes = [
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
-        Route("/metrics", scrape.answer),
+        Route("/metrics", metrics.answer),
         *api_routes(context),
         *console_routes(context),
     ]
@@ -82,7 +82,7 @@ async def _answer_problem(_request: Request, error: Exception) -> Response:
 
 
 async def _answer_http(_request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: no such path, no such method."""
+    """Answer what the router refuses: an unknown path, a method that is not allowed."""
     if not isinstance(error, HTTPException):
         raise error
     return http_problem(error)

@@ -1,4 +1,4 @@
-"""How pages say times, durations, shares and documents."""
+"""Times, durations, shares and documents as text for pages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from markupsafe import Markup, escape
 from app.db.types import format_instant
 
 NOTHING: Final = "\u2013"
-"""An en dash: there is no such figure."""
+"""An en dash, where there is no figure."""
 
 
 def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
-    """Return a time as `<time>`: in UTC as text, in the viewer's zone once the script has run; exact on hover."""
+    """Return a time as `<time>`: in UTC as text, in the viewer's zone after the script has run; exact on hover."""
     if instant is None:
         return NOTHING
     exact = format_instant(instant)
@@ -25,7 +25,7 @@ def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration for people: `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Return a duration such as `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 10 min`."""
     if value is None:
         return NOTHING
     if value < 0.9995:
@@ -40,7 +40,7 @@ def seconds(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Return a share of 1 in percent."""
+    """Return a share of 1 as a percentage."""
     if value is None:
         return NOTHING
     percent = value * 100
@@ -48,19 +48,19 @@ def share(value: float | None) -> str:
 
 
 def count(value: int | None) -> str:
-    """Return a number with thousands told apart."""
+    """Return a number with its thousands separated."""
     return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
 
 
 def times(value: float | None) -> str:
-    """Return a factor with the sign of multiplication behind it."""
+    """Return a factor followed by a multiplication sign."""
     if value is None:
         return NOTHING
     return f"{value:.1f}×" if value < 9.95 else f"{value:.0f}×"
 
 
 def window(hours: float) -> str:
-    """Return the last `hours` as people say it."""
+    """Return a time window such as `Last 24 hours`."""
     if hours < 1:
         return f"Last {hours * 60:.0f} min"
     if hours == 1:
@@ -69,17 +69,17 @@ def window(hours: float) -> str:
 
 
 def document(value: Any) -> str:
-    """Return JSON laid out for reading; text that holds JSON too."""
+    """Return JSON, or text that holds JSON, indented for reading; other text as it is."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
             return str(value)
-    return laid_out(value)
+    return indented(value)
 
 
-def laid_out(value: Any, indent: int = 0) -> str:
-    """Return JSON for reading and editing: what fits on a line stays on it, except objects in objects."""
+def indented(value: Any, indent: int = 0) -> str:
+    """Return JSON for reading and editing: short values stay on one line, except objects that contain objects."""
     short = json.dumps(value, ensure_ascii=False, default=str)
     flat = not isinstance(value, dict) or (
         indent > 0 and not any(isinstance(one, dict | list) for one in value.values())
@@ -89,14 +89,14 @@ def laid_out(value: Any, indent: int = 0) -> str:
     inner = " " * (indent + 2)
     if isinstance(value, dict):
         lines = [
-            f"{inner}{json.dumps(name, ensure_ascii=False)}: {laid_out(one, indent + 2)}" for name, one in value.items()
+            f"{inner}{json.dumps(name, ensure_ascii=False)}: {indented(one, indent + 2)}" for name, one in value.items()
         ]
         return "{\n" + ",\n".join(lines) + "\n" + " " * indent + "}"
-    return "[\n" + ",\n".join(inner + laid_out(one, indent + 2) for one in value) + "\n" + " " * indent + "]"
+    return "[\n" + ",\n".join(inner + indented(one, indent + 2) for one in value) + "\n" + " " * indent + "]"
 
 
-def ticks(text: str) -> Markup:
-    """Return text with what stands between backticks as code."""
+def with_code(text: str) -> Markup:
+    """Return text as HTML, with what is between backticks as code."""
     parts = text.split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts)
@@ -104,13 +104,13 @@ def ticks(text: str) -> Markup:
 
 
 def brief(value: Any, most: int = 80) -> str:
-    """Return JSON in one line, cut where it gets long."""
+    """Return JSON in one line, cut after `most` characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def state_words(state: Any) -> str:
-    """Return a state as people say it."""
+def state_text(state: Any) -> str:
+    """Return the name of a state as text: `no_show` as `no show`."""
     return str(state).replace("_", " ")
 
 
@@ -123,6 +123,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "window": window,
     "document": document,
     "brief": brief,
-    "ticks": ticks,
-    "state": state_words,
+    "with_code": with_code,
+    "state": state_text,
 }

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`."""
+"""`/healthz` and `/readyz`."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from app.flows.orchestrator import Orchestrator
 
 
 class HealthEndpoint:
-    """What a load balancer and an operator ask."""
+    """Answers load balancers and operators."""
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine) -> None:
         self._orchestrator = orchestrator
         self._readers = readers
 
     async def live(self, _request: Request) -> Response:
-        """Answer that the process runs."""
+        """Answer 200 while the process runs."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _request: Request) -> Response:
-        """Answer whether webhooks can be taken, with details; 503 while they cannot."""
+        """Answer 200 with details while webhooks can be accepted, 503 with details while they cannot."""
         details = await self.details()
         if details["status"] == "ready":
             return JSONResponse(details)
         return JSONResponse(details, 503, headers={"Retry-After": "1"})
 
     async def details(self) -> dict[str, Any]:
-        """Return how the database, the rules and the sweep are."""
+        """Return the state of the database, the rules, the sweeps and the writer as a JSON object."""
         database = await asyncio.to_thread(self._database)
         book = self._orchestrator.book
         ready = database["status"] == "ok"

@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), with every problem and its path."""
+"""Errors as problem details (RFC 9457), with every mistake and its path."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from app.errors import (
 )
 from app.rules.warnings.rule_warnings import RuleWarning
 
-_LONGEST = 200
+_MAX_FOUND = 200  # characters of a value that is no JSON
 
 
 def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Response:
-    """Return the answer for `error`: its status, and what is wrong in words and in data."""
+    """Return the answer for `error`: its status, its message, and the mistakes in what was sent."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -37,31 +37,31 @@ def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Resp
 
 
 def problem_json(one: Problem) -> dict[str, Any]:
-    """Return one mistake as the API tells it."""
+    """Return one mistake as a JSON object."""
     return {
-        "path": _tellable(one.path),
-        "message": _tellable(one.message),
-        "found": _tellable(one.found),
-        "suggestion": _tellable(one.suggestion),
+        "path": _as_json(one.path),
+        "message": _as_json(one.message),
+        "found": _as_json(one.found),
+        "suggestion": _as_json(one.suggestion),
     }
 
 
 def warning_json(one: RuleWarning) -> dict[str, Any]:
-    """Return one warning of a rule as the API tells it."""
+    """Return one warning about a rule as a JSON object."""
     return {"kind": str(one.kind), "path": one.path, "message": one.message, "suggestion": one.suggestion}
 
 
-def _tellable(value: Any) -> Any:
-    """Return what JSON can carry: `value`, or how Python writes it where it is no JSON (infinity, half a surrogate)."""
+def _as_json(value: Any) -> Any:
+    """Return `value` if JSON can carry it, or its ASCII form in Python if not (infinity, half a surrogate pair)."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError):
-        return ascii(value)[:_LONGEST]
+        return ascii(value)[:_MAX_FOUND]
     return value
 
 
 def http_problem(error: HTTPException) -> Response:
-    """Return the answer for what the router itself refuses."""
+    """Return the answer for what the router refuses."""
     title = HTTPStatus(error.status_code).phrase
     body = {"type": "about:blank", "title": title, "status": error.status_code, "detail": error.detail}
     return _response(body, error.headers or {})

@@ -1,4 +1,4 @@
-"""What the API and the console share: questions in threads, writes through the one writer, the present rule book."""
+"""What the request handlers of API and console share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class RequestContext:
-    """The doors' way to the flows and to the database."""
+    """Reader connections, the writer, the rule book, and the caches of figures; `key` signs sessions and links."""
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
         self.orchestrator = orchestrator
@@ -42,20 +42,20 @@ class RequestContext:
         return self.flow_context.clock.now()
 
     async def read(self, load: Callable[[Connection], T]) -> T:
-        """Return what `load` finds, asked in a thread; DatabaseUnavailableError when it cannot be asked."""
-        return await asyncio.to_thread(self._ask, load)
+        """Return what `load` returns, run in a thread on a reader connection; DatabaseUnavailableError without one."""
+        return await asyncio.to_thread(self._load, load)
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
-        """Return what `unit` returns once its transaction is committed."""
+        """Return what `unit` returns, once its transaction has been committed."""
         return await self.flow_context.writer.run(unit)
 
     def book(self, connection: Connection) -> RuleBook:
-        """Return the rule book with every committed edit, also before the next webhook takes notice of it."""
+        """Return the rule book with every committed edit, including those that no webhook has picked up yet."""
         known = max(self._book, self.orchestrator.book, key=lambda book: book.version)
         self._book = follow(connection, known)
         return self._book
 
-    def _ask(self, load: Callable[[Connection], T]) -> T:
+    def _load(self, load: Callable[[Connection], T]) -> T:
         try:
             with self.readers.connect() as connection:
                 return load(connection)

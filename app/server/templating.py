@@ -1,4 +1,4 @@
-"""Pages from templates: everything is escaped unless it is ours, and no page may load anything from elsewhere."""
+"""Pages from templates: values are escaped, and no page may load anything from another host."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ SECURITY_HEADERS: Final = {
 
 
 def render(template: str, **values: Any) -> str:
-    """Return the text of a page."""
+    """Return the HTML that `template` makes of `values`."""
     return environment.get_template(template).render(**values)

@@ -1,7 +1,7 @@
-"""`POST /livekit/webhook`: the first door, a plain ASGI application.
+"""`POST /livekit/webhook`, a plain ASGI application.
 
-LiveKit sends eight webhooks a call, so this door stands before the routing and the middleware of all others: they
-took a quarter of a webhook's time, and do nothing for it.
+LiveKit sends about eight webhooks per call, so this endpoint is dispatched before Starlette's routing and middleware:
+they took a quarter of the time of a webhook, and have no use for it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 WEBHOOK_PATH = "/livekit/webhook"
 
 BODY_MAX_BYTES = 2 * 1024 * 1024
-"""LiveKit allows 512 KiB of metadata on a room and on a participant each; all else is small."""
+"""LiveKit allows 512 KiB of metadata on a room and on a participant; everything else is small."""
 
 RETRY_AFTER_S = 1
 
@@ -48,15 +48,19 @@ _ANSWERS = {status: _answer(status) for status in ("accepted", "duplicate", "ign
 
 
 class WebhookEndpoint:
-    """Verifies, parses, and answers 200 only once the event is committed."""
+    """Verifies and parses a webhook, and answers 200 only once its event is committed."""
 
     def __init__(self, orchestrator: Orchestrator, verifier: Verifier) -> None:
         self._orchestrator = orchestrator
         self._verifier = verifier
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one webhook as DESIGN 1.3 says."""
-        status, refusal = await self._take(scope, receive)
+        """Answer 200 with what became of the event, or a problem document.
+
+        401: signature refused; 400 and 413: unreadable or too large; 503: the event could not be committed, so LiveKit
+        should send it again.
+        """
+        status, refusal = await self._accept(scope, receive)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -64,8 +68,8 @@ class WebhookEndpoint:
         await send(start)
         await send(body)
 
-    async def _take(self, scope: Scope, receive: Receive) -> tuple[str, Response | None]:
-        """Return what became of the webhook, or the answer that says why it was not taken."""
+    async def _accept(self, scope: Scope, receive: Receive) -> tuple[str, Response | None]:
+        """Return what became of the event, or the answer that refuses the webhook."""
         if scope["method"] != "POST":
             return "", http_problem(HTTPException(405, headers={"Allow": "POST"}))
         context = self._orchestrator.context
@@ -87,7 +91,7 @@ class WebhookEndpoint:
             _log.warning("webhook refused", project=project, detail=str(error))
             return "", problem(error)
         except DatabaseUnavailableError as error:
-            # LiveKit repeats what was answered 5xx, for about 15 s; then the sweep finds it.
+            # LiveKit retries what was answered 5xx for about 15 s; after that, the sweep finds the caller.
             context.metrics.refused.labels("database").inc()
             _log.error("webhook not accepted", project=project, detail=str(error))
             return "", problem(error, headers={"Retry-After": str(RETRY_AFTER_S)})

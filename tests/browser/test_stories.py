@@ -1,4 +1,4 @@
-"""What people do at the console, in a real browser, against a simulated LiveKit."""
+"""What users do at the console, in a real browser, against a simulated LiveKit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.browser.stage import PASSWORD, Stage
 
 def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: BrowserContext) -> None:
     page = context.new_page()
-    # Given nobody has an account, when the printed link is opened, then its finder becomes the first admin
+    # Given there are no users, when the printed link is opened, then it creates the first admin
     page.goto(stage.url + stage.service.first_admin_path)
     page.get_by_label("Your name").fill("maria")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password again").fill(PASSWORD)
-    page.get_by_role("button", name="Make the first admin").click()
-    # Then the page Now tells the next steps
+    page.get_by_role("button", name="Create the first admin").click()
+    # Then the page Now shows the next steps
     expect(page.get_by_role("heading", name="Set the webhook in LiveKit")).to_be_visible()
     page.get_by_role("link", name="New rule").click()
     # When a rule is written, then it is checked while typing
@@ -31,7 +31,7 @@ def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: Brows
     page.get_by_label("Why this edit?").fill("our first rule")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
-    # When somebody calls, then the page Now shows it by itself, and its timeline ends with the agent
+    # When a participant joins, then the page Now shows the call, and its timeline ends with the agent
     page.goto(f"{stage.url}/console/")
     stage.add_worker("support-es")
     stage.join("hall", "ana", {"language": "es"})
@@ -44,7 +44,7 @@ def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: Brows
     expect(page.locator("main")).to_contain_text("our first rule")
 
 
-def test_nobody_came_the_cause_is_seen_the_rule_mended_the_call_redriven(stage: Stage, context: BrowserContext) -> None:
+def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, context: BrowserContext) -> None:
     # Given a rule with a misspelled agent name
     stage.add_rules(
         {
@@ -61,23 +61,23 @@ def test_nobody_came_the_cause_is_seen_the_rule_mended_the_call_redriven(stage: 
     log_in(page, stage, "eva", Role.EDITOR)
     stage.join("hall", "ana")
     stage.wait_for("ana", "no_show")
-    # Then the page Now names the trouble and the remedy
+    # Then the page Now names the cause and what to do
     page.reload()
-    expect(page.get_by_role("heading", name="The agent 'suport' has never come")).to_be_visible()
-    # And the call says why nobody came
+    expect(page.get_by_role("heading", name="The agent 'suport' has never joined")).to_be_visible()
+    # And the call says why no agent joined
     page.get_by_role("table", name="Went wrong in the last hour").get_by_role("link", name="ana").click()
     expect(page.locator(".summary")).to_contain_text("Nobody came to ana")
     expect(page.get_by_text("What to do")).to_be_visible()
     call = page.url
-    # When the rule is mended
+    # When the rule is fixed
     page.get_by_role("table", name="Rules tried").get_by_role("link", name="support").click()
     page.get_by_label("Fallback agent").fill("support")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
     page.goto(call)
     expect(page.get_by_role("button", name="Redrive")).to_be_visible()
-    page.get_by_role("button", name="Replay under the rules of now").click()
-    # Then the agent comes
+    page.get_by_role("button", name="Retry with the current rules").click()
+    # Then the agent joins
     stage.wait_for("ana", "joined")
     page.reload()
     expect(page.locator(".timeline")).to_contain_text("support has come")
@@ -97,13 +97,13 @@ def test_redriving_sends_the_agent_once_its_worker_runs(stage: Stage, context: B
     log_in(page, stage, "eva", Role.EDITOR)
     page.goto(f"{stage.url}/console/calls/ana")
     page.get_by_role("button", name="Redrive").click()
-    expect(page.get_by_role("status")).to_contain_text("Sent again")
+    expect(page.get_by_role("status")).to_contain_text("Dispatched again")
     stage.wait_for("ana", "joined")
     page.reload()
     expect(page.locator(".chip.large")).to_have_text("answered")
 
 
-def test_cancelling_gives_a_waiting_caller_up(stage: Stage, context: BrowserContext) -> None:
+def test_a_waiting_dispatch_is_cancelled(stage: Stage, context: BrowserContext) -> None:
     stage.add_worker("desk", Behaviour(never_joins=True))
     stage.add_rules(
         {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk", "answer_timeout_s": 600}
@@ -119,14 +119,14 @@ def test_cancelling_gives_a_waiting_caller_up(stage: Stage, context: BrowserCont
     assert stage.statuses()["ana"] == "dispatched", "asked first"
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("status")).to_contain_text("Given up")
+    expect(page.get_by_role("status")).to_contain_text("Cancelled")
     assert stage.statuses()["ana"] == "cancelled"
 
 
-def test_an_objective_is_set_and_watched_and_what_is_not_meant_so_is_told(
+def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
     stage: Stage, context: BrowserContext
 ) -> None:
-    # Given a rule, and two callers whose agent comes soon
+    # Given a rule, and two callers with their agent
     stage.add_rules({"name": "hall", "pattern": {"room": {"name": [{"prefix": "hall"}]}}, "agent_name": "desk"})
     stage.add_worker("desk")
     for identity in ("ana", "ben"):
@@ -136,27 +136,27 @@ def test_an_objective_is_set_and_watched_and_what_is_not_meant_so_is_told(
     log_in(page, stage, "eva", Role.EDITOR)
     page.get_by_role("link", name="Rules", exact=True).click()
     page.get_by_role("link", name="hall", exact=True).click()
-    # When half an objective is written, then the other half is asked for while typing
+    # When half an objective is entered, then the other half is required while typing
     page.get_by_label("Percent of the callers").fill("95")
     expect(page.locator("#trial")).to_contain_text("is required with objective_percent")
     page.get_by_label("Within (seconds)").fill("7.5")
     expect(page.locator("#trial")).to_contain_text("The rule is valid")
     page.get_by_role("button", name="Save").click()
-    # Then it is watched: on the rule's page, on Now, and with the agent
+    # Then it is shown on the pages of the rule and of the agent
     expect(page.locator("aside")).to_contain_text("Objective: 95 % within 7.5 s")
     expect(page.locator("aside")).to_contain_text("0 of 2 missed")
     page.goto(f"{stage.url}/console/agents/desk?hours=168")
     expect(page.get_by_role("table", name="Objectives")).to_contain_text("0 of 2 missed")
-    # When a pattern asks for what LiveKit never sends, then the nearest field is offered, and saving is still possible
+    # When a pattern has a field that LiveKit never sends, then the nearest one is suggested, and saving is possible
     page.goto(f"{stage.url}/console/rules/1")
     page.get_by_label("Pattern").fill('{"room": {"nam": ["hall"]}}')
-    expect(page.locator("#trial")).to_contain_text("Probably not meant so")
+    expect(page.locator("#trial")).to_contain_text("Check this")
     expect(page.locator("#trial")).to_contain_text("room.name")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
 
 
-def test_roles_see_what_is_theirs(stage: Stage, context: BrowserContext) -> None:
+def test_a_viewer_sees_no_way_to_edit(stage: Stage, context: BrowserContext) -> None:
     page = context.new_page()
     log_in(page, stage, "vera", Role.VIEWER)
     stage.add_rules({"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk"})
@@ -167,10 +167,10 @@ def test_roles_see_what_is_theirs(stage: Stage, context: BrowserContext) -> None
     expect(page.get_by_label("Name", exact=True)).not_to_be_editable()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
     page.goto(f"{stage.url}/console/users")
-    expect(page.get_by_role("heading", name="That is not yours to do")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not allowed")).to_be_visible()
 
 
-def test_a_disabled_user_is_out_at_the_next_step(stage: Stage, context: BrowserContext) -> None:
+def test_a_disabled_user_is_logged_out_with_the_next_request(stage: Stage, context: BrowserContext) -> None:
     page = context.new_page()
     log_in(page, stage, "eva", Role.EDITOR)
     stage.rows("UPDATE users SET disabled = 1 WHERE name = 'eva' RETURNING id")
@@ -178,7 +178,7 @@ def test_a_disabled_user_is_out_at_the_next_step(stage: Stage, context: BrowserC
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
 
-def test_nothing_is_asked_of_any_other_host(stage: Stage, context: BrowserContext) -> None:
+def test_pages_load_nothing_from_another_host(stage: Stage, context: BrowserContext) -> None:
     asked: list[str] = []
 
     def note(request: Request) -> None:
@@ -225,7 +225,7 @@ def test_pages_work_without_script(stage: Stage, context: BrowserContext) -> Non
         page.get_by_role("link", name="New rule").click()
         page.get_by_label("Name", exact=True).fill("plain")
         page.get_by_label("Agent name", exact=True).fill("desk")
-        page.get_by_role("button", name="Try it").click()
+        page.get_by_role("button", name="Test").click()
         expect(page.locator("#trial")).to_contain_text("The rule is valid")
         page.get_by_role("button", name="Save").click()
         expect(page.get_by_role("status")).to_contain_text("Saved")

@@ -1,1 +1,1 @@
-"""The JSON API: all that the console can do. `routes` lists the endpoints; the OpenAPI document is made of the list."""
+"""The JSON API, which can do all that the console can: `routes` lists the endpoints, and OpenAPI follows from it."""

@@ -28,9 +28,9 @@ class UserChange(Model):
 
 
 class NewToken(Model):
-    name: str = Field(min_length=1, max_length=100, pattern=r"^[ -~]+$", description="what it is for")
+    name: str = Field(min_length=1, max_length=100, pattern=r"^[ -~]+$", description="what the token is for")
     role: Role = Role.VIEWER
-    days: int | None = Field(None, ge=1, le=3650, description="until it expires; null: never")
+    days: int | None = Field(None, ge=1, le=3650, description="days until it expires; null: never")
 
 
 class User(BaseModel):
@@ -47,7 +47,7 @@ class UserList(BaseModel):
 
 
 class InvitedUser(User):
-    password_link: str = Field(description="path of the page on which they choose a password; works once, for 3 days")
+    password_link: str = Field(description="path of the page for choosing a password; valid once, for 3 days")
 
 
 class Token(BaseModel):
@@ -67,7 +67,7 @@ class TokenList(BaseModel):
 
 
 class IssuedToken(Token):
-    secret: str = Field(description="send it as a bearer token; it is never shown again")
+    secret: str = Field(description="the bearer token; it is not shown again")
 
 
 class Myself(BaseModel):
@@ -135,19 +135,19 @@ async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
 async def revoke_a_token(request: ApiRequest) -> dict[str, Any]:
     now, by, token_id = request.context.now, request.user.name, request.identifier("token_id")
     if "\0" in token_id:
-        raise NotFoundError("no token has such an id")
+        raise NotFoundError("there is no token with this id")
     token = await request.context.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
     return token.to_json()
 
 
 def _user(connection: Connection, user_id: str) -> Person:
     if "\0" in user_id:
-        raise NotFoundError("no user has such an id")
+        raise NotFoundError("there is no user with this id")
     return read_user(connection, user_id)
 
 
 def require_role(text: str) -> Role:
-    """Return the role of that name; InvalidInputError for anything else."""
+    """Return the role with this name; InvalidInputError if there is none."""
     try:
         return Role(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Who asks the JSON API: bearer tokens."""
+"""Authentication of the JSON API by bearer tokens."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from app.server.request_context import RequestContext
 
 @dataclass(frozen=True, slots=True)
 class ApiUser:
-    """Who asks, under which name changes are recorded, and what they may do."""
+    """The user of a token: changes are recorded under `name`; `role` is the token's."""
 
     user_id: str
     name: str
     role: Role
 
     def require(self, role: Role) -> None:
-        """Raise NotAllowedError unless the caller may do what `role` may."""
+        """Raise NotAllowedError unless the token includes `role`."""
         if not self.role.includes(role):
             raise NotAllowedError(f"this needs the role {role}; yours is {self.role}")
 
 
 async def identify(context: RequestContext, request: Request) -> ApiUser:
-    """Return who shows a good token; NotAuthenticatedError when there is none."""
+    """Return the user of the request's token; NotAuthenticatedError without a valid one."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() != "bearer" or not secret.strip():
         raise NotAuthenticatedError(

@@ -30,8 +30,8 @@ from app.server.api.endpoint import ApiRequest, Model, Text
 from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 
-def _is_text_of_a_date(value: Any) -> Any:
-    # Otherwise a bare number would be taken for seconds since 1970.
+def _require_date(value: Any) -> Any:
+    # pydantic takes a bare number for seconds since 1970.
     if isinstance(value, str) and not _DATE.match(value):
         raise ValueError("must be a time such as 2026-11-22T14:02:00Z")
     return value
@@ -44,23 +44,23 @@ def _in_range(instant: datetime) -> datetime:
 
 
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
-Instant = Annotated[AwareDatetime, BeforeValidator(_is_text_of_a_date), AfterValidator(_in_range)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_require_date), AfterValidator(_in_range)]
 
 
 class PageQuery(Model):
     limit: int = Field(50, ge=1, le=200)
-    cursor: Text | None = Field(None, description="`next_cursor` of the page before")
+    cursor: Text | None = Field(None, description="`next_cursor` of the previous page")
     project: Text | None = None
-    identity: Text | None = Field(None, description="of the participant, exact")
-    room: Text | None = Field(None, description="its name, exact")
-    phone_number: Text | None = Field(None, description="of the caller, exact")
+    identity: Text | None = Field(None, description="exact identity of the participant")
+    room: Text | None = Field(None, description="exact name of the room")
+    phone_number: Text | None = Field(None, description="exact phone number of the caller")
     since: Instant | None = Field(None, description="inclusive")
     until: Instant | None = Field(None, description="exclusive")
-    search: Text | None = Field(None, description="an identity, room, phone number, or any id, exact")
+    search: Text | None = Field(None, description="an exact identity, room name, phone number or id")
 
 
 class EventsQuery(PageQuery):
-    type: list[Text] = Field([], description="as LiveKit names them, such as participant_joined")
+    type: list[Text] = Field([], description="LiveKit's event types, such as participant_joined")
     source: EventSource | None = None
     outcome: list[EventOutcome] = Field([])
 

@@ -1,7 +1,6 @@
-"""What an endpoint declares, and how a request becomes a call of its handler.
+"""The declaration of an endpoint, and how a request is checked against it before its handler runs.
 
-The declaration is all there is: the route, the checks of what comes in, and the OpenAPI document are made of it, so
-they cannot contradict each other.
+The route, the checks of the input and the OpenAPI document are all made from the declaration.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from app.server.request_context import RequestContext
 from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
 
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
-"""Of a rules file with some ten thousand rules; larger ones go through the command line."""
+"""Enough for a rules file of some ten thousand rules; larger ones go through the command line."""
 
 
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
@@ -34,14 +33,14 @@ Text = Annotated[str, Field(pattern=STORABLE_PATTERN)]
 
 
 class Model(BaseModel):
-    """Something that comes in: no field but the declared ones."""
+    """A query or a body: fields that are not declared are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request, checked as its endpoint declares."""
+    """One authenticated request, whose query and body have been checked."""
 
     context: RequestContext
     http: Request
@@ -50,11 +49,11 @@ class ApiRequest:
     body: Any
 
     def identifier(self, name: str) -> str:
-        """Return a part of the path."""
+        """Return a parameter of the path."""
         return str(self.http.path_params[name])
 
     def number(self, name: str) -> int:
-        """Return a numeric id of the path; 0, which nothing has, for anything else."""
+        """Return a numeric id of the path; 0, which no row has, if it is not one."""
         text = self.identifier(name)
         return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0
 
@@ -69,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation. `body_is_checked_by_handler`: the model only documents it, the handler reports every problem."""
+    """One operation. With `body_is_checked_by_handler`, the model documents the body and the handler checks it."""
 
     method: str
     path: str
@@ -82,17 +81,17 @@ class Endpoint:
     body: type[BaseModel] | None = None
     body_is_checked_by_handler: bool = False
     if_match: bool = False
-    """Whether the request must say on which version it is based."""
+    """Whether the request must name the version that it edits."""
     etag: bool = False
     problems: tuple[int, ...] = ()
-    """Statuses it may answer with besides those that follow from the rest of the declaration."""
+    """Further statuses of errors, besides those that follow from the rest of the declaration."""
     description: str = ""
     example: Any = None
     numeric: tuple[str, ...] = ()
-    """Parts of the path that are numbers."""
+    """Parameters of the path that are numbers."""
 
     async def answer_request(self, context: RequestContext, request: Request) -> Response:
-        """Identify the user, check what came in, call the handler."""
+        """Return the answer of the handler, once user, query and body have been checked."""
         user = await identify(context, request)
         user.require(self.role)
         query = None if self.query is None else _read_query(self.query, request)
@@ -125,20 +124,20 @@ def load_json(raw: bytes) -> Any:
 
 
 def require_object(body: Any) -> dict[str, Any]:
-    """Return the body if it is an object."""
+    """Return the body; InvalidInputError unless it is an object."""
     if not isinstance(body, dict):
         raise InvalidInputError("body", [Problem("", "must be an object")])
     return body
 
 
 def expected_version(request: Request) -> int | None:
-    """Return the version that `If-Match` names; None for `*`. BadRequestError when it is no ETag."""
+    """Return the version in `If-Match`; None for `*`, BadRequestError if it is no ETag."""
     given = request.headers.get("if-match", "").strip()
     if given == "*":
         return None
     if tag := _ETAG.fullmatch(given):
         return int(tag[1])
-    raise BadRequestError("If-Match is no ETag of a rule; send the one that reading the rule gave")
+    raise BadRequestError("If-Match is not the ETag of a rule; send the one from reading the rule")
 
 
 def _read_query(model: type[Model], request: Request) -> Model:
@@ -149,7 +148,7 @@ def _read_query(model: type[Model], request: Request) -> Model:
         if name in lists:
             values.setdefault(name, []).append(value)
         elif name in values:
-            problems.append(Problem(name, "is given twice"))
+            problems.append(Problem(name, "is given more than once"))
         else:
             values[name] = value
     try:
@@ -166,11 +165,11 @@ def _is_list(annotation: Any) -> bool:
 
 
 def _unknown(name: str) -> Problem:
-    return Problem(name[:100], "is no parameter of this operation")
+    return Problem(name[:100], "is not a parameter of this operation")
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
-    """Return what pydantic found, with dotted paths."""
+    """Return pydantic's errors as problems with dotted paths."""
     problems = []
     for detail in error.errors(include_url=False, include_context=False):
         path = ""

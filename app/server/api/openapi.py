@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the endpoints' declarations."""
+"""The OpenAPI 3.1 document, made from the declarations of the endpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFERENCE: Final = "#/components/schemas/{model}"
 
 PROBLEM: Final[dict[str, Any]] = {
     "type": "object",
-    "description": "Problem details (RFC 9457). `errors` has every mistake in what was sent, each with its path.",
+    "description": "Problem details (RFC 9457). `errors` lists every mistake in the request, each with its path.",
     "required": ["type", "title", "status", "detail"],
     "properties": {
         "type": {"type": "string"},
@@ -40,20 +40,20 @@ PROBLEM: Final[dict[str, Any]] = {
 
 _WHEN: Final[Mapping[int, str]] = {
     400: "The request cannot be read.",
-    401: "No good token was shown.",
+    401: "The token is missing or not valid.",
     403: "The token's role does not allow it.",
-    404: "There is no such thing.",
-    409: "It contradicts the present state.",
-    412: "It was edited meanwhile: read it again.",
+    404: "It does not exist.",
+    409: "It conflicts with the current state.",
+    412: "It has been edited since: read it again.",
     413: "The body is too large.",
-    422: "What was sent has mistakes; all of them are told.",
-    428: "`If-Match` is missing: say which version you saw.",
-    503: "The database or LiveKit does not answer; try again.",
+    422: "The request has mistakes; all of them are listed.",
+    428: "`If-Match` is missing: send the ETag of the version that you edit.",
+    503: "The database or LiveKit does not answer: try again.",
 }
 
 
 def openapi_document(endpoints: Sequence[Endpoint], version: str) -> dict[str, Any]:
-    """Return the document; it names no server, so it holds wherever it is fetched from."""
+    """Return the document; it names no server, so its paths are relative to where it was fetched from."""
     schemas: dict[str, Any] = {"Problem": PROBLEM}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -65,9 +65,9 @@ def openapi_document(endpoints: Sequence[Endpoint], version: str) -> dict[str, A
             "version": version,
             "summary": "The dispatch desk of a LiveKit deployment.",
             "description": (
-                "Everything that the console can do. Make a token with `usher users token NAME` or on the console's "
+                "Everything that the console can do. Create a token with `usher users token NAME` or on the console's "
                 "page Users, and send it as `Authorization: Bearer usher_…`. Lists are newest first, in pages: "
-                "`next_cursor` asks for what follows. Errors are problem details (RFC 9457)."
+                "pass `next_cursor` as `cursor` for the next one. Errors are problem details (RFC 9457)."
             ),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -102,7 +102,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def operation_id(endpoint: Endpoint) -> str:
-    """Return the name of the operation: that of its handler."""
+    """Return the name of the operation, which is that of its handler."""
     return str(getattr(endpoint.handler, "__name__", "operation"))
 
 
@@ -135,7 +135,7 @@ def _parameters(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[str, A
                 "name": "If-Match",
                 "in": "header",
                 "required": True,
-                "description": "the ETag that reading the rule gave, or * to write over any edit",
+                "description": "the ETag from reading the rule, or * to overwrite any edit",
                 "schema": {"type": "string", "pattern": r'^("[0-9]{1,15}"|\*)$'},
             }
         )

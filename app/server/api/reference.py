@@ -1,4 +1,4 @@
-"""The API's reference page: plain HTML made of the OpenAPI document, with no script and no other host."""
+"""The reference page of the API: plain HTML made from the OpenAPI document, without script."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.server.templating import SECURITY_HEADERS, render
 
 
 def reference_page(document: dict[str, Any]) -> Response:
-    """Return the page."""
+    """Return the page as a response."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

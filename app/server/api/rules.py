@@ -30,14 +30,14 @@ from app.server.problems import problem_json, warning_json
 class RulesQuery(Model):
     limit: int = Field(100, ge=1, le=200)
     cursor: str | None = Field(
-        None, description="`next_cursor` of the page before", pattern=r"^-?[0-9]{1,10}\.[0-9]{1,18}$"
+        None, description="`next_cursor` of the previous page", pattern=r"^-?[0-9]{1,10}\.[0-9]{1,18}$"
     )
     name: Text | None = Field(None, description="only the rule of that name")
 
 
 class HistoryQuery(Model):
     limit: int = Field(50, ge=1, le=200)
-    before_version: int | None = Field(None, ge=0, le=2**53, description="only older changes")
+    before_version: int | None = Field(None, ge=0, le=2**53, description="only changes before this version")
 
 
 async def list_rules(request: ApiRequest) -> dict[str, Any]:
@@ -103,10 +103,12 @@ async def check_a_rule(request: ApiRequest) -> dict[str, Any]:
 
 async def try_a_rule(request: ApiRequest) -> dict[str, Any]:
     order = require_object(request.body)
-    problems = [Problem(name, "is not known here") for name in order if name not in {"rule", "replaces", "limit"}]
+    problems = [
+        Problem(name, "is not a field of this request") for name in order if name not in {"rule", "replaces", "limit"}
+    ]
     draft, replaces, limit = order.get("rule"), order.get("replaces"), order.get("limit", MOST_EVENTS)
     if not isinstance(draft, dict):
-        problems.append(Problem("rule", "is needed: the draft, an object"))
+        problems.append(Problem("rule", "is required: the draft, an object"))
     if replaces is not None and not _is_whole(replaces, 1, 2**53):
         problems.append(Problem("replaces", "must be the id of a rule", replaces))
     if not _is_whole(limit, 1, MOST_EVENTS):
@@ -164,7 +166,9 @@ def _has_needed(columns: dict[str, Any]) -> bool:
 
 def _expected(request: ApiRequest) -> int | None:
     if "if-match" not in request.http.headers:
-        raise PreconditionNeededError("If-Match is needed: the ETag that reading the rule gave, or * for any")
+        raise PreconditionNeededError(
+            "If-Match is required: the ETag from reading the rule, or * to overwrite any edit"
+        )
     return expected_version(request.http)
 
 

@@ -43,10 +43,10 @@ class Simulation(BaseModel):
 async def simulate_rules(request: ApiRequest) -> dict[str, Any]:
     order = require_object(request.body)
     known = {"rules", "delete", "hours"}
-    problems = [Problem(name, "is not known here") for name in order if name not in known]
+    problems = [Problem(name, "is not a field of this request") for name in order if name not in known]
     hours, delete = order.get("hours", 24), order.get("delete", False)
     if isinstance(hours, bool) or not isinstance(hours, int | float) or not 0 < hours <= MAX_HOURS:
-        problems.append(Problem("hours", f"must be a number of hours up to {MAX_HOURS}", hours))
+        problems.append(Problem("hours", f"must be a number of hours, at most {MAX_HOURS}", hours))
     if not isinstance(delete, bool):
         problems.append(Problem("delete", "must be true or false", delete))
     if problems:

@@ -1,4 +1,4 @@
-"""Figures over the API: time to agent, objectives, agents and their probes, uses of rules."""
+"""Statistics over the API: time to agent, objectives, agents and their probes, use of rules."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Probes(BaseModel):
 class SeenAgent(Seen):
     """An agent that dispatches name or probes were made of."""
 
-    latest_probe: Annotated[Probe | None, Field(description="the latest with a result")]
+    latest_probe: Annotated[Probe | None, Field(description="the latest probe with a result")]
 
 
 class SeenAgents(BaseModel):

@@ -1,4 +1,4 @@
-"""The token server's load over the API: which agents a participant will get."""
+"""Deciding over the API which agents a participant gets, for token servers."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _CALLER_KINDS = [kind for kind in ParticipantKind if kind not in MACHINE_KINDS]
 
 class Room(Model):
     name: Text = Field(min_length=1, max_length=256)
-    metadata: Text | dict[str, Any] = Field("", description="the text of the room's metadata, or the object in it")
+    metadata: Text | dict[str, Any] = Field("", description="metadata of the room, as text or as an object")
 
 
 class Participant(Model):
     identity: Text = Field(min_length=1, max_length=256)
     name: Text = ""
     kind: str = Field(ParticipantKind.STANDARD.value, pattern=f"^({'|'.join(_CALLER_KINDS)})$")
-    metadata: Text | dict[str, Any] = Field("", description="the text of the metadata, or the object in it")
+    metadata: Text | dict[str, Any] = Field("", description="metadata of the participant, as text or as an object")
     attributes: dict[Text, Text] = Field({})
 
 
 class DecideOrder(Model):
-    """A participant for whom an access token is being made."""
+    """The participant and the room of an access token."""
 
     participant: Participant
     room: Room
-    project: Text | None = Field(None, description="LiveKit project; needed only when there are several")
+    project: Text | None = Field(None, description="LiveKit project; required if there are several")
 
 
 class PromisedAgent(BaseModel):
-    id: str = Field(description="of the dispatch to come; it rides in the attributes")
+    id: str = Field(description="id of the future dispatch, which the attributes carry")
     rule: str
     agent_name: str
     metadata: str
     attributes: dict[str, str]
     deployment: str | None
-    failure: str | None = Field(description="why this agent cannot be sent; leave it out of the token")
+    failure: str | None = Field(description="why this agent cannot be dispatched; leave it out of the token")
 
 
 class Decided(BaseModel):
@@ -58,7 +58,7 @@ async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
     projects = [project.name for project in context.flow_context.settings.projects]
     project = order.project if order.project is not None or len(projects) != 1 else projects[0]
     if project not in projects:
-        message = "is none of the LiveKit projects: " + ", ".join(projects)
+        message = "must be one of the LiveKit projects: " + ", ".join(projects)
         raise InvalidInputError("body", [Problem("project", message, order.project)])
     participant = order.participant
     expected = Expected(

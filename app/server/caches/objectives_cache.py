@@ -1,7 +1,7 @@
-"""How objectives are kept, counted behind the answers: each count costs the database up to ten thousand rows.
+"""How well objectives are met, counted in the background: one count reads up to ten thousand rows.
 
-What is over the windows that pages and Prometheus ask for is counted anew all the time, so whoever looks need not wait;
-every count says when it was made.
+The windows of pages and of `/metrics` are refreshed continuously, so that requests find their counts ready; every
+count carries the time at which it was made.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from app.logs import get_logger
 _log = get_logger(__name__)
 
 METRICS_WINDOWS: Final = {5 / 60: "5m", 1.0: "1h", 6.0: "6h", 24.0: "24h"}
-"""Hours, and what Prometheus' label `window` calls them."""
+"""Windows of `/metrics`: hours, and the value of the label `window`."""
 PAGE_WINDOWS: Final = (1.0, 24.0)
-"""Hours of every page that tells of objectives."""
+"""Windows of every page that shows objectives, in hours."""
 REFRESH_S: Final = 15.0
+"""Shortest interval between two counts of one window."""
+"""Shortest interval between two counts of one window."""
+"""Shortest interval between two counts of one window."""
 PAGE_WAIT_S: Final = 0.02
-"""A page waits no longer for what is not counted yet: it says so instead."""
-_KEPT: Final = 5_000
+"""A page waits this long for counts that are not ready, and then says that they are being counted."""
+_MAX_COUNTS: Final = 5_000
 
-Ask = Callable[[Callable[..., Any]], Awaitable[Any]]
+Read = Callable[[Callable[..., Any]], Awaitable[Any]]
 _Key = tuple[int, float, float]
 
 
@@ -44,7 +47,7 @@ class _Counted:
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """Some objectives in matching order, each over the hours of `windows`. `is_cut`: more rules have one."""
+    """Objectives in matching order, over each of `windows` (hours). `is_cut`: further rules have objectives."""
 
     items: tuple[Objective, ...]
     windows: tuple[float, ...]
@@ -52,25 +55,25 @@ class Objectives:
 
     @property
     def counted_at(self) -> datetime | None:
-        """When the oldest of the counts was made."""
+        """When the oldest of the counts was made; None without any."""
         return min((count.counted_at for one in self.items for count in one.windows), default=None)
 
 
 class ObjectivesCache:
-    """The counts of one process, by rule, seconds of its objective, and window."""
+    """Caches counts by rule, seconds of its objective, and window; runs the counting."""
 
-    def __init__(self, clock: Clock, ask: Ask) -> None:
+    def __init__(self, clock: Clock, read: Read) -> None:
         self._clock = clock
-        self._ask = ask
+        self._read = read
         self._counts: dict[_Key, _Counted] = {}
         self._seconds_spent: defaultdict[float, float] = defaultdict(float)
         self._tasks: dict[_Key, asyncio.Task[None]] = {}
-        # What somebody waits for does not queue behind what is only renewed.
-        self._awaited, self._renewed = asyncio.Semaphore(1), asyncio.Semaphore(1)
+        # A count that a request waits for must not queue behind a refresh.
+        self._requested, self._refreshed = asyncio.Semaphore(1), asyncio.Semaphore(1)
         self._stopped = False
 
     async def run_once(self) -> Mapping[str, int]:
-        """Count what is due of all that pages and Prometheus ask for."""
+        """Refresh the counts that are due, for all windows of pages and of `/metrics`."""
         found = await self.get((*PAGE_WINDOWS, *METRICS_WINDOWS))
         return {"objectives": len(found.items)}
 
@@ -83,12 +86,13 @@ class ObjectivesCache:
         rule_id: int | None = None,
         wait_at_most_s: float | None = None,
     ) -> Objectives:
-        """Return the objectives (of one agent, or one rule, if given), each over the hours of `windows`.
+        """Return the objectives, of one agent or one rule if given, over each of `windows` (hours).
 
-        With `wait_at_most_s`, what is not counted within so many seconds is left out; DatabaseUnavailableError without.
+        With `wait_at_most_s`, counts that are not ready in time are left out; without, DatabaseUnavailableError is
+        raised if they cannot be made.
         """
         spans = sorted(set(windows))
-        found = await self._ask(partial(objective_targets, agent=agent, rule=rule, rule_id=rule_id))
+        found = await self._read(partial(objective_targets, agent=agent, rule=rule, rule_id=rule_id))
         shown: list[Target] = found[:MAX_OBJECTIVES]
         awaited = {task for target in shown for task in self._count_due(target, spans)}
         if awaited:
@@ -100,7 +104,7 @@ class ObjectivesCache:
         return Objectives(kept, tuple(spans), len(found) > MAX_OBJECTIVES)
 
     async def stop(self) -> None:
-        """Leave what is being counted."""
+        """Cancel the counts in progress."""
         self._stopped = True
         tasks = set(self._tasks.values())
         for task in tasks:
@@ -108,20 +112,20 @@ class ObjectivesCache:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _count_due(self, target: Target, spans: Iterable[float]) -> set[asyncio.Task[None]]:
-        """See that what is due is being counted; return what must be waited for."""
-        missing = [hours for hours in spans if self._age(target, hours) >= self._shown_for(hours)]
-        due = [hours for hours in spans if self._age(target, hours) >= self._renewed_every(hours)]
+        """Start the counts that are due; return those without which there is nothing to show."""
+        missing = [hours for hours in spans if self._age(target, hours) >= self._max_age(hours)]
+        due = [hours for hours in spans if self._age(target, hours) >= self._refresh_interval(hours)]
         if new := [hours for hours in due if _key(target, hours) not in self._tasks]:
-            turn = self._awaited if missing else self._renewed
-            task = asyncio.create_task(self._count(target, new, turn))
+            queue = self._requested if missing else self._refreshed
+            task = asyncio.create_task(self._count(target, new, queue))
             self._tasks |= {_key(target, hours): task for hours in new}
         return {self._tasks[_key(target, hours)] for hours in missing}
 
-    async def _count(self, target: Target, spans: Sequence[float], turn: asyncio.Semaphore) -> None:
+    async def _count(self, target: Target, spans: Sequence[float], queue: asyncio.Semaphore) -> None:
         try:
-            async with turn:
+            async with queue:
                 tick, now = self._clock.monotonic(), self._clock.now()
-                counted = await self._ask(partial(count_attainment, target=target, now=now, windows=spans))
+                counted = await self._read(partial(count_attainment, target=target, now=now, windows=spans))
                 spent = self._clock.monotonic() - tick
         except DatabaseUnavailableError as error:
             _log.warning("an objective could not be counted", rule=target.rule, error=str(error))
@@ -133,7 +137,7 @@ class ObjectivesCache:
             self._forget(_key(target, one.hours))
             self._counts[_key(target, one.hours)] = _Counted(tick, spent, one)
             self._seconds_spent[one.hours] += spent
-        while len(self._counts) > _KEPT:
+        while len(self._counts) > _MAX_COUNTS:
             self._forget(next(iter(self._counts)))
 
     def _forget(self, key: _Key) -> None:
@@ -143,22 +147,23 @@ class ObjectivesCache:
 
     def _known(self, target: Target, spans: Iterable[float]) -> Iterator[Attainment]:
         for hours in spans:
-            if self._age(target, hours) < self._shown_for(hours):
+            if self._age(target, hours) < self._max_age(hours):
                 yield self._counts[_key(target, hours)].attainment
 
     def _age(self, target: Target, hours: float) -> float:
         known = self._counts.get(_key(target, hours))
         return math.inf if known is None else self._clock.monotonic() - known.tick
 
-    def _renewed_every(self, hours: float) -> float:
-        """Return the seconds after which a window is counted anew: a hundred times what it takes for all rules.
+    def _refresh_interval(self, hours: float) -> float:
+        """Return the refresh interval of a window in seconds.
 
-        But no more than a 240th of it, and five minutes.
+        100 times the cost of one refresh, so that counting takes at most 1 % of a core; but at most 1/240 of the
+        window, and five minutes.
         """
         return max(REFRESH_S, min(100 * self._seconds_spent[hours], hours * 15.0, 300.0))
 
-    def _shown_for(self, hours: float) -> float:
-        return 2 * self._renewed_every(hours) + 30.0
+    def _max_age(self, hours: float) -> float:
+        return 2 * self._refresh_interval(hours) + 30.0
 
 
 def _key(target: Target, hours: float) -> _Key:

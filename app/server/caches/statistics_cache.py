@@ -1,4 +1,4 @@
-"""Statistics kept for some seconds: many may look at them, and each look costs the database thousands of rows."""
+"""Statistics cached for some seconds: reading them takes thousands of rows, and several pages show them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.audit import DispatchStatistics, dispatch_statistics
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 
-FRESH_S: Final = 10.0
-STALE_S: Final = 120.0
-_MOST: Final = 200
+FRESH_S: Final = 10.0  # younger figures are returned as they are
+STALE_S: Final = 120.0  # older figures are not returned at all
+_MAX_ENTRIES: Final = 200
 
-Ask = Callable[[Callable[[Connection], DispatchStatistics]], Awaitable[DispatchStatistics]]
+Read = Callable[[Callable[[Connection], DispatchStatistics]], Awaitable[DispatchStatistics]]
 _Key = tuple[float, str | None, str | None, int | None]
 
 
@@ -31,11 +31,11 @@ class _Entry:
 
 
 class StatisticsCache:
-    """Answers from memory; what is older than FRESH_S is asked anew behind the answer, unless it is STALE_S old."""
+    """Returns cached figures; between FRESH_S and STALE_S they are returned and read again in the background."""
 
-    def __init__(self, clock: Clock, ask: Ask) -> None:
+    def __init__(self, clock: Clock, read: Read) -> None:
         self._clock = clock
-        self._ask = ask
+        self._read = read
         self._entries: dict[_Key, _Entry] = {}
 
     async def get(
@@ -58,18 +58,18 @@ class StatisticsCache:
         return entry.latest
 
     def _begin(self, key: _Key, latest: DispatchStatistics | None) -> _Entry:
-        if len(self._entries) >= _MOST:
+        if len(self._entries) >= _MAX_ENTRIES:
             self._entries.pop(next(iter(self._entries)))
         hours, agent, rule, rule_id = key
         now = self._clock.now()
         since = now - timedelta(hours=hours)
         load = partial(dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
-        task = asyncio.create_task(_answer(self._ask, load))
+        task = asyncio.create_task(_call(self._read, load))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)
         self._entries[key] = entry
         return entry
 
 
-async def _answer(ask: Ask, load: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
-    return await ask(load)
+async def _call(read: Read, load: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
+    return await read(load)

@@ -1,4 +1,4 @@
-"""The page Agents: how soon each comes, how often not."""
+"""The page Agents: how soon each agent joins, and how often it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page Calls: finding a call, and its whole story."""
+"""The page Calls: finding calls, and the timeline of one."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ async def show_call(request: PageRequest) -> Response:
         found = await request.context.read(lambda connection: explain(connection, reference))
     except NotFoundError as error:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
-    return request.page("call.html", active="calls", **_story(found))
+    return request.page("call.html", active="calls", **_details(found))
 
 
-def _story(found: Explanation) -> dict[str, Any]:
+def _details(found: Explanation) -> dict[str, Any]:
     timeline = found.timeline
     tried: Sequence[Any] = found.rules
     shown = [one for one in tried if one.outcome is not Outcome.DISABLED][:_RULES_SHOWN]
@@ -96,25 +96,25 @@ def _story(found: Explanation) -> dict[str, Any]:
 
 
 def _sentence(summary: str) -> str:
-    """Return the summary with a capital letter, unless it begins with somebody's identity."""
+    """Return the summary with a capital letter, unless it begins with an identity."""
     return summary[:1].upper() + summary[1:] if summary.startswith(("nobody ", "no ", "the ")) else summary
 
 
 def _hint(found: Explanation, timeline: Timeline) -> str:
-    """Return what an operations person can do about it; empty where nothing needs doing."""
+    """Return what an operator can do about the call; empty if nothing."""
     state = timeline.call.state
     if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
         names = ", ".join(repr(one.rule) for one in found.matching_now)
         return (
-            f"Under the rules of now, {names} would match: replay the event to send the agent, if the caller is there."
+            f"With the current rules, {names} would match. If the caller is still there, retry with the current rules."
         )
     match state:
         case CallState.NO_MATCH:
-            return "No rule wanted this caller. See below which condition failed, or make a rule from this call."
+            return "No rule matched. See below which condition failed, or create a rule from this call."
         case CallState.NO_SHOW:
-            return "Check that a worker of that agent name is running and has room, then redrive."
+            return "Check that a worker with this agent name runs and has capacity, then redrive."
         case CallState.FAILED:
-            return "Mend the rule (or LiveKit, see the reason), then redrive: the metadata is made anew."
+            return "Fix what the reason says (the rule, or LiveKit), then redrive: the metadata is rendered again."
         case _:
             return ""
 
@@ -137,7 +137,7 @@ async def replay(request: PageRequest) -> Response:
 def _ids(request: PageRequest) -> list[str]:
     ids = list(dict.fromkeys(request.form.get("id", ())))
     if not ids or len(ids) > 200:
-        raise ConflictError("there is no dispatch to do this to")
+        raise ConflictError("no dispatch was selected")
     return ids
 
 
@@ -147,7 +147,7 @@ def _back(request: PageRequest) -> str:
 
 
 def _instant(text: str, zone: str) -> datetime | None:
-    """Return the instant of a form's local time; `zone` is minutes to UTC, as the browser's script says it."""
+    """Return the instant of a local time in a form; `zone` is the browser's offset to UTC in minutes."""
     try:
         instant = datetime.fromisoformat(text).replace(tzinfo=UTC)
         minutes = int(zone) if zone.lstrip("-").isdecimal() and len(zone) <= 5 else 0

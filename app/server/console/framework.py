@@ -1,4 +1,4 @@
-"""Who is at the console, what they sent, and the pages they get back."""
+"""Requests to the console: the session, the user, the form, and the page that answers them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NAVIGATION: Final = (
     ("users", "/console/users", "Users", Role.ADMIN),
 )
 
-# Changed files get another address, so browsers may keep them for ever.
+# Files that change get another address, so browsers may cache them forever.
 STATIC_VERSION: Final = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted((HERE / "static").iterdir()) if path.is_file())
 ).hexdigest()[:12]
@@ -43,7 +43,7 @@ STATIC_VERSION: Final = hashlib.sha256(
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What all pages share in one process."""
+    """What all pages of one process share."""
 
     context: RequestContext
     sessions: Sessions
@@ -52,7 +52,7 @@ class Console:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One request of somebody who may make it. `form` is empty for a GET."""
+    """One authorized request; `user` is None before login, `form` is empty for GET."""
 
     console: Console
     http: Request
@@ -72,7 +72,7 @@ class PageRequest:
         return self.user
 
     def field(self, name: str, default: str = "") -> str:
-        """Return a field of the form, or of the query."""
+        """Return a field of the form, or else of the query."""
         values = self.form.get(name)
         if values:
             return values[-1]
@@ -99,36 +99,36 @@ class PageRequest:
         return HTMLResponse(text, status)
 
     def fragment(self, template: str, **values: Any) -> Response:
-        """Return a part of a page, for the script to put in its place."""
+        """Return a part of a page, which the script puts into its place."""
         return HTMLResponse(
             render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.sessions.csrf(self.session), **values)
         )
 
 
 _NOTICES: Final = {
-    "saved": "Saved. The rule holds for the next webhook.",
-    "deleted": "Deleted. Its history stays, and History brings it back.",
-    "reverted": "Brought back.",
-    "redriven": "Sent again.",
-    "cancelled": "Given up.",
-    "refused": "Nothing was done: the dispatch has moved on meanwhile.",
-    "replayed": "Replayed under the rules of now.",
+    "saved": "Saved. The rule applies from the next webhook on.",
+    "deleted": "Deleted. It can be restored from its history.",
+    "reverted": "Restored.",
+    "redriven": "Dispatched again.",
+    "cancelled": "Cancelled.",
+    "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",
+    "replayed": "Retried with the current rules.",
     "user": "The user was changed.",
-    "revoked": "The token opens nothing any more.",
-    "password": "Your password was changed; other sessions have ended.",
-    "logged-out": "All sessions have ended.",
+    "revoked": "The token has been revoked.",
+    "password": "Your password was changed, and your other sessions have ended.",
+    "logged-out": "Your other sessions have ended.",
 }
 
 Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
 def page_route(console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
-    """Return the route of a page for those who have `role` (None: for everybody)."""
+    """Return the route of a page for users with `role`; None is for everybody."""
     return Route(path, partial(_serve, console, handler, role), methods=["GET"])
 
 
 def form_route(console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
-    """Return the route of a form: nothing happens unless it is one that we gave out."""
+    """Return the route of a form; posts without the session's CSRF token are refused."""
     return Route(path, partial(_serve, console, handler, role), methods=["POST"])
 
 
@@ -169,7 +169,7 @@ def _ask_to_log_in(request: Request) -> Response:
 
 
 def redirect(path: str, done: str = "") -> Response:
-    """Return the redirection that follows a form."""
+    """Return the redirect after a form; `done` names the notice on the next page."""
     separator = "&" if "?" in path else "?"
     return RedirectResponse(f"{path}{separator}done={done}" if done else path, 303)
 
@@ -188,9 +188,9 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
 
 async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadRequestError("a form is expected")
+        raise BadRequestError("the body must be a form")
     raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)
     try:
         return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:
-        raise BadRequestError("the form cannot be read") from error
+        raise BadRequestError("the form cannot be decoded") from error

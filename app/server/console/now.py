@@ -1,4 +1,4 @@
-"""The page Now: who waits, what went wrong, how it all is."""
+"""The page Now: callers who wait, what went wrong, and the state of the service."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _WAITING_LISTED: Final = 30
 
 
 def now_routes(console: Console) -> list[BaseRoute]:
-    """Return the routes of the page Now: whole, and the part that renews itself."""
-    return [page_route(console, "/console/", show_now), page_route(console, "/console/now", renew)]
+    """Return the routes of the page Now and of its part that the script refreshes."""
+    return [page_route(console, "/console/", show_now), page_route(console, "/console/now", refresh)]
 
 
 async def show_now(request: PageRequest) -> Response:
     return request.page("now.html", active="now", **await _facts(request))
 
 
-async def renew(request: PageRequest) -> Response:
+async def refresh(request: PageRequest) -> Response:
     return request.fragment("now_part.html", **await _facts(request))
 
 

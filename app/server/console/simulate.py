@@ -1,4 +1,4 @@
-"""The page Simulate: a draft of the rules over traffic that has been."""
+"""The page Simulate: a draft of the rules, tried on past traffic."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation
 from app.server.console.framework import Console, PageRequest, form_route, page_route
-from app.server.simulation import MOST_EVENTS, simulate_draft
+from app.server.simulation import MAX_EVENTS, simulate_draft
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days"}
-_MOST_RULES: Final = 300
-"""Beyond these a text area is no editor: the page begins empty, and the draft is merged by name."""
+_MAX_RULES_SHOWN: Final = 300
+"""With more rules, the page starts with an empty draft, which is merged with the rules by name."""
 
 
 def simulate_routes(console: Console) -> list[BaseRoute]:
@@ -30,8 +30,8 @@ def simulate_routes(console: Console) -> list[BaseRoute]:
 
 async def show_simulate(request: PageRequest) -> Response:
     rows = await request.context.read(read_rules)
-    text = export_rules(rows) if len(rows) <= _MOST_RULES else "rules:\n"
-    return _page(request, text=text, hours="24", delete=len(rows) <= _MOST_RULES)
+    text = export_rules(rows) if len(rows) <= _MAX_RULES_SHOWN else "rules:\n"
+    return _page(request, text=text, hours="24", delete=len(rows) <= _MAX_RULES_SHOWN)
 
 
 async def run(request: PageRequest) -> Response:
@@ -58,7 +58,7 @@ def _page(
 ) -> Response:
     values: dict[str, Any] = {"problems": problems or [], "found": found, "is_cut": False}
     if found is not None:
-        values["is_cut"] = found.events >= MOST_EVENTS
+        values["is_cut"] = found.events >= MAX_EVENTS
     return request.page(
         "simulate.html",
         status=status,

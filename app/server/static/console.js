@@ -1,5 +1,5 @@
-// What the console does beyond plain pages: times in the viewer's zone, parts that renew themselves, the live check of
-// the rule editor, copying, and asking before something is taken away. Every page works without it.
+// Optional for every page: times in the viewer's zone, parts that refresh, the live check of the rule editor, copying,
+// and confirmation of what cannot be undone.
 "use strict";
 
 const formats = {
@@ -39,15 +39,15 @@ async function fetchPart(url, options) {
   return answer.ok ? answer.text() : null;
 }
 
-function renew(element) {
+function refresh(element) {
   const every = Number(element.dataset.every || "3") * 1000;
   let failures = 0;
   const again = async () => {
-    // Whoever is reading with the keyboard, or has selected text, must not lose their place.
+    // Replacing the part would move the keyboard focus and drop a selection.
     const busy = document.hidden || element.contains(document.activeElement) || String(getSelection()).length > 0;
     if (!busy) {
       try {
-        const part = await fetchPart(element.dataset.renew);
+        const part = await fetchPart(element.dataset.refresh);
         if (part !== null) { element.innerHTML = part; localize(element); tick(); failures = 0; }
       } catch { failures = Math.min(failures + 1, 5); }
     }
@@ -107,7 +107,7 @@ document.addEventListener("DOMContentLoaded", () => {
   tick();
   setInterval(tick, 1000);
   for (const zone of document.querySelectorAll("input[data-zone]")) zone.value = String(new Date().getTimezoneOffset());
-  for (const element of document.querySelectorAll("[data-renew]")) renew(element);
+  for (const element of document.querySelectorAll("[data-refresh]")) refresh(element);
   for (const form of document.querySelectorAll("form[data-check]")) checkWhileTyping(form);
   for (const select of document.querySelectorAll("select[data-submits]")) {
     select.addEventListener("change", () => select.form.requestSubmit());

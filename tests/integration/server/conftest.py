@@ -64,10 +64,10 @@ class Running:
         return await self.write(look)
 
     async def join(self, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
-        """Let somebody join, as a webhook tells it; return the event's id and what became of it."""
-        return await self.tell("participant_joined", identity, room, **participant)
+        """Accept a join as from a webhook; return the id of the event and what became of it."""
+        return await self.accept("participant_joined", identity, room, **participant)
 
-    async def tell(self, event_type: str, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
+    async def accept(self, event_type: str, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
         event_id, now = new_id(), datetime.now(UTC)
         metadata = participant.pop("metadata", None)
         if metadata is not None:

@@ -24,7 +24,7 @@ async def admin(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_nobody_gets_in_without_a_good_token(running: Running) -> None:
+async def test_a_valid_token_is_required(running: Running) -> None:
     async with running.client() as client:
         for headers in ({}, {"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic abc"}):
             answer = await client.get("/api/v1/rules", headers=headers)
@@ -49,7 +49,7 @@ async def test_roles(running: Running, role: Role, statuses: tuple[int, int, int
         assert tuple(answer.status_code for answer in answers) == statuses
 
 
-async def test_a_rule_from_its_making_to_its_return(admin: httpx2.AsyncClient) -> None:
+async def test_a_rule_is_created_changed_deleted_and_reverted(admin: httpx2.AsyncClient) -> None:
     made = await admin.post("/api/v1/rules", json=RULE)
     assert made.status_code == 201, made.text
     rule, tag = made.json(), made.headers["etag"]
@@ -83,7 +83,7 @@ async def test_a_rule_from_its_making_to_its_return(admin: httpx2.AsyncClient) -
     assert (await admin.get(url)).json()["priority"] == 100
 
 
-async def test_every_mistake_is_told_with_its_path(admin: httpx2.AsyncClient) -> None:
+async def test_every_mistake_is_listed_with_its_path(admin: httpx2.AsyncClient) -> None:
     bad = {"name": "", "pattern": {"room": "x"}, "agent_name": "a", "prioriti": 1, "max_attempts": 0}
     answer = await admin.post("/api/v1/rules", json=bad)
     assert answer.status_code == 422
@@ -95,7 +95,7 @@ async def test_every_mistake_is_told_with_its_path(admin: httpx2.AsyncClient) ->
     assert (await admin.post("/api/v1/rules/check", json=RULE)).json() == {"valid": True, "errors": [], "warnings": []}
 
 
-async def test_what_is_probably_not_meant_so_is_told_by_every_door(running: Running, admin: httpx2.AsyncClient) -> None:
+async def test_warnings_come_with_every_answer_about_a_rule(running: Running, admin: httpx2.AsyncClient) -> None:
     first = (await admin.post("/api/v1/rules", json=RULE)).json()
     assert (first["problems"], first["warnings"]) == ([], [])
     typo = {**RULE, "name": "typo", "pattern": {"participant": {"metdata": {"language": ["es"]}}}}
@@ -124,7 +124,7 @@ async def test_what_is_probably_not_meant_so_is_told_by_every_door(running: Runn
     assert (await admin.get(f"/api/v1/rules/{made['id']}")).json()["warnings"] == made["warnings"]
 
 
-async def test_an_objective_goes_through_every_door(running: Running, admin: httpx2.AsyncClient) -> None:
+async def test_an_objective_by_api_file_and_sql(running: Running, admin: httpx2.AsyncClient) -> None:
     half = await admin.post("/api/v1/rules", json={**RULE, "objective_percent": 95})
     assert [error["path"] for error in half.json()["errors"]] == ["objective_s"]
     wrong = await admin.post("/api/v1/rules", json={**RULE, "objective_percent": 100, "objective_s": "3 s"})
@@ -167,7 +167,7 @@ async def test_an_objective_goes_through_every_door(running: Running, admin: htt
     assert 'usher_objective_calls{rule="spanish",window="5m"}' in metrics
 
 
-async def test_a_name_is_taken_once(admin: httpx2.AsyncClient) -> None:
+async def test_names_are_unique(admin: httpx2.AsyncClient) -> None:
     assert (await admin.post("/api/v1/rules", json=RULE)).status_code == 201
     again = await admin.post("/api/v1/rules", json=RULE)
     assert again.status_code == 409
@@ -188,7 +188,7 @@ async def test_rules_come_in_matching_order_page_by_page(admin: httpx2.AsyncClie
     assert names == ["rule 1", "rule 4", "rule 0", "rule 3", "rule 2"]
 
 
-async def test_a_draft_is_tried_on_what_has_been(running: Running, admin: httpx2.AsyncClient) -> None:
+async def test_a_draft_is_tested_on_recent_events(running: Running, admin: httpx2.AsyncClient) -> None:
     await running.join("ana", "hall", metadata={"language": "es"})
     await running.join("bob", "hall", metadata={"language": "en"})
     trial = (await admin.post("/api/v1/rules/test", json={"rule": RULE})).json()
@@ -265,7 +265,7 @@ async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
     assert "secret" not in (await admin.get(f"/api/v1/events/{event_id}")).text
 
 
-async def test_a_token_server_is_told_who_will_come(admin: httpx2.AsyncClient) -> None:
+async def test_a_token_server_gets_the_agents_of_a_participant(admin: httpx2.AsyncClient) -> None:
     await admin.post("/api/v1/rules", json={**RULE, "attributes": {"team": "iberia"}})
     order: dict[str, dict[str, Any]] = {
         "participant": {"identity": "ana", "metadata": {"language": "es"}},
@@ -289,7 +289,7 @@ async def test_a_draft_book_runs_over_past_traffic(running: Running, admin: http
     assert found["groups"][0]["agents_after"] == ["other"]
 
 
-async def test_people_over_the_api(running: Running, admin: httpx2.AsyncClient) -> None:
+async def test_users_and_tokens_over_the_api(running: Running, admin: httpx2.AsyncClient) -> None:
     made = await admin.post("/api/v1/users", json={"name": "ana", "role": "editor"})
     assert made.status_code == 201
     ana = made.json()
@@ -307,7 +307,7 @@ async def test_people_over_the_api(running: Running, admin: httpx2.AsyncClient) 
 
 
 @pytest.mark.parametrize("path", ["/api/v1/rules", "/api/v1/rules/check"])
-async def test_what_was_found_is_told_even_where_it_is_no_json(admin: httpx2.AsyncClient, path: str) -> None:
+async def test_values_that_are_no_json_are_reported(admin: httpx2.AsyncClient, path: str) -> None:
     answer = await admin.post(path, content=b'{"name": "\\ud800", "objective_s": 1e400, "pattern": {"a": [1e999]}}')
     found = {error["path"]: error["found"] for error in answer.json()["errors"]}
     assert found["objective_s"] == "inf"

@@ -1,4 +1,4 @@
-"""The console over HTTP: who gets in, what forms do, what every page answers."""
+"""The console over HTTP: access, forms, and every page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def editor(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_nobody_sees_anything_before_logging_in(running: Running) -> None:
+async def test_pages_need_a_login(running: Running) -> None:
     async with running.client() as client:
         for path in ("/console/", "/console/calls", "/console/rules", "/console/agents", "/console/users"):
             answer = await client.get(path)
@@ -55,7 +55,7 @@ async def test_nobody_sees_anything_before_logging_in(running: Running) -> None:
             assert answer.headers["location"].startswith("/console/login?next=")
 
 
-async def test_the_first_admin_comes_by_a_link_that_works_once(running: Running) -> None:
+async def test_the_link_for_the_first_admin_works_once(running: Running) -> None:
     link = f"/console/welcome/{first_admin_code(running.service.key)}"
     form = {"name": "maria", "password": PASSWORD, "repeated": PASSWORD}
     async with running.client() as client:
@@ -69,7 +69,7 @@ async def test_the_first_admin_comes_by_a_link_that_works_once(running: Running)
         assert (await other.get("/console/welcome/forged")).status_code == 404
 
 
-async def test_a_wrong_password_does_not_open_and_too_many_close(running: Running) -> None:
+async def test_wrong_passwords_are_refused_and_limited(running: Running) -> None:
     await running.add_user("eva", Role.EDITOR)
     async with running.client() as client:
         statuses = [(await log_in(client, "eva", "wrong password")).status_code for _ in range(6)]
@@ -78,7 +78,9 @@ async def test_a_wrong_password_does_not_open_and_too_many_close(running: Runnin
         assert (await client.get("/console/")).status_code == 303
 
 
-async def test_a_form_that_is_not_ours_does_nothing(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_a_form_without_the_csrf_token_of_the_session_is_refused(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
     for fields in ({}, {"csrf": "0" * 64}):
         answer = await editor.post("/console/rules/new", data={**RULE, **fields})
         assert answer.status_code == 403
@@ -88,7 +90,7 @@ async def test_a_form_that_is_not_ours_does_nothing(running: Running, editor: ht
     assert await running.read("SELECT * FROM routing_rules") == []
 
 
-async def test_cookies_are_for_the_console_alone(running: Running) -> None:
+async def test_cookies_are_restricted(running: Running) -> None:
     await running.add_user("eva", Role.EDITOR)
     async with running.client() as client:
         cookie = (await log_in(client, "eva")).headers["set-cookie"].casefold()
@@ -100,7 +102,7 @@ async def test_cookies_are_for_the_console_alone(running: Running) -> None:
         assert "secure" in (await client.get("/console/login")).headers["set-cookie"].casefold()
 
 
-async def test_whoever_is_disabled_is_out_at_once(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_a_disabled_user_is_logged_out_at_once(running: Running, editor: httpx2.AsyncClient) -> None:
     assert (await editor.get("/console/rules")).status_code == 200
     await running.add_user("maria", Role.ADMIN)
     async with running.client() as admin:
@@ -129,7 +131,7 @@ async def test_the_form_of_a_rule_has_a_control_for_each_column(editor: httpx2.A
     assert [name for name in COLUMN if page.count(f' name="{name}"') != 1] == []
 
 
-async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_a_rule_is_created_tested_and_edited(running: Running, editor: httpx2.AsyncClient) -> None:
     await running.join("ana", "hall", metadata={"language": "es"})
     bad = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "pattern": '{"room": '})
     assert bad.status_code == 422
@@ -138,7 +140,7 @@ async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.
     assert "Matches 1 of the latest 1 events" in tried.text
     doubtful = {**RULE, "name": "", "pattern": '{"participant": {"metdata": {"language": ["es"]}}}'}
     warned = await post(editor, "/console/rules/new", "/console/rules/check", **doubtful)
-    assert "Probably not meant so" in warned.text
+    assert "Check this" in warned.text
     assert "Did you mean <code>participant.metadata</code>" in warned.text
     objective = {"objective_percent": "97,5", "objective_s": "x"}
     wrong = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **objective})
@@ -150,13 +152,13 @@ async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.
     assert made.status_code == 303
     shown = await editor.get("/console/rules/1")
     assert "97.5 % within 3 s" in shown.text
-    assert "Its last 24 hours" in shown.text
+    assert "Last 24 hours" in shown.text
     path = made.headers["location"].partition("?")[0]
     [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get(path)).text)
     await post(editor, path, path, **{**RULE, "priority": "5"}, version=version)
     late = await post(editor, path, path, **{**RULE, "priority": "6"}, version=version)
     assert late.status_code == 409
-    assert "Somebody else was quicker" in late.text
+    assert "Someone else has edited this rule" in late.text
     [row] = await running.read("SELECT priority, updated_by FROM routing_rules")
     assert (row["priority"], row["updated_by"]) == (5, "eva")
     history = (await editor.get("/console/history")).text
@@ -168,7 +170,7 @@ async def test_a_rule_is_made_tried_and_edited(running: Running, editor: httpx2.
     assert len(await running.read("SELECT * FROM routing_rules")) == 1
 
 
-async def test_a_call_nobody_came_for_is_explained_and_mended(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_a_call_without_a_rule_is_explained_and_retried(running: Running, editor: httpx2.AsyncClient) -> None:
     event_id, _ = await running.join("ana", "hall", metadata={"language": "es"})
     page = await editor.get(f"/console/calls/{event_id}")
     assert page.status_code == 200
@@ -197,9 +199,7 @@ PAGES = """
 
 
 @pytest.mark.parametrize("path", PAGES.split())
-async def test_every_page_is_whole_and_loads_nothing_from_elsewhere(
-    running: Running, editor: httpx2.AsyncClient, path: str
-) -> None:
+async def test_pages_load_nothing_from_another_host(running: Running, editor: httpx2.AsyncClient, path: str) -> None:
     await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
     await running.join("ana", "hall", metadata={"language": "es"}, attributes={"sip.phoneNumber": "+34600111222"})
     answer = await editor.get(path)
@@ -212,7 +212,7 @@ async def test_every_page_is_whole_and_loads_nothing_from_elsewhere(
     assert "<script>" not in answer.text
 
 
-async def test_what_callers_write_is_never_markup(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_what_callers_send_is_escaped(running: Running, editor: httpx2.AsyncClient) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     event_id, _ = await running.join(hostile, hostile, metadata={"language": hostile})
     for path in ("/console/", "/console/calls", f"/console/calls/{event_id}", f"/console/rules/new?from={event_id}"):
@@ -230,7 +230,7 @@ async def test_a_draft_is_simulated(running: Running, editor: httpx2.AsyncClient
     assert wrong.status_code == 422
 
 
-async def test_people_and_tokens(running: Running) -> None:
+async def test_users_and_tokens(running: Running) -> None:
     await running.add_user("maria", Role.ADMIN)
     async with running.client() as admin:
         await log_in(admin, "maria")
@@ -252,7 +252,7 @@ async def test_people_and_tokens(running: Running) -> None:
         assert (await admin.get("/console/")).status_code == 303
 
 
-async def test_the_login_leads_only_to_our_own_pages(running: Running) -> None:
+async def test_the_login_redirects_to_pages_of_the_console_only(running: Running) -> None:
     await running.add_user("eva", Role.EDITOR)
     for target in ("https://evil.test/", "//evil.test", "/console/\\evil", "/api"):
         async with running.client() as client:
@@ -260,7 +260,7 @@ async def test_the_login_leads_only_to_our_own_pages(running: Running) -> None:
             assert done.headers["location"] == "/console/"
 
 
-async def test_a_probe_in_vain_is_told_where_people_look(running: Running, editor: httpx2.AsyncClient) -> None:
+async def test_a_failed_probe_is_shown_on_now_and_agents(running: Running, editor: httpx2.AsyncClient) -> None:
     now = datetime.now(UTC)
     came = {"arrived": True, "milliseconds_to_agent": 420, "detail": ""}
     absent = {"arrived": False, "milliseconds_to_agent": None, "detail": "no worker took the job"}
@@ -281,12 +281,12 @@ async def test_a_probe_in_vain_is_told_where_people_look(running: Running, edito
         )
     ]
     await running.write(lambda connection: connection.execute(insert(probes), rows))
-    desk = (await editor.get("/console/")).text
-    assert desk.count("did not come to its latest probe") == 1
-    assert "no worker took the job" in desk
-    assert 'href="/console/agents/what%3F%20%3Cb%3E"' in desk
+    now_page = (await editor.get("/console/")).text
+    assert now_page.count("did not join its latest probe") == 1
+    assert "no worker took the job" in now_page
+    assert 'href="/console/agents/what%3F%20%3Cb%3E"' in now_page
     listed = (await editor.get("/console/agents")).text
-    assert "did not come" in listed
+    assert "did not join" in listed
     assert "after 420 ms" in listed
     shown = (await editor.get("/console/agents/what%3F%20%3Cb%3E")).text
     assert shown.count('class="chip bad"') == shown.count('class="chip good"') == 1

@@ -1,4 +1,4 @@
-"""Logging in and out, the first admin, and choosing a password."""
+"""Logging in and out, the first admin, choosing a password, and the own account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from app.server.console.framework import Console, PageRequest, form_route, page_
 
 
 def login_routes(console: Console) -> list[BaseRoute]:
-    """Return the routes that need no role, and those of one's own account."""
+    """Return the routes that need no login, and those of the own account."""
     return [
         page_route(console, "/console/login", show_login, None),
         form_route(console, "/console/login", log_in, None),
@@ -50,8 +50,8 @@ def login_routes(console: Console) -> list[BaseRoute]:
 async def show_login(request: PageRequest) -> Response:
     if request.user is not None:
         return redirect(_target(request))
-    nobody_yet = await request.context.read(count_users) == 0
-    return request.page("login.html", name="", next=_target(request), problem="", nobody_yet=nobody_yet)
+    no_users = await request.context.read(count_users) == 0
+    return request.page("login.html", name="", next=_target(request), problem="", no_users=no_users)
 
 
 async def log_in(request: PageRequest) -> Response:
@@ -61,7 +61,7 @@ async def log_in(request: PageRequest) -> Response:
         request.console.login_limiter.count(name, address)
     except TooManyRequestsError as error:
         response = request.page(
-            "login.html", status=429, name=name, next=target, problem=f"{error}.".capitalize(), nobody_yet=False
+            "login.html", status=429, name=name, next=target, problem=f"{error}.".capitalize(), no_users=False
         )
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
@@ -73,8 +73,8 @@ async def log_in(request: PageRequest) -> Response:
             status=401,
             name=name,
             next=target,
-            problem="That name and password do not belong together.",
-            nobody_yet=False,
+            problem="Name or password is wrong.",
+            no_users=False,
         )
     request.console.login_limiter.forget(name)
     return _with_session(request, user, redirect(target))
@@ -190,14 +190,14 @@ async def _account(
 
 
 def expiry(request: PageRequest) -> datetime | None:
-    """Return when a token that a form asks for is to expire."""
+    """Return the expiry chosen in a token form; None for never."""
     days = request.field("days")
     return request.context.now + timedelta(days=int(days)) if days in {"7", "30", "90", "365"} else None
 
 
 def _repeated(request: PageRequest) -> list[Problem]:
     same = request.field("password") == request.field("repeated")
-    return [] if same else [Problem("repeated", "is not the same as the password")]
+    return [] if same else [Problem("repeated", "must be the same as the password")]
 
 
 def _with_session(request: PageRequest, user: User, response: Response) -> Response:
@@ -207,6 +207,6 @@ def _with_session(request: PageRequest, user: User, response: Response) -> Respo
 
 def _target(request: PageRequest) -> str:
     target = request.field("next", "/console/")
-    # Only our own pages: `//elsewhere` and `\\\\elsewhere` would lead to another host.
+    # Only pages of the console: `//host` and `\\\\host` would lead to another host.
     is_ours = target.startswith("/console/") and "\\" not in target and not target.startswith("/console/login")
     return target if is_ours else "/console/"

@@ -1,4 +1,4 @@
-"""How often somebody may try to log in."""
+"""Limits attempts to log in, by name, by address, and in all."""
 
 from __future__ import annotations
 

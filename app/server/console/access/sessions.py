@@ -1,4 +1,4 @@
-"""Who sits in console of the console: signed cookies, and the tokens that tell our forms from others'."""
+"""Sessions of the console: signed cookies, and CSRF tokens for forms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CSRF_FIELD: Final = "csrf"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One browser. Before login `user_id` is empty; `nonce` changes at login, and the form tokens with it."""
+    """One browser. `user_id` is empty before login; `nonce`, and so the CSRF token, changes at login."""
 
     nonce: str
     user_id: str = ""
@@ -40,7 +40,7 @@ class Sessions:
         self._serializer = URLSafeTimedSerializer(key, salt="usher.session")
 
     def read(self, request: Request) -> Session | None:
-        """Return the session of the request's cookie; None when there is none, or none of ours, or an old one."""
+        """Return the session in the cookie; None if it is missing, forged or expired."""
         try:
             nonce, user_id, epoch = self._serializer.loads(
                 request.cookies.get(COOKIE, ""), max_age=int(LASTS.total_seconds())
@@ -50,13 +50,13 @@ class Sessions:
         return Session(nonce, user_id, epoch)
 
     def begin(self, user: User | None = None) -> Session:
-        """Return a new session, of nobody or of `user`."""
+        """Return a new session, logged in if `user` is given."""
         if user is None:
             return Session(new_secret())
         return Session(new_secret(), user.id, user.session_epoch)
 
     def write(self, request: Request, response: Response, session: Session) -> None:
-        """Let the browser keep `session`."""
+        """Set the cookie of `session`."""
         response.set_cookie(
             COOKIE,
             self._serializer.dumps([session.nonce, session.user_id, session.epoch]),
@@ -68,17 +68,17 @@ class Sessions:
         )
 
     def csrf(self, session: Session) -> str:
-        """Return what every form of this session carries."""
+        """Return the CSRF token of the session's forms."""
         return hmac.new(self._key, f"csrf:{session.nonce}".encode(), hashlib.sha256).hexdigest()
 
     def require_csrf(self, session: Session | None, given: str) -> None:
-        """Raise NotAllowedError unless the form is one that we gave to this session."""
+        """Raise NotAllowedError unless `given` is the CSRF token of the session."""
         if session is None or not hmac.compare_digest(self.csrf(session).encode(), given.encode()):
-            raise NotAllowedError("this form is not ours, or too old; reload the page and try again")
+            raise NotAllowedError("this form has expired or was not sent by the console; reload the page and try again")
 
 
 def user_of(connection: Connection, session: Session) -> User | None:
-    """Return who is logged in: asked anew each time, so that whoever is disabled is out at once."""
+    """Return the user; None if not logged in, disabled, or logged out everywhere since."""
     if not session.user_id:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The page Users: people, their roles, their tokens."""
+"""The page Users: users, their roles, and API tokens."""
 
 from __future__ import annotations
 
@@ -122,12 +122,12 @@ async def _page(
     def load(connection: Connection) -> tuple[list[User], list[Token]]:
         return list_users(connection), list_tokens(connection)
 
-    people, tokens = await request.context.read(load)
+    users, tokens = await request.context.read(load)
     return request.page(
         "users.html",
         status=status,
         active="users",
-        people=people,
+        users=users,
         tokens=tokens,
         roles=list(Role),
         problems=problems or [],

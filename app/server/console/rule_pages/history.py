@@ -1,4 +1,4 @@
-"""The page History: who changed which rule, when, why and how; and the way back."""
+"""The page History: changes of the rules with editor, time and reason, and reverting to one."""
 
 from __future__ import annotations
 

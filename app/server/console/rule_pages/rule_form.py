@@ -11,7 +11,7 @@ from app.db.rule_columns import RULE_COLUMNS
 from app.errors import Problem
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.server.formatting import laid_out
+from app.server.formatting import indented
 from app.strict_json import JsonError, parse_json
 
 SECTIONS: Final = tuple(
@@ -36,7 +36,7 @@ def _shown(column: RuleColumn, value: Any) -> str:
         return "on" if value else ""
     if value is None:
         return ""
-    return laid_out(value) if column.is_document and not isinstance(value, str) else str(value)
+    return indented(value) if column.is_document and not isinstance(value, str) else str(value)
 
 
 def new_fields(event: Mapping[str, Any] | None = None) -> Fields:

@@ -1,4 +1,4 @@
-"""The rule book as the console shows it: in matching order, with hits and what looks wrong."""
+"""The list of rules in matching order, with hits and warnings."""
 
 from __future__ import annotations
 
