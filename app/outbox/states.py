@@ -1,22 +1,34 @@
 """The life of a dispatch: which state may follow which.
 
-                  accepted webhook
-                         |
-            +------- pending <----------- redriven from failed, no_show, cancelled
-            |          |   ^
-            |    claim |   | refused, unknown, or the answer deadline has passed
-            |          v   |
-            |       sending --------> dispatched ------> joined ------> ended
-            |          |   \\              |    \\________^   |
-            |          |    \\_____________|______________^   | (the agent was somebody else's)
-            |          |                   |                  v
-            +----------+---------+---------+             dispatched
-                                 v
-                    failed, no_show, cancelled
+          .------------- b -----------.            .----- i -----.
+          |                           v            v             |
+        (new) -- a --> pending -- d --> sending -- f --> dispatched -- h --> joined -- j --> ended
+          |             ^   ^ <-- e -----'  |             |     |             ^
+          |             |   '------ g ------|-------------'     |             |
+          c             |                   l                   m      pending and sending
+          |             |                   v                   v      may join, too (h)
+          '-------------|---------------> failed             no_show
+                        |                   |                   |
+                        '--------- n -------+-------------------+------- cancelled <-- k -- pending, sending,
+                                                                                            dispatched
 
-`pending` and `sending` may go straight to `joined`: after an unknown outcome the agent itself may be the first sign
-that the call took effect. The same table is the source of the tests and of the README's diagram.
-"""  # noqa: D301 - a drawing
+    a  (new) -> pending: a rule matched; or the agent of another dispatch left and is replaced
+    b  (new) -> sending: a rule matched, and the webhook proves that its caller is there: called for at once
+    c  (new) -> failed: the rule's metadata or attributes could not be made
+    d  pending -> sending: claimed for a call to LiveKit
+    e  sending -> pending: LiveKit refused, did not answer, or its answer is unknown; tried again later
+    f  sending -> dispatched: LiveKit has written the dispatch down; its agent is awaited
+    g  dispatched -> pending: no agent came by the deadline; asked for again, or the fallback is
+    h  pending, sending, dispatched -> joined: the agent is in the room, perhaps as the first sign that a call worked
+    i  joined -> dispatched: that agent had come by another dispatch; its own is awaited
+    j  joined -> ended: the agent left, or the room closed
+    k  pending, sending, dispatched -> cancelled: the callers left, the room closed, or an operator cancelled it
+    l  sending -> failed: LiveKit refused or was in trouble too often
+    m  dispatched -> no_show: no agent came, and no attempt or fallback is left
+    n  no_show, failed, cancelled -> pending: redriven by an operator; after trouble at LiveKit by the sweep
+
+`tests/unit/outbox/test_states.py` compares these lines with `TRANSITIONS`.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +39,9 @@ _S = DispatchStatus
 
 TRANSITIONS: dict[DispatchStatus | None, frozenset[DispatchStatus]] = {
     None: frozenset({_S.PENDING, _S.SENDING, _S.FAILED}),
-    _S.PENDING: frozenset({_S.SENDING, _S.JOINED, _S.CANCELLED, _S.FAILED, _S.NO_SHOW}),
-    _S.SENDING: frozenset({_S.PENDING, _S.DISPATCHED, _S.JOINED, _S.CANCELLED, _S.FAILED, _S.NO_SHOW}),
-    _S.DISPATCHED: frozenset({_S.PENDING, _S.JOINED, _S.CANCELLED, _S.FAILED, _S.NO_SHOW}),
+    _S.PENDING: frozenset({_S.SENDING, _S.JOINED, _S.CANCELLED}),
+    _S.SENDING: frozenset({_S.PENDING, _S.DISPATCHED, _S.JOINED, _S.CANCELLED, _S.FAILED}),
+    _S.DISPATCHED: frozenset({_S.PENDING, _S.JOINED, _S.CANCELLED, _S.NO_SHOW}),
     _S.JOINED: frozenset({_S.ENDED, _S.DISPATCHED}),
     _S.ENDED: frozenset(),
     _S.NO_SHOW: frozenset({_S.PENDING}),
@@ -40,14 +52,14 @@ TRANSITIONS: dict[DispatchStatus | None, frozenset[DispatchStatus]] = {
 
 REDRIVABLE = frozenset({_S.NO_SHOW, _S.FAILED, _S.CANCELLED})
 WAITING = frozenset({_S.PENDING, _S.SENDING, _S.DISPATCHED})
-"""States in which somebody waits for an agent."""
+"""States in which callers wait for the agent."""
 
 GAVE_UP = "the caller gave up"
 """How the reason of a dispatch begins whose callers all left before the agent came."""
 
 
 class TransitionError(UsherError):
-    """A dispatch was to go from one state to another that may not follow it: a defect, not an input error."""
+    """A dispatch was to go to a state that may not follow its own: a defect, not an input error."""
 
     expected = False
 
