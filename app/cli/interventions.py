@@ -1,4 +1,4 @@
-"""What commands do to events and dispatches by hand: in batches, each in a transaction of its own, told one by one."""
+"""Redrive, cancel and replay from the command line: in batches, each in a transaction of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import typer
 from sqlalchemy import Connection
@@ -15,20 +14,21 @@ from app.audit import unknown_dispatches, unknown_events, was_any_sent
 from app.cli.database import database_url, reading, told
 from app.cli.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
-from app.db.audit_log import AuditEntry, append
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.flows.accept.accept import Acceptor
 from app.flows.arrival.withdraw import take_back
 from app.flows.context import Context
-from app.flows.operations import Intervention, cancel, redrive, replayed_event
+from app.flows.operations import OperationResult, Operations, replayed_event
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import Withdrawal
 from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
 from app.metrics import Metrics
-from app.rules.book.read_book import follow, read_book
+from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.settings import Settings, read_settings
 
@@ -67,16 +67,10 @@ def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
 
 async def _redrive(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
     result = Result()
-
-    def step(batch: Sequence[str], connection: Connection) -> Intervention:
-        most = settings.metadata_max_bytes
-        now = SystemClock().now()
-        return redrive(connection, batch, by=by, book=follow(connection, book), metadata_max_bytes=most, now=now)
-
-    async with _writing(settings) as writer:
+    async with _operating(settings, book) as (operations, _):
         with progress("redriving", len(ids)) as report:
             for start, batch in _batches(ids):
-                _note(result, await writer.run(partial(step, batch)))
+                _note(result, await operations.redrive(batch, by))
                 report(start + len(batch))
     return result
 
@@ -90,23 +84,20 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
     with reading(settings) as connection:
         _require_known("dispatch", unknown_dispatches(connection, ids))
         was_sent = was_any_sent(connection, ids)
+        book = read_book(connection)
     if dry_run:
         return Result(dict.fromkeys(ids, "would be cancelled"), dry_run=True)
     if was_sent and not database_only:
         settings = read_settings()
-    return asyncio.run(_cancel(settings, ids, by))
+    return asyncio.run(_cancel(settings, ids, by, book))
 
 
-async def _cancel(settings: Settings, ids: Sequence[str], by: str) -> Result:
+async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
     result = Result()
-    withdrawals: list[Withdrawal] = []
-    async with _writing(settings) as writer:
+    async with _operating(settings, book) as (operations, withdrawals):
         with progress("cancelling", len(ids)) as report:
             for start, batch in _batches(ids):
-                step = partial(cancel, ids=batch, by=by, now=SystemClock().now())
-                done = await writer.run(step)
-                _note(result, done)
-                withdrawals += done.withdrawals
+                _note(result, await operations.cancel(batch, by))
                 report(start + len(batch))
     if settings.projects:
         result.left_over = await _take_back(settings, withdrawals)
@@ -149,30 +140,36 @@ def replay_events(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
         _require_known("event", unknown_events(connection, ids))
+        if dry_run:
+            return _would_replay(connection, ids)
         book = read_book(connection)
-        return asyncio.run(_replay(settings, connection, ids, by, None if dry_run else book))
+    return asyncio.run(_replay(settings, ids, by, book))
 
 
-async def _replay(settings: Settings, stored: Connection, ids: Sequence[str], by: str, book: RuleBook | None) -> Result:
-    result, clock = Result(dry_run=book is None), SystemClock()
-    async with _writing(settings) as writer:
-        context = Context(settings, writer, {}, Metrics(), clock, process_name())
-        acceptor = Acceptor(context, book, lambda _project: 0) if book is not None else None
+def _would_replay(connection: Connection, ids: Sequence[str]) -> Result:
+    result, now = Result(dry_run=True), SystemClock().now()
+    for event_id in ids:
+        try:
+            replayed_event(connection, event_id, now)
+        except ConflictError as error:
+            result.refused[event_id] = str(error)
+        else:
+            result.done[event_id] = "would be replayed"
+    return result
+
+
+async def _replay(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
+    result = Result()
+    async with _operating(settings, book) as (operations, _):
         with progress("replaying", len(ids)) as report:
             for count, event_id in enumerate(ids, start=1):
                 try:
-                    event = replayed_event(stored, event_id, clock.now(), settings.redact)
+                    event, acceptance = await operations.replay(event_id, by)
                 except ConflictError as error:
                     result.refused[event_id] = str(error)
-                    continue
-                if acceptor is None:
-                    result.done[event_id] = "would be replayed"
-                    continue
-                acceptance = await acceptor.accept(event)
-                entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", clock.now(), by)
-                await writer.run(partial(append, entries=[entry]))
-                became = acceptance.outcome or acceptance.status
-                result.done[event_id] = f"{became} as event {event.id}".replace("_", " ")
+                else:
+                    became = acceptance.outcome or acceptance.status
+                    result.done[event_id] = f"{became} as event {event.id}".replace("_", " ")
                 report(count)
     return result
 
@@ -205,9 +202,9 @@ def _show(result: Result, verb: str) -> None:
     note(*result.left_over)
 
 
-def _note(result: Result, done: Intervention) -> None:
-    result.done |= {one.dispatch.id: f"{one.status}: {one.reason}" for one in done.moves}
-    result.refused |= done.refused
+def _note(result: Result, batch: OperationResult) -> None:
+    result.done |= {one.dispatch.id: f"{one.status}: {one.reason}" for one in batch.done}
+    result.refused |= batch.refused
 
 
 def _batches(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
@@ -222,12 +219,29 @@ def _require_known(what: str, unknown: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def _writing(settings: Settings) -> AsyncIterator[Writer]:
+async def _operating(settings: Settings, book: RuleBook) -> AsyncIterator[tuple[Operations, list[Withdrawal]]]:
+    """Yield the operations, and a list of what they leave to be taken back from LiveKit.
+
+    No dispatch is called for here: a running Usher claims what is due.
+    """
     configure_logs("console", quiet=True)
     url = database_url(settings)
     writer = Writer(create_writer_engine(url))
+    current, withdrawals = book, list[Withdrawal]()
+
+    def follow(after: AfterCommit) -> None:
+        nonlocal current
+        current = after.book or current
+        withdrawals.extend(after.withdrawals)
+
+    def use_current() -> RuleBook:
+        return current
+
+    context = Context(settings, writer, {}, Metrics(), SystemClock(), process_name())
+    transactions = Transactions(writer, follow)
+    acceptor = Acceptor(context, transactions, use_current, lambda _project: 0)
     try:
         with told(url):
-            yield writer
+            yield Operations(context, transactions, use_current, acceptor.accept), withdrawals
     finally:
         await writer.close()

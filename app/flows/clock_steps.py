@@ -19,8 +19,10 @@ from app.db.any_of import any_of
 from app.db.tables import dispatches, status_in
 from app.db.types import DispatchStatus, Timestamp
 from app.flows.context import Context
-from app.flows.deliver.settle import awaited_from
-from app.lifecycle.leaving import RETURN_S
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.arrival import awaited_from
+from app.lifecycle.presence import RETURN_S
 from app.lifecycle.retry import LONGEST_DELAY_S
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
@@ -116,18 +118,21 @@ class Timekeeper:
     that is set back by a few seconds only lets calls that are due wait for as much longer.
     """
 
-    def __init__(self, context: Context, in_hand: Callable[[], Collection[str]]) -> None:
+    def __init__(self, context: Context, transactions: Transactions, in_hand: Callable[[], Collection[str]]) -> None:
         self._context = context
+        self._transactions = transactions
         self._in_hand = in_hand
 
     async def run_once(self) -> dict[str, int]:
         """Bring back what is due later than anything can be."""
         in_hand = tuple(self._in_hand())
         return {
-            "brought_back": await self._context.writer.run(lambda connection: self._bring_back(connection, in_hand))
+            "brought_back": await self._transactions.run(
+                lambda connection, after: self._bring_back(connection, after, in_hand)
+            )
         }
 
-    def _bring_back(self, connection: Connection, in_hand: Collection[str]) -> int:
+    def _bring_back(self, connection: Connection, after: AfterCommit, in_hand: Collection[str]) -> int:
         now = self._context.clock.now()
         call = timedelta(seconds=self._context.settings.request_timeout)
         longest = max(self._context.lease, call, timedelta(seconds=max(1.2 * LONGEST_DELAY_S, RETURN_S)))
@@ -143,5 +148,5 @@ class Timekeeper:
             dispatch = Dispatch.from_row(row)
             again = {**awaited_from(dispatch, now), "lease_until": None}
             moves.append(Move(dispatch, dispatch.status, _REASON, fields=again))
-        move(connection, moves, now)
+        move(connection, after, moves, now)
         return len(moves)

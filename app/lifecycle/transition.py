@@ -1,21 +1,20 @@
-"""The one way a dispatch changes state: row, attempt and audit line in the same transaction, and then the counters."""
+"""Writes changes of state: the row and its audit line in one transaction, noted for what follows the commit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from app.db.audit_log import AuditEntry, append
 from app.db.types import DispatchStatus
-from app.metrics import Metrics
+from app.lifecycle.after_commit import AfterCommit
+from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move, apply, inherit_callers, insert_dispatches
-from app.outbox.states import GAVE_UP
 
 
-def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:
+def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now: datetime) -> None:
     """Carry out `moves` and write an audit line for each; a move to the same state only notes its reason."""
     if not moves:
         return
@@ -27,37 +26,23 @@ def move(connection: Connection, moves: Sequence[Move], now: datetime) -> None:
             for one in moves
         ],
     )
+    after.moves += moves
+    after.note_due((one.fields.get("next_attempt_at") for one in moves if one.status is DispatchStatus.PENDING), now)
 
 
-def bear(connection: Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
-    """Insert dispatches that replace others (`recovers`), serving who is left of their callers."""
-    if not rows:
+def create(connection: Connection, after: AfterCommit, dispatches: Sequence[Dispatch], now: datetime) -> set[str]:
+    """Insert dispatches with an audit line each; return the ids of those whose intent no other dispatch has."""
+    ids = insert_dispatches(connection, dispatches)
+    created = [one for one in dispatches if one.id in ids]
+    append(connection, [AuditEntry("dispatch", one.id, None, one.status, one.reason, now) for one in created])
+    after.created += created
+    after.note_due((one.next_attempt_at for one in created if one.status is DispatchStatus.PENDING), now)
+    return ids
+
+
+def replace(connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime) -> None:
+    """Insert dispatches that replace others (`recovers`); they serve the callers of those who are still there."""
+    if not replacements:
         return
-    created = insert_dispatches(connection, rows)
-    born = [row for row in rows if row["id"] in created]
-    inherit_callers(connection, {row["recovers"]: row["id"] for row in born})
-    append(
-        connection,
-        [AuditEntry("dispatch", row["id"], None, row["status"], row["reason"], now) for row in born],
-    )
-
-
-def count(metrics: Metrics, moves: Sequence[Move]) -> None:
-    """Count `moves`; called after their transaction has been committed."""
-    for one in moves:
-        dispatch = one.dispatch
-        if one.status is dispatch.status:
-            continue
-        metrics.transitions.labels(dispatch.agent_name, one.status).inc()
-        match one.status:
-            case DispatchStatus.NO_SHOW:
-                metrics.no_shows.labels(dispatch.agent_name).inc()
-            case DispatchStatus.JOINED:
-                joined_at = one.fields.get("joined_at")
-                if isinstance(joined_at, datetime):
-                    waited = (joined_at - dispatch.created_at).total_seconds()
-                    metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
-            case DispatchStatus.CANCELLED if one.reason.startswith(GAVE_UP):
-                metrics.abandoned.labels(dispatch.agent_name).inc()
-            case _:
-                pass
+    created = create(connection, after, replacements, now)
+    inherit_callers(connection, {one.recovers: one.id for one in replacements if one.recovers and one.id in created})

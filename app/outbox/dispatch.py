@@ -74,6 +74,10 @@ class Dispatch(NamedTuple):
         """Whether LiveKit may have something of ours: a call was made, or an access token carried the dispatch."""
         return self.attempts > 0 or self.must_look or self.livekit_dispatch_id is not None
 
+    def new_row(self) -> dict[str, Any]:
+        """Return the columns to insert of a dispatch before its first call: those that are not null by default."""
+        return {name: self[place] for name, place in _SET_WHEN_NEW}
+
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
         """Return the dispatch in a row of the table."""
@@ -82,3 +86,16 @@ class Dispatch(NamedTuple):
 
 
 _columns_of = itemgetter(*Dispatch._fields)
+_UNSET_WHEN_NEW = frozenset(
+    {
+        "answer_deadline",
+        "livekit_dispatch_id",
+        "job_id",
+        "worker_id",
+        "agent_identity",
+        "agent_sid",
+        "dispatched_at",
+        "joined_at",
+    }
+)
+_SET_WHEN_NEW = tuple((name, place) for place, name in enumerate(Dispatch._fields) if name not in _UNSET_WHEN_NEW)

@@ -27,13 +27,20 @@ class Move:
     by: str = "usher"
     fields: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def result(self) -> Dispatch:
+        """The dispatch as it is after the move."""
+        return self.dispatch._replace(status=self.status, reason=self.reason, **self.fields)
 
-def insert_dispatches(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Insert `rows` once; return the ids of those that are new (the others' intent is already live)."""
-    if not rows:
+
+def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[str]:
+    """Insert dispatches that have not been called for; return the ids of those whose intent is not live already."""
+    if not new:
         return set()
-    ids = {row["id"] for row in rows}
-    if insert_new(connection, dispatches, rows) == len(rows):
+    ids = {dispatch.id for dispatch in new}
+    # In the order of their keys, so that two replicas with the same ones cannot wait for each other.
+    rows = [dispatch.new_row() for dispatch in sorted(new, key=lambda one: one.intent_key)]
+    if insert_new(connection, dispatches, rows) == len(new):
         return ids
     return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
 
@@ -120,6 +127,20 @@ def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[s
 def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add one row per call to LiveKit."""
     insert_new(connection, dispatch_attempts, rows)
+
+
+def record_adoption(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Note that LiveKit has what an attempt without a clear answer asked for, or what an access token carried.
+
+    The latter is attempt 0, since no call was made. What the attempt's own answer was stays in its error columns.
+    """
+    found = connection.execute(
+        update(dispatch_attempts)
+        .where(dispatch_attempts.c.dispatch_id == row["dispatch_id"], dispatch_attempts.c.number == row["number"])
+        .values(outcome=row["outcome"], livekit_dispatch_id=row["livekit_dispatch_id"])
+    )
+    if not found.rowcount:
+        record_attempts(connection, [row])
 
 
 NOBODY_LEFT = "nobody_comes"

@@ -50,7 +50,10 @@ class RequestContext:
         return await self.flow_context.writer.run(unit)
 
     def book(self, connection: Connection) -> RuleBook:
-        """Return the rule book with every committed edit, including those that no webhook has picked up yet."""
+        """Return the rule book with every committed edit, including those that no webhook has picked up yet.
+
+        `connection` is one of `read`: a transaction of the writer may see edits that are rolled back later.
+        """
         known = max(self._book, self.orchestrator.book, key=lambda book: book.version)
         self._book = follow(connection, known)
         return self._book

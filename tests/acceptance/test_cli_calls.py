@@ -102,7 +102,7 @@ def test_why_nobody_came_is_told_with_what_was_found(desk: Desk) -> None:
     assert "nobody came to ben, because no rule matched." in told
     _until(desk, "cleo", "no_show")
     told = " ".join(desk.terminal.run("explain", "cleo").out.split())
-    assert "ghost did not come: no worker is seen to have taken it; nobody else to ask" in told
+    assert "ghost did not come: no worker is seen to have taken it; no other agent to ask" in told
     # And who is not known is told so
     nobody = desk.terminal.run("explain", "nobody")
     assert (nobody.code, nobody.out) == (1, "")
@@ -166,7 +166,7 @@ def test_an_event_is_replayed_under_the_rules_of_now(desk: Desk) -> None:
     desk.livekit.tell("leave", room="vip-1", identity="eve")
     refused = desk.terminal.run("events", "replay", _event(desk, "eve", "participant_left")["id"])
     assert refused.code == 1
-    assert "tells of an end" in " ".join(refused.out.split())
+    assert "reports an end" in " ".join(refused.out.split())
 
 
 def test_lists_are_narrowed_exported_and_read_by_programs(desk: Desk) -> None:

@@ -127,8 +127,8 @@ def test_events_are_replayed_and_what_tells_of_agents_or_ends_is_not(
     assert (line["entity_id"], line["changed_by"]) == (rows[1]["event_id"], "maria")
     # And the others are refused by name
     refused = _run(replay_, capsys, code=1, ids=[left["id"], agent["id"]])
-    assert "tells of an end" in refused["refused"][left["id"]]
-    assert "tells of an agent" in refused["refused"][agent["id"]]
+    assert "reports an end" in refused["refused"][left["id"]]
+    assert "is about an agent" in refused["refused"][agent["id"]]
 
 
 def test_nothing_is_done_to_everything_by_mistake(

@@ -179,7 +179,8 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
             if attempt.outcome == "no_show":
                 reason += ", but no agent came of it"
         case "adopted":
-            reason = f"LiveKit had it already, as {attempt.livekit_dispatch_id}"
+            answer = f"no clear answer{took} ({error}), but " if error else ""
+            reason = f"{answer}LiveKit had the dispatch, as {attempt.livekit_dispatch_id}"
         case "rejected":
             reason = f"no effect{took}: {error}"
         case "unknown":
@@ -195,7 +196,9 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
     return Step(
         attempt.started_at,
         StepKind.CALL,
-        f"LiveKit is asked for {attempt.agent_name} (call {attempt.number})",
+        f"LiveKit is asked for {attempt.agent_name} (call {attempt.number})"
+        if attempt.number
+        else f"the access token asked LiveKit for {attempt.agent_name}",
         reason,
         dispatch_id=dispatch.id,
         facts={name: value for name, value in facts.items() if value},

@@ -1,9 +1,9 @@
-"""Flow 1: an event is stored once, decided upon, and turned into dispatch rows, all in one transaction."""
+"""Accept: an event is stored once, decided upon, and turned into dispatches, all in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,16 +11,14 @@ from sqlalchemy import Connection
 
 from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
-from app.flows.accept.enqueue import Case, serve
+from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
-from app.flows.accept.stored_state import look_around, recall
+from app.flows.accept.stored_state import read_state, read_version_and_stored
 from app.flows.context import Context
-from app.lifecycle.leaving import Consequences, Withdrawal
-from app.lifecycle.transition import count
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
 from app.livekit.vocabulary import JOINS, LEAVINGS, MACHINE_KINDS, EventType
 from app.logs import get_logger
-from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move
 from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import follow
@@ -38,136 +36,131 @@ _LIFECYCLE = (
 """Event types that are always stored; others only when a rule matches them."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Acceptance:
-    """What became of one event, and what is to be done for it now that it is committed."""
+    """What became of one event. `brings_calls`: dispatches of it are queued in this process for their first call."""
 
     status: Literal["accepted", "duplicate", "ignored"]
     outcome: EventOutcome | None = None
-    to_send: list[Dispatch] = field(default_factory=list)
-    withdrawals: list[Withdrawal] = field(default_factory=list)
-    rooms_to_look_at: set[tuple[str, str]] = field(default_factory=set)
-    is_due: bool = False
-    """Whether dispatches were left to be claimed at once: they need a look at LiveKit first."""
-    moves: list[Move] = field(default_factory=list)
+    brings_calls: bool = False
 
 
 class Acceptor:
-    """Accepts events in batches that share a transaction, against a rule book that follows every committed edit."""
+    """Accepts events in batches that share a transaction, against the rule book as of that transaction.
 
-    def __init__(self, context: Context, book: RuleBook, free_slots: Callable[[str], int]) -> None:
+    `book` is the one to use until a transaction has read a newer one (`AfterCommit.book`).
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        transactions: Transactions,
+        book: Callable[[], RuleBook],
+        free_slots: Callable[[str], int],
+    ) -> None:
         self._context = context
+        self._book = book
         self._free_slots = free_slots
-        self.book = book
+        self._accept = transactions.batched(self._accept_batch)
 
-    async def accept(self, event: Event, committed: Callable[[Acceptance], None] | None = None) -> Acceptance:
-        """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be.
-
-        `committed` is told before: from then on no death of this process can undo it.
-        """
-        acceptance = await self._context.writer.run_batched(self._accept_batch, event, on_commit=committed)
-        metrics = self._context.metrics
+    async def accept(self, event: Event) -> Acceptance:
+        """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be."""
+        acceptance = await self._accept(event)
         if acceptance.outcome is not None:
-            metrics.events.labels(event.project, event.type, event.source, acceptance.outcome).inc()
-        count(metrics, acceptance.moves)
-        for dispatch in acceptance.to_send:
-            metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
+            self._context.metrics.events.labels(event.project, event.type, event.source, acceptance.outcome).inc()
         return acceptance
 
-    def _accept_batch(self, connection: Connection, batch: Sequence[Event]) -> list[Acceptance]:
+    def _accept_batch(self, connection: Connection, after: AfterCommit, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
-        version, known = recall(connection, batch)
-        self.book = follow(connection, self.book, version)
-        cases: dict[str, Case] = {}
-        acceptances: dict[str, Acceptance] = {}
+        version, stored = read_version_and_stored(connection, batch)
+        book = self._newest_book(connection, after, version)
+        decided: dict[str, DecidedEvent] = {}
+        refused: dict[str, Acceptance] = {}
         for event in batch:
-            if event.dedupe_key in known:
-                acceptances[event.id] = Acceptance("duplicate")
+            if event.dedupe_key in stored:
+                refused[event.id] = Acceptance("duplicate")
                 continue
-            case = self._decide(event)
-            if event.type not in _LIFECYCLE and not case.plan.intents:
-                acceptances[event.id] = Acceptance("ignored")
+            one = self._decide(book, event)
+            if event.type not in _LIFECYCLE and not one.plan.intents:
+                refused[event.id] = Acceptance("ignored")
                 continue
-            known.add(event.dedupe_key)
-            cases[event.id] = case
-        served = self._serve(connection, list(cases.values()), now)
-        rows = sorted((self._event_row(case) for case in cases.values()), key=lambda row: str(row["dedupe_key"]))
+            stored.add(event.dedupe_key)
+            decided[event.id] = one
+        self._enqueue(connection, after, list(decided.values()), now)
+        rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
         if insert_once(connection, rows) < len(rows):
             raise RaceLostError  # another replica stored one of them meanwhile
-        consequences = observe_events(connection, self._context, [case.event for case in cases.values()], now)
-        for case in cases.values():
-            acceptance = Acceptance("accepted", case.outcome, served.get(case.event.id, []))
-            acceptance.is_due = case.is_promised
-            if case.looks:
-                acceptance.rooms_to_look_at.add((case.event.project, case.event.room_name))
-            acceptances[case.event.id] = acceptance
-        if cases:
-            _attach(acceptances, next(iter(cases)), consequences)
-        return [acceptances[event.id] for event in batch]
+        observe_events(connection, after, self._context, [one.event for one in decided.values()], now)
+        calling = {dispatch.event_id for dispatch in after.to_send}
+        return [
+            refused.get(event.id) or Acceptance("accepted", decided[event.id].outcome, event.id in calling)
+            for event in batch
+        ]
 
-    def _decide(self, event: Event) -> Case:
+    def _newest_book(self, connection: Connection, after: AfterCommit, version: int) -> RuleBook:
+        """Return the book as this transaction sees it; it is used by others only once the transaction is committed."""
+        known = self._book()
+        book = follow(connection, known, version)
+        if book is not known:
+            after.book = book
+        return book
+
+    def _decide(self, book: RuleBook, event: Event) -> DecidedEvent:
         try:
-            decision = evaluate(self.book, event)
+            decision = evaluate(book, event)
             plan = build_plan(decision, event, self._context.settings.metadata_max_bytes)
         except Exception as error:  # noqa: BLE001 - a defect of ours must cost one event its agent, not LiveKit its deliveries
             _log.exception("event could not be decided", event_id=event.id, event_type=event.type)
             reason = f"defect: {type(error).__name__}: {error}"
-            return Case(event, DispatchPlan(event, self.book.version, ()), None, EventOutcome.NO_MATCH, reason)
+            plan = DispatchPlan(event, book.version, ())
+            return DecidedEvent(event, plan, None, EventOutcome.NO_MATCH, reason)
         if plan.intents:
             outcome = EventOutcome.PLANNED
         elif event.type == EventType.PARTICIPANT_JOINED and event.participant_kind not in MACHINE_KINDS:
             outcome = EventOutcome.NO_MATCH
         else:
             outcome = EventOutcome.IGNORED
-        return Case(event, plan, decision, outcome)
+        return DecidedEvent(event, plan, decision, outcome)
 
-    def _serve(self, connection: Connection, cases: Sequence[Case], now: datetime) -> dict[str, list[Dispatch]]:
-        wishing = [case for case in cases if case.plan.intents]
-        if not wishing:
-            return {}
-        known = look_around(connection, [case.event for case in wishing], [case.event for case in cases], now)
-        for case in wishing:
-            _drop_if_impossible(case, known.gone)
-        return serve(connection, self._context, self._free_slots, cases, known=known, now=now)
-
-    def _event_row(self, case: Case) -> dict[str, Any]:
-        decision: dict[str, Any] = case.decision.to_json() if case.decision is not None else {}
-        if case.dispatches:
-            decision["dispatches"] = case.dispatches
-        if case.served_by:
-            decision["served_by"] = case.served_by
-        if case.reason:
-            decision["reason"] = case.reason
-        return {
-            **to_row(case.event),
-            "outcome": case.outcome,
-            "rules_version": case.plan.rules_version,
-            "decision": decision,
-        }
+    def _enqueue(
+        self, connection: Connection, after: AfterCommit, decided: Sequence[DecidedEvent], now: datetime
+    ) -> None:
+        planned = [one for one in decided if one.plan.intents]
+        if not planned:
+            return
+        state = read_state(connection, [one.event for one in planned], [one.event for one in decided], now)
+        for one in planned:
+            _drop_if_impossible(one, state.gone)
+        enqueue(connection, after, self._context, self._free_slots, decided, state=state, now=now)
 
 
-def _drop_if_impossible(case: Case, gone: Departures) -> None:
-    """Take away the plan for those who are gone, and for what has no room: its calls would open one."""
-    event = case.event
+def _event_row(decided: DecidedEvent) -> dict[str, Any]:
+    decision: dict[str, Any] = decided.decision.to_json() if decided.decision is not None else {}
+    if decided.dispatches:
+        decision["dispatches"] = decided.dispatches
+    if decided.served_by:
+        decision["served_by"] = decided.served_by
+    if decided.reason:
+        decision["reason"] = decided.reason
+    return {
+        **to_row(decided.event),
+        "outcome": decided.outcome,
+        "rules_version": decided.plan.rules_version,
+        "decision": decision,
+    }
+
+
+def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
+    """Drop the plan of an event whose participant has left, or that names no room: the call would open a room."""
+    event = decided.event
     if not event.room_name or not event.room_sid:
-        reason = "it tells of no room to send an agent to"
+        reason = "the event names no room to send an agent to"
     elif event.room_sid in gone.rooms:
         reason = "the room was closed already"
     elif event.type not in LEAVINGS and gone.include(event):
         reason = "the participant had left already"
     else:
         return
-    case.plan = DispatchPlan(event, case.plan.rules_version, ())
-    case.outcome = EventOutcome.IGNORED
-    case.reason = reason
-
-
-def _attach(acceptances: Mapping[str, Acceptance], first: str, consequences: Consequences) -> None:
-    acceptance = acceptances[first]
-    acceptance.moves = consequences.moves
-    acceptance.withdrawals = consequences.withdrawals
-    acceptance.rooms_to_look_at |= consequences.rooms_to_look_at
-    acceptance.is_due |= bool(consequences.rows)
-    over = {change.dispatch.id for change in consequences.moves}
-    for each in acceptances.values():  # their room was closed, or they were served, in the same batch
-        each.to_send = [dispatch for dispatch in each.to_send if dispatch.id not in over]
+    decided.plan = DispatchPlan(event, decided.plan.rules_version, ())
+    decided.outcome = EventOutcome.IGNORED
+    decided.reason = reason

@@ -1,4 +1,4 @@
-"""What must be known before a batch of events is decided upon, and before its wishes become dispatches."""
+"""What a batch of events needs from the database: before it is decided upon, and before intents become dispatches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sqlalchemy import Connection, select
 
 from app.db.combined_query import Together
 from app.db.tables import agent_limits
-from app.flows.token_dispatches import OPEN_PROMISES, VALID_FOR, promised
+from app.flows.token_dispatches import OPEN_PROMISES, VALID_FOR, promise_key, promised
 from app.outbox.room_session import SERVED_UNDER_NAME
 from app.rules.book.read_book import VERSION
 from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
 
 _LOST_FOR = timedelta(seconds=60)
-_FIRST = Together([("version", VERSION), ("known", KNOWN)])
-_AROUND = Together(
+_BEFORE_DECIDING = Together([("version", VERSION), ("known", KNOWN)])
+_BEFORE_ENQUEUING = Together(
     [
         ("departed", DEPARTED),
         ("limited", select(agent_limits.c.agent_name)),
@@ -30,8 +30,8 @@ _AROUND = Together(
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is known of those whom a batch's wishes are for.
+class StoredState:
+    """What the database knows about the participants that a batch wants agents for.
 
     `limited`: agents that may not all start at once. `promises`: by `promise_key`, rows of `token_dispatches`.
     `served`: by project, room name and agent, the sessions that such an agent serves or served until a moment ago.
@@ -40,31 +40,38 @@ class Surroundings:
     gone: Departures
     limited: Collection[str]
     promises: Mapping[tuple[str, str, str, str], Mapping[str, Any]]
-    served: Mapping[tuple[str, str, str], set[str]]
+    served: Mapping[tuple[str, str, str], Collection[str]]
+
+    def promise(self, event: Event, agent_name: str) -> Mapping[str, Any] | None:
+        """Return the dispatch of this agent that the participant's access token may have carried."""
+        return self.promises.get(promise_key(event, agent_name))
+
+    def served_elsewhere(self, event: Event, agent_name: str) -> bool:
+        """Return whether such an agent serves, or just served, another session of the event's room name."""
+        sessions = self.served.get((event.project, event.room_name, agent_name), ())
+        return any(session != event.room_sid for session in sessions)
 
 
-def recall(connection: Connection, batch: Sequence[Event]) -> tuple[int, set[str]]:
-    """Return the version of the rules in the database, and the keys of those of `batch` that are stored already."""
-    answers = _FIRST.ask(connection, {"keys": {event.dedupe_key for event in batch}})
+def read_version_and_stored(connection: Connection, batch: Sequence[Event]) -> tuple[int, set[str]]:
+    """Return the version of the rules in the database, and the dedupe keys of `batch` that are stored already."""
+    answers = _BEFORE_DECIDING.ask(connection, {"keys": {event.dedupe_key for event in batch}})
     return int(answers["version"][0][0]), {key for key, *_ in answers["known"]}
 
 
-def look_around(
-    connection: Connection, wishing: Sequence[Event], batch: Sequence[Event], now: datetime
-) -> Surroundings:
-    """Return what is known of those for whom the events `wishing` of `batch` want agents."""
-    rooms = {event.room_name for event in wishing}
+def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence[Event], now: datetime) -> StoredState:
+    """Return what is stored about the events `planned` of `batch`, those for which rules want agents."""
+    rooms = {event.room_name for event in planned}
     asked = {
-        **sids_of(wishing),
+        **sids_of(planned),
         "room_names": rooms,
         "lost_since": now - _LOST_FOR,
         "promised_since": now - VALID_FOR,
     }
-    answers = _AROUND.ask(connection, asked)
+    answers = _BEFORE_ENQUEUING.ask(connection, asked)
     served: dict[tuple[str, str, str], set[str]] = {}
     for project, room_name, agent_name, room_sid in answers["served"]:
         served.setdefault((project, room_name, agent_name), set()).add(room_sid)
-    return Surroundings(
+    return StoredState(
         gone=Departures.of(answers["departed"], batch),
         limited={name for name, *_ in answers["limited"]},
         promises=promised(connection, rooms, now) if answers["promised"] else {},

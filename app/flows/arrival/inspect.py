@@ -1,32 +1,37 @@
-"""Flow 3, second half: look at a room, and act upon what is there and what is not."""
+"""Compares a room at LiveKit with the dispatches of that room, and acts upon what is there and what is not."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
+from app.clock import new_id
 from app.db.tables import LIVE, ROOM_LOST
 from app.db.types import DispatchStatus
 from app.errors import UsherError
-from app.flows.arrival.withdraw import Withdrawer, is_taken_back
+from app.flows.arrival.withdraw import is_taken_back
 from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
-from app.flows.deliver.settle import arrived, awaited_from, next_after_no_show, not_ours
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.arrival import after_no_show, awaited_from, not_ours
+from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.leaving import (
-    LEAVING_S,
-    Consequences,
-    Left,
+    AGENT_LEAVES_WITHIN_S,
+    RemainingCallers,
     Withdrawal,
+    after_agent_gone,
+    after_callers_gone,
     agent_gone,
-    callers_gone,
     room_over,
 )
-from app.lifecycle.transition import bear, count, move
+from app.lifecycle.transition import move, replace
 from app.livekit.client import LiveKitClient
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
@@ -45,6 +50,7 @@ from app.observe.compare import (
 from app.observe.intentions import recall
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import replacement_of
 from app.outbox.dispatch_store import Move, claim_unanswered, lock, mark_no_show
 from app.outbox.room_session import served_lately
 
@@ -57,29 +63,28 @@ _AGAIN_S = 1.0
 
 @dataclass(slots=True)
 class Inspection:
-    """What a look at one room led to. `absent`: dispatches without agent whose absence is certain.
+    """What a check of one room found. `absent`: dispatches whose agent is certainly not there.
 
-    `is_clear`: everybody's agent is there, with its job on LiveKit's list, so that another look tells nothing new.
+    `is_clear`: every dispatch has its agent, with its job on LiveKit's list, so that another check finds nothing new.
     """
 
-    consequences: Consequences = field(default_factory=Consequences.none)
     absent: list[NotYetHere] = field(default_factory=list)
     uncertain: list[NotYetHere] = field(default_factory=list)
     is_clear: bool = True
 
 
 class Inspector:
-    """Looks into rooms: those where an agent is overdue, those where a webhook left a question, those of the sweep."""
+    """Checks rooms: where an agent is overdue, where a webhook left something unclear, and where the sweep sends it."""
 
-    def __init__(self, context: Context, withdrawer: Withdrawer, stopwatch: Stopwatch) -> None:
+    def __init__(self, context: Context, transactions: Transactions, stopwatch: Stopwatch) -> None:
         self._context = context
-        self._withdrawer = withdrawer
+        self._transactions = transactions
         self._stopwatch = stopwatch
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
         self._stopwatch.look()
-        overdue = await self._context.writer.run(self._claim_overdue)
+        overdue = await self._transactions.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
             rooms.setdefault((dispatch.project, dispatch.room_name), []).append(dispatch)
@@ -93,13 +98,7 @@ class Inspector:
             return Inspection()
         now = self._context.clock.now()
         seen = await observe_room(client, project, room_name, at=now, with_dispatches=True)
-        inspection = await self._context.writer.run(lambda connection: self._conclude(connection, seen))
-        consequences = inspection.consequences
-        count(self._context.metrics, consequences.moves)
-        for row in consequences.rows:
-            self._context.metrics.recoveries.labels(row["agent_name"]).inc()
-        self._withdrawer.submit(consequences.withdrawals)
-        return inspection
+        return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen))
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Look at the room of overdue agents; who can be neither found nor given up is looked for again soon."""
@@ -120,23 +119,23 @@ class Inspector:
     async def _put_off(self, late: list[Dispatch], after_call_s: float) -> None:
         """Look again in a second, and not before so many seconds after the call."""
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection, after: AfterCommit) -> None:
             now = self._context.clock.now()
             changes = []
             for dispatch in lock(connection, [dispatch.id for dispatch in late]).values():
                 if dispatch.status is not DispatchStatus.DISPATCHED or dispatch.lease_owner != self._context.owner:
                     continue
-                told = (dispatch.dispatched_at or now) + timedelta(seconds=after_call_s)
-                due = max(now + timedelta(seconds=_AGAIN_S), told)
+                earliest = (dispatch.dispatched_at or now) + timedelta(seconds=after_call_s)
+                due = max(now + timedelta(seconds=_AGAIN_S), earliest)
                 fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
-                reason = "it cannot be told yet whether its agent is there"
+                reason = "LiveKit's lists do not show yet whether its agent is there"
                 changes.append(Move(dispatch, dispatch.status, reason, fields=fields))
-            move(connection, changes, now)
+            move(connection, after, changes, now)
 
-        await self._context.writer.run(write)
+        await self._transactions.run(write)
 
-    def _claim_overdue(self, connection: Connection) -> list[Dispatch]:
-        """Lease whose deadline has passed. Who is not overdue but for the clock's setting gets the rest of the time."""
+    def _claim_overdue(self, connection: Connection, after: AfterCommit) -> list[Dispatch]:
+        """Lease dispatches past their answer deadline; extend instead if only a clock step made them look overdue."""
         now = self._context.clock.now()
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
@@ -144,89 +143,90 @@ class Inspector:
             waited = self._waited(one)
             if one.answer_timeout_s - waited >= WORTH_WAITING_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
-                moves.append(Move(one, one.status, "the clock was set; its agent has time yet", fields=rest))
+                moves.append(Move(one, one.status, "the clock was set; its agent has time left", fields=rest))
             else:
                 moves.append(Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease))
                 overdue.append(one)
-        move(connection, moves, now)
+        move(connection, after, moves, now)
         return overdue
 
     def _waited(self, dispatch: Dispatch) -> float:
         """Return for how many seconds the agent has been awaited, at least."""
         return inf if dispatch.dispatched_at is None else self._stopwatch.seconds_since(dispatch.dispatched_at)
 
-    def _conclude(self, connection: Connection, seen: RoomObservation) -> Inspection:
+    def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation) -> Inspection:
         now = self._context.clock.now()
         intended = recall(connection, seen)
         findings = compare(intended, seen)
-        since = now - timedelta(seconds=LEAVING_S)
+        since = now - timedelta(seconds=AGENT_LEAVES_WITHIN_S)
         deserted = served_lately(connection, [one.dispatch.id for one in findings if isinstance(one, AgentGone)], since)
         present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
         inspection = Inspection()
+        moves: list[Move] = []
+        replacements: list[Dispatch] = []
         for finding in findings:
             if isinstance(finding, AgentGone):
                 served = intended.callers.get(finding.dispatch.id)
                 here = served is None or bool(present.intersection(served))
-                left = Left(callers=here, newcomers=here and finding.dispatch.id in deserted)
-                self._replace(finding.dispatch, left, inspection.consequences, now)
+                remaining = RemainingCallers(any=here, unserved=here and finding.dispatch.id in deserted)
+                decision = agent_gone(finding.dispatch, "", remaining, budget=self._context.settings.recovery_budget)
+                moves.append(after_agent_gone(finding.dispatch, "", decision, now))
+                if decision.is_replaced:
+                    replacements.append(replacement_of(finding.dispatch, new_id(), now))
             else:
-                self._act_upon(finding, seen, inspection, now)
-        moves = inspection.consequences.moves
-        move(connection, moves, now)
-        bear(connection, inspection.consequences.rows, now)
-        after = {dispatch.id: (dispatch.status, dispatch.worker_id) for dispatch in intended.live}
-        after |= {one.dispatch.id: (one.status, one.fields.get("worker_id", one.dispatch.worker_id)) for one in moves}
-        inspection.is_clear = not inspection.consequences.withdrawals and all(
-            status not in LIVE or (status is DispatchStatus.JOINED and worker_id)
-            for status, worker_id in after.values()
+                moves += self._act_upon(finding, after, seen, inspection, now)
+        move(connection, after, moves, now)
+        replace(connection, after, replacements, now)
+        results = {dispatch.id: dispatch for dispatch in intended.live} | {one.dispatch.id: one.result for one in moves}
+        inspection.is_clear = not after.withdrawals and all(
+            one.status not in LIVE or (one.status is DispatchStatus.JOINED and one.worker_id)
+            for one in results.values()
         )
         return inspection
-
-    def _replace(self, dispatch: Dispatch, left: Left, consequences: Consequences, now: datetime) -> None:
-        change, row = agent_gone(dispatch, "", left, budget=self._context.settings.recovery_budget, now=now)
-        consequences.moves.append(change)
-        if row is not None:
-            consequences.rows.append(row)
 
     def _act_upon(
         self,
         finding: RoomGone | CallersGone | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
+        after: AfterCommit,
         seen: RoomObservation,
         inspection: Inspection,
         now: datetime,
-    ) -> None:
-        consequences = inspection.consequences
+    ) -> list[Move]:
+        """Return the moves of one finding; note what to withdraw and which agents are absent."""
         match finding:
             case RoomGone(dispatch):
-                consequences.moves.append(room_over(dispatch, ROOM_LOST, now))
+                return [room_over(dispatch, ROOM_LOST, now)]
             case CallersGone(dispatch):
-                change, withdrawal = callers_gone(dispatch, now)
-                if change is not None:
-                    consequences.moves.append(change)
-                if withdrawal is not None:
-                    consequences.withdrawals.append(withdrawal)
+                change, withdrawal = after_callers_gone(dispatch, now)
+                after.withdrawals += [withdrawal] if withdrawal is not None else []
+                return [change] if change is not None else []
             case Arrived():
-                consequences.moves.append(arrived(finding, now))
+                return [agent_seen(finding, now)]
             case NotOurs(dispatch):
-                consequences.moves.append(not_ours(dispatch, now))
+                return [not_ours(dispatch, now)]
             case WrittenDown():
                 pass  # the delivery that owns the call adopts it
             case NotYetHere(certain=certain):
                 (inspection.absent if certain else inspection.uncertain).append(finding)
             case Stray(livekit_dispatch_id, identities, why):
-                _log.warning("withdrawing what nobody needs", room=seen.room_name, agents=identities, why=why)
-                consequences.withdrawals.append(
+                _log.warning(
+                    "withdrawing an agent that no dispatch needs", room=seen.room_name, agents=identities, why=why
+                )
+                after.withdrawals.append(
                     Withdrawal(seen.project, seen.room_name, seen.room_sid, "", livekit_dispatch_id or None, identities)
                 )
             case _:
                 assert_never(finding)
+        return []
 
     async def _give_up_attempt(self, client: LiveKitClient, absence: NotYetHere) -> None:
-        """Delete the dead dispatch, make sure that it is gone, and only then ask again, elsewhere, or nobody."""
+        """Delete the dead dispatch, make sure that it is gone, and only then ask again or give up."""
         dispatch = absence.dispatch
         if self._waited(dispatch) < JOB_LIST_LAG_S:  # a worker may have it and not be listed yet
-            absence = replace(absence, is_over=False)
-        if not await self._context.writer.run(lambda connection: self._announce_deletion(connection, dispatch)):
+            absence = changed(absence, is_over=False)
+        if not await self._transactions.run(
+            lambda connection, after: self._announce_deletion(connection, after, dispatch)
+        ):
             return
         try:
             gone = dispatch.livekit_dispatch_id is None or await is_taken_back(
@@ -236,50 +236,52 @@ class Inspector:
             _log.warning("a dead dispatch could not be deleted yet", dispatch_id=dispatch.id, error=str(error))
             gone = False
         now = self._context.clock.now()
-        moves = await self._context.writer.run(lambda connection: _write_no_show(connection, absence, now, gone=gone))
-        count(self._context.metrics, moves)
-        for change in moves:
+        change = await self._transactions.run(
+            lambda connection, after: _write_no_show(connection, after, absence, now, gone=gone)
+        )
+        if change is not None:
             log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
             log.warning("the agent did not come", cause=absence.cause, next=change.status, reason=change.reason)
-            asked = change.fields.get("asked_agent_name")
-            if asked is not None and asked != dispatch.agent_to_ask:
-                self._context.metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
 
-    def _announce_deletion(self, connection: Connection, dispatch: Dispatch) -> bool:
-        """Note that LiveKit sends away whoever comes from now on; return False if the agent is there, or not wanted."""
+    def _announce_deletion(self, connection: Connection, after: AfterCommit, dispatch: Dispatch) -> bool:
+        """Note that LiveKit sends away an agent that joins from now on; return False if it is there, or not wanted."""
         current = _still_awaited(connection, dispatch)
         if current is None or current.status is not DispatchStatus.DISPATCHED:
             return False
         reason = "its agent did not come; deleting the dispatch"
         change = Move(current, current.status, reason, fields={"must_look": True})
-        move(connection, [change], self._context.clock.now())
+        move(connection, after, [change], self._context.clock.now())
         return True
 
 
 def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
-    """Return the dispatch as it is now, held, unless another took the look over, gave up, and has asked anew."""
+    """Return the dispatch as it is now, locked, unless another replica gave this attempt up and has asked anew."""
     current = lock(connection, [seen.id]).get(seen.id)
     return current if current is not None and current.attempts == seen.attempts else None
 
 
-def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *, gone: bool) -> list[Move]:
+def _write_no_show(
+    connection: Connection, after: AfterCommit, absence: NotYetHere, now: datetime, *, gone: bool
+) -> Move | None:
+    """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if the attempt stands."""
     current = _still_awaited(connection, absence.dispatch)
     if current is not None and current.status is DispatchStatus.JOINED:
         # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.
         fields = {"must_look": True, "livekit_dispatch_id": None}
-        move(connection, [Move(current, current.status, "its dispatch was deleted as it came", fields=fields)], now)
-        return []
+        change = Move(current, current.status, "its dispatch was deleted as it came", fields=fields)
+        move(connection, after, [change], now)
+        return None
     if current is None or current.status is not DispatchStatus.DISPATCHED:
-        return []  # its caller left, or another replica has given up this attempt
+        return None  # its caller left, or another replica has given up this attempt
     if not gone:
         again: dict[str, Any] = {
             "lease_owner": None,
             "lease_until": None,
             "answer_deadline": now + timedelta(seconds=2),
         }
-        changes = [Move(current, current.status, "the dead dispatch is still listed; trying again", fields=again)]
-        move(connection, changes, now)
-        return []
+        change = Move(current, current.status, "the dead dispatch is still listed; trying again", fields=again)
+        move(connection, after, [change], now)
+        return None
     mark_no_show(
         connection,
         current.id,
@@ -288,6 +290,6 @@ def _write_no_show(connection: Connection, absence: NotYetHere, now: datetime, *
         cause=absence.cause,
         is_over=absence.is_over,
     )
-    changes = [next_after_no_show(current, absence.cause, now)]
-    move(connection, changes, now)
-    return changes
+    change = after_no_show(current, absence.cause, now)
+    move(connection, after, [change], now)
+    return change

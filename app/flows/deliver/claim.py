@@ -13,8 +13,10 @@ from app.db.types import DispatchStatus
 from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter
+from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import leased
 from app.outbox.dispatch_store import Move, active_counts, blocked, claim_due, lock, record_attempts
 
 WAITS_FOR_LIMIT = "waiting: the limit of"
@@ -23,11 +25,12 @@ WAITS_FOR_LIMIT = "waiting: the limit of"
 
 def claim(
     connection: Connection,
+    after: AfterCommit,
     context: Context,
     limiter: StartLimiter,
     stopwatch: Stopwatch,
-    slots: Mapping[str, int],
     *,
+    slots: Mapping[str, int],
     in_hand: Collection[str],
 ) -> list[Dispatch]:
     """Lease what is due, for each project as many as it has `slots`, and return it as it is then.
@@ -50,7 +53,7 @@ def claim(
         limiter.spend(len(allowed))
         due += allowed
     if held_back:
-        _say_who_waits(connection, now, held_back)
+        _note_limit_reached(connection, after, now, held_back)
     moves = []
     until = now + context.lease
     for dispatch in due:
@@ -65,12 +68,10 @@ def claim(
         fields: dict[str, Any] = {
             "attempts": dispatch.attempts + (0 if look else 1),
             "must_look": look,
-            "lease_owner": context.owner,
-            "lease_until": until,
-            "next_attempt_at": until,
+            **leased(context.owner, until),
         }
         moves.append(Move(dispatch, DispatchStatus.SENDING, reason, fields=fields))
-    move(connection, moves, now)
+    move(connection, after, moves, now)
     claimed = lock(connection, [dispatch.id for dispatch in due])
     return [claimed[dispatch.id] for dispatch in due]
 
@@ -91,11 +92,13 @@ def _limits(connection: Connection) -> dict[str, Any]:
     return {row["agent_name"]: row for row in connection.execute(query).mappings()}
 
 
-def _say_who_waits(connection: Connection, now: datetime, agent_names: Collection[str]) -> None:
-    """Give those whose agent is at its limit that reason, once."""
+def _note_limit_reached(
+    connection: Connection, after: AfterCommit, now: datetime, agent_names: Collection[str]
+) -> None:
+    """Give due dispatches whose agent is at its limit that reason, once."""
     waiting = blocked(connection, now, agent_names, WAITS_FOR_LIMIT)
     reasons = [(one, f"{WAITS_FOR_LIMIT} {one.agent_to_ask} is reached (agent_limits)") for one in waiting]
-    move(connection, [Move(one, one.status, reason) for one, reason in reasons], now)
+    move(connection, after, [Move(one, one.status, reason) for one, reason in reasons], now)
 
 
 def _lost_attempt(dispatch: Dispatch, now: datetime) -> dict[str, Any]:

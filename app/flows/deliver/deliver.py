@@ -1,10 +1,10 @@
-"""Flow 2: claim, call LiveKit with no transaction open, settle."""
+"""Deliver: claim what is due, call LiveKit with no transaction open, settle."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -19,11 +19,14 @@ from app.flows.context import Context
 from app.flows.deliver.call_slots import CallSlots
 from app.flows.deliver.claim import claim
 from app.flows.deliver.precheck import conclude
-from app.flows.deliver.settle import Settled, Settlement, is_held, settle
+from app.flows.deliver.settle import settle
 from app.flows.deliver.start_limiter import StartLimiter
-from app.lifecycle.leaving import NEWS_S, Withdrawal
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.presence import FRESH_S
 from app.lifecycle.retry import delay_of_look
-from app.lifecycle.transition import count, move
+from app.lifecycle.settling import Settlement, is_held
+from app.lifecycle.transition import move
 from app.livekit.client import DispatchRequest, LiveKitClient
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
@@ -34,15 +37,17 @@ from app.outbox.dispatch_store import Move, lock, release
 _log = get_logger(__name__)
 
 STORE_AGAIN_S = 0.5
+"""Delay before the outcome of a call is stored again while the database does not answer."""
 QUEUED_PER_CALL = 64
-"""How many dispatches may wait in memory for each call that may be under way: what is claimed instead costs two
-questions to LiveKit and two transactions more."""
+"""Dispatches that may be queued in memory per call slot; one that is claimed instead costs two requests to LiveKit and
+two transactions more."""
 QUEUED_S = 10.0
-"""How long one may wait so: whoever leaves meanwhile is told by a webhook. After that LiveKit is asked."""
-CROWDED_PER_CALL = 4
-"""How many may wait for each call before those who bring more are made to wait too."""
-COURTESY_S = 0.1
-"""How long at most: LiveKit, too, has a queue, and sends the webhooks of one room one after the other."""
+"""Longest stay in that queue: a caller who leaves meanwhile is reported by a webhook. After that LiveKit is asked."""
+BACKPRESSURE_PER_CALL = 4
+"""Queued dispatches per call slot from which on webhooks that bring more are answered later."""
+BACKPRESSURE_MAX_S = 0.1
+"""Longest delay of a webhook's answer while the queue is full: LiveKit sends the webhooks of a room one by one, so
+more would only move the queue there."""
 
 
 class Deliverer:
@@ -51,24 +56,22 @@ class Deliverer:
     def __init__(
         self,
         context: Context,
+        transactions: Transactions,
         limiter: StartLimiter,
         stopwatch: Stopwatch,
-        withdraw: Callable[[Iterable[Withdrawal]], None],
-        look_at: Callable[[Iterable[tuple[str, str]]], None],
     ) -> None:
         self._context = context
+        self._transactions = transactions
         self._limiter = limiter
         self._stopwatch = stopwatch
-        self._withdraw = withdraw
-        self._look_at = look_at
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._queued: dict[str, float] = {}
-        self._uncrowded = asyncio.Event()
+        self._has_room = asyncio.Event()
         self._busy = Counter[str]()
         self._again = Counter[str]()
         self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
         self._stopping = False
-        self._settle = partial(_settle_batch, context)
+        self._settle = transactions.batched(partial(_settle_batch, context), background=True)
 
     def free_slots(self, project: str) -> int:
         """Return how many more dispatches to a project may be born into our hands; read from the writer thread too.
@@ -87,27 +90,29 @@ class Deliverer:
         """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
         now = self._context.clock.monotonic()
         for dispatch in dispatches:
-            if self._is_news(dispatch):
+            if self._is_fresh(dispatch):
                 self._queued[dispatch.id] = now
             self._begin(dispatch, again=False)
 
-    async def make_room(self) -> None:
-        """Return when few enough wait, or soon: else a burst would be acknowledged faster than its agents are sent."""
-        if not self._is_crowded:
-            return
-        self._uncrowded.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._uncrowded.wait(), COURTESY_S)
+    async def back_pressure(self) -> None:
+        """Return when the queue is short enough, or after `BACKPRESSURE_MAX_S`.
 
-    def distrust(self, moves: Iterable[Move]) -> None:
-        """Look before sending what was submitted and has been cancelled since."""
-        for one in moves:
-            if one.status is DispatchStatus.CANCELLED:
-                self._leave_queue(one.dispatch)
+        Without it a burst of webhooks would be acknowledged faster than its agents are sent.
+        """
+        if not self._is_full:
+            return
+        self._has_room.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._has_room.wait(), BACKPRESSURE_MAX_S)
+
+    def recheck_presence(self, dispatches: Iterable[Dispatch]) -> None:
+        """Check LiveKit before sending these: a later transaction cancelled them while they were queued."""
+        for dispatch in dispatches:
+            self._leave_queue(dispatch)
 
     @property
-    def _is_crowded(self) -> bool:
-        return len(self._queued) > self._context.settings.calls_in_flight * CROWDED_PER_CALL
+    def _is_full(self) -> bool:
+        return len(self._queued) > self._context.settings.calls_in_flight * BACKPRESSURE_PER_CALL
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due, as far as slots are free, and begin to deliver it, until less is due than is free."""
@@ -128,8 +133,10 @@ class Deliverer:
 
     async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
         in_hand = tuple(self._in_hand)
-        return await self._context.writer.run(
-            lambda connection: claim(connection, self._context, self._limiter, self._stopwatch, slots, in_hand=in_hand)
+        return await self._transactions.run(
+            lambda connection, after: claim(
+                connection, after, self._context, self._limiter, self._stopwatch, slots=slots, in_hand=in_hand
+            )
         )
 
     def stop(self) -> None:
@@ -159,8 +166,8 @@ class Deliverer:
 
     def _leave_queue(self, dispatch: Dispatch) -> float | None:
         queued_at = self._queued.pop(dispatch.id, None)
-        if not self._is_crowded:
-            self._uncrowded.set()
+        if not self._is_full:
+            self._has_room.set()
         return queued_at
 
     async def _deliver(self, dispatch: Dispatch, *, again: bool) -> None:
@@ -178,7 +185,7 @@ class Deliverer:
                 if held is not None:
                     settlement = await self._call(held, client)
             if settlement is not None:
-                await self._write_down(settlement)
+                await self._store(settlement)
         except DatabaseUnavailableError as error:
             # The lease runs out and the next claim looks at LiveKit first: nothing is lost, nothing is repeated.
             log.warning("a delivery could not be stored yet", error=str(error))
@@ -190,9 +197,9 @@ class Deliverer:
         queued_at = self._leave_queue(dispatch)
         return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
 
-    def _is_news(self, dispatch: Dispatch) -> bool:
-        # A commit that had to wait for the database: the caller's leaving may be waiting behind it.
-        return (self._context.clock.now() - dispatch.created_at).total_seconds() < NEWS_S
+    def _is_fresh(self, dispatch: Dispatch) -> bool:
+        # After a commit that had to wait for the database, the caller's leaving may be queued behind it.
+        return (self._context.clock.now() - dispatch.created_at).total_seconds() < FRESH_S
 
     async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
         """Return the dispatch with a fresh lease if it is to be sent: the session and a caller there, the agent not."""
@@ -204,33 +211,26 @@ class Deliverer:
         except LiveKitUnavailableError as error:
             await self._postpone(dispatch, str(error), is_down=client.is_down)
             return None
-        conclusion = await self._context.writer.run(
-            lambda connection: conclude(connection, self._context, dispatch, seen)
+        return await self._transactions.run(
+            lambda connection, after: conclude(connection, after, self._context, dispatch, seen)
         )
-        count(self._context.metrics, conclusion.moves)
-        if conclusion.withdrawal is not None:
-            self._withdraw([conclusion.withdrawal])
-        if conclusion.look:
-            self._look_at([(dispatch.project, dispatch.room_name)])
-        return conclusion.send
 
     async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
         now = self._context.clock.now()
         waited = max(0.0, (now - dispatch.created_at).total_seconds())
         due = now + timedelta(seconds=delay_of_look(waited, jitter(), is_down=is_down))
 
-        def write(connection: Connection) -> tuple[Move, ...]:
+        def write(connection: Connection, after: AfterCommit) -> None:
             current = lock(connection, [dispatch.id]).get(dispatch.id)
             if current is None or not is_held(current, dispatch):
-                return ()
+                return
             # No call was made: the attempt counted at the claim is given back.
             attempts = current.attempts - (0 if current.must_look else 1)
             fields = {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
             change = Move(current, DispatchStatus.PENDING, f"LiveKit cannot be asked: {why}", fields=fields)
-            move(connection, [change], now)
-            return (change,)
+            move(connection, after, [change], now)
 
-        count(self._context.metrics, await self._context.writer.run(write))
+        await self._transactions.run(write)
 
     async def _call(self, dispatch: Dispatch, client: LiveKitClient) -> Settlement | None:
         attributes = {**dispatch.attributes, DISPATCH_ID_ATTRIBUTE: dispatch.id}
@@ -252,20 +252,11 @@ class Deliverer:
         outcome = await client.create_dispatch(request)
         return Settlement(dispatch, outcome, started_at, self._context.clock.now())
 
-    async def _write_down(self, settlement: Settlement) -> None:
-        dispatch = settlement.dispatch
-        settled = await self._store(settlement)
-        count(self._context.metrics, settled.moves)
-        if settled.withdrawal is not None:
-            self._withdraw([settled.withdrawal])
-        if settled.look:
-            self._look_at([(dispatch.project, dispatch.room_name)])
-
-    async def _store(self, settlement: Settlement) -> Settled:
-        """Write down how a call turned out, again and again while the database is away and the lease is ours."""
+    async def _store(self, settlement: Settlement) -> None:
+        """Store how a call turned out; retried while the database does not answer and the lease is ours."""
         while True:
             try:
-                return await self._context.writer.run_batched(self._settle, settlement, background=True)
+                return await self._settle(settlement)
             except DatabaseUnavailableError:
                 until = settlement.dispatch.lease_until
                 if self._stopping or until is None or self._context.clock.now() >= until:
@@ -273,5 +264,8 @@ class Deliverer:
                 await asyncio.sleep(STORE_AGAIN_S)
 
 
-def _settle_batch(context: Context, connection: Connection, settlements: Sequence[Settlement]) -> list[Settled]:
-    return settle(connection, context, settlements)
+def _settle_batch(
+    context: Context, connection: Connection, after: AfterCommit, settlements: Sequence[Settlement]
+) -> list[None]:
+    settle(connection, after, context, settlements)
+    return [None] * len(settlements)

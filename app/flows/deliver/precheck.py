@@ -1,17 +1,18 @@
-"""Flow 2, before a call that is not immediate: whether session and caller are still there, and no agent yet."""
+"""Deliver, before a call that is not immediate: whether session and caller are still there, and no agent yet."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from app.db.types import DispatchStatus
 from app.flows.context import Context
-from app.flows.deliver.settle import Settlement, arrived, is_held, settle
-from app.lifecycle.leaving import Withdrawal, callers_gone, room_over
+from app.flows.deliver.settle import settle
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.arrival import seen as agent_seen
+from app.lifecycle.leaving import after_callers_gone, room_over
+from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted
 from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, WrittenDown, compare
@@ -21,62 +22,58 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move
 
 
-@dataclass(frozen=True, slots=True)
-class Conclusion:
-    """What a look before a call led to; `send` is the dispatch whose call is still to be made, with a fresh lease."""
+def conclude(
+    connection: Connection, after: AfterCommit, context: Context, dispatch: Dispatch, seen: RoomObservation
+) -> Dispatch | None:
+    """Write what `seen` means for a dispatch that is about to be sent.
 
-    send: Dispatch | None = None
-    moves: tuple[Move, ...] = ()
-    withdrawal: Withdrawal | None = None
-    look: bool = False
-    """Whether the room is to be looked at again: whose agent is there is not clear yet."""
-
-
-def conclude(connection: Connection, context: Context, dispatch: Dispatch, seen: RoomObservation) -> Conclusion:
-    """Write what `seen` means for a dispatch that is about to be sent; nothing if it is not held any more."""
+    Return it with a fresh lease if its call is still to be made, None if not, or if it is not held any more.
+    """
     now = context.clock.now()
     intended = recall(connection, seen)
     current = next((one for one in intended.live if one.id == dispatch.id), None)
     if current is None or not is_held(current, dispatch):
-        return Conclusion()
+        return None
     for finding in compare(intended, seen):
         if isinstance(finding, Stray) or finding.dispatch.id != current.id:
-            continue  # the look at the room that an inspection makes is for those
-        conclusion = _act_upon(connection, context, current, finding, now)
-        if conclusion is not None:
-            return conclusion
+            continue  # the check of the room that an inspection makes is for those
+        if _act_upon(connection, after, context, current, finding):
+            return None
     until = now + context.lease
     fields: dict[str, Any] = {"lease_until": until, "next_attempt_at": until}
     reason = "the caller is waiting"
     if current.must_look:
         fields |= {"must_look": False, "attempts": current.attempts + 1}
         reason = "LiveKit does not have it; sending it"
-    again = Move(current, DispatchStatus.SENDING, reason, fields=fields)
-    move(connection, [again], now)
-    return Conclusion(send=current._replace(reason=reason, **fields), moves=(again,))
+    sending = Move(current, DispatchStatus.SENDING, reason, fields=fields)
+    move(connection, after, [sending], now)
+    return sending.result
 
 
 def _act_upon(
-    connection: Connection, context: Context, current: Dispatch, finding: Finding, now: datetime
-) -> Conclusion | None:
+    connection: Connection,
+    after: AfterCommit,
+    context: Context,
+    current: Dispatch,
+    finding: Finding,
+) -> bool:
+    """Write what a finding means; return whether it makes the call unnecessary."""
+    now = context.clock.now()
+    room = (current.project, current.room_name)
     match finding:
         case RoomGone():
-            change = room_over(current, "the room is gone, or another session has its name", now)
-            move(connection, [change], now)
-            return Conclusion(moves=(change,))
+            move(connection, after, [room_over(current, "the room is gone, or another session has its name", now)], now)
         case CallersGone():
-            gone, withdrawal = callers_gone(current, now)
-            moves = (gone,) if gone is not None else ()
-            move(connection, moves, now)
-            return Conclusion(moves=moves, withdrawal=withdrawal)
+            change, withdrawal = after_callers_gone(current, now)
+            move(connection, after, [change] if change is not None else [], now)
+            after.withdrawals += [withdrawal] if withdrawal is not None else []
         case Arrived():
-            change = arrived(finding, now)
-            move(connection, [change], now)
-            return Conclusion(moves=(change,), look=True)
+            move(connection, after, [agent_seen(finding, now)], now)
+            after.rooms_to_check.add(room)
         case WrittenDown(livekit_dispatch_id=livekit_dispatch_id) if current.must_look:
-            settlement = Settlement(current, Accepted(livekit_dispatch_id, adopted=True), now, now)
-            settled = settle(connection, context, [settlement])[0]
-            # Its agent may have come before we knew that it is ours.
-            return Conclusion(moves=settled.moves, withdrawal=settled.withdrawal, look=True)
+            adoption = Settlement(current, Accepted(livekit_dispatch_id, adopted=True), now, now)
+            settle(connection, after, context, [adoption])
+            after.rooms_to_check.add(room)  # its agent may have come before we knew that it is ours
         case _:
-            return None
+            return False
+    return True

@@ -17,6 +17,7 @@ from app.flows.accept.accept import Acceptance
 from app.flows.arrival.inspect import Inspector
 from app.flows.context import Context
 from app.flows.sweep.sweep_room import GRACE_S, Leftovers, RoomSweeper, Tally
+from app.flows.transactions import Transactions
 from app.flows.turns import BEAT_EVERY_S, beat, keep_turn, last_detail, take_turn
 from app.livekit.client import LiveKitClient, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
@@ -43,11 +44,15 @@ class Sweeper:
     """Compares all rooms of all projects with the database; one replica at a time."""
 
     def __init__(
-        self, context: Context, inspector: Inspector, receive: Callable[[Event], Awaitable[Acceptance]]
+        self,
+        context: Context,
+        transactions: Transactions,
+        inspector: Inspector,
+        receive: Callable[[Event], Awaitable[Acceptance]],
     ) -> None:
         self._context = context
         self._inspector = inspector
-        self._rooms = RoomSweeper(context, receive, self._pace)
+        self._rooms = RoomSweeper(context, transactions, receive, self._pace)
         self._has_swept = False
         self._is_calm = False
         self._stopping = False

@@ -19,14 +19,16 @@ from app.db.types import DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
-from app.lifecycle.leaving import fresh
+from app.flows.transactions import Transactions
+from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.retry import TROUBLE_REASON
-from app.lifecycle.transition import count, move
+from app.lifecycle.transition import move
 from app.livekit.client import LiveKitClient, SeenParticipant, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.vocabulary import JOINS, MACHINE_KINDS, EventType, ParticipantKind
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import restarted
 from app.outbox.dispatch_store import Move, live_by_intent, waiting_callers
 from app.strict_json import storable
 from app.webhook.event import Event
@@ -73,10 +75,12 @@ class RoomSweeper:
     def __init__(
         self,
         context: Context,
+        transactions: Transactions,
         receive: Callable[[Event], Awaitable[Acceptance]],
         pace: Callable[[], Awaitable[None]],
     ) -> None:
         self._context = context
+        self._transactions = transactions
         self._receive = receive
         self._pace = pace
         self._started_at = context.clock.now()
@@ -176,24 +180,19 @@ class RoomSweeper:
             return 0
         now = self._context.clock.now()
 
-        def write(connection: Connection) -> list[Move]:
+        def write(connection: Connection, after: AfterCommit) -> int:
             taken = live_by_intent(connection, {dispatch.intent_key for dispatch in failed})
             moves = []
             for dispatch in failed:
                 if dispatch.intent_key in taken:
                     continue
                 taken[dispatch.intent_key] = dispatch
-                again = fresh(now)
-                fields = {name: again[name] for name in ("counted_attempts", "asked_agent_name", "ended_at")}
-                fields |= {"next_attempt_at": now, "must_look": True}
                 reason = "LiveKit answers again and the caller is still there"
-                moves.append(Move(dispatch, DispatchStatus.PENDING, reason, "sweep", fields))
-            move(connection, moves, now)
-            return moves
+                moves.append(Move(dispatch, DispatchStatus.PENDING, reason, "sweep", restarted(now)))
+            move(connection, after, moves, now)
+            return len(moves)
 
-        moves = await self._context.writer.run(write)
-        count(self._context.metrics, moves)
-        return len(moves)
+        return await self._transactions.run(write)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from app.audit import (
 )
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.server.api.endpoint import ApiRequest, Model, Text
-from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 
 def _require_date(value: Any) -> Any:
@@ -107,7 +106,10 @@ async def read_event(request: ApiRequest) -> dict[str, Any]:
 
 
 async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
-    return await replay_event(request.context, request.identifier("event_id"), request.user.name)
+    operations = request.context.orchestrator.operations
+    event, acceptance = await operations.replay(request.identifier("event_id"), request.user.name)
+    outcome = None if acceptance.outcome is None else str(acceptance.outcome)
+    return {"event_id": event.id, "status": acceptance.status, "outcome": outcome}
 
 
 async def list_the_dispatches(request: ApiRequest) -> Page[DispatchSummary]:
@@ -122,13 +124,17 @@ async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
 
 
 async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
-    done = await redrive_dispatches(request.context, list(dict.fromkeys(request.body.ids)), request.user.name)
-    return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
+    done = await request.context.orchestrator.operations.redrive(
+        list(dict.fromkeys(request.body.ids)), request.user.name
+    )
+    return {"done": [move.dispatch.id for move in done.done], "refused": done.refused}
 
 
 async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
-    done = await cancel_dispatches(request.context, list(dict.fromkeys(request.body.ids)), request.user.name)
-    return {"done": [move.dispatch.id for move in done.moves], "refused": done.refused}
+    done = await request.context.orchestrator.operations.cancel(
+        list(dict.fromkeys(request.body.ids)), request.user.name
+    )
+    return {"done": [move.dispatch.id for move in done.done], "refused": done.refused}
 
 
 async def list_the_calls(request: ApiRequest) -> Page[CallHead]:

@@ -16,7 +16,6 @@ from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.interventions import cancel_dispatches, redrive_dispatches, replay_event
 
 _FILTERS: Final = ("search", "state", "agent", "rule", "from", "to")
 _RULES_SHOWN: Final = 60
@@ -120,18 +119,18 @@ def _hint(found: Explanation, timeline: Timeline) -> str:
 
 
 async def redrive(request: PageRequest) -> Response:
-    done = await redrive_dispatches(request.context, _ids(request), request.signed_in.name)
-    return redirect(_back(request), "redriven" if done.moves else "refused")
+    done = await request.context.orchestrator.operations.redrive(_ids(request), request.signed_in.name)
+    return redirect(_back(request), "redriven" if done.done else "refused")
 
 
 async def cancel(request: PageRequest) -> Response:
-    done = await cancel_dispatches(request.context, _ids(request), request.signed_in.name)
-    return redirect(_back(request), "cancelled" if done.moves else "refused")
+    done = await request.context.orchestrator.operations.cancel(_ids(request), request.signed_in.name)
+    return redirect(_back(request), "cancelled" if done.done else "refused")
 
 
 async def replay(request: PageRequest) -> Response:
-    done = await replay_event(request.context, request.field("event_id"), request.signed_in.name)
-    return redirect(f"/console/calls/{done['event_id']}", "replayed")
+    event, _ = await request.context.orchestrator.operations.replay(request.field("event_id"), request.signed_in.name)
+    return redirect(f"/console/calls/{event.id}", "replayed")
 
 
 def _ids(request: PageRequest) -> list[str]:

@@ -230,7 +230,7 @@ async def test_a_look_that_began_before_the_room_was_opened_does_not_cancel_it(s
         world.rule()
         world.simulator.add_worker("greeter")
         world.simulator.faults.script("ListRooms", Fault(FaultKind.HANG_AFTER, seconds=2))
-        world.usher.orchestrator.look_at([("default", "room")])
+        world.usher.orchestrator.check_rooms([("default", "room")])
         await world.wait(0.5)
         world.simulator.join("room", "ana")
         await world.until_status("joined")
@@ -247,7 +247,7 @@ async def test_a_look_that_began_before_the_agent_came_does_not_end_it(sqlite_da
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")
         world.simulator.faults.script("ListParticipants", Fault(FaultKind.HANG_AFTER, seconds=2))
-        world.usher.orchestrator.look_at([("default", "room")])
+        world.usher.orchestrator.check_rooms([("default", "room")])
         await world.until_status("joined")
         await world.wait(6)
         assert [row["status"] for row in world.dispatches()] == ["joined"]

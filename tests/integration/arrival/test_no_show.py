@@ -38,7 +38,7 @@ async def test_with_nobody_left_to_ask_it_is_a_no_show_and_told(database: Databa
         world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=2)
         world.simulator.join("room", "ana")
         row = await world.until_status("no_show", within=20)
-        assert "nobody else to ask" in row["reason"]
+        assert "no other agent to ask" in row["reason"]
         assert "no worker" in row["reason"]
         assert row["ended_at"] is not None
         assert world.usher.metric("usher_no_shows_total", agent="absent") == 1

@@ -41,7 +41,9 @@ async def test_what_took_effect_is_adopted(sqlite_database: Database, fault: Fau
         assert row["livekit_dispatch_id"] == entry.id
         assert "after all" in row["reason"]
         (attempt,) = world.attempts(row["id"])
-        assert attempt["outcome"] == "unknown"
+        assert attempt["outcome"] == "adopted"
+        assert attempt["livekit_dispatch_id"] == entry.id
+        assert attempt["error_code"]  # what the call itself was answered stays
         assert attempt["error_code"]
 
 

@@ -8,48 +8,24 @@ from datetime import timedelta
 import pytest
 
 from app.errors import ConflictError, NotFoundError
-from app.flows.operations import Intervention, cancel, redrive, replayed_event
+from app.flows.operations import OperationResult
 from app.flows.prune import STEP, Pruner
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
 
-async def redriven(world: World, *ids: str) -> Intervention:
-    orchestrator = world.usher.orchestrator
-
-    def write(connection: object) -> Intervention:
-        return redrive(
-            connection,  # type: ignore[arg-type] # the writer's
-            ids,
-            by="maria",
-            book=orchestrator.book,
-            metadata_max_bytes=65536,
-            now=world.clock.now(),
-        )
-
-    intervention = await orchestrator.context.writer.run(write)
-    orchestrator.wake()
-    return intervention
+async def redriven(world: World, *ids: str) -> OperationResult:
+    return await world.usher.orchestrator.operations.redrive(ids, "maria")
 
 
-async def cancelled(world: World, *ids: str) -> Intervention:
-    orchestrator = world.usher.orchestrator
-    now = world.clock.now()
-    intervention = await orchestrator.context.writer.run(
-        lambda connection: cancel(connection, ids, by="maria", now=now)
-    )
-    orchestrator.withdrawer.submit(intervention.withdrawals)
-    return intervention
+async def cancelled(world: World, *ids: str) -> OperationResult:
+    return await world.usher.orchestrator.operations.cancel(ids, "maria")
 
 
 async def replayed(world: World, event_id: str) -> str:
     """Replay an event; return what became of it."""
-    orchestrator = world.usher.orchestrator
-    now = world.clock.now()
-    event = await orchestrator.context.writer.run(lambda connection: replayed_event(connection, event_id, now))
-    acceptance = await orchestrator.receive(event)
-    orchestrator.wake()
+    _, acceptance = await world.usher.orchestrator.operations.replay(event_id, "maria")
     return str(acceptance.outcome)
 
 

@@ -1,0 +1,77 @@
+"""How a new dispatch starts: a pure decision, and the columns that carry it out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import assert_never
+
+from app.db.types import DispatchStatus
+from app.flows.accept.stored_state import StoredState
+from app.flows.context import Context
+from app.flows.token_dispatches import redeemed
+from app.lifecycle.presence import FRESH_S, RETURN_S
+from app.livekit.vocabulary import JOINS, EventType
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import ended, leased
+from app.plan.build import Intent
+from app.webhook.event import Event
+
+_SHOWS_PRESENCE = JOINS | {EventType.ROOM_STARTED, EventType.TRACK_PUBLISHED}
+"""Event types that prove somebody, or a room, to be there."""
+_FRESH = timedelta(seconds=FRESH_S)
+_RETURN = timedelta(seconds=RETURN_S)
+
+
+class Start(Enum):
+    """How a new dispatch starts."""
+
+    FAILED = auto()
+    """Its metadata or attributes could not be made."""
+    FROM_TOKEN = auto()
+    """The participant's access token carried it: LiveKit is asked before a call whether it has it."""
+    AFTER_RETURN = auto()
+    """Its agent of the previous session of this room name may come back by itself; it is asked for if it does not.
+
+    A LiveKit that was killed forgets its rooms; callers and their agents meet again in new ones of the same names.
+    """
+    AT_ONCE = auto()
+    """The event proves that the caller is there: this process may call without asking LiveKit first."""
+    WHEN_CLAIMED = auto()
+
+
+def start_of(event: Event, intent: Intent, state: StoredState, now: datetime) -> Start:
+    """Return how the dispatch for `intent` of `event` starts."""
+    if intent.failure is not None:
+        return Start.FAILED
+    if event.type in JOINS and state.promise(event, intent.agent_name) is not None:
+        return Start.FROM_TOKEN
+    if event.type == EventType.PARTICIPANT_JOINED and state.served_elsewhere(event, intent.agent_name):
+        return Start.AFTER_RETURN
+    if intent.agent_name not in state.limited and _is_fresh(event, now):
+        return Start.AT_ONCE
+    return Start.WHEN_CLAIMED
+
+
+def started(start: Start, new: Dispatch, event: Event, intent: Intent, *, state: StoredState, context: Context, now: datetime) -> Dispatch:  # fmt: skip  # noqa: E501
+    """Return the pending dispatch `new` as it is stored for this start."""
+    match start:
+        case Start.FAILED:
+            return new._replace(status=DispatchStatus.FAILED, reason=intent.failure or "", **ended(now))
+        case Start.FROM_TOKEN:
+            promise = state.promise(event, intent.agent_name)
+            return new if promise is None else new._replace(**redeemed(promise))
+        case Start.AFTER_RETURN:
+            reason = f"rule {intent.rule.name!r} matched; its agent of the session before may come back by itself"
+            return new._replace(next_attempt_at=now + _RETURN, reason=reason)
+        case Start.AT_ONCE:
+            return new._replace(status=DispatchStatus.SENDING, attempts=1, **leased(context.owner, now + context.lease))
+        case Start.WHEN_CLAIMED:
+            return new
+        case _:
+            assert_never(start)
+
+
+def _is_fresh(event: Event, now: datetime) -> bool:
+    """Return whether `event` proves by itself that its caller is there now; else LiveKit is asked before the call."""
+    return event.is_immediate and event.type in _SHOWS_PRESENCE and now - event.received_at < _FRESH

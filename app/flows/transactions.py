@@ -1,0 +1,62 @@
+"""Transactions that change dispatches: each is followed, once it is committed, by what it left to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from app.db.writer import Writer
+from app.lifecycle.after_commit import AfterCommit
+
+T = TypeVar("T")
+ItemT = TypeVar("ItemT")
+
+
+class Transactions:
+    """Runs units that change dispatches and hands each committed transaction's `AfterCommit` to `follow`, once."""
+
+    def __init__(self, writer: Writer, follow: Callable[[AfterCommit], None]) -> None:
+        self._writer = writer
+        self._follow = follow
+
+    async def run(self, unit: Callable[[Connection, AfterCommit], T]) -> T:
+        """Return what `unit` returns once its transaction is on the disk and what follows has begun."""
+
+        def transact(connection: Connection) -> tuple[T, AfterCommit]:
+            after = AfterCommit()
+            return unit(connection, after), after
+
+        result, after = await self._writer.run(transact)
+        self._carry_out(after)
+        return result
+
+    def batched(
+        self,
+        handler: Callable[[Connection, AfterCommit, Sequence[ItemT]], Sequence[T]],
+        *,
+        background: bool = False,
+    ) -> Callable[[ItemT], Awaitable[T]]:
+        """Return a function that gives one item to `handler`, together with the items that wait at the same time.
+
+        What follows begins at the commit, before the disk has it: from then on no death of this process undoes it.
+        """
+
+        def transact(connection: Connection, items: Sequence[ItemT]) -> list[tuple[T, AfterCommit]]:
+            after = AfterCommit()
+            return [(result, after) for result in handler(connection, after, items)]
+
+        def on_commit(result: tuple[T, AfterCommit]) -> None:
+            self._carry_out(result[1])
+
+        async def run(item: ItemT) -> T:
+            result, _ = await self._writer.run_batched(transact, item, background=background, on_commit=on_commit)
+            return result
+
+        return run
+
+    def _carry_out(self, after: AfterCommit) -> None:
+        if not after.is_carried_out:
+            after.is_carried_out = True
+            self._follow(after)

@@ -1,0 +1,82 @@
+"""What a transaction leaves to be done once it is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.db.types import DispatchStatus
+from app.lifecycle.leaving import Withdrawal
+from app.metrics import Metrics
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import Move
+from app.outbox.states import GAVE_UP
+from app.rules.book.rule_book import RuleBook
+
+
+@dataclass(slots=True)
+class AfterCommit:
+    """What one transaction did, for those who act on it after its commit; `transition` notes moves and new rows.
+
+    A batch of events or calls shares one transaction and so one of these: `is_carried_out` keeps it from being carried
+    out once per member of the batch.
+    """
+
+    moves: list[Move] = field(default_factory=list)
+    created: list[Dispatch] = field(default_factory=list)
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    rooms_to_check: set[tuple[str, str]] = field(default_factory=set)
+    """Project and name of rooms in which it is unclear which agent belongs to which dispatch."""
+    book: RuleBook | None = None
+    """The rule book that the transaction read, to be used from now on; None if it is the one in use."""
+    is_due: bool = False
+    """Whether dispatches are due for the claim now, so that the delivery loop need not wait for its next tick."""
+    is_carried_out: bool = False
+
+    def note_due(self, due: Iterable[datetime | None], now: datetime) -> None:
+        """Set `is_due` if one of these times of a next attempt has come."""
+        self.is_due = self.is_due or any(one is not None and one <= now for one in due)
+
+    @property
+    def to_send(self) -> list[Dispatch]:
+        """Dispatches created in this process's hands, without those that the same transaction ended again."""
+        moved = {one.dispatch.id for one in self.moves}
+        return [one for one in self.created if one.status is DispatchStatus.SENDING and one.id not in moved]
+
+    @property
+    def cancelled(self) -> list[Dispatch]:
+        """Dispatches whose agent is no longer wanted; one of them may be waiting in memory for its call."""
+        return [one.dispatch for one in self.moves if one.status is DispatchStatus.CANCELLED]
+
+
+def count(metrics: Metrics, after: AfterCommit) -> None:
+    """Count every state that a dispatch reached in a committed transaction."""
+    for dispatch in after.created:
+        metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
+        if dispatch.recovers is not None:
+            metrics.recoveries.labels(dispatch.agent_name).inc()
+    for move in after.moves:
+        if move.status is not move.dispatch.status:
+            metrics.transitions.labels(move.dispatch.agent_name, move.status).inc()
+            _count_outcome(metrics, move)
+
+
+def _count_outcome(metrics: Metrics, move: Move) -> None:
+    dispatch = move.dispatch
+    match move.status:
+        case DispatchStatus.PENDING:
+            asked = move.fields.get("asked_agent_name")
+            if asked is not None and asked != dispatch.agent_to_ask:
+                metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
+        case DispatchStatus.NO_SHOW:
+            metrics.no_shows.labels(dispatch.agent_name).inc()
+        case DispatchStatus.JOINED:
+            joined_at = move.fields.get("joined_at")
+            if isinstance(joined_at, datetime):
+                waited = (joined_at - dispatch.created_at).total_seconds()
+                metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
+        case DispatchStatus.CANCELLED if move.reason.startswith(GAVE_UP):
+            metrics.abandoned.labels(dispatch.agent_name).inc()
+        case _:
+            pass

@@ -1,0 +1,115 @@
+"""What follows when an agent arrives, or does not: pure decisions, each with the move that carries it out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, assert_never
+
+from app.db.types import DispatchStatus
+from app.observe.compare import Arrived
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import ended
+from app.outbox.dispatch_store import Move
+
+
+def is_sent_away(dispatch: Dispatch) -> bool:
+    """Return whether the agent that comes by `dispatch` leaves again in a while, because its dispatch was deleted."""
+    return dispatch.must_look and dispatch.status in {DispatchStatus.DISPATCHED, DispatchStatus.JOINED}
+
+
+def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joined_at: datetime) -> Move:
+    """Return the arrival of an agent that a webhook reported."""
+    fields = {**_with_agent(dispatch, identity, sid), "job_id": job_id, "joined_at": joined_at}
+    return Move(dispatch, DispatchStatus.JOINED, "the agent is in the room", fields=fields)
+
+
+def seen(finding: Arrived, now: datetime) -> Move:
+    """Return the arrival of an agent that LiveKit lists; of one that had joined, what the list adds."""
+    dispatch = finding.dispatch
+    fields = {
+        **_with_agent(dispatch, finding.agent.identity, finding.agent.sid),
+        "job_id": finding.job_id or dispatch.job_id,
+        "worker_id": finding.worker_id or dispatch.worker_id,
+        "livekit_dispatch_id": finding.livekit_dispatch_id or dispatch.livekit_dispatch_id,
+        "joined_at": dispatch.joined_at or now,
+    }
+    reason = "the agent is in the room"
+    if dispatch.status is DispatchStatus.JOINED:
+        reason = f"LiveKit lists {finding.agent.identity} as the agent"
+    return Move(dispatch, DispatchStatus.JOINED, reason, fields=fields)
+
+
+def _with_agent(dispatch: Dispatch, identity: str, sid: str) -> dict[str, Any]:
+    return {
+        "agent_identity": identity,
+        "agent_sid": sid,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "must_look": is_sent_away(dispatch),
+    }
+
+
+def not_ours(dispatch: Dispatch, now: datetime) -> Move:
+    """Return the way back of a dispatch whose agent came by another: its own is awaited, or overdue already."""
+    deadline = (dispatch.dispatched_at or now) + timedelta(seconds=dispatch.answer_timeout_s)
+    fields: dict[str, Any] = {
+        "agent_identity": None,
+        "agent_sid": None,
+        "job_id": None,
+        "worker_id": None,
+        "joined_at": None,
+        "answer_deadline": max(now, deadline),
+    }
+    reason = f"LiveKit's job list gives {dispatch.agent_identity} to another dispatch; waiting for its own agent"
+    return Move(dispatch, DispatchStatus.DISPATCHED, reason, fields=fields)
+
+
+class NoShow(Enum):
+    """What follows when an agent did not come by its deadline."""
+
+    ASK_AGAIN = auto()
+    ASK_FALLBACK = auto()
+    GIVE_UP = auto()
+
+
+def next_after_no_show(dispatch: Dispatch) -> NoShow:
+    """Return what follows an attempt whose agent did not come; this attempt is not counted in `dispatch` yet."""
+    if not dispatch.is_fallback and dispatch.counted_attempts + 1 < dispatch.max_attempts:
+        return NoShow.ASK_AGAIN
+    has_fallback = dispatch.fallback_agent_name not in {None, "", dispatch.agent_to_ask}
+    return NoShow.ASK_FALLBACK if has_fallback and not dispatch.is_fallback else NoShow.GIVE_UP
+
+
+def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
+    """Return the move by which `next_after_no_show` is carried out; `finding` says what LiveKit's lists showed."""
+    reason = f"{dispatch.agent_to_ask} did not come: {finding}"
+    fields: dict[str, Any] = {
+        "counted_attempts": dispatch.counted_attempts + 1,
+        "livekit_dispatch_id": None,
+        "answer_deadline": None,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": now,
+        "must_look": False,
+    }
+    decision = next_after_no_show(dispatch)
+    match decision:
+        case NoShow.ASK_AGAIN:
+            return Move(dispatch, DispatchStatus.PENDING, f"{reason}; asking again", fields=fields)
+        case NoShow.ASK_FALLBACK:
+            fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
+            reason += f"; asking {dispatch.fallback_agent_name} instead"
+            return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)
+        case NoShow.GIVE_UP:
+            return Move(
+                dispatch, DispatchStatus.NO_SHOW, f"{reason}; no other agent to ask", fields={**fields, **ended(now)}
+            )
+        case _:
+            assert_never(decision)
+
+
+def awaited_from(dispatch: Dispatch, instant: datetime) -> dict[str, Any]:
+    """Return the columns of a dispatch whose agent has been awaited since `instant`."""
+    return {"dispatched_at": instant, "answer_deadline": instant + timedelta(seconds=dispatch.answer_timeout_s)}

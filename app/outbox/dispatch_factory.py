@@ -1,0 +1,148 @@
+"""The columns of a dispatch at each point of its life: created, replacing, redriven, leased, ended.
+
+Identities and instants are arguments, so that what calls this stays free of clocks and of chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from app.db.types import DispatchStatus
+from app.outbox.dispatch import Dispatch
+from app.plan.build import Intent
+from app.webhook.event import Event
+
+_COPIED_TO_REPLACEMENT = (
+    "event_id",
+    "rule_id",
+    "rule_name",
+    "rules_version",
+    "project",
+    "room_name",
+    "room_sid",
+    "participant_identity",
+    "participant_sid",
+    "agent_name",
+    "metadata",
+    "attributes",
+    "deployment",
+    "scope",
+    "intent_key",
+    "answer_timeout_s",
+    "max_attempts",
+    "fallback_agent_name",
+    "recover",
+    "withdraw",
+)
+_UNSENT: Mapping[str, Any] = {
+    "attempts": 0,
+    "counted_attempts": 0,
+    "asked_agent_name": None,
+    "must_look": False,
+    "lease_owner": None,
+    "lease_until": None,
+    "answer_deadline": None,
+    "livekit_dispatch_id": None,
+    "job_id": None,
+    "worker_id": None,
+    "agent_identity": None,
+    "agent_sid": None,
+    "recovers": None,
+    "recoveries": 0,
+    "dispatched_at": None,
+    "joined_at": None,
+    "ended_at": None,
+}
+"""What no dispatch has before its first call."""
+
+
+def from_intent(identity: str, event: Event, intent: Intent, rules_version: int, now: datetime) -> Dispatch:
+    """Return the pending dispatch that `intent` asks for, due at once."""
+    return Dispatch(
+        id=identity,
+        event_id=event.id,
+        rule_id=intent.rule.id,
+        rule_name=intent.rule.name,
+        project=event.project,
+        room_name=event.room_name,
+        room_sid=event.room_sid,
+        participant_identity=event.participant_identity,
+        participant_sid=event.participant_sid,
+        status=DispatchStatus.PENDING,
+        reason=f"rule {intent.rule.name!r} matched",
+        next_attempt_at=now,
+        created_at=now,
+        **asked_for(intent, rules_version),
+        **_UNSENT,
+    )
+
+
+def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
+    """Return the columns that a rule fills: what to ask LiveKit for, and how long and how often."""
+    rule = intent.rule
+    return {
+        "rules_version": rules_version,
+        "agent_name": intent.agent_name,
+        "metadata": intent.metadata,
+        "attributes": dict(intent.attributes),
+        "deployment": rule.deployment,
+        "scope": intent.scope,
+        "intent_key": intent.intent_key,
+        "answer_timeout_s": rule.answer_timeout_s,
+        "max_attempts": rule.max_attempts,
+        "fallback_agent_name": rule.fallback_agent_name,
+        "recover": rule.recover,
+        "withdraw": rule.withdraw,
+    }
+
+
+def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
+    """Return the pending dispatch that asks again for the agent of one that has ended."""
+    copied = {name: getattr(dispatch, name) for name in _COPIED_TO_REPLACEMENT}
+    columns: dict[str, Any] = {**_UNSENT, **copied, "recovers": dispatch.id, "recoveries": dispatch.recoveries + 1}
+    return Dispatch(
+        id=identity,
+        status=DispatchStatus.PENDING,
+        reason=f"replaces the agent of dispatch {dispatch.id}",
+        next_attempt_at=now,
+        created_at=now,
+        **columns,
+    )
+
+
+def redriven(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
+    """Return the columns of an ended dispatch that starts again. Call numbers go on: attempts made stay in history."""
+    return {
+        **restarted(now),
+        "next_attempt_at": now,
+        "must_look": dispatch.attempts > 0,
+        "lease_owner": None,
+        "lease_until": None,
+        "answer_deadline": None,
+        "livekit_dispatch_id": None,
+        "agent_identity": None,
+        "agent_sid": None,
+    }
+
+
+def restarted(now: datetime) -> dict[str, Any]:
+    """Return the columns of a failed dispatch that is tried again: due now, after a look at LiveKit."""
+    return {
+        "counted_attempts": 0,
+        "asked_agent_name": None,
+        "ended_at": None,
+        "next_attempt_at": now,
+        "must_look": True,
+    }
+
+
+def leased(owner: str, until: datetime) -> dict[str, Any]:
+    """Return the columns of a dispatch whose call `owner` makes, to be claimed by others at `until`."""
+    return {"lease_owner": owner, "lease_until": until, "next_attempt_at": until}
+
+
+def ended(now: datetime) -> dict[str, Any]:
+    """Return the columns that close a dispatch."""
+    return {"ended_at": now, "lease_owner": None, "lease_until": None, "next_attempt_at": None, "must_look": False}

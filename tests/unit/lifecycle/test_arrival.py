@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from app.db.types import DispatchStatus
+from app.lifecycle.arrival import NoShow, after_no_show, arrived, next_after_no_show, not_ours, seen
+from app.observe.finding import Arrived
+from tests.world.rows import NOW, dispatch, seen_agent
+
+
+@pytest.mark.parametrize(
+    ("counted", "max_attempts", "asked", "fallback", "expected"),
+    [
+        (0, 3, None, None, NoShow.ASK_AGAIN),
+        (1, 3, None, "reception", NoShow.ASK_AGAIN),
+        (2, 3, None, None, NoShow.GIVE_UP),
+        (2, 3, None, "reception", NoShow.ASK_FALLBACK),
+        (2, 3, "greeter", "reception", NoShow.ASK_FALLBACK),
+        (0, 1, None, "reception", NoShow.ASK_FALLBACK),
+        (2, 3, None, "greeter", NoShow.GIVE_UP),  # the fallback is the agent itself
+        (2, 3, None, "", NoShow.GIVE_UP),
+        (0, 3, "reception", "reception", NoShow.GIVE_UP),  # the fallback is asked once
+    ],
+)
+def test_what_follows_a_no_show(
+    counted: int, max_attempts: int, asked: str | None, fallback: str | None, expected: NoShow
+) -> None:
+    one = dispatch(
+        counted_attempts=counted, max_attempts=max_attempts, asked_agent_name=asked, fallback_agent_name=fallback
+    )
+    assert next_after_no_show(one) is expected
+    move = after_no_show(one, "no worker took it", NOW)
+    after = move.result
+    assert "no worker took it" in move.reason
+    assert after.livekit_dispatch_id is None
+    match expected:
+        case NoShow.ASK_AGAIN:
+            assert (after.status, after.counted_attempts) == (DispatchStatus.PENDING, counted + 1)
+            assert (after.agent_to_ask, after.next_attempt_at) == ("greeter", NOW)
+        case NoShow.ASK_FALLBACK:
+            assert (after.status, after.counted_attempts) == (DispatchStatus.PENDING, 0)
+            assert (after.agent_to_ask, after.next_attempt_at) == ("reception", NOW)
+        case NoShow.GIVE_UP:
+            assert (after.status, after.ended_at) == (DispatchStatus.NO_SHOW, NOW)
+            assert after.next_attempt_at is None
+
+
+@pytest.mark.parametrize(("answer_timeout_s", "is_overdue"), [(60, False), (1, True)])
+def test_an_agent_of_another_dispatch_is_given_back(answer_timeout_s: int, is_overdue: bool) -> None:
+    taken = dispatch(
+        status=DispatchStatus.JOINED,
+        agent_sid="PA_1",
+        agent_identity="agent-AJ_1",
+        joined_at=NOW,
+        answer_timeout_s=answer_timeout_s,
+    )
+    after = not_ours(taken, NOW).result
+    assert after.status is DispatchStatus.DISPATCHED
+    assert (after.agent_sid, after.agent_identity, after.joined_at) == (None, None, None)
+    assert after.answer_deadline is not None
+    assert (after.answer_deadline == NOW) == is_overdue
+
+
+@pytest.mark.parametrize("status", [DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED])
+def test_a_webhook_and_the_lists_report_the_same_arrival(status: DispatchStatus) -> None:
+    waiting = dispatch(status=status, lease_owner="replica", lease_until=NOW, next_attempt_at=NOW)
+    by_webhook = arrived(waiting, "agent-AJ_1", "PA_1", "AJ_1", NOW)
+    by_list = seen(Arrived(waiting, seen_agent(sid="PA_1"), "AD_1", "AJ_1", None), NOW)
+    assert by_webhook.result == by_list.result._replace(reason=by_webhook.reason)
+    assert by_webhook.result.status is DispatchStatus.JOINED
+    assert by_webhook.result.lease_until is None
+
+
+def test_what_a_list_adds_does_not_change_when_the_agent_joined() -> None:
+    joined_at = NOW - timedelta(seconds=5)
+    joined = dispatch(status=DispatchStatus.JOINED, joined_at=joined_at, agent_sid="PA_1", agent_identity="a")
+    after = seen(Arrived(joined, seen_agent(identity="a", sid="PA_1"), "AD_1", "AJ_1", "AW_1"), NOW).result
+    assert (after.joined_at, after.worker_id) == (joined_at, "AW_1")
