@@ -174,8 +174,8 @@ RULE_COLUMNS: Final = (
         "holidays",
         ColumnKind.TEXT,
         FormSection.LIMITS,
-        "Country of the public holidays",
-        "An ISO 3166 code, such as `ES`; needed for `PH` in the active hours.",
+        "Country or region of the public holidays",
+        "An ISO 3166 code, such as `ES` or `DE-BY`; needed for `PH` in the active hours.",
         default=None,
     ),
     RuleColumn(

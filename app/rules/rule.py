@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.db.types import OnMatch, Scope
 from app.errors import Problem
-from app.rules.conditions.hours import ActiveHours, parse_hours
+from app.rules.conditions.hours import ActiveHours
 
 DRAFT_ID: Final = 2**53
 """Stands for the id of a rule that is not stored yet. Its rollout share may differ once it is saved."""
@@ -46,6 +45,8 @@ class Rule:
     withdraw: bool
     objective_percent: float | None
     objective_s: float | None
+    hours: ActiveHours | None = field(compare=False, repr=False)
+    """`active_hours`, parsed; None when the rule is always in force. Rules of equal hours share one object."""
 
     @property
     def pattern(self) -> dict[str, Any]:
@@ -58,11 +59,6 @@ class Rule:
     @property
     def attributes(self) -> Any:
         return None if self.attributes_text is None else json.loads(self.attributes_text)
-
-    @property
-    def hours(self) -> ActiveHours | None:
-        """The parsed `active_hours`; None when the rule is always in force."""
-        return None if self.active_hours is None else _hours(self.active_hours, self.timezone, self.holidays)
 
     @property
     def rank(self) -> int:
@@ -88,8 +84,3 @@ class BadRule:
 
 def _rank(priority: int, rule_id: int) -> int:
     return (priority << 64) + rule_id
-
-
-@lru_cache(maxsize=4096)
-def _hours(expression: str, timezone: str, holidays: str | None) -> ActiveHours:
-    return parse_hours(expression, timezone, holidays)

@@ -12,6 +12,7 @@ from app.db.rule_columns import COLUMN, RULE_COLUMNS
 from app.errors import Problem
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, DOCUMENTS, FLAGS, REQUIRED
+from app.rules.conditions.hours import parse_hours
 from app.rules.language.pattern import Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
@@ -136,7 +137,10 @@ def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
             problems.append(Problem(column.name, "must be the name of an agent", value))
     if problems:
         return tuple(problems)
-    return values | {column.name: column.choices(values[column.name]) for column in _SETTINGS if column.choices}
+    expression = values["active_hours"]
+    hours = None if expression is None else parse_hours(expression, values["timezone"], values["holidays"])
+    choices = {column.name: column.choices(values[column.name]) for column in _SETTINGS if column.choices}
+    return values | choices | {"hours": hours}
 
 
 @lru_cache(maxsize=4096)

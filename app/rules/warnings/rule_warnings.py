@@ -116,6 +116,8 @@ def _always_ends(rule: Rule) -> bool:
 def _why_never(rule: Rule, alternatives: tuple[Alternative, ...]) -> str | None:
     if rule.rollout_percent == 0:
         return "never matches: its rollout is 0 %"
+    if rule.hours is not None and not rule.hours.can_open:
+        return "never matches: its active hours are never open (off, unknown, a comment alone and 17:00+ are not)"
     if all(_is_impossible(alternative) for alternative in alternatives):
         return "never matches: no number lies between its bounds"
     return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import app.rules
-from app.rules.conditions.hours import parse_hours
+from app.rules.conditions.hours import check_hours, parse_hours
 from app.rules.editing.rules_file import read_rules_file
 from app.rules.templates.jsone.budget import DEEPEST, MOST_STEPS
 from app.rules.templates.jsone.compiler import LARGEST_TEMPLATE
@@ -22,7 +22,8 @@ PAGE = (Path(app.rules.__file__).parent / "CONDITIONS.md").read_text(encoding="u
 
 def table(header: str) -> list[list[str]]:
     lines = PAGE.split(f"| {header}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    rows = [re.split(r"(?<!\\)\|", line.strip("|")) for line in lines]
+    return [[cell.strip().strip("`").replace("\\|", "|") for cell in row] for row in rows]
 
 
 def block(language: str) -> str:
@@ -34,6 +35,30 @@ def block(language: str) -> str:
 @pytest.mark.parametrize(("hours", "zone", "country", "at", "in_force"), table("`active_hours` |"))
 def test_hours(hours: str, zone: str, country: str, at: str, in_force: str) -> None:
     assert parse_hours(hours, zone, country or None).covers(datetime.fromisoformat(at)) is (in_force == "yes")
+
+
+def grammar_examples() -> list[str]:
+    """Return the examples of the page's grammar, each as part of a value."""
+    grammar = block("text")
+    examples = []
+    for symbol in ("years", "dates", "weeks", "days", "times"):
+        entries = re.split(rf"^{symbol} += ", grammar, flags=re.MULTILINE)[1]
+        entries = re.split(r"^\w+ *= ", entries, flags=re.MULTILINE)[0]
+        for entry in re.split(r" \| |\n +\| ", entries.strip()):
+            text = re.split(r" {3,}", entry.strip())[0]
+            examples.append(f"week {text}" if symbol == "weeks" else text)
+    return examples
+
+
+@pytest.mark.parametrize("example", grammar_examples())
+def test_the_grammar(example: str) -> None:
+    assert check_hours(example, "ES") == []
+
+
+@pytest.mark.parametrize("refused", ["SH", "sunrise-sunset", "10:00", "10:00-16:00/30", "Feb 30", "12:00-6:00"])
+def test_the_refused_values(refused: str) -> None:
+    assert refused in PAGE or refused.startswith("sunrise")
+    assert check_hours(refused, "ES") != []
 
 
 @pytest.mark.parametrize(("template", "result"), table("template |"))

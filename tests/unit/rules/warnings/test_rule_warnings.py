@@ -93,9 +93,13 @@ def test_never_matching_rules_are_told() -> None:
         make_row(1, SUPPORT, rollout_percent=0),
         make_row(2, {"room": {"numParticipants": [{"numeric": [">", 1, "<", 1.0000000000000002]}]}}),
         make_row(3, {"room": {"sid": [{"exists": False}], "name": [{"prefix": "a"}]}}),
+        make_row(4, SUPPORT, active_hours="Mo-Fr 17:00+"),
+        make_row(5, SUPPORT, active_hours='Mo-Fr 09:00-17:00 "by appointment"'),
+        make_row(6, SUPPORT, active_hours="24/7 off"),
+        make_row(7, SUPPORT, active_hours="Mo-Fr 09:00-17:00+; Sa off"),
     ]
     book = RuleBook.build(rows, 1)
-    assert {w.rule_id for w in warnings(book) if w.kind is WarningKind.NEVER_MATCHES} == {1, 2}
+    assert {w.rule_id for w in warnings(book) if w.kind is WarningKind.NEVER_MATCHES} == {1, 2, 4, 5, 6}
     disabled = RuleBook.build([make_row(1, SUPPORT, rollout_percent=0, enabled=False)], 1)
     (rule,) = disabled.rules
     assert rule_warnings(disabled, rule) == []
