@@ -30,7 +30,7 @@ from app.rules.editing.rule_set import apply_rules
 from app.rules.editing.rules_file import read_rules_file
 from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Kind, Simulator
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
 from app.wiring import service
 
 _RULES = Path(__file__).with_name("demo_rules.yaml")
@@ -47,7 +47,7 @@ class Caller:
     room: str
     expected: str
     metadata: str = ""
-    kind: Kind = Kind.STANDARD
+    kind: ParticipantKind = ParticipantKind.STANDARD
     attributes: tuple[tuple[str, str], ...] = ()
 
 
@@ -60,7 +60,7 @@ CALLERS = (
         "sip_+34600111222",
         "call-_+34600111222_xVA4",
         "phone-agent",
-        kind=Kind.SIP,
+        kind=ParticipantKind.SIP,
         attributes=(
             ("sip.phoneNumber", "+34600111222"),
             ("sip.trunkPhoneNumber", "+15557654321"),

@@ -8,23 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
 from app.simulator.schedule import Timer
 
 _ALPHABET = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # From any byte to a letter: a hundred thousand names a second would be half of a benchmark's time otherwise.
 _LETTERS = (_ALPHABET * 5)[:256]
-
-
-class Kind(IntEnum):
-    """What sort of participant it is; the numbers are LiveKit's."""
-
-    STANDARD = 0
-    INGRESS = 1
-    EGRESS = 2
-    SIP = 3
-    AGENT = 4
-    CONNECTOR = 7
-    BRIDGE = 8
 
 
 class Presence(IntEnum):
@@ -34,38 +23,6 @@ class Presence(IntEnum):
     JOINED = 1
     ACTIVE = 2
     DISCONNECTED = 3
-
-
-class LeaveReason(IntEnum):
-    """`DisconnectReason`."""
-
-    UNKNOWN_REASON = 0
-    CLIENT_INITIATED = 1
-    DUPLICATE_IDENTITY = 2
-    SERVER_SHUTDOWN = 3
-    PARTICIPANT_REMOVED = 4
-    ROOM_DELETED = 5
-    STATE_MISMATCH = 6
-    JOIN_FAILURE = 7
-    MIGRATION = 8
-    SIGNAL_CLOSE = 9
-    ROOM_CLOSED = 10
-    USER_UNAVAILABLE = 11
-    USER_REJECTED = 12
-    SIP_TRUNK_FAILURE = 13
-    CONNECTION_TIMEOUT = 14
-    MEDIA_FAILURE = 15
-    AGENT_ERROR = 16
-
-
-class JobStatus(IntEnum):
-    """`JobStatus`; no proof of anything, see LiveKit's #4447."""
-
-    PENDING = 0
-    RUNNING = 1
-    SUCCESS = 2
-    FAILED = 3
-    CANCELLED = 4
 
 
 @dataclass(slots=True)
@@ -79,7 +36,7 @@ class Track:
 class Participant:
     sid: str
     identity: str
-    kind: Kind
+    kind: ParticipantKind
     joined_at: datetime
     name: str = ""
     metadata: str = ""
@@ -87,14 +44,14 @@ class Participant:
     presence: Presence = Presence.JOINING
     version: int = 1
     tracks: list[Track] = field(default_factory=list)
-    leave_reason: LeaveReason = LeaveReason.UNKNOWN_REASON
+    leave_reason: DisconnectReason = DisconnectReason.UNKNOWN_REASON
     pending: Timer | None = None
     """What makes it ACTIVE, or gives up on it."""
 
     @property
     def dependent(self) -> bool:
         """Whether a room with only such in it counts as empty."""
-        return self.kind in (Kind.AGENT, Kind.EGRESS)
+        return self.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
 
 
 @dataclass(slots=True)

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.simulator.entities import (
-    Dispatch,
-    Identifiers,
-    Job,
-    JobStatus,
-    Kind,
-    LeaveReason,
-    Participant,
-    Room,
-)
+from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
+from app.simulator.entities import Dispatch, Identifiers, Job, Participant, Room
 from app.simulator.ledger import AgentStay, Fate, Ledger
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
@@ -116,7 +108,7 @@ class Jobs:
         for engagement in self._of(worker):
             agent = self._agent(engagement)
             if agent is not None:
-                self.rooms.leave(engagement.room, agent, LeaveReason.CLIENT_INITIATED)
+                self.rooms.leave(engagement.room, agent, DisconnectReason.CLIENT_INITIATED)
             else:
                 self._finish(engagement, worker.behaviour.leaving_reads)
         worker.dead = True
@@ -193,14 +185,14 @@ class Jobs:
             if worker.behaviour.leaves_after is not None:
                 self.schedule.call_later(
                     worker.behaviour.leaves_after,
-                    lambda: self.rooms.leave(room, agent, LeaveReason.CLIENT_INITIATED),
+                    lambda: self.rooms.leave(room, agent, DisconnectReason.CLIENT_INITIATED),
                 )
             if worker.behaviour.dies_after is not None:
                 self.schedule.call_later(worker.behaviour.dies_after, lambda: self.kill(worker))
 
         # The server's name for the attribute, and the Python SDK's.
         attributes = {"lk.agent.name": agent_name, "lk.agent_name": agent_name}
-        agent = self.rooms.join(room, job.identity, kind=Kind.AGENT, attributes=attributes, arrived=arrived)
+        agent = self.rooms.join(room, job.identity, kind=ParticipantKind.AGENT, attributes=attributes, arrived=arrived)
         job.sid = agent.sid
         self.by_sid[agent.sid] = engagement
         return None
@@ -223,23 +215,23 @@ class Jobs:
         if worker.behaviour.ignores_termination:
             self.schedule.call_later(
                 self.timing.termination_wait,
-                lambda: self.rooms.leave(room, agent, LeaveReason.PARTICIPANT_REMOVED),
+                lambda: self.rooms.leave(room, agent, DisconnectReason.PARTICIPANT_REMOVED),
             )
         else:
-            self.rooms.leave(room, agent, LeaveReason.CLIENT_INITIATED)
+            self.rooms.leave(room, agent, DisconnectReason.CLIENT_INITIATED)
 
     def _time_out(self, room: Room, agent: Participant) -> None:
         if agent.pending is not None:
             agent.pending.cancel()
         agent.pending = self.schedule.call_later(
-            self.timing.connection_timeout, lambda: self.rooms.leave(room, agent, LeaveReason.CONNECTION_TIMEOUT)
+            self.timing.connection_timeout, lambda: self.rooms.leave(room, agent, DisconnectReason.CONNECTION_TIMEOUT)
         )
 
     def _agent_left(self, room: Room, participant: Participant) -> None:  # noqa: ARG002 - Rooms.left passes it
         engagement = self.by_sid.pop(participant.sid, None)
         if engagement is None or engagement.job.id not in self.running:
             return None
-        if participant.leave_reason is LeaveReason.PARTICIPANT_REMOVED:
+        if participant.leave_reason is DisconnectReason.PARTICIPANT_REMOVED:
             return self._release(engagement)  # seen: its dispatch stays, and its job goes on reading RUNNING
         status = engagement.worker.behaviour.leaving_reads
         return self._finish(engagement, status, "agent worker left the room" if status is JobStatus.FAILED else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from app.simulator.entities import Identifiers, Kind, LeaveReason, Participant, Presence, Room, Track
+from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
+from app.simulator.entities import Identifiers, Participant, Presence, Room, Track
 from app.simulator.ledger import CallerEntry, Ledger
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Timing
@@ -58,7 +59,7 @@ class Rooms:
             ghost=ghost,
         )
         self.by_name[name] = room
-        self.webhooks.tell("room_started", room)
+        self.webhooks.tell(EventType.ROOM_STARTED, room)
         self._close_when_empty(room)
         for observer in self.opened:
             observer(room)
@@ -69,7 +70,7 @@ class Rooms:
         room: Room,
         identity: str,
         *,
-        kind: Kind = Kind.STANDARD,
+        kind: ParticipantKind = ParticipantKind.STANDARD,
         name: str = "",
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
@@ -84,7 +85,7 @@ class Rooms:
         """
         old = room.participants.get(identity)
         if old is not None:
-            self.leave(room, old, LeaveReason.DUPLICATE_IDENTITY, told_after=late_left)
+            self.leave(room, old, DisconnectReason.DUPLICATE_IDENTITY, told_after=late_left)
         participant = Participant(
             sid=self.identifiers.new("PA_"),
             identity=identity,
@@ -102,7 +103,7 @@ class Rooms:
                 room.closing = None
         if not connects:
             participant.pending = self.schedule.call_later(
-                self.timing.join_timeout, lambda: self.leave(room, participant, LeaveReason.JOIN_FAILURE)
+                self.timing.join_timeout, lambda: self.leave(room, participant, DisconnectReason.JOIN_FAILURE)
             )
         elif self.timing.activation:
             participant.pending = self.schedule.call_later(
@@ -112,7 +113,7 @@ class Rooms:
             self._activate(room, participant, arrived)
         return participant
 
-    def leave(self, room: Room, participant: Participant, reason: LeaveReason, *, told_after: float = 0.0) -> None:
+    def leave(self, room: Room, participant: Participant, reason: DisconnectReason, *, told_after: float = 0.0) -> None:
         """Take somebody out; `participant_left`, or `participant_connection_aborted` if never ACTIVE."""
         if room.participants.get(participant.identity) is not participant:
             return
@@ -125,11 +126,11 @@ class Rooms:
         participant.leave_reason = reason
         participant.version += 1
         gone = self.schedule.monotonic()
-        if participant.kind is Kind.AGENT:
-            self.ledger.agent_gone(participant.sid, gone, reason.name)
+        if participant.kind is ParticipantKind.AGENT:
+            self.ledger.agent_gone(participant.sid, gone, reason.value)
         else:
-            self.ledger.caller_left(participant.sid, gone, reason.name)
-        event = "participant_left" if was_active else "participant_connection_aborted"
+            self.ledger.caller_left(participant.sid, gone, reason.value)
+        event = EventType.PARTICIPANT_LEFT if was_active else EventType.PARTICIPANT_CONNECTION_ABORTED
         if told_after:
             self.schedule.call_later(told_after, lambda: self.webhooks.tell(event, room, participant))
         else:
@@ -162,10 +163,10 @@ class Rooms:
         track = Track(self.identifiers.new("TR_"), name, self.schedule.now())
         participant.tracks.append(track)
         participant.version += 1
-        self.webhooks.tell("track_published", room, participant, track)
+        self.webhooks.tell(EventType.TRACK_PUBLISHED, room, participant, track)
         return track
 
-    def finish(self, room: Room, reason: LeaveReason) -> None:
+    def finish(self, room: Room, reason: DisconnectReason) -> None:
         """Close a room: everybody leaves, then `room_finished`."""
         if self.by_name.pop(room.name, None) is None:
             return
@@ -174,7 +175,7 @@ class Rooms:
             room.closing = None
         for participant in list(room.participants.values()):
             self.leave(room, participant, reason)
-        self.webhooks.tell("room_finished", room)
+        self.webhooks.tell(EventType.ROOM_FINISHED, room)
         for observer in self.closed:
             observer(room)
 
@@ -187,7 +188,7 @@ class Rooms:
         for participant in room.participants.values():
             if participant.pending is not None:
                 participant.pending.cancel()
-            if participant.kind is Kind.AGENT:
+            if participant.kind is ParticipantKind.AGENT:
                 self.ledger.agent_gone(participant.sid, now, SERVER_LOST)
             else:
                 self.ledger.caller_left(participant.sid, now, SERVER_LOST)
@@ -198,20 +199,20 @@ class Rooms:
         participant.pending = None
         participant.presence = Presence.ACTIVE
         participant.version += 1
-        if participant.kind is not Kind.AGENT:
+        if participant.kind is not ParticipantKind.AGENT:
             self.ledger.enter_caller(
                 CallerEntry(
                     room.name,
                     room.sid,
                     participant.identity,
                     participant.sid,
-                    participant.kind.name,
+                    participant.kind.value,
                     self.schedule.monotonic(),
                 )
             )
         if arrived is not None:
             arrived(participant)
-        self.webhooks.tell("participant_joined", room, participant)
+        self.webhooks.tell(EventType.PARTICIPANT_JOINED, room, participant)
 
     def _close_when_empty(self, room: Room) -> None:
         if room.people() or room.closing is not None:
@@ -222,4 +223,4 @@ class Rooms:
     def _close_if_empty(self, room: Room) -> None:
         room.closing = None
         if not room.people() and self.by_name.get(room.name) is room:
-            self.finish(room, LeaveReason.ROOM_CLOSED)
+            self.finish(room, DisconnectReason.ROOM_CLOSED)

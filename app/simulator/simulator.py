@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from app.simulator.connection import Listener
+from app.livekit.vocabulary import DisconnectReason, ParticipantKind
+from app.simulator.api.connection import Listener
+from app.simulator.api.faults import Faults
+from app.simulator.api.poster import HttpPoster
+from app.simulator.api.service import Service
+from app.simulator.api.twirp import TwirpApplication
 from app.simulator.dispatches import Dispatches, DispatchOrder
-from app.simulator.entities import Identifiers, Kind, LeaveReason, Participant, Room, Track
-from app.simulator.faults import Faults
+from app.simulator.entities import Identifiers, Participant, Room, Track
 from app.simulator.jobs import Jobs
 from app.simulator.ledger import Ledger
-from app.simulator.poster import HttpPoster
-from app.simulator.rooms import SERVER_LOST, Rooms
+from app.simulator.rooms import Rooms
 from app.simulator.schedule import LoopSchedule, Schedule
-from app.simulator.service import Service
 from app.simulator.timing import Limits, Timing
-from app.simulator.twirp import PREFIX, TwirpApplication
 from app.simulator.webhooks import Post, Webhooks
 from app.simulator.workers import Behaviour, Worker, WorkerPool
 
@@ -88,8 +87,7 @@ class Simulator:
             {key: secret, **(keys or {})},
             authenticate=not light,
         )
-        self._fallback: ASGIApp | None = None
-        self._listener = Listener(self._application, host=host, port=port)
+        self._listener = Listener(self.application, host=host, port=port)
 
     # The server
 
@@ -118,74 +116,6 @@ class Simulator:
     ) -> None:
         await self.stop()
 
-    def mount(self, application: ASGIApp) -> None:
-        """Serve `application` on all paths that are not the server API (the control doors)."""
-        self._fallback = application
-
-    async def restart(self, *, down_for: float = 0.0, rejoin: bool = True, agents_rejoin: bool = True) -> None:
-        """Kill the server and start it again: rooms, dispatches, jobs and waiting webhooks are gone without a word.
-
-        Workers register again after `Timing.worker_reconnect` under new ids. Callers and agents come back by themselves
-        after `Timing.rejoin`, into rooms of the same names with new SIDs; the agents' jobs nobody knows any more.
-        """
-        await self._listener.stop()
-        await self.webhooks.stop()
-        lost = [(room.name, list(room.participants.values())) for room in self.rooms.by_name.values()]
-        for room in list(self.rooms.by_name.values()):
-            self.rooms.forget(room)
-        for worker in list(self.workers.by_id.values()):
-            if worker.dead:
-                continue
-            self.workers.deregister(worker)
-            del self.workers.by_id[worker.id]
-            worker.id = self._identifiers.new("AW_")
-            worker.jobs.clear()
-            self.workers.add(worker, registers_after=down_for + self.timing.worker_reconnect)
-        await self.schedule.sleep(down_for)
-        await self.start()
-        for name, participants in lost:
-            for participant in participants:
-                if agents_rejoin if participant.kind is Kind.AGENT else rejoin:
-                    self._come_back(name, participant)
-
-    def _come_back(self, room_name: str, participant: Participant) -> None:
-        entry = self.ledger.dispatch_of_agent(participant.sid)
-        stay = next((each for each in entry.agents if each.sid == participant.sid), None) if entry else None
-        if stay is not None and stay.reason != SERVER_LOST:
-            return  # killed before, and only listed still
-
-        def come() -> None:
-            room = self._open(room_name)
-
-            def arrived(back: Participant) -> None:
-                if entry is not None and stay is not None:
-                    again = replace(stay, room_sid=room.sid, sid=back.sid, gone=None, reason="")
-                    again.joined = self.schedule.monotonic()
-                    self.ledger.enter_agent(entry.id, again)
-
-            self.rooms.join(
-                room,
-                participant.identity,
-                kind=participant.kind,
-                name=participant.name,
-                metadata=participant.metadata,
-                attributes=participant.attributes,
-                arrived=arrived,
-            )
-
-        self.schedule.call_later(self.timing.rejoin, come)
-
-    def on_call(self, observer: Callable[[str], None]) -> None:
-        """Let `observer` hear of each call by its method's name when it arrives, in the simulator's loop.
-
-        What it raises fails the call with 500 and is kept in `objections`.
-        """
-        self.twirp.observers.append(observer)
-
-    @property
-    def objections(self) -> list[str]:
-        return self.twirp.objections
-
     # People
 
     def join(
@@ -193,7 +123,7 @@ class Simulator:
         room: str,
         identity: str,
         *,
-        kind: Kind | str = Kind.STANDARD,
+        kind: str = ParticipantKind.STANDARD,
         name: str = "",
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
@@ -208,7 +138,7 @@ class Simulator:
         return self.rooms.join(
             self._open(room, tuple(dispatches)),
             identity,
-            kind=Kind[kind] if isinstance(kind, str) else kind,
+            kind=ParticipantKind(kind),
             name=name,
             metadata=metadata,
             attributes=attributes,
@@ -224,7 +154,12 @@ class Simulator:
         return room
 
     def leave(
-        self, room: str, identity: str, reason: LeaveReason = LeaveReason.CLIENT_INITIATED, *, told_after: float = 0.0
+        self,
+        room: str,
+        identity: str,
+        reason: DisconnectReason = DisconnectReason.CLIENT_INITIATED,
+        *,
+        told_after: float = 0.0,
     ) -> None:
         """Let somebody leave; raises KeyError when nobody of that identity is there."""
         there = self.rooms.by_name[room]
@@ -240,7 +175,7 @@ class Simulator:
         """Let somebody publish audio."""
         return self.rooms.publish_track(self.rooms.by_name[room], self.participant(room, identity))
 
-    def finish_room(self, room: str, reason: LeaveReason = LeaveReason.ROOM_DELETED) -> None:
+    def finish_room(self, room: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED) -> None:
         """Close a room; everybody leaves for `reason`."""
         self.rooms.finish(self.rooms.by_name[room], reason)
 
@@ -253,7 +188,7 @@ class Simulator:
     def agents(self, room: str) -> list[Participant]:
         """Return the agents listed in a room now, dead ones too until their connections time out."""
         there = self.rooms.find(room)
-        return [each for each in there.participants.values() if each.kind is Kind.AGENT] if there else []
+        return [each for each in there.participants.values() if each.kind is ParticipantKind.AGENT] if there else []
 
     # Workers
 
@@ -280,16 +215,6 @@ class Simulator:
     def _worker(self, worker: Worker | str) -> Worker:
         return self.workers.by_id[worker] if isinstance(worker, str) else worker
 
-    # Waiting
-
-    async def wait_until(self, condition: Callable[[], bool], *, within: float = 20.0) -> None:
-        """Return as soon as `condition` holds; TimeoutError after `within` seconds of real time."""
-        async with asyncio.timeout(within):
-            while not condition():  # noqa: ASYNC110 - any part of the state may make it true
-                await asyncio.sleep(0.005)
-
-    async def _application(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._fallback is not None and not scope["path"].startswith(PREFIX):
-            await self._fallback(scope, receive, send)
-        else:
-            await self.twirp(scope, receive, send)
+    async def application(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as an ASGI application."""
+        await self.twirp(scope, receive, send)

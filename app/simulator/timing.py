@@ -41,8 +41,6 @@ class Timing:
     """Wait before the second try of a webhook; each further wait is twice as long."""
     webhook_age_limit: float = 30.0
     """A webhook that waited longer in its queue is dropped."""
-    webhook_hold: float = 1.0
-    """How long a webhook that is to be overtaken waits for the next one of its room."""
 
     def scaled(self, factor: float) -> Timing:
         """Return the same LiveKit in another tempo: 0.01 makes it a hundred times as fast.

@@ -10,7 +10,8 @@ import json
 from datetime import datetime
 from typing import Any
 
-from app.simulator.entities import Kind, LeaveReason, Participant, Presence, Room, Track
+from app.livekit.vocabulary import DisconnectReason, ParticipantKind
+from app.simulator.entities import Participant, Presence, Room, Track
 
 _CODECS = [
     {"mime": mime}
@@ -29,8 +30,8 @@ _CODECS = [
 ]
 _PERMISSION: dict[str, Any] = {"canSubscribe": True, "canPublish": True, "canPublishData": True}
 _PERMISSIONS = {
-    Kind.SIP: {**_PERMISSION, "canUpdateMetadata": True},
-    Kind.AGENT: {**_PERMISSION, "canUpdateMetadata": True, "agent": True},
+    ParticipantKind.SIP: {**_PERMISSION, "canUpdateMetadata": True},
+    ParticipantKind.AGENT: {**_PERMISSION, "canUpdateMetadata": True, "agent": True},
 }
 _CAPABILITIES = ["CAP_PACKET_TRAILER", "CAP_COMPRESSION_DEFLATE_RAW"]
 
@@ -88,13 +89,13 @@ def _participant(participant: Participant) -> dict[str, Any]:
         "version": participant.version,
         "permission": _PERMISSIONS.get(participant.kind, _PERMISSION),
         "isPublisher": bool(participant.tracks),
-        "kind": participant.kind.name if participant.kind is not Kind.STANDARD else None,
+        "kind": participant.kind.value if participant.kind is not ParticipantKind.STANDARD else None,
         "attributes": participant.attributes,
-        "disconnectReason": participant.leave_reason.name
-        if participant.leave_reason is not LeaveReason.UNKNOWN_REASON
+        "disconnectReason": participant.leave_reason.value
+        if participant.leave_reason is not DisconnectReason.UNKNOWN_REASON
         else None,
     }
-    if participant.kind is not Kind.SIP:
+    if participant.kind is not ParticipantKind.SIP:
         said["clientProtocol"] = 2
         said["capabilities"] = _CAPABILITIES
     return {key: value for key, value in said.items() if value}

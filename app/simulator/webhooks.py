@@ -9,7 +9,7 @@ import asyncio
 import base64
 import hashlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -21,7 +21,6 @@ from app.simulator.entities import Identifiers, Participant, Room, Track
 from app.simulator.schedule import Schedule
 from app.simulator.timing import WEBHOOK_QUEUE_LIMIT, WEBHOOK_TRIES, Timing
 from app.simulator.webhook_bodies import build_body
-from app.simulator.webhook_faults import Mishap, WebhookFacts, WebhookFaults
 
 log = get_logger(__name__)
 
@@ -46,9 +45,18 @@ class Post(Protocol):
     async def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer: ...
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookFacts:
+    """What a webhook is about."""
+
+    event: str
+    room: str
+    identity: str
+
+
 @dataclass(slots=True)
 class Sending:
-    """One webhook on its way to one receiver; what was done about it, for tests and the control page."""
+    """One webhook on its way to one receiver, and what became of it."""
 
     url: str
     id: str
@@ -64,7 +72,6 @@ class Sending:
 @dataclass(slots=True)
 class _Queue:
     waiting: deque[Sending] = field(default_factory=deque)
-    held: Sending | None = None
     worker: asyncio.Task[None] | None = None
 
 
@@ -77,7 +84,10 @@ def sign(body: bytes, key: str, secret: str, schedule: Schedule) -> str:
 
 
 class Webhooks:
-    """The notifier of the simulated server; `sent` is its own list of what it tried to tell."""
+    """The notifier of the simulated server. `sent`: what it tried to send, latest last.
+
+    `route` gets each webhook before it is queued; tests put losses and delays there.
+    """
 
     def __init__(
         self,
@@ -94,7 +104,7 @@ class Webhooks:
         self.urls = list(urls)
         self.key = key
         self.secret = secret
-        self.faults = WebhookFaults()
+        self.route: Callable[[Sending], None] = self.queue
         self.sent: deque[Sending] = deque(maxlen=keep)
         self._post = post
         self._schedule = schedule
@@ -113,18 +123,20 @@ class Webhooks:
         body = build_body(event, room, participant, track, event_id=event_id, at=self._schedule.now())
         facts = WebhookFacts(event, room.name, participant.identity if participant else "")
         for url in self.urls:
-            self._treat(Sending(url, event_id, facts, body, self._schedule.monotonic()))
+            sending = Sending(url, event_id, facts, body, self._schedule.monotonic())
+            self.sent.append(sending)
+            self.route(sending)
 
     async def drained(self) -> None:
-        """Return when nothing is waiting any more (what is held back or delayed on purpose does not count)."""
+        """Return when nothing is queued any more."""
         await self._idle.wait()
 
     def start(self) -> None:
-        """Tell again after a stop."""
+        """Send again after a stop."""
         self._running = True
 
     async def stop(self) -> None:
-        """Forget what is waiting, as a killed server does, whose queues are in memory; tell nothing until `start`."""
+        """Drop what is queued, as a killed server does, whose queues are in memory; send nothing until `start`."""
         self._running = False
         workers = [queue.worker for queue in self._queues.values() if queue.worker]
         self._queues.clear()
@@ -133,39 +145,8 @@ class Webhooks:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
-    def _treat(self, sending: Sending) -> None:
-        self.sent.append(sending)
-        mishap, seconds = self.faults.next(sending.facts) or (None, 0.0)
-        match mishap:
-            case None:
-                self._queue(sending)
-            case Mishap.DROP:
-                sending.outcome = "dropped: fault"
-            case Mishap.DUPLICATE:
-                self._queue(sending)
-                again = Sending(sending.url, sending.id, sending.facts, sending.body, sending.queued)
-                self.sent.append(again)
-                self._schedule.call_later(seconds, lambda: self._queue(again))
-            case Mishap.DELAY:
-                self._schedule.call_later(seconds, lambda: self._queue(sending))
-            case Mishap.REORDER:
-                self._hold(sending)
-
-    def _hold(self, sending: Sending) -> None:
-        queue = self._queues.setdefault((sending.url, sending.facts.room), _Queue())
-        if queue.held is not None:
-            self._queue(sending)
-            return
-        queue.held = sending
-
-        def release() -> None:
-            if queue.held is sending:
-                queue.held = None
-                self._queue(sending)
-
-        self._schedule.call_later(self._timing.webhook_hold, release)
-
-    def _queue(self, sending: Sending) -> None:
+    def queue(self, sending: Sending) -> None:
+        """Queue one webhook behind the others of its room and receiver."""
         if not self._running:
             sending.outcome = "dropped: server stopped"
             return
@@ -176,9 +157,6 @@ class Webhooks:
             sending.outcome = "dropped: queue full"
             return
         queue.waiting.append(sending)
-        if queue.held is not None:
-            overtaken, queue.held = queue.held, None
-            queue.waiting.append(overtaken)
         self._idle.clear()
         if queue.worker is None:
             queue.worker = asyncio.get_running_loop().create_task(self._work(place, queue))
@@ -192,8 +170,7 @@ class Webhooks:
                 continue
             await self._send(sending)
         queue.worker = None
-        if queue.held is None:
-            self._queues.pop(place, None)
+        self._queues.pop(place, None)
         if not any(each.waiting or each.worker for each in self._queues.values()):
             self._idle.set()
 

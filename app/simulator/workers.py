@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from app.simulator.entities import JobStatus
+from app.livekit.vocabulary import JobStatus
 from app.simulator.schedule import Schedule, Timer
 from app.simulator.timing import Timing
 

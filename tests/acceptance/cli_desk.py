@@ -22,6 +22,8 @@ from tests.conftest import Database
 USHER = Path(sys.executable).with_name("usher")
 _PATIENCE_S = 90.0
 
+_CHECKOUT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -123,9 +125,9 @@ def running_desk(folder: Path, database: Database, rules: str, workers: tuple[st
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     options = [option for name in workers for option in ("--worker", name)]
-    command = [sys.executable, "-m", "app.simulator", "--webhook", f"{url}/livekit/webhook", *options]
+    command = [sys.executable, "-m", "tests.simulator", "--webhook", f"{url}/livekit/webhook", *options]
     with (folder / "simulator.log").open("wb") as log:
-        simulator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        simulator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=_CHECKOUT)
     try:
         livekit = LiveKit(**json.loads(_first_line(simulator)))
         terminal = Terminal(

@@ -19,9 +19,10 @@ import pytest
 
 from app.cli.serve import listen, serve_app
 from app.settings import read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
 from app.wiring import service
 from tests.conftest import Database
+from tests.simulator import Simulator
 
 OLD_SECRET = "the-secret-before-the-rotation-was-this"
 PATH = "/livekit/webhook"

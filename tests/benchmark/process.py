@@ -77,7 +77,12 @@ def _running(arguments: list[str], port: int, environment: Mapping[str, str], lo
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_UNLIKE_OURS)}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            arguments, env={**inherited, **environment}, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+            arguments,
+            cwd=Path(__file__).parents[2],
+            env={**inherited, **environment},
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
         )
     program = Program(process, port, log)
     try:
@@ -134,7 +139,8 @@ def _livekit(url: str) -> dict[str, str]:
 def simulator(path: Path) -> Iterator[Program]:
     """Run the stand-in LiveKit, as light as it goes, without webhooks and workers."""
     port = free_port()
-    command = [sys.executable, "-m", "app.simulator", "--light", "--port", str(port), "--key", KEY, "--secret", SECRET]
+    options = ["--light", "--port", str(port), "--key", KEY, "--secret", SECRET]
+    command = [sys.executable, "-m", "tests.simulator", *options]
     with _running(command, port, {}, path / "simulator.log") as program:
         yield program
 

@@ -11,7 +11,8 @@ from sqlalchemy import insert
 from app.accounts.roles import Role
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, probes
-from app.simulator import Behaviour, Kind
+from app.livekit.vocabulary import ParticipantKind
+from app.simulator import Behaviour
 from tests.browser.stage import Stage
 
 RULES: tuple[dict[str, Any], ...] = (
@@ -91,7 +92,7 @@ def set_scene(stage: Stage) -> None:
     stage.join("support-7f3a", "ana.perez", support, name="Ana Pérez")
     stage.join("support-81cc", "tom.baker", {"department": "support", "language": "en"}, name="Tom Baker")
     phone = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.callStatus": "ringing"}
-    stage.join("call-_+34600111222_xVA4", "sip_+34600111222", kind=Kind.SIP, attributes=phone)
+    stage.join("call-_+34600111222_xVA4", "sip_+34600111222", kind=ParticipantKind.SIP, attributes=phone)
     stage.join("vip-1", "lady.gold", attributes={"plan": "gold-2026"})
     stage.join("lobby", "visitor-93", {"language": "de"}, name="Visitor")
     stage.join("billing-4410", "dora.lee", {"account": 4410})

@@ -22,8 +22,9 @@ from app.accounts.users import add_user
 from app.rules.columns import complete
 from app.rules.editing.rule_set import apply_rules
 from app.settings import read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour, Simulator
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour
 from app.wiring import Service, service
+from tests.simulator import Simulator
 
 T = TypeVar("T")
 PASSWORD = "correct horse battery"

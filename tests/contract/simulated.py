@@ -7,9 +7,10 @@ from typing import Self
 
 from livekit import api
 
-from app.simulator import Behaviour, DispatchOrder, Kind, Refusal, Simulator, Timing, Worker
+from app.simulator import Behaviour, DispatchOrder, Refusal, Timing, Worker
 from tests.contract.livekit import Seat, WorkerKind
 from tests.e2e.harness.relay import Relay
+from tests.simulator import Simulator
 
 TEMPO = 0.05
 
@@ -55,7 +56,7 @@ class SimulatedLiveKit:
     ) -> Seat:
         orders = [DispatchOrder(each.agent_name, each.metadata, dict(each.attributes)) for each in dispatches]
         participant = self.simulator.join(
-            room, identity, kind=Kind[kind.upper()], metadata=metadata, attributes=attributes, dispatches=orders
+            room, identity, kind=kind.upper(), metadata=metadata, attributes=attributes, dispatches=orders
         )
         await self.simulator.wait_until(lambda: participant.presence.name == "ACTIVE")
         return Seat(identity, participant.sid, room, self.simulator.rooms.by_name[room].sid)

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from app.audit import CallFilter, CallState, Timeline, explain, list_calls, timeline
-from app.simulator import Behaviour, LeaveReason
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -121,7 +122,7 @@ async def test_nobody_came_and_why(database: Database) -> None:
         world.simulator.join("waiting", "cleo")
         await world.until_status("dispatched")
         await world.wait(3)
-        world.simulator.leave("waiting", "cleo", reason=LeaveReason.CLIENT_INITIATED)
+        world.simulator.leave("waiting", "cleo", reason=DisconnectReason.CLIENT_INITIATED)
         await world.until_status("cancelled")
         with database.reader_engine().connect() as connection:
             why = explain(connection, "ben")

@@ -13,9 +13,10 @@ from app.cli.serve import listen, serve_app
 from app.flows.token_dispatches import Promise, decide
 from app.plan.expected import Expected
 from app.settings import read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, DispatchOrder, Simulator
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, DispatchOrder
 from app.wiring import Service, service
 from tests.conftest import Database
+from tests.simulator import Simulator
 
 METADATA = '{"department": "support"}'
 RULE = (

@@ -29,10 +29,10 @@ from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.request_context import RequestContext
 from app.server.webhook import WebhookEndpoint
 from app.settings import Project, Settings, read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule, Simulator
-from app.simulator.verdict import Unit, Verdict, judge
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule
 from app.simulator.webhooks import Answer
 from tests.conftest import Database
+from tests.simulator import Simulator, Unit, Verdict, judge
 from tests.world.direct import DirectListener, DirectSession
 from tests.world.executor import LoopExecutor
 from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
@@ -156,7 +156,7 @@ class World:
         self._wanted = replicas
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
         self.simulator = Simulator(schedule=LoopSchedule(LoopClock(loop)), post=self._post, **options)
-        self.wire = DirectListener(self.simulator._application)
+        self.wire = DirectListener(self.simulator.application)
         self.simulator._listener = self.wire  # type: ignore[assignment] # no sockets in virtual time
         self.replicas: list[Replica] = []
         self.route: Callable[[bytes], Sequence[Replica]] = lambda _: [one for one in self.replicas if one.alive][:1]

@@ -41,13 +41,13 @@ def request(
 
 
 class SimulatedLiveKit(Process):
-    """`python -m app.simulator`, told what to do through its control doors."""
+    """`python -m tests.simulator`, told what to do through its control doors."""
 
     def __init__(
         self, *, port: int, directory: Path, webhooks: Sequence[str], tempo: float, options: Sequence[str] = ()
     ) -> None:
         self.port = port
-        command = [sys.executable, "-m", "app.simulator", "--port", str(port), "--key", KEY, "--secret", SECRET]
+        command = [sys.executable, "-m", "tests.simulator", "--port", str(port), "--key", KEY, "--secret", SECRET]
         command += ["--time-factor", str(tempo), *options]
         for url in webhooks:
             command += ["--webhook", url]

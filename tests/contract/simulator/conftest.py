@@ -6,8 +6,9 @@ import aiohttp
 import pytest
 from livekit import api
 
-from app.simulator import Simulator, Timing
-from app.simulator.control import Control
+from app.simulator import Timing
+from tests.simulator import Simulator
+from tests.simulator.control import Control
 
 TEMPO = 0.02
 

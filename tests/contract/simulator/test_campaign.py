@@ -12,10 +12,12 @@ import aiohttp
 from livekit import api
 from starlette.types import Receive, Scope, Send
 
-from app.simulator import Behaviour, LeaveReason, Mishap, Simulator, Timing, Verdict, judge
-from app.simulator.bulk import Callers, Campaign
-from app.simulator.connection import Listener
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour, Timing
+from app.simulator.api.connection import Listener
 from app.simulator.entities import Room
+from tests.simulator import Mishap, Simulator, Verdict, judge
+from tests.simulator.bulk import Callers, Campaign
 
 CALLERS = 150
 TEMPO = 0.01
@@ -122,7 +124,7 @@ async def test_who_repeats_every_failed_call_doubles_agents() -> None:
 async def test_who_dispatches_for_a_room_that_is_gone_makes_ghosts() -> None:
     def hurry_away(simulator: Simulator) -> None:
         def opened(room: Room) -> None:
-            simulator.schedule.call_later(0.03, lambda: simulator.rooms.finish(room, LeaveReason.ROOM_DELETED))
+            simulator.schedule.call_later(0.03, lambda: simulator.rooms.finish(room, DisconnectReason.ROOM_DELETED))
 
         simulator.rooms.opened.append(opened)
 
@@ -133,7 +135,7 @@ async def test_who_dispatches_for_a_room_that_is_gone_makes_ghosts() -> None:
 
 async def test_who_lets_every_doubled_webhook_count_doubles_agents() -> None:
     def double_all(simulator: Simulator) -> None:
-        simulator.webhooks.faults.by_chance(0.5, Mishap.DUPLICATE)
+        simulator.webhook_faults.by_chance(0.5, Mishap.DUPLICATE)
 
     verdict = await run_campaign(give_up, fault_share=0, prepare=double_all)
     assert 40 < len(verdict.doubled) < 110, str(verdict)
@@ -141,7 +143,7 @@ async def test_who_lets_every_doubled_webhook_count_doubles_agents() -> None:
 
 async def test_who_hears_of_nothing_serves_nobody() -> None:
     def cut_off(simulator: Simulator) -> None:
-        simulator.webhooks.faults.outage = True
+        simulator.webhook_faults.outage = True
 
     verdict = await run_campaign(give_up, fault_share=0, prepare=cut_off)
     assert len(verdict.lost) == CALLERS

@@ -8,7 +8,9 @@ import aiohttp
 import pytest
 from livekit import api
 
-from app.simulator import FaultKind, Simulator
+from app.simulator import FaultKind
+from app.simulator.webhooks import WebhookFacts
+from tests.simulator import Simulator
 
 
 async def post(door: aiohttp.ClientSession, path: str, **body: Any) -> tuple[int, dict[str, Any]]:
@@ -84,12 +86,10 @@ async def test_faults_are_ordered_and_cleared(simulator: Simulator, door: aiohtt
 
 
 async def test_webhook_faults_are_ordered_and_cleared(simulator: Simulator, door: aiohttp.ClientSession) -> None:
-    from app.simulator.webhook_faults import WebhookFacts  # noqa: PLC0415 - used here alone
-
     facts = WebhookFacts("participant_joined", "lobby", "ana")
     await post(door, "webhook-faults", mishap="drop", event="participant_joined")
     await post(door, "webhook-faults", mishap="duplicate", share=1.0, seconds=2)
-    faults = simulator.webhooks.faults
+    faults = simulator.webhook_faults
     told = [faults.next(facts) for _ in range(2)]
     assert [(mishap.value, seconds) for mishap, seconds in filter(None, told)] == [("drop", 0.0), ("duplicate", 2)]
     assert await delete(door, "webhook-faults") == 200
@@ -140,7 +140,7 @@ async def test_a_restart_is_answered_before_it_cuts_the_connection(
     ("path", "body", "status"),
     [
         ("join", {"room": "lobby"}, 400),
-        ("join", {"room": "lobby", "identity": "x", "kind": "MARTIAN"}, 404),
+        ("join", {"room": "lobby", "identity": "x", "kind": "MARTIAN"}, 400),
         ("join", {"room": "lobby", "identity": "x", "colour": "red"}, 400),
         ("leave", {"room": "lobby", "identity": "nobody"}, 404),
         ("leave", {"room": "nowhere", "identity": "nobody"}, 404),

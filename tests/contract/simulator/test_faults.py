@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from livekit import api
 
-from app.simulator import Fault, FaultKind, Simulator
+from app.simulator import Fault, FaultKind
+from tests.simulator import Simulator
 
 
 @pytest.fixture(autouse=True)

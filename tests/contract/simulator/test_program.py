@@ -1,4 +1,4 @@
-"""`python -m app.simulator`: a LiveKit in a process of its own."""
+"""`python -m tests.simulator`: a LiveKit in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ from tests.e2e.harness.relay import Relay
 async def running(*options: str) -> AsyncIterator[tuple[Process, dict[str, Any]]]:
     """Start the program, give what it says of itself, and kill it at the end."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.simulator", *options, stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "tests.simulator", *options, stdout=PIPE, stderr=PIPE, cwd=Path(__file__).parents[3]
     )
     assert process.stdout is not None
     try:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from livekit import api
 
-from app.simulator import Behaviour, Kind, Simulator
-from app.simulator.verdict import judge
+from app.livekit.vocabulary import ParticipantKind
+from app.simulator import Behaviour
+from tests.simulator import Simulator, judge
 
 
 async def test_people_and_agents_come_back_and_are_judged_across_the_restart(
@@ -13,7 +14,7 @@ async def test_people_and_agents_come_back_and_are_judged_across_the_restart(
 ) -> None:
     worker = simulator.add_worker("greeter", Behaviour().scaled(0.02))
     old_id = worker.id
-    ana = simulator.join("lobby", "ana", metadata="kept", kind=Kind.SIP)
+    ana = simulator.join("lobby", "ana", metadata="kept", kind=ParticipantKind.SIP)
     await client.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(room="lobby", agent_name="greeter"))
     await simulator.wait_until(lambda: simulator.ledger.agents_of("lobby") != [])
     url = simulator.url
@@ -22,7 +23,7 @@ async def test_people_and_agents_come_back_and_are_judged_across_the_restart(
     assert simulator.room("lobby") is None
     await simulator.wait_until(lambda: len(simulator.ledger.agents_of("lobby")) == 2)
     back = simulator.participant("lobby", "ana")
-    assert (back.metadata, back.kind) == ("kept", Kind.SIP)
+    assert (back.metadata, back.kind) == ("kept", ParticipantKind.SIP)
     assert back.sid != ana.sid
     before, after = simulator.ledger.agents_of("lobby")
     assert (before.reason, before.identity) == ("SERVER_LOST", after.identity)
@@ -52,7 +53,7 @@ async def test_a_second_agent_for_somebody_whose_agent_came_back_is_a_double(
 
 async def test_nobody_needs_to_come_back(simulator: Simulator) -> None:
     simulator.join("lobby", "ana")
-    simulator.join("lobby", "robot", kind=Kind.AGENT)
+    simulator.join("lobby", "robot", kind=ParticipantKind.AGENT)
     await simulator.wait_until(lambda: len(simulator.ledger.callers) == 1)
     await simulator.restart(rejoin=False, agents_rejoin=False, down_for=0.05)
     await simulator.schedule.sleep(0.1)

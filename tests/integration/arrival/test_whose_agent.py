@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.simulator import Behaviour, DispatchOrder, Timing
-from app.simulator.verdict import Unit
 from tests.conftest import Database
+from tests.simulator import Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from app.simulator import LeaveReason, Mishap
-from app.simulator.verdict import Unit
+from app.livekit.vocabulary import DisconnectReason
 from tests.conftest import Database
+from tests.simulator import Mishap, Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -77,14 +77,14 @@ async def act(world: World, action: str) -> None:
         case ["leave", identity] if identity in present:
             simulator.leave("room", identity)
         case ["agent", _] if world.agents("room"):
-            simulator.leave("room", world.agents("room")[0], LeaveReason.CLIENT_INITIATED)
+            simulator.leave("room", world.agents("room")[0], DisconnectReason.CLIENT_INITIATED)
         case ["worker", _]:
             simulator.kill_worker(next(iter(simulator.workers.known("greeter"))))
             simulator.add_worker("greeter")
         case ["room", _] if there is not None:
             simulator.finish_room("room")
         case ["told", _]:
-            simulator.webhooks.faults.outage = not simulator.webhooks.faults.outage
+            simulator.webhook_faults.outage = not simulator.webhook_faults.outage
         case _:
             pass
 
@@ -96,7 +96,7 @@ async def tell(story: Story, database: Database) -> None:
             scope=story.scope, withdraw=story.withdraw, recover=story.recover, answer_timeout_s=4, max_attempts=20
         )
         world.simulator.add_worker("greeter")
-        faults = world.simulator.webhooks.faults
+        faults = world.simulator.webhook_faults
         faults.script(*story.mishaps)
         for action, gap in story.actions:
             await world.wait(gap)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Behaviour, Fault, FaultKind, LeaveReason, Mishap, Timing
-from app.simulator.verdict import Unit
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour, Fault, FaultKind, Timing
 from tests.conftest import Database
+from tests.simulator import Mishap, Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -53,7 +54,7 @@ async def test_whom_livekit_says_to_be_gone_before_he_came_is_not_served(sqlite_
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        world.simulator.webhooks.faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=3)
+        world.simulator.webhook_faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=3)
         world.simulator.join("room", "ana")
         await world.wait(0.5)
         world.simulator.leave("room", "ana")
@@ -213,7 +214,7 @@ async def test_who_returns_while_his_agent_says_goodbye_gets_another(sqlite_data
         row = await world.until_status("joined")
         world.simulator.leave("room", "ana")
         world.simulator.schedule.call_later(
-            1.5, lambda: world.simulator.leave("room", row["agent_identity"], LeaveReason.CLIENT_INITIATED)
+            1.5, lambda: world.simulator.leave("room", row["agent_identity"], DisconnectReason.CLIENT_INITIATED)
         )
         await world.wait(gap)
         world.simulator.join("room", "ana")
@@ -278,9 +279,9 @@ async def test_a_room_of_the_same_name_is_another_room(sqlite_database: Database
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")
         first = world.dispatch()
-        world.simulator.webhooks.faults.outage = True  # nothing is told of its end
+        world.simulator.webhook_faults.outage = True  # nothing is told of its end
         world.simulator.finish_room("room")
-        world.simulator.webhooks.faults.outage = False
+        world.simulator.webhook_faults.outage = False
         world.simulator.join("room", "bob")
         await world.until_status("cancelled", room_sid=first["room_sid"], within=5)
         assert "gone" in world.dispatch(id=first["id"])["reason"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Behaviour, Fault, FaultKind, LeaveReason
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -78,9 +79,11 @@ async def test_nobody_is_sent_to_who_left_with_the_agent(sqlite_database: Databa
         assert [row["participant_identity"] for row in world.dispatches(status="joined")] == ["bob"]
 
 
-@pytest.mark.parametrize("reason", [LeaveReason.PARTICIPANT_REMOVED, LeaveReason.ROOM_DELETED])
+@pytest.mark.parametrize("reason", [DisconnectReason.PARTICIPANT_REMOVED, DisconnectReason.ROOM_DELETED])
 @in_virtual_time
-async def test_an_agent_that_somebody_took_out_is_not_replaced(sqlite_database: Database, reason: LeaveReason) -> None:
+async def test_an_agent_that_somebody_took_out_is_not_replaced(
+    sqlite_database: Database, reason: DisconnectReason
+) -> None:
     async with World(sqlite_database) as world:
         world.rule(recover=True)
         world.simulator.add_worker("greeter")

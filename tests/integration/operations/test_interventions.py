@@ -188,7 +188,7 @@ async def test_a_replay_of_somebody_gone_unheard_makes_no_ghost(sqlite_database:
     async with World(sqlite_database) as world:
         world.simulator.join("room", "ana")
         await world.until(lambda: world.events(participant_identity="ana"))
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         world.simulator.finish_room("room")
         world.rule()
         (event,) = world.events(participant_identity="ana")

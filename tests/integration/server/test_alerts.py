@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import make_url
 
 import app.server
-from app.simulator import SIMULATOR_KEY, Fault, FaultKind, Mishap
+from app.simulator import SIMULATOR_KEY, Fault, FaultKind
 from tests.conftest import Database, missing
+from tests.simulator import Mishap
 from tests.world.virtual_time import VirtualTimeLoop
 from tests.world.world import World
 
@@ -98,7 +99,7 @@ async def _scrape(database: Database) -> str:
         world.simulator.join("refused", "caller-refused")
         await world.until_status("failed")
         # An agent is lost and its webhook with it, so the sweep finds the room without it.
-        world.simulator.webhooks.faults.order(Mishap.DROP, event="participant_left", room="hall", times=None)
+        world.simulator.webhook_faults.order(Mishap.DROP, event="participant_left", room="hall", times=None)
         world.simulator.add_worker("greeter")
         world.simulator.kill_worker(worker)
         await world.until(lambda: len(world.dispatches(room_name="hall")) == 2, within=60)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from app.simulator import Behaviour, Fault, FaultKind, Mishap
-from app.simulator.verdict import Unit
+from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
+from tests.simulator import Mishap, Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -38,7 +38,7 @@ async def test_lost_webhooks_are_repaired_within_an_interval_and_told(sqlite_dat
         world.rule()
         world.simulator.add_worker("greeter")
         await world.wait(1)
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         world.simulator.join("room", "ana")
         await world.until(lambda: world.agents("room"), within=INTERVAL + 4)
         assert world.usher.metric("usher_webhooks_silent", project="default") == 1
@@ -49,7 +49,7 @@ async def test_lost_webhooks_are_repaired_within_an_interval_and_told(sqlite_dat
         # The alarm stays on while nothing else is heard, and goes with the first webhook.
         await world.wait(2 * INTERVAL)
         assert world.usher.metric("usher_webhooks_silent", project="default") == 1
-        world.simulator.webhooks.faults.outage = False
+        world.simulator.webhook_faults.outage = False
         world.simulator.join("other", "bob")
         await world.until(
             lambda: world.usher.metric("usher_webhooks_silent", project="default") == 0, within=INTERVAL + 4
@@ -62,7 +62,7 @@ async def test_a_webhook_that_comes_after_the_sweep_changes_nothing(database: Da
     async with World(database, sweep=5) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        world.simulator.webhooks.faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=20)
+        world.simulator.webhook_faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=20)
         world.simulator.join("room", "ana")
         await world.until_status("joined", within=15)
         await world.wait(20)
@@ -75,7 +75,7 @@ async def test_a_webhook_on_its_way_is_not_overtaken(sqlite_database: Database) 
     async with World(sqlite_database, sweep=1) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        world.simulator.webhooks.faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=2)
+        world.simulator.webhook_faults.order(Mishap.DELAY, event="participant_joined", identity="ana", seconds=2)
         world.simulator.join("room", "ana")
         await world.until_status("joined", within=5)
         assert world.events(participant_identity="ana", type="participant_joined")[0]["source"] == "webhook"
@@ -150,7 +150,7 @@ async def test_rooms_that_vanished_without_a_word_are_settled(sqlite_database: D
         world.simulator.join("waiting", "bob")
         await world.until_status("joined")
         await world.until_status("dispatched")
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         for room in ("talking", "waiting"):
             world.simulator.finish_room(room)
         await world.until_status("ended", room_name="talking", within=INTERVAL + 1)
@@ -213,7 +213,7 @@ async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_databas
         worker = world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         await world.until_status("joined")
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         world.simulator.add_worker("greeter")
         world.simulator.kill_worker(worker)
         await world.until(lambda: len(world.dispatches()) == 2, within=27)
@@ -226,7 +226,7 @@ async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_da
     async with World(sqlite_database, replicas=0, sweep=60) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         await world.add_replica(start=False)
         world.simulator.join("room", "ana")
         await world.wait(0.5)
@@ -239,7 +239,7 @@ async def test_many_rooms_are_swept_gently(sqlite_database: Database) -> None:
     rooms = 1000
     async with World(sqlite_database, replicas=0, sweep=60, light=True) as world:
         world.rule("nobody", "nobody", {"room": {"name": ["none such"]}})
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         for number in range(rooms):
             world.simulator.join(f"room-{number}", "ana")
         await world.wait(35)
@@ -283,7 +283,7 @@ async def test_who_waits_unseen_is_taken_in_before_the_served_are_looked_at(sqli
 async def test_a_sweep_under_way_does_not_hold_up_the_end(sqlite_database: Database) -> None:
     async with World(sqlite_database, replicas=0, sweep=60, light=True) as world:
         world.rule("nobody", "nobody", {"room": {"name": ["none such"]}})
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         for number in range(1000):
             world.simulator.join(f"room-{number}", "ana")
         await world.wait(10)
@@ -302,7 +302,7 @@ async def test_a_sweeper_that_was_killed_is_not_waited_for(sqlite_database: Data
     async with World(sqlite_database, replicas=0, sweep=60) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        world.simulator.webhooks.faults.outage = True
+        world.simulator.webhook_faults.outage = True
         for number in range(300):
             world.simulator.join(f"room-{number}", "ana")
         await world.wait(10)
@@ -334,7 +334,7 @@ async def test_half_of_all_webhooks_lost_loses_nobody(sqlite_database: Database)
     async with World(sqlite_database, sweep=5) as world:
         world.rule(scope="participant")
         world.simulator.add_worker("greeter", Behaviour())
-        world.simulator.webhooks.faults.by_chance(0.5, Mishap.DROP)
+        world.simulator.webhook_faults.by_chance(0.5, Mishap.DROP)
         for number in range(20):
             world.simulator.join(f"room-{number // 2}", f"caller-{number}")
             await world.wait(0.3)

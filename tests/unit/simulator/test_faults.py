@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from app.simulator.faults import ANY, Fault, FaultKind, Faults
+from app.simulator.api.faults import ANY, Fault, FaultKind, Faults
 
 REFUSED, CUT = Fault(FaultKind.REFUSE), Fault(FaultKind.RESET_AFTER)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Behaviour, DispatchOrder, Fate, JobStatus, Refusal
+from app.livekit.vocabulary import DisconnectReason, JobStatus
+from app.simulator import Behaviour, DispatchOrder, Fate, Refusal
 from app.simulator.entities import Dispatch
 from tests.unit.simulator.world import World
 
@@ -222,13 +223,12 @@ async def test_an_agent_that_leaves_by_itself_reads_failed(world: World) -> None
 
 
 async def test_an_agent_that_was_removed_leaves_its_job_running_and_its_worker_free(world: World) -> None:
-    from app.simulator import LeaveReason  # noqa: PLC0415 - used here alone
 
     world.simulator.add_worker("greeter", Behaviour(capacity=1))
     dispatch = world.dispatch("lobby")
     await world.wait(1)
     [agent] = world.simulator.agents("lobby")
-    world.simulator.leave("lobby", agent.identity, LeaveReason.PARTICIPANT_REMOVED)
+    world.simulator.leave("lobby", agent.identity, DisconnectReason.PARTICIPANT_REMOVED)
     assert dispatch.jobs[0].status is JobStatus.RUNNING
     again = world.dispatch("lobby")
     await world.wait(1)

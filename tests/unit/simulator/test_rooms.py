@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Kind, LeaveReason
+from app.livekit.vocabulary import DisconnectReason, ParticipantKind
 from tests.unit.simulator.world import World
 
 
@@ -24,7 +24,7 @@ async def test_a_join_opens_the_room_and_is_told_once_active(world: World) -> No
 
 async def test_a_room_closes_twenty_seconds_after_the_last_caller_and_takes_the_agent_with_it(world: World) -> None:
     world.simulator.join("lobby", "ana")
-    world.simulator.join("lobby", "robot", kind=Kind.AGENT)
+    world.simulator.join("lobby", "robot", kind=ParticipantKind.AGENT)
     await world.wait(1)
     world.simulator.leave("lobby", "ana")
     await world.wait(19)
@@ -152,7 +152,7 @@ async def test_nobody_can_leave_a_room_they_are_not_in(world: World) -> None:
 async def test_the_ledger_knows_when_callers_were_there(world: World) -> None:
     world.simulator.join("lobby", "ana")
     await world.wait(2)
-    world.simulator.leave("lobby", "ana", LeaveReason.CONNECTION_TIMEOUT)
+    world.simulator.leave("lobby", "ana", DisconnectReason.CONNECTION_TIMEOUT)
     [entry] = world.simulator.ledger.callers
     assert entry.joined == pytest.approx(0.08)
     assert (entry.left, entry.reason) == (2, "CONNECTION_TIMEOUT")

@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from app.simulator.ledger import AgentStay, CallerEntry, DispatchEntry, Ledger
-from app.simulator.verdict import Unit, judge
+from tests.simulator import Unit, judge
 
 numbers = count(1)
 

@@ -11,7 +11,8 @@ import pytest
 from google.protobuf.json_format import MessageToDict, Parse
 from livekit.protocol.webhook import WebhookEvent
 
-from app.simulator.entities import Kind, LeaveReason, Participant, Presence, Room, Track
+from app.livekit.vocabulary import DisconnectReason, ParticipantKind
+from app.simulator.entities import Participant, Presence, Room, Track
 from app.simulator.webhook_bodies import build_body
 
 RECORDED = Path(__file__).parents[2] / "data/webhooks"
@@ -43,14 +44,14 @@ def participant_of(document: dict[str, Any]) -> Participant:
     return Participant(
         sid=said["sid"],
         identity=said["identity"],
-        kind=Kind[said.get("kind", "STANDARD")],
+        kind=ParticipantKind[said.get("kind", "STANDARD")],
         joined_at=instant(said.get("joinedAtMs", "0")),
         name=said.get("name", ""),
         metadata=said.get("metadata", ""),
         attributes=said.get("attributes", {}),
         presence=Presence[said.get("state", "JOINING")],
         version=said.get("version", 0),
-        leave_reason=LeaveReason[said.get("disconnectReason", "UNKNOWN_REASON")],
+        leave_reason=DisconnectReason[said.get("disconnectReason", "UNKNOWN_REASON")],
     )
 
 
@@ -95,7 +96,7 @@ def test_livekits_own_messages_read_a_body_without_loss() -> None:
 
 def test_what_is_default_is_left_out() -> None:
     document = recorded("participant_joined_web")
-    stranger = Participant(sid="PA_x", identity="x", kind=Kind.STANDARD, joined_at=instant("1795364212395"))
+    stranger = Participant(sid="PA_x", identity="x", kind=ParticipantKind.STANDARD, joined_at=instant("1795364212395"))
     written = json.loads(build(document, stranger))["participant"]
     assert not {"kind", "state", "metadata", "name", "attributes", "disconnectReason", "isPublisher"} & set(written)
 

@@ -10,8 +10,8 @@ import jwt
 import pytest
 from livekit import api
 
-from app.simulator import Mishap
-from app.simulator.webhooks import Answer
+from app.simulator.webhooks import Answer, WebhookFacts
+from tests.simulator import Mishap, Simulator
 from tests.unit.simulator.world import Received, World
 
 
@@ -32,8 +32,6 @@ async def test_a_webhook_is_signed_as_the_sdk_wants_it(world: World) -> None:
 
 
 async def test_the_sdks_receiver_accepts_it_in_real_time() -> None:
-    from app.simulator import Simulator  # noqa: PLC0415 - the only test here that needs real time
-
     received: list[tuple[str, str]] = []
 
     async def post(url: str, body: bytes, headers: object) -> Answer:  # noqa: ARG001 - the poster's signature
@@ -135,7 +133,7 @@ async def test_without_a_receiver_nothing_is_kept() -> None:
 
 
 async def told_with(world: World, mishap: Mishap, seconds: float = 0.0) -> list[str]:
-    world.simulator.webhooks.faults.order(mishap, event="participant_joined", identity="ana", seconds=seconds)
+    world.simulator.webhook_faults.order(mishap, event="participant_joined", identity="ana", seconds=seconds)
     world.simulator.join("lobby", "ana")
     world.simulator.join("lobby", "bob")
     await world.wait(10)
@@ -164,7 +162,7 @@ async def test_a_webhook_can_be_overtaken(world: World) -> None:
 
 
 async def test_a_webhook_that_nothing_overtakes_comes_all_the_same(world: World) -> None:
-    world.simulator.webhooks.faults.order(Mishap.REORDER, event="participant_joined")
+    world.simulator.webhook_faults.order(Mishap.REORDER, event="participant_joined")
     world.simulator.join("lobby", "ana")
     await world.wait(0.5)
     assert world.receiver.told() == ["room_started"]
@@ -173,7 +171,7 @@ async def test_a_webhook_that_nothing_overtakes_comes_all_the_same(world: World)
 
 
 async def test_an_outage_loses_everything_until_it_is_over(world: World) -> None:
-    faults = world.simulator.webhooks.faults
+    faults = world.simulator.webhook_faults
     faults.outage = True
     world.simulator.join("lobby", "ana")
     await world.wait(1)
@@ -186,7 +184,7 @@ async def test_an_outage_loses_everything_until_it_is_over(world: World) -> None
 async def test_mishaps_by_chance_are_the_same_for_the_same_seed() -> None:
     async def lost() -> list[str]:
         world = World()
-        world.simulator.webhooks.faults.by_chance(0.5, Mishap.DROP)
+        world.simulator.webhook_faults.by_chance(0.5, Mishap.DROP)
         for number in range(40):
             world.simulator.join(f"room-{number}", "ana")
         await world.wait(1)
@@ -208,9 +206,7 @@ async def test_a_stopped_server_forgets_what_waits(world: World) -> None:
 
 
 def test_only_the_first_matching_order_applies() -> None:
-    from app.simulator.webhook_faults import WebhookFacts, WebhookFaults  # noqa: PLC0415 - used here alone
-
-    faults = WebhookFaults()
+    faults = Simulator().webhook_faults
     faults.order(Mishap.DROP, room="a", times=2)
     faults.order(Mishap.DUPLICATE, times=None)
     in_a, in_b = WebhookFacts("participant_joined", "a", "x"), WebhookFacts("participant_joined", "b", "x")
@@ -223,9 +219,7 @@ def test_only_the_first_matching_order_applies() -> None:
 
 
 def test_scripted_mishaps_come_one_by_one_after_what_is_ordered() -> None:
-    from app.simulator.webhook_faults import WebhookFacts, WebhookFaults  # noqa: PLC0415 - used here and above alone
-
-    faults = WebhookFaults()
+    faults = Simulator().webhook_faults
     faults.script((Mishap.DROP, 0.0), None, (Mishap.DELAY, 2.0), (Mishap.DROP, 0.0))
     faults.order(Mishap.DUPLICATE, room="a")
     in_a, in_b = WebhookFacts("participant_joined", "a", "x"), WebhookFacts("participant_joined", "b", "x")

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.simulator import ManualSchedule, Simulator
+from app.simulator import ManualSchedule
 from app.simulator.dispatches import DispatchOrder
 from app.simulator.entities import Dispatch
 from app.simulator.webhooks import Answer
+from tests.simulator import Simulator
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A simulated LiveKit in a process of its own: `python -m app.simulator --webhook http://127.0.0.1:8080/livekit/webhook`.
+"""A simulated LiveKit in a process of its own: `python -m tests.simulator --webhook http://127.0.0.1:8080/livekit/webhook`.
 
 Prints one line of JSON (`url`, `key`, `secret`) on standard output when it listens; stops on SIGINT and SIGTERM.
 """
@@ -14,15 +14,16 @@ from collections.abc import Sequence
 
 import uvloop
 
-from app.simulator.control import Control
-from app.simulator.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
+from app.simulator.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
 from app.simulator.timing import Timing
 from app.simulator.workers import Behaviour
+from tests.simulator.control import Control
+from tests.simulator.simulator import Simulator
 
 
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; exits with status 2 and the usage on wrong ones."""
-    parser = argparse.ArgumentParser(prog="python -m app.simulator", description="A stand-in LiveKit.")
+    parser = argparse.ArgumentParser(prog="python -m tests.simulator", description="A stand-in LiveKit.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (default): any free one, told on standard output")
     parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="may be given several times")

@@ -8,7 +8,8 @@ from livekit.protocol.agent_dispatch import AgentDispatch, AgentDispatchState
 from livekit.protocol.models import ParticipantInfo, ParticipantPermission, TrackInfo
 from livekit.protocol.models import Room as RoomMessage
 
-from app.simulator.entities import Dispatch, Job, Kind, Participant, Room
+from app.livekit.vocabulary import ParticipantKind
+from app.simulator.entities import Dispatch, Job, Participant, Room
 from app.simulator.webhook_bodies import milliseconds
 
 _NANO = 1_000_000_000
@@ -48,11 +49,11 @@ def participant_message(participant: Participant) -> ParticipantInfo:
             can_subscribe=True,
             can_publish=True,
             can_publish_data=True,
-            can_update_metadata=participant.kind in (Kind.SIP, Kind.AGENT),
-            agent=participant.kind is Kind.AGENT,
+            can_update_metadata=participant.kind in (ParticipantKind.SIP, ParticipantKind.AGENT),
+            agent=participant.kind is ParticipantKind.AGENT,
         ),
         is_publisher=bool(participant.tracks),
-        kind=ParticipantInfo.Kind.Name(participant.kind),
+        kind=participant.kind.value,
         attributes=participant.attributes,
     )
 
@@ -82,7 +83,7 @@ def _job(dispatch: Dispatch, job: Job) -> JobMessage:
         agent_name=dispatch.agent_name,
         deployment=dispatch.deployment,
         state=JobState(
-            status=f"JS_{job.status.name}",
+            status=job.status.value,
             error=job.error,
             started_at=int(job.assigned_at.timestamp() * _NANO),
             ended_at=int(job.ended_at.timestamp() * _NANO) if job.ended_at else 0,

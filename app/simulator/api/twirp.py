@@ -14,12 +14,12 @@ from livekit.protocol import agent_dispatch as dispatch_protocol
 from livekit.protocol import room as room_protocol
 from starlette.types import Receive, Scope, Send
 
-from app.simulator.access import ALL_GRANTS, TokenRefusedError, read_grants
-from app.simulator.connection import cut
-from app.simulator.faults import Fault, FaultKind, Faults
+from app.simulator.api.access import ALL_GRANTS, TokenRefusedError, read_grants
+from app.simulator.api.connection import cut
+from app.simulator.api.faults import Fault, FaultKind, Faults
+from app.simulator.api.service import Call, Service, ServiceError
 from app.simulator.ledger import Ledger
 from app.simulator.schedule import Schedule
-from app.simulator.service import Call, Service, ServiceError
 
 PREFIX = "/twirp/livekit."
 

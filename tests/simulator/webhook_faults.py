@@ -1,4 +1,4 @@
-"""What may happen to webhooks on their way: lost, doubled, late, overtaken."""
+"""Faults of the simulator's webhooks: lost, sent twice, late, overtaken."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from app.simulator.schedule import Schedule
+from app.simulator.webhooks import Sending, WebhookFacts, Webhooks
+
 
 class Mishap(Enum):
     """One thing that goes wrong with one webhook."""
@@ -16,15 +19,6 @@ class Mishap(Enum):
     DUPLICATE = "duplicate"
     DELAY = "delay"
     REORDER = "reorder"
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookFacts:
-    """What a fault may look at to tell whether it is meant."""
-
-    event: str
-    room: str
-    identity: str
 
 
 @dataclass(slots=True)
@@ -39,19 +33,25 @@ class _Order:
 class WebhookFaults:
     """Mishaps by order (such events, so many times), by script (the next webhooks) and by chance (a share of all).
 
-    The first that applies is taken; chance is repeatable by `seed`.
+    The first that applies is taken; chance is repeatable by `seed`. `hold_s`: how long a webhook that is to be
+    overtaken waits for the next one of its room.
     """
 
+    webhooks: Webhooks
+    schedule: Schedule
+    hold_s: float = 1.0
     seed: int = 0
     outage: bool = False
     """While true every webhook is lost, as if the receiver's address were wrong."""
     _orders: list[_Order] = field(default_factory=list)
     _script: deque[tuple[Mishap, float] | None] = field(default_factory=deque)
     _shares: list[tuple[float, Mishap, float]] = field(default_factory=list)
+    _held: dict[tuple[str, str], Sending] = field(default_factory=dict)
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
+        self.webhooks.route = self._route
 
     def order(
         self,
@@ -102,3 +102,40 @@ class WebhookFaults:
             if self._random.random() < share:
                 return mishap, seconds
         return None
+
+    def _route(self, sending: Sending) -> None:
+        mishap, seconds = self.next(sending.facts) or (None, 0.0)
+        match mishap:
+            case None:
+                self._queue(sending)
+            case Mishap.DROP:
+                sending.outcome = "dropped: fault"
+            case Mishap.DUPLICATE:
+                self._queue(sending)
+                again = Sending(sending.url, sending.id, sending.facts, sending.body, sending.queued)
+                self.webhooks.sent.append(again)
+                self.schedule.call_later(seconds, lambda: self._queue(again))
+            case Mishap.DELAY:
+                self.schedule.call_later(seconds, lambda: self._queue(sending))
+            case Mishap.REORDER:
+                self._hold(sending)
+
+    def _queue(self, sending: Sending) -> None:
+        self.webhooks.queue(sending)
+        overtaken = self._held.pop((sending.url, sending.facts.room), None)
+        if overtaken is not None:
+            self.webhooks.queue(overtaken)
+
+    def _hold(self, sending: Sending) -> None:
+        place = (sending.url, sending.facts.room)
+        if place in self._held:
+            self._queue(sending)
+            return
+        self._held[place] = sending
+
+        def release() -> None:
+            if self._held.get(place) is sending:
+                del self._held[place]
+                self.webhooks.queue(sending)
+
+        self.schedule.call_later(self.hold_s, release)

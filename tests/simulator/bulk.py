@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.simulator.entities import Kind
-from app.simulator.simulator import Simulator
+from app.livekit.vocabulary import ParticipantKind
+from tests.simulator.simulator import Simulator
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Callers:
     identity: str = "caller-{n}"
     metadata: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    kind: Kind = Kind.STANDARD
+    kind: ParticipantKind = ParticipantKind.STANDARD
     per_room: int = 1
     first: int = 0
     stay: float | None = None

@@ -10,10 +10,11 @@ from livekit.protocol import agent_dispatch as dispatch_protocol
 from livekit.protocol import models
 from livekit.protocol import room as room_protocol
 
-from app.simulator.access import Grants
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator.api.access import Grants
+from app.simulator.api.messages import dispatch_message, participant_message, room_message
 from app.simulator.dispatches import Dispatches, DispatchOrder
-from app.simulator.entities import Dispatch, LeaveReason, Participant, Room
-from app.simulator.messages import dispatch_message, participant_message, room_message
+from app.simulator.entities import Dispatch, Participant, Room
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Limits, Timing
@@ -110,7 +111,7 @@ class Service:
         self, request: room_protocol.RoomParticipantIdentity, call: Call
     ) -> room_protocol.RemoveParticipantResponse:
         room, participant = self._participant(request.room, request.identity, call)
-        self.rooms.leave(room, participant, LeaveReason.PARTICIPANT_REMOVED)
+        self.rooms.leave(room, participant, DisconnectReason.PARTICIPANT_REMOVED)
         return room_protocol.RemoveParticipantResponse()
 
     def update_participant(self, request: room_protocol.UpdateParticipantRequest, call: Call) -> models.ParticipantInfo:
@@ -149,7 +150,7 @@ class Service:
         room = self.rooms.find(request.room)
         if room is None:
             raise ServiceError("not_found", "requested room does not exist")
-        self.rooms.finish(room, LeaveReason.ROOM_DELETED)
+        self.rooms.finish(room, DisconnectReason.ROOM_DELETED)
         return room_protocol.DeleteRoomResponse()
 
     def _dispatch(self, dispatch: Dispatch) -> dispatch_protocol.AgentDispatch:

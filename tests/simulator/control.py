@@ -33,13 +33,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.simulator.bulk import Callers, Campaign
-from app.simulator.entities import JobStatus, Kind, LeaveReason
-from app.simulator.faults import Fault, FaultKind
-from app.simulator.simulator import Simulator
-from app.simulator.verdict import Unit, judge
-from app.simulator.webhook_faults import Mishap
+from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
+from app.simulator.api.faults import Fault, FaultKind
 from app.simulator.workers import Behaviour, Refusal
+from tests.simulator.bulk import Callers, Campaign
+from tests.simulator.simulator import Simulator
+from tests.simulator.verdict import Unit, judge
+from tests.simulator.webhook_faults import Mishap
 
 Body = dict[str, Any]
 
@@ -83,7 +83,7 @@ class Control:
         self._simulator.leave(**_with_reason(body))
 
     def _joins(self, body: Body) -> Body:
-        callers = Callers(**{**body, "kind": Kind[body.get("kind", "STANDARD")]})
+        callers = Callers(**{**body, "kind": ParticipantKind[body.get("kind", "STANDARD")]})
         self._campaign = Campaign(self._simulator, callers)
         self._start(self._campaign.run())
         return {"count": callers.count}
@@ -138,7 +138,7 @@ class Control:
         return faults.script(method, *[fault] * times)
 
     def _add_webhook_fault(self, body: Body) -> None:
-        faults = self._simulator.webhooks.faults
+        faults = self._simulator.webhook_faults
         mishap = Mishap(body.pop("mishap"))
         if "share" in body:
             return faults.by_chance(body["share"], mishap, seconds=body.get("seconds", 0.0))
@@ -149,7 +149,7 @@ class Control:
         return JSONResponse({})
 
     async def _clear_webhook_faults(self, request: Request) -> Response:  # noqa: ARG002 - Starlette passes it
-        self._simulator.webhooks.faults.clear()
+        self._simulator.webhook_faults.clear()
         return JSONResponse({})
 
     async def _ledger(self, request: Request) -> Response:
@@ -176,7 +176,7 @@ class Control:
         return JSONResponse(
             {
                 "rooms": sorted(simulator.rooms.by_name),
-                "participants": dict(Counter(each.kind.name for each in people)),
+                "participants": dict(Counter(each.kind.value for each in people)),
                 "workers": {
                     worker.id: {
                         "agent_name": worker.agent_name,
@@ -195,7 +195,7 @@ class Control:
 
 
 def _with_reason(body: Body) -> Body:
-    return {**body, "reason": LeaveReason[body["reason"]]} if "reason" in body else body
+    return {**body, "reason": DisconnectReason[body["reason"]]} if "reason" in body else body
 
 
 def _posting(action: Callable[[Body], Any]) -> Callable[[Request], Awaitable[Response]]:
