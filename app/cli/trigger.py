@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import warnings
 from dataclasses import dataclass
 from typing import Annotated
@@ -78,16 +79,22 @@ def trigger(
     else:
         say(f"{status} {answer.strip()}")
         if webhook.event == EventType.PARTICIPANT_JOINED and status == 200:
-            note(_leaving(webhook))
+            note(leaving_hint(webhook))
     if status != 200:
         raise typer.Exit(1)
 
 
-def _leaving(webhook: FabricatedWebhook) -> str:
-    return (
-        f"To make it leave: usher trigger participant_left --identity '{webhook.identity}' --sid {webhook.sid} "
-        f"--room '{webhook.room_name}' --room-sid {webhook.room_sid}"
-    )
+def leaving_hint(webhook: FabricatedWebhook) -> str:
+    """Return the command that makes the participant of a join leave, quoted for a shell."""
+    names = {
+        "--identity": webhook.identity,
+        "--sid": webhook.sid,
+        "--room": webhook.room_name,
+        "--room-sid": webhook.room_sid,
+    }
+    # With = a value that begins with a dash is no option.
+    command = ["usher", "trigger", "participant_left", *(f"{option}={value}" for option, value in names.items())]
+    return f"To make it leave: {shlex.join(command)}"
 
 
 def _send(body: bytes, target: Destination) -> tuple[int, str]:

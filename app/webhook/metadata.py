@@ -8,8 +8,12 @@ from app.strict_json import JsonError, parse_storable_json
 
 
 def parsed_metadata(text: str) -> Any:
-    """Return the JSON value in `text`, or `text` itself if it is not JSON."""
+    """Return the JSON object or array in `text`, else `text` itself.
+
+    A bare scalar stays text: as numbers `1.10` would become 1.1, `007` is no JSON, and `12e3` may be an account.
+    """
     try:
-        return parse_storable_json(text)
+        value = parse_storable_json(text)
     except JsonError:
         return text
+    return value if isinstance(value, dict | list) else text

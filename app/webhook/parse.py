@@ -94,9 +94,10 @@ def build_event(
 def prepare(body: Mapping[str, Any], project: str) -> dict[str, Any]:
     """Return the document that rules match: a prepared copy of the webhook JSON; `body` is not changed.
 
-    `room.metadata` and `participant.metadata` are parsed if they hold JSON; 64-bit numbers sent as text become
-    numbers; enum numbers become their names; numbers, booleans and enums that protojson leaves out get their defaults
-    (`participant.kind` = STANDARD); `project` is added. Fields and enum values that are not known pass through.
+    `room.metadata` and `participant.metadata` are parsed if they hold a JSON object or array; 64-bit numbers sent as
+    text become numbers; enum numbers become their names; numbers, booleans and enums that protojson leaves out get
+    their defaults (`participant.kind` = STANDARD); `project` is added. Fields and enum values that are not known pass
+    through.
     """
     document = prepare_webhook(body)
     for name in ("room", "participant"):

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import shlex
+from datetime import UTC, datetime
+
 import pytest
 
-from app.cli.trigger import webhook_address
+from app.cli.trigger import leaving_hint, webhook_address
 from app.errors import InvalidInputError
+from app.livekit.fabricated_webhook import FabricatedWebhook
+from app.livekit.vocabulary import EventType
 from app.settings import read_settings
 
 
@@ -26,3 +31,17 @@ def test_where_it_is_posted(url: str | None, environment: dict[str, str], addres
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInputError, match="--url: is not a URL"):
         webhook_address(url, read_settings({}, without_livekit=True))
+
+
+@pytest.mark.parametrize("name", ["ana", "O'Brien; rm x", "--sid", "$(id)", 'a "b" c'])
+def test_the_hint_can_be_pasted_into_a_shell(name: str) -> None:
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    webhook = FabricatedWebhook(EventType.PARTICIPANT_JOINED, "EV_1", at, name, "RM_1", identity=name, sid="PA_1")
+    words = shlex.split(leaving_hint(webhook).removeprefix("To make it leave: "))
+    assert words[:3] == ["usher", "trigger", "participant_left"]
+    assert words[3:] == [
+        f"--identity={name}",
+        f"--sid={webhook.sid}",
+        f"--room={name}",
+        f"--room-sid={webhook.room_sid}",
+    ]

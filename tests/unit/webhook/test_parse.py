@@ -96,10 +96,10 @@ def test_what_is_to_be_left_out_reaches_neither_body_nor_agent_but_rules_may_mat
         ("{broken", "{broken"),
         ("NaN", "NaN"),
         ("", ""),
-        ("7", 7),
+        *((text, text) for text in ("7", "1.10", "12e3", "007", "9007199254740993", "true", "null", '"quoted"', " 7 ")),
     ],
 )
-def test_metadata_is_parsed_when_it_holds_json(metadata: str, prepared: Any) -> None:
+def test_metadata_is_parsed_when_it_holds_a_json_object_or_array(metadata: str, prepared: Any) -> None:
     content = {"event": "x", "room": {"metadata": metadata}, "participant": {"metadata": metadata}}
     document = read(content).document
     assert document["room"]["metadata"] == prepared
