@@ -1,0 +1,149 @@
+"""A database that an earlier Usher wrote goes on: up, down and up again, with every row and its meaning.
+
+`data/at_0008.*.sql` were recorded from the last version before the first release: ten rules, edited, reverted and
+deleted; dispatches in every state with their callers, attempts and audit lines; users, tokens, limits and probes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect
+from typer.testing import CliRunner
+
+from app.audit import CallFilter, CallState, list_calls, timeline
+from app.cli.migrate import app
+from app.db import schema
+from app.db.types import DispatchStatus
+from app.rules.book.read_book import book_at, read_book
+from tests.conftest import Database
+from tests.migration.structure import read_structure
+
+DATA = Path(__file__).parent / "data"
+RECORDED = "0008"
+
+STATES = {
+    "ana": CallState.ENDED,
+    "bob": CallState.ENDED,
+    "carl": CallState.NO_SHOW,
+    "dora": CallState.ABANDONED,
+    "emil": CallState.ANSWERED,
+    "fay": CallState.ANSWERED,
+    "gus": CallState.FAILED,
+    "hal": CallState.NO_MATCH,
+    "ida": CallState.ENDED,
+    "jon": CallState.ANSWERED,
+    "kim": CallState.ANSWERED,
+    "lea": CallState.WAITING,
+    "max": CallState.WAITING,
+    "nobody": CallState.NO_MATCH,
+}
+"""The calls of the recording, by caller; some go on."""
+
+Rows = dict[str, list[Mapping[str, Any]]]
+
+
+@pytest.fixture
+def recorded(empty_database: Database) -> Database:
+    """Give the recorded database of each kind."""
+    script = (DATA / f"at_{RECORDED}.{empty_database.kind}.sql").read_text("utf-8")
+    if empty_database.kind == "sqlite":
+        file = sqlite3.connect(str(empty_database.url.database))
+        file.executescript(script)
+        file.close()
+    else:
+        with empty_database.writer_engine().connect() as connection:
+            connection.connection.cursor().execute(script)
+            connection.connection.commit()
+    return empty_database
+
+
+def all_rows(database: Database) -> Rows:
+    engine = database.reader_engine()
+    tables = [name for name in inspect(engine).get_table_names() if name != "alembic_version"]
+    return {name: _sorted(database.execute(f'SELECT * FROM "{name}"')) for name in tables}
+
+
+def _sorted(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return sorted((dict(row) for row in rows), key=lambda row: json.dumps(row, default=str, sort_keys=True))
+
+
+def lost(before: Rows, after: Rows) -> list[str]:
+    """Return the rows of `before` that `after` does not hold with the same values; new columns are no difference."""
+    missing = []
+    for name, rows in before.items():
+        columns = rows[0].keys() if rows else ()
+        found = _sorted([{column: row[column] for column in columns if column in row} for row in after.get(name, [])])
+        missing += [f"{name}: {row}" for row in rows if row not in found]
+        if len(rows) != len(found):
+            missing.append(f"{name}: {len(rows)} rows, now {len(found)}")
+    return missing
+
+
+def test_the_first_revision_makes_the_recorded_structure(recorded: Database) -> None:
+    engine = recorded.reader_engine()
+    with engine.connect() as connection:
+        structure = read_structure(connection)
+    schema.downgrade(recorded.url, "base")
+    schema.upgrade(recorded.url, RECORDED)
+    with engine.connect() as connection:
+        assert read_structure(connection) == structure
+
+
+def test_usher_migrate_up_keeps_every_row(recorded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = all_rows(recorded)
+    assert {row["status"] for row in before["dispatches"]} == set(DispatchStatus)
+    monkeypatch.setenv("DATABASE_URL", recorded.text)
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 0, result.output
+    with recorded.reader_engine().connect() as connection:
+        schema.require_current(connection)
+    assert lost(before, all_rows(recorded)) == []
+
+
+def test_up_down_up_with_data(recorded: Database) -> None:
+    before = all_rows(recorded)
+    schema.upgrade(recorded.url)
+    schema.downgrade(recorded.url, RECORDED)
+    assert lost(before, all_rows(recorded)) == []
+    schema.upgrade(recorded.url)
+    assert lost(before, all_rows(recorded)) == []
+
+
+def test_calls_read_as_before(recorded: Database) -> None:
+    schema.upgrade(recorded.url)
+    with recorded.reader_engine().connect() as connection:
+        calls = list_calls(connection, CallFilter()).items
+        states = {call.participant_identity: call.state for call in calls}
+        timelines = {call.participant_identity: timeline(connection, call.event_id) for call in calls}
+    assert states == STATES
+    assert [len(dispatch.calls) for dispatch in timelines["emil"].dispatches] == [2]  # absent, then its fallback
+    assert len(timelines["fay"].dispatches) == 2  # the agent disappeared and was replaced
+    assert timelines["kim"].steps  # found by the sweep
+
+
+def test_rules_and_their_history_are_read_as_before(recorded: Database) -> None:
+    schema.upgrade(recorded.url)
+    with recorded.reader_engine().connect() as connection:
+        book, early = read_book(connection), book_at(connection, 10)
+    assert book.version >= 13
+    assert book.bad == {}
+    rules = {rule.name: rule for rule in book.rules}
+    assert (rules["answered"].priority, rules["answered"].objective_s) == (100, 2.5)
+    assert (rules["absent"].fallback_agent_name, rules["absent"].max_attempts) == ("also-absent", 1)
+    assert rules["each"].withdraw
+    assert "temporary" not in rules
+    assert "temporary" in {rule.name for rule in early.rules}
+
+
+def test_triggers_go_on_recording(recorded: Database) -> None:
+    schema.upgrade(recorded.url)
+    recorded.execute("UPDATE routing_rules SET priority = 7 WHERE name = 'answered'")
+    (*_, last) = recorded.execute('SELECT change, "after" FROM rule_changes ORDER BY id')
+    after = json.loads(last["after"]) if isinstance(last["after"], str) else last["after"]
+    assert (last["change"], after["name"], after["priority"]) == ("update", "answered", 7)
