@@ -197,11 +197,11 @@ class _Compilation:
                 continue
             self._count_expression()
             try:
-                node, length = compile_until_brace(text, at)
+                node, end = compile_until_brace(text, at)
             except Mistake as mistake:
                 return self.refuse(path, mistake.message, text, mistake.suggestion)
             pieces.append(located(path, node, text))
-            at += length + 1
+            at = end + 1
         pieces.append(text[at:])
         texts = [piece for piece in pieces if isinstance(piece, str)]
         if len(texts) == len(pieces):

@@ -1,78 +1,75 @@
-"""Expressions: the text of `$eval`, `$if` and `${...}`, parsed by the json-e package, compiled to closures here."""
+"""Compiles expressions, the text of `$eval`, `$if` and `${...}`, to functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from jsone.parser import Parser
-from jsone.render import tokenizer
-from jsone.shared import JSONTemplateError
+from typing import Any, assert_never
 
 from app.errors import nearest
 from app.rules.templates.jsone.binary_operators import BINARY, a
-from app.rules.templates.jsone.budget import (
-    DEEPEST,
-    UNKNOWN,
-    Mistake,
-    Node,
-    Open,
-    Run,
-    Scope,
-    is_number,
-    kind_of,
-)
+from app.rules.templates.jsone.budget import DEEPEST, UNKNOWN, Mistake, Node, Open, Run, Scope, is_number, kind_of
 from app.rules.templates.jsone.functions import Function
+from app.rules.templates.jsone.syntax import (
+    Binary,
+    Call,
+    Item,
+    List,
+    Literal,
+    Name,
+    Object,
+    Property,
+    Slice,
+    Tree,
+    Unary,
+    parse_expression,
+    parse_until_brace,
+)
 
 LONGEST_EXPRESSION = 2000
-"""Characters; the parser's cost grows with the square (about 10 ms at this length, measured)."""
+"""Characters; parsing so many takes a few milliseconds."""
 
 
 def compile_expression(source: str) -> Node:
     """Return what evaluates the expression `source`; Mistake when it is none."""
-    node, parser = _parse(source)
-    if parser.current_token is not None:
-        raise Mistake(f"did not expect {parser.current_token.value!r}")
-    return node
+    if len(source) > LONGEST_EXPRESSION:
+        raise Mistake(f"an expression may have at most {LONGEST_EXPRESSION} characters")
+    return _compile(parse_expression(source), 0)
 
 
 def compile_until_brace(source: str, start: int) -> tuple[Node, int]:
-    """Return what evaluates the expression that begins at `start`, and how far its closing brace is away."""
-    node, parser = _parse(source[start : start + LONGEST_EXPRESSION])
-    if parser.current_token is None:
-        raise Mistake(f"${{ has no closing }} within {LONGEST_EXPRESSION} characters")
-    if parser.current_token.kind != "}":
-        raise Mistake(f"did not expect {parser.current_token.value!r}")
-    return node, int(parser.current_token.start)
+    """Return what evaluates the expression that begins at `start`, and the place of its closing brace."""
+    tree, end = parse_until_brace(source, start, LONGEST_EXPRESSION)
+    return _compile(tree, 0), end
 
 
-def _parse(source: str) -> tuple[Node, Any]:
-    if len(source) > LONGEST_EXPRESSION:
-        raise Mistake(f"an expression may have at most {LONGEST_EXPRESSION} characters")
-    try:
-        parser = Parser(source, tokenizer)
-        tree = parser.parse()
-    except JSONTemplateError as error:
-        raise Mistake(str(error.args[0])[:200]) from error
-    except (StopIteration, AttributeError) as error:
-        # The parser asks the token after the last one for its kind.
-        raise Mistake("the expression is empty or ends too early") from error
-    except RecursionError as error:
-        raise Mistake("the expression nests too deep") from error
-    return _compile(tree, 0), parser
-
-
-def _compile(tree: Any, depth: int) -> Node:
-    if tree is None:
-        raise Mistake("an operand is missing")
+def _compile(tree: Tree, depth: int) -> Node:
     if depth > DEEPEST:
         raise Mistake(f"the expression nests deeper than {DEEPEST} levels")
-    return _COMPILERS[type(tree).__name__](tree, depth + 1)
+    depth += 1
+    match tree:
+        case Literal(value):
+            return _compile_literal(value)
+        case Name(name):
+            return _compile_name(name)
+        case Unary():
+            return _compile_unary(tree, depth)
+        case Binary():
+            return _compile_binary(tree, depth)
+        case Property():
+            return _compile_property(tree, depth)
+        case Item():
+            return _compile_item(tree, depth)
+        case Slice():
+            return _compile_slice(tree, depth)
+        case Call():
+            return _compile_call(tree, depth)
+        case List():
+            return _compile_list(tree, depth)
+        case Object():
+            return _compile_object(tree, depth)
+    assert_never(tree)
 
 
-def _compile_primitive(tree: Any, _depth: int) -> Node:
-    value = _constant(tree.token)
-
+def _compile_literal(value: Any) -> Node:
     def constant(_scope: Scope, run: Run) -> Any:
         run.spend(1)
         return value
@@ -80,19 +77,7 @@ def _compile_primitive(tree: Any, _depth: int) -> Node:
     return constant
 
 
-def _constant(token: Any) -> Any:
-    if token.kind == "number":
-        if len(token.value) > 300:
-            raise Mistake("a number may have at most 300 digits")
-        return float(token.value) if "." in token.value else int(token.value)
-    if token.kind == "string":
-        return token.value[1:-1]
-    return {"true": True, "false": False, "null": None}[token.kind]
-
-
-def _compile_name(tree: Any, _depth: int) -> Node:
-    name: str = tree.token.value
-
+def _compile_name(name: str) -> Node:
     def look_up(scope: Scope, run: Run) -> Any:
         run.spend(1)
         try:
@@ -103,9 +88,8 @@ def _compile_name(tree: Any, _depth: int) -> Node:
     return look_up
 
 
-def _compile_unary(tree: Any, depth: int) -> Node:
-    operand = _compile(tree.expr, depth)
-    kind: str = tree.token.kind
+def _compile_unary(tree: Unary, depth: int) -> Node:
+    operand = _compile(tree.operand, depth)
 
     def negate(scope: Scope, run: Run) -> Any:
         value = operand(scope, run)
@@ -116,23 +100,17 @@ def _compile_unary(tree: Any, depth: int) -> Node:
         if value is UNKNOWN:
             return value
         if not is_number(value):
-            raise Mistake(f"{kind} needs a number, found {a(value)}")
-        return -value if kind == "-" else value
+            raise Mistake(f"{tree.sign} needs a number, found {a(value)}")
+        return -value if tree.sign == "-" else value
 
-    return negate if kind == "!" else sign
+    return negate if tree.sign == "!" else sign
 
 
-def _compile_binary(tree: Any, depth: int) -> Node:
-    kind: str = tree.token.kind
-    if kind == ".":
-        return _compile_property(tree, depth)
+def _compile_binary(tree: Binary, depth: int) -> Node:
     left, right = _compile(tree.left, depth), _compile(tree.right, depth)
-    if kind in {"||", "&&"}:
-        return _either(left, right) if kind == "||" else _both(left, right)
-    if kind == "**":
-        # The parser hands the operands of this one over in exchanged places.
-        left, right = right, left
-    apply = BINARY[kind]
+    if tree.sign in {"||", "&&"}:
+        return _either(left, right) if tree.sign == "||" else _both(left, right)
+    apply = BINARY[tree.sign]
 
     def binary(scope: Scope, run: Run) -> Any:
         run.spend(1)
@@ -172,17 +150,8 @@ def _both(left: Node, right: Node) -> Node:
     return both
 
 
-def _compile_owner(tree: Any, depth: int) -> Node:
-    if type(tree).__name__ == "UnaryOp":
-        # JSON-e reads !a.b as (!a).b, which never means anything.
-        sign = tree.token.kind
-        raise Mistake(f"{sign} is applied before what follows its operand; write {sign}( ) around the whole of it")
-    return _compile(tree, depth)
-
-
-def _compile_property(tree: Any, depth: int) -> Node:
-    owner = _compile_owner(tree.left, depth)
-    name: str = tree.right.token.value
+def _compile_property(tree: Property, depth: int) -> Node:
+    owner, name = _compile(tree.owner, depth), tree.name
 
     def read(scope: Scope, run: Run) -> Any:
         run.spend(1)
@@ -201,33 +170,47 @@ def _compile_property(tree: Any, depth: int) -> Node:
     return read
 
 
-def _compile_access(tree: Any, depth: int) -> Node:
-    owner = _compile_owner(tree.arr, depth)
-    left = _compile(tree.left, depth) if tree.left else None
-    right = _compile(tree.right, depth) if tree.right else None
-    if not tree.isInterval and left is None:
-        raise Mistake("[ ] needs an index or a key")
+def _compile_item(tree: Item, depth: int) -> Node:
+    owner, index = _compile(tree.owner, depth), _compile(tree.index, depth)
 
-    def index(scope: Scope, run: Run) -> Any:
+    def item(scope: Scope, run: Run) -> Any:
         run.spend(1)
-        value = owner(scope, run)
-        first = left(scope, run) if left else None
-        last = right(scope, run) if right else None
-        if value is UNKNOWN or first is UNKNOWN or last is UNKNOWN:
+        value, place = owner(scope, run), index(scope, run)
+        if value is UNKNOWN or place is UNKNOWN:
             return UNKNOWN
         if isinstance(value, dict):
-            return _property(value, first)
-        if not isinstance(value, list | str):
-            raise Mistake(f"[ ] needs an object, an array or a string, found {a(value)}")
-        if not tree.isInterval:
-            return _item(value, first)
-        for bound in (first, last):
+            return _property(value, place)
+        return _item(_sequence(value), place)
+
+    return item
+
+
+def _compile_slice(tree: Slice, depth: int) -> Node:
+    owner = _compile(tree.owner, depth)
+    bounds = [bound and _compile(bound, depth) for bound in (tree.start, tree.end)]
+
+    def part(scope: Scope, run: Run) -> Any:
+        run.spend(1)
+        value = owner(scope, run)
+        start, end = (bound(scope, run) if bound else None for bound in bounds)
+        if value is UNKNOWN or start is UNKNOWN or end is UNKNOWN:
+            return UNKNOWN
+        if isinstance(value, dict):
+            return _property(value, start)  # as JSON-e does
+        sequence = _sequence(value)
+        for bound in (start, end):
             if bound is not None and type(bound) is not int:
                 raise Mistake(f"[ : ] needs whole numbers, found {a(bound)}")
-        run.spend_items(len(value))
-        return value[first:last]
+        run.spend_items(len(sequence))
+        return sequence[start:end]
 
-    return index
+    return part
+
+
+def _sequence(value: Any) -> list[Any] | str:
+    if isinstance(value, list | str):
+        return value
+    raise Mistake(f"[ ] needs an object, an array or a string, found {a(value)}")
 
 
 def _property(value: dict[str, Any], name: Any) -> Any:
@@ -248,9 +231,9 @@ def _item(value: list[Any] | str, place: Any) -> Any:
         raise Mistake(f"there is no item {place}; the {kind_of(value)} has {len(value)}") from None
 
 
-def _compile_call(tree: Any, depth: int) -> Node:
-    called = _compile(tree.name, depth)
-    arguments = [_compile(argument, depth) for argument in tree.args or []]
+def _compile_call(tree: Call, depth: int) -> Node:
+    called = _compile(tree.function, depth)
+    arguments = [_compile(argument, depth) for argument in tree.arguments]
 
     def call(scope: Scope, run: Run) -> Any:
         run.spend(1)
@@ -265,9 +248,8 @@ def _compile_call(tree: Any, depth: int) -> Node:
     return call
 
 
-def _compile_list(tree: Any, depth: int) -> Node:
-    # The parser gives [None] for [].
-    items = [] if tree.list == [None] else [_compile(item, depth) for item in tree.list]
+def _compile_list(tree: List, depth: int) -> Node:
+    items = [_compile(item, depth) for item in tree.items]
 
     def build(scope: Scope, run: Run) -> Any:
         run.spend(1)
@@ -276,23 +258,11 @@ def _compile_list(tree: Any, depth: int) -> Node:
     return build
 
 
-def _compile_object(tree: Any, depth: int) -> Node:
-    properties = {key: _compile(value, depth) for key, value in tree.obj.items()}
+def _compile_object(tree: Object, depth: int) -> Node:
+    properties = {key: _compile(value, depth) for key, value in tree.items}
 
     def build(scope: Scope, run: Run) -> Any:
         run.spend(1)
         return {key: value(scope, run) for key, value in properties.items()}
 
     return build
-
-
-_COMPILERS: dict[str, Callable[[Any, int], Node]] = {
-    "ASTNode": _compile_primitive,
-    "ContextValue": _compile_name,
-    "UnaryOp": _compile_unary,
-    "BinOp": _compile_binary,
-    "ValueAccess": _compile_access,
-    "List": _compile_list,
-    "Object": _compile_object,
-    "FunctionCall": _compile_call,
-}
