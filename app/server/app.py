@@ -21,7 +21,6 @@ from app.livekit.webhook_signature import Verifier
 from app.server.api.routes import api_routes
 from app.server.caches.objectives_cache import REFRESH_S
 from app.server.console.routes import console_routes
-from app.server.health import HealthEndpoint
 from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
 from app.server.request_context import RequestContext
@@ -34,7 +33,6 @@ def create_app(
     orchestrator: Orchestrator, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan
 ) -> Starlette:
     """Return the application; `lifespan` starts and stops the flows, `key` signs sessions and links."""
-    health = HealthEndpoint(orchestrator, readers)
     context = RequestContext(orchestrator, readers, key)
     metrics = MetricsEndpoint(orchestrator, readers, context.objectives)
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S)
@@ -50,8 +48,8 @@ def create_app(
                 await refreshing.stop()
 
     routes = [
-        Route("/healthz", health.live),
-        Route("/readyz", health.ready),
+        Route("/healthz", context.health.live),
+        Route("/readyz", context.health.ready),
         Route("/metrics", metrics.answer),
         *api_routes(context),
         *console_routes(context),

@@ -1,8 +1,9 @@
-"""`/healthz` and `/readyz`."""
+"""`/healthz` and `/readyz`, and the state that they and the console report."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine
@@ -10,10 +11,56 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.audit import sweep_heartbeats
+from app.audit import SweepHeartbeat, sweep_heartbeats
 from app.db import schema
 from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
+from app.rules.book.rule_book import RuleBook
+
+_MAX_BAD_RULES = 100  # listed; all are skipped
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseHealth:
+    """`status` is `ok`, `schema` (of another version, see `detail`) or `unavailable`; `sweeps` is empty unless `ok`."""
+
+    status: str
+    detail: str = ""
+    sweeps: tuple[SweepHeartbeat, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        if self.status == "ok":
+            return {"status": "ok", "sweeps": {one.project: one.to_json() for one in self.sweeps}}
+        return {"status": self.status, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The state of one process: webhooks can be accepted while `is_ready`."""
+
+    database: DatabaseHealth
+    book: RuleBook
+    writer_backlog: int
+
+    @property
+    def is_ready(self) -> bool:
+        return self.database.status == "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        bad = list(self.book.bad.values())[:_MAX_BAD_RULES]
+        return {
+            "status": "ready" if self.is_ready else "not ready",
+            "database": self.database.to_json(),
+            "rules": {
+                "version": self.book.version,
+                "rules": len(self.book.rules),
+                "bad": [
+                    {"id": one.id, "name": one.name, "problems": [str(problem) for problem in one.problems]}
+                    for one in bad
+                ],
+            },
+            "writer_backlog": self.writer_backlog,
+        }
 
 
 class HealthEndpoint:
@@ -29,37 +76,22 @@ class HealthEndpoint:
 
     async def ready(self, _request: Request) -> Response:
         """Answer 200 with details while webhooks can be accepted, 503 with details while they cannot."""
-        details = await self.details()
-        if details["status"] == "ready":
-            return JSONResponse(details)
-        return JSONResponse(details, 503, headers={"Retry-After": "1"})
+        health = await self.read()
+        if health.is_ready:
+            return JSONResponse(health.to_json())
+        return JSONResponse(health.to_json(), 503, headers={"Retry-After": "1"})
 
-    async def details(self) -> dict[str, Any]:
-        """Return the state of the database, the rules, the sweeps and the writer as a JSON object."""
-        database = await asyncio.to_thread(self._database)
-        book = self._orchestrator.book
-        ready = database["status"] == "ok"
-        return {
-            "status": "ready" if ready else "not ready",
-            "database": database,
-            "rules": {
-                "version": book.version,
-                "rules": len(book.rules),
-                "bad": [
-                    {"id": bad.id, "name": bad.name, "problems": [str(one) for one in bad.problems]}
-                    for bad in list(book.bad.values())[:100]
-                ],
-            },
-            "writer_backlog": self._orchestrator.context.writer.backlog,
-        }
+    async def read(self) -> Health:
+        """Return the state of the database, the sweeps, the rules and the writer."""
+        database = await asyncio.to_thread(self._read_database)
+        return Health(database, self._orchestrator.book, self._orchestrator.context.writer.backlog)
 
-    def _database(self) -> dict[str, Any]:
+    def _read_database(self) -> DatabaseHealth:
         try:
             with self._readers.connect() as connection:
                 schema.require_current(connection)
-                sweeps = {one.project: one.to_json() for one in sweep_heartbeats(connection)}
-                return {"status": "ok", "sweeps": sweeps}
+                return DatabaseHealth("ok", sweeps=tuple(sweep_heartbeats(connection)))
         except SchemaMismatchError as error:
-            return {"status": "schema", "detail": str(error)}
+            return DatabaseHealth("schema", str(error))
         except SQLAlchemyError as error:
-            return {"status": "unavailable", "detail": type(error).__name__}
+            return DatabaseHealth("unavailable", type(error).__name__)

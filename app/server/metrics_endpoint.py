@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Iterable
 from threading import Lock
 
 from sqlalchemy import Engine
@@ -11,19 +12,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.audit import queue_depth
+from app.audit import Objective, queue_depth
 from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
+from app.metrics import Metrics
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
-from app.server.objective_metrics import set_gauges
 
 _SCRAPE_WAIT_S = 1.0
-"""A scrape right after the start waits so long for objectives; it may not fail for them."""
+"""A scrape right after the start waits this long for the counts of objectives, and then goes without."""
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsEndpoint:
-    """What Prometheus asks."""
+    """Answers scrapes by Prometheus."""
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectivesCache) -> None:
         self._orchestrator = orchestrator
@@ -32,25 +33,25 @@ class MetricsEndpoint:
         self._rendering = Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Answer the metrics in Prometheus form."""
+        """Answer the metrics in Prometheus' text format; 401 without the token, if one is set."""
         context = self._orchestrator.context
         token = context.settings.metrics_token.get_secret_value()
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token and not hmac.compare_digest(token.encode(), given.encode()):
-            return PlainTextResponse("a bearer token is needed: see USHER_METRICS_TOKEN\n", 401)
+            return PlainTextResponse("a bearer token is required: see USHER_METRICS_TOKEN\n", 401)
         try:
             found: Objectives | None = await self._objectives.get(METRICS_WINDOWS, wait_at_most_s=_SCRAPE_WAIT_S)
         except DatabaseUnavailableError:
-            found = None  # the counters alone are still worth an answer
+            found = None  # the counters are still worth an answer
         text = await asyncio.to_thread(self._render, found)
         return Response(text, headers={"content-type": _CONTENT_TYPE})
 
     def _render(self, found: Objectives | None) -> bytes:
-        # One at a time: gauges are emptied and filled again.
+        # One at a time: gauges are cleared and set again.
         with self._rendering:
             self._refresh()
             if found is not None:
-                set_gauges(self._orchestrator.context.metrics, found.items)
+                _set_objectives(self._orchestrator.context.metrics, found.items)
             return self._orchestrator.context.metrics.render()
 
     def _refresh(self) -> None:
@@ -67,3 +68,25 @@ class MetricsEndpoint:
         metrics.queue_depth.set(depth.due)
         for status, count in depth.by_status.items():
             metrics.dispatches.labels(status).set(count)
+
+
+def _set_objectives(metrics: Metrics, found: Iterable[Objective]) -> None:
+    """Replace the series of the objectives; without calls there is no burn rate."""
+    gauges = (
+        metrics.objective_percent,
+        metrics.objective_seconds,
+        metrics.objective_calls,
+        metrics.objective_missed,
+        metrics.objective_burn_rate,
+    )
+    for gauge in gauges:
+        gauge.clear()
+    for objective in found:
+        metrics.objective_percent.labels(objective.rule).set(objective.percent)
+        metrics.objective_seconds.labels(objective.rule).set(objective.seconds)
+        for one in objective.windows:
+            labels = (objective.rule, METRICS_WINDOWS[one.hours])
+            metrics.objective_calls.labels(*labels).set(one.calls)
+            metrics.objective_missed.labels(*labels).set(one.missed)
+            if one.burn_rate is not None:
+                metrics.objective_burn_rate.labels(*labels).set(one.burn_rate)

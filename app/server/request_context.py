@@ -18,6 +18,7 @@ from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.server.caches.objectives_cache import ObjectivesCache
 from app.server.caches.statistics_cache import StatisticsCache
+from app.server.health import HealthEndpoint
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ class RequestContext:
         self.key = key
         self.readers = readers
         self._book = orchestrator.book
+        self.health = HealthEndpoint(orchestrator, readers)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
 

@@ -14,7 +14,7 @@ from app.accounts.tokens import issue_token, list_tokens, revoke_token
 from app.accounts.users import User as Person
 from app.accounts.users import add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
 from app.errors import InvalidInputError, NotFoundError, Problem
-from app.server.api.endpoint import ApiRequest, Model, Text
+from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 
 class NewUser(Model):

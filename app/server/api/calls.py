@@ -26,7 +26,7 @@ from app.audit import (
     timeline,
 )
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.server.api.endpoint import ApiRequest, Model, Text
+from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 
 def _require_date(value: Any) -> Any:

@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.server.api.endpoint import ApiRequest
-from app.server.health import HealthEndpoint
+from app.server.api.framework.endpoint import ApiRequest
 
 
 class Health(BaseModel):
@@ -18,4 +17,4 @@ class Health(BaseModel):
 
 
 async def read_health(request: ApiRequest) -> Any:
-    return await HealthEndpoint(request.context.orchestrator, request.context.readers).details()
+    return (await request.context.health.read()).to_json()

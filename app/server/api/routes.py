@@ -23,9 +23,9 @@ from app.server.api import (
     statistics,
     token_dispatches,
 )
-from app.server.api.endpoint import Endpoint, Model
-from app.server.api.openapi import openapi_document
-from app.server.api.reference import reference_page
+from app.server.api.framework.endpoint import Endpoint, Model
+from app.server.api.framework.openapi import openapi_document
+from app.server.api.framework.reference import reference_page
 from app.server.request_context import RequestContext
 
 _EXAMPLE: Final = {

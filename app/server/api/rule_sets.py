@@ -12,7 +12,7 @@ from app.rules.editing import rule_set
 from app.rules.editing.rule_set import RuleSetEdit
 from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules
-from app.server.api.endpoint import ApiRequest, Model, Text, require_object
+from app.server.api.framework.endpoint import ApiRequest, Model, Text, require_object
 from app.server.problems import warning_json
 
 Version = Annotated[int, Field(ge=0, le=2**53)]

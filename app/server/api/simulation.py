@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app.errors import InvalidInputError, Problem
 from app.rules.editing.rules_file import read_rules_file
-from app.server.api.endpoint import ApiRequest, require_object
+from app.server.api.framework.endpoint import ApiRequest, require_object
 from app.server.api.statistics import MAX_HOURS
 from app.server.simulation import simulate_draft
 

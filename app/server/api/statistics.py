@@ -21,7 +21,7 @@ from app.audit import (
     latest_probes,
     probes_of,
 )
-from app.server.api.endpoint import ApiRequest, Model, Text
+from app.server.api.framework.endpoint import ApiRequest, Model, Text
 from app.server.caches.objectives_cache import PAGE_WINDOWS
 
 MAX_HOURS: Final = 24 * 31

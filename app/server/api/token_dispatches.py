@@ -11,7 +11,7 @@ from app.errors import InvalidInputError, Problem
 from app.flows.token_dispatches import Promise, decide
 from app.livekit.vocabulary import MACHINE_KINDS, ParticipantKind
 from app.plan.expected import Expected
-from app.server.api.endpoint import ApiRequest, Model, Text
+from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 _CALLER_KINDS = [kind for kind in ParticipantKind if kind not in MACHINE_KINDS]
 

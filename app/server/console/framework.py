@@ -17,7 +17,7 @@ from app.accounts.roles import Role
 from app.accounts.users import User
 from app.errors import BadRequestError, InvalidInputError, NotAllowedError, TooManyRequestsError, UsherError
 from app.logs import get_logger
-from app.server.api.endpoint import BODY_MAX_BYTES
+from app.server.api.framework.endpoint import BODY_MAX_BYTES
 from app.server.console.access.login_limiter import LoginLimiter
 from app.server.console.access.sessions import CSRF_FIELD, Session, Sessions, user_of
 from app.server.request_body import read_body

@@ -19,13 +19,11 @@ from app.audit import (
     count_waiting,
     list_calls,
     longest_waiting,
-    sweep_heartbeats,
 )
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.framework import Console, PageRequest, page_route
 from app.server.console.histogram import histogram_of
 from app.server.console.setup_advice import component_statuses, setup_advice
-from app.server.health import HealthEndpoint
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
 _LISTED: Final = 8
@@ -51,8 +49,8 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
     url = str(request.http.base_url.replace(path="/livekit/webhook"))
     sweeps = context.flow_context.settings.sweep_interval > 0
 
-    def load(connection: Connection) -> tuple[dict[str, Any], list[Any]]:
-        facts = {
+    def load(connection: Connection) -> dict[str, Any]:
+        return {
             "now": now,
             "waiting": longest_waiting(connection, _WAITING_LISTED),
             "waiting_count": count_waiting(connection),
@@ -60,13 +58,12 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
             "setup_advice": setup_advice(connection, context.book(connection), url, now),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
-        return facts, sweep_heartbeats(connection)
 
-    (facts, beats), day, objectives, details = await asyncio.gather(
+    facts, day, objectives, health = await asyncio.gather(
         context.read(load),
         context.statistics.get(24),
         context.objectives.get(PAGE_WINDOWS, wait_at_most_s=PAGE_WAIT_S),
-        HealthEndpoint(context.orchestrator, context.readers).details(),
+        context.health.read(),
     )
     return {
         **facts,
@@ -74,7 +71,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
         "waits": day.overall.seconds_to_agent,
         "histogram": histogram_of(day.overall),
         "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
-        "component_statuses": component_statuses(beats, now, details, sweeps=sweeps),
+        "component_statuses": component_statuses(health, now, sweeps=sweeps),
     }
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from app.audit import SweepHeartbeat, absent_agents, latest_probes, latest_sources
 from app.db.types import EventSource
 from app.rules.book.rule_book import RuleBook
+from app.server.health import Health
 
 _LATEST_EVENTS: Final = 200
 _RECENT_PROBE: Final = timedelta(hours=24)
@@ -102,32 +102,30 @@ def _failed_probes(connection: Connection, now: datetime) -> list[Advice]:
     return found
 
 
-def component_statuses(
-    beats: Iterable[SweepHeartbeat], now: datetime, details: dict[str, Any], *, sweeps: bool
-) -> list[ComponentStatus]:
-    """Return the state of the database, the rules, and each swept LiveKit project."""
-    database = details["database"]
+def component_statuses(health: Health, now: datetime, *, sweeps: bool) -> list[ComponentStatus]:
+    """Return the state of the database, the rules, and each LiveKit project; `sweeps`: whether these are swept."""
+    is_up, book = health.is_ready, health.book
+    rules = f"{len(book.rules)} in use, version {book.version}"
+    if book.bad:
+        rules += f"; {len(book.bad)} cannot be used"
     found = [
-        ComponentStatus(
-            "Database", database["status"] == "ok", "answers" if database["status"] == "ok" else "does not answer"
-        )
+        ComponentStatus("Database", is_up, "answers" if is_up else "does not answer"),
+        ComponentStatus("Rules", not book.bad, rules),
     ]
-    rules, bad = details["rules"]["rules"], len(details["rules"]["bad"])
-    text = f"{rules} in use, version {details['rules']['version']}"
-    found.append(ComponentStatus("Rules", not bad, text if not bad else f"{text}; {bad} cannot be used"))
     if not sweeps:
         found.append(ComponentStatus("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
-    for beat in beats:
-        detail, at = beat.detail, beat.at
-        part = "LiveKit" if beat.project == "default" else f"LiveKit {beat.project}"
-        if detail.get("error"):
-            found.append(ComponentStatus(part, good=False, text=str(detail["error"]), at=at))
-        elif now - at > _SILENT_SWEEP:
-            found.append(ComponentStatus(part, good=False, text="has not been swept for over 10 minutes", at=at))
-        elif beat.missed_joins:
-            found.append(
-                ComponentStatus(part, good=False, text=f"sent no webhook for {beat.missed_joins} callers", at=at)
-            )
-        else:
-            found.append(ComponentStatus(part, good=True, text=f"answers; {detail.get('rooms', 0)} rooms", at=at))
-    return found
+    return found + [_project_status(sweep, now) for sweep in health.database.sweeps]
+
+
+def _project_status(sweep: SweepHeartbeat, now: datetime) -> ComponentStatus:
+    name = "LiveKit" if sweep.project == "default" else f"LiveKit {sweep.project}"
+    if error := sweep.detail.get("error"):
+        return ComponentStatus(name, good=False, text=str(error), at=sweep.at)
+    if now - sweep.at > _SILENT_SWEEP:
+        minutes = int(_SILENT_SWEEP.total_seconds() / 60)
+        return ComponentStatus(name, good=False, text=f"has not been swept for over {minutes} minutes", at=sweep.at)
+    if sweep.missed_joins:
+        callers = "1 caller" if sweep.missed_joins == 1 else f"{sweep.missed_joins} callers"
+        return ComponentStatus(name, good=False, text=f"sent no webhook for {callers}", at=sweep.at)
+    rooms = sweep.detail.get("rooms", 0)
+    return ComponentStatus(name, good=True, text=f"answers; {rooms} room{'' if rooms == 1 else 's'}", at=sweep.at)

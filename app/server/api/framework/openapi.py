@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.accounts.roles import Role
 from app.json_shape import shape_of
-from app.server.api.endpoint import Endpoint
+from app.server.api.framework.endpoint import Endpoint
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 

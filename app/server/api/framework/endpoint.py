@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, Problem
 from app.json_shape import shape_of
-from app.server.api.auth import ApiUser, identify
+from app.server.api.framework.auth import ApiUser, identify
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
