@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, TypeAdapter, WithJsonSchema
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from app.db.types import format_instant
 
@@ -25,6 +25,8 @@ class JsonShape:
     """A dataclass whose fields are the keys of a JSON object."""
 
     __slots__ = ()
+    # What has a default is in every document all the same.
+    __pydantic_config__ = ConfigDict(json_schema_serialization_defaults_required=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; times as text, what is not known as null."""

@@ -17,6 +17,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.tables import api_tokens, users
 from app.db.types import format_instant
 from app.errors import InvalidInputError, NotFoundError, Problem
+from app.json_shape import Instant, JsonShape
 
 PREFIX: Final = "usher_"
 """Tells people, and scanners for leaked secrets, what a token is of."""
@@ -25,36 +26,22 @@ USE_NOTED_EVERY: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
-    """One key to the JSON API; `user_name` is whom its changes are attributed to."""
+class Token(JsonShape):
+    """A key to the JSON API. Changes made with it are attributed to `user_name`."""
 
     id: str
     user_id: str
     user_name: str
     name: str
     role: Role
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
+    last_used_at: Instant | None
 
     def is_valid(self, now: datetime) -> bool:
         """Return whether it opens anything at `now`; its user's being disabled is not its own business."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what may be shown of the token."""
-        return {
-            "id": self.id,
-            "user_id": self.user_id,
-            "user_name": self.user_name,
-            "name": self.name,
-            "role": str(self.role),
-            "created_at": format_instant(self.created_at),
-            "expires_at": _text(self.expires_at),
-            "revoked_at": _text(self.revoked_at),
-            "last_used_at": _text(self.last_used_at),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +154,3 @@ def _token(row: Mapping[Any, Any]) -> Token:
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
     )
-
-
-def _text(instant: datetime | None) -> str | None:
-    return None if instant is None else format_instant(instant)

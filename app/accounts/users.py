@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import Field
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.accounts.password import NO_PASSWORD
@@ -14,38 +15,24 @@ from app.accounts.roles import Role
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import users
-from app.db.types import format_instant
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.json_shape import Instant, JsonShape
 
 LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who may log in. `session_epoch` is part of every session: raising it ends them all."""
+class User(JsonShape):
+    """A person who may log in."""
 
     id: str
     name: str
     role: Role
-    password_hash: str
+    password_hash: Annotated[str, Field(exclude=True)]
     disabled: bool
-    session_epoch: int
-    created_at: datetime
-
-    @property
-    def has_password(self) -> bool:
-        return self.password_hash != NO_PASSWORD
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what may be shown of the user."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "role": str(self.role),
-            "disabled": self.disabled,
-            "has_password": self.has_password,
-            "created_at": format_instant(self.created_at),
-        }
+    session_epoch: Annotated[int, Field(exclude=True)]  # part of every session: raising it ends them all
+    has_password: bool
+    created_at: Instant
 
 
 def count_users(connection: Connection) -> int:
@@ -174,5 +161,6 @@ def _user(row: Mapping[Any, Any]) -> User:
         password_hash=row["password_hash"],
         disabled=bool(row["disabled"]),
         session_epoch=row["session_epoch"],
+        has_password=row["password_hash"] != NO_PASSWORD,
         created_at=row["created_at"],
     )

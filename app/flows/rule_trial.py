@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from app.db.types import format_instant
+from pydantic import Field
+
 from app.errors import InvalidInputError
+from app.json_shape import Instant, JsonShape
 from app.plan.build import build_intent
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
@@ -20,6 +22,22 @@ from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
 _UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOfEvent(JsonShape):
+    """What a draft of a rule does with one event."""
+
+    event_id: str
+    occurred_at: Instant
+    room_name: str
+    participant_identity: str
+    matches: bool
+    served: Annotated[bool, Field(description="its agent would come, all other rules considered")]
+    why: str
+    metadata: str | None
+    attributes: Mapping[str, str] | None
+    failure: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +57,22 @@ class Trial:
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as a JSON object."""
-        return {
-            "event_id": self.event.id,
-            "occurred_at": format_instant(self.event.occurred_at),
-            "room_name": self.event.room_name,
-            "participant_identity": self.event.participant_identity,
-            "matches": self.matches,
-            "served": self.served,
-            "why": self.verdict.words(),
-            "metadata": self.metadata,
-            "attributes": None if self.attributes is None else dict(self.attributes),
-            "failure": self.failure,
-        }
+        return self.shown().to_json()
+
+    def shown(self) -> TrialOfEvent:
+        """Return the trial as the API shows it."""
+        return TrialOfEvent(
+            event_id=self.event.id,
+            occurred_at=self.event.occurred_at,
+            room_name=self.event.room_name,
+            participant_identity=self.event.participant_identity,
+            matches=self.matches,
+            served=self.served,
+            why=self.verdict.words(),
+            metadata=self.metadata,
+            attributes=self.attributes,
+            failure=self.failure,
+        )
 
 
 def require_good_rule(draft: Mapping[str, Any]) -> dict[str, Any]:

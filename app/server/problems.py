@@ -18,7 +18,6 @@ from app.errors import (
     TooManyRequestsError,
     UsherError,
 )
-from app.rules.warnings.rule_warnings import RuleWarning
 
 _MAX_FOUND = 200  # characters of a value that is no JSON
 
@@ -44,11 +43,6 @@ def problem_json(one: Problem) -> dict[str, Any]:
         "found": _as_json(one.found),
         "suggestion": _as_json(one.suggestion),
     }
-
-
-def warning_json(one: RuleWarning) -> dict[str, Any]:
-    """Return one warning about a rule as a JSON object."""
-    return {"kind": str(one.kind), "path": one.path, "message": one.message, "suggestion": one.suggestion}
 
 
 def _as_json(value: Any) -> Any:

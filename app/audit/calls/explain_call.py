@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.audit.calls.call import read_call
@@ -30,6 +30,8 @@ _Absent = Field(exclude_if=_is_none)
 @dataclass(frozen=True, slots=True)
 class TriedRule(JsonShape):
     """One rule as it was then, and its verdict on the event; keys that do not apply to the outcome are absent."""
+
+    __pydantic_config__ = ConfigDict(json_schema_serialization_defaults_required=False)
 
     rule_id: int
     rule: str

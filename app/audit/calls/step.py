@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
-
-from pydantic import ConfigDict
+from typing import Any
 
 from app.audit.records import AttemptRecord, AuditRecord, EventDetail
 from app.db.types import DispatchStatus, EventSource
@@ -35,8 +33,6 @@ class Step(JsonShape):
     `facts` are ids and figures to show and to copy, by name. `seconds_since_previous` and `seconds_since_joining` are
     None for what came first, or before the joining.
     """
-
-    __pydantic_config__: ClassVar = ConfigDict(json_schema_serialization_defaults_required=True)
 
     at: Instant
     kind: StepKind

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from app.db.types import format_instant
+from pydantic import Field
+
+from app.json_shape import Instant, JsonShape
 from app.rules.book.decision import Outcome
 from app.rules.book.evaluate import evaluate
 from app.rules.book.mismatch import first_mismatch
@@ -42,27 +44,18 @@ class PastEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Example(JsonShape):
     """One event that a draft would have treated otherwise; `why` is for people."""
 
     event_id: str
-    occurred_at: str
+    occurred_at: Instant
     room_name: str
     participant_identity: str
     why: str
 
-    def to_json(self) -> dict[str, str]:
-        return {
-            "event_id": self.event_id,
-            "occurred_at": self.occurred_at,
-            "room_name": self.room_name,
-            "participant_identity": self.participant_identity,
-            "why": self.why,
-        }
-
 
 @dataclass(slots=True)
-class Group:
+class Group(JsonShape):
     """All events that would have gone from the same agents to the same agents, by the same rules."""
 
     effect: Effect
@@ -73,41 +66,18 @@ class Group:
     events: int = 0
     examples: list[Example] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "effect": str(self.effect),
-            "agents_before": list(self.agents_before),
-            "agents_after": list(self.agents_after),
-            "rules_before": list(self.rules_before),
-            "rules_after": list(self.rules_after),
-            "events": self.events,
-            "examples": [example.to_json() for example in self.examples],
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class Simulation:
-    """The outcome: how many events, how many of each effect, and the groups that change, largest first.
-
-    Beyond MOST_GROUPS, events are counted in `effects` only.
-    """
+class Simulation(JsonShape):
+    """What a draft of the rules would have changed; groups that change, largest first."""
 
     events: int
-    effects: Mapping[Effect, int]
-    groups: tuple[Group, ...]
-
-    @property
-    def changes(self) -> int:
-        """How many events would have been treated otherwise."""
-        return self.events - self.effects[Effect.SAME]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "events": self.events,
-            "changes": self.changes,
-            "effects": {str(effect): count for effect, count in self.effects.items()},
-            "groups": [group.to_json() for group in self.groups],
-        }
+    changes: Annotated[int, Field(description="events that would have been treated otherwise")]
+    effects: Annotated[Mapping[Effect, int], Field(description="how many events of each effect")]
+    groups: Annotated[
+        tuple[Group, ...],
+        Field(description=f"beyond the first {MOST_GROUPS}, events are counted in `effects` only"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +137,7 @@ def simulate(
     if progress is not None:
         progress(count)
     groups = sorted(comparison.groups.values(), key=lambda group: -group.events)
-    return Simulation(count, effects, tuple(groups))
+    return Simulation(count, count - effects[Effect.SAME], effects, tuple(groups))
 
 
 def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _Answer:
@@ -235,7 +205,7 @@ class _Comparison:
             group.examples.append(
                 Example(
                     event.id,
-                    format_instant(event.occurred_at),
+                    event.occurred_at,
                     event.room_name,
                     event.participant_identity,
                     self._why(before, after, event),

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from math import inf, nextafter
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from app.db.types import OnMatch
 from app.errors import Problem
+from app.json_shape import JsonShape
 from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.rule_book import RuleBook
 from app.rules.language.compile import KIND, Alternative
@@ -37,11 +40,14 @@ class WarningKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RuleWarning:
-    """One thing about one rule; `suggestion` is the nearest spelling that would make sense."""
+class RuleWarning(JsonShape):
+    """A rule that works, but is probably not meant as it is written.
 
-    rule_id: int
-    rule_name: str
+    `suggestion` is the nearest spelling that would make sense.
+    """
+
+    rule_id: Annotated[int, Field(exclude=True)]
+    rule_name: Annotated[str, Field(exclude=True)]
     kind: WarningKind
     message: str
     path: str = ""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.accounts.links import password_code
 from app.accounts.roles import Role
-from app.accounts.tokens import issue_token, list_tokens, revoke_token
-from app.accounts.users import User as Person
-from app.accounts.users import add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
+from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
+from app.accounts.users import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
@@ -33,41 +33,26 @@ class NewToken(Model):
     days: int | None = Field(None, ge=1, le=3650, description="days until it expires; null: never")
 
 
-class User(BaseModel):
-    id: str
-    name: str
-    role: Role
-    disabled: bool
-    has_password: bool
-    created_at: datetime
-
-
 class UserList(BaseModel):
     items: list[User]
 
 
+@dataclass(frozen=True, slots=True)
 class InvitedUser(User):
-    password_link: str = Field(description="path of the page for choosing a password; valid once, for 3 days")
+    """A new user."""
 
-
-class Token(BaseModel):
-    id: str
-    user_id: str
-    user_name: str
-    name: str
-    role: Role
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
+    password_link: Annotated[str, Field(description="path of the page for choosing a password; valid once, for 3 days")]
 
 
 class TokenList(BaseModel):
     items: list[Token]
 
 
+@dataclass(frozen=True, slots=True)
 class IssuedToken(Token):
-    secret: str = Field(description="the bearer token; it is not shown again")
+    """A new token."""
+
+    secret: Annotated[str, Field(description="the bearer token; it is not shown again")]
 
 
 class Myself(BaseModel):
@@ -140,7 +125,7 @@ async def revoke_a_token(request: ApiRequest) -> dict[str, Any]:
     return token.to_json()
 
 
-def _user(connection: Connection, user_id: str) -> Person:
+def _user(connection: Connection, user_id: str) -> User:
     if "\0" in user_id:
         raise NotFoundError("there is no user with this id")
     return read_user(connection, user_id)

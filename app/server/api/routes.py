@@ -10,7 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.accounts.roles import Role
+from app.accounts.tokens import Token
+from app.accounts.users import User
 from app.audit import DispatchDetail, EventDetail, Explanation, Timeline
+from app.rules.simulation.simulate import Simulation
 from app.server.api import (
     accounts,
     calls,
@@ -120,7 +123,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "Explain a call: every rule tried, which field did not match and what it held, what happened next",
              Explanation, query=calls.ReferenceQuery, problems=(404,)),
     Endpoint("POST", f"{_V1}/simulate", simulation.simulate_rules, "Try a draft of the rules on past traffic",
-             simulation.Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
+             Simulation, body=SimulateOrder, body_is_checked_by_handler=True,
              example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are identified by name; rules not in the draft are kept unless `delete` is set."),
     Endpoint("POST", f"{_V1}/decide", token_dispatches.decide_for_a_token, "Decide which agents a participant gets",
@@ -142,13 +145,13 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("POST", f"{_V1}/users", accounts.invite_a_user, "Add a user, who chooses a password with a one-time link",
              accounts.InvitedUser, status=201, body=accounts.NewUser, role=Role.ADMIN, problems=(409,)),
     Endpoint("PATCH", f"{_V1}/users/{{user_id}}", accounts.change_a_user, "Change the role of a user or disable it",
-             accounts.User, body=accounts.UserChange, role=Role.ADMIN, problems=(409,)),
+             User, body=accounts.UserChange, role=Role.ADMIN, problems=(409,)),
     Endpoint("POST", f"{_V1}/users/{{user_id}}/logout", accounts.log_a_user_out, "End all sessions of a user",
-             accounts.User, role=Role.ADMIN),
+             User, role=Role.ADMIN),
     Endpoint("POST", f"{_V1}/users/{{user_id}}/tokens", accounts.issue_a_token, "Create an API token",
              accounts.IssuedToken, status=201, body=accounts.NewToken, role=Role.ADMIN),
     Endpoint("GET", f"{_V1}/tokens", accounts.list_the_tokens, "List API tokens", accounts.TokenList, role=Role.ADMIN),
-    Endpoint("DELETE", f"{_V1}/tokens/{{token_id}}", accounts.revoke_a_token, "Revoke an API token", accounts.Token,
+    Endpoint("DELETE", f"{_V1}/tokens/{{token_id}}", accounts.revoke_a_token, "Revoke an API token", Token,
              role=Role.ADMIN),
 )  # fmt: skip
 

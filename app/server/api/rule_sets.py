@@ -13,7 +13,6 @@ from app.rules.editing.rule_set import RuleSetEdit
 from app.rules.editing.rules_file import export_rules, read_rules_file
 from app.rules.editing.stored_rules import read_rules
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, require_object
-from app.server.problems import warning_json
 
 Version = Annotated[int, Field(ge=0, le=2**53)]
 _OPTIONS = {"delete": bool, "dry_run": bool, "expected_version": int}
@@ -62,5 +61,5 @@ async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
 async def _answer(request: ApiRequest, edit: RuleSetEdit) -> dict[str, Any]:
     context = request.context
     found = await context.read(lambda connection: edit.warnings(context.book(connection)))
-    warnings = [{"rule": one.rule_name, **warning_json(one)} for one in found]
+    warnings = [{"rule": one.rule_name, **one.to_json()} for one in found]
     return {**edit.to_json(), "written": edit.written, "warnings": warnings}

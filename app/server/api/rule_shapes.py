@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -10,22 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.rule_columns import RULE_COLUMNS
-from app.rules.warnings.rule_warnings import WarningKind
+from app.flows.rule_trial import TrialOfEvent
+from app.rules.warnings.rule_warnings import RuleWarning
 
 
 class Mistake(BaseModel):
     path: str
     message: str
     found: Any
-    suggestion: str | None
-
-
-class RuleWarning(BaseModel):
-    """What is probably not meant as it is written: the rule works, but never matches, or asks for what never comes."""
-
-    kind: WarningKind
-    path: str
-    message: str
     suggestion: str | None
 
 
@@ -155,7 +148,10 @@ class RuleDifference(BaseModel):
     values: list[ValueChange]
 
 
+@dataclass(frozen=True, kw_only=True)
 class WarningOfRule(RuleWarning):
+    """A warning, and the name of the rule."""
+
     rule: str
 
 
@@ -167,19 +163,6 @@ class RulesChanged(BaseModel):
     warnings: list[WarningOfRule] = Field(
         description="of the rules that stay, as they stand then; of very many only of those that change"
     )
-
-
-class TrialOfEvent(BaseModel):
-    event_id: str
-    occurred_at: datetime
-    room_name: str
-    participant_identity: str
-    matches: bool
-    served: bool = Field(description="its agent would come, all other rules considered")
-    why: str
-    metadata: str | None
-    attributes: dict[str, str] | None
-    failure: str | None
 
 
 class RuleTrial(BaseModel):

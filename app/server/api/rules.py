@@ -24,7 +24,7 @@ from app.rules.editing.stored_rules import (
 )
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
-from app.server.problems import problem_json, warning_json
+from app.server.problems import problem_json
 
 
 class RulesQuery(Model):
@@ -97,7 +97,7 @@ async def check_a_rule(request: ApiRequest) -> dict[str, Any]:
     return {
         "valid": not problems,
         "errors": [problem_json(problem) for problem in problems],
-        "warnings": [warning_json(one) for one in warnings],
+        "warnings": [one.to_json() for one in warnings],
     }
 
 
@@ -185,7 +185,7 @@ def _rule_json(stored: StoredRule, book: RuleBook) -> dict[str, Any]:
     return {
         **stored.to_json(),
         "problems": [problem_json(problem) for problem in bad.problems] if bad else [],
-        "warnings": [warning_json(one) for one in rule_warnings(book, rule)] if rule else [],
+        "warnings": [one.to_json() for one in rule_warnings(book, rule)] if rule else [],
     }
 
 

@@ -1,0 +1,36 @@
+"""What the API and the command line print of a user: no secret."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from app.accounts.roles import Role
+from app.accounts.users import User
+from app.json_shape import shape_of
+
+USER = User(
+    id="u1",
+    name="maria",
+    role=Role.ADMIN,
+    password_hash="$argon2id$secret",
+    disabled=False,
+    session_epoch=3,
+    has_password=True,
+    created_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+)
+SHOWN = {
+    "id": "u1",
+    "name": "maria",
+    "role": "admin",
+    "disabled": False,
+    "has_password": True,
+    "created_at": "2026-11-22T12:00:00.000000Z",
+}
+
+
+def test_a_user_is_printed_without_hash_and_epoch() -> None:
+    assert USER.to_json() == SHOWN
+
+
+def test_the_schema_names_what_is_printed() -> None:
+    assert shape_of(User).json_schema(mode="serialization")["required"] == list(SHOWN)
