@@ -31,7 +31,7 @@ class JsonShape:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object; times as text, what is not known as null."""
         kind: Any = type(self)
-        document: dict[str, Any] = shape_of(kind).dump_python(self, mode="json")
+        document: dict[str, Any] = shape_of(kind).dump_python(self, mode="json", by_alias=True)
         return document
 
 

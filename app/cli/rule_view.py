@@ -80,7 +80,7 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
 
 def change_words(change: RuleChange) -> Text:
     """Return one change of a rule: which, and what is other than before."""
-    text = plain(f"{change.name}: {CHANGE_WORDS[change.change]}", "bold")
+    text = plain(f"{change.rule}: {CHANGE_WORDS[change.change]}", "bold")
     for value in change.values[:8]:
         text.append("\n").append_text(plain(value, "dim"))
     if len(change.values) > 8:

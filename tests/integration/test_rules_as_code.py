@@ -134,7 +134,7 @@ def test_edits_are_attributed_and_the_editor_leaves_no_trace(database: Database,
     apply_file(engine, FIRST.replace("phone-agent", "phone-agent-2"), editor="api:deploy")
     with engine.begin() as connection:
         latest = history(connection)
-    assert [(change.name, change.change) for change in latest] == [
+    assert [(change.rule, change.change) for change in latest] == [
         ("phone", "update"),
         ("phone", "update"),
         ("everybody", "insert"),

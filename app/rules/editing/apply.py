@@ -54,7 +54,7 @@ def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
     if version < expected_version:
         raise ConflictError(f"there is no version {expected_version} of the rules; the latest is {version}")
     meanwhile = history(connection, after_version=expected_version, limit=3)
-    who = "; ".join(f"{change.changed_by}: {change.change} {change.name!r}" for change in meanwhile)
+    who = "; ".join(f"{change.changed_by}: {change.change} {change.rule!r}" for change in meanwhile)
     raise ConflictError(
         f"the rules were edited meanwhile (version {expected_version} is now {version}; latest edits: {who}); "
         "nothing was changed, look at the new state and try again"

@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ConfigDict, Field, computed_field
 
 from app.errors import join_path
+from app.json_shape import JsonShape
 from app.rules.columns import DEFAULTS, WRITABLE
 
 _LONGEST_VALUE: Final = 160
@@ -35,17 +38,19 @@ class Missing:
 MISSING: Final = Missing()
 
 
+def _is_missing(value: object) -> bool:
+    return value is MISSING
+
+
 @dataclass(frozen=True, slots=True)
-class ValueDifference:
-    """One value that is not the same: `path` begins with the column; MISSING where a side has none."""
+class ValueChange(JsonShape):
+    """One value that is not the same; a side that has no value is absent."""
 
-    path: str
-    before: Any
-    after: Any
+    __pydantic_config__ = ConfigDict(json_schema_extra={"required": ["path"]})
 
-    def to_json(self) -> dict[str, Any]:
-        sides = {"before": self.before, "after": self.after}
-        return {"path": self.path, **{side: value for side, value in sides.items() if value is not MISSING}}
+    path: Annotated[str, Field(description="begins with the column")]
+    before: Annotated[Any, Field(exclude_if=_is_missing)]
+    after: Annotated[Any, Field(exclude_if=_is_missing)]
 
     def __str__(self) -> str:
         if self.before is MISSING:
@@ -56,14 +61,14 @@ class ValueDifference:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleDifference:
-    """What becomes of one rule. `before` and `after` are rows; one is None when the rule is not there on that side."""
+class RuleDifference(JsonShape):
+    """What becomes of one rule, and which of its values change."""
 
     change: Change
-    name: str
-    rule_id: int | None
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
+    name: Annotated[str, Field(serialization_alias="rule")]
+    rule_id: Annotated[int | None, Field(serialization_alias="id")]
+    before: Annotated[Mapping[str, Any] | None, Field(exclude=True)]  # the row; None for a new rule
+    after: Annotated[Mapping[str, Any] | None, Field(exclude=True)]  # likewise; None for one that goes
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,9 +79,10 @@ class RuleDifference:
             return ()
         return changed_columns(self.before, self.after)
 
+    @computed_field  # type: ignore[prop-decorator] # mypy allows nothing on top of a property
     @property
-    def values(self) -> tuple[ValueDifference, ...]:
-        """The differences inside those columns."""
+    def values(self) -> tuple[ValueChange, ...]:
+        """What changes; of a new rule, every value that is not the default."""
         before: Mapping[str, Any] = self.before or {}
         after: Mapping[str, Any] = self.after or {}
         return tuple(
@@ -84,14 +90,6 @@ class RuleDifference:
             for column in self.columns
             for difference in compare_values(column, before.get(column, MISSING), after.get(column, MISSING))
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "rule": self.name,
-            "id": self.rule_id,
-            "change": str(self.change),
-            "values": [value.to_json() for value in self.values],
-        }
 
 
 def diff(
@@ -134,13 +132,13 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
-def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueDifference]:
+def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueChange]:
     """Yield the smallest differing parts; lists are compared whole, which reads better than places that moved."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from compare_values(join_path(path, key), before.get(key, MISSING), after.get(key, MISSING))
     elif not same(before, after):
-        yield ValueDifference(path, before, after)
+        yield ValueChange(path, before, after)
 
 
 _SIGNS: Final = {Change.CREATED: "+", Change.CHANGED: "~", Change.DELETED: "-"}

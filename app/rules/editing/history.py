@@ -2,63 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from app.db.tables import audit_log, rule_changes
-from app.db.types import format_instant
 from app.errors import NotFoundError
+from app.json_shape import Instant, JsonShape
 from app.rules.columns import WRITABLE, matching_order
-from app.rules.editing.difference import ValueDifference, compare_values
+from app.rules.editing.difference import ValueChange, compare_values
 from app.rules.editing.stored_rules import rules_version
 
 
 @dataclass(frozen=True, slots=True)
-class RuleChange:
-    """One recorded edit of one rule; `before` and `after` are rows as they were, None where there was none."""
+class RuleChange(JsonShape):
+    """One recorded edit of one rule; `before` and `after` are rows as they were, null where there was none."""
 
-    id: int
+    id: Annotated[int, Field(description="the version of the rule book that the change led to")]
     rule_id: int
-    change: str
+    rule: Annotated[str, Field(description="its name after the edit, or before it for a removal")]
+    change: Literal["insert", "update", "delete"]
+    values: Annotated[tuple[ValueChange, ...], Field(description="what an update changed")]
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
-    changed_at: datetime
+    changed_at: Instant
     changed_by: str
-
-    @property
-    def name(self) -> str:
-        """The rule's name after the edit, or before it for a removal."""
-        row = self.after or self.before or {}
-        return str(row.get("name", ""))
-
-    @property
-    def values(self) -> tuple[ValueDifference, ...]:
-        """What an update changed; empty for inserts and deletes."""
-        if self.before is None or self.after is None:
-            return ()
-        before, after = self.before, self.after
-        return tuple(
-            difference
-            for column in WRITABLE
-            for difference in compare_values(column, before.get(column), after.get(column))
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "rule_id": self.rule_id,
-            "rule": self.name,
-            "change": self.change,
-            "values": [value.to_json() for value in self.values],
-            "before": self.before,
-            "after": self.after,
-            "changed_at": format_instant(self.changed_at),
-            "changed_by": self.changed_by,
-        }
 
 
 def history(
@@ -129,15 +100,23 @@ def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:
 
 
 def _change_of(row: RowMapping) -> RuleChange:
+    before, after = row["before"], row["after"]
     return RuleChange(
-        row["id"],
-        row["rule_id"],
-        row["change"],
-        row["before"],
-        row["after"],
-        row["changed_at"],
-        row["changed_by"],
+        id=row["id"],
+        rule_id=row["rule_id"],
+        rule=str((after or before or {}).get("name", "")),
+        change=row["change"],
+        values=() if before is None or after is None else tuple(_changed_values(before, after)),
+        before=before,
+        after=after,
+        changed_at=row["changed_at"],
+        changed_by=row["changed_by"],
     )
+
+
+def _changed_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ValueChange]:
+    for column in WRITABLE:
+        yield from compare_values(column, before.get(column), after.get(column))
 
 
 def rules_at(connection: Connection, version: int) -> list[dict[str, Any]]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.rule_columns import RULE_COLUMNS
 from app.flows.rule_trial import TrialOfEvent
+from app.rules.editing.difference import RuleDifference
+from app.rules.editing.history import RuleChange
 from app.rules.warnings.rule_warnings import RuleWarning
 
 
@@ -118,34 +120,9 @@ class RuleCheck(BaseModel):
     warnings: list[RuleWarning] = Field(description="as it would stand in the book, instead of the rule of its name")
 
 
-class ValueChange(BaseModel):
-    path: str
-    before: Any = None
-    after: Any = None
-
-
-class RuleChange(BaseModel):
-    id: int = Field(description="the version of the rule book that the change led to")
-    rule_id: int
-    rule: str
-    change: Literal["insert", "update", "delete"]
-    values: list[ValueChange]
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    changed_at: datetime
-    changed_by: str
-
-
 class RuleHistory(BaseModel):
     items: list[RuleChange]
     next_before_version: int | None = Field(description="ask with this as `before_version` for older changes")
-
-
-class RuleDifference(BaseModel):
-    rule: str
-    id: int | None
-    change: str
-    values: list[ValueChange]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,7 @@ class Endpoint:
         result = await self.handler(ApiRequest(context, request, user, query, body))
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
         if not isinstance(document, dict):
-            document = shape_of(self.answer).dump_python(document, mode="json")
+            document = shape_of(self.answer).dump_python(document, mode="json", by_alias=True)
         return JSONResponse(document, self.status, headers=dict(headers))
 
     async def _read_body(self, request: Request) -> Any:
