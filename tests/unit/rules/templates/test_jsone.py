@@ -64,6 +64,7 @@ CASES: list[tuple[Any, Any]] = [
     ({"$eval": "object['absent']"}, None),
     ({"$eval": "list[-1]"}, 2),
     ({"$eval": "list[1:]"}, [1, 2]),
+    ({"$eval": "object['a':]"}, 1),
     ({"$eval": "s[:2] + s[1:2]"}, "díí"),
     ({"$eval": "[1, 'x', [], {a: n}]"}, [1, "x", [], {"a": 3}]),
     ({"$eval": "[[1], {a: null}] == [[1], {a: null}]"}, True),
