@@ -1,4 +1,4 @@
-"""The browser: an installed Chromium, driven by playwright, with no way to any other host."""
+"""An installed Chromium, driven by playwright, which can reach this machine only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One browser for each file of tests; a stage of its own for each story."""
+"""One browser per file, one running Usher per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A busy afternoon, so that every page has something to show: callers of every fate, and a week of figures."""
+"""Data for every page: calls of every outcome, and dispatches and probes of a week."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def set_scene(stage: Stage) -> None:
 
 
 def _add_probes(connection: Any) -> None:
-    """Canaries of the last hour, of which the latest of one agent was in vain."""
+    """Insert probes of the last hour, one of which failed."""
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
     for minutes in range(55, 0, -5):
@@ -143,7 +143,7 @@ def _add_probes(connection: Any) -> None:
 
 
 def _add_a_week(connection: Any) -> None:
-    """Dispatches of the last seven days, as the desk would have written them."""
+    """Insert dispatches of the last seven days, as Usher would have written them."""
     chance = random.Random(7)
     now = datetime.now(UTC)
     shares = (("support-es", "spanish support", 5), ("support-en", "support", 8), ("phone-desk", "phone line", 4))

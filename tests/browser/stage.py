@@ -1,4 +1,4 @@
-"""A running Usher with a simulated LiveKit behind it, in a thread, for a browser to look at."""
+"""Usher with a simulated LiveKit, in a thread, for a browser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PASSWORD = "correct horse battery"
 
 
 class Stage:
-    """Usher at `url`, its LiveKit at `simulator`. What touches them runs in their own loop: `run`, `do`."""
+    """Usher at `url`, its LiveKit as `simulator`; `run` and `do` execute in their event loop."""
 
     def __init__(self, folder: Path, database_url: str | None = None) -> None:
         self._database_url = database_url or f"sqlite:///{folder}/usher.db"

@@ -1,4 +1,4 @@
-"""The whole service in this process, with a stand-in LiveKit, and clients that speak HTTP to it."""
+"""The service in this process, without a LiveKit, and HTTP clients of it."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class Running:
         return await self.service.orchestrator.context.writer.run(unit)
 
     async def read(self, query: str) -> Sequence[RowMapping]:
-        def look(connection: Connection) -> Sequence[RowMapping]:
+        def select(connection: Connection) -> Sequence[RowMapping]:
             return connection.exec_driver_sql(query).mappings().all()
 
-        return await self.write(look)
+        return await self.write(select)
 
     async def join(self, identity: str, room: str, **participant: Any) -> tuple[str, Acceptance]:
         """Accept a join as from a webhook; return the id of the event and what became of it."""

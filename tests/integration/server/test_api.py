@@ -218,7 +218,7 @@ async def test_rules_files(admin: httpx2.AsyncClient) -> None:
         "/api/v1/rules/apply", json={**order, "dry_run": False, "expected_version": 1, "rules": []}
     )
     assert stale.status_code in {200, 409}
-    # What another rule of the book does to one of the file is told, too; what the file deletes does nothing any more
+    # Rules outside the file cause warnings, too, unless the file deletes them
     early = {"rules": [{**RULE, "name": "early", "priority": 1}], "dry_run": True}
     assert (await admin.post("/api/v1/rules/apply", json=early)).json()["warnings"] == []
     late = {"rules": [{**RULE, "name": "late", "priority": 999}], "dry_run": True}

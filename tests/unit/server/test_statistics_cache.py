@@ -1,4 +1,4 @@
-"""Figures are asked for once while they are fresh, and behind the answer when they are not."""
+"""Fresh figures come from memory; older ones are read again in the background."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.conftest import StillClock
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Desk:
-    """Counts what is asked, answers with its number."""
+class Database:
+    """Answers each read with its number."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.reads = 0
         self.down = False
 
-    async def ask(self, _question: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
-        self.asked += 1
-        number = self.asked
+    async def read(self, _load: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
+        self.reads += 1
+        number = self.reads
         await asyncio.sleep(0)
         if self.down:
             raise DatabaseUnavailableError("down")
@@ -35,18 +35,18 @@ class Desk:
         return DispatchStatistics(DAY, DAY + timedelta(days=1), is_cut=False, overall=overall, agents=(), rules=())
 
 
-async def test_many_looks_are_one_question(clock: StillClock) -> None:
-    desk = Desk()
-    cache = StatisticsCache(clock, desk.ask)
+async def test_concurrent_requests_share_one_read(clock: StillClock) -> None:
+    database = Database()
+    cache = StatisticsCache(clock, database.read)
     found = await asyncio.gather(*(cache.get(24) for _ in range(20)))
     assert {one.overall.dispatches for one in found} == {1}
     assert (await cache.get(24, agent="a")).overall.dispatches == 2
-    assert desk.asked == 2
+    assert database.reads == 2
 
 
-async def test_what_is_not_fresh_is_renewed_behind_the_answer(clock: StillClock) -> None:
-    desk = Desk()
-    cache = StatisticsCache(clock, desk.ask)
+async def test_figures_that_are_not_fresh_are_read_again_in_the_background(clock: StillClock) -> None:
+    database = Database()
+    cache = StatisticsCache(clock, database.read)
     await cache.get(24)
     clock.advance(FRESH_S)
     assert (await cache.get(24)).overall.dispatches == 1
@@ -55,19 +55,19 @@ async def test_what_is_not_fresh_is_renewed_behind_the_answer(clock: StillClock)
     assert (await cache.get(24)).overall.dispatches == 2
 
 
-async def test_what_is_stale_is_not_shown(clock: StillClock) -> None:
-    desk = Desk()
-    cache = StatisticsCache(clock, desk.ask)
+async def test_stale_figures_are_not_returned(clock: StillClock) -> None:
+    database = Database()
+    cache = StatisticsCache(clock, database.read)
     await cache.get(24)
     clock.advance(STALE_S)
     assert (await cache.get(24)).overall.dispatches == 2
 
 
-async def test_trouble_is_told_and_not_kept(clock: StillClock) -> None:
-    desk = Desk()
-    cache = StatisticsCache(clock, desk.ask)
-    desk.down = True
+async def test_errors_are_raised_and_not_cached(clock: StillClock) -> None:
+    database = Database()
+    cache = StatisticsCache(clock, database.read)
+    database.down = True
     with pytest.raises(DatabaseUnavailableError):
         await cache.get(24)
-    desk.down = False
+    database.down = False
     assert (await cache.get(24)).overall.dispatches == 2

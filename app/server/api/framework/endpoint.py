@@ -108,7 +108,7 @@ class Endpoint:
         raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)
         if self.body_is_checked_by_handler or self.body is None:
             return load_json(raw)
-        load_json(raw)  # tells what is not JSON in our words; numbers that JSON does not know are refused
+        load_json(raw)  # a plain message for what is no JSON; NaN and Infinity are refused
         try:
             return self.body.model_validate_json(raw, strict=True)
         except ValidationError as error:

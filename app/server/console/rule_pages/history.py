@@ -21,7 +21,7 @@ _SHOWN: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change, with the reason that its editor gave. `is_current`: it made the rule what it is now."""
+    """One change, with the reason that its editor gave; `is_current`: it is the latest of its rule."""
 
     change: RuleChange
     why: str

@@ -20,7 +20,7 @@ PAGE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One rule of the page. `hits`: of the latest dispatches of all rules."""
+    """One rule of the page; `hits` counts its dispatches among the latest of all rules."""
 
     place: int
     id: int
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A page of the book. `counted`: of how many dispatches the hits are."""
+    """A page of the list; `counted` is the number of dispatches among which hits are counted."""
 
     lines: Sequence[Line]
     rules: int
@@ -48,7 +48,7 @@ class Lines:
 
 
 def book_lines(connection: Connection, book: RuleBook, *, start: int, search: str) -> Lines:
-    """Return the page of the book that begins at place `start`, of rules with `search` in name, agent or pattern."""
+    """Return the page that begins at place `start` of the rules with `search` in name, agent or pattern."""
     found = list(islice(_chosen(book, search), start, start + PAGE + 1))
     shown = found[:PAGE]
     names = [rule.name for _, rule in shown]

@@ -1,4 +1,4 @@
-"""The page Rules: the book in matching order, and the editor."""
+"""The page Rules: the list in matching order, and the editor with its test of a draft."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ from app.server.console.rule_pages.rule_list import book_lines
 from app.webhook.parse import prepare
 
 _TRIALS_SHOWN = 12
-_NEEDED_TO_TRY = ("pattern", "metadata", "attributes", "active", "time")
+_TRIED_FIELDS = ("pattern", "metadata", "attributes", "active", "time")
+"""Beginnings of the fields without which a draft cannot be tested."""
 
 
 def rules_routes(console: Console) -> list[BaseRoute]:
@@ -72,7 +73,7 @@ async def save_new(request: PageRequest) -> Response:
         return await _tried(request, fields, draft, problems)
     editor = request.signed_in.name
     try:
-        rule = await request.context.write(lambda c: _noted(c, request, create_rule(c, draft, editor)))
+        rule = await request.context.write(lambda c: _record_reason(c, request, create_rule(c, draft, editor)))
     except ConflictError as error:
         return _editor(request, fields, problems=[Problem("name", str(error))], status=409)
     return redirect(f"/console/rules/{rule.id}", "saved")
@@ -90,8 +91,8 @@ async def show_rule(request: PageRequest) -> Response:
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
-    shown = _Kept(figures, objectives)
-    return _editor(request, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), kept=shown)
+    shown = _Results(figures, objectives)
+    return _editor(request, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), results=shown)
 
 
 async def save_rule(request: PageRequest) -> Response:
@@ -104,14 +105,16 @@ async def save_rule(request: PageRequest) -> Response:
     expected = -1 if version is None else version
 
     def unit(connection: Connection) -> StoredRule:
-        return _noted(connection, request, change_rule(connection, rule_id, draft, editor, expected, whole=True))
+        return _record_reason(
+            connection, request, change_rule(connection, rule_id, draft, editor, expected, whole=True)
+        )
 
     try:
         await request.context.write(unit)
     except EditedMeanwhileError as error:
         present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
-        theirs = list(compare_values("", dict(complete(present.row)), complete(draft)))
-        return _editor(request, fields, rule=present, conflict=str(error), theirs=theirs, status=409)
+        other_edit = list(compare_values("", dict(complete(present.row)), complete(draft)))
+        return _editor(request, fields, rule=present, conflict=str(error), other_edit=other_edit, status=409)
     except ConflictError as error:
         return _editor(request, fields, rule=stored, problems=[Problem("name", str(error))], status=409)
     return redirect(f"/console/rules/{rule_id}", "saved")
@@ -131,10 +134,10 @@ async def delete(request: PageRequest) -> Response:
 
 
 async def check(request: PageRequest) -> Response:
-    """Answer the part of the editor that tells what is wrong with the draft, or what it would do."""
+    """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
     _, draft, problems = read_draft(request.field)
     tried = await _try(request, draft, problems, _whole(request.field("rule_id")))
-    # What is only not written yet is no mistake while somebody is typing.
+    # While the user types, a required field that is still empty is no mistake.
     missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
     wrong = [one for one in problems if one not in missing]
     return request.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(tried))
@@ -154,15 +157,15 @@ async def _tried(
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """What a draft would do. `trials`: None where something that they need is wrong, and told."""
+    """What a draft would do; `trials` is None if a field that the test needs has a mistake."""
 
     trials: list[Trial] | None
     warnings: list[RuleWarning]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """How the rule as it is saved has done."""
+class _Results:
+    """The figures of the saved rule."""
 
     figures: DispatchStatistics
     objectives: Objectives
@@ -171,18 +174,18 @@ class _Kept:
 async def _try(request: PageRequest, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None) -> _Tried:
     usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
     most = request.context.flow_context.settings.metadata_max_bytes
-    is_hopeless = any(problem.path.startswith(_NEEDED_TO_TRY) for problem in problems)
+    cannot_be_tried = any(problem.path.startswith(_TRIED_FIELDS) for problem in problems)
 
     def load(connection: Connection) -> _Tried:
         book = request.context.book(connection)
         warnings = draft_warnings(book, draft, replaces=replaces)
-        if is_hopeless:
+        if cannot_be_tried:
             return _Tried(None, warnings)
         traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
         try:
             trials = try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
         except InvalidInputError:
-            return _Tried(None, warnings)  # another field is wrong, and told
+            return _Tried(None, warnings)  # of another field, whose mistake is listed
         return _Tried(trials, warnings)
 
     return await request.context.read(load)
@@ -213,9 +216,9 @@ def _editor(
     rule: StoredRule | None = None,
     problems: list[Problem] | None = None,
     tried: _Tried | None = None,
-    kept: _Kept | None = None,
+    results: _Results | None = None,
     conflict: str = "",
-    theirs: list[Any] | None = None,
+    other_edit: list[Any] | None = None,
     status: int = 200,
 ) -> Response:
     by_field = problems_by_field(problems or [])
@@ -229,10 +232,10 @@ def _editor(
         problems=problems or [],
         by_field=by_field,
         conflict=conflict,
-        theirs=theirs or [],
+        other_edit=other_edit or [],
         missing=[],
         why=request.field("why"),
-        kept=kept,
+        results=results,
         **_shown(tried),
     )
 
@@ -241,8 +244,8 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
-def _noted(connection: Connection, request: PageRequest, rule: StoredRule) -> StoredRule:
-    """Keep why the edit was made, beside who and when, which the database's triggers record."""
+def _record_reason(connection: Connection, request: PageRequest, rule: StoredRule) -> StoredRule:
+    """Record why the edit was made; triggers of the database record editor and time."""
     why = " ".join(request.field("why").split())[:500]
     if why:
         entry = AuditEntry(
