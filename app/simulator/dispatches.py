@@ -1,4 +1,4 @@
-"""Dispatches as the server keeps them: written down, offered once, listed late, deleted on request."""
+"""Dispatches as the server keeps them: stored, offered once, listed late, deleted on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.simulator.schedule import Schedule
 
 @dataclass(frozen=True, slots=True)
 class DispatchOrder:
-    """What a caller of CreateDispatch asks for."""
+    """The request of CreateDispatch."""
 
     agent_name: str
     metadata: str = ""
@@ -34,11 +34,11 @@ class Dispatches:
     ledger: Ledger
 
     def create(self, room_name: str, order: DispatchOrder, *, asked: float, request_id: str = "") -> Dispatch:
-        """Write a dispatch down, into the ledger too, and offer it; an unknown room is made: a ghost."""
+        """Store a dispatch, also in the ledger, and offer it; an unknown room is opened."""
         room = self.rooms.find(room_name)
         created_room = room is None
         if room is None:
-            room = self.rooms.open(room_name, ghost=True)
+            room = self.rooms.open(room_name, by_dispatch=True)
             self.automatic(room)
         dispatch = self._write(room, order)
         self.ledger.enter_dispatch(
@@ -64,7 +64,7 @@ class Dispatches:
     def automatic(self, room: Room, orders: tuple[DispatchOrder, ...] = ()) -> None:
         """Make what a room has from its beginning: the dispatches of its configuration, or one with no agent name.
 
-        These are the server's own and stand in no ledger entry.
+        These are the server's own, without an entry in the ledger.
         """
         for order in orders or (DispatchOrder(agent_name=""),):
             self.jobs.launch(room, self._write(room, order))

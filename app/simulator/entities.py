@@ -1,4 +1,4 @@
-"""What a LiveKit server keeps in mind: rooms, who is in them, dispatches and their jobs."""
+"""What a LiveKit server holds in memory: rooms, participants, dispatches and their jobs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Job:
     sid: str = ""
     """The agent's participant SID once it has come to the room."""
     coming: Timer | None = None
-    """Its joining, while it is on its way."""
+    """Its joining, while that is scheduled."""
 
     @property
     def running(self) -> bool:
@@ -103,15 +103,15 @@ class Room:
     departure_timeout: float
     max_participants: int = 0
     metadata: str = ""
-    ghost: bool = False
-    """Made by CreateDispatch, not by somebody who joined or by CreateRoom."""
+    by_dispatch: bool = False
+    """Opened by CreateDispatch, not by a participant or by CreateRoom."""
     ever_joined: bool = False
     participants: dict[str, Participant] = field(default_factory=dict)
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
     closing: Timer | None = None
 
-    def people(self) -> list[Participant]:
-        """Return those who keep the room open."""
+    def independent(self) -> list[Participant]:
+        """Return the participants that keep the room open."""
         return [each for each in self.participants.values() if not each.dependent]
 
 

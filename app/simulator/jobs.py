@@ -1,4 +1,4 @@
-"""From a dispatch to an agent in the room, and back: who is asked, who comes, who dies, who is sent away."""
+"""Jobs: which worker gets a dispatch, when its agent joins, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.simulator.workers import Refusal, Worker, WorkerPool
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A job that a worker is asked to take, and everybody who was asked so far."""
+    """A job that a worker is offered, and the ids of all workers that were offered it."""
 
     room: Room
     dispatch: Dispatch
@@ -27,7 +27,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """A running job, its room, and who does it."""
+    """A running job, its room and its worker."""
 
     room: Room
     job: Job
@@ -47,14 +47,14 @@ class Jobs:
     running: dict[str, Engagement] = field(default_factory=dict)
     """By job id, from the assignment until the job has ended or its worker is dead."""
     by_sid: dict[str, Engagement] = field(default_factory=dict)
-    """By participant SID of agents who are in a room."""
+    """By participant SID of agents that are in a room."""
 
     def __post_init__(self) -> None:
         self.rooms.left.append(self._agent_left)
         self.rooms.closed.append(self._room_closed)
 
     def launch(self, room: Room, dispatch: Dispatch, asked: set[str] | None = None) -> None:
-        """Offer the dispatch to a worker; when nobody has room for it, it is lost without a word."""
+        """Offer the dispatch to a worker; without a free one it is lost, which no answer or webhook reports."""
         if self.rooms.find(room.name) is not room:
             return self._settle(dispatch, Fate.LOST_ROOM_CLOSED)
         if asked is None:

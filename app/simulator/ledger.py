@@ -1,4 +1,4 @@
-"""The simulator's own list of what really happened: the only witness that a test may believe.
+"""The simulator's record of everything that happened, by which tests judge.
 
 Kept apart from the state of the rooms: it outlives rooms, restarts and deletions, and nothing is taken out of it.
 """
@@ -64,7 +64,7 @@ class DispatchEntry:
     at: datetime
     asked: float
     created_room: bool
-    """The call made its room: a ghost."""
+    """The call opened its room: a ghost, a room without a caller."""
     answered: str = "ok"
     """`ok`, or the fault that hid the effect from the caller."""
     fate: Fate = Fate.OPEN
@@ -75,7 +75,7 @@ class DispatchEntry:
 
 @dataclass(slots=True)
 class CallerEntry:
-    """One stay of one participant who is no agent, from its becoming ACTIVE."""
+    """One stay of one participant that is not an agent, from its becoming ACTIVE."""
 
     room: str
     room_sid: str

@@ -1,4 +1,4 @@
-"""Rooms and who is in them: opening, joining, leaving, closing when empty, and the webhooks about it."""
+"""Rooms and their participants: opening, joining, leaving, closing when empty, and the webhooks about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.simulator.timing import Timing
 from app.simulator.webhooks import Webhooks
 
 SERVER_LOST = "SERVER_LOST"
-"""The ledger's word for those whom a killed server forgot; LiveKit has no reason for it, for it says nothing."""
+"""Reason in the ledger for participants that a killed server lost; LiveKit sends no webhook about them."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Rooms:
         self,
         name: str,
         *,
-        ghost: bool = False,
+        by_dispatch: bool = False,
         empty_timeout: float = 0.0,
         departure_timeout: float = 0.0,
         max_participants: int = 0,
@@ -56,10 +56,10 @@ class Rooms:
             departure_timeout=departure_timeout or self.timing.departure_timeout,
             max_participants=max_participants,
             metadata=metadata,
-            ghost=ghost,
+            by_dispatch=by_dispatch,
         )
         self.by_name[name] = room
-        self.webhooks.tell(EventType.ROOM_STARTED, room)
+        self.webhooks.notify(EventType.ROOM_STARTED, room)
         self._close_when_empty(room)
         for observer in self.opened:
             observer(room)
@@ -78,14 +78,14 @@ class Rooms:
         late_left: float = 0.0,
         arrived: Callable[[Participant], None] | None = None,
     ) -> Participant:
-        """Let somebody in; ACTIVE (and `participant_joined`) after `Timing.activation`, or never unless `connects`.
+        """Let a participant join; ACTIVE (`participant_joined`) after `Timing.activation`, or never unless `connects`.
 
-        Who has the same identity is replaced; `late_left` seconds delay the `participant_left` of the one replaced, so
+        A participant of the same identity is replaced; `late_left` seconds delay its `participant_left`, so
         that it comes after the new one's join (LiveKit #2399). `arrived` is called at ACTIVE, before the webhook.
         """
         old = room.participants.get(identity)
         if old is not None:
-            self.leave(room, old, DisconnectReason.DUPLICATE_IDENTITY, told_after=late_left)
+            self.leave(room, old, DisconnectReason.DUPLICATE_IDENTITY, webhook_after=late_left)
         participant = Participant(
             sid=self.identifiers.new("PA_"),
             identity=identity,
@@ -113,8 +113,10 @@ class Rooms:
             self._activate(room, participant, arrived)
         return participant
 
-    def leave(self, room: Room, participant: Participant, reason: DisconnectReason, *, told_after: float = 0.0) -> None:
-        """Take somebody out; `participant_left`, or `participant_connection_aborted` if never ACTIVE."""
+    def leave(
+        self, room: Room, participant: Participant, reason: DisconnectReason, *, webhook_after: float = 0.0
+    ) -> None:
+        """Remove a participant; `participant_left`, or `participant_connection_aborted` if never ACTIVE."""
         if room.participants.get(participant.identity) is not participant:
             return
         del room.participants[participant.identity]
@@ -131,10 +133,10 @@ class Rooms:
         else:
             self.ledger.caller_left(participant.sid, gone, reason.value)
         event = EventType.PARTICIPANT_LEFT if was_active else EventType.PARTICIPANT_CONNECTION_ABORTED
-        if told_after:
-            self.schedule.call_later(told_after, lambda: self.webhooks.tell(event, room, participant))
+        if webhook_after:
+            self.schedule.call_later(webhook_after, lambda: self.webhooks.notify(event, room, participant))
         else:
-            self.webhooks.tell(event, room, participant)
+            self.webhooks.notify(event, room, participant)
         for observer in self.left:
             observer(room, participant)
         if self.by_name.get(room.name) is room:
@@ -148,7 +150,7 @@ class Rooms:
         name: str = "",
         attributes: Mapping[str, str] | None = None,
     ) -> None:
-        """Change what is said of somebody; empty changes nothing, an attribute set to "" is removed. No webhook."""
+        """Change a participant; empty texts change nothing, an attribute set to "" is removed. No webhook."""
         participant.metadata = metadata or participant.metadata
         participant.name = name or participant.name
         for key, value in (attributes or {}).items():
@@ -159,11 +161,11 @@ class Rooms:
         participant.version += 1
 
     def publish_track(self, room: Room, participant: Participant, name: str = "microphone") -> Track:
-        """Let somebody publish audio (`track_published`)."""
+        """Let a participant publish audio (`track_published`)."""
         track = Track(self.identifiers.new("TR_"), name, self.schedule.now())
         participant.tracks.append(track)
         participant.version += 1
-        self.webhooks.tell(EventType.TRACK_PUBLISHED, room, participant, track)
+        self.webhooks.notify(EventType.TRACK_PUBLISHED, room, participant, track)
         return track
 
     def finish(self, room: Room, reason: DisconnectReason) -> None:
@@ -175,12 +177,12 @@ class Rooms:
             room.closing = None
         for participant in list(room.participants.values()):
             self.leave(room, participant, reason)
-        self.webhooks.tell(EventType.ROOM_FINISHED, room)
+        self.webhooks.notify(EventType.ROOM_FINISHED, room)
         for observer in self.closed:
             observer(room)
 
     def forget(self, room: Room) -> None:
-        """Lose a room without a word, as a killed server does."""
+        """Lose a room without webhooks, as a killed server does."""
         self.by_name.pop(room.name, None)
         if room.closing is not None:
             room.closing.cancel()
@@ -212,15 +214,15 @@ class Rooms:
             )
         if arrived is not None:
             arrived(participant)
-        self.webhooks.tell(EventType.PARTICIPANT_JOINED, room, participant)
+        self.webhooks.notify(EventType.PARTICIPANT_JOINED, room, participant)
 
     def _close_when_empty(self, room: Room) -> None:
-        if room.people() or room.closing is not None:
+        if room.independent() or room.closing is not None:
             return
         timeout = room.departure_timeout if room.ever_joined else room.empty_timeout
         room.closing = self.schedule.call_later(timeout, lambda: self._close_if_empty(room))
 
     def _close_if_empty(self, room: Room) -> None:
         room.closing = None
-        if not room.people() and self.by_name.get(room.name) is room:
+        if not room.independent() and self.by_name.get(room.name) is room:
             self.finish(room, DisconnectReason.ROOM_CLOSED)

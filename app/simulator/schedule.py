@@ -91,7 +91,7 @@ class ManualSchedule:
         await woken.wait()
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass; everything due in them has happened on return."""
+        """Move the time forward, running what is due meanwhile."""
         until = self._elapsed + seconds
         # The sum of floats must not leave a timer of "exactly now" behind.
         while self._due and self._due[0][0] <= until + 1e-9:

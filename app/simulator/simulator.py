@@ -1,4 +1,4 @@
-"""The simulated LiveKit as one object: start it, let callers come and go, hire and kill workers, break things."""
+"""The simulated LiveKit as one object: the server, its participants and its workers."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Simulator:
     ) -> None:
         await self.stop()
 
-    # People
+    # Participants
 
     def join(
         self,
@@ -131,7 +131,7 @@ class Simulator:
         connects: bool = True,
         late_left: float = 0.0,
     ) -> Participant:
-        """Let somebody join, opening the room if need be. See `Rooms.join` for the rest.
+        """Let a participant join, opening the room if need be. See `Rooms.join` for the rest.
 
         `dispatches` are those of the access token: used only if this join opens the room (LiveKit #4390).
         """
@@ -159,20 +159,20 @@ class Simulator:
         identity: str,
         reason: DisconnectReason = DisconnectReason.CLIENT_INITIATED,
         *,
-        told_after: float = 0.0,
+        webhook_after: float = 0.0,
     ) -> None:
-        """Let somebody leave; raises KeyError when nobody of that identity is there."""
+        """Let a participant leave; raises KeyError if that identity is not in the room."""
         there = self.rooms.by_name[room]
-        self.rooms.leave(there, there.participants[identity], reason, told_after=told_after)
+        self.rooms.leave(there, there.participants[identity], reason, webhook_after=webhook_after)
 
     def update(
         self, room: str, identity: str, *, metadata: str = "", attributes: Mapping[str, str] | None = None
     ) -> None:
-        """Change somebody's metadata or attributes; LiveKit tells nobody."""
+        """Change a participant's metadata or attributes; LiveKit sends no webhook."""
         self.rooms.update(self.participant(room, identity), metadata=metadata, attributes=attributes)
 
     def publish_track(self, room: str, identity: str) -> Track:
-        """Let somebody publish audio."""
+        """Let a participant publish audio."""
         return self.rooms.publish_track(self.rooms.by_name[room], self.participant(room, identity))
 
     def finish_room(self, room: str, reason: DisconnectReason = DisconnectReason.ROOM_DELETED) -> None:

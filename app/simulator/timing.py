@@ -1,4 +1,4 @@
-"""How long a LiveKit takes for what it does: the defaults are a real server's, tests shrink them."""
+"""How long LiveKit takes: the defaults are a real server's, tests shrink them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Timing:
     activation: float = 0.08
     """From a join to ACTIVE, which is when `participant_joined` is sent."""
     join_timeout: float = 15.0
-    """How long somebody may be JOINING before the server gives up (`participant_connection_aborted`)."""
+    """How long a participant may be JOINING before the server gives up (`participant_connection_aborted`)."""
     empty_timeout: float = 300.0
-    """How long a room stays that nobody has ever joined; so long lives a ghost."""
+    """How long a room stays open that no participant has joined."""
     departure_timeout: float = 20.0
-    """How long a room stays after the last participant who is no agent."""
+    """How long a room stays open after the last participant that is not an agent."""
     connection_timeout: float = 20.0
     """How long a participant is still listed whose process was killed."""
     name_collection: float = 5.0
@@ -45,7 +45,7 @@ class Timing:
     def scaled(self, factor: float) -> Timing:
         """Return the same LiveKit in another tempo: 0.01 makes it a hundred times as fast.
 
-        The age limit of webhooks stays: what they wait for is the receiver and this machine, who are as slow as ever.
+        The age limit of webhooks stays: it is the receiver and this machine that they wait for.
         """
         scaled = {field.name: getattr(self, field.name) * factor for field in fields(self)}
         return Timing(**{**scaled, "webhook_age_limit": self.webhook_age_limit})

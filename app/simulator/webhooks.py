@@ -115,7 +115,9 @@ class Webhooks:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def tell(self, event: str, room: Room, participant: Participant | None = None, track: Track | None = None) -> None:
+    def notify(
+        self, event: str, room: Room, participant: Participant | None = None, track: Track | None = None
+    ) -> None:
         """Queue one event about `room` for every receiver, as it stands now."""
         if not self.urls or not self._running:
             return

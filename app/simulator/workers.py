@@ -1,4 +1,4 @@
-"""Agent workers: who is registered for which name, and how each behaves."""
+"""Agent workers: which are registered for a name, and how each behaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Refusal(Enum):
     DECLINE = "decline"
     """Not available: the server asks the next worker."""
     TERMINATE = "terminate"
-    """`reject()` of the Python SDK: the job is over, reads SUCCESS, and nobody else is asked."""
+    """`reject()` of the Python SDK: the job ends with SUCCESS, and no other worker is asked."""
     SILENCE = "silence"
     """No answer at all: the server gives up after `Timing.assignment_timeout`."""
 

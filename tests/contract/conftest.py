@@ -12,7 +12,7 @@ import pytest
 from livekit import api
 
 from tests.conftest import missing
-from tests.contract.livekit import Desk, LiveKit
+from tests.contract.livekit import Calls, LiveKit
 from tests.contract.real import RealLiveKit
 from tests.contract.simulated import SimulatedLiveKit
 from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
@@ -61,7 +61,7 @@ async def livekit(request: pytest.FixtureRequest, relay: Relay) -> AsyncIterator
 
 
 @pytest.fixture
-async def desk(livekit: LiveKit) -> AsyncIterator[Desk]:
+async def calls(livekit: LiveKit) -> AsyncIterator[Calls]:
     """The SDK's view of it. Its own repetition of failed calls is off: one question, one call."""
     async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret, failover=False) as client:
-        yield Desk(livekit, client)
+        yield Calls(livekit, client)

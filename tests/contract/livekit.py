@@ -1,6 +1,6 @@
-"""What a contract may ask of a LiveKit, whichever it is: the simulated one or the real server.
+"""One interface to the simulated LiveKit and to the real server, for contract tests.
 
-Both are asked through LiveKit's own SDK over HTTP, and both post their webhooks to the same kind of receiver.
+Both are called through LiveKit's own SDK over HTTP, and both post their webhooks to the same kind of receiver.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """Somebody who is in a room."""
+class Connection:
+    """One participant's connection to a room."""
 
     identity: str
     sid: str
@@ -33,7 +33,7 @@ class Seat:
 
 
 class LiveKit(Protocol):
-    """One server, its people and its workers. `tempo`: how long a second of the real server is here."""
+    """One server, its participants and its workers. `tempo`: how long a second of the real server is here."""
 
     key: str
     secret: str
@@ -54,11 +54,11 @@ class LiveKit(Protocol):
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
         dispatches: Sequence[api.RoomAgentDispatch] = (),
-    ) -> Seat:
-        """Let somebody in; returns when they are ACTIVE."""
+    ) -> Connection:
+        """Let a participant join; returns when it is ACTIVE."""
         ...
 
-    async def leave(self, seat: Seat) -> None: ...
+    async def leave(self, connection: Connection) -> None: ...
 
     async def start_worker(self, agent_name: str, kind: WorkerKind = "greet") -> None:
         """Return when the server knows the worker. It may be one that an earlier test has started."""
@@ -71,8 +71,8 @@ class LiveKit(Protocol):
         ...
 
 
-class Desk:
-    """The questions that contracts ask, in the words of the SDK."""
+class Calls:
+    """The calls that contract tests make, through LiveKit's own SDK."""
 
     def __init__(self, livekit: LiveKit, client: api.LiveKitAPI) -> None:
         self.livekit = livekit
@@ -82,22 +82,22 @@ class Desk:
         """Return what `real` seconds of the real server are here."""
         return real * self.livekit.tempo
 
-    async def eventually(self, look: Callable[[], Awaitable[Seen]], *, within: float, what: str) -> Seen:
+    async def eventually(self, poll: Callable[[], Awaitable[Seen]], *, within: float, what: str) -> Seen:
         """Return the first truthy answer; fail after `within` real server's seconds (and never before 2 s of ours)."""
         deadline = asyncio.get_running_loop().time() + max(2.0, self.seconds(within))
         while True:
             late = asyncio.get_running_loop().time() >= deadline
-            seen = await look()
+            seen = await poll()
             if seen:
                 return seen
             assert not late, f"{what}: not within {within:g} s; last seen: {seen!r}"
             await asyncio.sleep(0.01)
 
-    async def never(self, look: Callable[[], Awaitable[object]], *, during: float, what: str) -> None:
-        """Fail as soon as `look` answers something truthy; watch for `during` of the real server's seconds."""
+    async def never(self, poll: Callable[[], Awaitable[object]], *, during: float, what: str) -> None:
+        """Fail as soon as `poll` answers something truthy; watch for `during` of the real server's seconds."""
         deadline = asyncio.get_running_loop().time() + self.seconds(during)
         while asyncio.get_running_loop().time() < deadline:
-            seen = await look()
+            seen = await poll()
             assert not seen, f"{what}: seen {seen!r}"
             await asyncio.sleep(self.seconds(0.2))
 
@@ -116,14 +116,14 @@ class Desk:
     async def jobs(self, room: str, dispatch_id: str) -> list[Job]:
         return [job for each in await self.dispatches(room) if each.id == dispatch_id for job in each.state.jobs]
 
-    async def people(self, room: str) -> list[ParticipantInfo]:
+    async def participants(self, room: str) -> list[ParticipantInfo]:
         answer = await self.client.room.list_participants(api.ListParticipantsRequest(room=room))
         return list(answer.participants)
 
     async def agents(self, room: str) -> list[ParticipantInfo]:
         return [
             each
-            for each in await self.people(room)
+            for each in await self.participants(room)
             if each.kind == ParticipantInfo.Kind.AGENT and each.state == ParticipantInfo.State.ACTIVE
         ]
 
@@ -131,13 +131,13 @@ class Desk:
         answer = await self.client.room.list_rooms(api.ListRoomsRequest())
         return {room.name for room in answer.rooms}
 
-    async def told(
+    async def webhooks(
         self, event: str, room: str, identity: str | None = None, *, times: int = 1
     ) -> list[dict[str, object]]:
-        """Return the webhooks of that kind once there are so many."""
+        """Return the webhooks of that type once there are `times` of them."""
 
-        async def look() -> list[dict[str, object]]:
+        async def poll() -> list[dict[str, object]]:
             found = [each.webhook for each in self.livekit.relay.deliveries(event, room=room, identity=identity)]
             return found if len(found) >= times else []
 
-        return await self.eventually(look, within=30, what=f"{event} ({times} of them) about {identity} in {room}")
+        return await self.eventually(poll, within=30, what=f"{event} ({times} of them) about {identity} in {room}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from livekit import api
 
-from tests.contract.livekit import Seat, WorkerKind
+from tests.contract.livekit import Connection, WorkerKind
 from tests.e2e.harness.participants import Participant
 from tests.e2e.harness.scene import Scene
 from tests.e2e.harness.worker import Worker
@@ -35,7 +35,7 @@ class RealLiveKit:
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
         dispatches: Sequence[api.RoomAgentDispatch] = (),
-    ) -> Seat:
+    ) -> Connection:
         def join() -> Participant:
             return self._scene.join(
                 identity, room, metadata=metadata, attributes=attributes, kind=kind, dispatches=dispatches
@@ -44,7 +44,7 @@ class RealLiveKit:
         participant = await asyncio.to_thread(join)
         self._participants[participant.sid] = participant
         await asyncio.to_thread(self._wait_until_active, room, participant.sid)
-        return Seat(identity, participant.sid, room, participant.room_sid)
+        return Connection(identity, participant.sid, room, participant.room_sid)
 
     def _wait_until_active(self, room: str, sid: str) -> None:
         joined = self.relay.wait_for("participant_joined", room=room)
@@ -56,8 +56,8 @@ class RealLiveKit:
             ]
             joined = found[0] if found else joined
 
-    async def leave(self, seat: Seat) -> None:
-        await asyncio.to_thread(self._participants.pop(seat.sid).leave)
+    async def leave(self, connection: Connection) -> None:
+        await asyncio.to_thread(self._participants.pop(connection.sid).leave)
 
     async def start_worker(self, agent_name: str, kind: WorkerKind = "greet") -> None:
         if agent_name not in self._workers:

@@ -8,7 +8,7 @@ from typing import Self
 from livekit import api
 
 from app.simulator import Behaviour, DispatchOrder, Refusal, Timing, Worker
-from tests.contract.livekit import Seat, WorkerKind
+from tests.contract.livekit import Connection, WorkerKind
 from tests.e2e.harness.relay import Relay
 from tests.simulator import Simulator
 
@@ -53,16 +53,16 @@ class SimulatedLiveKit:
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
         dispatches: Sequence[api.RoomAgentDispatch] = (),
-    ) -> Seat:
+    ) -> Connection:
         orders = [DispatchOrder(each.agent_name, each.metadata, dict(each.attributes)) for each in dispatches]
         participant = self.simulator.join(
             room, identity, kind=kind.upper(), metadata=metadata, attributes=attributes, dispatches=orders
         )
         await self.simulator.wait_until(lambda: participant.presence.name == "ACTIVE")
-        return Seat(identity, participant.sid, room, self.simulator.rooms.by_name[room].sid)
+        return Connection(identity, participant.sid, room, self.simulator.rooms.by_name[room].sid)
 
-    async def leave(self, seat: Seat) -> None:
-        self.simulator.leave(seat.room, seat.identity)
+    async def leave(self, connection: Connection) -> None:
+        self.simulator.leave(connection.room, connection.identity)
 
     async def start_worker(self, agent_name: str, kind: WorkerKind = "greet") -> None:
         if agent_name not in self._workers:

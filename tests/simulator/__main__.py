@@ -25,7 +25,7 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options; exits with status 2 and the usage on wrong ones."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulator", description="A stand-in LiveKit.")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 (default): any free one, told on standard output")
+    parser.add_argument("--port", type=int, default=0, help="0 (default): any free one, printed on standard output")
     parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="may be given several times")
     parser.add_argument("--key", default=SIMULATOR_KEY)
     parser.add_argument("--secret", default=SIMULATOR_SECRET)

@@ -12,7 +12,7 @@ from tests.simulator.simulator import Simulator
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Who comes: `{n}` in the texts is the caller's number, `{r}` the room's, both from `first` and 0 on."""
+    """Callers to come: `{n}` in the texts is the caller's number, `{r}` the room's, both from `first` and 0 on."""
 
     count: int
     rate: float
@@ -30,14 +30,14 @@ class Callers:
 
 @dataclass(slots=True)
 class Campaign:
-    """The coming of `callers`; `joined` counts them while `run` goes on."""
+    """The joins of `callers`; `joined` counts them while `run` goes on."""
 
     simulator: Simulator
     callers: Callers
     joined: int = 0
 
     async def run(self) -> None:
-        """Let everybody join on time; when the machine is too slow, as fast as it can."""
+        """Let all callers join on time, or as fast as the machine can."""
         schedule = self.simulator.schedule
         started = schedule.monotonic()
         while self.joined < self.callers.count:

@@ -1,4 +1,4 @@
-"""The simulator's control doors over HTTP, for one that runs in a process of its own.
+"""Controls a simulator over HTTP, for one that runs in a process of its own.
 
 Everything is JSON. Bad input is answered with 400, unknown rooms, participants and workers with 404.
 
@@ -7,7 +7,7 @@ Everything is JSON. Bad input is answered with 400, unknown rooms, participants 
     POST   /simulator/update          {room, identity, metadata?, attributes?}
     POST   /simulator/publish-track   {room, identity}
     POST   /simulator/finish-room     {room, reason?}
-    POST   /simulator/joins           what `Callers` takes: many callers at a rate; GET tells how far it has come
+    POST   /simulator/joins           what `Callers` takes: many callers at a rate; GET returns the progress
     POST   /simulator/workers         {agent_name, behaviour?, registers_after?, deployment?, count?}
     DELETE /simulator/workers/<id>    SIGKILL; `?graceful=1` stops it
     POST   /simulator/faults          {share, …}: by chance; {method, kind, code?, seconds?, times?}: the next calls
@@ -45,7 +45,7 @@ Body = dict[str, Any]
 
 
 class Control:
-    """The doors of one simulator; `application` is what `Simulator.mount` takes."""
+    """The routes of one simulator; `application` is what `Simulator.mount` takes."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator

@@ -26,14 +26,14 @@ class Simulator(StandInLiveKit):
         self._further: ASGIApp | None = None
 
     def mount(self, application: ASGIApp) -> None:
-        """Serve `application` on all paths that are not the server API (the control doors)."""
+        """Serve `application` on all paths that are not the server API (the control)."""
         self._further = application
 
     async def restart(self, *, down_for: float = 0.0, rejoin: bool = True, agents_rejoin: bool = True) -> None:
-        """Kill the server and start it again: rooms, dispatches, jobs and waiting webhooks are gone without a word.
+        """Kill the server and start it again: rooms, dispatches, jobs and queued webhooks are lost.
 
         Workers register again after `Timing.worker_reconnect` under new ids. Callers and agents come back by themselves
-        after `Timing.rejoin`, into rooms of the same names with new SIDs; the agents' jobs nobody knows any more.
+        after `Timing.rejoin`, into rooms of the same names with new SIDs; the agents' jobs are lost.
         """
         await self._listener.stop()
         await self.webhooks.stop()
@@ -83,7 +83,7 @@ class Simulator(StandInLiveKit):
         self.schedule.call_later(self.timing.rejoin, come)
 
     def on_call(self, observer: Callable[[str], None]) -> None:
-        """Let `observer` hear of each call by its method's name when it arrives, in the simulator's loop.
+        """Call `observer` with the method's name when a call arrives, in the simulator's loop.
 
         What it raises fails the call with 500 and is kept in `objections`.
         """

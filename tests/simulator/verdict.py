@@ -1,4 +1,4 @@
-"""The judgement, made from the ledger alone: who was lost, who got two agents, which rooms should not exist."""
+"""Judges from the ledger alone: callers without an agent, with two agents, and rooms that should not exist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Unit(Enum):
 
 @dataclass(slots=True)
 class Served:
-    """All that concerns one unit: the stays of its people, the dispatches made for it."""
+    """One unit: the stays of its callers and the dispatches made for it."""
 
     callers: list[CallerEntry] = field(default_factory=list)
     dispatches: list[DispatchEntry] = field(default_factory=list)
@@ -64,13 +64,13 @@ class Verdict:
     ghosts: tuple[str, ...]
     """Rooms that a dispatch created."""
     unasked: tuple[str, ...]
-    """Rooms that got an agent although nobody in them was to have one."""
+    """Rooms that got an agent although no caller in them was to have one."""
     median_wait: float
     longest_wait: float
 
     @property
     def clean(self) -> bool:
-        """Nobody lost, nobody doubled, no ghost, no agent for nobody."""
+        """No caller lost or doubled, no ghost room, no agent without a caller."""
         return not (self.lost or self.doubled or self.ghosts or self.unasked)
 
     def as_json(self) -> dict[str, Any]:
@@ -111,9 +111,9 @@ def judge(
     whose: Callable[[DispatchEntry], str | None] = caller_in_metadata,
     tolerance: float = 0.0,
 ) -> Verdict:
-    """Return what became of every caller who was to have an agent.
+    """Return what became of every caller that was to have an agent.
 
-    `whose` names the participant a dispatch is for (unit PARTICIPANT only); one that names nobody counts for the only
+    `whose` names the participant a dispatch is for (unit PARTICIPANT only); one that names none counts for the only
     caller of its room, if there is one only. Two agents together for less than `tolerance` seconds are one after the
     other: for tests in which the later is withdrawn.
     """

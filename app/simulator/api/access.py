@@ -1,4 +1,4 @@
-"""Who may call what: LiveKit's access tokens as its own API checks them."""
+"""LiveKit's access tokens, checked as its own API checks them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BEARER = "Bearer "
 
 
 class TokenRefusedError(Exception):
-    """The token is no token of ours; LiveKit says so with 401 and plain text, not as a Twirp error."""
+    """The token is not valid here; LiveKit answers 401 with plain text, not with a Twirp error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Grants:
     room_list: bool = False
     room: str = ""
     every_room: bool = False
-    """Not LiveKit's: nobody's token is looked at."""
+    """Not LiveKit's: tokens are not checked."""
 
     def administrates(self, room: str) -> bool:
         return self.room_admin and (self.every_room or self.room == room)

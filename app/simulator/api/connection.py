@@ -22,7 +22,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leave the signals to whoever runs the program: the simulator is a guest in its loop."""
+        """Install no signal handlers: the loop belongs to the program that runs the simulator."""
         yield
 
     async def main_loop(self) -> None:
@@ -49,7 +49,7 @@ class Listener:
 
     async def start(self) -> None:
         """Listen; port 0 becomes the port found. Raises OSError when the port is taken."""
-        # The protocol by name: asyncio turns Nagle's algorithm off (40 ms a call) only where it is told that it is TCP.
+        # The protocol is named: asyncio turns Nagle's algorithm off (40 ms a call) only for sockets that say TCP.
         listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -93,7 +93,7 @@ class Listener:
         self._server = self._task = None
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A call that is cancelled hung while the server was stopped; its connection is gone, nobody is to be told.
+        # A call that is cancelled hung while the server was stopped; its connection is gone, so it gets no answer.
         with contextlib.suppress(asyncio.CancelledError):
             await self._application(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""What may go wrong with a call to the server: refused, failed before or after taking effect, cut, slow, silent."""
+"""Faults of calls to the server: refused, failed before or after taking effect, cut, slow, without an answer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class FaultKind(Enum):
     HANG_AFTER = "hang_after"
     """Takes effect at once, no answer for `seconds`, then the right answer."""
     LATE = "late"
-    """Takes effect only after `seconds`: for a caller who has given up, the effect comes after he looked."""
+    """Takes effect only after `seconds`: possibly after its caller has given up and checked."""
     SLOW = "slow"
-    """As LATE, told apart in the counts: the caller is expected to wait."""
+    """As LATE, but counted apart: the caller is expected to wait."""
 
     @property
     def takes_effect(self) -> bool:
@@ -36,7 +36,7 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mishap of one call; `code` is a Twirp code, `seconds` for those that take time."""
+    """A fault of one call; `code` is a Twirp code, `seconds` for those that take time."""
 
     kind: FaultKind
     code: str = "unavailable"
@@ -69,7 +69,7 @@ class Faults:
         self._script[method].extend(faults)
 
     def always(self, method: str, fault: Fault | None) -> None:
-        """Let every call of `method` (or `"*"`) meet `fault` until told otherwise with None."""
+        """Let every call of `method` (or `"*"`) meet `fault` from now on; None ends it."""
         if fault is None:
             self._always.pop(method, None)
         else:

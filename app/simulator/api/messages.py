@@ -27,7 +27,7 @@ def room_message(room: Room) -> RoomMessage:
         creation_time_ms=stamp,
         turn_password=room.turn_password,
         metadata=room.metadata,
-        num_participants=len(room.people()),
+        num_participants=len(room.independent()),
         num_publishers=sum(1 for each in room.participants.values() if each.tracks),
     )
 

@@ -33,7 +33,7 @@ class ServiceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a method is told besides its request."""
+    """What a method gets besides its request."""
 
     grants: Grants
     asked: float
@@ -50,7 +50,7 @@ class Service:
     dispatches: Dispatches
     limits: Limits = field(default_factory=Limits)
     keeps_attributes: bool = True
-    """False: a server before 1.13.2, which drops the attributes of dispatches without a word."""
+    """False: a server before 1.13.2, which silently drops the attributes of dispatches."""
 
     def create_dispatch(
         self, request: dispatch_protocol.CreateAgentDispatchRequest, call: Call
@@ -98,7 +98,7 @@ class Service:
     def list_participants(
         self, request: room_protocol.ListParticipantsRequest, call: Call
     ) -> room_protocol.ListParticipantsResponse:
-        """Nobody, and no error, for an unknown room: so answers the store of a single node."""
+        """No participants, and no error, for an unknown room: as the store of a single node answers."""
         _need(call.grants.administrates(request.room))
         room = self.rooms.find(request.room)
         people = room.participants.values() if room is not None else ()
@@ -159,7 +159,7 @@ class Service:
     async def _room_of_dispatches(self, name: str) -> Room:
         room = self.rooms.find(name)
         if room is None:
-            # Nobody listens for that room on the server's internal bus, which is found out by waiting (LiveKit #4488).
+            # No node serves that room on the server's internal bus, which only a timeout shows (LiveKit #4488).
             await self.schedule.sleep(self.timing.unknown_room_wait)
             raise ServiceError("unavailable", "no response from servers")
         return room

@@ -1,4 +1,4 @@
-"""Twirp over ASGI: which method is meant, who asks, what goes wrong on purpose, and the answer in the asked form."""
+"""Twirp over ASGI: routes, tokens, scripted faults, and answers in protobuf or JSON."""
 
 from __future__ import annotations
 

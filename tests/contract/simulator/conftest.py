@@ -15,7 +15,7 @@ TEMPO = 0.02
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
-    """A simulator fifty times as fast as LiveKit, with its control doors, told to nobody."""
+    """A simulator fifty times as fast as LiveKit, with its control over HTTP and no receiver of webhooks."""
     made = Simulator(timing=Timing().scaled(TEMPO))
     made.mount(Control(made).application)
     async with made:
@@ -24,7 +24,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def client(simulator: Simulator) -> AsyncIterator[api.LiveKitAPI]:
-    """The SDK, told to repeat nothing."""
+    """The SDK with its retries off."""
     async with api.LiveKitAPI(simulator.url, simulator.key, simulator.secret, failover=False) as made:
         yield made
 

@@ -21,8 +21,8 @@ async def post(door: aiohttp.ClientSession, path: str, **body: Any) -> tuple[int
 async def get(door: aiohttp.ClientSession, path: str) -> dict[str, Any]:
     async with door.get(f"/simulator/{path}") as answer:
         assert answer.status == 200
-        told: dict[str, Any] = await answer.json()
-        return told
+        body: dict[str, Any] = await answer.json()
+        return body
 
 
 async def delete(door: aiohttp.ClientSession, path: str) -> int:
@@ -90,17 +90,17 @@ async def test_webhook_faults_are_ordered_and_cleared(simulator: Simulator, door
     await post(door, "webhook-faults", mishap="drop", event="participant_joined")
     await post(door, "webhook-faults", mishap="duplicate", share=1.0, seconds=2)
     faults = simulator.webhook_faults
-    told = [faults.next(facts) for _ in range(2)]
-    assert [(mishap.value, seconds) for mishap, seconds in filter(None, told)] == [("drop", 0.0), ("duplicate", 2)]
+    drawn = [faults.next(facts) for _ in range(2)]
+    assert [(mishap.value, seconds) for mishap, seconds in filter(None, drawn)] == [("drop", 0.0), ("duplicate", 2)]
     assert await delete(door, "webhook-faults") == 200
     assert faults.next(facts) is None
 
 
 async def test_many_callers_come_at_a_rate_and_are_judged(simulator: Simulator, door: aiohttp.ClientSession) -> None:
-    status, told = await post(
+    status, answer = await post(
         door, "joins", count=50, rate=5000, room="bulk-{r}", per_room=2, metadata='{"n": {n}}', kind="SIP"
     )
-    assert (status, told) == (200, {"count": 50})
+    assert (status, answer) == (200, {"count": 50})
     await simulator.wait_until(lambda: len(simulator.ledger.callers) == 50)
     assert await get(door, "joins") == {"joined": 50, "done": True}
     assert simulator.participant("bulk-24", "caller-49").metadata == '{"n": 49}'
@@ -152,9 +152,9 @@ async def test_a_restart_is_answered_before_it_cuts_the_connection(
     ],
 )
 async def test_bad_input_is_named(door: aiohttp.ClientSession, path: str, body: dict[str, Any], status: int) -> None:
-    answered, told = await post(door, path, **body)
-    assert answered == status
-    assert told["problem"]
+    status_code, answer = await post(door, path, **body)
+    assert status_code == status
+    assert answer["problem"]
 
 
 async def test_only_objects_are_understood(door: aiohttp.ClientSession) -> None:
