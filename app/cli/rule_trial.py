@@ -77,7 +77,7 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
         yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" does not match {event.type} of {who}"))
         mismatch = trial.verdict.mismatch
         if mismatch is None:
-            yield plain(f"   {trial.verdict.words()}")
+            yield plain(f"   {trial.verdict.describe()}")
             return
         yield Text.assemble("   at ", plain(mismatch.path, "cyan"))
         yield Text.assemble("   expected ", plain(mismatch.expected))
@@ -86,7 +86,7 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
     if trial.served:
         yield Text.assemble(("yes ", "bold green"), "rule ", name, plain(f" sends {rule['agent_name']} to {who}"))
     else:
-        yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" {trial.verdict.words()}"))
+        yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" {trial.verdict.describe()}"))
     if not rule["enabled"]:
         yield plain("   but it is switched off", "yellow")
     if trial.failure:

@@ -1,4 +1,4 @@
-"""A draft of one rule against events that have been: whom it would match, and what its agent would be told."""
+"""Tries a draft of one rule on recorded events: which it matches, and with which data its agent is dispatched."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TrialOfEvent(JsonShape):
     room_name: str
     participant_identity: str
     matches: bool
-    served: Annotated[bool, Field(description="its agent would come, all other rules considered")]
+    served: Annotated[bool, Field(description="its agent would be dispatched, all other rules considered")]
     why: str
     metadata: str | None
     attributes: Mapping[str, str] | None
@@ -42,7 +42,7 @@ class TrialOfEvent(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the draft does with one event. `served`: its agent would come, all other rules considered."""
+    """What the draft does with one event. `served`: its agent would be dispatched, all other rules considered."""
 
     event: Event
     verdict: Verdict
@@ -68,7 +68,7 @@ class Trial:
             participant_identity=self.event.participant_identity,
             matches=self.matches,
             served=self.served,
-            why=self.verdict.words(),
+            why=self.verdict.describe(),
             metadata=self.metadata,
             attributes=self.attributes,
             failure=self.failure,
@@ -85,7 +85,7 @@ def require_good_rule(draft: Mapping[str, Any]) -> dict[str, Any]:
 def try_rule(
     book: RuleBook, draft: Mapping[str, Any], traffic: Sequence[Event], *, replaces: int | None, metadata_max_bytes: int
 ) -> list[Trial]:
-    """Return what becomes of each event if `draft` (a complete row) stands in the book, instead of rule `replaces`."""
+    """Return what happens to each event if `draft` (a complete row) is in the rule book, instead of rule `replaces`."""
     rule_id = replaces or DRAFT_ID
     row = {**draft, "id": rule_id, "enabled": True}
     among_others = book.updated([row], (), book.version)
@@ -110,9 +110,9 @@ def try_rule(
 
 
 def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | None) -> list[RuleWarning]:
-    """Return what is probably not meant so in a draft that stands in the book, instead of rule `replaces`.
+    """Return the warnings about a draft that is in the rule book, instead of rule `replaces`.
 
-    Columns that cannot be used yet are taken as left out; of a draft whose pattern cannot, nothing is told.
+    Columns with problems count as left out; a draft with problems in its pattern has no warnings.
     """
     wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in check_rule(draft)}
     if "pattern" in wrong:

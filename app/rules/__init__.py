@@ -1,6 +1,6 @@
-"""The rule language: which rules match an event, and why.
+"""Routing rules: which of them match an event, and why.
 
-`matches` is the bare language; `evaluate` judges an event by a `RuleBook`. README.md beside this file is normative.
+`matches` is the bare language, `evaluate` applies a `RuleBook` to an event. README.md in this folder is normative.
 """
 
 from app.rules.book.evaluate import Decision, evaluate

@@ -62,13 +62,13 @@ class Rule:
 
     @property
     def rank(self) -> int:
-        """What rules are tried in the order of: priority, then id, in one number."""
+        """Priority and id in one number: the order in which rules are tried."""
         return _rank(self.priority, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class BadRule:
-    """A row that cannot be used; it is skipped and shown wherever rules are."""
+    """A row that cannot be used: skipped in evaluation, shown in lists."""
 
     id: int
     name: str
@@ -78,7 +78,7 @@ class BadRule:
 
     @property
     def rank(self) -> int:
-        """Where in the order of rules it would stand."""
+        """Its place in the order of rules."""
         return _rank(self.priority, self.id)
 
 

@@ -231,13 +231,13 @@ def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal:
     file = terminal.write("rules.yaml", DOUBTFUL)
     checked = terminal.run("rules", "check", file)
     assert checked.code == 0
-    assert "rules.yaml: beware: rule 'late': is never reached: rule 'all' before it" in checked.err
+    assert "rules.yaml: beware: rule 'late': is never reached: the earlier rule 'all'" in checked.err
     assert "rules.yaml: beware: rule 'odd': room.nmae: is no field" in checked.err
     planned = terminal.json("rules", "apply", file, "--dry-run")
     assert {name: len(lines) for name, lines in planned["warnings"].items()} == {"odd": 1, "late": 1}
     applied = terminal.run("rules", "apply", file)
     assert applied.code == 0
-    assert "beware: rule 'late': is never reached: rule 'all' before it" in applied.err
+    assert "beware: rule 'late': is never reached: the earlier rule 'all'" in applied.err
     # And of another file, what a rule that stands already does to its own
     later = "rules:\n- {name: later, pattern: {room: {name: [x]}}, agent_name: b}\n"
     other = terminal.write("other.yaml", later)

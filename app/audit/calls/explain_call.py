@@ -53,7 +53,7 @@ class TriedRule(JsonShape):
             rule_id=verdict.rule_id,
             rule=verdict.rule_name,
             outcome=verdict.outcome,
-            words=verdict.words(),
+            words=verdict.describe(),
             priority=priority,
             agent_name=agent_name,
             path=mismatch.path if mismatch else None,

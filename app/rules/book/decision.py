@@ -1,4 +1,4 @@
-"""What was decided about an event, and why."""
+"""The decision about an event, with the reasons."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.rules.language.matcher import in_words
+from app.rules.language.matcher import show_value
 from app.rules.rule import Rule
 
 _SHOWN = 20
@@ -15,7 +15,7 @@ _LONGEST = 200
 
 
 class Outcome(StrEnum):
-    """What became of one rule for one event."""
+    """The result of one rule for one event."""
 
     MATCHED = "matched"
     DISABLED = "disabled"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The first condition that failed: where, what was expected in words, and what was there.
+    """The first condition that failed: its path, a description of what was expected, and the values found.
 
     `found` holds at most a few values, shortened; it is empty when the field is not there.
     """
@@ -37,7 +37,7 @@ class Mismatch:
     expected: str
     found: tuple[str, ...]
 
-    def words(self) -> str:
+    def describe(self) -> str:
         there = ", ".join(self.found) if self.found else "nothing"
         return f"{self.path}: expected {self.expected}, found {there}"
 
@@ -53,15 +53,15 @@ class Verdict:
     shadowed_by: str | None = None
     detail: str = ""
 
-    def words(self) -> str:
-        """Say it in one line, as an operations person would."""
+    def describe(self) -> str:
+        """Return the reason in one line, for people."""
         match self.outcome:
             case Outcome.MATCHED:
                 return "matched"
             case Outcome.DISABLED:
                 return "is disabled"
             case Outcome.PATTERN:
-                return self.mismatch.words() if self.mismatch else "its pattern did not match"
+                return self.mismatch.describe() if self.mismatch else "its pattern did not match"
             case Outcome.OUT_OF_HOURS:
                 return f"would match, but is out of hours: {self.detail}"
             case Outcome.OUTSIDE_ROLLOUT:
@@ -101,7 +101,7 @@ class Decision:
     verdicts: tuple[Verdict, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is stored with the event: who matched and who nearly did, bounded in size."""
+        """Return what is stored with the event: rules that matched or nearly did, bounded in size."""
         document: dict[str, Any] = {
             "rules_version": self.rules_version,
             "matched": [{"rule_id": rule.id, "rule": rule.name} for rule in self.matched[:_SHOWN]],
@@ -115,14 +115,14 @@ class Decision:
     def explain(self) -> list[str]:
         """Return one readable line for every rule that was judged."""
         judged = self.passed_over if self.verdicts is None else self.verdicts
-        return [f"{verdict.rule_name}: {verdict.words()}" for verdict in judged]
+        return [f"{verdict.rule_name}: {verdict.describe()}" for verdict in judged]
 
 
 def shortened(values: list[Any]) -> tuple[str, ...]:
-    """Return a few values in words, none of them long."""
+    """Return the texts of a few values, each shortened."""
     shown = []
     for value in values[:3]:
-        words = in_words(value) if not isinstance(value, (Mapping, list)) else "an object or a list"
+        words = show_value(value) if not isinstance(value, (Mapping, list)) else "an object or a list"
         shown.append(words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…")
     if len(values) > len(shown):
         shown.append(f"and {len(values) - len(shown)} more")

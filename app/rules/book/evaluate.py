@@ -1,4 +1,4 @@
-"""Judging one event by the rule book: pure, and independent of how many rules there are."""
+"""Evaluates the rules for one event; the cost does not depend on the number of rules. No input or output."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from app.webhook.event import Event
 __all__ = ["Decision", "Outcome", "Verdict", "evaluate"]
 
 _PASSED_OVER = 100
-# Every rule is judged, not only the candidates.
+# Times the work of a plain evaluation: every rule is evaluated, not only the candidates.
 _EXPLAINED = 10
 _JOINED = ((DEFAULT_EVENT, ()),)
 
 
 def evaluate(book: RuleBook, event: Event, *, explain: bool = False) -> Decision:
-    """Return which rules the event goes to, judged at the time it occurred.
+    """Return the rules that match an event, as of the time it occurred.
 
     Rules are tried by priority, then id; after a match with `stop` no later one is. With `explain` every rule gets its
     verdict, which takes time in proportion to the book.
@@ -83,7 +83,7 @@ def _judge(book: RuleBook, line: Rule | BadRule, event: Event, view: DocumentVie
 
 
 def _refusal(rule: Rule, event: Event) -> Verdict | None:
-    """Return why a rule whose pattern matched does not take the event; None when it does."""
+    """Return why a rule whose pattern matched does not apply; None when it does."""
     hours = rule.hours
     if hours is not None and not hours.covers(event.occurred_at):
         return Verdict(rule.id, rule.name, Outcome.OUT_OF_HOURS, detail=f"{rule.active_hours} ({rule.timezone})")
@@ -95,13 +95,13 @@ def _refusal(rule: Rule, event: Event) -> Verdict | None:
 
 
 def _is_default_event(view: DocumentView) -> bool:
-    """Tell whether the event is of the type that a pattern means which names none."""
+    """Return whether the event is of the type that a pattern means which names none."""
     leaves = view.leaves(EVENT)
     return leaves == _JOINED or any(value == DEFAULT_EVENT for value, _ in leaves)
 
 
 def _is_machine(view: DocumentView) -> bool:
-    """Tell whether the participant is of a kind that only patterns which name a kind may match."""
+    """Return whether the participant is of a kind that only patterns which name a kind may match."""
     for value, _ in view.leaves(KIND):  # noqa: SIM110 - a generator costs more than the usual one leaf
         if type(value) is str and value in MACHINE_KINDS:
             return True

@@ -1,4 +1,4 @@
-"""Why a pattern did not match: the first condition that failed, in the alternative that came nearest."""
+"""Finds why a pattern did not match: the first condition that failed, in the alternative that came nearest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 
 
 def first_mismatch(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:
-    """Return what kept a rule's pattern from matching, LiveKit's defaults included; None when it matches."""
+    """Return the condition that a rule's pattern failed at, LiveKit's defaults included; None when it matches."""
     nearest: tuple[int, Mismatch] | None = None
     for alternative in alternatives:
         held, mismatch = _explain_alternative(alternative, view)

@@ -1,4 +1,4 @@
-"""Loading the rule book from the database and following its edits."""
+"""Reads the rule book from the database, and applies later edits to it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def book_at(connection: Connection, version: int) -> RuleBook:
         rule_changes.c.id.in_(latest), rule_changes.c.change != "delete"
     )
     found = connection.execute(statement, execution_options={"yield_per": _FETCHED}).scalars()
-    # The triggers keep a document that is no JSON as a JSON string, which no pattern is either.
+    # The triggers record a document that is not JSON as a JSON string, which is no valid pattern either.
     return RuleBook.build((json.loads(text) for text in found), version)
 
 
@@ -71,7 +71,7 @@ def _select_rules(connection: Connection) -> Select[Any]:
 
 
 def _text_of(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
-    """Return a JSON column as text: on SQLite a plain edit may have stored text that is no JSON."""
+    """Return a JSON column as text: on SQLite, plain SQL may have stored text that is not JSON."""
     if connection.dialect.name == "sqlite":
         return type_coerce(column, Text).label(column.name)
     return cast(column, Text).label(column.name)

@@ -33,7 +33,7 @@ class _Line:
 class RuleBook:
     """All rules at one version, ready to be matched.
 
-    Never changed: `updated` makes a new one, which shares with this one whatever did not change.
+    Immutable: `updated` returns a new one, which shares everything that did not change.
     """
 
     __slots__ = ("_bad", "_lines", "_order", "_rules", "index", "version")
@@ -50,7 +50,7 @@ class RuleBook:
 
     @classmethod
     def build(cls, rows: Iterable[Mapping[str, Any]], version: int) -> RuleBook:
-        """Return the book of all rows; those that cannot be used are in `bad` and disturb no other."""
+        """Return the book of all rows; those that cannot be used are in `bad` and do not affect the others."""
         edition = object()
         empty = cls(0, Index(edition), Shards(edition), Ordered(edition), {})
         return empty.updated(rows, (), version)
@@ -104,7 +104,7 @@ class RuleBook:
         return None if line is None else line.rule
 
     def alternatives(self, rule_id: int) -> tuple[Alternative, ...]:
-        """Return what the rule's pattern spells out."""
+        """Return the alternatives of the rule's pattern."""
         line = self._lines.get(rule_id)
         return () if line is None else tuple(entry.alternative for entry in line.entries)
 

@@ -1,7 +1,7 @@
-"""Who belongs to the share of traffic that a rule's `rollout_percent` lets in: sticky, even, independent by rule.
+"""Decides which callers belong to a rule's `rollout_percent`: sticky, uniform, and independent for each rule.
 
 Every value of the rollout key has a fixed place in [0, 100) for each rule: the first 8 bytes of
-SHA-256("<rule id>:<value>"), scaled. It is in while its place is below the percentage, so raising the percentage only
+SHA-256("<rule id>:<value>"), scaled. It belongs while its place is below the percentage, so raising the percentage only
 adds values and lowering it only removes some. The formula is part of the contract: changing it would move callers.
 """
 
@@ -18,10 +18,10 @@ _PLACES = 1 << 64
 
 
 def in_rollout(rule_id: int, percent: int, key_path: str, document: Mapping[str, Any]) -> bool:
-    """Tell whether `document` belongs to the share of rule `rule_id`.
+    """Return whether `document` belongs to the share of rule `rule_id`.
 
-    100 lets everybody in and 0 nobody, without looking at the document. In between, a document whose key is missing,
-    null, empty, an object or an array is out: it has nothing that would place it the same way every time.
+    With 100 every document does, with 0 none. In between, a document whose key is missing, null, empty, an object or
+    an array does not: it has no value that would give it the same place every time.
     """
     if percent >= 100:
         return True
@@ -46,7 +46,7 @@ def rollout_value(key_path: str, document: Mapping[str, Any]) -> str | None:
 def check_rollout_key(key_path: str) -> list[Problem]:
     """Return what is wrong with `key_path`; empty when it can be used."""
     if len(key_path) > _LONGEST_PATH:
-        message = f"at most {_LONGEST_PATH} characters are allowed, found {len(key_path)}"
+        message = f"must have at most {_LONGEST_PATH} characters, found {len(key_path)}"
         return [Problem("rollout_key", message, found=key_path[:40] + "…")]
     if not key_path or any(part != part.strip() or not part for part in key_path.split(".")):
         message = "must be a dotted path into the event, such as participant.identity or room.name"

@@ -1,6 +1,6 @@
-"""Edits of the rules: applied whole or not at all, attributed, never over somebody else's.
+"""Writes differences of the rules: all or none, attributed to an editor, and only onto the version they were made from.
 
-Everything here works in the caller's open transaction; when something raises, the caller rolls back.
+Everything here runs in the caller's transaction, which the caller rolls back when an error is raised.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
     who = "; ".join(f"{change.changed_by}: {change.change} {change.rule!r}" for change in meanwhile)
     raise ConflictError(
         f"the rules were edited meanwhile (version {expected_version} is now {version}; latest edits: {who}); "
-        "nothing was changed, look at the new state and try again"
+        "nothing was changed; compare with the present rules and try again"
     )
 
 
@@ -119,7 +119,7 @@ def _require_one(rowcount: int, rule_id: int | None) -> None:
 
 
 def _in_free_order(differences: list[RuleDifference], connection: Connection) -> Iterable[RuleDifference]:
-    """Yield the differences so that a new name is free when its turn comes; names that trade places step aside."""
+    """Yield the differences in an order in which each new name is free; exchanged names need a temporary one."""
     waiting = {difference.rule_id: difference for difference in differences}
     while waiting:
         held = {difference.name: rule_id for rule_id, difference in waiting.items()}

@@ -19,7 +19,7 @@ _LONGEST_VALUE: Final = 160
 
 
 class Change(StrEnum):
-    """What becomes of a rule."""
+    """How a rule changes."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -29,7 +29,7 @@ class Change(StrEnum):
 
 
 class Missing:
-    """Stands for a value that is on one side only."""
+    """Stands for the value of a side that has none."""
 
     def __repr__(self) -> str:
         return "nothing"

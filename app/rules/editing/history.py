@@ -40,7 +40,7 @@ def history(
     before_version: int | None = None,
     after_version: int | None = None,
 ) -> list[RuleChange]:
-    """Return the recorded edits, newest first; with `name`, of the rules that bear or ever bore it.
+    """Return the recorded edits, newest first; with `name`, of the rules that have or had it.
 
     Page on with `before_version`, the id of the last change seen.
     """

@@ -1,11 +1,11 @@
-"""Rules as code: a file of rules in YAML or JSON, read strictly and written so that reading it again changes nothing.
+"""Reads and writes rules files, in YAML or JSON; reading an exported file changes nothing.
 
     rules:
     - name: spanish support
       pattern: {participant: {metadata: {language: [es]}}}
       agent_name: support-es
 
-Keys are the columns of `routing_rules`; what is left out has the database's default. Rules are told apart by name.
+Keys are the columns of `routing_rules`; what is left out has the database's default. Rules are identified by name.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class RulesFile:
 def read_rules_file(source: Path | str, *, format_: Format | None = None) -> RulesFile:
     """Return the rules in a file (a `Path`) or in a text.
 
-    Raises InvalidInputError with every problem of every rule; paths begin with `rules[n]`. JSON is told from YAML by
-    the file's suffix, else by the first character.
+    Raises InvalidInputError with every problem of every rule; paths begin with `rules[n]`. The file's suffix
+    decides between JSON and YAML, else the first character.
     """
     what, text, format_ = _load(source, format_)
     parsed = _parse_json(text) if format_ == "json" else parse_yaml(text)
@@ -143,19 +143,19 @@ def _repetitions(path: str, value: Any) -> Iterable[Problem]:
 
 
 def _entries(parsed: ParsedText, problems: list[Problem]) -> list[dict[str, Any]]:
-    """Return the rules that can be looked at; notes what is wrong with the frame around them."""
+    """Return the entries under `rules`, and add what is wrong around them to `problems`."""
     value = parsed.value
     if value is None and problems:
         return []
     if not isinstance(value, dict):
-        problems.append(Problem("", "must have the key `rules` with the list of rules under it"))
+        problems.append(Problem("", "must have the key `rules`, with a list of rules"))
         return []
     for key in value:
         if key != "rules":
-            message = "is not known here; the only key beside the rules' own is `rules`"
+            message = "is not a known key; the only key at this level is `rules`"
             problems.append(Problem(key, message, found=key, suggestion=nearest(key, ["rules"])))
     if "rules" not in value:
-        problems.append(Problem("rules", "is needed: the list of rules"))
+        problems.append(Problem("rules", "is required: the list of rules"))
         return []
     rules = value["rules"]
     if not isinstance(rules, list):
@@ -166,7 +166,7 @@ def _entries(parsed: ParsedText, problems: list[Problem]) -> list[dict[str, Any]
         for place, rule in enumerate(rules)
         if not isinstance(rule, dict)
     ]
-    # Places stay those of the file.
+    # Keeps the indexes of the file.
     return [rule if isinstance(rule, dict) else _NO_RULE for rule in rules]
 
 
@@ -180,7 +180,7 @@ def _rule_problems(path: str, entry: dict[str, Any], lines: Mapping[str, int]) -
         yield _at_line(problem.below(path), lines)
     for column in ("id", *STAMPS):
         if column in entry:
-            message = "is written by the database; rules are told apart by name"
+            message = "is written by the database; rules are identified by name"
             yield _at_line(Problem(f"{path}.{column}", message, found=entry[column]), lines)
 
 

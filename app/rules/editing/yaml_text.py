@@ -1,8 +1,8 @@
-"""YAML as a rules file may hold it: JSON's values, nothing that two readers of YAML would understand differently.
+"""Reads the YAML of rules files: JSON's values only, and nothing that two YAML readers understand differently.
 
 Read with YAML 1.2's core schema. What YAML 1.1 readers take for something else (`no`, `09:30`, `+34600111222`,
 `2026-11-22`) is refused with a hint to put it in quotes, and always written in quotes. Values are built from the
-parser's events with a stack of our own, so neither depth nor aliases of a hostile file can hurt.
+parser's events with an explicit stack, so neither depth nor aliases of a hostile file exhaust memory.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ParsedText:
 
 @dataclass
 class _Open:
-    """A list or object whose end has not come yet."""
+    """A list or object that is not complete yet."""
 
     container: Any
     path: str
@@ -58,11 +58,11 @@ class _Open:
 
 
 class _StopError(Exception):
-    """Reading cannot go on; the problem is noted."""
+    """Reading cannot continue; the problem is recorded."""
 
 
 def parse_yaml(text: str) -> ParsedText:
-    """Return the JSON value in a YAML text of one document, with all problems that can be told apart."""
+    """Return the JSON value in a YAML text of one document, with all problems found."""
     reader = _Reader()
     try:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -256,7 +256,7 @@ _Dumper.add_representer(Block, _represent_list)
 
 
 def write_yaml(value: Any) -> str:
-    """Return `value` as YAML that people can read and that every reader understands in the same way."""
+    """Return `value` as YAML that every YAML reader understands in the same way."""
     text: str = yaml.dump(
         value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1_000_000
     )

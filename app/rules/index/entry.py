@@ -1,4 +1,4 @@
-"""What the index files: one alternative of one rule."""
+"""The unit of the index: one alternative of one rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One field of the index: leads from the values of a document to the entries filed under them."""
+"""One field of the index: finds the entries filed under the values that a document has in this field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Stream = tuple[Entry, ...] | Ordered[Entry]
 
 
 class Branch(Protocol):
-    """A node that takes the place of a bucket that is full."""
+    """A node that replaces a full bucket."""
 
     size: int
 
@@ -39,7 +39,7 @@ Bucket = tuple[Entry, ...] | Branch
 
 
 class Field:
-    """What is filed under one field."""
+    """The entries filed under one field."""
 
     __slots__ = ("_but", "_exact", "_rays", "_tables", "edition")
 
@@ -82,7 +82,7 @@ class Field:
         return len(bucket) if isinstance(bucket, tuple) else bucket.size
 
     def has(self, place: Place, entry: Entry) -> bool:
-        """Tell whether this very entry is filed under a place."""
+        """Return whether this very entry is filed under a place."""
         table, key = place
         if table in (ABOVE, BELOW):
             return table in self._rays and self._rays[table].has(key, entry)
@@ -110,7 +110,7 @@ class Field:
             shards.put(key, self._with(shards.get(key), entry, branch))
 
     def drop(self, places: Iterable[Place], entry: Entry) -> bool:
-        """Take an entry out of all the places it is in, and tell whether there were any; only within the edition."""
+        """Remove an entry from all its places, and return whether it had any; only within the field's own edition."""
         held = [place for place in places if self.has(place, entry)]
         for place in held:
             table, key = place
@@ -180,7 +180,7 @@ class Field:
         return None if shards is None else shards.get(key)
 
     def collect(self, leaves: tuple[Leaf, ...], view: DocumentView, streams: list[Stream]) -> None:
-        """Append what is filed under the values found, each stream in the order of rank."""
+        """Append the entries filed under the values found, as streams that are each in the order of rank."""
         if len(leaves) > 1:
             values = {exact_key(value): value for value, _ in leaves}.values()
             self._collect_values(list(values), view, streams)
@@ -197,7 +197,7 @@ class Field:
                         _append(bucket, view, streams)
             if self._rays or self._but:
                 self._collect_sweeping([value], streams)
-        # Within arrays a field may be both there and, in some element, absent.
+        # Within arrays a field may be present in one element and absent in another.
         if ABSENT_PLACE[0] in self._tables and all(membership for _, membership in leaves):
             bucket = self._bucket(*ABSENT_PLACE)
             if bucket is not None:

@@ -1,6 +1,6 @@
-"""The tree of the index: a node files its entries, each by one of its conditions, in fields.
+"""The tree of the index: a node files each of its entries by one of the entry's conditions.
 
-It may only be too generous: what it finds is verified afterwards.
+It may find too many entries, never too few: every entry found is verified afterwards.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Node:
             self._absent += (condition.path,)
 
     def drop(self, entry: Entry) -> None:
-        """Take an entry out that is there; only within the node's own edition."""
+        """Remove an entry that is present; only within the node's own edition."""
         self.size -= 1
         if self._rest.drop(entry):
             return
@@ -92,7 +92,7 @@ class Node:
             self._absent = tuple(other for other in self._absent if other != path)
 
     def has(self, entry: Entry) -> bool:
-        """Tell whether this very entry is filed here."""
+        """Return whether this very entry is filed here."""
         return self._rest.has(entry) or any(
             field.has(place, entry)
             for condition in entry.alternative.conditions
@@ -109,7 +109,7 @@ class Node:
                 continue
             field = self._fields.get(condition.path)
             places = _places(condition, field)
-            # A further field to look up costs every event a little.
+            # Every event pays for one more field to look up.
             cost = len(self._fields) // 4 + 2 if field is None else 0
             for place in places:
                 weight = 4 if place[0][0] in UNSELECTIVE else 1
@@ -121,7 +121,7 @@ class Node:
         return best
 
     def collect(self, view: DocumentView, streams: list[Stream]) -> None:
-        """Append everything that the document could match, each stream in the order of rank."""
+        """Append every entry that the document could match, as streams that are each in the order of rank."""
         if self._rest.size:
             streams.append(self._rest)
         fields = self._fields

@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 
 class Ranked(Protocol):
-    """Anything that knows its place in the matching order."""
+    """Anything with a place in the matching order."""
 
     @property
     def rank(self) -> int: ...
@@ -71,7 +71,7 @@ class Shards(Generic[Key, Value]):
             self._split()
 
     def drop(self, key: Key) -> None:
-        """Remove a key if it is there; only within the mapping's own edition."""
+        """Remove a key if it is present; only within the mapping's own edition."""
         if self._part_to_change(key).pop(key, None) is not None:
             self.size -= 1
 
@@ -140,7 +140,7 @@ class Ordered(Generic[Item]):
             self._owners[place : place + 1] = [self.edition, self.edition]
 
     def drop(self, item: Item) -> bool:
-        """Remove an item; tell whether it was there. Only within the collection's own edition."""
+        """Remove an item, and return whether it was present; only within the collection's own edition."""
         place = self._place(item.rank)
         if place == len(self._chunks):
             return False
@@ -154,7 +154,7 @@ class Ordered(Generic[Item]):
         return True
 
     def has(self, item: Item) -> bool:
-        """Tell whether this very item is here."""
+        """Return whether this very item is present."""
         place = self._place(item.rank)
         if place == len(self._chunks):
             return False

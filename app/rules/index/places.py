@@ -1,7 +1,7 @@
-"""Where the index may file a condition, and where it looks a value up.
+"""The places where the index files a condition and looks up a value.
 
-A *place* is a table and a key in it. Whatever satisfies a matcher leads to (at least) each of the places that `options`
-names for it, so filing under any one of them is enough; what is found there is verified afterwards.
+A *place* is a table and a key in it. Every value that satisfies a matcher leads to each of the places that `options`
+returns for it, so filing under any one of them is enough; what is found there is verified afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.rules.language.number import is_comparable, is_number
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, Wildcard
 
 GRAM = 6
-"""Characters of a wildcard's piece that are looked for anywhere in the value."""
+"""Characters of a wildcard's piece that are searched anywhere in the value."""
 _GRAMS_WEIGHED = 24
 
 
@@ -64,7 +64,7 @@ _MOST_KEYS = 1_024
 
 
 def joint_places(matcher: Matcher) -> list[Place] | None:
-    """Return the places a matcher must be filed under all together; None where any one of its `options` will do."""
+    """Return the places that a matcher must all be filed under; None where any one of its `options` is enough."""
     if isinstance(matcher, Exact):
         return [(EXACT, matcher.key)]
     if isinstance(matcher, OneOf):
@@ -94,7 +94,7 @@ def _numeric_places(matcher: Numeric) -> list[Place]:
 
 
 def options(matcher: Matcher) -> list[Place]:
-    """Return places of which any one will do for the matcher."""
+    """Return places of which any one is enough for the matcher."""
     if isinstance(matcher, Prefix) and matcher.text:
         return [((Kind.PREFIX, len(matcher.text)), matcher.text)]
     if isinstance(matcher, Suffix) and matcher.text:
@@ -222,5 +222,5 @@ _KEYS: Final[tuple[Callable[[Any, int, Any], Collection[Hashable]], ...]] = (
     _gram_keys,
     _range_keys,
     _present_keys,
-    _no_keys,  # absence is no value's
+    _no_keys,  # no value is absent
 )

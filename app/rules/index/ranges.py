@@ -63,7 +63,7 @@ class _Chunk:
         # After every rank that has this bound.
         cut = bisect_left(self.keys, (number, float("inf")))
         if cut > _FEW:
-            return self.by_rank()  # verifying some in vain costs less than sorting
+            return self.by_rank()  # verifying some that do not hold costs less than sorting
         return tuple(sorted((self._entries[key] for key in self.keys[:cut]), key=_rank))
 
 
@@ -99,7 +99,7 @@ class Rays:
         self._chunks[place : place + 1] = [chunk] if len(chunk.keys) <= 2 * _CHUNK else chunk.halves()
 
     def drop(self, bound: float, entry: Entry) -> None:
-        """Take an entry out that is there; only within the rays' own edition."""
+        """Remove an entry that is present; only within the rays' own edition."""
         key = (bound, entry.rank)
         place = self._place(key)
         chunk = self._chunks[place].own(self.edition)
@@ -108,7 +108,7 @@ class Rays:
         self.size -= 1
 
     def has(self, bound: float, entry: Entry) -> bool:
-        """Tell whether this very entry is filed."""
+        """Return whether this very entry is filed."""
         key = (bound, entry.rank)
         place = self._place(key)
         return place < len(self._chunks) and self._chunks[place].get(key) is entry
@@ -149,14 +149,14 @@ class Exclusions:
         return copy
 
     def add(self, excluded: Iterable[Place], entry: Entry) -> None:
-        """File an entry; only within the own edition."""
+        """File an entry; only within its own edition."""
         self.entries.add(entry)
         for table, key in excluded:
             counts = self._counts.setdefault(table, Shards(self.edition))
             counts.put(key, (counts.get(key) or 0) + 1)
 
     def drop(self, excluded: Iterable[Place], entry: Entry) -> None:
-        """Take an entry out that is there; only within the own edition."""
+        """Remove an entry that is present; only within its own edition."""
         self.entries.drop(entry)
         for table, key in excluded:
             counts = self._counts[table]
@@ -167,7 +167,7 @@ class Exclusions:
                 counts.drop(key)
 
     def all_exclude(self, value: Any) -> bool:
-        """Tell whether every entry certainly excludes the value."""
+        """Return whether every entry certainly excludes the value."""
         return any(
             counts.get(key) == self.entries.size
             for table, counts in self._counts.items()

@@ -24,7 +24,7 @@ _rank = attrgetter("rank")
 
 
 class Index:
-    """All entries, apart by the LiveKit defaults that apply to them."""
+    """All entries, separated by the LiveKit defaults that apply to them."""
 
     __slots__ = ("_roots", "edition")
 
@@ -44,7 +44,7 @@ class Index:
             self._root(entry).add(entry)
 
     def drop(self, entries: Iterable[Entry]) -> None:
-        """Take entries out that are there; only within the index's own edition."""
+        """Remove entries that are present; only within the index's own edition."""
         for entry in entries:
             self._root(entry).drop(entry)
 

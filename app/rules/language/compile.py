@@ -1,4 +1,4 @@
-"""A pattern made ready for matching.
+"""Compiles patterns into conditions that can be matched.
 
 `matches` is the bare language. A rule's pattern is compiled with LiveKit's defaults: an alternative that does not name
 `event` means `participant_joined`, one that does not name `participant.kind` is not for AGENT, EGRESS or INGRESS
@@ -21,7 +21,7 @@ KIND = "participant.kind"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What one alternative asks of one field: any of the matchers, or the field's absence."""
+    """The requirement of one alternative on one field: any of the matchers, or the field's absence."""
 
     path: str
     matchers: tuple[Matcher, ...]
@@ -48,7 +48,7 @@ class Condition:
         return Choice(self.path, satisfied, present) if satisfied or present else None
 
     def expected(self) -> str:
-        """Say what is expected, in words."""
+        """Return a description of what is expected."""
         return either(self.matchers)
 
 
@@ -61,7 +61,7 @@ class Alternative:
     default_kind: bool
 
     def holds(self, view: DocumentView) -> bool:
-        """Tell whether all conditions hold together (the defaults are judged by the caller)."""
+        """Return whether all conditions hold together (the defaults are judged by the caller)."""
         choices: list[Choice] | None = None
         for condition in self.conditions:
             leaves = view.leaves(condition.path)
@@ -94,7 +94,7 @@ def compile_alternatives(pattern: Pattern) -> tuple[Alternative, ...]:
 
 
 def matches(pattern: Any, document: Mapping[str, Any]) -> bool:
-    """Tell whether the document matches the pattern: the bare language, without LiveKit's defaults.
+    """Return whether the document matches the pattern: the bare language, without LiveKit's defaults.
 
     Both are JSON as Python has it. PatternError lists every mistake in the pattern.
     """

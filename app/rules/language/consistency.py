@@ -36,7 +36,7 @@ class _TooManySteps(Exception):  # noqa: N818 - ends the search, is no error
 
 
 def is_consistent(choices: Sequence[Choice], work: Work) -> bool:
-    """Tell whether one candidate of each choice can be chosen together.
+    """Return whether one candidate of each choice can be chosen together.
 
     Gives up after MAX_STEPS combinations, or when the work for the event is used up, and answers False.
     """
@@ -55,7 +55,7 @@ def is_consistent(choices: Sequence[Choice], work: Work) -> bool:
 
 
 def judged_before(path: str, other: str) -> bool:
-    """Tell whether the elements chosen for one field are known when the absence of the other is judged."""
+    """Return whether the elements chosen for one field are known when the absence of the other is judged."""
     return _java_order(path) < _java_order(other)
 
 

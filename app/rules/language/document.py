@@ -1,6 +1,6 @@
-"""Finding the values of a field in a document.
+"""Finds the values of a field in a document.
 
-A path names every leaf whose keys, joined by dots, spell it; arrays are looked through. Each leaf found within an
+A path names every leaf whose keys, joined by dots, spell it; arrays are searched. Each leaf found within an
 element of an array carries its *membership*: which element of which array, outermost first. `exists` and all other
 match types see leaves only: an object, an array or an empty array is no value.
 """
@@ -27,7 +27,7 @@ _OUTSIDE: Membership = ()
 
 
 class Work:
-    """How much more may be done for one event; hostile arrays and patterns use it up, others never."""
+    """The remaining budget of work for one event; only hostile arrays and patterns exhaust it."""
 
     __slots__ = ("left",)
 
@@ -35,7 +35,7 @@ class Work:
         self.left = most
 
     def spend(self, steps: int) -> bool:
-        """Take steps off and tell whether there were enough."""
+        """Take steps off the budget, and return whether there were enough."""
         self.left = max(0, self.left - steps)
         return self.left > 0
 
@@ -53,7 +53,7 @@ class DocumentView:
 
     @property
     def work(self) -> Work:
-        """What is left of the work for this document."""
+        """The remaining budget of work for this document."""
         if self._work is None:
             self._work = Work()
         return self._work
@@ -98,7 +98,7 @@ class DocumentView:
         node: Any = self._document
         place, size = 0, len(steps)
         while place < size:
-            # One key leads on, and there is no array: the usual case needs no bookkeeping.
+            # The usual case, one key at each step and no array, needs no bookkeeping.
             if type(node) is not dict:
                 return NOWHERE if type(node) in _PLAIN else self._walk(steps, node, place)
             way = None

@@ -1,4 +1,4 @@
-"""Comparing text in which each character may be in its lower or its upper case, as event-ruler does it.
+"""Compares text in which each character may be in its lower or its upper case, as event-ruler does it.
 
 The cases are those of each character of the pattern by itself, so "ß" also finds "SS", but never "ss".
 """
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 def holds_in_cases(text: str, where: str, value: str) -> bool:
-    """Tell whether the value equals, has as its prefix or has as its suffix the text in either case."""
+    """Return whether the value equals, has as its prefix or has as its suffix the text in either case."""
     expression, shortest, longest = _cases(text)
     if where == "prefix":
         return expression.match(value) is not None

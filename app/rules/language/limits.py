@@ -1,4 +1,4 @@
-"""How much one pattern may ask for, so that no rule can make matching slow or the process large.
+"""Limits of one pattern, so that no rule can make matching slow or the process large.
 
 The figures are far above what people write; README.md lists them.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 MAX_DEPTH = 32
 """Objects within objects (and `$or` within `$or`)."""
 MAX_ALTERNATIVES = 256
-"""What `$or` multiplies out to: two `$or` of 16 branches side by side are 256 alternatives."""
+"""Alternatives that `$or` multiplies out to: two `$or` of 16 branches side by side are 256 alternatives."""
 MAX_CONDITIONS = 2_048
 """Fields named, summed over all alternatives."""
 MAX_VALUES = 10_000

@@ -1,4 +1,4 @@
-"""The match types: what one place in a pattern's value list asks of one value of the document.
+"""The match types: each decides whether one value of a document satisfies one item of a pattern's value list.
 
 `holds` gets a leaf of the document (string, number, boolean or None), never an object or an array. Every matcher costs
 time linear in the value (a wildcard: value times its pieces), whatever the pattern.
@@ -37,8 +37,8 @@ def exact_key(value: Any) -> Key:
         return ("number", hex(value))
 
 
-def in_words(value: Any) -> str:
-    """Return a JSON value as a reader knows it; whatever else it is, in some words."""
+def show_value(value: Any) -> str:
+    """Return a value as JSON text, or a short description of one that is not JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, TypeError, RecursionError):
@@ -53,8 +53,8 @@ class Matcher:
     def holds(self, value: Any) -> bool:
         raise NotImplementedError
 
-    def words(self) -> str:
-        """Say what is expected, to follow the words "expected"."""
+    def describe(self) -> str:
+        """Return what is expected, to follow the word "expected"."""
         raise NotImplementedError
 
 
@@ -67,8 +67,8 @@ class Exact(Matcher):
     def holds(self, value: Any) -> bool:
         return bool(value == self.key) if type(value) is str else exact_key(value) == self.key
 
-    def words(self) -> str:
-        return _key_words(self.key)
+    def describe(self) -> str:
+        return _show_key(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class OneOf(Matcher):
     def holds(self, value: Any) -> bool:
         return exact_key(value) in self.keys
 
-    def words(self) -> str:
-        return "one of " + _list_words(self.keys)
+    def describe(self) -> str:
+        return "one of " + _show_keys(self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class InNetwork(Matcher):
         address = read_address(value)
         return address is not None and len(address) == len(self.low) and self.low <= address <= self.high
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return f"the address {self.text}" if self.low == self.high else f"an address in {self.text}"
 
 
@@ -118,7 +118,7 @@ class Numeric(Matcher):
             return False
         return value < self.high or (value == self.high and not self.open_high)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         if self.low == self.high:
             return f"the number {self.low}"
         bounds = []
@@ -138,8 +138,8 @@ class AnythingBut(Matcher):
     def holds(self, value: Any) -> bool:
         return exact_key(value) not in self.keys
 
-    def words(self) -> str:
-        return "anything but " + _list_words(self.keys)
+    def describe(self) -> str:
+        return "anything but " + _show_keys(self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,27 +151,27 @@ class AnythingButLike(Matcher):
     def holds(self, value: Any) -> bool:
         return not any(matcher.holds(value) for matcher in self.matchers)
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return "anything but " + either(self.matchers)
 
 
 @dataclass(frozen=True, slots=True)
 class Exists(Matcher):
-    def holds(self, value: Any) -> bool:  # noqa: ARG002 - any leaf will do
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - any leaf satisfies it
         return True
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return "any value"
 
 
 @dataclass(frozen=True, slots=True)
 class Absent(Matcher):
-    """No leaf at all; whoever judges a field looks for the absence itself."""
+    """No leaf at all. Callers test for absence themselves: there is no value to pass."""
 
-    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf satisfies it
         return False
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return "no value"
 
 
@@ -179,10 +179,10 @@ class Absent(Matcher):
 class Nothing(Matcher):
     """What event-ruler makes of an empty anything-but list that is not alone: it never holds."""
 
-    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf will do
+    def holds(self, value: Any) -> bool:  # noqa: ARG002 - no leaf satisfies it
         return False
 
-    def words(self) -> str:
+    def describe(self) -> str:
         return "nothing (an empty anything-but list)"
 
 
@@ -192,17 +192,17 @@ NOTHING = Nothing()
 
 
 def either(matchers: Sequence[Matcher]) -> str:
-    """Say in words what any of the matchers expects."""
-    words = [matcher.words() for matcher in matchers[:_SHOWN]]
+    """Return a description of what any of the matchers expects."""
+    words = [matcher.describe() for matcher in matchers[:_SHOWN]]
     more = [f"{len(matchers) - _SHOWN} more"] if len(matchers) > _SHOWN else []
     return " or ".join(words + more)
 
 
-def _key_words(key: Key) -> str:
-    return key[1] if isinstance(key, tuple) else in_words(key)
+def _show_key(key: Key) -> str:
+    return key[1] if isinstance(key, tuple) else show_value(key)
 
 
-def _list_words(keys: frozenset[Key]) -> str:
-    words = sorted(map(_key_words, keys))
+def _show_keys(keys: frozenset[Key]) -> str:
+    words = sorted(map(_show_key, keys))
     more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return ", ".join(words[:_SHOWN]) + more

@@ -10,13 +10,13 @@ _EXACT_IN_BINARY64 = 1 << 53
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Tell a JSON number from the rest; `True` and `False` are no numbers here, though they are in Python."""
+    """Return whether a value is a JSON number; `True` and `False` are not, though Python counts them as such."""
     kind = type(value)
     return kind is int or kind is float
 
 
 def is_comparable(value: float) -> bool:
-    """Tell whether a number survives the way through binary64 unchanged.
+    """Return whether a number survives conversion to binary64 unchanged.
 
     Those that do not (most integers beyond 2**53, infinities) equal only themselves and lie in no range, as in
     event-ruler's `ComparableNumber`.

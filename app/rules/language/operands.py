@@ -1,4 +1,4 @@
-"""Reading the operands of match types: texts, numbers, ranges, networks."""
+"""Reads the operands of match types: texts, numbers, ranges, networks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from app.errors import Problem, nearest
 from app.rules.language.address import read_network
 from app.rules.language.limits import MAX_PROBLEMS, MAX_TEXT, MAX_WILDCARDS
-from app.rules.language.matcher import ABSENT, EXISTS, Exact, InNetwork, Matcher, Numeric, in_words
+from app.rules.language.matcher import ABSENT, EXISTS, Exact, InNetwork, Matcher, Numeric, show_value
 from app.rules.language.number import is_comparable, is_number
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, wildcard
 
@@ -21,8 +21,8 @@ _LONGEST = 200
 
 
 def _shown(found: Any) -> Any:
-    """Return what stood there, or the beginning of it in words when it is large or no JSON."""
-    words = in_words(found)
+    """Return a value for a message: the start of its text if it is large or not JSON."""
+    words = show_value(found)
     is_json = isinstance(found, (str, bool, int, float, list, dict)) and not words.startswith("something")
     return found if is_json and len(words) <= _LONGEST else _cut(words, _LONGEST)
 
@@ -50,14 +50,14 @@ def nearest_match_type(name: str, allowed: tuple[str, ...]) -> str | None:
 
 
 class OperandReader:
-    """Reads what stands after the name of a match type; None after a mistake, which goes to `problems`."""
+    """Reads the operand of a match type; None after a mistake, which goes to `problems`."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
     def read_text(self, operand: Any, path: str) -> str | None:
         if not isinstance(operand, str):
-            self.problems.add(path, f"must be a string, found {in_words(operand)}", operand)
+            self.problems.add(path, f"must be a string, found {show_value(operand)}", operand)
             return None
         return operand if self.fits(operand, path) else None
 
@@ -78,7 +78,7 @@ class OperandReader:
     def read_affix(self, where: str, operand: Any, path: str) -> Matcher | None:
         if isinstance(operand, dict):
             if list(operand) != ["equals-ignore-case"]:
-                message = f"{where} takes a string or {{'equals-ignore-case': string}}, found {in_words(operand)}"
+                message = f"{where} takes a string or {{'equals-ignore-case': string}}, found {show_value(operand)}"
                 self.problems.add(path, message, operand)
                 return None
             text = self.read_text(operand["equals-ignore-case"], f"{path}.equals-ignore-case")
@@ -104,7 +104,7 @@ class OperandReader:
 
     def read_exists(self, operand: Any, path: str) -> Matcher | None:
         if not isinstance(operand, bool):
-            self.problems.add(path, f"must be true or false, found {in_words(operand)}", operand)
+            self.problems.add(path, f"must be true or false, found {show_value(operand)}", operand)
             return None
         return EXISTS if operand else ABSENT
 
@@ -121,7 +121,7 @@ class OperandReader:
 
     def read_number(self, operand: Any, path: str) -> float | None:
         if not is_number(operand):
-            self.problems.add(path, f"must be a number, found {in_words(operand)}", operand)
+            self.problems.add(path, f"must be a number, found {show_value(operand)}", operand)
             return None
         if not is_comparable(operand):
             self.problems.add(path, NOT_A_NUMBER, operand)
@@ -131,12 +131,12 @@ class OperandReader:
     def read_numeric(self, operand: Any, path: str) -> Matcher | None:
         form = "an operator and a number, or a range such as ['>', 0, '<=', 5]"
         if not isinstance(operand, list) or len(operand) not in {2, 4}:
-            self.problems.add(path, f"numeric takes {form}; found {in_words(operand)}", operand)
+            self.problems.add(path, f"numeric takes {form}; found {show_value(operand)}", operand)
             return None
         operator = operand[0]
         if not isinstance(operator, str) or operator not in _OPERATORS:
             self.problems.add(
-                f"{path}[0]", f"must be one of {' '.join(_OPERATORS)}, found {in_words(operator)}", operator
+                f"{path}[0]", f"must be one of {' '.join(_OPERATORS)}, found {show_value(operator)}", operator
             )
             return None
         number = self.read_number(operand[1], f"{path}[1]")
@@ -160,12 +160,12 @@ class OperandReader:
             message = f"a range starts with '>' or '>=' and ends with '<' or '<='; {operator!r} stands alone"
             self.problems.add(f"{path}[0]", message, operator)
         if ending not in _RANGE_ENDS:
-            self.problems.add(f"{path}[2]", f"a range ends with '<' or '<=', found {in_words(ending)}", ending)
+            self.problems.add(f"{path}[2]", f"a range ends with '<' or '<=', found {show_value(ending)}", ending)
         high = self.read_number(operand[3], f"{path}[3]")
         if low is None or high is None or operator not in _RANGE_STARTS or ending not in _RANGE_ENDS:
             return None
         if low >= high:
-            message = f"the lower bound must be below the upper bound, found {in_words(low)} and {in_words(high)}"
+            message = f"the lower bound must be below the upper bound, found {show_value(low)} and {show_value(high)}"
             self.problems.add(path, message, operand)
             return None
         return Numeric(low, high, open_low=operator == ">", open_high=ending == "<")

@@ -1,4 +1,4 @@
-"""Reading a pattern: from JSON to the alternatives that it spells out, or to every mistake in it.
+"""Reads a pattern: returns its alternatives, or reports every mistake in it.
 
 The same patterns are accepted and refused as by event-ruler (its `JsonRuleCompiler`, then its older `RuleCompiler`, to
 which `$or` is a field's name like any other); README.md lists the few differences.
@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import InvalidInputError, Problem
 from app.livekit.vocabulary import EventType
 from app.rules.language.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
-from app.rules.language.matcher import Matcher, in_words
+from app.rules.language.matcher import Matcher, show_value
 from app.rules.language.operands import Problems
 from app.rules.language.value_list import read_values
 
@@ -44,7 +44,7 @@ class Pattern:
     """A pattern that was understood.
 
     It matches when one of the `alternatives` does. `overridden` are the paths that it names twice, where the later
-    naming wins; `or_is_field` tells that a `$or` was taken for a field's name.
+    naming wins; `or_is_field` is true when a `$or` was taken for a field's name.
     """
 
     alternatives: tuple[Alternative, ...]
@@ -96,7 +96,7 @@ class _Reader:
     def read(self, pattern: Any) -> list[Alternative]:
         alternatives: list[Alternative] = [{}]
         if not isinstance(pattern, dict):
-            self.problems.add("", f"a pattern is a JSON object, found {in_words(pattern)[:80]}", None)
+            self.problems.add("", f"a pattern is a JSON object, found {show_value(pattern)[:80]}", None)
             return alternatives
         return self._read_object(alternatives, pattern, "", "", depth=1, in_or=False)
 
@@ -123,8 +123,8 @@ class _Reader:
             elif isinstance(content, list):
                 self._read_field(alternatives, f"{path}.{name}" if path else name, here, content)
             else:
-                message = f"must be a list of values or an object of fields, found {in_words(content)}"
-                self.problems.add(here, message, content, f"[{in_words(content)}]")
+                message = f"must be a list of values or an object of fields, found {show_value(content)}"
+                self.problems.add(here, message, content, f"[{show_value(content)}]")
         return alternatives
 
     def _read_field(self, alternatives: list[Alternative], path: str, where: str, values: list[Any]) -> None:
@@ -149,7 +149,7 @@ class _Reader:
         self, alternatives: list[Alternative], branches: Any, path: str, where: str, *, depth: int
     ) -> list[Alternative]:
         if not isinstance(branches, list):
-            self.problems.add(where, f"$or takes a list of objects, found {in_words(branches)[:80]}")
+            self.problems.add(where, f"$or takes a list of objects, found {show_value(branches)[:80]}")
             return alternatives
         if len(branches) < 2:
             self.problems.add(where, f"$or needs at least 2 objects, found {len(branches)}", branches)
@@ -157,7 +157,7 @@ class _Reader:
         for place, branch in enumerate(branches):
             here = f"{where}[{place}]"
             if not isinstance(branch, dict):
-                self.problems.add(here, f"$or takes objects that name fields, found {in_words(branch)[:80]}", branch)
+                self.problems.add(here, f"$or takes objects that name fields, found {show_value(branch)[:80]}", branch)
                 continue
             if self._too_large:
                 break

@@ -1,4 +1,4 @@
-"""The match types that look into text; each costs time linear in the value (a wildcard: value times its pieces)."""
+"""The match types that search in text; each costs time linear in the value (a wildcard: value times its pieces)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.rules.language.letter_case import holds_in_cases
-from app.rules.language.matcher import Matcher, in_words
+from app.rules.language.matcher import Matcher, show_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Prefix(Matcher):
     def holds(self, value: Any) -> bool:
         return type(value) is str and value.startswith(self.text)
 
-    def words(self) -> str:
-        return f"a string that starts with {in_words(self.text)}"
+    def describe(self) -> str:
+        return f"a string that starts with {show_value(self.text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Suffix(Matcher):
     def holds(self, value: Any) -> bool:
         return type(value) is str and value.endswith(self.text)
 
-    def words(self) -> str:
-        return f"a string that ends with {in_words(self.text)}"
+    def describe(self) -> str:
+        return f"a string that ends with {show_value(self.text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class IgnoreCase(Matcher):
         # Only ASCII letters are cases of ASCII letters here, though the Kelvin sign lowers to "k".
         return len(value) == size and value.isascii() and value.lower() == self.text.lower()
 
-    def words(self) -> str:
+    def describe(self) -> str:
         verb = {"equals": "equals", "prefix": "starts with", "suffix": "ends with"}[self.where]
-        return f"a string that {verb} {in_words(self.text)} in any case"
+        return f"a string that {verb} {show_value(self.text)} in any case"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ class Wildcard(Matcher):
             position += len(piece)
         return True
 
-    def words(self) -> str:
-        return f"a string like {in_words(self.text)}"
+    def describe(self) -> str:
+        return f"a string like {show_value(self.text)}"
 
 
 def wildcard(text: str) -> Wildcard:

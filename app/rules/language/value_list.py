@@ -1,4 +1,4 @@
-"""Reading the list of values that a pattern gives for one field."""
+"""Reads the list of values that a pattern gives for one field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.rules.language.matcher import (
     Matcher,
     OneOf,
     exact_key,
-    in_words,
+    show_value,
 )
 from app.rules.language.number import is_comparable, is_number
 from app.rules.language.operands import NOT_A_NUMBER, OperandReader, Problems, nearest_match_type
@@ -129,7 +129,7 @@ class _ValueReader(OperandReader):
                     wrong = True
                 keys.add(value)
             else:
-                self.problems.add(here, f"anything-but takes strings or numbers, found {in_words(value)}", value)
+                self.problems.add(here, f"anything-but takes strings or numbers, found {show_value(value)}", value)
                 wrong = True
         if not wrong and len({isinstance(value, str) for value in values}) > 1:
             self.problems.add(path, "anything-but takes strings or numbers, not both in one list", operand)
@@ -139,7 +139,8 @@ class _ValueReader(OperandReader):
     def _read_anything_but_like(self, operand: dict[str, Any], path: str, *, first: bool) -> Matcher | None:
         allowed = ", ".join(_BUT_TYPES)
         if len(operand) != 1:
-            self.problems.add(path, f"anything-but takes exactly one of {allowed}, found {in_words(operand)}", operand)
+            message = f"anything-but takes exactly one of {allowed}, found {show_value(operand)}"
+            self.problems.add(path, message, operand)
             return None
         ((name, inner),) = operand.items()
         here = f"{path}.{name}"

@@ -1,4 +1,4 @@
-"""A draft of the rules over traffic that has been: who would get another agent, who none, who a new one. Pure."""
+"""Compares what a draft of the rules would do with recorded events to what was done. No input or output."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PastEvent:
 
 @dataclass(frozen=True, slots=True)
 class Example(JsonShape):
-    """One event that a draft would have treated otherwise; `why` is for people."""
+    """One event that a draft would have handled differently; `why` is for people."""
 
     event_id: str
     occurred_at: Instant
@@ -82,7 +82,7 @@ class Simulation(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What a book does with an event: agents that would come, by which rules, told what; why others would not."""
+    """What a rule book does with an event: agents, their rules and dispatch data; why other agents would fail."""
 
     agents: tuple[str, ...]
     rules: tuple[str, ...]
@@ -123,8 +123,8 @@ def simulate(
 ) -> Simulation:
     """Compare what `draft` does with each event to what `current` does or, without it, to what was done then.
 
-    An agent whose metadata the draft cannot render counts as none: its dispatch would fail. `progress` is told the
-    number of events done, now and then.
+    An agent whose metadata the draft cannot render counts as none: its dispatch would fail. `progress` is called
+    with the number of events done, every `PROGRESS_EVERY` events.
     """
     comparison = _Comparison(draft, current, most_examples, metadata_max_bytes)
     effects = dict.fromkeys(Effect, 0)
@@ -213,7 +213,7 @@ class _Comparison:
             )
 
     def _why(self, before: _Answer, after: _Answer, event: Event) -> str:
-        """Say why the rules of before do not serve the event any more, and which do."""
+        """Return why the previous rules no longer serve the event, and which rules do."""
         reasons = [*after.failures]
         reasons += [self._why_not(name, after, event) for name in before.rules if name not in after.rules]
         reasons += [
@@ -238,10 +238,10 @@ class _Comparison:
             return f"rule {name!r} is disabled"
         mismatch = first_mismatch(self._draft.alternatives(line.id), DocumentView(event.document))
         if mismatch is not None:
-            return f"rule {name!r} does not match: {mismatch.words()}"
+            return f"rule {name!r} does not match: {mismatch.describe()}"
         for verdict in evaluate(self._draft, event).passed_over:
             if verdict.rule_id == line.id and verdict.outcome in {Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}:
-                return f"rule {name!r} {verdict.words()}"
+                return f"rule {name!r} {verdict.describe()}"
         before_it = after.rules[-1] if after.rules else "another rule"
         return f"rule {name!r} is not reached: {before_it!r} comes before it and ends the search"
 

@@ -1,4 +1,4 @@
-"""Stored events as events again, with what served them: what simulations and rule tests run on."""
+"""Reads recorded events, each with the agents and rules that served it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What an agent is told: job metadata and dispatch attributes, rendered from a rule's JSON-e templates.
+"""Renders job metadata and dispatch attributes from a rule's JSON-e templates.
 
 A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `rule` (see RULE_FACTS) and `now`
 (ISO text of the event's time, never the clock's). The evaluator, its limits and where it differs from the json-e
-package are told in `app.rules.templates.jsone`.
+package are listed in `app.rules.templates.jsone`.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _compiled_whatever(template: Any, column: str) -> CompiledTemplate:
     try:
         text = json.dumps(template)
     except (TypeError, ValueError, RecursionError):
-        # No JSON: compiling it tells where and why.
+        # Not JSON: compiling it reports where and why.
         return compile_template(template, column)
     return _compiled(text, column)
 

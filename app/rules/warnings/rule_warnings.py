@@ -1,6 +1,6 @@
-"""What is probably not meant as it is written: rules that work, but never match or ask for what never comes.
+"""Warnings about rules that can be used but are probably wrong: they never match, or require what LiveKit never sends.
 
-A rule is only said to be shadowed, or never to match, where that is proved.
+A rule is reported as shadowed, or as never matching, only where that is proved.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class WarningKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleWarning(JsonShape):
-    """A rule that works, but is probably not meant as it is written.
+    """A rule that can be used but is probably wrong.
 
     `suggestion` is the nearest spelling that would make sense.
     """
@@ -80,15 +80,13 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
     else:
         earlier = shadowing_rule(book, rule)
         if earlier is not None:
-            message = (
-                f"is never reached: rule {earlier.name!r} before it matches all that it matches and ends the search"
-            )
+            message = f"is never reached: the earlier rule {earlier.name!r} matches all that it matches, and stops"
             found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.SHADOWED, message))
     return found
 
 
 def check_pattern_sense(pattern: Any) -> list[Problem]:
-    """Return what to warn of in a pattern that may be saved; nothing when it may not."""
+    """Return the warnings about a pattern; none for one that cannot be used."""
     return [problem for _, problem in _pattern_warnings(pattern)]
 
 
@@ -134,7 +132,7 @@ def _is_impossible(alternative: Alternative) -> bool:
 
 
 def _is_empty(matcher: Matcher) -> bool:
-    """Tell whether no value satisfies the matcher: between its open bounds lies no number of binary64."""
+    """Return whether no value satisfies the matcher: between its open bounds lies no number of binary64."""
     return (
         isinstance(matcher, Numeric)
         and matcher.open_low

@@ -1,7 +1,7 @@
-"""A document that one alternative matches, where one is easily made.
+"""Makes a document that an alternative matches, where that is easy.
 
-What matches everything that an alternative matches must match its sample too: so the index finds, among very many
-rules, the few that could make a later one superfluous.
+A rule that matches everything an alternative matches also matches its sample. So the index finds, among very many
+rules, the few that could shadow a later one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def value_of(key: Key) -> Any:
 
 
 def sample_value(matcher: Matcher) -> Any:
-    """Return a value that the matcher may well hold for."""
+    """Return a value that probably satisfies the matcher; the caller verifies it."""
     match matcher:
         case Exact(key):
             return value_of(key)

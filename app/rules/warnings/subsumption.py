@@ -1,6 +1,6 @@
-"""Whether one condition follows from another, as far as it can be proved.
+"""Proves that one condition follows from another.
 
-`True` is a proof; `False` only says that none was found.
+`True` is a proof; `False` means only that none was found.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_COMPARED = 256
 
 
 def covers(wide: Sequence[Alternative], narrow: Sequence[Alternative]) -> bool:
-    """Tell whether every document that the narrow pattern matches is provably matched by the wide one."""
+    """Return whether every document that the narrow pattern matches is provably matched by the wide one."""
     return all(any(_covers_alternative(one, other) for one in wide) for other in narrow)
 
 
@@ -61,14 +61,14 @@ def _is_only_joins(condition: Condition | None) -> bool:
 
 
 def _excludes_machines(condition: Condition | None) -> bool:
-    """Tell whether the condition provably holds for no kind of machine."""
+    """Return whether the condition provably holds for no kind of machine."""
     if condition is None or condition.may_be_absent:
         return False
     return not any(matcher.holds(kind.value) for matcher in condition.matchers for kind in MACHINE_KINDS)
 
 
 def implies(narrow: Matcher, wide: Matcher) -> bool:
-    """Tell whether every value that `narrow` holds for is provably one that `wide` holds for."""
+    """Return whether every value that `narrow` holds for is provably one that `wide` holds for."""
     if narrow == wide or isinstance(narrow, Nothing):
         return True
     if isinstance(narrow, Absent) or isinstance(wide, Absent):

@@ -1,4 +1,4 @@
-"""What the operators between two operands of an expression do."""
+"""The operators between two operands of an expression."""
 
 from __future__ import annotations
 

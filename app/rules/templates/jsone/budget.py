@@ -1,4 +1,4 @@
-"""What one rendering may cost, and how its mistakes are told."""
+"""The budget of one rendering, and how its errors get their path."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TemplateError(InvalidInputError):
 
 
 class Mistake(Exception):  # noqa: N818 - becomes a Problem or a TemplateError, which knows the place
-    """Something wrong in a template, told by code that does not know where in the template it stands."""
+    """An error in a template, raised by code that does not know its path."""
 
     def __init__(self, message: str, name: str | None = None, among: Iterable[str] = ()) -> None:
         super().__init__(message)
@@ -42,11 +42,11 @@ class Mistake(Exception):  # noqa: N818 - becomes a Problem or a TemplateError, 
 
 
 class TooCostlyError(Mistake):
-    """The rendering has to end here, whatever else is wrong with the template."""
+    """The rendering must end here: its budget is used up."""
 
 
 class Unknown:
-    """What a value is that only a real event has; stands for any value while a template is checked."""
+    """A value that only a real event has; stands for any value while a template is checked."""
 
     def __repr__(self) -> str:
         return "a value known only in a real event"
@@ -104,7 +104,7 @@ Node = Callable[[Scope, Run], Any]
 
 
 def located(path: str, node: Node, found: Any) -> Node:
-    """Return `node` with its mistakes told as being at `path`."""
+    """Return `node` with `path` added to its errors."""
 
     def at_path(scope: Scope, run: Run) -> Any:
         try:

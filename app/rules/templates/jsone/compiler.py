@@ -1,4 +1,4 @@
-"""From a template in JSON to closures: each piece knows its path, what is constant is made once."""
+"""Compiles a template to functions, each with its path in the template; constant parts are computed once."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from app.rules.templates.jsone.budget import (
     located,
     text_of,
 )
-from app.rules.templates.jsone.control_operators import CHOOSING, IDENTIFIER, Operator, Template
+from app.rules.templates.jsone.control_operators import CONTROL_OPERATORS, IDENTIFIER, Operator, Template
 from app.rules.templates.jsone.expression import compile_expression, compile_until_brace
-from app.rules.templates.jsone.list_operators import GATHERING
+from app.rules.templates.jsone.list_operators import LIST_OPERATORS
 
 LARGEST_TEMPLATE = 65_536
 """Characters in all keys and texts, plus one for each value."""
@@ -32,12 +32,12 @@ LARGEST_TEMPLATE = 65_536
 MOST_EXPRESSIONS = 2000
 """Expressions in one template; each costs about 20 us to parse."""
 
-_OPERATORS: dict[str, Operator] = {**CHOOSING, **GATHERING}
+_OPERATORS: dict[str, Operator] = {**CONTROL_OPERATORS, **LIST_OPERATORS}
 _INTERPOLATION = re.compile(r"\$?\$\{")
 
 
 class Constant:
-    """A piece of template that says the same for every event."""
+    """A part of a template with the same value for every event."""
 
     __slots__ = ("value",)
 

@@ -1,4 +1,4 @@
-"""The operators that choose, name and convert: `$eval`, `$if`, `$let`, `$match`, `$switch`, `$json`, `$fromNow`."""
+"""The operators that choose, bind and convert: `$eval`, `$if`, `$let`, `$match`, `$switch`, `$json`, `$fromNow`."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def compile_from_now(compiler: Compiler, template: Template, path: str, depth: i
     return move
 
 
-CHOOSING: dict[str, Operator] = {
+CONTROL_OPERATORS: dict[str, Operator] = {
     "$eval": compile_eval,
     "$if": compile_if,
     "$let": compile_let,

@@ -1,4 +1,4 @@
-"""The operators that go through arrays and objects: `$map`, `$reduce`, `$find`, `$sort`, `$merge` and kin."""
+"""The operators over arrays and objects: `$map`, `$reduce`, `$find`, `$sort`, `$reverse`, `$flatten`, `$merge`."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def _clause(template: Template, form: re.Pattern[str]) -> tuple[str, tuple[Any, 
     return found[0] if len(found) == 1 else None
 
 
-GATHERING: dict[str, Operator] = {
+LIST_OPERATORS: dict[str, Operator] = {
     "$map": compile_map,
     "$reduce": compile_reduce,
     "$find": compile_find,

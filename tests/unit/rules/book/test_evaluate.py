@@ -74,7 +74,7 @@ def test_every_rule_has_a_verdict_and_says_why() -> None:
     decision = evaluate(rules, make_event(CALL), explain=True)
     assert names(decision.matched) == ["rule 7", "rule 8"]
     assert decision.verdicts is not None
-    told = {verdict.rule_id: (verdict.outcome, verdict.words()) for verdict in decision.verdicts}
+    told = {verdict.rule_id: (verdict.outcome, verdict.describe()) for verdict in decision.verdicts}
     assert told == {
         1: (Outcome.PATTERN, 'room.name: expected "sales-1", found "support-1"'),
         2: (Outcome.DISABLED, "is disabled"),
@@ -146,7 +146,7 @@ def test_the_defaults_are_named_as_reasons() -> None:
         assert decision.verdicts is not None
         assert decision.verdicts[0].mismatch is not None
         assert decision.verdicts[0].mismatch.path == path
-        assert "because the pattern names no" in decision.verdicts[0].words()
+        assert "because the pattern names no" in decision.verdicts[0].describe()
 
 
 def test_of_several_alternatives_the_nearest_is_explained() -> None:
@@ -180,8 +180,8 @@ def test_long_values_are_shortened_in_reasons() -> None:
     document = CALL | {"room": {"name": ["x" * 10_000, "y", "z", "w", "v"]}}
     decision = evaluate(book(make_row(1, {"room": {"name": ["lobby"]}})), make_event(document), explain=True)
     assert decision.verdicts is not None
-    assert len(decision.verdicts[0].words()) < 600
-    assert decision.verdicts[0].words().endswith("and 2 more")
+    assert len(decision.verdicts[0].describe()) < 600
+    assert decision.verdicts[0].describe().endswith("and 2 more")
 
 
 def test_a_null_participant_or_kind_is_no_machine() -> None:

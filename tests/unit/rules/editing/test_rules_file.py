@@ -87,7 +87,7 @@ def _line(problem: Problem) -> int | None:
         ("", "", "must have the key `rules`"),
         ("- name: x", "", "must have the key `rules`"),
         ("rules: 5", "rules", "must be a list"),
-        ("rule: []", "rule", "is not known here"),
+        ("rule: []", "rule", "is not a known key"),
         ("rules: [\n a: b: c\n", "", "line 2, column 6"),
         ("rules:\n\t- x", "", "line 2, column 1"),
         ("rules: []\n---\nrules: []", "", "more than one YAML document"),
