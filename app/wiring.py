@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,7 +33,7 @@ from app.logs import get_logger
 from app.metrics import Metrics
 from app.rules.book.read_book import read_book
 from app.server.app import create_app
-from app.settings import Settings
+from app.settings import Settings, shown_database_url
 
 _log = get_logger(__name__)
 
@@ -64,7 +65,7 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
     except SQLAlchemyError as error:
         readers.dispose()
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        where = url.render_as_string(hide_password=True)
+        where = shown_database_url(url)
         raise DatabaseUnavailableError(f"cannot open the database {where}: {cause} (see DATABASE_URL)") from error
     except BaseException:
         readers.dispose()
@@ -79,7 +80,7 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         url, readers = open_database(settings)
         stack.callback(readers.dispose)
         if is_embedded(url):
-            stack.callback(_claim_database(url).close)
+            stack.callback(claim_database(url).close)
         metrics, clock = Metrics(), SystemClock()
         writer = Writer(create_writer_engine(url))
         stack.push_async_callback(writer.close)
@@ -112,14 +113,20 @@ async def service(settings: Settings) -> AsyncIterator[Service]:
         yield Service(app, orchestrator, key, first_admin_path)
 
 
-def _claim_database(url: URL) -> IO[str]:
+def claim_database(url: URL) -> IO[str]:
     """Hold the embedded database for this process: leases of any other are then known to be dead."""
     path = Path(f"{url.database}.serving")
-    lock = path.open("w")
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        message = f"cannot open {path}, the lock of the database: {error.strerror}; it must belong to the user that "
+        raise ConflictError(message + "serves, as the database must (see DATABASE_URL)") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
+        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+            raise ConflictError(f"cannot lock {path}: {error.strerror} (see DATABASE_URL)") from error
         raise ConflictError(
             f"another usher serve runs on {url.database}; a SQLite database serves one process, "
             "use PostgreSQL for several"

@@ -17,7 +17,7 @@ from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
-from app.settings import Settings, read_settings
+from app.settings import Settings, read_settings, shown_database_url
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def told(url: URL) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        where = url.render_as_string(hide_password=True)
+        where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} says: {cause} (see DATABASE_URL)") from error
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
-from app.settings import read_settings
+from app.settings import read_settings, shown_database_url
 
 app = typer.Typer(help="Bring the database schema up or down, or check it.", no_args_is_help=True)
 
@@ -64,5 +64,5 @@ def _guard(url: URL, action: Callable[[], None]) -> None:
         action()
     except (SQLAlchemyError, CommandError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        where = url.render_as_string(hide_password=True)
+        where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} says: {cause}") from error

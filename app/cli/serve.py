@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 
 from app.errors import ConflictError
 from app.logs import configure_logs, get_logger
-from app.settings import Settings, read_settings
+from app.settings import Settings, local_url, read_settings
 from app.wiring import service
 
 _log = get_logger(__name__)
@@ -38,10 +38,10 @@ def serve(
 async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with service(settings) as built:
         _spare_collections()
-        host, port = listener.getsockname()[:2]
-        _log.info("usher is serving", url=f"http://{host}:{port}", projects=[one.name for one in settings.projects])
+        address = local_url(*listener.getsockname()[:2])
+        _log.info("usher is serving", url=address, projects=[one.name for one in settings.projects])
         if built.first_admin_path:
-            link = f"http://{host}:{port}{built.first_admin_path}"
+            link = f"{address}{built.first_admin_path}"
             _log.warning("nobody can log in yet: this link makes the first admin, once, within a day", link=link)
         await serve_app(built.app, listener)
 

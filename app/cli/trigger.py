@@ -20,7 +20,7 @@ from app.cli.terminal import note, say, say_json
 from app.errors import InvalidInputError, Problem, UsherError
 from app.livekit.fabricated_webhook import FabricatedWebhook, sign
 from app.livekit.vocabulary import EventType
-from app.settings import Project, Settings, read_settings
+from app.settings import Project, Settings, local_url, read_settings
 
 _PATH = "/livekit/webhook"
 _TIMEOUT_S = 30  # LiveKit gives up on a webhook after as long
@@ -121,8 +121,7 @@ def _project_named(settings: Settings, name: str | None) -> Project:
 def webhook_address(url: str | None, settings: Settings) -> str:
     """Return the URL to post to: `url`, with the webhook's path if it has none, else where the settings say."""
     if url is None:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - what it listens on
-        return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}{_PATH}"
+        return f"{local_url(settings.host, settings.port)}{_PATH}"
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0

@@ -21,7 +21,7 @@ from app.cli.options import ByOption, JsonOption
 from app.cli.terminal import note, plain, say, say_json, show, table
 from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
-from app.settings import Settings, read_settings
+from app.settings import Settings, local_url, read_settings
 
 app = typer.Typer(help="Who may use the console and the JSON API.", no_args_is_help=True)
 
@@ -205,7 +205,7 @@ def revoke(
 def _tell(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
     link = ""
     if key and settings is not None:
-        link = f"http://{settings.host}:{settings.port}/console/password/{password_code(key, user)}"
+        link = f"{local_url(settings.host, settings.port)}/console/password/{password_code(key, user)}"
     if as_json:
         say_json({**user.to_json(), **({"password_link": link} if link else {})})
         return

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.db import schema
+from app.db.engine import create_reader_engine
 from app.errors import SchemaMismatchError
 from tests.conftest import Database
 
@@ -23,6 +27,23 @@ def test_up_down_up(database: Database) -> None:
     schema.upgrade(database.url)
     with engine.connect() as connection:
         schema.require_current(connection)
+
+
+def test_a_percent_sign_in_the_path_of_the_installation_and_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "in%stalled" / "migrations"
+    shutil.copytree(schema._MIGRATIONS, installed)
+    (tmp_path / "da%ta").mkdir()
+    url = make_url(f"sqlite:///{tmp_path}/da%ta/usher.db")
+    monkeypatch.setattr(schema, "_MIGRATIONS", installed)
+    schema.latest_revision.cache_clear()
+    schema.upgrade(url)
+    engine = create_reader_engine(url)
+    with engine.connect() as connection:
+        schema.require_current(connection)
+    engine.dispose()
+    assert (tmp_path / "da%ta" / "usher.db").exists()
 
 
 def test_three_columns_are_enough_for_a_rule(database: Database) -> None:

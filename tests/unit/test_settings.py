@@ -3,9 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from app.errors import SettingsError
-from app.settings import DEVELOPMENT, Settings, database_url_problem, read_settings
+from app.settings import (
+    DEVELOPMENT,
+    Settings,
+    database_url_problem,
+    local_url,
+    read_settings,
+    shown_database_url,
+)
 
 LIVEKIT = {"LIVEKIT_URL": "wss://my.livekit.cloud/", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "hunter2"}
 
@@ -25,7 +33,7 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert [project.url for project in settings.projects] == ["https://my.livekit.cloud"]
 
 
-def test_every_wrong_setting_is_told_at_once_and_no_secret_with_it() -> None:
+def test_every_wrong_setting_is_reported_at_once_without_secrets() -> None:
     problems = problems_of(
         {
             "LIVEKIT_URL": "nonsense",
@@ -94,7 +102,7 @@ def test_commands_that_only_read_the_database_need_no_livekit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
@@ -103,11 +111,11 @@ def test_commands_that_only_read_the_database_need_no_livekit() -> None:
         ("usher.db", "is not a database URL"),
     ],
 )
-def test_a_database_that_could_not_serve_is_told(url: str, told: str) -> None:
+def test_a_database_that_could_not_serve_is_refused(url: str, message: str) -> None:
     problem = database_url_problem(url)
     assert problem is not None
     assert problem.path == "DATABASE_URL"
-    assert told in problem.message
+    assert message in problem.message
 
 
 def test_rotation_keys_verify_beside_the_calling_key() -> None:
@@ -135,7 +143,7 @@ def test_several_projects_come_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("projects: []", "needs a list"),
         ("- a", "needs a list"),
@@ -146,10 +154,10 @@ def test_several_projects_come_from_a_file(tmp_path: Path) -> None:
         ("{", "is not YAML"),
     ],
 )  # fmt: skip
-def test_a_wrong_projects_file_is_told(tmp_path: Path, content: str, told: str) -> None:
+def test_a_wrong_projects_file_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "projects.yaml"
     path.write_text(content)
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=message):
         read_settings({"USHER_PROJECTS_FILE": str(path)})
 
 
@@ -167,3 +175,97 @@ def test_canaries_need_agents_and_time() -> None:
     assert read_settings(LIVEKIT).canary_interval == 0
     assert set(problems_of({**canaries, "USHER_CANARY_INTERVAL": "5"})) == {"USHER_CANARY_INTERVAL"}
     assert set(problems_of({**canaries, "USHER_CANARY_AGENTS": ","})) == {"USHER_CANARY_AGENTS"}
+
+
+@pytest.mark.parametrize("wrapped", ["{}\n", " {} ", '"{}"', "'{}'\n", '" {} "'])
+def test_white_space_and_quotes_around_values_are_removed(wrapped: str) -> None:
+    plain = {
+        **LIVEKIT,
+        "DATABASE_URL": "sqlite:///u.db",
+        "USHER_PORT": "9000",
+        "USHER_HOST": "::",
+        "USHER_REDACT": "a,b",
+    }
+    settings = read_settings({name: wrapped.format(text) for name, text in plain.items()})
+    assert settings == read_settings(plain)
+    assert settings.projects[0].api_secret.get_secret_value() == "hunter2"
+    assert (settings.port, settings.host, settings.redact) == (9000, "::", ("a", "b"))
+
+
+def test_white_space_and_quotes_around_rotation_keys_are_removed() -> None:
+    for text in ('"old: s1\n older : s2 \n"', "'old': \"s1\"\n'older': 's2'", "old:s1\r\nolder:s2"):
+        keys = read_settings({**LIVEKIT, "LIVEKIT_KEYS": text}).projects[0].keys
+        assert [keys[name].get_secret_value() for name in ("key", "old", "older")] == ["hunter2", "s1", "s2"]
+
+
+@pytest.mark.parametrize("name", ["LIVEKIT_API_SECRET", "LIVEKIT_API_KEY", "DATABASE_URL", "USHER_LOG_FORMAT"])
+def test_a_quotation_mark_at_one_end_is_refused_by_name(name: str) -> None:
+    assert problems_of({**LIVEKIT, name: '"hunter2'}) == {name: "has a quotation mark at one end only; remove it"}
+
+
+@pytest.mark.parametrize("text", ["$PORT", "${PORT}", "${PORT:-8080}", "%PORT%", "{{ port }}"])
+@pytest.mark.parametrize("name", ["USHER_PORT", "LIVEKIT_API_SECRET", "LIVEKIT_URL", "DATABASE_URL"])
+def test_a_variable_that_nothing_has_filled_in_is_refused_by_name(name: str, text: str) -> None:
+    problems = problems_of({**LIVEKIT, name: text})
+    assert problems == {name: f"is {text!r}: a variable whose value nothing has put in its place"}
+
+
+@pytest.mark.parametrize("text", ["", " ", '""', "\n"])
+def test_an_empty_value_counts_as_unset(text: str) -> None:
+    assert read_settings({**LIVEKIT, "USHER_PORT": text}).port == 8080
+    assert problems_of({**LIVEKIT, "LIVEKIT_API_SECRET": text}) == {"LIVEKIT_API_SECRET": "is missing"}
+
+
+@pytest.mark.parametrize(
+    ("url", "api"),
+    [
+        ("WSS://news.example.com", "https://news.example.com"),
+        ("Ws://ws.example.com:7880/", "http://ws.example.com:7880"),
+        ("HTTPS://example.com/livekit/", "https://example.com/livekit"),
+        ("ws://[::1]:7880", "http://[::1]:7880"),
+    ],
+)
+def test_the_scheme_of_the_livekit_url_may_be_in_upper_case(url: str, api: str) -> None:
+    assert read_settings({**LIVEKIT, "LIVEKIT_URL": url}).projects[0].url == api
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://odd:p@sshunter2@db/usher", "write an @ in the user name or password as %40"),
+        ("postgresql://odd:hunter2@db:$PORT/usher", "has a port that is no number"),
+        ("postgresql://odd:hunter2@db:/usher", "has a port that is no number"),
+    ],
+)
+def test_a_wrong_database_url_is_one_problem_without_its_password(url: str, message: str) -> None:
+    problems = problems_of({**LIVEKIT, "DATABASE_URL": url})
+    assert list(problems) == ["DATABASE_URL"]
+    assert message in problems["DATABASE_URL"]
+    assert "hunter" not in problems["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://odd:hunter2@db/usher", "postgresql://odd:***@db/usher"),
+        ("postgresql://db/usher?password=hunter2&user=odd", "postgresql://db/usher?password=***&user=odd"),
+        ("postgresql://db/usher?sslpassword=hunter2", "postgresql://db/usher?sslpassword=***"),
+        ("sqlite:////var/a%b/usher.db", "sqlite:////var/a%b/usher.db"),
+    ],
+)
+def test_a_shown_database_url_has_no_password(url: str, shown: str) -> None:
+    assert shown_database_url(make_url(url)) == shown
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),  # noqa: S104 - a setting
+        ("::", "http://[::1]:80"),
+        ("2001:db8::7", "http://[2001:db8::7]:80"),
+        ("usher.internal", "http://usher.internal:80"),
+    ],
+)
+def test_the_url_of_an_address_that_is_listened_on(host: str, url: str) -> None:
+    assert local_url(host, 80) == url

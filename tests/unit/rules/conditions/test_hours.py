@@ -230,7 +230,7 @@ def test_mistakes_in_countries(code: str, suggestion: str | None) -> None:
     assert {"ES", "GB", "US", "DE", "FR"} <= known_countries()
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InvalidInputError) as raised:
         parse_hours("9-18", "Madrid", "Spain")
     assert [problem.path for problem in raised.value.problems] == ["timezone", "holidays", "active_hours"]

@@ -1,0 +1,95 @@
+"""The settings of one process, and the LiveKit projects among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+DEVELOPMENT: Final = {
+    "LIVEKIT_URL": "ws://127.0.0.1:7880",
+    "LIVEKIT_API_KEY": "devkey",
+    "LIVEKIT_API_SECRET": "secret",
+}
+"""What `livekit-server --dev` uses; `usher serve --dev` fills these in."""
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+_CommaSeparated = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One LiveKit project: the URL and key of its API, and the keys that may sign its webhooks."""
+
+    name: str
+    url: str
+    api_key: str
+    api_secret: SecretStr
+    keys: Mapping[str, SecretStr]
+    """Verification keys by issuer: the API key itself and those of a rotation."""
+
+
+class Settings(BaseModel):
+    """The settings of one process: each alias is the environment variable, each description its documentation."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=False, extra="ignore")
+
+    livekit_url: str = Field("", alias="LIVEKIT_URL", description="LiveKit's URL, ws(s):// or http(s)://")
+    livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="API key that calls LiveKit")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), alias="LIVEKIT_API_SECRET", description="its secret")
+    livekit_keys: SecretStr = Field(
+        SecretStr(""), alias="LIVEKIT_KEYS", description="further webhook keys, `key: secret` per line (rotation)"
+    )
+    projects_file: Path | None = Field(
+        None, alias="USHER_PROJECTS_FILE", description="YAML file of several LiveKit projects, instead of LIVEKIT_*"
+    )
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///usher.db"), alias="DATABASE_URL", description="sqlite:///… or postgresql+psycopg://…"
+    )
+    host: str = Field("127.0.0.1", alias="USHER_HOST", description="address to listen on", min_length=1)
+    port: int = Field(8080, alias="USHER_PORT", description="port to listen on", ge=0, le=65535)
+    sweep_interval: float = Field(
+        30.0, alias="USHER_SWEEP_INTERVAL", description="seconds between sweeps of LiveKit; 0 = off", ge=0, le=86400
+    )
+    retention_days: float = Field(
+        30.0, alias="USHER_RETENTION_DAYS", description="days that settled events are kept; 0 = forever", ge=0
+    )
+    redact: _CommaSeparated = Field(
+        (), alias="USHER_REDACT", description="comma-separated paths left out of stored bodies and templates"
+    )
+    metadata_max_bytes: int = Field(
+        65536, alias="USHER_METADATA_MAX_BYTES", description="largest job metadata", ge=1, le=524288
+    )
+    log_format: Literal["console", "json"] = Field("console", alias="USHER_LOG_FORMAT", description="console or json")
+    request_timeout: float = Field(
+        5.0, alias="USHER_REQUEST_TIMEOUT", description="seconds that one call to LiveKit may take", gt=0, le=60
+    )
+    calls_in_flight: int = Field(
+        32, alias="USHER_CALLS_IN_FLIGHT", description="simultaneous calls to LiveKit", ge=1, le=1000
+    )
+    calls_per_second: float = Field(
+        0.0, alias="USHER_CALLS_PER_SECOND", description="CreateDispatch calls per second at most; 0 = no limit", ge=0
+    )
+    recovery_budget: int = Field(
+        3, alias="USHER_RECOVERY_BUDGET", description="vanished agents replaced per call at most", ge=0, le=100
+    )
+    canary_agents: _CommaSeparated = Field(
+        (), alias="USHER_CANARY_AGENTS", description="comma-separated agents probed on a schedule; `project/agent` too"
+    )
+    canary_interval: float = Field(
+        0.0, alias="USHER_CANARY_INTERVAL", description="seconds between probes, 30 at least; 0 = off", ge=0, le=86400
+    )
+    metrics_token: SecretStr = Field(
+        SecretStr(""), alias="USHER_METRICS_TOKEN", description="bearer token that /metrics asks for; empty = open"
+    )
+    secure_cookies: bool = Field(
+        default=False, alias="USHER_SECURE_COOKIES", description="send session cookies over TLS only"
+    )
+    projects: tuple[Project, ...] = Field((), exclude=True)

@@ -1,0 +1,100 @@
+"""From environment variables (over a `.env` file) to settings, with all problems at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from app.errors import Problem, SettingsError
+from app.settings.cleaning import clean_values
+from app.settings.database_url import database_url_problem
+from app.settings.model import DEVELOPMENT, Settings
+from app.settings.projects import read_projects
+
+SHORTEST_CANARY_INTERVAL: Final = 30  # seconds: a probe waits about as long for an agent that does not join
+
+_NAMES: Final = frozenset(field.alias for field in Settings.model_fields.values() if field.alias is not None)
+# Without these an event could not be stored, deduplicated or answered.
+_INDISPENSABLE: Final = frozenset(
+    {"event", "id", "room", "room.name", "room.sid", "participant", "participant.identity", "participant.sid"}
+)
+
+
+def read_settings(
+    environment: Mapping[str, str] | None = None, *, development: bool = False, without_livekit: bool = False
+) -> Settings:
+    """Return the settings found in `environment` (default: the process environment over `.env`).
+
+    `development` fills in what `livekit-server --dev` uses; `without_livekit` is for commands that only need the
+    database. Raises `SettingsError` with every problem at once; no secret is part of a message.
+    """
+    values, problems = clean_values(_process_environment() if environment is None else environment, _NAMES)
+    unreadable = {problem.path for problem in problems}
+    if development:
+        values = {**DEVELOPMENT, **values}
+    settings, wrong = _validate(values)
+    problems += wrong
+    problems += [problem for check in _CHECKS for problem in check(settings)]
+    found: list[Problem] = []
+    projects = [] if without_livekit else read_projects(settings, found)
+    problems += [problem for problem in found if problem.path not in unreadable]
+    if problems:
+        raise SettingsError("settings", problems)
+    return settings.model_copy(update={"projects": tuple(projects)})
+
+
+def _process_environment() -> dict[str, str]:
+    return {**{name: text for name, text in dotenv_values(".env").items() if text is not None}, **os.environ}
+
+
+def _validate(values: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
+    """Return the settings, with defaults in place of wrong values, and what is wrong with those."""
+    try:
+        return Settings.model_validate(values), []
+    except ValidationError as error:
+        problems = [_as_problem(detail) for detail in error.errors(include_input=False, include_url=False)]
+    wrong = {problem.path for problem in problems}
+    return Settings.model_validate({name: text for name, text in values.items() if name not in wrong}), problems
+
+
+def _as_problem(detail: Any) -> Problem:
+    name = str(detail["loc"][0])
+    field = next(field for field in Settings.model_fields.values() if field.alias == name)
+    return Problem(name, f"{detail['msg'][0].lower()}{detail['msg'][1:]} ({field.description})")
+
+
+def _check_redaction(settings: Settings) -> list[Problem]:
+    return [
+        Problem("USHER_REDACT", f"{path!r} cannot be left out: Usher needs it to tell calls apart")
+        for path in settings.redact
+        if path in _INDISPENSABLE
+    ]
+
+
+def _check_canary_interval(settings: Settings) -> list[Problem]:
+    if not 0 < settings.canary_interval < SHORTEST_CANARY_INTERVAL:
+        return []
+    return [Problem("USHER_CANARY_INTERVAL", f"must be 0 (off) or at least {SHORTEST_CANARY_INTERVAL} seconds")]
+
+
+def _check_canary_agents(settings: Settings) -> list[Problem]:
+    if not settings.canary_interval or settings.canary_agents:
+        return []
+    return [Problem("USHER_CANARY_AGENTS", "is needed with USHER_CANARY_INTERVAL: the agents to probe")]
+
+
+def _check_database(settings: Settings) -> list[Problem]:
+    problem = database_url_problem(settings.database_url.get_secret_value())
+    return [] if problem is None else [problem]
+
+
+_CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
+    _check_redaction,
+    _check_canary_interval,
+    _check_canary_agents,
+    _check_database,
+)

@@ -1,0 +1,45 @@
+"""What stops the service from starting on an embedded database: one line each, naming the file and the setting."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from app.errors import ConflictError
+from app.wiring import claim_database
+
+
+def test_a_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
+    url = make_url(f"sqlite:///{tmp_path}/usher.db")
+    with claim_database(url), pytest.raises(ConflictError, match="another usher serve runs on") as raised:
+        claim_database(url)
+    assert "\n" not in str(raised.value)
+    claim_database(url).close()
+
+
+def test_a_lock_file_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(path: Path, *_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", deny)
+    with pytest.raises(ConflictError) as raised:
+        claim_database(make_url(f"sqlite:///{tmp_path}/usher.db"))
+    assert f"cannot open {tmp_path}/usher.db.serving" in str(raised.value)
+    assert "Permission denied" in str(raised.value)
+    assert "DATABASE_URL" in str(raised.value)
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(ConflictError, match=r"cannot lock .*: No locks available"):
+        claim_database(make_url(f"sqlite:///{tmp_path}/usher.db"))
