@@ -36,7 +36,7 @@ class Track:
 class Participant:
     sid: str
     identity: str
-    kind: ParticipantKind
+    kind: str
     joined_at: datetime
     name: str = ""
     metadata: str = ""

@@ -70,7 +70,7 @@ class Rooms:
         room: Room,
         identity: str,
         *,
-        kind: ParticipantKind = ParticipantKind.STANDARD,
+        kind: str = ParticipantKind.STANDARD,
         name: str = "",
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
@@ -128,7 +128,7 @@ class Rooms:
         participant.leave_reason = reason
         participant.version += 1
         gone = self.schedule.monotonic()
-        if participant.kind is ParticipantKind.AGENT:
+        if participant.kind == ParticipantKind.AGENT:
             self.ledger.agent_gone(participant.sid, gone, reason.value)
         else:
             self.ledger.caller_left(participant.sid, gone, reason.value)
@@ -190,7 +190,7 @@ class Rooms:
         for participant in room.participants.values():
             if participant.pending is not None:
                 participant.pending.cancel()
-            if participant.kind is ParticipantKind.AGENT:
+            if participant.kind == ParticipantKind.AGENT:
                 self.ledger.agent_gone(participant.sid, now, SERVER_LOST)
             else:
                 self.ledger.caller_left(participant.sid, now, SERVER_LOST)
@@ -201,14 +201,14 @@ class Rooms:
         participant.pending = None
         participant.presence = Presence.ACTIVE
         participant.version += 1
-        if participant.kind is not ParticipantKind.AGENT:
+        if participant.kind != ParticipantKind.AGENT:
             self.ledger.enter_caller(
                 CallerEntry(
                     room.name,
                     room.sid,
                     participant.identity,
                     participant.sid,
-                    participant.kind.value,
+                    str(participant.kind),
                     self.schedule.monotonic(),
                 )
             )

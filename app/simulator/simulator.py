@@ -133,12 +133,14 @@ class Simulator:
     ) -> Participant:
         """Let a participant join, opening the room if need be. See `Rooms.join` for the rest.
 
+        `kind` may be a number that is no `ParticipantKind`, as of a LiveKit newer than the installed protocol.
+
         `dispatches` are those of the access token: used only if this join opens the room (LiveKit #4390).
         """
         return self.rooms.join(
             self._open(room, tuple(dispatches)),
             identity,
-            kind=ParticipantKind(kind),
+            kind=kind if kind.isdecimal() else ParticipantKind(kind),
             name=name,
             metadata=metadata,
             attributes=attributes,
@@ -188,7 +190,7 @@ class Simulator:
     def agents(self, room: str) -> list[Participant]:
         """Return the agents listed in a room now, dead ones too until their connections time out."""
         there = self.rooms.find(room)
-        return [each for each in there.participants.values() if each.kind is ParticipantKind.AGENT] if there else []
+        return [each for each in there.participants.values() if each.kind == ParticipantKind.AGENT] if there else []
 
     # Workers
 

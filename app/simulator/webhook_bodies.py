@@ -29,7 +29,7 @@ _CODECS = [
     )
 ]
 _PERMISSION: dict[str, Any] = {"canSubscribe": True, "canPublish": True, "canPublishData": True}
-_PERMISSIONS = {
+_PERMISSIONS: dict[str, dict[str, Any]] = {
     ParticipantKind.SIP: {**_PERMISSION, "canUpdateMetadata": True},
     ParticipantKind.AGENT: {**_PERMISSION, "canUpdateMetadata": True, "agent": True},
 }
@@ -89,16 +89,22 @@ def _participant(participant: Participant) -> dict[str, Any]:
         "version": participant.version,
         "permission": _PERMISSIONS.get(participant.kind, _PERMISSION),
         "isPublisher": bool(participant.tracks),
-        "kind": participant.kind.value if participant.kind is not ParticipantKind.STANDARD else None,
+        "kind": _kind(participant.kind),
         "attributes": participant.attributes,
         "disconnectReason": participant.leave_reason.value
         if participant.leave_reason is not DisconnectReason.UNKNOWN_REASON
         else None,
     }
-    if participant.kind is not ParticipantKind.SIP:
+    if participant.kind != ParticipantKind.SIP:
         said["clientProtocol"] = 2
         said["capabilities"] = _CAPABILITIES
     return {key: value for key, value in said.items() if value}
+
+
+def _kind(kind: str) -> str | int | None:
+    if kind == ParticipantKind.STANDARD:
+        return None
+    return int(kind) if kind.isdecimal() else str(kind)  # protojson writes the number of an unknown enum value
 
 
 def _track(track: Track) -> dict[str, Any]:

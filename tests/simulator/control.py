@@ -176,7 +176,7 @@ class Control:
         return JSONResponse(
             {
                 "rooms": sorted(simulator.rooms.by_name),
-                "participants": dict(Counter(each.kind.value for each in people)),
+                "participants": dict(Counter(str(each.kind) for each in people)),
                 "workers": {
                     worker.id: {
                         "agent_name": worker.agent_name,

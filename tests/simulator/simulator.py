@@ -52,7 +52,7 @@ class Simulator(StandInLiveKit):
         await self.start()
         for name, participants in lost:
             for participant in participants:
-                if agents_rejoin if participant.kind is ParticipantKind.AGENT else rejoin:
+                if agents_rejoin if participant.kind == ParticipantKind.AGENT else rejoin:
                     self._come_back(name, participant)
 
     def _come_back(self, room_name: str, participant: Participant) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from livekit.protocol.agent import Job as JobMessage
 from livekit.protocol.agent import JobState
 from livekit.protocol.agent_dispatch import AgentDispatch, AgentDispatchState
@@ -50,12 +52,16 @@ def participant_message(participant: Participant) -> ParticipantInfo:
             can_publish=True,
             can_publish_data=True,
             can_update_metadata=participant.kind in (ParticipantKind.SIP, ParticipantKind.AGENT),
-            agent=participant.kind is ParticipantKind.AGENT,
+            agent=participant.kind == ParticipantKind.AGENT,
         ),
         is_publisher=bool(participant.tracks),
-        kind=participant.kind.value,
+        kind=_kind(participant.kind),
         attributes=participant.attributes,
     )
+
+
+def _kind(kind: str) -> Any:
+    return int(kind) if kind.isdecimal() else kind
 
 
 def dispatch_message(dispatch: Dispatch, now: float, *, attributes: bool = True) -> AgentDispatch:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.simulator import Mishap, Unit
@@ -30,6 +32,24 @@ async def test_callers_of_an_outage_are_served_at_the_start(database: Database) 
         assert world.usher.metric("usher_swept_in_total", project="default") == 3
         # They joined before this Usher listened: no reason to doubt the webhooks.
         assert world.usher.metric("usher_webhooks_silent", project="default") == 0
+
+
+@pytest.mark.parametrize("webhooks_are_lost", [True, False])
+@in_virtual_time
+async def test_a_participant_of_an_unknown_kind_gets_its_agent_and_costs_no_sweep(
+    sqlite_database: Database, *, webhooks_are_lost: bool
+) -> None:
+    async with World(sqlite_database, sweep=INTERVAL) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await world.wait(1)
+        world.simulator.webhook_faults.outage = webhooks_are_lost
+        world.simulator.join("new", "hologram", kind="9")
+        world.simulator.join("room", "ana")
+        await world.until(lambda: world.agents("new") and world.agents("room"), within=INTERVAL + 4)
+        await world.wait(2 * INTERVAL)
+        assert world.events(participant_identity="hologram")[0]["participant_kind"] == "9"
+        assert world.judge().clean
 
 
 @in_virtual_time

@@ -28,7 +28,7 @@ async def test_an_agent_arrives_in_a_third_of_a_second(world: World) -> None:
     worker = world.simulator.add_worker("greeter")
     dispatch = world.dispatch("lobby", metadata="m", attributes={"mine": "17"})
     await world.wait(0.25)
-    assert world.receiver.told()[-1] == "participant_joined ana"
+    assert world.receiver.summaries()[-1] == "participant_joined ana"
     await world.wait(0.1)
     [agent] = world.simulator.agents("lobby")
     [job] = dispatch.jobs

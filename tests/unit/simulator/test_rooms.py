@@ -8,14 +8,14 @@ from app.livekit.vocabulary import DisconnectReason, ParticipantKind
 from tests.unit.simulator.world import World
 
 
-async def test_a_join_opens_the_room_and_is_told_once_active(world: World) -> None:
+async def test_a_join_opens_the_room_and_is_reported_once_active(world: World) -> None:
     ana = world.simulator.join("lobby", "ana", metadata="m", attributes={"a": "b"}, name="Ana")
     assert ana.presence.name == "JOINING"
     await world.settle()
-    assert world.receiver.told() == ["room_started"]
+    assert world.receiver.summaries() == ["room_started"]
     await world.wait(0.08)
     assert ana.presence.name == "ACTIVE"
-    assert world.receiver.told() == ["room_started", "participant_joined ana"]
+    assert world.receiver.summaries() == ["room_started", "participant_joined ana"]
     said = world.receiver.received[-1].webhook["participant"]
     assert (said["sid"], said["metadata"], said["attributes"], said["name"]) == (ana.sid, "m", {"a": "b"}, "Ana")
     assert ana.sid.startswith("PA_")
@@ -31,7 +31,7 @@ async def test_a_room_closes_twenty_seconds_after_the_last_caller_and_takes_the_
     assert world.simulator.agents("lobby")
     await world.wait(1.5)
     assert world.simulator.room("lobby") is None
-    assert world.receiver.told()[-3:] == ["participant_left ana", "participant_left robot", "room_finished"]
+    assert world.receiver.summaries()[-3:] == ["participant_left ana", "participant_left robot", "room_finished"]
     reasons = [each.webhook["participant"]["disconnectReason"] for each in world.receiver.received[-3:-1]]
     assert reasons == ["CLIENT_INITIATED", "ROOM_CLOSED"]
 
@@ -46,7 +46,7 @@ async def test_who_comes_back_in_time_keeps_the_room(world: World) -> None:
     room = world.simulator.room("lobby")
     assert room is not None
     assert list(room.participants) == ["ana"]
-    assert "room_finished" not in world.receiver.told()
+    assert "room_finished" not in world.receiver.summaries()
 
 
 async def test_a_ghost_room_lives_five_minutes(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_a_room_of_a_name_used_before_is_another_room(world: World) -> Non
     assert first.sid != second.sid
     assert world.simulator.rooms.by_name["lobby"].sid != first_room.sid
     await world.wait(1)
-    assert world.receiver.told() == [
+    assert world.receiver.summaries() == [
         "room_started",
         "participant_connection_aborted ana",
         "room_finished",
@@ -81,7 +81,7 @@ async def test_deleting_a_room_tells_of_everybody_in_it(world: World) -> None:
     await world.wait(1)
     world.simulator.finish_room("lobby")
     await world.settle()
-    assert world.receiver.told()[-3:] == ["participant_left ana", "participant_left bob", "room_finished"]
+    assert world.receiver.summaries()[-3:] == ["participant_left ana", "participant_left bob", "room_finished"]
     left = world.receiver.received[-3].webhook["participant"]
     assert (left["state"], left["disconnectReason"]) == ("DISCONNECTED", "ROOM_DELETED")
 
@@ -91,8 +91,8 @@ async def test_the_same_identity_replaces_the_one_before(world: World) -> None:
     await world.wait(1)
     second = world.simulator.join("lobby", "ana")
     await world.wait(1)
-    told = [(each.event, each.webhook["participant"]["sid"]) for each in world.receiver.received[1:]]
-    assert told == [
+    received = [(each.event, each.webhook["participant"]["sid"]) for each in world.receiver.received[1:]]
+    assert received == [
         ("participant_joined", first.sid),
         ("participant_left", first.sid),
         ("participant_joined", second.sid),
@@ -106,18 +106,18 @@ async def test_the_left_of_the_one_replaced_can_come_after_the_new_join(world: W
     await world.wait(1)
     second = world.simulator.join("lobby", "ana", late_left=2)
     await world.wait(3)
-    told = [(each.event, each.webhook["participant"]["sid"]) for each in world.receiver.received[2:]]
-    assert told == [("participant_joined", second.sid), ("participant_left", first.sid)]
+    received = [(each.event, each.webhook["participant"]["sid"]) for each in world.receiver.received[2:]]
+    assert received == [("participant_joined", second.sid), ("participant_left", first.sid)]
 
 
 async def test_who_never_connects_is_aborted_not_joined(world: World) -> None:
     world.simulator.join("lobby", "ana", connects=False)
     await world.wait(16)
-    assert world.receiver.told() == ["room_started", "participant_connection_aborted ana"]
+    assert world.receiver.summaries() == ["room_started", "participant_connection_aborted ana"]
     assert world.simulator.ledger.callers == []
 
 
-async def test_a_change_of_metadata_is_told_to_nobody_until_its_owner_leaves(world: World) -> None:
+async def test_a_change_of_metadata_shows_first_in_participant_left(world: World) -> None:
     world.simulator.join("lobby", "ana", metadata="before", attributes={"keep": "1", "drop": "1"})
     await world.wait(1)
     before = len(world.receiver.received)
@@ -130,7 +130,7 @@ async def test_a_change_of_metadata_is_told_to_nobody_until_its_owner_leaves(wor
     assert (said["metadata"], said["attributes"]) == ("after", {"keep": "1", "new": "1"})
 
 
-async def test_a_track_is_told_with_names_only(world: World) -> None:
+async def test_a_track_webhook_has_names_only(world: World) -> None:
     world.simulator.join("lobby", "ana")
     await world.wait(1)
     track = world.simulator.publish_track("lobby", "ana")
@@ -141,7 +141,7 @@ async def test_a_track_is_told_with_names_only(world: World) -> None:
     assert set(webhook["participant"]) == {"sid", "identity"}
 
 
-async def test_nobody_can_leave_a_room_they_are_not_in(world: World) -> None:
+async def test_leaving_a_room_without_being_in_it_is_an_error(world: World) -> None:
     world.simulator.join("lobby", "ana")
     with pytest.raises(KeyError):
         world.simulator.leave("lobby", "bob")

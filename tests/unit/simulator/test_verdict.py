@@ -15,7 +15,7 @@ numbers = count(1)
 
 
 class Story:
-    """A ledger told line by line; the room's SID is its name with RM_ before it."""
+    """A ledger received line by line; the room's SID is its name with RM_ before it."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -152,5 +152,5 @@ def test_an_agent_that_was_there_first_means_no_waiting() -> None:
 
 
 def test_a_verdict_is_json() -> None:
-    told = json.loads(json.dumps(judge(Story().caller("a").ledger).as_json()))
-    assert (told["lost"], told["clean"]) == (["a"], False)
+    received = json.loads(json.dumps(judge(Story().caller("a").ledger).as_json()))
+    assert (received["lost"], received["clean"]) == (["a"], False)

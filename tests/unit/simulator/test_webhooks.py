@@ -54,11 +54,11 @@ async def test_the_webhooks_of_a_room_keep_their_order_while_another_room_goes_o
         world.simulator.join(room, "ana")
         world.simulator.join(room, "bob")
     await world.wait(1)
-    assert world.receiver.told("slow") == ["room_started"]
-    assert world.receiver.told("quick") == ["room_started", "participant_joined ana", "participant_joined bob"]
+    assert world.receiver.summaries("slow") == ["room_started"]
+    assert world.receiver.summaries("quick") == ["room_started", "participant_joined ana", "participant_joined bob"]
     world.receiver.gates["slow"].set()
     await world.settle()
-    assert world.receiver.told("slow") == ["room_started", "participant_joined ana", "participant_joined bob"]
+    assert world.receiver.summaries("slow") == ["room_started", "participant_joined ana", "participant_joined bob"]
 
 
 @pytest.mark.parametrize("status", [0, 429, 500, 502, 503, 504])
@@ -98,7 +98,7 @@ async def test_what_waited_more_than_thirty_seconds_is_dropped(world: World) -> 
     await world.wait(10)
     world.receiver.gates["lobby"].set()
     await world.settle()
-    assert world.receiver.told() == ["room_started", "participant_joined bob"]
+    assert world.receiver.summaries() == ["room_started", "participant_joined bob"]
     assert [each.outcome for each in world.simulator.webhooks.sent] == ["delivered", "dropped: too old", "delivered"]
 
 
@@ -112,13 +112,13 @@ async def test_beyond_two_hundred_waiting_the_newest_are_dropped(world: World) -
     assert set(outcomes[-10:]) == {"dropped: queue full"}
 
 
-async def test_every_receiver_is_told() -> None:
+async def test_every_receiver_gets_each_webhook() -> None:
     world = World(webhook_urls=["http://one.test/", "http://two.test/"])
     world.simulator.join("lobby", "ana")
     await world.wait(1)
     for receiver in ("http://one.test/", "http://two.test/"):
-        told = [each.told for each in world.receiver.received if each.url == receiver]
-        assert told == ["room_started", "participant_joined ana"]
+        received = [each.summary for each in world.receiver.received if each.url == receiver]
+        assert received == ["room_started", "participant_joined ana"]
     assert set(world.receiver.tries().values()) == {2}
 
 
@@ -132,42 +132,42 @@ async def test_without_a_receiver_nothing_is_kept() -> None:
 # Faults
 
 
-async def told_with(world: World, mishap: Mishap, seconds: float = 0.0) -> list[str]:
+async def received_with(world: World, mishap: Mishap, seconds: float = 0.0) -> list[str]:
     world.simulator.webhook_faults.order(mishap, event="participant_joined", identity="ana", seconds=seconds)
     world.simulator.join("lobby", "ana")
     world.simulator.join("lobby", "bob")
     await world.wait(10)
-    return world.receiver.told("lobby")
+    return world.receiver.summaries("lobby")
 
 
 async def test_a_webhook_can_be_lost(world: World) -> None:
-    assert await told_with(world, Mishap.DROP) == ["room_started", "participant_joined bob"]
+    assert await received_with(world, Mishap.DROP) == ["room_started", "participant_joined bob"]
 
 
 async def test_a_webhook_can_come_twice_with_one_id(world: World) -> None:
-    told = await told_with(world, Mishap.DUPLICATE, seconds=5)
-    assert told == ["room_started", "participant_joined ana", "participant_joined bob", "participant_joined ana"]
+    received = await received_with(world, Mishap.DUPLICATE, seconds=5)
+    assert received == ["room_started", "participant_joined ana", "participant_joined bob", "participant_joined ana"]
     assert sorted(world.receiver.tries().values()) == [1, 1, 2]
 
 
 async def test_a_webhook_can_be_late(world: World) -> None:
-    told = await told_with(world, Mishap.DELAY, seconds=5)
-    assert told == ["room_started", "participant_joined bob", "participant_joined ana"]
+    received = await received_with(world, Mishap.DELAY, seconds=5)
+    assert received == ["room_started", "participant_joined bob", "participant_joined ana"]
     assert 5 < world.receiver.received[-1].at < 6
 
 
 async def test_a_webhook_can_be_overtaken(world: World) -> None:
-    told = await told_with(world, Mishap.REORDER)
-    assert told == ["room_started", "participant_joined bob", "participant_joined ana"]
+    received = await received_with(world, Mishap.REORDER)
+    assert received == ["room_started", "participant_joined bob", "participant_joined ana"]
 
 
 async def test_a_webhook_that_nothing_overtakes_comes_all_the_same(world: World) -> None:
     world.simulator.webhook_faults.order(Mishap.REORDER, event="participant_joined")
     world.simulator.join("lobby", "ana")
     await world.wait(0.5)
-    assert world.receiver.told() == ["room_started"]
+    assert world.receiver.summaries() == ["room_started"]
     await world.wait(1)
-    assert world.receiver.told() == ["room_started", "participant_joined ana"]
+    assert world.receiver.summaries() == ["room_started", "participant_joined ana"]
 
 
 async def test_an_outage_loses_everything_until_it_is_over(world: World) -> None:
@@ -178,7 +178,7 @@ async def test_an_outage_loses_everything_until_it_is_over(world: World) -> None
     faults.clear()
     world.simulator.join("lobby", "bob")
     await world.wait(1)
-    assert world.receiver.told() == ["participant_joined bob"]
+    assert world.receiver.summaries() == ["participant_joined bob"]
 
 
 async def test_mishaps_by_chance_are_the_same_for_the_same_seed() -> None:
@@ -188,7 +188,7 @@ async def test_mishaps_by_chance_are_the_same_for_the_same_seed() -> None:
         for number in range(40):
             world.simulator.join(f"room-{number}", "ana")
         await world.wait(1)
-        return world.receiver.told()
+        return world.receiver.summaries()
 
     first, second = await lost(), await lost()
     assert first == second
@@ -202,7 +202,7 @@ async def test_a_stopped_server_forgets_what_waits(world: World) -> None:
     await world.simulator.webhooks.stop()
     world.receiver.gates["lobby"].set()
     await world.wait(1)
-    assert world.receiver.told() == ["room_started"]
+    assert world.receiver.summaries() == ["room_started"]
 
 
 def test_only_the_first_matching_order_applies() -> None:
@@ -235,4 +235,4 @@ def test_scripted_mishaps_come_one_by_one_after_what_is_ordered() -> None:
 
 def test_what_was_received_names_event_and_identity() -> None:
     body = b'{"event":"participant_left","room":{"name":"r"},"participant":{"identity":"x"}}'
-    assert Received(0.0, "", body, {}).told == "participant_left x"
+    assert Received(0.0, "", body, {}).summary == "participant_left x"

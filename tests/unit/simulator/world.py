@@ -1,4 +1,4 @@
-"""A simulated LiveKit whose time stands still until told, and whose webhooks end in a list."""
+"""A simulated LiveKit whose time the test moves, and whose webhooks end in a list."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Received:
         return str(self.webhook["room"]["name"])
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return `event identity`, or the event alone."""
         participant = self.webhook.get("participant")
         return f"{self.event} {participant['identity']}" if participant else self.event
@@ -47,7 +47,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """Answers what `answer` says; 200 unless told otherwise."""
+    """Answers what `answer` says; 200 by default."""
 
     schedule: ManualSchedule
     received: list[Received] = field(default_factory=list)
@@ -62,8 +62,8 @@ class Receiver:
             await self.gates[received.room].wait()
         return self.answer(received)
 
-    def told(self, room: str | None = None) -> list[str]:
-        return [each.told for each in self.received if room in {None, each.room}]
+    def summaries(self, room: str | None = None) -> list[str]:
+        return [each.summary for each in self.received if room in {None, each.room}]
 
     def tries(self) -> Counter[str]:
         return Counter(each.webhook["id"] for each in self.received)

@@ -153,7 +153,7 @@ def test_an_impossible_time_is_the_time_of_receipt(created_at: Any) -> None:
     assert read({"event": "x", "createdAt": created_at}).occurred_at == NOW
 
 
-def test_without_an_id_equal_bodies_are_told_to_be_equal() -> None:
+def test_without_an_id_equal_bodies_have_equal_dedupe_keys() -> None:
     one, same, other = ({"event": "x", "n": number} for number in (1, 1, 2))
     assert read(one).dedupe_key == read(same).dedupe_key != read(other).dedupe_key
 
@@ -172,7 +172,7 @@ def test_without_an_id_equal_bodies_are_told_to_be_equal() -> None:
         (-40, -40, True),
     ],
 )
-def test_what_was_told_late_is_not_immediate(signed: float, created: float | None, immediate: bool) -> None:
+def test_a_webhook_that_came_late_is_not_immediate(signed: float, created: float | None, immediate: bool) -> None:
     content: dict[str, Any] = {"event": "x"}
     if created is not None:
         content["createdAt"] = str(int(NOW.timestamp() - created))
