@@ -7,23 +7,16 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 
 from app.audit.calls.call import CallHead, CallState
 from app.audit.calls.call_list import CALLER_OUTCOMES, CallFilter, list_calls
-from app.audit.calls.explain_call import Explanation, TriedRule, explain
+from app.audit.calls.duration import duration_text
+from app.audit.calls.explanation import Explanation, TriedRule, explain
 from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
-from app.audit.export import CONTENT_TYPES, ExportFormat, export_dispatches, export_events
+from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, list_dispatches, newest_dispatches
+from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events
 from app.audit.lists.follow import DispatchChange, changes_after, events_after
 from app.audit.lists.paging import LARGEST_PAGE, Page
-from app.audit.lists.record_lists import (
-    DispatchFilter,
-    EventFilter,
-    iterate_dispatches,
-    iterate_events,
-    list_dispatches,
-    list_events,
-    newest_dispatches,
-    newest_events,
-)
 from app.audit.lists.trial_events import recent_events
-from app.audit.record_reads import (
+from app.audit.records.export import CONTENT_TYPES, ExportFormat, export_dispatches, export_events
+from app.audit.records.lookup import (
     find_event,
     get_dispatch,
     get_event,
@@ -31,7 +24,7 @@ from app.audit.record_reads import (
     unknown_events,
     was_any_sent,
 )
-from app.audit.records import (
+from app.audit.records.record_types import (
     AttemptRecord,
     AuditRecord,
     CallerRecord,
@@ -109,6 +102,7 @@ __all__ = [
     "count_waiting",
     "dispatch_json",
     "dispatch_statistics",
+    "duration_text",
     "events_after",
     "explain",
     "export_dispatches",

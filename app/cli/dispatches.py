@@ -14,6 +14,7 @@ from app.audit import (
     DispatchFilter,
     DispatchSummary,
     ExportFormat,
+    duration_text,
     export_dispatches,
     get_dispatch,
     iterate_dispatches,
@@ -22,7 +23,7 @@ from app.audit import (
 )
 from app.cli.database import editor, reading
 from app.cli.interventions import cancel_dispatches, redrive_dispatches, require_choice, tell
-from app.cli.moment import show_duration, show_moment, zone_name
+from app.cli.moment import show_moment, zone_name
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, dispatch_filter
 from app.cli.story import STATUS_STYLES, dispatch_view, timeline_view
 from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
@@ -72,7 +73,7 @@ def _standing(dispatch: DispatchSummary) -> Text:
     status = plain(str(dispatch.status).replace("_", " "), STATUS_STYLES[dispatch.status])
     text = plain(agent).append("\n").append_text(status)
     if dispatch.seconds_to_agent is not None:
-        text.append(f" after {show_duration(dispatch.seconds_to_agent)}", "dim")
+        text.append(f" after {duration_text(dispatch.seconds_to_agent)}", "dim")
     elif dispatch.status not in {DispatchStatus.JOINED, DispatchStatus.ENDED} and dispatch.reason:
         text.append("\n").append_text(plain(dispatch.reason, "dim"))
     return text

@@ -57,16 +57,3 @@ def show_moment(instant: datetime | None, *, milliseconds: bool = False) -> str:
         return ""
     text = instant.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")
     return text[:-3] if milliseconds else text[:-7]
-
-
-def show_duration(seconds: float | None) -> str:
-    """Return a duration short enough for a column; empty for None."""
-    if seconds is None:
-        return ""
-    if abs(seconds) < 60:
-        return f"{seconds:.2f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.audit import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule
-from app.cli.moment import show_duration, show_moment
+from app.audit import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule, duration_text
+from app.cli.moment import show_moment
 from app.cli.terminal import plain, table
 from app.db.types import DispatchStatus, EventOutcome
 from app.rules.book.decision import Outcome
@@ -75,7 +75,7 @@ def _steps(told: Timeline) -> Table:
         if moment[:10] != day:
             day = moment[:10]
             steps.add_row(Text(day, "dim"), "", "")
-        after = "" if step.seconds_since_joining is None else show_duration(step.seconds_since_joining)
+        after = "" if step.seconds_since_joining is None else duration_text(step.seconds_since_joining)
         steps.add_row(moment[11:], after, step_text(step))
     return steps
 

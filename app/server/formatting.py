@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from app.audit import duration_text
 from app.db.types import format_instant
 
 NOTHING: Final = "\u2013"
@@ -25,18 +26,8 @@ def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
 
 
 def seconds(value: float | None) -> str:
-    """Return a duration such as `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 10 min`."""
-    if value is None:
-        return NOTHING
-    if value < 0.9995:
-        return f"{value * 1000:.0f} ms"
-    if value < 59.95:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+    """Return a duration such as `2.4 s`."""
+    return NOTHING if value is None else duration_text(value)
 
 
 def share(value: float | None) -> str:

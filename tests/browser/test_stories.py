@@ -38,8 +38,8 @@ def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: Brows
     expect(page.get_by_role("link", name="ana", exact=True).first).to_be_visible()
     stage.wait_for("ana", "joined")
     page.get_by_role("link", name="ana", exact=True).first.click()
-    expect(page.locator(".timeline")).to_contain_text("support-es has come")
-    expect(page.locator(".summary")).to_contain_text("support-es came to ana")
+    expect(page.locator(".timeline")).to_contain_text("support-es joined")
+    expect(page.locator(".summary")).to_contain_text("support-es joined ana")
     page.goto(f"{stage.url}/console/history")
     expect(page.locator("main")).to_contain_text("our first rule")
 
@@ -66,7 +66,7 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
     expect(page.get_by_role("heading", name="The agent 'suport' has never joined")).to_be_visible()
     # And the call says why no agent joined
     page.get_by_role("table", name="Went wrong in the last hour").get_by_role("link", name="ana").click()
-    expect(page.locator(".summary")).to_contain_text("Nobody came to ana")
+    expect(page.locator(".summary")).to_contain_text("No agent joined ana")
     expect(page.get_by_text("What to do")).to_be_visible()
     call = page.url
     # When the rule is fixed
@@ -80,7 +80,7 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
     # Then the agent joins
     stage.wait_for("ana", "joined")
     page.reload()
-    expect(page.locator(".timeline")).to_contain_text("support has come")
+    expect(page.locator(".timeline")).to_contain_text("support joined")
     [line] = stage.rows("SELECT * FROM audit_log WHERE entity = 'event'")
     assert (line["to_state"], line["changed_by"]) == ("replayed", "eva")
 

@@ -105,13 +105,13 @@ DISPATCH_CASES: list[tuple[DispatchFilter, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("searched", [paging.SEARCHED, 7])
+@pytest.mark.parametrize("searched", [paging.MAX_ROWS_CHECKED, 7])
 def test_every_filter_of_dispatches_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
     # Given forty dispatches, and a search that may look at many rows, or at seven, for one page
-    monkeypatch.setattr(paging, "SEARCHED", searched)
-    monkeypatch.setattr(paging, "SEARCHED_THROUGH", searched)
+    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(paging, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, orders = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in DISPATCH_CASES:
@@ -139,12 +139,12 @@ EVENT_CASES: list[tuple[EventFilter, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("searched", [paging.SEARCHED, 7])
+@pytest.mark.parametrize("searched", [paging.MAX_ROWS_CHECKED, 7])
 def test_every_filter_of_events_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
-    monkeypatch.setattr(paging, "SEARCHED", searched)
-    monkeypatch.setattr(paging, "SEARCHED_THROUGH", searched)
+    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(paging, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in EVENT_CASES:
@@ -177,7 +177,7 @@ def test_a_page_that_found_too_little_says_how_far_it_looked(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a search of ten rows a page, and something that matches only thirty rows back
-    monkeypatch.setattr(paging, "SEARCHED", 10)
+    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", 10)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
         page = list_events(connection, EventFilter(project="eu"), limit=5)
@@ -191,7 +191,7 @@ def test_a_page_that_found_too_little_says_how_far_it_looked(
 def test_a_cursor_that_is_none_is_refused(sqlite_database: Database, cursor: str) -> None:
     with (
         sqlite_database.reader_engine().connect() as connection,
-        pytest.raises(InvalidInputError, match="cursor: is not one that a list has given"),
+        pytest.raises(InvalidInputError, match="cursor: is not a cursor that a list returned"),
     ):
         list_events(connection, EventFilter(), cursor=cursor)
 

@@ -54,14 +54,14 @@ async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
         "room room was opened | ",
         "ana joined room room | ",
         "rule 'everybody' matched | ",
-        "greeter is to be dispatched | rule 'everybody' matched",
-        "LiveKit is asked for greeter (call 1) | LiveKit wrote it down as AD_… after …",
-        "waiting for the agent | LiveKit wrote the dispatch down; it has … to come",
+        "a dispatch of greeter is created | rule 'everybody' matched",
+        "LiveKit is asked to dispatch greeter (call 1) | accepted as AD_… after …",
+        "waiting for the agent | LiveKit wrote the dispatch down; it has … to join",
         "agent greeter (agent-AJ_…) joined room room | ",
-        "greeter has come | the agent is in the room",
+        "greeter joined | the agent is in the room",
     ]
     assert "ana left | hung up (CLIENT_INITIATED)" in story
-    assert any(line.startswith("the part of greeter is over | ") for line in story[-3:])
+    assert any(line.startswith("the dispatch of greeter has ended | ") for line in story[-3:])
     assert told.call.state is CallState.ENDED
     assert told.call.seconds_to_agent is not None
     assert 0.1 < told.call.seconds_to_agent < 1
@@ -79,16 +79,14 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
         ana, bob = _told(world, "ana"), _told(world, "bob")
     _assert_whole(ana)
     story = _story(ana)
-    assert (
-        "LiveKit is asked for absent (call 1) | LiveKit wrote it down as AD_… after …, but no agent came of it" in story
-    )
-    assert any(line.startswith("the wait is over | absent did not come: no worker") for line in story)
+    assert "LiveKit is asked to dispatch absent (call 1) | accepted as AD_… after …, but no agent joined" in story
+    assert any(line.startswith("the next attempt begins | absent did not come: no worker") for line in story)
     assert any(line.endswith("; asking substitute instead") for line in story)
-    assert ana.summary.startswith("substitute came to ana ")
+    assert ana.summary.startswith("substitute joined ana ")
     # The one who came later sees the agent that is there
-    assert bob.summary == "substitute was in the room already when bob joined."
+    assert bob.summary == "substitute was already in the room when bob joined."
     assert [line for line in _story(bob) if "matched" in line] == [
-        "rule 'everybody' matched | another dispatch has brought that agent already, or is about to"
+        "rule 'everybody' matched | another dispatch already serves this caller with that agent"
     ]
 
 
@@ -106,10 +104,10 @@ async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
         told = _told(world, "ana")
     _assert_whole(told)
     story = _story(told)
-    gone = next(place for place, line in enumerate(story) if line.startswith("the part of greeter is over"))
+    gone = next(place for place, line in enumerate(story) if line.startswith("the dispatch of greeter has ended"))
     assert "it is being replaced" in story[gone]
-    assert any(line.startswith("greeter is to be dispatched | replaces the agent") for line in story[gone:])
-    assert story.count("greeter has come | the agent is in the room") == 2
+    assert any(line.startswith("a dispatch of greeter is created | replaces the agent") for line in story[gone:])
+    assert story.count("greeter joined | the agent is in the room") == 2
     assert told.call.state is CallState.ANSWERED
 
 
@@ -136,7 +134,7 @@ async def test_nobody_came_and_why(database: Database) -> None:
     ]
     assert why.doubt == ""
     assert states == {"ben": CallState.NO_MATCH, "cleo": CallState.ABANDONED}
-    assert cleo.summary.startswith("cleo left before absent came: the caller gave up after ")
+    assert cleo.summary.startswith("cleo left before absent joined: the caller gave up after ")
     _assert_whole(cleo)
 
 
@@ -153,5 +151,5 @@ async def test_a_caller_whom_no_webhook_told_of(database: Database) -> None:
         told = _told(world, "ana")
     _assert_whole(told)
     story = _story(told)
-    assert story[0].startswith("ana was found in room room | by the sweep: no webhook had told of it for ")
+    assert story[0].startswith("ana was found in room room | by the sweep, ")
     assert told.call.state is CallState.ANSWERED

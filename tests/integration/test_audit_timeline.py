@@ -71,22 +71,22 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
                 "+34600111222", "agent-AJ_1", rows["agent"]["id"], " sip_1 ",
             )
         ]  # fmt: skip
-    assert told.summary == ("support-es came to sip_1 2.0 s after the joining; it is over: the agent left.")
+    assert told.summary == ("support-es joined sip_1 after 2.0 s; the call has ended: the agent left.")
     assert _story(told.steps) == [
         " | room support-1 was opened | ",
         "0 | sip_1 joined room support-1, calling from +34600111222 | ",
         "0 | rule 'spanish' matched | ",
-        "0.01 | support-es is to be dispatched | rule 'spanish' matched",
-        "0.02 | LiveKit is asked for support-es (call 1) | no effect after 3 ms: internal: no",
-        "1 | the call is to be repeated | LiveKit refused: internal: no",
-        "1.5 | the dispatch is being sent | its turn",
-        "1.5 | LiveKit is asked for support-es (call 2) | LiveKit wrote it down as AD_1 after 3 ms",
-        "1.504 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to come",
+        "0.01 | a dispatch of support-es is created | rule 'spanish' matched",
+        "0.02 | LiveKit is asked to dispatch support-es (call 1) | refused after 3 ms: internal: no",
+        "1 | the call is retried | LiveKit refused: internal: no",
+        "1.5 | the dispatch is sent | its turn",
+        "1.5 | LiveKit is asked to dispatch support-es (call 2) | accepted as AD_1 after 3 ms",
+        "1.504 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to join",
         "2 | agent support-es (agent-AJ_1) joined room support-1 | ",
-        "2 | support-es has come | the agent is in the room",
+        "2 | support-es joined | the agent is in the room",
         "62 | sip_1 left | hung up (CLIENT_INITIATED)",
         "63 | agent support-es (agent-AJ_1) left | ",
-        "63 | the part of support-es is over | the agent left (CLIENT_INITIATED)",
+        "63 | the dispatch of support-es has ended | the agent left (CLIENT_INITIATED)",
     ]
     assert [step.seconds_since_previous for step in told.steps[:4]] == [None, 1.0, 0.0, 0.01]
     assert told.call.left_at == at(63)
@@ -116,16 +116,16 @@ def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database
         told = timeline(connection, order["id"])
         whole = get_dispatch(connection, order["id"])
     assert told.call.state is CallState.NO_SHOW
-    in_vain = "LiveKit wrote it down as AD_9 after 3 ms, but no agent came of it"
-    assert told.summary == "nobody came to ana: reception did not come: no worker took it; nobody else to ask."
+    in_vain = "accepted as AD_9 after 3 ms, but no agent joined"
+    assert told.summary == "no agent joined ana: reception did not come: no worker took it; nobody else to ask."
     assert _story(told.steps)[2:] == [
-        "0.01 | support-es is to be dispatched | rule 'spanish' matched",
-        f"0.015 | LiveKit is asked for support-es (call 1) | {in_vain}",
-        "0.02 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to come",
-        "15 | its agent is overdue | looking at LiveKit",
-        "15.1 | the wait is over | support-es did not come: no worker took it",
-        "30 | no agent came | reception did not come: no worker took it; nobody else to ask",
-        "60 | the dispatch is tried again | redriven by hand",
+        "0.01 | a dispatch of support-es is created | rule 'spanish' matched",
+        f"0.015 | LiveKit is asked to dispatch support-es (call 1) | {in_vain}",
+        "0.02 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to join",
+        "15 | still waiting for the agent | its agent is overdue; looking at LiveKit",
+        "15.1 | the next attempt begins | support-es did not come: no worker took it",
+        "30 | no agent joined | reception did not come: no worker took it; nobody else to ask",
+        "60 | the dispatch is retried | redriven by hand",
     ]
     assert told.steps[-1].by == "maria"
     assert [line.to_state for line in whole.changes][-2:] == ["no_show", "pending"]
@@ -150,13 +150,13 @@ def test_what_served_others_before_is_no_part_of_a_later_callers_timeline(databa
               callers=[caller_row(first, ana), caller_row(first, bob)], changes=changes)  # fmt: skip
     with database.reader_engine().connect() as connection:
         told = timeline(connection, "bob")
-    assert told.summary == "support-es was in the room already when bob joined."
+    assert told.summary == "support-es was already in the room when bob joined."
     assert _story(told.steps) == [
         "0 | bob joined room support-1 | ",
-        "0 | rule 'spanish' matched | another dispatch has brought that agent already, or is about to",
-        "100 | the part of support-es is over | the agent is gone; it is being replaced",
-        f"100 | support-es is to be dispatched | replaces the agent of dispatch {first['id']}",
-        "101 | support-es has come | the agent is in the room",
+        "0 | rule 'spanish' matched | another dispatch already serves this caller with that agent",
+        "100 | the dispatch of support-es has ended | the agent is gone; it is being replaced",
+        f"100 | a dispatch of support-es is created | replaces the agent of dispatch {first['id']}",
+        "101 | support-es joined | the agent is in the room",
     ]
 
 
@@ -173,15 +173,15 @@ def test_late_swept_and_passed_over_joins_say_so(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         ana, bob, eve = (timeline(connection, name) for name in ("ana", "bob", "eve"))
     assert _story(ana.steps) == [
-        "0 | ana joined room support-1 | the webhook came 7.0 s later",
+        "0 | ana joined room support-1 | the webhook arrived 7.0 s late",
         "0 | no rule matched | 'nights' would have matched, but is out of hours",
     ]
-    assert ana.summary == "nobody came to ana, because no rule matched."
+    assert ana.summary == "no agent joined ana, because no rule matched."
     assert (
         _story(bob.steps)[0]
-        == "0 | bob was found in room support-1 | by the sweep: no webhook had told of it for 30.0 s"
+        == "0 | bob was found in room support-1 | by the sweep, 30.0 s later; no webhook had arrived"
     )
-    assert _story(eve.steps)[1] == "0 | no agent was asked for | the participant had left already"
+    assert _story(eve.steps)[1] == "0 | no agent was dispatched | the participant had left already"
     assert eve.call.state is CallState.IGNORED
 
 
@@ -247,7 +247,7 @@ def test_an_explanation_that_cannot_be_what_was_decided_says_so(sqlite_database:
         store(connection, event_rows=[joined])
     with sqlite_database.reader_engine().connect() as connection:
         why = explain(connection, joined["id"])
-    assert why.doubt.startswith("when the event came, 'vip' matched, and of the stored event no rule: ")
+    assert why.doubt.startswith("'vip' matched when the event arrived, no rule matches the stored event: ")
 
 
 CALLS = {

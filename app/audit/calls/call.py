@@ -1,4 +1,4 @@
-"""One call: everything that is stored of one participant in one room, and how it stands."""
+"""One call: what is stored of one participant in one room, and its state."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy import Connection, select
 
-from app.audit.record_reads import find_event, read_dispatches
-from app.audit.records import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
+from app.audit.records.lookup import find_event, read_dispatches
+from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.outbox.states import GAVE_UP, WAITING
 
-MOST_EVENTS = 300
-"""Events of one participant that a call shows; the others are counted."""
+MAX_EVENTS = 300
+"""Events of one participant that a call shows."""
 
-_MOST_DISPATCHES = 200
+_MAX_DISPATCHES = 200
 
 
 class CallState(StrEnum):
-    """How a call stands, in the words of the console's filter."""
+    """The state of a call."""
 
-    WAITING = "waiting"  # somebody waits for an agent
-    NO_SHOW = "no_show"  # nobody came
+    WAITING = "waiting"  # for an agent
+    NO_SHOW = "no_show"  # no agent joined
     FAILED = "failed"  # the dispatch could not be made or delivered
-    ANSWERED = "answered"  # the agent is there
-    ABANDONED = "abandoned"  # the caller left before an agent came
+    ANSWERED = "answered"  # the agent is in the room
+    ABANDONED = "abandoned"  # the caller left before an agent joined
     CANCELLED = "cancelled"
-    ENDED = "ended"  # the agent came, and has gone
-    NO_MATCH = "no_match"  # no rule wanted an agent
+    ENDED = "ended"  # the agent joined, and has left
+    NO_MATCH = "no_match"  # no rule matched
     IGNORED = "ignored"
 
 
@@ -62,7 +62,7 @@ class CallHead(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class CallDispatch:
-    """What the head of a call needs of one of its dispatches."""
+    """One dispatch of a call, as far as the head of the call needs it."""
 
     agent: str
     status: DispatchStatus
@@ -98,17 +98,17 @@ def head_of(
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What is stored of one call, each list oldest first."""
+    """The rows of one call, each list oldest first."""
 
     subject: EventDetail
     """The event that was asked for."""
     events: tuple[EventDetail, ...]
-    """Of the participant itself; at most `MOST_EVENTS`."""
+    """Of the participant itself; at most `MAX_EVENTS`."""
     room_events: tuple[EventDetail, ...]
     agent_events: tuple[EventDetail, ...]
     dispatches: tuple[DispatchRecord, ...]
     interventions: tuple[AuditRecord, ...]
-    """What people did with the events themselves."""
+    """Actions of users on the events, such as replays."""
 
     @property
     def head(self) -> CallHead:
@@ -144,7 +144,7 @@ def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallS
 
 
 def read_call(connection: Connection, reference: str) -> CallFacts:
-    """Return the call that `reference` means (see `find_event`); raises NotFoundError."""
+    """Return the rows of the call that `reference` identifies (see `find_event`); raises NotFoundError."""
     subject = find_event(connection, reference)
     own = _events_of(connection, [subject.participant_sid]) if subject.participant_sid else [subject]
     records = read_dispatches(connection, _dispatch_ids(connection, own, subject.participant_sid))
@@ -166,7 +166,7 @@ def _events_of(connection: Connection, participant_sids: Collection[str]) -> lis
         select(*(events.c[name] for name in columns_of(EventDetail)))
         .where(events.c.participant_sid.in_(participant_sids))
         .order_by(events.c.id)
-        .limit(MOST_EVENTS)
+        .limit(MAX_EVENTS)
     )
     return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
@@ -176,7 +176,7 @@ def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[Aud
         select(audit_log)
         .where(audit_log.c.entity_id.in_(event_ids), audit_log.c.entity == "event")
         .order_by(audit_log.c.id)
-        .limit(MOST_EVENTS)
+        .limit(MAX_EVENTS)
     )
     return [AuditRecord.from_row(row) for row in connection.execute(query).mappings()]
 
@@ -186,7 +186,7 @@ def _room_events(connection: Connection, room_sid: str) -> list[EventDetail]:
         select(*(events.c[name] for name in columns_of(EventDetail)))
         .where(events.c.room_sid == room_sid, events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]))
         .order_by(events.c.id)
-        .limit(MOST_EVENTS)
+        .limit(MAX_EVENTS)
     )
     return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
@@ -195,13 +195,13 @@ def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participan
     """Return the dispatches made for the participant, those that serve it with others, and their replacements."""
     made_for = [one.id for one in own]
     query = select(dispatches.c.id, dispatches.c.event_id).where(dispatches.c.event_id.in_(made_for))
-    found: dict[str, str] = {row.id: row.event_id for row in connection.execute(query.limit(_MOST_DISPATCHES))}
+    found: dict[str, str] = {row.id: row.event_id for row in connection.execute(query.limit(_MAX_DISPATCHES))}
     if participant_sid:
         serving = (
             select(dispatches.c.id, dispatches.c.event_id)
             .join(dispatch_callers, dispatch_callers.c.dispatch_id == dispatches.c.id)
             .where(dispatch_callers.c.participant_sid == participant_sid)
-            .limit(_MOST_DISPATCHES)
+            .limit(_MAX_DISPATCHES)
         )
         found |= {row.id: row.event_id for row in connection.execute(serving)}
     # A replacement keeps the event of the dispatch that it replaces.
@@ -211,7 +211,7 @@ def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participan
             select(dispatches.c.id, dispatches.c.event_id, dispatches.c.recovers)
             .where(dispatches.c.event_id.in_(shared), dispatches.c.recovers.is_not(None))
             .order_by(dispatches.c.id)
-            .limit(_MOST_DISPATCHES)
+            .limit(_MAX_DISPATCHES)
         )
         for row in connection.execute(replacing):
             if row.recovers in found:

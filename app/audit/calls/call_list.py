@@ -1,4 +1,4 @@
-"""Lists of calls: participants who joined, with how each call stands."""
+"""Lists of calls: joins of participants, each with the state of its call."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.audit.calls.call import CallDispatch, CallHead, CallState, head_of
+from app.audit.lists.dispatch_list import DispatchFilter, list_dispatches
+from app.audit.lists.event_list import EventFilter, list_events
+from app.audit.lists.filter_values import DEFAULT_LIMIT
 from app.audit.lists.paging import Page
-from app.audit.lists.record_lists import DEFAULT_LIMIT, DispatchFilter, EventFilter, list_dispatches, list_events
-from app.audit.records import EventSummary, columns_of
+from app.audit.records.record_types import EventSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus, EventOutcome
 from app.livekit.vocabulary import EventType
 from app.outbox.states import WAITING
 
 CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
-"""Outcomes of the joining of somebody whom agents are sent to."""
+"""Outcomes of the join of a caller, as opposed to an agent or another machine."""
 
 _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
     CallState.WAITING: tuple(sorted(WAITING)),
@@ -34,7 +36,7 @@ _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls; what is None or empty does not matter. `search`, `since` and `until` are as for dispatches."""
+    """Which calls to list; a field that is None does not filter. `search`, `since` and `until` as for dispatches."""
 
     project: str | None = None
     state: CallState | None = None
@@ -51,9 +53,9 @@ class CallFilter:
 def list_calls(
     connection: Connection, chosen: CallFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
 ) -> Page[CallHead]:
-    """Return a page of the calls that `chosen` lets through, newest first.
+    """Return a page of the calls that match `chosen`, newest first.
 
-    By state, rule or agent the list goes by dispatches: a call with two of them may be on two pages.
+    Filtered by state, rule or agent, the list follows dispatches: a call with two of them may be on two pages.
     """
     if chosen.state in {CallState.NO_MATCH, CallState.IGNORED} or not (chosen.state or chosen.rule or chosen.agent):
         return _by_events(connection, chosen, limit, cursor)
@@ -107,7 +109,7 @@ def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, curso
     query = select(*(events.c[name] for name in columns_of(EventSummary))).where(events.c.id.in_(wanted))
     found = {row["id"]: EventSummary.from_row(row) for row in connection.execute(query).mappings()}
     calls = _calls(connection, [found[event_id] for event_id in wanted if event_id in found])
-    # What a dispatch alone cannot tell: whether the caller left, and whether another dispatch weighs more.
+    # A dispatch alone does not show whether the caller left, or whether another dispatch decides the state.
     if chosen.state is not None:
         calls = [call for call in calls if call.state is chosen.state]
     return Page(tuple(calls), page.next_cursor, page.searched_back_to)

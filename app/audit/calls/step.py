@@ -1,4 +1,4 @@
-"""One step of a timeline, and the words for what is stored of it."""
+"""One step of a timeline, and the sentences that describe it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from app.audit.records import AttemptRecord, AuditRecord, EventDetail
+from app.audit.calls.duration import duration_text
+from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
 from app.db.types import DispatchStatus, EventSource
 from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 
 LATE_S = 2.0
-"""LiveKit dates most webhooks in whole seconds: below this their delay cannot be told."""
+"""LiveKit dates most webhooks in whole seconds: a shorter delay cannot be measured."""
 
 
 class StepKind(StrEnum):
-    """What a step tells of."""
+    """What a step is about."""
 
-    EVENT = "event"  # LiveKit told it, or the sweep found it
+    EVENT = "event"  # a webhook, or something that the sweep found
     DECISION = "decision"  # which rules matched
     DISPATCH = "dispatch"  # a dispatch changed state
     CALL = "call"  # to LiveKit
@@ -28,10 +29,10 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step(JsonShape):
-    """One step: what happened, why, and who did it (`livekit`, `usher` or a person's name).
+    """What happened at one moment, why, and by whom (`livekit`, `usher` or the name of a user).
 
-    `facts` are ids and figures to show and to copy, by name. `seconds_since_previous` and `seconds_since_joining` are
-    None for what came first, or before the joining.
+    `facts` are ids and figures by name. `seconds_since_previous` is null for the first step, `seconds_since_joining`
+    for a step before the caller joined.
     """
 
     at: Instant
@@ -62,7 +63,7 @@ def event_step(event: EventDetail, agent_name: str = "") -> Step:
 
 
 def intervention_step(change: AuditRecord) -> Step:
-    """Return the step of what somebody did with an event, such as replaying it."""
+    """Return the step of an action on an event, such as a replay."""
     title = f"the event was {change.to_state}"
     return Step(change.changed_at, StepKind.EVENT, title, change.reason, change.changed_by, change.entity_id)
 
@@ -94,13 +95,13 @@ def _event_title(event: EventDetail, agent_name: str) -> str:
             return f"{event.type} of {who}" if who else f"{event.type} in room {event.room_name}"
 
 
-_LEFT_BECAUSE: dict[str, str] = {
+DISCONNECT_REASONS: dict[str, str] = {
     DisconnectReason.CLIENT_INITIATED: "hung up",
     DisconnectReason.DUPLICATE_IDENTITY: "the same identity joined again",
     DisconnectReason.SERVER_SHUTDOWN: "LiveKit was stopped",
-    DisconnectReason.PARTICIPANT_REMOVED: "was taken out of the room",
+    DisconnectReason.PARTICIPANT_REMOVED: "was removed from the room",
     DisconnectReason.ROOM_DELETED: "the room was deleted",
-    DisconnectReason.STATE_MISMATCH: "the connection was out of step",
+    DisconnectReason.STATE_MISMATCH: "the state of the connection did not match",
     DisconnectReason.JOIN_FAILURE: "could not connect",
     DisconnectReason.MIGRATION: "moved to another LiveKit node",
     DisconnectReason.SIGNAL_CLOSE: "the connection was closed",
@@ -116,19 +117,19 @@ _LEFT_BECAUSE: dict[str, str] = {
 
 def _event_reason(event: EventDetail, lateness: float) -> str:
     if event.source is EventSource.SWEEP:
-        return f"by the sweep: no webhook had told of it for {duration(lateness)}"
+        return f"by the sweep, {duration_text(lateness)} later; no webhook had arrived"
     reasons = []
     participant = event.body.get("participant")
     left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
     if isinstance(left, str):
-        reasons.append(f"{_LEFT_BECAUSE[left]} ({left})" if left in _LEFT_BECAUSE else left)
+        reasons.append(f"{DISCONNECT_REASONS[left]} ({left})" if left in DISCONNECT_REASONS else left)
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:
-        reasons.append(f"the webhook came {duration(lateness)} later")
+        reasons.append(f"the webhook arrived {duration_text(lateness)} late")
     return "; ".join(reasons)
 
 
 def decision_step(event: EventDetail) -> Step | None:
-    """Return the step that tells what the rules said to an event; None where nothing was asked of them."""
+    """Return the step of the rules' decision about an event; None when no rules were evaluated."""
     decision = event.decision or {}
     matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]
     passed_over = _entries(decision, "passed_over")
@@ -142,11 +143,11 @@ def decision_step(event: EventDetail) -> Step | None:
         names = ", ".join(repr(name) for name in matched)
         title = f"{'rule' if len(matched) == 1 else 'rules'} {names} matched"
         if served_by and not decision.get("dispatches"):
-            why = why or "another dispatch has brought that agent already, or is about to"
+            why = why or "another dispatch already serves this caller with that agent"
     elif event.outcome == "no_match" and not why:
         title = "no rule matched"
     elif why:
-        title = "no agent was asked for"
+        title = "no agent was dispatched"
     else:
         return None
     near = [f"{entry.get('rule')!r} would have matched, but is {_PASSED_OVER.get(str(entry.get('outcome')), 'off')}"
@@ -155,7 +156,7 @@ def decision_step(event: EventDetail) -> Step | None:
     return Step(event.received_at, StepKind.DECISION, title, reason, event_id=event.id, facts=facts)
 
 
-_PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled out to this one"}
+_PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled out to this caller"}
 
 
 def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -167,22 +168,22 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
     """Return the step of one call to LiveKit."""
     took = ""
     if attempt.finished_at is not None:
-        took = f" after {duration((attempt.finished_at - attempt.started_at).total_seconds())}"
+        took = f" after {duration_text((attempt.finished_at - attempt.started_at).total_seconds())}"
     error = ": ".join(part for part in (attempt.error_code, attempt.error_text) if part)
     match attempt.outcome:
         case "accepted" | "no_show":
-            reason = f"LiveKit wrote it down as {attempt.livekit_dispatch_id}{took}"
+            reason = f"accepted as {attempt.livekit_dispatch_id}{took}"
             if attempt.outcome == "no_show":
-                reason += ", but no agent came of it"
+                reason += ", but no agent joined"
         case "adopted":
-            answer = f"no clear answer{took} ({error}), but " if error else ""
-            reason = f"{answer}LiveKit had the dispatch, as {attempt.livekit_dispatch_id}"
+            answer = f"no clear answer{took} ({error}); " if error else ""
+            reason = f"{answer}LiveKit already had the dispatch as {attempt.livekit_dispatch_id}"
         case "rejected":
-            reason = f"no effect{took}: {error}"
+            reason = f"refused{took}: {error}"
         case "unknown":
-            reason = f"no clear answer{took}, so it is looked for before anything is sent again: {error}"
+            reason = f"no clear answer{took}; LiveKit is checked before a retry: {error}"
         case _:
-            reason = "no answer is stored"
+            reason = "no answer is recorded"
     facts = {
         "attempt": attempt.number,
         "agent": attempt.agent_name,
@@ -192,9 +193,9 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
     return Step(
         attempt.started_at,
         StepKind.CALL,
-        f"LiveKit is asked for {attempt.agent_name} (call {attempt.number})"
+        f"LiveKit is asked to dispatch {attempt.agent_name} (call {attempt.number})"
         if attempt.number
-        else f"the access token asked LiveKit for {attempt.agent_name}",
+        else f"the access token asked LiveKit to dispatch {attempt.agent_name}",
         reason,
         dispatch_id=dispatch.id,
         facts={name: value for name, value in facts.items() if value},
@@ -212,23 +213,23 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case None, DispatchStatus.FAILED:
             title = f"{dispatch.agent_name} cannot be dispatched"
         case None, _:
-            title = f"{dispatch.agent_name} is to be dispatched"
+            title = f"a dispatch of {dispatch.agent_name} is created"
             facts |= {"agent": dispatch.agent_name, "rule": dispatch.rule_name, "scope": str(dispatch.scope)}
         case ((DispatchStatus.FAILED | DispatchStatus.NO_SHOW | DispatchStatus.CANCELLED), _):
-            title = "the dispatch is tried again"
+            title = "the dispatch is retried"
         case _, DispatchStatus.PENDING:
-            title = "the call is to be repeated" if before is DispatchStatus.SENDING else "the wait is over"
+            title = "the call is retried" if before is DispatchStatus.SENDING else "the next attempt begins"
         case _, DispatchStatus.SENDING:
-            title = "the dispatch is being sent" if before is DispatchStatus.PENDING else "the dispatch is looked into"
+            title = "the dispatch is sent" if before is DispatchStatus.PENDING else "the dispatch is checked at LiveKit"
         case DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED:
-            title, _, reason = reason.partition("; ")
+            title = "still waiting for the agent"
         case _, DispatchStatus.DISPATCHED:
             title = "waiting for the agent"
-            reason += f"; it has {dispatch.answer_timeout_s} s to come"
+            reason += f"; it has {dispatch.answer_timeout_s} s to join"
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
-            title = "it is known which agent is this one's"
+            title = "the agent of the dispatch is identified"
         case _, DispatchStatus.JOINED:
-            title = f"{agent} has come"
+            title = f"{agent} joined"
             facts |= {"agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}
         case _:
             title = _ENDS[state].format(agent=agent)
@@ -237,18 +238,8 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
 
 
 _ENDS = {
-    DispatchStatus.ENDED: "the part of {agent} is over",
-    DispatchStatus.CANCELLED: "the dispatch of {agent} is given up",
+    DispatchStatus.ENDED: "the dispatch of {agent} has ended",
+    DispatchStatus.CANCELLED: "the dispatch of {agent} is cancelled",
     DispatchStatus.FAILED: "the dispatch of {agent} has failed",
-    DispatchStatus.NO_SHOW: "no agent came",
+    DispatchStatus.NO_SHOW: "no agent joined",
 }
-
-
-def duration(seconds: float) -> str:
-    seconds = max(0.0, seconds)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

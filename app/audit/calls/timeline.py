@@ -1,8 +1,8 @@
-"""A call from the webhook to the last goodbye, step by step, in words that an operations person understands."""
+"""A call from its first webhook to its end, step by step, in sentences for operators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -10,18 +10,18 @@ from typing import Annotated, Any
 from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
-from app.audit.calls.call import MOST_EVENTS, CallFacts, CallHead, CallState, read_call
+from app.audit.calls.call import MAX_EVENTS, CallFacts, CallHead, CallState, read_call
+from app.audit.calls.duration import duration_text
 from app.audit.calls.step import (
     Step,
     StepKind,
     call_step,
     change_step,
     decision_step,
-    duration,
     event_step,
     intervention_step,
 )
-from app.audit.records import DispatchColumns, DispatchRecord, EventDetail
+from app.audit.records.record_types import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape
 from app.livekit.vocabulary import JOINS
@@ -47,20 +47,22 @@ class Timeline(JsonShape):
 
 
 def timeline(connection: Connection, reference: str) -> Timeline:
-    """Return the timeline of the call that `reference` means.
+    """Return the timeline of the call that `reference` identifies; raises NotFoundError.
 
-    An event id (ours or LiveKit's), a dispatch id, a participant SID, or an identity or phone number (its latest call).
-    Raises NotFoundError.
+    `reference` is an event id (ours or LiveKit's), a dispatch id, a participant SID, or an identity or phone number,
+    which stand for their latest call.
     """
     return timeline_of(read_call(connection, reference))
 
 
 def timeline_of(facts: CallFacts) -> Timeline:
-    """Return the timeline of what is stored of a call."""
+    """Return the timeline of a call whose rows have been read."""
     call = facts.head
-    # A replacement is made in the instant in which the agent that it replaces is gone.
-    turns = {record.dispatch.id: record.dispatch.recoveries for record in facts.dispatches}
-    steps = sorted(_steps(facts, call), key=lambda step: (step.at, turns.get(step.dispatch_id or "", 0), _rank(step)))
+    # A replacement is created in the same instant as its predecessor ends.
+    generations = {record.dispatch.id: record.dispatch.recoveries for record in facts.dispatches}
+    steps = sorted(
+        _steps(facts, call), key=lambda step: (step.at, generations.get(step.dispatch_id or "", 0), _rank(step))
+    )
     dated: list[Step] = []
     for step in steps:
         before = dated[-1].at if dated else None
@@ -75,7 +77,7 @@ def timeline_of(facts: CallFacts) -> Timeline:
 
 
 def _rank(step: Step) -> int:
-    """Return the place among steps of the same instant: a call comes after the sending and before what came of it."""
+    """Return the order among steps of the same instant: a call follows the sending and precedes its outcome."""
     match step.kind:
         case StepKind.EVENT:
             return 0
@@ -93,9 +95,9 @@ def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
         decided = decision_step(event)
         if decided is not None:
             yield decided
-    if len(facts.events) == MOST_EVENTS:
+    if len(facts.events) == MAX_EVENTS:
         last = facts.events[-1]
-        yield Step(last.received_at, StepKind.EVENT, f"only the first {MOST_EVENTS} events are shown", event_id=last.id)
+        yield Step(last.received_at, StepKind.EVENT, f"only the first {MAX_EVENTS} events are shown", event_id=last.id)
     own = {event.id for event in facts.events}
     for event in facts.room_events:
         if event.id not in own:
@@ -110,7 +112,7 @@ def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
     for record in facts.dispatches:
         is_own = record.dispatch.event_id in own
         for step in _dispatch_steps(record):
-            # What served others before is not part of this call.
+            # What the dispatch did for earlier callers is not part of this call.
             if is_own or step.at >= joined_at:
                 yield step
 
@@ -126,32 +128,38 @@ def _seconds(before: datetime | None, after: datetime) -> float | None:
     return None if before is None else round((after - before).total_seconds(), 6)
 
 
+_SENTENCES: Mapping[CallState, str] = {
+    CallState.WAITING: "{who} is waiting for {agents}: {reason}",
+    CallState.ANSWERED: "{arrival}",
+    CallState.ENDED: "{arrival}; the call has ended: {reason}",
+    CallState.NO_SHOW: "no agent joined {who}: {reason}",
+    CallState.FAILED: "no agent joined {who}: {reason}",
+    CallState.ABANDONED: "{who} left before {agents} joined: {reason}",
+    CallState.CANCELLED: "the dispatch of {agents} to {who} was cancelled: {reason}",
+    CallState.NO_MATCH: "no agent joined {who}, because no rule matched",
+    CallState.IGNORED: "no agent was dispatched to {who}: {ignored_because}",
+}
+
+
 def _summary(call: CallHead, facts: CallFacts) -> str:
-    if facts.subject.type not in JOINS and not facts.dispatches and not facts.subject.participant_sid:
-        return f"{facts.subject.type} of room {call.room_name or 'unknown'}; no agent was asked for."
+    subject = facts.subject
+    if subject.type not in JOINS and not facts.dispatches and not subject.participant_sid:
+        return f"{subject.type} of room {call.room_name or 'unknown'}; no agent was dispatched."
     who = call.participant_identity or f"room {call.room_name}"
     agents = ", ".join(call.agents) or "no agent"
-    came = f"{agents} came to {who}"
-    if call.seconds_to_agent is not None:
-        came += f" {duration(call.seconds_to_agent)} after the joining"
-        if call.seconds_to_agent == 0:
-            came = f"{agents} was in the room already when {who} joined"
-    match call.state:
-        case CallState.WAITING:
-            text = f"{who} is waiting for {agents}: {call.reason}"
-        case CallState.ANSWERED:
-            text = came
-        case CallState.ENDED:
-            text = f"{came}; it is over: {call.reason}"
-        case CallState.NO_SHOW | CallState.FAILED:
-            text = f"nobody came to {who}: {call.reason}"
-        case CallState.ABANDONED:
-            text = f"{who} left before {agents} came: {call.reason}"
-        case CallState.CANCELLED:
-            text = f"the dispatch of {agents} to {who} was given up: {call.reason}"
-        case CallState.NO_MATCH:
-            text = f"nobody came to {who}, because no rule matched"
-        case CallState.IGNORED:
-            why = (facts.subject.decision or {}).get("reason") or "it is nobody that agents are sent to"
-            text = f"no agent was asked for {who}: {why}"
-    return text.rstrip(".") + "."
+    sentence = _SENTENCES[call.state].format(
+        who=who,
+        agents=agents,
+        reason=call.reason,
+        arrival=_arrival(agents, who, call.seconds_to_agent),
+        ignored_because=(subject.decision or {}).get("reason") or "it is not a participant that gets agents",
+    )
+    return sentence.rstrip(".") + "."
+
+
+def _arrival(agents: str, who: str, seconds: float | None) -> str:
+    if seconds is None:
+        return f"{agents} joined {who}"
+    if seconds == 0:
+        return f"{agents} was already in the room when {who} joined"
+    return f"{agents} joined {who} after {duration_text(seconds)}"

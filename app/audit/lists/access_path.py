@@ -1,43 +1,44 @@
-"""Ways into a table by which a page is found, each in the order of an index.
+"""Access paths: the conditions and the order by which a page of a list is found in an index.
 
-A planner that thinks a value common walks the primary key backwards and filters, for it expects to meet the value
-soon; where the value has not come up for long, that walk goes through the whole table. So a way does not say
-`column = value`, from which it follows that rows in the order of the id will do, but asks for a range of (column, id)
-in that order, which only the index of both can give.
+A planner that thinks a value common walks the primary key backwards and filters, since it expects to meet the value
+soon; where the value has not occurred for long, that walk reads the whole table. So an access path does not say
+`column = value`, which would allow that plan, but asks for a range of (column, id) in that order, which only the index
+of both can give.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, literal, select, tuple_
+from sqlalchemy import ColumnElement, literal, or_, select, tuple_
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A range of ids, newest first: below `ceiling` (None: from the newest), not below `floor`."""
+class IdRange:
+    """Ids less than `before` (None: up to the newest) and at least `least` (None: down to the oldest)."""
 
-    ceiling: str | None = None
-    floor: str | None = None
+    before: str | None = None
+    least: str | None = None
 
-    def above(self, horizon: str) -> Span:
-        """Return the part of the range that is not below `horizon`."""
-        return Span(self.ceiling, max(filter(None, (self.floor, horizon)), default=None))
+    def at_least(self, least: str) -> IdRange:
+        """Return the part of the range whose ids are at least `least`."""
+        return IdRange(self.before, max(filter(None, (self.least, least)), default=None))
 
 
 @dataclass(frozen=True, slots=True)
-class ByKey:
+class ByPrimaryKey:
     """Every row, by the primary key."""
 
     key: ColumnElement[str]
 
-    def conditions(self, span: Span) -> list[ColumnElement[bool]]:
+    def conditions(self, ids: IdRange) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = []
-        if span.ceiling is not None:
-            conditions.append(self.key < span.ceiling)
-        if span.floor is not None:
-            conditions.append(self.key >= span.floor)
+        if ids.before is not None:
+            conditions.append(self.key < ids.before)
+        if ids.least is not None:
+            conditions.append(self.key >= ids.least)
         return conditions
 
     def order(self) -> tuple[ColumnElement[Any], ...]:
@@ -45,65 +46,75 @@ class ByKey:
 
 
 @dataclass(frozen=True, slots=True)
-class ByValue:
-    """The rows whose `column` has `value`, by the index (column, key); `besides` is what a partial index holds."""
+class ByIndexedValue:
+    """The rows whose `column` has `value`, by the index (column, key); `where` is that of a partial index."""
 
     column: ColumnElement[str]
     value: str
     key: ColumnElement[str]
-    besides: tuple[ColumnElement[bool], ...] = ()
+    where: tuple[ColumnElement[bool], ...] = ()
 
-    def conditions(self, span: Span) -> list[ColumnElement[bool]]:
+    def conditions(self, ids: IdRange) -> list[ColumnElement[bool]]:
         value = literal(self.value, self.column.type)
-        both = tuple_(self.column, self.key)
+        pair = tuple_(self.column, self.key)
         upper = self.column <= value
-        if span.ceiling is not None:
-            upper = both < tuple_(value, literal(span.ceiling, self.key.type))
+        if ids.before is not None:
+            upper = pair < tuple_(value, literal(ids.before, self.key.type))
         lower = self.column >= value
-        if span.floor is not None:
-            lower = both >= tuple_(value, literal(span.floor, self.key.type))
-        return [lower, upper, *self.besides]
+        if ids.least is not None:
+            lower = pair >= tuple_(value, literal(ids.least, self.key.type))
+        return [lower, upper, *self.where]
 
     def order(self) -> tuple[ColumnElement[Any], ...]:
         return (self.column.desc(), self.key.desc())
 
-    def check(self) -> ColumnElement[bool]:
-        """Return the way as a condition on a row at hand, which no planner takes for another way in."""
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds; no planner takes it for an access path."""
         return self.column.concat("") == self.value
 
 
 @dataclass(frozen=True, slots=True)
-class ByName:
-    """The few rows for which `condition` holds, such as those that have an id: found by an index, then sorted."""
+class BySelectiveCondition:
+    """The few rows for which `condition` holds, such as those with a certain id: found by an index, then sorted."""
 
     condition: ColumnElement[bool]
     key: ColumnElement[str]
 
-    def conditions(self, span: Span) -> list[ColumnElement[bool]]:
-        return [self.condition, *ByKey(self.key).conditions(span)]
+    def conditions(self, ids: IdRange) -> list[ColumnElement[bool]]:
+        return [self.condition, *ByPrimaryKey(self.key).conditions(ids)]
 
     def order(self) -> tuple[ColumnElement[Any], ...]:
         return (self.key.desc(),)
 
-    def check(self) -> ColumnElement[bool]:
-        """Return the way as a condition on a row at hand."""
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds."""
         return self.condition
 
 
 @dataclass(frozen=True, slots=True)
-class Through:
-    """The rows whose `column` names one of the rows that `first` finds in another table.
+class ThroughOtherTable:
+    """The rows whose `column` refers to a row that `first` finds in another table.
 
-    Those are made before the rows that name them, and so many of them are looked at, newest first, for one page. What
-    was made much later than the row it names may be left out behind so many.
+    The rows of the other table are older than those that refer to them; a bounded number is read, newest first, for one
+    page. A row that was made much later than the row it refers to may therefore be left out.
     """
 
     column: ColumnElement[str]
-    first: ByValue | ByName
+    first: ByIndexedValue | BySelectiveCondition
 
-    def check(self) -> ColumnElement[bool]:
-        """Return the way as a condition on a row at hand: one look-up, where EXISTS may be turned into a whole scan."""
-        return select(self.first.check()).where(self.first.key == self.column).scalar_subquery()
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds: one look-up, where EXISTS may become a full scan."""
+        found = select(self.first.as_filter()).where(self.first.key == self.column)
+        return found.scalar_subquery()
 
 
-Way = ByKey | ByValue | ByName | Through
+IndexPath = ByPrimaryKey | ByIndexedValue | BySelectiveCondition
+"""An access path within one table."""
+ValuePath = ByIndexedValue | BySelectiveCondition | ThroughOtherTable
+"""An access path that can also serve as a filter of rows which another one finds."""
+AccessPath = IndexPath | ThroughOtherTable
+
+
+def as_filter(paths: Iterable[ValuePath]) -> ColumnElement[bool]:
+    """Return the condition that at least one of the paths finds a row."""
+    return or_(*(path.as_filter() for path in paths))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app.audit.records import AuditRecord, EventDetail, columns_of
+from app.audit.records.record_types import AuditRecord, EventDetail, columns_of
 from app.db.tables import audit_log, dispatches, events
 
 

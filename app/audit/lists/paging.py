@@ -1,9 +1,9 @@
-"""Pages of long lists: newest first, by id, each no dearer than the first, whatever is filtered.
+"""Pages of long lists, newest first by id: each page costs about as much as the first, whatever is filtered.
 
 Ids are UUIDv7, so the order of ids is the order of time and a time range is a range of ids: one index (column, id)
-serves a filter, the range and the order together. Where a second filter remains, at most `SEARCHED` rows are looked at
-for one page; the page then says how far it got, and its cursor goes on from there. So no combination of filters can
-make one question long.
+serves a filter, the range and the order together. Where a second filter remains, at most `MAX_ROWS_CHECKED` rows are
+read for one page; the page then says how far it got, and its cursor continues from there. So no combination of filters
+makes a query long.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, select
 
-from app.audit.lists.access_path import ByKey, ByName, ByValue, Span, Through, Way
+from app.audit.lists.access_path import AccessPath, BySelectiveCondition, IdRange, IndexPath, ThroughOtherTable
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
 
-SEARCHED = 2_000
-"""Rows that one page may look at behind a filter that no index serves together with the first.
+MAX_ROWS_CHECKED = 2_000
+"""Rows that are read for one page to apply a filter that no index serves together with the first.
 
 Of ten million, spread over the whole table, this many take about 20 ms on PostgreSQL.
 """
 
-SEARCHED_THROUGH = 400
-"""Rows of another table that one page may go through."""
+MAX_ROWS_OF_OTHER_TABLE = 400
+"""Rows of another table that are read for one page."""
 
 LARGEST_PAGE = 1_000
 
@@ -55,15 +55,12 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to look for in one table.
-
-    A row is found when any of the `ways` finds it; `remaining` is what must hold besides, checked row by row.
-    """
+    """The rows to find in one table: those that any of `paths` finds and for which all of `filters` hold."""
 
     table: Table
     columns: tuple[str, ...]
-    ways: tuple[Way, ...]
-    remaining: tuple[ColumnElement[bool], ...]
+    paths: tuple[AccessPath, ...]
+    filters: tuple[ColumnElement[bool], ...]
     since: datetime | None
     until: datetime | None
 
@@ -71,14 +68,14 @@ class Search:
 def read_page(
     connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], limit: int, cursor: str | None
 ) -> Page[T]:
-    """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a cursor that is none."""
+    """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a malformed cursor."""
     limit = max(1, min(limit, LARGEST_PAGE))
-    span = _span(search, cursor)
-    answers = [_answer(connection, search, way, span, limit) for way in search.ways]
-    # An answer is whole down to its `reach`; below the highest reach another way in may have missed something.
-    reach = max((one.reach for one in answers), default="")
+    ids = _id_range(search, cursor)
+    found = [_read_path(connection, search, path, ids, limit) for path in search.paths]
+    # Each path is complete down to its `reach`; below the highest reach another path may have missed rows.
+    reach = max((one.reach for one in found), default="")
     rows: list[Mapping[Any, Any]] = []
-    for row in heapq.merge(*(one.rows for one in answers), key=itemgetter("id"), reverse=True):
+    for row in heapq.merge(*(one.rows for one in found), key=itemgetter("id"), reverse=True):
         if row["id"] >= reach and not (rows and rows[-1]["id"] == row["id"]):
             rows.append(row)
     if len(rows) > limit:
@@ -91,7 +88,7 @@ def read_page(
 def read_all(
     connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], size: int = 500
 ) -> Iterator[T]:
-    """Yield everything that `search` finds, newest first, in memory for one page."""
+    """Yield everything that `search` finds, newest first, with one page in memory."""
     cursor: str | None = None
     while True:
         page = read_page(connection, search, read, size, cursor)
@@ -102,68 +99,73 @@ def read_all(
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Found:
     rows: Sequence[Mapping[Any, Any]]
     reach: str
-    """The lowest id looked at while more may follow; empty when there is no more."""
+    """The lowest id that was read while more may follow; empty when there is no more."""
 
 
-def _answer(connection: Connection, search: Search, way: Way, span: Span, limit: int) -> _Answer:
+def _read_path(connection: Connection, search: Search, path: AccessPath, ids: IdRange, limit: int) -> _Found:
     key = search.table.c.id
     horizon = ""
-    if isinstance(way, Through):
-        first = way.first
-        named = connection.scalars(_ids(first.key, first, Span(span.ceiling)).limit(SEARCHED_THROUGH)).all()
-        if not named:
-            return _Answer((), "")
-        horizon = named[-1] if len(named) == SEARCHED_THROUGH else ""
-        way = ByName(way.column.in_(named), key)
-    elif search.remaining:
-        horizon = connection.scalar(_ids(key, way, span).offset(SEARCHED - 1).limit(1)) or ""
+    if isinstance(path, ThroughOtherTable):
+        first = path.first
+        query = _select_ids(first.key, first, IdRange(ids.before)).limit(MAX_ROWS_OF_OTHER_TABLE)
+        referred = connection.scalars(query).all()
+        if not referred:
+            return _Found((), "")
+        horizon = referred[-1] if len(referred) == MAX_ROWS_OF_OTHER_TABLE else ""
+        path = BySelectiveCondition(path.column.in_(referred), key)
+    elif search.filters:
+        horizon = connection.scalar(_select_ids(key, path, ids).offset(MAX_ROWS_CHECKED - 1).limit(1)) or ""
     if horizon:
-        span = span.above(horizon)
-    query = (
-        select(*(search.table.c[name] for name in search.columns))
-        .where(*way.conditions(span), *_remaining(search))
-        .order_by(*way.order())
-        .limit(limit + 1)
+        ids = ids.at_least(horizon)
+    rows = (
+        connection.execute(
+            select(*(search.table.c[name] for name in search.columns))
+            .where(*path.conditions(ids), *_filters(search))
+            .order_by(*path.order())
+            .limit(limit + 1)
+        )
+        .mappings()
+        .all()
     )
-    rows = connection.execute(query).mappings().all()
-    return _Answer(rows, rows[-1]["id"] if len(rows) > limit else horizon)
+    return _Found(rows, rows[-1]["id"] if len(rows) > limit else horizon)
 
 
-def _remaining(search: Search) -> list[ColumnElement[bool]]:
-    """Return what is checked row by row as one condition, of which no planner thinks that hardly any row fulfils it.
+def _filters(search: Search) -> list[ColumnElement[bool]]:
+    """Return the filters as one condition that no planner takes for selective.
 
-    One that does prefers to read the whole table and sort: the bounds of the range do not tell it how few there are.
+    A planner that does prefers to read the whole table and sort: the bounds of the range do not tell it how few rows
+    there are.
     """
-    return [func.coalesce(and_(*search.remaining), false())] if search.remaining else []
+    return [func.coalesce(and_(*search.filters), false())] if search.filters else []
 
 
-def _ids(key: ColumnElement[str], way: ByKey | ByValue | ByName, span: Span) -> Select[str]:
-    return select(key).where(*way.conditions(span)).order_by(*way.order())
+def _select_ids(key: ColumnElement[str], path: IndexPath, ids: IdRange) -> Select[str]:
+    return select(key).where(*path.conditions(ids)).order_by(*path.order())
 
 
-def _span(search: Search, cursor: str | None) -> Span:
+def _id_range(search: Search, cursor: str | None) -> IdRange:
     """Return the range of ids in which the page lies."""
-    ceilings = [] if cursor is None else [decode_cursor(cursor)]
+    before = [] if cursor is None else [decode_cursor(cursor)]
     if search.until is not None:
-        ceilings.append(lowest_id_at(search.until))
-    return Span(min(ceilings, default=None), None if search.since is None else lowest_id_at(search.since))
+        before.append(lowest_id_at(search.until))
+    return IdRange(min(before, default=None), None if search.since is None else lowest_id_at(search.since))
 
 
 def encode_cursor(last_id: str) -> str:
-    """Return the cursor that goes on after `last_id`."""
+    """Return the cursor that continues after `last_id`."""
     return base64.urlsafe_b64encode(f"1{last_id}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> str:
-    """Return the id that a cursor goes on after."""
+    """Return the id that a cursor continues after; raises InvalidInputError for a malformed one."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (ValueError, binascii.Error):
         text = ""
     if not text.startswith("1") or not text.isprintable() or len(text) < 2:
-        problem = Problem("cursor", "is not one that a list has given; leave it out to begin at the newest", cursor)
+        problem = Problem("cursor", "is not a cursor that a list returned; leave it out to begin at the newest", cursor)
         raise InvalidInputError("query", [problem])
     return text[1:]

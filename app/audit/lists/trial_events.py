@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.lists.access_path import ByValue
+from app.audit.lists.access_path import ByIndexedValue
 from app.audit.lists.paging import Search, read_page
 from app.db.tables import events
 from app.livekit.vocabulary import MACHINE_KINDS, EventType
@@ -24,7 +24,7 @@ def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Even
     types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
     column = events.c
     paths = tuple(
-        ByValue(column.type, one, column.id) for one in dict.fromkeys(types or [EventType.PARTICIPANT_JOINED])
+        ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(types or [EventType.PARTICIPANT_JOINED])
     )
     is_caller = column.participant_kind.not_in(MACHINE_KINDS)
     search = Search(events, tuple(column.keys()), paths, (is_caller,), None, None)

@@ -1,0 +1,1 @@
+"""Figures of agents, rules, objectives, probes and the queue, each read in bounded time."""

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, func, select
 
-from app.audit.lists.access_path import ByKey, ByValue
-from app.audit.lists.latest import latest, names_of_rule, path_of
+from app.audit.lists.access_path import IndexPath
+from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of
 from app.audit.statistics.dialects import listed, read_list, seconds_between
 from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStatistics, Figures, RuleFigures, Tally
 from app.db.record_ids import instant_of_id
@@ -69,7 +69,7 @@ def dispatch_statistics(
     )
 
 
-def sums(connection: Connection, paths: Sequence[ByKey | ByValue], since: datetime, most: int) -> Select[Any]:
+def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, most: int) -> Select[Any]:
     """Return the query of what became of the latest `most` dispatches, by agent, rule and fate.
 
     Its plan is asserted by a test. Waits are put into lists by the database: rows cost ten times as much to fetch.
@@ -98,7 +98,7 @@ def sums(connection: Connection, paths: Sequence[ByKey | ByValue], since: dateti
         fell_back.label("fell_back"),
         seconds.label("seconds"),
     )
-    rows = latest(columns, paths, since, most).c
+    rows = latest_dispatches(columns, paths, since, most).c
     group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate)
     return select(
         *group,

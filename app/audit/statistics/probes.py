@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy import Connection, func, select
 
-from app.audit.records import columns_of
+from app.audit.records.record_types import columns_of
 from app.audit.statistics.names import names
 from app.db.tables import probes
 from app.json_shape import Instant, JsonShape

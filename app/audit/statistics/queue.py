@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app.audit.lists.access_path import ByValue, Span
-from app.audit.records import DispatchSummary, columns_of
+from app.audit.lists.access_path import ByIndexedValue, IdRange
+from app.audit.records.record_types import DispatchSummary, columns_of
 from app.db.tables import LIVE, dispatches
 from app.db.types import DispatchStatus
 from app.outbox.states import WAITING
@@ -47,8 +47,8 @@ def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]
     found: list[DispatchSummary] = []
     # One look-up in (status, id) for each state: together they would be sorted as a whole.
     for status in sorted(WAITING):
-        path = ByValue(column.status, status, column.id)
-        query = select(*columns).where(*path.conditions(Span())).order_by(column.status, column.id).limit(limit)
+        path = ByIndexedValue(column.status, status, column.id)
+        query = select(*columns).where(*path.conditions(IdRange())).order_by(column.status, column.id).limit(limit)
         found += [DispatchSummary.from_row(row) for row in connection.execute(query).mappings()]
     found.sort(key=lambda one: one.created_at)
     return found[:limit]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cli.moment import parse_duration, parse_moment, show_duration, show_moment, zone_name
+from app.cli.moment import parse_duration, parse_moment, show_moment, zone_name
 from app.errors import InvalidInputError
 
 NOW = datetime(2026, 11, 22, 13, 2, 7, 123456, tzinfo=UTC)
@@ -73,14 +73,3 @@ def test_instants_are_shown_in_the_zone_of_this_machine() -> None:
     assert show_moment(NOW, milliseconds=True) == "2026-11-22 14:02:07.123"
     assert show_moment(None) == ""
     assert zone_name(NOW) == "CET"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (None, ""), (0, "0.00 s"), (0.314, "0.31 s"), (59.9, "59.90 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"),
-        (3600, "1 h 0 min"), (172_799, "47 h 59 min"), (180_000, "2 d 2 h"), (-3, "-3.00 s"),
-    ],
-)  # fmt: skip
-def test_durations_are_shown_short(seconds: float | None, shown: str) -> None:
-    assert show_duration(seconds) == shown

@@ -10,7 +10,7 @@ from livekit.protocol.agent import JobStatus as JobStatusProtocol
 from livekit.protocol.models import DisconnectReason as DisconnectReasonProtocol
 from livekit.protocol.models import ParticipantInfo
 
-from app.audit.calls.step import _LEFT_BECAUSE
+from app.audit.calls.step import DISCONNECT_REASONS
 from app.livekit.vocabulary import (
     CHOSEN,
     LEAVINGS,
@@ -43,4 +43,4 @@ def test_members_compare_with_text_and_unknown_text_is_in_no_set() -> None:
 
 
 def test_every_reason_of_a_leaving_has_its_sentence() -> None:
-    assert set(_LEFT_BECAUSE) == set(DisconnectReason) - {DisconnectReason.UNKNOWN_REASON}
+    assert set(DISCONNECT_REASONS) == set(DisconnectReason) - {DisconnectReason.UNKNOWN_REASON}

@@ -1,4 +1,4 @@
-"""Why an event got the agents it got: every rule of that moment, what kept each from matching, what came of it."""
+"""Why a caller got an agent or none: every rule as it was then, its verdict, and what happened next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
-from app.audit.records import EventDetail, columns_of
+from app.audit.records.record_types import EventDetail, columns_of
 from app.json_shape import JsonShape
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
@@ -81,9 +81,9 @@ class Explanation(JsonShape):
 
 
 def explain(connection: Connection, reference: str) -> Explanation:
-    """Return why the event, dispatch or participant that `reference` means got what it got; raises NotFoundError.
+    """Return the explanation of the call that `reference` identifies (as for `timeline`); raises NotFoundError.
 
-    `reference` is as for `timeline`. Takes time in proportion to the number of rules.
+    Takes time in proportion to the number of rules.
     """
     facts = read_call(connection, reference)
     record = facts.subject
@@ -131,8 +131,8 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
     if then == again:
         return ""
     return (
-        f"when the event came, {_names(then)} matched, and of the stored event {_names(again)}: the stored event lacks "
-        "what USHER_REDACT leaves out, or another version of Usher judged it"
+        f"{_names(then)} matched when the event arrived, {_names(again)} matches the stored event: that lacks "
+        "what USHER_REDACT leaves out, or another version of Usher evaluated it"
     )
 
 

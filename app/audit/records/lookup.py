@@ -1,4 +1,4 @@
-"""One event, one dispatch, and finding the call that somebody means."""
+"""Finds one event or one dispatch by its id, or by whatever identifies a call."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from app.audit.lists.access_path import ByName, ByValue, Span
-from app.audit.records import (
+from app.audit.lists.access_path import ByIndexedValue, BySelectiveCondition, IdRange, IndexPath
+from app.audit.lists.event_list import by_phone_number
+from app.audit.records.record_types import (
     AttemptRecord,
     AuditRecord,
     CallerRecord,
@@ -28,17 +29,17 @@ _IDS_AT_ONCE = 100  # bound values of one statement, far below what SQLite and P
 
 
 def get_event(connection: Connection, event_id: str) -> EventDetail:
-    """Return the event of that id, of ours or of LiveKit's (`EV_…`); raises NotFoundError."""
+    """Return the event with an id, ours or LiveKit's (`EV_…`); raises NotFoundError."""
     for column in (events.c.id, events.c.livekit_id):
-        way = ByName(column == event_id, events.c.id)
-        record = _latest_event(connection, way) if is_storable(event_id) else None
+        path = BySelectiveCondition(column == event_id, events.c.id)
+        record = _latest_event(connection, path) if is_storable(event_id) else None
         if record is not None:
             return record
     raise NotFoundError(f"no event has the id {event_id!r}")
 
 
 def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
-    """Return the dispatch of that id with its calls, changes and callers; raises NotFoundError."""
+    """Return the dispatch with an id, with its calls, changes and callers; raises NotFoundError."""
     found = read_dispatches(connection, [dispatch_id] if is_storable(dispatch_id) else [])
     if not found:
         raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
@@ -77,26 +78,28 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def find_event(connection: Connection, reference: str) -> EventDetail:
-    """Return the event that somebody means by `reference`.
+    """Return the event that `reference` identifies; raises NotFoundError.
 
-    An event id (ours or LiveKit's); a dispatch id: the event it was made for; a participant SID; else an identity or a
-    phone number: the latest joining. Of an agent: the event of the call it came for. Raises NotFoundError.
+    `reference` is an event id (ours or LiveKit's), a dispatch id (the event it was created for), a participant SID, or
+    an identity or phone number (its latest join). For an agent, the event that its dispatch was created for.
     """
     reference = reference.strip()
     found = _find_event(connection, reference) if reference and is_storable(reference) else None
     if found is None:
         raise NotFoundError(
-            f"nothing is known of {reference!r}: it is no event, no dispatch, and no participant's identity, SID or "
-            "phone number among the stored events"
+            f"nothing is stored about {reference!r}: it is not the id of an event or dispatch, nor the identity, SID "
+            "or phone number of a participant"
         )
     if found.participant_kind == ParticipantKind.AGENT and found.participant_sid:
-        summoned = connection.scalar(
+        cause_id = connection.scalar(
             select(dispatches.c.event_id)
             .where(dispatches.c.agent_sid == found.participant_sid)
             .order_by(dispatches.c.id.desc())
             .limit(1)
         )
-        caller = _latest_event(connection, ByName(events.c.id == summoned, events.c.id)) if summoned else None
+        caller = (
+            _latest_event(connection, BySelectiveCondition(events.c.id == cause_id, events.c.id)) if cause_id else None
+        )
         return caller or found
     return found
 
@@ -105,33 +108,33 @@ def _find_event(connection: Connection, reference: str) -> EventDetail | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
     is_join = column.type.in_(JOINS)
-    by_identity = ByValue(column.participant_identity, reference, column.id)
-    by_number = ByValue(column.phone_number, reference, column.id, (column.phone_number.is_not(None),))
-    ways: tuple[tuple[ByValue | ByName, tuple[ColumnElement[bool], ...]], ...] = (
-        (ByName(column.id == reference, column.id), ()),
-        (ByName(column.id == made_for, column.id), ()),
-        (ByName(column.livekit_id == reference, column.id), ()),
-        (ByName(column.participant_sid == reference, column.id), (is_join,)),
-        (ByName(column.participant_sid == reference, column.id), ()),
+    by_identity = ByIndexedValue(column.participant_identity, reference, column.id)
+    by_sid = BySelectiveCondition(column.participant_sid == reference, column.id)
+    # What is most likely meant comes first.
+    for path, filters in (
+        (BySelectiveCondition(column.id == reference, column.id), ()),
+        (BySelectiveCondition(column.id == made_for, column.id), ()),
+        (BySelectiveCondition(column.livekit_id == reference, column.id), ()),
+        (by_sid, (is_join,)),
+        (by_sid, ()),
         (by_identity, (is_join,)),
-        (by_number, (is_join,)),
+        (by_phone_number(reference), (is_join,)),
         (by_identity, ()),
-    )
-    for way, besides in ways:
-        found = _latest_event(connection, way, *besides)
+    ):
+        found = _latest_event(connection, path, *filters)
         if found is not None:
             return found
     return None
 
 
-def _latest_event(connection: Connection, way: ByValue | ByName, *besides: ColumnElement[bool]) -> EventDetail | None:
-    query = select(*_columns(events, EventDetail)).where(*way.conditions(Span()), *besides)
-    row = connection.execute(query.order_by(*way.order()).limit(1)).mappings().first()
+def _latest_event(connection: Connection, path: IndexPath, *filters: ColumnElement[bool]) -> EventDetail | None:
+    query = select(*_columns(events, EventDetail)).where(*path.conditions(IdRange()), *filters)
+    row = connection.execute(query.order_by(*path.order()).limit(1)).mappings().first()
     return EventDetail.from_row(row) if row is not None else None
 
 
 def read_dispatches(connection: Connection, ids: Collection[str]) -> list[DispatchRecord]:
-    """Return whole dispatches, oldest first; ids that are not there are left out."""
+    """Return whole dispatches, oldest first; unknown ids are left out."""
     if not ids:
         return []
     query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id)

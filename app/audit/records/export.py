@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from app.audit.records import EventDetail, EventSummary, columns_of, dispatch_json
+from app.audit.records.record_types import EventDetail, EventSummary, columns_of, dispatch_json
 from app.outbox.dispatch import Dispatch
 
 T = TypeVar("T")

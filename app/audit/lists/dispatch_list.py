@@ -1,0 +1,111 @@
+"""Lists of dispatches: the filters, and the index that serves each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app.audit.lists.access_path import (
+    AccessPath,
+    ByIndexedValue,
+    ByPrimaryKey,
+    BySelectiveCondition,
+    ThroughOtherTable,
+    ValuePath,
+    as_filter,
+)
+from app.audit.lists.event_list import by_phone_number
+from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
+from app.audit.lists.paging import Page, Search, read_all, read_page
+from app.audit.records.record_types import DispatchSummary, columns_of
+from app.db.tables import dispatch_callers, dispatches, events
+from app.db.types import DispatchStatus
+from app.outbox.dispatch import Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchFilter:
+    """Which dispatches to list; a field that is None or empty does not filter.
+
+    `agent` is the agent of the rule. `since` (inclusive) and `until` (exclusive) bound when the dispatch was created.
+    `search` is exact: an identity, room name, phone number, agent, rule, or any id (dispatch, event, participant or
+    room SID; a participant SID also finds dispatches created for another caller that serve it).
+    """
+
+    project: str | None = None
+    statuses: tuple[DispatchStatus, ...] = ()
+    identity: str | None = None
+    room: str | None = None
+    phone_number: str | None = None
+    rule: str | None = None
+    agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+
+
+def list_dispatches(
+    connection: Connection, chosen: DispatchFilter, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+) -> Page[DispatchSummary]:
+    """Return a page of the dispatches that match `chosen`, newest first."""
+    search = search_dispatches(chosen, columns_of(DispatchSummary))
+    return read_page(connection, search, DispatchSummary.from_row, limit, cursor)
+
+
+def newest_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterator[DispatchSummary]:
+    """Yield the dispatches that match `chosen` without their documents, newest first."""
+    return read_all(connection, search_dispatches(chosen, columns_of(DispatchSummary)), DispatchSummary.from_row)
+
+
+def iterate_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterator[Dispatch]:
+    """Yield all dispatches that match `chosen` with their documents, newest first, in bounded memory."""
+    return read_all(connection, search_dispatches(chosen, columns_of(Dispatch)), Dispatch.from_row)
+
+
+def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Search:
+    """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those."""
+    refuse_unstorable(chosen)
+    column = dispatches.c
+    candidates: list[tuple[ValuePath, ...]] = []
+    if chosen.search:
+        candidates.append(_dispatch_search(chosen.search))
+    if chosen.phone_number is not None:
+        candidates.append((_through_events(by_phone_number(chosen.phone_number)),))
+    for name, value in (
+        ("participant_identity", chosen.identity),
+        ("room_name", chosen.room),
+        ("rule_name", chosen.rule),
+        ("agent_name", chosen.agent),
+    ):
+        if value is not None:
+            candidates.append((ByIndexedValue(column[name], value, column.id),))
+    if chosen.statuses:
+        candidates.append(
+            tuple(ByIndexedValue(column.status, one, column.id) for one in dict.fromkeys(chosen.statuses))
+        )
+    filters = [as_filter(paths) for paths in candidates[1:]]
+    if chosen.project is not None:
+        filters.append(column.project == chosen.project)
+    paths: tuple[AccessPath, ...] = candidates[0] if candidates else (ByPrimaryKey(column.id),)
+    return Search(dispatches, columns, paths, tuple(filters), chosen.since, chosen.until)
+
+
+def _dispatch_search(text: str) -> tuple[ValuePath, ...]:
+    column = dispatches.c
+    served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == text)
+    by_value = ("participant_identity", "room_name", "agent_name", "rule_name")
+    return (
+        *(BySelectiveCondition(column[name] == text, column.id) for name in ("id", "event_id", "room_sid")),
+        *(ByIndexedValue(column[name], text, column.id) for name in by_value),
+        BySelectiveCondition(column.id.in_(served), column.id),
+        _through_events(by_phone_number(text)),
+        _through_events(BySelectiveCondition(events.c.livekit_id == text, events.c.id)),
+    )
+
+
+def _through_events(first: ByIndexedValue | BySelectiveCondition) -> ThroughOtherTable:
+    """Return the access path to dispatches by a value that only their events have."""
+    return ThroughOtherTable(dispatches.c.event_id, first)
