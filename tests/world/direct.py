@@ -17,6 +17,8 @@ import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
 from starlette.types import ASGIApp
 
+from tests.world.virtual_time import in_context_of
+
 
 class DirectListener:
     """Takes the place of the simulator's listener; `observers` hear of every call as it begins."""
@@ -43,8 +45,7 @@ class DirectListener:
     async def call(self, path: str, headers: Mapping[str, str], body: bytes) -> _Exchange:
         """Return the exchange once it is answered; raises what aiohttp raises when it is cut."""
         if not self.up:
-            key = ConnectionKey(self.host, self.port, False, True, None, None, None)  # noqa: FBT003 - aiohttp's order
-            raise aiohttp.ClientConnectorError(key, OSError(errno.ECONNREFUSED, "refused"))
+            raise self.refusal()
         for observer in self.observers:
             observer(path)
         exchange = _Exchange(body)
@@ -56,7 +57,7 @@ class DirectListener:
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
         # A task of its own: a client that gives up does not stop the server.
-        task = asyncio.ensure_future(self._run(scope, exchange))
+        task = asyncio.get_running_loop().create_task(self._run(scope, exchange), context=in_context_of(None))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self._under_way.add(exchange)
@@ -65,6 +66,11 @@ class DirectListener:
         finally:
             self._under_way.discard(exchange)
         return exchange
+
+    def refusal(self) -> aiohttp.ClientConnectorError:
+        """Return what aiohttp raises where nobody listens."""
+        key = ConnectionKey(self.host, self.port, False, True, None, None, None)  # noqa: FBT003 - aiohttp's order
+        return aiohttp.ClientConnectorError(key, OSError(errno.ECONNREFUSED, "refused"))
 
     async def _run(self, scope: dict[str, Any], exchange: _Exchange) -> None:
         await self.application(scope, exchange.receive, exchange.send)
@@ -106,9 +112,10 @@ class _Exchange:
 
 
 class DirectSession:
-    """What the SDK uses of `aiohttp.ClientSession`."""
+    """What the SDK uses of `aiohttp.ClientSession`; once it is `cut`, no call reaches LiveKit."""
 
     def __init__(self, listener: DirectListener, timeout_s: float) -> None:
+        self.cut = False
         self._listener = listener
         self.timeout = aiohttp.ClientTimeout(total=timeout_s)
 
@@ -122,6 +129,8 @@ class DirectSession:
     async def _exchange(
         self, path: str, headers: Mapping[str, str], data: bytes, limit: float | None
     ) -> AsyncIterator[_Exchange]:
+        if self.cut:
+            raise self._listener.refusal()
         async with asyncio.timeout(limit):
             exchange = await self._listener.call(path, headers, data)
         yield exchange

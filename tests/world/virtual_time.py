@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
@@ -13,7 +14,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_PATIENCE_S = 0.05  # real seconds between two looks at threads that work
+_THREAD_POLL_S = 0.05  # real seconds: how long one wait for threads lasts at most
+_GRID_S = 1e-6  # timers are due on this grid, so that rounding errors do not decide which of two is first
+_ORDER_S = 1e-12  # between timers that are due together: the one that was set first is called first
+
+_owner: contextvars.ContextVar[object] = contextvars.ContextVar("owner", default=None)
+
+
+def in_context_of(owner: object) -> contextvars.Context:
+    """Return a context whose tasks, and theirs, are `tasks_of(owner)`; that of None is nobody's."""
+    context = contextvars.Context()
+    context.run(_owner.set, owner)
+    return context
 
 
 class _Selector(selectors.DefaultSelector):
@@ -26,7 +38,7 @@ class _Selector(selectors.DefaultSelector):
         if ready or (timeout is not None and timeout <= 0):
             return ready
         if self.loop.working or timeout is None:
-            return super().select(_PATIENCE_S)
+            return super().select(_THREAD_POLL_S)
         self.loop.elapsed += timeout
         return []
 
@@ -37,18 +49,48 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.elapsed = 0.0
         self.working = 0
+        self._timers = 0
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
+        self._tasks: dict[asyncio.Task[Any], object] = {}
+        self.set_task_factory(self._new_task)
 
     def time(self) -> float:
         return self.elapsed
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        self._timers += 1
+        due = round(when / _GRID_S) * _GRID_S
+        if when > self.elapsed:
+            due = max(due, self.elapsed + _GRID_S)
+        return super().call_at(due + self._timers * _ORDER_S, callback, *args, context=context)
 
     def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         self.working += 1
         future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._worked)
         return future
+
+    def tasks_of(self, owner: object) -> list[asyncio.Task[Any]]:
+        """Return the unfinished tasks that were started in the context of `owner`, in the order of their start."""
+        return [task for task, its_owner in self._tasks.items() if its_owner is owner]
+
+    def _new_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        context: contextvars.Context = options.pop("context", None) or contextvars.copy_context()
+        task = asyncio.Task(coroutine, loop=loop, context=context, **options)
+        self._tasks[task] = context.get(_owner)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        del self._tasks[task]
 
     def _worked(self, _future: asyncio.Future[Any]) -> None:
         self.working -= 1

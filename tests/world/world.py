@@ -5,142 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
-from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from app.clock import process_name
-from app.db.writer import Writer
-from app.flows.context import Context
-from app.flows.orchestrator import Orchestrator
-from app.livekit.twirp import LiveKitApi
-from app.livekit.webhook_signature import Verifier
-from app.metrics import Metrics
-from app.rules.book.read_book import read_book
-from app.server.health import HealthEndpoint
-from app.server.metrics_endpoint import MetricsEndpoint
-from app.server.request_context import RequestContext
-from app.server.webhook import WebhookEndpoint
-from app.settings import Project, Settings, read_settings
+from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule
 from app.simulator.webhooks import Answer
 from tests.conftest import Database
 from tests.simulator import Simulator, Unit, Verdict, judge
-from tests.world.direct import DirectListener, DirectSession
-from tests.world.executor import LoopExecutor
-from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
-
-ItemT = TypeVar("ItemT")
-T = TypeVar("T")
-
-
-@dataclass
-class Replica:
-    """One `usher serve`, without its process."""
-
-    orchestrator: Orchestrator
-    app: Starlette
-    metrics: Metrics
-    writer: Writer
-    executor: LoopExecutor
-    engine: Engine
-    closing: AsyncExitStack
-    alive: bool = True
-    running: list[asyncio.Task[Any]] = field(default_factory=list)
-
-    async def stop(self) -> None:
-        """Stop gracefully."""
-        if self.alive:
-            self.alive = False
-            await self.orchestrator.stop()
-            await self.closing.aclose()
-
-    async def kill(self) -> None:
-        """Die as after kill -9: nothing is handed back, nothing that is under way goes on."""
-        self.alive = False
-        ours = {task for task in asyncio.all_tasks() if _belongs_to(task, self.orchestrator)}
-        for task in ours:
-            task.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
-        await self.closing.aclose()
-
-    async def post(self, body: bytes, headers: Mapping[str, str], path: str = "/livekit/webhook") -> Answer:
-        status, told, _ = await request(self.app, "POST", path, body, headers)
-        retry_after = told.get("retry-after")
-        return Answer(status, float(retry_after) if retry_after else None)
-
-    async def get(self, path: str) -> Any:
-        """Return the JSON at `path` (or its text)."""
-        _, told, body = await request(self.app, "GET", path, b"", {})
-        return json.loads(body) if "json" in told.get("content-type", "") else body.decode()
-
-    def metric(self, name: str, **labels: str) -> float:
-        value = self.metrics.registry.get_sample_value(name, labels)
-        return 0.0 if value is None else value
-
-
-def _belongs_to(task: asyncio.Task[Any], orchestrator: Orchestrator) -> bool:
-    coroutine: Any = task.get_coro()
-    frame = getattr(coroutine, "cr_frame", None)
-    owner = frame.f_locals.get("self") if frame is not None else None
-    parts = (
-        orchestrator,
-        orchestrator.deliverer,
-        orchestrator.withdrawer,
-        orchestrator.inspector,
-        orchestrator.acceptor,
-        orchestrator.sweeper,
-        orchestrator.canary,
-        *orchestrator._loops,
-    )
-    return any(owner is part for part in parts)
-
-
-async def request(
-    app: Starlette, method: str, path: str, body: bytes, headers: Mapping[str, str]
-) -> tuple[int, dict[str, str], bytes]:
-    """Send one request through the application without a socket; return status, headers and body."""
-    path, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [
-            (b"content-length", str(len(body)).encode()),
-            *((name.lower().encode(), value.encode()) for name, value in headers.items()),
-        ],
-        "client": ("127.0.0.1", 1),
-        "server": ("usher.test", 80),
-    }
-    incoming: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
-    status, told, answer = 0, {}, b""
-
-    async def receive() -> dict[str, Any]:
-        return incoming.pop() if incoming else {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        nonlocal status, told, answer
-        if message["type"] == "http.response.start":
-            status = message["status"]
-            told = {name.decode(): value.decode() for name, value in message["headers"]}
-        else:
-            answer += message.get("body", b"")
-
-    await app(scope, receive, send)
-    return status, told, answer
+from tests.world.direct import DirectListener
+from tests.world.replica import Replica
+from tests.world.virtual_time import LoopClock, VirtualTimeLoop
 
 
 class World:
@@ -155,9 +35,9 @@ class World:
         self.settings_given = {"USHER_SWEEP_INTERVAL": str(sweep), **options.pop("settings", {})}
         self._wanted = replicas
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
-        self.simulator = Simulator(schedule=LoopSchedule(LoopClock(loop)), post=self._post, **options)
-        self.wire = DirectListener(self.simulator.application)
-        self.simulator._listener = self.wire  # type: ignore[assignment] # no sockets in virtual time
+        self.simulator = Simulator(
+            schedule=LoopSchedule(LoopClock(loop)), post=self._post, listener=self._listen, **options
+        )
         self.replicas: list[Replica] = []
         self.route: Callable[[bytes], Sequence[Replica]] = lambda _: [one for one in self.replicas if one.alive][:1]
         self._reader = database.reader_engine()
@@ -175,6 +55,10 @@ class World:
             await replica.stop()
         await self.simulator.stop()
 
+    def _listen(self, application: ASGIApp) -> DirectListener:
+        self.wire = DirectListener(application)
+        return self.wire
+
     @property
     def usher(self) -> Replica:
         return self.replicas[0]
@@ -191,43 +75,11 @@ class World:
             }
         )
 
-    async def add_replica(self, *, start: bool = True) -> Replica:
+    async def add_replica(self) -> Replica:
         """Start one more Usher on the same database."""
-        settings = self.settings
-        stack = AsyncExitStack()
-        metrics = Metrics()
-        engine = self.database.writer_engine()
-        executor = LoopExecutor()
-        writer = Writer(engine, clock=self.clock, executor=executor)
-        stack.push_async_callback(writer.close)
-        clients = {}
-        for project in settings.projects:
-            client = self._client(project, settings, metrics)
-            clients[project.name] = client
-        context = Context(settings, writer, clients, metrics, self.clock, process_name())
-        with self._reader.connect() as connection:
-            book = read_book(connection)
-        orchestrator = Orchestrator(context, book)
-        health = HealthEndpoint(orchestrator, self._reader)
-        scrape = MetricsEndpoint(
-            orchestrator, self._reader, RequestContext(orchestrator, self._reader, "signs nothing").objectives
-        )
-        door = WebhookEndpoint(orchestrator, Verifier(settings.projects))
-        routes = [
-            Route("/livekit/webhook", door),
-            Route("/readyz", health.ready),
-            Route("/metrics", scrape.answer),
-        ]
-        app = Starlette(routes=routes)
-        replica = Replica(orchestrator, app, metrics, writer, executor, engine, stack)
+        replica = await Replica.started(self.database, self.wire, self.clock, self.settings)
         self.replicas.append(replica)
-        if start:
-            orchestrator.start()
         return replica
-
-    def _client(self, project: Project, settings: Settings, metrics: Metrics) -> LiveKitApi:
-        direct: Any = DirectSession(self.wire, settings.request_timeout)
-        return LiveKitApi(project, settings.request_timeout, metrics, TokenClock(), direct)
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:  # noqa: ARG002 - the protocol
         replicas = self.route(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -158,7 +159,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 def api_routes(context: RequestContext) -> list[BaseRoute]:
     """Return one route for each path; literal paths come before those with parameters."""
-    document = openapi_document(ENDPOINTS, version("usher"))
+    document = _document()
     page = reference_page(document)
 
     async def openapi(_request: Request) -> Response:
@@ -176,6 +177,11 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
         Route("/api", reference),
         *(Route(path, _handler(context, by_path[path]), methods=list(by_path[path])) for path in paths),
     ]
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return openapi_document(ENDPOINTS, version("usher"))
 
 
 def _starlette_path(endpoint: Endpoint) -> str:

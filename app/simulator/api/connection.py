@@ -7,7 +7,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,6 +35,21 @@ class _Server(uvicorn.Server):
             server.close()
         for listening in sockets or ():
             listening.close()
+
+
+class ServerListener(Protocol):
+    """Serves the simulator's application; one that takes no sockets can run in virtual time."""
+
+    host: str
+    port: int
+
+    async def start(self) -> None:
+        """Accept calls; raises OSError when it cannot."""
+        ...
+
+    async def stop(self) -> None:
+        """Cut every connection and accept no more, as a killed process does."""
+        ...
 
 
 class Listener:

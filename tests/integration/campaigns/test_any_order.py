@@ -1,6 +1,6 @@
 """Whatever people, agents and webhooks do, in whatever order: in the end everybody who is there has one agent.
 
-`USHER_EXAMPLES=500 pytest tests/integration/pipeline_property` tries that many other stories than the fixed ones.
+`USHER_EXAMPLES=500 pytest tests/integration/campaigns` tries that many other stories than the fixed ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
 from app.livekit.vocabulary import DisconnectReason
-from tests.conftest import Database
+from tests.conftest import Database, fast_folder
 from tests.simulator import Mishap, Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -144,7 +144,7 @@ def judge_end(world: World, story: Story) -> None:
 )
 @given(story=stories)
 def test_in_the_end_everybody_has_one_agent(sqlite_template: Path, story: Story) -> None:
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as directory:
         path = Path(directory) / "usher.db"
         shutil.copy(sqlite_template, path)
         database = Database(make_url(f"sqlite:///{path}"))

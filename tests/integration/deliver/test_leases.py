@@ -8,8 +8,9 @@ import pytest
 
 from app.simulator import Fault, FaultKind
 from tests.conftest import Database
+from tests.world.replica import Replica
 from tests.world.virtual_time import in_virtual_time
-from tests.world.world import Replica, World
+from tests.world.world import World
 
 LEASE_S = 15.0
 

@@ -247,10 +247,9 @@ async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_da
         world.rule()
         world.simulator.add_worker("greeter")
         world.simulator.webhook_faults.outage = True
-        await world.add_replica(start=False)
         world.simulator.join("room", "ana")
         await world.wait(0.5)
-        world.usher.orchestrator.start()
+        await world.add_replica()
         await world.until(lambda: world.agents("room"), within=6)
 
 
