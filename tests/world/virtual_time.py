@@ -100,11 +100,12 @@ class LoopClock:
     """The clock of a machine in the world: the loop's time, which a test may set forward or back.
 
     It starts four minutes ago, so that tokens made by its time stay valid by the machine's for six minutes of it.
+    It starts with a whole second: LiveKit's times in seconds would differ from run to run by what is cut off.
     """
 
     def __init__(self, loop: VirtualTimeLoop) -> None:
         self._loop = loop
-        self._start = datetime.now(UTC) - timedelta(seconds=240)
+        self._start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=240)
         self.jumped = 0.0
 
     def now(self) -> datetime:
