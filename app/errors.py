@@ -1,8 +1,8 @@
 """Every error that Usher raises on purpose.
 
-`UsherError` is the root. Each class knows the HTTP status a door answers with and whether it is *expected*
-(somebody's input or a dependency in trouble: told in one line) or a defect (told with a traceback).
-SDK and driver errors are translated once, at the edge where they happen, with `raise ... from`.
+`UsherError` is the root. Each class has the HTTP status of the answer, and says whether it is *expected* (invalid
+input, or a dependency that fails: one line in the log) or a defect (logged with a traceback). Errors of the SDK and of
+drivers are translated once, where they happen, with `raise ... from`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class UsherError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in something a person wrote.
+    """One mistake in what a person wrote.
 
     `path` is where (dotted, `[n]` for list places), `message` what is wrong and what is allowed; `found` what stood
     there; `suggestion` the nearest valid spelling, if one is near.
@@ -72,7 +72,7 @@ def nearest(name: str, among: Iterable[str]) -> str | None:
 
 
 class InvalidInputError(UsherError):
-    """Something written by a person cannot be used; `problems` holds every mistake at once."""
+    """Invalid input; `problems` holds every mistake at once."""
 
     status = 422
 
@@ -100,7 +100,7 @@ class SignatureRefusedError(UsherError):
 
 
 class UnreadableWebhookError(UsherError):
-    """A rightly signed body is not a webhook that Usher can read."""
+    """The body is signed correctly, but is not a webhook that Usher can read."""
 
     status = 400
 
@@ -112,7 +112,7 @@ class PayloadTooLargeError(UsherError):
 
 
 class DatabaseUnavailableError(UsherError):
-    """The database cannot take the write now; the caller should try again later."""
+    """The database cannot be used now; the caller should try again later."""
 
     status = 503
 
@@ -130,7 +130,7 @@ class NotFoundError(UsherError):
 
 
 class ConflictError(UsherError):
-    """The request contradicts the present state (edited meanwhile, or not allowed from here)."""
+    """The request contradicts the current state (changed in the meantime, or not allowed from here)."""
 
     status = 409
 
@@ -142,31 +142,31 @@ class BadRequestError(UsherError):
 
 
 class NotAuthenticatedError(UsherError):
-    """Nobody has said who they are, or what they showed is worthless."""
+    """The request has no credentials, or invalid ones."""
 
     status = 401
 
 
 class NotAllowedError(UsherError):
-    """We know who it is, and they may not do that."""
+    """The role of the user or token does not allow the request."""
 
     status = 403
 
 
 class EditedMeanwhileError(UsherError):
-    """What the request was based on has been edited since (`If-Match` names an older state)."""
+    """The rule was edited since the request's version of it (`If-Match` names an older one)."""
 
     status = 412
 
 
 class PreconditionNeededError(UsherError):
-    """The request must say on which state it is based (`If-Match`)."""
+    """The request must name the version that it is based on (`If-Match`)."""
 
     status = 428
 
 
 class TooManyRequestsError(UsherError):
-    """Tried too often; `retry_after_s` says when to come back."""
+    """Too many requests; `retry_after_s` says when to try again."""
 
     status = 429
 

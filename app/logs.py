@@ -1,4 +1,4 @@
-"""Structured logs: one line per fact, with the ids to follow it by, and never a secret."""
+"""Structured logs: one line per event, with the ids to search for, and never a secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = False) -> None:
     """Send all logs, those of libraries too, to standard error in one format; `quiet`: errors only."""
-    # LiveKit's own development secret is shorter than PyJWT likes; said once by the README, not at every webhook.
+    # LiveKit's own development secret is shorter than PyJWT likes; the README says so once, instead of each webhook.
     warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -55,7 +55,7 @@ def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = Fals
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.ERROR if quiet else logging.INFO)
-    # The access log would double every line of ours and repeat query strings.
+    # The access log would repeat every line of ours, with query strings.
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
     logging.getLogger("alembic").setLevel(logging.WARNING)

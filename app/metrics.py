@@ -1,4 +1,4 @@
-"""What Usher counts about itself, in Prometheus form; one registry per process, handed to whoever counts."""
+"""Usher's metrics for Prometheus; one registry per process, passed to the code that counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Metrics:
         )
         self.seconds_to_agent = Histogram(
             "usher_seconds_to_agent",
-            "From the participant's joining to the agent's",
+            "From the participant's join to the agent's",
             ["agent"],
             buckets=_SECONDS,
             registry=self.registry,
@@ -51,11 +51,11 @@ class Metrics:
         )
         self.probes = Counter("usher_probes", "Canary dispatches", ["agent", "outcome"], registry=self.registry)
         self.objective_seconds = Gauge(
-            "usher_objective_seconds", "Seconds within which an agent is to come", ["rule"], registry=self.registry
+            "usher_objective_seconds", "Seconds within which an agent should join", ["rule"], registry=self.registry
         )
         self.objective_percent = Gauge(
             "usher_objective_percent",
-            "Percent of callers to whom it is to come so soon",
+            "Percent of callers that should have their agent within usher_objective_seconds",
             ["rule"],
             registry=self.registry,
         )
@@ -67,7 +67,7 @@ class Metrics:
         )
         self.objective_burn_rate = Gauge(
             "usher_objective_burn_rate",
-            "Missed share of calls over the share that may miss; above 1 the objective is not kept",
+            "Share of calls that missed, divided by the share that may miss; above 1 the objective is not met",
             ["rule", "window"],
             registry=self.registry,
         )
@@ -85,10 +85,16 @@ class Metrics:
         self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)
         self.sweeps = Counter("usher_sweeps", "Sweeps of LiveKit", ["project", "outcome"], registry=self.registry)
         self.swept_in = Counter(
-            "usher_swept_in", "Participants that only the sweep told of", ["project"], registry=self.registry
+            "usher_swept_in",
+            "Participants that the sweep found and no webhook reported",
+            ["project"],
+            registry=self.registry,
         )
         self.webhooks_silent = Gauge(
-            "usher_webhooks_silent", "1 while LiveKit has joins it never told of", ["project"], registry=self.registry
+            "usher_webhooks_silent",
+            "1 while LiveKit has participants that no webhook reported",
+            ["project"],
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

@@ -1,6 +1,7 @@
-"""`column IN (a list that varies)` as one constant text: SQLAlchemy's own writes the statement anew for each length.
+"""`column IN (list)` with the list as one parameter, so that a statement has the same text for lists of any length.
 
-Measured for a look-up by key on SQLite: 132 µs with `in_` and an expanding parameter, 60 µs so.
+The drivers then keep it prepared, and SQLAlchemy does not render it again: a look-up by key takes 60 µs on SQLite
+instead of 132 µs with `in_`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class _AnyOf(FunctionElement[Any]):
 @compiles(_AnyOf, "sqlite")
 def _for_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
     column, texts = (compiler.process(each, **options) for each in element.clauses)
-    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - both are of SQLAlchemy's own making
+    return f"({column} IN (SELECT value FROM json_each({texts})))"  # noqa: S608 - both parts are rendered by SQLAlchemy
 
 
 @compiles(_AnyOf, "postgresql")
@@ -49,5 +50,5 @@ def _for_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> s
 
 
 def any_of(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Return whether `column`, a text, is one of those bound as `name`."""
+    """Return the condition that `column`, a text, is one of the texts bound as `name`."""
     return _AnyOf(column, bindparam(name, type_=_TextList()))

@@ -1,4 +1,4 @@
-"""The audit log: one line for each change of state, appended in the caller's open transaction."""
+"""The audit log: one line per change of state, appended in the caller's open transaction."""
 
 from __future__ import annotations
 

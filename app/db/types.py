@@ -1,4 +1,8 @@
-"""Column types that mean the same on SQLite and PostgreSQL, and the enums behind the CHECK constraints."""
+"""Column types that mean the same on SQLite and PostgreSQL, and the enums that CHECK constraints hold columns to.
+
+The enums live here, not with the stages that use them: the tables need them, and a stage may import the tables but the
+tables no stage.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class DispatchStatus(StrEnum):
-    """Where one dispatch stands; `outbox.states` holds the transition table and the diagram."""
+    """The state of a dispatch; `app.outbox.states` says which may follow which."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -25,7 +29,7 @@ class DispatchStatus(StrEnum):
 
 
 class EventOutcome(StrEnum):
-    """What became of an accepted event."""
+    """What was decided for an accepted event."""
 
     PLANNED = "planned"
     SERVED = "served"
@@ -34,7 +38,7 @@ class EventOutcome(StrEnum):
 
 
 class EventSource(StrEnum):
-    """By which way an event reached Usher."""
+    """How an event reached Usher."""
 
     WEBHOOK = "webhook"
     SWEEP = "sweep"
@@ -56,9 +60,9 @@ class OnMatch(StrEnum):
 
 
 class Timestamp(TypeDecorator[datetime]):
-    """An instant with microseconds.
+    """A point in time with microseconds.
 
-    PostgreSQL: `timestamptz`. SQLite: text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts as the instants do and which
+    PostgreSQL: `timestamptz`. SQLite: text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts by time and which
     SQLite's own date functions read. Only timezone-aware values go in; UTC comes out.
     """
 

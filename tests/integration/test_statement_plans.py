@@ -16,9 +16,9 @@ from tests.conftest import Database
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
-    "before deciding": (stored_state._BEFORE_DECIDING._statement, {"keys": ["a"]}, {"dedupe_key=?"}),
+    "before deciding": (stored_state._BEFORE_DECIDING.statement, {"keys": ["a"]}, {"dedupe_key=?"}),
     "before serving": (
-        stored_state._BEFORE_ENQUEUING._statement,
+        stored_state._BEFORE_ENQUEUING.statement,
         {
             "participant_sids": ["a"],
             "room_sids": ["b"],

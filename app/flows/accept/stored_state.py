@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.db.combined_query import Together
+from app.db.combined_query import CombinedQuery
 from app.db.tables import agent_limits
 from app.flows.token_dispatches import OPEN_PROMISES, VALID_FOR, promise_key, promised
 from app.outbox.room_session import SERVED_UNDER_NAME
@@ -18,8 +18,8 @@ from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
 
 _LOST_FOR = timedelta(seconds=60)
-_BEFORE_DECIDING = Together([("version", VERSION), ("known", KNOWN)])
-_BEFORE_ENQUEUING = Together(
+_BEFORE_DECIDING = CombinedQuery([("version", VERSION), ("known", KNOWN)])
+_BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
         ("limited", select(agent_limits.c.agent_name)),
@@ -54,7 +54,7 @@ class StoredState:
 
 def read_version_and_stored(connection: Connection, batch: Sequence[Event]) -> tuple[int, set[str]]:
     """Return the version of the rules in the database, and the dedupe keys of `batch` that are stored already."""
-    answers = _BEFORE_DECIDING.ask(connection, {"keys": {event.dedupe_key for event in batch}})
+    answers = _BEFORE_DECIDING.run(connection, {"keys": {event.dedupe_key for event in batch}})
     return int(answers["version"][0][0]), {key for key, *_ in answers["known"]}
 
 
@@ -67,7 +67,7 @@ def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence
         "lost_since": now - _LOST_FOR,
         "promised_since": now - VALID_FOR,
     }
-    answers = _BEFORE_ENQUEUING.ask(connection, asked)
+    answers = _BEFORE_ENQUEUING.run(connection, asked)
     served: dict[tuple[str, str, str], set[str]] = {}
     for project, room_name, agent_name, room_sid in answers["served"]:
         served.setdefault((project, room_name, agent_name), set()).add(room_sid)
