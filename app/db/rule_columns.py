@@ -9,8 +9,8 @@ To add a column:
 2. Add a revision with the column, its CHECK and, on SQLite, new triggers (migrations/README.md).
 3. Add the field to `app.rules.rule.Rule` and use it.
 4. If its kind does not say all that is allowed, add a check to `SPECIAL_CHECKS` in `app.rules.check`.
-5. Describe it in `app/rules/CONDITIONS.md`, and add a value to `tests/integration/test_rule_columns.py`, which proves
-   that the column is checked, described by the API, editable in the form, exported, recorded and read.
+5. Add it to the table in `app/rules/CONDITIONS.md`, and a value to `tests/integration/test_rule_columns.py`. That test
+   proves that the column is checked, described by the API, editable in the form, exported, recorded and read.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.INTEGER,
         FormSection.CALLERS,
         "Priority",
-        "Rules with a lower number are tried first; of equal ones the older.",
+        "Rules with a lower number are tried first, of equal ones the older.",
         default=100,
         least=-1_000_000,
         most=1_000_000,
@@ -113,7 +113,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.TEXT,
         FormSection.AGENT,
         "Deployment",
-        "Of LiveKit Cloud; empty for the default one.",
+        "The agent's deployment at LiveKit Cloud; empty for the default one.",
         default=None,
         pattern=r"[A-Za-z0-9.-]{1,63}",
     ),
@@ -122,6 +122,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.CHOICE,
         FormSection.AGENT,
         "How many agents",
+        "One for the room session, or one for each participant in it.",
         default=Scope.ROOM.value,
         choices=Scope,
         choice_labels=("one for the room", "one for each participant"),
@@ -131,6 +132,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.CHOICE,
         FormSection.AGENT,
         "After a match",
+        "Whether later rules are tried after this one has matched.",
         default=OnMatch.STOP.value,
         choices=OnMatch,
         choice_labels=("stop", "try later rules too"),
@@ -140,7 +142,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.INTEGER,
         FormSection.LIMITS,
         "Share of callers, %",
-        "The same caller always gets the same answer.",
+        "The share of callers that the rule is for. The same caller always gets the same answer.",
         default=100,
         least=0,
         most=100,
@@ -183,7 +185,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.INTEGER,
         FormSection.ARRIVAL,
         "Seconds to wait for the agent",
-        "Of each attempt.",
+        "How long each attempt waits for the agent to join.",
         default=15,
         least=1,
         most=3600,
@@ -205,7 +207,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.AGENT,
         FormSection.ARRIVAL,
         "Fallback agent",
-        "Dispatched when all attempts have failed.",
+        "The agent that is dispatched when all attempts have failed.",
         default=None,
         least=1,
         most=MAX_AGENT_NAME,
@@ -215,7 +217,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.FLAG,
         FormSection.ARRIVAL,
         "Replace an agent that is lost",
-        "While its participant is still in the room.",
+        "An agent that is lost is replaced while its participant is still in the room.",
         default=False,
     ),
     RuleColumn(
@@ -223,7 +225,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.FLAG,
         FormSection.ARRIVAL,
         "Remove the agent with its caller",
-        "When its participant leaves the room.",
+        "The agent is removed when its participant leaves the room.",
         default=False,
     ),
     RuleColumn(

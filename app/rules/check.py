@@ -20,7 +20,7 @@ from app.rules.templates.template import check_template
 from app.strict_json import MAX_DEPTH, UNSTORABLE_MESSAGE, is_storable
 
 _LONGEST_SHOWN: Final = 100
-_LONGEST_INTEGER: Final = 10  # digits; more are no number that a column takes
+_LONGEST_INTEGER: Final = 10  # digits; no column takes a larger number
 _TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
 

@@ -232,7 +232,7 @@ def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal:
     checked = terminal.run("rules", "check", file)
     assert checked.code == 0
     assert "rules.yaml: beware: rule 'late': is never reached: the earlier rule 'all'" in checked.err
-    assert "rules.yaml: beware: rule 'odd': room.nmae: is no field" in checked.err
+    assert "rules.yaml: beware: rule 'odd': room.nmae: is not a field" in checked.err
     planned = terminal.json("rules", "apply", file, "--dry-run")
     assert {name: len(lines) for name, lines in planned["warnings"].items()} == {"odd": 1, "late": 1}
     applied = terminal.run("rules", "apply", file)

@@ -111,7 +111,7 @@ def read_rules(connection: Connection) -> list[dict[str, Any]]:
     """
     if connection.dialect.name == "sqlite":
         columns = ", ".join(f'"{column}"' for column in RECORDED_COLUMNS)
-        # The column types would refuse what is no JSON or no boolean.
+        # The column types would refuse what is not JSON or not a boolean.
         statement = text(f"SELECT {columns} FROM routing_rules ORDER BY priority, id")  # noqa: S608 - names from code
         return [_from_sqlite(row) for row in connection.execute(statement).mappings()]
     table = routing_rules.c

@@ -149,7 +149,7 @@ class _Reader:
         # The C parser says '' where the Python parser says None for a plain style.
         parent = self._open[-1]
         if not isinstance(event, yaml.ScalarEvent):
-            self._stop(parent.path, "has a key that is no text", event)
+            self._stop(parent.path, "has a key that is not text", event)
             return
         key: str = event.value
         path = join_path(parent.path, key)

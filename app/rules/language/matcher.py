@@ -15,6 +15,7 @@ from app.rules.language.address import read_address
 from app.rules.language.number import is_comparable, is_number
 
 _SHOWN = 8
+NOT_JSON = "a value that is not JSON"
 
 # Keys under which values are compared for equality. Python takes True for 1 and 1.0 for 1; JSON only the latter.
 Key = str | float | None | tuple[str, str]
@@ -42,7 +43,7 @@ def show_value(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, TypeError, RecursionError):
-        return f"something that is no usable JSON ({type(value).__name__})"
+        return f"{NOT_JSON} ({type(value).__name__})"
 
 
 class Matcher:

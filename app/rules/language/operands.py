@@ -7,7 +7,7 @@ from typing import Any
 from app.errors import Problem, nearest
 from app.rules.language.address import read_network
 from app.rules.language.limits import MAX_PROBLEMS, MAX_TEXT, MAX_WILDCARDS
-from app.rules.language.matcher import ABSENT, EXISTS, Exact, InNetwork, Matcher, Numeric, show_value
+from app.rules.language.matcher import ABSENT, EXISTS, NOT_JSON, Exact, InNetwork, Matcher, Numeric, show_value
 from app.rules.language.number import is_comparable, is_number
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, wildcard
 
@@ -22,9 +22,9 @@ _LONGEST = 200
 
 def _shown(found: Any) -> Any:
     """Return a value for a message: the start of its text if it is large or not JSON."""
-    words = show_value(found)
-    is_json = isinstance(found, (str, bool, int, float, list, dict)) and not words.startswith("something")
-    return found if is_json and len(words) <= _LONGEST else _cut(words, _LONGEST)
+    text = show_value(found)
+    is_json = isinstance(found, (str, bool, int, float, list, dict)) and not text.startswith(NOT_JSON)
+    return found if is_json and len(text) <= _LONGEST else _cut(text, _LONGEST)
 
 
 def _cut(text: str, size: int) -> str:

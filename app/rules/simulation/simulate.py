@@ -86,7 +86,7 @@ class _Answer:
 
     agents: tuple[str, ...]
     rules: tuple[str, ...]
-    told: frozenset[tuple[Any, ...]] | None
+    dispatch_data: frozenset[tuple[Any, ...]] | None
     failures: tuple[str, ...] = ()
 
 
@@ -142,7 +142,7 @@ def simulate(
 
 def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _Answer:
     agents: dict[str, None] = {}
-    rules, told, failures = [], [], []
+    rules, data, failures = [], [], []
     for rule in matched:
         rules.append(rule.name)
         try:
@@ -156,13 +156,13 @@ def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _
             failures.append(f"rule {rule.name!r} matches, but {error}")
             continue
         agents[rule.agent_name] = None
-        told.append((rule.agent_name, metadata, tuple(attributes.items()), rule.deployment, rule.scope))
-    return _Answer(tuple(agents), tuple(rules), frozenset(told), tuple(failures))
+        data.append((rule.agent_name, metadata, tuple(attributes.items()), rule.deployment, rule.scope))
+    return _Answer(tuple(agents), tuple(rules), frozenset(data), tuple(failures))
 
 
 def _effect(before: _Answer, after: _Answer) -> Effect:
     if set(before.agents) == set(after.agents):
-        same = before.told is None or before.told == after.told
+        same = before.dispatch_data is None or before.dispatch_data == after.dispatch_data
         return Effect.SAME if same else Effect.TOLD_OTHERWISE
     if not after.agents:
         return Effect.NO_AGENT
@@ -226,7 +226,7 @@ class _Comparison:
         served = [name for name in after.rules if name not in before.rules]
         if served and not after.failures:
             reasons.append("now served by " + ", ".join(repr(name) for name in served))
-        return "; ".join(reasons) or "the same rules, which tell the agent something else now"
+        return "; ".join(reasons) or "the same rules, with other metadata, attributes, deployment or scope"
 
     def _why_not(self, name: str, after: _Answer, event: Event) -> str:
         line = self._line(name)

@@ -75,7 +75,7 @@ def render_metadata(template: Any, document: Mapping[str, Any], rule: Any, now: 
 def render_attributes(template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> dict[str, str]:
     """Return the dispatch attributes; none when the column is None.
 
-    Raises TemplateError with a path that begins with `attributes`, also for values that are no strings.
+    Raises TemplateError with a path that begins with `attributes`, also for values that are not strings.
     """
     if template is None:
         return {}
@@ -134,7 +134,7 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
 
 def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> Any:
     scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
-    # LiveKit leaves empty texts out; a template may rely on them: a caller without metadata is no mistake.
+    # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata are common.
     if isinstance(room := scope.get("room"), dict):
         scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != _SECRET}
     if isinstance(participant := scope.get("participant"), dict):

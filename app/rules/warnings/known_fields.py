@@ -59,7 +59,7 @@ def _unknown(above: str, part: str) -> Problem:
     ]
     where = f"{above}.{part}" if above else part
     suggestion = (f"{above}.{near[0]}" if above else near[0]) if near else None
-    return Problem(where, "is no field that LiveKit is known to send", part, suggestion)
+    return Problem(where, "is not a field that LiveKit is known to send", part, suggestion)
 
 
 def _check_attribute(path: str) -> Iterator[Problem]:
@@ -71,7 +71,7 @@ def _check_attribute(path: str) -> Iterator[Problem]:
     same = [known for known in SIP_ATTRIBUTES if known.casefold() == name.casefold()]
     near = same or (difflib.get_close_matches(name, SIP_ATTRIBUTES, n=1, cutoff=0.85) if "sip" in name.lower() else [])
     if near:
-        yield Problem(path, "is no attribute that LiveKit sets, though much like one", name, _ATTRIBUTES + near[0])
+        yield Problem(path, "is not an attribute that LiveKit sets, but similar to one", name, _ATTRIBUTES + near[0])
 
 
 def _keys(matchers: tuple[Matcher, ...]) -> Iterator[Key]:

@@ -191,8 +191,8 @@ def are_equal(left: Any, right: Any, run: Run, depth: int = 0) -> bool:
 def measure(value: Any, limit: int) -> int:
     """Return the least number of bytes that `value` has as JSON.
 
-    Raises Mistake when that exceeds `limit`, when something in it is no JSON, or when it nests too deep. Stops as soon
-    as that is certain, so a small structure that repeats a large one many times is safe to measure.
+    Raises Mistake when that exceeds `limit`, when something in it is not JSON, or when it nests too deeply. Stops as
+    soon as that is certain, so a small structure that repeats a large one many times is safe to measure.
     """
     try:
         return _measure(value, limit, 0)

@@ -103,7 +103,7 @@ class _Compilation:
         finite = isinstance(template, float) and isfinite(template)
         if template is None or isinstance(template, bool | int) or finite:
             return Constant(template)
-        return self.refuse(path, f"is no JSON value, but {type(template).__name__}", str(template)[:100])
+        return self.refuse(path, f"is not a JSON value but {type(template).__name__}", str(template)[:100])
 
     def child(self, template: Template, key: str, path: str, depth: int) -> Node:
         return self.value(template[key], join_path(path, key), depth + 1)
@@ -169,7 +169,7 @@ class _Compilation:
         if key.startswith("$$"):
             return Constant(key[1:])
         if key.startswith("$") and IDENTIFIER.fullmatch(key[1:]):
-            message = "is no operator of JSON-e; a key that begins with $ is written with $$"
+            message = "is not an operator of JSON-e; write a key that begins with $ with $$"
             return self.refuse(path, message, key, nearest(key, _OPERATORS))
         return self._text(key, path)
 

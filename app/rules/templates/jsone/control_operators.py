@@ -96,7 +96,7 @@ def compile_let(compiler: Compiler, template: Template, path: str, depth: int) -
             raise Mistake(f"$let needs an object of names and values, found {kind_of(bound)}")
         for name in bound:
             if not IDENTIFIER.fullmatch(name):
-                raise Mistake(f"{name!r} is no name; letters, digits and _ are allowed")
+                raise Mistake(f"{name!r} is not a name; letters, digits and _ are allowed")
         inner = copy_scope(scope, run)
         run.spend_items(len(bound))
         inner.update(bound)

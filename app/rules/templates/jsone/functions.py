@@ -60,7 +60,7 @@ def from_now(offset: str, reference: Any, run: Run) -> str:
     run.spend(10)
     found = _OFFSET.fullmatch(" ".join(offset.split())) if len(offset) <= 200 else None
     if found is None:
-        raise Mistake(f"{offset[:40]!r} is no time offset; write for example '1 day 2 hours'")
+        raise Mistake(f"{offset[:40]!r} is not a time offset; write for example '1 day 2 hours'")
     amount = {name: int(value) for name, value in found.groupdict().items() if name != "sign" and value}
     days = 365 * amount.pop("years", 0) + 30 * amount.pop("months", 0) + amount.pop("days", 0)
     if not isinstance(reference, str) or len(reference) > 40:
@@ -71,7 +71,7 @@ def from_now(offset: str, reference: Any, run: Run) -> str:
         distance = timedelta(days=days, **amount)
         return iso_text(start - distance if found["sign"] == "-" else start + distance)
     except ValueError as error:
-        raise Mistake(f"{reference!r} is no ISO time, such as 2026-11-22T14:02:00.000Z") from error
+        raise Mistake(f"{reference!r} is not an ISO time such as 2026-11-22T14:02:00.000Z") from error
     except OverflowError as error:
         raise Mistake("the time lies outside the years 1 to 9999") from error
 
@@ -123,7 +123,7 @@ def _number(_scope: Scope, run: Run, arguments: list[Any]) -> int | float:
     try:
         return whole(bounded(float(text)))
     except ValueError:
-        raise Mistake(f"{text[:40]!r} is no number") from None
+        raise Mistake(f"{text[:40]!r} is not a number") from None
 
 
 def _length(_scope: Scope, _run: Run, arguments: list[Any]) -> int:

@@ -91,7 +91,10 @@ def problems_by_field(problems: list[Problem]) -> dict[str, list[Problem]]:
 
 
 def _value(column: RuleColumn, text: str) -> Any:
-    """Return the value of a field; text that is no number stays text, for the check to report. JsonError if no JSON."""
+    """Return the value of a field; JsonError if it must be JSON and is not.
+
+    Text that is not a number stays text, for the check to report.
+    """
     match column.kind:
         case ColumnKind.FLAG:
             return bool(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import app.rules
+from app.db.rule_columns import COLUMN
 from app.rules.conditions.hours import check_hours, parse_hours
 from app.rules.editing.rules_file import read_rules_file
 from app.rules.templates.jsone.budget import DEEPEST, MOST_STEPS
@@ -80,3 +81,12 @@ def test_the_numbers() -> None:
         assert f"{number:,}" in PAGE
     for fact in RULE_FACTS:
         assert f"`{fact}`" in PAGE
+
+
+def test_the_table_of_columns_is_that_of_the_definitions() -> None:
+    listed = [(name, default.strip("`"), meaning) for name, default, meaning in table("column |")]
+    assert [name for name, _, _ in listed] == list(COLUMN)
+    for name, default, meaning in listed:
+        column = COLUMN[name]
+        assert default == ("required" if column.is_required else json.dumps(column.default))
+        assert meaning.replace("`", "") == column.help.replace("`", "")

@@ -96,7 +96,7 @@ def _line(problem: Problem) -> int | None:
         ("rules: !!set {a}", "rules", "has the tag"),
         ("<<: {a: 1}\nrules: []", "", "merge key"),
         ("rules: []\nrules: []", "rules", "is given twice (line 2)"),
-        ("? [a]\n: b", "", "has a key that is no text"),
+        ("? [a]\n: b", "", "has a key that is not text"),
         ("no: 1\nrules: []", "no", "is a key that some readers"),
         ("1: 1\nrules: []", "1", "is a key that some readers"),
         ("rules: *a", "rules", "refers to nothing"),
