@@ -24,6 +24,9 @@ _MEANT_COUNTRIES: Final = {
     "ESP": "ES",
     "FRA": "FR",
 }
+# On which day a holiday on a weekend is observed is law of these countries' regions. The days that all of them keep
+# are holidays of the country.
+_LEFT_TO_REGIONS: Final = frozenset({"AU"})
 _YEARS_KEPT: Final = 512  # sets of one country and year, a few kB each
 
 
@@ -95,13 +98,20 @@ def _regions_by_country() -> Mapping[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=_YEARS_KEPT)
 def _holidays_of_year(code: str, year: int) -> frozenset[date]:
+    country, _, region = code.partition("-")
+    days = _listed_days(country, region or None, year)
+    if country in _LEFT_TO_REGIONS and not region:
+        by_region = [_listed_days(country, one, year) for one in _regions_by_country()[country]]
+        days |= frozenset.intersection(*by_region)
+    return days
+
+
+def _listed_days(country: str, region: str | None, year: int) -> frozenset[date]:
     import holidays  # noqa: PLC0415 - see the top of the module
 
-    country, _, region = code.partition("-")
     days: set[date] = set()
     # Where a holiday on a weekend is observed on another day, both are holidays. Some countries leave the day itself
     # out of the observed ones (Spain: Sundays), so both lists are needed.
     for observed in (True, False):
-        found = holidays.country_holidays(country, subdiv=region or None, years=year, observed=observed)
-        days.update(found)
+        days.update(holidays.country_holidays(country, subdiv=region, years=year, observed=observed))
     return frozenset(day for day in days if day.year == year)

@@ -82,6 +82,9 @@ def test_holidays_are_those_of_the_country() -> None:
         ("US", "2026-07-03", True),  # observed
         ("US", "2027-12-25", True),
         ("AU", "2027-12-25", True),
+        ("AU", "2026-12-28", True),  # observed in every state
+        ("AU", "2026-11-03", False),  # in Victoria only
+        ("AU-VIC", "2026-11-03", True),
         ("NZ", "2027-12-25", True),
         ("ES", "2026-11-01", True),  # a Sunday, which the library leaves out of the observed days
         ("ES", "2026-11-02", False),
