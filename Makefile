@@ -1,38 +1,48 @@
-# README's two commands are `make demo` and `make test`; everything else stands behind them.
+# `make demo` and `make test` are all that a visitor needs; `make help` lists the rest.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: demo test e2e bench check format install screenshots clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test e2e bench check lint types imports format install screenshots clean
 
-demo: install ## everything on this machine with a simulated LiveKit: server, console, callers
+help: ## list these targets
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+
+demo: install ## run everything on this machine with a simulated LiveKit: server, console, callers
 	$(BIN)/usher demo $(ARGS)
 
-test: install ## unit, integration, contract, acceptance, migration and architecture tests
+test: install ## run all tests but e2e: unit, integration, contract, migration, acceptance, browser, architecture
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/e2e --ignore tests/benchmark $(ARGS)
 
-e2e: install ## the main job against the real livekit-server, a real livekit-agents worker and rtc clients
+e2e: install ## run the main flows and the contract on the real livekit-server with real agents; builds it with Go
 	USHER_CONTRACT=livekit-server $(BIN)/pytest tests/e2e tests/contract/livekit_behaviour -p no:xdist $(ARGS)
 
-bench: install ## the figures of the README, as ratios against a baseline in the same run
+bench: install ## print figures as ratios against a baseline in the same run; ARGS names some of them
 	$(BIN)/python -m tests.benchmark $(ARGS)
 
-check: install ## lint, format, types, import order
+check: lint types imports ## run what needs no tests: lint, types and imports
+
+lint: install ## check rules and format with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: install ## check types with mypy, strictly, the tests included
 	$(BIN)/mypy
+
+imports: install ## check with import-linter that packages import in one direction
 	$(BIN)/lint-imports
 
-format: install
+format: install ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-screenshots: install ## every console page in light and dark, wide and narrow, into .cache/screenshots; ARGS=--readme: the README's
+screenshots: install ## take a picture of every console page into .cache/screenshots; ARGS=--readme: those of the README
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
-install: $(STAMP) ## the virtual environment with everything the other targets need
+install: $(STAMP) ## make .venv with everything that the other targets need
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Usher needs Python 3.11 or later: make PYTHON=python3.12 install"; exit 2; }
@@ -40,5 +50,5 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[postgres,dev]'
 	touch $@
 
-clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache *.egg-info
+clean: ## remove .venv and everything that tools have made
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

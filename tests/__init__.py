@@ -1,0 +1,1 @@
+"""Tests: one folder for each tier, and what they share (README.md)."""

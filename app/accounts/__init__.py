@@ -1,0 +1,1 @@
+"""Users, roles, API tokens, and links that let somebody in."""

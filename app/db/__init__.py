@@ -1,1 +1,1 @@
-
+"""The database: engines, tables, column types, and the writer that commits."""

@@ -1,0 +1,1 @@
+"""Everything that writes, by its trigger: a webhook, a timer, a person."""

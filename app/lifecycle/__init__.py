@@ -1,0 +1,1 @@
+"""The life of a dispatch: transitions, and the decisions about arriving and leaving."""

@@ -1,1 +1,1 @@
-
+"""HTTP: webhooks, the JSON API, the console, health and metrics."""

@@ -1,1 +1,1 @@
-
+"""Webhooks as they arrive: parsed, reduced to what rules may read, stored once."""

@@ -1,0 +1,1 @@
+"""Whether agents arrive: rooms are inspected, agents withdrawn that nobody needs."""

@@ -1,0 +1,1 @@
+"""The calls that ask LiveKit for agents: claimed, made, settled."""

@@ -1,0 +1,1 @@
+"""Probes: rooms of our own in which an agent must appear."""

@@ -1,0 +1,1 @@
+"""The sweep: all rooms of a project compared with the database, on a timer."""

@@ -1,0 +1,42 @@
+"""Where things are: how full folders may be, what names may mean, what each package says of itself."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_MODULES = 12
+LARGER_FOLDERS = {
+    "app/cli": "a module for each group of commands",
+    "tests/benchmark": "a module for each figure",
+    "tests/integration": "the flows have folders; what is left is about one stage each",
+}
+NAMED_FOR_SUBJECTS = ("app/cli/", "app/db/tables/", "app/server/", "app/simulator/")
+"""Interfaces, tables and the stand-in LiveKit: their modules bear the names of the subjects that they are about."""
+
+
+def _modules(top: str) -> list[Path]:
+    return [path for path in sorted((ROOT / top).rglob("*.py")) if not path.stem.startswith("__")]
+
+
+def test_folders_hold_about_a_dozen_modules() -> None:
+    sizes = Counter(str(path.parent.relative_to(ROOT)) for top in ("app", "tests") for path in _modules(top))
+    larger = {folder: size for folder, size in sizes.items() if size > MOST_MODULES}
+    assert larger.keys() == LARGER_FOLDERS.keys(), larger
+
+
+def test_a_module_name_means_one_thing() -> None:
+    names = Counter(
+        path.stem for path in _modules("app") if not str(path.relative_to(ROOT)).startswith(NAMED_FOR_SUBJECTS)
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    packages = [path for top in ("app", "tests") for path in (ROOT / top).rglob("__init__.py")]
+    silent = [
+        str(path.relative_to(ROOT)) for path in packages if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
+    assert silent == []
