@@ -8,7 +8,8 @@ from typing import Any
 
 from app.webhook.metadata import parsed_metadata
 
-_SECRET = "turnPassword"  # noqa: S105 - the name of a field
+SECRET_FIELD = "turnPassword"  # noqa: S105 - the name of a field
+"""A room's TURN password: never stored, shown, matched or passed on."""
 
 
 def without_turn_password(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -16,9 +17,9 @@ def without_turn_password(content: Mapping[str, Any]) -> dict[str, Any]:
     body = dict(content)
     for name, value in content.items():
         if isinstance(value, dict):
-            if _SECRET in value:
-                body[name] = {key: entry for key, entry in value.items() if key != _SECRET}
-            if any(isinstance(entry, dict) and _SECRET in entry for entry in value.values()):
+            if SECRET_FIELD in value:
+                body[name] = {key: entry for key, entry in value.items() if key != SECRET_FIELD}
+            if any(isinstance(entry, dict) and SECRET_FIELD in entry for entry in value.values()):
                 body[name] = without_turn_password(body[name])
     return body
 

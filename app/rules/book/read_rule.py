@@ -17,6 +17,7 @@ from app.rules.language.pattern import Pattern, PatternError, full_pattern, read
 from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
 from app.strict_json import parse_json
+from app.webhook.redaction import SECRET_FIELD
 
 
 class JsonText(str):
@@ -56,7 +57,6 @@ _TEMPLATES: Final = tuple(column.name for column in RULE_COLUMNS if column.kind 
 _NOT_CACHED: Final = ("name", "description")  # hardly two rules have the same
 _SETTINGS: Final = tuple(column for column in RULE_COLUMNS if not column.is_document and column.name not in _NOT_CACHED)
 _LONG_TEMPLATE: Final = 8_192
-_SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 
 
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -89,7 +89,7 @@ def _read_pattern(value: Any, problems: list[Problem]) -> Pattern | None:
 def _check_template(column: str, text: str | None) -> tuple[Problem, ...]:
     if text is None:
         return ()
-    if len(text) > _LONG_TEMPLATE or _SECRET in text:
+    if len(text) > _LONG_TEMPLATE or SECRET_FIELD in text:
         return tuple(check_template(json.loads(text), column))
     return _check_skeleton(column, _compact(_skeleton(json.loads(text))))
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 from app.errors import Problem
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_template
-from app.rules.templates.jsone.budget import UNKNOWN, Mistake, Open, Run, measure
+from app.rules.templates.jsone.budget import UNKNOWN, Mistake, PartialObject, Run, measure
 from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.webhook.redaction import SECRET_FIELD
 
 __all__ = [
     "RULE_FACTS",
@@ -34,7 +35,6 @@ MOST_ATTRIBUTE_BYTES: Final = 65_536
 """LiveKit takes 64 KiB of attributes, keys and values together, in UTF-8."""
 
 _MOST_SAMPLE_BYTES: Final = 131_072
-_SECRET: Final = "turnPassword"  # noqa: S105 - the name of a secret field, not a secret
 _EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
 _EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
 
@@ -105,7 +105,7 @@ def check_template(template: Any, column: str = "metadata") -> list[Problem]:
     except Mistake as mistake:
         problems.append(Problem(column, mistake.message))
     if _mentions_secret(template):
-        problems.append(Problem(column, f"{_SECRET} is a secret and is never given to agents", found=_SECRET))
+        problems.append(Problem(column, f"{SECRET_FIELD} is a secret and is never given to agents", found=SECRET_FIELD))
     return _without_repetition(problems)
 
 
@@ -136,7 +136,7 @@ def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, 
     scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
     # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata are common.
     if isinstance(room := scope.get("room"), dict):
-        scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != _SECRET}
+        scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != SECRET_FIELD}
     if isinstance(participant := scope.get("participant"), dict):
         scope["participant"] = _EMPTY_PARTICIPANT | participant
     return _compiled_whatever(template, column).render(scope, Run())
@@ -197,7 +197,7 @@ def _attribute_problems(value: Any) -> list[Problem]:
 
 def _mentions_secret(value: Any) -> bool:
     try:
-        return _SECRET in json.dumps(value)
+        return SECRET_FIELD in json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return False
 
@@ -228,8 +228,8 @@ def _sample_scope() -> dict[str, Any]:
         "id": "EV_sample",
         "createdAt": 1795366441,
         "project": "default",
-        "room": Open({**unknown(room_fields.split(), UNKNOWN), "sid": "RM_sample", "name": "sample-room"}),
-        "participant": Open(
+        "room": PartialObject({**unknown(room_fields.split(), UNKNOWN), "sid": "RM_sample", "name": "sample-room"}),
+        "participant": PartialObject(
             {
                 **unknown(participant_fields.split(), UNKNOWN),
                 "sid": "PA_sample",

@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from app.rules.templates.jsone.budget import Mistake, Run, are_equal, bounded, is_number, kind_of, whole
+from app.rules.templates.jsone.budget import Mistake, Run, are_equal, is_number, kind_of, whole_if_exact, within_bounds
 
 
-def a(value: Any) -> str:
+def a_kind(value: Any) -> str:
     """Return the type of `value` with its article, for messages."""
     kind = kind_of(value)
     return kind if kind == "null" else f"{'an' if kind in {'array', 'object'} else 'a'} {kind}"
@@ -21,13 +21,13 @@ def _add(left: Any, right: Any, run: Run) -> Any:
         return left + right
     if is_number(left) and is_number(right):
         return _calculate(operator.add, left, right)
-    raise Mistake(f"+ needs two numbers or two strings, found {a(left)} and {a(right)}; str() makes a string")
+    raise Mistake(f"+ needs two numbers or two strings, found {a_kind(left)} and {a_kind(right)}; str() makes a string")
 
 
 def _arithmetic(sign: str, apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Run], Any]:
     def calculate(left: Any, right: Any, _run: Run) -> Any:
         if not (is_number(left) and is_number(right)):
-            raise Mistake(f"{sign} needs two numbers, found {a(left)} and {a(right)}")
+            raise Mistake(f"{sign} needs two numbers, found {a_kind(left)} and {a_kind(right)}")
         return _calculate(apply, left, right)
 
     return calculate
@@ -35,7 +35,7 @@ def _arithmetic(sign: str, apply: Callable[[Any, Any], Any]) -> Callable[[Any, A
 
 def _calculate(apply: Callable[[Any, Any], Any], left: float, right: float) -> int | float:
     try:
-        return bounded(apply(left, right))
+        return within_bounds(apply(left, right))
     except ZeroDivisionError as error:
         raise Mistake("division by zero") from error
     except OverflowError as error:
@@ -43,7 +43,7 @@ def _calculate(apply: Callable[[Any, Any], Any], left: float, right: float) -> i
 
 
 def _divide(left: float, right: float) -> int | float:
-    return whole(left / right)
+    return whole_if_exact(left / right)
 
 
 def _power(base: float, exponent: float) -> int | float:
@@ -56,7 +56,7 @@ def _power(base: float, exponent: float) -> int | float:
     result: Any = base**exponent
     if isinstance(result, complex):
         raise Mistake("a negative number has no such power")
-    return bounded(result)
+    return within_bounds(result)
 
 
 def _compare(sign: str, apply: Callable[[Any, Any], bool]) -> Callable[[Any, Any, Run], bool]:
@@ -64,7 +64,7 @@ def _compare(sign: str, apply: Callable[[Any, Any], bool]) -> Callable[[Any, Any
         if isinstance(left, str) and isinstance(right, str):
             run.spend_text(min(len(left), len(right)))
         elif not (is_number(left) and is_number(right)):
-            raise Mistake(f"{sign} needs two numbers or two strings, found {a(left)} and {a(right)}")
+            raise Mistake(f"{sign} needs two numbers or two strings, found {a_kind(left)} and {a_kind(right)}")
         return apply(left, right)
 
     return compare
@@ -74,9 +74,9 @@ def _is_in(left: Any, right: Any, run: Run) -> bool:
     if isinstance(right, list):
         return any(are_equal(left, item, run) for item in right)
     if not isinstance(right, dict | str):
-        raise Mistake(f"in needs an array, an object or a string on its right, found {a(right)}")
+        raise Mistake(f"in needs an array, an object or a string on its right, found {a_kind(right)}")
     if not isinstance(left, str):
-        raise Mistake(f"in needs a string on its left when {a(right)} is on its right, found {a(left)}")
+        raise Mistake(f"in needs a string on its left when {a_kind(right)} is on its right, found {a_kind(left)}")
     if isinstance(right, str):
         run.spend_text(len(right))
     return left in right

@@ -60,7 +60,7 @@ UNKNOWN: Final = Unknown()
 DELETED: Final = Deleted()
 
 
-class Open(dict[str, Any]):
+class PartialObject(dict[str, Any]):
     """An object of a sample document that real events may have more properties in."""
 
 
@@ -103,7 +103,7 @@ Node = Callable[[Scope, Run], Any]
 """A compiled piece of template."""
 
 
-def located(path: str, node: Node, found: Any) -> Node:
+def with_path(path: str, node: Node, found: Any) -> Node:
     """Return `node` with `path` added to its errors."""
 
     def at_path(scope: Scope, run: Run) -> Any:
@@ -124,7 +124,7 @@ def is_number(value: Any) -> bool:
     return type(value) is int or type(value) is float
 
 
-def bounded(number: float) -> int | float:
+def within_bounds(number: float) -> int | float:
     """Return the result of arithmetic if JSON can hold it and later arithmetic stays cheap."""
     if type(number) is int:
         if number.bit_length() > _LARGEST_BITS:
@@ -135,7 +135,7 @@ def bounded(number: float) -> int | float:
     return number
 
 
-def whole(number: float) -> int | float:
+def whole_if_exact(number: float) -> int | float:
     """Return 5 for 5.0, while a float still holds whole numbers exactly."""
     return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
@@ -220,7 +220,7 @@ def _measure(value: Any, limit: int, depth: int) -> int:
     elif value is UNKNOWN or value is None or isinstance(value, bool | int):
         size = 1
     elif isinstance(value, float):
-        bounded(value)
+        within_bounds(value)
         size = 1
     else:
         raise Mistake("a function is used as a value; call it with ( )")

@@ -19,8 +19,8 @@ from app.rules.templates.jsone.budget import (
     Scope,
     TemplateError,
     kind_of,
-    located,
     text_of,
+    with_path,
 )
 from app.rules.templates.jsone.control_operators import CONTROL_OPERATORS, IDENTIFIER, Operator, Template
 from app.rules.templates.jsone.expression import compile_expression, compile_until_brace
@@ -114,7 +114,7 @@ class _Compilation:
         self._grow(len(source))
         self._count_expression()
         try:
-            return located(path, compile_expression(source), source)
+            return with_path(path, compile_expression(source), source)
         except Mistake as mistake:
             return self.refuse(path, mistake.message, source, mistake.suggestion)
 
@@ -148,7 +148,7 @@ class _Compilation:
         if len(operators) > 1:
             return self.refuse(path, "only one operator is allowed in an object", " ".join(operators))
         if operators:
-            return located(path, _OPERATORS[operators[0]](self, template, path, depth), operators[0])
+            return with_path(path, _OPERATORS[operators[0]](self, template, path, depth), operators[0])
         items = [(self._key(key, join_path(path, key)), self.child(template, key, path, depth)) for key in template]
         if all(isinstance(node, Constant) for pair in items for node in pair):
             nowhere: Scope = {}
@@ -200,13 +200,13 @@ class _Compilation:
                 node, end = compile_until_brace(text, at)
             except Mistake as mistake:
                 return self.refuse(path, mistake.message, text, mistake.suggestion)
-            pieces.append(located(path, node, text))
+            pieces.append(with_path(path, node, text))
             at = end + 1
         pieces.append(text[at:])
         texts = [piece for piece in pieces if isinstance(piece, str)]
         if len(texts) == len(pieces):
             return Constant("".join(texts))
-        return located(path, _interpolation(pieces), text)
+        return with_path(path, _interpolation(pieces), text)
 
 
 def _interpolation(pieces: Iterable[str | Node]) -> Node:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from app.errors import nearest
-from app.rules.templates.jsone.binary_operators import BINARY, a
-from app.rules.templates.jsone.budget import DEEPEST, UNKNOWN, Mistake, Node, Open, Run, Scope, is_number, kind_of
+from app.rules.templates.jsone.binary_operators import BINARY, a_kind
+from app.rules.templates.jsone.budget import (
+    DEEPEST,
+    UNKNOWN,
+    Mistake,
+    Node,
+    PartialObject,
+    Run,
+    Scope,
+    is_number,
+    kind_of,
+)
 from app.rules.templates.jsone.functions import Function
 from app.rules.templates.jsone.syntax import (
     Binary,
@@ -100,7 +110,7 @@ def _compile_unary(tree: Unary, depth: int) -> Node:
         if value is UNKNOWN:
             return value
         if not is_number(value):
-            raise Mistake(f"{tree.sign} needs a number, found {a(value)}")
+            raise Mistake(f"{tree.sign} needs a number, found {a_kind(value)}")
         return -value if tree.sign == "-" else value
 
     return negate if tree.sign == "!" else sign
@@ -160,12 +170,12 @@ def _compile_property(tree: Property, depth: int) -> Node:
             try:
                 return value[name]
             except KeyError:
-                if isinstance(value, Open) and nearest(name, value) is None:
+                if isinstance(value, PartialObject) and nearest(name, value) is None:
                     return UNKNOWN
                 raise Mistake(f"the object has no property {name!r}", name, value) from None
         if value is UNKNOWN:
             return UNKNOWN
-        raise Mistake(f".{name} needs an object, found {a(value)}")
+        raise Mistake(f".{name} needs an object, found {a_kind(value)}")
 
     return read
 
@@ -200,7 +210,7 @@ def _compile_slice(tree: Slice, depth: int) -> Node:
         sequence = _sequence(value)
         for bound in (start, end):
             if bound is not None and type(bound) is not int:
-                raise Mistake(f"[ : ] needs whole numbers, found {a(bound)}")
+                raise Mistake(f"[ : ] needs whole numbers, found {a_kind(bound)}")
         run.spend_items(len(sequence))
         return sequence[start:end]
 
@@ -210,21 +220,21 @@ def _compile_slice(tree: Slice, depth: int) -> Node:
 def _sequence(value: Any) -> list[Any] | str:
     if isinstance(value, list | str):
         return value
-    raise Mistake(f"[ ] needs an object, an array or a string, found {a(value)}")
+    raise Mistake(f"[ ] needs an object, an array or a string, found {a_kind(value)}")
 
 
 def _property(value: dict[str, Any], name: Any) -> Any:
     if not isinstance(name, str):
-        raise Mistake(f"the key of an object must be a string, found {a(name)}")
+        raise Mistake(f"the key of an object must be a string, found {a_kind(name)}")
     found = value.get(name)
-    if found is None and isinstance(value, Open) and name not in value and nearest(name, value) is None:
+    if found is None and isinstance(value, PartialObject) and name not in value and nearest(name, value) is None:
         return UNKNOWN
     return found
 
 
 def _item(value: list[Any] | str, place: Any) -> Any:
     if type(place) is not int:
-        raise Mistake(f"the index of {a(value)} must be a whole number, found {a(place)}")
+        raise Mistake(f"the index of {a_kind(value)} must be a whole number, found {a_kind(place)}")
     try:
         return value[place]
     except IndexError:
@@ -242,7 +252,7 @@ def _compile_call(tree: Call, depth: int) -> Node:
         if function is UNKNOWN or any(value is UNKNOWN for value in values):
             return UNKNOWN
         if not isinstance(function, Function):
-            raise Mistake(f"{a(function)} cannot be called")
+            raise Mistake(f"{a_kind(function)} cannot be called")
         return function.call(scope, run, values)
 
     return call

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.rules.templates.jsone.budget import Mistake, Run, Scope, bounded, is_number, kind_of, text_of, whole
+from app.rules.templates.jsone.budget import (
+    Mistake,
+    Run,
+    Scope,
+    is_number,
+    kind_of,
+    text_of,
+    whole_if_exact,
+    within_bounds,
+)
 
 _OFFSET = re.compile(
     r"(?P<sign>[+-]?) ?"
@@ -121,7 +130,7 @@ def _number(_scope: Scope, run: Run, arguments: list[Any]) -> int | float:
     if _WHOLE.fullmatch(text):
         return int(text)
     try:
-        return whole(bounded(float(text)))
+        return whole_if_exact(within_bounds(float(text)))
     except ValueError:
         raise Mistake(f"{text[:40]!r} is not a number") from None
 
@@ -148,8 +157,8 @@ def _of_text(change: Callable[[str], str]) -> Callable[[Scope, Run, list[Any]], 
 
 def _of_numbers(calculate: Callable[..., Any]) -> Callable[[Scope, Run, list[Any]], int | float]:
     def apply(_scope: Scope, _run: Run, arguments: list[Any]) -> int | float:
-        result = bounded(calculate(*arguments))
-        return whole(result) if isinstance(result, float) else result
+        result = within_bounds(calculate(*arguments))
+        return whole_if_exact(result) if isinstance(result, float) else result
 
     return apply
 
