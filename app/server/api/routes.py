@@ -133,7 +133,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "the participant joins, Usher adopts the dispatch if LiveKit created it, and creates it if not.",
              example={"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall-7"}}),
     Endpoint("GET", f"{_V1}/statistics", statistics.read_statistics,
-             "Read time to agent, shares of no-shows, fallbacks and callers who left, and objectives",
+             "Read time to agent, objectives, and shares of no-shows, fallbacks and callers who left waiting",
              statistics.Statistics, query=statistics.WindowQuery),
     Endpoint("GET", f"{_V1}/agents", statistics.list_agents,
              "List agents with their last dispatch and their latest probe", statistics.SeenAgents),

@@ -96,7 +96,7 @@ def _details(found: Explanation) -> dict[str, Any]:
 
 def _sentence(summary: str) -> str:
     """Return the summary with a capital letter, unless it begins with an identity."""
-    return summary[:1].upper() + summary[1:] if summary.startswith(("nobody ", "no ", "the ")) else summary
+    return summary[:1].upper() + summary[1:] if summary.startswith(("no agent ", "the dispatch ")) else summary
 
 
 def _hint(found: Explanation, timeline: Timeline) -> str:

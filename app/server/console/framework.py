@@ -66,9 +66,9 @@ class PageRequest:
 
     @property
     def signed_in(self) -> User:
-        """The user; NotAllowedError when nobody is logged in."""
+        """The user; NotAllowedError if not logged in."""
         if self.user is None:
-            raise NotAllowedError("nobody is logged in")
+            raise NotAllowedError("log in first")
         return self.user
 
     def field(self, name: str, default: str = "") -> str:
