@@ -24,7 +24,7 @@ _WORDS = {
     Effect.OTHER_AGENT: ("another agent", "yellow"),
     Effect.NO_AGENT: ("no agent any more", "bold red"),
     Effect.NEW_AGENT: ("an agent, where none came", "green"),
-    Effect.TOLD_OTHERWISE: ("the same agent, told something else", "cyan"),
+    Effect.OTHER_DATA: ("the same agent, told something else", "cyan"),
 }
 
 

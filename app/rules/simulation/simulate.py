@@ -28,7 +28,7 @@ class Effect(StrEnum):
     """What a draft would have changed for one event."""
 
     SAME = "same"
-    TOLD_OTHERWISE = "told_otherwise"  # the same agents, with other metadata, attributes, deployment or scope
+    OTHER_DATA = "told_otherwise"  # the same agents, with other metadata, attributes, deployment or scope
     OTHER_AGENT = "other_agent"
     NO_AGENT = "no_agent"  # had one
     NEW_AGENT = "new_agent"  # had none
@@ -163,7 +163,7 @@ def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _
 def _effect(before: _Answer, after: _Answer) -> Effect:
     if set(before.agents) == set(after.agents):
         same = before.dispatch_data is None or before.dispatch_data == after.dispatch_data
-        return Effect.SAME if same else Effect.TOLD_OTHERWISE
+        return Effect.SAME if same else Effect.OTHER_DATA
     if not after.agents:
         return Effect.NO_AGENT
     return Effect.OTHER_AGENT if before.agents else Effect.NEW_AGENT
