@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from sqlalchemy import Connection, Engine, update
+from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -22,8 +22,6 @@ from app.accounts.users import count_users
 from app.clock import Clock, SystemClock, process_name
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
-from app.db.tables import dispatches
-from app.db.types import DispatchStatus
 from app.db.writer import Writer
 from app.errors import ConflictError, DatabaseUnavailableError
 from app.flows.context import Context
@@ -107,9 +105,9 @@ async def service(
             book = read_book(connection)
         for bad in book.bad.values():
             _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
-        if is_embedded(url):
-            await writer.run(lambda connection: _take_over(connection, context))
         orchestrator = Orchestrator(context, book)
+        if is_embedded(url):
+            await orchestrator.take_over()
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
         with readers.connect() as connection:
             first_admin_path = "" if count_users(connection) else f"/console/welcome/{first_admin_code(key)}"
@@ -145,20 +143,3 @@ def claim_database(url: URL) -> IO[str]:
             "use PostgreSQL for several"
         ) from error
     return lock
-
-
-def _take_over(connection: Connection, context: Context) -> None:
-    """Make what a dead process of this node held due: sooner than its lease, but not before its call has timed out."""
-    began = context.lease.total_seconds() - context.settings.request_timeout
-    for row in connection.execute(dispatches.select().where(dispatches.c.status == DispatchStatus.SENDING)).mappings():
-        lease_until = row["lease_until"] or context.clock.now()
-        due = lease_until.timestamp() - began
-        instant = lease_until.fromtimestamp(due, lease_until.tzinfo)
-        connection.execute(
-            update(dispatches).where(dispatches.c.id == row["id"]).values(lease_until=instant, next_attempt_at=instant)
-        )
-    connection.execute(
-        update(dispatches)
-        .where(dispatches.c.status == DispatchStatus.DISPATCHED, dispatches.c.lease_owner.is_not(None))
-        .values(lease_owner=None, lease_until=None)
-    )

@@ -28,6 +28,47 @@ class DispatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Cause(StrEnum):
+    """Why a dispatch is in its state. Decisions and statistics read this; `reason` is text for people."""
+
+    # Created
+    RULE_MATCHED = "rule_matched"
+    PROMISED = "promised"  # an access token may have carried it
+    AGENT_MAY_RETURN = "agent_may_return"  # that of the previous session of the room name
+    REPLACES_AGENT = "replaces_agent"
+    TEMPLATE_FAILED = "template_failed"
+    # Delivered
+    CLAIMED = "claimed"
+    SENDER_LOST = "sender_lost"  # claimed from a replica that died while it sent
+    CALLER_PRESENT = "caller_present"  # LiveKit was asked before the call
+    WAITS_FOR_LIMIT = "waits_for_limit"
+    ACCEPTED = "accepted"
+    ADOPTED = "adopted"  # LiveKit had it, though no call said so
+    LATE_ANSWER = "late_answer"  # LiveKit accepted an attempt that had been given up
+    REFUSED = "refused"
+    LIVEKIT_UNREACHABLE = "livekit_unreachable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    LIVEKIT_RECOVERED = "livekit_recovered"  # the sweep tries again what failed for LiveKit's trouble
+    # Awaited
+    AGENT_OVERDUE = "agent_overdue"
+    NO_AGENT = "no_agent"
+    FALLBACK = "fallback"
+    CLOCK_STEP = "clock_step"  # the wall clock was set, and deadlines were corrected
+    PROCESS_RESTARTED = "process_restarted"
+    # Joined
+    AGENT_JOINED = "agent_joined"
+    AGENT_RECONNECTED = "agent_reconnected"
+    AGENT_NOT_OURS = "agent_not_ours"  # it came by another dispatch
+    # Over
+    AGENT_LEFT = "agent_left"
+    CALLER_LEFT = "caller_left"  # before the agent came
+    ROOM_CLOSED = "room_closed"
+    ROOM_LOST = "room_lost"  # without a webhook: Usher was down, or LiveKit was killed
+    # By an operator
+    CANCELLED_BY_HAND = "cancelled_by_hand"
+    REDRIVEN = "redriven"
+
+
 class EventOutcome(StrEnum):
     """What was decided for an accepted event."""
 

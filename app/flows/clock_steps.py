@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, select
 from app.clock import Clock
 from app.db.any_of import any_of
 from app.db.tables import dispatches, status_in
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus, Timestamp
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
@@ -143,10 +143,10 @@ class Timekeeper:
             # Its holder may be alive and in the midst of the call: that is waited out.
             due = now if dispatch.status is DispatchStatus.PENDING else now + call
             fields = {"next_attempt_at": due, "lease_until": due}
-            moves.append(Move(dispatch, dispatch.status, _REASON, fields=fields))
+            moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=fields))
         for row in connection.execute(_FROM_THE_FUTURE, {"horizon": now + _TOLERANCE}).mappings():
             dispatch = Dispatch.from_row(row)
             again = {**awaited_from(dispatch, now), "lease_until": None}
-            moves.append(Move(dispatch, dispatch.status, _REASON, fields=again))
+            moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))
         move(connection, after, moves, now)
         return len(moves)

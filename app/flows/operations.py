@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
-from app.db.types import DispatchStatus, EventSource
+from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import ConflictError, NotFoundError
 from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
@@ -127,7 +127,7 @@ def redrive(
         serving = taken.setdefault(str(wanted["intent_key"]), dispatch.id)
         if serving == dispatch.id:
             fields = {**redriven(dispatch, now), **wanted}
-            result.done.append(Move(dispatch, DispatchStatus.PENDING, "redriven by hand", by, fields))
+            result.done.append(Move(dispatch, DispatchStatus.PENDING, Cause.REDRIVEN, "redriven by hand", by, fields))
         else:
             result.refused[dispatch.id] = f"dispatch {serving} serves the same caller already"
             heirs[dispatch.id] = serving
@@ -145,7 +145,9 @@ def cancel(
         if dispatch.status not in WAITING:
             result.refused[dispatch.id] = f"is {dispatch.status}; only what waits for its agent can be cancelled"
             continue
-        result.done.append(Move(dispatch, DispatchStatus.CANCELLED, "cancelled by hand", by, ended(now)))
+        result.done.append(
+            Move(dispatch, DispatchStatus.CANCELLED, Cause.CANCELLED_BY_HAND, "cancelled by hand", by, ended(now))
+        )
         withdrawal = withdrawal_of(dispatch)
         if withdrawal is not None:
             after.withdrawals.append(withdrawal)

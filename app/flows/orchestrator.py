@@ -13,6 +13,7 @@ from app.flows.clock_steps import Stopwatch, Timekeeper
 from app.flows.context import Context
 from app.flows.deliver.deliver import Deliverer
 from app.flows.deliver.start_limiter import StartLimiter
+from app.flows.deliver.take_over import take_over
 from app.flows.loop import Loop
 from app.flows.operations import Operations
 from app.flows.probes.canary import Canary
@@ -41,7 +42,7 @@ class Orchestrator:
         self.context = context
         self.book = book
         """The rule book in use: that of the latest committed transaction that read a newer one."""
-        transactions = Transactions(context.writer, self.follow)
+        self._transactions = transactions = Transactions(context.writer, self.follow)
         self.withdrawer = Withdrawer(context)
         stopwatch = Stopwatch(context.clock)
         limiter = StartLimiter(context.settings.calls_per_second)
@@ -95,6 +96,10 @@ class Orchestrator:
             self._requests[room] = self._requests.get(room, 0) + 1
             if room not in self._checks:
                 self._checks[room] = asyncio.create_task(self._check(room))
+
+    async def take_over(self) -> None:
+        """Take over what a dead process held; only where no other process can be alive, and before `start`."""
+        await self._transactions.run(lambda connection, after: take_over(connection, after, self.context))
 
     def start(self) -> None:
         """Start the background loops."""

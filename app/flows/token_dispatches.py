@@ -17,6 +17,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from app.clock import new_id
 from app.db.any_of import any_of
 from app.db.tables import token_dispatches
+from app.db.types import Cause
 from app.flows.context import Context
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.plan.expected import Expected, expect
@@ -117,6 +118,7 @@ def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": promise["metadata"],
         "attributes": promise["attributes"],
         "must_look": True,
+        "cause": Cause.PROMISED,
         "reason": "promised to the token server",
     }
 

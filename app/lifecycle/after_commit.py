@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import Move
-from app.outbox.states import GAVE_UP
 from app.rules.book.rule_book import RuleBook
 
 
@@ -65,10 +64,8 @@ def count(metrics: Metrics, after: AfterCommit) -> None:
 def _count_outcome(metrics: Metrics, move: Move) -> None:
     dispatch = move.dispatch
     match move.status:
-        case DispatchStatus.PENDING:
-            asked = move.fields.get("asked_agent_name")
-            if asked is not None and asked != dispatch.agent_to_ask:
-                metrics.fallbacks.labels(dispatch.agent_name, asked).inc()
+        case DispatchStatus.PENDING if move.cause is Cause.FALLBACK:
+            metrics.fallbacks.labels(dispatch.agent_name, move.result.agent_to_ask).inc()
         case DispatchStatus.NO_SHOW:
             metrics.no_shows.labels(dispatch.agent_name).inc()
         case DispatchStatus.JOINED:
@@ -76,7 +73,7 @@ def _count_outcome(metrics: Metrics, move: Move) -> None:
             if isinstance(joined_at, datetime):
                 waited = (joined_at - dispatch.created_at).total_seconds()
                 metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
-        case DispatchStatus.CANCELLED if move.reason.startswith(GAVE_UP):
+        case DispatchStatus.CANCELLED if move.cause is Cause.CALLER_LEFT:
             metrics.abandoned.labels(dispatch.agent_name).inc()
         case _:
             pass

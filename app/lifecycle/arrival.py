@@ -6,22 +6,17 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, assert_never
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.observe.compare import Arrived
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.dispatch_store import Move
 
 
-def is_sent_away(dispatch: Dispatch) -> bool:
-    """Return whether the agent that comes by `dispatch` leaves again in a while, because its dispatch was deleted."""
-    return dispatch.must_look and dispatch.status in {DispatchStatus.DISPATCHED, DispatchStatus.JOINED}
-
-
 def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joined_at: datetime) -> Move:
     """Return the arrival of an agent that a webhook reported."""
     fields = {**_with_agent(dispatch, identity, sid), "job_id": job_id, "joined_at": joined_at}
-    return Move(dispatch, DispatchStatus.JOINED, "the agent is in the room", fields=fields)
+    return Move(dispatch, DispatchStatus.JOINED, Cause.AGENT_JOINED, "the agent is in the room", fields=fields)
 
 
 def seen(finding: Arrived, now: datetime) -> Move:
@@ -37,7 +32,7 @@ def seen(finding: Arrived, now: datetime) -> Move:
     reason = "the agent is in the room"
     if dispatch.status is DispatchStatus.JOINED:
         reason = f"LiveKit lists {finding.agent.identity} as the agent"
-    return Move(dispatch, DispatchStatus.JOINED, reason, fields=fields)
+    return Move(dispatch, DispatchStatus.JOINED, Cause.AGENT_JOINED, reason, fields=fields)
 
 
 def _with_agent(dispatch: Dispatch, identity: str, sid: str) -> dict[str, Any]:
@@ -47,7 +42,9 @@ def _with_agent(dispatch: Dispatch, identity: str, sid: str) -> dict[str, Any]:
         "lease_owner": None,
         "lease_until": None,
         "next_attempt_at": None,
-        "must_look": is_sent_away(dispatch),
+        "must_look": False,
+        "deletion_announced_at": None,
+        "is_sent_away": dispatch.is_sent_away or dispatch.deletion_announced_at is not None,
     }
 
 
@@ -60,10 +57,12 @@ def not_ours(dispatch: Dispatch, now: datetime) -> Move:
         "job_id": None,
         "worker_id": None,
         "joined_at": None,
+        "is_sent_away": False,
+        "deletion_announced_at": now if dispatch.is_sent_away else None,
         "answer_deadline": max(now, deadline),
     }
     reason = f"LiveKit's job list gives {dispatch.agent_identity} to another dispatch; waiting for its own agent"
-    return Move(dispatch, DispatchStatus.DISPATCHED, reason, fields=fields)
+    return Move(dispatch, DispatchStatus.DISPATCHED, Cause.AGENT_NOT_OURS, reason, fields=fields)
 
 
 class NoShow(Enum):
@@ -92,20 +91,19 @@ def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
         "lease_owner": None,
         "lease_until": None,
         "next_attempt_at": now,
-        "must_look": False,
+        "deletion_announced_at": None,
     }
     decision = next_after_no_show(dispatch)
     match decision:
         case NoShow.ASK_AGAIN:
-            return Move(dispatch, DispatchStatus.PENDING, f"{reason}; asking again", fields=fields)
+            return Move(dispatch, DispatchStatus.PENDING, Cause.NO_AGENT, f"{reason}; asking again", fields=fields)
         case NoShow.ASK_FALLBACK:
             fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
             reason += f"; asking {dispatch.fallback_agent_name} instead"
-            return Move(dispatch, DispatchStatus.PENDING, reason, fields=fields)
+            return Move(dispatch, DispatchStatus.PENDING, Cause.FALLBACK, reason, fields=fields)
         case NoShow.GIVE_UP:
-            return Move(
-                dispatch, DispatchStatus.NO_SHOW, f"{reason}; no other agent to ask", fields={**fields, **ended(now)}
-            )
+            reason += "; no other agent to ask"
+            return Move(dispatch, DispatchStatus.NO_SHOW, Cause.NO_AGENT, reason, fields={**fields, **ended(now)})
         case _:
             assert_never(decision)
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import assert_never
 
-from app.db.types import DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Scope
 from app.livekit.vocabulary import CHOSEN, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.dispatch_store import Move
-from app.outbox.states import GAVE_UP, WAITING
+from app.outbox.states import WAITING
 
 AGENT_LEAVES_WITHIN_S = 10.0
 """An agent may stay up to this long after its caller left; a caller who arrives meanwhile needs another agent."""
@@ -47,11 +47,11 @@ def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdra
     )
 
 
-def room_over(dispatch: Dispatch, reason: str, now: datetime) -> Move:
+def room_over(dispatch: Dispatch, cause: Cause, reason: str, now: datetime) -> Move:
     """Return the end of a dispatch whose room session is over."""
     if dispatch.status is DispatchStatus.JOINED:
-        return Move(dispatch, DispatchStatus.ENDED, reason, fields=ended(now))
-    return Move(dispatch, DispatchStatus.CANCELLED, reason, fields=ended(now))
+        return Move(dispatch, DispatchStatus.ENDED, cause, reason, fields=ended(now))
+    return Move(dispatch, DispatchStatus.CANCELLED, cause, reason, fields=ended(now))
 
 
 class CallersGone(Enum):
@@ -80,8 +80,9 @@ def after_callers_gone(dispatch: Dispatch, now: datetime) -> tuple[Move | None, 
     match callers_gone(dispatch):
         case CallersGone.CANCEL:
             waited = max(0.0, (now - dispatch.created_at).total_seconds())
-            reason = f"{GAVE_UP} after {waited:.1f} s"
-            return Move(dispatch, DispatchStatus.CANCELLED, reason, fields=ended(now)), withdrawal_of(dispatch)
+            reason = f"the caller gave up after {waited:.1f} s"
+            move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
+            return move, withdrawal_of(dispatch)
         case CallersGone.WITHDRAW:
             return None, withdrawal_of(dispatch)
         case CallersGone.WITHDRAW_IF_ALONE:
@@ -123,7 +124,7 @@ def agent_gone(dispatch: Dispatch, disconnect_reason: str, remaining: RemainingC
     left or because we had withdrawn it for that reason: they get another whatever the rule says.
     """
     on_purpose = disconnect_reason in CHOSEN
-    sent_away = dispatch.must_look and remaining.any and disconnect_reason not in ROOM_OVER
+    sent_away = dispatch.is_sent_away and remaining.any and disconnect_reason not in ROOM_OVER
     recovered = dispatch.recover and remaining.any and not on_purpose
     withdrawn = dispatch.withdraw and disconnect_reason == DisconnectReason.PARTICIPANT_REMOVED
     unserved = remaining.unserved and (withdrawn or not on_purpose)
@@ -148,4 +149,4 @@ def after_agent_gone(dispatch: Dispatch, disconnect_reason: str, decision: Agent
             reason += "; callers who arrived while it was leaving get another"
         case _:
             assert_never(decision)
-    return Move(dispatch, DispatchStatus.ENDED, reason, fields=ended(now))
+    return Move(dispatch, DispatchStatus.ENDED, Cause.AGENT_LEFT, reason, fields=ended(now))

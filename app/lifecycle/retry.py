@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.livekit.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
 from app.outbox.dispatch import Dispatch
 
@@ -26,8 +26,8 @@ TROUBLE_LIMIT = 12
 A fault of LiveKit is not the agent's: with 30 % of calls failing, three in all would lose one caller in forty. The
 sweep takes up again what failed so, as long as the caller is there.
 """
-TROUBLE_REASON = "LiveKit could not be reached"
-"""How the reason of a dispatch begins that failed for no fault of its own; the sweep looks for it."""
+LIVEKIT_TROUBLE = frozenset({Cause.LIVEKIT_UNREACHABLE, Cause.OUTCOME_UNKNOWN})
+"""Causes of dispatches that failed through no fault of their own: the sweep tries them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Step:
     """What becomes of a dispatch after a call. `next_attempt_at` is set when another call follows."""
 
     status: DispatchStatus
+    cause: Cause
     reason: str
     next_attempt_at: datetime | None = None
     must_look: bool = False
@@ -81,28 +82,28 @@ def next_step(
     soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, _longest(is_down=is_down)))
     match outcome:
         case Accepted(adopted=True) if dispatch.attempts == 0:
-            return Step(DispatchStatus.DISPATCHED, "LiveKit took the dispatch of the access token")
+            return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit took the dispatch of the access token")
         case Accepted(adopted=True):
-            return Step(DispatchStatus.DISPATCHED, "LiveKit had taken the dispatch after all")
+            return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit had taken the dispatch after all")
         case Accepted():
-            return Step(DispatchStatus.DISPATCHED, "LiveKit wrote the dispatch down")
+            return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, "LiveKit wrote the dispatch down")
         case Rejected(code, text, permanent):
             reason = f"LiveKit refused: {code}: {text}"
             if permanent or dispatch.counted_attempts + 1 >= dispatch.max_attempts:
-                return Step(DispatchStatus.FAILED, reason, counted=True)
-            return Step(DispatchStatus.PENDING, reason, later, counted=True)
+                return Step(DispatchStatus.FAILED, Cause.REFUSED, reason, counted=True)
+            return Step(DispatchStatus.PENDING, Cause.REFUSED, reason, later, counted=True)
         case Unreachable(code, text):
-            reason = f"{TROUBLE_REASON}: {code}: {text}"
+            reason = f"LiveKit could not be reached: {code}: {text}"
             if _given_up(dispatch):
-                return Step(DispatchStatus.FAILED, reason)
-            return Step(DispatchStatus.PENDING, reason, soon)
+                return Step(DispatchStatus.FAILED, Cause.LIVEKIT_UNREACHABLE, reason)
+            return Step(DispatchStatus.PENDING, Cause.LIVEKIT_UNREACHABLE, reason, soon)
         case Unknown(code, text, is_answered):
-            reason = f"{TROUBLE_REASON}: outcome unknown: {code}: {text}"
+            reason = f"LiveKit could not be reached: outcome unknown: {code}: {text}"
             if _given_up(dispatch):
-                return Step(DispatchStatus.FAILED, reason, must_look=True)
+                return Step(DispatchStatus.FAILED, Cause.OUTCOME_UNKNOWN, reason)
             is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)
             settled = started_at + timedelta(seconds=min(ANSWERED_S, timeout_s) if is_over else timeout_s)
-            return Step(DispatchStatus.PENDING, reason, max(soon, settled), must_look=True)
+            return Step(DispatchStatus.PENDING, Cause.OUTCOME_UNKNOWN, reason, max(soon, settled), must_look=True)
         case _:
             assert_never(outcome)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.lifecycle.arrival import awaited_from
 from app.lifecycle.leaving import Withdrawal, withdrawal_of
 from app.lifecycle.retry import Step, next_step
@@ -68,14 +68,15 @@ def settled(
         return Settled(_as_move(current, step, written, now))
     if written is None or current.livekit_dispatch_id == written:
         return Settled()
-    noted = Move(current, current.status, current.reason, fields={"livekit_dispatch_id": written})
+    noted = Move(current, current.status, current.cause, current.reason, fields={"livekit_dispatch_id": written})
     match current.status:
         case DispatchStatus.JOINED | DispatchStatus.DISPATCHED:
             # With another id or attempt noted, another replica has sent it again: the check finds the surplus.
             taken_over = current.livekit_dispatch_id is not None or current.attempts != settlement.dispatch.attempts
             return Settled(noted if current.livekit_dispatch_id is None else None, check_room=taken_over)
         case DispatchStatus.PENDING:
-            return Settled(Move(current, current.status, "LiveKit has it after all", fields={"must_look": True}))
+            reason = "LiveKit has it after all"
+            return Settled(Move(current, current.status, Cause.LATE_ANSWER, reason, fields={"must_look": True}))
         case DispatchStatus.SENDING:
             return Settled(check_room=True)
         case _:  # the caller left, or an operator cancelled, while the call was under way
@@ -94,5 +95,5 @@ def _as_move(current: Dispatch, step: Step, written: str | None, now: datetime) 
     if step.status is DispatchStatus.DISPATCHED:
         fields |= {"livekit_dispatch_id": written, **awaited_from(current, now)}
     elif step.status is DispatchStatus.FAILED:
-        fields |= {**ended(now), "must_look": step.must_look}
-    return Move(current, step.status, step.reason, fields=fields)
+        fields |= ended(now)
+    return Move(current, step.status, step.cause, step.reason, fields=fields)

@@ -121,15 +121,15 @@ def _missing(
     filled = since is None or (seen.at - since).total_seconds() >= JOB_LIST_LAG_S
     jobs = [job for entry in entries for job in entry.jobs]
     if not jobs:
-        cause = "no worker took it" if filled else "no worker is seen to have taken it"
+        detail = "no worker took it" if filled else "no worker is seen to have taken it"
         certain = filled or not ownership.may_be(dispatch.agent_to_ask, assigned)
-        return NotYetHere(dispatch, cause, None, certain=certain, is_over=filled)
+        return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled)
     job = jobs[-1]
     is_over = all(one.status in {JobStatus.SUCCESS, JobStatus.FAILED} for one in jobs)
     if job.status == JobStatus.SUCCESS:
-        cause = "the worker refused the job or left at once"
+        detail = "the worker refused the job or left at once"
     elif job.status == JobStatus.FAILED:
-        cause = f"the job failed{': ' + job.error if job.error else ''}"
+        detail = f"the job failed{': ' + job.error if job.error else ''}"
     else:
-        cause = "a worker took it and its agent never came"
-    return NotYetHere(dispatch, f"{cause} (job {job.id})", job.id, certain=True, is_over=is_over)
+        detail = "a worker took it and its agent never came"
+    return NotYetHere(dispatch, f"{detail} (job {job.id})", job.id, certain=True, is_over=is_over)

@@ -57,14 +57,14 @@ class WrittenDown:
 
 @dataclass(frozen=True, slots=True)
 class NotYetHere:
-    """No agent so far; `cause` says why as far as LiveKit tells.
+    """No agent so far; `detail` says why as far as LiveKit tells.
 
     `certain` is False while an agent that may be the one is there and the job list is too young to tell whose it is.
     `is_over`: nobody took it, or whoever did has ended his job, so that no agent will come by it later.
     """
 
     dispatch: Dispatch
-    cause: str
+    detail: str
     job_id: str | None
     certain: bool
     is_over: bool = False

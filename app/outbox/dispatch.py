@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from app.db.types import DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute in which our id rides to LiveKit and comes back from ListDispatch (servers from 1.13.2)."""
@@ -33,6 +33,7 @@ class Dispatch(NamedTuple):
     scope: Scope
     intent_key: str
     status: DispatchStatus
+    cause: Cause
     reason: str
     answer_timeout_s: int
     max_attempts: int
@@ -44,6 +45,8 @@ class Dispatch(NamedTuple):
     asked_agent_name: str | None
     next_attempt_at: datetime | None
     must_look: bool
+    deletion_announced_at: datetime | None
+    is_sent_away: bool
     lease_owner: str | None
     lease_until: datetime | None
     answer_deadline: datetime | None
@@ -72,7 +75,8 @@ class Dispatch(NamedTuple):
     @property
     def may_be_at_livekit(self) -> bool:
         """Whether LiveKit may have something of ours: a call was made, or an access token carried the dispatch."""
-        return self.attempts > 0 or self.must_look or self.livekit_dispatch_id is not None
+        is_known = self.livekit_dispatch_id is not None or self.agent_identity is not None
+        return self.attempts > 0 or self.must_look or is_known
 
     def new_row(self) -> dict[str, Any]:
         """Return the columns to insert of a dispatch before its first call: those that are not null by default."""
@@ -82,12 +86,16 @@ class Dispatch(NamedTuple):
     def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
         """Return the dispatch in a row of the table."""
         stored = cls._make(_columns_of(row))
-        return stored._replace(status=DispatchStatus(stored.status), scope=Scope(stored.scope))
+        return stored._replace(
+            status=DispatchStatus(stored.status), cause=Cause(stored.cause), scope=Scope(stored.scope)
+        )
 
 
 _columns_of = itemgetter(*Dispatch._fields)
 _UNSET_WHEN_NEW = frozenset(
     {
+        "deletion_announced_at",
+        "is_sent_away",
         "answer_deadline",
         "livekit_dispatch_id",
         "job_id",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.outbox.dispatch import Dispatch
 from app.plan.build import Intent
 from app.webhook.event import Event
@@ -41,6 +41,8 @@ _UNSENT: Mapping[str, Any] = {
     "counted_attempts": 0,
     "asked_agent_name": None,
     "must_look": False,
+    "deletion_announced_at": None,
+    "is_sent_away": False,
     "lease_owner": None,
     "lease_until": None,
     "answer_deadline": None,
@@ -71,6 +73,7 @@ def from_intent(identity: str, event: Event, intent: Intent, rules_version: int,
         participant_identity=event.participant_identity,
         participant_sid=event.participant_sid,
         status=DispatchStatus.PENDING,
+        cause=Cause.RULE_MATCHED,
         reason=f"rule {intent.rule.name!r} matched",
         next_attempt_at=now,
         created_at=now,
@@ -105,6 +108,7 @@ def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch
     return Dispatch(
         id=identity,
         status=DispatchStatus.PENDING,
+        cause=Cause.REPLACES_AGENT,
         reason=f"replaces the agent of dispatch {dispatch.id}",
         next_attempt_at=now,
         created_at=now,
@@ -145,4 +149,12 @@ def leased(owner: str, until: datetime) -> dict[str, Any]:
 
 def ended(now: datetime) -> dict[str, Any]:
     """Return the columns that close a dispatch."""
-    return {"ended_at": now, "lease_owner": None, "lease_until": None, "next_attempt_at": None, "must_look": False}
+    return {
+        "ended_at": now,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": None,
+        "must_look": False,
+        "deletion_announced_at": None,
+        "is_sent_away": False,
+    }

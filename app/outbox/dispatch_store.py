@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, update
 
 from app.db.bulk_insert import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING, require_transition
@@ -19,10 +19,11 @@ from app.outbox.states import WAITING, require_transition
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A dispatch goes on to `status` because of `reason`; `fields` are the columns that change with it."""
+    """A dispatch goes on to `status` because of `cause`; `reason` says it to people, `fields` are the other columns."""
 
     dispatch: Dispatch
     status: DispatchStatus
+    cause: Cause
     reason: str
     by: str = "usher"
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -30,7 +31,7 @@ class Move:
     @property
     def result(self) -> Dispatch:
         """The dispatch as it is after the move."""
-        return self.dispatch._replace(status=self.status, reason=self.reason, **self.fields)
+        return self.dispatch._replace(status=self.status, cause=self.cause, reason=self.reason, **self.fields)
 
 
 def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[str]:
@@ -114,7 +115,7 @@ def apply(connection: Connection, moves: Sequence[Move]) -> None:
             _update(connection, groups)
             groups, touched = {}, set()
         touched.add(move.dispatch.id)
-        values = {"status": move.status, "reason": move.reason, **move.fields}
+        values = {"status": move.status, "cause": move.cause, "reason": move.reason, **move.fields}
         groups.setdefault(tuple(sorted(values)), []).append({"id": move.dispatch.id, **values})
     _update(connection, groups)
 
@@ -148,13 +149,13 @@ NOBODY_LEFT = "nobody_comes"
 
 
 def mark_no_show(
-    connection: Connection, dispatch_id: str, number: int, *, job_id: str | None, cause: str, is_over: bool
+    connection: Connection, dispatch_id: str, number: int, *, job_id: str | None, detail: str, is_over: bool
 ) -> None:
     """Say of an accepted attempt that its agent never came, why, and which job LiveKit had made of it."""
     connection.execute(
         update(dispatch_attempts)
         .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
-        .values(outcome="no_show", job_id=job_id, error_code=NOBODY_LEFT if is_over else None, error_text=cause[:2000])
+        .values(outcome="no_show", job_id=job_id, error_code=NOBODY_LEFT if is_over else None, error_text=detail[:2000])
     )
 
 
@@ -183,11 +184,9 @@ def claim_due(
     return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
 
 
-def blocked(
-    connection: Connection, now: datetime, agent_names: Collection[str], told_by: str, limit: int = 100
-) -> list[Dispatch]:
-    """Return the due dispatches of these agents whose reason does not begin with `told_by`, oldest first."""
-    asked = {"now": now, "first": limit, "agent_names": agent_names, "told_by": told_by}
+def blocked(connection: Connection, now: datetime, agent_names: Collection[str], limit: int = 100) -> list[Dispatch]:
+    """Return the due dispatches of these agents that are not noted as waiting for a limit yet, oldest first."""
+    asked = {"now": now, "first": limit, "agent_names": agent_names}
     return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
 
 

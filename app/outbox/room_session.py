@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, literal_column, select
+from sqlalchemy import Connection, bindparam, select, text
 
 from app.db.any_of import any_of
-from app.db.tables import LIVE, ROOM_LOST, dispatch_attempts, dispatch_callers, dispatches, events, status_in
+from app.db.tables import LIVE, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import NOBODY_LEFT
@@ -145,8 +145,7 @@ SERVED_UNDER_NAME = (
     .with_hint(dispatches, "INDEXED BY ix_dispatches_lost_room", "sqlite")
     .where(
         _UNDER_NAME,
-        dispatches.c.reason == literal_column(f"'{ROOM_LOST}'"),  # the very text of the partial index
-        dispatches.c.status == DispatchStatus.ENDED,
+        text(LOST_ROOM),
         dispatches.c.ended_at >= bindparam("lost_since", type_=Timestamp()),
     ),
 )

@@ -12,7 +12,7 @@ from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatch_callers, dispatches, status_in
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus, Timestamp
 
 # Ordered, so that two replicas that lock several rows cannot wait for each other.
 LOCKED = select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()
@@ -69,7 +69,7 @@ BLOCKED = (
         dispatches.c.next_attempt_at <= _NOW,
         _UNHELD,
         any_of(ASKED, "agent_names"),
-        ~dispatches.c.reason.startswith(bindparam("told_by")),
+        dispatches.c.cause != Cause.WAITS_FOR_LIMIT,
     )
     .order_by(dispatches.c.next_attempt_at)
     .limit(_FIRST)

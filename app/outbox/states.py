@@ -54,9 +54,6 @@ REDRIVABLE = frozenset({_S.NO_SHOW, _S.FAILED, _S.CANCELLED})
 WAITING = frozenset({_S.PENDING, _S.SENDING, _S.DISPATCHED})
 """States in which callers wait for the agent."""
 
-GAVE_UP = "the caller gave up"
-"""How the reason of a dispatch begins whose callers all left before the agent came."""
-
 
 class TransitionError(UsherError):
     """A dispatch was to go to a state that may not follow its own: a defect, not an input error."""

@@ -154,9 +154,11 @@ def _add_a_week(connection: Any) -> None:
         agent, rule = chance.choice(names)
         waited = min(40.0, chance.lognormvariate(-0.6, 0.75) + (1.2 if agent == "phone-desk" else 0))
         fate = chance.random()
-        status, reason = ("ended", "the agent left") if fate < 0.96 else ("no_show", f"{agent} did not come")
+        status, cause, reason = "ended", "agent_left", "the agent left"
+        if fate >= 0.96:
+            status, cause, reason = "no_show", "no_agent", f"{agent} did not come"
         if fate > 0.975:
-            status, reason = "cancelled", f"the caller gave up after {waited * 4:.1f} s"
+            status, cause, reason = "cancelled", "caller_left", f"the caller gave up after {waited * 4:.1f} s"
         came = status == "ended"
         unique = f"{number:012x}"
         rows.append(
@@ -177,6 +179,7 @@ def _add_a_week(connection: Any) -> None:
                 "scope": "room",
                 "intent_key": f"seed-{number}",
                 "status": status,
+                "cause": cause,
                 "reason": reason,
                 "answer_timeout_s": 15,
                 "max_attempts": 3,

@@ -84,6 +84,7 @@ def dispatch_row(instant: datetime, event: Mapping[str, Any], **values: Any) -> 
         "scope": "room",
         "intent_key": identity,
         "status": "ended",
+        "cause": "agent_left",
         "reason": "the agent left",
         "answer_timeout_s": 15,
         "max_attempts": 3,

@@ -251,13 +251,13 @@ def test_an_explanation_that_cannot_be_what_was_decided_says_so(sqlite_database:
 
 
 CALLS = {
-    "waiting": [("dispatched", "LiveKit wrote it down")],
-    "no_show": [("joined", "there"), ("no_show", "nobody")],
-    "failed": [("failed", "template")],
-    "answered": [("ended", "gone"), ("joined", "there")],
-    "abandoned": [("cancelled", "the caller gave up after 3.0 s")],
-    "cancelled": [("cancelled", "cancelled by hand")],
-    "ended": [("ended", "the agent left")],
+    "waiting": [("dispatched", "accepted")],
+    "no_show": [("joined", "agent_joined"), ("no_show", "no_agent")],
+    "failed": [("failed", "template_failed")],
+    "answered": [("ended", "agent_left"), ("joined", "agent_joined")],
+    "abandoned": [("cancelled", "caller_left")],
+    "cancelled": [("cancelled", "cancelled_by_hand")],
+    "ended": [("ended", "agent_left")],
     "no_match": [],
 }
 
@@ -270,8 +270,8 @@ def test_calls_are_listed_by_how_they_stand(database: Database) -> None:
                            phone_number=f"+{number}", room_name=f"room {number % 2}")  # fmt: skip
         rows.append(joined)
         rows.append(event_row(at(number), participant_kind="AGENT", outcome="ignored"))
-        for status, reason in states:
-            order = dispatch_row(at(number), joined, status=status, reason=reason, agent_name=f"agent {number % 3}",
+        for status, cause in states:
+            order = dispatch_row(at(number), joined, status=status, cause=cause, agent_name=f"agent {number % 3}",
                                  joined_at=at(number + 2) if status in {"joined", "ended"} else None)  # fmt: skip
             orders.append(order)
             callers.append(caller_row(order, joined, at(number + 9) if name == "abandoned" else None))

@@ -33,8 +33,8 @@ def _came(seconds: float, after: float, **values: Any) -> dict[str, Any]:
 
 
 def _left(seconds: float, after: float) -> dict[str, Any]:
-    reason = f"the caller gave up after {after} s"
-    return _dispatch(seconds, status="cancelled", reason=reason, ended_at=at(seconds + after))
+    reason = f"a text that nothing reads, after {after} s"
+    return _dispatch(seconds, status="cancelled", cause="caller_left", reason=reason, ended_at=at(seconds + after))
 
 
 def _store(database: Database, rows: list[dict[str, Any]]) -> None:
@@ -62,7 +62,13 @@ def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -
             _dispatch(50, status="failed", ended_at=at(50)),
             _left(60, 9.0),  # after more than the three seconds
             _left(70, 1.0),  # sooner: tells nothing
-            _dispatch(80, status="cancelled", reason="cancelled by hand", ended_at=at(90)),
+            _dispatch(
+                80,
+                status="cancelled",
+                cause="cancelled_by_hand",
+                reason="the caller gave up after 1 s",
+                ended_at=at(90),
+            ),
             _dispatch(90, status="dispatched"),  # has been waiting for very long
             _dispatch(3599, status="pending"),  # for a second
             _came(100, 60.0, rule_name="other rule"),

@@ -49,8 +49,10 @@ def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
         _came(3, 4.0, status="joined"),
         _dispatch(4, status="no_show", ended_at=at(20)),
         _dispatch(5, status="failed", ended_at=at(6)),
-        _dispatch(6, status="cancelled", reason="the caller gave up after 7.0 s", ended_at=at(13)),
-        _dispatch(7, status="cancelled", reason="cancelled by hand", ended_at=at(8)),
+        _dispatch(6, status="cancelled", cause="caller_left", ended_at=at(13)),
+        _dispatch(
+            7, status="cancelled", cause="cancelled_by_hand", reason="the caller gave up after 1 s", ended_at=at(8)
+        ),
         _dispatch(8, status="dispatched"),
         _came(9, 2.0, agent_name="other", rule_name="other rule"),
         _came(-100, 9.0),  # before the window

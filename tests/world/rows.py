@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.db.types import DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Scope
 from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
@@ -33,6 +33,7 @@ _SENT = Dispatch(
     scope=Scope.ROOM,
     intent_key="intent-1",
     status=DispatchStatus.DISPATCHED,
+    cause=Cause.RULE_MATCHED,
     reason="",
     answer_timeout_s=15,
     max_attempts=3,
@@ -44,6 +45,8 @@ _SENT = Dispatch(
     asked_agent_name=None,
     next_attempt_at=None,
     must_look=False,
+    deletion_announced_at=None,
+    is_sent_away=False,
     lease_owner=None,
     lease_until=None,
     answer_deadline=NOW + timedelta(seconds=5),

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, select
 from app.audit.records.lookup import find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
-from app.db.types import DispatchStatus, EventOutcome
+from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
-from app.outbox.states import GAVE_UP, WAITING
+from app.outbox.states import WAITING
 
 MAX_EVENTS = 300
 """Events of one participant that a call shows."""
@@ -66,6 +66,7 @@ class CallDispatch:
 
     agent: str
     status: DispatchStatus
+    cause: Cause
     reason: str
     joined_at: datetime | None
 
@@ -117,7 +118,7 @@ class CallFacts:
         first = next((one for one in self.events if one.type in JOINS), latest)
         left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
-        own = [CallDispatch(row.agent_to_ask, row.status, row.reason, row.joined_at) for row in rows]
+        own = [CallDispatch(row.agent_to_ask, row.status, row.cause, row.reason, row.joined_at) for row in rows]
         return head_of(first, latest, own, left.received_at if left else None)
 
 
@@ -136,7 +137,7 @@ def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallS
     for state, statuses in _DECISIVE:
         for one in reversed(made):
             if one.status in statuses:
-                gave_up = state is CallState.CANCELLED and one.reason.startswith(GAVE_UP)
+                gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
                 return (CallState.ABANDONED if gave_up else state), one.reason
     if joined.outcome is EventOutcome.NO_MATCH:
         return CallState.NO_MATCH, "no rule matched"

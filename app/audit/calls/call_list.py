@@ -16,7 +16,7 @@ from app.audit.lists.filter_values import DEFAULT_LIMIT
 from app.audit.lists.paging import Page
 from app.audit.records.record_types import EventSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
-from app.db.types import DispatchStatus, EventOutcome
+from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.livekit.vocabulary import EventType
 from app.outbox.states import WAITING
 
@@ -121,9 +121,8 @@ def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[CallHe
     rows: dict[str, dict[str, CallDispatch]] = {join_id: {} for join_id in ids}
     left: dict[str, datetime] = {}
     if ids:
-        columns = [
-            dispatches.c[name] for name in ("id", "agent_name", "asked_agent_name", "status", "reason", "joined_at")
-        ]
+        names = ("id", "agent_name", "asked_agent_name", "status", "cause", "reason", "joined_at")
+        columns = [dispatches.c[name] for name in names]
         own = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
         for row in connection.execute(own).mappings():
             rows[row["event_id"]][row["id"]] = _dispatch_of(row)
@@ -143,4 +142,4 @@ def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[CallHe
 
 def _dispatch_of(row: Mapping[Any, Any]) -> CallDispatch:
     agent = row["asked_agent_name"] or row["agent_name"]
-    return CallDispatch(agent, DispatchStatus(row["status"]), row["reason"], row["joined_at"])
+    return CallDispatch(agent, DispatchStatus(row["status"]), Cause(row["cause"]), row["reason"], row["joined_at"])

@@ -20,8 +20,8 @@ from app.audit.statistics.dialects import listed, read_list, seconds_between
 from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStatistics, Figures, RuleFigures, Tally
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
-from app.db.types import DispatchStatus
-from app.outbox.states import GAVE_UP, WAITING
+from app.db.types import Cause, DispatchStatus
+from app.outbox.states import WAITING
 
 SAMPLE: Final = 10_000
 SAMPLE_OF_ONE: Final = 5_000
@@ -75,7 +75,7 @@ def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, mo
     Its plan is asserted by a test. Waits are put into lists by the database: rows cost ten times as much to fetch.
     """
     column = dispatches.c
-    gave_up = column.reason.startswith(GAVE_UP, autoescape=True)
+    gave_up = column.cause == Cause.CALLER_LEFT
     fate = case(
         (column.joined_at.is_not(None), "arrived"),
         (column.status.in_(sorted(WAITING)), "waiting"),

@@ -19,9 +19,9 @@ from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, 
 from app.audit.statistics.dialects import seconds_between
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus, Timestamp
 from app.json_shape import Instant, JsonShape
-from app.outbox.states import GAVE_UP, WAITING
+from app.outbox.states import WAITING
 
 MAX_OBJECTIVES: Final = 100
 """Rules whose objectives are looked at, in matching order."""
@@ -178,7 +178,7 @@ def tally(
     may_have_missed = or_(
         column.joined_at.is_not(None),
         column.status.in_(sorted(WAITING)),
-        column.reason.startswith(GAVE_UP, autoescape=True),
+        column.cause == Cause.CALLER_LEFT,
     )
     is_own = column.rule_id == target.rule_id
     missed = or_(and_(column.joined_at.is_(None), nobody_came), and_(may_have_missed, waited > target.seconds))

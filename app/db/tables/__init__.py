@@ -8,7 +8,7 @@ from app.db.tables.accounts import api_tokens, signing_keys, users
 from app.db.tables.base import metadata
 from app.db.tables.calls import (
     LIVE,
-    ROOM_LOST,
+    LOST_ROOM,
     dispatch_attempts,
     dispatch_callers,
     dispatches,
@@ -22,7 +22,7 @@ from app.db.tables.triggers import triggers
 
 __all__ = [
     "LIVE",
-    "ROOM_LOST",
+    "LOST_ROOM",
     "agent_limits",
     "api_tokens",
     "audit_log",

@@ -19,13 +19,13 @@ from sqlalchemy import (
 )
 
 from app.db.tables.base import metadata, partial_index
-from app.db.types import DispatchStatus, EventOutcome, EventSource, Json, Scope, Timestamp, one_of
+from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, Json, Scope, Timestamp, one_of
 
 LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
 """States of a dispatch that has its agent or still wants it; `intent_key` is unique among them."""
 
-ROOM_LOST = "the room is gone"
-"""The reason of a dispatch whose room disappeared without a webhook: Usher was down, or LiveKit was killed."""
+LOST_ROOM = f"status = '{DispatchStatus.ENDED}' AND cause = '{Cause.ROOM_LOST}'"
+"""Condition of calls whose room vanished, spelled as its partial index needs it."""
 
 
 def status_in(*statuses: DispatchStatus) -> TextClause:
@@ -92,7 +92,8 @@ dispatches = Table(
     Column("scope", Text, nullable=False),
     Column("intent_key", Text, nullable=False),  # digest of project, session, agent and, with scope participant, caller
     Column("status", Text, nullable=False),
-    Column("reason", Text, nullable=False, server_default=""),  # why it is in this state, for people
+    Column("cause", Text, nullable=False, server_default=Cause.RULE_MATCHED),  # why it is in this state
+    Column("reason", Text, nullable=False, server_default=""),  # the same as a text for people; nothing reads it
     # From the rule as it was when it matched: a later edit does not change a dispatch under way.
     Column("answer_timeout_s", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
@@ -103,7 +104,10 @@ dispatches = Table(
     Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that max_attempts counts
     Column("asked_agent_name", Text),  # by the latest attempt: agent_name or fallback_agent_name
     Column("next_attempt_at", Timestamp),  # pending, sending: not before this
-    Column("must_look", Boolean, nullable=False, server_default=false()),  # ask LiveKit before the next step
+    Column("must_look", Boolean, nullable=False, server_default=false()),  # LiveKit may have it: look before sending
+    Column("deletion_announced_at", Timestamp),  # dispatched: we began to delete it at LiveKit, since no agent came
+    # joined: it was being deleted as its agent joined, so LiveKit sends that agent away in a while
+    Column("is_sent_away", Boolean, nullable=False, server_default=false()),
     Column("lease_owner", Text),  # the replica that works on it
     Column("lease_until", Timestamp),  # another replica may take over after this
     Column("answer_deadline", Timestamp),  # dispatched: the agent must have joined by then
@@ -120,6 +124,10 @@ dispatches = Table(
     Column("ended_at", Timestamp),
     one_of("status", DispatchStatus, "status"),
     one_of("scope", Scope, "scope"),
+    one_of("cause", Cause, "cause"),
+    CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
+    CheckConstraint("deletion_announced_at IS NULL OR status = 'dispatched'", name="deletion_announced_at"),
+    CheckConstraint("NOT is_sent_away OR status = 'joined'", name="is_sent_away"),
     partial_index("uq_dispatches_live_intent", "intent_key", where=status_in(*LIVE), unique=True),
     # The claim query: what is due, oldest first.
     partial_index(
@@ -128,7 +136,7 @@ dispatches = Table(
     partial_index("ix_dispatches_unanswered", "answer_deadline", where=status_in(DispatchStatus.DISPATCHED)),
     partial_index("ix_dispatches_live_room", "room_name", where=status_in(*LIVE)),
     # Few rows: LiveKit may bring their agent back by itself into the next session of the name.
-    partial_index("ix_dispatches_lost_room", "room_name", where=f"reason = '{ROOM_LOST}'"),
+    partial_index("ix_dispatches_lost_room", "room_name", where=LOST_ROOM),
     Index(None, "event_id"),
     Index(None, "room_sid"),
     Index(None, "status", "id"),
@@ -153,16 +161,18 @@ dispatch_callers = Table(
     Index(None, "event_id"),
 )
 
-# One row per CreateDispatch call.
+# One row per CreateDispatch call, and one for what LiveKit took from an access token.
 dispatch_attempts = Table(
     "dispatch_attempts",
     metadata,
     Column("dispatch_id", Text, ForeignKey("dispatches.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True),  # 1, 2, ...
+    Column("number", Integer, primary_key=True),  # 1, 2, ...; 0: made by an access token
     Column("agent_name", Text, nullable=False),  # the agent it asked for
     Column("started_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
-    Column("outcome", Text),  # unknown: no answer came; no_show: accepted, but no agent joined
+    Column(
+        "outcome", Text
+    ),  # unknown: no answer came; adopted: LiveKit had it all the same; no_show: accepted, but no agent joined
     Column("livekit_dispatch_id", Text),
     Column("job_id", Text),  # of an accepted attempt whose agent never joined
     Column("error_code", Text),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.clock import new_id
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived
@@ -130,7 +130,7 @@ class _Observer:
 
     def room_finished(self, event: Event) -> None:
         for dispatch in self._in_room(event):
-            self._add(room_over(dispatch, "the room was closed", self._now))
+            self._add(room_over(dispatch, Cause.ROOM_CLOSED, "the room was closed", self._now))
 
     def participant_left(self, event: Event) -> None:
         sid, reason = event.participant_sid, _disconnect_reason(event)
@@ -152,7 +152,7 @@ class _Observer:
         back = [one for one in here if one.agent_identity and one.agent_identity == event.participant_identity]
         if back:
             again = {"agent_sid": event.participant_sid}
-            self._add(Move(back[0], back[0].status, "the agent has reconnected", fields=again))
+            self._add(Move(back[0], back[0].status, Cause.AGENT_RECONNECTED, "the agent has reconnected", fields=again))
             return
         same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
         waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import assert_never
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.flows.accept.stored_state import StoredState
 from app.flows.context import Context
 from app.flows.token_dispatches import redeemed
@@ -57,13 +57,18 @@ def started(start: Start, new: Dispatch, event: Event, intent: Intent, *, state:
     """Return the pending dispatch `new` as it is stored for this start."""
     match start:
         case Start.FAILED:
-            return new._replace(status=DispatchStatus.FAILED, reason=intent.failure or "", **ended(now))
+            return new._replace(
+                status=DispatchStatus.FAILED,
+                cause=Cause.TEMPLATE_FAILED,
+                reason=intent.failure or "",
+                **ended(now),
+            )
         case Start.FROM_TOKEN:
             promise = state.promise(event, intent.agent_name)
             return new if promise is None else new._replace(**redeemed(promise))
         case Start.AFTER_RETURN:
             reason = f"rule {intent.rule.name!r} matched; its agent of the session before may come back by itself"
-            return new._replace(next_attempt_at=now + _RETURN, reason=reason)
+            return new._replace(next_attempt_at=now + _RETURN, cause=Cause.AGENT_MAY_RETURN, reason=reason)
         case Start.AT_ONCE:
             return new._replace(status=DispatchStatus.SENDING, attempts=1, **leased(context.owner, now + context.lease))
         case Start.WHEN_CLAIMED:

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from datetime import datetime, timedelta
 from math import inf
-from typing import Any, assert_never
+from typing import assert_never
 
 from sqlalchemy import Connection
 
 from app.clock import new_id
-from app.db.tables import LIVE, ROOM_LOST
-from app.db.types import DispatchStatus
+from app.db.tables import LIVE
+from app.db.types import Cause, DispatchStatus
 from app.errors import UsherError
-from app.flows.arrival.withdraw import is_taken_back
+from app.flows.arrival.give_up import give_up_attempt
 from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import after_no_show, awaited_from, not_ours
+from app.lifecycle.arrival import awaited_from, not_ours
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.leaving import (
     AGENT_LEAVES_WITHIN_S,
@@ -32,8 +32,6 @@ from app.lifecycle.leaving import (
     room_over,
 )
 from app.lifecycle.transition import move, replace
-from app.livekit.client import LiveKitClient
-from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 from app.observe.compare import (
     JOB_LIST_LAG_S,
@@ -51,7 +49,7 @@ from app.observe.intentions import recall
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
-from app.outbox.dispatch_store import Move, claim_unanswered, lock, mark_no_show
+from app.outbox.dispatch_store import Move, claim_unanswered, lock
 from app.outbox.room_session import served_lately
 
 _log = get_logger(__name__)
@@ -111,7 +109,9 @@ class Inspector:
         ids = {dispatch.id for dispatch in late}
         for absence in inspection.absent:
             if absence.dispatch.id in ids:
-                await self._give_up_attempt(self._context.clients[project], absence)
+                # Too early, a worker may have it that is not listed yet.
+                is_over = absence.is_over and self._waited(absence.dispatch) >= JOB_LIST_LAG_S
+                await give_up_attempt(self._context, self._transactions, changed(absence, is_over=is_over))
         uncertain = [absence.dispatch for absence in inspection.uncertain if absence.dispatch.id in ids]
         if uncertain:
             await self._put_off(uncertain, JOB_LIST_LAG_S)
@@ -129,7 +129,7 @@ class Inspector:
                 due = max(now + timedelta(seconds=_AGAIN_S), earliest)
                 fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
                 reason = "LiveKit's lists do not show yet whether its agent is there"
-                changes.append(Move(dispatch, dispatch.status, reason, fields=fields))
+                changes.append(Move(dispatch, dispatch.status, Cause.AGENT_OVERDUE, reason, fields=fields))
             move(connection, after, changes, now)
 
         await self._transactions.run(write)
@@ -143,9 +143,13 @@ class Inspector:
             waited = self._waited(one)
             if one.answer_timeout_s - waited >= WORTH_WAITING_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
-                moves.append(Move(one, one.status, "the clock was set; its agent has time left", fields=rest))
+                moves.append(
+                    Move(one, one.status, Cause.CLOCK_STEP, "the clock was set; its agent has time left", fields=rest)
+                )
             else:
-                moves.append(Move(one, one.status, "its agent is overdue; looking at LiveKit", fields=lease))
+                moves.append(
+                    Move(one, one.status, Cause.AGENT_OVERDUE, "its agent is overdue; looking at LiveKit", fields=lease)
+                )
                 overdue.append(one)
         move(connection, after, moves, now)
         return overdue
@@ -195,7 +199,7 @@ class Inspector:
         """Return the moves of one finding; note what to withdraw and which agents are absent."""
         match finding:
             case RoomGone(dispatch):
-                return [room_over(dispatch, ROOM_LOST, now)]
+                return [room_over(dispatch, Cause.ROOM_LOST, "the room is gone", now)]
             case CallersGone(dispatch):
                 change, withdrawal = after_callers_gone(dispatch, now)
                 after.withdrawals += [withdrawal] if withdrawal is not None else []
@@ -218,78 +222,3 @@ class Inspector:
             case _:
                 assert_never(finding)
         return []
-
-    async def _give_up_attempt(self, client: LiveKitClient, absence: NotYetHere) -> None:
-        """Delete the dead dispatch, make sure that it is gone, and only then ask again or give up."""
-        dispatch = absence.dispatch
-        if self._waited(dispatch) < JOB_LIST_LAG_S:  # a worker may have it and not be listed yet
-            absence = changed(absence, is_over=False)
-        if not await self._transactions.run(
-            lambda connection, after: self._announce_deletion(connection, after, dispatch)
-        ):
-            return
-        try:
-            gone = dispatch.livekit_dispatch_id is None or await is_taken_back(
-                client, dispatch.room_name, dispatch.livekit_dispatch_id
-            )
-        except LiveKitUnavailableError as error:
-            _log.warning("a dead dispatch could not be deleted yet", dispatch_id=dispatch.id, error=str(error))
-            gone = False
-        now = self._context.clock.now()
-        change = await self._transactions.run(
-            lambda connection, after: _write_no_show(connection, after, absence, now, gone=gone)
-        )
-        if change is not None:
-            log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
-            log.warning("the agent did not come", cause=absence.cause, next=change.status, reason=change.reason)
-
-    def _announce_deletion(self, connection: Connection, after: AfterCommit, dispatch: Dispatch) -> bool:
-        """Note that LiveKit sends away an agent that joins from now on; return False if it is there, or not wanted."""
-        current = _still_awaited(connection, dispatch)
-        if current is None or current.status is not DispatchStatus.DISPATCHED:
-            return False
-        reason = "its agent did not come; deleting the dispatch"
-        change = Move(current, current.status, reason, fields={"must_look": True})
-        move(connection, after, [change], self._context.clock.now())
-        return True
-
-
-def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
-    """Return the dispatch as it is now, locked, unless another replica gave this attempt up and has asked anew."""
-    current = lock(connection, [seen.id]).get(seen.id)
-    return current if current is not None and current.attempts == seen.attempts else None
-
-
-def _write_no_show(
-    connection: Connection, after: AfterCommit, absence: NotYetHere, now: datetime, *, gone: bool
-) -> Move | None:
-    """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if the attempt stands."""
-    current = _still_awaited(connection, absence.dispatch)
-    if current is not None and current.status is DispatchStatus.JOINED:
-        # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.
-        fields = {"must_look": True, "livekit_dispatch_id": None}
-        change = Move(current, current.status, "its dispatch was deleted as it came", fields=fields)
-        move(connection, after, [change], now)
-        return None
-    if current is None or current.status is not DispatchStatus.DISPATCHED:
-        return None  # its caller left, or another replica has given up this attempt
-    if not gone:
-        again: dict[str, Any] = {
-            "lease_owner": None,
-            "lease_until": None,
-            "answer_deadline": now + timedelta(seconds=2),
-        }
-        change = Move(current, current.status, "the dead dispatch is still listed; trying again", fields=again)
-        move(connection, after, [change], now)
-        return None
-    mark_no_show(
-        connection,
-        current.id,
-        current.attempts,
-        job_id=absence.job_id,
-        cause=absence.cause,
-        is_over=absence.is_over,
-    )
-    change = after_no_show(current, absence.cause, now)
-    move(connection, after, [change], now)
-    return change

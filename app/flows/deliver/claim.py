@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.db.tables import agent_limits
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter
@@ -18,9 +18,6 @@ from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import leased
 from app.outbox.dispatch_store import Move, active_counts, blocked, claim_due, lock, record_attempts
-
-WAITS_FOR_LIMIT = "waiting: the limit of"
-"""How the reason of a pending dispatch begins while `agent_limits` lets no more of its agent start."""
 
 
 def claim(
@@ -59,9 +56,9 @@ def claim(
     for dispatch in due:
         crashed = dispatch.status is DispatchStatus.SENDING
         look = dispatch.must_look or crashed
-        reason = "its turn"
+        cause, reason = Cause.CLAIMED, "its turn"
         if crashed:
-            reason = "its sender stopped; looking whether LiveKit has it"
+            cause, reason = Cause.SENDER_LOST, "its sender stopped; looking whether LiveKit has it"
             record_attempts(connection, [_lost_attempt(dispatch, now)])
         elif look:
             reason = "looking whether LiveKit has it"
@@ -70,7 +67,7 @@ def claim(
             "must_look": look,
             **leased(context.owner, until),
         }
-        moves.append(Move(dispatch, DispatchStatus.SENDING, reason, fields=fields))
+        moves.append(Move(dispatch, DispatchStatus.SENDING, cause, reason, fields=fields))
     move(connection, after, moves, now)
     claimed = lock(connection, [dispatch.id for dispatch in due])
     return [claimed[dispatch.id] for dispatch in due]
@@ -96,9 +93,16 @@ def _note_limit_reached(
     connection: Connection, after: AfterCommit, now: datetime, agent_names: Collection[str]
 ) -> None:
     """Give due dispatches whose agent is at its limit that reason, once."""
-    waiting = blocked(connection, now, agent_names, WAITS_FOR_LIMIT)
-    reasons = [(one, f"{WAITS_FOR_LIMIT} {one.agent_to_ask} is reached (agent_limits)") for one in waiting]
-    move(connection, after, [Move(one, one.status, reason) for one, reason in reasons], now)
+    moves = [
+        Move(
+            one,
+            one.status,
+            Cause.WAITS_FOR_LIMIT,
+            f"waiting: the limit of {one.agent_to_ask} is reached (agent_limits)",
+        )
+        for one in blocked(connection, now, agent_names)
+    ]
+    move(connection, after, moves, now)
 
 
 def _lost_attempt(dispatch: Dispatch, now: datetime) -> dict[str, Any]:

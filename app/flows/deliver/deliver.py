@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.clock import jitter
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.errors import DatabaseUnavailableError
 from app.flows.clock_steps import Stopwatch
 from app.flows.context import Context
@@ -227,7 +227,13 @@ class Deliverer:
             # No call was made: the attempt counted at the claim is given back.
             attempts = current.attempts - (0 if current.must_look else 1)
             fields = {"lease_owner": None, "lease_until": None, "next_attempt_at": due, "attempts": attempts}
-            change = Move(current, DispatchStatus.PENDING, f"LiveKit cannot be asked: {why}", fields=fields)
+            change = Move(
+                current,
+                DispatchStatus.PENDING,
+                Cause.LIVEKIT_UNREACHABLE,
+                f"LiveKit cannot be asked: {why}",
+                fields=fields,
+            )
             move(connection, after, [change], now)
 
         await self._transactions.run(write)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.flows.deliver.settle import settle
 from app.lifecycle.after_commit import AfterCommit
@@ -45,7 +45,7 @@ def conclude(
     if current.must_look:
         fields |= {"must_look": False, "attempts": current.attempts + 1}
         reason = "LiveKit does not have it; sending it"
-    sending = Move(current, DispatchStatus.SENDING, reason, fields=fields)
+    sending = Move(current, DispatchStatus.SENDING, Cause.CALLER_PRESENT, reason, fields=fields)
     move(connection, after, [sending], now)
     return sending.result
 
@@ -62,7 +62,8 @@ def _act_upon(
     room = (current.project, current.room_name)
     match finding:
         case RoomGone():
-            move(connection, after, [room_over(current, "the room is gone, or another session has its name", now)], now)
+            reason = "the room is gone, or another session has its name"
+            move(connection, after, [room_over(current, Cause.ROOM_LOST, reason, now)], now)
         case CallersGone():
             change, withdrawal = after_callers_gone(current, now)
             move(connection, after, [change] if change is not None else [], now)

@@ -15,13 +15,13 @@ from sqlalchemy import Connection, bindparam, select
 from app.clock import new_id
 from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatches, events
-from app.db.types import DispatchStatus, EventSource
+from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.retry import TROUBLE_REASON
+from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.lifecycle.transition import move
 from app.livekit.client import LiveKitClient, SeenParticipant, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
@@ -188,7 +188,9 @@ class RoomSweeper:
                     continue
                 taken[dispatch.intent_key] = dispatch
                 reason = "LiveKit answers again and the caller is still there"
-                moves.append(Move(dispatch, DispatchStatus.PENDING, reason, "sweep", restarted(now)))
+                moves.append(
+                    Move(dispatch, DispatchStatus.PENDING, Cause.LIVEKIT_RECOVERED, reason, "sweep", restarted(now))
+                )
             move(connection, after, moves, now)
             return len(moves)
 
@@ -254,7 +256,7 @@ def _known(connection: Connection, project: str, room_sids: Sequence[str], sids:
         one
         for one in found
         if one.status is DispatchStatus.FAILED
-        and one.reason.startswith(TROUBLE_REASON)
+        and one.cause in LIVEKIT_TROUBLE
         and (one.id not in waiting or waiting[one.id].intersection(sids))
     ]
     live: dict[str, list[_Served]] = defaultdict(list)

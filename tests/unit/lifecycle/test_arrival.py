@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.lifecycle.arrival import NoShow, after_no_show, arrived, next_after_no_show, not_ours, seen
 from app.observe.finding import Arrived
 from tests.world.rows import NOW, dispatch, seen_agent
@@ -37,13 +37,16 @@ def test_what_follows_a_no_show(
     assert after.livekit_dispatch_id is None
     match expected:
         case NoShow.ASK_AGAIN:
-            assert (after.status, after.counted_attempts) == (DispatchStatus.PENDING, counted + 1)
+            assert (after.status, after.cause) == (DispatchStatus.PENDING, Cause.NO_AGENT)
+            assert after.counted_attempts == counted + 1
             assert (after.agent_to_ask, after.next_attempt_at) == ("greeter", NOW)
         case NoShow.ASK_FALLBACK:
-            assert (after.status, after.counted_attempts) == (DispatchStatus.PENDING, 0)
+            assert (after.status, after.cause) == (DispatchStatus.PENDING, Cause.FALLBACK)
+            assert after.counted_attempts == 0
             assert (after.agent_to_ask, after.next_attempt_at) == ("reception", NOW)
         case NoShow.GIVE_UP:
-            assert (after.status, after.ended_at) == (DispatchStatus.NO_SHOW, NOW)
+            assert (after.status, after.cause) == (DispatchStatus.NO_SHOW, Cause.NO_AGENT)
+            assert after.ended_at == NOW
             assert after.next_attempt_at is None
 
 
@@ -78,3 +81,17 @@ def test_what_a_list_adds_does_not_change_when_the_agent_joined() -> None:
     joined = dispatch(status=DispatchStatus.JOINED, joined_at=joined_at, agent_sid="PA_1", agent_identity="a")
     after = seen(Arrived(joined, seen_agent(identity="a", sid="PA_1"), "AD_1", "AJ_1", "AW_1"), NOW).result
     assert (after.joined_at, after.worker_id) == (joined_at, "AW_1")
+
+
+@pytest.mark.parametrize(
+    ("announced", "was_sent_away", "expected"), [(None, False, False), (NOW, False, True), (None, True, True)]
+)
+def test_an_agent_whose_dispatch_was_being_deleted_is_noted_as_sent_away(
+    announced: datetime | None, was_sent_away: bool, expected: bool
+) -> None:
+    status = DispatchStatus.JOINED if was_sent_away else DispatchStatus.DISPATCHED
+    one = dispatch(status=status, deletion_announced_at=announced, is_sent_away=was_sent_away)
+    after = arrived(one, "agent-AJ_1", "PA_1", "AJ_1", NOW).result
+    assert (after.is_sent_away, after.deletion_announced_at) == (expected, None)
+    assert not_ours(after, NOW).result.deletion_announced_at == (NOW if expected else None)
+    assert not not_ours(after, NOW).result.is_sent_away

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.db.types import DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Scope
 from app.lifecycle.leaving import (
     AgentGone,
     CallersGone,
@@ -37,9 +37,9 @@ NO, YES, LATE = AgentGone.NOT_REPLACED, AgentGone.REPLACED, AgentGone.REPLACED_F
         ("", {}, SERVED, NO),
         ("SIGNAL_CLOSE", {"withdraw": True}, SERVED, NO),
         # its dispatch was deleted as it joined, so LiveKit removes it: replaced whatever the rule says
-        ("PARTICIPANT_REMOVED", {"must_look": True}, SERVED, YES),
-        ("PARTICIPANT_REMOVED", {"must_look": True}, NOBODY, NO),
-        ("ROOM_CLOSED", {"must_look": True}, SERVED, NO),
+        ("PARTICIPANT_REMOVED", {"is_sent_away": True}, SERVED, YES),
+        ("PARTICIPANT_REMOVED", {"is_sent_away": True}, NOBODY, NO),
+        ("ROOM_CLOSED", {"is_sent_away": True}, SERVED, NO),
         # callers who came while it was leaving get another
         ("CLIENT_INITIATED", {}, UNSERVED, LATE),
         ("PARTICIPANT_REMOVED", {}, UNSERVED, NO),  # an operator removed it
@@ -97,6 +97,8 @@ def test_what_follows_when_all_callers_have_left(
     move, withdrawal = after_callers_gone(one, NOW)
     assert (move is not None) == (expected is CallersGone.CANCEL)
     assert (withdrawal is not None) == (expected is not CallersGone.KEEP)
+    if move is not None:
+        assert move.cause is Cause.CALLER_LEFT
     if withdrawal is not None:
         assert withdrawal.only_if_alone == (expected is CallersGone.WITHDRAW_IF_ALONE)
 
@@ -111,7 +113,7 @@ def test_what_livekit_was_never_asked_for_is_not_taken_back() -> None:
 
 @pytest.mark.parametrize("status", [*sorted(WAITING), DispatchStatus.JOINED])
 def test_a_room_that_is_over_ends_calls_and_cancels_what_waits(status: DispatchStatus) -> None:
-    move = room_over(dispatch(status=status), "the room was closed", NOW)
+    move = room_over(dispatch(status=status), Cause.ROOM_CLOSED, "the room was closed", NOW)
     is_joined = status is DispatchStatus.JOINED
     assert move.status is (DispatchStatus.ENDED if is_joined else DispatchStatus.CANCELLED)
     assert move.result.ended_at == NOW

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.db.types import DispatchStatus
-from app.lifecycle.retry import TROUBLE_LIMIT, TROUBLE_REASON, Step, delay_before, delay_of_look, next_step
+from app.db.types import Cause, DispatchStatus
+from app.lifecycle.retry import LIVEKIT_TROUBLE, TROUBLE_LIMIT, Step, delay_before, delay_of_look, next_step
 from app.livekit.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
 from tests.world.rows import NOW, dispatch
 
@@ -61,9 +61,12 @@ def test_the_schedule_of_looks_at_a_livekit_that_does_not_answer() -> None:
 
 
 def test_accepted_is_written_down() -> None:
-    assert step(Accepted("AD_1")).status is DispatchStatus.DISPATCHED
-    assert "after all" in step(Accepted("AD_1", adopted=True)).reason
-    assert "access token" in step(Accepted("AD_1", adopted=True), attempts=0).reason
+    written = step(Accepted("AD_1"))
+    assert (written.status, written.cause) == (DispatchStatus.DISPATCHED, Cause.ACCEPTED)
+    for attempts, text in ((1, "after all"), (0, "access token")):
+        adopted = step(Accepted("AD_1", adopted=True), attempts=attempts)
+        assert (adopted.status, adopted.cause) == (DispatchStatus.DISPATCHED, Cause.ADOPTED)
+        assert text in adopted.reason
 
 
 def test_refused_is_asked_again_and_counted_until_max_attempts() -> None:
@@ -72,6 +75,8 @@ def test_refused_is_asked_again_and_counted_until_max_attempts() -> None:
     assert again.next_attempt_at == NOW + timedelta(seconds=0.5)
     last = step(Rejected("resource_exhausted", "busy"), attempts=3, counted=2)
     assert (last.status, last.next_attempt_at) == (DispatchStatus.FAILED, None)
+    assert last.cause is Cause.REFUSED
+    assert last.cause not in LIVEKIT_TROUBLE
     assert "busy" in last.reason
 
 
@@ -112,8 +117,8 @@ def test_trouble_is_not_the_agents_but_has_an_end(outcome: Outcome) -> None:
         assert step(outcome, attempts=attempts).status is DispatchStatus.PENDING
     over = step(outcome, attempts=TROUBLE_LIMIT)
     assert over.status is DispatchStatus.FAILED
-    assert over.reason.startswith(TROUBLE_REASON), "by which the sweep finds it"
-    assert over.must_look == isinstance(outcome, Unknown)
+    assert over.cause in LIVEKIT_TROUBLE, "by which the sweep finds it"
+    assert not over.must_look
 
 
 def test_taken_up_again_it_gets_as_many_calls_more() -> None:

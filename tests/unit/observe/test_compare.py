@@ -194,7 +194,7 @@ class TestAbsence:
     def test_the_cause_is_named(self, jobs: tuple[Any, ...], cause: str, is_over: bool) -> None:
         (finding,) = look(room(caller(), listed=[seen_dispatch(1, *jobs)]), dispatch())
         assert isinstance(finding, NotYetHere)
-        assert (finding.cause, finding.certain, finding.is_over) == (cause, True, is_over)
+        assert (finding.detail, finding.certain, finding.is_over) == (cause, True, is_over)
 
     def test_an_empty_list_is_no_proof_before_it_can_have_filled(self) -> None:
         young = dispatch(dispatched_at=NOW - timedelta(seconds=2))
