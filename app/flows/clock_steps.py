@@ -1,20 +1,12 @@
-"""A clock that is set must not make anybody wait, or be believed for a span that never was.
-
-What is due in a future that nobody chose is brought back.
-"""
+"""Corrects deadlines after the wall clock was set back: what would be due too far in the future becomes due."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from math import inf
-from threading import Lock
+from datetime import timedelta
 
 from sqlalchemy import Connection, bindparam, select
 
-from app.clock import Clock
 from app.db.any_of import any_of
 from app.db.tables import dispatches, status_in
 from app.db.types import Cause, DispatchStatus, Timestamp
@@ -26,21 +18,13 @@ from app.lifecycle.presence import RETURN_S
 from app.lifecycle.retry import LONGEST_DELAY_S
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 
-WORTH_WAITING_S = 0.5
-"""What must be left of a span, by a clock that nobody sets, for it to be waited for once the other says it is over."""
 _TOLERANCE = timedelta(seconds=5)
-"""What clocks of replicas may differ by, with room to spare."""
-_STEP_S = 1.0
-"""By how much a clock is set at least, rather than slewed."""
-_SLEWED_S = 0.1
-"""By how much a clock may be slewed between the two."""
-_REMEMBERED = 64
-"""Settings of the clock that are remembered: more than one makes within the longest wait for an answer."""
+"""More than the clocks of replicas should differ by."""
 _REASON = "the clock was set back"
 
-_TOO_LATE = (
+_DUE_TOO_LATE = (
     select(dispatches)
     .where(
         status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),
@@ -49,7 +33,7 @@ _TOO_LATE = (
     )
     .with_for_update(skip_locked=True)
 )
-_FROM_THE_FUTURE = (
+_SENT_IN_THE_FUTURE = (
     select(dispatches)
     .where(
         status_in(DispatchStatus.DISPATCHED),
@@ -59,63 +43,11 @@ _FROM_THE_FUTURE = (
 )
 
 
-class Stopwatch:
-    """Tells how long ago an instant really was that the clock gave, although the clock may have been set since.
+class ClockCorrector:
+    """Compares what is due with the wall clock.
 
-    It compares the clock with the one that nobody sets, and remembers from when to when they differed by how much.
-    Any thread may ask.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        first = _Setting(self._measure(), since=-inf, until=clock.monotonic())
-        self._settings = deque([first], maxlen=_REMEMBERED)
-
-    def look(self) -> None:
-        """Notice whether the clock was set; to be done often, for it may have been anywhen since the last look."""
-        with self._lock:
-            self._look()
-
-    def seconds_since(self, instant: datetime) -> float:
-        """Return the least number of seconds that can have passed since the clock gave `instant`."""
-        given = instant.timestamp()
-        with self._lock:
-            tick = self._look()
-            ticks = (given - setting.offset for setting in self._settings if setting.may_have_given(given))
-            return max(0.0, tick - max(ticks, default=given - self._settings[-1].offset))
-
-    def _look(self) -> float:
-        tick, offset = self._clock.monotonic(), self._measure()
-        latest = self._settings[-1]
-        if abs(offset - latest.offset) >= _STEP_S:
-            self._settings.append(_Setting(offset, since=latest.until, until=tick))
-        else:
-            latest.offset = offset
-        latest.until = tick
-        return tick
-
-    def _measure(self) -> float:
-        return self._clock.now().timestamp() - self._clock.monotonic()
-
-
-@dataclass(slots=True)
-class _Setting:
-    """The clock was `offset` seconds ahead of the monotonic one, at most from tick `since` to tick `until`."""
-
-    offset: float
-    since: float
-    until: float
-
-    def may_have_given(self, timestamp: float) -> bool:
-        return self.since - _SLEWED_S <= timestamp - self.offset <= self.until + _SLEWED_S
-
-
-class Timekeeper:
-    """Compares what is due with the clock.
-
-    One that is set forward needs no help: leases end, looks are taken, and `Stopwatch` tells what to make of them. One
-    that is set back by a few seconds only lets calls that are due wait for as much longer.
+    A clock that was set forward needs no correction: leases end and rooms are checked early, and `ElapsedTime` says how
+    much of a span is really left. One set back by less than the tolerance delays calls by as much.
     """
 
     def __init__(self, context: Context, transactions: Transactions, in_hand: Callable[[], Collection[str]]) -> None:
@@ -124,7 +56,7 @@ class Timekeeper:
         self._in_hand = in_hand
 
     async def run_once(self) -> dict[str, int]:
-        """Bring back what is due later than anything can be."""
+        """Correct dispatches that are due later than the longest delay allows."""
         in_hand = tuple(self._in_hand())
         return {
             "brought_back": await self._transactions.run(
@@ -138,13 +70,13 @@ class Timekeeper:
         longest = max(self._context.lease, call, timedelta(seconds=max(1.2 * LONGEST_DELAY_S, RETURN_S)))
         asked = {"horizon": now + longest + _TOLERANCE, "in_hand": in_hand}
         moves = []
-        for row in connection.execute(_TOO_LATE, asked).mappings():
+        for row in connection.execute(_DUE_TOO_LATE, asked).mappings():
             dispatch = Dispatch.from_row(row)
-            # Its holder may be alive and in the midst of the call: that is waited out.
+            # Its holder may be alive and in the middle of the call, which is waited for.
             due = now if dispatch.status is DispatchStatus.PENDING else now + call
             fields = {"next_attempt_at": due, "lease_until": due}
             moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=fields))
-        for row in connection.execute(_FROM_THE_FUTURE, {"horizon": now + _TOLERANCE}).mappings():
+        for row in connection.execute(_SENT_IN_THE_FUTURE, {"horizon": now + _TOLERANCE}).mappings():
             dispatch = Dispatch.from_row(row)
             again = {**awaited_from(dispatch, now), "lease_until": None}
             moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))

@@ -26,8 +26,9 @@ from app.lifecycle.transition import move
 from app.livekit.vocabulary import LEAVINGS, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import asked_for, ended, redriven
-from app.outbox.dispatch_store import Move, inherit_callers, live_by_intent, lock
-from app.outbox.room_session import same_wishes
+from app.outbox.dispatch_store import inherit_callers, live_by_intent, read_locked
+from app.outbox.move import Move
+from app.outbox.room_session import same_intents
 from app.outbox.states import REDRIVABLE, WAITING
 from app.plan.build import build_intent
 from app.rules.book.read_book import follow
@@ -132,7 +133,7 @@ def redrive(
             result.refused[dispatch.id] = f"dispatch {serving} serves the same caller already"
             heirs[dispatch.id] = serving
     move(connection, after, result.done, now)
-    inherit_callers(connection, heirs | same_wishes(connection, [one.dispatch for one in result.done]))
+    inherit_callers(connection, heirs | same_intents(connection, [one.dispatch for one in result.done]))
     return result
 
 
@@ -176,7 +177,7 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
 
 
 def _all_of(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
-    current = lock(connection, ids)
+    current = read_locked(connection, ids)
     missing = [one for one in ids if one not in current]
     if missing:
         raise NotFoundError(f"no dispatch has the id {', '.join(missing)}")

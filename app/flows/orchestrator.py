@@ -9,11 +9,12 @@ from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.withdraw import Withdrawer
-from app.flows.clock_steps import Stopwatch, Timekeeper
+from app.flows.clock_steps import ClockCorrector
 from app.flows.context import Context
 from app.flows.deliver.deliver import Deliverer
 from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.deliver.take_over import take_over
+from app.flows.elapsed_time import ElapsedTime
 from app.flows.loop import Loop
 from app.flows.operations import Operations
 from app.flows.probes.canary import Canary
@@ -44,21 +45,21 @@ class Orchestrator:
         """The rule book in use: that of the latest committed transaction that read a newer one."""
         self._transactions = transactions = Transactions(context.writer, self.follow)
         self.withdrawer = Withdrawer(context)
-        stopwatch = Stopwatch(context.clock)
+        elapsed_time = ElapsedTime(context.clock)
         limiter = StartLimiter(context.settings.calls_per_second)
-        self.deliverer = Deliverer(context, transactions, limiter, stopwatch)
-        self.inspector = Inspector(context, transactions, stopwatch)
+        self.deliverer = Deliverer(context, transactions, limiter, elapsed_time)
+        self.inspector = Inspector(context, transactions, elapsed_time)
         self.acceptor = Acceptor(context, transactions, lambda: self.book, self.deliverer.free_slots)
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
         self.sweeper = Sweeper(context, transactions, self.inspector, self.receive)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
-        timekeeper = Timekeeper(context, transactions, self.deliverer.in_hand)
+        clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
             self._deliver,
             Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S),
-            Loop("timekeeping", timekeeper.run_once, _KEEP_TIME_EVERY_S),
+            Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S),
             Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S),
         ]
         if context.settings.sweep_interval > 0:

@@ -10,7 +10,7 @@ from app.db.types import Cause, DispatchStatus
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 from app.rules.book.rule_book import RuleBook
 
 

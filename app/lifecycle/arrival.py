@@ -10,7 +10,7 @@ from app.db.types import Cause, DispatchStatus
 from app.observe.compare import Arrived
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 
 
 def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joined_at: datetime) -> Move:

@@ -11,7 +11,7 @@ from app.db.types import Cause, DispatchStatus, Scope
 from app.livekit.vocabulary import CHOSEN, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 from app.outbox.states import WAITING
 
 AGENT_LEAVES_WITHIN_S = 10.0

@@ -48,7 +48,7 @@ def delay_before(attempt: int, jitter: float, longest_s: float = LONGEST_DELAY_S
     return float(plain * (0.8 + 0.4 * jitter))
 
 
-def delay_of_look(waited: float, jitter: float, *, is_down: bool) -> float:
+def delay_of_check(waited: float, jitter: float, *, is_down: bool) -> float:
     """Return the seconds until LiveKit is asked again after it gave no answer: longer the longer we have `waited`.
 
     One that is down for an hour is asked every 8 s for each caller, not twice a second.

@@ -13,7 +13,7 @@ from app.lifecycle.retry import Step, next_step
 from app.livekit.outcome import Accepted, Outcome
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,15 @@ from app.db.audit_log import AuditEntry, append
 from app.db.types import DispatchStatus
 from app.lifecycle.after_commit import AfterCommit
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move, apply, inherit_callers, insert_dispatches
+from app.outbox.dispatch_store import inherit_callers, insert_dispatches, write_moves
+from app.outbox.move import Move
 
 
 def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now: datetime) -> None:
     """Carry out `moves` and write an audit line for each; a move to the same state only notes its reason."""
     if not moves:
         return
-    apply(connection, moves)
+    write_moves(connection, moves)
     append(
         connection,
         [

@@ -51,9 +51,9 @@ class Intentions:
     """SIDs among them of which we were told after the look had begun, so that it need not show them."""
     settled: Collection[str] = ()
     """Ids of our dispatches that want no agent any more."""
-    in_vain: Mapping[str, Collection[str]] = field(default_factory=dict)
+    given_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By live dispatch the agents given up on: should one come after all, it is one too many."""
-    taken_back: Collection[str] = ()
+    cancelled_agents: Collection[str] = ()
     """Agents asked for by dispatches of this session that were cancelled: one may be on its way still."""
     returning: Mapping[str, str] = field(default_factory=dict)
     """Agents of ours that came to an earlier session of this name: by identity, for whom."""
@@ -79,8 +79,8 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
             if dispatch.withdraw:
                 findings.append(CallersGone(dispatch))
         wanted.append(dispatch)
-    doubtful = {name for dispatch in wanted for name in intended.in_vain.get(dispatch.id, ())}
-    doubtful.update(intended.taken_back)
+    doubtful = {name for dispatch in wanted for name in intended.given_up.get(dispatch.id, ())}
+    doubtful.update(intended.cancelled_agents)
     assigned = ownership.assign(wanted, doubtful, intended.returning)
     for dispatch in wanted:
         agent = assigned.get(dispatch.id)
@@ -96,7 +96,7 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
         elif dispatch.joined_at is None or dispatch.joined_at <= seen.at:
             findings.append(AgentGone(dispatch))
     findings += ownership.strays(wanted, assigned)
-    findings += ownership.latecomers(wanted, assigned, intended.in_vain, intended.taken_back, intended.returning)
+    findings += ownership.latecomers(wanted, assigned, intended.given_up, intended.cancelled_agents, intended.returning)
     return findings
 
 
@@ -122,7 +122,7 @@ def _missing(
     jobs = [job for entry in entries for job in entry.jobs]
     if not jobs:
         detail = "no worker took it" if filled else "no worker is seen to have taken it"
-        certain = filled or not ownership.may_be(dispatch.agent_to_ask, assigned)
+        certain = filled or not ownership.has_unattributed_agent(dispatch.agent_to_ask, assigned)
         return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled)
     job = jobs[-1]
     is_over = all(one.status in {JobStatus.SUCCESS, JobStatus.FAILED} for one in jobs)

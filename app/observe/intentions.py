@@ -12,11 +12,11 @@ from app.observe.compare import Intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import waiting_callers
-from app.outbox.room_session import agents_asked_in_vain, earlier_agents, live_under_name, taken_back, told_since
+from app.outbox.room_session import agents_given_up, callers_since, cancelled_agents, earlier_agents, live_under_name
 from app.outbox.states import REDRIVABLE
 
 
-def recall(connection: Connection, seen: RoomObservation) -> Intentions:
+def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions:
     """Return all that concerns the room in `seen`; its live dispatches are held until the transaction ends."""
     live = live_under_name(connection, seen.project, seen.room_name)
     ids = [dispatch.id for dispatch in live]
@@ -25,10 +25,10 @@ def recall(connection: Connection, seen: RoomObservation) -> Intentions:
     return Intentions(
         live=live,
         callers=waiting_callers(connection, ids),
-        newcomers=told_since(connection, ids, seen.at),
+        newcomers=callers_since(connection, ids, seen.at),
         settled=_settled_marks(connection, seen, ids),
-        in_vain=agents_asked_in_vain(connection, ids),
-        taken_back=taken_back(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
+        given_up=agents_given_up(connection, ids),
+        cancelled_agents=cancelled_agents(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
     )
 

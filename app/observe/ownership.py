@@ -109,7 +109,7 @@ class Ownership:
             for agent in self._agents_of(entry)
         )
 
-    def may_be(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
+    def has_unattributed_agent(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
         """Return whether an agent is there of which no list says by what it came and that may go by `name`."""
         return bool(self._free(name, self._accounted(assigned))) or bool(self._free("", self._accounted(assigned)))
 
@@ -139,18 +139,18 @@ class Ownership:
         self,
         wanted: Sequence[Dispatch],
         assigned: Mapping[str, SeenParticipant],
-        in_vain: Mapping[str, Collection[str]],
-        taken_back: Collection[str],
+        given_up: Mapping[str, Collection[str]],
+        cancelled_agents: Collection[str],
         returning: Mapping[str, str],
     ) -> list[Stray]:
         """Return agents that came by a call that we have taken back, and that nobody waits for any more.
 
         Their dispatch is deleted, so no list names them; somebody else's agent is on a list once that has filled.
-        `in_vain`: by live dispatch the names given up on. `taken_back`: names whose dispatch has been cancelled.
+        `given_up`: by live dispatch the names given up on. `cancelled_agents`: names whose dispatch has been cancelled.
         """
         waiting = {dispatch.agent_to_ask for dispatch in wanted if dispatch.id not in assigned}
-        over = {name for dispatch in wanted if dispatch.id in assigned for name in in_vain.get(dispatch.id, ())}
-        names = (over | set(taken_back)) - waiting
+        over = {name for dispatch in wanted if dispatch.id in assigned for name in given_up.get(dispatch.id, ())}
+        names = (over | set(cancelled_agents)) - waiting
         strays: list[Stray] = []
         for agent in self._agents:
             if agent.sid in self._accounted(assigned):

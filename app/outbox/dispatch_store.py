@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,27 +10,11 @@ from sqlalchemy import Connection, func, select, update
 
 from app.db.bulk_insert import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
-from app.db.types import Cause, DispatchStatus
+from app.db.types import DispatchStatus
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch
+from app.outbox.move import Move
 from app.outbox.states import WAITING, require_transition
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A dispatch goes on to `status` because of `cause`; `reason` says it to people, `fields` are the other columns."""
-
-    dispatch: Dispatch
-    status: DispatchStatus
-    cause: Cause
-    reason: str
-    by: str = "usher"
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def result(self) -> Dispatch:
-        """The dispatch as it is after the move."""
-        return self.dispatch._replace(status=self.status, cause=self.cause, reason=self.reason, **self.fields)
 
 
 def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[str]:
@@ -70,7 +53,7 @@ def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, D
     return {row["intent_key"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
-def lock(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
+def read_locked(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
     """Return these dispatches as they are now, held against other replicas until the transaction ends."""
     if not ids:
         return {}
@@ -104,7 +87,7 @@ def mark_left(connection: Connection, participant_sids: Collection[str], at: dat
         connection.execute(statements.MARK_LEFT, {"participant_sids": participant_sids, "at": at})
 
 
-def apply(connection: Connection, moves: Sequence[Move]) -> None:
+def write_moves(connection: Connection, moves: Sequence[Move]) -> None:
     """Write the state and the changed columns of each move; refuses transitions that the table does not allow."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     touched: set[str] = set()
@@ -144,7 +127,7 @@ def record_adoption(connection: Connection, row: Mapping[str, Any]) -> None:
         record_attempts(connection, [row])
 
 
-NOBODY_LEFT = "nobody_comes"
+NO_LATE_AGENT = "nobody_comes"
 """The error code of an attempt by which no agent can come any more, not even late."""
 
 
@@ -155,11 +138,13 @@ def mark_no_show(
     connection.execute(
         update(dispatch_attempts)
         .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
-        .values(outcome="no_show", job_id=job_id, error_code=NOBODY_LEFT if is_over else None, error_text=detail[:2000])
+        .values(
+            outcome="no_show", job_id=job_id, error_code=NO_LATE_AGENT if is_over else None, error_text=detail[:2000]
+        )
     )
 
 
-def claim_due(
+def find_due(
     connection: Connection,
     now: datetime,
     limit: int,
@@ -184,13 +169,15 @@ def claim_due(
     return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
 
 
-def blocked(connection: Connection, now: datetime, agent_names: Collection[str], limit: int = 100) -> list[Dispatch]:
+def find_at_limit(
+    connection: Connection, now: datetime, agent_names: Collection[str], limit: int = 100
+) -> list[Dispatch]:
     """Return the due dispatches of these agents that are not noted as waiting for a limit yet, oldest first."""
     asked = {"now": now, "first": limit, "agent_names": agent_names}
     return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
 
 
-def claim_unanswered(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
+def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
     asked = {"now": now, "first": limit, "projects": projects}
     return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]

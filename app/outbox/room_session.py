@@ -11,7 +11,7 @@ from app.db.any_of import any_of
 from app.db.tables import LIVE, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import NOBODY_LEFT
+from app.outbox.dispatch_store import NO_LATE_AGENT
 
 _IN_LIVE_ROOM = (dispatches, "INDEXED BY ix_dispatches_live_room", "sqlite")
 _LIVE_UNDER_NAME = (
@@ -42,7 +42,7 @@ _ASKED_FOR = (
 )
 
 
-def taken_back(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
+def cancelled_agents(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
     """Return, by room session, the agents that cancelled dispatches asked for: one may be on its way to it."""
     if not room_sids:
         return {}
@@ -68,7 +68,7 @@ def earlier_agents(
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def same_wishes(connection: Connection, of: Collection[Dispatch]) -> dict[str, str]:
+def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, str]:
     """Return the other dispatches of these sessions with the same intent, by their ids that of the one among `of`."""
     found: dict[str, str] = {}
     for dispatch in of:
@@ -94,7 +94,7 @@ _SERVED_LATELY = (
 )
 
 
-def served_lately(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+def with_late_callers(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
     """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
     if not ids:
         return set()
@@ -111,7 +111,7 @@ _TOLD_SINCE = (
 )
 
 
-def told_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
+def callers_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
     """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
     if not ids:
         return set()
@@ -121,11 +121,11 @@ def told_since(connection: Connection, ids: Collection[str], instant: datetime) 
 _ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
     any_of(dispatch_attempts.c.dispatch_id, "ids"),
     dispatch_attempts.c.outcome == "no_show",
-    dispatch_attempts.c.error_code.is_distinct_from(NOBODY_LEFT),
+    dispatch_attempts.c.error_code.is_distinct_from(NO_LATE_AGENT),
 )
 
 
-def agents_asked_in_vain(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+def agents_given_up(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
     """Return, by dispatch, the agents given up on that may yet come: one that does is one too many."""
     if not ids:
         return {}

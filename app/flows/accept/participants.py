@@ -27,8 +27,9 @@ from app.livekit.attributes import agent_name_of
 from app.livekit.vocabulary import LEAVINGS, DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
-from app.outbox.dispatch_store import Move, live_in_rooms, mark_left, waiting_callers
-from app.outbox.room_session import agents_asked_in_vain, served_lately, taken_back
+from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
+from app.outbox.move import Move
+from app.outbox.room_session import agents_given_up, cancelled_agents, with_late_callers
 from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import departed
@@ -88,13 +89,15 @@ def _read_known(
     callers = waiting_callers(connection, live.keys())
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
-        ambiguous = agents_asked_in_vain(connection, [one.id for one in live.values() if _gave_up(one)])
-        back = taken_back(connection, {dispatch.room_sid for dispatch in live.values()})
+        ambiguous = agents_given_up(connection, [one.id for one in live.values() if _gave_up(one)])
+        back = cancelled_agents(connection, {dispatch.room_sid for dispatch in live.values()})
         for dispatch in live.values():
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
     gone = {event.participant_sid for event in watched if event.type in LEAVINGS}
     losing = [dispatch.id for dispatch in live.values() if dispatch.agent_sid in gone]
-    return _Known(callers, ambiguous, served_lately(connection, losing, now - timedelta(seconds=AGENT_LEAVES_WITHIN_S)))
+    return _Known(
+        callers, ambiguous, with_late_callers(connection, losing, now - timedelta(seconds=AGENT_LEAVES_WITHIN_S))
+    )
 
 
 def _gave_up(dispatch: Dispatch) -> bool:

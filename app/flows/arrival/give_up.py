@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.db.types import Cause, DispatchStatus
-from app.flows.arrival.withdraw import is_taken_back
+from app.flows.arrival.withdraw import is_deleted
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
@@ -18,7 +18,8 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 from app.observe.finding import NotYetHere
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move, lock, mark_no_show
+from app.outbox.dispatch_store import mark_no_show, read_locked
+from app.outbox.move import Move
 
 _log = get_logger(__name__)
 
@@ -38,7 +39,7 @@ async def give_up_attempt(context: Context, transactions: Transactions, absence:
     ):
         return
     try:
-        gone = dispatch.livekit_dispatch_id is None or await is_taken_back(
+        gone = dispatch.livekit_dispatch_id is None or await is_deleted(
             client, dispatch.room_name, dispatch.livekit_dispatch_id
         )
     except LiveKitUnavailableError as error:
@@ -66,7 +67,7 @@ def _announce_deletion(connection: Connection, after: AfterCommit, dispatch: Dis
 
 def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
     """Return the dispatch as it is now, locked, unless another replica gave this attempt up and has asked anew."""
-    current = lock(connection, [seen.id]).get(seen.id)
+    current = read_locked(connection, [seen.id]).get(seen.id)
     return current if current is not None and current.attempts == seen.attempts else None
 
 

@@ -16,8 +16,8 @@ from app.db.tables import LIVE
 from app.db.types import Cause, DispatchStatus
 from app.errors import UsherError
 from app.flows.arrival.give_up import give_up_attempt
-from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
+from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import awaited_from, not_ours
@@ -45,12 +45,13 @@ from app.observe.compare import (
     WrittenDown,
     compare,
 )
-from app.observe.intentions import recall
+from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
-from app.outbox.dispatch_store import Move, claim_unanswered, lock
-from app.outbox.room_session import served_lately
+from app.outbox.dispatch_store import find_overdue, read_locked
+from app.outbox.move import Move
+from app.outbox.room_session import with_late_callers
 
 _log = get_logger(__name__)
 
@@ -74,14 +75,14 @@ class Inspection:
 class Inspector:
     """Checks rooms: where an agent is overdue, where a webhook left something unclear, and where the sweep sends it."""
 
-    def __init__(self, context: Context, transactions: Transactions, stopwatch: Stopwatch) -> None:
+    def __init__(self, context: Context, transactions: Transactions, elapsed_time: ElapsedTime) -> None:
         self._context = context
         self._transactions = transactions
-        self._stopwatch = stopwatch
+        self._elapsed_time = elapsed_time
 
     async def run_once(self) -> dict[str, int]:
         """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
-        self._stopwatch.look()
+        self._elapsed_time.note_step()
         overdue = await self._transactions.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
@@ -122,7 +123,7 @@ class Inspector:
         def write(connection: Connection, after: AfterCommit) -> None:
             now = self._context.clock.now()
             changes = []
-            for dispatch in lock(connection, [dispatch.id for dispatch in late]).values():
+            for dispatch in read_locked(connection, [dispatch.id for dispatch in late]).values():
                 if dispatch.status is not DispatchStatus.DISPATCHED or dispatch.lease_owner != self._context.owner:
                     continue
                 earliest = (dispatch.dispatched_at or now) + timedelta(seconds=after_call_s)
@@ -139,9 +140,9 @@ class Inspector:
         now = self._context.clock.now()
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
-        for one in claim_unanswered(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
+        for one in find_overdue(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
             waited = self._waited(one)
-            if one.answer_timeout_s - waited >= WORTH_WAITING_S:
+            if one.answer_timeout_s - waited >= MIN_REMAINDER_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
                 moves.append(
                     Move(one, one.status, Cause.CLOCK_STEP, "the clock was set; its agent has time left", fields=rest)
@@ -156,14 +157,16 @@ class Inspector:
 
     def _waited(self, dispatch: Dispatch) -> float:
         """Return for how many seconds the agent has been awaited, at least."""
-        return inf if dispatch.dispatched_at is None else self._stopwatch.seconds_since(dispatch.dispatched_at)
+        return inf if dispatch.dispatched_at is None else self._elapsed_time.seconds_since(dispatch.dispatched_at)
 
     def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation) -> Inspection:
         now = self._context.clock.now()
-        intended = recall(connection, seen)
+        intended = read_intentions(connection, seen)
         findings = compare(intended, seen)
         since = now - timedelta(seconds=AGENT_LEAVES_WITHIN_S)
-        deserted = served_lately(connection, [one.dispatch.id for one in findings if isinstance(one, AgentGone)], since)
+        deserted = with_late_callers(
+            connection, [one.dispatch.id for one in findings if isinstance(one, AgentGone)], since
+        )
         present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
         inspection = Inspection()
         moves: list[Move] = []

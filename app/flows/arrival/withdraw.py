@@ -16,7 +16,7 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.vocabulary import MACHINE_KINDS
 from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
-from app.outbox.dispatch_store import lock, waiting_callers
+from app.outbox.dispatch_store import read_locked, waiting_callers
 
 _log = get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Withdrawer:
             return False
 
         def read(connection: Connection) -> bool:
-            dispatch = lock(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
+            dispatch = read_locked(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
             callers = waiting_callers(connection, [withdrawal.dispatch_id]).get(withdrawal.dispatch_id)
             return dispatch is not None and dispatch.status is DispatchStatus.JOINED and bool(callers)
 
@@ -113,7 +113,7 @@ def _is_meant(entry: SeenDispatch, withdrawal: Withdrawal) -> bool:
     return bool(withdrawal.dispatch_id) and entry.attributes.get(DISPATCH_ID_ATTRIBUTE) == withdrawal.dispatch_id
 
 
-async def is_taken_back(client: LiveKitClient, room_name: str, livekit_dispatch_id: str) -> bool:
+async def is_deleted(client: LiveKitClient, room_name: str, livekit_dispatch_id: str) -> bool:
     """Delete a dispatch and return whether LiveKit's list confirms it."""
     await client.delete_dispatch(room_name, livekit_dispatch_id)
     for pause in (0.0, 0.2, 0.5):

@@ -10,14 +10,15 @@ from sqlalchemy import Connection, select
 
 from app.db.tables import agent_limits
 from app.db.types import Cause, DispatchStatus
-from app.flows.clock_steps import WORTH_WAITING_S, Stopwatch
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter
+from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import leased
-from app.outbox.dispatch_store import Move, active_counts, blocked, claim_due, lock, record_attempts
+from app.outbox.dispatch_store import active_counts, find_at_limit, find_due, read_locked, record_attempts
+from app.outbox.move import Move
 
 
 def claim(
@@ -25,7 +26,7 @@ def claim(
     after: AfterCommit,
     context: Context,
     limiter: StartLimiter,
-    stopwatch: Stopwatch,
+    elapsed_time: ElapsedTime,
     *,
     slots: Mapping[str, int],
     in_hand: Collection[str],
@@ -42,8 +43,8 @@ def claim(
     due: list[Dispatch] = []
     for project, free in slots.items():
         limit = min(free, limiter.available(tick))
-        found = claim_due(connection, now, limit, project=project, without_agents=held_back, in_hand=in_hand)
-        free_again = [one for one in found if not _may_be_under_way(one, context, stopwatch)]
+        found = find_due(connection, now, limit, project=project, without_agents=held_back, in_hand=in_hand)
+        free_again = [one for one in found if not _may_be_under_way(one, context, elapsed_time)]
         allowed = limiter.within_agent_limits(free_again, limits, active, tick)
         for dispatch in allowed:
             active[dispatch.agent_to_ask] = active.get(dispatch.agent_to_ask, 0) + 1
@@ -69,18 +70,18 @@ def claim(
         }
         moves.append(Move(dispatch, DispatchStatus.SENDING, cause, reason, fields=fields))
     move(connection, after, moves, now)
-    claimed = lock(connection, [dispatch.id for dispatch in due])
+    claimed = read_locked(connection, [dispatch.id for dispatch in due])
     return [claimed[dispatch.id] for dispatch in due]
 
 
-def _may_be_under_way(dispatch: Dispatch, context: Context, stopwatch: Stopwatch) -> bool:
+def _may_be_under_way(dispatch: Dispatch, context: Context, elapsed_time: ElapsedTime) -> bool:
     """Return whether another process may be calling for `dispatch`, whose lease only the clock's setting has ended."""
     if dispatch.status is not DispatchStatus.SENDING or dispatch.lease_owner in {None, context.owner}:
         return False
     if dispatch.lease_until is None:
         return False
-    held = stopwatch.seconds_since(dispatch.lease_until - context.lease)
-    return context.lease.total_seconds() - held >= WORTH_WAITING_S
+    held = elapsed_time.seconds_since(dispatch.lease_until - context.lease)
+    return context.lease.total_seconds() - held >= MIN_REMAINDER_S
 
 
 def _limits(connection: Connection) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _note_limit_reached(
             Cause.WAITS_FOR_LIMIT,
             f"waiting: the limit of {one.agent_to_ask} is reached (agent_limits)",
         )
-        for one in blocked(connection, now, agent_names)
+        for one in find_at_limit(connection, now, agent_names)
     ]
     move(connection, after, moves, now)
 

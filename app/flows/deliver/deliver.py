@@ -14,17 +14,17 @@ from sqlalchemy import Connection
 from app.clock import jitter
 from app.db.types import Cause, DispatchStatus
 from app.errors import DatabaseUnavailableError
-from app.flows.clock_steps import Stopwatch
 from app.flows.context import Context
 from app.flows.deliver.call_slots import CallSlots
 from app.flows.deliver.claim import claim
 from app.flows.deliver.precheck import conclude
 from app.flows.deliver.settle import settle
 from app.flows.deliver.start_limiter import StartLimiter
+from app.flows.elapsed_time import ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.presence import FRESH_S
-from app.lifecycle.retry import delay_of_look
+from app.lifecycle.retry import delay_of_check
 from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.client import DispatchRequest, LiveKitClient
@@ -32,7 +32,8 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 from app.observe.observation import observe_room
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
-from app.outbox.dispatch_store import Move, lock, release
+from app.outbox.dispatch_store import read_locked, release
+from app.outbox.move import Move
 
 _log = get_logger(__name__)
 
@@ -58,12 +59,12 @@ class Deliverer:
         context: Context,
         transactions: Transactions,
         limiter: StartLimiter,
-        stopwatch: Stopwatch,
+        elapsed_time: ElapsedTime,
     ) -> None:
         self._context = context
         self._transactions = transactions
         self._limiter = limiter
-        self._stopwatch = stopwatch
+        self._elapsed_time = elapsed_time
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._queued: dict[str, float] = {}
         self._has_room = asyncio.Event()
@@ -135,7 +136,7 @@ class Deliverer:
         in_hand = tuple(self._in_hand)
         return await self._transactions.run(
             lambda connection, after: claim(
-                connection, after, self._context, self._limiter, self._stopwatch, slots=slots, in_hand=in_hand
+                connection, after, self._context, self._limiter, self._elapsed_time, slots=slots, in_hand=in_hand
             )
         )
 
@@ -218,10 +219,10 @@ class Deliverer:
     async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
         now = self._context.clock.now()
         waited = max(0.0, (now - dispatch.created_at).total_seconds())
-        due = now + timedelta(seconds=delay_of_look(waited, jitter(), is_down=is_down))
+        due = now + timedelta(seconds=delay_of_check(waited, jitter(), is_down=is_down))
 
         def write(connection: Connection, after: AfterCommit) -> None:
-            current = lock(connection, [dispatch.id]).get(dispatch.id)
+            current = read_locked(connection, [dispatch.id]).get(dispatch.id)
             if current is None or not is_held(current, dispatch):
                 return
             # No call was made: the attempt counted at the claim is given back.

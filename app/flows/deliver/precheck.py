@@ -16,10 +16,10 @@ from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted
 from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, WrittenDown, compare
-from app.observe.intentions import recall
+from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 
 
 def conclude(
@@ -30,7 +30,7 @@ def conclude(
     Return it with a fresh lease if its call is still to be made, None if not, or if it is not held any more.
     """
     now = context.clock.now()
-    intended = recall(connection, seen)
+    intended = read_intentions(connection, seen)
     current = next((one for one in intended.live if one.id == dispatch.id), None)
     if current is None or not is_held(current, dispatch):
         return None

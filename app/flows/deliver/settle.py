@@ -13,13 +13,13 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.settling import Settlement, settled
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted, Rejected, Unknown, Unreachable
-from app.outbox.dispatch_store import lock, record_adoption, record_attempts
+from app.outbox.dispatch_store import read_locked, record_adoption, record_attempts
 
 
 def settle(connection: Connection, after: AfterCommit, context: Context, settlements: Sequence[Settlement]) -> None:
     """Write how calls turned out, and note what to take back and which rooms to check."""
     now = context.clock.now()
-    current = lock(connection, {one.dispatch.id for one in settlements})
+    current = read_locked(connection, {one.dispatch.id for one in settlements})
     _record(connection, settlements)
     moves = []
     for settlement in settlements:

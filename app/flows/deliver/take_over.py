@@ -13,7 +13,7 @@ from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import Move
+from app.outbox.move import Move
 
 
 def take_over(connection: Connection, after: AfterCommit, context: Context) -> None:

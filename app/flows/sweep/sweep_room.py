@@ -29,7 +29,8 @@ from app.livekit.vocabulary import JOINS, MACHINE_KINDS, EventType, ParticipantK
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import restarted
-from app.outbox.dispatch_store import Move, live_by_intent, waiting_callers
+from app.outbox.dispatch_store import live_by_intent, waiting_callers
+from app.outbox.move import Move
 from app.strict_json import storable
 from app.webhook.event import Event
 from app.webhook.parse import build_event, join_key

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.db.types import Cause, DispatchStatus
-from app.lifecycle.retry import LIVEKIT_TROUBLE, TROUBLE_LIMIT, Step, delay_before, delay_of_look, next_step
+from app.lifecycle.retry import LIVEKIT_TROUBLE, TROUBLE_LIMIT, Step, delay_before, delay_of_check, next_step
 from app.livekit.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
 from tests.world.rows import NOW, dispatch
 
@@ -54,7 +54,7 @@ def test_the_schedule_of_calls() -> None:
 def test_the_schedule_of_looks_at_a_livekit_that_does_not_answer() -> None:
     lines = ["waited  single calls fail  it is down"]
     for waited in (0, 1, 2, 5, 10, 16, 60, 3600):
-        single, down = (delay_of_look(waited, 0.5, is_down=is_down) for is_down in (False, True))
+        single, down = (delay_of_check(waited, 0.5, is_down=is_down) for is_down in (False, True))
         lines.append(f"{waited:6}  {single:17.2f}  {down:10.2f}")
     print("\n".join(lines))
     assert lines == LOOKS.strip("\n").splitlines()

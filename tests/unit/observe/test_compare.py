@@ -240,13 +240,13 @@ class TestStrays:
     def test_who_came_after_we_gave_up_goes_once_another_is_there(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("late", age_s=7), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept, in_vain={"dispatch-1": {"greeter"}})) == [("", ("agent-AJ_late",))]
+        assert strays(look(seen, kept, given_up={"dispatch-1": {"greeter"}})) == [("", ("agent-AJ_late",))]
         assert strays(look(seen, kept)) == [], "nothing was given up: somebody else's"
 
     def test_who_came_after_we_gave_up_stays_while_nobody_else_is_there(self) -> None:
         seen = room(caller(), seen_agent("late", age_s=7), listed=[seen_dispatch(1)])
         waiting = dispatch(dispatched_at=NOW - timedelta(seconds=1))
-        findings = look(seen, waiting, in_vain={"dispatch-1": {"greeter"}})
+        findings = look(seen, waiting, given_up={"dispatch-1": {"greeter"}})
         assert strays(findings) == []
         assert arrivals(findings) == {}, "its name does not tell it from the next one's"
 
@@ -254,11 +254,11 @@ class TestStrays:
         theirs = seen_dispatch(9, mark=None, metadata="theirs")
         seen = room(caller(), seen_agent("1"), seen_agent("9"), listed=[seen_dispatch(1, seen_job("1")), theirs])
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept, in_vain={"dispatch-1": {"greeter"}})) == []
+        assert strays(look(seen, kept, given_up={"dispatch-1": {"greeter"}})) == []
 
     def test_who_was_on_its_way_to_a_caller_that_left_is_sent_away(self) -> None:
         seen = room(caller("bob"), seen_agent("late", age_s=7), listed=[])
-        assert strays(look(seen, taken_back={"greeter"})) == [("", ("agent-AJ_late",))]
+        assert strays(look(seen, cancelled_agents={"greeter"})) == [("", ("agent-AJ_late",))]
         assert strays(look(seen)) == []
 
 

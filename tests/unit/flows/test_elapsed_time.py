@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.flows.clock_steps import Stopwatch
+from app.flows.elapsed_time import ElapsedTime
 
 
 @dataclass
@@ -27,38 +27,38 @@ class SettableClock:
 @pytest.mark.parametrize("step", [0, 0.5, 2, 60, 7200, -60, -7200])
 def test_an_instant_before_a_setting_is_as_old_as_it_is(step: float) -> None:
     clock = SettableClock()
-    stopwatch = Stopwatch(clock)
+    elapsed_time = ElapsedTime(clock)
     clock.elapsed += 5
     given_at = clock.now()
     clock.elapsed += 3
-    stopwatch.look()
+    elapsed_time.note_step()
     clock.offset += step
     clock.elapsed += 0.2
-    assert stopwatch.seconds_since(given_at) == pytest.approx(3.2, abs=0.51 if abs(step) < 1 else 0.001)
+    assert elapsed_time.seconds_since(given_at) == pytest.approx(3.2, abs=0.51 if abs(step) < 1 else 0.001)
 
 
 def test_an_instant_that_the_clock_gave_twice_is_taken_for_the_later() -> None:
     clock = SettableClock()
-    stopwatch = Stopwatch(clock)
+    elapsed_time = ElapsedTime(clock)
     clock.elapsed += 5
     given_at = clock.now()
     clock.offset -= 2
     clock.elapsed += 10
-    stopwatch.look()
-    assert stopwatch.seconds_since(given_at) == pytest.approx(8)
+    elapsed_time.note_step()
+    assert elapsed_time.seconds_since(given_at) == pytest.approx(8)
 
 
 def test_what_was_given_before_the_first_look_or_by_another_clock_is_believed() -> None:
     clock = SettableClock()
     long_ago = clock.now() - timedelta(hours=3)
-    stopwatch = Stopwatch(clock)
-    assert stopwatch.seconds_since(long_ago) == pytest.approx(3 * 3600)
-    stopwatch.look()
+    elapsed_time = ElapsedTime(clock)
+    assert elapsed_time.seconds_since(long_ago) == pytest.approx(3 * 3600)
+    elapsed_time.note_step()
     clock.offset += 30
     clock.elapsed += 10
     between = clock.now() - timedelta(seconds=20)
-    assert stopwatch.seconds_since(between) == pytest.approx(20)
-    assert stopwatch.seconds_since(clock.now() + timedelta(seconds=7)) == 0
+    assert elapsed_time.seconds_since(between) == pytest.approx(20)
+    assert elapsed_time.seconds_since(clock.now() + timedelta(seconds=7)) == 0
 
 
 @given(
@@ -67,15 +67,15 @@ def test_what_was_given_before_the_first_look_or_by_another_clock_is_believed() 
 )
 def test_no_more_is_told_than_really_passed(steps: list[tuple[float, int]], data: st.DataObject) -> None:
     clock = SettableClock()
-    stopwatch = Stopwatch(clock)
+    elapsed_time = ElapsedTime(clock)
     given_instants = [(clock.elapsed, clock.now())]
     for seconds, step in steps:
         clock.elapsed += seconds
         given_instants.append((clock.elapsed, clock.now()))
         if data.draw(st.booleans(), label="look"):
-            stopwatch.look()
+            elapsed_time.note_step()
         clock.offset += step
         given_instants.append((clock.elapsed, clock.now()))
-        stopwatch.look()
+        elapsed_time.note_step()
     for tick, instant in given_instants:
-        assert stopwatch.seconds_since(instant) <= clock.elapsed - tick + 0.001
+        assert elapsed_time.seconds_since(instant) <= clock.elapsed - tick + 0.001
