@@ -1,4 +1,4 @@
-"""What the flows share: handed in by `wiring`, never looked up."""
+"""What the flows share, handed in by `app.wiring`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The collaborators of every flow in one process."""
+    """Settings, writer, LiveKit clients, metrics and clock of one process."""
 
     settings: Settings
     writer: Writer
@@ -23,9 +23,9 @@ class Context:
     metrics: Metrics
     clock: Clock
     owner: str
-    """Who holds our leases."""
+    """The name of this process in leases."""
 
     @property
     def lease(self) -> timedelta:
-        """How long a dispatch is ours before another replica may take it: time for three calls to LiveKit."""
+        """How long a dispatch is leased before another replica may claim it: time for three calls to LiveKit."""
         return timedelta(seconds=max(6.0, 3 * self.settings.request_timeout))

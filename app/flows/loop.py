@@ -1,4 +1,4 @@
-"""One generic background loop: ticks, logs, survives errors, can be woken early, and stops when told."""
+"""A background loop: ticks, logs, survives errors, can be woken early, and can be stopped."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Loop:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; the first call comes at once."""
+        """Start; the first call is made at once."""
         self._task = asyncio.create_task(self._run(), name=f"usher-{self.name}")
 
     def wake(self) -> None:
-        """Do not wait for the next tick."""
+        """Make the next call now."""
         self._woken.set()
 
     async def stop(self) -> None:
-        """Let a call under way finish, and end."""
+        """Wait for the call under way, and end."""
         self._stopping = True
         self._woken.set()
         if self._task is not None:

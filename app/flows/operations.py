@@ -111,7 +111,7 @@ def redrive(
     """
     current = _all_of(connection, ids)
     result = OperationResult()
-    heirs: dict[str, str] = {}
+    successors: dict[str, str] = {}
     again: list[tuple[Dispatch, dict[str, Any]]] = []
     for dispatch in sorted(current.values(), key=lambda one: one.id, reverse=True):
         if dispatch.status not in REDRIVABLE:
@@ -131,9 +131,9 @@ def redrive(
             result.done.append(Move(dispatch, DispatchStatus.PENDING, Cause.REDRIVEN, "redriven by hand", by, fields))
         else:
             result.refused[dispatch.id] = f"dispatch {serving} serves the same caller already"
-            heirs[dispatch.id] = serving
+            successors[dispatch.id] = serving
     move(connection, after, result.done, now)
-    inherit_callers(connection, heirs | same_intents(connection, [one.dispatch for one in result.done]))
+    inherit_callers(connection, successors | same_intents(connection, [one.dispatch for one in result.done]))
     return result
 
 

@@ -1,4 +1,4 @@
-"""Flow 5: what is older than the retention goes, in small steps, and never what is live."""
+"""Deletes events past the retention with all that hangs on them, in small steps, and nothing that is live."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from app.db.tables import LIVE, audit_log, dispatch_callers, dispatches, events
 from app.flows.context import Context
 
 STEP = 200
-"""Rows in one transaction: short enough not to hold up acknowledgements."""
+"""Events deleted in one transaction: few enough not to delay acknowledgements."""
 PAUSE_S = 0.05
-"""Between two steps, so that a long arrear is worked off beside the work of the day."""
+"""Pause between two steps, so that a long backlog leaves the writer to other work."""
 
 # From the oldest on, and no further than the first that is young: a search for old ones among all would be a search
 # through the whole table whenever there are none.
@@ -32,7 +32,7 @@ _OLDEST = (
 class _Step:
     pruned: int
     last: str | None
-    """Where to go on; None when nothing older is left."""
+    """The id to continue after; None when nothing older is left."""
 
 
 class Pruner:
@@ -66,7 +66,7 @@ class Pruner:
 
 
 def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
-    """Return the events among these for which something is live: made for them, or serving them."""
+    """Return those of these events that have a live dispatch, made for them or serving them."""
     live = dispatches.c.status.in_(LIVE)
     made = select(dispatches.c.event_id).where(dispatches.c.event_id.in_(event_ids), live)
     served = (

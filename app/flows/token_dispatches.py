@@ -1,8 +1,8 @@
-"""Flow 6: promise dispatches to a token server, and redeem the promise when the participant joins.
+"""Dispatches promised to a token server, redeemed when the participant joins.
 
-LiveKit uses a token's dispatch only when that join creates the room. So the promised dispatch has its id from the
-beginning: when the participant joins, Usher looks whether LiveKit has a dispatch with that mark, adopts it if so, and
-sends it if not. Never a second agent, never none.
+LiveKit uses a token's dispatch only when that join creates the room. The promised dispatch has its id from the
+beginning: when the participant joins, Usher checks whether LiveKit has a dispatch with that id, adopts it if so, and
+sends it if not.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 
 VALID_FOR = timedelta(hours=24)
-"""How long a promise is kept for a participant who does not come."""
+"""How long a promise is kept for a participant that does not join."""
 
-# Asked at every join, so built once: building costs SQLAlchemy more than running.
+# Run at every join, so built once: building takes SQLAlchemy longer than running takes the database.
 _ARE_OPEN = (
     any_of(token_dispatches.c.room_name, "room_names"),
     token_dispatches.c.used_at.is_(None),
@@ -51,7 +51,7 @@ class Promise:
 
 
 async def decide(context: Context, book: RuleBook, expected: Expected) -> list[Promise]:
-    """Return what `expected` is to get, and remember it until the participant joins."""
+    """Return the dispatches that `expected` will get, and store them until the participant joins."""
     now = context.clock.now()
     intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=context.settings.metadata_max_bytes)
     promises = []
@@ -107,12 +107,12 @@ def promised(
 
 
 def promise_key(event: Event, agent_name: str) -> tuple[str, str, str, str]:
-    """Return by what `promised` tells whether this join was promised this agent."""
+    """Return the key in `promised` of this agent for the participant of `event`."""
     return (event.project, event.room_name, event.participant_identity, agent_name)
 
 
 def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of the dispatch that a promise becomes: what the token says, to be looked for first."""
+    """Return the columns of the dispatch that a promise becomes: as in the token, and LiveKit is checked first."""
     return {
         "id": promise["id"],
         "metadata": promise["metadata"],
@@ -124,6 +124,6 @@ def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redeem(connection: Connection, ids: Sequence[str], now: datetime) -> None:
-    """Note that these promises have become dispatches."""
+    """Write that these promises have become dispatches."""
     if ids:
         connection.execute(update(token_dispatches).where(token_dispatches.c.id.in_(ids)).values(used_at=now))

@@ -1,4 +1,4 @@
-"""When a background loop was last seen at work, and what it found: for the other replicas and for people."""
+"""Turns of replicas at a background job, kept in `heartbeats`, with what the job last found."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SWEEPER = "sweeper"
 CANARY = "canary"
 _LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866}  # "ushe", "ushf": turns are taken one by one on PostgreSQL
 BEAT_EVERY_S = 5.0
-"""How often whoever is at work says so."""
+"""A replica at work renews its heartbeat this often."""
 _SILENT_S = 15.0
-"""Whoever is at work, and has not been heard of for so long, is dead."""
+"""A replica at work whose heartbeat is older than this is dead."""
 _FORGOTTEN = timedelta(days=1)
 
 
 def beat(connection: Connection, component: str, replica: str, now: datetime, detail: Mapping[str, Any]) -> None:
-    """Note that a background loop is at work, and what it found."""
+    """Write a heartbeat, with what the job found."""
     row = {"component": component, "replica": replica, "beat_at": now, "detail": dict(detail)}
     insert_new(connection, heartbeats, [row])
     connection.execute(
@@ -34,14 +34,14 @@ def beat(connection: Connection, component: str, replica: str, now: datetime, de
 
 
 def last_detail(connection: Connection, component: str, replica: str) -> Mapping[str, Any]:
-    """Return what a loop found last; empty when it never did."""
+    """Return what a job found last; empty before its first turn."""
     query = select(heartbeats.c.detail).where(heartbeats.c.component == component, heartbeats.c.replica == replica)
     detail: Mapping[str, Any] | None = connection.execute(query).scalar()
     return detail or {}
 
 
 def take_turn(connection: Connection, replica: str, now: datetime, interval_s: float, component: str = SWEEPER) -> bool:
-    """Return whether it is `replica`'s turn now: nobody is at it, and nobody has begun within the interval.
+    """Return whether `replica` has the turn now: no other is at work, and none has begun within the interval.
 
     Held by a transaction-scoped advisory lock, so that two replicas cannot both take the same turn.
     """
@@ -52,7 +52,7 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
     query = select(heartbeats).where(heartbeats.c.component == component)
     for row in connection.execute(query).mappings():
         began = parse_instant(row["detail"]["began"])
-        # A beat from the future is of a clock that has been set back since.
+        # A heartbeat in the future was written before the clock was set back.
         if 0 <= (now - began).total_seconds() < interval_s * 0.95:
             return False
         # Another process cannot be at work on SQLite: it is dead.
@@ -65,7 +65,7 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
 
 
 def keep_turn(connection: Connection, replica: str, now: datetime, *, busy: bool, component: str = SWEEPER) -> None:
-    """Note that `replica` is still at it, or has done."""
+    """Note that `replica` is still at work, or has finished."""
     detail = {**last_detail(connection, component, replica), "busy": busy}
     if "began" in detail:
         beat(connection, component, replica, now, detail)

@@ -16,7 +16,7 @@ from app.rules.book.rule_book import RuleBook
 
 @dataclass(slots=True)
 class AfterCommit:
-    """What one transaction did, for those who act on it after its commit; `transition` notes moves and new rows.
+    """What one transaction did and left to be done after its commit; `transition` notes moves and new dispatches.
 
     A batch of events or calls shares one transaction and so one of these: `is_carried_out` keeps it from being carried
     out once per member of the batch.

@@ -49,7 +49,7 @@ def _with_agent(dispatch: Dispatch, identity: str, sid: str) -> dict[str, Any]:
 
 
 def not_ours(dispatch: Dispatch, now: datetime) -> Move:
-    """Return the way back of a dispatch whose agent came by another: its own is awaited, or overdue already."""
+    """Return the move of a dispatch whose agent came by another one back to waiting for its own."""
     deadline = (dispatch.dispatched_at or now) + timedelta(seconds=dispatch.answer_timeout_s)
     fields: dict[str, Any] = {
         "agent_identity": None,

@@ -120,8 +120,8 @@ class AgentGone(Enum):
 def agent_gone(dispatch: Dispatch, disconnect_reason: str, remaining: RemainingCallers, *, budget: int) -> AgentGone:
     """Return whether the agent of a joined dispatch is replaced; at most `budget` times for one call.
 
-    Callers who arrived late were noted as served by this agent, and it was on its way out, because its own caller had
-    left or because we had withdrawn it for that reason: they get another whatever the rule says.
+    Callers who arrived late were noted as served by this agent while it was leaving, because its own caller had left or
+    because we had withdrawn it for that: they get another whatever the rule says.
     """
     on_purpose = disconnect_reason in CHOSEN
     sent_away = dispatch.is_sent_away and remaining.any and disconnect_reason not in ROOM_OVER

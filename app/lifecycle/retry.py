@@ -1,4 +1,4 @@
-"""What follows a call to LiveKit: pure, so that the schedule is a table in a test."""
+"""What follows the outcome of a call to LiveKit, and the retry schedule: pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from app.outbox.dispatch import Dispatch
 
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
-"""Between two tries with a LiveKit that is down, or that refuses."""
+"""Longest delay between calls to a LiveKit that is down, or that refuses."""
 LONGEST_TROUBLE_S = 2.0
-"""Between two tries with a LiveKit that answers others: it is single calls that fail, and a caller waits."""
+"""Longest delay between calls to a LiveKit that answers other calls: single calls fail, and a caller waits."""
 ANSWERED_S = 1.0
-"""How long after the call an answered error is looked into. What took longer may have been a wait for another node.
+"""An error that LiveKit answered sooner than this is checked after this delay; a later one after the request timeout.
 
-LiveKit's nodes give each other 3 s, and the one that was asked in vain may yet do what it was asked for.
+LiveKit's nodes wait 3 s for each other, and one that did not answer in time may still do what it was asked for.
 """
 TROUBLE_LIMIT = 12
-"""Calls without an answer about the request that are made beyond `max_attempts`; then the dispatch is `failed`.
+"""Calls without a clear answer that are made beyond `max_attempts`; then the dispatch is `failed`.
 
-A fault of LiveKit is not the agent's: with 30 % of calls failing, three in all would lose one caller in forty. The
-sweep takes up again what failed so, as long as the caller is there.
+They are no fault of the agent: with 30 % of calls failing, three in all would lose one caller in forty. The sweep tries
+again what failed so, as long as the caller is there.
 """
 LIVEKIT_TROUBLE = frozenset({Cause.LIVEKIT_UNREACHABLE, Cause.OUTCOME_UNKNOWN})
 """Causes of dispatches that failed through no fault of their own: the sweep tries them again."""
@@ -32,7 +32,7 @@ LIVEKIT_TROUBLE = frozenset({Cause.LIVEKIT_UNREACHABLE, Cause.OUTCOME_UNKNOWN})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of a dispatch after a call. `next_attempt_at` is set when another call follows."""
+    """The state of a dispatch after a call. `next_attempt_at` is set when another call follows."""
 
     status: DispatchStatus
     cause: Cause
@@ -49,9 +49,9 @@ def delay_before(attempt: int, jitter: float, longest_s: float = LONGEST_DELAY_S
 
 
 def delay_of_check(waited: float, jitter: float, *, is_down: bool) -> float:
-    """Return the seconds until LiveKit is asked again after it gave no answer: longer the longer we have `waited`.
+    """Return the seconds until LiveKit is asked again after it did not answer: the longer, the longer we `waited`.
 
-    One that is down for an hour is asked every 8 s for each caller, not twice a second.
+    One that is down for an hour gets a request every 8 s for each caller, not two a second.
     """
     plain = min(_longest(is_down=is_down), max(FIRST_DELAY_S, waited / 2))
     return float(plain * (0.8 + 0.4 * jitter))
@@ -73,10 +73,10 @@ def next_step(
 ) -> Step:
     """Return what follows `outcome` of call number `dispatch.attempts`, which began at `started_at`.
 
-    `is_down`: LiveKit has not answered any of the latest calls, of whomever.
+    `is_down`: LiveKit has answered none of the latest calls, for any dispatch.
 
-    Unknown outcomes are looked into before anything is sent again, and not before the request itself has timed out,
-    unless LiveKit was quick to say that it failed.
+    After an unknown outcome LiveKit is checked before anything is sent again, and not before the request has timed out,
+    unless LiveKit was quick to answer that it failed.
     """
     later = now + timedelta(seconds=delay_before(dispatch.attempts, jitter))
     soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, _longest(is_down=is_down)))
@@ -109,6 +109,6 @@ def next_step(
 
 
 def _given_up(dispatch: Dispatch) -> bool:
-    # Taken up again by the sweep, it gets as many calls more.
+    # Tried again by the sweep, it gets as many calls more.
     trouble = dispatch.attempts - dispatch.counted_attempts
     return trouble >= TROUBLE_LIMIT and trouble % TROUBLE_LIMIT == 0

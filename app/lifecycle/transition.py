@@ -42,7 +42,7 @@ def create(connection: Connection, after: AfterCommit, dispatches: Sequence[Disp
 
 
 def replace(connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime) -> None:
-    """Insert dispatches that replace others (`recovers`); they serve the callers of those who are still there."""
+    """Insert dispatches that replace others (`recovers`); they take over the callers that have not left."""
     if not replacements:
         return
     created = create(connection, after, replacements, now)

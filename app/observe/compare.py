@@ -1,4 +1,4 @@
-"""Intended against seen: pure. What LiveKit has of what we asked for, whose it is, and what is left over."""
+"""Compares the dispatches of a room with what LiveKit showed of it: pure."""
 
 from __future__ import annotations
 
@@ -46,29 +46,29 @@ class Intentions:
 
     live: Sequence[Dispatch]
     callers: Mapping[str, Collection[str]]
-    """By dispatch the SIDs it serves and that are not known to have left; missing: it serves the room as such."""
+    """By dispatch, the SIDs of callers that are not known to have left; without entry it serves the room as such."""
     newcomers: Collection[str] = ()
-    """SIDs among them of which we were told after the look had begun, so that it need not show them."""
-    settled: Collection[str] = ()
+    """SIDs among them that were reported after the observation began, so that it need not show them."""
+    unwanted: Collection[str] = ()
     """Ids of our dispatches that want no agent any more."""
     given_up: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """By live dispatch the agents given up on: should one come after all, it is one too many."""
+    """By live dispatch, the agents of attempts given up: one that comes after all is one too many."""
     cancelled_agents: Collection[str] = ()
-    """Agents asked for by dispatches of this session that were cancelled: one may be on its way still."""
+    """Agents asked for by dispatches of this session that were cancelled: one may still be on its way."""
     returning: Mapping[str, str] = field(default_factory=dict)
-    """Agents of ours that came to an earlier session of this name: by identity, for whom."""
+    """By identity, agents of ours that came to an earlier session of this room name: the caller that they served."""
 
 
 def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     """Return what `seen` says about the live dispatches of one room name; what is not ours is left alone.
 
-    A look is as old as its beginning: it proves nothing about what we were told of later.
+    An observation is as old as its beginning: it proves nothing about what was reported later.
     """
     here = [dispatch for dispatch in intended.live if dispatch.room_sid == seen.room_sid]
     elsewhere = [dispatch for dispatch in intended.live if dispatch.room_sid != seen.room_sid]
     findings: list[Finding] = [RoomGone(dispatch) for dispatch in elsewhere if dispatch.created_at <= seen.at]
     present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
-    ownership = Ownership(here, seen, intended.settled)
+    ownership = Ownership(here, seen, intended.unwanted)
     wanted: list[Dispatch] = []
     for dispatch in here:
         served = intended.callers.get(dispatch.id)
@@ -79,14 +79,14 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
             if dispatch.withdraw:
                 findings.append(CallersGone(dispatch))
         wanted.append(dispatch)
-    doubtful = {name for dispatch in wanted for name in intended.given_up.get(dispatch.id, ())}
-    doubtful.update(intended.cancelled_agents)
-    assigned = ownership.assign(wanted, doubtful, intended.returning)
+    ambiguous = {name for dispatch in wanted for name in intended.given_up.get(dispatch.id, ())}
+    ambiguous.update(intended.cancelled_agents)
+    assigned = ownership.assign(wanted, ambiguous, intended.returning)
     for dispatch in wanted:
         agent = assigned.get(dispatch.id)
         if agent is not None:
             arrival = ownership.arrival(dispatch, agent)
-            if _tells_something(arrival):
+            if _adds_something(arrival):
                 findings.append(arrival)
         elif dispatch.status is not DispatchStatus.JOINED:
             findings.append(_missing(dispatch, ownership, seen, assigned))
@@ -100,7 +100,7 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     return findings
 
 
-def _tells_something(arrival: Arrived) -> bool:
+def _adds_something(arrival: Arrived) -> bool:
     dispatch = arrival.dispatch
     if dispatch.status is not DispatchStatus.JOINED or dispatch.agent_sid != arrival.agent.sid:
         return True
@@ -114,7 +114,7 @@ def _missing(
     if dispatch.status is not DispatchStatus.DISPATCHED and entries:
         return WrittenDown(dispatch, entries[-1].id)
     if seen.dispatches is None:
-        return NotYetHere(dispatch, "not looked into", None, certain=False)
+        return NotYetHere(dispatch, "LiveKit's dispatches were not listed", None, certain=False)
     if not entries:
         return NotYetHere(dispatch, "LiveKit does not list the dispatch any more", None, certain=True)
     since = dispatch.dispatched_at

@@ -1,4 +1,4 @@
-"""What a look at a room can say about a dispatch, or about something that no dispatch needs."""
+"""What an observation of a room can say about a dispatch, or about something that no dispatch needs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class RoomGone:
 
 @dataclass(frozen=True, slots=True)
 class CallersGone:
-    """Nobody whom the dispatch serves is in the room any more."""
+    """None of the callers of the dispatch is in the room any more."""
 
     dispatch: Dispatch
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """The agent is in the room. For a dispatch that is `joined` already: the job list tells more, or another agent."""
+    """The agent is in the room. For a dispatch that is `joined`: the job list says more, or names another agent."""
 
     dispatch: Dispatch
     agent: SeenParticipant
@@ -42,7 +42,7 @@ class AgentGone:
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """The agent taken for the dispatch's came by another dispatch, says the job list; ours is still awaited."""
+    """The job list says that the agent noted for the dispatch came by another one; its own is still awaited."""
 
     dispatch: Dispatch
 
@@ -57,10 +57,10 @@ class WrittenDown:
 
 @dataclass(frozen=True, slots=True)
 class NotYetHere:
-    """No agent so far; `detail` says why as far as LiveKit tells.
+    """No agent so far; `detail` says why, as far as LiveKit shows it.
 
-    `certain` is False while an agent that may be the one is there and the job list is too young to tell whose it is.
-    `is_over`: nobody took it, or whoever did has ended his job, so that no agent will come by it later.
+    `certain` is False while an agent that may be the one is there and the job list is too young to say whose it is.
+    `is_over`: no worker took it, or its jobs have ended, so that no agent will come by it later.
     """
 
     dispatch: Dispatch
@@ -72,7 +72,7 @@ class NotYetHere:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A dispatch of ours that nobody needs (any more), with the agents it has brought; the id is empty once deleted."""
+    """A dispatch of ours that is not needed (any more), with its agents; the id is empty once it is deleted."""
 
     livekit_dispatch_id: str
     agent_identities: tuple[str, ...]

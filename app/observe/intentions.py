@@ -1,4 +1,4 @@
-"""What the database knows of a room that has been looked at, to be held against the look."""
+"""Reads what the database intends for a room, to be compared with what LiveKit showed of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.outbox.states import REDRIVABLE
 
 
 def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions:
-    """Return all that concerns the room in `seen`; its live dispatches are held until the transaction ends."""
+    """Return what concerns the room in `seen`; its live dispatches are locked until the transaction ends."""
     live = live_under_name(connection, seen.project, seen.room_name)
     ids = [dispatch.id for dispatch in live]
     noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}
@@ -26,15 +26,15 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
         live=live,
         callers=waiting_callers(connection, ids),
         newcomers=callers_since(connection, ids, seen.at),
-        settled=_settled_marks(connection, seen, ids),
+        unwanted=_unwanted_marks(connection, seen, ids),
         given_up=agents_given_up(connection, ids),
         cancelled_agents=cancelled_agents(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
     )
 
 
-def _settled_marks(connection: Connection, seen: RoomObservation, live: Collection[str]) -> set[str]:
-    """Return which of the marks seen in the room are of dispatches of ours that want no agent any more."""
+def _unwanted_marks(connection: Connection, seen: RoomObservation, live: Collection[str]) -> set[str]:
+    """Return the ids seen in the room of dispatches of ours that want no agent any more."""
     marks = {entry.attributes.get(DISPATCH_ID_ATTRIBUTE) for entry in seen.dispatches or ()} - {None, *live}
     if not marks:
         return set()

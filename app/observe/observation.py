@@ -1,4 +1,4 @@
-"""What one look at a room of LiveKit showed."""
+"""Asks LiveKit what is in a room."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class RoomObservation:
 async def observe_room(
     client: LiveKitClient, project: str, room_name: str, *, at: datetime, with_dispatches: bool
 ) -> RoomObservation:
-    """Look at a room; raises `LiveKitUnavailableError` when LiveKit does not answer.
+    """Return what is in a room; raises `LiveKitUnavailableError` when LiveKit does not answer.
 
-    The room is asked for first: ListDispatch on a room that is gone takes 3 s and fails, and ListParticipants does not
-    tell one session from the next of the same name.
+    The room is requested first: ListDispatch on a room that is gone takes 3 s and fails, and ListParticipants does not
+    say which session of the name it lists.
     """
     room = await client.find_room(room_name)
     if room is None:

@@ -1,4 +1,4 @@
-"""Which listed dispatch is whose, and which agent came by which."""
+"""Decides which listed dispatch is whose, and which agent came by which: pure."""
 
 from __future__ import annotations
 
@@ -12,81 +12,90 @@ from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 
 JOB_LIST_LAG_S = 6.0
-"""How late LiveKit's job list may be (4.5 s measured): before this an empty list proves nothing."""
+"""LiveKit's job list may lag by this much (4.5 s measured): before, an empty list proves nothing."""
 
 
 class Ownership:
-    """Attributes what was seen in a room to the live dispatches `here` and to the `settled` ones.
+    """Attributes what was seen in a room to the live dispatches `here` and to those that want no agent (`unwanted`).
 
-    A listed dispatch is ours by its mark, by the id LiveKit gave us, or (servers before 1.13.2 drop the mark) by equal
-    agent and metadata. An agent is ours by the job list; while that has not filled, by its name where only one agent
-    can be meant.
+    A listed dispatch is ours by the id in its attributes, by the id LiveKit gave us, or (servers before 1.13.2 drop
+    attributes) by equal agent and metadata. An agent is ours by the job list; until that is filled, by its name where
+    only one agent can be meant.
     """
 
-    def __init__(self, here: Sequence[Dispatch], seen: RoomObservation, settled: Collection[str]) -> None:
+    def __init__(self, here: Sequence[Dispatch], seen: RoomObservation, unwanted: Collection[str]) -> None:
         self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
         self._agents = [one for one in seen.participants if one.kind == ParticipantKind.AGENT and one.active]
-        self._settled = settled
+        self._unwanted = unwanted
         self._at = seen.at
-        self._owner: dict[str, str] = {}
-        ids = {dispatch.id for dispatch in here}
-        by_livekit_id = {dispatch.livekit_dispatch_id: dispatch.id for dispatch in here if dispatch.livekit_dispatch_id}
-        for entry in self._listed:
-            marked = entry.attributes.get(DISPATCH_ID_ATTRIBUTE)
-            if marked is not None and (marked in ids or marked in settled):
-                self._owner[entry.id] = marked
-            elif entry.id in by_livekit_id:
-                self._owner[entry.id] = by_livekit_id[entry.id]
-        claimed = set(self._owner.values())
-        for dispatch in here:
-            if dispatch.id in claimed or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
-                continue
-            for entry in self._listed:
-                same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
-                if entry.id not in self._owner and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE) and same:
-                    self._owner[entry.id] = dispatch.id
-                    break
+        self._owner = _owners_by_id(here, self._listed, unwanted)
+        self._owner |= _owners_by_content(here, self._listed, self._owner)
 
     def entries(self, dispatch_id: str) -> list[SeenDispatch]:
         """Return what LiveKit lists of a dispatch of ours."""
         return [entry for entry in self._listed if self._owner.get(entry.id) == dispatch_id]
 
     def assign(
-        self, wanted: Sequence[Dispatch], doubtful: Collection[str], returning: Mapping[str, str]
+        self, wanted: Sequence[Dispatch], ambiguous: Collection[str], returning: Mapping[str, str]
     ) -> dict[str, SeenParticipant]:
-        """Return by dispatch id its agent.
+        """Return the agents in the room by the id of their dispatch; what is surer decides first.
 
-        `doubtful`: names of which an agent may come by a call that was taken back, so that the name proves nothing.
-        `returning`: agents that served somebody in an earlier session of the room, by identity whom.
+        `ambiguous`: names of agents that may come by a call that was taken back, so that the name proves nothing.
+        `returning`: by agent identity, the caller that it served in an earlier session of the room.
         """
+        assigned = self._by_job_list(wanted)
+        taken = {agent.sid for agent in assigned.values()} | self._sids_with_job()
+        assigned |= self._as_noted([one for one in wanted if one.id not in assigned], taken)
+        assigned |= self._as_returned([one for one in wanted if one.id not in assigned], taken, returning)
+        # A dispatch that is not listed has no agent here: one of its name belongs to another application.
+        waiting = [one for one in wanted if one.id not in assigned and self.entries(one.id)]
+        return assigned | self._by_name(waiting, taken, ambiguous)
+
+    def _by_job_list(self, wanted: Sequence[Dispatch]) -> dict[str, SeenParticipant]:
         assigned: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
             candidates = [agent for entry in self.entries(dispatch.id) for agent in self._agents_of(entry)]
-            kept = next((agent for agent in candidates if agent.sid == dispatch.agent_sid), None)
+            noted = next((agent for agent in candidates if agent.sid == dispatch.agent_sid), None)
             if candidates:
-                assigned[dispatch.id] = kept or candidates[0]
-        taken = {agent.sid for agent in assigned.values()} | self._told()
+                assigned[dispatch.id] = noted or candidates[0]
+        return assigned
+
+    def _as_noted(self, wanted: Sequence[Dispatch], taken: set[str]) -> dict[str, SeenParticipant]:
+        """Return the agents that dispatches have noted; by identity too, since one that reconnects gets a new SID."""
+        assigned: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
-            # By identity too: an agent that reconnects gets a new SID.
             noted = [agent for agent in self._agents if agent.sid == dispatch.agent_sid] or [
                 agent for agent in self._agents if agent.identity == dispatch.agent_identity
             ]
-            if dispatch.id not in assigned and noted and noted[0].sid not in taken:
-                assigned[dispatch.id] = noted[0]
+            if noted and noted[0].sid not in taken:
                 taken.add(noted[0].sid)
-        waiting = [one for one in wanted if one.id not in assigned]
-        for dispatch in waiting:
+                assigned[dispatch.id] = noted[0]
+        return assigned
+
+    def _as_returned(
+        self, wanted: Sequence[Dispatch], taken: set[str], returning: Mapping[str, str]
+    ) -> dict[str, SeenParticipant]:
+        """Return agents that came back by themselves from an earlier session of the room name."""
+        assigned: dict[str, SeenParticipant] = {}
+        for dispatch in wanted:
             free = self._free(dispatch.agent_to_ask, taken)
-            back = [agent for agent in free if _serves(dispatch, returning.get(agent.identity))]
-            if back:
-                assigned[dispatch.id] = back[0]
-                taken.add(back[0].sid)
-        # Who has nothing listed has no agent here: what has its name is somebody else's.
-        waiting = [one for one in waiting if one.id not in assigned and self.entries(one.id)]
-        for name in {dispatch.agent_to_ask for dispatch in waiting}.difference(doubtful):
+            back = next((agent for agent in free if _serves(dispatch, returning.get(agent.identity))), None)
+            if back is not None:
+                taken.add(back.sid)
+                assigned[dispatch.id] = back
+        return assigned
+
+    def _by_name(
+        self, waiting: Sequence[Dispatch], taken: set[str], ambiguous: Collection[str]
+    ) -> dict[str, SeenParticipant]:
+        """Return agents by their name, where there are as many as dispatches: then all have come.
+
+        The oldest dispatch gets the first agent until the job list says better.
+        """
+        assigned: dict[str, SeenParticipant] = {}
+        for name in {dispatch.agent_to_ask for dispatch in waiting}.difference(ambiguous):
             same = sorted((one for one in waiting if one.agent_to_ask == name), key=lambda one: one.id)
             free = self._free(name, taken)
-            # As many agents as dispatches: all have come; the oldest gets the first until the job list tells better.
             if len(free) >= len(same):
                 assigned |= {dispatch.id: agent for dispatch, agent in zip(same, free, strict=False)}
         return assigned
@@ -110,11 +119,11 @@ class Ownership:
         )
 
     def has_unattributed_agent(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
-        """Return whether an agent is there of which no list says by what it came and that may go by `name`."""
+        """Return whether the room holds an agent that no dispatch accounts for and whose name is `name` or unknown."""
         return bool(self._free(name, self._accounted(assigned))) or bool(self._free("", self._accounted(assigned)))
 
     def strays(self, wanted: Sequence[Dispatch], assigned: Mapping[str, SeenParticipant]) -> list[Stray]:
-        """Return what is listed as ours and needed by nobody."""
+        """Return what is listed as ours and that no dispatch needs."""
         strays: list[Stray] = []
         by_id = {dispatch.id: dispatch for dispatch in wanted}
         for entry in self._listed:
@@ -122,7 +131,7 @@ class Ownership:
             if owner is None:
                 continue
             identities = tuple(agent.identity for agent in self._agents_of(entry))
-            if owner in self._settled:
+            if owner in self._unwanted:
                 strays.append(Stray(entry.id, identities, "its dispatch wants no agent any more"))
                 continue
             dispatch = by_id.get(owner)
@@ -143,10 +152,11 @@ class Ownership:
         cancelled_agents: Collection[str],
         returning: Mapping[str, str],
     ) -> list[Stray]:
-        """Return agents that came by a call that we have taken back, and that nobody waits for any more.
+        """Return agents that came by a call that was taken back, and that no dispatch waits for any more.
 
-        Their dispatch is deleted, so no list names them; somebody else's agent is on a list once that has filled.
-        `given_up`: by live dispatch the names given up on. `cancelled_agents`: names whose dispatch has been cancelled.
+        Their dispatch is deleted, so no list names them; an agent of another application is on a list once that is
+        filled. `given_up`: by live dispatch the names given up on. `cancelled_agents`: names that cancelled dispatches
+        asked for.
         """
         waiting = {dispatch.agent_to_ask for dispatch in wanted if dispatch.id not in assigned}
         over = {name for dispatch in wanted if dispatch.id in assigned for name in given_up.get(dispatch.id, ())}
@@ -155,10 +165,12 @@ class Ownership:
         for agent in self._agents:
             if agent.sid in self._accounted(assigned):
                 continue
-            whom = returning.get(agent.identity)
+            served = returning.get(agent.identity)
             if agent.agent_name in names and self._is_judged(agent):
                 strays.append(Stray("", (agent.identity,), "it came after we had given up on it"))
-            elif any(one.agent_name == agent.agent_name and _serves(one, whom) for one in wanted if one.id in assigned):
+            elif any(
+                one.agent_name == agent.agent_name and _serves(one, served) for one in wanted if one.id in assigned
+            ):
                 strays.append(Stray("", (agent.identity,), "it came back after another had taken its place"))
         return strays
 
@@ -171,12 +183,12 @@ class Ownership:
         identities = {job.participant_identity for job in entry.jobs} | {f"agent-{job.id}" for job in entry.jobs}
         return [agent for agent in self._agents if agent.identity in identities]
 
-    def _told(self) -> set[str]:
+    def _sids_with_job(self) -> set[str]:
         """Return the SIDs of the agents whose job is on some list, ours or not."""
         return {agent.sid for entry in self._listed for agent in self._agents_of(entry)}
 
     def _accounted(self, assigned: Mapping[str, SeenParticipant]) -> set[str]:
-        return self._told() | {agent.sid for agent in assigned.values()}
+        return self._sids_with_job() | {agent.sid for agent in assigned.values()}
 
     def _free(self, name: str, taken: Collection[str]) -> list[SeenParticipant]:
         return [agent for agent in self._agents if agent.agent_name == name and agent.sid not in taken]
@@ -185,6 +197,40 @@ class Ownership:
         return self._at.timestamp() - agent.joined_at if agent.joined_at else 0.0
 
 
+def _owners_by_id(
+    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], unwanted: Collection[str]
+) -> dict[str, str]:
+    """Return, by LiveKit's id of a listed dispatch, our id: from its attributes, or because we noted LiveKit's."""
+    owners: dict[str, str] = {}
+    ids = {dispatch.id for dispatch in here}
+    by_livekit_id = {dispatch.livekit_dispatch_id: dispatch.id for dispatch in here if dispatch.livekit_dispatch_id}
+    for entry in listed:
+        marked = entry.attributes.get(DISPATCH_ID_ATTRIBUTE)
+        if marked is not None and (marked in ids or marked in unwanted):
+            owners[entry.id] = marked
+        elif entry.id in by_livekit_id:
+            owners[entry.id] = by_livekit_id[entry.id]
+    return owners
+
+
+def _owners_by_content(
+    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], owners: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the owners of listed dispatches without our attribute that ask for the same agent and metadata."""
+    found: dict[str, str] = {}
+    owned = set(owners.values())
+    for dispatch in here:
+        if dispatch.id in owned or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
+            continue
+        for entry in listed:
+            same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
+            is_free = entry.id not in owners and entry.id not in found
+            if is_free and same and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE):
+                found[entry.id] = dispatch.id
+                break
+    return found
+
+
 def _serves(dispatch: Dispatch, identity: str | None) -> bool:
-    """Return whether an agent that served `identity` before (None: nobody of ours) is the one for `dispatch`."""
+    """Return whether an agent that served `identity` before (None: none of our callers) is the one for `dispatch`."""
     return identity is not None and (dispatch.scope is Scope.ROOM or dispatch.participant_identity == identity)

@@ -1,1 +1,1 @@
-"""Dispatches as rows: their states, their stores, the sessions of a room."""
+"""Dispatches as they are stored: their states, their columns, and the statements that read and write them."""

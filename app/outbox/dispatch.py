@@ -1,4 +1,4 @@
-"""One stored dispatch, as the flows see it."""
+"""A stored dispatch as a record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from app.db.types import Cause, DispatchStatus, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
-"""The dispatch attribute in which our id rides to LiveKit and comes back from ListDispatch (servers from 1.13.2)."""
+"""The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
 
 
 class Dispatch(NamedTuple):
@@ -64,7 +64,7 @@ class Dispatch(NamedTuple):
 
     @property
     def agent_to_ask(self) -> str:
-        """The agent that the present attempt asks for: the rule's, or its fallback once that is reached."""
+        """The agent that the current attempt asks for: the rule's, or its fallback once that is reached."""
         return self.asked_agent_name or self.agent_name
 
     @property
@@ -74,7 +74,7 @@ class Dispatch(NamedTuple):
 
     @property
     def may_be_at_livekit(self) -> bool:
-        """Whether LiveKit may have something of ours: a call was made, or an access token carried the dispatch."""
+        """Whether LiveKit may have this dispatch or its agent: a call was made, or an access token carried it."""
         is_known = self.livekit_dispatch_id is not None or self.agent_identity is not None
         return self.attempts > 0 or self.must_look or is_known
 

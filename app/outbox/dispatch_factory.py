@@ -132,7 +132,7 @@ def redriven(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
 
 
 def restarted(now: datetime) -> dict[str, Any]:
-    """Return the columns of a failed dispatch that is tried again: due now, after a look at LiveKit."""
+    """Return the columns of a failed dispatch that is tried again: due now, and LiveKit is checked first."""
     return {
         "counted_attempts": 0,
         "asked_agent_name": None,

@@ -29,24 +29,24 @@ def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[st
     return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
 
 
-def inherit_callers(connection: Connection, heirs: Mapping[str, str]) -> None:
-    """Let dispatches serve who is left of the callers of others: `heirs` gives, by the old id, the new one."""
-    if not heirs:
+def inherit_callers(connection: Connection, successors: Mapping[str, str]) -> None:
+    """Copy the callers that have not left from one dispatch to another: `successors`: the new id by the old."""
+    if not successors:
         return
     query = select(dispatch_callers).where(
-        dispatch_callers.c.dispatch_id.in_(heirs), dispatch_callers.c.left_at.is_(None)
+        dispatch_callers.c.dispatch_id.in_(successors), dispatch_callers.c.left_at.is_(None)
     )
-    rows = [{**row, "dispatch_id": heirs[row["dispatch_id"]]} for row in connection.execute(query).mappings()]
+    rows = [{**row, "dispatch_id": successors[row["dispatch_id"]]} for row in connection.execute(query).mappings()]
     insert_callers(connection, rows)
 
 
 def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note whom each dispatch serves."""
+    """Insert the callers that dispatches serve."""
     insert_new(connection, dispatch_callers, rows)
 
 
 def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
-    """Return the live dispatches with these intent keys, held: who is served by one must not see it end meanwhile."""
+    """Return the live dispatches with these intent keys, locked: a caller must not be added to one that is ending."""
     if not keys:
         return {}
     found = connection.execute(statements.LIVE_BY_INTENT, {"keys": keys})
@@ -54,7 +54,7 @@ def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, D
 
 
 def read_locked(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
-    """Return these dispatches as they are now, held against other replicas until the transaction ends."""
+    """Return these dispatches as they are now, locked until the transaction ends."""
     if not ids:
         return {}
     found = connection.execute(statements.LOCKED, {"ids": ids})
@@ -62,7 +62,7 @@ def read_locked(connection: Connection, ids: Collection[str]) -> dict[str, Dispa
 
 
 def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Dispatch]:
-    """Return the live dispatches of these room sessions, held until the transaction ends, oldest first."""
+    """Return the live dispatches of these room sessions, locked until the transaction ends, oldest first."""
     if not room_sids:
         return []
     found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": room_sids})
@@ -70,7 +70,7 @@ def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Di
 
 
 def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
-    """Return, by dispatch, the SIDs of the callers who have not left; dispatches made for nobody are not in it."""
+    """Return, by dispatch, the SIDs of the callers that have not left; dispatches without callers have no entry."""
     if not ids:
         return {}
     callers: dict[str, set[str]] = {}
@@ -82,7 +82,7 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
 
 
 def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
-    """Note that these participants have left, for every dispatch that serves them."""
+    """Write when these participants left, for every dispatch that serves them."""
     if participant_sids:
         connection.execute(statements.MARK_LEFT, {"participant_sids": participant_sids, "at": at})
 
@@ -128,13 +128,13 @@ def record_adoption(connection: Connection, row: Mapping[str, Any]) -> None:
 
 
 NO_LATE_AGENT = "nobody_comes"
-"""The error code of an attempt by which no agent can come any more, not even late."""
+"""Error code of an attempt by which no agent can come any more, not even late."""
 
 
 def mark_no_show(
     connection: Connection, dispatch_id: str, number: int, *, job_id: str | None, detail: str, is_over: bool
 ) -> None:
-    """Say of an accepted attempt that its agent never came, why, and which job LiveKit had made of it."""
+    """Write that the agent of an accepted attempt never came, what LiveKit showed of it, and its job there."""
     connection.execute(
         update(dispatch_attempts)
         .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
@@ -153,11 +153,11 @@ def find_due(
     without_agents: Collection[str] = (),
     in_hand: Collection[str] = (),
 ) -> list[Dispatch]:
-    """Return the dispatches of a project that are due for a call and held by nobody, oldest first.
+    """Return the dispatches of a project that are due for a call and not leased, oldest first.
 
-    Also those that were being sent when their holder's lease ran out: it died, and whether LiveKit got the call is
-    unknown. On PostgreSQL rows that another replica is claiming are passed over. `without_agents` may not start now;
-    `in_hand` are under way here, whatever their lease says.
+    Among them are those whose sender's lease ran out: it died, and whether LiveKit got the call is unknown. On
+    PostgreSQL rows that another replica has locked are skipped. `without_agents`: agents that may not start now.
+    `in_hand`: ids under way in this process, whatever their lease says.
     """
     asked = {
         "now": now,
@@ -178,13 +178,13 @@ def find_at_limit(
 
 
 def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
-    """Return the dispatches whose agent has not come by its deadline and that nobody looks into, oldest first."""
+    """Return the dispatches past their answer deadline that no replica has leased, oldest first."""
     asked = {"now": now, "first": limit, "projects": projects}
     return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
 
 
 def release(connection: Connection, owner: str, now: datetime) -> int:
-    """Hand back what `owner` holds but has not sent; return how many."""
+    """End the leases of what `owner` has not sent; return how many there were."""
     result = connection.execute(
         update(dispatches)
         .where(dispatches.c.lease_owner == owner, dispatches.c.status.in_(WAITING))
@@ -194,7 +194,7 @@ def release(connection: Connection, owner: str, now: datetime) -> int:
 
 
 def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[str, int]:
-    """Return how many dispatches of each agent LiveKit has been asked for and that have not ended."""
+    """Return how many dispatches of each agent are being sent, awaited or joined."""
     query = (
         select(statements.ASKED, func.count())
         .where(

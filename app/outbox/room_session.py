@@ -1,4 +1,4 @@
-"""What is known of the calls into one room session: who has them made, who was asked, who may still be coming."""
+"""Queries about the dispatches of a room session: its callers, the agents asked for, those that may still come."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _LIVE_UNDER_NAME = (
 
 
 def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
-    """Return the live dispatches of all sessions of a room name, held until the transaction ends, oldest first."""
+    """Return the live dispatches of all sessions of a room name, locked until the transaction ends, oldest first."""
     found = connection.execute(_LIVE_UNDER_NAME, {"project": project, "room_name": room_name})
     return [Dispatch.from_row(row) for row in found.mappings()]
 
 
-# The status is compared here: asked for, SQLite would look at all the cancelled dispatches that ever were.
+# The status is compared by the caller: in the condition, SQLite would search all dispatches ever cancelled.
 _ASKED_FOR = (
     select(dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
     .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
@@ -43,7 +43,7 @@ _ASKED_FOR = (
 
 
 def cancelled_agents(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
-    """Return, by room session, the agents that cancelled dispatches asked for: one may be on its way to it."""
+    """Return, by room session, the agents that cancelled dispatches asked for: one may still be on its way."""
     if not room_sids:
         return {}
     names: dict[str, set[str]] = {}
@@ -56,7 +56,7 @@ def cancelled_agents(connection: Connection, room_sids: Collection[str]) -> dict
 def earlier_agents(
     connection: Connection, project: str, room_name: str, room_sid: str, identities: Collection[str]
 ) -> dict[str, str]:
-    """Return whom these agents served in other sessions of the room name, by the agent's identity."""
+    """Return, by the agent's identity, the caller that it served in another session of the room name."""
     if not identities:
         return {}
     query = select(dispatches.c.agent_identity, dispatches.c.participant_identity).where(
@@ -69,7 +69,7 @@ def earlier_agents(
 
 
 def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, str]:
-    """Return the other dispatches of these sessions with the same intent, by their ids that of the one among `of`."""
+    """Return the ids of other dispatches with the same session and intent, with the id of the one among `of`."""
     found: dict[str, str] = {}
     for dispatch in of:
         query = select(dispatches.c.id).where(
@@ -95,7 +95,7 @@ _SERVED_LATELY = (
 
 
 def with_late_callers(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
-    """Return which of these dispatches serve somebody who came to them, not they to him, at `instant` or later."""
+    """Return which of these dispatches took on a further caller, not the one they were made for, since `instant`."""
     if not ids:
         return set()
     return set(connection.execute(_SERVED_LATELY, {"ids": ids, "instant": instant}).scalars())
@@ -112,7 +112,7 @@ _TOLD_SINCE = (
 
 
 def callers_since(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
-    """Return the SIDs of the callers of these dispatches of whom we were told at `instant` or later."""
+    """Return the SIDs of callers of these dispatches whose event was received at `instant` or later."""
     if not ids:
         return set()
     return set(connection.execute(_TOLD_SINCE, {"ids": ids, "instant": instant}).scalars())
@@ -126,7 +126,7 @@ _ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.age
 
 
 def agents_given_up(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
-    """Return, by dispatch, the agents given up on that may yet come: one that does is one too many."""
+    """Return, by dispatch, the agents of given up attempts that may still come: one that does is one too many."""
     if not ids:
         return {}
     names: dict[str, set[str]] = {}
@@ -149,5 +149,7 @@ SERVED_UNDER_NAME = (
         dispatches.c.ended_at >= bindparam("lost_since", type_=Timestamp()),
     ),
 )
-"""By project, room name and agent, the sessions of these names that such an agent serves, as far as known; and those
-that ended lately because their room had vanished without a word."""
+"""Two SELECTs of project, room name, agent and session, of these room names.
+
+The first: sessions that such an agent serves. The second: sessions that ended lately because their room vanished.
+"""

@@ -1,1 +1,1 @@
-"""From the rules that match to the dispatches that are wanted: pure functions."""
+"""From a decision of the rules to the dispatches it asks for: pure."""

@@ -15,7 +15,7 @@ from app.webhook.event import Event
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One wish for one agent. `failure` tells why it cannot be sent; metadata and attributes are empty then."""
+    """One wanted agent. `failure` says why it cannot be asked for; metadata and attributes are empty then."""
 
     rule: Rule
     agent_name: str
@@ -45,7 +45,7 @@ def build_plan(decision: Decision, event: Event, metadata_max_bytes: int) -> Dis
 
 
 def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
-    """Return the wish of one matching rule for `event`."""
+    """Return what one matching rule asks for when `event` comes."""
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:

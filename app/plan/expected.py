@@ -1,4 +1,4 @@
-"""What a participant who is yet to join will get: for token servers that put dispatches into the access token."""
+"""The agents that a participant will get when it joins: for token servers that put dispatches into the token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.webhook.parse import build_event
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A participant as the token will make it; metadata are the texts that will stand in the token."""
+    """A participant as its token will describe it; metadata are the texts of the token."""
 
     project: str
     room_name: str

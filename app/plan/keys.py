@@ -1,4 +1,4 @@
-"""What makes two wishes for an agent the same wish."""
+"""The key by which two intents are the same: at most one dispatch of a key is live."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.db.types import Scope
 
 def intent_key(project: str, room_sid: str, agent_name: str, scope: Scope, participant_identity: str) -> str:
     """Return the key that is unique among live dispatches: project, room session, agent, and with scope
-    `participant` the participant's identity (not the SID: who reconnects wants no second agent).
+    `participant` the participant's identity (not the SID: a caller that reconnects needs no second agent).
     """  # noqa: D205 - one sentence
     parts = [project, room_sid, agent_name, scope]
     if scope is Scope.PARTICIPANT:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from app.audit import CallFilter, CallState, explain, get_dispatch, get_event, list_calls, timeline
+from app.audit import CallFilter, CallState, StepKind, explain, get_dispatch, get_event, list_calls, timeline
 from app.errors import NotFoundError
 from tests.conftest import Database
 from tests.integration.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
@@ -248,6 +248,26 @@ def test_an_explanation_that_cannot_be_what_was_decided_says_so(sqlite_database:
     with sqlite_database.reader_engine().connect() as connection:
         why = explain(connection, joined["id"])
     assert why.doubt.startswith("'vip' matched when the event arrived, no rule matches the stored event: ")
+
+
+def test_a_dispatch_that_livekit_had_already_is_told_as_that(database: Database) -> None:
+    joined = event_row(at(0), participant_identity="ana")
+    order = dispatch_row(at(0), joined, status="dispatched", attempts=1, livekit_dispatch_id="AD_2")
+    attempts = [
+        attempt_row(at(0), order, 0, "adopted", livekit_dispatch_id="AD_1"),
+        attempt_row(at(1), order, 1, "adopted", livekit_dispatch_id="AD_2", error_code="timeout", error_text="none"),
+    ]
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=[joined], dispatch_rows=[order], callers=[], attempts=attempts, changes=[])
+    with database.reader_engine().connect() as connection:
+        steps = [one for one in timeline(connection, order["id"]).steps if one.kind is StepKind.CALL]
+    assert [(one.title, one.reason) for one in steps] == [
+        ("the access token asked LiveKit to dispatch support-es", "LiveKit already had the dispatch as AD_1"),
+        (
+            "LiveKit is asked to dispatch support-es (call 1)",
+            "no clear answer after 3 ms (timeout: none); LiveKit already had the dispatch as AD_2",
+        ),
+    ]
 
 
 CALLS = {

@@ -1,1 +1,6 @@
-"""What a webhook causes: its event, the dispatches it asks for, what it changes in others."""
+"""Accepts events: trigger, a webhook or the sweep; writes events, dispatches, callers, audit lines; then sends.
+
+In one transaction for a batch: read the rules' version and which events are stored (`stored_state`), decide, choose
+how each dispatch starts (`start`), insert (`enqueue`), store the events, and apply them to live dispatches
+(`participants`).
+"""

@@ -20,7 +20,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import create
 from app.livekit.vocabulary import LEAVINGS
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import from_intent
+from app.outbox.dispatch_factory import from_intent, leased
 from app.outbox.dispatch_store import insert_callers, live_by_intent
 from app.plan.build import DispatchPlan, Intent
 from app.rules.book.evaluate import Decision
@@ -91,6 +91,7 @@ def _new_dispatches(
 ) -> list[_New]:
     """Return the dispatches to insert; intents that are `live`, or become so here, get the id of the live one."""
     new = []
+    lease = leased(context.owner, now + context.lease)
     for decided, intent in wanted:
         if intent.failure is None and intent.intent_key in live:
             decided.served_by.append(live[intent.intent_key])
@@ -100,7 +101,7 @@ def _new_dispatches(
         if start is Start.AT_ONCE and not slots.take(event.project):
             start = Start.WHEN_CLAIMED
         dispatch = from_intent(new_id(), event, intent, decided.plan.rules_version, now)
-        dispatch = started(start, dispatch, event, intent, state=state, context=context, now=now)
+        dispatch = started(start, dispatch, intent, state.promise(event, intent.agent_name), lease=lease, now=now)
         if start is not Start.FAILED:
             live[intent.intent_key] = dispatch.id
         new.append(_New(dispatch, start, decided))

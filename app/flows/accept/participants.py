@@ -173,7 +173,7 @@ class _Observer:
     def _agent_left(self, dispatch: Dispatch, event: Event, reason: str) -> None:
         if dispatch.status is not DispatchStatus.JOINED:
             return
-        if reason == DisconnectReason.DUPLICATE_IDENTITY:  # it has connected anew, under another SID
+        if reason == DisconnectReason.DUPLICATE_IDENTITY:  # it has reconnected under another SID
             self._after.rooms_to_check.add((event.project, event.room_name))
             return
         callers = self._callers.get(dispatch.id) != set()

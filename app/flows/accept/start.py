@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import assert_never
+from typing import Any, assert_never
 
 from app.db.types import Cause, DispatchStatus
 from app.flows.accept.stored_state import StoredState
-from app.flows.context import Context
 from app.flows.token_dispatches import redeemed
 from app.lifecycle.presence import FRESH_S, RETURN_S
 from app.livekit.vocabulary import JOINS, EventType
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import ended, leased
+from app.outbox.dispatch_factory import ended
 from app.plan.build import Intent
 from app.webhook.event import Event
 
@@ -53,8 +53,19 @@ def start_of(event: Event, intent: Intent, state: StoredState, now: datetime) ->
     return Start.WHEN_CLAIMED
 
 
-def started(start: Start, new: Dispatch, event: Event, intent: Intent, *, state: StoredState, context: Context, now: datetime) -> Dispatch:  # fmt: skip  # noqa: E501
-    """Return the pending dispatch `new` as it is stored for this start."""
+def started(
+    start: Start,
+    new: Dispatch,
+    intent: Intent,
+    promise: Mapping[str, Any] | None,
+    *,
+    lease: Mapping[str, Any],
+    now: datetime,
+) -> Dispatch:
+    """Return the pending dispatch `new` as it is stored for this start.
+
+    `promise`: what an access token may have carried. `lease`: the columns that `leased` made for this process.
+    """
     match start:
         case Start.FAILED:
             return new._replace(
@@ -64,13 +75,12 @@ def started(start: Start, new: Dispatch, event: Event, intent: Intent, *, state:
                 **ended(now),
             )
         case Start.FROM_TOKEN:
-            promise = state.promise(event, intent.agent_name)
             return new if promise is None else new._replace(**redeemed(promise))
         case Start.AFTER_RETURN:
             reason = f"rule {intent.rule.name!r} matched; its agent of the session before may come back by itself"
             return new._replace(next_attempt_at=now + _RETURN, cause=Cause.AGENT_MAY_RETURN, reason=reason)
         case Start.AT_ONCE:
-            return new._replace(status=DispatchStatus.SENDING, attempts=1, **leased(context.owner, now + context.lease))
+            return new._replace(status=DispatchStatus.SENDING, attempts=1, **lease)
         case Start.WHEN_CLAIMED:
             return new
         case _:

@@ -57,7 +57,7 @@ _log = get_logger(__name__)
 
 _CLAIM_LIMIT = 100
 _AGAIN_S = 1.0
-"""When an overdue agent is looked for again after LiveKit gave no answer."""
+"""Delay before an overdue agent is looked for again after LiveKit did not answer."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Inspector:
         self._elapsed_time = elapsed_time
 
     async def run_once(self) -> dict[str, int]:
-        """Look for every agent whose deadline has passed; give up the attempts whose agent is not there."""
+        """Check the rooms of agents past their deadline; give up the attempts whose agent is not there."""
         self._elapsed_time.note_step()
         overdue = await self._transactions.run(self._claim_overdue)
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
@@ -91,7 +91,7 @@ class Inspector:
         return {"overdue": len(overdue)}
 
     async def inspect(self, project: str, room_name: str) -> Inspection:
-        """Look at one room and write what follows; raises `LiveKitUnavailableError` when it cannot be seen."""
+        """Check one room and write what follows; raises `LiveKitUnavailableError` when LiveKit does not answer."""
         client = self._context.clients.get(project)
         if client is None:
             return Inspection()
@@ -100,11 +100,11 @@ class Inspector:
         return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen))
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
-        """Look at the room of overdue agents; who can be neither found nor given up is looked for again soon."""
+        """Check the room of overdue agents; those that can be neither found nor given up are looked for again soon."""
         try:
             inspection = await self.inspect(project, room_name)
         except UsherError as error:
-            _log.warning("an overdue agent could not be looked for", room=room_name, error=str(error))
+            _log.warning("the room of an overdue agent could not be checked", room=room_name, error=str(error))
             await self._put_off(late, 0.0)
             return
         ids = {dispatch.id for dispatch in late}
@@ -118,7 +118,7 @@ class Inspector:
             await self._put_off(uncertain, JOB_LIST_LAG_S)
 
     async def _put_off(self, late: list[Dispatch], after_call_s: float) -> None:
-        """Look again in a second, and not before so many seconds after the call."""
+        """Check again in a second, and not before so many seconds after the call."""
 
         def write(connection: Connection, after: AfterCommit) -> None:
             now = self._context.clock.now()
@@ -136,7 +136,7 @@ class Inspector:
         await self._transactions.run(write)
 
     def _claim_overdue(self, connection: Connection, after: AfterCommit) -> list[Dispatch]:
-        """Lease dispatches past their answer deadline; extend instead if only a clock step made them look overdue."""
+        """Lease dispatches past their answer deadline; extend those that are overdue only because the clock was set."""
         now = self._context.clock.now()
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
@@ -156,7 +156,7 @@ class Inspector:
         return overdue
 
     def _waited(self, dispatch: Dispatch) -> float:
-        """Return for how many seconds the agent has been awaited, at least."""
+        """Return the least number of seconds for which the agent has been awaited."""
         return inf if dispatch.dispatched_at is None else self._elapsed_time.seconds_since(dispatch.dispatched_at)
 
     def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation) -> Inspection:

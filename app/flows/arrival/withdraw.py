@@ -1,4 +1,4 @@
-"""Taking agents back: delete the dispatch, see that it and its agent are gone, remove the agent if it stayed."""
+"""Takes agents back: deletes the dispatch, checks that it and its agent are gone, removes an agent that stays."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _TRIES = 5
 
 
 class Withdrawer:
-    """Carries out withdrawals in the background; what it cannot finish before a crash the sweep finds again."""
+    """Carries out withdrawals in the background; the sweep finds again what a crash interrupted."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, withdrawals: Iterable[Withdrawal]) -> None:
-        """Begin to take back what `withdrawals` name."""
+        """Start to take back what `withdrawals` name."""
         for withdrawal in withdrawals:
             task = asyncio.create_task(self._withdraw(withdrawal))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait for what is under way."""
+        """Wait for the withdrawals under way."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
 
@@ -60,7 +60,7 @@ class Withdrawer:
                 return
 
     async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
-        """Return whether somebody has come meanwhile whom the agent serves: a caller who reloads the page."""
+        """Return whether the agent has a caller again, such as one that reloaded the page."""
         if not withdrawal.dispatch_id:
             return False
 
@@ -79,7 +79,7 @@ async def _never() -> bool:
 async def take_back(
     client: LiveKitClient, withdrawal: Withdrawal, is_called_off: Callable[[], Awaitable[bool]] = _never
 ) -> None:
-    """Do what `withdrawal` says, unless it is called off before; raises `LiveKitUnavailableError` without an answer."""
+    """Carry out `withdrawal` unless it is called off; raises `LiveKitUnavailableError` when LiveKit does not answer."""
     room = await client.find_room(withdrawal.room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
@@ -95,7 +95,7 @@ async def take_back(
             identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
             if not entry.deleted:
                 await client.delete_dispatch(withdrawal.room_name, entry.id)
-    # Ending the job lets the agent say goodbye; one that is still listed a second later is taken out.
+    # Deleting the dispatch lets the agent say goodbye; one that is still listed a second later is removed.
     for pause in (0.1, 0.3, 0.6):
         if not identities & {one.identity for one in participants}:
             return
@@ -114,7 +114,7 @@ def _is_meant(entry: SeenDispatch, withdrawal: Withdrawal) -> bool:
 
 
 async def is_deleted(client: LiveKitClient, room_name: str, livekit_dispatch_id: str) -> bool:
-    """Delete a dispatch and return whether LiveKit's list confirms it."""
+    """Delete a dispatch and return whether LiveKit's list confirms that it is gone."""
     await client.delete_dispatch(room_name, livekit_dispatch_id)
     for pause in (0.0, 0.2, 0.5):
         await asyncio.sleep(pause)

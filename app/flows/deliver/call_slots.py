@@ -1,4 +1,4 @@
-"""So many calls to one LiveKit at once, and who is next."""
+"""Limits the calls to one LiveKit that are under way at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 
 class CallSlots:
-    """Lends slots in order; those who are tried again go before newcomers, who would keep them waiting for ever."""
+    """Lends slots in order of request, retries before first calls: a stream of new calls must not starve them."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit

@@ -1,4 +1,4 @@
-"""Flow 2, first third: who is next. Due dispatches are leased to this process, within all limits."""
+"""Deliver, first: leases due dispatches to this process, within the limits of calls and agents."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def claim(
     slots: Mapping[str, int],
     in_hand: Collection[str],
 ) -> list[Dispatch]:
-    """Lease what is due, for each project as many as it has `slots`, and return it as it is then.
+    """Lease due dispatches, as many of each project as it has `slots`, and return them as they are then.
 
-    `in_hand`: ids that this process is at; a lease that ran out (the clock jumped) must not make it begin them twice.
+    `in_hand`: ids under way in this process; a lease that ran out (the clock was set) must not start them twice.
     """
     now = context.clock.now()
     tick = context.clock.monotonic()
@@ -56,16 +56,16 @@ def claim(
     until = now + context.lease
     for dispatch in due:
         crashed = dispatch.status is DispatchStatus.SENDING
-        look = dispatch.must_look or crashed
+        checks_first = dispatch.must_look or crashed
         cause, reason = Cause.CLAIMED, "its turn"
         if crashed:
             cause, reason = Cause.SENDER_LOST, "its sender stopped; looking whether LiveKit has it"
             record_attempts(connection, [_lost_attempt(dispatch, now)])
-        elif look:
+        elif checks_first:
             reason = "looking whether LiveKit has it"
         fields: dict[str, Any] = {
-            "attempts": dispatch.attempts + (0 if look else 1),
-            "must_look": look,
+            "attempts": dispatch.attempts + (0 if checks_first else 1),
+            "must_look": checks_first,
             **leased(context.owner, until),
         }
         moves.append(Move(dispatch, DispatchStatus.SENDING, cause, reason, fields=fields))
@@ -75,7 +75,7 @@ def claim(
 
 
 def _may_be_under_way(dispatch: Dispatch, context: Context, elapsed_time: ElapsedTime) -> bool:
-    """Return whether another process may be calling for `dispatch`, whose lease only the clock's setting has ended."""
+    """Return whether another process may be calling for `dispatch`, because only a clock step ended its lease."""
     if dispatch.status is not DispatchStatus.SENDING or dispatch.lease_owner in {None, context.owner}:
         return False
     if dispatch.lease_until is None:
@@ -85,7 +85,7 @@ def _may_be_under_way(dispatch: Dispatch, context: Context, elapsed_time: Elapse
 
 
 def _limits(connection: Connection) -> dict[str, Any]:
-    # Held, so that two replicas cannot both count the same free place.
+    # Locked, so that two replicas cannot both count the same free place.
     query = select(agent_limits).order_by(agent_limits.c.agent_name).with_for_update()
     return {row["agent_name"]: row for row in connection.execute(query).mappings()}
 

@@ -52,7 +52,7 @@ more would only move the queue there."""
 
 
 class Deliverer:
-    """Carries dispatches to LiveKit: those handed over at acceptance at once, all others when they are due."""
+    """Sends dispatches to LiveKit: new ones of this process at once, all others when they are due."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class Deliverer:
         self._settle = transactions.batched(partial(_settle_batch, context), background=True)
 
     def free_slots(self, project: str) -> int:
-        """Return how many more dispatches to a project may be born into our hands; read from the writer thread too.
+        """Return how many more new dispatches of a project this process may take; read from the writer thread too.
 
-        Each project has its own: one whose LiveKit hangs must not hold up the others.
+        Each project has its own slots: one whose LiveKit hangs must not delay the others.
         """
         if self._stopping or self._limiter.paced:
             return 0
@@ -88,7 +88,7 @@ class Deliverer:
         return tuple(self._in_hand)
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
-        """Send what was born into our hands; no presence check: the webhook is the proof that they are there."""
+        """Send new dispatches without asking LiveKit first: their webhooks prove that the callers are there."""
         now = self._context.clock.monotonic()
         for dispatch in dispatches:
             if self._is_fresh(dispatch):
@@ -116,11 +116,11 @@ class Deliverer:
         return len(self._queued) > self._context.settings.calls_in_flight * BACKPRESSURE_PER_CALL
 
     async def run_once(self) -> dict[str, int]:
-        """Claim what is due, as far as slots are free, and begin to deliver it, until less is due than is free."""
+        """Claim what is due while slots are free, and start to deliver it."""
         limit = self._context.settings.calls_in_flight
         total = 0
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
-            # Of newcomers there may be many: who has waited longer must not wait for the last of them.
+            # First calls do not count: there may be many, and retries must not wait for all of them.
             slots = {project: limit - self._again[project] for project in self._context.clients}
             slots = {project: free for project, free in slots.items() if free > 0}
             claimed = await self._claim(slots) if slots else []
@@ -141,11 +141,11 @@ class Deliverer:
         )
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no more calls."""
         self._stopping = True
 
     async def drain(self, timeout_s: float) -> None:
-        """Begin nothing more, wait for the calls under way, then hand back what is still leased to us."""
+        """Start no more calls, wait for those under way, then end the leases of this process."""
         self.stop()
         if self._in_hand:
             await asyncio.wait(self._in_hand.values(), timeout=timeout_s)
@@ -188,13 +188,13 @@ class Deliverer:
             if settlement is not None:
                 await self._store(settlement)
         except DatabaseUnavailableError as error:
-            # The lease runs out and the next claim looks at LiveKit first: nothing is lost, nothing is repeated.
+            # The lease runs out, and the next claim checks LiveKit first: nothing is lost, nothing is repeated.
             log.warning("a delivery could not be stored yet", error=str(error))
         except Exception:
             log.exception("delivery failed")
 
     def _is_known_present(self, dispatch: Dispatch) -> bool:
-        """Return whether the webhook that made `dispatch` still proves that its caller is there."""
+        """Return whether the webhook that created `dispatch` still proves that its caller is there."""
         queued_at = self._leave_queue(dispatch)
         return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
 
@@ -203,7 +203,7 @@ class Deliverer:
         return (self._context.clock.now() - dispatch.created_at).total_seconds() < FRESH_S
 
     async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
-        """Return the dispatch with a fresh lease if it is to be sent: the session and a caller there, the agent not."""
+        """Return the dispatch with a new lease if it is to be sent: session and caller are there, the agent is not."""
         now = self._context.clock.now()
         try:
             seen = await observe_room(
@@ -252,7 +252,7 @@ class Deliverer:
         started_at = self._context.clock.now()
         latest = started_at + timedelta(seconds=self._context.settings.request_timeout)
         if dispatch.lease_until is None or latest > dispatch.lease_until:
-            return None  # so late that another may take it over while we call: it will, and look first
+            return None  # so late that another replica may claim it during the call: it will, and checks first
         if dispatch.attempts == 1:
             waited = (started_at - dispatch.created_at).total_seconds()
             self._context.metrics.seconds_to_call.observe(max(0.0, waited))

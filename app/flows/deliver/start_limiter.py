@@ -1,4 +1,4 @@
-"""How fast LiveKit and its workers are asked: calls per second in all, and per agent what operators put in a table."""
+"""Limits on starts: calls per second in all, and per agent what operators wrote into `agent_limits`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StartLimiter:
 
     @property
     def paced(self) -> bool:
-        """Whether starts are limited at all, so that none may pass around the claim."""
+        """Whether calls per second are limited, so that every start must go through a claim."""
         return self._rate > 0
 
     def available(self, now: float) -> int:
@@ -30,7 +30,7 @@ class StartLimiter:
         return 1_000_000 if not self.paced else self._bucket.available(now)
 
     def spend(self, starts: int) -> None:
-        """Take note of starts made."""
+        """Take the tokens of starts that are made."""
         if self.paced:
             self._bucket.spend(starts)
 

@@ -1,1 +1,1 @@
-"""Probes: rooms of our own in which an agent must appear."""
+"""Sends agents into rooms made for that, and times their arrival: trigger, a schedule or `usher probe`."""

@@ -1,4 +1,4 @@
-"""Scheduled probes: the agents of USHER_CANARY_AGENTS are sent into throw-away rooms, by one replica at a time."""
+"""Scheduled probes of the agents in USHER_CANARY_AGENTS, by one replica at a time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from app.logs import get_logger
 _log = get_logger(__name__)
 
 _ABANDONED = timedelta(minutes=5)
-"""A probe that has no result after so long has lost its process."""
+"""The process of a probe without a result after this has died."""
 
 
 class Canary:
-    """Probes the agents whenever it is this replica's turn; what LiveKit does or does not do is a result, no error."""
+    """Probes the agents when it is this replica's turn; what LiveKit does or does not do is a result, not an error."""
 
     def __init__(self, context: Context, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._context = context
@@ -57,13 +57,13 @@ class Canary:
         return {name: sum(one[name] for one in counts) for name in ("arrived", "absent")}
 
     def stop(self) -> None:
-        """Give up what is under way, closing its rooms: nobody waits for a probe."""
+        """Cancel the probes under way and close their rooms."""
         self._is_stopping = True
         if self._probing is not None:
             self._probing.cancel()
 
     def _orders(self) -> Mapping[str, list[str]]:
-        """Return whom to probe in each project: `project/agent` in that one, another name in every one."""
+        """Return the agents to probe by project: `project/agent` in that one, any other name in every one."""
         orders: dict[str, list[str]] = {project: [] for project in self._probers}
         for name in dict.fromkeys(self._context.settings.canary_agents):
             project, _, agent = name.partition("/")
@@ -75,10 +75,10 @@ class Canary:
         return orders
 
     async def _clear_up(self) -> None:
-        """Close the rooms of probes whose process died, and forget results past the retention."""
+        """Close the rooms of probes whose process died, and delete results past the retention."""
         now, days = self._context.clock.now(), self._context.settings.retention_days
 
-        def look(connection: Connection) -> list[tuple[str, str]]:
+        def prune_and_find(connection: Connection) -> list[tuple[str, str]]:
             if days > 0:
                 connection.execute(delete(probes).where(probes.c.id < lowest_id_at(now - timedelta(days=days))))
             lost = select(probes.c.id, probes.c.project).where(
@@ -86,13 +86,13 @@ class Canary:
             )
             return [(row.id, row.project) for row in connection.execute(lost)]
 
-        for probe_id, project in await self._context.writer.run(look):
+        for probe_id, project in await self._context.writer.run(prune_and_find):
             if project in self._probers:
                 await self._probers[project].clear_up(probe_id)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Keep the other replicas from taking the turn meanwhile."""
+        """Keep the turn while the context lasts."""
         beating = asyncio.create_task(self._keep_beating())
         try:
             yield

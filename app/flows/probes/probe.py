@@ -1,4 +1,4 @@
-"""Flow 6: a canary. An agent is dispatched into a throw-away room, and its arrival is timed."""
+"""Dispatches an agent into a room made for that, and times its arrival."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from app.metrics import Metrics
 _log = get_logger(__name__)
 
 ROOM_PREFIX = "usher-probe-"
-"""How the names of throw-away rooms begin; rules that match every room never see a caller in one."""
+"""Prefix of the names of such rooms; no caller is ever in one, so no rule matches."""
 
 TIMEOUT_S = 20.0
-_LOOK_EVERY_S = 0.1
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """How one probe went; `milliseconds_to_agent`: from CreateDispatch until the agent was active, None if never.
+    """The result of one probe; `milliseconds_to_agent`: from CreateDispatch until the agent was active, None if never.
 
-    `detail` says what was seen instead, or what could not be cleaned up.
+    `detail` says what LiveKit showed instead, or what could not be cleaned up.
     """
 
     id: str
@@ -72,7 +72,7 @@ class Prober:
         return {"arrived": arrived, "absent": len(results) - arrived}
 
     async def probe(self, agent_name: str, timeout_s: float = TIMEOUT_S) -> ProbeResult:
-        """Return how the probe of one agent went; never raises for what LiveKit does or does not do."""
+        """Return the result of probing one agent; never raises for what LiveKit does or does not do."""
         probe_id, started_at = new_id(), self._clock.now()
         room_name = f"{ROOM_PREFIX}{probe_id}"
         row = {"id": probe_id, "project": self._project, "agent_name": agent_name, "started_at": started_at}
@@ -83,7 +83,7 @@ class Prober:
             milliseconds, detail = await self._dispatch(room_name, agent_name, probe_id, timeout_s)
         except UsherError as error:
             detail = str(error)
-        except BaseException:  # told to stop, or a defect: there is no result, and nothing is left behind
+        except BaseException:  # cancelled, or a defect: there is no result, and nothing must be left behind
             await self._clean_up(room_name)
             await self._writer.run(lambda connection: _forget(connection, probe_id))
             raise
@@ -103,7 +103,7 @@ class Prober:
         return result
 
     async def clear_up(self, probe_id: str) -> None:
-        """Close the room of a probe whose process died, and say so; nothing is known of its agent."""
+        """Close the room of a probe whose process died, and note that; its agent's arrival is unknown."""
         left_over = await self._clean_up(f"{ROOM_PREFIX}{probe_id}")
         detail = "; ".join(part for part in ("Usher was stopped meanwhile", left_over) if part)
         finished_at = self._clock.now()
@@ -134,7 +134,7 @@ class Prober:
                     return max(0, round((self._clock.monotonic() - began) * 1000)), ""
             except UsherError as error:
                 trouble = str(error)
-            await self._sleep(_LOOK_EVERY_S)
+            await self._sleep(_POLL_S)
         return None, trouble or await self._cause(room_name, timeout_s)
 
     async def _is_there(self, room_name: str, agent_name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Flow 4: what LiveKit has is held against what we know, so that an outage costs delay and not callers."""
+"""Compares all rooms of LiveKit with the database, so that an outage costs delay and not callers."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ from app.webhook.event import Event
 _log = get_logger(__name__)
 
 ROOMS_PER_SECOND, SLOWEST_PER_SECOND = 200.0, 20.0
-"""How gently LiveKit is asked at most: 5,000 rooms take 25 s, and acknowledgements keep their pace meanwhile.
+"""Fastest and slowest pace of requests: 5,000 rooms take 25 s, which does not slow acknowledgements down.
 
-While all is well, the rooms are spread over half the interval.
+While nothing is missing, the rooms are spread over half the interval.
 """
 ROOMS_AT_ONCE = 16
 """Rooms whose callers are read and accepted together."""
-LOOKS_AT_ONCE = 4
-AGAIN_S = 5.0
-"""A sweep that LiveKit ended by giving no answers is begun anew so soon, where the interval is longer."""
-_ROOMS_PER_QUESTION = 500
+CHECKS_AT_ONCE = 4
+"""Unclear rooms that are checked at the same time."""
+RETRY_S = 5.0
+"""Delay before a sweep that failed because LiveKit did not answer is repeated, if the sweep interval is longer."""
+_ROOMS_PER_QUERY = 500
 
 
 class Sweeper:
@@ -61,11 +62,11 @@ class Sweeper:
         self._beaten_at = 0.0
 
     def stop(self) -> None:
-        """End a sweep that is under way: the next replica, or the next start, takes it up."""
+        """End a sweep that is under way; the next replica, or the next start, sweeps again."""
         self._stopping = True
 
     async def run_once(self) -> dict[str, int]:
-        """Sweep every project if it is this replica's turn; one that is down does not keep the others waiting."""
+        """Sweep every project if it is this replica's turn; one whose LiveKit is down does not delay the others."""
         if not await self._context.writer.run(self._take_turn):
             return {"swept_in": 0}
         totals = {"rooms": 0, "swept_in": 0}
@@ -94,16 +95,16 @@ class Sweeper:
         return totals
 
     def _take_turn(self, connection: Connection) -> bool:
-        # The first sweep after a start waits for nobody's turn: it takes up what was left behind.
+        # The first sweep after a start waits for no interval: it finds what was left behind.
         interval = self._context.settings.sweep_interval if self._has_swept else 0.0
         if not self._is_calm:
-            interval = min(interval, AGAIN_S)
+            interval = min(interval, RETRY_S)
         turn = take_turn(connection, self._context.owner, self._context.clock.now(), interval)
         self._has_swept = self._has_swept or turn
         return turn
 
     async def _sweep(self, project: str, client: LiveKitClient, tally: Tally) -> None:
-        """Take in who waits unseen, then whoever was too young or gave no answer, then look into what is unclear."""
+        """Accept unreported callers, then those too young or unanswered before, then check what is unclear."""
         rooms = await client.list_rooms()
         tally.rooms = len(rooms)
         unlisted = await self._context.writer.run(
@@ -118,12 +119,12 @@ class Sweeper:
             self._pause_s = min(max(self._pause_s, spread), 1 / SLOWEST_PER_SECOND)
         left.add(await self._sweep_twice(project, client, others, tally))
         names = dict.fromkeys((*(room.name for room in left.unclear), *unlisted))
-        await self._look_into(project, client, names, tally)
+        await self._check(project, client, names, tally)
 
     async def _sweep_twice(
         self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally
     ) -> Leftovers:
-        """Sweep rooms, and a little later once more those with somebody too young or without an answer."""
+        """Sweep rooms, and a little later again those with a participant too young to judge or without an answer."""
         left = await self._sweep_rooms(project, client, rooms, tally)
         again, left.again = left.again, []
         if again and not self._stopping:
@@ -145,19 +146,19 @@ class Sweeper:
         return left
 
     async def _split(self, project: str, rooms: Sequence[SeenRoom]) -> tuple[list[SeenRoom], list[SeenRoom]]:
-        """Return the rooms in which there are more people than we were told of, and the others."""
-        told: dict[str, int] = {}
-        for first in range(0, len(rooms), _ROOMS_PER_QUESTION):
-            sids = [room.sid for room in rooms[first : first + _ROOMS_PER_QUESTION]]
-            told |= await self._context.writer.run(partial(_told_of, project=project, sids=sids))
-        waiting = [room for room in rooms if room.num_participants > told.get(room.sid, 0)]
-        return waiting, [room for room in rooms if room.num_participants <= told.get(room.sid, 0)]
+        """Return the rooms with more participants than events reported, and the others."""
+        known: dict[str, int] = {}
+        for first in range(0, len(rooms), _ROOMS_PER_QUERY):
+            sids = [room.sid for room in rooms[first : first + _ROOMS_PER_QUERY]]
+            known |= await self._context.writer.run(partial(_present_callers, project=project, sids=sids))
+        waiting = [room for room in rooms if room.num_participants > known.get(room.sid, 0)]
+        return waiting, [room for room in rooms if room.num_participants <= known.get(room.sid, 0)]
 
-    async def _look_into(self, project: str, client: LiveKitClient, names: Iterable[str], tally: Tally) -> None:
-        """Inspect rooms, few at once; one that fails does not keep the others."""
+    async def _check(self, project: str, client: LiveKitClient, names: Iterable[str], tally: Tally) -> None:
+        """Check rooms, few at once; one that fails does not delay the others."""
         waiting = deque(names)
 
-        async def work_off() -> None:
+        async def check_next() -> None:
             while waiting and not self._stopping:
                 _require_answers(client)
                 room_name = waiting.popleft()
@@ -166,22 +167,22 @@ class Sweeper:
                     await self._inspector.inspect(project, room_name)
                 except UsherError as error:
                     tally.unanswered += 1
-                    _log.debug("a room could not be looked at", room=room_name, error=str(error))
-                except Exception:  # noqa: BLE001 - a defect over one room must not cost the others their sweep
-                    _log.exception("a room could not be looked at", room=room_name)
+                    _log.debug("a room could not be checked", room=room_name, error=str(error))
+                except Exception:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
+                    _log.exception("a room could not be checked", room=room_name)
                 await self._go_on(busy=True)
 
-        await asyncio.gather(*(work_off() for _ in range(LOOKS_AT_ONCE)))
+        await asyncio.gather(*(check_next() for _ in range(CHECKS_AT_ONCE)))
 
     async def _pace(self) -> None:
-        """Wait for the turn of the next question to LiveKit."""
+        """Wait until the next request to LiveKit may begin."""
         tick = self._context.clock.monotonic()
         due = max(tick, self._next_at)
         self._next_at = due + self._pause_s
         await asyncio.sleep(due - tick)
 
     async def _go_on(self, *, busy: bool) -> None:
-        """Tell the other replicas now and then that this one is at it."""
+        """Renew this replica's turn when that is due."""
         tick = self._context.clock.monotonic()
         if busy and tick - self._beaten_at < BEAT_EVERY_S:
             return
@@ -190,15 +191,15 @@ class Sweeper:
         await self._context.writer.run(lambda connection: keep_turn(connection, owner, now, busy=busy))
 
     async def _report(self, project: str, tally: Tally, error: str | None = None) -> None:
-        """Write down what was found, and whether the webhooks are silent: until one comes again."""
+        """Store what was found, and whether LiveKit sends no webhooks; until one arrives again."""
         now = self._context.clock.now()
         component = f"sweep:{project}"
 
         def write(connection: Connection) -> int:
             silent = int(last_detail(connection, component, "").get("untold") or 0)
-            if silent and not tally.untold and _was_told(connection, project):
+            if silent and not tally.unreported and _receives_webhooks(connection, project):
                 silent = 0
-            untold = silent + tally.untold
+            untold = silent + tally.unreported
             detail = {
                 "rooms": tally.rooms,
                 "swept_in": tally.swept_in,
@@ -213,16 +214,16 @@ class Sweeper:
 
         untold = await self._context.writer.run(write)
         self._context.metrics.webhooks_silent.labels(project).set(1 if untold else 0)
-        if tally.untold:
+        if tally.unreported:
             _log.error(
-                "LiveKit has joins it never told of: is this Usher set as its webhook URL?",
+                "LiveKit has participants that no webhook reported: is this Usher set as its webhook URL?",
                 project=project,
                 joins=untold,
             )
 
 
 def _require_answers(client: LiveKitClient) -> None:
-    """Raise `LiveKitUnavailableError` if LiveKit has stopped to answer: each room more would cost a time-out."""
+    """Raise `LiveKitUnavailableError` if LiveKit has stopped answering: each further room would cost a timeout."""
     if client.is_down:
         raise LiveKitUnavailableError("no answer to any of the latest calls")
 
@@ -235,7 +236,7 @@ def _unlisted(connection: Connection, project: str, present: Collection[str]) ->
     return {name for name, sid in connection.execute(query) if sid not in present}
 
 
-_HEARD = (
+_REPORTED = (
     select(events.c.room_sid, events.c.type, func.count(events.c.participant_sid.distinct()))
     .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
     .where(
@@ -248,15 +249,15 @@ _HEARD = (
 )
 
 
-def _told_of(connection: Connection, project: str, sids: Sequence[str]) -> dict[str, int]:
-    """Return, by room session, how many people are in it as far as we were told."""
-    told: dict[str, int] = {}
-    for sid, event_type, people in connection.execute(_HEARD, {"sids": sids, "project": project}):
-        told[sid] = told.get(sid, 0) + (-people if event_type in LEAVINGS else people)
-    return told
+def _present_callers(connection: Connection, project: str, sids: Sequence[str]) -> dict[str, int]:
+    """Return, by room session, how many callers are in it according to the stored events."""
+    known: dict[str, int] = {}
+    for sid, event_type, people in connection.execute(_REPORTED, {"sids": sids, "project": project}):
+        known[sid] = known.get(sid, 0) + (-people if event_type in LEAVINGS else people)
+    return known
 
 
-def _was_told(connection: Connection, project: str) -> bool:
-    """Return whether the latest event came by webhook: LiveKit tells again."""
+def _receives_webhooks(connection: Connection, project: str) -> bool:
+    """Return whether the latest event came by webhook, so that LiveKit sends them again."""
     query = select(events.c.source).where(events.c.project == project).order_by(events.c.id.desc()).limit(1)
     return connection.execute(query).scalar() == EventSource.WEBHOOK

@@ -1,4 +1,4 @@
-"""Flow 4, some rooms: who is in them is held against what we know, and what is missing is made good."""
+"""Compares the participants of some rooms with the database: accepts callers that no webhook reported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from app.webhook.redaction import leave_out
 _log = get_logger(__name__)
 
 GRACE_S = 3.0
-"""A participant this young may still be told of by its webhook."""
+"""The webhook of a participant younger than this may still arrive."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Tally:
     rooms: int = 0
     swept_in: int = 0
     updated: int = 0
-    untold: int = 0
+    unreported: int = 0
     unseen_rooms: int = 0
     revived: int = 0
     unanswered: int = 0
@@ -57,7 +57,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Leftovers:
-    """Rooms that are not done with: no answer, or somebody too young to be judged; and those that want a look."""
+    """Rooms to sweep `again` (no answer, or a participant too young to judge), and `unclear` ones to check."""
 
     again: list[SeenRoom] = field(default_factory=list)
     unclear: list[SeenRoom] = field(default_factory=list)
@@ -68,10 +68,7 @@ class Leftovers:
 
 
 class RoomSweeper:
-    """Sweeps some rooms at a time: what is read and written for them shares transactions.
-
-    `pace` lets a question to LiveKit begin.
-    """
+    """Sweeps some rooms at a time, which share queries and transactions; `pace` waits before a request to LiveKit."""
 
     def __init__(
         self,
@@ -87,7 +84,7 @@ class RoomSweeper:
         self._started_at = context.clock.now()
 
     async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
-        """Take in who is in these rooms and was not told of, and return what is left to do."""
+        """Accept the callers in these rooms that no webhook reported; return what is left to do."""
         left = Leftovers()
         callers: list[tuple[SeenRoom, SeenParticipant]] = []
         listed: list[tuple[SeenRoom, Sequence[SeenParticipant]]] = []
@@ -103,10 +100,10 @@ class RoomSweeper:
         known = await self._context.writer.run(
             lambda connection: _known(connection, project, [room.sid for room, _ in listed], sids)
         )
-        accepted = await asyncio.gather(*(self._take_in(project, *caller, known, tally) for caller in callers))
+        accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
         left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
         tally.revived += await self._revive(known.failed)
-        left.unclear += [room for room, people in listed if _needs_a_look(known.live[room.sid], people)]
+        left.unclear += [room for room, people in listed if _needs_a_check(known.live[room.sid], people)]
         return left
 
     async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
@@ -117,20 +114,20 @@ class RoomSweeper:
             _log.debug("a room could not be swept", room=room.name, error=str(error))
             return None
 
-    async def _take_in(
+    async def _accept_caller(
         self, project: str, room: SeenRoom, participant: SeenParticipant, known: _Known, tally: Tally
     ) -> bool:
         """Accept a caller, or a change of one, unless known; return False when it has to be tried again."""
         last_seen = known.participants.get(participant.sid)
         try:
             if last_seen is None:
-                # Somebody who joined in the future did so before our clock was set back.
+                # A participant that joined in the future did so before our clock was set back.
                 if abs(self._context.clock.now().timestamp() - participant.joined_at) < GRACE_S:
                     return False
                 key = join_key(project, participant.sid)
                 await self._accept(project, room, participant, EventType.PARTICIPANT_JOINED, key)
                 tally.swept_in += 1
-                tally.untold += self._should_have_been_told(participant)
+                tally.unreported += self._is_unreported(participant)
             elif last_seen.state != (state := self._state(participant)):
                 key = _update_key(project, participant.sid, last_seen.event_id, state)
                 await self._accept(project, room, participant, EventType.PARTICIPANT_UPDATED, key)
@@ -139,12 +136,12 @@ class RoomSweeper:
             tally.unanswered += 1
             _log.debug("a caller could not be swept in", room=room.name, error=str(error))
             return False
-        except Exception:  # noqa: BLE001 - a defect over one caller must not cost the others their sweep
+        except Exception:  # noqa: BLE001 - a defect with one caller must not keep the others from being swept
             _log.exception("a caller could not be swept in", room=room.name)
         return True
 
-    def _should_have_been_told(self, participant: SeenParticipant) -> bool:
-        """Return whether a webhook should have come: not for who joined while this Usher did not listen."""
+    def _is_unreported(self, participant: SeenParticipant) -> bool:
+        """Return whether a webhook should have arrived: the participant joined while this process was running."""
         return participant.joined_at > self._started_at.timestamp()
 
     def _state(self, participant: SeenParticipant) -> str:
@@ -176,7 +173,7 @@ class RoomSweeper:
         await self._receive(event)
 
     async def _revive(self, failed: Sequence[Dispatch]) -> int:
-        """Take up again what only failed because LiveKit was in trouble, now that it answers."""
+        """Try again what only failed because LiveKit was in trouble, now that it answers."""
         if not failed:
             return 0
         now = self._context.clock.now()
@@ -206,7 +203,7 @@ class _LastSeen:
 
 @dataclass(frozen=True, slots=True)
 class _Served:
-    """A live dispatch of the room, as far as the sweep wants to know it."""
+    """What the sweep needs of a live dispatch of the room."""
 
     status: DispatchStatus
     agent_sid: str | None
@@ -223,7 +220,7 @@ class _Known:
     live: Mapping[str, Sequence[_Served]]
 
 
-_TOLD = (
+_REPORTED = (
     select(events.c.id, events.c.participant_sid, events.c.body)
     .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
     .where(
@@ -233,7 +230,7 @@ _TOLD = (
     )
     .order_by(events.c.id)
 )
-# Which of them are of concern is told here: asked for the states, SQLite might look at all that ever failed.
+# The states are compared in Python: in the condition, SQLite might search all dispatches that ever failed.
 _IN_SESSION = (
     select(dispatches)
     .where(
@@ -247,7 +244,7 @@ _OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
 
 def _known(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> _Known:
     participants: dict[str, _LastSeen] = {}
-    for event_id, sid, body in connection.execute(_TOLD, {"sids": sids, "project": project}):
+    for event_id, sid, body in connection.execute(_REPORTED, {"sids": sids, "project": project}):
         participants[sid] = _LastSeen(event_id, _state(body.get("participant") or {}))
     asked = {"room_sids": room_sids, "project": project}
     every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
@@ -268,8 +265,8 @@ def _known(connection: Connection, project: str, room_sids: Sequence[str], sids:
     return _Known(participants, failed, live)
 
 
-def _needs_a_look(live: Sequence[_Served], participants: Sequence[SeenParticipant]) -> bool:
-    """Return whether anything is not as it should be: LiveKit's lists are not asked for each of 5,000 quiet calls."""
+def _needs_a_check(live: Sequence[_Served], participants: Sequence[SeenParticipant]) -> bool:
+    """Return whether a room needs a check; saves 5,000 quiet rooms the requests for LiveKit's other lists."""
     present = {participant.sid for participant in participants}
     accounted = {one.agent_sid for one in live}
     if any(one.kind == ParticipantKind.AGENT and one.sid not in accounted for one in participants):
@@ -284,7 +281,7 @@ def _needs_a_look(live: Sequence[_Served], participants: Sequence[SeenParticipan
 
 
 def _state(participant: Mapping[str, Any]) -> str:
-    """Return what may change while a participant is there and rules look at: metadata and attributes."""
+    """Return, as a text, what may change while a participant is there and rules match: metadata and attributes."""
     return json.dumps([participant.get("metadata") or "", participant.get("attributes") or {}], sort_keys=True)
 
 

@@ -221,7 +221,7 @@ class TestAbsence:
 class TestStrays:
     def test_what_a_settled_dispatch_left_behind_is_withdrawn(self) -> None:
         seen = room(caller(), seen_agent("8"), listed=[seen_dispatch(8, seen_job("8"), mark="cancelled-one")])
-        assert strays(look(seen, settled={"cancelled-one"})) == [("AD_8", ("agent-AJ_8",))]
+        assert strays(look(seen, unwanted={"cancelled-one"})) == [("AD_8", ("agent-AJ_8",))]
 
     def test_an_earlier_attempt_that_took_effect_late_is_withdrawn(self) -> None:
         seen = room(
