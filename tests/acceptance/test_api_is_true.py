@@ -12,8 +12,8 @@ import pytest
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token
 from app.accounts.users import find_user
-from tests.browser.stage import Stage
 from tests.conftest import Database
+from tests.harness.stage import Stage
 
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 

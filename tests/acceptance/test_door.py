@@ -17,11 +17,9 @@ import httpx2
 import jwt
 import pytest
 
-from app.cli.serve import listen, serve_app
-from app.settings import read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
-from app.wiring import service
 from tests.conftest import Database
+from tests.harness.serving import serving, until
 from tests.simulator import Simulator
 
 OLD_SECRET = "the-secret-before-the-rotation-was-this"
@@ -48,27 +46,12 @@ def signed(body: bytes, *, key: str = SIMULATOR_KEY, secret: str = SIMULATOR_SEC
 
 @asynccontextmanager
 async def usher(database: Database, **environment: str) -> AsyncIterator[tuple[httpx2.AsyncClient, Simulator]]:
-    with listen("127.0.0.1", 0) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with Simulator() as simulator:
-            settings = {
-                "LIVEKIT_URL": simulator.url,
-                "LIVEKIT_API_KEY": SIMULATOR_KEY,
-                "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
-                "LIVEKIT_KEYS": f"oldkey: {OLD_SECRET}",
-                "DATABASE_URL": database.text,
-                "USHER_SWEEP_INTERVAL": "0",
-                **environment,
-            }
-            async with service(read_settings(settings)) as built:
-                stop = asyncio.Event()
-                serving = asyncio.create_task(serve_app(built.app, listener, stop))
-                try:
-                    async with httpx2.AsyncClient(base_url=url, timeout=20) as client:
-                        yield client, simulator
-                finally:
-                    stop.set()
-                    await serving
+    environment = {"LIVEKIT_KEYS": f"oldkey: {OLD_SECRET}", **environment}
+    async with (
+        serving(database.text, simulator_posts_webhooks=False, **environment) as running,
+        httpx2.AsyncClient(base_url=running.url, timeout=60) as client,
+    ):
+        yield client, running.simulator
 
 
 async def test_accepted_then_duplicate_then_ignored(database: Database) -> None:
@@ -150,10 +133,7 @@ async def test_twenty_identical_posts_make_one_event_and_one_dispatch(database: 
             }
         ).encode()
         answers = await asyncio.gather(*(client.post(PATH, content=body, headers=signed(body)) for _ in range(20)))
-        for _ in range(100):
-            if database.execute("SELECT 1 FROM dispatches WHERE status = 'dispatched'"):
-                break
-            await asyncio.sleep(0.05)
+        await until(lambda: database.execute("SELECT 1 FROM dispatches WHERE status = 'dispatched'"))
     statuses = sorted(answer.json()["status"] for answer in answers)
     assert statuses == ["accepted"] + ["duplicate"] * 19
     assert len(database.execute("SELECT 1 FROM events")) == 1
@@ -183,7 +163,7 @@ async def test_no_secret_is_stored_or_told(sqlite_database: Database, capfd: pyt
         assert (await client.post(PATH, content=body, headers=signed(body))).status_code == 200
         for page in ("/readyz", "/metrics", "/healthz"):
             assert "hunter2" not in (await client.get(page)).text
-        await asyncio.sleep(0.2)
+        await until(lambda: simulator.ledger.dispatches)
         orders = json.dumps([dispatch.metadata for dispatch in simulator.ledger.dispatches])
     told = "".join(capfd.readouterr())
     kept = _whole_database(sqlite_database)

@@ -15,7 +15,7 @@ from tests.acceptance.campaign.scene import LONG, Scene, scene
 from tests.benchmark.acknowledgement import check
 from tests.benchmark.figure import Aim, Figure
 from tests.benchmark.load import Order, Report, send
-from tests.e2e.harness.polling import eventually
+from tests.harness.polling import eventually
 
 ROOMS = 5_000
 MISSED = 200

@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.accounts.roles import Role
 from tests.browser.chromium import chromium, find_chromium
-from tests.browser.stage import PASSWORD, Stage
-from tests.browser.stage import stage as build_stage
 from tests.conftest import missing
+from tests.harness.stage import PASSWORD, Stage
+from tests.harness.stage import stage as build_stage
 
 
 @pytest.fixture(scope="module")

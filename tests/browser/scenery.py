@@ -13,7 +13,7 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, probes
 from app.livekit.vocabulary import ParticipantKind
 from app.simulator import Behaviour
-from tests.browser.stage import Stage
+from tests.harness.stage import Stage
 
 RULES: tuple[dict[str, Any], ...] = (
     {

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 
 from tests.browser.scenery import set_scene
 from tests.browser.screenshots import SIZES, Scheme, log_in, pages
-from tests.browser.stage import Stage
-from tests.browser.stage import stage as build_stage
+from tests.harness.stage import Stage
+from tests.harness.stage import stage as build_stage
 
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 

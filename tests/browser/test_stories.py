@@ -7,7 +7,7 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from app.accounts.roles import Role
 from app.simulator import Behaviour
 from tests.browser.conftest import log_in
-from tests.browser.stage import PASSWORD, Stage
+from tests.harness.stage import PASSWORD, Stage
 
 
 def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: BrowserContext) -> None:

@@ -15,9 +15,9 @@ from tests.conftest import missing
 from tests.contract.livekit import Calls, LiveKit
 from tests.contract.real import RealLiveKit
 from tests.contract.simulated import SimulatedLiveKit
-from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
-from tests.e2e.harness.relay import Relay
-from tests.e2e.harness.scene import Programs, Scene
+from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.harness.relay import Relay
+from tests.harness.scene import Programs, Scene
 
 REAL = os.environ.get("USHER_CONTRACT", "simulator") == "livekit-server"
 

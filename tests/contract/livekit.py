@@ -16,7 +16,7 @@ from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
-from tests.e2e.harness.relay import Relay
+from tests.harness.relay import Relay
 
 WorkerKind = Literal["greet", "refuse", "stall", "own_identity"]
 Seen = TypeVar("Seen")

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from livekit import api
 
 from tests.contract.livekit import Connection, WorkerKind
-from tests.e2e.harness.participants import Participant
-from tests.e2e.harness.scene import Scene
-from tests.e2e.harness.worker import Worker
+from tests.harness.livekit.participants import Participant
+from tests.harness.livekit.worker import Worker
+from tests.harness.scene import Scene
 
 
 class RealLiveKit:

@@ -9,7 +9,7 @@ from livekit import api
 
 from app.simulator import Behaviour, DispatchOrder, Refusal, Timing, Worker
 from tests.contract.livekit import Connection, WorkerKind
-from tests.e2e.harness.relay import Relay
+from tests.harness.relay import Relay
 from tests.simulator import Simulator
 
 TEMPO = 0.05

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.e2e.harness.cache import CannotBuildError, livekit_server_program, worker_python
-from tests.e2e.harness.participants import Participant
-from tests.e2e.harness.process import Process
-from tests.e2e.harness.scene import Programs, Scene
+from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.harness.livekit.participants import Participant
+from tests.harness.process import Process
+from tests.harness.scene import Programs, Scene
 
 LOG_TAIL = 6000
 

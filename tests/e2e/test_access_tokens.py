@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from livekit import api
 
-from tests.e2e.harness.participants import Participant
-from tests.e2e.harness.polling import never
-from tests.e2e.harness.scene import Scene
+from tests.harness.livekit.participants import Participant
+from tests.harness.polling import never
+from tests.harness.scene import Scene
 
 WISH = {"department": "support", "language": "es"}
 

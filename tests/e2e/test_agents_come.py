@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from livekit import api
 
-from tests.e2e.harness.participants import Participant
-from tests.e2e.harness.polling import eventually, never
-from tests.e2e.harness.scene import Scene
+from tests.harness.livekit.participants import Participant
+from tests.harness.polling import eventually, never
+from tests.harness.scene import Scene
 
 NoteArrival = Callable[[Participant], None]
 

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.e2e.harness.polling import eventually, never
-from tests.e2e.harness.scene import Scene
+from tests.harness.polling import eventually, never
+from tests.harness.scene import Scene
 
 START_SECONDS = 3.0  # what an agent may need from its dispatch to its place in the room, on a busy machine
 SENT_AWAY_SECONDS = 7.0  # LiveKit ends the job of a deleted dispatch once it lists it, which can be 5 s late

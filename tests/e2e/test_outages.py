@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.e2e.harness.polling import eventually, never
-from tests.e2e.harness.scene import Scene
+from tests.harness.polling import eventually, never
+from tests.harness.scene import Scene
 
 SWEEP_SECONDS = 2.0  # as the fixture sets it
 MARGIN_SECONDS = 5.0  # for the sweep itself and the agent's start, on a busy machine

@@ -33,7 +33,7 @@ def test_a_percent_sign_in_the_path_of_the_installation_and_of_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = tmp_path / "in%stalled" / "migrations"
-    shutil.copytree(schema._MIGRATIONS, installed)
+    shutil.copytree(schema._MIGRATIONS, installed)  # noqa: SLF001 - where the installation is, which no setting changes
     (tmp_path / "da%ta").mkdir()
     url = make_url(f"sqlite:///{tmp_path}/da%ta/usher.db")
     monkeypatch.setattr(schema, "_MIGRATIONS", installed)

@@ -20,10 +20,10 @@ RETRYING = 0.25
 """A tempo at which webhooks are retried for about 4 s (LiveKit: 15 s): some outlast a kill, some the sweep mends."""
 
 FAULTS = ("--fault-share", "0.3", "--fault-after", "0.5", "--fault-hang", str(HANG))
-LEASE = 6.0
-"""Seconds that a dead replica's dispatch stays its own: three calls of one second, six at least."""
-TAKING_OVER = 2.0
-"""Seconds beyond the lease for the tick of the other replica's loop, its look at LiveKit, its call and the agent."""
+_CALLED_EARLY = (
+    "SELECT 1 FROM dispatch_attempts WHERE dispatch_id = :id AND number > :attempts AND started_at < :lease_until"
+)
+"""Another call for a dispatch while the lease of the one before still held: two calls at once make two agents."""
 SLOW = 0.2
 """Seconds that a call takes while a replica is killed, so that it dies in the midst of several."""
 
@@ -117,16 +117,17 @@ def two_replicas(directory: Path, size: Size, server: Postgres) -> Result:
         time.sleep(size.joining / 2)
         dead = made.ushers[0]
         dead.kill()
-        held = made.database.rows("SELECT id FROM dispatches WHERE status = 'sending'")
+        held = made.database.rows(
+            "SELECT id, attempts, lease_until FROM dispatches WHERE status = 'sending' AND lease_owner LIKE :owner",
+            owner=f"%:{dead.pid}:%",
+        )
         made.await_joins()
         result = made.conclude(
             "two replicas, one killed", f"{len(held)} calls under way", _at_least(len(held), 1, "calls")
         )
-    waited = result.verdict["longest_wait"]
-    if waited > LEASE + TAKING_OVER:
-        late = f"somebody waited {waited:.1f} s, the lease is {LEASE:.0f} s"
-        return replace(result, unmet=(*result.unmet, late))
-    return result
+        early = [row["id"] for row in held if made.database.rows(_CALLED_EARLY, **row)]
+    # How soon the other takes over is measured in virtual time (integration/deliver): here the machine is too busy.
+    return replace(result, unmet=(*result.unmet, f"called again within the lease: {early}")) if early else result
 
 
 def troubled_workers(directory: Path, size: Size) -> Result:

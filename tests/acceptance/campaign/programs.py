@@ -15,9 +15,9 @@ from typing import Any
 
 import jwt
 
-from tests.e2e.harness.polling import eventually
-from tests.e2e.harness.ports import LOOPBACK
-from tests.e2e.harness.process import Process
+from tests.harness.polling import eventually
+from tests.harness.ports import LOOPBACK
+from tests.harness.process import Process
 
 CHECKOUT = Path(__file__).parents[3]
 PROGRAM = Path(sys.executable).with_name("usher")

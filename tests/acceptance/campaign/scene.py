@@ -13,7 +13,7 @@ from typing import Any
 from tests.acceptance.campaign.databases import Database
 from tests.acceptance.campaign.programs import SimulatedLiveKit, Usher
 from tests.acceptance.campaign.result import FAILURES, Result
-from tests.e2e.harness.ports import LOOPBACK, free_ports
+from tests.harness.ports import LOOPBACK, free_ports
 
 TEMPO = 0.05
 """The simulated LiveKit is twenty times as fast as a real one; Usher's own times stay as they are."""

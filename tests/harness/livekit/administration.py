@@ -12,7 +12,7 @@ from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
-from tests.e2e.harness.livekit_server import LiveKitServer
+from tests.harness.livekit.livekit_server import LiveKitServer
 
 Answer = TypeVar("Answer")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,16 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import uvicorn
-
 from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from app.rules.columns import complete
 from app.rules.editing.rule_set import apply_rules
-from app.settings import read_settings
-from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Behaviour
-from app.wiring import Service, service
+from app.simulator import Behaviour
+from app.wiring import Service
+from tests.harness.serving import serving
 from tests.simulator import Simulator
 
 T = TypeVar("T")
@@ -54,33 +51,8 @@ class Stage:
         self._loop.close()
 
     async def _start(self) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.setblocking(False)  # noqa: FBT003 - the socket API
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        self.simulator = await self._stack.enter_async_context(Simulator(webhook_urls=[f"{self.url}/livekit/webhook"]))
-        settings = read_settings(
-            {
-                "LIVEKIT_URL": self.simulator.url,
-                "LIVEKIT_API_KEY": SIMULATOR_KEY,
-                "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
-                "DATABASE_URL": self._database_url,
-                "USHER_SWEEP_INTERVAL": "5",
-            }
-        )
-        self.service = await self._stack.enter_async_context(service(settings))
-        config = uvicorn.Config(self.service.app, log_config=None, access_log=False, lifespan="on")
-        server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # a thread may not
-        serving = asyncio.create_task(server._serve(sockets=[listener]))
-
-        async def stop() -> None:
-            server.should_exit = True
-            await serving
-            listener.close()
-
-        self._stack.push_async_callback(stop)
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
-            await asyncio.sleep(0.01)
+        running = await self._stack.enter_async_context(serving(self._database_url, USHER_SWEEP_INTERVAL="5"))
+        self.url, self.simulator, self.service = running.url, running.simulator, running.service
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return what `work` returns, done in the stage's loop."""

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.e2e.harness.ports import LOOPBACK, accepts_connections, free_ports
-from tests.e2e.harness.process import Process
+from tests.harness.ports import LOOPBACK, accepts_connections, free_ports
+from tests.harness.process import Process
 
 LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
-from tests.e2e.harness.polling import eventually
+from tests.harness.polling import eventually
 
 
 class Process:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.e2e.harness.polling import eventually
-from tests.e2e.harness.ports import LOOPBACK
+from tests.harness.polling import eventually
+from tests.harness.ports import LOOPBACK
 
 PATH = "/livekit/webhook"
 

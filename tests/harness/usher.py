@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.harness.livekit_server import LiveKitServer
-from tests.e2e.harness.polling import eventually
-from tests.e2e.harness.ports import LOOPBACK
-from tests.e2e.harness.process import Process
+from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.polling import eventually
+from tests.harness.ports import LOOPBACK
+from tests.harness.process import Process
 
 PROGRAM = Path(sys.executable).with_name("usher")
 LIVE = ("pending", "sending", "dispatched", "joined")

@@ -11,8 +11,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tests.e2e.harness.polling import eventually
-from tests.e2e.harness.process import Process
+from tests.harness.polling import eventually
+from tests.harness.process import Process
 
 PROGRAM = Path(__file__).parent.parent / "programs" / "participants_program.py"
 ANSWER_SECONDS = 30.0

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from livekit import api
 
-from tests.e2e.harness.administration import Administration
-from tests.e2e.harness.livekit_server import LiveKitServer
-from tests.e2e.harness.participants import Participant, Participants
-from tests.e2e.harness.ports import LOOPBACK, free_ports
-from tests.e2e.harness.process import Process
-from tests.e2e.harness.relay import PATH, Relay
-from tests.e2e.harness.usher import Usher
-from tests.e2e.harness.worker import Behaviour, Load, Worker
+from tests.harness.livekit.administration import Administration
+from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.livekit.participants import Participant, Participants
+from tests.harness.livekit.worker import Behaviour, Load, Worker
+from tests.harness.ports import LOOPBACK, free_ports
+from tests.harness.process import Process
+from tests.harness.relay import PATH, Relay
+from tests.harness.usher import Usher
 
 
 @dataclass(frozen=True)

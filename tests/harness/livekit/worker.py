@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.e2e.harness.livekit_server import LiveKitServer
-from tests.e2e.harness.ports import free_ports
-from tests.e2e.harness.process import Process
+from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.ports import free_ports
+from tests.harness.process import Process
 
 PROGRAM = Path(__file__).parent.parent / "programs" / "worker_program.py"
 

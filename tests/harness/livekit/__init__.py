@@ -1,0 +1,1 @@
+"""The real LiveKit: its server, its own answers, agents and callers that speak WebRTC."""

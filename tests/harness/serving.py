@@ -1,0 +1,62 @@
+"""The whole service and a simulated LiveKit in this event loop, speaking HTTP over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from app.cli.serve import listen, serve_app
+from app.settings import read_settings
+from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
+from app.wiring import Service, service
+from tests.harness.ports import LOOPBACK
+from tests.simulator import Simulator
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A running service: its parts, its address, its LiveKit."""
+
+    service: Service
+    url: str
+    simulator: Simulator
+
+
+@asynccontextmanager
+async def serving(
+    database_url: str, *, simulator_posts_webhooks: bool = True, **environment: str
+) -> AsyncIterator[Serving]:
+    """Serve until the end of the block; `environment` overrides settings. No sweeps unless it says so."""
+    with listen(LOOPBACK, 0) as listener:
+        url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        webhook_urls = [f"{url}/livekit/webhook"] if simulator_posts_webhooks else []
+        async with Simulator(webhook_urls=webhook_urls) as simulator:
+            settings = {
+                "LIVEKIT_URL": simulator.url,
+                "LIVEKIT_API_KEY": SIMULATOR_KEY,
+                "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
+                "DATABASE_URL": database_url,
+                "USHER_SWEEP_INTERVAL": "0",
+                **environment,
+            }
+            async with service(read_settings(settings)) as built:
+                stop = asyncio.Event()
+                server = asyncio.create_task(serve_app(built.app, listener, stop))
+                try:
+                    yield Serving(built, url, simulator)
+                finally:
+                    stop.set()
+                    await server
+
+
+async def until(condition: Callable[[], T], *, within: float = 60.0) -> T:
+    """Return what `condition` gives as soon as it is true; TimeoutError after `within` seconds."""
+    async with asyncio.timeout(within):
+        while not (found := condition()):  # noqa: ASYNC110 - anything may make it true, in any process
+            await asyncio.sleep(0.02)
+    return found
