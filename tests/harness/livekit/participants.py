@@ -14,7 +14,7 @@ from typing import Any
 from tests.harness.polling import eventually
 from tests.harness.process import Process
 
-PROGRAM = Path(__file__).parent.parent / "programs" / "participants_program.py"
+PROGRAM = Path(__file__).parent / "programs" / "participants_program.py"
 ANSWER_SECONDS = 30.0
 
 

@@ -10,7 +10,7 @@ from tests.harness.livekit.livekit_server import LiveKitServer
 from tests.harness.ports import free_ports
 from tests.harness.process import Process
 
-PROGRAM = Path(__file__).parent.parent / "programs" / "worker_program.py"
+PROGRAM = Path(__file__).parent / "programs" / "worker_program.py"
 
 Behaviour = Literal["greet", "refuse", "stall", "own_identity", "hesitate"]
 Load = Literal["none", "starting"]
