@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,10 +17,11 @@ from sqlalchemy.exc import OperationalError
 from app.db.engine import flush
 from app.db.tables import rule_editor
 from app.db.transaction import RaceLostError
-from app.db.writer import BATCH_WINDOW_S, EARLY_LIMIT, Writer
+from app.db.writer import BATCH_WINDOW_S, EARLY_LIMIT, MAX_DEFERRAL_S, Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
 from tests.world.executor import LoopExecutor
+from tests.world.virtual_time import LoopClock, VirtualTimeLoop, in_virtual_time
 
 
 @pytest.fixture
@@ -29,6 +29,15 @@ async def writer(database: Database) -> AsyncIterator[Writer]:
     writer = Writer(database.writer_engine())
     yield writer
     await writer.close()
+
+
+def in_loop_time(database: Database, *, delay_s: float = 0.0) -> Writer:
+    """Return a writer in virtual time, each of whose transactions takes `delay_s`."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    executor = LoopExecutor()
+    executor.delay_s = delay_s
+    return Writer(database.writer_engine(), clock=LoopClock(loop), executor=executor)
 
 
 def put(connection: Connection, name: str) -> str:
@@ -191,28 +200,33 @@ async def test_background_units_run_after_urgent_ones(writer: Writer, database: 
 
     first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
     await asyncio.sleep(0)
-    patient = [asyncio.create_task(writer.run_batched(handler, f"patient {n}", background=True)) for n in range(2)]
+    background = [
+        asyncio.create_task(writer.run_batched(handler, f"background {n}", background=True)) for n in range(2)
+    ]
     await asyncio.sleep(0)
-    prompt = asyncio.create_task(writer.run_batched(handler, "prompt"))
+    urgent = asyncio.create_task(writer.run_batched(handler, "urgent"))
     await asyncio.sleep(0)
     hold.set()
     await first
-    assert await prompt == "prompt"
-    assert await asyncio.gather(*patient) == ["patient 0", "patient 1"]
-    assert transactions == [["prompt"], ["patient 0", "patient 1"]]
-    assert names(database) == ["prompt", "patient 0", "patient 1"]
+    assert await urgent == "urgent"
+    assert await asyncio.gather(*background) == ["late 0", "late 1"]
+    assert transactions == [["urgent"], ["late 0", "late 1"]]
+    assert names(database) == ["urgent", "late 0", "late 1"]
 
 
-async def test_background_units_run_although_urgent_ones_never_stop(writer: Writer) -> None:
-    patient = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "a", background=True))
+@in_virtual_time
+async def test_background_units_run_although_urgent_ones_never_stop(sqlite_database: Database) -> None:
+    writer = in_loop_time(sqlite_database, delay_s=0.02)
+    waiting = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "a", background=True))
 
     async def keep_the_writer_busy() -> None:
-        while not patient.done():
-            await writer.run(lambda _: time.sleep(0.02))
+        while not waiting.done():
+            await writer.run(lambda _: None)
 
-    async with asyncio.timeout(10):
-        await asyncio.gather(*(keep_the_writer_busy() for _ in range(2)))
-    assert await patient == "a"
+    await asyncio.gather(*(keep_the_writer_busy() for _ in range(2)))
+    assert await waiting == "a"
+    assert MAX_DEFERRAL_S <= asyncio.get_running_loop().time() <= MAX_DEFERRAL_S + 3 * 0.02
+    await writer.close()
 
 
 async def test_background_units_run_when_nothing_else_waits(writer: Writer, database: Database) -> None:
@@ -224,51 +238,45 @@ async def test_background_units_run_when_nothing_else_waits(writer: Writer, data
 
 async def test_background_units_run_before_the_writer_closes(database: Database) -> None:
     writer = Writer(database.writer_engine())
-    patient = asyncio.create_task(
+    background = asyncio.create_task(
         writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", background=True)
     )
     await asyncio.sleep(0)
     await writer.close()
-    assert await patient == "a"
+    assert await background == "a"
     assert names(database) == ["a"]
 
 
-async def test_an_urgent_unit_at_the_end_of_the_batch_window(writer: Writer, database: Database) -> None:
+@in_virtual_time
+async def test_an_urgent_unit_at_the_end_of_the_batch_window(sqlite_database: Database) -> None:
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
         return [put(connection, item) for item in items]
 
-    loop = asyncio.get_running_loop()
-    come = loop.create_future()
+    writer = in_loop_time(sqlite_database)
 
-    async def prompt() -> str:
-        await come
-        return await writer.run_batched(handler, "prompt")
+    async def urgent() -> str:
+        await asyncio.sleep(BATCH_WINDOW_S)
+        return await writer.run_batched(handler, "urgent")
 
-    def block_until_the_window_has_ended() -> None:
-        time.sleep(BATCH_WINDOW_S)
-        come.set_result(None)
-
-    patient = asyncio.create_task(writer.run_batched(handler, "patient", background=True))
-    coming = asyncio.create_task(prompt())
-    loop.call_later(BATCH_WINDOW_S / 2, block_until_the_window_has_ended)
-    async with asyncio.timeout(5):
-        assert list(await asyncio.gather(patient, coming)) == ["patient", "prompt"]
-    assert sorted(names(database)) == ["patient", "prompt"]
+    background = asyncio.create_task(writer.run_batched(handler, "background", background=True))
+    coming = asyncio.create_task(urgent())
+    assert list(await asyncio.gather(background, coming)) == ["background", "urgent"]
+    assert sorted(names(sqlite_database)) == ["background", "urgent"]
+    await writer.close()
 
 
 async def test_a_slow_unit_does_not_block_the_event_loop(writer: Writer) -> None:
-    turns = 0
+    begun, released = threading.Event(), threading.Event()
 
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0.005)
-            turns += 1
+    def unit(_connection: Connection) -> bool:
+        begun.set()
+        return released.wait(30)
 
-    counting = asyncio.create_task(count_turns())
-    await writer.run(lambda _: time.sleep(0.2))
-    counting.cancel()
-    assert turns > 10
+    waiting = asyncio.create_task(writer.run(unit))
+    while not begun.is_set():  # noqa: ASYNC110 - set by the writer's thread
+        await asyncio.sleep(0.001)
+    released.set()
+    assert await waiting
 
 
 async def test_the_event_loop_does_not_wait_for_a_lock(sqlite_database: Database) -> None:
@@ -276,11 +284,10 @@ async def test_the_event_loop_does_not_wait_for_a_lock(sqlite_database: Database
     with sqlite_database.writer_engine().begin() as holding:
         holding.execute(text("INSERT INTO rule_editor (name) VALUES ('x')"))
         waiting = asyncio.create_task(writer.run_batched(lambda c, items: [put(c, item) for item in items], "a"))
-        began = time.monotonic()
         for _ in range(10):
-            await asyncio.sleep(0.005)
-        assert time.monotonic() - began < 1
+            await asyncio.sleep(0.001)
         assert not waiting.done()
+    # Were the loop to wait, the lock would be held until the wait is given up, and the write refused.
     assert await waiting == "a"
     await writer.close()
 
