@@ -209,9 +209,9 @@ async def test_background_units_run_after_urgent_ones(writer: Writer, database: 
     hold.set()
     await first
     assert await urgent == "urgent"
-    assert await asyncio.gather(*background) == ["late 0", "late 1"]
-    assert transactions == [["urgent"], ["late 0", "late 1"]]
-    assert names(database) == ["urgent", "late 0", "late 1"]
+    assert await asyncio.gather(*background) == ["background 0", "background 1"]
+    assert transactions == [["urgent"], ["background 0", "background 1"]]
+    assert names(database) == ["urgent", "background 0", "background 1"]
 
 
 @in_virtual_time
