@@ -1,1 +1,1 @@
-"""Users, roles, API tokens, and links that let somebody in."""
+"""Users, their roles, API tokens and one-time links."""

@@ -1,7 +1,7 @@
-"""One-time links, which need no row: each is signed, and bound to a state that its use ends.
+"""One-time links without a row: each is signed, and bound to a state that changes when the link is used.
 
-The first admin's link opens while there is no user. A password link opens until that user's password (or the
-user's being enabled) changes, because it names their `session_epoch`.
+The first admin's link is valid while there is no user. A password link is valid until the user's password changes or
+the user is disabled or enabled, because it contains the `session_epoch` of the user.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from sqlalchemy import Connection
 from app.accounts.users import User, count_users, read_user
 from app.errors import ConflictError, NotFoundError
 
-FIRST_ADMIN_LASTS: Final = timedelta(days=1)
-PASSWORD_LASTS: Final = timedelta(days=3)
+FIRST_ADMIN_LIFETIME: Final = timedelta(days=1)
+PASSWORD_LIFETIME: Final = timedelta(days=3)
 
 
 def first_admin_code(key: str) -> str:
-    """Return the code of the link with which the first admin is made."""
+    """Return the code of the link that adds the first admin."""
     return _serializer(key, "first-admin").dumps("welcome")
 
 
 def password_code(key: str, user: User) -> str:
-    """Return the code of the link with which `user` chooses a password."""
+    """Return the code of the link with which a user chooses a password."""
     return _serializer(key, "password").dumps([user.id, user.session_epoch])
 
 
 def require_first_admin(connection: Connection, key: str, code: str) -> None:
-    """Raise unless `code` is good and there is no user yet."""
-    _load(key, "first-admin", code, FIRST_ADMIN_LASTS)
+    """Raise NotFoundError for an invalid code, ConflictError if there is a user already."""
+    _load(key, "first-admin", code, FIRST_ADMIN_LIFETIME)
     if count_users(connection):
         raise ConflictError("there are users already; ask an admin to add you")
 
 
 def user_of_password_code(connection: Connection, key: str, code: str) -> User:
-    """Return whose password the link sets; raises when it is spent, too old, or none of ours."""
-    user_id, epoch = _load(key, "password", code, PASSWORD_LASTS)
+    """Return the user whose password the link sets; raises NotFoundError for a used, expired or invalid link."""
+    user_id, epoch = _load(key, "password", code, PASSWORD_LIFETIME)
     user = read_user(connection, user_id)
     if user.session_epoch != epoch or user.disabled:
-        raise _worthless()
+        raise _invalid_link()
     return user
 
 
-def _load(key: str, purpose: str, code: str, lasts: timedelta) -> Any:
+def _load(key: str, purpose: str, code: str, lifetime: timedelta) -> Any:
     try:
-        return _serializer(key, purpose).loads(code, max_age=int(lasts.total_seconds()))
+        return _serializer(key, purpose).loads(code, max_age=int(lifetime.total_seconds()))
     except BadSignature as error:
-        raise _worthless() from error
+        raise _invalid_link() from error
 
 
-def _worthless() -> NotFoundError:
+def _invalid_link() -> NotFoundError:
     return NotFoundError("this link has been used, is too old, or was never valid; ask for a new one")
 
 

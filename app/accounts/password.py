@@ -1,4 +1,4 @@
-"""Passwords: argon2 with pwdlib's recommended costs (about 50 ms a check, so never inside a transaction)."""
+"""Passwords, hashed by argon2 at pwdlib's recommended cost: about 50 ms a check, so never inside a transaction."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ from pwdlib.exceptions import UnknownHashError
 
 from app.errors import Problem
 
-SHORTEST: Final = 10
-LONGEST: Final = 1000
+MIN_LENGTH: Final = 10
+MAX_LENGTH: Final = 1000  # bounds the work of hashing
 
-NO_PASSWORD: Final = "!"  # noqa: S105 - says that there is none
-"""Stands in `users.password_hash` of somebody who has not chosen a password yet; no password matches it."""
+NO_PASSWORD: Final = "!"  # noqa: S105 - stands for no password
+"""The `users.password_hash` of a user who has not chosen a password yet; no password matches it."""
 
 _hasher = PasswordHash.recommended()
 
 
 @cache
 def _decoy() -> str:
-    return _hasher.hash("what is compared with when there is no such user")
+    return _hasher.hash("compared with when there is no such user")
 
 
 def check_password(password: str, *, name: str = "") -> list[Problem]:
-    """Return why this may not be the password of the user `name`; length is what counts."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        return [Problem("password", f"must have {SHORTEST} to {LONGEST} characters; a few words are easy to remember")]
+    """Return why a password is not allowed for the user `name`; length matters most."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        return [
+            Problem("password", f"must have {MIN_LENGTH} to {MAX_LENGTH} characters; a few words are easy to remember")
+        ]
     if name and password.casefold() == name.casefold():
         return [Problem("password", "must not be the user's name")]
     if len(set(password)) < 4:  # "aaaaaaaaaa"
@@ -36,15 +38,15 @@ def check_password(password: str, *, name: str = "") -> list[Problem]:
 
 
 def hash_password(password: str) -> str:
-    """Return the text to store."""
+    """Return the hash to store."""
     return _hasher.hash(password)
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
-    """Return whether it is the password; takes as long when there is no such user (`password_hash` None)."""
+    """Return whether the password matches; takes as long if there is no such user (`password_hash` is None)."""
     try:
-        right = _hasher.verify(password[:LONGEST], password_hash or _decoy())
+        matches = _hasher.verify(password[:MAX_LENGTH], password_hash or _decoy())
     except UnknownHashError:  # NO_PASSWORD
-        _hasher.verify(password[:LONGEST], _decoy())
+        _hasher.verify(password[:MAX_LENGTH], _decoy())
         return False
-    return right and password_hash is not None
+    return matches and password_hash is not None

@@ -1,4 +1,4 @@
-"""The key that signs sessions and links: made once, kept in the database, the same for every replica."""
+"""The key that signs sessions and links: created once, stored in the database, shared by all replicas."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PURPOSE = "console"
 
 
 def signing_key(connection: Connection, now: datetime) -> str:
-    """Return the key, making it at the first call of all."""
+    """Return the key; the first call creates it."""
     row = {"purpose": _PURPOSE, "secret": new_secret(), "created_at": now}
-    # Two replicas may start at the same moment: the first to commit has made the key of both.
+    # Two replicas may start at the same moment: the first to commit creates the key for both.
     insert_new(connection, signing_keys, [row])
     key: str = connection.execute(select(signing_keys.c.secret).where(signing_keys.c.purpose == _PURPOSE)).scalar_one()
     return key

@@ -1,4 +1,4 @@
-"""API tokens: shown once, stored as a hash, each with its role and expiry."""
+"""API tokens: the secret is shown once and stored as a hash; each token has a role and may expire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from app.accounts.roles import Role, weaker
+from app.accounts.roles import Role, lower_of
 from app.accounts.users import User, read_user
 from app.clock import new_id, new_secret
 from app.db.audit_log import AuditEntry, append
@@ -20,9 +20,9 @@ from app.errors import InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
 
 PREFIX: Final = "usher_"
-"""Tells people, and scanners for leaked secrets, what a token is of."""
+"""Identifies a token to people and to scanners for leaked secrets."""
 
-USE_NOTED_EVERY: Final = timedelta(minutes=1)
+USE_RECORDED_EVERY: Final = timedelta(minutes=1)  # spares a write at every request
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,20 @@ class Token(JsonShape):
     last_used_at: Instant | None
 
     def is_valid(self, now: datetime) -> bool:
-        """Return whether it opens anything at `now`; its user's being disabled is not its own business."""
+        """Return whether the token is neither revoked nor expired; a disabled user is not considered."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Whom a presented token speaks for, and what it allows: never more than its user may."""
+    """The token of a request and its user; `role` is the lower of their roles."""
 
     token: Token
     user: User
 
     @property
     def role(self) -> Role:
-        return weaker(self.token.role, self.user.role)
+        return lower_of(self.token.role, self.user.role)
 
 
 def issue_token(
@@ -66,17 +66,20 @@ def issue_token(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> tuple[Token, str]:
-    """Make a token for somebody; return it and its secret text, which is never seen again."""
+    """Create a token for a user; return it and its secret, which is stored nowhere.
+
+    Raises InvalidInputError with every problem.
+    """
     user = read_user(connection, user_id)
     problems = []
     if not 1 <= len(name) <= 100 or not name.isprintable():
         problems.append(Problem("name", "must have 1 to 100 printable characters; say what the token is for", name))
     if not user.role.includes(role):
-        problems.append(Problem("role", f"is more than {user.name!r} may, who is {user.role}", str(role)))
+        problems.append(Problem("role", f"exceeds the role of {user.name!r}, {user.role}", str(role)))
     if expires_at is not None and expires_at <= now:
         problems.append(Problem("expires_at", "is in the past", format_instant(expires_at)))
     if problems:
-        raise InvalidInputError("this token cannot be made", problems)
+        raise InvalidInputError("this token cannot be created", problems)
     secret = PREFIX + new_secret()
     row: dict[str, Any] = {
         "id": new_id(),
@@ -90,13 +93,13 @@ def issue_token(
         "last_used_at": None,
     }
     connection.execute(insert(api_tokens).values(row))
-    reason = f"token {name!r} made for {user.name!r}"
+    reason = f"token {name!r} created for {user.name!r}"
     append(connection, [AuditEntry("token", row["id"], None, str(role), reason, now, by)])
     return _token({**row, "user_name": user.name}), secret
 
 
 def list_tokens(connection: Connection, user_id: str | None = None) -> list[Token]:
-    """Return all tokens, or those of one user, the latest first."""
+    """Return all tokens, or those of one user, newest first."""
     query = _QUERY.order_by(api_tokens.c.id.desc())
     if user_id is not None:
         query = query.where(api_tokens.c.user_id == user_id)
@@ -104,7 +107,7 @@ def list_tokens(connection: Connection, user_id: str | None = None) -> list[Toke
 
 
 def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetime) -> Token:
-    """Make a token useless at once; one that is revoked already stays as it is."""
+    """Revoke a token with immediate effect and return it; one that is already revoked is left unchanged."""
     row = connection.execute(_QUERY.where(api_tokens.c.id == token_id)).mappings().first()
     if row is None:
         raise NotFoundError(f"no token has the id {token_id!r}")
@@ -118,7 +121,7 @@ def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetim
 
 
 def find_bearer(connection: Connection, secret: str, now: datetime) -> Bearer | None:
-    """Return whom a presented text speaks for; None when it is no token, or one that is over."""
+    """Return the token and user of a secret; None if the secret is unknown, revoked, expired, or its user disabled."""
     if not secret.startswith(PREFIX):
         return None
     row = connection.execute(_QUERY.where(api_tokens.c.token_hash == _hash(secret))).mappings().first()
@@ -129,8 +132,8 @@ def find_bearer(connection: Connection, secret: str, now: datetime) -> Bearer | 
     return Bearer(token, user) if token.is_valid(now) and not user.disabled else None
 
 
-def note_use(connection: Connection, token_id: str, now: datetime) -> None:
-    """Note when a token was last used; callers do so once in USE_NOTED_EVERY."""
+def record_use(connection: Connection, token_id: str, now: datetime) -> None:
+    """Record when a token was last used; called at most once in USE_RECORDED_EVERY."""
     connection.execute(update(api_tokens).where(api_tokens.c.id == token_id).values(last_used_at=now))
 
 
@@ -138,7 +141,7 @@ _QUERY = select(api_tokens, users.c.name.label("user_name")).join(users, users.c
 
 
 def _hash(secret: str) -> str:
-    # 256 random bits need no slow hash: there is nothing to guess.
+    # 256 random bits need no slow hash: they cannot be guessed.
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Rows of `users`, in the caller's open transaction; every change is named in the audit log."""
+"""Reads and changes users in the open transaction of the calling code; every change gets a line in the audit log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.db.tables import users
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
 
-LONGEST_NAME: Final = 100
+MAX_NAME_LENGTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +36,23 @@ class User(JsonShape):
 
 
 def count_users(connection: Connection) -> int:
-    """Return how many users there are, disabled ones too."""
+    """Return the number of users, disabled ones included."""
     return connection.scalar(select(func.count()).select_from(users)) or 0
 
 
 def list_users(connection: Connection) -> list[User]:
-    """Return all users by name."""
+    """Return all users, sorted by name."""
     return [_user(row) for row in connection.execute(select(users).order_by(users.c.name)).mappings()]
 
 
 def find_user(connection: Connection, name: str) -> User | None:
-    """Return the user of that name."""
+    """Return the user with a name; None if there is none."""
     row = connection.execute(select(users).where(users.c.name == name)).mappings().first()
     return None if row is None else _user(row)
 
 
 def read_user(connection: Connection, user_id: str) -> User:
-    """Return the user of that id; NotFoundError when there is none."""
+    """Return the user with an id; raises NotFoundError if there is none."""
     row = connection.execute(select(users).where(users.c.id == user_id)).mappings().first()
     if row is None:
         raise NotFoundError(f"no user has the id {user_id!r}")
@@ -62,14 +62,14 @@ def read_user(connection: Connection, user_id: str) -> User:
 def add_user(
     connection: Connection, name: str, role: Role, *, by: str, now: datetime, password_hash: str = NO_PASSWORD
 ) -> User:
-    """Add somebody; without a password they choose one with a link of `app.accounts.links`.
+    """Add a user and return it; a user without a password chooses one through a link of `app.accounts.links`.
 
-    InvalidInputError for a name that cannot be used, ConflictError for one that is taken.
+    Raises InvalidInputError for a name that is not allowed, ConflictError for one that is taken.
     """
     if problems := check_name(name):
         raise InvalidInputError("this user cannot be added", problems)
     if find_user(connection, name) is not None:
-        raise ConflictError(f"there is a user named {name!r} already")
+        raise ConflictError(f"there is already a user named {name!r}")
     row: dict[str, Any] = {
         "id": new_id(),
         "name": name,
@@ -85,49 +85,49 @@ def add_user(
 
 
 def check_name(name: str) -> list[Problem]:
-    """Return why nobody may be named so: names stand in histories and are typed at the login."""
-    if not 1 <= len(name) <= LONGEST_NAME:
-        return [Problem("name", f"must have 1 to {LONGEST_NAME} characters", name[:LONGEST_NAME])]
+    """Return why a name is not allowed; names are shown in histories and typed at the login."""
+    if not 1 <= len(name) <= MAX_NAME_LENGTH:
+        return [Problem("name", f"must have 1 to {MAX_NAME_LENGTH} characters", name[:MAX_NAME_LENGTH])]
     if not name.isprintable() or name != " ".join(name.split()):
-        mended = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or None
-        return [Problem("name", "must be printable, without space around or doubled inside it", name, mended)]
+        suggestion = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or None
+        return [Problem("name", "must be printable, without leading, trailing or double spaces", name, suggestion)]
     return []
 
 
 def set_role(connection: Connection, user_id: str, role: Role, *, by: str, now: datetime) -> User:
-    """Give somebody another role; ConflictError when nobody would be left to manage people."""
-    user = _locked(connection, user_id)
+    """Change the role of a user; raises ConflictError if no admin would be left."""
+    user = _read_for_update(connection, user_id)
     if user.role is role:
         return user
     if user.role is Role.ADMIN:
-        _keep_an_admin(connection, user)
+        _require_another_admin(connection, user)
     entry = AuditEntry("user", user.id, str(user.role), str(role), f"role of {user.name!r} changed", now, by)
     return _change(connection, user, entry, role=str(role))
 
 
 def set_disabled(connection: Connection, user_id: str, *, disabled: bool, by: str, now: datetime) -> User:
-    """Shut somebody out, at once and with all their tokens, or let them in again."""
-    user = _locked(connection, user_id)
+    """Disable a user, with effect on all sessions and tokens at once, or enable it again."""
+    user = _read_for_update(connection, user_id)
     if user.disabled is disabled:
         return user
     if disabled and user.role is Role.ADMIN:
-        _keep_an_admin(connection, user)
+        _require_another_admin(connection, user)
     before, after = ("enabled", "disabled") if disabled else ("disabled", "enabled")
     entry = AuditEntry("user", user.id, before, after, f"user {user.name!r} {after}", now, by)
-    # Whoever comes back logs in anew.
+    # A user that is enabled again has to log in again.
     return _change(connection, user, entry, disabled=disabled, session_epoch=user.session_epoch + 1)
 
 
 def set_password(connection: Connection, user_id: str, password_hash: str, *, by: str, now: datetime) -> User:
-    """Replace the password; all sessions and unused links end."""
-    user = _locked(connection, user_id)
+    """Replace the password of a user; all its sessions and unused links become invalid."""
+    user = _read_for_update(connection, user_id)
     entry = AuditEntry("user", user.id, None, "password set", f"password of {user.name!r} set", now, by)
     return _change(connection, user, entry, password_hash=password_hash, session_epoch=user.session_epoch + 1)
 
 
 def log_out_everywhere(connection: Connection, user_id: str, *, by: str, now: datetime) -> User:
-    """End all sessions of somebody, in every browser."""
-    user = _locked(connection, user_id)
+    """End all sessions of a user, in every browser."""
+    user = _read_for_update(connection, user_id)
     entry = AuditEntry("user", user.id, None, "logged out", f"all sessions of {user.name!r} ended", now, by)
     return _change(connection, user, entry, session_epoch=user.session_epoch + 1)
 
@@ -138,19 +138,19 @@ def _change(connection: Connection, user: User, entry: AuditEntry, **values: Any
     return read_user(connection, user.id)
 
 
-def _locked(connection: Connection, user_id: str) -> User:
+def _read_for_update(connection: Connection, user_id: str) -> User:
     row = connection.execute(select(users).where(users.c.id == user_id).with_for_update()).mappings().first()
     if row is None:
         raise NotFoundError(f"no user has the id {user_id!r}")
     return _user(row)
 
 
-def _keep_an_admin(connection: Connection, leaving: User) -> None:
-    # All of them are locked: two admins who demote each other at the same moment must not both succeed.
+def _require_another_admin(connection: Connection, user: User) -> None:
+    # All admins are locked: two of them that demote each other at the same moment must not both succeed.
     query = select(users.c.id).where(users.c.role == str(Role.ADMIN), users.c.disabled.is_(False)).order_by(users.c.id)
-    left = set(connection.execute(query.with_for_update()).scalars()) - {leaving.id}
-    if not left:
-        raise ConflictError(f"{leaving.name!r} is the only admin; make somebody else an admin first")
+    others = set(connection.execute(query.with_for_update()).scalars()) - {user.id}
+    if not others:
+        raise ConflictError(f"{user.name!r} is the only admin; make another user an admin first")
 
 
 def _user(row: Mapping[Any, Any]) -> User:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from app.accounts.links import PASSWORD_LASTS, password_code
+from app.accounts.links import PASSWORD_LIFETIME, password_code
 from app.accounts.password import NO_PASSWORD, check_password, hash_password
 from app.accounts.roles import Role
 from app.accounts.signing_key import signing_key
@@ -212,7 +212,7 @@ def _tell(user: User, done: str, settings: Settings | None, key: str, *, as_json
     say(done)
     if link:
         say(link)
-        note(f"With this link {user.name} chooses a password; it is good for {PASSWORD_LASTS.days} days, and once.")
+        note(f"With this link {user.name} chooses a password; it is good for {PASSWORD_LIFETIME.days} days, and once.")
 
 
 def _find(connection: Connection, name: str) -> User:

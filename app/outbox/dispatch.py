@@ -65,7 +65,7 @@ class Dispatch(NamedTuple):
     @property
     def agent_to_ask(self) -> str:
         """The agent that the current attempt asks for: the rule's, or its fallback once that is reached."""
-        return self.asked_agent_name or self.agent_name
+        return asked_agent(self.agent_name, self.asked_agent_name)
 
     @property
     def is_fallback(self) -> bool:
@@ -89,6 +89,11 @@ class Dispatch(NamedTuple):
         return stored._replace(
             status=DispatchStatus(stored.status), cause=Cause(stored.cause), scope=Scope(stored.scope)
         )
+
+
+def asked_agent(agent_name: str, asked_agent_name: str | None) -> str:
+    """Return the agent of the latest attempt: the rule's until the fallback is asked for."""
+    return asked_agent_name or agent_name
 
 
 _columns_of = itemgetter(*Dispatch._fields)

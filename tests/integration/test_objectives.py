@@ -158,7 +158,7 @@ def test_more_rules_than_are_counted_are_told_of(database: Database, monkeypatch
 
 
 def test_a_busy_rule_is_counted_up_to_a_bound_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COUNTED", 20)
+    monkeypatch.setattr(module, "MAX_COUNTED", 20)
     _rule(database)
     _store(database, [_came(second, 1.0) for second in range(30)])
     (found,) = _ask(database, 1)

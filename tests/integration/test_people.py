@@ -111,7 +111,7 @@ def test_a_token_allows_no_more_than_its_user_may(engine: Engine, clock: StillCl
     with engine.begin() as connection:
         add_user(connection, "maria", Role.ADMIN, by="cli", now=clock.now())
         ana = add_user(connection, "ana", Role.EDITOR, by="cli", now=clock.now())
-        with pytest.raises(InvalidInputError, match="more than"):
+        with pytest.raises(InvalidInputError, match="exceeds the role of"):
             issue_token(connection, ana.id, "ci", Role.ADMIN, by="ana", now=clock.now())
         _, secret = issue_token(connection, ana.id, "ci", Role.EDITOR, by="ana", now=clock.now())
         set_role(connection, ana.id, Role.VIEWER, by="maria", now=clock.now())

@@ -110,7 +110,7 @@ def test_nothing_is_known_of_an_empty_desk(database: Database) -> None:
 
 
 def test_a_sample_is_of_the_latest_and_says_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SAMPLE", 10)
+    monkeypatch.setattr(module, "MAX_ROWS", 10)
     with _read(database, [_came(second, second) for second in range(1, 31)]) as connection:
         found = dispatch_statistics(connection, START, NOW)
         assert found.is_cut

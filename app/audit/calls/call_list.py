@@ -18,6 +18,7 @@ from app.audit.records.record_types import EventSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.livekit.vocabulary import EventType
+from app.outbox.dispatch import asked_agent
 from app.outbox.states import WAITING
 
 CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
@@ -141,5 +142,5 @@ def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[CallHe
 
 
 def _dispatch_of(row: Mapping[Any, Any]) -> CallDispatch:
-    agent = row["asked_agent_name"] or row["agent_name"]
+    agent = asked_agent(row["agent_name"], row["asked_agent_name"])
     return CallDispatch(agent, DispatchStatus(row["status"]), Cause(row["cause"]), row["reason"], row["joined_at"])

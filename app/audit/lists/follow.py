@@ -1,4 +1,4 @@
-"""What was written after a position, oldest first: for a reader that follows along."""
+"""What was written after a position, oldest first, for a reader that polls."""
 
 from __future__ import annotations
 

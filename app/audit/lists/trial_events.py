@@ -1,4 +1,4 @@
-"""Recent events for trying a rule on."""
+"""Recent events to try a rule on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.webhook.event_store import from_row
 
 
 def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
-    """Return the latest events of the types that a pattern is for, newest first; no agents and their like.
+    """Return the latest events of callers of the types that a pattern names, newest first.
 
     Of each type as many rows are read as for one page of a list.
     """

@@ -1,1 +1,1 @@
-"""Stored events and dispatches one by one: their shapes, how one is found, and how many are exported."""
+"""Stored events and dispatches: their shapes, look-up by id, and export."""

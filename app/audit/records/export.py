@@ -20,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportFormat(StrEnum):
-    """How an export is written."""
+    """The format of an export."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -67,7 +67,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Names come from callers: a spreadsheet must not take one for a formula. Phone numbers stay as they are.
+    # Callers choose their names: a spreadsheet must not take one for a formula. Phone numbers are left as they are.
     if text.startswith(_FORMULA) and not _PHONE_NUMBER.fullmatch(text):
         return f"'{text}"
     return text

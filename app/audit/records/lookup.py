@@ -25,7 +25,7 @@ from app.strict_json import is_storable
 
 T = TypeVar("T")
 
-_IDS_AT_ONCE = 100  # bound values of one statement, far below what SQLite and PostgreSQL allow
+_IDS_AT_ONCE = 100  # bound values of one statement, far below the limit of either database
 
 
 def get_event(connection: Connection, event_id: str) -> EventDetail:
@@ -47,12 +47,12 @@ def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
 
 
 def unknown_events(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """Return those of the ids that no event has."""
+    """Return the ids that no event has."""
     return _unknown(connection, events, ids)
 
 
 def unknown_dispatches(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """Return those of the ids that no dispatch has."""
+    """Return the ids that no dispatch has."""
     return _unknown(connection, dispatches, ids)
 
 
@@ -91,14 +91,14 @@ def find_event(connection: Connection, reference: str) -> EventDetail:
             "or phone number of a participant"
         )
     if found.participant_kind == ParticipantKind.AGENT and found.participant_sid:
-        cause_id = connection.scalar(
+        event_id = connection.scalar(
             select(dispatches.c.event_id)
             .where(dispatches.c.agent_sid == found.participant_sid)
             .order_by(dispatches.c.id.desc())
             .limit(1)
         )
         caller = (
-            _latest_event(connection, BySelectiveCondition(events.c.id == cause_id, events.c.id)) if cause_id else None
+            _latest_event(connection, BySelectiveCondition(events.c.id == event_id, events.c.id)) if event_id else None
         )
         return caller or found
     return found
@@ -110,7 +110,7 @@ def _find_event(connection: Connection, reference: str) -> EventDetail | None:
     is_join = column.type.in_(JOINS)
     by_identity = ByIndexedValue(column.participant_identity, reference, column.id)
     by_sid = BySelectiveCondition(column.participant_sid == reference, column.id)
-    # What is most likely meant comes first.
+    # In the order of likelihood.
     for path, filters in (
         (BySelectiveCondition(column.id == reference, column.id), ()),
         (BySelectiveCondition(column.id == made_for, column.id), ()),

@@ -10,13 +10,13 @@ from typing import Any, Self, get_type_hints
 
 from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope
 from app.json_shape import Instant, JsonShape
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, asked_agent
 
 _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
 
 
 def columns_of(kind: type[Any]) -> tuple[str, ...]:
-    """Return the columns that a record of `kind` is made of."""
+    """Return the names of the columns of a record type."""
     if kind not in _COLUMNS:
         _COLUMNS[kind] = tuple(get_type_hints(kind))
     return _COLUMNS[kind]
@@ -29,7 +29,7 @@ class _Row(JsonShape):
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
-        """Return the record in a row that has at least its columns."""
+        """Return the record of a row that has at least its columns."""
         values = {name: row[name] for name in columns_of(cls)}
         for name, kind in _enums_of(cls).items():
             values[name] = kind(values[name])
@@ -49,7 +49,7 @@ def _enums_of(kind: type[Any]) -> dict[str, type[StrEnum]]:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary(_Row):
-    """An event as lists show it: everything but its documents."""
+    """An event without its documents."""
 
     id: str
     livekit_id: str
@@ -79,7 +79,7 @@ class EventDetail(EventSummary):
 
 @dataclass(frozen=True, slots=True)
 class DispatchSummary(_Row):
-    """A dispatch as lists show it: everything but its documents and what only delivery needs."""
+    """A dispatch without its documents and without what only delivery needs."""
 
     id: str
     event_id: str
@@ -109,12 +109,12 @@ class DispatchSummary(_Row):
 
     @property
     def agent_asked(self) -> str:
-        """The agent that was asked for last: the rule's, or its fallback."""
-        return self.asked_agent_name or self.agent_name
+        """The agent of the latest attempt: the rule's, or its fallback."""
+        return asked_agent(self.agent_name, self.asked_agent_name)
 
     @property
     def seconds_to_agent(self) -> float | None:
-        """How long the caller waited until the agent came; None when it has not."""
+        """How long the caller waited until the agent joined; None if none has."""
         if self.joined_at is None:
             return None
         return max(0.0, (self.joined_at - self.created_at).total_seconds())
@@ -122,7 +122,7 @@ class DispatchSummary(_Row):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord(_Row):
-    """One call to LiveKit. `outcome` is null while it is under way."""
+    """One call to LiveKit. `outcome` is null until it is answered."""
 
     dispatch_id: str
     number: int
@@ -152,7 +152,7 @@ class AuditRecord(_Row):
 
 @dataclass(frozen=True, slots=True)
 class CallerRecord(_Row):
-    """A participant whom a dispatch serves; `left_at` once it has left."""
+    """A participant that a dispatch serves; `left_at` is null until it leaves."""
 
     dispatch_id: str
     participant_sid: str

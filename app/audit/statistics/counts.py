@@ -1,8 +1,8 @@
-"""Figures from the database, so they hold right after a restart.
+"""Counts what became of dispatches, in the database, so that figures survive a restart.
 
-Every question is bounded: it goes by the latest `SAMPLE` dispatches of a time window, found by the primary key, or the
-latest `SAMPLE_OF_ONE` found by (agent_name, id) or (rule_name, id), so that it costs the same with ten thousand rows as
-with ten million. What a figure is of is part of the answer (`since`, `is_cut`).
+Each query is bounded: it reads the latest `MAX_ROWS` dispatches of a time window by the primary key, or the latest
+`MAX_ROWS_OF_ONE` by (agent_name, id) or (rule_name, id), so that it costs the same with ten thousand rows as with ten
+million. The result says what it covers (`since`, `is_cut`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
 from app.outbox.states import WAITING
 
-SAMPLE: Final = 10_000
-SAMPLE_OF_ONE: Final = 5_000
-"""Of one agent or rule: its dispatches lie far apart, so each costs twice as much as those that follow each other."""
+MAX_ROWS: Final = 10_000
+MAX_ROWS_OF_ONE: Final = 5_000
+"""Of one agent or rule: its rows lie scattered over the table, so each costs twice as much as adjacent ones."""
 
 
 def dispatch_statistics(
@@ -37,15 +37,15 @@ def dispatch_statistics(
     rule: str | None = None,
     rule_id: int | None = None,
 ) -> DispatchStatistics:
-    """Return the figures of the dispatches made since `since`, as they stand at `as_of`, which is now.
+    """Return the figures of the dispatches created since `since`; `as_of` is the present instant.
 
-    If given: of one agent, of what was made under the name of a rule, or of one rule whatever name it had.
+    Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given.
     """
     names = [rule] if rule_id is None else names_of_rule(connection, rule_id, since)
     if not names:
         return DispatchStatistics(since, as_of, is_cut=False, overall=NO_FIGURES, agents=(), rules=())
     is_of_all = agent is None and rule is None and rule_id is None
-    most = SAMPLE if is_of_all else SAMPLE_OF_ONE
+    most = MAX_ROWS if is_of_all else MAX_ROWS_OF_ONE
     paths = [path_of(agent=agent, rule=name) for name in names]
     rows = connection.execute(sums(connection, paths, since, most)).all()
     overall = Tally()
@@ -70,9 +70,9 @@ def dispatch_statistics(
 
 
 def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, most: int) -> Select[Any]:
-    """Return the query of what became of the latest `most` dispatches, by agent, rule and fate.
+    """Return the query that counts the latest `most` dispatches by agent, rule and fate.
 
-    Its plan is asserted by a test. Waits are put into lists by the database: rows cost ten times as much to fetch.
+    A test asserts its plan. The database puts the waits into lists: to fetch them as rows costs ten times as much.
     """
     column = dispatches.c
     gave_up = column.cause == Cause.CALLER_LEFT

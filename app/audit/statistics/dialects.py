@@ -1,4 +1,4 @@
-"""What both databases say in words of their own: times between columns, and lists."""
+"""SQL that differs between the databases: seconds between two columns, lists of values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 
 def seconds_between(connection: Connection, begin: ColumnElement[Any], end: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the seconds from `begin` to `end` (both `Timestamp`) as SQL; NULL where one is."""
+    """Return the seconds from `begin` to `end` (both `Timestamp`) as SQL; NULL if either is NULL."""
     if connection.dialect.name == "postgresql":
         begin, end = (type_coerce(each, TIMESTAMP(timezone=True)) for each in (begin, end))
         return extract("epoch", end - begin).cast(Float)
@@ -31,7 +31,7 @@ def seconds_between(connection: Connection, begin: ColumnElement[Any], end: Colu
 
 
 def listed(connection: Connection, seconds: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return the aggregate of all `seconds` that are not NULL; `read_list` reads what it gives."""
+    """Return the aggregate of all `seconds` that are not NULL, to be read by `read_list`."""
     known = seconds.is_not(None)
     if connection.dialect.name == "postgresql":
         return func.array_agg(seconds, type_=ARRAY(Float)).filter(known)
@@ -39,14 +39,14 @@ def listed(connection: Connection, seconds: ColumnElement[Any]) -> ColumnElement
 
 
 def read_list(value: str | list[float] | None) -> list[float]:
-    """Return the numbers of a `listed` column, none below 0: clocks may have been set back."""
+    """Return the numbers of a `listed` column; negative ones, from a clock set back, become 0."""
     numbers = json.loads(value) if isinstance(value, str) else value or []
     return [max(0.0, number) for number in numbers]
 
 
-def asked_for(connection: Connection, names: Sequence[str]) -> FromClause:
-    """Return a table with the column `name` that holds these names, in one statement for any number of them."""
+def names_table(connection: Connection, names: Sequence[str]) -> FromClause:
+    """Return a table with a column `name` that holds the names; the statement is the same for any number of them."""
     if connection.dialect.name == "postgresql":
-        return func.unnest(literal(list(names), ARRAY(Text))).table_valued("name").alias("asked").render_derived()
+        return func.unnest(literal(list(names), ARRAY(Text))).table_valued("name").alias("wanted").render_derived()
     listed_names = func.json_each(json.dumps(list(names))).table_valued("value")
-    return select(listed_names.c.value.label("name")).subquery("asked")
+    return select(listed_names.c.value.label("name")).subquery("wanted")

@@ -14,7 +14,7 @@ from pydantic import Field
 from app.json_shape import Instant, JsonShape
 
 BUCKET_BOUNDS_S: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)
-"""Seconds: upper bounds of the histogram's columns; a last one is for all above."""
+"""Seconds: upper bounds of the histogram's columns; one more column counts all longer waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,21 @@ class Figures(JsonShape):
     arrived: int
     no_shows: int
     failed: int
-    abandoned: Annotated[int, Field(description="the caller left before an agent came")]
+    abandoned: Annotated[int, Field(description="the caller left before an agent joined")]
     cancelled: int
     fallbacks: int
     no_show_share: float | None
     abandoned_share: float | None
     fallback_share: float | None
-    seconds_to_agent: Annotated[Waits, Field(description="of dispatches whose agent came; ringing, for phone calls")]
+    seconds_to_agent: Annotated[
+        Waits, Field(description="of dispatches whose agent joined; ringing time, for phone calls")
+    ]
     seconds_given_up: Annotated[Waits, Field(description="of dispatches whose callers left first")]
     histogram: Annotated[tuple[Column, ...], Field(description="of `seconds_to_agent`")]
 
     @property
     def decided(self) -> int:
-        """How many of them are decided: an agent came, none did, or the caller left first."""
+        """How many are decided: an agent joined, none did, or the caller left first."""
         return self.arrived + self.no_shows + self.failed + self.abandoned
 
     @property
@@ -74,7 +76,7 @@ class Figures(JsonShape):
 
     @property
     def missed_share(self) -> float | None:
-        """No-shows and failures, as a share of what is decided."""
+        """No-shows and failures as a share of the decided ones."""
         return _share(self.no_shows + self.failed, self.decided)
 
 
@@ -87,16 +89,16 @@ class AgentFigures(Figures):
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures(Figures):
-    """Figures of what was made under the name of one rule."""
+    """Figures of the dispatches of one rule, by the name it had."""
 
     rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchStatistics(JsonShape):
-    """Figures of the dispatches made since `since`: altogether, by agent and by rule, each sorted by name."""
+    """Figures of the dispatches created since `since`: of all, by agent and by rule, each sorted by name."""
 
-    since: Annotated[Instant, Field(description="when `is_cut`, when the first of the counted dispatches was made")]
+    since: Annotated[Instant, Field(description="if `is_cut`, when the first of the counted dispatches was created")]
     as_of: Annotated[Instant, Field(description="when the figures were looked up; they are kept for some seconds")]
     is_cut: Annotated[bool, Field(description="whether only the latest dispatches were counted")]
     overall: Figures
@@ -105,7 +107,7 @@ class DispatchStatistics(JsonShape):
 
 
 class Tally:
-    """Adds up what became of some dispatches."""
+    """Adds up the outcomes and waits of some dispatches."""
 
     def __init__(self) -> None:
         self._dispatches = 0
@@ -114,7 +116,7 @@ class Tally:
         self._seconds: dict[str, list[float]] = {"arrived": [], "abandoned": []}
 
     def add(self, fate: str, count: int, fallbacks: int, seconds: Sequence[float]) -> None:
-        """Count so many dispatches of one fate; `seconds` are what they took."""
+        """Add `count` dispatches of one fate; `seconds` are their waits."""
         self._dispatches += count
         self._fallbacks += fallbacks
         self._by_fate[fate] += count
@@ -151,4 +153,4 @@ def histogram(seconds: Iterable[float]) -> tuple[Column, ...]:
 
 
 NO_FIGURES: Final = Figures(**Tally().figures())
-"""Of no dispatch at all."""
+"""The figures of no dispatches."""

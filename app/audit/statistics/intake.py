@@ -1,4 +1,4 @@
-"""Whether events reach Usher, by webhook or only by the sweep."""
+"""How events reach Usher: by webhook, or only by the sweep."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SweepHeartbeat:
 
     @property
     def missed_joins(self) -> int:
-        """How many joins the sweep found of which no webhook had come."""
+        """Joins that the sweep found and for which no webhook had arrived."""
         return int(self.detail.get("untold") or 0)
 
     def to_json(self) -> dict[str, Any]:
@@ -43,6 +43,6 @@ def sweep_heartbeats(connection: Connection) -> list[SweepHeartbeat]:
 
 
 def latest_sources(connection: Connection, limit: int) -> list[EventSource]:
-    """Return how the latest `limit` events came, newest first."""
+    """Return the sources of the latest `limit` events, newest first."""
     query = select(events.c.source).order_by(events.c.id.desc()).limit(limit)
     return [EventSource(source) for source in connection.scalars(query)]

@@ -1,4 +1,4 @@
-"""Which agents and rules dispatches name, when each was last named, and which agents never come."""
+"""The agents and rules that dispatches name, when each was last named, and which agents do not join."""
 
 from __future__ import annotations
 
@@ -9,72 +9,75 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from app.audit.statistics.dialects import asked_for
+from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 from app.db.types import DispatchStatus
 from app.json_shape import Instant, JsonShape
 
 MAX_NAMES: Final = 500
-_LATEST_TRIED: Final = 20  # dispatches of an agent: one that came to none of so many is absent
+_LATEST_TRIED: Final = 20  # dispatches of an agent: one that joined none of them is absent
 
 
 @dataclass(frozen=True, slots=True)
 class Seen(JsonShape):
-    """An agent or rule that dispatches name, and when the latest of them was made."""
+    """An agent or rule that dispatches name, and when the latest of them was created."""
 
     name: str
     last_at: Instant | None
 
 
 def known_agents(connection: Connection) -> list[Seen]:
-    """Return every agent that a dispatch was ever made for, and when last; at most `MAX_NAMES`, by name."""
+    """Return every agent that dispatches name, sorted by name, `MAX_NAMES` at most."""
     return _seen(connection, dispatches.c.agent_name, names(connection, dispatches.c.agent_name))
 
 
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
-    """Return when each of these rules last made a dispatch."""
+    """Return when each of the rules last made a dispatch, by name; None if never."""
     return {one.name: one.last_at for one in _seen(connection, dispatches.c.rule_name, rules)}
 
 
 def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
-    """Return the distinct values of an indexed column, by leaps from each to the next: a DISTINCT would read it all."""
-    leaps = select(func.min(column).label("name")).cte("leaps", recursive=True)
-    further = select(func.min(column)).where(column > leaps.c.name).correlate(leaps).scalar_subquery()
-    leaps = leaps.union_all(select(further).where(leaps.c.name.is_not(None)))
-    query = select(leaps.c.name).where(leaps.c.name.is_not(None)).limit(MAX_NAMES)
+    """Return the distinct values of an indexed column, `MAX_NAMES` at most; each costs one look-up in the index.
+
+    A DISTINCT would read the whole index.
+    """
+    distinct = select(func.min(column).label("name")).cte("distinct_names", recursive=True)
+    following = select(func.min(column)).where(column > distinct.c.name).correlate(distinct).scalar_subquery()
+    distinct = distinct.union_all(select(following).where(distinct.c.name.is_not(None)))
+    query = select(distinct.c.name).where(distinct.c.name.is_not(None)).limit(MAX_NAMES)
     return list(connection.scalars(query))
 
 
 def absent_agents(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
-    """Return those of the agents that came to none of their latest dispatches, with how many of these they missed."""
-    column, asked = dispatches.c, asked_for(connection, agents)
+    """Return the agents that joined none of their latest dispatches, each with the number of no-shows among them."""
+    column, wanted_names = dispatches.c, names_table(connection, agents)
     recent = (
         select(column.joined_at, column.status)
-        .where(column.agent_name >= asked.c.name, column.agent_name <= asked.c.name)
+        .where(column.agent_name >= wanted_names.c.name, column.agent_name <= wanted_names.c.name)
         .order_by(column.agent_name.desc(), column.id.desc())
         .limit(_LATEST_TRIED)
-        .correlate(asked)
+        .correlate(wanted_names)
         .subquery()
     )
     missed = func.sum(case((recent.c.status == DispatchStatus.NO_SHOW, 1), else_=0))
-    verdict = select(case((func.count(recent.c.joined_at) == 0, missed), else_=0)).scalar_subquery()
-    rows = connection.execute(select(asked.c.name, verdict.label("missed")))
+    missed_if_absent = select(case((func.count(recent.c.joined_at) == 0, missed), else_=0)).scalar_subquery()
+    rows = connection.execute(select(wanted_names.c.name, missed_if_absent.label("missed")))
     return {row.name: row.missed for row in rows if row.missed}
 
 
 def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[Seen]:
     if not wanted:
         return []
-    # One statement; the inner look-up reads one entry of the index for each name. By a range: see `access_path`.
-    asked = asked_for(connection, wanted[:MAX_NAMES])
+    # The inner query reads one entry of the index for each name; it asks for a range, see `access_path`.
+    wanted_names = names_table(connection, wanted[:MAX_NAMES])
     last = (
         select(dispatches.c.id)
-        .where(column >= asked.c.name, column <= asked.c.name)
+        .where(column >= wanted_names.c.name, column <= wanted_names.c.name)
         .order_by(column.desc(), dispatches.c.id.desc())
         .limit(1)
-        .correlate(asked)
+        .correlate(wanted_names)
         .scalar_subquery()
     )
-    found = {row.name: row.latest for row in connection.execute(select(asked.c.name, last.label("latest")))}
+    found = {row.name: row.latest for row in connection.execute(select(wanted_names.c.name, last.label("latest")))}
     return [Seen(name, instant_of_id(found[name]) if found.get(name) else None) for name in wanted[:MAX_NAMES]]

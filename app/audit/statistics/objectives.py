@@ -1,8 +1,8 @@
-"""Whether rules keep their objectives ("95 % within 3 s"), and how fast each uses up what it may miss.
+"""Whether rules meet their objectives ("95 % within 3 s"), and how fast each uses up its error budget.
 
-From the database, so it holds right after a restart. A caller counts who had an agent, to whom nobody came, who gave up
-after more than the objective's seconds, or who has been waiting for longer. One who left sooner, or for whom somebody
-cancelled, tells nothing of the objective.
+Counted in the database, so that the result survives a restart. A call counts if an agent joined, if none did, or if the
+caller waited longer than the objective's seconds, whether it then left or still waits. A call counts neither way if
+the caller left sooner or the dispatch was cancelled by hand.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from app.json_shape import Instant, JsonShape
 from app.outbox.states import WAITING
 
 MAX_OBJECTIVES: Final = 100
-"""Rules whose objectives are looked at, in matching order."""
-COUNTED: Final = 10_000
-"""Of a rule's dispatches at most, the latest."""
+"""Rules whose objectives are counted, the first in matching order."""
+MAX_COUNTED: Final = 10_000
+"""Dispatches of one rule that are counted, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attainment:
-    """How an objective was kept in the last `hours`: `calls` that count for it, of which `missed` missed it."""
+    """The count of one objective over the last `hours`: `missed` of `calls` missed it."""
 
     hours: float
     calls: int
     missed: int
     is_cut: bool
-    """Whether there were more dispatches than are counted; it is of the latest then."""
+    """Whether only the latest dispatches were counted, because there were more."""
     counted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a rule is to reach: `percent` of its callers are to have their agent within `seconds`."""
+    """The objective of a rule: an agent joins `percent` of its callers within `seconds`."""
 
     rule_id: int
     rule: str
@@ -54,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveWindow(JsonShape):
-    """How an objective was kept over one window."""
+    """How an objective was met over one window."""
 
     hours: Annotated[float, Field(description="until now: 1, 24, and the hours asked for")]
     calls: Annotated[
@@ -75,7 +75,7 @@ class ObjectiveWindow(JsonShape):
 
     @classmethod
     def of(cls, counted: Attainment, percent: float) -> Self:
-        """Return a count as the share of an objective of `percent`."""
+        """Return the window of a count, for an objective of `percent`."""
         missed_share = None if counted.calls == 0 else counted.missed / counted.calls
         return cls(
             hours=counted.hours,
@@ -90,7 +90,7 @@ class ObjectiveWindow(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class Objective(JsonShape):
-    """A rule's objective, and how it was kept in each window; a window not counted yet is absent."""
+    """The objective of a rule, and how it was met in each window; a window not counted yet is absent."""
 
     rule_id: int
     rule: str
@@ -101,7 +101,7 @@ class Objective(JsonShape):
 
     @classmethod
     def of(cls, target: Target, counted: Iterable[Attainment]) -> Self:
-        """Return what is known of a target from its counts, the shortest window first."""
+        """Return the objective of a target with its counts, the shortest window first."""
         windows = tuple(ObjectiveWindow.of(one, target.percent) for one in counted)
         return cls(target.rule_id, target.rule, target.agent_name, target.percent, target.seconds, windows)
 
@@ -110,12 +110,12 @@ class Objective(JsonShape):
         return objective_text(self.percent, self.seconds)
 
     def over(self, hours: float) -> ObjectiveWindow | None:
-        """Return how it was kept over a window; None while that is being counted."""
+        """Return how the objective was met over a window; None while that is being counted."""
         return next((one for one in self.windows if one.hours == hours), None)
 
     @property
     def is_burning(self) -> bool:
-        """Whether it is missed over the longest window, or fast enough in the shortest that it soon will be."""
+        """Whether it is missed over the longest window, or so fast in the shortest that it soon will be."""
         if not self.windows:
             return False
         shortest, longest = self.windows[0], self.windows[-1]
@@ -123,7 +123,7 @@ class Objective(JsonShape):
 
 
 def objective_text(percent: float, seconds: float) -> str:
-    """Return an objective as people say it: `95 % within 3 s`."""
+    """Return an objective such as `95 % within 3 s`."""
     return f"{percent:g} % within {seconds:g} s"
 
 
@@ -132,7 +132,7 @@ def objective_targets(
 ) -> list[Target]:
     """Return the enabled rules that have an objective (of one agent, or one rule, if given) in matching order.
 
-    One more than `MAX_OBJECTIVES` when there are more.
+    Returns `MAX_OBJECTIVES` + 1 if there are more than `MAX_OBJECTIVES`.
     """
     table = routing_rules.c
     query = (
@@ -153,12 +153,12 @@ def objective_targets(
 def count_attainment(
     connection: Connection, *, target: Target, now: datetime, windows: Iterable[float]
 ) -> list[Attainment]:
-    """Return how the objective was kept over each of the windows, which are hours before `now`, the shortest first."""
+    """Return how the objective was met over each window (hours before `now`), the shortest first."""
     spans = sorted(set(windows))
     names = names_of_rule(connection, target.rule_id, now - timedelta(hours=spans[-1])) or [target.rule]
     counts = [number or 0 for number in connection.execute(tally(connection, target, names, now, spans)).one()]
     return [
-        Attainment(hours, calls, missed, dispatched >= COUNTED, now)
+        Attainment(hours, calls, missed, dispatched >= MAX_COUNTED, now)
         for hours, (calls, missed, dispatched) in zip(spans, zip(*[iter(counts)] * 3, strict=True), strict=True)
     ]
 
@@ -166,29 +166,29 @@ def count_attainment(
 def tally(
     connection: Connection, target: Target, names: Sequence[str], now: datetime, spans: Sequence[float]
 ) -> Select[Any]:
-    """Return the query of three counts for each span: what counts, what missed, all; its plan is asserted by a test.
+    """Return the query of three counts for each span: calls that count, missed ones, all; a test asserts its plan.
 
-    By the rule's id, looked up under each of the `names` that the rule had.
+    Selects by the id of the rule, under each of the `names` that it had.
     """
     column = dispatches.c
     waited = seconds_between(
         connection, column.created_at, func.coalesce(column.joined_at, column.ended_at, literal(now, Timestamp))
     )
-    nobody_came = column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED])
+    no_agent_joined = column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED])
     may_have_missed = or_(
         column.joined_at.is_not(None),
         column.status.in_(sorted(WAITING)),
         column.cause == Cause.CALLER_LEFT,
     )
     is_own = column.rule_id == target.rule_id
-    missed = or_(and_(column.joined_at.is_(None), nobody_came), and_(may_have_missed, waited > target.seconds))
+    missed = or_(and_(column.joined_at.is_(None), no_agent_joined), and_(may_have_missed, waited > target.seconds))
     columns = (
         column.id,
         and_(is_own, missed).label("missed"),
         and_(is_own, or_(column.joined_at.is_not(None), missed)).label("counts"),
     )
     paths = [path_of(rule=name) for name in names]
-    rows = latest_dispatches(columns, paths, now - timedelta(hours=spans[-1]), COUNTED).c
+    rows = latest_dispatches(columns, paths, now - timedelta(hours=spans[-1]), MAX_COUNTED).c
     figures: list[ColumnElement[Any]] = []
     for hours in spans:
         within = rows.id >= lowest_id_at(now - timedelta(hours=hours))

@@ -1,4 +1,4 @@
-"""Canaries as they went: whether an agent would come, asked for by people and on a schedule."""
+"""Results of probes: whether an agent joined a throw-away room, on request or on a schedule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.json_shape import Instant, JsonShape
 
 @dataclass(frozen=True, slots=True)
 class Probe(JsonShape):
-    """One canary dispatch into a throw-away room."""
+    """One dispatch into a throw-away room, to see whether the agent joins."""
 
     id: str
     project: str

@@ -1,4 +1,4 @@
-"""How many dispatches wait for an agent now, and which have waited longest."""
+"""Dispatches that wait for an agent now: how many, and which have waited longest."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.outbox.states import WAITING
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Dispatches that have not ended: by state, each state given; `due`, those to be sent or checked by now."""
+    """Live dispatches by state (0 for a state without any), and how many of them are due to be sent or checked."""
 
     by_status: Mapping[DispatchStatus, int]
     due: int
 
 
 def queue_depth(connection: Connection, now: datetime) -> QueueDepth:
-    """Return how many dispatches are in each state before the last ones, and how many are due."""
+    """Return how many dispatches are in each live state, and how many are due at `now`."""
     column = dispatches.c
     by_status = select(column.status, func.count()).where(column.status.in_(LIVE)).group_by(column.status)
     due = select(func.count()).where(
@@ -35,7 +35,7 @@ def queue_depth(connection: Connection, now: datetime) -> QueueDepth:
 
 
 def count_waiting(connection: Connection) -> int:
-    """Return how many dispatches wait for their agent now."""
+    """Return how many dispatches wait for their agent."""
     query = select(func.count()).select_from(dispatches).where(dispatches.c.status.in_(sorted(WAITING)))
     return connection.scalar(query) or 0
 

@@ -1,4 +1,4 @@
-"""How often each rule made a dispatch of late, and when last."""
+"""How many recent dispatches each rule made, and when it made the last one."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from sqlalchemy import Connection, func, select
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 
-COUNTED: Final = 10_000  # latest dispatches of all rules, so that the cost does not grow with the table
+MAX_COUNTED: Final = 10_000  # dispatches of all rules: bounds the cost, however many are stored
 
 
 @dataclass(frozen=True, slots=True)
 class RuleHits:
-    """How many of the latest dispatches a rule made, and when the last of them."""
+    """The number of recent dispatches of a rule, and when the last of them was created."""
 
     count: int
     last_at: datetime | None
 
 
 def count_rule_hits(connection: Connection) -> dict[int, RuleHits]:
-    """Return the hits by rule id, whatever name the rule had, among the latest `COUNTED` dispatches."""
+    """Return the hits of each rule among the latest `MAX_COUNTED` dispatches, by rule id."""
     column = dispatches.c
-    recent = select(column.rule_id, column.id).order_by(column.id.desc()).limit(COUNTED).subquery()
+    recent = select(column.rule_id, column.id).order_by(column.id.desc()).limit(MAX_COUNTED).subquery()
     query = select(recent.c.rule_id, func.count(), func.max(recent.c.id)).group_by(recent.c.rule_id)
     return {row[0]: RuleHits(row[1], instant_of_id(row[2])) for row in connection.execute(query)}

@@ -8,7 +8,7 @@ from functools import partial
 from starlette.requests import Request
 
 from app.accounts.roles import Role
-from app.accounts.tokens import USE_NOTED_EVERY, Bearer, find_bearer, note_use
+from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, find_bearer, record_use
 from app.errors import NotAllowedError, NotAuthenticatedError
 from app.server.request_context import RequestContext
 
@@ -44,5 +44,5 @@ async def identify(context: RequestContext, request: Request) -> ApiUser:
 
 async def _note_use(context: RequestContext, bearer: Bearer) -> None:
     now, last = context.now, bearer.token.last_used_at
-    if last is None or now - last >= USE_NOTED_EVERY:
-        await context.write(lambda connection: note_use(connection, bearer.token.id, now))
+    if last is None or now - last >= USE_RECORDED_EVERY:
+        await context.write(lambda connection: record_use(connection, bearer.token.id, now))
