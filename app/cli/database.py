@@ -1,4 +1,4 @@
-"""The database as commands use it: never made or migrated by the way, every trouble told in a line."""
+"""The database as commands use it: never created or migrated as a side effect; errors fit on one line."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 @contextmanager
 def reading(settings: Settings | None = None) -> Iterator[Connection]:
-    """Yield a connection that only reads, to a database whose schema fits; needs no LIVEKIT_* settings.
+    """Yield a read-only connection to a database with the right schema; needs no LIVEKIT_* settings.
 
     Raises SchemaMismatchError, naming the command to run, and DatabaseUnavailableError.
     """
     url = database_url(settings)
     readers = _open(url)
     try:
-        with told(url), readers.connect() as connection:
+        with database_errors(url), readers.connect() as connection:
             yield connection
     finally:
         readers.dispose()
@@ -47,7 +47,7 @@ def write(unit: Callable[[Connection], T], settings: Settings | None = None) -> 
 async def _write(url: URL, unit: Callable[[Connection], T]) -> T:
     writer = Writer(create_writer_engine(url))
     try:
-        with told(url):
+        with database_errors(url):
             return await writer.run(unit)
     finally:
         await writer.close()
@@ -60,7 +60,7 @@ def database_url(settings: Settings | None = None) -> URL:
 
 
 def require_database(url: URL) -> None:
-    """Raise unless the database is there and its schema fits."""
+    """Raise unless the database exists and has the schema of this version."""
     _open(url).dispose()
 
 
@@ -71,7 +71,7 @@ def _open(url: URL) -> Engine:
         )
     readers = create_reader_engine(url)
     try:
-        with told(url), readers.connect() as connection:
+        with database_errors(url), readers.connect() as connection:
             schema.require_current(connection)
     except BaseException:
         readers.dispose()
@@ -80,18 +80,18 @@ def _open(url: URL) -> Engine:
 
 
 @contextmanager
-def told(url: URL) -> Iterator[None]:
+def database_errors(url: URL) -> Iterator[None]:
     """Translate the driver's errors into one that names the database, without its password."""
     try:
         yield
     except SQLAlchemyError as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = shown_database_url(url)
-        raise DatabaseUnavailableError(f"the database {where} says: {cause} (see DATABASE_URL)") from error
+        raise DatabaseUnavailableError(f"the database {where} reports: {cause} (see DATABASE_URL)") from error
 
 
 def editor(by: str | None) -> str:
-    """Return the name under which changes are recorded: the one given, else who runs the command."""
+    """Return the name under which changes are recorded: `by`, else the user that runs the command."""
     if by and by.strip():
         return " ".join(by.split())[:200]
     try:

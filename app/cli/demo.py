@@ -35,12 +35,12 @@ from app.wiring import service
 
 _RULES = Path(__file__).with_name("demo_rules.yaml")
 _WORKERS = ("support-agent", "sales-agent", "phone-agent", "reception-agent")
-_PATIENCE_S = 15.0
+_TIMEOUT_S = 15.0  # for all agents to join; the fallback of the last caller takes about 3 s
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who calls in the demo, and the agent that ought to come."""
+    """A caller of the demo, and the agent that should join."""
 
     name: str
     identity: str
@@ -73,11 +73,11 @@ CALLERS = (
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="end after the script; exit 0 if every caller got an agent")
+        bool, typer.Option("--once", help="end after the last caller; exit 0 if every caller got the right agent")
     ] = False,
-    port: Annotated[int, typer.Option(help="of the console; 0 for any free one")] = 0,
+    port: Annotated[int, typer.Option(help="port of the console; 0 for any free one")] = 0,
 ) -> None:
-    """Show everything on this machine: a simulated LiveKit, sample rules, callers, and what happens to them."""
+    """Run everything on this machine: a simulated LiveKit, sample rules, callers, and what happens to each."""
     configure_logs("console", quiet=True)
     with tempfile.TemporaryDirectory(prefix="usher-demo-") as folder:
         try:
@@ -108,7 +108,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
         first_admin_path = await stack.enter_async_context(_serving(settings, listener))
         readers = create_reader_engine(parse_database_url(settings.database_url.get_secret_value()))
         stack.callback(readers.dispose)
-        console.print("[bold]Usher[/] takes the webhooks of a simulated LiveKit. Its rules:")
+        console.print("[bold]Usher[/] receives the webhooks of a simulated LiveKit. Its rules:")
         console.print(_rules_table(readers))
         timeline = _Timeline(readers, console)
         watching = asyncio.create_task(timeline.watch())
@@ -117,11 +117,13 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
             await asyncio.sleep(0.6)
         served = await _wait_for_agents(readers, CALLERS)
         await asyncio.sleep(0.3)  # for the last lines of the timeline
-        console.print(_verdict_table(readers, CALLERS))
-        console.print("Everybody has the right agent." if served else "[bold red]Somebody has no agent.[/]")
+        console.print(_result_table(readers, CALLERS))
+        console.print(
+            "Every caller has the right agent." if served else "[bold red]A caller has no agent, or the wrong one.[/]"
+        )
         if not once:
-            console.print(f"Console, as its first admin: {url}{first_admin_path}", soft_wrap=True)
-            console.print(f"Afterwards: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
+            console.print(f"Console, to add its first admin: {url}{first_admin_path}", soft_wrap=True)
+            console.print(f"After that: {url}/console   metrics: {url}/metrics   Ctrl-C ends the demo.")
             await _go_on(simulator)
         watching.cancel()
         return served
@@ -162,19 +164,19 @@ def _call(simulator: Simulator, caller: Caller) -> None:
 
 async def _wait_for_agents(readers: Engine, callers: Sequence[Caller]) -> bool:
     clock = SystemClock()
-    deadline = clock.monotonic() + _PATIENCE_S
+    deadline = clock.monotonic() + _TIMEOUT_S
     while clock.monotonic() < deadline:
         by_identity = await asyncio.to_thread(_latest_dispatches, readers)
-        arrived = {identity for identity, dispatch in by_identity.items() if _agent_that_came(dispatch)}
+        arrived = {identity for identity, dispatch in by_identity.items() if _joined_agent(dispatch)}
         if arrived >= {caller.identity for caller in callers}:
             break
         await asyncio.sleep(0.1)
     by_identity = await asyncio.to_thread(_latest_dispatches, readers)
-    return all(_agent_that_came(by_identity.get(caller.identity)) == caller.expected for caller in callers)
+    return all(_joined_agent(by_identity.get(caller.identity)) == caller.expected for caller in callers)
 
 
 async def _go_on(simulator: Simulator) -> None:
-    """Keep the desk busy: every ten seconds one caller hangs up and calls again."""
+    """Keep Usher busy: every ten seconds one caller hangs up and calls again."""
     turn = 0
     while True:
         await asyncio.sleep(10)
@@ -187,7 +189,7 @@ async def _go_on(simulator: Simulator) -> None:
 
 
 class _Timeline:
-    """Prints what the desk writes down, as it happens."""
+    """Prints events and changes of dispatches as they are stored."""
 
     def __init__(self, readers: Engine, console: Console) -> None:
         self._readers = readers
@@ -210,8 +212,8 @@ class _Timeline:
                 if event.type == EventType.PARTICIPANT_JOINED and event.participant_kind != ParticipantKind.AGENT:
                     self._began[event.id] = (event.participant_identity, event.received_at)
                     rules = ", ".join(rule["rule"] for rule in (event.decision or {}).get("matched", []))
-                    told = f"joins {event.room_name}; rule: {rules or 'none'}"
-                    yield _line(0.0, event.participant_identity, told)
+                    text = f"joins {event.room_name}; rule: {rules or 'none'}"
+                    yield _line(0.0, event.participant_identity, text)
             for change in changes_after(connection, self._last_line):
                 line = change.line
                 self._last_line = line.id
@@ -220,8 +222,8 @@ class _Timeline:
                 yield _line(seconds, identity, f"{_marked(line.to_state)} {line.reason}")
 
 
-def _line(seconds: float, identity: str, told: str) -> str:
-    return f"[dim]{seconds:6.2f} s[/]  {identity:<18} {told}"
+def _line(seconds: float, identity: str, text: str) -> str:
+    return f"[dim]{seconds:6.2f} s[/]  {identity:<18} {text}"
 
 
 def _marked(state: str) -> str:
@@ -238,16 +240,16 @@ def _rules_table(readers: Engine) -> Table:
     return table
 
 
-def _verdict_table(readers: Engine, callers: Sequence[Caller]) -> Table:
-    table = Table("caller", "expected", "came", "after", "")
+def _result_table(readers: Engine, callers: Sequence[Caller]) -> Table:
+    table = Table("caller", "expected", "joined", "after", "")
     by_identity = _latest_dispatches(readers)
     for caller in callers:
         dispatch = by_identity.get(caller.identity)
-        came = _agent_that_came(dispatch)
+        joined = _joined_agent(dispatch)
         waited = dispatch.seconds_to_agent if dispatch is not None else None
         after = "" if waited is None else f"{waited:.2f} s"
-        mark = "[green]right[/]" if came == caller.expected else "[red]wrong[/]"
-        table.add_row(caller.name, caller.expected, came or "nobody", after, mark)
+        mark = "[green]right[/]" if joined == caller.expected else "[red]wrong[/]"
+        table.add_row(caller.name, caller.expected, joined or "none", after, mark)
     return table
 
 
@@ -260,7 +262,7 @@ def _latest_dispatches(readers: Engine) -> dict[str, DispatchSummary]:
     return latest
 
 
-def _agent_that_came(dispatch: DispatchSummary | None) -> str | None:
+def _joined_agent(dispatch: DispatchSummary | None) -> str | None:
     return dispatch.agent_asked if dispatch is not None and dispatch.status is DispatchStatus.JOINED else None
 
 

@@ -1,4 +1,4 @@
-"""`usher dispatches`: which agent was asked for whom, and how it went; cancel and redrive."""
+"""`usher dispatches`: list, show, export, cancel and redrive dispatches."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from app.audit import (
     newest_dispatches,
     timeline,
 )
+from app.cli.call_view import STATUS_STYLES, dispatch_view, timeline_view
 from app.cli.database import editor, reading
-from app.cli.interventions import cancel_dispatches, redrive_dispatches, require_choice, tell
+from app.cli.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
 from app.cli.moment import show_moment, zone_name
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, dispatch_filter
-from app.cli.story import STATUS_STYLES, dispatch_view, timeline_view
 from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock
 from app.db.types import DispatchStatus
 from app.outbox.states import REDRIVABLE, WAITING
 
-app = typer.Typer(help="Which agent was asked for whom, and how it went.", no_args_is_help=True)
+app = typer.Typer(help="Dispatches of agents to callers: list, show, export, cancel, redrive.", no_args_is_help=True)
 
 _Ids = Annotated[list[str] | None, typer.Argument(metavar="[DISPATCH]...", help="ids of dispatches")]
 
@@ -46,17 +46,17 @@ def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOptio
         say_json([dispatch.to_json() for dispatch in found[:limit]])
         return
     if not found:
-        say("No dispatches." if chosen == DispatchFilter() else "No dispatch fits.")
+        say("No dispatches." if chosen == DispatchFilter() else "No dispatch matches.")
         return
     show(_table(found[:limit]))
     if len(found) > limit:
-        note(f"There are more than {limit}; see --limit, or narrow the list.")
+        note(f"There are more than {limit}; see --limit, or narrow the selection.")
 
 
 def _table(found: list[DispatchSummary]) -> Table:
     zone = zone_name(SystemClock().now())
     first = f"time ({zone}) / id"
-    rows = table(first, "who / room", "agent / status", narrow=(first,))
+    rows = table(first, "caller / room", "agent / status", narrow=(first,))
     for dispatch in found:
         rows.add_row(
             stacked(show_moment(dispatch.created_at), dispatch.id),
@@ -85,14 +85,14 @@ def show_(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one dispatch and the whole call it is part of, step by step."""
+    """Show one dispatch and its whole call, step by step."""
     with reading() as connection:
         record = get_dispatch(connection, dispatch_id)
-        told = timeline(connection, record.dispatch.id)
+        shown = timeline(connection, record.dispatch.id)
     if as_json:
-        say_json({"dispatch": record.to_json(), "timeline": told.to_json()})
+        say_json({"dispatch": record.to_json(), "timeline": shown.to_json()})
     else:
-        show(dispatch_view(record), "", timeline_view(told))
+        show(dispatch_view(record), "", timeline_view(shown))
 
 
 @app.command()
@@ -101,11 +101,11 @@ def export(
     chosen: DispatchFilter,
     *,
     format_: Annotated[
-        ExportFormat, typer.Option("--format", "-f", help="csv: a row each; jsonl: a JSON object a line")
+        ExportFormat, typer.Option("--format", "-f", help="csv: one row each; jsonl: one JSON object a line")
     ] = ExportFormat.JSONL,
     output: OutputOption = None,
 ) -> None:
-    """Write all dispatches that fit, newest first, as CSV or as JSON lines."""
+    """Write all dispatches that match, newest first, as CSV or JSON lines."""
     with reading() as connection, progress("dispatches") as report:
         found = iterate_dispatches(connection, chosen)
         count = write_lines(export_dispatches(found, format_), output, report)
@@ -121,15 +121,16 @@ def cancel(
     ids: _Ids = None,
     dry_run: DryRunOption = False,
     database_only: Annotated[
-        bool, typer.Option("--database-only", help="leave it to a running usher serve to take agents back at LiveKit")
+        bool,
+        typer.Option("--database-only", help="do not call LiveKit; a running usher serve deletes the dispatches there"),
     ] = False,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give up what still waits for its agent, by id or by options; what was sent is taken back at LiveKit."""
+    """Cancel dispatches that wait for their agent, by id or by options; those that were sent are deleted at LiveKit."""
     wanted = _chosen(chosen, ids, tuple(sorted(WAITING)))
     done = cancel_dispatches(wanted, by=editor(by), dry_run=dry_run, database_only=database_only)
-    tell(done, "cancelled", named=bool(ids), as_json=as_json)
+    print_result(done, "cancelled", named=bool(ids), as_json=as_json)
 
 
 @app.command()
@@ -142,16 +143,18 @@ def redrive(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try again what ended without an agent, by id or by options, with the metadata that the rule makes now.
+    """Retry dispatches that ended without an agent, by id or by options, with metadata made by the current rule.
 
-    A running usher serve delivers it; who has left since is noticed before an agent is asked.
+    A running usher serve delivers it; callers that have left meanwhile are skipped.
     """
     wanted = _chosen(chosen, ids, tuple(sorted(REDRIVABLE)))
-    tell(redrive_dispatches(wanted, by=editor(by), dry_run=dry_run), "redriven", named=bool(ids), as_json=as_json)
+    print_result(
+        redrive_dispatches(wanted, by=editor(by), dry_run=dry_run), "redriven", named=bool(ids), as_json=as_json
+    )
 
 
 def _chosen(chosen: DispatchFilter, ids: list[str] | None, statuses: tuple[DispatchStatus, ...]) -> list[str]:
-    """Return the ids named, or those of the dispatches chosen by options that it can be done to."""
+    """Return the ids that were given, or those of the dispatches that match and are in one of `statuses`."""
     require_choice("DISPATCH", ids, is_filtered=chosen != DispatchFilter())
     if ids:
         return list(dict.fromkeys(ids))

@@ -1,4 +1,4 @@
-"""`usher events`: what LiveKit told, what the sweep found, and what became of it."""
+"""`usher events`: list, show, export and replay stored events."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from app.audit import (
     newest_events,
     timeline,
 )
+from app.cli.call_view import OUTCOME_STYLES, timeline_view
 from app.cli.database import editor, reading
-from app.cli.interventions import replay_events, require_choice, tell
+from app.cli.interventions import print_result, replay_events, require_choice
 from app.cli.moment import show_moment, zone_name
 from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, event_filter
-from app.cli.story import OUTCOME_STYLES, timeline_view
 from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock
 from app.livekit.vocabulary import JOINS
 
-app = typer.Typer(help="What LiveKit told, and what became of it.", no_args_is_help=True)
+app = typer.Typer(help="Events from webhooks and from the sweep: list, show, export, replay.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -42,17 +42,17 @@ def list_(chosen: EventFilter, *, limit: LimitOption = 50, as_json: JsonOption =
         say_json([event.to_json() for event in found[:limit]])
         return
     if not found:
-        say("No events." if chosen == EventFilter() else "No event fits.")
+        say("No events." if chosen == EventFilter() else "No event matches.")
         return
     show(_table(found[:limit]))
     if len(found) > limit:
-        note(f"There are more than {limit}; see --limit, or narrow the list.")
+        note(f"There are more than {limit}; see --limit, or narrow the selection.")
 
 
 def _table(found: list[EventSummary]) -> Table:
     zone = zone_name(SystemClock().now())
     first = f"time ({zone}) / id"
-    events = table(first, "who / room", "what / outcome", narrow=(first,))
+    events = table(first, "participant / room", "event / outcome", narrow=(first,))
     for event in found:
         source = "" if event.source == "webhook" else f" ({event.source})"
         who = event.participant_identity + (f" {event.phone_number}" if event.phone_number else "")
@@ -71,14 +71,14 @@ def show_(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one event and the whole call it is part of, step by step."""
+    """Show one event and its whole call, step by step."""
     with reading() as connection:
         record = get_event(connection, reference)
-        told = timeline(connection, record.id)
+        shown = timeline(connection, record.id)
     if as_json:
-        say_json({"event": record.to_json(), "timeline": told.to_json()})
+        say_json({"event": record.to_json(), "timeline": shown.to_json()})
     else:
-        show(timeline_view(told))
+        show(timeline_view(shown))
 
 
 @app.command()
@@ -87,11 +87,12 @@ def export(
     chosen: EventFilter,
     *,
     format_: Annotated[
-        ExportFormat, typer.Option("--format", "-f", help="csv: a row each; jsonl: a whole JSON object a line")
+        ExportFormat,
+        typer.Option("--format", "-f", help="csv: one row each; jsonl: one JSON object a line, with documents"),
     ] = ExportFormat.JSONL,
     output: OutputOption = None,
 ) -> None:
-    """Write all events that fit, newest first, as CSV or as JSON lines."""
+    """Write all events that match, newest first, as CSV or JSON lines."""
     with reading() as connection, progress("events") as report:
         found = iterate_events(connection, chosen)
         count = write_lines(export_events(found, format_), output, report)
@@ -109,17 +110,16 @@ def replay_(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept stored events once more, under the rules of now; who has left since is noticed before an agent is asked.
+    """Retry stored events with the current rules, by id or by options; callers that have left meanwhile are skipped.
 
-    Chosen by options without --type, those are replayed that tell of a caller's joining. A running usher serve
-    delivers what comes of it.
+    A running usher serve sends the dispatches. Chosen by options, only joins of callers are replayed.
     """
     require_choice("EVENT", ids, is_filtered=chosen != EventFilter())
     if ids:
         wanted = list(dict.fromkeys(ids))
     else:
-        # Agents join, too; a caller's joining has one of these outcomes.
+        # Agents join as well; the join of a caller has one of these outcomes.
         chosen = replace(chosen, types=chosen.types or tuple(JOINS), outcomes=chosen.outcomes or CALLER_OUTCOMES)
         with reading() as connection:
             wanted = [event.id for event in newest_events(connection, chosen)]
-    tell(replay_events(wanted, by=editor(by), dry_run=dry_run), "replayed", named=bool(ids), as_json=as_json)
+    print_result(replay_events(wanted, by=editor(by), dry_run=dry_run), "replayed", named=bool(ids), as_json=as_json)

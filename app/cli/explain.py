@@ -1,4 +1,4 @@
-"""`usher explain`: why somebody got the agent they got, or none."""
+"""`usher explain`: why a caller got an agent, or none."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from app import audit
+from app.cli.call_view import explanation_view
 from app.cli.database import reading
 from app.cli.options import JsonOption
-from app.cli.story import explanation_view
 from app.cli.terminal import say_json, show
 
 
@@ -18,10 +18,10 @@ def explain(
         str, typer.Argument(metavar="REF", help="an event or dispatch id, an identity or a phone number (latest call)")
     ],
     *,
-    whole: Annotated[bool, typer.Option("--all", help="every rule, however many")] = False,
+    whole: Annotated[bool, typer.Option("--all", help="show every rule, however many there are")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why: every rule tried, which condition failed and what was there, and what happened next."""
+    """Explain a call: every rule tried, which condition failed and what was found, and what happened next."""
     with reading() as connection:
         why = audit.explain(connection, reference)
     if as_json:

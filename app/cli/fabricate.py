@@ -1,4 +1,4 @@
-"""The options of `usher trigger` that say what the webhook holds."""
+"""The options of `usher trigger` that describe the webhook."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.audit import unknown_dispatches, unknown_events, was_any_sent
-from app.cli.database import database_url, reading, told
+from app.cli.database import database_errors, database_url, reading
 from app.cli.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
 from app.db.engine import create_writer_engine
@@ -38,7 +38,7 @@ _AT_ONCE = 8
 
 @dataclass(slots=True)
 class Result:
-    """What was done, by id, in words; what was refused, and why; what remains to be done elsewhere."""
+    """What was done and what was refused, by id, with a text; what is left to the sweep of a running Usher."""
 
     done: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -47,15 +47,15 @@ class Result:
 
 
 def require_choice(what: str, ids: Sequence[str] | None, *, is_filtered: bool) -> None:
-    """Raise unless things are named either by id or by options."""
+    """Raise InvalidInputError unless either ids or options select something."""
     if not ids and not is_filtered:
-        raise InvalidInputError("usage", [Problem(what, "name them by id, or choose them with options")])
+        raise InvalidInputError("usage", [Problem(what, "give ids, or select with options")])
     if ids and is_filtered:
-        raise InvalidInputError("usage", [Problem(what, "name them by id or choose them with options, not both")])
+        raise InvalidInputError("usage", [Problem(what, "give ids or select with options, not both")])
 
 
 def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
-    """Try dispatches again from the beginning; raises NotFoundError for an id that is none, before doing anything."""
+    """Retry dispatches from the beginning; raises NotFoundError for unknown ids, before anything is done."""
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
         _require_known("dispatch", unknown_dispatches(connection, ids))
@@ -76,7 +76,7 @@ async def _redrive(settings: Settings, ids: Sequence[str], by: str, book: RuleBo
 
 
 def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_only: bool) -> Result:
-    """Give dispatches up and take back at LiveKit what was sent; raises NotFoundError like `redrive_dispatches`.
+    """Cancel dispatches and delete at LiveKit those that were sent; raises NotFoundError like `redrive_dispatches`.
 
     `database_only` leaves LiveKit to the sweep of a running Usher; else LIVEKIT_* is needed once anything was sent.
     """
@@ -102,12 +102,12 @@ async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBoo
     if settings.projects:
         result.left_over = await _take_back(settings, withdrawals)
     elif withdrawals:
-        result.left_over = [f"{one.dispatch_id} stays at LiveKit until the sweep takes it back" for one in withdrawals]
+        result.left_over = [f"{one.dispatch_id} stays at LiveKit until the sweep deletes it" for one in withdrawals]
     return result
 
 
 async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> list[str]:
-    """Take back at LiveKit; return what could not be."""
+    """Delete dispatches at LiveKit; return a line for each that could not be deleted."""
     gate = asyncio.Semaphore(_AT_ONCE)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
@@ -126,14 +126,14 @@ async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> l
                 try:
                     await take_back(client, withdrawal)
                 except LiveKitUnavailableError as error:
-                    return f"{withdrawal.dispatch_id} stays at LiveKit until the sweep takes it back: {error}"
+                    return f"{withdrawal.dispatch_id} stays at LiveKit until the sweep deletes it: {error}"
             return None
 
         return [line for line in await asyncio.gather(*map(one, withdrawals)) if line is not None]
 
 
 def replay_events(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
-    """Accept stored events once more; what is to be sent is left to a running Usher.
+    """Accept stored events again; a running Usher sends the dispatches.
 
     Raises NotFoundError for an id that is none, before doing anything.
     """
@@ -174,8 +174,8 @@ async def _replay(settings: Settings, ids: Sequence[str], by: str, book: RuleBoo
     return result
 
 
-def tell(result: Result, verb: str, *, named: bool, as_json: bool) -> None:
-    """Print what was done; exit 1 when something that was named was refused, or nothing chosen could be done."""
+def print_result(result: Result, verb: str, *, named: bool, as_json: bool) -> None:
+    """Print what was done; exit 1 if a given id was refused, or everything selected was."""
     if as_json:
         say_json({"done": result.done, "refused": result.refused, "left_over": result.left_over,
                   "dry_run": result.dry_run})  # fmt: skip
@@ -194,7 +194,7 @@ def _show(result: Result, verb: str) -> None:
             rows.add_row(plain(one), plain(f"refused: {why}", "red"))
         show(rows)
     else:
-        say("Nothing fits.")
+        say("Nothing matches.")
         return
     would = "would be " if result.dry_run else ""
     refused = f", {len(result.refused)} refused" if result.refused else ""
@@ -213,7 +213,7 @@ def _batches(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _require_known(what: str, unknown: Sequence[str]) -> None:
-    """Raise NotFoundError that names the ids which nothing stored has."""
+    """Raise NotFoundError with the unknown ids, if there are any."""
     if unknown:
         raise NotFoundError(f"no {what} has the id {', '.join(unknown[:10])}; nothing was done")
 
@@ -241,7 +241,7 @@ async def _operating(settings: Settings, book: RuleBook) -> AsyncIterator[tuple[
     transactions = Transactions(writer, follow)
     acceptor = Acceptor(context, transactions, use_current, lambda _project: 0)
     try:
-        with told(url):
+        with database_errors(url):
             yield Operations(context, transactions, use_current, acceptor.accept), withdrawals
     finally:
         await writer.close()

@@ -1,4 +1,4 @@
-"""`usher`: the commands and how they fail."""
+"""`usher`: the commands, and the exit status of each error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program for these arguments: with the command that they name, else with all of them."""
+    """Return the program with the command that the arguments name, else with all commands."""
     app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
     @app.callback()
@@ -65,7 +65,7 @@ def _print_version(wanted: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 the answer is "no", 2 wrong use."""
+    """Run the command line; exit 0: done, 1: the answer is no, 2: wrong use or an error."""
     try:
         with quiet_pipe():
             build(sys.argv[1:])(prog_name="usher")

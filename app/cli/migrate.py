@@ -15,20 +15,22 @@ from app.db.engine import create_reader_engine, parse_database_url
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
 
-app = typer.Typer(help="Bring the database schema up or down, or check it.", no_args_is_help=True)
+app = typer.Typer(help="Upgrade, downgrade or check the database schema.", no_args_is_help=True)
 
 
 @app.command()
 def up() -> None:
-    """Bring the schema to the version this Usher needs."""
+    """Upgrade the schema to the version that this Usher needs."""
     url = _database_url()
     _guard(url, lambda: schema.upgrade(url))
     typer.echo(f"schema is at {schema.latest_revision()}")
 
 
 @app.command()
-def down(revision: Annotated[str, typer.Argument(help="a revision, -1 for one step, base for nothing")] = "-1") -> None:
-    """Take the schema down; tables that a revision made go with their content."""
+def down(
+    revision: Annotated[str, typer.Argument(help="a revision, -1 for one step, base to remove everything")] = "-1",
+) -> None:
+    """Downgrade the schema; tables that a revision created are dropped with their content."""
     url = _database_url()
     _guard(url, lambda: schema.downgrade(url, revision))
     typer.echo(f"schema is at {revision}")
@@ -36,7 +38,7 @@ def down(revision: Annotated[str, typer.Argument(help="a revision, -1 for one st
 
 @app.command()
 def check() -> None:
-    """Say whether the schema is the one this Usher needs; exit 1 when it is not."""
+    """Check that the schema is the one that this Usher needs; exit 1 if not."""
     url = _database_url()
     readers = create_reader_engine(url)
 
@@ -65,4 +67,4 @@ def _guard(url: URL, action: Callable[[], None]) -> None:
     except (SQLAlchemyError, CommandError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = shown_database_url(url)
-        raise DatabaseUnavailableError(f"the database {where} says: {cause}") from error
+        raise DatabaseUnavailableError(f"the database {where} reports: {cause}") from error

@@ -1,4 +1,4 @@
-"""Times as people type and read them: `24h` ago, `14:02` today, a date; shown in the zone of this machine."""
+"""Times as users type and read them: `24h` ago, `14:02` today, a date; shown in the time zone of this machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALLOWED = "a time ago such as 90s, 15m, 24h, 7d or 1h30m, a time of today such a
 
 
 def parse_duration(text: str) -> timedelta | None:
-    """Return the duration that `text` says, such as `1h30m`; None when it says none."""
+    """Return the duration in a text such as `1h30m`; None if it is not a duration."""
     text = text.strip().lower()
     if not _DURATION.fullmatch(text):
         return None
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> timedelta | None:
 
 
 def parse_moment(text: str, now: datetime, name: str) -> datetime:
-    """Return the instant that `text` names, seen from `now`; without a zone it is this machine's.
+    """Return the instant that `text` names, relative to `now`; without a zone, the zone of this machine is meant.
 
     Raises InvalidInputError that names the option `name`.
     """
@@ -39,7 +39,7 @@ def parse_moment(text: str, now: datetime, name: str) -> datetime:
             hour, minute, second = (int(part or 0) for part in clock_time.groups())
             today = now.astimezone()
             instant = today.replace(hour=hour, minute=minute, second=second, microsecond=0)
-            # At one in the morning, "23:50" was yesterday.
+            # At 01:00, "23:50" means yesterday.
             return (instant if instant <= today else instant - timedelta(days=1)).astimezone(UTC)
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as error:
@@ -47,12 +47,12 @@ def parse_moment(text: str, now: datetime, name: str) -> datetime:
 
 
 def zone_name(now: datetime) -> str:
-    """Return how this machine's zone is called now."""
+    """Return the present name of the time zone of this machine."""
     return now.astimezone().strftime("%Z") or "local"
 
 
 def show_moment(instant: datetime | None, *, milliseconds: bool = False) -> str:
-    """Return an instant in this machine's zone; empty for None."""
+    """Return an instant in the time zone of this machine; empty for None."""
     if instant is None:
         return ""
     text = instant.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")

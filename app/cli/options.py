@@ -1,4 +1,4 @@
-"""Options that several commands share, declared once: how a list is filtered, how an answer is printed."""
+"""Options that several commands share: filters of lists, and how a result is printed."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from app.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
 
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
-ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="who does it [default: you]")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="so many at most")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="only show what would be done")]
-OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="write there")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="name to record (default: yours)")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="number of rows at most")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be done, do nothing")]
+OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="file to write")]
 
-_Project = Annotated[str | None, typer.Option("--project", help="of this LiveKit project")]
-_Identity = Annotated[str | None, typer.Option("--identity", help="of this participant")]
-_Room = Annotated[str | None, typer.Option("--room", help="in this room, by name")]
-_Phone = Annotated[str | None, typer.Option("--phone", metavar="NUMBER", help="from this phone number")]
-_Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="24h, 14:02, 2026-11-22T14:02")]
-_Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="likewise")]
-_Search = Annotated[
-    str | None, typer.Option("--search", "-s", metavar="TEXT", help="any name, number or id, as it is written")
-]
+_Project = Annotated[str | None, typer.Option("--project", help="only of this LiveKit project")]
+_Identity = Annotated[str | None, typer.Option("--identity", help="only of this participant")]
+_Room = Annotated[str | None, typer.Option("--room", help="only in this room, by name")]
+_Phone = Annotated[str | None, typer.Option("--phone", metavar="NUMBER", help="only from this phone number")]
+_Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="not before: 24h, 14:02, 2026-11-22T14:02")]
+_Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="before: as for --since")]
+_Search = Annotated[str | None, typer.Option("--search", "-s", metavar="TEXT", help="any name, number or id, exact")]
 
 
 def event_filter(
     *,
     project: _Project = None,
-    event_type: Annotated[list[str] | None, typer.Option("--type", help="of this type; repeatable")] = None,
-    source: Annotated[EventSource | None, typer.Option("--source", help="that came this way")] = None,
-    outcome: Annotated[list[EventOutcome] | None, typer.Option("--outcome", help="repeatable")] = None,
+    event_type: Annotated[list[str] | None, typer.Option("--type", help="only of this type; repeatable")] = None,
+    source: Annotated[EventSource | None, typer.Option("--source", help="only from this source")] = None,
+    outcome: Annotated[
+        list[EventOutcome] | None, typer.Option("--outcome", help="only with this outcome; repeatable")
+    ] = None,
     identity: _Identity = None,
     room: _Room = None,
     phone: _Phone = None,
@@ -48,7 +48,7 @@ def event_filter(
     until: _Until = None,
     search: _Search = None,
 ) -> EventFilter:
-    """Return the filter that the options say."""
+    """Return the filter that the options describe."""
     begin, end = period(since, until)
     return EventFilter(
         project=project,
@@ -67,17 +67,19 @@ def event_filter(
 def dispatch_filter(
     *,
     project: _Project = None,
-    status: Annotated[list[DispatchStatus] | None, typer.Option("--status", help="repeatable")] = None,
+    status: Annotated[
+        list[DispatchStatus] | None, typer.Option("--status", help="only with this status; repeatable")
+    ] = None,
     identity: _Identity = None,
     room: _Room = None,
     phone: _Phone = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="made by this rule, by name")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="of this agent")] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="only of this rule, by name")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="only of this agent")] = None,
     since: _Since = None,
     until: _Until = None,
     search: _Search = None,
 ) -> DispatchFilter:
-    """Return the filter that the options say."""
+    """Return the filter that the options describe."""
     begin, end = period(since, until)
     return DispatchFilter(
         project=project,
@@ -112,7 +114,7 @@ def period(since: str | None, until: str | None) -> tuple[datetime | None, datet
 
 
 def choosing(declare: Callable[..., T]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of `declare` in place of its first parameter, which gets what `declare` returns."""
+    """Replace the first parameter of a command by the options of `declare`; it receives what `declare` returns."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         options = inspect.signature(declare, eval_str=True).parameters

@@ -1,4 +1,4 @@
-"""`usher probe`: whether an agent comes, and how fast."""
+"""`usher probe`: whether an agent joins, and how soon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from app.cli.database import database_url, require_database, told
+from app.cli.database import database_errors, database_url, require_database
 from app.cli.options import JsonOption
 from app.cli.terminal import plain, say_json, show
 from app.clock import SystemClock
@@ -27,13 +27,13 @@ def probe(
     agent: Annotated[list[str], typer.Argument(metavar="AGENT...", help="names of agents")],
     *,
     timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", min=0.5, max=600)] = TIMEOUT_S,
-    project: Annotated[str | None, typer.Option("--project", help="in this LiveKit project")] = None,
+    project: Annotated[str | None, typer.Option("--project", help="LiveKit project to probe in")] = None,
     dev: Annotated[bool, typer.Option("--dev", help="use LiveKit's --dev URL, key and secret")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Dispatch agents into throw-away rooms, time their arrival, and clean up; exit 1 when one does not come.
+    """Dispatch agents into throw-away rooms, time their arrival, and clean up; exit 1 if one does not join.
 
-    The agent gets {"usher": {"probe": id}} as its metadata, so that it can tell a probe from a call.
+    The agent gets {"usher": {"probe": id}} as its metadata, so that it can recognise a probe.
     """
     settings = read_settings(development=dev)
     wanted = [one for one in settings.projects if project is None or one.name == project]
@@ -59,7 +59,7 @@ async def _probe(settings: Settings, project: Project, agents: list[str], timeou
     clock = SystemClock()
     client = LiveKitApi(project, settings.request_timeout, metrics, clock)
     try:
-        with told(url), Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
+        with database_errors(url), Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
             prober = Prober(project.name, client, writer, clock, metrics)
             return list(await asyncio.gather(*(prober.probe(agent, timeout_s) for agent in agents)))
     finally:
@@ -69,8 +69,8 @@ async def _probe(settings: Settings, project: Project, agents: list[str], timeou
 
 def _line(result: ProbeResult) -> Any:
     if not result.arrived:
-        return plain(f"{result.agent_name} did not come: ", "bold red").append_text(plain(result.detail))
-    text = plain(f"{result.agent_name} came", "bold green").append(f" after {result.milliseconds_to_agent} ms")
+        return plain(f"{result.agent_name} did not join: ", "bold red").append_text(plain(result.detail))
+    text = plain(f"{result.agent_name} joined", "bold green").append(f" after {result.milliseconds_to_agent} ms")
     return text.append_text(plain(f"; {result.detail}", "yellow")) if result.detail else text
 
 

@@ -1,4 +1,4 @@
-"""`usher rules test`: one rule against one event, and what its agent would be told."""
+"""`usher rules test`: one rule against one event, and the metadata that its agent would get."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ def try_(
         typer.Option("--event", metavar="FILE", help="a webhook body in JSON, - for standard input; or an event id"),
     ],
     file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE", help="take the rules from this file, not the database")
+        str | None, typer.Option("--file", metavar="FILE", help="read the rules from this file instead of the database")
     ] = None,
-    project: Annotated[str, typer.Option("--project", help="the LiveKit project that FILE is of")] = "default",
+    project: Annotated[str, typer.Option("--project", help="LiveKit project of the webhook in FILE")] = "default",
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether a rule would serve an event, why not, and what its agent would be told; exit 1 when it would not."""
+    """Test whether a rule serves an event, and show why not or the agent's metadata; exit 1 if it does not."""
     settings = read_settings(without_livekit=True)
-    told = _event_in_file(event, project, settings)
+    tested = _event_in_file(event, project, settings)
     if file is None:
         with reading(settings) as connection:
             draft = find_rule(read_rules(connection), name)
             book = read_book(connection)
-            told = told or stored_event(connection, event)
+            tested = tested or stored_event(connection, event)
     else:
         rules = [{**rule, "id": number} for number, rule in enumerate(read_file(file).rules, start=1)]
         draft = find_rule(rules, name)
         book = RuleBook.build(rules, 0)
-        if told is None:
+        if tested is None:
             with reading(settings) as connection:
-                told = stored_event(connection, event)
+                tested = stored_event(connection, event)
     rule = require_good_rule({key: value for key, value in draft.items() if key != "id"})
     most = settings.metadata_max_bytes
-    (trial,) = try_rule(book, rule, [told], replaces=draft["id"], metadata_max_bytes=most)
+    (trial,) = try_rule(book, rule, [tested], replaces=draft["id"], metadata_max_bytes=most)
     if as_json:
         say_json({"rule": draft["name"], "enabled": bool(draft["enabled"]), **trial.to_json()})
     else:
@@ -88,7 +88,7 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
     else:
         yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" {trial.verdict.describe()}"))
     if not rule["enabled"]:
-        yield plain("   but it is switched off", "yellow")
+        yield plain("   but it is disabled", "yellow")
     if trial.failure:
         yield plain(f"   but {trial.failure}", "bold red")
         return
@@ -98,14 +98,14 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
 
 
 def _event_in_file(source: str, project: str, settings: Settings) -> Event | None:
-    """Return the event in a file or in standard input; None when `source` is no file, but perhaps an event's id."""
+    """Return the event in a file or standard input; None if `source` is not a file but may be the id of an event."""
     if source != "-" and not Path(source).exists() and not source.endswith((".json", ".txt")) and "/" not in source:
         return None
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         body = parse_json(raw.decode("utf-8-sig"))
         if not isinstance(body, dict):
-            raise _unusable(f"{source} is no webhook body: not a JSON object")
+            raise _unusable(f"{source} is not a webhook body: not a JSON object")
         return build_event(
             body,
             project=project,
@@ -119,7 +119,7 @@ def _event_in_file(source: str, project: str, settings: Settings) -> Event | Non
     except (JsonError, UnicodeDecodeError) as error:
         raise _unusable(f"{source} is not JSON: {error}") from error
     except UnreadableWebhookError as error:
-        raise _unusable(f"{source} is no webhook body: {error}") from error
+        raise _unusable(f"{source} is not a webhook body: {error}") from error
 
 
 def _unusable(message: str) -> InvalidInputError:

@@ -21,7 +21,7 @@ _LONGEST = 160
 def rules_table(
     rows: Sequence[Mapping[str, Any]], problems: Mapping[int, Sequence[str]], warned: Mapping[int, Sequence[str]]
 ) -> Table:
-    """Return the rules: how early they are tried, what they are called and whom they send, what must match."""
+    """Return a table of rules: priority, name and agent, pattern."""
     rules = table("prio", "rule / agent", "pattern", narrow=("prio",))
     rules.columns[0].justify = "right"
     for row in rows:
@@ -29,7 +29,7 @@ def rules_table(
         enabled = row["enabled"] == 1
         style = "bold red" if wrong else "" if enabled else "dim"
         name = plain(row["name"], style)
-        marks = [*(["cannot be used"] if wrong else []), *([] if enabled else ["off"]), *_marks(row)]
+        marks = [*(["cannot be used"] if wrong else []), *([] if enabled else ["disabled"]), *_marks(row)]
         agent = f"→ {row['agent_name']}" + (
             f", else {row['fallback_agent_name']}" if row["fallback_agent_name"] else ""
         )
@@ -40,16 +40,16 @@ def rules_table(
         for problem in wrong:
             pattern.append("\n").append_text(plain(problem, "red"))
         for warning in warned.get(row["id"], ()):
-            pattern.append("\n").append_text(plain(f"beware: {warning}", "yellow"))
+            pattern.append("\n").append_text(plain(f"warning: {warning}", "yellow"))
         rules.add_row(str(row["priority"]), name, pattern)
     return rules
 
 
 def _marks(row: Mapping[str, Any]) -> list[str]:
-    """Return in words what makes a rule other than most."""
+    """Return what is unusual about a rule, in words."""
     marks = []
     if row["on_match"] == "continue":
-        marks.append("goes on")
+        marks.append("continues")
     if row["scope"] == "participant":
         marks.append("per participant")
     if row["rollout_percent"] != DEFAULTS["rollout_percent"]:
@@ -63,7 +63,7 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
 
 
 def rule_fields(row: Mapping[str, Any]) -> Table:
-    """Return every column of a rule; those that have their default in the background."""
+    """Return every column of a rule; those with their default are dimmed."""
     grid = Table.grid(padding=(0, 2))
     for column in ("id", *WRITABLE):
         value = row[column]
@@ -79,7 +79,7 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
 
 
 def change_words(change: RuleChange) -> Text:
-    """Return one change of a rule: which, and what is other than before."""
+    """Return one change of a rule and the values that changed."""
     text = plain(f"{change.rule}: {CHANGE_WORDS[change.change]}", "bold")
     for value in change.values[:8]:
         text.append("\n").append_text(plain(value, "dim"))

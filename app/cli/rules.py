@@ -1,4 +1,4 @@
-"""`usher rules`: the routing rules as a list, as a file, and as a history."""
+"""`usher rules`: list, check, export, apply and revert the routing rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML o
 
 @app.command("list")
 def list_(*, as_json: JsonOption = False) -> None:
-    """List the rules in the order in which they are tried."""
+    """List the rules in matching order."""
     with reading() as connection:
         rows = read_rules(connection)
         book = read_book(connection)
@@ -46,12 +46,12 @@ def list_(*, as_json: JsonOption = False) -> None:
         )
         return
     if not rows:
-        say("No rules yet. Write some into a file and run: usher rules apply FILE")
+        say("No rules yet. Write a rules file and run: usher rules apply FILE")
         return
     show(rules_table(rows, problems, warned))
-    unusable = f", {len(problems)} cannot be used" if problems else ""
-    doubtful = f", {len(warned)} with warnings" if warned else ""
-    note(f"version {book.version} of the rules; {len(rows)} in all{unusable}{doubtful}")
+    unusable_text = f", {len(problems)} cannot be used" if problems else ""
+    warnings_text = f", {len(warned)} with warnings" if warned else ""
+    note(f"version {book.version} of the rules; {len(rows)} rules{unusable_text}{warnings_text}")
 
 
 @app.command("show")
@@ -60,7 +60,7 @@ def show_(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one rule, whole, with its latest change."""
+    """Show all columns of one rule, and its latest change."""
     with reading() as connection:
         row = find_rule(read_rules(connection), name)
         book = read_book(connection)
@@ -75,7 +75,7 @@ def show_(
     for problem in problems:
         show(plain(f"cannot be used: {problem}", "bold red"))
     for warning in warned:
-        show(plain(f"beware: {warning}", "yellow"))
+        show(plain(f"warning: {warning}", "yellow"))
     show(rule_fields(row))
     for change in changes:
         when = show_moment(change.changed_at)
@@ -84,9 +84,9 @@ def show_(
 
 @app.command()
 def check(file: _File, *, as_json: JsonOption = False) -> None:
-    """Say whether a rules file may be applied; every mistake is a line. Needs no database.
+    """Check whether a rules file can be applied; prints one line for each mistake. Needs no database.
 
-    What is probably not meant so (a rule that never matches, one that is never reached) is told besides.
+    Warns of rules that are probably not meant as written: that never match or are never reached.
     """
     problems: list[Problem] = []
     rules: tuple[dict[str, Any], ...] = ()
@@ -101,12 +101,12 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in problems
         ]
-        told = {"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes}
-        say_json({**told, "warnings": warned})
+        result = {"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes}
+        say_json({**result, "warnings": warned})
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
-        say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistake")
+        say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistakes")
         _warn(file, warned)
     if problems:
         raise typer.Exit(1)
@@ -115,10 +115,10 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
 @app.command()
 def export(
     *,
-    format_: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="of the file")] = "yaml",
+    format_: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="format of the file")] = "yaml",
     output: OutputOption = None,
 ) -> None:
-    """Write all rules as a rules file; applying it again changes nothing."""
+    """Write all rules as a rules file; to apply it again changes nothing."""
     with reading() as connection:
         rows = read_rules(connection)
     write_lines([export_rules(rows, format_)], output)
@@ -135,13 +135,13 @@ def apply_(
     expect_version: Annotated[
         int | None,
         typer.Option(
-            "--expect-version", min=0, help="refuse if the rules were edited since this version (see --dry-run)"
+            "--expect-version", min=0, help="refuse if the rules were edited after this version (see --dry-run)"
         ),
     ] = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the rules what a file says, in one transaction, and show the difference; rules are told apart by name."""
+    """Apply a rules file in one transaction and show the difference; rules are identified by name."""
     wanted = read_file(file).rules
 
     def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
@@ -159,7 +159,7 @@ def apply_(
         with reading() as connection:
             edit, warned = change(connection)
         if expect_version not in {None, edit.version}:
-            note(f"The rules are at version {edit.version} by now, not {expect_version}.")
+            note(f"The rules are at version {edit.version}, not {expect_version}.")
     else:
         edit, warned = write(change)
     _say_edit(edit, as_json=as_json, warned=warned)
@@ -167,18 +167,20 @@ def apply_(
         _warn(file, warned)
     if dry_run and not as_json and edit.is_effective:
         flag = " --delete" if delete else ""
-        note(f"Nothing was changed. To apply just this: usher rules apply {file}{flag} --expect-version {edit.version}")
+        note(f"Nothing was changed. To apply this: usher rules apply {file}{flag} --expect-version {edit.version}")
 
 
 @app.command("history")
 def history_(
-    name: Annotated[str | None, typer.Argument(metavar="[RULE]", help="only of the rule that bears or bore it")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[RULE]", help="only of the rule that has or had this name")
+    ] = None,
     *,
-    before: Annotated[int | None, typer.Option("--before", min=1, help="only before this version")] = None,
+    before: Annotated[int | None, typer.Option("--before", min=1, help="only changes before this version")] = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who changed which rule, when and how, newest first; the number is the version that the change led to."""
+    """Show the changes of rules, newest first; the number is the version of the rules after the change."""
     with reading() as connection:
         changes = history(connection, name, limit=limit, before_version=before)
     if as_json:
@@ -187,7 +189,7 @@ def history_(
     if not changes:
         say("No rule has ever been changed.")
         return
-    rows = table("version", "when / who", "what", narrow=("version", "when / who"))
+    rows = table("version", "when / by", "change", narrow=("version", "when / by"))
     for one in changes:
         who = Text(show_moment(one.changed_at)).append("\n").append_text(plain(one.changed_by[:40], "dim"))
         rows.add_row(str(one.id), who, change_words(one))
@@ -198,14 +200,12 @@ def history_(
 def revert_(
     version: Annotated[int, typer.Argument(min=0, help="a version of `usher rules history`")],
     *,
-    rule: Annotated[
-        str | None, typer.Option("--rule", metavar="NAME", help="only this rule, not the whole book")
-    ] = None,
+    rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="only this rule, not all")] = None,
     dry_run: DryRunOption = False,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring all rules, or one, back to how they were at a version; the history goes on."""
+    """Restore all rules, or one, as they were at a version; the restoration is recorded as a change."""
 
     def change(connection: Connection) -> RuleSetEdit:
         author = "" if dry_run else editor(by)
@@ -220,7 +220,7 @@ def revert_(
 
 
 _Warned = dict[str, list[str]]
-"""Warnings by the name of their rule."""
+"""Warnings by the name of the rule."""
 
 
 def _by_rule(warnings: Sequence[RuleWarning]) -> _Warned:
@@ -241,4 +241,4 @@ def _say_edit(edit: RuleSetEdit, *, as_json: bool, warned: _Warned | None = None
 
 
 def _warn(file: str, warned: _Warned) -> None:
-    note(*(f"{file}: beware: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))
+    note(*(f"{file}: warning: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))

@@ -1,4 +1,4 @@
-"""Finding the rules that a command names, in a file and by name, and what to beware of in them."""
+"""Reads the rules that a command names, and collects warnings about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.rules.editing.rules_file import RulesFile, read_rules_file
 from app.rules.warnings.rule_warnings import warnings
 
 MOST_JUDGED = 20_000
-"""Rules of a book whose warnings are looked for: about two seconds."""
+"""Rules that are checked for warnings at most: takes about two seconds."""
 
 
 def read_file(file: str) -> RulesFile:
@@ -23,7 +23,7 @@ def read_file(file: str) -> RulesFile:
 
 
 def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return the rule of that name, else of that id; NotFoundError that names one like it."""
+    """Return the rule with a name, else with that id; raises NotFoundError that suggests similar names."""
     found = next((row for row in rows if row["name"] == name), None)
     found = found or next((row for row in rows if str(row["id"]) == name), None)
     if found is None:
@@ -34,7 +34,7 @@ def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def warnings_of(book: RuleBook) -> dict[int, list[str]]:
-    """Return, by rule id, what is probably not meant as it is written; nothing of a book of very many rules."""
+    """Return the warnings by rule id; none for more than `MOST_JUDGED` rules."""
     found: dict[int, list[str]] = {}
     if len(book) <= MOST_JUDGED:
         for one in warnings(book):

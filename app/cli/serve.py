@@ -27,7 +27,7 @@ _log = get_logger(__name__)
 def serve(
     dev: Annotated[bool, typer.Option("--dev", help="use LiveKit's --dev URL, key and secret")] = False,
 ) -> None:
-    """Take webhooks, dispatch agents, and see that they come."""
+    """Receive webhooks, dispatch agents, and check that they join."""
     settings = read_settings(development=dev)
     configure_logs(settings.log_format)
     listener = listen(settings.host, settings.port)
@@ -42,12 +42,12 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         _log.info("usher is serving", url=address, projects=[one.name for one in settings.projects])
         if built.first_admin_path:
             link = f"{address}{built.first_admin_path}"
-            _log.warning("nobody can log in yet: this link makes the first admin, once, within a day", link=link)
+            _log.warning("there is no user yet: this link adds the first admin, once, within a day", link=link)
         await serve_app(built.app, listener)
 
 
 def _spare_collections() -> None:
-    """Keep the garbage collector from what lives as long as the process, and from coming at every other webhook.
+    """Exempt long-lived objects from garbage collection, and collect less often.
 
     Measured: one full collection with 100,000 rules stops the process for 1.2 s; the default thresholds cost a webhook
     a tenth of its time.
@@ -58,7 +58,7 @@ def _spare_collections() -> None:
 
 
 async def serve_app(app: Starlette, listener: socket.socket, stop: asyncio.Event | None = None) -> None:
-    """Serve `app` until `stop` is set, or until a signal comes where there is none."""
+    """Serve `app` until `stop` is set or, without `stop`, until a signal arrives."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10, lifespan="on"
     )
@@ -73,7 +73,7 @@ async def serve_app(app: Starlette, listener: socket.socket, stop: asyncio.Event
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, but a signal that was obeyed is not raised again: a graceful stop exits 0."""
+    """uvicorn, but a handled signal is not raised again, so that a graceful stop exits 0."""
 
     def __init__(self, config: uvicorn.Config, *, obeys_signals: bool) -> None:
         super().__init__(config)
@@ -92,9 +92,9 @@ class _Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to the address; raises `ConflictError` that says what to do when it is taken."""
+    """Return a socket bound to the address; raises `ConflictError` with advice if it is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, or asyncio would not turn Nagle's algorithm off on it.
+    # With its protocol named: asyncio turns off Nagle's algorithm on no other.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

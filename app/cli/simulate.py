@@ -1,4 +1,4 @@
-"""`usher simulate`: a draft of the rules over traffic that has been."""
+"""`usher simulate`: a draft of the rules on past traffic."""
 
 from __future__ import annotations
 
@@ -22,28 +22,31 @@ from app.settings import read_settings
 
 _WORDS = {
     Effect.OTHER_AGENT: ("another agent", "yellow"),
-    Effect.NO_AGENT: ("no agent any more", "bold red"),
-    Effect.NEW_AGENT: ("an agent, where none came", "green"),
-    Effect.OTHER_DATA: ("the same agent, told something else", "cyan"),
+    Effect.NO_AGENT: ("no agent", "bold red"),
+    Effect.NEW_AGENT: ("an agent instead of none", "green"),
+    Effect.OTHER_DATA: ("the same agent with other metadata", "cyan"),
 }
 
 
 def simulate_(
     draft: Annotated[str, typer.Argument(metavar="DRAFT", help="a rules file, YAML or JSON; - for standard input")],
     *,
-    since: Annotated[str, typer.Option("--since", metavar="WHEN", help="24h, 7d, 14:02, 2026-11-22T14:02")] = "24h",
-    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="likewise")] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="not before: 24h, 7d, 14:02, 2026-11-22T14:02")
+    ] = "24h",
+    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="before: as for --since")] = None,
     delete: Annotated[bool, typer.Option("--delete", help="as if rules that are not in the file were deleted")] = False,
     against_then: Annotated[
-        bool, typer.Option("--against-then", help="compare with what was done then, not with what the rules of now do")
+        bool,
+        typer.Option("--against-then", help="compare with the past decisions, not with those of the current rules"),
     ] = False,
-    examples: Annotated[int, typer.Option("--examples", min=0, max=100, help="for each group of events")] = 3,
+    examples: Annotated[int, typer.Option("--examples", min=0, max=100, help="examples for each group of events")] = 3,
     fail_on_change: Annotated[
-        bool, typer.Option("--fail-on-change", help="exit 1 when anybody would be served otherwise")
+        bool, typer.Option("--fail-on-change", help="exit 1 if the result differs for any event")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who of those who called would get another agent, who none, and who a new one, if DRAFT were applied."""
+    """Show which past callers would get another agent, none, or a new one if DRAFT were applied."""
     wanted = read_file(draft).rules
     begin, end = period(since, until)
     settings = read_settings(without_livekit=True)
@@ -71,11 +74,11 @@ def simulate_(
 
 def _view(outcome: Simulation) -> Iterator[RenderableType]:
     if not outcome.events:
-        yield Text("No event is stored of that time.", "yellow")
+        yield Text("No events are stored for that time.", "yellow")
         return
     same = outcome.effects[Effect.SAME]
     yield Text.assemble(
-        (f"{outcome.events} events, {outcome.changes} would be served otherwise, {same} as before", "bold")
+        (f"{outcome.events} events, {outcome.changes} would be served differently, {same} as before", "bold")
     )
     for effect, (words, style) in _WORDS.items():
         count = outcome.effects[effect]
@@ -89,9 +92,9 @@ def _view(outcome: Simulation) -> Iterator[RenderableType]:
 
 
 def _group_view(group: Group) -> Iterator[RenderableType]:
-    before, after = (", ".join(agents) or "nobody" for agents in (group.agents_before, group.agents_after))
+    before, after = (", ".join(agents) or "none" for agents in (group.agents_before, group.agents_after))
     yield plain(f"  {group.events}: {before} → {after}")
-    rows = table("", "event / who", "why", narrow=("",))
+    rows = table("", "event / caller", "why", narrow=("",))
     for one in group.examples:
         who = plain(one.event_id, "dim").append("\n")
         who.append_text(plain(f"{one.participant_identity or '-'} in {one.room_name}"))

@@ -1,4 +1,4 @@
-"""What all commands print with: tables that fit the terminal, JSON for programs, complaints that say what to do."""
+"""What all commands print with: tables that fit the terminal, JSON, errors on standard error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from app.errors import InvalidInputError, Problem
 
 
 def complain(*lines: str) -> None:
-    """Tell on standard error what is wrong."""
+    """Print an error on standard error."""
     sys.stderr.write(printable("usher: " + "\n".join(lines) + "\n"))
 
 
 def note(*lines: str) -> None:
-    """Tell on standard error what is no part of the answer."""
+    """Print what is not part of the result, on standard error."""
     sys.stderr.write(printable("".join(f"{line}\n" for line in lines)))
 
 
@@ -34,19 +34,19 @@ def say(*lines: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """Print a document for a program."""
+    """Print a JSON document."""
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print what is meant for eyes, as wide as the terminal is."""
+    """Print tables and text as wide as the terminal."""
     console = Console(highlight=False, soft_wrap=False)
     for renderable in renderables:
         console.print(renderable)
 
 
 def printable(text: str) -> str:
-    """Return `text` without what could steer the terminal: names come from outside."""
+    """Return `text` without control characters: callers choose their names."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
@@ -56,7 +56,7 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def stacked(*parts: object) -> Text:
-    """Return one cell of several lines, the first of them standing out."""
+    """Return one cell of several lines; all but the first are dimmed."""
     first, *others = (part if isinstance(part, Text) else plain(part) for part in parts)
     for other in others:
         if other.plain:
@@ -75,7 +75,7 @@ def table(*columns: str, narrow: Sequence[str] = ()) -> Table:
 
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Yield a function that takes how much is done; shown only to somebody at a terminal."""
+    """Yield a function that takes the progress; it is shown only on a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _done: None
@@ -89,8 +89,8 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[[int], N
 def write_lines(lines: Iterable[str], path: str | None, report: Callable[[int], None] | None = None) -> int:
     """Write `lines` to a file, or to standard output when `path` is None or `-`; return how many.
 
-    A file is written beside its place and moved there, so nobody sees half of it. Raises InvalidInputError for a path
-    that cannot be written.
+    A file is written under another name and renamed, so that it is never seen half-written. Raises InvalidInputError
+    for a path that cannot be written.
     """
     if path is None or path == "-":
         return _write(lines, sys.stdout, report)
@@ -123,7 +123,7 @@ def _write(lines: Iterable[str], file: TextIO, report: Callable[[int], None] | N
 
 @contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """Let whoever reads our output stop reading (`| head`) without a word of ours."""
+    """End quietly when the reader of the output closes it (`| head`)."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""`usher users`: who may use the console and the JSON API."""
+"""`usher users`: users of the console and their API tokens."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.settings import Settings, local_url, read_settings
 
-app = typer.Typer(help="Who may use the console and the JSON API.", no_args_is_help=True)
+app = typer.Typer(help="Users of the console, and their API tokens.", no_args_is_help=True)
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="of the user")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="name of the user")]
 _Role = Annotated[
-    Role, typer.Option("--role", help="viewer looks, editor changes rules and calls, admin manages people")
+    Role, typer.Option("--role", help="viewer: read; editor: also change rules and calls; admin: also manage users")
 ]
 _PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="read the password from standard input")]
-_Expires = Annotated[str | None, typer.Option("--expires", metavar="DURATION", help="such as 90d [default: never]")]
+_Expires = Annotated[str | None, typer.Option("--expires", metavar="DURATION", help="such as 90d (default: never)")]
 
 
 @app.command("list")
@@ -63,7 +63,7 @@ def add(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add somebody. They choose their password with the link that this prints, unless it is given."""
+    """Add a user and print a link for choosing a password, unless one is given."""
     settings = read_settings(without_livekit=True)
     now = SystemClock().now()
     hashed = _read_password(name) if password_stdin else NO_PASSWORD
@@ -73,14 +73,14 @@ def add(
         return user, signing_key(connection, now)
 
     user, key = write(unit, settings)
-    _tell(user, f"{user.name} added as {user.role}", settings, "" if password_stdin else key, as_json=as_json)
+    _print_user(user, f"{user.name} added as {user.role}", settings, "" if password_stdin else key, as_json=as_json)
 
 
 @app.command()
 def password(
     name: _Name, *, password_stdin: _PasswordStdin = False, by: ByOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print a link with which somebody chooses a new password, or set the one given; the latter ends their sessions."""
+    """Print a link for choosing a new password, or set the one given, which ends all sessions of the user."""
     settings = read_settings(without_livekit=True)
     now = SystemClock().now()
     hashed = _read_password(name) if password_stdin else None
@@ -93,7 +93,7 @@ def password(
 
     user, key = write(unit, settings)
     done = f"{user.name} has the new password" if hashed is not None else f"{user.name} keeps the old one until then"
-    _tell(user, done, settings, "" if hashed is not None else key, as_json=as_json)
+    _print_user(user, done, settings, "" if hashed is not None else key, as_json=as_json)
 
 
 @app.command("role")
@@ -104,21 +104,21 @@ def role_(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give somebody another role."""
+    """Change the role of a user."""
     now = SystemClock().now()
     user = write(lambda connection: set_role(connection, _find(connection, name).id, role, by=editor(by), now=now))
-    _tell(user, f"{user.name} is {user.role}", None, "", as_json=as_json)
+    _print_user(user, f"{user.name} is {user.role}", None, "", as_json=as_json)
 
 
 @app.command()
 def disable(name: _Name, *, by: ByOption = None, as_json: JsonOption = False) -> None:
-    """Shut somebody out at once, with all their sessions and tokens."""
+    """Disable a user, with all sessions and tokens, at once."""
     _set_disabled(name, by, disabled=True, as_json=as_json)
 
 
 @app.command()
 def enable(name: _Name, *, by: ByOption = None, as_json: JsonOption = False) -> None:
-    """Let somebody in again who was disabled."""
+    """Enable a user again."""
     _set_disabled(name, by, disabled=False, as_json=as_json)
 
 
@@ -129,7 +129,7 @@ def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -
         return set_disabled(connection, _find(connection, name).id, disabled=disabled, by=editor(by), now=now)
 
     user = write(unit)
-    _tell(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", None, "", as_json=as_json)
+    _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", None, "", as_json=as_json)
 
 
 @app.command()
@@ -137,12 +137,12 @@ def token(
     name: _Name,
     *,
     purpose: Annotated[str, typer.Option("--name", help="what the token is for")] = "command line",
-    role: Annotated[Role | None, typer.Option("--role", help="at most the user's own [default: that]")] = None,
+    role: Annotated[Role | None, typer.Option("--role", help="at most the user's own role (default)")] = None,
     expires: _Expires = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an API token for somebody and print it, once: only its hash is kept."""
+    """Create an API token and print it once; only its hash is stored."""
     now = SystemClock().now()
     expires_at = _expiry(expires, now)
 
@@ -158,7 +158,7 @@ def token(
         return
     say(secret)
     until = f"until {show_moment(made.expires_at)}" if made.expires_at else "until it is revoked"
-    note(f"It opens the API as {made.role}, {until}, and is not shown again. To revoke: usher users revoke {made.id}")
+    note(f"Valid for the API as {made.role} {until}; it is not shown again. To revoke it: usher users revoke {made.id}")
 
 
 @app.command()
@@ -167,7 +167,7 @@ def tokens(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """List API tokens, the latest first; not their secrets, which nobody has kept."""
+    """List API tokens, newest first, without their secrets."""
     with reading() as connection:
         found = list_tokens(connection, None if name is None else _find(connection, name).id)
     now = SystemClock().now()
@@ -177,7 +177,7 @@ def tokens(
     if not found:
         say("No tokens.")
         return
-    rows = table("id", "user / for", "role", "state", narrow=("id",))
+    rows = table("id", "user / name", "role", "state", narrow=("id",))
     for one in found:
         who = plain(one.user_name).append("\n").append_text(plain(one.name, "dim"))
         state = "revoked" if one.revoked_at else "expired" if not one.is_valid(now) else "valid"
@@ -193,7 +193,7 @@ def revoke(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token useless at once."""
+    """Revoke a token, with immediate effect."""
     now = SystemClock().now()
     revoked = write(lambda connection: revoke_token(connection, token_id, by=editor(by), now=now))
     if as_json:
@@ -202,7 +202,7 @@ def revoke(
         say(f"token {revoked.name!r} of {revoked.user_name} is revoked")
 
 
-def _tell(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
+def _print_user(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
     link = ""
     if key and settings is not None:
         link = f"{local_url(settings.host, settings.port)}/console/password/{password_code(key, user)}"
@@ -212,7 +212,7 @@ def _tell(user: User, done: str, settings: Settings | None, key: str, *, as_json
     say(done)
     if link:
         say(link)
-        note(f"With this link {user.name} chooses a password; it is good for {PASSWORD_LIFETIME.days} days, and once.")
+        note(f"{user.name} chooses a password with this link; it is valid once, for {PASSWORD_LIFETIME.days} days.")
 
 
 def _find(connection: Connection, name: str) -> User:
@@ -232,7 +232,7 @@ def _read_password(name: str) -> str:
 def _expiry(expires: str | None, now: datetime) -> datetime | None:
     if expires is None:
         return None
-    lasts = parse_duration(expires)
-    if lasts is None:
+    lifetime = parse_duration(expires)
+    if lifetime is None:
         raise InvalidInputError("usage", [Problem("--expires", "must be a duration such as 12h, 90d or 52w", expires)])
-    return now + lasts
+    return now + lifetime

@@ -106,7 +106,7 @@ def test_why_nobody_came_is_told_with_what_was_found(desk: Desk) -> None:
     # And who is not known is told so
     nobody = desk.terminal.run("explain", "nobody")
     assert (nobody.code, nobody.out) == (1, "")
-    assert "nothing is known of 'nobody'" in nobody.err
+    assert "nothing is stored about 'nobody'" in nobody.err
 
 
 def test_a_dispatch_is_cancelled_and_taken_back_and_driven_again(desk: Desk) -> None:
@@ -182,7 +182,7 @@ def test_lists_are_narrowed_exported_and_read_by_programs(desk: Desk) -> None:
         found = desk.terminal.json("dispatches", "list", *options)
         assert dispatch["id"] in [one["id"] for one in found], options
     assert desk.terminal.json("dispatches", "list", "--until", "1h") == []
-    assert desk.terminal.run("dispatches", "list", "--agent", "none").out == "No dispatch fits.\n"
+    assert desk.terminal.run("dispatches", "list", "--agent", "none").out == "No dispatch matches.\n"
     assert len(desk.terminal.json("events", "list", "--limit", "1")) == 1
     # Exports have all of it
     text = desk.terminal.run("dispatches", "export", "--format", "csv", "--identity", "fay").out
@@ -236,7 +236,7 @@ def test_a_probe_tells_whether_an_agent_comes(desk: Desk) -> None:
     # And one without worker does not, with the cause
     absent = desk.terminal.run("probe", "support-es", "ghost", "--timeout", "1")
     assert absent.code == 1
-    assert "ghost did not come: no agent came within 1 s" in " ".join(absent.out.split())
+    assert "ghost did not join: no agent came within 1 s" in " ".join(absent.out.split())
     # And no throw-away room is left, nor was any made by a dispatch
     assert desk.livekit.rooms("usher-probe-") == []
     probes = desk.livekit.dispatches("usher-probe-")
@@ -259,4 +259,4 @@ def test_a_draft_is_tried_on_the_traffic_that_was(desk: Desk) -> None:
     # And the rules of now change nothing
     now = desk.terminal.run("rules", "export")
     same = desk.terminal.run("simulate", "-", "--since", "1h", "--fail-on-change", stdin=now.out)
-    assert (same.code, "0 would be served otherwise" in same.out) == (0, True)
+    assert (same.code, "0 would be served differently" in same.out) == (0, True)

@@ -111,7 +111,7 @@ def test_what_is_no_rules_file_is_told_so(tmp_path: Path, content: bytes, told: 
 def test_rules_go_in_and_out_as_a_file(tmp_path: Path, database: Database) -> None:
     terminal = Terminal(tmp_path, {"DATABASE_URL": database.text})
     file = terminal.write("rules.yaml", RULES)
-    assert terminal.run("rules", "list").out == "No rules yet. Write some into a file and run: usher rules apply FILE\n"
+    assert terminal.run("rules", "list").out == "No rules yet. Write a rules file and run: usher rules apply FILE\n"
     # When a file is only tried
     tried = terminal.run("rules", "apply", file, "--dry-run")
     # Then the difference is shown and nothing is there
@@ -231,20 +231,20 @@ def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal:
     file = terminal.write("rules.yaml", DOUBTFUL)
     checked = terminal.run("rules", "check", file)
     assert checked.code == 0
-    assert "rules.yaml: beware: rule 'late': is never reached: the earlier rule 'all'" in checked.err
-    assert "rules.yaml: beware: rule 'odd': room.nmae: is not a field" in checked.err
+    assert "rules.yaml: warning: rule 'late': is never reached: the earlier rule 'all'" in checked.err
+    assert "rules.yaml: warning: rule 'odd': room.nmae: is not a field" in checked.err
     planned = terminal.json("rules", "apply", file, "--dry-run")
     assert {name: len(lines) for name, lines in planned["warnings"].items()} == {"odd": 1, "late": 1}
     applied = terminal.run("rules", "apply", file)
     assert applied.code == 0
-    assert "beware: rule 'late': is never reached: the earlier rule 'all'" in applied.err
+    assert "warning: rule 'late': is never reached: the earlier rule 'all'" in applied.err
     # And of another file, what a rule that stands already does to its own
     later = "rules:\n- {name: later, pattern: {room: {name: [x]}}, agent_name: b}\n"
     other = terminal.write("other.yaml", later)
     assert "rule 'later': is never reached" in terminal.run("rules", "apply", other, "--dry-run").err
     warned = {rule["name"]: len(rule["warnings"]) for rule in terminal.json("rules", "list")}
     assert warned == {"odd": 1, "all": 0, "late": 1}
-    assert "beware: is never reached" in " ".join(terminal.run("rules", "list").out.split())
+    assert "warning: is never reached" in " ".join(terminal.run("rules", "list").out.split())
 
 
 def test_a_database_without_schema_is_refused_with_the_command_to_run(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_what_was_sent_is_not_cancelled_blindly(
     done = _run(cancel, capsys, agent="even", database_only=True)
     assert len(done["done"]) == 114
     assert len(done["left_over"]) == COUNT // 10
-    assert "stays at LiveKit until the sweep takes it back" in done["left_over"][0]
+    assert "stays at LiveKit until the sweep deletes it" in done["left_over"][0]
     assert _counts(database) == {"failed": 115, "cancelled": 115}
 
 
@@ -136,7 +136,7 @@ def test_nothing_is_done_to_everything_by_mistake(
 ) -> None:
     before = _counts(database)
     for command in (cancel, redrive, replay_):
-        with pytest.raises(InvalidInputError, match="name them by id, or choose them with options"):
+        with pytest.raises(InvalidInputError, match="give ids, or select with options"):
             _run(command, capsys)
         with pytest.raises(InvalidInputError, match="not both"):
             _run(command, capsys, ids=[rows[0]["id"]], room="x")

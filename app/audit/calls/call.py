@@ -133,7 +133,7 @@ _DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
 
 
 def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallState, str]:
-    """Return how a call stands and why: the state that most needs somebody's attention comes first."""
+    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides."""
     for state, statuses in _DECISIVE:
         for one in reversed(made):
             if one.status in statuses:

@@ -29,7 +29,7 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step(JsonShape):
-    """What happened at one moment, why, and by whom (`livekit`, `usher` or the name of a user).
+    """What happened at one moment, why, and who did it: `livekit`, `usher` or a user.
 
     `facts` are ids and figures by name. `seconds_since_previous` is null for the first step, `seconds_since_joining`
     for a step before the caller joined.

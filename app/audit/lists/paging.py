@@ -136,8 +136,8 @@ def _read_path(connection: Connection, search: Search, path: AccessPath, ids: Id
 def _filters(search: Search) -> list[ColumnElement[bool]]:
     """Return the filters as one condition that no planner takes for selective.
 
-    A planner that does prefers to read the whole table and sort: the bounds of the range do not tell it how few rows
-    there are.
+    A planner that does prefers to read the whole table and sort: it cannot see from the bounds of the range how few
+    rows there are.
     """
     return [func.coalesce(and_(*search.filters), false())] if search.filters else []
 

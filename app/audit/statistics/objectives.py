@@ -58,7 +58,7 @@ class ObjectiveWindow(JsonShape):
 
     hours: Annotated[float, Field(description="until now: 1, 24, and the hours asked for")]
     calls: Annotated[
-        int, Field(description="that count: an agent came or nobody did, or they waited longer than `seconds`")
+        int, Field(description="that count: an agent joined, or none did, or the caller waited longer than `seconds`")
     ]
     missed: int
     share: Annotated[float | None, Field(description="that had their agent in time; null without calls")]

@@ -43,10 +43,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["rules", "apply"], "Missing argument"),
         (["events", "list", "--outcome", "bogus"], "bogus"),
         (["events", "list", "--since", "yesterday"], "--since: must be a time ago such as 90s"),
-        (["events", "replay"], "name them by id, or choose them with options"),
+        (["events", "replay"], "give ids, or select with options"),
         (["events", "replay", "x", "--identity", "ana"], "not both"),
         (["dispatches", "list", "--limit", "0"], "--limit"),
-        (["dispatches", "cancel"], "name them by id, or choose them with options"),
+        (["dispatches", "cancel"], "give ids, or select with options"),
         (["trigger", "participant_joind", "--dry-run"], "Did you mean 'participant_joined'?"),
         (["trigger", "--attribute", "x", "--kind", "sip", "--dry-run"], "'x' is not KEY=VALUE"),
         (["trigger", "--attribute", "x", "--kind", "sip", "--dry-run"], "Did you mean 'SIP'?"),
@@ -71,7 +71,7 @@ def test_wrong_use_is_told_with_exit_status_two(run: Run, arguments: list[str], 
         ("sqlite:///usher.db", "there is no database at usher.db yet (see DATABASE_URL); run: usher migrate up"),
         ("mysql://x", "Usher speaks sqlite and postgresql+psycopg"),
         ("nonsense", "is not a database URL"),
-        ("postgresql://usher:very-secret@127.0.0.1:1/usher", "127.0.0.1:1/usher says: "),
+        ("postgresql://usher:very-secret@127.0.0.1:1/usher", "127.0.0.1:1/usher reports: "),
     ],
 )
 def test_a_database_that_cannot_be_used_is_told_without_its_password(run: Run, url: str, told: str) -> None:
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_database_is_told_so(run: Run, tmp_path: Path) -> None
     (tmp_path / "usher.db").write_bytes(b"no database, but text of some length" * 100)
     code, printed = run("rules", "list")
     assert code == 2
-    assert "says: file is not a database" in printed
+    assert "reports: file is not a database" in printed
 
 
 def test_an_unreachable_usher_is_told_with_the_command_to_run(run: Run) -> None:

@@ -42,9 +42,9 @@ _STATE_STYLES = {
 _SHOWN_RULES = 40
 
 
-def timeline_view(told: Timeline) -> RenderableType:
-    """Return a timeline: a sentence, who and where, and the steps with their times and reasons."""
-    call = told.call
+def timeline_view(timeline: Timeline) -> RenderableType:
+    """Return a timeline: a sentence, the participant and room, and the steps with their times and reasons."""
+    call = timeline.call
     head = Text.assemble(
         plain(call.participant_identity or call.room_name, "bold"),
         " in room ",
@@ -62,15 +62,15 @@ def timeline_view(told: Timeline) -> RenderableType:
         )
         if value
     ]
-    parts: list[RenderableType] = [head, plain(told.summary), plain("  ".join(ids), "dim"), "", _steps(told)]
+    parts: list[RenderableType] = [head, plain(timeline.summary), plain("  ".join(ids), "dim"), "", _steps(timeline)]
     return Group(*parts)
 
 
-def _steps(told: Timeline) -> Table:
+def _steps(timeline: Timeline) -> Table:
     steps = table("time", "after", "what happened", narrow=("time", "after"))
     steps.columns[1].justify = "right"
     day = ""
-    for step in told.steps:
+    for step in timeline.steps:
         moment = show_moment(step.at, milliseconds=True)
         if moment[:10] != day:
             day = moment[:10]
@@ -81,7 +81,7 @@ def _steps(told: Timeline) -> Table:
 
 
 def step_text(step: Step) -> Text:
-    """Return one step: what happened, then why, by whom, and the ids to copy."""
+    """Return one step: what happened, why, by which user, and its ids."""
     style = STATUS_STYLES.get(step.state, "") if step.state else ""
     text = plain(step.title, style or ("bold" if step.kind is StepKind.EVENT else ""))
     beside = [step.reason] if step.reason else []
@@ -99,7 +99,7 @@ def _words(value: object) -> str:
 
 
 def dispatch_view(record: DispatchRecord) -> RenderableType:
-    """Return what a dispatch is made of: its ids, and what the agent was told."""
+    """Return the columns of a dispatch: its ids, state, metadata and attributes."""
     row = record.dispatch
     grid = Table.grid(padding=(0, 2))
     facts = {
@@ -129,7 +129,7 @@ def dispatch_view(record: DispatchRecord) -> RenderableType:
 
 
 def _readable(metadata: str) -> str:
-    """Return metadata on several lines when it is a JSON document, else as it is."""
+    """Return metadata indented if it is a JSON document, else unchanged."""
     try:
         document = json.loads(metadata)
     except (ValueError, RecursionError):
@@ -138,16 +138,16 @@ def _readable(metadata: str) -> str:
 
 
 def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
-    """Yield an explanation: what was asked, every rule that was tried, the rules of now, and what happened next."""
+    """Yield an explanation: the event, every rule that was tried, the current rules, and what happened next."""
     event = why.event
     who = event.participant_identity or f"room {event.room_name}"
     yield Text.assemble(
         plain(event.type, "bold"), " of ", plain(who, "bold"), " at ", show_moment(event.received_at, milliseconds=True)
     )
-    yield plain(f"event {event.id}, judged by version {why.rules_version} of the rules", "dim")
+    yield plain(f"event {event.id}, evaluated by version {why.rules_version} of the rules", "dim")
     yield ""
     if why.doubt:
-        yield plain(f"Beware: {why.doubt}.", "yellow")
+        yield plain(f"Warning: {why.doubt}.", "yellow")
     yield from _rules_tried(why, whole=whole)
     yield ""
     if why.matching_now is not None:
@@ -158,9 +158,9 @@ def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableTyp
 
 def _rules_tried(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
     if not why.rules:
-        yield Text("There was no rule at all.", "yellow")
+        yield Text("There were no rules.", "yellow")
         return
-    shown = why.rules if whole or len(why.rules) <= _SHOWN_RULES else _telling(why.rules)
+    shown = why.rules if whole or len(why.rules) <= _SHOWN_RULES else _most_relevant(why.rules)
     tried = table("", "rule", "why", narrow=("",))
     for one in shown:
         tried.add_row(_mark(one), _rule_text(one), _verdict_text(one))
@@ -169,8 +169,8 @@ def _rules_tried(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
         yield plain(f"… and {len(why.rules) - len(shown)} other rules that did not match (--all shows them)", "dim")
 
 
-def _telling(rules: tuple[TriedRule, ...]) -> list[TriedRule]:
-    """Return the rules that matched or nearly did, filled up with the first of the others."""
+def _most_relevant(rules: tuple[TriedRule, ...]) -> list[TriedRule]:
+    """Return the rules that matched or nearly matched, then the first others up to `_SHOWN_RULES`, in their order."""
     near = [one for one in rules if one.outcome not in {Outcome.PATTERN, Outcome.DISABLED}]
     others = [one for one in rules if one.outcome in {Outcome.PATTERN, Outcome.DISABLED}]
     kept = {id(one) for one in (*near, *others[: max(0, _SHOWN_RULES - len(near))])}
@@ -205,5 +205,5 @@ def _verdict_text(one: TriedRule) -> Text:
 
 def _matching_now(why: Explanation) -> RenderableType:
     names = ", ".join(f"{one.rule!r} (→ {one.agent_name})" for one in why.matching_now or ())
-    since = f"The rules have been edited since (version {why.present_version}); "
-    return plain(since + (f"now it would go to {names}." if names else "now no rule would match either."), "dim")
+    since = f"The rules have been edited since (now version {why.present_version}): "
+    return plain(since + (f"the event would match {names}." if names else "no rule would match either."), "dim")

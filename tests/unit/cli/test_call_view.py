@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from app.audit import CallHead, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
-from app.cli.story import explanation_view, timeline_view
+from app.cli.call_view import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
 
@@ -103,8 +103,8 @@ def test_doubts_and_the_rules_of_now_are_told() -> None:
     now = (_rule(5, Outcome.MATCHED),)
     why = _explanation("ana", [], doubt="something is amiss", present_version=9, matching_now=now)
     text = " ".join(_printed(*explanation_view(why, whole=False)).split())
-    assert "Beware: something is amiss." in text
-    assert "There was no rule at all." in text
-    assert "edited since (version 9); now it would go to 'rule 5' (→ support-es)." in text
+    assert "Warning: something is amiss." in text
+    assert "There were no rules." in text
+    assert "edited since (now version 9): the event would match 'rule 5' (→ support-es)." in text
     nobody = _printed(*explanation_view(_explanation("ana", [], present_version=9, matching_now=()), whole=False))
-    assert "now no rule would match either." in " ".join(nobody.split())
+    assert "no rule would match either." in " ".join(nobody.split())
