@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASURES))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--calls", type=int, help="stored calls behind the audit pages (the design says 10000000)")
-    parser.add_argument("--database", help="PostgreSQL filled by tests.benchmark.stored_calls before, to ask instead")
+    parser.add_argument("--database", help="PostgreSQL filled by tests.workload.stored_calls before, to ask instead")
     parser.add_argument("--webhooks", type=int, help="mutated webhooks (the design says 1000000)")
     options = parser.parse_args()
     unknown = set(options.names) - MEASURES.keys()

@@ -25,7 +25,7 @@ from app.accounts.users import add_user, find_user
 from app.db.engine import create_writer_engine
 from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.stored_calls import StoredCalls
+from tests.workload.stored_calls import StoredCalls
 
 TARGET_MS = 50.0
 _NAME, _PASSWORD = "visitor", "comes to look at every page"

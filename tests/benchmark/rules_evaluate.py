@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from app.rules import RuleBook, evaluate
 from app.webhook.event import Event
 from tests.benchmark.figure import Aim, Figure, console_of_tables, show
-from tests.benchmark.rules_shapes import SHAPES, Shape, hit, miss, rows
+from tests.workload.rules_shapes import SHAPES, Shape, hit, miss, rows
 
 FEW = 10
 MANY = 100_000

@@ -15,7 +15,7 @@ from app.db.engine import create_reader_engine, parse_database_url
 from app.db.tables import routing_rules
 from app.rules.book.read_book import read_book
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.rules_shapes import SHAPES, rows
+from tests.workload.rules_shapes import SHAPES, rows
 
 TARGETS = ((10_000, 150.0), (100_000, 400.0))
 MEGABYTE = 1024.0

@@ -9,7 +9,7 @@ from statistics import quantiles
 
 from app.rules import RuleBook, evaluate
 from tests.benchmark.figure import Aim, Figure, console_of_tables, show
-from tests.benchmark.rules_shapes import SHAPES, Shape, hit, rows
+from tests.workload.rules_shapes import SHAPES, Shape, hit, rows
 
 MANY = 100_000
 MILLISECONDS = 5.0

@@ -25,9 +25,9 @@ from app.audit import (
     recent_events,
 )
 from app.audit.statistics.counts import MAX_ROWS
-from tests.benchmark.audit_pages import questions
-from tests.benchmark.stored_calls import StoredCalls, fill
 from tests.conftest import Database
+from tests.workload.audit_questions import questions
+from tests.workload.stored_calls import StoredCalls, fill
 
 CALLS = 100_000
 MOST_OF_LISTS = 5_000

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from app.rules import Decision, RuleBook, evaluate
-from tests.benchmark.rules_shapes import SHAPES, Shape, hit, miss, rows
 from tests.unit.rules.books import make_event, make_row, random_document, random_row
+from tests.workload.rules_shapes import SHAPES, Shape, hit, miss, rows
 
 
 def matched(decision: Decision) -> list[int]:
