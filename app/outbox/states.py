@@ -1,16 +1,16 @@
 """The life of a dispatch: which state may follow which.
 
-          .------------- b -----------.            .----- i -----.
-          |                           v            v             |
+          ,-------------- b ---------------.                  ,------- i -------.
+          |                                v                  v                 |
         (new) -- a --> pending -- d --> sending -- f --> dispatched -- h --> joined -- j --> ended
-          |             ^   ^ <-- e -----'  |             |     |             ^
-          |             |   '------ g ------|-------------'     |             |
-          c             |                   l                   m      pending and sending
-          |             |                   v                   v      may join, too (h)
-          '-------------|---------------> failed             no_show
-                        |                   |                   |
-                        '--------- n -------+-------------------+------- cancelled <-- k -- pending, sending,
-                                                                                            dispatched
+          |               ^              |   |            |     |
+          |               |------ e -----'   |            |     |
+          |               |------ g ---------|------------'     |
+          c               |                  l                  m
+          |               |                  v                  v
+          '---------------|-------------> failed             no_show         cancelled <-- k --
+                          |                  |                  |                |
+                          '------ n ---------+------------------+----------------'
 
     a  (new) -> pending: a rule matched; or the agent of another dispatch left and is replaced
     b  (new) -> sending: a rule matched, and the webhook proves that its caller is there: called for at once
