@@ -35,7 +35,7 @@ def fast_folder() -> Path:
 
 @dataclass
 class StillClock:
-    """A clock that moves only when told."""
+    """A clock that moves only by `advance`."""
 
     instant: datetime = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
 
