@@ -117,13 +117,16 @@ class Usher(Process):
     def post_probe(self, number: int) -> tuple[int, Headers]:
         """Post a signed webhook that asks for nothing but being stored; return status and headers."""
         room = {"sid": f"RM_probe{number}", "name": f"probe-{number}"}
+        status, headers, _ = self.post_webhook("room_started", f"EV_probe{number}", room=room)
+        return status, headers
+
+    def post_webhook(self, event: str, event_id: str, **content: object) -> tuple[int, Headers, bytes]:
+        """Post a signed webhook; return status, headers and body of the answer."""
         stamp = int(time.time())
-        event = {"event": "room_started", "id": f"EV_probe{number}", "createdAt": str(stamp), "room": room}
-        body = json.dumps(event).encode()
+        body = json.dumps({"event": event, "id": event_id, "createdAt": str(stamp), **content}).encode()
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         token = jwt.encode({"iss": KEY, "nbf": stamp, "exp": stamp + 300, "sha256": digest}, SECRET, algorithm="HS256")
-        status, headers, _ = request(self.port, "POST", "/livekit/webhook", body, {"Authorization": token})
-        return status, headers
+        return request(self.port, "POST", "/livekit/webhook", body, {"Authorization": token})
 
     def post_until_refused(self, *, within: float) -> Headers:
         """Post until the answer is 503; return its headers."""
