@@ -25,6 +25,15 @@ class Presence(IntEnum):
     DISCONNECTED = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a participant's access token allows beyond the usual (`ParticipantPermission`)."""
+
+    agent: bool = False
+    recorder: bool = False
+    hidden: bool = False
+
+
 @dataclass(slots=True)
 class Track:
     sid: str
@@ -47,11 +56,20 @@ class Participant:
     leave_reason: DisconnectReason = DisconnectReason.UNKNOWN_REASON
     pending: Timer | None = None
     """What makes it ACTIVE, or gives up on it."""
+    grants: Grants = field(default_factory=Grants)
+    kind_details: tuple[str, ...] = ()
+    """Names of `ParticipantInfo.KindDetail`."""
+    ghost: bool = False
+    """Its node is lost: Redis lists it as it was, no node knows it, and no webhook will say that it is gone."""
+    unlisted: bool = False
+    """Redis lost it: connected, and not in ListParticipants."""
 
     @property
     def dependent(self) -> bool:
         """Whether a room with only such in it counts as empty."""
-        return self.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS)
+        if self.kind in (ParticipantKind.AGENT, ParticipantKind.EGRESS):
+            return True
+        return self.grants.agent or self.grants.recorder
 
 
 @dataclass(slots=True)
@@ -66,6 +84,8 @@ class Job:
     listed_from: float
     """Monotonic seconds; before, ListDispatch does not show it."""
     error: str = ""
+    reason: str = ""
+    """Name of a `JobStateReason`; a self-hosted server gives none."""
     ended_at: datetime | None = None
     sid: str = ""
     """The agent's participant SID once it has come to the room."""
@@ -75,6 +95,17 @@ class Job:
     @property
     def running(self) -> bool:
         return self.status is JobStatus.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchOrder:
+    """The request of CreateDispatch."""
+
+    agent_name: str
+    metadata: str = ""
+    attributes: Mapping[str, str] | None = None
+    deployment: str = ""
+    restart_policy: int = 0
 
 
 @dataclass(slots=True)
@@ -106,13 +137,25 @@ class Room:
     by_dispatch: bool = False
     """Opened by CreateDispatch, not by a participant or by CreateRoom."""
     ever_joined: bool = False
+    on_node: bool = True
+    """False: its node is lost; Redis has the room, and whoever needs it next makes it again with the same SID."""
+    lost_at: float = float("-inf")
+    """Monotonic seconds: when its node was lost."""
+    unlisted: bool = False
+    """Redis lost it: it lives on its node, and is not in ListRooms."""
+    own_dispatches: tuple[DispatchOrder, ...] = ()
+    """Of its configuration (the token that opened it); launched again each time that the room is made."""
     participants: dict[str, Participant] = field(default_factory=dict)
     dispatches: dict[str, Dispatch] = field(default_factory=dict)
     closing: Timer | None = None
 
+    def connected(self) -> list[Participant]:
+        """Return the participants that its node knows."""
+        return [each for each in self.participants.values() if not each.ghost]
+
     def independent(self) -> list[Participant]:
         """Return the participants that keep the room open."""
-        return [each for each in self.participants.values() if not each.dependent]
+        return [each for each in self.connected() if not each.dependent]
 
 
 class Identifiers:

@@ -37,6 +37,8 @@ class AgentStay:
     joined: float
     gone: float | None = None
     reason: str = ""
+    mute: float | None = None
+    """Since when its session is closed: it is in the room, and says nothing to anybody."""
 
     def together(self, other: AgentStay) -> float:
         """Return for how many seconds both were there; infinite while both still are."""
@@ -104,6 +106,8 @@ class Ledger:
 
     keep_calls: bool = True
     dispatches: list[DispatchEntry] = field(default_factory=list)
+    from_tokens: list[DispatchEntry] = field(default_factory=list)
+    """Dispatches that the server made by itself, from access tokens; nobody called for them."""
     callers: list[CallerEntry] = field(default_factory=list)
     calls: list[CallEntry] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -113,11 +117,15 @@ class Ledger:
     _stays: dict[str, AgentStay] = field(default_factory=dict)
 
     def dispatch(self, dispatch_id: str) -> DispatchEntry | None:
-        """Return the entry of one dispatch; None for those the server made by itself (automatic, from tokens)."""
+        """Return the entry of one dispatch, also of one from a token; None for an automatic one, without a name."""
         return self._by_dispatch.get(dispatch_id)
 
     def enter_dispatch(self, entry: DispatchEntry) -> None:
         self.dispatches.append(entry)
+        self._by_dispatch[entry.id] = entry
+
+    def enter_from_token(self, entry: DispatchEntry) -> None:
+        self.from_tokens.append(entry)
         self._by_dispatch[entry.id] = entry
 
     def enter_caller(self, entry: CallerEntry) -> None:
@@ -140,6 +148,11 @@ class Ledger:
         """Return the dispatch that brought the agent with this participant SID."""
         return self._by_agent.get(sid)
 
+    def agent_mute(self, sid: str, at: float) -> None:
+        stay = self._stays.get(sid)
+        if stay is not None and stay.mute is None:
+            stay.mute = at
+
     def agent_gone(self, sid: str, at: float, reason: str) -> None:
         stay = self._stays.get(sid)
         if stay is not None and stay.gone is None:
@@ -159,4 +172,5 @@ class Ledger:
 
     def agents_of(self, room: str) -> list[AgentStay]:
         """Return every agent that a dispatch ever brought into a room of this name, in order of the dispatches."""
-        return [stay for entry in self.dispatches if entry.room == room for stay in entry.agents]
+        made = [*self.dispatches, *self.from_tokens]
+        return [stay for entry in made if entry.room == room for stay in entry.agents]

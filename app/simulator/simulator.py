@@ -10,20 +10,23 @@ from typing import Self
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.livekit.vocabulary import DisconnectReason, ParticipantKind
+from app.simulator.agents.job_news import JobNews
+from app.simulator.agents.jobs import Jobs
+from app.simulator.agents.stays import AgentStays
+from app.simulator.agents.workers import Behaviour, Worker, WorkerPool
 from app.simulator.api.connection import Listener, ServerListener
 from app.simulator.api.faults import Faults
 from app.simulator.api.poster import HttpPoster
 from app.simulator.api.service import Service
 from app.simulator.api.twirp import TwirpApplication
-from app.simulator.dispatches import Dispatches, DispatchOrder
-from app.simulator.entities import Identifiers, Participant, Room, Track
-from app.simulator.jobs import Jobs
+from app.simulator.dispatches import Dispatches
+from app.simulator.entities import DispatchOrder, Grants, Identifiers, Participant, Room, Track
 from app.simulator.ledger import Ledger
+from app.simulator.phones import Phones
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import LoopSchedule, Schedule
 from app.simulator.timing import Limits, Timing
 from app.simulator.webhooks import Post, Webhooks
-from app.simulator.workers import Behaviour, Worker, WorkerPool
 
 SIMULATOR_KEY = "simulated"
 SIMULATOR_SECRET = "opens-nothing-but-a-simulated-livekit"  # noqa: S105 - as it says
@@ -34,7 +37,8 @@ class Simulator:
 
     `async with Simulator(webhook_urls=[...]) as simulator:` serves Twirp at `simulator.url`. Everything it does takes
     as long as `timing` says; `ledger` is the list to judge by. Without `light` every call is kept in the ledger and
-    checked for its token; with it neither, for benchmarks. `seed` repeats identifiers and choices of workers: only
+    checked for its token; with it neither, for benchmarks. `tells_of_jobs` makes it send `agent_job_*` webhooks as
+    LiveKit Cloud does. `seed` repeats identifiers and choices of workers: only
     where one database sees one run, because SIDs repeat too.
     """
 
@@ -52,6 +56,7 @@ class Simulator:
         schedule: Schedule | None = None,
         seed: int | None = None,
         keeps_attributes: bool = True,
+        tells_of_jobs: bool = False,
         light: bool = False,
         post: Post | None = None,
         listener: Callable[[ASGIApp], ServerListener] | None = None,
@@ -75,8 +80,18 @@ class Simulator:
         )
         self.rooms = Rooms(self.schedule, self.timing, self._identifiers, self.webhooks, self.ledger)
         self.workers = WorkerPool(self.schedule, random.Random(seed), self.timing)
-        self.jobs = Jobs(self.schedule, self.timing, self._identifiers, self.rooms, self.workers, self.ledger)
+        self.jobs = Jobs(
+            self.schedule,
+            self.timing,
+            self._identifiers,
+            self.rooms,
+            self.workers,
+            self.ledger,
+            AgentStays(self.schedule, self.timing, self.rooms, self.ledger),
+            JobNews(self.schedule, self._identifiers, self.webhooks, tells_of_jobs),
+        )
         self.dispatches = Dispatches(self.schedule, self._identifiers, self.rooms, self.jobs, self.ledger)
+        self.phones = Phones(self.schedule, self.timing, self._identifiers, self.rooms, self.dispatches)
         self.service = Service(
             self.schedule, self.timing, self.rooms, self.dispatches, limits or Limits(), keeps_attributes
         )
@@ -130,6 +145,8 @@ class Simulator:
         name: str = "",
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
+        grants: Grants | None = None,
+        kind_details: Sequence[str] = (),
         dispatches: Sequence[DispatchOrder] = (),
         connects: bool = True,
         late_left: float = 0.0,
@@ -138,25 +155,32 @@ class Simulator:
 
         `kind` may be a number that is no `ParticipantKind`, as of a LiveKit newer than the installed protocol.
 
-        `dispatches` are those of the access token: used only if this join opens the room (LiveKit #4390).
+        `kind_details` are names of `ParticipantInfo.KindDetail`, as FORWARDED, SIMULATION, CONNECTOR_TWILIO.
+        `dispatches` are those of the access token: used if this join opens the room (LiveKit #4390), also each time
+        that the same token opens it again after it had closed.
         """
         return self.rooms.join(
-            self._open(room, tuple(dispatches)),
+            self.dispatches.room(room, tuple(dispatches)),
             identity,
             kind=kind if kind.isdecimal() else ParticipantKind(kind),
             name=name,
             metadata=metadata,
             attributes=attributes,
+            grants=grants,
+            kind_details=kind_details,
             connects=connects,
             late_left=late_left,
         )
 
-    def _open(self, name: str, dispatches: tuple[DispatchOrder, ...] = ()) -> Room:
-        room = self.rooms.find(name)
-        if room is None:
-            room = self.rooms.open(name)
-            self.dispatches.automatic(room, dispatches)
-        return room
+    def join_avatar(self, room: str, agent: Participant, *, identity: str = "avatar-agent") -> Participant:
+        """Let the worker of an avatar join that speaks for `agent`: kind AGENT, without an agent name."""
+        return self.join(
+            room,
+            identity,
+            kind=ParticipantKind.AGENT,
+            name="Avatar",
+            attributes={"lk.publish_on_behalf": agent.identity},
+        )
 
     def leave(
         self,
@@ -173,7 +197,7 @@ class Simulator:
     def update(
         self, room: str, identity: str, *, metadata: str = "", attributes: Mapping[str, str] | None = None
     ) -> None:
-        """Change a participant's metadata or attributes; LiveKit sends no webhook."""
+        """Change a participant's metadata or attributes, its own doing or the API's; LiveKit sends no webhook."""
         self.rooms.update(self.participant(room, identity), metadata=metadata, attributes=attributes)
 
     def publish_track(self, room: str, identity: str) -> Track:
@@ -194,6 +218,25 @@ class Simulator:
         """Return the agents listed in a room now, dead ones too until their connections time out."""
         there = self.rooms.find(room)
         return [each for each in there.participants.values() if each.kind == ParticipantKind.AGENT] if there else []
+
+    # What a server with Redis goes through
+
+    def lose_node(self, *rooms: str) -> None:
+        """Lose the node that serves these rooms; another answers all calls.
+
+        Redis lists rooms and participants as they were. Whoever joins next, or CreateDispatch, makes the room again:
+        the same SID, a second `room_started`, the dispatches of its token launched again, the others forgotten.
+        """
+        for name in rooms:
+            self.rooms.lose_node(self.rooms.by_name[name])
+
+    def lose_redis(self) -> None:
+        """Let Redis lose its data: calls go on, and rooms and participants are not listed until they change.
+
+        Dispatches are listed as before, for the room's node answers that.
+        """
+        self.rooms.lose_listing()
+        self.service.nodes_unknown_until = self.schedule.monotonic() + self.timing.node_report
 
     # Workers
 

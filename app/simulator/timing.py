@@ -37,6 +37,14 @@ class Timing:
     """How long a worker takes to register again after the server was restarted."""
     rejoin: float = 1.0
     """How long callers take to connect again after the server was restarted."""
+    node_availability: float = 5.0
+    """How long a lost node still counts as available: CreateDispatch into its rooms waits for it, in vain.
+
+    In the source: AvailableSeconds, counted from the node's last report."""
+    node_rejoin: float = 6.0
+    """How long callers and agents take to connect again after their node was lost, with Redis. Seen: 2.5 to 11 s."""
+    node_report: float = 2.0
+    """How often nodes write themselves into Redis; until then a Redis that lost its data knows none."""
     webhook_retry_first: float = 1.0
     """Wait before the second try of a webhook; each further wait is twice as long."""
     webhook_age_limit: float = 30.0

@@ -7,11 +7,12 @@ them against bodies recorded from a real server.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from app.livekit.vocabulary import DisconnectReason, ParticipantKind
-from app.simulator.entities import Participant, Presence, Room, Track
+from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
+from app.simulator.entities import Dispatch, Job, Participant, Presence, Room, Track
 
 _CODECS = [
     {"mime": mime}
@@ -33,6 +34,7 @@ _PERMISSIONS: dict[str, dict[str, Any]] = {
     ParticipantKind.SIP: {**_PERMISSION, "canUpdateMetadata": True},
     ParticipantKind.AGENT: {**_PERMISSION, "canUpdateMetadata": True, "agent": True},
 }
+_GRANTS: Final = ("hidden", "recorder", "agent")
 _CAPABILITIES = ["CAP_PACKET_TRAILER", "CAP_COMPRESSION_DEFLATE_RAW"]
 
 
@@ -41,7 +43,15 @@ def milliseconds(instant: datetime) -> int:
 
 
 def build_body(
-    event: str, room: Room, participant: Participant | None, track: Track | None, *, event_id: str, at: datetime
+    event: str,
+    room: Room,
+    participant: Participant | None,
+    track: Track | None,
+    *,
+    event_id: str,
+    at: datetime,
+    job: Mapping[str, Any] | None = None,
+    end_reason: str = "",
 ) -> bytes:
     """Return the body of one webhook, as bytes to be signed and sent as they are."""
     body: dict[str, Any] = {"event": event}
@@ -50,12 +60,17 @@ def build_body(
         body["room"] = {"sid": room.sid, "name": room.name}
         body["participant"] = {"sid": participant.sid, "identity": participant.identity}
         body["track"] = _track(track)
+    elif job is not None:
+        # What LiveKit Cloud sends of a job is not recorded: this is the protocol's Job, which holds the room.
+        body["job"] = {**job, "room": _room(room)}
     else:
         body["room"] = _room(room)
         if participant is not None:
             body["participant"] = _participant(participant)
     body["id"] = event_id
     body["createdAt"] = str(int(at.timestamp()))
+    if end_reason:
+        body["roomEndReason"] = end_reason
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -87,9 +102,10 @@ def _participant(participant: Participant) -> dict[str, Any]:
         "joinedAtMs": str(stamp),
         "name": participant.name,
         "version": participant.version,
-        "permission": _PERMISSIONS.get(participant.kind, _PERMISSION),
+        "permission": _permission(participant),
         "isPublisher": bool(participant.tracks),
         "kind": _kind(participant.kind),
+        "kindDetails": list(participant.kind_details),
         "attributes": participant.attributes,
         "disconnectReason": participant.leave_reason.value
         if participant.leave_reason is not DisconnectReason.UNKNOWN_REASON
@@ -99,6 +115,40 @@ def _participant(participant: Participant) -> dict[str, Any]:
         said["clientProtocol"] = 2
         said["capabilities"] = _CAPABILITIES
     return {key: value for key, value in said.items() if value}
+
+
+def _permission(participant: Participant) -> dict[str, Any]:
+    usual = _PERMISSIONS.get(participant.kind, _PERMISSION)
+    granted = {name: True for name in _GRANTS if getattr(participant.grants, name)}
+    return {**usual, **granted} if granted else usual
+
+
+def job_body(dispatch: Dispatch, job: Job) -> dict[str, Any]:
+    """Return the `job` of an `agent_job_*` webhook, without its room."""
+    state: dict[str, Any] = {
+        "status": None if job.status is JobStatus.PENDING else job.status.value,
+        "error": job.error,
+        "startedAt": _nanoseconds(job.assigned_at),
+        "endedAt": _nanoseconds(job.ended_at) if job.ended_at else None,
+        "updatedAt": _nanoseconds(job.updated_at),
+        "participantIdentity": job.identity,
+        "workerId": job.worker_id,
+        "reason": job.reason,
+    }
+    said = {
+        "id": job.id,
+        "dispatchId": dispatch.id,
+        "metadata": dispatch.metadata,
+        "agentName": dispatch.agent_name,
+        "state": {key: value for key, value in state.items() if value},
+        "deployment": dispatch.deployment,
+        "attributes": dict(dispatch.attributes),
+    }
+    return {key: value for key, value in said.items() if value}
+
+
+def _nanoseconds(instant: datetime) -> str:
+    return str(int(instant.timestamp() * 1_000_000_000))
 
 
 def _kind(kind: str) -> str | int | None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import jwt
 
@@ -116,13 +116,29 @@ class Webhooks:
         self._idle.set()
 
     def notify(
-        self, event: str, room: Room, participant: Participant | None = None, track: Track | None = None
+        self,
+        event: str,
+        room: Room,
+        participant: Participant | None = None,
+        track: Track | None = None,
+        *,
+        job: Mapping[str, Any] | None = None,
+        end_reason: str = "",
     ) -> None:
         """Queue one event about `room` for every receiver, as it stands now."""
         if not self.urls or not self._running:
             return
         event_id = self._identifiers.new("EV_")
-        body = build_body(event, room, participant, track, event_id=event_id, at=self._schedule.now())
+        body = build_body(
+            event,
+            room,
+            participant,
+            track,
+            event_id=event_id,
+            at=self._schedule.now(),
+            job=job,
+            end_reason=end_reason,
+        )
         facts = WebhookFacts(event, room.name, participant.identity if participant else "")
         for url in self.urls:
             sending = Sending(url, event_id, facts, body, self._schedule.monotonic())

@@ -1,4 +1,4 @@
-"""Ports on the loopback address that are free."""
+"""Ports on the loopback address that nobody holds."""
 
 from __future__ import annotations
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from tests.conftest import Database
+from tests.conftest import Database, create_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -19,6 +21,13 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[D
         yield database
         database.close()
         return
-    database = Database(request.getfixturevalue("empty_postgres"))
+    server = request.getfixturevalue("postgres_server")
+    name = f"usher_{uuid.uuid4().hex[:12]}"
+    create_database(server, name)
+    database = Database(server.set(database=name))
     yield database
     database.close()
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()

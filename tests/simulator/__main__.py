@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import uvloop
 
+from app.simulator.agents.workers import Behaviour
 from app.simulator.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
 from app.simulator.timing import Timing
-from app.simulator.workers import Behaviour
 from tests.simulator.control import Control
 from tests.simulator.simulator import Simulator
 

@@ -14,7 +14,12 @@ Everything is JSON. Bad input is answered with 400, unknown rooms, participants 
     DELETE /simulator/faults          no more faults
     POST   /simulator/webhook-faults  {mishap, share} or {mishap, event?, room?, identity?, times?, seconds?}
     DELETE /simulator/webhook-faults
-    POST   /simulator/restart         {down_for?, rejoin?, agents_rejoin?}
+    POST   /simulator/restart         what `Simulator.restart` takes
+    POST   /simulator/lose-node       {rooms, …}: the rest as `Simulator.lose_node` takes it
+    POST   /simulator/lose-redis      {}
+    POST   /simulator/call-in         what `Phones.call_in` takes; returns the identity
+    POST   /simulator/call-out        what `Phones.call_out` takes
+    POST   /simulator/hang-up         {room, identity}
     GET    /simulator/ledger          the whole list; `?dispatches=<n>` from the n-th dispatch on
     GET    /simulator/verdict         `?unit=room|participant&tolerance=<seconds>`
     GET    /simulator/state           names of rooms; participants, workers, webhooks: counts
@@ -34,8 +39,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
+from app.simulator.agents.workers import Behaviour, Refusal
 from app.simulator.api.faults import Fault, FaultKind
-from app.simulator.workers import Behaviour, Refusal
+from app.simulator.entities import Grants
 from tests.simulator.bulk import Callers, Campaign
 from tests.simulator.simulator import Simulator
 from tests.simulator.verdict import Unit, judge
@@ -62,6 +68,11 @@ class Control:
             "faults": self._add_fault,
             "webhook-faults": self._add_webhook_fault,
             "restart": self._restart,
+            "lose-node": lambda body: simulator.lose_node(*body.pop("rooms"), **body),
+            "lose-redis": lambda _: simulator.lose_redis(),
+            "call-in": lambda body: {"identity": simulator.phones.call_in(**body).identity},
+            "call-out": lambda body: {"sid": simulator.phones.call_out(**body).sid},
+            "hang-up": lambda body: simulator.phones.hang_up(**body),
         }
         routes = [Route(f"/simulator/{name}", _posting(action), methods=["POST"]) for name, action in posts.items()]
         routes += [
@@ -76,6 +87,8 @@ class Control:
         self.application = Starlette(routes=routes)
 
     def _join(self, body: Body) -> Body:
+        if "grants" in body:
+            body["grants"] = Grants(**body["grants"])
         participant = self._simulator.join(**body)
         return {"sid": participant.sid}
 
@@ -113,6 +126,8 @@ class Control:
             behaviour["refusal"] = Refusal(behaviour["refusal"])
         if "leaving_reads" in behaviour:
             behaviour["leaving_reads"] = JobStatus[behaviour["leaving_reads"]]
+        if "leaves_with" in behaviour:
+            behaviour["leaves_with"] = DisconnectReason[behaviour["leaves_with"]]
         count = int(body.pop("count", 1))
         chosen = Behaviour(**behaviour)
         return {"ids": [self._simulator.add_worker(**body, behaviour=chosen).id for _ in range(count)]}

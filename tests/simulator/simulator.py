@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,6 +15,16 @@ from app.simulator.api.twirp import PREFIX
 from app.simulator.entities import Participant
 from app.simulator.rooms import SERVER_LOST
 from tests.simulator.webhook_faults import WebhookFaults
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """Who comes back after a crash, and after how many seconds (None: as `Timing` says)."""
+
+    callers: bool
+    agents: bool
+    callers_after: float | None
+    agents_after: float | None
 
 
 class Simulator(StandInLiveKit):
@@ -29,19 +39,33 @@ class Simulator(StandInLiveKit):
         """Serve `application` on all paths that are not the server API (the control)."""
         self._further = application
 
-    async def restart(self, *, down_for: float = 0.0, rejoin: bool = True, agents_rejoin: bool = True) -> None:
-        """Kill the server and start it again: rooms, dispatches, jobs and queued webhooks are lost.
+    async def restart(
+        self,
+        *,
+        down_for: float = 0.0,
+        redis: bool = False,
+        workers_die: bool = False,
+        rejoin: bool = True,
+        agents_rejoin: bool = True,
+        rejoin_after: float | None = None,
+        agents_rejoin_after: float | None = None,
+    ) -> None:
+        """Kill the server and start it again: dispatches, jobs and queued webhooks are lost.
 
-        Workers register again after `Timing.worker_reconnect` under new ids. Callers and agents come back by themselves
-        after `Timing.rejoin`, into rooms of the same names with new SIDs; the agents' jobs are lost.
+        Without `redis` its rooms are lost, too: callers and agents that come back find rooms with new SIDs. With it
+        rooms keep their SIDs, and their participants of before stay listed (`lose_node`). Workers register again after
+        `Timing.worker_reconnect` under new ids, unless they die with the server. Callers and agents come back by
+        themselves after `Timing.rejoin` (with Redis `Timing.node_rejoin`) or the seconds given; their jobs are lost.
         """
+        back = Returning(rejoin, agents_rejoin and not workers_die, rejoin_after, agents_rejoin_after)
         await self._listener.stop()
         await self.webhooks.stop()
-        lost = [(room.name, list(room.participants.values())) for room in self.rooms.by_name.values()]
-        for room in list(self.rooms.by_name.values()):
-            self.rooms.forget(room)
+        lost = self._lose(list(self.rooms.by_name), redis=redis)
         for worker in list(self.workers.by_id.values()):
             if worker.dead:
+                continue
+            if workers_die:
+                self.kill_worker(worker)
                 continue
             self.workers.deregister(worker)
             del self.workers.by_id[worker.id]
@@ -50,19 +74,45 @@ class Simulator(StandInLiveKit):
             self.workers.add(worker, registers_after=down_for + self.timing.worker_reconnect)
         await self.schedule.sleep(down_for)
         await self.start()
-        for name, participants in lost:
-            for participant in participants:
-                if agents_rejoin if participant.kind == ParticipantKind.AGENT else rejoin:
-                    self._come_back(name, participant)
+        self._let_return(lost, back, self.timing.node_rejoin if redis else self.timing.rejoin)
 
-    def _come_back(self, room_name: str, participant: Participant) -> None:
+    def lose_node(
+        self,
+        *rooms: str,
+        rejoin: bool = True,
+        agents_rejoin: bool = True,
+        rejoin_after: float | None = None,
+        agents_rejoin_after: float | None = None,
+    ) -> None:
+        """Lose the node of these rooms; callers and agents come back by themselves, to another node."""
+        lost = self._lose(rooms, redis=True)
+        back = Returning(rejoin, agents_rejoin, rejoin_after, agents_rejoin_after)
+        self._let_return(lost, back, self.timing.node_rejoin)
+
+    def _lose(self, rooms: Sequence[str], *, redis: bool) -> list[tuple[str, Participant]]:
+        lost = [(name, each) for name in rooms for each in self.rooms.by_name[name].connected()]
+        for name in rooms:
+            if redis:
+                self.rooms.lose_node(self.rooms.by_name[name])
+            else:
+                self.rooms.forget(self.rooms.by_name[name])
+        return lost
+
+    def _let_return(self, lost: Sequence[tuple[str, Participant]], back: Returning, usually: float) -> None:
+        for room, participant in lost:
+            agent = participant.kind == ParticipantKind.AGENT
+            if back.agents if agent else back.callers:
+                after = back.agents_after if agent else back.callers_after
+                self._come_back(room, participant, usually if after is None else after)
+
+    def _come_back(self, room_name: str, participant: Participant, after: float) -> None:
         entry = self.ledger.dispatch_of_agent(participant.sid)
         stay = next((each for each in entry.agents if each.sid == participant.sid), None) if entry else None
         if stay is not None and stay.reason != SERVER_LOST:
             return  # killed before, and only listed still
 
         def come() -> None:
-            room = self._open(room_name)
+            room = self.dispatches.room(room_name)
 
             def arrived(back: Participant) -> None:
                 if entry is not None and stay is not None:
@@ -77,10 +127,12 @@ class Simulator(StandInLiveKit):
                 name=participant.name,
                 metadata=participant.metadata,
                 attributes=participant.attributes,
+                grants=participant.grants,
+                kind_details=participant.kind_details,
                 arrived=arrived,
             )
 
-        self.schedule.call_later(self.timing.rejoin, come)
+        self.schedule.call_later(after, come)
 
     def on_call(self, observer: Callable[[str], None]) -> None:
         """Call `observer` with the method's name when a call arrives, in the simulator's loop.

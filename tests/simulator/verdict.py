@@ -56,7 +56,7 @@ class Verdict:
     lost: tuple[str, ...]
     """Still there, and no agent ever came."""
     alone: tuple[str, ...]
-    """Still there, had an agent, and have none now."""
+    """Still there, had an agent, and have none now, or none that speaks (a ghost is none)."""
     doubled: tuple[str, ...]
     """Had two agents of one name at the same time."""
     repeated: tuple[str, ...]
@@ -129,10 +129,12 @@ def judge(
         return places[0] if len(places) == 1 else None
 
     unasked: dict[str, None] = {}
-    for entry in ledger.dispatches:
+    from_tokens = {entry.id for entry in ledger.from_tokens}
+    for entry in [*ledger.dispatches, *ledger.from_tokens]:
         named = whose(entry) if unit is Unit.PARTICIPANT else ""
         concerned = find(entry.room_sid, named)
-        if concerned is not None:
+        # Asked twice are two calls; a token's dispatch that LiveKit launches again is nobody's call.
+        if concerned is not None and entry.id not in from_tokens:
             units[concerned].dispatches.append(entry)
         for stay in entry.agents:
             visited = find(stay.room_sid, named)
@@ -149,7 +151,7 @@ def judge(
         alone=_names(
             units.values(),
             unit,
-            lambda each: each.present and bool(each.stays) and all(stay.gone is not None for stay in each.stays),
+            lambda each: each.present and bool(each.stays) and all(_is_over(stay) for stay in each.stays),
         ),
         doubled=_names(units.values(), unit, lambda each: _is_doubled(each, tolerance)),
         repeated=_names(units.values(), unit, _is_repeated),
@@ -181,6 +183,10 @@ def _is_doubled(served: Served, tolerance: float) -> bool:
     return any(
         one.together(other) > tolerance for stays in served.agents.values() for one, other in combinations(stays, 2)
     )
+
+
+def _is_over(stay: AgentStay) -> bool:
+    return stay.gone is not None or stay.mute is not None
 
 
 def _is_repeated(served: Served) -> bool:

@@ -29,7 +29,8 @@ def room_message(room: Room) -> RoomMessage:
         creation_time_ms=stamp,
         turn_password=room.turn_password,
         metadata=room.metadata,
-        num_participants=len(room.independent()),
+        # Of a room whose node is lost Redis has the number of before.
+        num_participants=sum(not each.dependent for each in room.participants.values() if each.ghost != room.on_node),
         num_publishers=sum(1 for each in room.participants.values() if each.tracks),
     )
 
@@ -52,10 +53,13 @@ def participant_message(participant: Participant) -> ParticipantInfo:
             can_publish=True,
             can_publish_data=True,
             can_update_metadata=participant.kind in (ParticipantKind.SIP, ParticipantKind.AGENT),
-            agent=participant.kind == ParticipantKind.AGENT,
+            agent=participant.kind == ParticipantKind.AGENT or participant.grants.agent,
+            recorder=participant.grants.recorder,
+            hidden=participant.grants.hidden,
         ),
         is_publisher=bool(participant.tracks),
         kind=_kind(participant.kind),
+        kind_details=participant.kind_details,
         attributes=participant.attributes,
     )
 
@@ -96,5 +100,6 @@ def _job(dispatch: Dispatch, job: Job) -> JobMessage:
             updated_at=int(job.updated_at.timestamp() * _NANO),
             participant_identity=job.identity,
             worker_id=job.worker_id,
+            reason=job.reason or None,
         ),
     )

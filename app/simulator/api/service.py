@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from livekit.protocol import agent_dispatch as dispatch_protocol
 from livekit.protocol import models
@@ -13,8 +14,8 @@ from livekit.protocol import room as room_protocol
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator.api.access import Grants
 from app.simulator.api.messages import dispatch_message, participant_message, room_message
-from app.simulator.dispatches import Dispatches, DispatchOrder
-from app.simulator.entities import Dispatch, Participant, Room
+from app.simulator.dispatches import Dispatches
+from app.simulator.entities import Dispatch, DispatchOrder, Participant, Room
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Limits, Timing
@@ -51,14 +52,17 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     keeps_attributes: bool = True
     """False: a server before 1.13.2, which silently drops the attributes of dispatches."""
+    nodes_unknown_until: float = float("-inf")
+    """Monotonic seconds: until then Redis knows no node, for it has lost its data."""
 
-    def create_dispatch(
+    async def create_dispatch(
         self, request: dispatch_protocol.CreateAgentDispatchRequest, call: Call
     ) -> dispatch_protocol.AgentDispatch:
         _need(call.grants.administrates(request.room))
         if not _DEPLOYMENT.fullmatch(request.deployment):
             raise ServiceError("invalid_argument", "invalid deployment")
         self._check_sizes(request.metadata, request.attributes)
+        await self._need_node(request.room)
         order = DispatchOrder(
             request.agent_name,
             request.metadata,
@@ -89,7 +93,7 @@ class Service:
 
     def list_rooms(self, request: room_protocol.ListRoomsRequest, call: Call) -> room_protocol.ListRoomsResponse:
         _need(call.grants.room_list)
-        rooms = self.rooms.by_name.values()
+        rooms = [room for room in self.rooms.by_name.values() if not room.unlisted]
         wanted = set(request.names)
         return room_protocol.ListRoomsResponse(
             rooms=[room_message(room) for room in rooms if not wanted or room.name in wanted]
@@ -98,25 +102,30 @@ class Service:
     def list_participants(
         self, request: room_protocol.ListParticipantsRequest, call: Call
     ) -> room_protocol.ListParticipantsResponse:
-        """No participants, and no error, for an unknown room: as the store of a single node answers."""
+        """No participants, and no error, for an unknown room; ghosts as they were: it is the store that answers."""
         _need(call.grants.administrates(request.room))
-        room = self.rooms.find(request.room)
-        people = room.participants.values() if room is not None else ()
+        room = self.rooms.stored(request.room)
+        people = [each for each in room.participants.values() if not each.unlisted] if room is not None else []
         return room_protocol.ListParticipantsResponse(participants=[participant_message(each) for each in people])
 
     def get_participant(self, request: room_protocol.RoomParticipantIdentity, call: Call) -> models.ParticipantInfo:
         return participant_message(self._participant(request.room, request.identity, call)[1])
 
-    def remove_participant(
+    async def remove_participant(
         self, request: room_protocol.RoomParticipantIdentity, call: Call
     ) -> room_protocol.RemoveParticipantResponse:
+        """Remove a participant; a ghost cannot be removed, for no node serves it."""
         room, participant = self._participant(request.room, request.identity, call)
+        await self._need_connected(participant)
         self.rooms.leave(room, participant, DisconnectReason.PARTICIPANT_REMOVED)
         return room_protocol.RemoveParticipantResponse()
 
-    def update_participant(self, request: room_protocol.UpdateParticipantRequest, call: Call) -> models.ParticipantInfo:
+    async def update_participant(
+        self, request: room_protocol.UpdateParticipantRequest, call: Call
+    ) -> models.ParticipantInfo:
         self._check_sizes(request.metadata, request.attributes)
         _, participant = self._participant(request.room, request.identity, call)
+        await self._need_connected(participant)
         self.rooms.update(
             participant, metadata=request.metadata, name=request.name, attributes=dict(request.attributes)
         )
@@ -130,7 +139,9 @@ class Service:
             )
         self._check_sizes(request.metadata, {})
         room = self.rooms.find(request.name)
-        if room is None:
+        if room is not None:
+            room = self.dispatches.room(request.name)
+        else:
             room = self.rooms.open(
                 request.name,
                 empty_timeout=request.empty_timeout,
@@ -147,9 +158,9 @@ class Service:
 
     def delete_room(self, request: room_protocol.DeleteRoomRequest, call: Call) -> room_protocol.DeleteRoomResponse:
         _need(call.grants.room_create)
-        room = self.rooms.find(request.room)
-        if room is None:
+        if self.rooms.stored(request.room) is None:
             raise ServiceError("not_found", "requested room does not exist")
+        room = self.dispatches.room(request.room)
         self.rooms.finish(room, DisconnectReason.ROOM_DELETED)
         return room_protocol.DeleteRoomResponse()
 
@@ -158,17 +169,32 @@ class Service:
 
     async def _room_of_dispatches(self, name: str) -> Room:
         room = self.rooms.find(name)
-        if room is None:
-            # No node serves that room on the server's internal bus, which only a timeout shows (LiveKit #4488).
-            await self.schedule.sleep(self.timing.unknown_room_wait)
-            raise ServiceError("unavailable", "no response from servers")
+        if room is None or not room.on_node:
+            await self._no_response()
         return room
+
+    async def _need_node(self, name: str) -> None:
+        now = self.schedule.monotonic()
+        if now < self.nodes_unknown_until:
+            raise ServiceError("unknown", "could not find any available nodes")
+        room = self.rooms.find(name)
+        if room is not None and not room.on_node and now < room.lost_at + self.timing.node_availability:
+            await self._no_response()
+
+    async def _need_connected(self, participant: Participant) -> None:
+        if participant.ghost:
+            await self._no_response()
+
+    async def _no_response(self) -> NoReturn:
+        # No node serves it on the servers' internal bus, which only a timeout shows (LiveKit #4488).
+        await self.schedule.sleep(self.timing.unknown_room_wait)
+        raise ServiceError("unavailable", "no response from servers")
 
     def _participant(self, room_name: str, identity: str, call: Call) -> tuple[Room, Participant]:
         _need(call.grants.administrates(room_name))
-        room = self.rooms.find(room_name)
+        room = self.rooms.stored(room_name)
         participant = room.participants.get(identity) if room is not None else None
-        if room is None or participant is None:
+        if room is None or participant is None or participant.unlisted:
             raise ServiceError("not_found", "participant does not exist")
         return room, participant
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.harness.ports import LOOPBACK, accepts_connections, free_ports
@@ -15,7 +15,11 @@ LOOPBACK_INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 
 
 class LiveKitServer(Process):
-    """One livekit-server with an API key of its own; after a stop or kill, `start` brings it back on the same ports."""
+    """One livekit-server; after a stop or kill, `start` brings it back on the same ports.
+
+    `redis` is the address (host:port) of the Redis that it keeps rooms in and finds other nodes by; without, it keeps
+    them in memory. `keys` is its one API key and secret, made up if not given.
+    """
 
     def __init__(
         self,
@@ -25,10 +29,11 @@ class LiveKitServer(Process):
         webhook_urls: Sequence[str] = (),
         name: str = "livekit-server",
         departure_timeout: int | None = None,
+        redis: str | None = None,
+        keys: Mapping[str, str] | None = None,
     ) -> None:
-        self.port, self.rtc_udp_port, unused = free_ports(3)
-        self.api_key = f"key{secrets.token_hex(4)}"
-        self.api_secret = secrets.token_hex(24)
+        self.port, self.rtc_udp_port, nobody = free_ports(3)
+        [(self.api_key, self.api_secret)] = (keys or {f"key{secrets.token_hex(4)}": secrets.token_hex(24)}).items()
         self.url = f"ws://{LOOPBACK}:{self.port}"
         self.http_url = f"http://{LOOPBACK}:{self.port}"
         settings: dict[str, object] = {
@@ -42,13 +47,15 @@ class LiveKitServer(Process):
                 "enable_loopback_candidate": True,
                 "interfaces": {"includes": [LOOPBACK_INTERFACE]},
                 # Clients ask the servers named here for their address; without any, LiveKit names public ones.
-                "stun_servers": [f"{LOOPBACK}:{unused}"],
+                "stun_servers": [f"{LOOPBACK}:{nobody}"],
             },
             "keys": {self.api_key: self.api_secret},
             "logging": {"level": "info"},
         }
         if webhook_urls:
             settings["webhook"] = {"api_key": self.api_key, "urls": list(webhook_urls)}
+        if redis is not None:
+            settings["redis"] = {"address": redis}
         if departure_timeout is not None:
             settings["room"] = {"departure_timeout": departure_timeout}
         configuration = directory / f"{name}.yaml"
@@ -57,7 +64,7 @@ class LiveKitServer(Process):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which other programs find this server."""
+        """The variables by which everybody else finds this server."""
         return {
             "LIVEKIT_URL": self.url,
             "LIVEKIT_API_KEY": self.api_key,
@@ -69,6 +76,6 @@ class LiveKitServer(Process):
         self.wait_until(lambda: accepts_connections(self.port), within=20, what="its port is open")
 
     def restart(self) -> None:
-        """Kill it without a shutdown, and start it again: rooms and dispatches are gone."""
+        """Kill it, so that it says goodbye to nobody, and start it again; without Redis its rooms are gone."""
         self.kill()
         self.start()

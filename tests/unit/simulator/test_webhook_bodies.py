@@ -57,11 +57,29 @@ def participant_of(document: dict[str, Any]) -> Participant:
 
 def build(document: dict[str, Any], participant: Participant | None, track: Track | None = None) -> bytes:
     at = datetime.fromtimestamp(int(document["createdAt"]), UTC)
-    return build_body(document["event"], room_of(document), participant, track, event_id=document["id"], at=at)
+    ended = document.get("roomEndReason", "")
+    return build_body(
+        document["event"],
+        room_of(document),
+        participant,
+        track,
+        event_id=document["id"],
+        at=at,
+        end_reason=ended,
+    )
 
 
 @pytest.mark.parametrize(
-    "name", ["participant_joined_web", "participant_joined_agent", "participant_joined_sip", "participant_left_web"]
+    "name",
+    [
+        "participant_joined_web",
+        "participant_joined_agent",
+        "participant_joined_sip",
+        "participant_joined_sip_hidden_number",
+        "participant_joined_sip_outbound_dialing",
+        "participant_left_web",
+        "participant_left_agent_done",
+    ],
 )
 def test_a_body_about_a_participant_is_as_recorded(name: str) -> None:
     document = recorded(name)
@@ -71,8 +89,9 @@ def test_a_body_about_a_participant_is_as_recorded(name: str) -> None:
     assert list(written["participant"]) == list(document["participant"])
 
 
-def test_a_body_about_a_room_is_as_recorded() -> None:
-    document = recorded("room_started")
+@pytest.mark.parametrize("name", ["room_started", "room_started_again_after_node_loss", "room_finished_1.13.11_idle"])
+def test_a_body_about_a_room_is_as_recorded(name: str) -> None:
+    document = recorded(name)
     written = json.loads(build(document, None))
     assert written == document
     assert list(written["room"]) == list(document["room"])

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.simulator import ManualSchedule
-from app.simulator.dispatches import DispatchOrder
-from app.simulator.entities import Dispatch
+from app.simulator.entities import Dispatch, DispatchOrder
 from app.simulator.webhooks import Answer
 from tests.simulator import Simulator
 
@@ -36,7 +35,8 @@ class Received:
 
     @property
     def room(self) -> str:
-        return str(self.webhook["room"]["name"])
+        webhook = self.webhook
+        return str((webhook.get("room") or webhook["job"]["room"])["name"])
 
     @property
     def summary(self) -> str:

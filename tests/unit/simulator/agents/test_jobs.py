@@ -200,7 +200,7 @@ async def test_a_worker_stopped_gracefully_takes_its_agents_along(world: World) 
     world.simulator.stop_worker(worker)
     await world.settle()
     assert world.simulator.agents("lobby") == []
-    assert dispatch.jobs[0].status is JobStatus.FAILED
+    assert dispatch.jobs[0].status is JobStatus.RUNNING
     assert world.receiver.received[-1].webhook["participant"]["disconnectReason"] == "CLIENT_INITIATED"
 
 
@@ -214,12 +214,18 @@ async def test_a_worker_may_die_in_mid_call(world: World) -> None:
     assert world.simulator.agents("lobby") == []
 
 
-async def test_an_agent_that_leaves_by_itself_reads_failed(world: World) -> None:
-    world.simulator.add_worker("greeter", Behaviour(leaves_after=2))
+@pytest.mark.parametrize(
+    ("reads", "status", "error"),
+    [(None, JobStatus.RUNNING, ""), (JobStatus.FAILED, JobStatus.FAILED, "agent worker left the room")],
+)
+async def test_a_job_whose_agent_left_by_itself_reads_running_for_ever_or_as_ordered(
+    world: World, reads: JobStatus | None, status: JobStatus, error: str
+) -> None:
+    world.simulator.add_worker("greeter", Behaviour(leaves_after=2, leaving_reads=reads))
     dispatch = world.dispatch("lobby")
-    await world.wait(3)
+    await world.wait(60)
     assert world.simulator.agents("lobby") == []
-    assert (dispatch.jobs[0].status, dispatch.jobs[0].error) == (JobStatus.FAILED, "agent worker left the room")
+    assert (dispatch.jobs[0].status, dispatch.jobs[0].error) == (status, error)
 
 
 async def test_an_agent_that_was_removed_leaves_its_job_running_and_its_worker_free(world: World) -> None:
@@ -309,7 +315,7 @@ async def test_an_agent_may_choose_its_identity_and_two_of_them_replace_each_oth
     await world.wait(1)
     assert [each.identity for each in world.simulator.agents("lobby")] == ["receptionist-lobby"]
     assert {job.identity for job in (*first.jobs, *second.jobs)} == {"receptionist-lobby"}
-    assert first.jobs[0].status is JobStatus.FAILED
+    assert first.jobs[0].status is JobStatus.RUNNING
     assert second.jobs[0].status is JobStatus.RUNNING
 
 

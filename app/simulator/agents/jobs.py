@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
+from app.simulator.agents.job_news import JobNews
+from app.simulator.agents.stays import AgentStays
+from app.simulator.agents.workers import Refusal, Worker, WorkerPool
 from app.simulator.entities import Dispatch, Identifiers, Job, Participant, Room
 from app.simulator.ledger import AgentStay, Fate, Ledger
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Timing
-from app.simulator.workers import Refusal, Worker, WorkerPool
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """A running job, its room and its worker."""
+    """A running job, its room, its dispatch and its worker."""
 
     room: Room
+    dispatch: Dispatch
     job: Job
     worker: Worker
 
@@ -44,6 +47,8 @@ class Jobs:
     rooms: Rooms
     workers: WorkerPool
     ledger: Ledger
+    stays: AgentStays
+    news: JobNews
     running: dict[str, Engagement] = field(default_factory=dict)
     """By job id, from the assignment until the job has ended or its worker is dead."""
     by_sid: dict[str, Engagement] = field(default_factory=dict)
@@ -62,7 +67,10 @@ class Jobs:
             dispatch.names_known = self.workers.names_known()
         worker = self.workers.choose(dispatch.agent_name, dispatch.deployment, asked)
         if worker is None:
-            return self._settle(dispatch, self._why_lost(dispatch, asked))
+            fate = self._why_lost(dispatch, asked)
+            if fate is not Fate.LOST_REFUSED:
+                self.news.pending(room, dispatch)
+            return self._settle(dispatch, fate)
         asked.add(worker.id)
         entry = self.ledger.dispatch(dispatch.id)
         if entry is not None:
@@ -86,6 +94,7 @@ class Jobs:
     def end(self, dispatch: Dispatch) -> None:
         """End the jobs of a deleted dispatch, each once the server lists it (so up to 5 s later)."""
         dispatch.deleted = True
+        self.news.cancel(dispatch, "JSR_DISPATCH_DELETED")
         for job in dispatch.jobs:
             if job.id in self.running:
                 self._end_when_listed(self.running[job.id])
@@ -100,7 +109,7 @@ class Jobs:
             if agent is not None:
                 # Dead from now on, whatever the list of participants says; the job goes on reading RUNNING.
                 self.ledger.agent_gone(agent.sid, self.schedule.monotonic(), "KILLED")
-                self._time_out(engagement.room, agent)
+                self.stays.time_out(engagement.room, agent)
 
     def stop(self, worker: Worker) -> None:
         """Graceful shutdown: deregistered, and its agents leave at once."""
@@ -110,7 +119,7 @@ class Jobs:
             if agent is not None:
                 self.rooms.leave(engagement.room, agent, DisconnectReason.CLIENT_INITIATED)
             else:
-                self._finish(engagement, worker.behaviour.leaving_reads)
+                self._end(engagement)
         worker.dead = True
 
     def _of(self, worker: Worker) -> list[Engagement]:
@@ -158,8 +167,9 @@ class Jobs:
             listed_from=max(self.schedule.monotonic(), dispatch.names_known),
         )
         dispatch.jobs.append(job)
-        engagement = Engagement(room, job, worker)
+        engagement = Engagement(room, dispatch, job, worker)
         self.running[job.id] = engagement
+        self.news.started(room, dispatch, job)
         if offer.refusal is Refusal.TERMINATE:
             job.identity = ""
             self._finish(engagement, JobStatus.SUCCESS)
@@ -182,11 +192,7 @@ class Jobs:
         def arrived(agent: Participant) -> None:
             stay = AgentStay(room.sid, agent.identity, agent.sid, job.id, worker.id, self.schedule.monotonic())
             self.ledger.enter_agent(job.dispatch_id, stay)
-            if worker.behaviour.leaves_after is not None:
-                self.schedule.call_later(
-                    worker.behaviour.leaves_after,
-                    lambda: self.rooms.leave(room, agent, DisconnectReason.CLIENT_INITIATED),
-                )
+            self.stays.begin(room, agent, worker.behaviour)
             if worker.behaviour.dies_after is not None:
                 self.schedule.call_later(worker.behaviour.dies_after, lambda: self.kill(worker))
 
@@ -220,26 +226,27 @@ class Jobs:
         else:
             self.rooms.leave(room, agent, DisconnectReason.CLIENT_INITIATED)
 
-    def _time_out(self, room: Room, agent: Participant) -> None:
-        if agent.pending is not None:
-            agent.pending.cancel()
-        agent.pending = self.schedule.call_later(
-            self.timing.connection_timeout, lambda: self.rooms.leave(room, agent, DisconnectReason.CONNECTION_TIMEOUT)
-        )
-
     def _agent_left(self, room: Room, participant: Participant) -> None:  # noqa: ARG002 - Rooms.left passes it
         engagement = self.by_sid.pop(participant.sid, None)
         if engagement is None or engagement.job.id not in self.running:
             return None
         if participant.leave_reason is DisconnectReason.PARTICIPANT_REMOVED:
+            self.news.ended(engagement.room, engagement.dispatch, engagement.job)
             return self._release(engagement)  # seen: its dispatch stays, and its job goes on reading RUNNING
+        return self._end(engagement)
+
+    def _end(self, engagement: Engagement) -> None:
         status = engagement.worker.behaviour.leaving_reads
+        if status is None:
+            self.news.ended(engagement.room, engagement.dispatch, engagement.job)
+            return self._release(engagement)
         return self._finish(engagement, status, "agent worker left the room" if status is JobStatus.FAILED else "")
 
     def _room_closed(self, room: Room) -> None:
         for participant in room.participants.values():
             self.by_sid.pop(participant.sid, None)
         for dispatch in room.dispatches.values():
+            self.news.cancel(dispatch, "JSR_ROOM_CLOSED")
             for job in dispatch.jobs:
                 if job.id in self.running:
                     self._finish(self.running[job.id], JobStatus.SUCCESS)
@@ -248,6 +255,7 @@ class Jobs:
         engagement.job.status = status
         engagement.job.error = error
         engagement.job.updated_at = engagement.job.ended_at = self.schedule.now()
+        self.news.ended(engagement.room, engagement.dispatch, engagement.job)
         self._release(engagement)
 
     def _release(self, engagement: Engagement) -> None:

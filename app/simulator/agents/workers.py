@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from app.livekit.vocabulary import JobStatus
+from app.livekit.vocabulary import DisconnectReason, JobStatus
 from app.simulator.schedule import Schedule, Timer
 from app.simulator.timing import Timing
 
@@ -42,8 +42,18 @@ class Behaviour:
     """So long after taking a job the worker counts as full: the second of two dispatches in a burst is lost."""
     leaves_after: float | None = None
     """The agent leaves by itself so long after its arrival; short, it is a crash loop."""
-    leaving_reads: JobStatus = JobStatus.FAILED
-    """How a job reads whose agent has left by itself (LiveKit #4447)."""
+    leaves_with: DisconnectReason = DisconnectReason.CLIENT_INITIATED
+    """How that reads: CLIENT_INITIATED for a graceful end, an exception in the entrypoint and a drain that timed out;
+    PARTICIPANT_REMOVED for one that removes itself; CONNECTION_TIMEOUT for a killed process, which is listed for
+    `Timing.connection_timeout` more; ROOM_DELETED for one that deletes its room."""
+    says_on_leaving: Mapping[str, str] | None = None
+    """Attributes that it sets just before; they stand in `participant_left`."""
+    leaving_reads: JobStatus | None = None
+    """How a job reads whose agent has left by itself. None: it reads RUNNING for ever, as on a self-hosted server."""
+    publishes_after: float | None = None
+    """It publishes audio so long after its arrival (an `AgentSession` after 0.06 s); None: it never does."""
+    session_ends_with_caller: bool = False
+    """As a default `AgentSession`: closed when its caller leaves, while the agent stays in the room, mute."""
     dies_after: float | None = None
     """The worker is killed so long after the arrival of its agent."""
     identity: str | None = None
@@ -61,6 +71,7 @@ class Behaviour:
             join_after=self.join_after * factor,
             busy_after_assignment=self.busy_after_assignment * factor,
             leaves_after=None if self.leaves_after is None else self.leaves_after * factor,
+            publishes_after=None if self.publishes_after is None else self.publishes_after * factor,
             dies_after=None if self.dies_after is None else self.dies_after * factor,
         )
 
