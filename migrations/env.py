@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs on the connection that `app.db.schema` hands over."""
+"""Alembic's entry point: runs the revisions on the connection that `app.db.schema` opened."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from app.db.tables import metadata
 
 
 def run() -> None:
-    """Run the migrations in one transaction per revision."""
+    """Run the revisions: each in a transaction of its own on PostgreSQL, all in one on SQLite."""
     connection = context.config.attributes["connection"]
     if connection.dialect.name == "postgresql":
-        # A migration that cannot get its lock must give up, not queue behind a long read and block all webhooks.
+        # While it waits for its lock behind a long read, a revision would block all webhooks behind it.
         connection.exec_driver_sql("SET lock_timeout = '10s'")
         connection.commit()
     context.configure(

@@ -1,7 +1,8 @@
 """`column IN (list)` with the list as one parameter, so that a statement has the same text for lists of any length.
 
-The drivers then keep it prepared, and SQLAlchemy does not render it again: a look-up by key takes 60 µs on SQLite
-instead of 132 µs with `in_`.
+The drivers then keep it prepared, and SQLAlchemy does not render it again for each list. With `in_` the median from
+webhook to CreateDispatch was 1.6 times as long on PostgreSQL (14 to 27 ms on a busy machine), and a look-up by key on
+SQLite took 132 µs instead of 60.
 """
 
 from __future__ import annotations

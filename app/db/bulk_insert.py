@@ -1,4 +1,4 @@
-"""Many rows with one statement, which the driver prepares once."""
+"""Many rows with one `executemany`."""
 
 from __future__ import annotations
 

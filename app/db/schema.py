@@ -1,4 +1,4 @@
-"""The schema's version: bring it up, take it down, check it."""
+"""The version of the schema: upgrade, downgrade, check. The revisions are in `migrations/`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 @cache
 def latest_revision() -> str:
-    """Return the revision that this version of Usher needs; looked up once, for it takes six milliseconds."""
+    """Return the revision that this version of Usher needs; cached, because reading the revisions takes 6 ms."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     if revision is None:
         raise SchemaMismatchError(f"no migrations are installed at {_MIGRATIONS}")
@@ -30,22 +30,22 @@ def latest_revision() -> str:
 
 
 def current_revision(connection: Connection) -> str | None:
-    """Return the revision of the connected database; None when it has never been migrated."""
+    """Return the revision of the connected database; None if it has no schema."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def upgrade(url: URL, revision: str = "head") -> None:
-    """Bring the schema up to `revision`, creating the SQLite file if need be."""
+    """Upgrade the schema to `revision`; creates the SQLite file if there is none."""
     _run(url, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(url: URL, revision: str) -> None:
-    """Take the schema down to `revision` (`base` removes everything)."""
+    """Downgrade the schema to `revision`; `base` removes everything."""
     _run(url, lambda config: command.downgrade(config, revision))
 
 
 def require_current(connection: Connection) -> None:
-    """Raise `SchemaMismatchError`, naming the command to run, unless the schema is the one this version needs."""
+    """Raise `SchemaMismatchError`, with the command to run, unless the schema is at the revision that Usher needs."""
     current, latest = current_revision(connection), latest_revision()
     if current == latest:
         return

@@ -70,7 +70,7 @@ def test_every_edit_is_recorded_by_the_database(database: Database) -> None:
     assert changes[2]["after"] is None
 
 
-def test_an_edit_through_a_door_names_the_editor(database: Database) -> None:
+def test_an_edit_by_a_user_names_the_user(database: Database) -> None:
     database.execute("INSERT INTO rule_editor (name) VALUES ('maria')")
     database.execute(INSERT)
     database.execute("DELETE FROM rule_editor")
