@@ -35,7 +35,7 @@ ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
     "left": (statements.MARK_LEFT, {"participant_sids": ["a"], "at": NOW}, {"participant_sid=?"}),
     "due": (
         statements.DUE,
-        {"now": NOW, "first": 1, "project": "default", "without_agents": [], "in_hand": ["a"]},
+        {"now": NOW, "first": 1, "project": "default", "without_agents": ["b"], "in_hand": ["a"]},
         {"next_attempt_at<?"},
     ),
     "unanswered": (
