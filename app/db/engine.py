@@ -74,7 +74,7 @@ def _create_postgres_engine(url: URL, *, pool_size: int, lock_timeout_ms: int) -
 
 
 def _json(value: Any) -> str:
-    return to_json(value).decode()  # in a quarter of json's time
+    return to_json(value).decode()  # takes a quarter of the time of json.dumps
 
 
 def flush(engine: Engine) -> None:
