@@ -10,10 +10,6 @@ from app.db.tables import metadata
 def run() -> None:
     """Run the revisions: each in a transaction of its own on PostgreSQL, all in one on SQLite."""
     connection = context.config.attributes["connection"]
-    if connection.dialect.name == "postgresql":
-        # While it waits for its lock behind a long read, a revision would block all webhooks behind it.
-        connection.exec_driver_sql("SET lock_timeout = '10s'")
-        connection.commit()
     context.configure(
         connection=connection,
         target_metadata=metadata,

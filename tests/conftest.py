@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,7 +36,7 @@ def fast_folder() -> Path:
 
 @dataclass
 class StillClock:
-    """A clock that moves only when told."""
+    """A clock that moves only by `advance`."""
 
     instant: datetime = datetime(2026, 11, 22, 14, 2, tzinfo=UTC)
 
@@ -143,12 +144,26 @@ def sqlite_database(sqlite_template: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def postgres_database(postgres_server: URL) -> Iterator[Database]:
+    with temporary_database(postgres_server, template="usher_template") as url:
+        database = Database(url)
+        yield database
+        database.close()
+
+
+@pytest.fixture
+def empty_postgres(postgres_server: URL) -> Iterator[URL]:
+    """A database without Usher's schema."""
+    with temporary_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def temporary_database(server: URL, template: str | None = None) -> Iterator[URL]:
+    """Create a database, yield its URL, and drop it."""
     name = f"usher_{uuid.uuid4().hex[:12]}"
-    create_database(postgres_server, name, template="usher_template")
-    database = Database(postgres_server.set(database=name))
-    yield database
-    database.close()
-    engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    create_database(server, name, template)
+    yield server.set(database=name)
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
     engine.dispose()

@@ -122,15 +122,17 @@ def webhook_address(url: str | None, settings: Settings) -> str:
     """Return the URL to post to: `url`, with the webhook's path if it has none, else where the settings say."""
     if url is None:
         return f"{local_url(settings.host, settings.port)}{_PATH}"
+    path = ""
     try:
         parts = urlsplit(url)
+        path = parts.path.strip("/")
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable:
         problem = Problem("--url", "is not a URL such as http://127.0.0.1:8080", url)
         raise InvalidInputError("usage", [problem])
-    return url if parts.path.strip("/") else url.rstrip("/") + _PATH
+    return url if path else url.rstrip("/") + _PATH
 
 
 async def _post(address: str, body: bytes, token: str) -> tuple[int, str]:

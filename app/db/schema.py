@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,10 +10,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, pool
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from app.db.engine import BUSY_TIMEOUT_MS, is_embedded
+from app.db.engine import create_migration_engine
 from app.errors import SchemaMismatchError
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -69,7 +68,7 @@ def _config() -> Config:
 
 
 def _run(url: URL, action: Callable[[Config], None]) -> None:
-    engine = _migration_engine(url)
+    engine = create_migration_engine(url)
     config = _config()
     try:
         with engine.connect() as connection:
@@ -78,22 +77,3 @@ def _run(url: URL, action: Callable[[Config], None]) -> None:
             connection.commit()
     finally:
         engine.dispose()
-
-
-def _migration_engine(url: URL) -> Engine:
-    engine = create_engine(url, poolclass=pool.NullPool)
-    if is_embedded(url):
-
-        @event.listens_for(engine, "connect")
-        def configure(connection: sqlite3.Connection, _record: object) -> None:
-            connection.isolation_level = None
-            cursor = connection.cursor()
-            cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.close()
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import flush
+from app.db.engine import flush, require_storage
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
 
@@ -73,10 +73,11 @@ class Transaction:
 
     def run(self, committed: Callable[[Transaction], None] | None = None) -> None:
         """Commit, call `committed`, and wait for the disk. Never raises: errors go to the units."""
-        self._commit(self._units)
-        if committed is not None and any(unit.on_commit is not None for unit in self._units):
-            committed(self)
         try:
+            require_storage(self._engine)
+            self._commit(self._units)
+            if committed is not None and any(unit.on_commit is not None for unit in self._units):
+                committed(self)
             flush(self._engine)
         except OSError as error:
             for unit in self._units:

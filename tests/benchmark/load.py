@@ -91,7 +91,7 @@ async def start(order: Order) -> asyncio.Task[Report]:
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection; `answered` is told each status as soon as the answer is whole."""
+    """One kept-alive connection; `answered` gets each status as soon as the answer is whole."""
 
     def __init__(self, answered: Callable[[_Connection, int], None]) -> None:
         self._answered = answered
@@ -180,7 +180,7 @@ class _Run:
         while due < until:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if self._stopped:
-                return  # nobody would count the answer
+                return  # the answer would not be counted
             if self._idle:
                 self._next(self._idle.popleft(), due)
             else:

@@ -91,7 +91,7 @@ async def _run(count: int) -> _Tally:
 def _settings(path: Path) -> Any:
     return read_settings(
         {
-            "LIVEKIT_URL": "http://127.0.0.1:9",  # nobody listens there
+            "LIVEKIT_URL": "http://127.0.0.1:9",  # no server listens there
             "LIVEKIT_API_KEY": process.KEY,
             "LIVEKIT_API_SECRET": process.SECRET,
             "DATABASE_URL": f"sqlite:///{path / 'usher.db'}",

@@ -1,4 +1,4 @@
-"""One of very many rules edited by SQL while webhooks come: live for the next one, and nobody waits meanwhile.
+"""One of very many rules edited by SQL while webhooks come: live for the next one, and no webhook waits meanwhile.
 
 Runs the real `usher serve`; an editor in this process updates a rule, commits, and posts a webhook that it matches.
 """
@@ -96,14 +96,14 @@ def _edit_until(path: Path, port: int, number: int, loading: asyncio.Task[Report
     edits = late = 0
     with (
         closing(sqlite3.connect(path / "usher.db", timeout=20)) as database,
-        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as door,
+        closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection,
     ):
         while not loading.done():
             rule, _, _ = RULES[chance.randrange(len(RULES) - 4)]
             agent = f"edited-{number}-{edits}"
             with database:
                 database.execute("UPDATE routing_rules SET agent_name = ? WHERE name = ?", (agent, rule))
-            sid = _post_join(door, signer, rule, f"x{number}{edits}")
+            sid = _post_join(connection, signer, rule, f"x{number}{edits}")
             query = "SELECT agent_name FROM dispatches WHERE participant_sid = ?"
             found = database.execute(query, (sid,)).fetchall()
             edits, late = edits + 1, late + (found != [(agent,)])
@@ -111,14 +111,14 @@ def _edit_until(path: Path, port: int, number: int, loading: asyncio.Task[Report
     return edits, late
 
 
-def _post_join(door: http.client.HTTPConnection, signer: Signer, rule: str, mark: str) -> str:
-    """Post the join of somebody whom the rule is for; return the SID once the webhook is answered."""
+def _post_join(connection: http.client.HTTPConnection, signer: Signer, rule: str, mark: str) -> str:
+    """Post the join of a caller that the rule matches; return the SID once the webhook is answered."""
     department, language = rule.split("-")
     content = json.loads(next(bodies(Kind.JOINS, mark, 0)))
     content["participant"]["metadata"] = json.dumps({"department": department, "language": language})
     body = json.dumps(content).encode()
-    door.request("POST", "/livekit/webhook", body, {"Authorization": signer.token(body)})
-    answer = door.getresponse()
+    connection.request("POST", "/livekit/webhook", body, {"Authorization": signer.token(body)})
+    answer = connection.getresponse()
     answer.read()
     if answer.status != 200:
         raise RuntimeError(f"not a fair run: an edit's webhook was answered {answer.status}")

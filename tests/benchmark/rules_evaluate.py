@@ -40,7 +40,7 @@ def compare(shapes: Iterable[Shape], count: int) -> list[Figure]:
 
 
 def _times(shape: Shape, count: int) -> tuple[list[float], list[float]]:
-    """Return microseconds per event in rounds that go in turns; half of the events find nobody."""
+    """Return microseconds per event in rounds that go in turns; half of the events match no rule."""
     few, many = RuleBook.build(rows(shape, FEW), 1), RuleBook.build(rows(shape, count), 1)
     events = (hit(), miss())
     gc.collect()

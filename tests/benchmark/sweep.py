@@ -33,7 +33,7 @@ def measure(*, quick: bool) -> list[Figure]:
         directory, replace(LONG, callers=rooms, rate=1_000.0), seed=1, settings={"USHER_SWEEP_INTERVAL": "10"}
     ) as made:
         made.start(rules=False)
-        made.database.add_rule("everybody", "greeter", {"room": {"name": [{"prefix": "swept-"}]}})
+        made.database.add_rule("all", "greeter", {"room": {"name": [{"prefix": "swept-"}]}})
         made.add_workers("greeter")
         first, last = _callers_of_an_outage(made, rooms)
         _, last_missed = _callers_of_an_outage(made, MISSED)
@@ -84,7 +84,7 @@ def _callers_of_an_outage(made: Scene, count: int) -> tuple[float, float]:
     first = time.monotonic() - began
     eventually(lambda: _accepted(made) >= before + count, within=300, what="the last is accepted")
     last = time.monotonic() - began
-    eventually(lambda: not made.verdict()["lost"], within=300, what="everybody has an agent")
+    eventually(lambda: not made.verdict()["lost"], within=300, what="every caller has an agent")
     return first, last
 
 

@@ -66,7 +66,7 @@ def relayed_desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def note_arrival() -> Callable[[Participant], None]:
-    """A function that notes how long somebody waited for their agent, for the figures printed at the end."""
+    """A function that notes how long a caller waited for the agent, for the figures printed at the end."""
 
     def note(caller: Participant) -> None:
         waited = caller.seconds_to_agent()

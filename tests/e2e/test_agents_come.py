@@ -1,4 +1,4 @@
-"""The main job, on the real LiveKit: whoever joins gets the agent that the rules name, told what it needs to know."""
+"""The main job, on the real LiveKit: callers get the agent that the rules name, with the metadata that it needs."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_a_caller_is_greeted_by_department_in_their_language(
     scene: Scene, note_arrival: NoteArrival, department: str, language: str, greeting: str
 ) -> None:
     room = f"call-{department}"
-    told = {"department": department, "language": language, "account": 4711}
+    sent = {"department": department, "language": language, "account": 4711}
 
-    ana = scene.join("ana", room, name="Ana", metadata=told, attributes={"tier": "gold"})
+    ana = scene.join("ana", room, name="Ana", metadata=sent, attributes={"tier": "gold"})
 
     assert ana.wait_for_greeting() == greeting
     note_arrival(ana)
@@ -55,7 +55,7 @@ def test_a_caller_is_greeted_by_department_in_their_language(
                 "identity": "ana",
                 "name": "Ana",
                 "kind": "STANDARD",
-                "metadata": told,
+                "metadata": sent,
                 "attributes": {"tier": "gold"},
             },
             "room": {"name": room, "metadata": ""},
@@ -82,10 +82,10 @@ def test_a_caller_is_greeted_by_department_in_their_language(
 def test_a_rule_may_pass_the_callers_own_document_through(scene: Scene) -> None:
     scene.usher.delete_rules()
     scene.usher.add_rule("through", SUPPORT, "support-agent", metadata={"$eval": "participant.metadata"})
-    told = {"department": "support", "language": "ca", "basket": [{"sku": 1, "price": 9.5}], "vip": True}
-    ana = scene.join("ana", "through", metadata=told)
+    sent = {"department": "support", "language": "ca", "basket": [{"sku": 1, "price": 9.5}], "vip": True}
+    ana = scene.join("ana", "through", metadata=sent)
     assert ana.wait_for_greeting() == "Hola there, aquí Suport."
-    assert ana.job_metadata() == [told]
+    assert ana.job_metadata() == [sent]
 
 
 def test_a_room_that_exists_already(scene: Scene, note_arrival: NoteArrival) -> None:
@@ -109,19 +109,19 @@ def test_text_metadata(scene: Scene, note_arrival: NoteArrival) -> None:
     ana = scene.join("ana", "text", metadata="please, somebody help")
     assert ana.wait_for_greeting() == "Hello ana, this is Support."
     note_arrival(ana)
-    [told] = ana.job_metadata()
-    assert told["participant"]["metadata"] == "please, somebody help"
+    [sent] = ana.job_metadata()
+    assert sent["participant"]["metadata"] == "please, somebody help"
 
 
 def test_no_metadata_and_an_agent_summons_no_agent(scene: Scene, note_arrival: NoteArrival) -> None:
-    """The rule takes everybody in the room; the agent itself joins the room, too."""
+    """The rule takes every participant of the room; the agent itself joins the room, too."""
     scene.usher.add_rule("lobby", {"room": {"name": ["lobby"]}}, "support-agent", scope="participant")
     ana = scene.join("ana", "lobby")
     assert ana.wait_for_greeting() == "Hello ana, this is Support."
     note_arrival(ana)
-    [told] = ana.job_metadata()
-    assert told["participant"]["metadata"] == ""
-    assert told["participant"]["attributes"] == {}
+    [sent] = ana.job_metadata()
+    assert sent["participant"]["metadata"] == ""
+    assert sent["participant"]["attributes"] == {}
     never(lambda: len(scene.livekit.dispatches("lobby")) != 1, during=2, what="an agent summoned an agent")
     assert len(scene.usher.dispatches(room="lobby")) == 1
 
@@ -133,13 +133,13 @@ def test_a_phone_caller(scene: Scene, note_arrival: NoteArrival) -> None:
     caller = scene.join("sip_+34600111222", "phone", kind="sip", attributes=numbers)
     caller.wait_for_greeting()
     note_arrival(caller)
-    [told] = caller.job_metadata()
-    assert told["participant"]["kind"] == "SIP"
-    assert told["participant"]["attributes"] == numbers
-    assert told["rule"] == "phone"
+    [sent] = caller.job_metadata()
+    assert sent["participant"]["kind"] == "SIP"
+    assert sent["participant"]["attributes"] == numbers
+    assert sent["rule"] == "phone"
 
 
-def test_nobody_comes_for_who_matches_no_rule(scene: Scene) -> None:
+def test_no_agent_comes_for_a_caller_without_a_rule(scene: Scene) -> None:
     scene.join("ana", "nothing", metadata={"department": "accounting"})
     [event] = eventually(
         lambda: scene.usher.events(room="nothing", identity="ana"), within=5, what="the join is recorded"
@@ -180,25 +180,25 @@ def test_each_participant_gets_an_agent_of_their_own(scene: Scene, note_arrival:
     assert sorted(greetings) == ["Hello Bob, this is Support.", "Hola Ana, aquí Soporte."]
     note_arrival(ana)
     note_arrival(bob)
-    # Which agent is whose shows in what it was told.
-    told = {
+    # Which agent is whose shows in the metadata that it got.
+    sent = {
         remote["identity"]: json.loads(remote["attributes"]["job_metadata"])["participant"]["identity"]
         for remote in bob.remotes()
         if remote["kind"] == "AGENT"
     }
     for identity in ("ana", "bob"):
         dispatch = scene.usher.wait_for_dispatch(room="apart", identity=identity)
-        assert told[dispatch["agent_identity"]] == identity
+        assert sent[dispatch["agent_identity"]] == identity
     assert len(scene.livekit.dispatches("apart")) == 2
 
 
 def test_who_leaves_and_returns_meets_the_agent_who_is_still_there(scene: Scene) -> None:
-    told = {"department": "support", "language": "en"}
+    sent = {"department": "support", "language": "en"}
     scene.join("bob", "returns")  # keeps the room open
-    ana = scene.join("ana", "returns", name="Ana", metadata=told)
+    ana = scene.join("ana", "returns", name="Ana", metadata=sent)
     ana.wait_for_greeting()
     ana.leave()
-    again = scene.join("ana", "returns", name="Ana", metadata=told)
+    again = scene.join("ana", "returns", name="Ana", metadata=sent)
     assert again.wait_for_greeting() == "Hello Ana, this is Support."
     events = eventually(
         lambda: found if len(found := scene.usher.events(room="returns", identity="ana")) == 2 else None,
@@ -212,12 +212,12 @@ def test_who_leaves_and_returns_meets_the_agent_who_is_still_there(scene: Scene)
 
 
 def test_who_returns_into_a_room_made_anew_gets_a_new_agent(scene: Scene, note_arrival: NoteArrival) -> None:
-    told = {"department": "sales", "language": "es"}
-    scene.join("ana", "anew", name="Ana", metadata=told).wait_for_greeting()
+    sent = {"department": "sales", "language": "es"}
+    scene.join("ana", "anew", name="Ana", metadata=sent).wait_for_greeting()
     first = scene.usher.wait_for_dispatch(room="anew")
     scene.livekit.delete_room("anew")
     scene.usher.wait_for_dispatch(room="anew", status="ended")
-    again = scene.join("ana", "anew", name="Ana", metadata=told)
+    again = scene.join("ana", "anew", name="Ana", metadata=sent)
     assert again.wait_for_greeting() == "Hola Ana, aquí Ventas."
     note_arrival(again)
     second = scene.usher.wait_for_dispatch(room="anew", status="joined")
@@ -231,9 +231,9 @@ def test_the_secret_of_the_webhooks_is_nowhere(scene: Scene) -> None:
     passwords = {each.webhook["room"]["turnPassword"] for each in scene.relay.deliveries(room="secret")}
     assert passwords
     stored = b"".join(path.read_bytes() for path in scene.directory.glob("usher.db*"))
-    told = json.dumps(ana.job_metadata())
+    sent = json.dumps(ana.job_metadata())
     for password in passwords:
         assert password.encode() not in stored
         assert password not in scene.usher.log_text()
-        assert password not in told
+        assert password not in sent
     assert scene.server.api_secret not in scene.usher.log_text()

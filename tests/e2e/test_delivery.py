@@ -43,7 +43,7 @@ def everybody_keeps_one_agent(scene: Scene, rooms: Collection[str], *, within: f
             now - since > SENT_AWAY_SECONDS for _, since in kept_since.values()
         )
 
-    eventually(all_keep_theirs, within=within, what="everybody has one agent, and keeps it")
+    eventually(all_keep_theirs, within=within, what="every caller has one agent, and keeps it")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def substitute(desk: Scene) -> str:
     return "substitute"
 
 
-def test_the_fallback_comes_when_nobody_serves_the_agent(scene: Scene, substitute: str) -> None:
+def test_the_fallback_comes_when_no_worker_serves_the_agent(scene: Scene, substitute: str) -> None:
     scene.usher.add_rule(
         "absent",
         rule_for("absent"),

@@ -51,7 +51,7 @@ def test_lost_webhooks_are_repaired_by_the_sweep(scene: Scene) -> None:
 
 
 def test_a_webhook_after_the_sweep_changes_nothing(scene: Scene) -> None:
-    """A webhook that comes late tells of a join that the sweep has served."""
+    """A late webhook reports a join that the sweep has served."""
     tries: list[str] = []
 
     def late(webhook: dict[str, object]) -> int | None:
@@ -109,7 +109,7 @@ def test_callers_who_join_while_usher_is_down_are_served_when_it_is_back(scene: 
         assert len(scene.usher.dispatches(room=room)) == 1
 
 
-def test_usher_killed_in_the_middle_of_a_burst_loses_and_doubles_nobody(scene: Scene) -> None:
+def test_usher_killed_in_the_middle_of_a_burst_loses_and_doubles_no_caller(scene: Scene) -> None:
     rooms = [f"call-kill-{number}" for number in range(12)]
     callers = []
     for room in rooms:

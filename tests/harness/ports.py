@@ -1,4 +1,4 @@
-"""Ports on the loopback address that nobody holds."""
+"""Ports on the loopback address that are free."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Scene:
     """LiveKit and people; `start_usher` adds Usher, `start_worker` agents.
 
     LiveKit posts every webhook to Usher and to `relay`, which keeps it. With `through_relay` it posts to the relay
-    alone, which passes it on to Usher or, when told, loses it.
+    alone, which passes it on to Usher or, on request, loses it.
     """
 
     def __init__(self, programs: Programs, *, directory: Path, through_relay: bool = False) -> None:
@@ -92,7 +92,7 @@ class Scene:
         kind: str = "standard",
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> Participant:
-        """Let somebody join, with an access token as a token server would make it."""
+        """Let a caller join, with an access token as a token server would make it."""
         token = self.livekit.token(
             identity, room, metadata=metadata, attributes=attributes, name=name, kind=kind, dispatches=dispatches
         )
@@ -106,9 +106,9 @@ class Scene:
             self._usher.delete_rules()
 
     def close(self) -> None:
-        everybody: list[Process] = [self.participants, *self.workers, self.server]
+        processes: list[Process] = [self.participants, *self.workers, self.server]
         if self._usher is not None:
-            everybody.insert(0, self._usher)
-        for process in everybody:
+            processes.insert(0, self._usher)
+        for process in processes:
             process.kill()
         self.relay.close()

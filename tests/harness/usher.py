@@ -122,7 +122,7 @@ class Usher(Process):
     def delete_rules(self) -> None:
         self.change("DELETE FROM routing_rules")
 
-    # What it did for somebody
+    # What it did for a caller
 
     def events(self, *, room: str, identity: str, type: str = "participant_joined") -> list[Row]:  # noqa: A002 - the column
         return self.rows(
@@ -154,8 +154,8 @@ class Usher(Process):
         try:
             return eventually(look, within=within, what=f"a dispatch of {room} (for {identity}) is {status}")[-1]
         except AssertionError as late:
-            told = [(row["id"], row["agent_name"], row["status"], row["reason"]) for row in seen]
-            raise AssertionError(f"{late}\ndispatches: {told}\n{self.history(*[row['id'] for row in seen])}") from None
+            shown = [(row["id"], row["agent_name"], row["status"], row["reason"]) for row in seen]
+            raise AssertionError(f"{late}\ndispatches: {shown}\n{self.history(*[row['id'] for row in seen])}") from None
 
     def history(self, *entity_ids: str) -> list[tuple[str | None, str, str]]:
         """Return the audited transitions of these dispatches: from, to, why."""

@@ -124,7 +124,7 @@ async def test_the_write_ahead_log_is_flushed(sqlite_database: Database, monkeyp
         os.fdatasync(descriptor)
         files.append(f"{Path(f'/proc/self/fd/{descriptor}').readlink()}")
 
-    monkeypatch.setattr("app.db.engine._sync", sync)
+    monkeypatch.setattr("app.db.engine.sqlite_file._sync", sync)
     writer = Writer(sqlite_database.writer_engine())
     await writer.run(lambda connection: put(connection, "a"))
     assert files == [f"{sqlite_database.url.database}-wal"]

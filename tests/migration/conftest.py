@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from tests.conftest import Database, create_database
+from tests.conftest import Database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -21,13 +19,6 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[D
         yield database
         database.close()
         return
-    server = request.getfixturevalue("postgres_server")
-    name = f"usher_{uuid.uuid4().hex[:12]}"
-    create_database(server, name)
-    database = Database(server.set(database=name))
+    database = Database(request.getfixturevalue("empty_postgres"))
     yield database
     database.close()
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    engine.dispose()

@@ -40,7 +40,7 @@ SHAPES = (
     ),
     Shape("all under one number", lambda _: _attributes(**{"sip.trunkPhoneNumber": [NUMBER]})),
     Shape(
-        "one number, told apart by ranges",
+        "one number, distinguished by ranges",
         lambda i: {
             "participant": {
                 "attributes": {"sip.trunkPhoneNumber": [NUMBER]},

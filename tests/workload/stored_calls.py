@@ -2,7 +2,7 @@
 
 They are drawn so that filters meet their worst cases: an agent with half of all calls that never fails (what is asked
 for does not exist, among millions that nearly fit), one that retired long ago and still has a rule, an identity, a room
-and a phone number that everybody uses. The newest calls have all that a real one has.
+and a phone number that many callers use. The newest calls have all that a real one has.
 """
 
 from __future__ import annotations

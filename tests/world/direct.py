@@ -1,6 +1,6 @@
 """The SDK's HTTP session without sockets: calls reach the simulated LiveKit in the same event loop.
 
-What happens on a wire that breaks is told as aiohttp tells it; the contract and acceptance tiers hold the real one.
+Broken connections raise what aiohttp raises; the contract and acceptance tiers use real sockets.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class DirectListener:
         return exchange
 
     def refusal(self) -> aiohttp.ClientConnectorError:
-        """Return what aiohttp raises where nobody listens."""
+        """Return what aiohttp raises where no server listens."""
         key = ConnectionKey(self.host, self.port, False, True, None, None, None)  # noqa: FBT003 - aiohttp's order
         return aiohttp.ClientConnectorError(key, OSError(errno.ECONNREFUSED, "refused"))
 

@@ -44,7 +44,7 @@ class Replica:
         self._sessions: list[DirectSession] = []
         self._stopping = asyncio.Event()
         self._built: asyncio.Future[Service] = loop.create_future()
-        # Whatever the service starts inherits this context, which tells its tasks from those of the simulator.
+        # Whatever the service starts inherits this context, which sets its tasks apart from those of the simulator.
         self._context = in_context_of(self)
         self._serving = loop.create_task(self._serve(), context=self._context)
 

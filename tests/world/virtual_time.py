@@ -22,7 +22,7 @@ _owner: contextvars.ContextVar[object] = contextvars.ContextVar("owner", default
 
 
 def in_context_of(owner: object) -> contextvars.Context:
-    """Return a context whose tasks, and theirs, are `tasks_of(owner)`; that of None is nobody's."""
+    """Return a context whose tasks, and theirs, are `tasks_of(owner)`; None owns none."""
     context = contextvars.Context()
     context.run(_owner.set, owner)
     return context

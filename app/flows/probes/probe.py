@@ -121,13 +121,14 @@ class Prober:
             deployment=None,
             recovered_by_us=True,  # LiveKit Cloud must not start it again once the room is gone
         )
+        trouble = ""
         match await self._client.create_dispatch(request):
             case Rejected(code, text) | Unreachable(code, text):
                 return None, f"LiveKit refused the dispatch: {code}: {text}"
             case Unknown(code=code, text=text):
                 trouble = f"the dispatch had no clear answer: {code}: {text}"
             case Accepted():
-                trouble = ""
+                pass
         while self._clock.monotonic() - began < timeout_s:
             try:
                 if await self._is_there(room_name, agent_name):

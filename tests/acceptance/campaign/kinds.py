@@ -70,8 +70,8 @@ def tangled_webhooks(directory: Path, size: Size) -> Result:
         made.await_joins()
         made.let_in(made.size.callers // 3, room="brief-{r}", stay=0.02)
         made.await_joins()
-        told = made.livekit.ask("state")["webhooks"]
-        return made.conclude("webhooks doubled and reordered", f"{sum(told.values()):,} webhooks told")
+        sent_webhooks = made.livekit.ask("state")["webhooks"]
+        return made.conclude("webhooks doubled and reordered", f"{sum(sent_webhooks.values()):,} webhooks sent")
 
 
 def locked_database(directory: Path, size: Size) -> Result:
@@ -85,11 +85,11 @@ def locked_database(directory: Path, size: Size) -> Result:
             time.sleep(made.chance.uniform(0.5, 2))
             began = time.monotonic()
             with made.database.locked():
-                refused.append(made.ushers[0].knock_until_refused(within=30))
+                refused.append(made.ushers[0].post_until_refused(within=30))
                 time.sleep(made.chance.uniform(0.5, 1.5))
             held += time.monotonic() - began
         harm = f"{len(refused)} times, for {held:.1f} s in all; 503"
-        return made.conclude("SQLite locked by somebody else", harm, _ask_to_retry(refused))
+        return made.conclude("SQLite locked by another program", harm, _ask_to_retry(refused))
 
 
 def restarted_database(directory: Path, size: Size, server: Postgres) -> Result:
@@ -101,7 +101,7 @@ def restarted_database(directory: Path, size: Size, server: Postgres) -> Result:
         refused: list[Headers] = []
         while made.joining or not refused:
             server.stop()
-            refused.append(made.ushers[0].knock_until_refused(within=30))
+            refused.append(made.ushers[0].post_until_refused(within=30))
             time.sleep(made.chance.uniform(0.5, 2))
             server.start()
             time.sleep(made.chance.uniform(4, 8))
@@ -136,13 +136,13 @@ def troubled_workers(directory: Path, size: Size) -> Result:
     with scene(directory, size, seed=SEED) as made:
         made.start(rules=False)
         database = made.database
-        patient = {"answer_timeout_s": 2, "max_attempts": 20}
+        retrying = {"answer_timeout_s": 2, "max_attempts": 20}
         database.add_rule(
             "dead", "dead", _wants("dead"), answer_timeout_s=1, max_attempts=2, fallback_agent_name="substitute"
         )
-        database.add_rule("dying", "dying", _wants("dying"), recover=True, **patient)
-        database.add_rule("refusing", "refusing", _wants("refusing"), **patient)
-        database.add_rule("late", "late", _wants("late"), **patient)
+        database.add_rule("dying", "dying", _wants("dying"), recover=True, **retrying)
+        database.add_rule("refusing", "refusing", _wants("refusing"), **retrying)
+        database.add_rule("late", "late", _wants("late"), **retrying)
         made.add_workers("substitute")
         (killed_worker,) = made.add_workers("dead")
         made.livekit.forget(f"workers/{killed_worker}")

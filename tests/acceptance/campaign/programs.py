@@ -41,7 +41,7 @@ def request(
 
 
 class SimulatedLiveKit(Process):
-    """`python -m tests.simulator`, told what to do through its control doors."""
+    """`python -m tests.simulator`, controlled over HTTP."""
 
     def __init__(
         self, *, port: int, directory: Path, webhooks: Sequence[str], tempo: float, options: Sequence[str] = ()
@@ -60,7 +60,7 @@ class SimulatedLiveKit(Process):
     def start(self, *, stdin: bool = False, stdout: bool = False) -> None:
         """Start it and wait until it answers."""
         super().start(stdin=stdin, stdout=stdout)
-        self.wait_until(self._answers, within=READY_WITHIN, what="its control doors answer")
+        self.wait_until(self._answers, within=READY_WITHIN, what="its control endpoints answer")
 
     def _answers(self) -> bool:
         try:
@@ -69,11 +69,11 @@ class SimulatedLiveKit(Process):
             return False
 
     def tell(self, action: str, **body: Any) -> Any:
-        """Post to a control door and return its answer."""
+        """Post to a control endpoint and return its answer."""
         return self._call("POST", action, json.dumps(body).encode())
 
     def ask(self, question: str) -> Any:
-        """Return what a control door shows."""
+        """Return what a control endpoint shows."""
         return self._call("GET", question)
 
     def forget(self, what: str) -> None:
@@ -114,23 +114,26 @@ class Usher(Process):
         except OSError:
             return False
 
-    def knock(self, number: int) -> tuple[int, Headers]:
+    def post_probe(self, number: int) -> tuple[int, Headers]:
         """Post a signed webhook that asks for nothing but being stored; return status and headers."""
-        room = {"sid": f"RM_knock{number}", "name": f"knock-{number}"}
-        stamp = int(time.time())
-        event = {"event": "room_started", "id": f"EV_knock{number}", "createdAt": str(stamp), "room": room}
-        body = json.dumps(event).encode()
-        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        token = jwt.encode({"iss": KEY, "nbf": stamp, "exp": stamp + 300, "sha256": digest}, SECRET, algorithm="HS256")
-        status, headers, _ = request(self.port, "POST", "/livekit/webhook", body, {"Authorization": token})
+        room = {"sid": f"RM_probe{number}", "name": f"probe-{number}"}
+        status, headers, _ = self.post_webhook("room_started", f"EV_probe{number}", room=room)
         return status, headers
 
-    def knock_until_refused(self, *, within: float) -> Headers:
-        """Knock until the answer is 503; return its headers."""
+    def post_webhook(self, event: str, event_id: str, **content: object) -> tuple[int, Headers, bytes]:
+        """Post a signed webhook; return status, headers and body of the answer."""
+        stamp = int(time.time())
+        body = json.dumps({"event": event, "id": event_id, "createdAt": str(stamp), **content}).encode()
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        token = jwt.encode({"iss": KEY, "nbf": stamp, "exp": stamp + 300, "sha256": digest}, SECRET, algorithm="HS256")
+        return request(self.port, "POST", "/livekit/webhook", body, {"Authorization": token})
+
+    def post_until_refused(self, *, within: float) -> Headers:
+        """Post until the answer is 503; return its headers."""
         numbers = iter(range(1_000_000))
 
         def look() -> Headers | None:
-            status, headers = self.knock(next(numbers))
+            status, headers = self.post_probe(next(numbers))
             return headers if status == 503 else None
 
         return eventually(look, within=within, what="a webhook is answered 503")

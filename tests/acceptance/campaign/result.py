@@ -24,7 +24,7 @@ class Result:
     seconds: float
     unmet: tuple[str, ...] = ()
     traces: str = ""
-    """Rows and log lines of those who fared badly, for whoever mends it."""
+    """Rows and log lines of the callers who were not served, to find out why."""
 
     @property
     def problems(self) -> list[str]:

@@ -27,7 +27,7 @@ class Size:
 
     callers: int
     rate: float
-    patience: float
+    give_up_after: float
     aftermath: float
 
     @property
@@ -36,8 +36,8 @@ class Size:
         return self.callers / self.rate
 
 
-SHORT = Size(callers=100, rate=25.0, patience=40.0, aftermath=1.5)
-LONG = Size(callers=10_000, rate=60.0, patience=300.0, aftermath=15.0)
+SHORT = Size(callers=100, rate=25.0, give_up_after=40.0, aftermath=1.5)
+LONG = Size(callers=10_000, rate=60.0, give_up_after=300.0, aftermath=15.0)
 
 
 @dataclass
@@ -53,14 +53,14 @@ class Scene:
     expected: int = 0
 
     def start(self, *, rules: bool = True) -> None:
-        """Start every program; with `rules`, everybody gets the agent `greeter`, of which there is a worker."""
+        """Start every program; with `rules`, every caller gets the agent `greeter`, of which there is a worker."""
         self.livekit.start()
         for usher in self.ushers:
             usher.start()
         for usher in self.ushers:
             usher.await_ready()
         if rules:
-            self.database.add_rule("everybody", "greeter", {"event": ["participant_joined"]}, answer_timeout_s=3)
+            self.database.add_rule("all", "greeter", {"event": ["participant_joined"]}, answer_timeout_s=3)
             self.add_workers("greeter")
 
     def add_workers(self, agent_name: str, count: int = 1, registers_after: float = 0.0, **behaviour: Any) -> list[str]:
@@ -119,8 +119,8 @@ class Scene:
         return verdict
 
     def conclude(self, campaign: str, harm: str, unmet: Sequence[str] = ()) -> Result:
-        """Wait until the verdict is clean or patience is over, then a little more for what comes late, and judge."""
-        deadline = time.monotonic() + self.size.patience
+        """Return the judgement, once the verdict is clean or `give_up_after` has passed, and `aftermath` after that."""
+        deadline = time.monotonic() + self.size.give_up_after
         while time.monotonic() < deadline:
             verdict = self.verdict()
             if verdict["callers"] == self.expected and not verdict["lost"] and not verdict["alone"]:

@@ -56,7 +56,7 @@ class Administration:
         return {room.name for room in answer.rooms}
 
     def participants(self, room: str) -> list[ParticipantInfo]:
-        """Return everybody in `room`; nobody when there is no such room."""
+        """Return the participants of `room`; none when there is no such room."""
         try:
             answer = self._ask(lambda livekit: livekit.room.list_participants(api.ListParticipantsRequest(room=room)))
         except api.TwirpError as error:

@@ -32,7 +32,7 @@ class LiveKitServer(Process):
         redis: str | None = None,
         keys: Mapping[str, str] | None = None,
     ) -> None:
-        self.port, self.rtc_udp_port, nobody = free_ports(3)
+        self.port, self.rtc_udp_port, unused = free_ports(3)
         [(self.api_key, self.api_secret)] = (keys or {f"key{secrets.token_hex(4)}": secrets.token_hex(24)}).items()
         self.url = f"ws://{LOOPBACK}:{self.port}"
         self.http_url = f"http://{LOOPBACK}:{self.port}"
@@ -47,7 +47,7 @@ class LiveKitServer(Process):
                 "enable_loopback_candidate": True,
                 "interfaces": {"includes": [LOOPBACK_INTERFACE]},
                 # Clients ask the servers named here for their address; without any, LiveKit names public ones.
-                "stun_servers": [f"{LOOPBACK}:{nobody}"],
+                "stun_servers": [f"{LOOPBACK}:{unused}"],
             },
             "keys": {self.api_key: self.api_secret},
             "logging": {"level": "info"},
@@ -64,7 +64,7 @@ class LiveKitServer(Process):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which everybody else finds this server."""
+        """The variables by which other programs find this server."""
         return {
             "LIVEKIT_URL": self.url,
             "LIVEKIT_API_KEY": self.api_key,
@@ -76,6 +76,6 @@ class LiveKitServer(Process):
         self.wait_until(lambda: accepts_connections(self.port), within=20, what="its port is open")
 
     def restart(self) -> None:
-        """Kill it, so that it says goodbye to nobody, and start it again; without Redis its rooms are gone."""
+        """Kill it without a shutdown, and start it again; without Redis its rooms and dispatches are gone."""
         self.kill()
         self.start()

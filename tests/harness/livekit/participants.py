@@ -85,16 +85,16 @@ class Participants(Process):
         self._speaking = threading.Lock()
 
     def start(self, *, stdin: bool = True, stdout: bool = True) -> None:
-        """Start it; nobody is in any room yet."""
+        """Start it; no room has participants yet."""
         super().start(stdin=stdin, stdout=stdout)
         threading.Thread(target=self._listen, name=self.name, daemon=True).start()
 
     def join(self, url: str, token: str) -> Participant:
-        """Let somebody join; returns when the server has let them in."""
+        """Let a participant join; returns when the server has admitted them."""
         return self.join_all(url, [token])[0]
 
     def join_all(self, url: str, tokens: list[str]) -> list[Participant]:
-        """Let everybody join at the same time; returns when the last is in."""
+        """Let all of them join at the same time; returns when the last is in."""
         joining = []
         for token in tokens:
             participant = Participant(seat=f"seat-{next(self._numbers)}", program=self)

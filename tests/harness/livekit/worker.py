@@ -51,7 +51,7 @@ class Worker(Process):
         )
 
     def start(self, *, stdin: bool = False, stdout: bool = False, wait: bool = True) -> None:
-        """Start it, and unless told otherwise wait until LiveKit knows it."""
+        """Start it, and unless asked not to, wait until LiveKit knows it."""
         before = self.log_size()
         super().start(stdin=stdin, stdout=stdout)
         if wait:

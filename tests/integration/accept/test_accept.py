@@ -26,7 +26,7 @@ async def post(world: World, content: Any) -> int:
     return answer.status
 
 
-def told(event: str, sid: str = "PA_1", room: str = "RM_1", **more: Any) -> dict[str, Any]:
+def webhook(event: str, sid: str = "PA_1", room: str = "RM_1", **more: Any) -> dict[str, Any]:
     participant = {"sid": sid, "identity": f"caller-{sid}", "state": "ACTIVE"}
     return {
         "event": event,
@@ -41,7 +41,7 @@ def told(event: str, sid: str = "PA_1", room: str = "RM_1", **more: Any) -> dict
 async def test_a_burst_in_one_batch_is_decided_one_by_one(database: Database) -> None:
     async with World(database) as world:
         world.rule()
-        contents = [told("participant_joined", f"PA_{number % 7}", f"RM_{number % 7}") for number in range(50)]
+        contents = [webhook("participant_joined", f"PA_{number % 7}", f"RM_{number % 7}") for number in range(50)]
         statuses = await asyncio.gather(*(post(world, content) for content in contents))
         assert statuses == [200] * 50
         assert len(world.events(type="participant_joined")) == 7
@@ -54,10 +54,10 @@ async def test_a_burst_in_one_batch_is_decided_one_by_one(database: Database) ->
 async def test_nothing_is_sent_to_who_is_gone_in_the_same_batch(
     sqlite_database: Database, end: str, first: int
 ) -> None:
-    """No room is opened for nobody, in whichever order the two were told."""
+    """No empty room is opened, in whichever order the two webhooks arrive."""
     async with World(sqlite_database) as world:
         world.rule()
-        pair = [told("participant_joined"), told(end)]
+        pair = [webhook("participant_joined"), webhook(end)]
         if first:
             pair.reverse()
         assert await asyncio.gather(*(post(world, content) for content in pair)) == [200, 200]
@@ -70,7 +70,7 @@ async def test_nothing_is_sent_to_who_is_gone_in_the_same_batch(
 @pytest.mark.parametrize(
     "content",
     [
-        told("room_finished", participant=None),
+        webhook("room_finished", participant=None),
         {"event": "egress_ended", "id": "EV_1", "egressInfo": {"roomName": "lobby"}},
         {"event": "participant_joined", "id": "EV_2", "participant": {"sid": "PA_1", "identity": "ana"}},
         {"event": "participant_joined", "id": "EV_3", "room": {"name": "x"}, "participant": {"sid": "PA_1"}},

@@ -1,4 +1,4 @@
-"""What happens past `answer_timeout_s`: the cause is named, the next is asked, and somebody is told."""
+"""What happens past `answer_timeout_s`: the cause is named, the next agent is asked, and a no-show is reported."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_the_fallback_is_asked_within_the_budget(database: Database) -> No
 
 
 @in_virtual_time
-async def test_with_nobody_left_to_ask_it_is_a_no_show_and_told(database: Database) -> None:
+async def test_with_no_agent_left_to_ask_it_is_a_no_show_and_reported(database: Database) -> None:
     async with World(database) as world:
         world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=2)
         world.simulator.join("room", "ana")
@@ -96,8 +96,8 @@ async def test_a_worker_that_registers_late_is_used_by_the_next_attempt(sqlite_d
 
 
 @in_virtual_time
-async def test_when_nobody_can_come_late_the_next_is_known_at_once(sqlite_database: Database) -> None:
-    """With the usual patience LiveKit's list has said by then that nobody took the call."""
+async def test_when_no_agent_can_come_late_the_next_is_asked_at_once(sqlite_database: Database) -> None:
+    """With the usual timeout LiveKit's list has shown by then that no worker took the job."""
     async with World(sqlite_database) as world:
         world.rule(agent_name="late", answer_timeout_s=7, max_attempts=3)
         world.simulator.join("room", "ana")

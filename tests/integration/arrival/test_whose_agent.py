@@ -59,7 +59,7 @@ async def test_with_one_worker_too_few_the_right_caller_waits(sqlite_database: D
 
 
 @in_virtual_time
-async def test_somebody_elses_dispatch_of_the_same_agent_is_left_alone(sqlite_database: Database) -> None:
+async def test_another_clients_dispatch_of_the_same_agent_is_left_alone(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
@@ -76,7 +76,7 @@ async def test_somebody_elses_dispatch_of_the_same_agent_is_left_alone(sqlite_da
 
 
 @in_virtual_time
-async def test_an_agent_that_came_by_somebody_elses_dispatch_is_not_taken_for_ours(sqlite_database: Database) -> None:
+async def test_an_agent_that_came_by_another_clients_dispatch_is_not_taken_for_ours(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5, timing=Timing(activation=0.0)) as world:
         world.simulator.add_worker("greeter", Behaviour(capacity=1))
         world.rule(answer_timeout_s=3, max_attempts=10)

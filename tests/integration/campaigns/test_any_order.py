@@ -1,4 +1,4 @@
-"""Whatever people, agents and webhooks do, in whatever order: in the end everybody who is there has one agent.
+"""Callers, agents and webhooks in any order: in the end every caller who is there has one agent.
 
 `USHER_EXAMPLES=500 pytest tests/integration/campaigns` tries that many other stories than the fixed ones.
 """
@@ -37,7 +37,7 @@ ACTIONS = (
     "agent leaves",
     "worker dies",
     "room closes",
-    "told nothing",
+    "webhooks off or on",
 )
 GAPS = (0.0, 0.05, 0.1, 0.3, 1.0, 4.0)
 MISHAPS: tuple[tuple[Mishap, float] | None, ...] = (
@@ -83,7 +83,7 @@ async def act(world: World, action: str) -> None:
             simulator.add_worker("greeter")
         case ["room", _] if there is not None:
             simulator.finish_room("room")
-        case ["told", _]:
+        case ["webhooks", *_]:
             simulator.webhook_faults.outage = not simulator.webhook_faults.outage
         case _:
             pass
@@ -120,15 +120,15 @@ def judge_end(world: World, story: Story) -> None:
     live = world.dispatches(room_sid=there.sid) if there is not None else []
     joined = sorted(row["agent_identity"] for row in live if row["status"] == "joined")
     waiting = [row for row in world.dispatches() if row["status"] in {"pending", "sending", "dispatched"}]
-    assert not waiting, "nobody waits for ever, and for nobody"
+    assert not waiting, "no dispatch waits for ever, or for nothing"
     assert joined == [identity for identity in agents if identity in joined], "who is noted is there"
     left_on_purpose = any(action == "agent leaves" for action, _ in story.actions)
     killed = any(action == "worker dies" for action, _ in story.actions)
     if story.recover or not (left_on_purpose or killed):
-        assert len(agents) >= wanted, "everybody who is there has an agent"
+        assert len(agents) >= wanted, "every caller who is there has an agent"
         assert len(joined) >= wanted
     if story.withdraw:
-        assert len(agents) <= wanted, "no agent stays for nobody"
+        assert len(agents) <= wanted, "no agent stays without a caller"
     assert len(joined) == len(agents), "whose agent is whose is known"
 
 
@@ -143,7 +143,7 @@ def judge_end(world: World, story: Story) -> None:
     print_blob=False,
 )
 @given(story=stories)
-def test_in_the_end_everybody_has_one_agent(sqlite_template: Path, story: Story) -> None:
+def test_in_the_end_every_caller_has_one_agent(sqlite_template: Path, story: Story) -> None:
     with tempfile.TemporaryDirectory(dir=fast_folder()) as directory:
         path = Path(directory) / "usher.db"
         shutil.copy(sqlite_template, path)

@@ -12,14 +12,14 @@ from tests.world.world import World
 
 CALLERS = 150
 LONGEST_WAIT_S = 30.0
-"""A call without an answer is waited out (5 s), and with a third of all failing somebody has bad luck thrice."""
+"""A call without an answer is waited out (5 s), and with a third of all failing one caller meets three failures."""
 SMALL_STEP_S = 8
 """By as much more one waits for a call that is due by a clock that is set back so little; larger steps are noticed."""
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
 @in_virtual_time
-async def test_jumps_of_the_clock_lose_and_double_nobody(sqlite_database: Database, seed: int) -> None:
+async def test_jumps_of_the_clock_lose_and_double_no_caller(sqlite_database: Database, seed: int) -> None:
     chance = random.Random(seed)
     jumps: list[tuple[float, int]] = []
     async with World(sqlite_database, sweep=5) as world:

@@ -77,7 +77,7 @@ async def test_after_the_clock_jumped_forward_a_dead_replicas_call_is_looked_int
 
 @pytest.mark.parametrize("moment", ["pending", "dispatched", "sending"])
 @in_virtual_time
-async def test_a_clock_set_back_makes_nobody_wait(database: Database, moment: str) -> None:
+async def test_a_clock_set_back_delays_no_dispatch(database: Database, moment: str) -> None:
     async with World(database) as world:
         world.rule(answer_timeout_s=2, max_attempts=20)
         fault = {
@@ -169,7 +169,7 @@ async def test_one_replica_sweeps_and_the_other_follows_when_it_dies(postgres_da
         before = [sweeps(replica) for replica in world.replicas]
         await world.wait(60)
         swept = [sweeps(replica) - count for replica, count in zip(world.replicas, before, strict=True)]
-        assert 5 <= sum(swept) <= 7, "one sweep per interval, whoever does it"
+        assert 5 <= sum(swept) <= 7, "one sweep per interval, by either replica"
         sweeper = world.replicas[swept.index(max(swept))]
         other = next(replica for replica in world.replicas if replica is not sweeper)
         await sweeper.kill()
@@ -193,8 +193,8 @@ async def test_a_rule_edited_anywhere_holds_in_both_replicas(postgres_database: 
 
 
 @in_virtual_time
-async def test_two_replicas_told_in_any_order_agree(postgres_database: Database) -> None:
-    """Joins to one, leavings to the other, at once: nobody is served by a dispatch that is being given up."""
+async def test_two_replicas_agree_on_webhooks_in_any_order(postgres_database: Database) -> None:
+    """Joins to one, leavings to the other, at once: no caller is served by a dispatch that is being given up."""
     async with World(postgres_database, replicas=2) as world:
         world.rule()
         world.simulator.add_worker("greeter")

@@ -1,4 +1,4 @@
-"""A LiveKit of which some calls fail: a question is asked again, and nobody waits long for others' trouble."""
+"""A LiveKit of which some calls fail: reads are retried, and other callers do not wait for them."""
 
 from __future__ import annotations
 

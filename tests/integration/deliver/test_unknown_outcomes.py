@@ -156,7 +156,7 @@ async def test_refusals_are_repeated_up_to_max_attempts(sqlite_database: Databas
 
 
 @in_virtual_time
-async def test_with_a_third_of_all_calls_failing_nobody_is_lost_or_doubled(sqlite_database: Database) -> None:
+async def test_with_a_third_of_all_calls_failing_no_caller_is_lost_or_doubled(sqlite_database: Database) -> None:
     callers = 40
     async with World(sqlite_database, sweep=10) as world:
         for _ in range(3):

@@ -23,7 +23,7 @@ async def test_who_gives_up_is_cancelled_with_how_long_he_waited(database: Datab
     async with World(database) as world:
         world.rule(agent_name="absent", answer_timeout_s=30)
         world.simulator.join("room", "ana")
-        world.simulator.join("room", "supervisor", kind="EGRESS")  # keeps nobody's place
+        world.simulator.join("room", "supervisor", kind="EGRESS")  # counts as no caller
         await world.until_status("dispatched")
         await world.wait(4)
         world.simulator.leave("room", "ana")
@@ -50,7 +50,7 @@ async def test_who_leaves_before_the_call_is_answered_leaves_nothing_behind(sqli
 
 
 @in_virtual_time
-async def test_whom_livekit_says_to_be_gone_before_he_came_is_not_served(sqlite_database: Database) -> None:
+async def test_a_caller_reported_gone_before_joining_is_not_served(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -148,7 +148,7 @@ async def test_an_agent_that_will_not_go_is_removed(sqlite_database: Database, o
 
 
 @in_virtual_time
-async def test_an_agent_that_crosses_its_caller_at_the_door_does_not_stay(sqlite_database: Database) -> None:
+async def test_an_agent_that_arrives_as_its_caller_leaves_does_not_stay(sqlite_database: Database) -> None:
     """It was on its way when its dispatch was deleted, and no list of LiveKit names it."""
     async with World(sqlite_database, sweep=5) as world:
         world.rule(scope="participant")
@@ -279,7 +279,7 @@ async def test_a_room_of_the_same_name_is_another_room(sqlite_database: Database
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")
         first = world.dispatch()
-        world.simulator.webhook_faults.outage = True  # nothing is told of its end
+        world.simulator.webhook_faults.outage = True  # no webhook reports its end
         world.simulator.finish_room("room")
         world.simulator.webhook_faults.outage = False
         world.simulator.join("room", "bob")

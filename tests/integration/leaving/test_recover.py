@@ -21,9 +21,9 @@ async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(data
         world.simulator.add_worker("greeter")
         world.simulator.kill_worker(worker)
         await world.until_status("ended", within=25)
-        told = world.loop.time()
+        reported = world.loop.time()
         found = await world.until_status("joined", within=1.5)
-        assert world.simulator.ledger.dispatches[-1].asked - told < 1.0
+        assert world.simulator.ledger.dispatches[-1].asked - reported < 1.0
         assert (found["recovers"], found["recoveries"]) == (lost["id"], 1)
         assert "CONNECTION_TIMEOUT" in world.dispatch(id=lost["id"])["reason"]
         assert world.agents("room") == [found["agent_identity"]]
@@ -45,7 +45,7 @@ async def test_a_crash_loop_stops_at_the_budget(sqlite_database: Database) -> No
 
 
 @in_virtual_time
-async def test_a_replacement_serves_whom_the_first_served(sqlite_database: Database) -> None:
+async def test_a_replacement_serves_the_callers_of_the_first(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(recover=True, withdraw=True)
         worker = world.simulator.add_worker("greeter")
@@ -64,7 +64,7 @@ async def test_a_replacement_serves_whom_the_first_served(sqlite_database: Datab
 
 
 @in_virtual_time
-async def test_nobody_is_sent_to_who_left_with_the_agent(sqlite_database: Database) -> None:
+async def test_no_agent_is_sent_to_a_caller_who_left_with_the_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(recover=True, scope="participant")
         worker = world.simulator.add_worker("greeter")
@@ -81,9 +81,7 @@ async def test_nobody_is_sent_to_who_left_with_the_agent(sqlite_database: Databa
 
 @pytest.mark.parametrize("reason", [DisconnectReason.PARTICIPANT_REMOVED, DisconnectReason.ROOM_DELETED])
 @in_virtual_time
-async def test_an_agent_that_somebody_took_out_is_not_replaced(
-    sqlite_database: Database, reason: DisconnectReason
-) -> None:
+async def test_an_agent_that_was_removed_is_not_replaced(sqlite_database: Database, reason: DisconnectReason) -> None:
     async with World(sqlite_database) as world:
         world.rule(recover=True)
         world.simulator.add_worker("greeter")
@@ -98,7 +96,7 @@ async def test_an_agent_that_somebody_took_out_is_not_replaced(
 async def test_an_agent_that_comes_as_it_is_given_up_is_replaced_when_livekit_sends_it_away(
     sqlite_database: Database,
 ) -> None:
-    """Over many moments at which its join may cross the deletion of its dispatch, nobody ends up alone."""
+    """Over many moments at which its join may cross the deletion of its dispatch, no caller ends up alone."""
     async with World(sqlite_database, seed=3) as world:
         world.rule(answer_timeout_s=2, max_attempts=8)
         world.simulator.add_worker("greeter", Behaviour(join_after=1.97))

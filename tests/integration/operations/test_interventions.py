@@ -157,7 +157,7 @@ async def test_cancelled_by_hand_is_taken_back(database: Database) -> None:
 
 
 @in_virtual_time
-async def test_a_replay_serves_who_is_there_and_nobody_else(database: Database) -> None:
+async def test_a_replay_serves_only_callers_who_are_there(database: Database) -> None:
     async with World(database) as world:
         world.simulator.join("there", "ana")
         world.simulator.join("closed", "bob")
@@ -184,7 +184,7 @@ async def test_a_replay_serves_who_is_there_and_nobody_else(database: Database) 
 
 
 @in_virtual_time
-async def test_a_replay_of_somebody_gone_unheard_makes_no_ghost(sqlite_database: Database) -> None:
+async def test_a_replay_for_a_caller_who_left_unnoticed_sends_no_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.simulator.join("room", "ana")
         await world.until(lambda: world.events(participant_identity="ana"))

@@ -109,7 +109,7 @@ async def test_calls_per_second_are_kept_for_all_agents(sqlite_database: Databas
 
 
 @in_virtual_time
-async def test_no_more_calls_in_flight_than_allowed_and_nobody_forgotten(sqlite_database: Database) -> None:
+async def test_no_more_calls_in_flight_than_allowed_and_no_dispatch_forgotten(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings={"USHER_CALLS_IN_FLIGHT": "4"}) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -136,7 +136,7 @@ async def test_no_more_calls_in_flight_than_allowed_and_nobody_forgotten(sqlite_
 
 @in_virtual_time
 async def test_a_project_that_hangs_does_not_hold_up_the_others(sqlite_database: Database) -> None:
-    """Slots are per project: told by what each may still begin."""
+    """Slots are per project: seen in how many calls each may still start."""
     async with World(sqlite_database, settings={"USHER_CALLS_IN_FLIGHT": "1"}) as world:
         deliverer = world.usher.orchestrator.deliverer
         free = deliverer.free_slots("default")

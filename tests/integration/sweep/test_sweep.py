@@ -53,7 +53,7 @@ async def test_a_participant_of_an_unknown_kind_gets_its_agent_and_costs_no_swee
 
 
 @in_virtual_time
-async def test_lost_webhooks_are_repaired_within_an_interval_and_told(sqlite_database: Database) -> None:
+async def test_lost_webhooks_are_repaired_within_an_interval_and_counted(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=INTERVAL) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -127,7 +127,7 @@ async def test_a_change_after_joining_is_an_event_once_per_change(database: Data
 
 
 @in_virtual_time
-async def test_a_phone_that_is_answered_is_a_change_that_concerns_nobody(sqlite_database: Database) -> None:
+async def test_a_phone_that_is_answered_is_a_change_without_effect(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
         world.rule("phones", pattern={"participant": {"kind": ["SIP"]}})
         world.simulator.add_worker("greeter")
@@ -152,12 +152,12 @@ async def test_what_is_redacted_is_not_a_change(sqlite_database: Database) -> No
         world.simulator.join("room", "ana", metadata=metadata, attributes={"sip.phoneNumber": "+34600", "x": "y"})
         await world.wait(20)
         assert world.events(type="participant_updated") == []
-        told = "".join(entry.metadata for entry in world.simulator.ledger.dispatches)
+        sent = "".join(entry.metadata for entry in world.simulator.ledger.dispatches)
         stored = "".join(str(dict(row)) for row in world.rows("SELECT * FROM events"))
-        assert "gold" in told
+        assert "gold" in sent
         assert "gold" in stored
         for secret in ("4111", "+34600"):
-            assert secret not in told + stored
+            assert secret not in sent + stored
 
 
 @in_virtual_time
@@ -242,7 +242,7 @@ async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_databas
 
 
 @in_virtual_time
-async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_database: Database) -> None:
+async def test_a_caller_too_young_is_checked_again_in_the_same_sweep(sqlite_database: Database) -> None:
     async with World(sqlite_database, replicas=0, sweep=60) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -257,7 +257,7 @@ async def test_somebody_too_young_is_looked_at_again_in_the_same_sweep(sqlite_da
 async def test_many_rooms_are_swept_gently(sqlite_database: Database) -> None:
     rooms = 1000
     async with World(sqlite_database, replicas=0, sweep=60, light=True) as world:
-        world.rule("nobody", "nobody", {"room": {"name": ["none such"]}})
+        world.rule("unused", "unused", {"room": {"name": ["none such"]}})
         world.simulator.webhook_faults.outage = True
         for number in range(rooms):
             world.simulator.join(f"room-{number}", "ana")
@@ -301,7 +301,7 @@ async def test_who_waits_unseen_is_taken_in_before_the_served_are_looked_at(sqli
 @in_virtual_time
 async def test_a_sweep_under_way_does_not_hold_up_the_end(sqlite_database: Database) -> None:
     async with World(sqlite_database, replicas=0, sweep=60, light=True) as world:
-        world.rule("nobody", "nobody", {"room": {"name": ["none such"]}})
+        world.rule("unused", "unused", {"room": {"name": ["none such"]}})
         world.simulator.webhook_faults.outage = True
         for number in range(1000):
             world.simulator.join(f"room-{number}", "ana")
@@ -349,7 +349,7 @@ async def test_while_all_is_well_rooms_are_asked_about_evenly(sqlite_database: D
 
 
 @in_virtual_time
-async def test_half_of_all_webhooks_lost_loses_nobody(sqlite_database: Database) -> None:
+async def test_half_of_all_webhooks_lost_loses_no_caller(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
         world.rule(scope="participant")
         world.simulator.add_worker("greeter", Behaviour())

@@ -40,10 +40,10 @@ DEPARTMENTS = {
 
 
 def greeting_for(document: dict[str, Any]) -> str:
-    """Return what the caller is told; Support in English when nothing (readable) is known about them."""
+    """Return the greeting; Support in English when nothing (readable) is known about the caller."""
     participant = document.get("participant", {})
-    told = participant.get("metadata", document)
-    wishes = told if isinstance(told, dict) else {}
+    wanted = participant.get("metadata", document)
+    wishes = wanted if isinstance(wanted, dict) else {}
     language = wishes.get("language", "en")
     department = wishes.get("department", "support")
     who = participant.get("name") or participant.get("identity") or "there"

@@ -155,7 +155,7 @@ async def test_a_locked_database_is_503_and_livekit_may_try_again(sqlite_databas
     assert accepted.json() == {"status": "accepted"}
 
 
-async def test_no_secret_is_stored_or_told(sqlite_database: Database, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_secret_is_stored_or_shown(sqlite_database: Database, capfd: pytest.CaptureFixture[str]) -> None:
     sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('all', '{}', 'ana')")
     redact = "participant.attributes.sip.phoneNumber"
     async with usher(sqlite_database, USHER_REDACT=redact) as (client, simulator):
@@ -165,11 +165,11 @@ async def test_no_secret_is_stored_or_told(sqlite_database: Database, capfd: pyt
             assert "hunter2" not in (await client.get(page)).text
         await until(lambda: simulator.ledger.dispatches)
         orders = json.dumps([dispatch.metadata for dispatch in simulator.ledger.dispatches])
-    told = "".join(capfd.readouterr())
+    logged = "".join(capfd.readouterr())
     kept = _whole_database(sqlite_database)
     assert "gold" in kept
     for secret in ("hunter2", "+34600111222"):
-        assert secret not in kept + told + orders
+        assert secret not in kept + logged + orders
 
 
 def _whole_database(database: Database) -> str:
@@ -190,7 +190,7 @@ async def test_a_rule_edited_by_plain_sql_holds_for_the_next_webhook(database: D
     assert [row["rules_version"] for row in rows] == [1, 2, 3]
 
 
-async def test_a_bad_rule_disturbs_nobody_and_is_named(sqlite_database: Database) -> None:
+async def test_a_bad_rule_disturbs_no_other_and_is_named(sqlite_database: Database) -> None:
     sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('broken', '{not json', 'x')")
     sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('good', '{}', 'ana')")
     async with usher(sqlite_database) as (client, _):

@@ -1,0 +1,23 @@
+"""Database engines: one for the writer, a pool for readers, one for migrations.
+
+SQLite (the embedded default, one node) and PostgreSQL (several replicas; also behind PgBouncer) are both first-class.
+"""
+
+from app.db.engine.engines import (
+    create_migration_engine,
+    create_reader_engine,
+    create_writer_engine,
+    flush,
+    require_storage,
+)
+from app.db.engine.url import is_embedded, parse_database_url
+
+__all__ = [
+    "create_migration_engine",
+    "create_reader_engine",
+    "create_writer_engine",
+    "flush",
+    "is_embedded",
+    "parse_database_url",
+    "require_storage",
+]

@@ -1,0 +1,104 @@
+"""SQLite, the embedded default: a file of this node."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, pool
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.engine import URL
+
+from app.db.engine.sqlite_file import SqliteFile
+
+_FILE: Final = "usher_sqlite_file"  # execution option of a writer engine
+
+
+def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engine:
+    """Return an engine with one connection, whose transactions take the write lock at once; see `file_of`."""
+    engine = _create_pool(url, pool_size=1, max_overflow=0, **options)
+    file = SqliteFile(url.database or "")
+    engine.update_execution_options(**{_FILE: file})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        cursor = _configure(connection, busy_timeout_ms)
+        cursor.execute("PRAGMA journal_mode = WAL")
+        has_log = cursor.fetchone()[0] == "wal"  # not without shared memory
+        # `SqliteFile.flush` follows each commit to the log, before the webhook is answered 200.
+        cursor.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'FULL'}")
+        cursor.close()
+        file.opened(has_log=has_log)
+
+    _begin_by(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def create_reader_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engine:
+    """Return a pool of connections that cannot write."""
+    engine = _create_pool(url, pool_size=8, max_overflow=8, **options)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        cursor = _configure(connection, busy_timeout_ms)
+        cursor.execute("PRAGMA query_only = ON")
+        cursor.close()
+
+    _begin_by(engine, "BEGIN")
+    return engine
+
+
+def create_migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
+    """Return an engine for revisions: all in one transaction, without checks of foreign keys."""
+    engine = create_engine(url, poolclass=pool.NullPool)
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+
+    _begin_by(engine, "BEGIN IMMEDIATE")
+    return engine
+
+
+def file_of(engine: Engine) -> SqliteFile | None:
+    """Return the file of a SQLite writer engine; None for any other engine."""
+    file: SqliteFile | None = engine.get_execution_options().get(_FILE)
+    return file
+
+
+def _create_pool(url: URL, **options: Any) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+    engine.dialect.statement_compiler = _HintedCompiler
+    return engine
+
+
+def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> sqlite3.Cursor:
+    connection.isolation_level = None  # `_begin_by` opens the transactions, not the driver
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -65536")
+    # The commit that reaches this many pages makes a checkpoint: every 32 MB instead of every 4.
+    cursor.execute("PRAGMA wal_autocheckpoint = 8000")
+    return cursor
+
+
+def _begin_by(engine: Engine, statement: str) -> None:
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+
+class _HintedCompiler(SQLiteCompiler):
+    """Writes `INDEXED BY` for statements with that hint, which SQLAlchemy ignores for SQLite.
+
+    Without statistics SQLite takes the condition on `status` for selective and would read every live dispatch at each
+    join. tests/integration/test_statement_plans.py holds the plans.
+    """
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return text
