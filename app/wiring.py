@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -126,7 +127,7 @@ async def service(
 
 def claim_database(url: URL) -> IO[str]:
     """Hold the embedded database for this process: leases of any other are then known to be dead."""
-    path = Path(f"{url.database}.serving")
+    path = Path(f"{os.path.realpath(url.database or '')}.serving")  # the same one by whichever link
     try:
         lock = path.open("w")
     except OSError as error:

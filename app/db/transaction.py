@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.engine import flush, require_storage
@@ -81,7 +81,7 @@ class Transaction:
             flush(self._engine)
         except OSError as error:
             for unit in self._units:
-                unit.error = unit.error or DatabaseUnavailableError(f"the disk cannot take the write: {error}")
+                unit.error = unit.error or DatabaseUnavailableError(f"the database cannot take the write: {error}")
 
     def announce(self) -> None:
         """Call `on_commit` of each unit that was committed; each is called once."""
@@ -146,8 +146,11 @@ def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
         return error
     if _lost_race(error):
         return None
-    is_trouble = isinstance(error, OperationalError | InterfaceError | PoolTimeoutError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+    # InternalError: PostgreSQL is read-only, or its files are damaged. DatabaseError itself: a SQLite file is.
+    is_trouble = (
+        isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeoutError)
+        or type(error) is DatabaseError
+        or (isinstance(error, DBAPIError) and error.connection_invalidated)
     )
     if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None

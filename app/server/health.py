@@ -15,6 +15,7 @@ from app.audit import SweepHeartbeat, sweep_heartbeats
 from app.db import schema
 from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
+from app.flows.write_check import WriteCheck
 from app.rules.book.rule_book import RuleBook
 
 _MAX_BAD_RULES = 100  # listed; all are skipped
@@ -22,7 +23,11 @@ _MAX_BAD_RULES = 100  # listed; all are skipped
 
 @dataclass(frozen=True, slots=True)
 class DatabaseHealth:
-    """`status` is `ok`, `schema` (of another version, see `detail`) or `unavailable`; `sweeps` is empty unless `ok`."""
+    """`status` is `ok`, or why webhooks are refused; `detail` says more. `sweeps` is empty unless it is `ok`.
+
+    `schema`: it has another version; `unavailable`: no answer; `unwritable`: the disk is full, the database is
+    read-only or locked, or its file is not in its place.
+    """
 
     status: str
     detail: str = ""
@@ -69,6 +74,7 @@ class HealthEndpoint:
     def __init__(self, orchestrator: Orchestrator, readers: Engine) -> None:
         self._orchestrator = orchestrator
         self._readers = readers
+        self._write_check = WriteCheck(orchestrator.context)
 
     async def live(self, _request: Request) -> Response:
         """Answer 200 while the process runs."""
@@ -84,6 +90,8 @@ class HealthEndpoint:
     async def read(self) -> Health:
         """Return the state of the database, the sweeps, the rules and the writer."""
         database = await asyncio.to_thread(self._read_database)
+        if database.status == "ok" and (trouble := await self._write_check.trouble()):
+            database = DatabaseHealth("unwritable", trouble)
         return Health(database, self._orchestrator.book, self._orchestrator.context.writer.backlog)
 
     def _read_database(self) -> DatabaseHealth:

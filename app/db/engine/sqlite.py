@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from app.db.engine.sqlite_file import SqliteFile
 
+JOURNAL_MODE: Final = "WAL"
 _FILE: Final = "usher_sqlite_file"  # execution option of a writer engine
 
 
@@ -23,7 +24,7 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
         cursor = _configure(connection, busy_timeout_ms)
-        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}")
         has_log = cursor.fetchone()[0] == "wal"  # not without shared memory
         # `SqliteFile.flush` follows each commit to the log, before the webhook is answered 200.
         cursor.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'FULL'}")
@@ -57,7 +58,7 @@ def create_migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}")
         cursor.close()
 
     _begin_by(engine, "BEGIN IMMEDIATE")

@@ -13,6 +13,7 @@ class SqliteFile:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._name = Path(path).name
         self._real_path = ""
         self._identity: tuple[int, int] | None = None
         self._has_log = False
@@ -31,9 +32,9 @@ class SqliteFile:
         try:
             identity = _identity(self._path)
         except FileNotFoundError as error:
-            raise OSError(f"{self._path} was moved or removed; put it back, or restart Usher") from error
+            raise OSError(f"the file {self._name} was moved or removed; put it back, or restart Usher") from error
         if identity != self._identity:
-            raise OSError(f"{self._path} was replaced by another file; put it back, or restart Usher")
+            raise OSError(f"the file {self._name} was replaced by another; put it back, or restart Usher")
 
     def flush(self) -> None:
         """Return when every commit is on the disk; raises `OSError` if that fails, or the file is not in its place."""

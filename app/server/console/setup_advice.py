@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.audit import SweepHeartbeat, absent_agents, latest_probes, latest_sources
 from app.db.types import EventSource
 from app.rules.book.rule_book import RuleBook
-from app.server.health import Health
+from app.server.health import DatabaseHealth, Health
 
 _LATEST_EVENTS: Final = 200
 _RECENT_PROBE: Final = timedelta(hours=24)
@@ -109,12 +109,22 @@ def component_statuses(health: Health, now: datetime, *, sweeps: bool) -> list[C
     if book.bad:
         rules += f"; {len(book.bad)} cannot be used"
     found = [
-        ComponentStatus("Database", is_up, "answers" if is_up else "does not answer"),
+        ComponentStatus("Database", is_up, _database_text(health.database)),
         ComponentStatus("Rules", not book.bad, rules),
     ]
     if not sweeps:
         found.append(ComponentStatus("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
     return found + [_project_status(sweep, now) for sweep in health.database.sweeps]
+
+
+def _database_text(database: DatabaseHealth) -> str:
+    match database.status:
+        case "ok":
+            return "answers"
+        case "unavailable":
+            return "does not answer"
+        case _:
+            return database.detail
 
 
 def _project_status(sweep: SweepHeartbeat, now: datetime) -> ComponentStatus:

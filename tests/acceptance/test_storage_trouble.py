@@ -1,0 +1,153 @@
+"""A database that takes no writes: 503 with Retry-After, not ready, no traceback; well again without a restart."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import resource
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.campaign.databases import Database
+from tests.acceptance.campaign.programs import Usher, request
+from tests.conftest import Database as MigratedDatabase
+from tests.harness.polling import eventually
+from tests.harness.ports import LOOPBACK, free_ports
+
+WITHIN_S = 15
+
+
+class Scene:
+    """One Usher without a LiveKit, and webhooks that it stores."""
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        (port,) = free_ports(1)
+        settings = {"DATABASE_URL": database_url, "USHER_SWEEP_INTERVAL": "1"}
+        self.usher = Usher(
+            "usher", port=port, directory=directory, livekit_url=f"http://{LOOPBACK}:9", settings=settings
+        )
+        self.database = Database(database_url)
+        self.accepted: set[str] = set()
+        self._numbers = itertools.count()
+
+    def post(self) -> tuple[int, Mapping[str, str]]:
+        """Post a webhook with 20 kB of metadata."""
+        event_id = f"EV_{next(self._numbers)}"
+        room = {"sid": "RM_1", "name": "room", "metadata": "x" * 20_000}
+        status, headers, _ = self.usher.post_webhook("room_started", event_id, room=room)
+        if status == 200:
+            self.accepted.add(event_id)
+        return status, headers
+
+    def readiness(self) -> tuple[int, Any]:
+        status, _, body = request(self.usher.port, "GET", "/readyz")
+        return status, json.loads(body)["database"]
+
+    def judge(self, spoil: Callable[[], object], mend: Callable[[], object], reason: str) -> None:
+        """Run the story: it works, is spoilt, says so, is mended, works."""
+        assert self.post()[0] == 200
+
+        # When the database takes no more writes
+        spoil()
+
+        # Then webhooks are refused so that LiveKit repeats them, and readiness says why
+        statuses = [self.post() for _ in range(20)]
+        refused = [headers for status, headers in statuses if status == 503]
+        assert {status for status, _ in statuses} <= {200, 503}
+        assert all(headers["retry-after"] == "1" for headers in refused)
+        assert statuses[-1][0] == 503
+        status, database = eventually(self._not_ready, within=WITHIN_S, what="/readyz answers 503")
+        assert (status, database["status"]) == (503, "unwritable")
+        assert reason in database["detail"]
+
+        # And when it does again, nothing has to be restarted, and what was answered 200 is there
+        mend()
+        eventually(lambda: self.post()[0] == 200, within=WITHIN_S, what="a webhook is accepted")
+        eventually(lambda: self.readiness()[0] == 200, within=WITHIN_S, what="/readyz answers 200")
+        stored = {row["livekit_id"] for row in self.database.rows("SELECT livekit_id FROM events")}
+        assert self.accepted <= stored
+        log = self.usher.log_text()
+        assert "Traceback" not in log
+        assert '"exception"' not in log
+
+    def _not_ready(self) -> tuple[int, Any] | None:
+        status, database = self.readiness()
+        return (status, database) if status == 503 else None
+
+
+@contextmanager
+def scene(directory: Path, database_url: str) -> Iterator[Scene]:
+    scene = Scene(directory, database_url)
+    try:
+        scene.usher.start()
+        scene.usher.await_ready()
+        yield scene
+    finally:
+        scene.usher.stop()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, check=False, text=True
+    )
+    if mounted.returncode:  # also where CI is set: the next test has a limit that needs no permission
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
+    filler = small_disk / "filler"
+
+    def fill() -> None:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:  # until there is no space left
+                file.write(b"x" * 4096)
+
+    with scene(tmp_path, f"sqlite:///{small_disk}/usher.db") as story:
+        story.judge(fill, filler.unlink, "database or disk is full")
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    with scene(tmp_path, f"sqlite:///{tmp_path}/usher.db") as story:
+        pid = story.usher.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+
+        def limit() -> None:
+            size = (tmp_path / "usher.db-wal").stat().st_size
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, limits[1]))
+
+        story.judge(limit, lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, limits), "disk I/O error")
+
+
+def test_a_file_that_was_moved(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "usher.db", tmp_path / "elsewhere.db"
+    with scene(tmp_path, f"sqlite:///{path}") as story:
+        story.judge(lambda: path.rename(elsewhere), lambda: elsewhere.replace(path), "usher.db was moved")
+
+
+def test_a_server_that_has_become_read_only(postgres_database: MigratedDatabase, tmp_path: Path) -> None:
+    name = postgres_database.url.database
+
+    def let(setting: str, *, end_sessions: bool) -> None:
+        # Statements of the server's own database, so that this session is not read-only itself
+        server = Database(postgres_database.url.set(database="postgres").render_as_string(hide_password=False))
+        server.change(f"ALTER DATABASE {name} {setting}")
+        if end_sessions:  # as a failover does
+            server.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name", name=name)
+
+    with scene(tmp_path, postgres_database.text) as story:
+        story.judge(
+            lambda: let("SET default_transaction_read_only = on", end_sessions=True),
+            lambda: let("RESET default_transaction_read_only", end_sessions=False),
+            "read-only transaction",
+        )
