@@ -12,8 +12,8 @@ import pytest
 from livekit import api
 
 from tests.conftest import missing
-from tests.contract.livekit import Calls, LiveKit
-from tests.contract.real import RealLiveKit
+from tests.contract.livekit import Calls, LiveKit, LiveKitWithRedis
+from tests.contract.real import RealLiveKit, RealLiveKitWithRedis
 from tests.contract.simulated import SimulatedLiveKit
 from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, worker_python
 from tests.harness.relay import Relay
@@ -35,6 +35,25 @@ def real_livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLiveK
     try:
         scene.start()
         yield RealLiveKit(scene)
+    finally:
+        scene.close()
+
+
+@pytest.fixture(scope="session")
+def real_livekit_with_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealLiveKitWithRedis]:
+    """A real server with a Redis; `redis-server` is Debian's package of that name."""
+    try:
+        programs = Programs(livekit_server=livekit_server_program(), worker_python=worker_python())
+        scene = Scene(
+            programs, directory=tmp_path_factory.mktemp("contract-redis"), through_relay=True, with_redis=True
+        )
+    except CannotBuildError as error:
+        missing(f"the real LiveKit with Redis ({error})")
+        raise
+    scene.relay.forward_port = None
+    try:
+        scene.start()
+        yield RealLiveKitWithRedis(scene)
     finally:
         scene.close()
 
@@ -65,3 +84,22 @@ async def calls(livekit: LiveKit) -> AsyncIterator[Calls]:
     """The SDK's view of it. Its own repetition of failed calls is off: one question, one call."""
     async with api.LiveKitAPI(livekit.url, livekit.key, livekit.secret, failover=False) as client:
         yield Calls(livekit, client)
+
+
+@pytest.fixture
+async def redis_livekit(request: pytest.FixtureRequest, relay: Relay) -> AsyncIterator[LiveKitWithRedis]:
+    """The LiveKit under contract with a Redis."""
+    if REAL:
+        real: RealLiveKitWithRedis = request.getfixturevalue("real_livekit_with_redis")
+        yield real
+        return
+    async with SimulatedLiveKit(relay) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+async def redis_calls(redis_livekit: LiveKitWithRedis) -> AsyncIterator[Calls]:
+    """The SDK's view of the LiveKit with a Redis, as `calls`."""
+    url, key, secret = redis_livekit.url, redis_livekit.key, redis_livekit.secret
+    async with api.LiveKitAPI(url, key, secret, failover=False) as client:
+        yield Calls(redis_livekit, client)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
@@ -18,7 +18,18 @@ from livekit.protocol.models import ParticipantInfo
 
 from tests.harness.relay import Relay
 
-WorkerKind = Literal["greet", "refuse", "stall", "own_identity"]
+WorkerKind = Literal[
+    "greet",
+    "refuse",
+    "stall",
+    "own_identity",
+    "speak",
+    "session",
+    "finish",
+    "raise",
+    "remove_itself",
+    "delete_room",
+]
 Seen = TypeVar("Seen")
 
 
@@ -53,10 +64,14 @@ class LiveKit(Protocol):
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
+        kind_details: Sequence[str] = (),
+        grants: Collection[str] = (),
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> Connection:
-        """Let a participant join; returns when it is ACTIVE."""
+        """Let a participant join; returns when it is ACTIVE. `grants`: `agent`, `hidden`, `recorder`."""
         ...
+
+    async def publish_audio(self, connection: Connection) -> None: ...
 
     async def leave(self, connection: Connection) -> None: ...
 
@@ -69,6 +84,20 @@ class LiveKit(Protocol):
     async def restart(self) -> None:
         """Kill the server and start it again."""
         ...
+
+
+class LiveKitWithRedis(LiveKit, Protocol):
+    """A server that keeps its rooms in a Redis."""
+
+    async def crash(self) -> None:
+        """Kill server, callers and workers at once, and start the server again: nobody comes back by themselves."""
+        ...
+
+    async def lose_redis(self) -> None:
+        """Empty the Redis under the running server."""
+        ...
+
+    async def stop_redis(self) -> None: ...
 
 
 class Calls:

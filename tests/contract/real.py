@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from livekit import api
 
@@ -34,11 +34,20 @@ class RealLiveKit:
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
+        kind_details: Sequence[str] = (),
+        grants: Collection[str] = (),
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> Connection:
         def join() -> Participant:
             return self._scene.join(
-                identity, room, metadata=metadata, attributes=attributes, kind=kind, dispatches=dispatches
+                identity,
+                room,
+                metadata=metadata,
+                attributes=attributes,
+                kind=kind,
+                kind_details=kind_details,
+                grants=grants,
+                dispatches=dispatches,
             )
 
         participant = await asyncio.to_thread(join)
@@ -56,6 +65,9 @@ class RealLiveKit:
             ]
             joined = found[0] if found else joined
 
+    async def publish_audio(self, connection: Connection) -> None:
+        await asyncio.to_thread(self._participants[connection.sid].publish_audio)
+
     async def leave(self, connection: Connection) -> None:
         await asyncio.to_thread(self._participants.pop(connection.sid).leave)
 
@@ -69,3 +81,26 @@ class RealLiveKit:
 
     async def restart(self) -> None:
         await asyncio.to_thread(self._scene.server.restart)
+
+
+class RealLiveKitWithRedis(RealLiveKit):
+    """A real server with a real Redis."""
+
+    async def crash(self) -> None:
+        def crash() -> None:
+            for process in (self._scene.participants, *self._workers.values(), self._scene.server):
+                process.kill()
+            self._workers.clear()
+            self._participants.clear()
+            self._scene.server.start()
+            self._scene.participants.start()
+
+        await asyncio.to_thread(crash)
+
+    async def lose_redis(self) -> None:
+        assert self._scene.redis is not None
+        await asyncio.to_thread(self._scene.redis.lose_everything)
+
+    async def stop_redis(self) -> None:
+        assert self._scene.redis is not None
+        await asyncio.to_thread(self._scene.redis.kill)

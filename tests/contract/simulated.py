@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
 from livekit import api
 
-from app.simulator import Behaviour, DispatchOrder, Refusal, Timing, Worker
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour, DispatchOrder, Fault, FaultKind, Grants, Refusal, Timing, Worker
 from tests.contract.livekit import Connection, WorkerKind
 from tests.harness.relay import Relay
 from tests.simulator import Simulator
@@ -19,6 +20,12 @@ _BEHAVIOURS = {
     "refuse": Behaviour(refusal=Refusal.TERMINATE),
     "stall": Behaviour(never_joins=True),
     "own_identity": Behaviour(identity="receptionist-{room}"),
+    "speak": Behaviour(publishes_after=0.06),
+    "session": Behaviour(publishes_after=0.06, session_ends_with_caller=True),
+    "finish": Behaviour(leaves_after=1, says_on_leaving={"usher.done": "1"}),
+    "raise": Behaviour(leaves_after=1),
+    "remove_itself": Behaviour(leaves_after=1, leaves_with=DisconnectReason.PARTICIPANT_REMOVED),
+    "delete_room": Behaviour(leaves_after=1, leaves_with=DisconnectReason.ROOM_DELETED),
 }
 
 
@@ -52,14 +59,26 @@ class SimulatedLiveKit:
         metadata: str = "",
         attributes: Mapping[str, str] | None = None,
         kind: str = "standard",
+        kind_details: Sequence[str] = (),
+        grants: Collection[str] = (),
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> Connection:
         orders = [DispatchOrder(each.agent_name, each.metadata, dict(each.attributes)) for each in dispatches]
         participant = self.simulator.join(
-            room, identity, kind=kind.upper(), metadata=metadata, attributes=attributes, dispatches=orders
+            room,
+            identity,
+            kind=kind.upper(),
+            kind_details=[each.upper() for each in kind_details],
+            grants=Grants(**dict.fromkeys(grants, True)),
+            metadata=metadata,
+            attributes=attributes,
+            dispatches=orders,
         )
         await self.simulator.wait_until(lambda: participant.presence.name == "ACTIVE")
         return Connection(identity, participant.sid, room, self.simulator.rooms.by_name[room].sid)
+
+    async def publish_audio(self, connection: Connection) -> None:
+        self.simulator.publish_track(connection.room, connection.identity)
 
     async def leave(self, connection: Connection) -> None:
         self.simulator.leave(connection.room, connection.identity)
@@ -73,3 +92,21 @@ class SimulatedLiveKit:
 
     async def restart(self) -> None:
         await self.simulator.restart()
+
+    async def crash(self) -> None:
+        self._workers.clear()
+        await self.simulator.restart(redis=True, workers_die=True, rejoin=False)
+
+    async def lose_redis(self) -> None:
+        self.simulator.lose_redis()
+
+    async def stop_redis(self) -> None:
+        refused = "dial tcp 127.0.0.1:6379: connect: connection refused"
+        texts = {
+            "ListRooms": f"could not get rooms: {refused}",
+            "CreateDispatch": f"could not get node for room: {refused}",
+            "ListParticipants": refused,
+            "RemoveParticipant": refused,
+        }
+        for method, text in texts.items():
+            self.simulator.faults.always(method, Fault(FaultKind.REFUSE, code="unknown", message=text))

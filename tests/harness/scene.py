@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from livekit import api
 from tests.harness.livekit.administration import Administration
 from tests.harness.livekit.livekit_server import LiveKitServer
 from tests.harness.livekit.participants import Participant, Participants
+from tests.harness.livekit.redis_server import RedisServer
 from tests.harness.livekit.worker import Behaviour, Load, Worker
 from tests.harness.ports import LOOPBACK, free_ports
 from tests.harness.process import Process
@@ -30,10 +31,13 @@ class Scene:
     """LiveKit and people; `start_usher` adds Usher, `start_worker` agents.
 
     LiveKit posts every webhook to Usher and to `relay`, which keeps it. With `through_relay` it posts to the relay
-    alone, which passes it on to Usher or, on request, loses it.
+    alone, which passes it on to Usher or, on request, loses it. `with_redis` gives LiveKit a Redis, as phone calls,
+    recordings and several nodes need it: rooms then survive a killed server.
     """
 
-    def __init__(self, programs: Programs, *, directory: Path, through_relay: bool = False) -> None:
+    def __init__(
+        self, programs: Programs, *, directory: Path, through_relay: bool = False, with_redis: bool = False
+    ) -> None:
         self.directory = directory
         self.programs = programs
         self.relay = Relay()
@@ -41,10 +45,12 @@ class Scene:
         usher_url = f"http://{LOOPBACK}:{self.usher_port}{PATH}"
         if through_relay:
             self.relay.forward_port = self.usher_port
+        self.redis = RedisServer(directory=directory) if with_redis else None
         self.server = LiveKitServer(
             programs.livekit_server,
             directory=directory,
             webhook_urls=[self.relay.url] if through_relay else [usher_url, self.relay.url],
+            redis=self.redis.address if self.redis else None,
         )
         self.livekit = Administration(self.server)
         self.participants = Participants(programs.worker_python, directory=directory)
@@ -52,6 +58,8 @@ class Scene:
         self.workers: list[Worker] = []
 
     def start(self) -> None:
+        if self.redis is not None:
+            self.redis.start()
         self.server.start()
         self.participants.start()
 
@@ -90,11 +98,21 @@ class Scene:
         attributes: Mapping[str, str] | None = None,
         name: str = "",
         kind: str = "standard",
+        kind_details: Sequence[str] = (),
+        grants: Collection[str] = (),
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> Participant:
-        """Let a caller join, with an access token as a token server would make it."""
+        """Let a caller join, with an access token as a token server would make it (`Administration.token`)."""
         token = self.livekit.token(
-            identity, room, metadata=metadata, attributes=attributes, name=name, kind=kind, dispatches=dispatches
+            identity,
+            room,
+            metadata=metadata,
+            attributes=attributes,
+            name=name,
+            kind=kind,
+            kind_details=kind_details,
+            grants=grants,
+            dispatches=dispatches,
         )
         return self.participants.join(self.server.url, token)
 
@@ -107,6 +125,8 @@ class Scene:
 
     def close(self) -> None:
         processes: list[Process] = [self.participants, *self.workers, self.server]
+        if self.redis is not None:
+            processes.append(self.redis)
         if self._usher is not None:
             processes.insert(0, self._usher)
         for process in processes:

@@ -156,6 +156,20 @@ async def test_a_dispatch_in_a_token_works_only_for_who_opens_the_room(calls: Ca
     assert await calls.agents("open-already") == []
 
 
+async def test_the_same_token_used_again_after_its_room_has_closed_brings_an_agent_again(calls: Calls) -> None:
+    await calls.livekit.start_worker("greeter")
+    wish = api.RoomAgentDispatch(agent_name="greeter", metadata="{}", attributes={"usher.dispatch": "9"})
+    await calls.livekit.join("ana", "reopened", dispatches=[wish])
+    [first] = await calls.dispatches("reopened")
+    await calls.client.room.delete_room(api.DeleteRoomRequest(room="reopened"))
+    await calls.webhooks("room_finished", "reopened")
+    await calls.livekit.join("ana", "reopened", dispatches=[wish])
+    [second] = await calls.dispatches("reopened")
+    assert second.id != first.id
+    assert second.attributes == first.attributes
+    await calls.eventually(lambda: calls.agents("reopened"), within=10, what="the token's agent comes again")
+
+
 @pytest.mark.parametrize(("kind", "status"), [("refuse", JobStatus.JS_SUCCESS), ("stall", JobStatus.JS_RUNNING)])
 async def test_the_status_of_a_job_says_nothing_about_an_agent(calls: Calls, kind: str, status: int) -> None:
     room = f"status-{kind}"

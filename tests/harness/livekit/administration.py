@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+import jwt
 from livekit import api
 from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
@@ -119,11 +120,14 @@ class Administration:
         attributes: Mapping[str, str] | None = None,
         name: str = "",
         kind: str = "standard",
+        kind_details: Sequence[str] = (),
+        grants: Collection[str] = (),
         dispatches: Sequence[api.RoomAgentDispatch] = (),
     ) -> str:
         """Return an access token; `metadata` goes in as it is when it is text, else as JSON.
 
-        `kind` `sip` makes the server treat the participant as a phone caller. `dispatches` go into the token's room
+        `kind` `sip` makes the server treat the participant as a phone caller. `grants` are names of `VideoGrants`
+        (`agent`, `hidden`, `recorder`) besides the usual. `dispatches` go into the token's room
         configuration, as a token server does that wants LiveKit to send agents.
         """
         token = (
@@ -131,7 +135,16 @@ class Administration:
             .with_identity(identity)
             .with_name(name)
             .with_kind(kind)  # type: ignore[arg-type]  # a Literal there
-            .with_grants(api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True))
+            .with_grants(
+                api.VideoGrants(
+                    room_join=True,
+                    room=room,
+                    can_update_own_metadata=True,
+                    agent="agent" in grants,
+                    hidden="hidden" in grants,
+                    recorder="recorder" in grants,
+                )
+            )
         )
         if metadata is not None:
             token = token.with_metadata(metadata if isinstance(metadata, str) else json.dumps(metadata))
@@ -139,4 +152,8 @@ class Administration:
             token = token.with_attributes(dict(attributes))
         if dispatches:
             token = token.with_room_config(api.RoomConfiguration(agents=dispatches))
-        return token.to_jwt()
+        if not kind_details:
+            return token.to_jwt()
+        # The SDK has no method for it: LiveKit Cloud sets it on participants that it copies or makes.
+        claims = jwt.decode(token.to_jwt(), self._api_secret, algorithms=["HS256"])
+        return jwt.encode({**claims, "kindDetails": list(kind_details)}, self._api_secret, algorithm="HS256")

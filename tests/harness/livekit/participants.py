@@ -34,6 +34,10 @@ class Participant:
     def leave(self) -> None:
         self.program.ask(self.seat, "leave")
 
+    def publish_audio(self) -> None:
+        """Publish a silent microphone."""
+        self.program.ask(self.seat, "publish_audio")
+
     def set_metadata(self, metadata: str) -> None:
         self.program.ask(self.seat, "set_metadata", metadata=metadata)
 

@@ -12,7 +12,19 @@ from tests.harness.process import Process
 
 PROGRAM = Path(__file__).parent / "programs" / "worker_program.py"
 
-Behaviour = Literal["greet", "refuse", "stall", "own_identity", "hesitate"]
+Behaviour = Literal[
+    "greet",
+    "refuse",
+    "stall",
+    "own_identity",
+    "hesitate",
+    "speak",
+    "session",
+    "finish",
+    "raise",
+    "remove_itself",
+    "delete_room",
+]
 Load = Literal["none", "starting"]
 
 
@@ -20,7 +32,9 @@ class Worker(Process):
     """Serves the agent `agent_name`.
 
     `behaviour`: greet the caller; refuse every job; take the job and never come; come under an identity of its own;
-    wait, the first time in a room, for the seconds that the caller's metadata names as `hesitate`.
+    wait, the first time in a room, for the seconds that the caller's metadata names as `hesitate`; publish audio; run a
+    default `AgentSession` (without models); a second after the greeting set the attribute `usher.done` and shut down
+    gracefully, raise an exception, remove itself from the room, or delete the room.
     `load`: `none` takes any number of jobs at once; `starting` refuses work while a few jobs are starting, as a worker
     with livekit-agents' defaults does on a busy machine.
     """

@@ -63,6 +63,10 @@ async def carry_out(request: dict[str, Any]) -> Any:
             return await join(seat, request["url"], request["token"])
         case "leave":
             await seats.pop(seat).disconnect()
+        case "publish_audio":
+            track = rtc.LocalAudioTrack.create_audio_track("microphone", rtc.AudioSource(48000, 1))
+            options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+            await seats[seat].local_participant.publish_track(track, options)
         case "set_metadata":
             await seats[seat].local_participant.set_metadata(request["metadata"])
         case "set_attributes":

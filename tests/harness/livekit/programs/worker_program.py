@@ -16,11 +16,25 @@ import os
 import time
 from typing import Any
 
-from livekit.agents import AgentServer, JobContext, JobExecutorType, JobRequest, cli
+from livekit import api, rtc
+from livekit.agents import Agent, AgentServer, AgentSession, JobContext, JobExecutorType, JobRequest, cli
 
 AGENT_NAME = os.environ["WORKER_AGENT_NAME"]
 BEHAVIOUR = os.environ["WORKER_BEHAVIOUR"]
-BEHAVIOURS = {"greet", "refuse", "stall", "own_identity", "hesitate"}
+STAY_SECONDS = 1.0
+BEHAVIOURS = {
+    "greet",
+    "refuse",
+    "stall",
+    "own_identity",
+    "hesitate",
+    "speak",
+    "session",
+    "finish",
+    "raise",
+    "remove_itself",
+    "delete_room",
+}
 if BEHAVIOUR not in BEHAVIOURS:
     raise SystemExit(f"WORKER_BEHAVIOUR must be one of {sorted(BEHAVIOURS)}")
 
@@ -105,6 +119,32 @@ async def serve_caller(ctx: JobContext) -> None:
     await ctx.room.local_participant.set_attributes(
         {"greeting": greeting_for(document), "job_metadata": ctx.job.metadata}
     )
+    await after_greeting(ctx)
+
+
+async def after_greeting(ctx: JobContext) -> None:
+    """Do what the behaviour says once the caller is greeted; most stay until the room closes."""
+    match BEHAVIOUR:
+        case "speak":
+            track = rtc.LocalAudioTrack.create_audio_track("voice", rtc.AudioSource(24000, 1))
+            await ctx.room.local_participant.publish_track(track)
+        case "session":
+            # A whole AgentSession without models: it listens to nothing, but opens and closes as any other does.
+            await AgentSession().start(Agent(instructions=""), room=ctx.room)
+        case "finish":
+            await asyncio.sleep(STAY_SECONDS)
+            await ctx.room.local_participant.set_attributes({"usher.done": "1"})
+            ctx.shutdown()
+        case "raise":
+            await asyncio.sleep(STAY_SECONDS)
+            raise RuntimeError("as ordered")
+        case "remove_itself":
+            await asyncio.sleep(STAY_SECONDS)
+            identity = ctx.room.local_participant.identity
+            await ctx.api.room.remove_participant(api.RoomParticipantIdentity(room=ctx.room.name, identity=identity))
+        case "delete_room":
+            await asyncio.sleep(STAY_SECONDS)
+            await ctx.api.room.delete_room(api.DeleteRoomRequest(room=ctx.room.name))
 
 
 if __name__ == "__main__":
