@@ -17,24 +17,23 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from app.clock import new_id
 from app.db.any_of import any_of
 from app.db.tables import token_dispatches
-from app.db.types import Cause
+from app.db.types import Cause, Scope
 from app.flows.context import Context
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.plan.expected import Expected, expect
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 
-VALID_FOR = timedelta(hours=24)
-"""How long a promise is kept for a participant that does not join."""
+VALID_FOR = timedelta(days=7)
+"""How long a promise is kept, used or not: access tokens live for hours, few for more than some days."""
 
 # Run at every join, so built once: building takes SQLAlchemy longer than running takes the database.
-_ARE_OPEN = (
+_ARE_VALID = (
     any_of(token_dispatches.c.room_name, "room_names"),
-    token_dispatches.c.used_at.is_(None),
     token_dispatches.c.created_at >= bindparam("promised_since"),
 )
-OPEN_PROMISES = select(token_dispatches.c.id).where(*_ARE_OPEN)
-_OPEN = select(token_dispatches).where(*_ARE_OPEN).order_by(token_dispatches.c.id)
+VALID_PROMISES = select(token_dispatches.c.id).where(*_ARE_VALID)
+_VALID = select(token_dispatches).where(*_ARE_VALID).order_by(token_dispatches.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +94,48 @@ async def decide(context: Context, book: RuleBook, expected: Expected) -> list[P
     return promises
 
 
-def promised(
-    connection: Connection, room_names: Collection[str], now: datetime
-) -> dict[tuple[str, str, str, str], Mapping[str, Any]]:
-    """Return the open promises for these rooms, by project, room name, identity and agent; the latest of each."""
-    open_promises = connection.execute(_OPEN, {"room_names": room_names, "promised_since": now - VALID_FOR})
-    return {
-        (row["project"], row["room_name"], row["participant_identity"], row["agent_name"]): dict(row)
-        for row in open_promises.mappings()
-    }
+Key = tuple[str, str, str, str]
+"""Project, room name, identity and agent of a promise."""
 
 
-def promise_key(event: Event, agent_name: str) -> tuple[str, str, str, str]:
-    """Return the key in `promised` of this agent for the participant of `event`."""
-    return (event.project, event.room_name, event.participant_identity, agent_name)
+@dataclass(frozen=True, slots=True)
+class Promises:
+    """What was promised for some rooms. `unused`: by key, the latest promise that has not become a dispatch."""
+
+    unused: Mapping[Key, Mapping[str, Any]]
+    keys: Collection[Key]
+    rooms: Collection[tuple[str, str, str]]
+    """Project, room name and agent of all promises."""
+
+    def unused_of(self, event: Event, agent_name: str) -> Mapping[str, Any] | None:
+        """Return the promise of this agent to the participant of `event` that has not become a dispatch yet."""
+        return self.unused.get((event.project, event.room_name, event.participant_identity, agent_name))
+
+    def may_bring(self, event: Event, agent_name: str, scope: Scope) -> bool:
+        """Return whether an access token may have brought this agent: a token can be used again and again.
+
+        With scope `room` that of any participant, since it is not known whose join opened the room.
+        """
+        if scope is Scope.ROOM:
+            return (event.project, event.room_name, agent_name) in self.rooms
+        return (event.project, event.room_name, event.participant_identity, agent_name) in self.keys
+
+
+NO_PROMISES = Promises({}, (), ())
+
+
+def promised(connection: Connection, room_names: Collection[str], now: datetime) -> Promises:
+    """Return the promises for these rooms."""
+    rows = connection.execute(_VALID, {"room_names": room_names, "promised_since": now - VALID_FOR}).mappings().all()
+    return Promises(
+        unused={_key(row): dict(row) for row in rows if row["used_at"] is None},
+        keys={_key(row) for row in rows},
+        rooms={(row["project"], row["room_name"], row["agent_name"]) for row in rows},
+    )
+
+
+def _key(row: Mapping[Any, Any]) -> Key:
+    return (row["project"], row["room_name"], row["participant_identity"], row["agent_name"])
 
 
 def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:

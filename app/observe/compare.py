@@ -20,7 +20,7 @@ from app.observe.finding import (
     WrittenDown,
 )
 from app.observe.observation import RoomObservation
-from app.observe.ownership import JOB_LIST_LAG_S, Ownership
+from app.observe.ownership import JOB_LIST_LAG_S, Ownership, PromisedMark
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING
 
@@ -33,6 +33,7 @@ __all__ = [
     "Intentions",
     "NotOurs",
     "NotYetHere",
+    "PromisedMark",
     "RoomGone",
     "Stray",
     "WrittenDown",
@@ -51,6 +52,8 @@ class Intentions:
     """SIDs among them that were reported after the observation began, so that it need not show them."""
     unwanted: Collection[str] = ()
     """Ids of our dispatches that want no agent any more."""
+    promised: Collection[PromisedMark] = ()
+    """Marks on the list that are no live dispatch's, and that access tokens were given."""
     given_up: Mapping[str, Collection[str]] = field(default_factory=dict)
     """By live dispatch, the agents of attempts given up: one that comes after all is one too many."""
     cancelled_agents: Collection[str] = ()
@@ -68,7 +71,7 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     elsewhere = [dispatch for dispatch in intended.live if dispatch.room_sid != seen.room_sid]
     findings: list[Finding] = [RoomGone(dispatch) for dispatch in elsewhere if dispatch.created_at <= seen.at]
     present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
-    ownership = Ownership(here, seen, intended.unwanted)
+    ownership = Ownership(here, seen, intended.unwanted, intended.promised)
     wanted: list[Dispatch] = []
     for dispatch in here:
         served = intended.callers.get(dispatch.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from app.db.types import Scope
 from app.livekit.client import SeenDispatch, SeenParticipant
@@ -15,20 +16,41 @@ JOB_LIST_LAG_S = 6.0
 """LiveKit's job list may lag by this much (4.5 s measured): before, an empty list proves nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class PromisedMark:
+    """A dispatch id that an access token was given, for which agent and whom.
+
+    LiveKit launches a token's dispatch whenever the token opens a room, also when the id has served before.
+    `spent`: LiveKit's id of what it has served as in this session, which brings no agent any more.
+    """
+
+    id: str
+    agent_name: str
+    participant_identity: str
+    spent: str | None = None
+
+
 class Ownership:
     """Attributes what was seen in a room to the live dispatches `here` and to those that want no agent (`unwanted`).
 
-    A listed dispatch is ours by the id in its attributes, by the id LiveKit gave us, or (servers before 1.13.2 drop
-    attributes) by equal agent and metadata. An agent is ours by the job list; until that is filled, by its name where
-    only one agent can be meant.
+    A listed dispatch is ours by the id in its attributes, by the id LiveKit gave us, by a mark that was `promised` for
+    the same agent, or (servers before 1.13.2 drop attributes) by equal agent and metadata. An agent is ours by the job
+    list; until that is filled, by its name where only one agent can be meant.
     """
 
-    def __init__(self, here: Sequence[Dispatch], seen: RoomObservation, unwanted: Collection[str]) -> None:
+    def __init__(
+        self,
+        here: Sequence[Dispatch],
+        seen: RoomObservation,
+        unwanted: Collection[str],
+        promised: Collection[PromisedMark],
+    ) -> None:
         self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
         self._agents = [one for one in seen.participants if one.kind == ParticipantKind.AGENT and one.active]
         self._unwanted = unwanted
         self._at = seen.at
-        self._owner = _owners_by_id(here, self._listed, unwanted)
+        self._owner = _owners_by_promise(here, self._listed, promised)
+        self._owner |= _owners_by_id(here, self._listed, unwanted, self._owner)
         self._owner |= _owners_by_content(here, self._listed, self._owner)
 
     def entries(self, dispatch_id: str) -> list[SeenDispatch]:
@@ -197,14 +219,37 @@ class Ownership:
         return self._at.timestamp() - agent.joined_at if agent.joined_at else 0.0
 
 
+def _owners_by_promise(
+    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], promised: Collection[PromisedMark]
+) -> dict[str, str]:
+    """Return, by LiveKit's id of a dispatch launched by a token, the id of the live dispatch that it serves."""
+    owners: dict[str, str] = {}
+    marks = {one.id: one for one in promised}
+    for entry in listed if marks else ():
+        mark = marks.get(entry.attributes.get(DISPATCH_ID_ATTRIBUTE, ""))
+        if mark is None or mark.spent == entry.id:
+            continue
+        served = [one for one in here if one.agent_name == mark.agent_name and _serves(one, mark.participant_identity)]
+        if served:
+            owners[entry.id] = min(
+                served, key=lambda one: (one.participant_identity != mark.participant_identity, one.id)
+            ).id
+    return owners
+
+
 def _owners_by_id(
-    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], unwanted: Collection[str]
+    here: Sequence[Dispatch],
+    listed: Sequence[SeenDispatch],
+    unwanted: Collection[str],
+    known: Collection[str],
 ) -> dict[str, str]:
     """Return, by LiveKit's id of a listed dispatch, our id: from its attributes, or because we noted LiveKit's."""
     owners: dict[str, str] = {}
     ids = {dispatch.id for dispatch in here}
     by_livekit_id = {dispatch.livekit_dispatch_id: dispatch.id for dispatch in here if dispatch.livekit_dispatch_id}
     for entry in listed:
+        if entry.id in known:
+            continue
         marked = entry.attributes.get(DISPATCH_ID_ATTRIBUTE)
         if marked is not None and (marked in ids or marked in unwanted):
             owners[entry.id] = marked

@@ -101,7 +101,9 @@ def _new_dispatches(
         if start is Start.AT_ONCE and not slots.take(event.project):
             start = Start.WHEN_CLAIMED
         dispatch = from_intent(new_id(), event, intent, decided.plan.rules_version, now)
-        dispatch = started(start, dispatch, intent, state.promise(event, intent.agent_name), lease=lease, now=now)
+        dispatch = started(
+            start, dispatch, intent, state.promises.unused_of(event, intent.agent_name), lease=lease, now=now
+        )
         if start is not Start.FAILED:
             live[intent.intent_key] = dispatch.id
         new.append(_New(dispatch, start, decided))

@@ -30,6 +30,8 @@ class Start(Enum):
     """Its metadata or attributes could not be made."""
     FROM_TOKEN = auto()
     """The participant's access token carried it: LiveKit is asked before a call whether it has it."""
+    PERHAPS_FROM_TOKEN = auto()
+    """A token may have brought its agent under another promise's id, as one that is used again: LiveKit is asked."""
     AFTER_RETURN = auto()
     """Its agent of the previous session of this room name may come back by itself; it is asked for if it does not.
 
@@ -44,10 +46,12 @@ def start_of(event: Event, intent: Intent, state: StoredState, now: datetime) ->
     """Return how the dispatch for `intent` of `event` starts."""
     if intent.failure is not None:
         return Start.FAILED
-    if event.type in JOINS and state.promise(event, intent.agent_name) is not None:
+    if event.type in JOINS and state.promises.unused_of(event, intent.agent_name) is not None:
         return Start.FROM_TOKEN
     if event.type == EventType.PARTICIPANT_JOINED and state.served_elsewhere(event, intent.agent_name):
         return Start.AFTER_RETURN
+    if state.promises.may_bring(event, intent.agent_name, intent.scope):
+        return Start.PERHAPS_FROM_TOKEN
     if intent.agent_name not in state.limited and _is_fresh(event, now):
         return Start.AT_ONCE
     return Start.WHEN_CLAIMED
@@ -76,6 +80,9 @@ def started(
             )
         case Start.FROM_TOKEN:
             return new if promise is None else new._replace(**redeemed(promise))
+        case Start.PERHAPS_FROM_TOKEN:
+            reason = f"rule {intent.rule.name!r} matched; an access token may have brought its agent"
+            return new._replace(must_look=True, cause=Cause.PROMISED, reason=reason)
         case Start.AFTER_RETURN:
             reason = f"rule {intent.rule.name!r} matched; its agent of the session before may come back by itself"
             return new._replace(next_attempt_at=now + _RETURN, cause=Cause.AGENT_MAY_RETURN, reason=reason)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, select
 
 from app.db.combined_query import CombinedQuery
 from app.db.tables import agent_limits
-from app.flows.token_dispatches import OPEN_PROMISES, VALID_FOR, promise_key, promised
+from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, Promises, promised
 from app.outbox.room_session import SERVED_UNDER_NAME
 from app.rules.book.read_book import VERSION
 from app.webhook.event import Event
@@ -23,7 +22,7 @@ _BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
         ("limited", select(agent_limits.c.agent_name)),
-        ("promised", OPEN_PROMISES),
+        ("promised", VALID_PROMISES),
         *(("served", question) for question in SERVED_UNDER_NAME),
     ]
 )
@@ -33,18 +32,14 @@ _BEFORE_ENQUEUING = CombinedQuery(
 class StoredState:
     """What the database knows about the participants that a batch wants agents for.
 
-    `limited`: agents that may not all start at once. `promises`: by `promise_key`, rows of `token_dispatches`.
+    `limited`: agents that may not all start at once. `promises`: what token servers were promised for the rooms.
     `served`: by project, room name and agent, the sessions that such an agent serves or served until a moment ago.
     """
 
     gone: Departures
     limited: Collection[str]
-    promises: Mapping[tuple[str, str, str, str], Mapping[str, Any]]
+    promises: Promises
     served: Mapping[tuple[str, str, str], Collection[str]]
-
-    def promise(self, event: Event, agent_name: str) -> Mapping[str, Any] | None:
-        """Return the dispatch of this agent that the participant's access token may have carried."""
-        return self.promises.get(promise_key(event, agent_name))
 
     def served_elsewhere(self, event: Event, agent_name: str) -> bool:
         """Return whether such an agent serves, or just served, another session of the event's room name."""
@@ -74,6 +69,6 @@ def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence
     return StoredState(
         gone=Departures.of(answers["departed"], batch),
         limited={name for name, *_ in answers["limited"]},
-        promises=promised(connection, rooms, now) if answers["promised"] else {},
+        promises=promised(connection, rooms, now) if answers["promised"] else NO_PROMISES,
         served=served,
     )

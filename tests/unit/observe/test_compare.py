@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.observe.compare import (
     Intentions,
     NotOurs,
     NotYetHere,
+    PromisedMark,
     RoomGone,
     Stray,
     WrittenDown,
@@ -285,3 +287,46 @@ class TestReturning:
         seen = room(caller(), seen_agent("1"), seen_agent("old"), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
         assert strays(look(seen, kept, returning={"agent-AJ_old": "ana"})) == [("", ("agent-AJ_old",))]
+
+
+class TestMarksOfTokens:
+    """A dispatch that LiveKit launched from a token whose mark is not that of the dispatch which it serves."""
+
+    def token(self, **changes: Any) -> PromisedMark:
+        return replace(PromisedMark("promise-7", "greeter", "ana"), **changes)
+
+    def test_it_is_adopted(self) -> None:
+        listed = [seen_dispatch(7, mark="promise-7")]
+        waiting = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
+        found = look(room(caller(), listed=listed), waiting, promised=[self.token()])
+        assert found == [WrittenDown(waiting, "AD_7")]
+
+    def test_one_that_was_cancelled_in_an_earlier_session_is_adopted_too(self) -> None:
+        listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
+        seen = room(caller(), seen_agent(), listed=listed)
+        found = look(seen, dispatch(), promised=[self.token()], unwanted=["promise-7"])
+        assert arrivals(found) == {"dispatch-1": "agent-AJ_1"}
+        assert strays(found) == []
+
+    def test_with_scope_room_it_serves_whom_it_was_not_promised_for(self) -> None:
+        listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
+        seen = room(caller(), seen_agent(), listed=listed)
+        assert arrivals(look(seen, dispatch(), promised=[self.token(participant_identity="bob")]))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"participant_identity": "bob"}, {"agent_name": "other"}, {"spent": "AD_7"}],
+        ids=lambda changes: next(iter(changes)),
+    )
+    def test_with_scope_participant_it_serves_nobody_else(self, changes: dict[str, str]) -> None:
+        listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
+        seen = room(caller(), seen_agent(), listed=listed)
+        alone = dispatch(scope=Scope.PARTICIPANT)
+        assert arrivals(look(seen, alone, promised=[self.token(**changes)])) == {}
+
+    def test_of_two_agents_the_one_with_the_conversation_stays(self) -> None:
+        own, again = seen_dispatch(1, seen_job("1")), seen_dispatch(7, seen_job("2"), mark="promise-7")
+        seen = room(caller(), seen_agent("1", age_s=9), seen_agent("2"), listed=[again, own])
+        found = look(seen, joined(worker_id="AW_1"), promised=[self.token()])
+        assert strays(found) == [("AD_7", ("agent-AJ_2",))]
+        assert arrivals(found) == {}
