@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from app.db.engine import create_migration_engine
+from app.db.migration_lock import migration_lock
 from app.errors import SchemaMismatchError
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -71,7 +72,7 @@ def _run(url: URL, action: Callable[[Config], None]) -> None:
     engine = create_migration_engine(url)
     config = _config()
     try:
-        with engine.connect() as connection:
+        with migration_lock(engine), engine.connect() as connection:
             config.attributes["connection"] = connection
             action(config)
             connection.commit()
