@@ -1,4 +1,4 @@
-"""Usher: the dispatch desk of a LiveKit deployment.
+"""Usher dispatches agents to the callers of a LiveKit deployment; README.md beside this file says how it is built.
 
 Data order and import order are the same list: a stage imports only the packages above it.
 

@@ -39,7 +39,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
         ] = False,
     ) -> None:
-        """Run the dispatch desk of a LiveKit deployment."""
+        """Dispatch agents to the callers of a LiveKit deployment."""
 
     # Importing all of them takes three times as long, most of it for the server and the simulator.
     for name in _wanted(arguments):

@@ -5,12 +5,15 @@ in history all follow from it. It is in this package because the table needs it 
 
 To add a column:
 
-1. Append a `RuleColumn` to `RULE_COLUMNS`.
+1. Add a `RuleColumn` to `RULE_COLUMNS`, in its section of the form.
 2. Add a revision with the column, its CHECK and, on SQLite, new triggers (migrations/README.md).
-3. Add the field to `app.rules.rule.Rule` and use it.
+3. Add the field to `app.rules.rule.Rule`, and use it. Templates read it once it is among `RULE_FACTS` of
+   `app.rules.templates.template`. What a dispatch needs later, when the rule may have changed, is copied into a column
+   of `dispatches` by `app.outbox.dispatch_factory`.
 4. If its kind does not say all that is allowed, add a check to `SPECIAL_CHECKS` in `app.rules.check`.
 5. Add it to the table in `app/rules/CONDITIONS.md`, and a value to `tests/integration/test_rule_columns.py`. That test
    proves that the column is checked, described by the API, editable in the form, exported, recorded and read.
+6. If it makes a rule unusual, mention it in the lists: `app.cli`'s `rule_view` and the console's `rule_list`.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def openapi_document(endpoints: Sequence[Endpoint], version: str) -> dict[str, A
         "info": {
             "title": "Usher",
             "version": version,
-            "summary": "The dispatch desk of a LiveKit deployment.",
+            "summary": "Dispatches agents to the callers of a LiveKit deployment.",
             "description": (
                 "Everything that the console can do. Create a token with `usher users token NAME` or on the console's "
                 "page Users, and send it as `Authorization: Bearer usher_…`. Lists are newest first, in pages: "
