@@ -1,4 +1,4 @@
-"""The command line: one module for each command, and what commands share."""
+"""The command line: a module for each command, in packages by subject; `framework` is what commands share."""
 
 from app.cli.main import main
 

@@ -10,18 +10,18 @@ from typing import Annotated
 
 import typer
 
-from app.cli.terminal import complain, quiet_pipe, say
+from app.cli.framework.terminal import complain, quiet_pipe, say
 from app.errors import InvalidInputError, NotFoundError, UsherError
 
 COMMANDS = {
     "demo": "app.cli.demo:demo",
     "serve": "app.cli.serve:serve",
     "migrate": "app.cli.migrate:app",
-    "rules": "app.cli.rules:app",
-    "simulate": "app.cli.simulate:simulate_",
-    "explain": "app.cli.explain:explain",
-    "events": "app.cli.events:app",
-    "dispatches": "app.cli.dispatches:app",
+    "rules": "app.cli.rules.rules:app",
+    "simulate": "app.cli.rules.simulate:simulate_",
+    "explain": "app.cli.calls.explain:explain",
+    "events": "app.cli.calls.events:app",
+    "dispatches": "app.cli.calls.dispatches:app",
     "trigger": "app.cli.trigger:trigger",
     "probe": "app.cli.probe:probe",
     "users": "app.cli.users:app",

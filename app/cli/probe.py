@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from app.cli.database import database_errors, database_url, require_database
-from app.cli.options import JsonOption
-from app.cli.terminal import plain, say_json, show
+from app.cli.framework.database import database_errors, database_url, require_database
+from app.cli.framework.options import JsonOption
+from app.cli.framework.terminal import plain, say_json, show
 from app.clock import SystemClock
 from app.db.engine import create_writer_engine
 from app.db.types import format_instant

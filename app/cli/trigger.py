@@ -15,8 +15,8 @@ import typer
 from jwt.warnings import InsecureKeyLengthWarning
 
 from app.cli.fabricate import fabricated_webhook
-from app.cli.options import JsonOption, choosing
-from app.cli.terminal import note, say, say_json
+from app.cli.framework.options import JsonOption, choosing
+from app.cli.framework.terminal import note, say, say_json
 from app.errors import InvalidInputError, Problem, UsherError
 from app.livekit.fabricated_webhook import FabricatedWebhook, sign
 from app.livekit.vocabulary import EventType

@@ -15,10 +15,10 @@ from app.accounts.roles import Role
 from app.accounts.signing_key import signing_key
 from app.accounts.tokens import issue_token, list_tokens, revoke_token
 from app.accounts.users import User, add_user, find_user, list_users, set_disabled, set_password, set_role
-from app.cli.database import editor, reading, write
-from app.cli.moment import parse_duration, show_moment
-from app.cli.options import ByOption, JsonOption
-from app.cli.terminal import note, plain, say, say_json, show, table
+from app.cli.framework.database import editor, reading, write
+from app.cli.framework.moment import parse_duration, show_moment
+from app.cli.framework.options import ByOption, JsonOption
+from app.cli.framework.terminal import note, plain, say, say_json, show, table
 from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.settings import Settings, local_url, read_settings

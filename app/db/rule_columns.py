@@ -13,7 +13,7 @@ To add a column:
 4. If its kind does not say all that is allowed, add a check to `SPECIAL_CHECKS` in `app.rules.check`.
 5. Add it to the table in `app/rules/CONDITIONS.md`, and a value to `tests/integration/test_rule_columns.py`. That test
    proves that the column is checked, described by the API, editable in the form, exported, recorded and read.
-6. If it makes a rule unusual, mention it in the lists: `app.cli`'s `rule_view` and the console's `rule_list`.
+6. If it makes a rule unusual, mention it in the lists: `app.cli.rules.rule_view` and the console's `rule_list`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MOST_MODULES = 12
 LARGER_FOLDERS = {
-    "app/cli": "a module for each group of commands",
     "tests/benchmark": "a module for each figure",
     "tests/integration": "the flows have folders; what is left is about one stage each",
 }

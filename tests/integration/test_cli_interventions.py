@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from app.cli.dispatches import cancel, redrive
-from app.cli.events import replay_
+from app.cli.calls.dispatches import cancel, redrive
+from app.cli.calls.events import replay_
 from app.errors import InvalidInputError, NotFoundError, SettingsError
 from tests.conftest import Database
 from tests.integration.audit_rows import at, caller_row, dispatch_row, event_row, store

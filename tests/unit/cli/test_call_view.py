@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from app.audit import CallHead, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
-from app.cli.call_view import explanation_view, timeline_view
+from app.cli.calls.call_view import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
 

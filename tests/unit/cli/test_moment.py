@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.cli.moment import parse_duration, parse_moment, show_moment, zone_name
+from app.cli.framework.moment import parse_duration, parse_moment, show_moment, zone_name
 from app.errors import InvalidInputError
 
 NOW = datetime(2026, 11, 22, 13, 2, 7, 123456, tzinfo=UTC)

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 from app.audit import DispatchFilter, EventFilter
-from app.cli.options import choosing, dispatch_filter, event_filter, period
+from app.cli.framework.options import choosing, dispatch_filter, event_filter, period
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 

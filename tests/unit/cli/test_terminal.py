@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.cli.terminal import complain, note, plain, printable, progress, say, say_json, stacked, table, write_lines
+from app.cli.framework.terminal import (
+    complain,
+    note,
+    plain,
+    printable,
+    progress,
+    say,
+    say_json,
+    stacked,
+    table,
+    write_lines,
+)
 from app.errors import InvalidInputError
 
 HOSTILE = "ana\x1b[2J\x07\x9b31m\u202egnp.exe\r[bold]x[/]"

@@ -9,10 +9,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.cli.database import reading
-from app.cli.options import JsonOption, period
-from app.cli.rules_file import read_file
-from app.cli.terminal import plain, progress, say_json, show, table
+from app.cli.framework.database import reading
+from app.cli.framework.options import JsonOption, period
+from app.cli.framework.terminal import plain, progress, say_json, show, table
+from app.cli.rules.rules_file import read_file
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules

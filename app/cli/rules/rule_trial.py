@@ -12,10 +12,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.cli.database import reading
-from app.cli.options import JsonOption
-from app.cli.rules_file import find_rule, read_file
-from app.cli.terminal import plain, say_json, show
+from app.cli.framework.database import reading
+from app.cli.framework.options import JsonOption
+from app.cli.framework.terminal import plain, say_json, show
+from app.cli.rules.rules_file import find_rule, read_file
 from app.clock import SystemClock, new_id
 from app.db.types import EventSource
 from app.errors import InvalidInputError, Problem, UnreadableWebhookError

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from app.audit import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule, duration_text
-from app.cli.moment import show_moment
-from app.cli.terminal import plain, table
+from app.cli.framework.moment import show_moment
+from app.cli.framework.terminal import plain, table
 from app.db.types import DispatchStatus, EventOutcome
 from app.rules.book.decision import Outcome
 

@@ -21,12 +21,20 @@ from app.audit import (
     newest_dispatches,
     timeline,
 )
-from app.cli.call_view import STATUS_STYLES, dispatch_view, timeline_view
-from app.cli.database import editor, reading
-from app.cli.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
-from app.cli.moment import show_moment, zone_name
-from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, dispatch_filter
-from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.cli.calls.call_view import STATUS_STYLES, dispatch_view, timeline_view
+from app.cli.calls.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
+from app.cli.framework.database import editor, reading
+from app.cli.framework.moment import show_moment, zone_name
+from app.cli.framework.options import (
+    ByOption,
+    DryRunOption,
+    JsonOption,
+    LimitOption,
+    OutputOption,
+    choosing,
+    dispatch_filter,
+)
+from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock
 from app.db.types import DispatchStatus
 from app.outbox.states import REDRIVABLE, WAITING

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.audit import objective_text
-from app.cli.terminal import plain, table
+from app.cli.framework.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.editing.history import RuleChange
 

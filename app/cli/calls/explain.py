@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from app import audit
-from app.cli.call_view import explanation_view
-from app.cli.database import reading
-from app.cli.options import JsonOption
-from app.cli.terminal import say_json, show
+from app.cli.calls.call_view import explanation_view
+from app.cli.framework.database import reading
+from app.cli.framework.options import JsonOption
+from app.cli.framework.terminal import say_json, show
 
 
 def explain(

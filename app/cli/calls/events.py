@@ -20,12 +20,20 @@ from app.audit import (
     newest_events,
     timeline,
 )
-from app.cli.call_view import OUTCOME_STYLES, timeline_view
-from app.cli.database import editor, reading
-from app.cli.interventions import print_result, replay_events, require_choice
-from app.cli.moment import show_moment, zone_name
-from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, choosing, event_filter
-from app.cli.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.cli.calls.call_view import OUTCOME_STYLES, timeline_view
+from app.cli.calls.interventions import print_result, replay_events, require_choice
+from app.cli.framework.database import editor, reading
+from app.cli.framework.moment import show_moment, zone_name
+from app.cli.framework.options import (
+    ByOption,
+    DryRunOption,
+    JsonOption,
+    LimitOption,
+    OutputOption,
+    choosing,
+    event_filter,
+)
+from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock
 from app.livekit.vocabulary import JOINS
 

@@ -11,8 +11,8 @@ import typer
 from sqlalchemy import Connection
 
 from app.audit import unknown_dispatches, unknown_events, was_any_sent
-from app.cli.database import database_errors, database_url, reading
-from app.cli.terminal import note, plain, progress, say, say_json, show, table
+from app.cli.framework.database import database_errors, database_url, reading
+from app.cli.framework.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer

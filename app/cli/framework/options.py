@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from app.audit import DispatchFilter, EventFilter
-from app.cli.moment import parse_moment
+from app.cli.framework.moment import parse_moment
 from app.clock import SystemClock
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError, Problem

@@ -9,13 +9,13 @@ import typer
 from rich.text import Text
 from sqlalchemy import Connection
 
-from app.cli.database import editor, reading, write
-from app.cli.moment import show_moment
-from app.cli.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
-from app.cli.rule_trial import try_
-from app.cli.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
-from app.cli.rules_file import MOST_JUDGED, find_rule, read_file, warnings_of
-from app.cli.terminal import note, plain, say, say_json, show, table, write_lines
+from app.cli.framework.database import editor, reading, write
+from app.cli.framework.moment import show_moment
+from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
+from app.cli.framework.terminal import note, plain, say, say_json, show, table, write_lines
+from app.cli.rules.rule_trial import try_
+from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
+from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, warnings_of
 from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook

@@ -1,0 +1,1 @@
+"""Commands about calls: explain them, list their events and dispatches, and intervene."""
