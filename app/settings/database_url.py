@@ -12,7 +12,10 @@ from app.errors import Problem
 
 _DRIVERS: Final = frozenset({"sqlite", "sqlite+pysqlite", "postgres", "postgresql", "postgresql+psycopg"})
 _HIDDEN: Final = "***"
-_SECRET_PARAMETERS: Final = frozenset({"password", "sslpassword"})  # libpq takes them from the query, too
+_SHOWN_PARAMETERS: Final = frozenset(
+    {"application_name", "connect_timeout", "host", "options", "port", "sslmode", "target_session_attrs", "user"}
+)
+"""The values of all others are hidden: libpq takes passwords from the query, too, and a name may be misspelt."""
 
 
 def database_url_problem(text: str) -> Problem | None:
@@ -25,7 +28,7 @@ def shown_database_url(url: URL) -> str:
     """Return the URL for messages and logs: passwords are ***, wherever they stand."""
     if url.drivername.startswith("sqlite"):
         return f"{url.drivername}:///{url.database}"
-    hidden = {name: _HIDDEN for name in url.query if name in _SECRET_PARAMETERS}
+    hidden = {name: _HIDDEN for name in url.query if name not in _SHOWN_PARAMETERS}
     shown = url.update_query_dict(hidden).render_as_string(hide_password=True)
     return shown.replace(quote_plus(_HIDDEN), _HIDDEN)
 

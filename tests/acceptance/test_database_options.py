@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from sqlalchemy.engine import URL
 
 from tests.acceptance.campaign.databases import Database
@@ -47,3 +48,23 @@ def test_another_schema_by_options(empty_postgres: URL, tmp_path: Path) -> None:
         "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename IN ('events', 'alembic_version')"
     )
     assert tables == [{"schemaname": "calls"}]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://odd:topsecret@{host}/usher",
+        "postgresql://odd:to/topsecret@{host}/usher",
+        "postgresql://odd:to@topsecret@{host}/usher",
+        "postgresql://{host}/usher?user=odd&password=topsecret",
+        "postgresql://{host}/usher?user=odd&pasword=topsecret",
+    ],
+)
+@pytest.mark.parametrize("command", [("migrate", "up"), ("migrate", "check"), ("rules", "list"), ("serve",)])
+def test_no_password_in_an_error(url: str, command: tuple[str, ...], tmp_path: Path) -> None:
+    host = f"{LOOPBACK}:{free_ports(1)[0]}"
+    livekit = {"LIVEKIT_URL": f"http://{LOOPBACK}:9", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32}
+    answer = Terminal(tmp_path, {"DATABASE_URL": url.format(host=host), **livekit}).run(*command)
+    assert answer.code != 0
+    assert answer.err.startswith("usher: ")
+    assert "topsecret" not in answer.out + answer.err

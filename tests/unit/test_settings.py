@@ -250,6 +250,8 @@ def test_a_wrong_database_url_is_one_problem_without_its_password(url: str, mess
         ("postgresql://odd:hunter2@db/usher", "postgresql://odd:***@db/usher"),
         ("postgresql://db/usher?password=hunter2&user=odd", "postgresql://db/usher?password=***&user=odd"),
         ("postgresql://db/usher?sslpassword=hunter2", "postgresql://db/usher?sslpassword=***"),
+        ("postgresql://db/usher?pasword=hunter2", "postgresql://db/usher?pasword=***"),
+        ("postgresql://db/usher?sslmode=require", "postgresql://db/usher?sslmode=require"),
         ("sqlite:////var/a%b/usher.db", "sqlite:////var/a%b/usher.db"),
     ],
 )
