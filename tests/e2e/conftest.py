@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import missing
-from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, worker_python
+from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, node_modules, worker_python
 from tests.harness.livekit.participants import Participant
 from tests.harness.process import Process
 from tests.harness.scene import Programs, Scene
@@ -62,6 +62,44 @@ def relayed_desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -
         yield scene
     finally:
         scene.close()
+
+
+@pytest.fixture(scope="module")
+def redis_scene(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """LiveKit with a Redis, and Usher with a sweep every 2 s. Shared by a module; `Scene.crash` kills LiveKit."""
+    yield from _scene(programs, tmp_path_factory.mktemp("redis"), with_redis=True)
+
+
+@pytest.fixture(scope="module")
+def cluster_scene(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """Two nodes of LiveKit behind a balancer, and Usher with a sweep every 2 s. Shared by a module."""
+    yield from _scene(programs, tmp_path_factory.mktemp("cluster"), two_nodes=True)
+
+
+def _scene(
+    programs: Programs, directory: Path, *, with_redis: bool = False, two_nodes: bool = False
+) -> Iterator[Scene]:
+    try:
+        scene = Scene(programs, directory=directory, through_relay=True, with_redis=with_redis, two_nodes=two_nodes)
+    except CannotBuildError as error:
+        missing(f"a part of the end-to-end scene ({error})")
+        raise
+    try:
+        scene.start()
+        scene.start_usher({"USHER_SWEEP_INTERVAL": "2"})
+        yield scene
+    finally:
+        scene.close()
+
+
+@pytest.fixture(scope="session")
+def node_sdk() -> Path:
+    """What `Scene.start_node_worker` takes: the folder with LiveKit's Node SDK, installed once on this machine."""
+    try:
+        return node_modules()
+    except CannotBuildError as error:
+        missing(f"the Node agent ({error})")
+        raise
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from livekit import api
 
 from tests.harness.livekit.administration import Administration
+from tests.harness.livekit.cluster import Cluster
+from tests.harness.livekit.endpoint import Endpoint
 from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.livekit.node_worker import NodeWorker
 from tests.harness.livekit.participants import Participant, Participants
 from tests.harness.livekit.redis_server import RedisServer
 from tests.harness.livekit.worker import Behaviour, Load, Worker
@@ -32,11 +36,18 @@ class Scene:
 
     LiveKit posts every webhook to Usher and to `relay`, which keeps it. With `through_relay` it posts to the relay
     alone, which passes it on to Usher or, on request, loses it. `with_redis` gives LiveKit a Redis, as phone calls,
-    recordings and several nodes need it: rooms then survive a killed server.
+    recordings and several nodes need it: rooms then survive a killed server. With `two_nodes` there are two servers,
+    their Redis, and a balancer before them (`cluster`), which is where callers, workers and Usher connect.
     """
 
     def __init__(
-        self, programs: Programs, *, directory: Path, through_relay: bool = False, with_redis: bool = False
+        self,
+        programs: Programs,
+        *,
+        directory: Path,
+        through_relay: bool = False,
+        with_redis: bool = False,
+        two_nodes: bool = False,
     ) -> None:
         self.directory = directory
         self.programs = programs
@@ -45,22 +56,35 @@ class Scene:
         usher_url = f"http://{LOOPBACK}:{self.usher_port}{PATH}"
         if through_relay:
             self.relay.forward_port = self.usher_port
-        self.redis = RedisServer(directory=directory) if with_redis else None
-        self.server = LiveKitServer(
-            programs.livekit_server,
-            directory=directory,
-            webhook_urls=[self.relay.url] if through_relay else [usher_url, self.relay.url],
-            redis=self.redis.address if self.redis else None,
-        )
-        self.livekit = Administration(self.server)
+        webhook_urls = [self.relay.url] if through_relay else [usher_url, self.relay.url]
+        self.cluster: Cluster | None = None
+        self.redis: RedisServer | None = None
+        if two_nodes:
+            self.cluster = Cluster(programs.livekit_server, directory=directory, webhook_urls=webhook_urls)
+            self.redis, self.server = self.cluster.redis, self.cluster.nodes[0]
+        else:
+            if with_redis:
+                self.redis = RedisServer(directory=directory)
+            self.server = LiveKitServer(
+                programs.livekit_server,
+                directory=directory,
+                webhook_urls=webhook_urls,
+                redis=self.redis.address if self.redis else None,
+            )
+        self.endpoint: Endpoint = self.cluster or self.server
+        self.livekit = Administration(self.endpoint)
         self.participants = Participants(programs.worker_python, directory=directory)
         self._usher: Usher | None = None
         self.workers: list[Worker] = []
+        self.node_workers: list[NodeWorker] = []
 
     def start(self) -> None:
-        if self.redis is not None:
-            self.redis.start()
-        self.server.start()
+        if self.cluster is not None:
+            self.cluster.start()
+        else:
+            if self.redis is not None:
+                self.redis.start()
+            self.server.start()
         self.participants.start()
 
     @property
@@ -70,7 +94,7 @@ class Scene:
         return self._usher
 
     def start_usher(self, settings: Mapping[str, str] | None = None) -> Usher:
-        self._usher = Usher(self.server, port=self.usher_port, directory=self.directory, settings=settings)
+        self._usher = Usher(self.endpoint, port=self.usher_port, directory=self.directory, settings=settings)
         self._usher.start()
         return self._usher
 
@@ -79,7 +103,7 @@ class Scene:
     ) -> Worker:
         worker = Worker(
             self.programs.worker_python,
-            self.server,
+            self.endpoint,
             agent_name,
             directory=self.directory,
             behaviour=behaviour,
@@ -88,6 +112,23 @@ class Scene:
         self.workers.append(worker)
         worker.start(wait=wait)
         return worker
+
+    def start_node_worker(self, modules: Path, agent_name: str) -> NodeWorker:
+        """Start a worker of LiveKit's Node SDK; `modules` is what `cache.node_modules` returns."""
+        worker = NodeWorker(modules, self.endpoint, agent_name, directory=self.directory)
+        self.node_workers.append(worker)
+        worker.start()
+        return worker
+
+    def crash(self, *, down_seconds: float = 0.0, workers_die: bool = False) -> None:
+        """Kill the server (and its workers) and start it again; callers reconnect by themselves or give up."""
+        self.server.kill()
+        if workers_die:
+            for worker in self.workers:
+                worker.kill()
+            self.workers.clear()
+        time.sleep(down_seconds)
+        self.server.start()
 
     def join(
         self,
@@ -114,7 +155,7 @@ class Scene:
             grants=grants,
             dispatches=dispatches,
         )
-        return self.participants.join(self.server.url, token)
+        return self.participants.join(self.endpoint.url, token)
 
     def clear(self) -> None:
         """End all calls and forget all rules: what one test did must not be met by the next."""
@@ -124,11 +165,13 @@ class Scene:
             self._usher.delete_rules()
 
     def close(self) -> None:
-        processes: list[Process] = [self.participants, *self.workers, self.server]
+        processes: list[Process] = [self.participants, *self.workers, *self.node_workers, self.server]
         if self.redis is not None:
             processes.append(self.redis)
         if self._usher is not None:
             processes.insert(0, self._usher)
         for process in processes:
             process.kill()
+        if self.cluster is not None:
+            self.cluster.kill()
         self.relay.close()

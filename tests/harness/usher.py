@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.livekit.endpoint import Endpoint
 from tests.harness.polling import eventually
 from tests.harness.ports import LOOPBACK
 from tests.harness.process import Process
@@ -40,7 +40,7 @@ class Usher(Process):
     """One `usher serve` with a SQLite database of its own, which survives stops and kills."""
 
     def __init__(
-        self, server: LiveKitServer, *, port: int, directory: Path, settings: Mapping[str, str] | None = None
+        self, server: Endpoint, *, port: int, directory: Path, settings: Mapping[str, str] | None = None
     ) -> None:
         self.port = port
         self.database = directory / "usher.db"

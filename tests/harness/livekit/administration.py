@@ -13,7 +13,7 @@ from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
-from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.livekit.endpoint import Endpoint
 
 Answer = TypeVar("Answer")
 
@@ -32,7 +32,7 @@ class Administration:
     `api_secret` stands in for the server's own, for who has a wrong one.
     """
 
-    def __init__(self, server: LiveKitServer, *, api_secret: str | None = None) -> None:
+    def __init__(self, server: Endpoint, *, api_secret: str | None = None) -> None:
         self.server = server
         self._api_secret = api_secret or server.api_secret
 

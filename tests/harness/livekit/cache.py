@@ -21,6 +21,9 @@ SERVER_MODULE = f"github.com/livekit/livekit-server/cmd/server@v{SERVER_VERSION}
 # livekit-agents pins the `livekit` (rtc) that it was tested with, which is why this is not Usher's own environment.
 WORKER_REQUIREMENTS = ("livekit-agents==1.8.9", "livekit")
 
+NODE_REQUIREMENT = "@livekit/agents@1.9.0"
+RTC_NODE = "@livekit/rtc-node@0.13.35"
+
 BUILD_SECONDS = 1800
 
 
@@ -71,6 +74,26 @@ def worker_python() -> Path:
         _run([str(python), "-m", "pip", "install", "--quiet", *WORKER_REQUIREMENTS])
         complete.touch()
     return python
+
+
+def node_modules() -> Path:
+    """Return the folder whose `node_modules` has LiveKit's Node SDK for agents, installing it first where needed.
+
+    Raises CannotBuildError without Node.js and npm, and when the installation fails.
+    """
+    directory = cache_directory() / f"node-{NODE_REQUIREMENT.rpartition('@')[2]}"
+    complete = directory / "complete"
+    with _lock("node"):
+        if complete.exists():
+            return directory
+        for program in ("node", "npm"):
+            if shutil.which(program) is None:
+                raise CannotBuildError(f"the Node agent needs Node.js with npm, and no `{program}` is on the PATH")
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "package.json").write_text('{"private": true}')
+        _run(["npm", "install", "--prefix", str(directory), "--no-audit", "--no-fund", NODE_REQUIREMENT, RTC_NODE])
+        complete.touch()
+    return directory
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:

@@ -32,7 +32,11 @@ class RedisServer(Process):
 
     def lose_everything(self) -> None:
         """Empty it while it runs, as after a restart without persistence."""
+        answer = self.ask("FLUSHALL")
+        assert answer == "+OK\r\n", answer
+
+    def ask(self, *command: str) -> str:
+        """Return what Redis answers to a short command, in its own protocol."""
         with socket.create_connection((LOOPBACK, self.port), timeout=5) as connection:
-            connection.sendall(b"FLUSHALL\r\n")
-            answer = connection.recv(100)
-        assert answer == b"+OK\r\n", answer
+            connection.sendall(" ".join(command).encode() + b"\r\n")
+            return connection.recv(4096).decode()

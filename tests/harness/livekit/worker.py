@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.harness.livekit.livekit_server import LiveKitServer
+from tests.harness.livekit.endpoint import Endpoint
 from tests.harness.ports import free_ports
 from tests.harness.process import Process
 
@@ -42,7 +42,7 @@ class Worker(Process):
     def __init__(
         self,
         python: Path,
-        server: LiveKitServer,
+        server: Endpoint,
         agent_name: str,
         *,
         directory: Path,
