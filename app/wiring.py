@@ -27,6 +27,7 @@ from app.db.writer import Writer
 from app.errors import ConflictError, DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
+from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
@@ -88,6 +89,7 @@ async def service(
     time. `engine` and `executor` are the writer's; `connect` makes the client of a project.
     """
     clock = clock or SystemClock()
+    use_phone_region(settings.phone_region)
     async with AsyncExitStack() as stack:
         url, readers = open_database(settings)
         stack.callback(readers.dispose)

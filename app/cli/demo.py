@@ -65,6 +65,7 @@ CALLERS = (
             ("sip.phoneNumber", "+34600111222"),
             ("sip.trunkPhoneNumber", "+15557654321"),
             ("sip.callStatus", "ringing"),
+            ("sip.ruleID", "SDR_8XAAgaFPWQnZ"),
         ),
     ),
     Caller("web, agent is away", "dora", "billing-4410", "reception-agent", '{"department":"billing"}'),

@@ -32,6 +32,9 @@ def fabricated_webhook(
     kind: Annotated[str, typer.Option("--kind", help=", ".join(ParticipantKind))] = ParticipantKind.STANDARD.value,
     sip: Annotated[bool, typer.Option("--sip", help="a phone call: kind SIP, with LiveKit's sip.* attributes")] = False,
     to: Annotated[str | None, typer.Option("--to", metavar="NUMBER", help="the number that was dialled")] = None,
+    outbound: Annotated[
+        bool, typer.Option("--outbound", help="a phone that LiveKit dials: --to is called, --from is our own number")
+    ] = False,
     from_: Annotated[str | None, typer.Option("--from", metavar="NUMBER", help="the caller's number")] = None,
     agent: Annotated[str | None, typer.Option("--agent", help="kind AGENT: this agent joins or leaves")] = None,
     reason: Annotated[str, typer.Option("--reason", help="why it left, such as CLIENT_INITIATED")] = "",
@@ -40,7 +43,12 @@ def fabricated_webhook(
 ) -> FabricatedWebhook:
     """Return the webhook that the options describe; raises InvalidInputError with every problem."""
     problems: list[Problem] = []
-    kind, implied = _implied_by(kind, is_call=sip or bool(to or from_), to=to, from_=from_, agent=agent)
+    phone = None
+    if outbound:
+        phone = _dialled(to, from_)
+    elif sip or to or from_ or kind == ParticipantKind.SIP:
+        phone = _phone_call(to, from_)
+    kind, implied = _implied_by(kind, phone, agent)
     attributes = implied | _read_attributes(attribute or [], problems)
     _check_names(event, kind, reason, problems)
     if problems:
@@ -49,10 +57,10 @@ def fabricated_webhook(
         event=event,
         event_id=f"EV_{_letters()}",
         at=SystemClock().now(),
-        room_name=room or _room_name(kind, from_),
+        room_name=room or _room_name(kind, to if outbound else from_),
         room_sid=room_sid or f"RM_{_letters()}",
         room_metadata=room_metadata,
-        identity=identity or _identity(kind, from_),
+        identity=identity or _identity(kind, to if outbound else from_),
         sid=sid or f"PA_{_letters()}",
         name=name,
         kind=kind,
@@ -62,14 +70,12 @@ def fabricated_webhook(
     )
 
 
-def _implied_by(
-    kind: str, *, is_call: bool, to: str | None, from_: str | None, agent: str | None
-) -> tuple[str, dict[str, str]]:
-    """Return the kind and the attributes that follow from `--sip`, `--to`, `--from` and `--agent`."""
+def _implied_by(kind: str, phone: dict[str, str] | None, agent: str | None) -> tuple[str, dict[str, str]]:
+    """Return the kind and the attributes that follow from the phone call and `--agent`."""
     attributes: dict[str, str] = {}
-    if is_call:
+    if phone is not None:
         kind = ParticipantKind.SIP
-        attributes |= _phone_call(to, from_)
+        attributes |= phone
     if agent:
         kind = ParticipantKind.AGENT
         attributes["lk.agent_name"] = agent
@@ -98,6 +104,13 @@ def _phone_call(to: str | None, from_: str | None) -> dict[str, str]:
     if from_:
         attributes["sip.phoneNumber"] = from_
     return attributes
+
+
+def _dialled(to: str | None, from_: str | None) -> dict[str, str]:
+    """Return the attributes of a phone that LiveKit dials: no dispatch rule, and the far end is who is called."""
+    attributes = _phone_call(from_, to)
+    del attributes["sip.ruleID"]
+    return {**attributes, "sip.callStatus": "dialing"}
 
 
 def _check_names(event: str, kind: str, reason: str, problems: list[Problem]) -> None:

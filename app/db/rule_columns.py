@@ -77,7 +77,7 @@ RULE_COLUMNS: Final = (
         "Pattern",
         "An Amazon EventBridge event pattern over LiveKit's webhook, such as "
         '`{"participant": {"metadata": {"language": ["es"]}}}`. '
-        "Without `event` it matches joins only; without `participant.kind` it never matches agents.",
+        "Without `event` it matches joins only, without `participant.role` callers only.",
         must_be_object=True,
         rows=9,
     ),

@@ -51,7 +51,7 @@ class Orchestrator:
         self.inspector = Inspector(context, transactions, elapsed_time)
         self.acceptor = Acceptor(context, transactions, lambda: self.book, self.deliverer.free_slots)
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
-        self.sweeper = Sweeper(context, transactions, self.inspector, self.receive)
+        self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)

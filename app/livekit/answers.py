@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from google.protobuf.json_format import MessageToDict
@@ -11,6 +12,7 @@ from livekit.protocol.models import ParticipantInfo, Room
 
 from app.livekit.attributes import agent_name_of
 from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant, SeenRoom
+from app.livekit.participant.role import Role, decide_role
 from app.livekit.protojson import enum_text
 
 
@@ -22,16 +24,28 @@ def seen_room(room: Room) -> SeenRoom:
 def seen_participant(participant: ParticipantInfo) -> SeenParticipant:
     """Return a participant of ListParticipants."""
     attributes = dict(participant.attributes)
+    kind = enum_text(ParticipantInfo.Kind.DESCRIPTOR, participant.kind)
     return SeenParticipant(
         sid=participant.sid,
         identity=participant.identity,
-        kind=enum_text(ParticipantInfo.Kind.DESCRIPTOR, participant.kind),
+        kind=kind,
+        role=_role(participant, kind, attributes),
         active=participant.state == ParticipantInfo.ACTIVE,
         agent_name=agent_name_of(attributes),
         joined_at=participant.joined_at_ms / 1000 or participant.joined_at,
         metadata=participant.metadata,
         attributes=attributes,
         webhook_json=partial(MessageToDict, participant),
+    )
+
+
+def _role(participant: ParticipantInfo, kind: str, attributes: Mapping[str, str]) -> Role:
+    granted = participant.permission
+    return decide_role(
+        kind,
+        grants={"agent": granted.agent, "recorder": granted.recorder, "hidden": granted.hidden},
+        details=[enum_text(ParticipantInfo.KindDetail.DESCRIPTOR, one) for one in participant.kind_details],
+        attributes=attributes,
     )
 
 

@@ -24,6 +24,23 @@ SIP_ATTRIBUTES: Final = (
 PHONE_NUMBER: Final = "sip.phoneNumber"
 """The number at the far end: of the caller, or of the callee on a leg that LiveKit dialled."""
 
+TRUNK_NUMBER: Final = "sip.trunkPhoneNumber"
+"""Our own number, whoever called whom."""
+
+SIP_RULE_ID: Final = "sip.ruleID"
+"""The SIP dispatch rule that took the call: calls that LiveKit dialled have none."""
+
+DIRECTION_ATTRIBUTES: Final = ("sip.callDirection", "sip.direction", "direction")
+"""Where applications that dial write the direction of a phone call; LiveKit itself sets no such attribute."""
+
+OUTBOUND_VALUES: Final = frozenset({"outbound", "outgoing"})
+
+PUBLISHES_ON_BEHALF: Final = "lk.publish_on_behalf"
+"""On an avatar: the identity of its agent."""
+
+SIMULATOR: Final = "lk.simulator"
+"""On the callers of `lk agent simulate`."""
+
 
 def agent_name_of(attributes: Mapping[str, Any]) -> str:
     """Return the agent name in a participant's attributes; empty if there is none."""

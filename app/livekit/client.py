@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.livekit.outcome import Outcome
+from app.livekit.participant.role import Role
+from app.livekit.vocabulary import ParticipantKind
 
 WebhookJson = Callable[[], Mapping[str, object]]
 """Makes the webhook JSON (protojson) of what LiveKit listed; only on demand, since it takes 0.1 ms."""
@@ -28,18 +30,25 @@ class DispatchRequest:
 class SeenParticipant:
     """A participant as LiveKit lists it; `agent_name` is empty unless its attributes name an agent.
 
-    `kind`: a `ParticipantKind` if it is known, else its number. `joined_at`: seconds since the epoch, 0 if unknown.
+    `kind`: a `ParticipantKind` if it is known, else its number. `role`: see `participant/role.py`.
+    `joined_at`: seconds since the epoch, 0 if unknown.
     """
 
     sid: str
     identity: str
     kind: str
+    role: Role
     active: bool
     agent_name: str
     joined_at: float
     metadata: str
     attributes: Mapping[str, str]
     webhook_json: WebhookJson
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it may have come by a dispatch: those have kind AGENT, bots that join by themselves may not."""
+        return self.role is Role.AGENT and self.kind == ParticipantKind.AGENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,10 +49,6 @@ class ParticipantKind(StrEnum):
     BRIDGE = "BRIDGE"
 
 
-MACHINE_KINDS: Final = frozenset({ParticipantKind.AGENT, ParticipantKind.EGRESS, ParticipantKind.INGRESS})
-"""Kinds that are never a caller. A kind that is not known here is taken for a caller's, so that nobody is left out."""
-
-
 class DisconnectReason(StrEnum):
     """`DisconnectReason`, in `participant_left`."""
 

@@ -1,4 +1,4 @@
-"""The fields that LiveKit is known to send in webhooks, read off the installed protocol's descriptors."""
+"""The fields of the document that rules match: LiveKit's by the installed protocol's descriptors, and those added."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 from google.protobuf.descriptor import FieldDescriptor
 from livekit.protocol.webhook import WebhookEvent
 
+from app.livekit.participant.phone import Direction
+from app.livekit.participant.role import Role
 from app.livekit.vocabulary import EventType
 
 FREE_PATHS: Final = frozenset({"room.metadata", "participant.metadata", "participant.attributes"})
@@ -37,6 +39,12 @@ def known_fields() -> dict[str, KnownField]:
     root = paths[""]
     paths[""] = KnownField((*root.fields, "project"))
     paths["project"] = KnownField(kind="text")
+    participant = paths["participant"]
+    paths["participant"] = KnownField((*participant.fields, "role", "phone"))
+    paths["participant.role"] = KnownField(kind="text", values=tuple(Role))
+    paths["participant.phone"] = KnownField(("caller", "called", "direction"))
+    paths["participant.phone.caller"] = paths["participant.phone.called"] = KnownField(kind="text")
+    paths["participant.phone.direction"] = KnownField(kind="text", values=tuple(Direction))
     paths["event"] = KnownField(kind="text", values=tuple(EventType))
     return paths
 

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, bindparam, select
 
 from app.db.any_of import any_of
 from app.db.tables import dispatches, token_dispatches
-from app.livekit.vocabulary import ParticipantKind
 from app.observe.compare import Intentions, PromisedMark
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
@@ -31,7 +30,7 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
     live = live_under_name(connection, seen.project, seen.room_name)
     ids = [dispatch.id for dispatch in live]
     noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}
-    unknown = {one.identity for one in seen.participants if one.kind == ParticipantKind.AGENT and one.sid not in noted}
+    unknown = {one.identity for one in seen.participants if one.is_agent and one.sid not in noted}
     unwanted, promised = _marks(connection, seen, ids)
     return Intentions(
         live=live,

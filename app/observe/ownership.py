@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from app.db.types import Scope
 from app.livekit.client import SeenDispatch, SeenParticipant
-from app.livekit.vocabulary import ParticipantKind
 from app.observe.finding import Arrived, Stray
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
@@ -46,7 +45,7 @@ class Ownership:
         promised: Collection[PromisedMark],
     ) -> None:
         self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
-        self._agents = [one for one in seen.participants if one.kind == ParticipantKind.AGENT and one.active]
+        self._agents = [one for one in seen.participants if one.is_agent and one.active]
         self._unwanted = unwanted
         self._at = seen.at
         self._owner = _owners_by_promise(here, self._listed, promised)

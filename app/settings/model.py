@@ -64,6 +64,9 @@ class Settings(BaseModel):
     redact: _CommaSeparated = Field(
         (), alias="USHER_REDACT", description="comma-separated paths left out of stored bodies and templates"
     )
+    phone_region: str = Field(
+        "", alias="USHER_PHONE_REGION", description="country of phone numbers that name none, such as ES or US"
+    )
     metadata_max_bytes: int = Field(
         65536, alias="USHER_METADATA_MAX_BYTES", description="largest job metadata", ge=1, le=524288
     )

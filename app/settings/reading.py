@@ -75,6 +75,18 @@ def _check_redaction(settings: Settings) -> list[Problem]:
     ]
 
 
+def _check_phone_region(settings: Settings) -> list[Problem]:
+    if not settings.phone_region:
+        return []
+    # Imported where it is needed: it costs 50 ms.
+    import phonenumbers  # noqa: PLC0415
+
+    if settings.phone_region in phonenumbers.SUPPORTED_REGIONS:
+        return []
+    message = f"{settings.phone_region!r} is no country with phone numbers; write its two capital letters, such as ES"
+    return [Problem("USHER_PHONE_REGION", message)]
+
+
 def _check_canary_interval(settings: Settings) -> list[Problem]:
     if not 0 < settings.canary_interval < SHORTEST_CANARY_INTERVAL:
         return []
@@ -94,6 +106,7 @@ def _check_database(settings: Settings) -> list[Problem]:
 
 _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_redaction,
+    _check_phone_region,
     _check_canary_interval,
     _check_canary_agents,
     _check_database,

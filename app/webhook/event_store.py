@@ -16,6 +16,7 @@ from app.errors import NotFoundError
 from app.livekit.vocabulary import LEAVINGS, EventType
 from app.webhook.event import Event
 from app.webhook.parse import prepare
+from app.webhook.trimmed import with_joins
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
 KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
@@ -90,6 +91,7 @@ def to_row(event: Event) -> dict[str, Any]:
         "participant_identity": event.participant_identity,
         "participant_sid": event.participant_sid,
         "participant_kind": event.participant_kind,
+        "participant_role": event.participant_role,
         "phone_number": event.phone_number,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
@@ -100,9 +102,10 @@ def to_row(event: Event) -> dict[str, Any]:
 def from_row(row: Mapping[Any, Any]) -> Event:
     """Return the event in a row of `events`, prepared for matching again; it is not immediate any more.
 
-    What `USHER_REDACT` left out of the stored body is missing from the document too.
+    What `USHER_REDACT` left out of the stored body is missing from the document too. `webhook.trimmed.with_joins`
+    completes trimmed participants.
     """
-    document = prepare(row["body"], row["project"])
+    document = prepare(row["body"], row["project"], role=row["participant_role"])
     return Event(
         id=row["id"],
         livekit_id=row["livekit_id"],
@@ -115,6 +118,7 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         participant_identity=row["participant_identity"],
         participant_sid=row["participant_sid"],
         participant_kind=row["participant_kind"],
+        participant_role=row["participant_role"] or _role_in(document),
         phone_number=row["phone_number"],
         occurred_at=row["occurred_at"],
         received_at=row["received_at"],
@@ -125,9 +129,14 @@ def from_row(row: Mapping[Any, Any]) -> Event:
     )
 
 
+def _role_in(document: Mapping[str, Any]) -> str:
+    """Return the role that a document shows: of an event that was stored when roles were not."""
+    return str((document.get("participant") or {}).get("role", ""))
+
+
 def stored_event(connection: Connection, event_id: str) -> Event:
     """Return the stored event of that id; raises NotFoundError."""
     row = connection.execute(select(events).where(events.c.id == event_id)).mappings().first()
     if row is None:
         raise NotFoundError(f"no event has the id {event_id!r}")
-    return from_row(row)
+    return with_joins(connection, [from_row(row)])[0]

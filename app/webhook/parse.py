@@ -11,6 +11,8 @@ from typing import Any
 from app.db.types import EventSource
 from app.errors import UnreadableWebhookError
 from app.livekit.attributes import PHONE_NUMBER
+from app.livekit.participant.phone import phone_of
+from app.livekit.participant.role import PHONE_KINDS, Role, is_trimmed, role_in_webhook, was_dialled
 from app.livekit.protojson import prepare_webhook
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.livekit.webhook_delivery import is_delayed
@@ -20,6 +22,7 @@ from app.webhook.event import Event
 from app.webhook.metadata import parsed_metadata
 from app.webhook.redaction import leave_out, without_turn_password
 
+_SAYS_DIRECTION = frozenset({Role.CALLER, Role.CALLEE})
 NAME_MAX = 600
 """Most characters of a name or id: LiveKit allows 256, and an index of PostgreSQL holds 2,704 bytes."""
 
@@ -62,6 +65,7 @@ def build_event(
     body = without_turn_password(content)
     room, participant = _message(body, "room"), _message(body, "participant")
     document = prepare(body, project)
+    role = _message(document, "participant").get("role", "")
     if redact:
         body = leave_out(body, redact)
     livekit_id = _text(content, "id", "id")
@@ -80,32 +84,51 @@ def build_event(
         room_sid=_text(room, "sid", "room.sid"),
         participant_identity=_text(participant, "identity", "participant.identity"),
         participant_sid=sid,
-        participant_kind=_participant_kind(document) if participant else "",
+        participant_kind=_kind(document) if role else "",
+        participant_role=role,
         phone_number=phone_number if isinstance(phone_number, str) and 0 < len(phone_number) <= NAME_MAX else None,
         occurred_at=_occurred_at(document, event_type, received_at),
         received_at=received_at,
         body=body,
         document=document,
-        shareable=prepare(body, project) if redact else document,
+        shareable=prepare(body, project, role=role) if redact else document,
         is_immediate=is_immediate,
     )
 
 
-def prepare(body: Mapping[str, Any], project: str) -> dict[str, Any]:
+def prepare(body: Mapping[str, Any], project: str, *, role: str = "") -> dict[str, Any]:
     """Return the document that rules match: a prepared copy of the webhook JSON; `body` is not changed.
 
     `room.metadata` and `participant.metadata` are parsed if they hold a JSON object or array; 64-bit numbers sent as
     text become numbers; enum numbers become their names; numbers, booleans and enums that protojson leaves out get
-    their defaults (`participant.kind` = STANDARD); `project` is added. Fields and enum values that are not known pass
-    through.
+    their defaults (`participant.kind` = STANDARD); `project`, `participant.role` and `participant.phone` are added.
+    Fields and enum values that are not known pass through. A trimmed participant (`is_trimmed`) is left as it is.
+    `role`: as it was decided when the body still had all its fields.
     """
     document = prepare_webhook(body)
-    for name in ("room", "participant"):
-        message = document.get(name)
-        if isinstance(message, dict) and isinstance(message.get("metadata"), str):
-            message["metadata"] = parsed_metadata(message["metadata"])
+    room, participant = document.get("room"), document.get("participant")
+    if isinstance(room, dict) and isinstance(room.get("metadata"), str):
+        room["metadata"] = parsed_metadata(room["metadata"])
+    if isinstance(participant, dict) and (sent := body["participant"]):
+        if is_trimmed(body.get("event", ""), sent):
+            document["participant"] = dict(sent)
+        else:
+            _prepare_participant(participant, role)
     document["project"] = project
     return document
+
+
+def _prepare_participant(participant: dict[str, Any], role: str) -> None:
+    if isinstance(metadata := participant.get("metadata"), str):
+        participant["metadata"] = parsed_metadata(metadata)
+    participant["role"] = role or role_in_webhook(participant).value
+    kind, attributes = participant.get("kind"), participant.get("attributes")
+    if type(kind) is str and kind in PHONE_KINDS and isinstance(attributes, dict):
+        known = participant["role"] in _SAYS_DIRECTION
+        outbound = participant["role"] == Role.CALLEE if known else was_dialled(kind, attributes)
+        phone = phone_of(attributes, outbound=outbound)
+        if phone is not None:
+            participant["phone"] = phone
 
 
 def join_key(project: str, participant_sid: str) -> str:
@@ -144,7 +167,7 @@ def _text(parent: Mapping[str, Any], name: str, path: str) -> str:
     return value
 
 
-def _participant_kind(document: Mapping[str, Any]) -> str:
+def _kind(document: Mapping[str, Any]) -> str:
     # The document has the name where the body has a number.
     return _text(_message(document, "participant"), "kind", "participant.kind") or ParticipantKind.STANDARD.value
 

@@ -30,7 +30,7 @@ RULES: tuple[dict[str, Any], ...] = (
     {
         "name": "phone line",
         "priority": 20,
-        "pattern": {"participant": {"kind": ["SIP"], "attributes": {"sip.trunkPhoneNumber": ["+15557654321"]}}},
+        "pattern": {"participant": {"phone": {"called": ["+15557654321"]}}},
         "agent_name": "phone-desk",
         "recover": True,
         "objective_percent": 95,
@@ -91,7 +91,7 @@ def set_scene(stage: Stage) -> None:
     support = {"department": "support", "language": "es"}
     stage.join("support-7f3a", "ana.perez", support, name="Ana Pérez")
     stage.join("support-81cc", "tom.baker", {"department": "support", "language": "en"}, name="Tom Baker")
-    phone = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.callStatus": "ringing"}
+    phone = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.ruleID": "SDR_1"}
     stage.join("call-_+34600111222_xVA4", "sip_+34600111222", kind=ParticipantKind.SIP, attributes=phone)
     stage.join("vip-1", "lady.gold", attributes={"plan": "gold-2026"})
     stage.join("lobby", "visitor-93", {"language": "de"}, name="Visitor")

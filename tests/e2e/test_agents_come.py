@@ -127,9 +127,9 @@ def test_no_metadata_and_an_agent_summons_no_agent(scene: Scene, note_arrival: N
 
 
 def test_a_phone_caller(scene: Scene, note_arrival: NoteArrival) -> None:
-    dialled = {"participant": {"kind": ["SIP"], "attributes": {"sip.trunkPhoneNumber": ["+15557654321"]}}}
+    dialled = {"participant": {"phone": {"called": ["+15557654321"]}}}
     scene.usher.add_rule("phone", dialled, "sales-agent")
-    numbers = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.callStatus": "ringing"}
+    numbers = {"sip.phoneNumber": "+34600111222", "sip.trunkPhoneNumber": "+15557654321", "sip.ruleID": "SDR_1"}
     caller = scene.join("sip_+34600111222", "phone", kind="sip", attributes=numbers)
     caller.wait_for_greeting()
     note_arrival(caller)

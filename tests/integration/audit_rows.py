@@ -43,6 +43,7 @@ def event_row(instant: datetime, **values: Any) -> dict[str, Any]:
         "participant_identity": name,
         "participant_sid": participant,
         "participant_kind": "STANDARD",
+        "participant_role": "caller",
         "phone_number": None,
         "occurred_at": instant,
         "received_at": instant,

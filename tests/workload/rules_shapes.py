@@ -93,7 +93,8 @@ def miss() -> Event:
 def _event(room: str, metadata: dict[str, Any], attributes: dict[str, str]) -> Event:
     """Return an event as large as a real phone call's."""
     now = datetime(2026, 11, 18, 12, tzinfo=UTC)
-    sip = {"sip.callID": "SCL_Xq", "sip.callStatus": "ringing", "sip.hostname": "h", "sip.phoneNumber": "+34600111222"}
+    sip = {"sip.callID": "SCL_Xq", "sip.callStatus": "ringing", "sip.hostname": "h", "sip.ruleID": "SDR_1"}
+    sip["sip.phoneNumber"] = "+34600111222"
     document: dict[str, Any] = {
         "event": "participant_joined",
         "id": "EV_1",
@@ -112,6 +113,7 @@ def _event(room: str, metadata: dict[str, Any], attributes: dict[str, str]) -> E
             "identity": "sip_+34600111222",
             "state": "ACTIVE",
             "kind": "SIP",
+            "role": "caller",
             "joinedAt": 1795366441,
             "permission": {"canPublish": True, "canSubscribe": True, "canPublishData": True},
             "metadata": metadata,
@@ -130,6 +132,7 @@ def _event(room: str, metadata: dict[str, Any], attributes: dict[str, str]) -> E
         participant_identity="sip_+34600111222",
         participant_sid="PA_1",
         participant_kind="SIP",
+        participant_role="caller",
         phone_number="+34600111222",
         occurred_at=now,
         received_at=now,

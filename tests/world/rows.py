@@ -9,6 +9,7 @@ from typing import Any
 
 from app.db.types import Cause, DispatchStatus, Scope
 from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant
+from app.livekit.participant.role import Role
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 
@@ -86,6 +87,7 @@ def caller(identity: str = "ana", **changes: Any) -> SeenParticipant:
         f"PA_{identity}",
         identity,
         "STANDARD",
+        Role.CALLER,
         active=True,
         agent_name="",
         joined_at=0.0,
@@ -98,7 +100,9 @@ def caller(identity: str = "ana", **changes: Any) -> SeenParticipant:
 
 def seen_agent(job: str = "1", name: str = "greeter", *, age_s: float = 1.0, **changes: Any) -> SeenParticipant:
     at = NOW.timestamp() - age_s
-    agent = caller(f"agent-AJ_{job}", sid=f"PA_agent_{job}", kind="AGENT", agent_name=name, joined_at=at)
+    agent = caller(
+        f"agent-AJ_{job}", sid=f"PA_agent_{job}", kind="AGENT", role=Role.AGENT, agent_name=name, joined_at=at
+    )
     return replace(agent, **changes)
 
 

@@ -11,6 +11,7 @@ from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
 from app.db.types import DispatchStatus, EventSource
 from app.json_shape import Instant, JsonShape
+from app.livekit.participant.role import Role
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 
@@ -77,6 +78,8 @@ def _event_title(event: EventDetail, agent_name: str) -> str:
     match event.type:
         case EventType.PARTICIPANT_JOINED if event.source is EventSource.SWEEP:
             return f"{who} was found in room {event.room_name}"
+        case EventType.PARTICIPANT_JOINED if event.phone_number and event.participant_role == Role.CALLEE:
+            return f"{who} joined room {event.room_name}; {event.phone_number} was called"
         case EventType.PARTICIPANT_JOINED if event.phone_number:
             return f"{who} joined room {event.room_name}, calling from {event.phone_number}"
         case EventType.PARTICIPANT_JOINED:

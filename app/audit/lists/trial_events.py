@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 from app.audit.lists.access_path import ByIndexedValue
 from app.audit.lists.paging import Search, read_page
 from app.db.tables import events
-from app.livekit.vocabulary import MACHINE_KINDS, EventType
+from app.livekit.participant.role import PROGRAMS, ROLE_OF_KIND
+from app.livekit.vocabulary import EventType
 from app.webhook.event import Event
 from app.webhook.event_store import from_row
+from app.webhook.trimmed import with_joins
 
 
 def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Event]:
@@ -26,6 +28,7 @@ def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Even
     paths = tuple(
         ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(types or [EventType.PARTICIPANT_JOINED])
     )
-    is_caller = column.participant_kind.not_in(MACHINE_KINDS)
-    search = Search(events, tuple(column.keys()), paths, (is_caller,), None, None)
-    return list(read_page(connection, search, from_row, limit, None).items)
+    # Events of before roles were stored have a kind only.
+    no_program = (column.participant_role.not_in(PROGRAMS), column.participant_kind.not_in(ROLE_OF_KIND))
+    search = Search(events, tuple(column.keys()), paths, no_program, None, None)
+    return with_joins(connection, read_page(connection, search, from_row, limit, None).items)

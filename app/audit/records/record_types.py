@@ -61,6 +61,7 @@ class EventSummary(_Row):
     participant_identity: str
     participant_sid: str
     participant_kind: str
+    participant_role: str
     phone_number: str | None
     occurred_at: Instant
     received_at: Instant

@@ -17,6 +17,7 @@ from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.livekit.participant.phone import use_phone_region
 from app.settings import Settings, read_settings, shown_database_url
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ async def _write(url: URL, unit: Callable[[Connection], T]) -> T:
 def database_url(settings: Settings | None = None) -> URL:
     """Return the URL of the database in the settings."""
     chosen = settings or read_settings(without_livekit=True)
+    use_phone_region(chosen.phone_region)
     return parse_database_url(chosen.database_url.get_secret_value())
 
 

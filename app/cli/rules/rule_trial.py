@@ -20,6 +20,7 @@ from app.clock import SystemClock, new_id
 from app.db.types import EventSource
 from app.errors import InvalidInputError, Problem, UnreadableWebhookError
 from app.flows.rule_trial import Trial, require_good_rule, try_rule
+from app.livekit.participant.phone import use_phone_region
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules
@@ -45,6 +46,7 @@ def try_(
 ) -> None:
     """Test whether a rule serves an event, and show why not or the agent's metadata; exit 1 if it does not."""
     settings = read_settings(without_livekit=True)
+    use_phone_region(settings.phone_region)
     tested = _event_in_file(event, project, settings)
     if file is None:
         with reading(settings) as connection:

@@ -47,7 +47,8 @@ events = Table(
     Column("room_sid", Text, nullable=False),  # of the room session: a name may have many, one after the other
     Column("participant_identity", Text, nullable=False),  # empty for events of a room
     Column("participant_sid", Text, nullable=False),
-    Column("participant_kind", Text, nullable=False),  # STANDARD, SIP, AGENT, ...
+    Column("participant_kind", Text, nullable=False),  # STANDARD, SIP, AGENT, ...; empty if not known
+    Column("participant_role", Text, nullable=False, server_default=""),  # caller, agent, ...; empty if not known
     Column("phone_number", Text),  # of the caller, from SIP attributes
     Column("occurred_at", Timestamp, nullable=False),  # by LiveKit's clock
     Column("received_at", Timestamp, nullable=False),  # by Usher's clock

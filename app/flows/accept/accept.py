@@ -17,7 +17,8 @@ from app.flows.accept.stored_state import read_state, read_version_and_stored
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.livekit.vocabulary import JOINS, LEAVINGS, MACHINE_KINDS, EventType
+from app.livekit.participant.role import Role
+from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.logs import get_logger
 from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
@@ -25,6 +26,7 @@ from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 from app.webhook.event_store import Departures, insert_once, to_row
+from app.webhook.trimmed import with_joins
 
 _log = get_logger(__name__)
 
@@ -74,6 +76,8 @@ class Acceptor:
         now = self._context.clock.now()
         version, stored = read_version_and_stored(connection, batch)
         book = self._newest_book(connection, after, version)
+        if book.index.names_events:  # else no event of a track can match, and joins show their participants whole
+            batch = with_joins(connection, batch)
         decided: dict[str, DecidedEvent] = {}
         refused: dict[str, Acceptance] = {}
         for event in batch:
@@ -116,7 +120,7 @@ class Acceptor:
             return DecidedEvent(event, plan, None, EventOutcome.NO_MATCH, reason)
         if plan.intents:
             outcome = EventOutcome.PLANNED
-        elif event.type == EventType.PARTICIPANT_JOINED and event.participant_kind not in MACHINE_KINDS:
+        elif event.type == EventType.PARTICIPANT_JOINED and event.participant_role == Role.CALLER:
             outcome = EventOutcome.NO_MATCH
         else:
             outcome = EventOutcome.IGNORED

@@ -24,6 +24,7 @@ from app.lifecycle.leaving import (
 )
 from app.lifecycle.transition import move, replace
 from app.livekit.attributes import agent_name_of
+from app.livekit.participant.role import PROGRAMS, Role
 from app.livekit.vocabulary import LEAVINGS, DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
@@ -107,7 +108,7 @@ def _gave_up(dispatch: Dispatch) -> bool:
 
 def _is_watched(event: Event) -> bool:
     if event.type == EventType.PARTICIPANT_JOINED:
-        return event.participant_kind == ParticipantKind.AGENT
+        return event.participant_kind == ParticipantKind.AGENT and event.participant_role == Role.AGENT
     return event.type in _WATCHED
 
 
@@ -168,7 +169,7 @@ class _Observer:
 
     def _served(self, dispatch: Dispatch, sid: str, event: Event) -> bool:
         # Callers that have left are no longer in the set; this event is the last one's leaving.
-        return dispatch.id in self._callers and event.participant_kind != ParticipantKind.AGENT and bool(sid)
+        return dispatch.id in self._callers and event.participant_role not in PROGRAMS and bool(sid)
 
     def _agent_left(self, dispatch: Dispatch, event: Event, reason: str) -> None:
         if dispatch.status is not DispatchStatus.JOINED:

@@ -13,7 +13,7 @@ from app.flows.context import Context
 from app.lifecycle.leaving import Withdrawal
 from app.livekit.client import LiveKitClient, SeenDispatch
 from app.livekit.outcome import LiveKitUnavailableError
-from app.livekit.vocabulary import MACHINE_KINDS
+from app.livekit.participant.role import Role
 from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import read_locked, waiting_callers
@@ -84,7 +84,7 @@ async def take_back(
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
     participants = await client.list_participants(withdrawal.room_name)
-    if withdrawal.only_if_alone and any(one.kind not in MACHINE_KINDS for one in participants):
+    if withdrawal.only_if_alone and any(one.role is Role.CALLER for one in participants):
         return
     identities = set(withdrawal.agent_identities)
     listed = await client.list_dispatches(withdrawal.room_name)

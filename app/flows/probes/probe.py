@@ -16,7 +16,6 @@ from app.db.writer import Writer
 from app.errors import UsherError
 from app.livekit.client import DispatchRequest, LiveKitClient
 from app.livekit.outcome import Accepted, Rejected, Unknown, Unreachable
-from app.livekit.vocabulary import ParticipantKind
 from app.logs import get_logger
 from app.metrics import Metrics
 
@@ -140,7 +139,7 @@ class Prober:
 
     async def _is_there(self, room_name: str, agent_name: str) -> bool:
         participants = await self._client.list_participants(room_name)
-        agents = [one for one in participants if one.kind == ParticipantKind.AGENT and one.active]
+        agents = [one for one in participants if one.is_agent and one.active]
         return any(one.agent_name in {"", agent_name} for one in agents)
 
     async def _cause(self, room_name: str, timeout_s: float) -> str:

@@ -21,8 +21,10 @@ from app.flows.transactions import Transactions
 from app.flows.turns import BEAT_EVERY_S, beat, keep_turn, last_detail, take_turn
 from app.livekit.client import LiveKitClient, SeenRoom
 from app.livekit.outcome import LiveKitUnavailableError
-from app.livekit.vocabulary import LEAVINGS, MACHINE_KINDS, EventType
+from app.livekit.participant.role import UNCOUNTED
+from app.livekit.vocabulary import LEAVINGS, EventType, ParticipantKind
 from app.logs import get_logger
+from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 
 _log = get_logger(__name__)
@@ -49,11 +51,12 @@ class Sweeper:
         context: Context,
         transactions: Transactions,
         inspector: Inspector,
+        book: Callable[[], RuleBook],
         receive: Callable[[Event], Awaitable[Acceptance]],
     ) -> None:
         self._context = context
         self._inspector = inspector
-        self._rooms = RoomSweeper(context, transactions, receive, self._pace)
+        self._rooms = RoomSweeper(context, transactions, book, receive, self._pace)
         self._has_swept = False
         self._is_calm = False
         self._stopping = False
@@ -243,7 +246,9 @@ _REPORTED = (
         any_of(events.c.room_sid, "sids"),
         events.c.project == bindparam("project"),
         events.c.type.in_([EventType.PARTICIPANT_JOINED, *LEAVINGS]),
-        events.c.participant_kind.not_in(MACHINE_KINDS),
+        events.c.participant_role.not_in(UNCOUNTED),
+        # Events of before roles were stored have a kind only.
+        events.c.participant_kind.not_in([ParticipantKind.AGENT, ParticipantKind.EGRESS]),
     )
     .group_by(events.c.room_sid, events.c.type)
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from app.db.types import OnMatch
-from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.decision import Decision, Outcome, Verdict
 from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.conditions.rollout import in_rollout
-from app.rules.language.compile import KIND
+from app.rules.language.compile import audience_of_document
 from app.rules.language.document import DocumentView, Work
 from app.rules.language.limits import MAX_WORK
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
@@ -36,7 +35,9 @@ def _decide(book: RuleBook, event: Event) -> Decision:
     matched: list[Rule] = []
     passed_over: list[Verdict] = []
     judged: Rule | None = None
-    candidates = book.index.candidates(view, is_default_event=_is_default_event(view), is_machine=_is_machine(view))
+    candidates = book.index.candidates(
+        view, is_default_event=_is_default_event(view), audience=audience_of_document(view)
+    )
     for entry in candidates:
         rule = entry.rule
         if rule is judged or not entry.alternative.holds(view):
@@ -98,11 +99,3 @@ def _is_default_event(view: DocumentView) -> bool:
     """Return whether the event is of the type that a pattern means which names none."""
     leaves = view.leaves(EVENT)
     return leaves == _JOINED or any(value == DEFAULT_EVENT for value, _ in leaves)
-
-
-def _is_machine(view: DocumentView) -> bool:
-    """Return whether the participant is of a kind that only patterns which name a kind may match."""
-    for value, _ in view.leaves(KIND):  # noqa: SIM110 - a generator costs more than the usual one leaf
-        if type(value) is str and value in MACHINE_KINDS:
-            return True
-    return False

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.decision import Mismatch, shortened
-from app.rules.language.compile import KIND, Alternative
+from app.rules.language.compile import ROLE, Alternative, Audience, audience_of_document
 from app.rules.language.document import DocumentView
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 
@@ -43,10 +42,9 @@ def _conditions(alternative: Alternative, view: DocumentView) -> list[tuple[str,
     if alternative.default_event:
         holds = any(value == DEFAULT_EVENT for value, _ in view.leaves(EVENT))
         conditions.append((EVENT, f'"{DEFAULT_EVENT}", because the pattern names no event', holds))
-    if alternative.default_kind:
-        kinds = {value for value, _ in view.leaves(KIND) if isinstance(value, str)}
-        expected = f"none of {', '.join(sorted(MACHINE_KINDS))}, because the pattern names no kind of participant"
-        conditions.append((KIND, expected, not kinds & MACHINE_KINDS))
+    if alternative.audience is not Audience.ALL:
+        holds = audience_of_document(view) <= alternative.audience
+        conditions.append((ROLE, alternative.audience.expected(), holds))
     for condition in alternative.conditions:
         leaves = view.leaves(condition.path)
         if len(leaves) > 1 and not view.work.spend(len(leaves)):

@@ -132,4 +132,4 @@ def _shared_condition(condition: Condition) -> Condition:
 
 def _shared(alternative: Alternative) -> Alternative:
     conditions = tuple(map(_shared_condition, alternative.conditions))
-    return Alternative(conditions, alternative.default_event, alternative.default_kind)
+    return Alternative(conditions, alternative.default_event, alternative.audience)

@@ -16,6 +16,7 @@ from app.rules.index.entry import Entry
 from app.rules.index.index_field import Stream
 from app.rules.index.index_node import Node
 from app.rules.index.persistent import Edition
+from app.rules.language.compile import Audience
 from app.rules.language.document import DocumentView
 
 _FEW_CANDIDATES = 128
@@ -30,7 +31,7 @@ class Index:
 
     def __init__(self, edition: Edition) -> None:
         self.edition = edition
-        self._roots: dict[tuple[bool, bool], Node] = {}
+        self._roots: dict[tuple[bool, Audience], Node] = {}
 
     def own(self, edition: Edition) -> Index:
         """Return a copy for another edition that may be changed."""
@@ -49,17 +50,30 @@ class Index:
             self._root(entry).drop(entry)
 
     def _root(self, entry: Entry) -> Node:
-        key = (entry.alternative.default_event, entry.alternative.default_kind)
+        key = (entry.alternative.default_event, entry.alternative.audience)
         root = self._roots.get(key)
         root = Node(frozenset(), self.edition) if root is None else root.own(self.edition)
         self._roots[key] = root
         return root
 
-    def candidates(self, view: DocumentView, *, is_default_event: bool, is_machine: bool) -> Iterator[Entry]:
-        """Yield, in the order of rank, every entry that the document could match; some may come twice."""
+    @property
+    def names_events(self) -> bool:
+        """Whether any entry names an event, so that others than joins can match."""
+        return any(not default_event for default_event, _ in self._roots)
+
+    @property
+    def names_roles(self) -> bool:
+        """Whether any entry names a role, so that participants who are no callers of their kind can match."""
+        return any(audience is Audience.ALL for _, audience in self._roots)
+
+    def candidates(self, view: DocumentView, *, is_default_event: bool, audience: Audience) -> Iterator[Entry]:
+        """Yield, in the order of rank, every entry that the document could match; some may come twice.
+
+        `audience`: the smallest one that the document's participant belongs to.
+        """
         streams: list[Stream] = []
-        for (default_event, default_kind), root in self._roots.items():
-            if (is_default_event or not default_event) and not (is_machine and default_kind):
+        for (default_event, widest), root in self._roots.items():
+            if (is_default_event or not default_event) and audience <= widest:
                 root.collect(view, streams)
         if len(streams) == 1:
             return iter(streams[0])

@@ -1,22 +1,52 @@
 """Compiles patterns into conditions that can be matched.
 
-`matches` is the bare language. A rule's pattern is compiled with LiveKit's defaults: an alternative that does not name
-`event` means `participant_joined`, one that does not name `participant.kind` is not for AGENT, EGRESS or INGRESS
-participants. The defaults are flags rather than conditions, because nearly every rule has them.
+`matches` is the bare language. A rule's pattern is compiled with LiveKit's defaults: an alternative that names no
+`event` means `participant_joined`; one that names neither role nor kind of the participant is for callers, and one that
+names a kind is for that kind where the role follows from it. The defaults are kept apart from the conditions, because
+nearly every rule has them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import IntEnum
+from typing import Any, Final
 
+from app.livekit.participant.role import ROLE_OF_KIND, Role
 from app.rules.language.consistency import Choice, is_consistent
 from app.rules.language.document import DocumentView, Leaf
 from app.rules.language.matcher import ABSENT, Matcher, either
 from app.rules.language.pattern import EVENT, Pattern, read_pattern
 
-KIND = "participant.kind"
+KIND: Final = "participant.kind"
+ROLE: Final = "participant.role"
+_PARTICIPANT: Final = "participant"
+_CALLER: Final = ((Role.CALLER.value, ()),)
+
+
+class Audience(IntEnum):
+    """The participants that an alternative may match, from the fewest to all."""
+
+    CALLERS = 0
+    """Callers, and events without a participant."""
+    BY_KIND = 1
+    """Also participants whose role follows from their kind."""
+    ALL = 2
+    """Also those of any other role, and those whose role is not known."""
+
+    def expected(self) -> str:
+        """Return a description of the roles of this audience, and of why they are asked for."""
+        if self is Audience.CALLERS:
+            return f'"{Role.CALLER}", because the pattern names neither a role nor a kind of participant'
+        return f'"{Role.CALLER}", or the role of its kind, because the pattern names a kind but no role'
+
+
+def audience_of_pattern(paths: Container[str]) -> Audience:
+    """Return the audience of an alternative that names these paths."""
+    if ROLE in paths:
+        return Audience.ALL
+    return Audience.BY_KIND if KIND in paths else Audience.CALLERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +88,7 @@ class Alternative:
 
     conditions: tuple[Condition, ...]
     default_event: bool
-    default_kind: bool
+    audience: Audience
 
     def holds(self, view: DocumentView) -> bool:
         """Return whether all conditions hold together (the defaults are judged by the caller)."""
@@ -87,10 +117,23 @@ def compile_alternatives(pattern: Pattern) -> tuple[Alternative, ...]:
         Alternative(
             tuple(Condition(path, matchers) for path, matchers in alternative.items()),
             default_event=EVENT not in alternative,
-            default_kind=KIND not in alternative,
+            audience=audience_of_pattern(alternative),
         )
         for alternative in pattern.alternatives
     )
+
+
+def audience_of_document(view: DocumentView) -> Audience:
+    """Return the smallest audience that the document's participant belongs to."""
+    roles = view.leaves(ROLE)
+    if roles == _CALLER:
+        return Audience.CALLERS
+    if not roles:
+        return Audience.ALL if view.has(_PARTICIPANT) else Audience.CALLERS
+    kinds = view.leaves(KIND)
+    if len(roles) == len(kinds) == 1 and ROLE_OF_KIND.get(str(kinds[0][0])) == roles[0][0]:
+        return Audience.BY_KIND
+    return Audience.ALL
 
 
 def matches(pattern: Any, document: Mapping[str, Any]) -> bool:

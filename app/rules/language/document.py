@@ -58,6 +58,10 @@ class DocumentView:
             self._work = Work()
         return self._work
 
+    def has(self, name: str) -> bool:
+        """Return whether the document has a value, of any kind, under a top-level name."""
+        return bool(self._document.get(name))
+
     def leaves(self, path: str) -> tuple[Leaf, ...]:
         """Return every leaf at the dotted path."""
         found = self._found.get(path)

@@ -36,6 +36,7 @@ MOST_ATTRIBUTE_BYTES: Final = 65_536
 
 _MOST_SAMPLE_BYTES: Final = 131_072
 _EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
+_EMPTY_PHONE: Final[dict[str, Any]] = {"caller": "", "called": "", "direction": ""}
 _EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
 
 RULE_FACTS: Final = ("id", "name", "agent_name", "description", "priority", "deployment", "scope")
@@ -123,7 +124,7 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
         "participant": {
             "identity": participant.get("identity", ""),
             "name": participant.get("name", ""),
-            "kind": participant.get("kind", ParticipantKind.STANDARD.value if participant else ""),
+            "kind": participant.get("kind", ""),
             "metadata": participant.get("metadata", ""),
             "attributes": participant.get("attributes", _NOTHING),
         },
@@ -134,11 +135,12 @@ def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
 
 def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> Any:
     scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
-    # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata are common.
+    # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata or number are common.
     if isinstance(room := scope.get("room"), dict):
         scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != SECRET_FIELD}
     if isinstance(participant := scope.get("participant"), dict):
-        scope["participant"] = _EMPTY_PARTICIPANT | participant
+        phone = _EMPTY_PHONE | participant.get("phone", _NOTHING)
+        scope["participant"] = {**_EMPTY_PARTICIPANT, **participant, "phone": phone}
     return _compiled_whatever(template, column).render(scope, Run())
 
 
@@ -237,6 +239,8 @@ def _sample_scope() -> dict[str, Any]:
                 "name": "Sample Caller",
                 "state": "ACTIVE",
                 "kind": ParticipantKind.STANDARD.value,
+                "role": UNKNOWN,
+                "phone": PartialObject(dict.fromkeys(_EMPTY_PHONE, UNKNOWN)),
             }
         ),
         "rule": dict.fromkeys(RULE_FACTS, UNKNOWN)

@@ -17,14 +17,14 @@ from pydantic import Field
 from app.db.types import OnMatch
 from app.errors import Problem
 from app.json_shape import JsonShape
-from app.livekit.vocabulary import MACHINE_KINDS
 from app.rules.book.rule_book import RuleBook
-from app.rules.language.compile import KIND, Alternative
+from app.rules.language.compile import Alternative, audience_of_document
 from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Matcher, Numeric
 from app.rules.language.pattern import DEFAULT_EVENT, OR, Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import Rule
 from app.rules.warnings.known_fields import check_fields
+from app.rules.warnings.participant_fields import check_participants
 from app.rules.warnings.sample import make_sample
 from app.rules.warnings.subsumption import covers
 
@@ -102,7 +102,7 @@ def shadowing_rule(book: RuleBook, rule: Rule) -> Rule | None:
     candidates = book.index.candidates(
         view,
         is_default_event=sample.get("event") == DEFAULT_EVENT,
-        is_machine=any(value in MACHINE_KINDS for value, _ in view.leaves(KIND)),
+        audience=audience_of_document(view),
     )
     for entry in islice(candidates, _EARLIER_TRIED):
         earlier = entry.rule
@@ -153,4 +153,5 @@ def _pattern_warnings(document: Any) -> list[tuple[WarningKind, Problem]]:
     if pattern.or_is_field:
         message = "is read as the name of a field, because its content is not a list of two or more objects of fields"
         found.append((WarningKind.OR_IS_FIELD, Problem(OR, message)))
-    return found + [(WarningKind.FIELD, problem) for problem in check_fields(pattern)]
+    problems = dict.fromkeys([*check_fields(pattern), *check_participants(pattern)])
+    return found + [(WarningKind.FIELD, problem) for problem in problems]

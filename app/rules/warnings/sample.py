@@ -11,7 +11,8 @@ import json
 import math
 from typing import Any, Final
 
-from app.rules.language.compile import Alternative, Condition
+from app.livekit.participant.role import ROLE_OF_KIND, Role
+from app.rules.language.compile import Alternative, Audience, Condition
 from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Exact, Exists, InNetwork, Key, Matcher, Numeric, OneOf
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
@@ -29,7 +30,16 @@ def make_sample(alternative: Alternative) -> dict[str, Any] | None:
         values = [value for value in map(sample_value, condition.matchers) if condition.holds_for((value, ()))]
         if not values or not _put(document, condition, values[0]):
             return None
+    _add_role(document, alternative.audience)
     return document if alternative.holds(DocumentView(document)) else None
+
+
+def _add_role(document: dict[str, Any], audience: Audience) -> None:
+    """Add the role by which the pattern's default lets the participant pass."""
+    participant = document.get("participant")
+    if audience is not Audience.ALL and isinstance(participant, dict):
+        kind = participant.get("kind") if audience is Audience.BY_KIND else None
+        participant["role"] = (ROLE_OF_KIND.get(kind) if isinstance(kind, str) else None) or Role.CALLER.value
 
 
 def value_of(key: Key) -> Any:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from app.livekit.vocabulary import MACHINE_KINDS
-from app.rules.language.compile import KIND, Alternative, Condition
+from app.livekit.participant.role import ROLE_OF_KIND, Role
+from app.rules.language.compile import KIND, ROLE, Alternative, Audience, Condition
 from app.rules.language.consistency import judged_before
 from app.rules.language.matcher import (
     Absent,
@@ -38,7 +38,7 @@ def _covers_alternative(wide: Alternative, narrow: Alternative) -> bool:
     asked = {condition.path: condition for condition in narrow.conditions}
     if wide.default_event and not (narrow.default_event or _is_only_joins(asked.get(EVENT))):
         return False
-    if wide.default_kind and not (narrow.default_kind or _excludes_machines(asked.get(KIND))):
+    if wide.audience < narrow.audience and not _is_only_callers(narrow.audience, asked):
         return False
     return all(_follows(condition, asked.get(condition.path), wide, narrow) for condition in wide.conditions)
 
@@ -60,11 +60,14 @@ def _is_only_joins(condition: Condition | None) -> bool:
     return condition is not None and all(implies(one, Exact(DEFAULT_EVENT)) for one in condition.matchers)
 
 
-def _excludes_machines(condition: Condition | None) -> bool:
-    """Return whether the condition provably holds for no kind of machine."""
-    if condition is None or condition.may_be_absent:
+def _is_only_callers(audience: Audience, conditions: Mapping[str, Condition]) -> bool:
+    """Return whether the conditions of an alternative of that audience provably hold for callers only."""
+    role, kind = conditions.get(ROLE), conditions.get(KIND)
+    if role is not None:
+        return not role.may_be_absent and all(implies(one, Exact(Role.CALLER.value)) for one in role.matchers)
+    if audience is not Audience.BY_KIND or kind is None or kind.may_be_absent:
         return False
-    return not any(matcher.holds(kind.value) for matcher in condition.matchers for kind in MACHINE_KINDS)
+    return not any(matcher.holds(name) for matcher in kind.matchers for name in ROLE_OF_KIND)
 
 
 def implies(narrow: Matcher, wide: Matcher) -> bool:

@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidInputError, Problem
 from app.flows.token_dispatches import Promise, decide
-from app.livekit.vocabulary import MACHINE_KINDS, ParticipantKind
+from app.livekit.participant.role import ROLE_OF_KIND
+from app.livekit.vocabulary import ParticipantKind
 from app.plan.expected import Expected
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
-_CALLER_KINDS = [kind for kind in ParticipantKind if kind not in MACHINE_KINDS]
+_CALLER_KINDS = [kind for kind in ParticipantKind if kind not in ROLE_OF_KIND]
 
 
 class Room(Model):

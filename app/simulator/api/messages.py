@@ -30,9 +30,13 @@ def room_message(room: Room) -> RoomMessage:
         turn_password=room.turn_password,
         metadata=room.metadata,
         # Of a room whose node is lost Redis has the number of before.
-        num_participants=sum(not each.dependent for each in room.participants.values() if each.ghost != room.on_node),
+        num_participants=sum(_is_counted(each) for each in room.participants.values() if each.ghost != room.on_node),
         num_publishers=sum(1 for each in room.participants.values() if each.tracks),
     )
+
+
+def _is_counted(participant: Participant) -> bool:
+    return not participant.dependent and not participant.grants.hidden
 
 
 def participant_message(participant: Participant) -> ParticipantInfo:

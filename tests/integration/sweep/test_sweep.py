@@ -131,11 +131,10 @@ async def test_a_phone_that_is_answered_is_a_change_without_effect(sqlite_databa
     async with World(sqlite_database, sweep=5) as world:
         world.rule("phones", pattern={"participant": {"kind": ["SIP"]}})
         world.simulator.add_worker("greeter")
-        world.simulator.join(
-            "room", "sip_+34600", kind="SIP", attributes={"sip.callStatus": "ringing", "sip.phoneNumber": "+34600"}
-        )
+        phone = {"sip.callStatus": "ringing", "sip.phoneNumber": "+34600", "sip.ruleID": "SDR_1"}
+        world.simulator.join("room", "sip_+34600", kind="SIP", attributes=phone)
         await world.until_status("joined")
-        world.simulator.update("room", "sip_+34600", attributes={"sip.callStatus": "active"})
+        world.simulator.update("room", "sip_+34600", attributes={**phone, "sip.callStatus": "active"})
         await world.wait(20)
         (change,) = world.events(type="participant_updated")
         assert (change["outcome"], change["phone_number"]) == ("ignored", "+34600")

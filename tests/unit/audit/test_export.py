@@ -20,7 +20,8 @@ def _event(**values: Any) -> EventDetail:
     given: dict[str, Any] = {
         "id": "1", "livekit_id": "EV_1", "project": "default", "type": "participant_joined",
         "source": EventSource.WEBHOOK, "room_name": "r", "room_sid": "RM_1", "participant_identity": "ana",
-        "participant_sid": "PA_1", "participant_kind": "STANDARD", "phone_number": None, "occurred_at": NOW,
+        "participant_sid": "PA_1", "participant_kind": "STANDARD", "participant_role": "caller",
+        "phone_number": None, "occurred_at": NOW,
         "received_at": NOW, "outcome": EventOutcome.PLANNED, "rules_version": 3, "dedupe_key": "k",
         "body": {"event": "participant_joined"}, "decision": None, **values,
     }  # fmt: skip

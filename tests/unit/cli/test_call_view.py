@@ -23,7 +23,8 @@ def _event(identity: str) -> EventDetail:
     return EventDetail(
         id="01a204d9-e306-7582-8461-cb6a5454aa4b", livekit_id="EV_1", project="default", type="participant_joined",
         source=EventSource.WEBHOOK, room_name="support-1", room_sid="RM_1", participant_identity=identity,
-        participant_sid="PA_1", participant_kind="STANDARD", phone_number=None, occurred_at=NOW, received_at=NOW,
+        participant_sid="PA_1", participant_kind="STANDARD", participant_role="caller", phone_number=None,
+        occurred_at=NOW, received_at=NOW,
         outcome=EventOutcome.PLANNED, rules_version=3, dedupe_key="k", body={}, decision=None,
     )  # fmt: skip
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.cli.fabricate import fabricated_webhook
 from app.cli.trigger import leaving_hint, webhook_address
 from app.errors import InvalidInputError
 from app.livekit.fabricated_webhook import FabricatedWebhook
 from app.livekit.vocabulary import EventType
 from app.settings import read_settings
+from app.webhook.parse import prepare
 
 
 @pytest.mark.parametrize(
@@ -45,3 +50,28 @@ def test_the_hint_can_be_pasted_into_a_shell(name: str) -> None:
         f"--room={name}",
         f"--room-sid={webhook.room_sid}",
     ]
+
+
+def test_an_outbound_leg_is_like_one_that_livekit_dials() -> None:
+    recorded = Path(__file__).parents[2] / "data/webhooks/participant_joined_sip_outbound_dialing.json"
+    dialled = json.loads(recorded.read_text("utf-8"))["participant"]
+    webhook = fabricated_webhook("participant_joined", outbound=True, to="+34911000111", from_="+15557654321")
+    made = json.loads(webhook.body())["participant"]
+    assert made["kind"] == "SIP"
+    assert made["identity"] == "sip_+34911000111"
+    assert made["attributes"].keys() == dialled["attributes"].keys() - {"sip.hostname"}
+    for name in ("sip.phoneNumber", "sip.trunkPhoneNumber", "sip.callStatus"):
+        assert made["attributes"][name] == dialled["attributes"][name]
+    document = prepare(json.loads(webhook.body()), "default")
+    assert document["participant"]["role"] == "callee"
+    assert document["participant"]["phone"] == {
+        "caller": "+15557654321",
+        "called": "+34911000111",
+        "direction": "outbound",
+    }
+
+
+@pytest.mark.parametrize("options", [{"sip": True}, {"to": "+15557654321"}, {"kind": "SIP"}])
+def test_a_phone_that_is_not_outbound_calls(options: dict[str, Any]) -> None:
+    webhook = fabricated_webhook("participant_joined", **options)
+    assert prepare(json.loads(webhook.body()), "default")["participant"]["role"] == "caller"

@@ -14,7 +14,6 @@ from app.audit.calls.step import DISCONNECT_REASONS
 from app.livekit.vocabulary import (
     CHOSEN,
     LEAVINGS,
-    MACHINE_KINDS,
     DisconnectReason,
     EventType,
     JobStatus,
@@ -37,9 +36,8 @@ def test_each_enum_holds_the_values_of_the_installed_protocol(ours: type[StrEnum
 def test_members_compare_with_text_and_unknown_text_is_in_no_set() -> None:
     assert f"{EventType.PARTICIPANT_LEFT}" == "participant_left"
     assert "participant_left" in LEAVINGS
-    assert "AGENT" in MACHINE_KINDS
     assert "ROOM_CLOSED" in CHOSEN
-    assert "HOLOGRAM" not in MACHINE_KINDS
+    assert "HOLOGRAM" not in CHOSEN
 
 
 def test_every_reason_of_a_leaving_has_its_sentence() -> None:

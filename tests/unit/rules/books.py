@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from app.db.types import EventSource
+from app.livekit.participant.role import is_trimmed, role_in_webhook
 from app.webhook.event import Event
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -40,8 +41,13 @@ def make_row(rule_id: int, pattern: Any, **columns: Any) -> dict[str, Any]:
 
 
 def make_event(document: dict[str, Any], occurred_at: datetime = NOON) -> Event:
-    """Return an event that shows rules this document."""
-    room, participant = document.get("room", {}), document.get("participant", {})
+    """Return an event that shows rules this document, with the role of its participant as every prepared one has it."""
+    room, participant = document.get("room", {}), document.get("participant") or {}
+    role = participant.get("role") or (role_in_webhook(participant).value if participant else "")
+    if is_trimmed(document.get("event", ""), participant):
+        role = ""
+    if role:
+        document = {**document, "participant": {**participant, "role": role}}
     return Event(
         id="event",
         livekit_id="EV_1",
@@ -54,6 +60,7 @@ def make_event(document: dict[str, Any], occurred_at: datetime = NOON) -> Event:
         participant_identity=participant.get("identity", ""),
         participant_sid="PA_1",
         participant_kind=participant.get("kind", ""),
+        participant_role=role,
         phone_number=None,
         occurred_at=occurred_at,
         received_at=occurred_at,

@@ -9,6 +9,7 @@ from typing import Any, Final, assert_never
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
 from app.db.rule_columns import RULE_COLUMNS
 from app.errors import Problem
+from app.livekit.participant.role import Role
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, WRITABLE
 from app.server.formatting import indented
@@ -47,13 +48,15 @@ def new_fields(event: Mapping[str, Any] | None = None) -> Fields:
 
 
 def pattern_like(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pattern that matches callers like this one: by dialled number, by metadata, or by the room's name."""
+    """Return a pattern that matches callers like this one: by phone line, by metadata, or by the room's name."""
     participant = document.get("participant")
     participant = participant if isinstance(participant, Mapping) else {}
-    attributes = participant.get("attributes")
-    dialled = attributes.get("sip.trunkPhoneNumber") if isinstance(attributes, Mapping) else None
-    if isinstance(dialled, str):
-        return {"participant": {"kind": ["SIP"], "attributes": {"sip.trunkPhoneNumber": [dialled]}}}
+    role, phone = participant.get("role", Role.CALLER), participant.get("phone")
+    phone = phone if isinstance(phone, Mapping) else {}
+    if role == Role.CALLEE and "caller" in phone:
+        return {"participant": {"role": [role], "phone": {"caller": [phone["caller"]]}}}
+    if "called" in phone:
+        return {"participant": {"phone": {"called": [phone["called"]]}}}
     metadata = participant.get("metadata")
     if isinstance(metadata, Mapping):
         exact = {name: [value] for name, value in metadata.items() if isinstance(value, str | bool | int)}
