@@ -136,6 +136,23 @@ async def test_a_restart_is_answered_before_it_cuts_the_connection(
     assert (await get(door, "state"))["rooms"] == ["lobby"]
 
 
+async def test_phones_lost_nodes_and_a_lost_redis_are_ordered(
+    simulator: Simulator, door: aiohttp.ClientSession
+) -> None:
+    status, called = await post(door, "call-in", room="call", caller="+34600111222", called="+15557654321")
+    assert (status, called) == (200, {"identity": "sip_+34600111222"})
+    assert (await post(door, "call-out", room="call", identity="c", callee="+34911", own_number="+1"))[0] == 200
+    await simulator.wait_until(lambda: len(simulator.ledger.callers) == 2)
+    assert (await post(door, "hang-up", room="call", identity="c"))[0] == 200
+    assert (await post(door, "lose-node", rooms=["call"], rejoin=False))[0] == 200
+    assert simulator.participant("call", called["identity"]).ghost
+    assert (await post(door, "lose-redis"))[0] == 200
+    assert simulator.room("call") is None
+    grants = {"hidden": True}
+    assert (await post(door, "join", room="call", identity="x", grants=grants, kind_details=["FORWARDED"]))[0] == 200
+    assert simulator.participant("call", "x").grants.hidden
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
