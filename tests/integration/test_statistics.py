@@ -180,7 +180,8 @@ def _plans(connection: Connection, question: Any) -> list[tuple[str, str]]:
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        asked.append((statement, parameters))
+        if statement.startswith(("SELECT", "WITH")):  # not the BEGIN of the engine
+            asked.append((statement, parameters))
 
     event.listen(connection, "before_cursor_execute", note)
     question(connection)

@@ -121,6 +121,9 @@ class WebhookFaults:
                 self._hold(sending)
 
     def _queue(self, sending: Sending) -> None:
+        if self.outage:  # it may have begun while this one was held back
+            sending.outcome = "dropped: fault"
+            return
         self.webhooks.queue(sending)
         overtaken = self._held.pop((sending.url, sending.facts.room), None)
         if overtaken is not None:
