@@ -1,4 +1,4 @@
-"""The OpenAPI document against the running API: schemathesis looks for anything that is not as it says."""
+"""The OpenAPI document against the running API: schemathesis searches for answers that differ from it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ expected-statuses = ["400", "401", "403", "422", "428"]
 expected-statuses = ["2xx", "404", "409", "412", "422", "428"]
 """
 
-# They could shut the very token out that the others are tried with.
-ABOUT_PEOPLE = ("change_a_user", "revoke_a_token")
+# They could disable the token that the other requests use.
+ABOUT_USERS = ("change_a_user", "revoke_a_token")
 
 RULE = {
     "name": "spanish support",
@@ -39,21 +39,21 @@ RULE = {
 
 
 @pytest.fixture
-def desk(database: Database, tmp_path: Path) -> Stage:
+def prepared(database: Database, tmp_path: Path) -> Stage:
     return Stage(tmp_path, database.text)
 
 
-def test_the_document_is_true(desk: Stage, tmp_path: Path) -> None:
+def test_the_document_is_true(prepared: Stage, tmp_path: Path) -> None:
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION)
-    with desk as stage:
+    with prepared as stage:
         stage.add_user("maria", Role.ADMIN)
         stage.add_user("ana", Role.EDITOR)
         stage.add_rules(RULE)
         stage.join("hall", "ana.perez", {"language": "es"})
         stage.wait_for("ana.perez", "dispatched")
         for choice in (("--exclude-operation-id",), ("--include-operation-id",)):
-            options = [part for name in ABOUT_PEOPLE for part in (*choice, name)]
+            options = [part for name in ABOUT_USERS for part in (*choice, name)]
             found = _run(stage, configuration, options)
             assert found.returncode == 0, found.stdout.partition("= FAILURES =")[2][:12_000] + found.stderr[-2000:]
 

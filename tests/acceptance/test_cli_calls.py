@@ -1,4 +1,4 @@
-"""Calls on the command line: what happened and why, taking it in hand, trying things out."""
+"""Calls on the command line: explain them, intervene, and try drafts and probes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.acceptance.cli_desk import USHER, Desk, running_desk, wait_for
+from tests.acceptance.cli_site import USHER, Site, running_site, wait_for
 from tests.conftest import Database
 
 RULES = """
@@ -20,158 +20,158 @@ rules:
 - name: spanish support
   pattern: {participant: {metadata: {language: [es]}}}
   agent_name: support-es
-- name: nobody there
+- name: no worker
   priority: 200
   pattern: {room: {name: [{prefix: "empty-"}]}}
   agent_name: ghost
   answer_timeout_s: 1
   max_attempts: 1
 - name: long wait
-  pattern: {room: {name: [{prefix: "patient-"}]}}
+  pattern: {room: {name: [{prefix: "slow-"}]}}
   agent_name: sleeper
   answer_timeout_s: 600
 """
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> Iterator[Desk]:
-    """One desk for all stories of this module: each has callers of its own."""
-    folder = tmp_path_factory.mktemp("desk")
+def site(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> Iterator[Site]:
+    """One site for all stories of this module: each has callers of its own."""
+    folder = tmp_path_factory.mktemp("site")
     path = folder / "usher.db"
     path.write_bytes(sqlite_template.read_bytes())
-    with running_desk(folder, Database(make_url(f"sqlite:///{path}")), RULES, ("support-es",)) as running:
+    with running_site(folder, Database(make_url(f"sqlite:///{path}")), RULES, ("support-es",)) as running:
         yield running
 
 
-def _until(desk: Desk, identity: str, status: str) -> Any:
+def _until(site: Site, identity: str, status: str) -> Any:
     """Return the latest dispatch of that participant once it has reached `status`."""
 
-    def look() -> Any:
-        rows = desk.database.execute("SELECT * FROM dispatches WHERE participant_identity = :who", who=identity)
+    def found() -> Any:
+        rows = site.database.execute("SELECT * FROM dispatches WHERE participant_identity = :who", who=identity)
         return rows[-1] if rows and rows[-1]["status"] == status else None
 
-    return wait_for(look, f"{identity} to be {status}")
+    return wait_for(found, f"{identity} to be {status}")
 
 
-def _event(desk: Desk, identity: str, event_type: str = "participant_joined") -> Any:
+def _event(site: Site, identity: str, event_type: str = "participant_joined") -> Any:
     """Return the event of that participant once it is stored."""
 
-    def look() -> Any:
+    def found() -> Any:
         query = "SELECT * FROM events WHERE participant_identity = :who AND type = :type"
-        return desk.database.execute(query, who=identity, type=event_type)
+        return site.database.execute(query, who=identity, type=event_type)
 
-    return wait_for(look, f"{event_type} of {identity}")[0]
+    return wait_for(found, f"{event_type} of {identity}")[0]
 
 
-def test_a_call_is_told_whole_by_any_of_its_names(desk: Desk) -> None:
+def test_a_call_is_shown_whole_by_any_of_its_names(site: Site) -> None:
     # Given a Spanish caller whose agent came
-    sid = desk.livekit.tell("join", room="support-1", identity="ana", metadata='{"language": "es"}')["sid"]
-    dispatch = _until(desk, "ana", "joined")
+    sid = site.livekit.post("join", room="support-1", identity="ana", metadata='{"language": "es"}')["sid"]
+    dispatch = _until(site, "ana", "joined")
     # When somebody asks for the call by identity, SID, dispatch or event
     for reference in ("ana", sid, dispatch["id"], dispatch["event_id"]):
-        why = desk.terminal.run("explain", reference)
+        why = site.terminal.run("explain", reference)
         # Then the rules, the steps and the times are there, within 80 columns
         assert why.code == 0
         assert max(map(len, why.lines)) <= 80
-        told = " ".join(why.out.split())
+        text = " ".join(why.out.split())
         for part in (
             "yes spanish support",
             "ana joined room support-1",
             "support-es joined",
             "ana in room support-1",
         ):
-            assert part in told, part
-    shown = desk.terminal.run("dispatches", "show", dispatch["id"])
+            assert part in text, part
+    shown = site.terminal.run("dispatches", "show", dispatch["id"])
     assert dispatch["livekit_dispatch_id"] in shown.out
     assert '"language": "es"' in shown.out
-    document = desk.terminal.json("dispatches", "show", dispatch["id"])
+    document = site.terminal.json("dispatches", "show", dispatch["id"])
     assert document["timeline"]["call"]["state"] == "answered"
     assert document["dispatch"]["calls"][0]["outcome"] == "accepted"
-    listed = desk.terminal.run("events", "list", "--identity", "ana")
+    listed = site.terminal.run("events", "list", "--identity", "ana")
     assert dispatch["event_id"] in listed.out
 
 
-def test_why_nobody_came_is_told_with_what_was_found(desk: Desk) -> None:
-    # Given a caller in English, for whom there is no rule, and one whose agent has no worker
-    desk.livekit.tell("join", room="lobby", identity="ben", metadata='{"language": "en"}')
-    desk.livekit.tell("join", room="empty-7", identity="cleo")
-    _event(desk, "ben")
-    told = " ".join(desk.terminal.run("explain", "ben").out.split())
+def test_why_no_agent_joined_is_shown_with_what_was_found(site: Site) -> None:
+    # Given a caller in English, that no rule matches, and one whose agent has no worker
+    site.livekit.post("join", room="lobby", identity="ben", metadata='{"language": "en"}')
+    site.livekit.post("join", room="empty-7", identity="cleo")
+    _event(site, "ben")
+    shown = " ".join(site.terminal.run("explain", "ben").out.split())
     for part in ("participant.metadata.language", 'expected "es"', 'found "en"'):
-        assert part in told
-    assert "no agent joined ben, because no rule matched." in told
-    _until(desk, "cleo", "no_show")
-    told = " ".join(desk.terminal.run("explain", "cleo").out.split())
-    assert "ghost did not come: no worker is seen to have taken it; no other agent to ask" in told
-    # And who is not known is told so
-    nobody = desk.terminal.run("explain", "nobody")
+        assert part in shown
+    assert "no agent joined ben, because no rule matched." in shown
+    _until(site, "cleo", "no_show")
+    shown = " ".join(site.terminal.run("explain", "cleo").out.split())
+    assert "ghost did not come: no worker is seen to have taken it; no other agent to ask" in shown
+    # And a caller that is not known is reported
+    nobody = site.terminal.run("explain", "nobody")
     assert (nobody.code, nobody.out) == (1, "")
     assert "nothing is stored about 'nobody'" in nobody.err
 
 
-def test_a_dispatch_is_cancelled_and_taken_back_and_driven_again(desk: Desk) -> None:
+def test_a_dispatch_is_cancelled_withdrawn_and_redriven(site: Site) -> None:
     # Given a caller who waits for an agent without worker
-    desk.livekit.tell("join", room="patient-1", identity="dora")
-    waiting = _until(desk, "dora", "dispatched")
+    site.livekit.post("join", room="slow-1", identity="dora")
+    waiting = _until(site, "dora", "dispatched")
     # When it would be cancelled
-    tried = desk.terminal.run("dispatches", "cancel", "--identity", "dora", "--dry-run")
+    tried = site.terminal.run("dispatches", "cancel", "--identity", "dora", "--dry-run")
     assert "1 would be cancelled" in tried.out
-    assert _until(desk, "dora", "dispatched")
+    assert _until(site, "dora", "dispatched")
     # Then without LiveKit's settings nothing is done, and it is said what is missing
-    blind = desk.terminal.run("dispatches", "cancel", waiting["id"], LIVEKIT_URL="", LIVEKIT_API_SECRET="")
+    blind = site.terminal.run("dispatches", "cancel", waiting["id"], LIVEKIT_URL="", LIVEKIT_API_SECRET="")
     assert blind.code == 2
     assert [line.strip() for line in blind.err.splitlines()[1:]] == [
         "LIVEKIT_URL: is missing",
         "LIVEKIT_API_SECRET: is missing",
     ]
-    assert _until(desk, "dora", "dispatched")
+    assert _until(site, "dora", "dispatched")
     # When it is cancelled, then it is so at LiveKit, too, and who did it is written down
-    done = desk.terminal.run("dispatches", "cancel", waiting["id"], "--by", "maria")
+    done = site.terminal.run("dispatches", "cancel", waiting["id"], "--by", "maria")
     assert (done.code, done.lines[-1]) == (0, "1 cancelled")
-    changes = desk.terminal.json("dispatches", "show", waiting["id"])["dispatch"]["changes"]
+    changes = site.terminal.json("dispatches", "show", waiting["id"])["dispatch"]["changes"]
     assert (changes[-1]["to_state"], changes[-1]["changed_by"]) == ("cancelled", "maria")
-    (asked,) = desk.livekit.dispatches("patient-1")
+    (asked,) = site.livekit.dispatches("slow-1")
     assert asked["deleted"] is not None
     # When it is cancelled once more, then that is refused
-    again = desk.terminal.run("dispatches", "cancel", waiting["id"])
+    again = site.terminal.run("dispatches", "cancel", waiting["id"])
     assert again.code == 1
     assert "refused: is cancelled" in " ".join(again.out.split())
     # When its agent has a worker at last, and it is driven again
-    desk.livekit.tell("workers", agent_name="sleeper")
-    driven = desk.terminal.run("dispatches", "redrive", "--identity", "dora", "--by", "maria")
+    site.livekit.post("workers", agent_name="sleeper")
+    driven = site.terminal.run("dispatches", "redrive", "--identity", "dora", "--by", "maria")
     assert driven.lines[-1] == "1 redriven"
     # Then the running Usher brings the agent
-    assert _until(desk, "dora", "joined")["id"] == waiting["id"]
-    # And ids that are none are told so, with nothing done
-    assert desk.terminal.run("dispatches", "redrive", "unknown").code == 1
+    assert _until(site, "dora", "joined")["id"] == waiting["id"]
+    # And ids that do not exist are reported, with nothing done
+    assert site.terminal.run("dispatches", "redrive", "unknown").code == 1
 
 
-def test_an_event_is_replayed_under_the_rules_of_now(desk: Desk) -> None:
-    # Given a caller for whom there was no rule, and a rule made since
-    desk.livekit.tell("join", room="vip-1", identity="eve")
-    event = _event(desk, "eve")
+def test_an_event_is_replayed_with_the_current_rules(site: Site) -> None:
+    # Given a caller that no rule matched, and a rule made since
+    site.livekit.post("join", room="vip-1", identity="eve")
+    event = _event(site, "eve")
     assert event["outcome"] == "no_match"
     more = RULES + '- name: vip\n  pattern: {room: {name: [{prefix: "vip-"}]}}\n  agent_name: support-es\n'
-    assert desk.terminal.run("rules", "apply", "-", stdin=more).code == 0
+    assert site.terminal.run("rules", "apply", "-", stdin=more).code == 0
     # When the event is replayed
-    tried = desk.terminal.run("events", "replay", "--identity", "eve", "--dry-run")
+    tried = site.terminal.run("events", "replay", "--identity", "eve", "--dry-run")
     assert "1 would be replayed" in tried.out
-    done = desk.terminal.run("events", "replay", event["id"], "--by", "maria")
+    done = site.terminal.run("events", "replay", event["id"], "--by", "maria")
     assert done.lines[-1] == "1 replayed"
-    # Then the running Usher brings the agent, and the call tells of the replay
-    _until(desk, "eve", "joined")
-    told = " ".join(desk.terminal.run("explain", "eve").out.split())
-    assert "replayed" in told
+    # Then the running Usher brings the agent, and the call shows the replay
+    _until(site, "eve", "joined")
+    shown = " ".join(site.terminal.run("explain", "eve").out.split())
+    assert "replayed" in shown
     # And an end is not replayed
-    desk.livekit.tell("leave", room="vip-1", identity="eve")
-    refused = desk.terminal.run("events", "replay", _event(desk, "eve", "participant_left")["id"])
+    site.livekit.post("leave", room="vip-1", identity="eve")
+    refused = site.terminal.run("events", "replay", _event(site, "eve", "participant_left")["id"])
     assert refused.code == 1
     assert "reports an end" in " ".join(refused.out.split())
 
 
-def test_lists_are_narrowed_exported_and_read_by_programs(desk: Desk) -> None:
-    desk.livekit.tell("join", room="support-2", identity="fay", metadata='{"language": "es"}')
-    dispatch = _until(desk, "fay", "joined")
+def test_lists_are_narrowed_exported_and_read_by_programs(site: Site) -> None:
+    site.livekit.post("join", room="support-2", identity="fay", metadata='{"language": "es"}')
+    dispatch = _until(site, "fay", "joined")
     # Every filter finds it
     for options in (
         ["--room", "support-2"],
@@ -179,84 +179,84 @@ def test_lists_are_narrowed_exported_and_read_by_programs(desk: Desk) -> None:
         ["--rule", "spanish support", "--since", "1h"],
         ["--search", dispatch["participant_sid"]],
     ):
-        found = desk.terminal.json("dispatches", "list", *options)
+        found = site.terminal.json("dispatches", "list", *options)
         assert dispatch["id"] in [one["id"] for one in found], options
-    assert desk.terminal.json("dispatches", "list", "--until", "1h") == []
-    assert desk.terminal.run("dispatches", "list", "--agent", "none").out == "No dispatch matches.\n"
-    assert len(desk.terminal.json("events", "list", "--limit", "1")) == 1
+    assert site.terminal.json("dispatches", "list", "--until", "1h") == []
+    assert site.terminal.run("dispatches", "list", "--agent", "none").out == "No dispatch matches.\n"
+    assert len(site.terminal.json("events", "list", "--limit", "1")) == 1
     # Exports have all of it
-    text = desk.terminal.run("dispatches", "export", "--format", "csv", "--identity", "fay").out
+    text = site.terminal.run("dispatches", "export", "--format", "csv", "--identity", "fay").out
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["id"], row["participant_identity"], row["status"]) == (dispatch["id"], "fay", "joined")
-    written = desk.terminal.run("events", "export", "--identity", "fay", "-o", "events.jsonl")
+    written = site.terminal.run("events", "export", "--identity", "fay", "-o", "events.jsonl")
     assert written.err == "1 events written to events.jsonl\n"
-    (line,) = (desk.terminal.folder / "events.jsonl").read_text().splitlines()
+    (line,) = (site.terminal.folder / "events.jsonl").read_text().splitlines()
     assert json.loads(line)["body"]["participant"]["identity"] == "fay"
     assert "turnPassword" not in line
-    assert desk.terminal.run("events", "export", "-o", "nowhere/events.csv").code == 2
+    assert site.terminal.run("events", "export", "-o", "nowhere/events.csv").code == 2
 
 
-def test_a_closed_pipe_is_no_error(desk: Desk) -> None:
+def test_a_closed_pipe_is_no_error(site: Site) -> None:
     command = f"{USHER} events list --limit 100000 | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
-        ["bash", "-c", command], env=desk.terminal.everything(), capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", command], env=site.terminal.everything(), capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode in {0, 1}
     assert "Error" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_webhooks_are_made_up_and_posted(desk: Desk) -> None:
+def test_webhooks_are_made_up_and_posted(site: Site) -> None:
     # When a phone call is made up
-    made = desk.terminal.run(
+    made = site.terminal.run(
         "trigger", "--sip", "--to", "+15557654321", "--from", "+34600999888", "--attribute", "sip.h.x=y", "--json"
     )
     # Then the running Usher takes it
     assert made.code == 0
     assert (made.json["status"], made.json["answer"]) == (200, {"status": "accepted"})
     sid = made.json["event"]["participant"]["sid"]
-    (event,) = desk.terminal.json("events", "list", "--phone", "+34600999888")
+    (event,) = site.terminal.json("events", "list", "--phone", "+34600999888")
     assert (event["participant_sid"], event["participant_kind"]) == (sid, "SIP")
     # And once more the same participant, it knows it
     same = ["--identity", "gus", "--sid", "PA_gus", "--room", "r", "--room-sid", "RM_r"]
-    assert desk.terminal.run("trigger", "participant_joined", *same).out == '200 {"status":"accepted"}\n'
-    assert desk.terminal.run("trigger", "participant_joined", *same).out == '200 {"status":"duplicate"}\n'
-    assert desk.terminal.run("trigger", "participant_left", *same).out == '200 {"status":"accepted"}\n'
+    assert site.terminal.run("trigger", "participant_joined", *same).out == '200 {"status":"accepted"}\n'
+    assert site.terminal.run("trigger", "participant_joined", *same).out == '200 {"status":"duplicate"}\n'
+    assert site.terminal.run("trigger", "participant_left", *same).out == '200 {"status":"accepted"}\n'
     # And signed with another key, it is refused
-    forged = desk.terminal.run("trigger", "--identity", "gus", LIVEKIT_API_SECRET="another secret of good length....")
+    forged = site.terminal.run("trigger", "--identity", "gus", LIVEKIT_API_SECRET="another secret of good length....")
     assert forged.code == 1
     assert forged.out.startswith("401 ")
 
 
-def test_a_probe_tells_whether_an_agent_comes(desk: Desk) -> None:
-    came = desk.terminal.run("probe", "support-es", "--json")
+def test_a_probe_shows_whether_an_agent_joins(site: Site) -> None:
+    came = site.terminal.run("probe", "support-es", "--json")
     assert came.code == 0
     assert came.json[0]["arrived"] is True
     assert 0 < came.json[0]["milliseconds_to_agent"] < 20_000
     # And one without worker does not, with the cause
-    absent = desk.terminal.run("probe", "support-es", "ghost", "--timeout", "1")
+    absent = site.terminal.run("probe", "support-es", "ghost", "--timeout", "1")
     assert absent.code == 1
     assert "ghost did not join: no agent came within 1 s" in " ".join(absent.out.split())
     # And no throw-away room is left, nor was any made by a dispatch
-    assert desk.livekit.rooms("usher-probe-") == []
-    probes = desk.livekit.dispatches("usher-probe-")
+    assert site.livekit.rooms("usher-probe-") == []
+    probes = site.livekit.dispatches("usher-probe-")
     assert len(probes) == 3
     assert not any(one["created_room"] for one in probes)
 
 
-def test_a_draft_is_tried_on_the_traffic_that_was(desk: Desk) -> None:
-    desk.livekit.tell("join", room="support-3", identity="hugo", metadata='{"language": "es"}')
-    _until(desk, "hugo", "joined")
-    draft = desk.terminal.write("draft.yaml", RULES.replace("agent_name: support-es", "agent_name: support-es-2"))
+def test_a_draft_is_tried_on_the_traffic_that_was(site: Site) -> None:
+    site.livekit.post("join", room="support-3", identity="hugo", metadata='{"language": "es"}')
+    _until(site, "hugo", "joined")
+    draft = site.terminal.write("draft.yaml", RULES.replace("agent_name: support-es", "agent_name: support-es-2"))
     # When the draft is tried, then it says who would get another agent, with examples
-    told = desk.terminal.run("simulate", draft, "--since", "1h", "--fail-on-change")
-    assert told.code == 1
-    assert "another agent" in told.out
-    assert "support-es → support-es-2" in told.out
-    document = desk.terminal.json("simulate", draft, "--since", "1h")
+    shown = site.terminal.run("simulate", draft, "--since", "1h", "--fail-on-change")
+    assert shown.code == 1
+    assert "another agent" in shown.out
+    assert "support-es → support-es-2" in shown.out
+    document = site.terminal.json("simulate", draft, "--since", "1h")
     assert document["changes"] >= 1
     assert document["groups"][0]["agents_after"] == ["support-es-2"]
     # And the rules of now change nothing
-    now = desk.terminal.run("rules", "export")
-    same = desk.terminal.run("simulate", "-", "--since", "1h", "--fail-on-change", stdin=now.out)
+    now = site.terminal.run("rules", "export")
+    same = site.terminal.run("simulate", "-", "--since", "1h", "--fail-on-change", stdin=now.out)
     assert (same.code, "0 would be served differently" in same.out) == (0, True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cli_desk import Terminal
+from tests.acceptance.cli_site import Terminal
 from tests.conftest import Database
 
 RULES = """
@@ -90,7 +90,7 @@ def test_a_file_with_ten_mistakes_is_told_in_ten_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "problem"),
     [
         (b"", "must have the key `rules`"),
         (b"rules: [", "line"),
@@ -99,12 +99,12 @@ def test_a_file_with_ten_mistakes_is_told_in_ten_lines(tmp_path: Path) -> None:
         (b"rules: 5", "must be a list"),
     ],
 )
-def test_what_is_no_rules_file_is_told_so(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_no_rules_file_is_reported(tmp_path: Path, content: bytes, problem: str) -> None:
     terminal = Terminal(tmp_path)
     (tmp_path / "draft").write_bytes(content)
     answer = terminal.run("rules", "check", "draft")
     assert answer.code == 1
-    assert told in answer.out
+    assert problem in answer.out
     assert terminal.run("rules", "check", "missing.yaml").out.startswith("missing.yaml: cannot be read: No such file")
 
 
@@ -155,22 +155,22 @@ def test_edits_are_attributed_noticed_and_taken_back(terminal: Terminal) -> None
     assert "1 kept" in terminal.run("rules", "apply", only).out
     deleted = terminal.run("rules", "apply", only, "--delete", "--by", "otto")
     assert "- phone (deleted)" in deleted.out
-    # Then the history tells all of it, newest first
+    # Then the history shows all of it, newest first
     history = terminal.json("rules", "history", "phone")
     assert [(one["change"], one["changed_by"]) for one in history] == [
         ("delete", "otto"),
         ("update", "otto"),
         ("insert", "maria"),
     ]
-    told = terminal.run("rules", "history")
-    assert 'agent_name: "phone-agent" → "night-phone"' in " ".join(told.out.split())
+    shown = terminal.run("rules", "history")
+    assert 'agent_name: "phone-agent" → "night-phone"' in " ".join(shown.out.split())
     # And all of it can be taken back
     tried = terminal.run("rules", "revert", "2", "--dry-run")
     assert "+ phone (created)" in tried.out
     assert len(terminal.json("rules", "list")) == 1
     assert terminal.run("rules", "revert", "2", "--by", "maria").lines[-1] == "the rules are at version 5"
     assert terminal.run("rules", "apply", file).lines == ["2 unchanged"]
-    # And versions and rules that never were are told so
+    # And versions and rules that do not exist are reported
     assert terminal.run("rules", "revert", "99").code == 1
     assert "versions are 0 to 5" in terminal.run("rules", "revert", "99").err
     missing = terminal.run("rules", "show", "phon")
@@ -186,7 +186,7 @@ def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Terminal) -> None:
     event = terminal.write("event.json", fabricated.out)
     # When the rule matches
     yes = terminal.run("rules", "test", "spanish support", "--event", event)
-    # Then the agent and what it would be told are shown
+    # Then the agent and its metadata are shown
     assert yes.code == 0
     assert yes.lines[0] == "yes rule 'spanish support' sends support-es to ana"
     assert '"greeting":"Hola ana"' in yes.out
@@ -200,11 +200,11 @@ def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Terminal) -> None:
         "rules", "test", "spanish support", "--file", file, "--event", "-", "--json", stdin=fabricated.out, **nowhere
     )
     assert (tried.code, tried.json["served"], json.loads(tried.json["metadata"])) == (0, True, {"greeting": "Hola ana"})
-    # And what is no event is told so
-    for content, told in (("{", "is not JSON"), ("[]", "not a JSON object"), ("{}", "names no `event`")):
+    # And what is no event is reported
+    for content, problem in (("{", "is not JSON"), ("[]", "not a JSON object"), ("{}", "names no `event`")):
         wrong = terminal.run("rules", "test", "phone", "--event", terminal.write("wrong.json", content))
         assert wrong.code == 2
-        assert told in wrong.err
+        assert problem in wrong.err
     assert terminal.run("rules", "test", "phone", "--event", "missing.json").code == 2
     assert "no event has the id" in terminal.run("rules", "test", "phone", "--event", "unknown").err
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.acceptance.cli_desk import Terminal
+from tests.acceptance.cli_site import Terminal
 from tests.conftest import Database
 
 
@@ -47,5 +47,5 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     assert terminal.run("users", "role", "otto", "admin").out == "otto is admin\n"
     lines = sqlite_database.execute("SELECT changed_by FROM audit_log WHERE to_state = 'disabled'")
     assert [line["changed_by"] for line in lines] == ["maria"]
-    # And who is not known is told so
+    # And a user that is not known is reported
     assert terminal.run("users", "disable", "nobody").code == 1

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL
 
 from tests.acceptance.campaign.databases import Database
 from tests.acceptance.campaign.programs import Usher
-from tests.acceptance.cli_desk import Terminal
+from tests.acceptance.cli_site import Terminal
 from tests.harness.ports import LOOPBACK, free_ports
 
 

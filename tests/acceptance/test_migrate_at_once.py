@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from tests.acceptance.cli_desk import Terminal
+from tests.acceptance.cli_site import Terminal
 
 PROCESSES = 4
 

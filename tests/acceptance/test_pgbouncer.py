@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from tests.acceptance.campaign.databases import Database
 from tests.acceptance.campaign.programs import SimulatedLiveKit, Usher
-from tests.acceptance.cli_desk import Terminal
+from tests.acceptance.cli_site import Terminal
 from tests.conftest import missing
 from tests.harness import pgbouncer
 from tests.harness.polling import eventually

@@ -31,7 +31,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "name": "phone line",
         "priority": 20,
         "pattern": {"participant": {"phone": {"called": ["+15557654321"]}}},
-        "agent_name": "phone-desk",
+        "agent_name": "phone-agent",
         "recover": True,
         "objective_percent": 95,
         "objective_s": 2.5,
@@ -85,9 +85,9 @@ def set_scene(stage: Stage) -> None:
     stage.add_rules({**RULES[0], "answer_timeout_s": 12}, editor="ana")
     stage.write(_add_a_week)
     stage.write(_add_probes)
-    for agent in ("support-es", "support-en", "phone-desk"):
+    for agent in ("support-es", "support-en", "phone-agent"):
         stage.add_worker(agent)
-    stage.add_worker("slow-desk", Behaviour(never_joins=True))
+    stage.add_worker("slow-agent", Behaviour(never_joins=True))
     support = {"department": "support", "language": "es"}
     stage.join("support-7f3a", "ana.perez", support, name="Ana Pérez")
     stage.join("support-81cc", "tom.baker", {"department": "support", "language": "en"}, name="Tom Baker")
@@ -104,7 +104,7 @@ def set_scene(stage: Stage) -> None:
             "name": "sales",
             "priority": 60,
             "pattern": {"participant": {"metadata": {"department": ["sales"]}}},
-            "agent_name": "slow-desk",
+            "agent_name": "slow-agent",
             "answer_timeout_s": 600,
         }
     )
@@ -124,9 +124,9 @@ def _add_probes(connection: Any) -> None:
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
     for minutes in range(55, 0, -5):
-        for agent, milliseconds in (("support-es", 420 + minutes), ("phone-desk", 1310 - 3 * minutes)):
+        for agent, milliseconds in (("support-es", 420 + minutes), ("phone-agent", 1310 - 3 * minutes)):
             began = now - timedelta(minutes=minutes)
-            came = not (agent == "phone-desk" and minutes == 20)
+            came = not (agent == "phone-agent" and minutes == 20)
             rows.append(
                 {
                     "id": lowest_id_at(began)[:-2] + f"{len(rows):02x}",
@@ -146,13 +146,13 @@ def _add_a_week(connection: Any) -> None:
     """Insert dispatches of the last seven days, as Usher would have written them."""
     chance = random.Random(7)
     now = datetime.now(UTC)
-    shares = (("support-es", "spanish support", 5), ("support-en", "support", 8), ("phone-desk", "phone line", 4))
+    shares = (("support-es", "spanish support", 5), ("support-en", "support", 8), ("phone-agent", "phone line", 4))
     names = [(agent, rule) for agent, rule, weight in shares for _ in range(weight)]
     rows = []
     for number in range(900):
         made = now - timedelta(minutes=8 + chance.expovariate(1 / 1900) % 10_000)
         agent, rule = chance.choice(names)
-        waited = min(40.0, chance.lognormvariate(-0.6, 0.75) + (1.2 if agent == "phone-desk" else 0))
+        waited = min(40.0, chance.lognormvariate(-0.6, 0.75) + (1.2 if agent == "phone-agent" else 0))
         fate = chance.random()
         status, cause, reason = "ended", "agent_left", "the agent left"
         if fate >= 0.96:

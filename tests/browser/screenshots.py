@@ -40,7 +40,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",
         "agents": "/console/agents?hours=168",
-        "agent": "/console/agents/phone-desk?hours=168",
+        "agent": "/console/agents/phone-agent?hours=168",
         "simulate": "/console/simulate",
         "users": "/console/users",
         "account": "/console/account",

@@ -87,12 +87,12 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
 
 def test_redriving_sends_the_agent_once_its_worker_runs(stage: Stage, context: BrowserContext) -> None:
     stage.add_rules(
-        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk", "answer_timeout_s": 1,
+        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "greeter", "answer_timeout_s": 1,
          "max_attempts": 1}
     )  # fmt: skip
     stage.join("hall", "ana")
     stage.wait_for("ana", "no_show")
-    stage.add_worker("desk")
+    stage.add_worker("greeter")
     page = context.new_page()
     log_in(page, stage, "eva", Role.EDITOR)
     page.goto(f"{stage.url}/console/calls/ana")
@@ -104,9 +104,9 @@ def test_redriving_sends_the_agent_once_its_worker_runs(stage: Stage, context: B
 
 
 def test_a_waiting_dispatch_is_cancelled(stage: Stage, context: BrowserContext) -> None:
-    stage.add_worker("desk", Behaviour(never_joins=True))
+    stage.add_worker("greeter", Behaviour(never_joins=True))
     stage.add_rules(
-        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk", "answer_timeout_s": 600}
+        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "greeter", "answer_timeout_s": 600}
     )
     page = context.new_page()
     log_in(page, stage, "eva", Role.EDITOR)
@@ -127,8 +127,8 @@ def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
     stage: Stage, context: BrowserContext
 ) -> None:
     # Given a rule, and two callers with their agent
-    stage.add_rules({"name": "hall", "pattern": {"room": {"name": [{"prefix": "hall"}]}}, "agent_name": "desk"})
-    stage.add_worker("desk")
+    stage.add_rules({"name": "hall", "pattern": {"room": {"name": [{"prefix": "hall"}]}}, "agent_name": "greeter"})
+    stage.add_worker("greeter")
     for identity in ("ana", "ben"):
         stage.join(f"hall-{identity}", identity)
         stage.wait_for(identity, "joined")
@@ -145,7 +145,7 @@ def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
     # Then it is shown on the pages of the rule and of the agent
     expect(page.locator("aside")).to_contain_text("Objective: 95 % within 7.5 s")
     expect(page.locator("aside")).to_contain_text("0 of 2 missed")
-    page.goto(f"{stage.url}/console/agents/desk?hours=168")
+    page.goto(f"{stage.url}/console/agents/greeter?hours=168")
     expect(page.get_by_role("table", name="Objectives")).to_contain_text("0 of 2 missed")
     # When a pattern has a field that LiveKit never sends, then the nearest one is suggested, and saving is possible
     page.goto(f"{stage.url}/console/rules/1")
@@ -159,7 +159,7 @@ def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
 def test_a_viewer_sees_no_way_to_edit(stage: Stage, context: BrowserContext) -> None:
     page = context.new_page()
     log_in(page, stage, "vera", Role.VIEWER)
-    stage.add_rules({"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "desk"})
+    stage.add_rules({"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "greeter"})
     expect(page.get_by_role("link", name="Users")).to_have_count(0)
     page.goto(f"{stage.url}/console/rules")
     expect(page.get_by_role("link", name="New rule")).to_have_count(0)
@@ -224,7 +224,7 @@ def test_pages_work_without_script(stage: Stage, context: BrowserContext) -> Non
         page.get_by_role("link", name="Rules", exact=True).click()
         page.get_by_role("link", name="New rule").click()
         page.get_by_label("Name", exact=True).fill("plain")
-        page.get_by_label("Agent name", exact=True).fill("desk")
+        page.get_by_label("Agent name", exact=True).fill("greeter")
         page.get_by_role("button", name="Test").click()
         expect(page.locator("#trial")).to_contain_text("The rule is valid")
         page.get_by_role("button", name="Save").click()

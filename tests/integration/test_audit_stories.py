@@ -13,27 +13,27 @@ from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
 
-def _told(world: World, reference: str) -> Timeline:
+def _timeline_of(world: World, reference: str) -> Timeline:
     with world.database.reader_engine().connect() as connection:
         return timeline(connection, reference)
 
 
-def _story(told: Timeline) -> list[str]:
+def _story(found: Timeline) -> list[str]:
     """Return what happened and why, without ids and durations, which differ from run to run."""
-    lines = [f"{step.title} | {step.reason}" for step in told.steps]
+    lines = [f"{step.title} | {step.reason}" for step in found.steps]
     return [re.sub(r"\d+(\.\d+)? m?s\b", "…", re.sub(r"\b(AJ|AD|DP)_\w+", r"\1_…", line)) for line in lines]
 
 
-def _assert_whole(told: Timeline) -> None:
-    """Assert what holds of every timeline: steps in order, durations that add up, every change of state told."""
-    instants = [step.at for step in told.steps]
+def _assert_whole(found: Timeline) -> None:
+    """Assert what holds of every timeline: steps in order, durations that add up, every change of state shown."""
+    instants = [step.at for step in found.steps]
     assert instants == sorted(instants)
-    spent = sum(step.seconds_since_previous or 0.0 for step in told.steps)
+    spent = sum(step.seconds_since_previous or 0.0 for step in found.steps)
     assert abs(spent - (instants[-1] - instants[0]).total_seconds()) < 0.001
-    for record in told.dispatches:
-        states = [step.state for step in told.steps if step.dispatch_id == record.dispatch.id and step.state]
+    for record in found.dispatches:
+        states = [step.state for step in found.steps if step.dispatch_id == record.dispatch.id and step.state]
         assert states[-1] is record.dispatch.status
-        calls = [step for step in told.steps if step.dispatch_id == record.dispatch.id and "attempt" in step.facts]
+        calls = [step for step in found.steps if step.dispatch_id == record.dispatch.id and "attempt" in step.facts]
         assert len(calls) == len(record.calls)
 
 
@@ -47,9 +47,9 @@ async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
         await world.wait(30)
         world.simulator.leave("room", "ana")
         await world.until_status("ended", within=60)
-        told = _told(world, "ana")
-    _assert_whole(told)
-    story = _story(told)
+        found = _timeline_of(world, "ana")
+    _assert_whole(found)
+    story = _story(found)
     assert story[:8] == [
         "room room was opened | ",
         "ana joined room room | ",
@@ -62,9 +62,9 @@ async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
     ]
     assert "ana left | hung up (CLIENT_INITIATED)" in story
     assert any(line.startswith("the dispatch of greeter has ended | ") for line in story[-3:])
-    assert told.call.state is CallState.ENDED
-    assert told.call.seconds_to_agent is not None
-    assert 0.1 < told.call.seconds_to_agent < 1
+    assert found.call.state is CallState.ENDED
+    assert found.call.seconds_to_agent is not None
+    assert 0.1 < found.call.seconds_to_agent < 1
 
 
 @in_virtual_time
@@ -76,7 +76,7 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
         await world.until_status("joined", within=20)
         world.simulator.join("room", "bob")
         await world.until(lambda: world.events(participant_identity="bob"))
-        ana, bob = _told(world, "ana"), _told(world, "bob")
+        ana, bob = _timeline_of(world, "ana"), _timeline_of(world, "bob")
     _assert_whole(ana)
     story = _story(ana)
     assert "LiveKit is asked to dispatch absent (call 1) | accepted as AD_… after …, but no agent joined" in story
@@ -101,14 +101,14 @@ async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
         await world.until(
             lambda: len(world.dispatches(status="joined")) == 1 and len(world.dispatches()) == 2, within=90
         )
-        told = _told(world, "ana")
-    _assert_whole(told)
-    story = _story(told)
+        found = _timeline_of(world, "ana")
+    _assert_whole(found)
+    story = _story(found)
     gone = next(place for place, line in enumerate(story) if line.startswith("the dispatch of greeter has ended"))
     assert "it is being replaced" in story[gone]
     assert any(line.startswith("a dispatch of greeter is created | replaces the agent") for line in story[gone:])
     assert story.count("greeter joined | the agent is in the room") == 2
-    assert told.call.state is CallState.ANSWERED
+    assert found.call.state is CallState.ANSWERED
 
 
 @in_virtual_time
@@ -127,7 +127,7 @@ async def test_nobody_came_and_why(database: Database) -> None:
             states: dict[str, Any] = {
                 call.participant_identity: call.state for call in list_calls(connection, CallFilter()).items
             }
-        cleo = _told(world, "cleo")
+        cleo = _timeline_of(world, "cleo")
     assert [one.words for one in why.rules] == [
         'participant.metadata.language: expected "es", found "en"',
         'room.name: expected "waiting", found "lobby"',
@@ -148,8 +148,8 @@ async def test_a_caller_whom_no_webhook_told_of(database: Database) -> None:
         await world.wait(60)
         world.route = lambda _: world.replicas
         await world.until_status("joined", within=20)
-        told = _told(world, "ana")
-    _assert_whole(told)
-    story = _story(told)
+        found = _timeline_of(world, "ana")
+    _assert_whole(found)
+    story = _story(found)
     assert story[0].startswith("ana was found in room room | by the sweep, ")
-    assert told.call.state is CallState.ANSWERED
+    assert found.call.state is CallState.ANSWERED

@@ -63,7 +63,7 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
     with database.writer_engine().begin() as connection:
         rows = _answered_call(connection)
     with database.reader_engine().connect() as connection:
-        told = timeline(connection, "sip_1")
+        found = timeline(connection, "sip_1")
         others = [
             timeline(connection, reference)
             for reference in (
@@ -71,8 +71,8 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
                 "+34600111222", "agent-AJ_1", rows["agent"]["id"], " sip_1 ",
             )
         ]  # fmt: skip
-    assert told.summary == ("support-es joined sip_1 after 2.0 s; the call has ended: the agent left.")
-    assert _story(told.steps) == [
+    assert found.summary == ("support-es joined sip_1 after 2.0 s; the call has ended: the agent left.")
+    assert _story(found.steps) == [
         " | room support-1 was opened | ",
         "0 | sip_1 joined room support-1, calling from +34600111222 | ",
         "0 | rule 'spanish' matched | ",
@@ -88,12 +88,12 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
         "63 | agent support-es (agent-AJ_1) left | ",
         "63 | the dispatch of support-es has ended | the agent left (CLIENT_INITIATED)",
     ]
-    assert [step.seconds_since_previous for step in told.steps[:4]] == [None, 1.0, 0.0, 0.01]
-    assert told.call.left_at == at(63)
-    # Whatever of the call is named, the same call is told
+    assert [step.seconds_since_previous for step in found.steps[:4]] == [None, 1.0, 0.0, 0.01]
+    assert found.call.left_at == at(63)
+    # Whatever of the call is named, the same call is found
     for other in others:
-        assert (other.call, other.steps) == (told.call, told.steps)
-    assert json.loads(json.dumps(told.to_json()))["call"]["seconds_to_agent"] == 2.0
+        assert (other.call, other.steps) == (found.call, found.steps)
+    assert json.loads(json.dumps(found.to_json()))["call"]["seconds_to_agent"] == 2.0
 
 
 def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database) -> None:
@@ -113,12 +113,12 @@ def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database
         store(connection, event_rows=[joined], dispatch_rows=[order], callers=[caller_row(order, joined)],
               attempts=attempts, changes=changes)  # fmt: skip
     with database.reader_engine().connect() as connection:
-        told = timeline(connection, order["id"])
+        found = timeline(connection, order["id"])
         whole = get_dispatch(connection, order["id"])
-    assert told.call.state is CallState.NO_SHOW
+    assert found.call.state is CallState.NO_SHOW
     in_vain = "accepted as AD_9 after 3 ms, but no agent joined"
-    assert told.summary == "no agent joined ana: reception did not come: no worker took it; nobody else to ask."
-    assert _story(told.steps)[2:] == [
+    assert found.summary == "no agent joined ana: reception did not come: no worker took it; nobody else to ask."
+    assert _story(found.steps)[2:] == [
         "0.01 | a dispatch of support-es is created | rule 'spanish' matched",
         f"0.015 | LiveKit is asked to dispatch support-es (call 1) | {in_vain}",
         "0.02 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to join",
@@ -127,7 +127,7 @@ def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database
         "30 | no agent joined | reception did not come: no worker took it; nobody else to ask",
         "60 | the dispatch is retried | redriven by hand",
     ]
-    assert told.steps[-1].by == "maria"
+    assert found.steps[-1].by == "maria"
     assert [line.to_state for line in whole.changes][-2:] == ["no_show", "pending"]
     assert whole.to_json()["calls"][0]["livekit_dispatch_id"] == "AD_9"
 
@@ -149,9 +149,9 @@ def test_what_served_others_before_is_no_part_of_a_later_callers_timeline(databa
         store(connection, event_rows=[ana, bob], dispatch_rows=[first, second],
               callers=[caller_row(first, ana), caller_row(first, bob)], changes=changes)  # fmt: skip
     with database.reader_engine().connect() as connection:
-        told = timeline(connection, "bob")
-    assert told.summary == "support-es was already in the room when bob joined."
-    assert _story(told.steps) == [
+        found = timeline(connection, "bob")
+    assert found.summary == "support-es was already in the room when bob joined."
+    assert _story(found.steps) == [
         "0 | bob joined room support-1 | ",
         "0 | rule 'spanish' matched | another dispatch already serves this caller with that agent",
         "100 | the dispatch of support-es has ended | the agent is gone; it is being replaced",
@@ -300,7 +300,7 @@ def test_calls_are_listed_by_how_they_stand(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         everything = list_calls(connection, CallFilter()).items
         one = {name: list_calls(connection, CallFilter(state=CallState(name))).items for name in CALLS}
-        told = {name: timeline(connection, name).call for name in CALLS}
+        found = {name: timeline(connection, name).call for name in CALLS}
         by_agent = list_calls(connection, CallFilter(agent="agent 1", room="room 1")).items
         by_number = list_calls(connection, CallFilter(phone_number="+3")).items
         nobody = list_calls(connection, CallFilter(identity="nobody", state=CallState.WAITING))
@@ -308,8 +308,8 @@ def test_calls_are_listed_by_how_they_stand(database: Database) -> None:
     assert [(call.participant_identity, call.state) for call in everything] == [(n, n) for n in reversed(CALLS)]
     for name in CALLS:
         assert [call.participant_identity for call in one[name]] == [name]
-        assert one[name][0].state == told[name].state == name
-        assert one[name][0].seconds_to_agent == told[name].seconds_to_agent
+        assert one[name][0].state == found[name].state == name
+        assert one[name][0].seconds_to_agent == found[name].seconds_to_agent
     assert one["abandoned"][0].left_at == at(CALLS_PLACE["abandoned"] + 9)
     assert [call.participant_identity for call in by_agent] == ["no_show"]
     assert [call.participant_identity for call in by_number] == ["answered"]

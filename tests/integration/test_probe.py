@@ -25,7 +25,7 @@ def _row(world: World) -> Any:
 
 @in_virtual_time
 async def test_an_agent_that_comes_is_timed_and_its_room_closed(database: Database) -> None:
-    # Given a desk that sweeps, a rule for everybody, and a worker whose agent takes half a second
+    # Given a service that sweeps, a rule for every caller, and a worker whose agent takes half a second
     async with World(database, sweep=1.0) as world:
         world.rule()
         world.simulator.add_worker("greeter", Behaviour(join_after=0.5))
@@ -42,7 +42,7 @@ async def test_an_agent_that_comes_is_timed_and_its_room_closed(database: Databa
         )  # fmt: skip
         assert row["finished_at"] is not None
         assert world.usher.metric("usher_probes_total", agent="greeter", outcome="arrived") == 1
-        # And no room is left, no room was made by the dispatch, and the desk took it for nobody's call
+        # And no room is left, no room was made by the dispatch, and the probe counts as no call
         await world.wait(5)
         assert world.simulator.rooms.by_name == {}
         (asked,) = world.simulator.ledger.dispatches

@@ -166,14 +166,14 @@ QUESTIONS: dict[str, tuple[Any, str]] = {
 def test_every_question_goes_through_an_index(planned: Connection, name: str) -> None:
     question, index = QUESTIONS[name]
     for statement, plan in _plans(planned, question):
-        told = f"{statement}\n{plan}"
-        assert "Seq Scan" not in plan, told
-        assert "SCAN dispatches" not in plan.replace("SCAN dispatches USING", ""), told
-        assert index in plan or (index == PRIMARY and "sqlite_autoindex_dispatches_1" in plan), told
+        shown = f"{statement}\n{plan}"
+        assert "Seq Scan" not in plan, shown
+        assert "SCAN dispatches" not in plan.replace("SCAN dispatches USING", ""), shown
+        assert index in plan or (index == PRIMARY and "sqlite_autoindex_dispatches_1" in plan), shown
         # Groups, and the rows of two names, are sorted: as many as the sample holds at most.
         if "GROUP BY" not in statement and "UNION" not in statement:
-            assert "Sort" not in plan.replace("Sort Key", ""), told
-            assert "USE TEMP B-TREE" not in plan, told
+            assert "Sort" not in plan.replace("Sort Key", ""), shown
+            assert "USE TEMP B-TREE" not in plan, shown
 
 
 def _plans(connection: Connection, question: Any) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         # A connection that is kept would hinder the restarts of a campaign.
-        self._engine = create_engine(url, poolclass=NullPool, **_patience(url))
+        self._engine = create_engine(url, poolclass=NullPool, **_connect_arguments(url))
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
         """Return what a reading query finds."""
@@ -46,5 +46,5 @@ class Database:
             connection.close()
 
 
-def _patience(url: str) -> dict[str, Any]:
+def _connect_arguments(url: str) -> dict[str, Any]:
     return {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}

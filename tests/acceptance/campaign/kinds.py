@@ -33,7 +33,7 @@ def killed(directory: Path, size: Size) -> Result:
     with scene(directory, size, seed=SEED, tempo=RETRYING) as made:
         made.start()
         # Every call takes time, and takes effect also when its caller has died meanwhile.
-        made.livekit.tell("faults", method="CreateDispatch", kind="slow", seconds=0.15, times=None)
+        made.livekit.post("faults", method="CreateDispatch", kind="slow", seconds=0.15, times=None)
         made.let_in(rate=size.rate / 2)
         kills = made.kill_and_restart()
         return made.conclude("kill -9", f"{kills} kills")
@@ -62,8 +62,8 @@ def tangled_webhooks(directory: Path, size: Size) -> Result:
     # Real rooms outlive their last caller by 20 s; here they must outlive Usher's first call, which looks at nothing.
     with scene(directory, size, seed=SEED, tempo=0.25) as made:
         made.start()
-        made.livekit.tell("webhook-faults", mishap="duplicate", share=0.4, seconds=0.2)
-        made.livekit.tell("webhook-faults", mishap="reorder", share=0.4)
+        made.livekit.post("webhook-faults", mishap="duplicate", share=0.4, seconds=0.2)
+        made.livekit.post("webhook-faults", mishap="reorder", share=0.4)
         made.let_in()
         made.await_joins()
         made.let_in(made.size.callers // 3, room="short-{r}", stay=0.3)
@@ -109,10 +109,10 @@ def restarted_database(directory: Path, size: Size, server: Postgres) -> Result:
 
 
 def two_replicas(directory: Path, size: Size, server: Postgres) -> Result:
-    """Tell two replicas of every webhook, and kill one for good in the middle of its calls."""
+    """Send every webhook to two replicas, and kill one for good in the middle of its calls."""
     with scene(directory, size, seed=SEED, database_url=server.create_database(), replicas=2) as made:
         made.start()
-        made.livekit.tell("faults", method="CreateDispatch", kind="slow", seconds=SLOW, times=None)
+        made.livekit.post("faults", method="CreateDispatch", kind="slow", seconds=SLOW, times=None)
         made.let_in()
         time.sleep(size.joining / 2)
         dead = made.ushers[0]

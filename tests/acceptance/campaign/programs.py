@@ -68,7 +68,7 @@ class SimulatedLiveKit(Process):
         except OSError:
             return False
 
-    def tell(self, action: str, **body: Any) -> Any:
+    def post(self, action: str, **body: Any) -> Any:
         """Post to a control endpoint and return its answer."""
         return self._call("POST", action, json.dumps(body).encode())
 
@@ -132,8 +132,8 @@ class Usher(Process):
         """Post until the answer is 503; return its headers."""
         numbers = iter(range(1_000_000))
 
-        def look() -> Headers | None:
+        def refused() -> Headers | None:
             status, headers = self.post_probe(next(numbers))
             return headers if status == 503 else None
 
-        return eventually(look, within=within, what="a webhook is answered 503")
+        return eventually(refused, within=within, what="a webhook is answered 503")

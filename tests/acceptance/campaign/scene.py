@@ -66,7 +66,7 @@ class Scene:
     def add_workers(self, agent_name: str, count: int = 1, registers_after: float = 0.0, **behaviour: Any) -> list[str]:
         """Add healthy workers, but for what `behaviour` says (in LiveKit's own, real seconds); return their ids."""
         quick = {"answer_after": 0.02 * TEMPO, "join_after": 0.2 * TEMPO, **behaviour}
-        ids: list[str] = self.livekit.tell(
+        ids: list[str] = self.livekit.post(
             "workers", agent_name=agent_name, count=count, registers_after=registers_after, behaviour=quick
         )["ids"]
         return ids
@@ -74,7 +74,7 @@ class Scene:
     def let_in(self, count: int | None = None, rate: float | None = None, **callers: Any) -> None:
         """Let callers begin to come, by default as many as the size says, each to a room of their own."""
         count = self.size.callers if count is None else count
-        self.livekit.tell("joins", count=count, rate=rate or self.size.rate, **callers)
+        self.livekit.post("joins", count=count, rate=rate or self.size.rate, **callers)
         self.expected += count // callers.get("per_room", 1)
 
     @property

@@ -1,4 +1,4 @@
-"""How many of an agent at once, how fast, how many calls: limits that an operator sets, and who waits for them."""
+"""How many of an agent at once, how fast, how many calls: limits that an operator sets, and the callers that wait."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["bogus"], "No such command 'bogus'"),
         (["rules", "bogus"], "No such command 'bogus'"),
@@ -58,14 +58,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["explain"], "Missing argument"),
     ],
 )
-def test_wrong_use_is_told_with_exit_status_two(run: Run, arguments: list[str], told: str) -> None:
+def test_wrong_use_is_reported_with_exit_status_two(run: Run, arguments: list[str], message: str) -> None:
     code, printed = run(*arguments)
     assert code == 2
-    assert told in " ".join(printed.replace("│", " ").split())
+    assert message in " ".join(printed.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("sqlite://", "names no file"),
         ("sqlite:///usher.db", "there is no database at usher.db yet (see DATABASE_URL); run: usher migrate up"),
@@ -74,11 +74,11 @@ def test_wrong_use_is_told_with_exit_status_two(run: Run, arguments: list[str], 
         ("postgresql://usher:very-secret@127.0.0.1:1/usher", "127.0.0.1:1/usher reports: "),
     ],
 )
-def test_a_database_that_cannot_be_used_is_told_without_its_password(run: Run, url: str, told: str) -> None:
+def test_a_database_that_cannot_be_used_is_reported_without_its_password(run: Run, url: str, message: str) -> None:
     for arguments in (("events", "list"), ("rules", "revert", "1"), ("dispatches", "redrive", "--agent", "x")):
         code, printed = run(*arguments, database=url)
         assert code == 2
-        assert told in printed
+        assert message in printed
         assert "very-secret" not in printed
 
 

@@ -1,4 +1,4 @@
-"""What one look at a room says about what was intended."""
+"""Compare one observation of a room with what was intended."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.world.rows import (
 HERE = {"dispatch-1": {"PA_ana"}, "dispatch-2": {"PA_bob"}}
 
 
-def look(seen: RoomObservation, *live: Dispatch, **known: Any) -> list[Finding]:
+def findings_in(seen: RoomObservation, *live: Dispatch, **known: Any) -> list[Finding]:
     callers = known.pop("callers", {one.id: HERE[one.id] for one in live if one.id in HERE})
     return compare(Intentions(live, callers, **known), seen)
 
@@ -55,37 +55,39 @@ def strays(findings: list[Finding]) -> list[tuple[str, tuple[str, ...]]]:
 class TestRoomsAndCallers:
     def test_another_session_of_the_name_is_another_room(self) -> None:
         for seen in (room(sid=""), room(caller(), sid="RM_2")):
-            (finding,) = look(seen, dispatch())
+            (finding,) = findings_in(seen, dispatch())
             assert isinstance(finding, RoomGone)
 
     def test_a_room_opened_after_the_look_is_not_gone(self) -> None:
-        assert look(room(sid=""), dispatch(created_at=NOW + timedelta(seconds=0.1))) == []
+        assert findings_in(room(sid=""), dispatch(created_at=NOW + timedelta(seconds=0.1))) == []
 
     def test_who_waited_and_left_is_gone(self) -> None:
-        (finding,) = look(room(caller("bob")), dispatch())
+        (finding,) = findings_in(room(caller("bob")), dispatch())
         assert isinstance(finding, CallersGone)
 
     def test_somebody_else_it_serves_is_enough(self) -> None:
-        findings = look(room(caller("bob")), dispatch(), callers={"dispatch-1": {"PA_ana", "PA_bob"}})
+        findings = findings_in(room(caller("bob")), dispatch(), callers={"dispatch-1": {"PA_ana", "PA_bob"}})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
     def test_who_came_after_the_look_need_not_be_seen(self) -> None:
-        findings = look(room(), dispatch(), newcomers={"PA_ana"})
+        findings = findings_in(room(), dispatch(), newcomers={"PA_ana"})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
     def test_what_serves_the_room_as_such_misses_nobody(self) -> None:
-        findings = look(room(), dispatch(), callers={})
+        findings = findings_in(room(), dispatch(), callers={})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
     def test_with_withdraw_the_agent_goes_after_its_caller_and_is_still_watched(self) -> None:
         listed = [seen_dispatch(1, seen_job("1"))]
-        gone = look(room(seen_agent("1"), listed=listed), joined(withdraw=True, worker_id="AW_1"))
+        gone = findings_in(room(seen_agent("1"), listed=listed), joined(withdraw=True, worker_id="AW_1"))
         assert [type(one) for one in gone] == [CallersGone]
-        both = look(room(listed=listed), joined(withdraw=True))
+        both = findings_in(room(listed=listed), joined(withdraw=True))
         assert [type(one) for one in both] == [CallersGone, AgentGone]
 
     def test_without_withdraw_the_agent_may_stay(self) -> None:
-        assert look(room(seen_agent("1"), listed=[seen_dispatch(1, seen_job("1"))]), joined(worker_id="AW_1")) == []
+        assert (
+            findings_in(room(seen_agent("1"), listed=[seen_dispatch(1, seen_job("1"))]), joined(worker_id="AW_1")) == []
+        )
 
 
 class TestWhoseAgent:
@@ -97,7 +99,7 @@ class TestWhoseAgent:
             seen_agent("y"),
             listed=[seen_dispatch(1, seen_job("y")), seen_dispatch(2, seen_job("x"))],
         )
-        findings = look(seen, dispatch(1), dispatch(2))
+        findings = findings_in(seen, dispatch(1), dispatch(2))
         assert arrivals(findings) == {"dispatch-1": "agent-AJ_y", "dispatch-2": "agent-AJ_x"}
         assert {(one.job_id, one.worker_id) for one in findings if isinstance(one, Arrived)} == {
             ("AJ_x", "AW_1"),
@@ -107,16 +109,16 @@ class TestWhoseAgent:
     def test_an_identity_of_its_own_is_in_the_job(self) -> None:
         agent = seen_agent("1", identity="receptionist")
         listed = [seen_dispatch(1, seen_job("1", participant_identity="receptionist"))]
-        assert arrivals(look(room(caller(), agent, listed=listed), dispatch())) == {"dispatch-1": "receptionist"}
+        assert arrivals(findings_in(room(caller(), agent, listed=listed), dispatch())) == {"dispatch-1": "receptionist"}
 
     def test_the_name_tells_while_the_list_is_empty_and_nobody_else_can_be_meant(self) -> None:
         seen = room(caller(), seen_agent("1"), listed=[seen_dispatch(1)])
-        assert arrivals(look(seen, dispatch())) == {"dispatch-1": "agent-AJ_1"}
+        assert arrivals(findings_in(seen, dispatch())) == {"dispatch-1": "agent-AJ_1"}
 
     def test_one_agent_for_two_who_wait_is_nobodys_yet(self) -> None:
         seen = room(caller("ana"), caller("bob"), seen_agent("1"), listed=[seen_dispatch(1), seen_dispatch(2)])
         young = {"dispatched_at": NOW - timedelta(seconds=2)}
-        findings = look(seen, dispatch(1, **young), dispatch(2, **young))
+        findings = findings_in(seen, dispatch(1, **young), dispatch(2, **young))
         assert arrivals(findings) == {}
         assert [one.certain for one in findings if isinstance(one, NotYetHere)] == [False, False]
 
@@ -124,61 +126,63 @@ class TestWhoseAgent:
         seen = room(
             caller("ana"), caller("bob"), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1), seen_dispatch(2)]
         )
-        assert len(arrivals(look(seen, dispatch(1), dispatch(2)))) == 2
+        assert len(arrivals(findings_in(seen, dispatch(1), dispatch(2)))) == 2
 
     def test_somebody_elses_agent_is_left_alone(self) -> None:
         theirs = seen_dispatch(9, seen_job("9"), mark=None, metadata="theirs")
-        findings = look(room(caller(), seen_agent("9"), listed=[theirs, seen_dispatch(1)]), dispatch())
+        findings = findings_in(room(caller(), seen_agent("9"), listed=[theirs, seen_dispatch(1)]), dispatch())
         assert arrivals(findings) == {}
         assert strays(findings) == []
 
     def test_who_has_nothing_listed_has_no_agent_here(self) -> None:
         seen = room(caller(), seen_agent("9"), listed=[seen_dispatch(9, mark=None, metadata="theirs")])
         waiting = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
-        assert arrivals(look(seen, waiting)) == {}
+        assert arrivals(findings_in(seen, waiting)) == {}
 
     def test_an_agent_of_another_caller_is_not_taken_when_no_list_was_asked_for(self) -> None:
         waiting = dispatch(2, status=DispatchStatus.SENDING, livekit_dispatch_id=None)
-        findings = look(room(caller("ana"), caller("bob"), seen_agent("1"), listed=None), joined(1), waiting)
+        findings = findings_in(room(caller("ana"), caller("bob"), seen_agent("1"), listed=None), joined(1), waiting)
         assert arrivals(findings) == {}
 
     def test_automatic_dispatches_and_deleted_ones_are_nothing_to_us(self) -> None:
         automatic = seen_dispatch(7, seen_job("7"), mark=None, name="")
         deleted = seen_dispatch(1, seen_job("1"), deleted=True)
-        findings = look(room(caller(), seen_agent("7", ""), listed=[automatic, deleted]), dispatch())
+        findings = findings_in(room(caller(), seen_agent("7", ""), listed=[automatic, deleted]), dispatch())
         assert [type(one) for one in findings] == [NotYetHere]
 
     def test_older_servers_are_told_by_agent_and_metadata(self) -> None:
         entry = seen_dispatch(5, seen_job("5"), mark=None)
         unknown = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
-        (written,) = look(room(caller(), listed=[seen_dispatch(5, mark=None)]), unknown)
+        (written,) = findings_in(room(caller(), listed=[seen_dispatch(5, mark=None)]), unknown)
         assert written == WrittenDown(unknown, "AD_5")
-        assert arrivals(look(room(caller(), seen_agent("5"), listed=[entry]), unknown)) == {"dispatch-1": "agent-AJ_5"}
+        assert arrivals(findings_in(room(caller(), seen_agent("5"), listed=[entry]), unknown)) == {
+            "dispatch-1": "agent-AJ_5"
+        }
 
     def test_equal_metadata_without_a_call_of_ours_proves_nothing(self) -> None:
         fresh = dispatch(status=DispatchStatus.PENDING, attempts=0, livekit_dispatch_id=None)
-        findings = look(room(caller(), listed=[seen_dispatch(5, mark=None)]), fresh)
+        findings = findings_in(room(caller(), listed=[seen_dispatch(5, mark=None)]), fresh)
         assert not [one for one in findings if isinstance(one, WrittenDown)]
 
     def test_the_list_corrects_what_the_name_said(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1, seen_job("2"))])
-        assert arrivals(look(seen, joined(1, "1"))) == {"dispatch-1": "agent-AJ_2"}
+        assert arrivals(findings_in(seen, joined(1, "1"))) == {"dispatch-1": "agent-AJ_2"}
 
     def test_an_agent_that_came_by_another_is_given_back(self) -> None:
         theirs = seen_dispatch(9, seen_job("1"), mark=None, metadata="theirs")
-        (finding,) = look(room(caller(), seen_agent("1"), listed=[theirs, seen_dispatch(1)]), joined(1, "1"))
+        (finding,) = findings_in(room(caller(), seen_agent("1"), listed=[theirs, seen_dispatch(1)]), joined(1, "1"))
         assert isinstance(finding, NotOurs)
 
     def test_the_list_confirms_once(self) -> None:
         seen = room(caller(), seen_agent("1"), listed=[seen_dispatch(1, seen_job("1"))])
-        (finding,) = look(seen, joined(1, "1"))
+        (finding,) = findings_in(seen, joined(1, "1"))
         assert isinstance(finding, Arrived)
         assert finding.worker_id == "AW_1"
-        assert look(seen, joined(1, "1", worker_id="AW_1")) == []
+        assert findings_in(seen, joined(1, "1", worker_id="AW_1")) == []
 
     def test_an_agent_that_reconnected_is_the_same(self) -> None:
         seen = room(caller(), seen_agent("1", sid="PA_new"), listed=[])
-        (finding,) = look(seen, joined(1, "1"))
+        (finding,) = findings_in(seen, joined(1, "1"))
         assert isinstance(finding, Arrived)
         assert finding.agent.sid == "PA_new"
 
@@ -194,36 +198,36 @@ class TestAbsence:
         ],
     )
     def test_the_cause_is_named(self, jobs: tuple[Any, ...], cause: str, is_over: bool) -> None:
-        (finding,) = look(room(caller(), listed=[seen_dispatch(1, *jobs)]), dispatch())
+        (finding,) = findings_in(room(caller(), listed=[seen_dispatch(1, *jobs)]), dispatch())
         assert isinstance(finding, NotYetHere)
         assert (finding.detail, finding.certain, finding.is_over) == (cause, True, is_over)
 
     def test_an_empty_list_is_no_proof_before_it_can_have_filled(self) -> None:
         young = dispatch(dispatched_at=NOW - timedelta(seconds=2))
-        (alone,) = look(room(caller(), listed=[seen_dispatch(1)]), young)
+        (alone,) = findings_in(room(caller(), listed=[seen_dispatch(1)]), young)
         assert isinstance(alone, NotYetHere)
         assert (alone.certain, alone.is_over) == (True, False)
         nameless = room(caller(), seen_agent("1", ""), listed=[seen_dispatch(1)])
-        (unsure,) = look(nameless, young)
+        (unsure,) = findings_in(nameless, young)
         assert isinstance(unsure, NotYetHere)
         assert not unsure.certain
 
     def test_a_dispatch_that_is_not_listed_any_more_is_no_longer_there(self) -> None:
-        (finding,) = look(room(caller(), listed=[]), dispatch())
+        (finding,) = findings_in(room(caller(), listed=[]), dispatch())
         assert isinstance(finding, NotYetHere)
         assert finding.certain
 
     def test_an_agent_gone_is_gone_unless_it_came_after_the_look(self) -> None:
         seen = room(caller(), listed=[seen_dispatch(1)])
-        (finding,) = look(seen, joined())
+        (finding,) = findings_in(seen, joined())
         assert isinstance(finding, AgentGone)
-        assert look(seen, joined(joined_at=NOW + timedelta(seconds=0.1))) == []
+        assert findings_in(seen, joined(joined_at=NOW + timedelta(seconds=0.1))) == []
 
 
 class TestStrays:
     def test_what_a_settled_dispatch_left_behind_is_withdrawn(self) -> None:
         seen = room(caller(), seen_agent("8"), listed=[seen_dispatch(8, seen_job("8"), mark="cancelled-one")])
-        assert strays(look(seen, unwanted={"cancelled-one"})) == [("AD_8", ("agent-AJ_8",))]
+        assert strays(findings_in(seen, unwanted={"cancelled-one"})) == [("AD_8", ("agent-AJ_8",))]
 
     def test_an_earlier_attempt_that_took_effect_late_is_withdrawn(self) -> None:
         seen = room(
@@ -233,22 +237,22 @@ class TestStrays:
             listed=[seen_dispatch(1, seen_job("1")), seen_dispatch(2, seen_job("2"), mark="dispatch-1")],
         )
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept)) == [("AD_2", ("agent-AJ_2",))]
+        assert strays(findings_in(seen, kept)) == [("AD_2", ("agent-AJ_2",))]
 
     def test_a_second_agent_by_one_dispatch_is_withdrawn_and_the_dispatch_is_kept(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1, seen_job("1"), seen_job("2"))])
-        assert strays(look(seen, joined(1, "1", worker_id="AW_1"))) == [("", ("agent-AJ_2",))]
+        assert strays(findings_in(seen, joined(1, "1", worker_id="AW_1"))) == [("", ("agent-AJ_2",))]
 
     def test_who_came_after_we_gave_up_goes_once_another_is_there(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("late", age_s=7), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept, given_up={"dispatch-1": {"greeter"}})) == [("", ("agent-AJ_late",))]
-        assert strays(look(seen, kept)) == [], "nothing was given up: somebody else's"
+        assert strays(findings_in(seen, kept, given_up={"dispatch-1": {"greeter"}})) == [("", ("agent-AJ_late",))]
+        assert strays(findings_in(seen, kept)) == [], "nothing was given up: somebody else's"
 
     def test_who_came_after_we_gave_up_stays_while_nobody_else_is_there(self) -> None:
         seen = room(caller(), seen_agent("late", age_s=7), listed=[seen_dispatch(1)])
         waiting = dispatch(dispatched_at=NOW - timedelta(seconds=1))
-        findings = look(seen, waiting, given_up={"dispatch-1": {"greeter"}})
+        findings = findings_in(seen, waiting, given_up={"dispatch-1": {"greeter"}})
         assert strays(findings) == []
         assert arrivals(findings) == {}, "its name does not tell it from the next one's"
 
@@ -256,20 +260,20 @@ class TestStrays:
         theirs = seen_dispatch(9, mark=None, metadata="theirs")
         seen = room(caller(), seen_agent("1"), seen_agent("9"), listed=[seen_dispatch(1, seen_job("1")), theirs])
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept, given_up={"dispatch-1": {"greeter"}})) == []
+        assert strays(findings_in(seen, kept, given_up={"dispatch-1": {"greeter"}})) == []
 
     def test_who_was_on_its_way_to_a_caller_that_left_is_sent_away(self) -> None:
         seen = room(caller("bob"), seen_agent("late", age_s=7), listed=[])
-        assert strays(look(seen, cancelled_agents={"greeter"})) == [("", ("agent-AJ_late",))]
-        assert strays(look(seen)) == []
+        assert strays(findings_in(seen, cancelled_agents={"greeter"})) == [("", ("agent-AJ_late",))]
+        assert strays(findings_in(seen)) == []
 
 
 class TestReturning:
     def test_an_agent_that_followed_its_caller_is_kept(self) -> None:
         waiting = dispatch(status=DispatchStatus.PENDING, attempts=0, livekit_dispatch_id=None)
         seen = room(caller(), seen_agent("old"), listed=[])
-        assert arrivals(look(seen, waiting, returning={"agent-AJ_old": "ana"})) == {"dispatch-1": "agent-AJ_old"}
-        assert arrivals(look(seen, waiting)) == {}
+        assert arrivals(findings_in(seen, waiting, returning={"agent-AJ_old": "ana"})) == {"dispatch-1": "agent-AJ_old"}
+        assert arrivals(findings_in(seen, waiting)) == {}
 
     def test_each_follows_his_own(self) -> None:
         mine = {
@@ -280,13 +284,13 @@ class TestReturning:
         }
         waiting = [dispatch(1, **mine), dispatch(2, participant_identity="bob", **mine)]
         seen = room(caller("ana"), caller("bob"), seen_agent("x"), seen_agent("y"), listed=[])
-        findings = look(seen, *waiting, returning={"agent-AJ_x": "bob", "agent-AJ_y": "ana"})
+        findings = findings_in(seen, *waiting, returning={"agent-AJ_x": "bob", "agent-AJ_y": "ana"})
         assert arrivals(findings) == {"dispatch-1": "agent-AJ_y", "dispatch-2": "agent-AJ_x"}
 
     def test_who_comes_back_after_his_successor_is_sent_away(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("old"), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
-        assert strays(look(seen, kept, returning={"agent-AJ_old": "ana"})) == [("", ("agent-AJ_old",))]
+        assert strays(findings_in(seen, kept, returning={"agent-AJ_old": "ana"})) == [("", ("agent-AJ_old",))]
 
 
 class TestMarksOfTokens:
@@ -298,20 +302,20 @@ class TestMarksOfTokens:
     def test_it_is_adopted(self) -> None:
         listed = [seen_dispatch(7, mark="promise-7")]
         waiting = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
-        found = look(room(caller(), listed=listed), waiting, promised=[self.token()])
+        found = findings_in(room(caller(), listed=listed), waiting, promised=[self.token()])
         assert found == [WrittenDown(waiting, "AD_7")]
 
     def test_one_that_was_cancelled_in_an_earlier_session_is_adopted_too(self) -> None:
         listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
         seen = room(caller(), seen_agent(), listed=listed)
-        found = look(seen, dispatch(), promised=[self.token()], unwanted=["promise-7"])
+        found = findings_in(seen, dispatch(), promised=[self.token()], unwanted=["promise-7"])
         assert arrivals(found) == {"dispatch-1": "agent-AJ_1"}
         assert strays(found) == []
 
     def test_with_scope_room_it_serves_whom_it_was_not_promised_for(self) -> None:
         listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
         seen = room(caller(), seen_agent(), listed=listed)
-        assert arrivals(look(seen, dispatch(), promised=[self.token(participant_identity="bob")]))
+        assert arrivals(findings_in(seen, dispatch(), promised=[self.token(participant_identity="bob")]))
 
     @pytest.mark.parametrize(
         "changes",
@@ -322,11 +326,11 @@ class TestMarksOfTokens:
         listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
         seen = room(caller(), seen_agent(), listed=listed)
         alone = dispatch(scope=Scope.PARTICIPANT)
-        assert arrivals(look(seen, alone, promised=[self.token(**changes)])) == {}
+        assert arrivals(findings_in(seen, alone, promised=[self.token(**changes)])) == {}
 
     def test_of_two_agents_the_one_with_the_conversation_stays(self) -> None:
         own, again = seen_dispatch(1, seen_job("1")), seen_dispatch(7, seen_job("2"), mark="promise-7")
         seen = room(caller(), seen_agent("1", age_s=9), seen_agent("2"), listed=[again, own])
-        found = look(seen, joined(worker_id="AW_1"), promised=[self.token()])
+        found = findings_in(seen, joined(worker_id="AW_1"), promised=[self.token()])
         assert strays(found) == [("AD_7", ("agent-AJ_2",))]
         assert arrivals(found) == {}

@@ -74,8 +74,8 @@ def test_every_rule_has_a_verdict_and_says_why() -> None:
     decision = evaluate(rules, make_event(CALL), explain=True)
     assert names(decision.matched) == ["rule 7", "rule 8"]
     assert decision.verdicts is not None
-    told = {verdict.rule_id: (verdict.outcome, verdict.describe()) for verdict in decision.verdicts}
-    assert told == {
+    verdicts = {verdict.rule_id: (verdict.outcome, verdict.describe()) for verdict in decision.verdicts}
+    assert verdicts == {
         1: (Outcome.PATTERN, 'room.name: expected "sales-1", found "support-1"'),
         2: (Outcome.DISABLED, "is disabled"),
         3: (Outcome.OUT_OF_HOURS, "would match, but is out of hours: Sa-Su (Europe/Madrid)"),
@@ -104,7 +104,7 @@ def test_every_rule_has_a_verdict_and_says_why() -> None:
         ),
         12: (Outcome.PATTERN, 'event: expected "room_started", found "participant_joined"'),
     }
-    assert [verdict.rule_id for verdict in decision.verdicts] == sorted(told)
+    assert [verdict.rule_id for verdict in decision.verdicts] == sorted(verdicts)
     assert decision.explain()[0] == 'rule 1: room.name: expected "sales-1", found "support-1"'
     assert json.dumps([verdict.to_json() for verdict in decision.verdicts])
 

@@ -27,8 +27,8 @@ def test_deciding_by_index_equals_judging_every_rule(size: int, seed: int) -> No
         quick, thorough = evaluate(book, event), evaluate(book, event, explain=True)
         assert matched(quick) == matched(thorough)
         # Up to where the search ended; what comes after is judged only when explaining.
-        told = {verdict.rule_id for verdict in quick.passed_over}
-        assert told <= {verdict.rule_id for verdict in thorough.passed_over}
+        passed_over = {verdict.rule_id for verdict in quick.passed_over}
+        assert passed_over <= {verdict.rule_id for verdict in thorough.passed_over}
         found += bool(quick.matched)
     assert found or size < 60
 

@@ -161,11 +161,11 @@ def test_several_agents_are_compared_as_a_set() -> None:
     assert effects(simulate(RuleBook.build(both[:1], 2), TRAFFIC, current=current)) == {"same": 6, "other_agent": 3}
 
 
-def test_progress_is_told() -> None:
-    told: list[int] = []
+def test_progress_is_reported() -> None:
+    counts: list[int] = []
     traffic = (past(n, "") for n in range(2500))
-    assert run(CURRENT, traffic, progress=told.append).events == 2500
-    assert told == [1000, 2000, 2500]
+    assert run(CURRENT, traffic, progress=counts.append).events == 2500
+    assert counts == [1000, 2000, 2500]
 
 
 def test_many_groups_are_bounded() -> None:

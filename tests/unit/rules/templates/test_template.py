@@ -1,4 +1,4 @@
-"""What agents are told: the default document, templates over it, attributes, limits, hostile templates, the check."""
+"""What agents get: the default document, templates over it, attributes, limits, hostile templates, the check."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Any
 from tests.conftest import Database
 
 USHER = Path(sys.executable).with_name("usher")
-_PATIENCE_S = 90.0
+_LONGEST_WAIT_S = 90.0
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -89,8 +89,8 @@ class LiveKit:
     key: str
     secret: str
 
-    def tell(self, action: str, **values: Any) -> Any:
-        """Make something happen there."""
+    def post(self, action: str, **values: Any) -> Any:
+        """Post to a control endpoint and return its answer."""
         return self._ask("POST", f"/simulator/{action}", values)
 
     def dispatches(self, room: str) -> list[Any]:
@@ -110,8 +110,8 @@ class LiveKit:
 
 
 @dataclass
-class Desk:
-    """A running Usher with its LiveKit, and a terminal beside it."""
+class Site:
+    """A running Usher with its LiveKit, and a terminal to run commands in."""
 
     terminal: Terminal
     livekit: LiveKit
@@ -120,7 +120,7 @@ class Desk:
 
 
 @contextmanager
-def running_desk(folder: Path, database: Database, rules: str, workers: tuple[str, ...]) -> Iterator[Desk]:
+def running_site(folder: Path, database: Database, rules: str, workers: tuple[str, ...]) -> Iterator[Site]:
     """Serve `rules` against a simulated LiveKit with these workers; end both afterwards."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -144,7 +144,7 @@ def running_desk(folder: Path, database: Database, rules: str, workers: tuple[st
         applied = terminal.run("rules", "apply", terminal.write("rules.yaml", rules))
         assert applied.code == 0, applied.err
         with _serving(terminal, url):
-            yield Desk(terminal, livekit, database, url)
+            yield Site(terminal, livekit, database, url)
     finally:
         _end(simulator)
 
@@ -166,14 +166,14 @@ def _serving(terminal: Terminal, url: str) -> Iterator[None]:
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
-    """Return the first truth of `condition`."""
-    deadline = time.monotonic() + _PATIENCE_S
+    """Return the first true value of `condition`."""
+    deadline = time.monotonic() + _LONGEST_WAIT_S
     while time.monotonic() < deadline:
         found = condition()
         if found:
             return found
         time.sleep(0.1)
-    raise AssertionError(f"waited {_PATIENCE_S:g} s in vain for {what}")
+    raise AssertionError(f"no {what} after {_LONGEST_WAIT_S:g} s")
 
 
 def free_port() -> int:
@@ -193,7 +193,7 @@ def _answers(url: str) -> bool:
 
 def _first_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], _PATIENCE_S)
+    ready, _, _ = select.select([process.stdout], [], [], _LONGEST_WAIT_S)
     assert ready, "the simulator did not say that it listens"
     return process.stdout.readline()
 
