@@ -83,6 +83,12 @@ class Metrics:
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)
         self.rules = Gauge("usher_rules", "Rules in the book", registry=self.registry)
         self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)
+        self.defects = Counter(
+            "usher_defects",
+            "Errors of Usher's own that were caught, each at the cost of one room, dispatch or event",
+            ["where"],
+            registry=self.registry,
+        )
         self.sweeps = Counter("usher_sweeps", "Sweeps of LiveKit", ["project", "outcome"], registry=self.registry)
         self.swept_in = Counter(
             "usher_swept_in",

@@ -3,19 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
 from app.clock import Clock
+from app.db.types import format_instant
 from app.db.writer import Writer
 from app.livekit.client import LiveKitClient
+from app.logs import get_logger
 from app.metrics import Metrics
 from app.settings import Settings
+
+_log = get_logger(__name__)
+
+_MOST_TEXT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    count: int
+    at: datetime
+    error: str
+
+
+class Defects:
+    """Counts caught errors by where they were caught: `sweep`, `check`, `inspect`, `deliver`, `withdraw`, `decide`."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._last: dict[str, _Last] = {}
+
+    def note(self, where: str, error: Exception, **subject: Any) -> None:
+        """Log and count the error that is being handled; `subject` says what it was about."""
+        _log.error("a defect was caught", where=where, **subject, exc_info=error)
+        self._metrics.defects.labels(where).inc()
+        before = self._last.get(where)
+        text = f"{type(error).__name__}: {error}"[:_MOST_TEXT]
+        self._last[where] = _Last(before.count + 1 if before else 1, self._clock.now(), text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return, by where, how many there were since the start, and the latest with its time."""
+        return {
+            where: {"count": last.count, "last_at": format_instant(last.at), "error": last.error}
+            for where, last in self._last.items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Settings, writer, LiveKit clients, metrics and clock of one process."""
+    """Settings, writer, LiveKit clients, metrics, clock and caught defects of one process."""
 
     settings: Settings
     writer: Writer
@@ -24,6 +62,10 @@ class Context:
     clock: Clock
     owner: str
     """The name of this process in leases."""
+    defects: Defects = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "defects", Defects(self.metrics, self.clock))
 
     @property
     def lease(self) -> timedelta:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 from app.errors import UsherError
+from app.flows.context import Defects
 from app.logs import get_logger
 
 _log = get_logger(__name__)
@@ -15,10 +16,13 @@ _log = get_logger(__name__)
 class Loop:
     """Calls `run_once` every `interval_s` seconds until stopped; `wake` makes the next call come at once."""
 
-    def __init__(self, name: str, run_once: Callable[[], Awaitable[Mapping[str, int]]], interval_s: float) -> None:
+    def __init__(
+        self, name: str, run_once: Callable[[], Awaitable[Mapping[str, int]]], interval_s: float, defects: Defects
+    ) -> None:
         self.name = name
         self._run_once = run_once
         self._interval_s = interval_s
+        self._defects = defects
         self._woken = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -44,8 +48,8 @@ class Loop:
                 counts = await self._run_once()
             except UsherError as error:
                 _log.warning(f"{self.name} will try again", error=str(error))
-            except Exception:  # noqa: BLE001 - a defect in one round must not end all rounds
-                _log.exception(f"{self.name} failed; it will try again")
+            except Exception as error:  # noqa: BLE001 - a defect in one round must not end all rounds
+                self._defects.note(self.name, error)
             else:
                 if any(counts.values()):
                     _log.debug(self.name, **counts)

@@ -54,19 +54,23 @@ class Orchestrator:
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
-        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
+        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects)
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
             self._deliver,
-            Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S),
-            Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S),
-            Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S),
+            Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects),
+            Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
+            Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S, context.defects),
         ]
         if context.settings.sweep_interval > 0:
-            self._loops.append(Loop("sweep", self.sweeper.run_once, _turns(context.settings.sweep_interval)))
+            self._loops.append(
+                Loop("sweep", self.sweeper.run_once, _turns(context.settings.sweep_interval), context.defects)
+            )
         self.canary = Canary(context)
         if context.settings.canary_interval > 0:
-            self._loops.append(Loop("canary", self.canary.run_once, _turns(context.settings.canary_interval)))
+            self._loops.append(
+                Loop("canary", self.canary.run_once, _turns(context.settings.canary_interval), context.defects)
+            )
 
     async def receive(self, event: Event) -> Acceptance:
         """Return once `event` is on the disk; its dispatches are sent as soon as it is committed.

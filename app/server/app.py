@@ -35,7 +35,7 @@ def create_app(
     """Return the application; `lifespan` starts and stops the flows, `key` signs sessions and links."""
     context = RequestContext(orchestrator, readers, key)
     metrics = MetricsEndpoint(orchestrator, readers, context.objectives)
-    refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S)
+    refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)
 
     @asynccontextmanager
     async def running(app: Starlette) -> AsyncIterator[None]:

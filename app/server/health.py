@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,8 @@ class Health:
     database: DatabaseHealth
     book: RuleBook
     writer_backlog: int
+    defects: Mapping[str, Any]
+    """Errors of Usher's own that this process caught since its start."""
 
     @property
     def is_ready(self) -> bool:
@@ -65,6 +68,7 @@ class Health:
                 ],
             },
             "writer_backlog": self.writer_backlog,
+            "defects": dict(self.defects),
         }
 
 
@@ -92,7 +96,8 @@ class HealthEndpoint:
         database = await asyncio.to_thread(self._read_database)
         if database.status == "ok" and (trouble := await self._write_check.trouble()):
             database = DatabaseHealth("unwritable", trouble)
-        return Health(database, self._orchestrator.book, self._orchestrator.context.writer.backlog)
+        context = self._orchestrator.context
+        return Health(database, self._orchestrator.book, context.writer.backlog, context.defects.to_json())
 
     def _read_database(self) -> DatabaseHealth:
         try:

@@ -107,6 +107,10 @@ class Inspector:
             _log.warning("the room of an overdue agent could not be checked", room=room_name, error=str(error))
             await self._put_off(late, 0.0)
             return
+        except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being checked
+            self._context.defects.note("inspect", error, room=room_name)
+            await self._put_off(late, 0.0)
+            return
         ids = {dispatch.id for dispatch in late}
         for absence in inspection.absent:
             if absence.dispatch.id in ids:

@@ -9,6 +9,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.db.types import DispatchStatus
+from app.errors import UsherError
 from app.flows.context import Context
 from app.lifecycle.leaving import Withdrawal
 from app.livekit.client import LiveKitClient, SeenDispatch
@@ -53,8 +54,11 @@ class Withdrawer:
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
                 await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
-            except Exception:
-                log.exception("withdrawal failed")
+            except UsherError as error:
+                log.warning("could not withdraw; the sweep will find it", error=str(error))
+                return
+            except Exception as error:  # noqa: BLE001 - a task of its own: nobody else would report it
+                self._context.defects.note("withdraw", error, room=withdrawal.room_name)
                 return
             else:
                 return

@@ -190,8 +190,8 @@ class Deliverer:
         except DatabaseUnavailableError as error:
             # The lease runs out, and the next claim checks LiveKit first: nothing is lost, nothing is repeated.
             log.warning("a delivery could not be stored yet", error=str(error))
-        except Exception:
-            log.exception("delivery failed")
+        except Exception as error:  # noqa: BLE001 - a defect with one dispatch must not keep the others from being sent
+            self._context.defects.note("deliver", error, dispatch_id=dispatch.id, agent=dispatch.agent_to_ask)
 
     def _is_known_present(self, dispatch: Dispatch) -> bool:
         """Return whether the webhook that created `dispatch` still proves that its caller is there."""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from app.db.any_of import any_of
 from app.db.tables import LIVE, dispatches, events
 from app.db.types import EventSource
-from app.errors import UsherError
+from app.errors import DatabaseUnavailableError, UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.arrival.inspect import Inspector
 from app.flows.context import Context
@@ -88,6 +88,13 @@ class Sweeper:
                 )
                 await self._report(project, tally, error=str(error))
                 continue
+            except DatabaseUnavailableError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a defect with one project must not keep the others from being swept
+                self._context.metrics.sweeps.labels(project, "failed").inc()
+                self._context.defects.note("sweep", error, project=project)
+                await self._report(project, tally, error=f"defect: {type(error).__name__}: {error}")
+                continue
             self._context.metrics.sweeps.labels(project, "done").inc()
             self._context.metrics.swept_in.labels(project).inc(tally.swept_in)
             await self._report(project, tally)
@@ -144,8 +151,25 @@ class Sweeper:
             if self._stopping:
                 break
             _require_answers(client)
-            left.add(await self._rooms.sweep(project, client, rooms[first : first + ROOMS_AT_ONCE], tally))
+            left.add(await self._sweep_batch(project, client, rooms[first : first + ROOMS_AT_ONCE], tally))
             await self._go_on(busy=True)
+        return left
+
+    async def _sweep_batch(
+        self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally
+    ) -> Leftovers:
+        """Sweep rooms together; after a defect one by one, so that it costs the room that it is about."""
+        try:
+            return await self._rooms.sweep(project, client, rooms, tally)
+        except UsherError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
+            if len(rooms) == 1:
+                self._context.defects.note("sweep", error, room=rooms[0].name)
+                return Leftovers()
+        left = Leftovers()
+        for room in rooms:
+            left.add(await self._sweep_batch(project, client, [room], tally))
         return left
 
     async def _split(self, project: str, rooms: Sequence[SeenRoom]) -> tuple[list[SeenRoom], list[SeenRoom]]:
@@ -171,8 +195,8 @@ class Sweeper:
                 except UsherError as error:
                     tally.unanswered += 1
                     _log.debug("a room could not be checked", room=room_name, error=str(error))
-                except Exception:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
-                    _log.exception("a room could not be checked", room=room_name)
+                except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
+                    self._context.defects.note("check", error, room=room_name)
                 await self._go_on(busy=True)
 
         await asyncio.gather(*(check_next() for _ in range(CHECKS_AT_ONCE)))

@@ -112,6 +112,9 @@ class RoomSweeper:
         except LiveKitUnavailableError as error:
             _log.debug("a room could not be swept", room=room.name, error=str(error))
             return None
+        except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
+            self._context.defects.note("sweep", error, room=room.name)
+            return None
 
     async def _accept_caller(
         self, project: str, room: SeenRoom, participant: SeenParticipant, known: StoredRooms, tally: Tally
@@ -135,8 +138,8 @@ class RoomSweeper:
             tally.unanswered += 1
             _log.debug("a caller could not be swept in", room=room.name, error=str(error))
             return False
-        except Exception:  # noqa: BLE001 - a defect with one caller must not keep the others from being swept
-            _log.exception("a caller could not be swept in", room=room.name)
+        except Exception as error:  # noqa: BLE001 - a defect with one caller must not keep the others from being swept
+            self._context.defects.note("sweep", error, room=room.name)
         return True
 
     def _may_match(self, participant: SeenParticipant) -> bool:

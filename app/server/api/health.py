@@ -14,6 +14,7 @@ class Health(BaseModel):
     database: dict[str, Any]
     rules: dict[str, Any]
     writer_backlog: int
+    defects: dict[str, Any]
 
 
 async def read_health(request: ApiRequest) -> Any:

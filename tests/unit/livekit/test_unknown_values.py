@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from livekit.protocol.webhook import WebhookEvent
 
 from app.db.types import EventSource
 from app.livekit.answers import seen_dispatch, seen_participant, seen_room
+from app.livekit.participant.role import Role
 from app.livekit.webhook_signature import Signature
 from app.webhook.parse import build_event, parse
 
@@ -104,3 +106,27 @@ def test_an_unknown_value_in_any_enum_field_of_a_webhook_is_read(path: tuple[Fie
     content = {"event": "brand_new", **json_with(path, value)}
     event = parse(json.dumps(content).encode(), Signature("p", 0), NOW, "1")
     assert json.dumps(event.body) == json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "data/webhooks").glob("*.json")), ids=lambda p: p.stem
+)
+def test_any_field_of_a_webhook_may_be_missing(path: Path) -> None:
+    body = json.loads(path.read_text("utf-8"))
+    for name in [key for key in body if key != "event"]:
+        read_event({key: value for key, value in body.items() if key != name})
+    for name in ("room", "participant", "track"):
+        for field in body.get(name, {}):
+            event = read_event({**body, name: {key: value for key, value in body[name].items() if key != field}})
+            assert event.participant_role in {"", *Role}
+
+
+def read_event(content: dict[str, Any]) -> Any:
+    return build_event(content, project="p", source=EventSource.WEBHOOK, received_at=NOW, event_id="1")
+
+
+def test_any_field_of_an_answer_may_be_missing() -> None:
+    participant = seen_participant(ParticipantInfo())
+    assert (participant.kind, participant.role, participant.active) == ("STANDARD", Role.CALLER, False)
+    assert seen_dispatch(AgentDispatch()).jobs == ()
+    assert seen_dispatch(AgentDispatch(state={"jobs": [{}]})).jobs[0].status == "JS_PENDING"
