@@ -89,7 +89,7 @@ class SettingsError(InvalidInputError):
 class SignatureRefusedError(UsherError):
     """A webhook's signature is missing, stale, tampered with, or made with an unknown key.
 
-    `reason` is one of the fixed words used as a metric label; the message never repeats the token.
+    `reason` is one of a fixed set of metric labels; the message never repeats the token.
     """
 
     status = 401

@@ -85,7 +85,7 @@ async def service(
 ) -> AsyncIterator[Service]:
     """Build the service, ready to be served; on leaving, finish what was accepted and close everything.
 
-    The keyword arguments replace what stands outside the process: tests give them to run the whole service in virtual
+    The keyword arguments replace what is outside the process: tests give them to run the whole service in virtual
     time. `engine` and `executor` are the writer's; `connect` makes the client of a project.
     """
     clock = clock or SystemClock()

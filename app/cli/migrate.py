@@ -42,12 +42,12 @@ def check() -> None:
     url = _database_url()
     readers = create_reader_engine(url)
 
-    def look() -> None:
+    def require() -> None:
         with readers.connect() as connection:
             schema.require_current(connection)
 
     try:
-        _guard(url, look)
+        _guard(url, require)
     except SchemaMismatchError as error:
         typer.echo(str(error))
         raise typer.Exit(1) from error

@@ -14,7 +14,7 @@ from app.db.tables import audit_log
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What changed state, from what, to what, when, why, and by whom."""
+    """One change of state: of what, from which state to which, when, why, and who made it."""
 
     entity: str
     entity_id: str

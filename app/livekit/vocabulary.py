@@ -75,7 +75,7 @@ ROOM_OVER: Final = frozenset({DisconnectReason.ROOM_DELETED, DisconnectReason.RO
 """The participant left because its room ended."""
 
 CHOSEN: Final = ROOM_OVER | {DisconnectReason.PARTICIPANT_REMOVED, DisconnectReason.DUPLICATE_IDENTITY}
-"""Somebody chose that the participant leaves: an agent that left so is not replaced."""
+"""Reasons of a departure that was chosen, by the participant or for it: such an agent is not replaced."""
 
 
 class JobStatus(StrEnum):

@@ -18,9 +18,6 @@ SIGNATURE_LIFE_S: Final = 300
 QUEUE_MAX_AGE_S: Final = 30.0
 """Seconds after which LiveKit drops a webhook that is still queued."""
 
-QUEUE_MAX_LENGTH: Final = 200
-"""Webhooks that LiveKit queues for one room; it drops further ones."""
-
 LATE_S: Final = 5.0
 """A webhook signed longer ago than this, in seconds, is a retry: LiveKit signs once, before the first try.
 

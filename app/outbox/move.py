@@ -12,7 +12,7 @@ from app.outbox.dispatch import Dispatch
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A dispatch goes on to `status` because of `cause`; `reason` says it to people, `fields` are the other columns."""
+    """A dispatch goes on to `status` because of `cause`; `reason` is its text, `fields` are the other columns."""
 
     dispatch: Dispatch
     status: DispatchStatus

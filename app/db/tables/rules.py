@@ -25,7 +25,7 @@ from app.db.types import Json, Quantity, Timestamp, one_of
 
 
 def _rule_column(column: RuleColumn) -> Column[Any]:
-    """Return the column of `routing_rules` that a definition stands for."""
+    """Return the column of `routing_rules` for a definition."""
     types: dict[ColumnKind, Any] = {
         ColumnKind.FLAG: flag(column.name),
         ColumnKind.INTEGER: Integer,
@@ -42,7 +42,7 @@ def _rule_column(column: RuleColumn) -> Column[Any]:
 
 
 # One row per rule; app/db/rule_columns.py defines the columns that people write, app/rules/README.md explains patterns
-# and templates. Whoever edits it, by SQL or otherwise: the triggers write rule_changes, updated_at and updated_by.
+# and templates. Triggers write rule_changes, updated_at and updated_by for every edit, by SQL or otherwise.
 routing_rules = Table(
     "routing_rules",
     metadata,

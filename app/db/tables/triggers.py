@@ -15,13 +15,10 @@ from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables.base import SQLITE_NOW, metadata
 from app.db.tables.rules import routing_rules
 
-SQLITE_RULE_TRIGGERS = ("routing_rules_inserted", "routing_rules_updated", "routing_rules_deleted")
-"""The triggers that name each column of a rule: to add one, drop these and create them anew."""
 
-
-def triggers(dialect: str, columns: Sequence[str] = RECORDED_COLUMNS) -> list[str]:
-    """Return the statements that create all triggers; those on SQLite record `columns` of a rule."""
-    return list(_POSTGRESQL) if dialect == "postgresql" else [*_record_rules(columns), *_SQLITE_APPEND_ONLY]
+def triggers(dialect: str) -> list[str]:
+    """Return the statements that create all triggers; those on SQLite name each column of a rule."""
+    return list(_POSTGRESQL) if dialect == "postgresql" else [*_record_rules(RECORDED_COLUMNS), *_SQLITE_APPEND_ONLY]
 
 
 @event.listens_for(metadata, "after_create")

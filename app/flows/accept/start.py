@@ -18,7 +18,7 @@ from app.plan.build import Intent
 from app.webhook.event import Event
 
 _SHOWS_PRESENCE = JOINS | {EventType.ROOM_STARTED, EventType.TRACK_PUBLISHED}
-"""Event types that prove somebody, or a room, to be there."""
+"""Event types that prove a participant, or a room, to be there."""
 _FRESH = timedelta(seconds=FRESH_S)
 _RETURN = timedelta(seconds=RETURN_S)
 

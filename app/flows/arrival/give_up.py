@@ -74,7 +74,7 @@ def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
 def _write_no_show(
     connection: Connection, after: AfterCommit, absence: NotYetHere, now: datetime, *, gone: bool
 ) -> Move | None:
-    """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if the attempt stands."""
+    """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if it is not given up."""
     current = _still_awaited(connection, absence.dispatch)
     if current is not None and current.status is DispatchStatus.JOINED:
         # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.

@@ -281,8 +281,8 @@ _REPORTED = (
 def _present_callers(connection: Connection, project: str, sids: Sequence[str]) -> dict[str, int]:
     """Return, by room session, how many callers are in it according to the stored events."""
     known: dict[str, int] = {}
-    for sid, event_type, people in connection.execute(_REPORTED, {"sids": sids, "project": project}):
-        known[sid] = known.get(sid, 0) + (-people if event_type in LEAVINGS else people)
+    for sid, event_type, callers in connection.execute(_REPORTED, {"sids": sids, "project": project}):
+        known[sid] = known.get(sid, 0) + (-callers if event_type in LEAVINGS else callers)
     return known
 
 

@@ -1,4 +1,4 @@
-"""The page Now: callers who wait, what went wrong, and the state of the service."""
+"""The page Now: waiting callers, failures, and the state of the service."""
 
 from __future__ import annotations
 
