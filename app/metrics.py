@@ -42,6 +42,9 @@ class Metrics:
         self.no_shows = Counter(
             "usher_no_shows", "Dispatches given up without an agent", ["agent"], registry=self.registry
         )
+        self.left_early = Counter(
+            "usher_left_early", "Agents that left before the rule's min_stay_s", ["agent"], registry=self.registry
+        )
         self.fallbacks = Counter(
             "usher_fallbacks", "Fallback agents asked for", ["agent", "fallback"], registry=self.registry
         )

@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
-from app.db.types import OnMatch, Scope
+from app.db.types import OnMatch, Recover, Scope
 
 MAX_NAME: Final = 200
 MAX_AGENT_NAME: Final = 256
@@ -216,20 +216,34 @@ RULE_COLUMNS: Final = (
         most=MAX_AGENT_NAME,
     ),
     RuleColumn(
-        "recover",
-        ColumnKind.FLAG,
+        "min_stay_s",
+        ColumnKind.INTEGER,
         FormSection.ARRIVAL,
-        "Replace an agent that is lost",
-        "An agent that is lost is replaced while its participant is still in the room.",
-        default=False,
+        "Seconds that the agent must stay",
+        "An agent that leaves its caller sooner, without the attribute `usher.done`, counts as one that did not join.",
+        default=3,
+        least=0,
+        most=3600,
+        in_database=True,
+    ),
+    RuleColumn(
+        "recover",
+        ColumnKind.CHOICE,
+        FormSection.ARRIVAL,
+        "Replace an agent that leaves its caller",
+        "`lost`: one that crashed or lost its connection. `always`: also one that ended without the attribute "
+        "`usher.done`. Never while another person is in the room.",
+        default=Recover.NEVER.value,
+        choices=Recover,
+        choice_labels=("never", "if it is lost", "always, unless it is done"),
     ),
     RuleColumn(
         "withdraw",
         ColumnKind.FLAG,
         FormSection.ARRIVAL,
         "Remove the agent with its caller",
-        "The agent is removed when its participant leaves the room.",
-        default=False,
+        "The agent is removed when its participant has left the room and not come back for a moment.",
+        default=True,
     ),
     RuleColumn(
         "objective_percent",

@@ -61,12 +61,25 @@ class Cause(StrEnum):
     AGENT_NOT_OURS = "agent_not_ours"  # it came by another dispatch
     # Over
     AGENT_LEFT = "agent_left"
+    AGENT_LEFT_EARLY = "agent_left_early"  # before `min_stay_s`: the attempt failed
+    CALLERS_LEFT = "callers_left"  # before a caller came back who gets another agent
     CALLER_LEFT = "caller_left"  # before the agent came
     ROOM_CLOSED = "room_closed"
     ROOM_LOST = "room_lost"  # without a webhook: Usher was down, or LiveKit was killed
     # By an operator
     CANCELLED_BY_HAND = "cancelled_by_hand"
     REDRIVEN = "redriven"
+
+
+class AttemptOutcome(StrEnum):
+    """How one call to LiveKit, and what followed it, turned out."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    ADOPTED = "adopted"
+    NO_SHOW = "no_show"
+    LEFT_EARLY = "left_early"
 
 
 class EventOutcome(StrEnum):
@@ -98,6 +111,14 @@ class OnMatch(StrEnum):
 
     STOP = "stop"
     CONTINUE = "continue"
+
+
+class Recover(StrEnum):
+    """Which agents a rule replaces when they leave a caller alone."""
+
+    NEVER = "never"
+    LOST = "lost"  # those that crashed or lost their connection
+    ALWAYS = "always"  # also those that ended without saying that they were done
 
 
 class Timestamp(TypeDecorator[datetime]):

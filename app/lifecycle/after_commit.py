@@ -63,6 +63,8 @@ def count(metrics: Metrics, after: AfterCommit) -> None:
 
 def _count_outcome(metrics: Metrics, move: Move) -> None:
     dispatch = move.dispatch
+    if dispatch.status is DispatchStatus.JOINED and move.status in {DispatchStatus.PENDING, DispatchStatus.NO_SHOW}:
+        metrics.left_early.labels(dispatch.agent_to_ask).inc()
     match move.status:
         case DispatchStatus.PENDING if move.cause is Cause.FALLBACK:
             metrics.fallbacks.labels(dispatch.agent_name, move.result.agent_to_ask).inc()

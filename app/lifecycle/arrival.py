@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, assert_never
@@ -83,7 +84,17 @@ def next_after_no_show(dispatch: Dispatch) -> NoShow:
 
 def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
     """Return the move by which `next_after_no_show` is carried out; `finding` says what LiveKit's lists showed."""
-    reason = f"{dispatch.agent_to_ask} did not come: {finding}"
+    return _after_failed_attempt(dispatch, Cause.NO_AGENT, f"{dispatch.agent_to_ask} did not come: {finding}", now)
+
+
+def after_early_leaving(dispatch: Dispatch, finding: str, now: datetime) -> Move:
+    """Return the move of a joined dispatch whose agent left too soon: what follows is as after a no-show."""
+    move = _after_failed_attempt(dispatch, Cause.AGENT_LEFT_EARLY, f"{dispatch.agent_to_ask} {finding}", now)
+    no_agent = ("agent_identity", "agent_sid", "job_id", "worker_id", "joined_at")
+    return replace(move, fields={**move.fields, **dict.fromkeys(no_agent), "is_sent_away": False})
+
+
+def _after_failed_attempt(dispatch: Dispatch, cause: Cause, reason: str, now: datetime) -> Move:
     fields: dict[str, Any] = {
         "counted_attempts": dispatch.counted_attempts + 1,
         "livekit_dispatch_id": None,
@@ -96,14 +107,14 @@ def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
     decision = next_after_no_show(dispatch)
     match decision:
         case NoShow.ASK_AGAIN:
-            return Move(dispatch, DispatchStatus.PENDING, Cause.NO_AGENT, f"{reason}; asking again", fields=fields)
+            return Move(dispatch, DispatchStatus.PENDING, cause, f"{reason}; asking again", fields=fields)
         case NoShow.ASK_FALLBACK:
             fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
             reason += f"; asking {dispatch.fallback_agent_name} instead"
             return Move(dispatch, DispatchStatus.PENDING, Cause.FALLBACK, reason, fields=fields)
         case NoShow.GIVE_UP:
             reason += "; no other agent to ask"
-            return Move(dispatch, DispatchStatus.NO_SHOW, Cause.NO_AGENT, reason, fields={**fields, **ended(now)})
+            return Move(dispatch, DispatchStatus.NO_SHOW, cause, reason, fields={**fields, **ended(now)})
         case _:
             assert_never(decision)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import assert_never
 
-from app.db.types import Cause, DispatchStatus, Scope
-from app.livekit.vocabulary import CHOSEN, ROOM_OVER, DisconnectReason
+from app.db.types import Cause, DispatchStatus, Recover, Scope
+from app.lifecycle.arrival import after_early_leaving
+from app.lifecycle.departure import Departure
+from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.move import Move
+from app.outbox.people import People
 from app.outbox.states import WAITING
 
 AGENT_LEAVES_WITHIN_S = 10.0
@@ -30,6 +34,8 @@ class Withdrawal:
     agent_identities: tuple[str, ...] = ()
     only_if_alone: bool = False
     """Only when no participant but agents is left in the room (rule `withdraw`, scope `room`)."""
+    only_dispatch: bool = False
+    """Delete LiveKit's dispatch alone: its agent has left, and another may have the same identity."""
 
 
 def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdrawal | None:
@@ -44,6 +50,18 @@ def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdra
         dispatch.livekit_dispatch_id,
         (dispatch.agent_identity,) if dispatch.agent_identity else (),
         only_if_alone,
+    )
+
+
+def deletion_of(dispatch: Dispatch) -> Withdrawal | None:
+    """Return how to delete the dispatch of an agent that has left, which LiveKit lists until the room closes.
+
+    By that list the next agent of a fixed identity would be taken for the one that left.
+    """
+    if dispatch.livekit_dispatch_id is None:
+        return None
+    return Withdrawal(
+        dispatch.project, dispatch.room_name, dispatch.room_sid, "", dispatch.livekit_dispatch_id, only_dispatch=True
     )
 
 
@@ -94,59 +112,137 @@ def after_callers_gone(dispatch: Dispatch, now: datetime) -> tuple[Move | None, 
 
 
 @dataclass(frozen=True, slots=True)
-class RemainingCallers:
-    """Callers still in the room after the agent left; `unserved`: some arrived too late to have been served."""
+class Remaining:
+    """Who is in the room after an agent left."""
 
-    any: bool
-    unserved: bool
+    served: bool
+    """Callers whom it served."""
+    late: bool = False
+    """Callers noted as served by it who joined as it may have been leaving."""
+    joined_by: bool = False
+    """Callers who joined after it, while one whom it served from the beginning is there."""
+    person: bool = False
+    """People whom no dispatch serves: phones that were dialled, and callers who joined after it."""
+
+
+def remaining_of(
+    dispatch: Dispatch, people: People, now: datetime, *, present: Collection[str] | None = None
+) -> Remaining:
+    """Return whom the agent of `dispatch` leaves; `present`: the SIDs that LiveKit lists, if it was asked."""
+
+    def is_here(sid: str) -> bool:
+        return present is None or sid in present
+
+    arrival = dispatch.joined_at or now
+    person = any(
+        (other.was_dialled or other.joined_at > arrival) and is_here(sid)
+        for sid, other in people.others.get(dispatch.room_sid, {}).items()
+    )
+    callers = people.callers.get(dispatch.id)
+    if callers is None:  # it serves the room as such
+        return Remaining(served=True, person=person)
+    here = [one for one in callers if one.left_at is None and is_here(one.sid)]
+    leaving_since = max(arrival, now - timedelta(seconds=AGENT_LEAVES_WITHIN_S))
+    late = {one.sid for one in here if one.event_id != dispatch.event_id and one.joined_at > leaving_since}
+    known = {one.identity for one in callers if one.joined_at <= arrival}
+    newer = {one.sid for one in here if one.joined_at > arrival and one.identity not in known}
+    return Remaining(
+        served=any(one.sid not in late for one in here),
+        late=bool(late),
+        joined_by=bool(newer) and any(one.joined_at <= arrival for one in here),
+        person=person,
+    )
 
 
 class AgentGone(Enum):
-    """Whether an agent that left a call is replaced, and why."""
+    """What follows when the agent of a joined dispatch has left."""
 
     NOT_REPLACED = auto()
-    BUDGET_SPENT = auto()
-    """It would be replaced, but that has been done too often for this call."""
+    LEFT_TO_PERSON = auto()
+    """It would be replaced, but a person has taken over the callers."""
+    NEXT_ATTEMPT = auto()
+    """It left so soon that its attempt counts as failed."""
     REPLACED = auto()
     """Its rule says `recover`, or LiveKit sent it away because its dispatch was deleted as it joined."""
-    REPLACED_FOR_UNSERVED = auto()
-    """Callers who arrived while it was leaving get another agent."""
+    REPLACED_FOR_LATE = auto()
+    """Callers who joined while it was leaving get another agent."""
+    BUDGET_SPENT = auto()
+    """It would be replaced, but that has been done too often for this call."""
 
     @property
     def is_replaced(self) -> bool:
-        return self in {AgentGone.REPLACED, AgentGone.REPLACED_FOR_UNSERVED}
+        return self in {AgentGone.REPLACED, AgentGone.REPLACED_FOR_LATE}
 
 
-def agent_gone(dispatch: Dispatch, disconnect_reason: str, remaining: RemainingCallers, *, budget: int) -> AgentGone:
-    """Return whether the agent of a joined dispatch is replaced; at most `budget` times for one call.
+def agent_gone(dispatch: Dispatch, departure: Departure, remaining: Remaining, *, budget: int) -> AgentGone:
+    """Return what follows when the agent of a joined dispatch has left; replaced at most `budget` times for one call.
 
-    Callers who arrived late were noted as served by this agent while it was leaving, because its own caller had left or
-    because we had withdrawn it for that: they get another whatever the rule says.
+    | the agent                                                   | is replaced                                       |
+    |-------------------------------------------------------------|---------------------------------------------------|
+    | left with its room or its callers, or goes on under a SID   | no                                                |
+    | was sent away because we deleted its dispatch as it joined  | yes                                               |
+    | left only callers who joined while it was leaving           | yes, unless it was removed by somebody else       |
+    | was done, or was removed                                    | no                                                |
+    | stayed less than `min_stay_s`                               | by the next attempt, as after a no-show           |
+    | was lost                                                    | with `recover` lost or always, or for late callers|
+    | left by itself                                              | with `recover` always                             |
+
+    The last three only while no other person is there, who then has the callers.
     """
-    on_purpose = disconnect_reason in CHOSEN
-    sent_away = dispatch.is_sent_away and remaining.any and disconnect_reason not in ROOM_OVER
-    recovered = dispatch.recover and remaining.any and not on_purpose
-    withdrawn = dispatch.withdraw and disconnect_reason == DisconnectReason.PARTICIPANT_REMOVED
-    unserved = remaining.unserved and (withdrawn or not on_purpose)
-    if not (sent_away or recovered or unserved):
+    if departure.disconnect_reason in ROOM_OVER | MOVED or not (remaining.served or remaining.late):
         return AgentGone.NOT_REPLACED
-    if dispatch.recoveries >= budget:
+    decision = _of_those_left_alone(dispatch, departure, remaining)
+    if decision.is_replaced and dispatch.recoveries >= budget:
         return AgentGone.BUDGET_SPENT
-    return AgentGone.REPLACED if recovered or sent_away else AgentGone.REPLACED_FOR_UNSERVED
+    return decision
 
 
-def after_agent_gone(dispatch: Dispatch, disconnect_reason: str, decision: AgentGone, now: datetime) -> Move:
-    """Return the end of a dispatch whose agent has left."""
-    reason = f"the agent left ({disconnect_reason})" if disconnect_reason else "the agent is gone"
+def _of_those_left_alone(dispatch: Dispatch, departure: Departure, remaining: Remaining) -> AgentGone:
+    was_removed = departure.disconnect_reason == DisconnectReason.PARTICIPANT_REMOVED
+    if dispatch.is_sent_away and not departure.is_done:
+        return AgentGone.REPLACED
+    if not remaining.served and (dispatch.withdraw or not was_removed):
+        return AgentGone.REPLACED_FOR_LATE
+    if departure.is_done or was_removed:
+        return AgentGone.NOT_REPLACED
+    if departure.stayed_s < dispatch.min_stay_s:
+        return AgentGone.LEFT_TO_PERSON if remaining.person else AgentGone.NEXT_ATTEMPT
+    if not departure.is_lost:
+        if dispatch.recover is not Recover.ALWAYS:
+            return AgentGone.NOT_REPLACED
+        # It may have handed its caller over to whoever joined after it.
+        return AgentGone.LEFT_TO_PERSON if remaining.person or remaining.joined_by else AgentGone.REPLACED
+    if dispatch.recover is Recover.NEVER:
+        decision = AgentGone.REPLACED_FOR_LATE if remaining.late else AgentGone.NOT_REPLACED
+    else:
+        decision = AgentGone.REPLACED
+    return AgentGone.LEFT_TO_PERSON if decision.is_replaced and remaining.person else decision
+
+
+def after_agent_gone(dispatch: Dispatch, departure: Departure, decision: AgentGone, now: datetime) -> Move:
+    """Return the end of a dispatch whose agent has left, or the start of its next attempt."""
+    reason = f"the agent left ({departure.disconnect_reason})" if departure.disconnect_reason else "the agent is gone"
+    if departure.is_done:
+        reason += "; it was done"
     match decision:
+        case AgentGone.NEXT_ATTEMPT:
+            return after_early_leaving(dispatch, early_leaving(dispatch, departure), now)
         case AgentGone.NOT_REPLACED:
             pass
+        case AgentGone.LEFT_TO_PERSON:
+            reason += "; not replaced: somebody else is there for the caller"
         case AgentGone.BUDGET_SPENT:
             reason += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"
         case AgentGone.REPLACED:
             reason += "; it is being replaced"
-        case AgentGone.REPLACED_FOR_UNSERVED:
+        case AgentGone.REPLACED_FOR_LATE:
             reason += "; callers who arrived while it was leaving get another"
         case _:
             assert_never(decision)
     return Move(dispatch, DispatchStatus.ENDED, Cause.AGENT_LEFT, reason, fields=ended(now))
+
+
+def early_leaving(dispatch: Dispatch, departure: Departure) -> str:
+    """Return in words how an agent left before `min_stay_s`."""
+    why = f" ({departure.disconnect_reason})" if departure.disconnect_reason else ""
+    return f"left after {departure.stayed_s:.1f} s of at least {dispatch.min_stay_s}{why}"

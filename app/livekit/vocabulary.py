@@ -74,8 +74,14 @@ class DisconnectReason(StrEnum):
 ROOM_OVER: Final = frozenset({DisconnectReason.ROOM_DELETED, DisconnectReason.ROOM_CLOSED})
 """The participant left because its room ended."""
 
-CHOSEN: Final = ROOM_OVER | {DisconnectReason.PARTICIPANT_REMOVED, DisconnectReason.DUPLICATE_IDENTITY}
+MOVED: Final = frozenset({DisconnectReason.DUPLICATE_IDENTITY, DisconnectReason.MIGRATION})
+"""The participant goes on under another SID."""
+
+CHOSEN: Final = ROOM_OVER | MOVED | {DisconnectReason.PARTICIPANT_REMOVED}
 """Reasons of a departure that was chosen, by the participant or for it: such an agent is not replaced."""
+
+NOT_LOST: Final = CHOSEN | {DisconnectReason.CLIENT_INITIATED}
+"""Leavings that do not prove a loss. An agent that shuts down, or whose entrypoint raised, left CLIENT_INITIATED."""
 
 
 class JobStatus(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from app.db.types import Cause, DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Recover, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
@@ -38,7 +38,8 @@ class Dispatch(NamedTuple):
     answer_timeout_s: int
     max_attempts: int
     fallback_agent_name: str | None
-    recover: bool
+    min_stay_s: int
+    recover: Recover
     withdraw: bool
     attempts: int
     counted_attempts: int
@@ -57,6 +58,7 @@ class Dispatch(NamedTuple):
     agent_sid: str | None
     recovers: str | None
     recoveries: int
+    previous: Mapping[str, Any] | None
     created_at: datetime
     dispatched_at: datetime | None
     joined_at: datetime | None
@@ -87,7 +89,10 @@ class Dispatch(NamedTuple):
         """Return the dispatch in a row of the table."""
         stored = cls._make(_columns_of(row))
         return stored._replace(
-            status=DispatchStatus(stored.status), cause=Cause(stored.cause), scope=Scope(stored.scope)
+            status=DispatchStatus(stored.status),
+            cause=Cause(stored.cause),
+            scope=Scope(stored.scope),
+            recover=Recover(stored.recover),
         )
 
 

@@ -33,6 +33,7 @@ _COPIED_TO_REPLACEMENT = (
     "answer_timeout_s",
     "max_attempts",
     "fallback_agent_name",
+    "min_stay_s",
     "recover",
     "withdraw",
 )
@@ -53,6 +54,7 @@ _UNSENT: Mapping[str, Any] = {
     "agent_sid": None,
     "recovers": None,
     "recoveries": 0,
+    "previous": None,
     "dispatched_at": None,
     "joined_at": None,
     "ended_at": None,
@@ -96,6 +98,7 @@ def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
         "answer_timeout_s": rule.answer_timeout_s,
         "max_attempts": rule.max_attempts,
         "fallback_agent_name": rule.fallback_agent_name,
+        "min_stay_s": rule.min_stay_s,
         "recover": rule.recover,
         "withdraw": rule.withdraw,
     }

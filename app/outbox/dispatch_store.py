@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from app.db.bulk_insert import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
-from app.db.types import DispatchStatus
+from app.db.types import AttemptOutcome, DispatchStatus
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
@@ -139,7 +139,25 @@ def mark_no_show(
         update(dispatch_attempts)
         .where(dispatch_attempts.c.dispatch_id == dispatch_id, dispatch_attempts.c.number == number)
         .values(
-            outcome="no_show", job_id=job_id, error_code=NO_LATE_AGENT if is_over else None, error_text=detail[:2000]
+            outcome=AttemptOutcome.NO_SHOW,
+            job_id=job_id,
+            error_code=NO_LATE_AGENT if is_over else None,
+            error_text=detail[:2000],
+        )
+    )
+
+
+def mark_left_early(connection: Connection, dispatch: Dispatch, *, left_at: datetime, detail: str) -> None:
+    """Write that the agent of the current attempt of `dispatch` joined and left too soon."""
+    connection.execute(
+        update(dispatch_attempts)
+        .where(dispatch_attempts.c.dispatch_id == dispatch.id, dispatch_attempts.c.number == dispatch.attempts)
+        .values(
+            outcome=AttemptOutcome.LEFT_EARLY,
+            job_id=dispatch.job_id,
+            joined_at=dispatch.joined_at,
+            left_at=left_at,
+            error_text=detail[:2000],
         )
     )
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, text
 
 from app.db.any_of import any_of
 from app.db.tables import LIVE, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import AttemptOutcome, DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import NO_LATE_AGENT
 
@@ -81,26 +81,6 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
     return found
 
 
-_SERVED_LATELY = (
-    select(dispatch_callers.c.dispatch_id)
-    .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
-    .join(events, events.c.id == dispatch_callers.c.event_id)
-    .where(
-        any_of(dispatch_callers.c.dispatch_id, "ids"),
-        dispatch_callers.c.left_at.is_(None),
-        dispatch_callers.c.event_id != dispatches.c.event_id,
-        events.c.received_at >= bindparam("instant"),
-    )
-)
-
-
-def with_late_callers(connection: Connection, ids: Collection[str], instant: datetime) -> set[str]:
-    """Return which of these dispatches took on a further caller, not the one they were made for, since `instant`."""
-    if not ids:
-        return set()
-    return set(connection.execute(_SERVED_LATELY, {"ids": ids, "instant": instant}).scalars())
-
-
 _TOLD_SINCE = (
     select(dispatch_callers.c.participant_sid)
     .join(events, events.c.id == dispatch_callers.c.event_id)
@@ -120,7 +100,7 @@ def callers_since(connection: Connection, ids: Collection[str], instant: datetim
 
 _ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
     any_of(dispatch_attempts.c.dispatch_id, "ids"),
-    dispatch_attempts.c.outcome == "no_show",
+    dispatch_attempts.c.outcome == AttemptOutcome.NO_SHOW,
     dispatch_attempts.c.error_code.is_distinct_from(NO_LATE_AGENT),
 )
 

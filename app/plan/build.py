@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.db.types import Scope
 from app.plan.keys import intent_key
@@ -44,14 +45,18 @@ def build_plan(decision: Decision, event: Event, metadata_max_bytes: int) -> Dis
     return DispatchPlan(event, decision.rules_version, tuple(intents.values()))
 
 
-def build_intent(rule: Rule, event: Event, metadata_max_bytes: int) -> Intent:
-    """Return what one matching rule asks for when `event` comes."""
+def build_intent(
+    rule: Rule, event: Event, metadata_max_bytes: int, *, previous: Mapping[str, Any] | None = None
+) -> Intent:
+    """Return what one matching rule asks for when `event` comes; `previous` names the agent before, if any."""
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:
         now = event.occurred_at
-        metadata = render_metadata(_text(rule.metadata_text), event.shareable, rule, now, metadata_max_bytes)
-        attributes = render_attributes(_text(rule.attributes_text), event.shareable, rule, now)
+        metadata = render_metadata(
+            _text(rule.metadata_text), event.shareable, rule, now, metadata_max_bytes, previous=previous
+        )
+        attributes = render_attributes(_text(rule.attributes_text), event.shareable, rule, now, previous=previous)
     except TemplateError as error:
         metadata, failure = "", str(error)
     return Intent(

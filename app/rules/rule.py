@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.db.types import OnMatch, Scope
+from app.db.types import OnMatch, Recover, Scope
 from app.errors import Problem
 from app.rules.conditions.hours import ActiveHours
 
@@ -41,7 +41,8 @@ class Rule:
     answer_timeout_s: int
     max_attempts: int
     fallback_agent_name: str | None
-    recover: bool
+    min_stay_s: int
+    recover: Recover
     withdraw: bool
     objective_percent: float | None
     objective_s: float | None

@@ -20,7 +20,8 @@ CAUSES = (
     "rule_matched", "promised", "agent_may_return", "replaces_agent", "template_failed", "claimed", "sender_lost",
     "caller_present", "waits_for_limit", "accepted", "adopted", "late_answer", "refused", "livekit_unreachable",
     "outcome_unknown", "livekit_recovered", "agent_overdue", "no_agent", "fallback", "clock_step", "process_restarted",
-    "agent_joined", "agent_reconnected", "agent_not_ours", "agent_left", "caller_left", "room_closed", "room_lost",
+    "agent_joined", "agent_reconnected", "agent_not_ours", "agent_left",
+    "agent_left_early", "callers_left", "caller_left", "room_closed", "room_lost",
     "cancelled_by_hand", "redriven",
 )  # fmt: skip
 CHECKS = {

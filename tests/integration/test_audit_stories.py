@@ -93,7 +93,7 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
 @in_virtual_time
 async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
     async with World(database) as world:
-        world.rule("everybody", "greeter", recover=True)
+        world.rule("everybody", "greeter", recover="lost")
         world.simulator.add_worker("greeter", Behaviour(dies_after=5))
         world.simulator.join("room", "ana")
         await world.until_status("joined")

@@ -136,7 +136,7 @@ def test_what_served_others_before_is_no_part_of_a_later_callers_timeline(databa
     # Given an agent that came for ana, a replacement of it, and bob who joined in between
     ana = event_row(at(0), participant_sid="PA_ana")
     bob = event_row(at(100), participant_identity="bob", participant_sid="PA_bob", outcome="served")
-    first = dispatch_row(at(0), ana, joined_at=at(1), reason="the agent is gone; it is being replaced", recover=True)
+    first = dispatch_row(at(0), ana, joined_at=at(1), reason="the agent is gone; it is being replaced", recover="lost")
     second = dispatch_row(at(200), ana, status="joined", joined_at=at(201), recovers=first["id"], recoveries=1)
     bob["decision"] = {"rules_version": 1, "matched": [{"rule_id": 1, "rule": "spanish"}], "served_by": [first["id"]]}
     changes = [

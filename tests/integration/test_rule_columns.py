@@ -44,8 +44,9 @@ VALUES: dict[str, Any] = {
     "answer_timeout_s": 20,
     "max_attempts": 2,
     "fallback_agent_name": "reception",
-    "recover": True,
-    "withdraw": True,
+    "min_stay_s": 10,
+    "recover": "lost",
+    "withdraw": False,
     "objective_percent": 99.5,
     "objective_s": 3,
 }

@@ -38,7 +38,7 @@ rules:
   pattern: {participant: {kind: [SIP], attributes: {sip.trunkPhoneNumber: ["+15557654321"]}}}
   agent_name: phone-agent
   rollout_percent: 50
-  recover: true
+  recover: lost
 - name: everybody
   priority: 1000
   pattern: {event: [participant_joined]}

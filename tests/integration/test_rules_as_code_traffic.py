@@ -58,7 +58,7 @@ def dispatch_row(number: int, agent: str, event: str) -> dict[str, Any]:
         "project": "default", "room_name": "room", "room_sid": "RM_1", "participant_identity": "c",
         "participant_sid": f"PA_{number}", "agent_name": agent, "metadata": "{}", "attributes": {}, "scope": Scope.ROOM,
         "intent_key": str(number), "status": DispatchStatus.ENDED, "answer_timeout_s": 15, "max_attempts": 3,
-        "recover": False, "withdraw": False, "created_at": NOON,
+        "recover": "never", "withdraw": False, "created_at": NOON,
     }  # fmt: skip
 
 

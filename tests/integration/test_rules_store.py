@@ -57,7 +57,7 @@ def test_a_rule_has_the_defaults_of_the_database(database: Database, connection:
     assert (rule.priority, rule.enabled, rule.scope, rule.on_match) == (100, True, "room", "stop")
     assert (rule.metadata, rule.attributes, rule.deployment, rule.active_hours) == (None, None, None, None)
     assert (rule.rollout_percent, rule.rollout_key, rule.timezone) == (100, "participant.identity", "UTC")
-    assert (rule.answer_timeout_s, rule.max_attempts, rule.recover, rule.withdraw) == (15, 3, False, False)
+    assert (rule.answer_timeout_s, rule.max_attempts, rule.recover, rule.withdraw) == (15, 3, "never", True)
 
 
 def test_following_sees_every_kind_of_edit_and_only_edits(database: Database, connection: Connection) -> None:

@@ -108,7 +108,7 @@ async def test_what_operators_do(database: Database) -> None:
 @in_virtual_time
 async def test_recoveries(database: Database, by_webhook: bool) -> None:
     async with World(database, sweep=0 if by_webhook else 5) as world:
-        world.rule(recover=True)
+        world.rule(recover="lost")
         worker = world.simulator.add_worker("greeter", Behaviour())
         world.simulator.join("room", "ana")
         await world.until_status("joined")

@@ -51,7 +51,8 @@ def test_three_columns_are_enough_for_a_rule(database: Database) -> None:
     (rule,) = database.execute("SELECT * FROM routing_rules")
     assert (rule["enabled"], rule["priority"], rule["scope"], rule["on_match"]) == (1, 100, "room", "stop")
     assert (rule["rollout_percent"], rule["rollout_key"], rule["timezone"]) == (100, "participant.identity", "UTC")
-    assert (rule["answer_timeout_s"], rule["max_attempts"], rule["recover"], rule["withdraw"]) == (15, 3, 0, 0)
+    assert (rule["answer_timeout_s"], rule["max_attempts"], rule["min_stay_s"]) == (15, 3, 3)
+    assert (rule["recover"], rule["withdraw"]) == ("never", 1)
     assert rule["updated_by"].startswith("sql")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.db.types import Cause, DispatchStatus, Scope
+from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant
 from app.livekit.participant.role import Role
 from app.observe.observation import RoomObservation
@@ -39,7 +39,8 @@ _SENT = Dispatch(
     answer_timeout_s=15,
     max_attempts=3,
     fallback_agent_name=None,
-    recover=False,
+    min_stay_s=3,
+    recover=Recover.NEVER,
     withdraw=False,
     attempts=1,
     counted_attempts=0,
@@ -58,6 +59,7 @@ _SENT = Dispatch(
     agent_sid=None,
     recovers=None,
     recoveries=0,
+    previous=None,
     created_at=NOW - timedelta(seconds=10),
     dispatched_at=NOW - timedelta(seconds=10),
     joined_at=None,

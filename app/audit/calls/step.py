@@ -9,7 +9,7 @@ from typing import Any
 
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
-from app.db.types import DispatchStatus, EventSource
+from app.db.types import AttemptOutcome, DispatchStatus, EventSource
 from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
@@ -174,16 +174,18 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
         took = f" after {duration_text((attempt.finished_at - attempt.started_at).total_seconds())}"
     error = ": ".join(part for part in (attempt.error_code, attempt.error_text) if part)
     match attempt.outcome:
-        case "accepted" | "no_show":
+        case AttemptOutcome.ACCEPTED | AttemptOutcome.NO_SHOW | AttemptOutcome.LEFT_EARLY:
             reason = f"accepted as {attempt.livekit_dispatch_id}{took}"
-            if attempt.outcome == "no_show":
+            if attempt.outcome == AttemptOutcome.NO_SHOW:
                 reason += ", but no agent joined"
-        case "adopted":
+            elif attempt.outcome == AttemptOutcome.LEFT_EARLY:
+                reason += f", but its agent {attempt.error_text}"
+        case AttemptOutcome.ADOPTED:
             answer = f"no clear answer{took} ({error}); " if error else ""
             reason = f"{answer}LiveKit already had the dispatch as {attempt.livekit_dispatch_id}"
-        case "rejected":
+        case AttemptOutcome.REJECTED:
             reason = f"refused{took}: {error}"
-        case "unknown":
+        case AttemptOutcome.UNKNOWN:
             reason = f"no clear answer{took}; LiveKit is checked before a retry: {error}"
         case _:
             reason = "no answer is recorded"
@@ -220,6 +222,8 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
             facts |= {"agent": dispatch.agent_name, "rule": dispatch.rule_name, "scope": str(dispatch.scope)}
         case ((DispatchStatus.FAILED | DispatchStatus.NO_SHOW | DispatchStatus.CANCELLED), _):
             title = "the dispatch is retried"
+        case DispatchStatus.JOINED, DispatchStatus.NO_SHOW:
+            title = f"{agent} did not stay"
         case _, DispatchStatus.PENDING:
             title = "the call is retried" if before is DispatchStatus.SENDING else "the next attempt begins"
         case _, DispatchStatus.SENDING:

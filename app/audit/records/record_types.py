@@ -135,6 +135,8 @@ class AttemptRecord(_Row):
     job_id: str | None
     error_code: str | None
     error_text: str | None
+    joined_at: Instant | None
+    left_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True)

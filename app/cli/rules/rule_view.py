@@ -58,7 +58,10 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
         marks.append(f"{row['active_hours']} {row['timezone']}")
     if row["objective_percent"] is not None and row["objective_s"] is not None:
         marks.append(objective_text(row["objective_percent"], row["objective_s"]))
-    marks += [flag for flag in ("recover", "withdraw") if row[flag] == 1]
+    if row["recover"] != DEFAULTS["recover"]:
+        marks.append(f"recover {row['recover']}")
+    if not row["withdraw"]:
+        marks.append("agent stays")
     return marks
 
 

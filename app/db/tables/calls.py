@@ -19,7 +19,18 @@ from sqlalchemy import (
 )
 
 from app.db.tables.base import metadata, partial_index
-from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, Json, Scope, Timestamp, one_of
+from app.db.types import (
+    AttemptOutcome,
+    Cause,
+    DispatchStatus,
+    EventOutcome,
+    EventSource,
+    Json,
+    Recover,
+    Scope,
+    Timestamp,
+    one_of,
+)
 
 LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
 """States of a dispatch that has its agent or still wants it; `intent_key` is unique among them."""
@@ -99,7 +110,8 @@ dispatches = Table(
     Column("answer_timeout_s", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("fallback_agent_name", Text),
-    Column("recover", Boolean, nullable=False),
+    Column("min_stay_s", Integer, nullable=False, server_default="3"),
+    Column("recover", Text, nullable=False, server_default=Recover.NEVER),
     Column("withdraw", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),  # calls made to LiveKit
     Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that max_attempts counts
@@ -119,6 +131,7 @@ dispatches = Table(
     Column("agent_sid", Text),
     Column("recovers", Text),  # id of the dispatch whose agent disappeared and which this one replaces
     Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements so far for this call
+    Column("previous", Json),  # the agent before this one, as its metadata names it
     Column("created_at", Timestamp, nullable=False),
     Column("dispatched_at", Timestamp),
     Column("joined_at", Timestamp),
@@ -126,6 +139,7 @@ dispatches = Table(
     one_of("status", DispatchStatus, "status"),
     one_of("scope", Scope, "scope"),
     one_of("cause", Cause, "cause"),
+    one_of("recover", Recover, "recover"),
     CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
     CheckConstraint("deletion_announced_at IS NULL OR status = 'dispatched'", name="deletion_announced_at"),
     CheckConstraint("NOT is_sent_away OR status = 'joined'", name="is_sent_away"),
@@ -171,14 +185,16 @@ dispatch_attempts = Table(
     Column("agent_name", Text, nullable=False),  # the agent it asked for
     Column("started_at", Timestamp, nullable=False),
     Column("finished_at", Timestamp),
-    Column(
-        "outcome", Text
-    ),  # unknown: no answer came; adopted: LiveKit had it all the same; no_show: accepted, but no agent joined
+    # unknown: no answer came; adopted: LiveKit had it all the same; no_show: accepted, but no agent joined; left_early:
+    # accepted, but its agent left before min_stay_s
+    Column("outcome", Text),
     Column("livekit_dispatch_id", Text),
     Column("job_id", Text),  # of an accepted attempt whose agent never joined
     Column("error_code", Text),
     Column("error_text", Text),
-    CheckConstraint("outcome IN ('accepted', 'rejected', 'unknown', 'adopted', 'no_show')", name="outcome"),
+    Column("joined_at", Timestamp),  # left_early: when its agent joined; of the last attempt the dispatch says it
+    Column("left_at", Timestamp),
+    one_of("outcome", AttemptOutcome, "outcome"),
 )
 
 # Dispatches promised to a token server (POST /api/v1/decide), which puts them into an access token. When the

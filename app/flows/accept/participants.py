@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.clock import new_id
+from app.db.tables import LIVE
 from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived
-from app.lifecycle.leaving import (
-    AGENT_LEAVES_WITHIN_S,
-    RemainingCallers,
-    after_agent_gone,
-    after_callers_gone,
-    agent_gone,
-    room_over,
-)
+from app.lifecycle.departure import departure_of
+from app.lifecycle.leaving import after_callers_gone, room_over
+from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.livekit.attributes import agent_name_of
 from app.livekit.participant.role import PROGRAMS, Role
-from app.livekit.vocabulary import LEAVINGS, DisconnectReason, EventType, ParticipantKind
+from app.livekit.vocabulary import LEAVINGS, MOVED, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import replacement_of
 from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
 from app.outbox.move import Move
-from app.outbox.room_session import agents_given_up, cancelled_agents, with_late_callers
+from app.outbox.people import People, people_around
+from app.outbox.room_session import agents_given_up, cancelled_agents
 from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import departed
@@ -55,9 +50,9 @@ def observe_events(
     live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, rooms)}
     if not live:
         return
-    known = _read_known(connection, live, watched, now)
+    known = _read_known(connection, live, watched)
     gone = departed(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
-    observer = _Observer(context, after, live, known, now)
+    observer = _Observer(connection, context, after, live, known, now=now)
     for event in watched:
         if event.type == EventType.ROOM_FINISHED:
             observer.room_finished(event)
@@ -76,17 +71,15 @@ class _Known:
     """What the events themselves do not say.
 
     `ambiguous`: by dispatch, agent names that do not prove which dispatch an agent belongs to.
-    `with_unserved`: dispatches with callers who arrived while their agent may have been leaving.
+    `people`: around the dispatches whose agent leaves.
     """
 
     callers: Mapping[str, set[str]]
     ambiguous: Mapping[str, set[str]]
-    with_unserved: Collection[str]
+    people: People
 
 
-def _read_known(
-    connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event], now: datetime
-) -> _Known:
+def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event]) -> _Known:
     callers = waiting_callers(connection, live.keys())
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
@@ -95,10 +88,8 @@ def _read_known(
         for dispatch in live.values():
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
     gone = {event.participant_sid for event in watched if event.type in LEAVINGS}
-    losing = [dispatch.id for dispatch in live.values() if dispatch.agent_sid in gone]
-    return _Known(
-        callers, ambiguous, with_late_callers(connection, losing, now - timedelta(seconds=AGENT_LEAVES_WITHIN_S))
-    )
+    losing = [dispatch for dispatch in live.values() if dispatch.agent_sid in gone]
+    return _Known(callers, ambiguous, people_around(connection, losing))
 
 
 def _gave_up(dispatch: Dispatch) -> bool:
@@ -113,18 +104,21 @@ def _is_watched(event: Event) -> bool:
 
 
 class _Observer:
-    """Follows a batch of events through the live dispatches of their rooms, in memory."""
+    """Follows a batch of events through the live dispatches of their rooms; moves are written when all is known."""
 
     def __init__(
         self,
+        connection: Connection,
         context: Context,
         after: AfterCommit,
         live: dict[str, Dispatch],
         known: _Known,
+        *,
         now: datetime,
     ) -> None:
         self.moves: list[Move] = []
         self.replacements: list[Dispatch] = []
+        self._connection = connection
         self._context = context
         self._after = after
         self._live = live
@@ -137,10 +131,10 @@ class _Observer:
             self._add(room_over(dispatch, Cause.ROOM_CLOSED, "the room was closed", self._now))
 
     def participant_left(self, event: Event) -> None:
-        sid, reason = event.participant_sid, _disconnect_reason(event)
+        sid = event.participant_sid
         for dispatch in self._in_room(event):
             if dispatch.agent_sid == sid:
-                self._agent_left(dispatch, event, reason)
+                self._agent_left(dispatch, event)
             elif self._callers.get(dispatch.id) == set() and self._served(dispatch, sid, event):
                 change, withdrawal = after_callers_gone(dispatch, self._now)
                 if change is not None:
@@ -171,18 +165,24 @@ class _Observer:
         # Callers that have left are no longer in the set; this event is the last one's leaving.
         return dispatch.id in self._callers and event.participant_role not in PROGRAMS and bool(sid)
 
-    def _agent_left(self, dispatch: Dispatch, event: Event, reason: str) -> None:
+    def _agent_left(self, dispatch: Dispatch, event: Event) -> None:
         if dispatch.status is not DispatchStatus.JOINED:
             return
-        if reason == DisconnectReason.DUPLICATE_IDENTITY:  # it has reconnected under another SID
+        departure = departure_of(dispatch, event)
+        if departure.disconnect_reason in MOVED:  # it goes on under another SID
             self._after.rooms_to_check.add((event.project, event.room_name))
             return
-        callers = self._callers.get(dispatch.id) != set()
-        remaining = RemainingCallers(any=callers, unserved=callers and dispatch.id in self._known.with_unserved)
-        decision = agent_gone(dispatch, reason, remaining, budget=self._context.settings.recovery_budget)
-        self._add(after_agent_gone(dispatch, reason, decision, self._now))
-        if decision.is_replaced:
-            self.replacements.append(replacement_of(dispatch, new_id(), self._now))
+        change, replacement = agent_left(
+            self._connection,
+            self._after,
+            self._context.settings,
+            dispatch,
+            departure,
+            people=self._known.people,
+            now=self._now,
+        )
+        self._add(change)
+        self.replacements += [replacement] if replacement is not None else []
 
     def _in_room(self, event: Event) -> list[Dispatch]:
         return [
@@ -194,7 +194,7 @@ class _Observer:
     def _add(self, change: Move) -> None:
         self.moves.append(change)
         dispatch = change.dispatch
-        if change.status in {DispatchStatus.ENDED, DispatchStatus.CANCELLED}:
+        if change.status not in LIVE:
             del self._live[dispatch.id]
         else:
             self._live[dispatch.id] = change.result
@@ -204,12 +204,6 @@ def _attributes(event: Event) -> Mapping[str, Any]:
     participant = event.document.get("participant")
     attributes = participant.get("attributes") if isinstance(participant, dict) else None
     return attributes if isinstance(attributes, dict) else {}
-
-
-def _disconnect_reason(event: Event) -> str:
-    participant = event.document.get("participant")
-    reason = participant.get("disconnectReason") if isinstance(participant, dict) else None
-    return reason if isinstance(reason, str) and reason != DisconnectReason.UNKNOWN_REASON else ""
 
 
 def _job_id(identity: str) -> str | None:

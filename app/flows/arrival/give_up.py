@@ -13,6 +13,8 @@ from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import after_no_show
+from app.lifecycle.next_agent import after_previous
+from app.lifecycle.previous import previous_absent
 from app.lifecycle.transition import move
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
@@ -47,7 +49,7 @@ async def give_up_attempt(context: Context, transactions: Transactions, absence:
         gone = False
     now = context.clock.now()
     change = await transactions.run(
-        lambda connection, after: _write_no_show(connection, after, absence, now, gone=gone)
+        lambda connection, after: _write_no_show(connection, after, context, absence, now=now, gone=gone)
     )
     if change is not None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
@@ -72,7 +74,13 @@ def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
 
 
 def _write_no_show(
-    connection: Connection, after: AfterCommit, absence: NotYetHere, now: datetime, *, gone: bool
+    connection: Connection,
+    after: AfterCommit,
+    context: Context,
+    absence: NotYetHere,
+    *,
+    now: datetime,
+    gone: bool,
 ) -> Move | None:
     """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if it is not given up."""
     current = _still_awaited(connection, absence.dispatch)
@@ -108,5 +116,6 @@ def _write_no_show(
         is_over=absence.is_over,
     )
     change = after_no_show(current, absence.detail, now)
+    change = after_previous(connection, context.settings, change, previous_absent(current))
     move(connection, after, [change], now)
     return change

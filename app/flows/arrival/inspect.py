@@ -11,7 +11,6 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from app.clock import new_id
 from app.db.tables import LIVE
 from app.db.types import Cause, DispatchStatus
 from app.errors import UsherError
@@ -22,15 +21,9 @@ from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import awaited_from, not_ours
 from app.lifecycle.arrival import seen as agent_seen
-from app.lifecycle.leaving import (
-    AGENT_LEAVES_WITHIN_S,
-    RemainingCallers,
-    Withdrawal,
-    after_agent_gone,
-    after_callers_gone,
-    agent_gone,
-    room_over,
-)
+from app.lifecycle.departure import unseen_departure
+from app.lifecycle.leaving import Withdrawal, after_callers_gone, room_over
+from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.logs import get_logger
 from app.observe.compare import (
@@ -48,10 +41,9 @@ from app.observe.compare import (
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import replacement_of
 from app.outbox.dispatch_store import find_overdue, read_locked
 from app.outbox.move import Move
-from app.outbox.room_session import with_late_callers
+from app.outbox.people import people_around
 
 _log = get_logger(__name__)
 
@@ -167,23 +159,26 @@ class Inspector:
         now = self._context.clock.now()
         intended = read_intentions(connection, seen)
         findings = compare(intended, seen)
-        since = now - timedelta(seconds=AGENT_LEAVES_WITHIN_S)
-        deserted = with_late_callers(
-            connection, [one.dispatch.id for one in findings if isinstance(one, AgentGone)], since
-        )
+        people = people_around(connection, [one.dispatch for one in findings if isinstance(one, AgentGone)])
         present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
         inspection = Inspection()
         moves: list[Move] = []
         replacements: list[Dispatch] = []
         for finding in findings:
             if isinstance(finding, AgentGone):
-                served = intended.callers.get(finding.dispatch.id)
-                here = served is None or bool(present.intersection(served))
-                remaining = RemainingCallers(any=here, unserved=here and finding.dispatch.id in deserted)
-                decision = agent_gone(finding.dispatch, "", remaining, budget=self._context.settings.recovery_budget)
-                moves.append(after_agent_gone(finding.dispatch, "", decision, now))
-                if decision.is_replaced:
-                    replacements.append(replacement_of(finding.dispatch, new_id(), now))
+                departure = unseen_departure(finding.dispatch, now)
+                change, replacement = agent_left(
+                    connection,
+                    after,
+                    self._context.settings,
+                    finding.dispatch,
+                    departure,
+                    people=people,
+                    now=now,
+                    present=present,
+                )
+                moves.append(change)
+                replacements += [replacement] if replacement is not None else []
             else:
                 moves += self._act_upon(finding, after, seen, inspection, now)
         move(connection, after, moves, now)

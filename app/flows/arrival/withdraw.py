@@ -87,6 +87,9 @@ async def take_back(
     room = await client.find_room(withdrawal.room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
+    if withdrawal.only_dispatch and withdrawal.livekit_dispatch_id:
+        await client.delete_dispatch(withdrawal.room_name, withdrawal.livekit_dispatch_id)
+        return
     participants = await client.list_participants(withdrawal.room_name)
     if withdrawal.only_if_alone and any(one.role is Role.CALLER for one in participants):
         return

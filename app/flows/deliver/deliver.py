@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.clock import jitter
-from app.db.types import Cause, DispatchStatus
+from app.db.types import Cause, DispatchStatus, Recover
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.deliver.call_slots import CallSlots
@@ -247,7 +247,7 @@ class Deliverer:
             metadata=dispatch.metadata,
             attributes=attributes,
             deployment=dispatch.deployment,
-            recovered_by_us=dispatch.recover,
+            recovered_by_us=dispatch.recover is not Recover.NEVER,
         )
         started_at = self._context.clock.now()
         latest = started_at + timedelta(seconds=self._context.settings.request_timeout)

@@ -10,9 +10,10 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, fu
 
 from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables import routing_rules, rule_changes
-from app.rules.book.read_rule import JsonText
+from app.rules.book.read_rule import JsonText, read_rule
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import DOCUMENTS
+from app.rules.rule import BadRule, Rule
 
 _FETCHED = 1_000
 _ASKED = 500
@@ -63,6 +64,19 @@ def book_at(connection: Connection, version: int) -> RuleBook:
     found = connection.execute(statement, execution_options={"yield_per": _FETCHED}).scalars()
     # The triggers record a document that is not JSON as a JSON string, which is no valid pattern either.
     return RuleBook.build((json.loads(text) for text in found), version)
+
+
+def rule_at(connection: Connection, rule_id: int, version: int) -> Rule | None:
+    """Return a rule as it was at a version of the book; None if it did not exist or could not be used."""
+    statement = (
+        select(_text_of(connection, rule_changes.c.after))
+        .where(rule_changes.c.rule_id == rule_id, rule_changes.c.id <= version)
+        .order_by(rule_changes.c.id.desc())
+        .limit(1)
+    )
+    text = connection.scalar(statement)
+    read = None if text is None else read_rule(json.loads(text))
+    return None if read is None or isinstance(read, BadRule) else read[0]
 
 
 def _select_rules(connection: Connection) -> Select[Any]:

@@ -1,8 +1,8 @@
 """Renders job metadata and dispatch attributes from a rule's JSON-e templates.
 
-A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `rule` (see RULE_FACTS) and `now`
-(ISO text of the event's time, never the clock's). The evaluator, its limits and where it differs from the json-e
-package are listed in `app.rules.templates.jsone`.
+A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `rule` (see RULE_FACTS), `now` (ISO
+text of the event's time, never the clock's) and `previous` (the agent before this one, null for the first). The
+evaluator, its limits and where it differs from the json-e package are listed in `app.rules.templates.jsone`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from app.errors import Problem
 from app.livekit.vocabulary import EventType, ParticipantKind
+from app.rules.templates.default_document import fits, json_text, metadata_error, render_default_document
 from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_template
 from app.rules.templates.jsone.budget import UNKNOWN, Mistake, PartialObject, Run, measure
 from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
@@ -42,10 +43,6 @@ _EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": 
 RULE_FACTS: Final = ("id", "name", "agent_name", "description", "priority", "deployment", "scope")
 """What a template may read of its rule."""
 
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-_compact_ascii = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
-_NOTHING: Final[dict[str, Any]] = {}
-
 
 class TemplateText(str):
     """A template as JSON text, as rules keep it: rendering it spares reading and writing the JSON once more."""
@@ -53,34 +50,49 @@ class TemplateText(str):
     __slots__ = ()
 
 
-def render_metadata(template: Any, document: Mapping[str, Any], rule: Any, now: datetime, max_bytes: int) -> str:
+def render_metadata(
+    template: Any,
+    document: Mapping[str, Any],
+    rule: Any,
+    now: datetime,
+    max_bytes: int,
+    *,
+    previous: Mapping[str, Any] | None = None,
+) -> str:
     """Return the job metadata as compact JSON text of at most `max_bytes` bytes in UTF-8.
 
     `template` is the rule's column (JSON, or its text as TemplateText), None for the default document; `rule` a row or
-    an object with RULE_FACTS; `now` the event's time. Raises TemplateError with a path that begins with `metadata`.
+    an object with RULE_FACTS; `now` the event's time; `previous` the agent before this one. Raises TemplateError with a
+    path that begins with `metadata`.
     """
     if template is None:
-        value: Any = _default_document(document, rule)
-    else:
-        value = _render("metadata", template, document, rule, now)
-        try:
-            measure(value, max_bytes)
-        except Mistake as mistake:
-            raise _error("metadata", mistake.message) from mistake
-    text = _json_text(value)
-    if len(text) * 4 > max_bytes and (size := len(text.encode())) > max_bytes:
-        raise _error("metadata", f"is {size} bytes long, at most {max_bytes} are allowed")
+        return render_default_document(document, rule, previous, max_bytes)
+    value = _render("metadata", template, document, rule, now, previous=previous)
+    try:
+        measure(value, max_bytes)
+    except Mistake as mistake:
+        raise metadata_error(mistake.message) from mistake
+    text = json_text(value)
+    if not fits(text, max_bytes):
+        raise metadata_error(f"is {len(text.encode())} bytes long, at most {max_bytes} are allowed")
     return text
 
 
-def render_attributes(template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> dict[str, str]:
+def render_attributes(
+    template: Any,
+    document: Mapping[str, Any],
+    rule: Any,
+    now: datetime,
+    *,
+    previous: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
     """Return the dispatch attributes; none when the column is None.
 
     Raises TemplateError with a path that begins with `attributes`, also for values that are not strings.
     """
     if template is None:
         return {}
-    value = _render("attributes", template, document, rule, now)
+    value = _render("attributes", template, document, rule, now, previous=previous)
     if problems := _attribute_problems(value):
         raise TemplateError(problems)
     return dict(value)
@@ -117,29 +129,21 @@ def rule_facts(rule: Any) -> dict[str, Any]:
     return {name: getattr(rule, name, None) for name in RULE_FACTS}
 
 
-def _default_document(document: Mapping[str, Any], rule: Any) -> dict[str, Any]:
-    participant = document.get("participant") or _NOTHING
-    room = document.get("room") or _NOTHING
-    return {
-        "participant": {
-            "identity": participant.get("identity", ""),
-            "name": participant.get("name", ""),
-            "kind": participant.get("kind", ""),
-            "metadata": participant.get("metadata", ""),
-            "attributes": participant.get("attributes", _NOTHING),
-        },
-        "room": {"name": room.get("name", ""), "metadata": room.get("metadata", "")},
-        "rule": rule["name"] if isinstance(rule, Mapping) else rule.name,
-    }
-
-
-def _render(column: str, template: Any, document: Mapping[str, Any], rule: Any, now: datetime) -> Any:
-    scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now)}
+def _render(
+    column: str,
+    template: Any,
+    document: Mapping[str, Any],
+    rule: Any,
+    now: datetime,
+    *,
+    previous: Mapping[str, Any] | None,
+) -> Any:
+    scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now), "previous": previous}
     # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata or number are common.
     if isinstance(room := scope.get("room"), dict):
         scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != SECRET_FIELD}
     if isinstance(participant := scope.get("participant"), dict):
-        phone = _EMPTY_PHONE | participant.get("phone", _NOTHING)
+        phone = _EMPTY_PHONE | participant.get("phone", {})
         scope["participant"] = {**_EMPTY_PARTICIPANT, **participant, "phone": phone}
     return _compiled_whatever(template, column).render(scope, Run())
 
@@ -159,19 +163,6 @@ def _compiled_whatever(template: Any, column: str) -> CompiledTemplate:
 @lru_cache(maxsize=2048)
 def _compiled(text: str, column: str) -> CompiledTemplate:
     return compile_template(json.loads(text), column)
-
-
-def _json_text(value: Any) -> str:
-    try:
-        text = _compact(value)
-        if not text.isascii():
-            text.encode()
-    except UnicodeEncodeError:
-        # Half of a surrogate pair, which JSON may carry as an escape but UTF-8 may not.
-        return _compact_ascii(value)
-    except (ValueError, RecursionError) as error:
-        raise _error("metadata", "cannot be written as JSON: a number is infinite or it nests too deep") from error
-    return text
 
 
 def _attribute_problems(value: Any) -> list[Problem]:
@@ -208,10 +199,6 @@ def _without_repetition(problems: list[Problem]) -> list[Problem]:
     return list({(problem.path, problem.message): problem for problem in problems}.values())
 
 
-def _error(path: str, message: str) -> TemplateError:
-    return TemplateError([Problem(path, message)])
-
-
 def _sample_scope() -> dict[str, Any]:
     """Return a join in which everything that an application fills in may be anything; names are LiveKit's."""
     unknown = dict.fromkeys
@@ -225,7 +212,7 @@ def _sample_scope() -> dict[str, Any]:
     )
     return {
         **FUNCTIONS,
-        **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped"], UNKNOWN),
+        **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped", "previous"], UNKNOWN),
         "event": EventType.PARTICIPANT_JOINED.value,
         "id": "EV_sample",
         "createdAt": 1795366441,

@@ -242,7 +242,7 @@ async def test_a_look_that_began_before_the_room_was_opened_does_not_cancel_it(s
 @in_virtual_time
 async def test_a_look_that_began_before_the_agent_came_does_not_end_it(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(recover=True)
+        world.rule(recover="lost")
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")

@@ -140,7 +140,7 @@ async def test_an_older_livekit_that_drops_attributes_is_served_as_well(sqlite_d
 async def test_an_agent_that_reconnects_stays_the_same_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
-        world.rule(recover=True)
+        world.rule(recover="lost")
         world.simulator.join("room", "ana")
         row = await world.until_status("joined")
         for late_left in (0.0, 0.5):

@@ -169,7 +169,7 @@ async def test_an_agent_that_arrives_as_its_caller_leaves_does_not_stay(sqlite_d
 @in_virtual_time
 async def test_without_withdraw_the_agent_stays(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
-        world.rule()
+        world.rule(withdraw=False)
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         await world.until_status("joined")
@@ -231,6 +231,7 @@ async def test_an_agent_that_hangs_up_on_its_caller_is_not_replaced(sqlite_datab
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         row = await world.until_status("joined")
+        await world.wait(4)
         world.simulator.leave("room", row["agent_identity"])
         await world.wait(12)
         assert world.dispatch()["status"] == "ended"

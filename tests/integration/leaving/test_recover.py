@@ -14,7 +14,7 @@ from tests.world.world import World
 @in_virtual_time
 async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(database: Database) -> None:
     async with World(database) as world:
-        world.rule(recover=True)
+        world.rule(recover="lost")
         worker = world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         lost = await world.until_status("joined")
@@ -33,8 +33,8 @@ async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(data
 @in_virtual_time
 async def test_a_crash_loop_stops_at_the_budget(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings={"USHER_RECOVERY_BUDGET": "3"}) as world:
-        world.rule(recover=True)
-        world.simulator.add_worker("greeter", Behaviour(leaves_after=0.3))
+        world.rule(recover="always")
+        world.simulator.add_worker("greeter", Behaviour(leaves_after=3.3))
         world.simulator.join("room", "ana")
         await world.wait(30)
         rows = world.dispatches()
@@ -47,11 +47,12 @@ async def test_a_crash_loop_stops_at_the_budget(sqlite_database: Database) -> No
 @in_virtual_time
 async def test_a_replacement_serves_the_callers_of_the_first(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(recover=True, withdraw=True)
+        world.rule(recover="always", withdraw=True)
         worker = world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         world.simulator.join("room", "bob")
         await world.until_status("joined")
+        await world.wait(4)
         world.simulator.leave("room", "ana")
         world.simulator.add_worker("greeter")
         world.simulator.stop_worker(worker)
@@ -66,7 +67,7 @@ async def test_a_replacement_serves_the_callers_of_the_first(sqlite_database: Da
 @in_virtual_time
 async def test_no_agent_is_sent_to_a_caller_who_left_with_the_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(recover=True, scope="participant")
+        world.rule(recover="lost", scope="participant")
         worker = world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         world.simulator.join("room", "bob", kind="CONNECTOR")
@@ -83,7 +84,7 @@ async def test_no_agent_is_sent_to_a_caller_who_left_with_the_agent(sqlite_datab
 @in_virtual_time
 async def test_an_agent_that_was_removed_is_not_replaced(sqlite_database: Database, reason: DisconnectReason) -> None:
     async with World(sqlite_database) as world:
-        world.rule(recover=True)
+        world.rule(recover="lost")
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         row = await world.until_status("joined")

@@ -228,7 +228,7 @@ async def test_a_quiet_call_is_not_asked_about_again_and_again(sqlite_database: 
 @in_virtual_time
 async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
-        world.rule(recover=True)
+        world.rule(recover="lost")
         worker = world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         await world.until_status("joined")

@@ -21,7 +21,7 @@ from \\ to    pending    sending    dispatched joined     ended      no_show    
 pending      .          yes        .          yes        .          .          .          yes
 sending      yes        .          yes        yes        .          .          yes        yes
 dispatched   yes        .          .          yes        .          yes        .          yes
-joined       .          .          yes        .          yes        .          .          .
+joined       yes        .          yes        .          yes        yes        .          .
 ended        .          .          .          .          .          .          .          .
 no_show      yes        .          .          .          .          .          .          .
 failed       yes        .          .          .          .          .          .          .

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.audit import RuleHits, count_rule_hits, last_hits, objective_text
-from app.db.types import OnMatch
+from app.db.types import OnMatch, Recover
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.warnings.rule_warnings import rule_warnings
 
@@ -87,10 +87,10 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append(f"else {rule.fallback_agent_name}")
     if rule.objective_percent is not None and rule.objective_s is not None:
         tags.append(objective_text(rule.objective_percent, rule.objective_s))
-    if rule.recover:
-        tags.append("recovers")
-    if rule.withdraw:
-        tags.append("withdraws")
+    if rule.recover is not Recover.NEVER:
+        tags.append(f"recovers {rule.recover}")
+    if not rule.withdraw:
+        tags.append("agent stays")
     return Line(
         place,
         rule.id,

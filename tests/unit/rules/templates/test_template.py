@@ -148,13 +148,64 @@ def test_a_mistake_has_its_path_and_reason() -> None:
     assert raised.value.path == "attributes.a"
 
 
+PREVIOUS = {"agent_name": "greeter", "cause": "lost", "attempt": 1, "joined_at": None, "left_at": None, "context": {}}
+
+
+@pytest.mark.parametrize("template", [None, {"before": {"$eval": "previous"}}, {"$eval": "previous"}])
+def test_metadata_names_the_agent_before(template: Any) -> None:
+    text = render_metadata(template, DOCUMENT, RULE, NOW, 65_536, previous=PREVIOUS)
+    assert '"agent_name":"greeter","cause":"lost"' in text
+    first = render_metadata(template, DOCUMENT, RULE, NOW, 65_536)
+    assert "greeter" not in first
+    assert ("previous" in first) is False
+
+
+def test_a_template_may_tell_the_first_agent_from_a_later_one() -> None:
+    template = {"$if": "previous", "then": "again after ${previous.agent_name}", "else": "hello"}
+    assert check_template(template) == []
+    assert metadata(template) == "hello"
+    assert render_metadata(template, DOCUMENT, RULE, NOW, 100, previous=PREVIOUS) == '"again after greeter"'
+    assert render_attributes({"n": {"$if": "previous", "then": "2", "else": "1"}}, DOCUMENT, RULE, NOW) == {"n": "1"}
+
+
+@pytest.mark.parametrize(
+    ("data", "attributes", "omitted"),
+    [
+        ("x" * 65_000, {}, None),
+        ("x" * 65_536, {}, ["participant.metadata"]),
+        ("x" * 10_000, {"a": "y" * 60_000}, ["participant.attributes"]),
+        ('"' * 40_000, {"a": "y"}, ["participant.attributes", "participant.metadata"]),
+        ({"a": ["€" * 30_000]}, {"a": "y" * 60_000}, ["participant.attributes", "participant.metadata"]),
+    ],
+)
+def test_the_default_document_leaves_out_what_is_too_long(
+    data: Any, attributes: dict[str, str], omitted: list[str] | None
+) -> None:
+    participant = {"identity": "ana", "name": "Ana", "kind": "SIP", "metadata": data, "attributes": attributes}
+    text = render_metadata(None, {"participant": participant, "room": {"name": "r"}}, RULE, NOW, 65_536)
+    assert len(text.encode()) <= 65_536
+    document = json.loads(text)
+    assert document.get("omitted") == omitted
+    assert document["participant"]["identity"] == "ana"
+    for name in ("metadata", "attributes"):
+        is_left_out = omitted is not None and f"participant.{name}" in omitted
+        assert (name in document["participant"]) is not is_left_out
+
+
+def test_the_context_and_the_room_are_left_out_last() -> None:
+    document = {"participant": {"identity": "ana"}, "room": {"name": "r", "metadata": "m" * 70_000}}
+    previous = {**PREVIOUS, "context": "c" * 70_000}
+    made = json.loads(render_metadata(None, document, RULE, NOW, 65_536, previous=previous))
+    assert made["omitted"] == ["room.metadata", "previous.context"]
+    assert made["previous"]["agent_name"] == "greeter"
+
+
 @pytest.mark.parametrize("size", [64, 65_536])
 def test_the_size_limit_counts_bytes(size: int) -> None:
     exact = "ñ" * ((size - 2) // 2)
     assert len(render_metadata(exact, DOCUMENT, RULE, NOW, size).encode()) == size
     assert f"is {size + 1} bytes long, at most {size}" in str(refusal(exact + "x", max_bytes=size))
     document = {"participant": {"metadata": "€" * size}}
-    assert "bytes" in str(refusal(None, document, max_bytes=size))
     assert "bytes" in str(refusal({"$eval": "participant.metadata"}, document, max_bytes=size))
 
 

@@ -1,0 +1,81 @@
+"""How an agent left, read from the webhook of its leaving and from what is stored of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from app.livekit.vocabulary import NOT_LOST, DisconnectReason
+from app.outbox.dispatch import Dispatch
+from app.webhook.event import Event
+
+DONE: Final = "usher.done"
+"""The participant attribute by which an agent says, with any value, that it has finished."""
+CONTEXT: Final = "usher.context"
+"""The participant attribute, JSON or text, that an agent leaves to the one after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How an agent left. `disconnect_reason` is empty if it was only found missing from LiveKit's list."""
+
+    disconnect_reason: str
+    stayed_s: float
+    is_done: bool = False
+    """Whether its attributes said that it had finished."""
+    context: Any = None
+    """What it left to the agent after it."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the reason proves that the agent did not leave by itself and was not removed."""
+        return self.disconnect_reason not in NOT_LOST
+
+
+def departure_of(dispatch: Dispatch, event: Event) -> Departure:
+    """Return how the agent of `dispatch` left, from the webhook of its leaving."""
+    participant = event.document.get("participant")
+    participant = participant if isinstance(participant, dict) else {}
+    attributes = participant.get("attributes")
+    attributes = attributes if isinstance(attributes, dict) else {}
+    return Departure(
+        disconnect_reason=reason_of(participant),
+        stayed_s=max(_stay(dispatch, event.received_at), _stay_by_livekit(participant, event)),
+        is_done=DONE in attributes,
+        context=_parsed(attributes.get(CONTEXT)),
+    )
+
+
+def unseen_departure(dispatch: Dispatch, now: datetime) -> Departure:
+    """Return the departure of an agent that is not in LiveKit's list of `now`; it left at some time before."""
+    return Departure("", _stay(dispatch, now))
+
+
+def reason_of(participant: Mapping[str, Any]) -> str:
+    """Return the reason of a leaving, known or not; empty when there is none."""
+    reason = participant.get("disconnectReason")
+    return reason if isinstance(reason, str) and reason != DisconnectReason.UNKNOWN_REASON else ""
+
+
+def _stay(dispatch: Dispatch, until: datetime) -> float:
+    return 0.0 if dispatch.joined_at is None else max(0.0, (until - dispatch.joined_at).total_seconds())
+
+
+def _stay_by_livekit(participant: Mapping[str, Any], event: Event) -> float:
+    """Return the stay by LiveKit's clock, up to a second too short: webhooks may be late, and our clock be set."""
+    joined_ms = participant.get("joinedAtMs")
+    if not isinstance(joined_ms, int | float) or joined_ms <= 0:
+        return 0.0
+    return max(0.0, event.occurred_at.timestamp() - joined_ms / 1000)
+
+
+def _parsed(text: Any) -> Any:
+    if not isinstance(text, str):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

@@ -1,0 +1,100 @@
+"""Carries out what follows when an agent has left: the attempt's end, the next attempt, or a replacement."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.clock import new_id
+from app.db.types import DispatchStatus
+from app.errors import NotFoundError
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.departure import Departure
+from app.lifecycle.leaving import (
+    AgentGone,
+    after_agent_gone,
+    agent_gone,
+    deletion_of,
+    early_leaving,
+    remaining_of,
+)
+from app.lifecycle.previous import previous_left
+from app.livekit.vocabulary import ROOM_OVER
+from app.logs import get_logger
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import replacement_of
+from app.outbox.dispatch_store import mark_left_early
+from app.outbox.move import Move
+from app.outbox.people import People
+from app.plan.build import build_intent
+from app.rules.book.read_book import rule_at
+from app.settings import Settings
+from app.webhook.event_store import stored_event
+
+_log = get_logger(__name__)
+
+
+def agent_left(
+    connection: Connection,
+    after: AfterCommit,
+    settings: Settings,
+    dispatch: Dispatch,
+    departure: Departure,
+    *,
+    people: People,
+    now: datetime,
+    present: Collection[str] | None = None,
+) -> tuple[Move, Dispatch | None]:
+    """Return the move of a joined dispatch whose agent has left, and the dispatch that replaces it, if any.
+
+    `present`: the SIDs that LiveKit lists, if it was asked.
+    """
+    remaining = remaining_of(dispatch, people, now, present=present)
+    decision = agent_gone(dispatch, departure, remaining, budget=settings.recovery_budget)
+    change = after_agent_gone(dispatch, departure, decision, now)
+    # A withdrawal that took the agent out has deleted the dispatch already.
+    if departure.disconnect_reason not in ROOM_OVER and (remaining.served or remaining.late or not dispatch.withdraw):
+        deletion = deletion_of(dispatch)
+        after.withdrawals += [deletion] if deletion is not None else []
+    if decision is AgentGone.NEXT_ATTEMPT:
+        mark_left_early(connection, dispatch, left_at=now, detail=early_leaving(dispatch, departure))
+        return after_previous(connection, settings, change, previous_left(dispatch, departure, now)), None
+    if not decision.is_replaced:
+        return change, None
+    fields = _rendered_after(connection, settings, dispatch, previous_left(dispatch, departure, now))
+    return change, replacement_of(dispatch, new_id(), now)._replace(**fields)
+
+
+def after_previous(connection: Connection, settings: Settings, change: Move, previous: Mapping[str, Any]) -> Move:
+    """Return the move to a next attempt with metadata and attributes that name the agent before."""
+    if change.status is not DispatchStatus.PENDING:
+        return change
+    rendered = _rendered_after(connection, settings, change.dispatch, previous)
+    return replace(change, fields={**change.fields, **rendered})
+
+
+def _rendered_after(
+    connection: Connection, settings: Settings, dispatch: Dispatch, previous: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the columns of a dispatch whose agent comes after another.
+
+    They are rendered with the rule as it was when it matched and from the stored event. Where that fails, as for a
+    template that cannot do with `previous`, the agent gets what the one before it got.
+    """
+    fields: dict[str, Any] = {"previous": previous}
+    rule = rule_at(connection, dispatch.rule_id, dispatch.rules_version)
+    try:
+        event = stored_event(connection, dispatch.event_id)
+    except NotFoundError:
+        event = None
+    if rule is None or event is None:
+        return fields
+    intent = build_intent(rule, event, settings.metadata_max_bytes, previous=previous)
+    if intent.failure is not None:
+        _log.warning("metadata could not be made anew", dispatch_id=dispatch.id, error=intent.failure)
+        return fields
+    return {**fields, "metadata": intent.metadata, "attributes": dict(intent.attributes)}

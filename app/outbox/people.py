@@ -1,0 +1,82 @@
+"""Queries about the people whom an agent that has left leaves in the room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app.db.any_of import any_of
+from app.db.tables import dispatch_callers, events
+from app.livekit.participant.role import Role
+from app.livekit.vocabulary import LEAVINGS, EventType
+from app.outbox.dispatch import Dispatch
+
+
+class Caller(NamedTuple):
+    """A caller of a dispatch: `event_id` and `joined_at` are those of the event that brought it."""
+
+    sid: str
+    identity: str
+    event_id: str
+    joined_at: datetime
+    left_at: datetime | None
+
+
+class Other(NamedTuple):
+    """A person in a room whom no dispatch serves."""
+
+    joined_at: datetime
+    was_dialled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The callers of dispatches, and the others in their rooms."""
+
+    callers: Mapping[str, Sequence[Caller]] = field(default_factory=dict)
+    """By dispatch."""
+    others: Mapping[str, Mapping[str, Other]] = field(default_factory=dict)
+    """By room session and SID."""
+
+
+_CALLERS = (
+    select(
+        dispatch_callers.c.dispatch_id,
+        dispatch_callers.c.participant_sid,
+        dispatch_callers.c.participant_identity,
+        dispatch_callers.c.event_id,
+        events.c.received_at,
+        dispatch_callers.c.left_at,
+    )
+    .join(events, events.c.id == dispatch_callers.c.event_id)
+    .where(any_of(dispatch_callers.c.dispatch_id, "ids"))
+)
+_gone = events.alias("gone")
+_OTHERS = select(events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role).where(
+    any_of(events.c.room_sid, "room_sids"),
+    events.c.type == EventType.PARTICIPANT_JOINED,
+    events.c.participant_role.in_([Role.CALLER, Role.CALLEE]),
+    ~select(_gone.c.id)
+    .where(_gone.c.participant_sid == events.c.participant_sid, _gone.c.type.in_(sorted(LEAVINGS)))
+    .exists(),
+    ~select(dispatch_callers.c.dispatch_id)
+    .where(dispatch_callers.c.participant_sid == events.c.participant_sid)
+    .exists(),
+)
+
+
+def people_around(connection: Connection, of: Collection[Dispatch]) -> People:
+    """Return who is in the rooms of these dispatches, as far as events say."""
+    if not of:
+        return People()
+    callers: dict[str, list[Caller]] = {}
+    for dispatch_id, *caller in connection.execute(_CALLERS, {"ids": {one.id for one in of}}):
+        callers.setdefault(dispatch_id, []).append(Caller(*caller))
+    others: dict[str, dict[str, Other]] = {}
+    for room_sid, sid, joined_at, role in connection.execute(_OTHERS, {"room_sids": {one.room_sid for one in of}}):
+        others.setdefault(room_sid, {})[sid] = Other(joined_at, role == Role.CALLEE)
+    return People(callers, others)
