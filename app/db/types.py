@@ -28,6 +28,10 @@ class DispatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
+"""States of a dispatch that has its agent or still wants it; `intent_key` is unique among them."""
+
+
 class Cause(StrEnum):
     """Why a dispatch is in its state. Decisions and statistics read this; `reason` is text for people."""
 

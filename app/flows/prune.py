@@ -10,7 +10,8 @@ from functools import partial
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from app.db.tables import LIVE, audit_log, dispatch_callers, dispatches, events
+from app.db.tables import audit_log, dispatch_callers, dispatches, events
+from app.db.types import LIVE
 from app.flows.context import Context
 
 STEP = 200

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, select, text
 
 from app.db.any_of import any_of
-from app.db.tables import LIVE, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
-from app.db.types import AttemptOutcome, DispatchStatus, Timestamp
+from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
+from app.db.types import LIVE, AttemptOutcome, DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import NO_LATE_AGENT
 

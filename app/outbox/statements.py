@@ -11,8 +11,8 @@ from __future__ import annotations
 from sqlalchemy import Integer, bindparam, func, or_, select, update
 
 from app.db.any_of import any_of
-from app.db.tables import LIVE, dispatch_callers, dispatches, status_in
-from app.db.types import Cause, DispatchStatus, Timestamp
+from app.db.tables import dispatch_callers, dispatches, status_in
+from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.
 LOCKED = select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from app.audit.lists.access_path import ByIndexedValue, IdRange
 from app.audit.records.record_types import DispatchSummary, columns_of
-from app.db.tables import LIVE, dispatches
-from app.db.types import DispatchStatus
+from app.db.tables import dispatches
+from app.db.types import LIVE, DispatchStatus
 from app.outbox.states import WAITING
 
 

@@ -7,7 +7,6 @@ SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How data
 from app.db.tables.accounts import api_tokens, signing_keys, users
 from app.db.tables.base import metadata
 from app.db.tables.calls import (
-    LIVE,
     LOST_ROOM,
     dispatch_attempts,
     dispatch_callers,
@@ -21,7 +20,6 @@ from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_
 from app.db.tables.triggers import triggers
 
 __all__ = [
-    "LIVE",
     "LOST_ROOM",
     "agent_limits",
     "api_tokens",

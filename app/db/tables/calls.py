@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from app.db.tables.base import metadata, partial_index
 from app.db.types import (
+    LIVE,
     AttemptOutcome,
     Cause,
     DispatchStatus,
@@ -31,9 +32,6 @@ from app.db.types import (
     Timestamp,
     one_of,
 )
-
-LIVE = (DispatchStatus.PENDING, DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
-"""States of a dispatch that has its agent or still wants it; `intent_key` is unique among them."""
 
 LOST_ROOM = f"status = '{DispatchStatus.ENDED}' AND cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""

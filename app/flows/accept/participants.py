@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.db.tables import LIVE
-from app.db.types import Cause, DispatchStatus
+from app.db.types import LIVE, Cause, DispatchStatus
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived

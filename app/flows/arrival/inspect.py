@@ -11,8 +11,7 @@ from typing import assert_never
 
 from sqlalchemy import Connection
 
-from app.db.tables import LIVE
-from app.db.types import Cause, DispatchStatus
+from app.db.types import LIVE, Cause, DispatchStatus
 from app.errors import UsherError
 from app.flows.arrival.give_up import give_up_attempt
 from app.flows.context import Context

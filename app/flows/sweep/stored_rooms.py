@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from app.db.any_of import any_of
-from app.db.tables import LIVE, dispatches, events
-from app.db.types import DispatchStatus
+from app.db.tables import dispatches, events
+from app.db.types import LIVE, DispatchStatus
 from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.livekit.client import SeenParticipant
 from app.livekit.vocabulary import JOINS

@@ -10,8 +10,8 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, func, select
 
 from app.db.any_of import any_of
-from app.db.tables import LIVE, dispatches, events
-from app.db.types import EventSource
+from app.db.tables import dispatches, events
+from app.db.types import LIVE, EventSource
 from app.errors import DatabaseUnavailableError, UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.arrival.inspect import Inspector

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import CheckConstraint
 
-from app.db.tables import LIVE, dispatches
-from app.db.types import DispatchStatus
+from app.db.tables import dispatches
+from app.db.types import LIVE, DispatchStatus
 from app.outbox import states
 from app.outbox.states import REDRIVABLE, TRANSITIONS, WAITING, TransitionError, require_transition
 
