@@ -49,10 +49,12 @@ def livekit_server_program() -> Path:
         if program.exists():
             return program
         if shutil.which("go") is None:
-            raise CannotBuildError("building livekit-server needs Go (1.26 or later), and no `go` is on the PATH")
+            raise CannotBuildError("building livekit-server needs Go (1.21 or later), and no `go` is on the PATH")
         scratch = directory.with_name(f"{directory.name}.building")
         scratch.mkdir(parents=True, exist_ok=True)
-        _run(["go", "install", SERVER_MODULE], {"GOBIN": str(scratch)})
+        # Debian's Go would refuse a module that needs a newer one; with `auto` it fetches that.
+        toolchain = os.environ.get("GOTOOLCHAIN", "auto")
+        _run(["go", "install", SERVER_MODULE], {"GOBIN": str(scratch), "GOTOOLCHAIN": toolchain})
         directory.mkdir(parents=True, exist_ok=True)
         (scratch / "server").replace(program)
         scratch.rmdir()
