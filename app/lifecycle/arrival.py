@@ -67,7 +67,7 @@ def not_ours(dispatch: Dispatch, now: datetime) -> Move:
 
 
 class NoShow(Enum):
-    """What follows when an agent did not come by its deadline."""
+    """What follows when an agent did not join by its deadline."""
 
     ASK_AGAIN = auto()
     ASK_FALLBACK = auto()
@@ -75,7 +75,7 @@ class NoShow(Enum):
 
 
 def next_after_no_show(dispatch: Dispatch) -> NoShow:
-    """Return what follows an attempt whose agent did not come; this attempt is not counted in `dispatch` yet."""
+    """Return what follows an attempt whose agent did not join; this attempt is not counted in `dispatch` yet."""
     if not dispatch.is_fallback and dispatch.counted_attempts + 1 < dispatch.max_attempts:
         return NoShow.ASK_AGAIN
     has_fallback = dispatch.fallback_agent_name not in {None, "", dispatch.agent_to_ask}
@@ -84,7 +84,7 @@ def next_after_no_show(dispatch: Dispatch) -> NoShow:
 
 def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
     """Return the move by which `next_after_no_show` is carried out; `finding` says what LiveKit's lists showed."""
-    return _after_failed_attempt(dispatch, Cause.NO_AGENT, f"{dispatch.agent_to_ask} did not come: {finding}", now)
+    return _after_failed_attempt(dispatch, Cause.NO_AGENT, f"{dispatch.agent_to_ask} did not join: {finding}", now)
 
 
 def after_early_leaving(dispatch: Dispatch, finding: str, now: datetime) -> Move:

@@ -86,7 +86,7 @@ def next_step(
         case Accepted(adopted=True):
             return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit had taken the dispatch after all")
         case Accepted():
-            return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, "LiveKit wrote the dispatch down")
+            return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, "LiveKit accepted the dispatch")
         case Rejected(code, text, permanent):
             reason = f"LiveKit refused: {code}: {text}"
             if permanent or dispatch.counted_attempts + 1 >= dispatch.max_attempts:

@@ -102,7 +102,7 @@ def test_why_no_agent_joined_is_shown_with_what_was_found(site: Site) -> None:
     assert "no agent joined ben, because no rule matched." in shown
     _until(site, "cleo", "no_show")
     shown = " ".join(site.terminal.run("explain", "cleo").out.split())
-    assert "ghost did not come: no worker is seen to have taken it; no other agent to ask" in shown
+    assert "ghost did not join: no worker is seen to have taken it; no other agent to ask" in shown
     # And a caller that is not known is reported
     nobody = site.terminal.run("explain", "nobody")
     assert (nobody.code, nobody.out) == (1, "")

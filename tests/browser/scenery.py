@@ -156,7 +156,7 @@ def _add_a_week(connection: Any) -> None:
         fate = chance.random()
         status, cause, reason = "ended", "agent_left", "the agent left"
         if fate >= 0.96:
-            status, cause, reason = "no_show", "no_agent", f"{agent} did not come"
+            status, cause, reason = "no_show", "no_agent", f"{agent} did not join"
         if fate > 0.975:
             status, cause, reason = "cancelled", "caller_left", f"the caller gave up after {waited * 4:.1f} s"
         came = status == "ended"

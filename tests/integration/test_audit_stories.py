@@ -56,7 +56,7 @@ async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
         "rule 'everybody' matched | ",
         "a dispatch of greeter is created | rule 'everybody' matched",
         "LiveKit is asked to dispatch greeter (call 1) | accepted as AD_… after …",
-        "waiting for the agent | LiveKit wrote the dispatch down; it has … to join",
+        "waiting for the agent | LiveKit accepted the dispatch; it has … to join",
         "agent greeter (agent-AJ_…) joined room room | ",
         "greeter joined | the agent is in the room",
     ]
@@ -80,7 +80,7 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
     _assert_whole(ana)
     story = _story(ana)
     assert "LiveKit is asked to dispatch absent (call 1) | accepted as AD_… after …, but no agent joined" in story
-    assert any(line.startswith("the next attempt begins | absent did not come: no worker") for line in story)
+    assert any(line.startswith("the next attempt begins | absent did not join: no worker") for line in story)
     assert any(line.endswith("; asking substitute instead") for line in story)
     assert ana.summary.startswith("substitute joined ana ")
     # The one who came later sees the agent that is there

@@ -39,8 +39,8 @@ def _answered_call(connection: Connection) -> dict[str, Any]:
     changes = [
         change_row(at(1.01), order, None, "sending", reason="rule 'spanish' matched"),
         change_row(at(2), order, "sending", "pending", reason="LiveKit refused: internal: no"),
-        change_row(at(2.5), order, "pending", "sending", reason="its turn"),
-        change_row(at(2.504), order, "sending", "dispatched", reason="LiveKit wrote the dispatch down"),
+        change_row(at(2.5), order, "pending", "sending", reason="claimed for a call to LiveKit"),
+        change_row(at(2.504), order, "sending", "dispatched", reason="LiveKit accepted the dispatch"),
         change_row(at(3), order, "dispatched", "joined", reason="the agent is in the room"),
         change_row(at(64), order, "joined", "ended", reason="the agent left (CLIENT_INITIATED)"),
     ]
@@ -81,7 +81,7 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
         "1 | the call is retried | LiveKit refused: internal: no",
         "1.5 | the dispatch is sent | its turn",
         "1.5 | LiveKit is asked to dispatch support-es (call 2) | accepted as AD_1 after 3 ms",
-        "1.504 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to join",
+        "1.504 | waiting for the agent | LiveKit accepted the dispatch; it has 15 s to join",
         "2 | agent support-es (agent-AJ_1) joined room support-1 | ",
         "2 | support-es joined | the agent is in the room",
         "62 | sip_1 left | hung up (CLIENT_INITIATED)",
@@ -99,12 +99,12 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
 def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database) -> None:
     joined = event_row(at(0))
     order = dispatch_row(at(0.01), joined, status="no_show", attempts=2, asked_agent_name="reception",
-                         fallback_agent_name="reception", reason="reception did not come: no worker took it; nobody else to ask")  # fmt: skip  # noqa: E501
+                         fallback_agent_name="reception", reason="reception did not join: no worker took it; nobody else to ask")  # fmt: skip  # noqa: E501
     changes = [
         change_row(at(0.01), order, None, "sending", reason="rule 'spanish' matched"),
-        change_row(at(0.02), order, "sending", "dispatched", reason="LiveKit wrote the dispatch down"),
-        change_row(at(15), order, "dispatched", "dispatched", reason="its agent is overdue; looking at LiveKit"),
-        change_row(at(15.1), order, "dispatched", "pending", reason="support-es did not come: no worker took it"),
+        change_row(at(0.02), order, "sending", "dispatched", reason="LiveKit accepted the dispatch"),
+        change_row(at(15), order, "dispatched", "dispatched", reason="its agent is overdue; checking LiveKit"),
+        change_row(at(15.1), order, "dispatched", "pending", reason="support-es did not join: no worker took it"),
         change_row(at(30), order, "dispatched", "no_show", reason=order["reason"]),
         change_row(at(60), order, "no_show", "pending", reason="redriven by hand", by="maria"),
     ]
@@ -117,14 +117,14 @@ def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database
         whole = get_dispatch(connection, order["id"])
     assert found.call.state is CallState.NO_SHOW
     in_vain = "accepted as AD_9 after 3 ms, but no agent joined"
-    assert found.summary == "no agent joined ana: reception did not come: no worker took it; nobody else to ask."
+    assert found.summary == "no agent joined ana: reception did not join: no worker took it; nobody else to ask."
     assert _story(found.steps)[2:] == [
         "0.01 | a dispatch of support-es is created | rule 'spanish' matched",
         f"0.015 | LiveKit is asked to dispatch support-es (call 1) | {in_vain}",
-        "0.02 | waiting for the agent | LiveKit wrote the dispatch down; it has 15 s to join",
-        "15 | still waiting for the agent | its agent is overdue; looking at LiveKit",
-        "15.1 | the next attempt begins | support-es did not come: no worker took it",
-        "30 | no agent joined | reception did not come: no worker took it; nobody else to ask",
+        "0.02 | waiting for the agent | LiveKit accepted the dispatch; it has 15 s to join",
+        "15 | still waiting for the agent | its agent is overdue; checking LiveKit",
+        "15.1 | the next attempt begins | support-es did not join: no worker took it",
+        "30 | no agent joined | reception did not join: no worker took it; nobody else to ask",
         "60 | the dispatch is retried | redriven by hand",
     ]
     assert found.steps[-1].by == "maria"

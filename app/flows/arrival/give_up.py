@@ -1,4 +1,4 @@
-"""Gives up an attempt whose agent did not come: announce, delete at LiveKit, and only then ask again or end."""
+"""Gives up an attempt whose agent did not join: announce, delete at LiveKit, and only then ask again or end."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def give_up_attempt(context: Context, transactions: Transactions, absence:
     )
     if change is not None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
-        log.warning("the agent did not come", cause=absence.detail, next=change.status, reason=change.reason)
+        log.warning("the agent did not join", cause=absence.detail, next=change.status, reason=change.reason)
 
 
 def _announce_deletion(connection: Connection, after: AfterCommit, dispatch: Dispatch, now: datetime) -> bool:
@@ -61,7 +61,7 @@ def _announce_deletion(connection: Connection, after: AfterCommit, dispatch: Dis
     current = _still_awaited(connection, dispatch)
     if current is None or current.status is not DispatchStatus.DISPATCHED:
         return False
-    reason = "its agent did not come; deleting the dispatch"
+    reason = "its agent did not join; deleting the dispatch"
     fields = {"deletion_announced_at": now}
     move(connection, after, [Move(current, current.status, Cause.AGENT_OVERDUE, reason, fields=fields)], now)
     return True

@@ -144,7 +144,7 @@ class Inspector:
                 )
             else:
                 moves.append(
-                    Move(one, one.status, Cause.AGENT_OVERDUE, "its agent is overdue; looking at LiveKit", fields=lease)
+                    Move(one, one.status, Cause.AGENT_OVERDUE, "its agent is overdue; checking LiveKit", fields=lease)
                 )
                 overdue.append(one)
         move(connection, after, moves, now)

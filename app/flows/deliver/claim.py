@@ -57,7 +57,7 @@ def claim(
     for dispatch in due:
         crashed = dispatch.status is DispatchStatus.SENDING
         checks_first = dispatch.must_look or crashed
-        cause, reason = Cause.CLAIMED, "its turn"
+        cause, reason = Cause.CLAIMED, "claimed for a call to LiveKit"
         if crashed:
             cause, reason = Cause.SENDER_LOST, "its sender stopped; looking whether LiveKit has it"
             record_attempts(connection, [_lost_attempt(dispatch, now)])

@@ -185,7 +185,8 @@ def _document() -> dict[str, Any]:
 
 
 def _starlette_path(endpoint: Endpoint) -> str:
-    path = endpoint.path
+    # An identity may hold slashes.
+    path = endpoint.path.replace("{reference}", "{reference:path}")
     for name in endpoint.numeric:
         path = path.replace(f"{{{name}}}", f"{{{name}:int}}")
     return path

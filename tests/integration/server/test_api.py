@@ -232,6 +232,12 @@ async def test_rules_files(admin: httpx2.AsyncClient) -> None:
     assert [(one["rule"], one["kind"]) for one in back["warnings"]] == [("other", "shadowed")]
 
 
+async def test_a_call_is_found_by_an_identity_with_slashes(running: Running, admin: httpx2.AsyncClient) -> None:
+    event_id, _ = await running.join("acme/ana", "hall")
+    found = (await admin.get("/api/v1/calls/acme%2Fana")).json()
+    assert found["call"]["event_id"] == event_id
+
+
 async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
     running: Running, admin: httpx2.AsyncClient
 ) -> None:
