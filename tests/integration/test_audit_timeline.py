@@ -79,7 +79,7 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
         "0.01 | a dispatch of support-es is created | rule 'spanish' matched",
         "0.02 | LiveKit is asked to dispatch support-es (call 1) | refused after 3 ms: internal: no",
         "1 | the call is retried | LiveKit refused: internal: no",
-        "1.5 | the dispatch is sent | its turn",
+        "1.5 | the dispatch is sent | claimed for a call to LiveKit",
         "1.5 | LiveKit is asked to dispatch support-es (call 2) | accepted as AD_1 after 3 ms",
         "1.504 | waiting for the agent | LiveKit accepted the dispatch; it has 15 s to join",
         "2 | agent support-es (agent-AJ_1) joined room support-1 | ",
