@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
 from app.flows.arrival.inspect import Inspector
+from app.flows.arrival.left_alone import LeftAlone
 from app.flows.arrival.withdraw import Withdrawer
 from app.flows.clock_steps import ClockCorrector
 from app.flows.context import Context
@@ -45,6 +46,7 @@ class Orchestrator:
         """The rule book in use: that of the latest committed transaction that read a newer one."""
         self._transactions = transactions = Transactions(context.writer, self.follow)
         self.withdrawer = Withdrawer(context)
+        self.left_alone = LeftAlone(context, transactions)
         elapsed_time = ElapsedTime(context.clock)
         limiter = StartLimiter(context.settings.calls_per_second)
         self.deliverer = Deliverer(context, transactions, limiter, elapsed_time)
@@ -89,7 +91,8 @@ class Orchestrator:
             self.book = after.book
         count(self.context.metrics, after)
         self.deliverer.submit(after.to_send)
-        self.deliverer.recheck_presence(after.cancelled)
+        self.deliverer.recheck_presence([*after.cancelled, *after.left_alone])
+        self.left_alone.submit(after.left_alone)
         self.withdrawer.submit(after.withdrawals)
         self.check_rooms(after.rooms_to_check)
         if after.is_due:
@@ -117,6 +120,7 @@ class Orchestrator:
         for task in tuple(self._checks.values()):
             task.cancel()
         self.canary.stop()
+        self.left_alone.stop()
         self.deliverer.stop()
         for loop in self._loops:
             await loop.stop()

@@ -25,6 +25,8 @@ class AfterCommit:
     moves: list[Move] = field(default_factory=list)
     created: list[Dispatch] = field(default_factory=list)
     withdrawals: list[Withdrawal] = field(default_factory=list)
+    left_alone: list[Dispatch] = field(default_factory=list)
+    """Dispatches whose callers left while the agent was on its way: given up unless one is back within `RELOAD_S`."""
     rooms_to_check: set[tuple[str, str]] = field(default_factory=set)
     """Project and name of rooms in which it is unclear which agent belongs to which dispatch."""
     book: RuleBook | None = None

@@ -11,6 +11,7 @@ from typing import assert_never
 from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.lifecycle.arrival import after_early_leaving
 from app.lifecycle.departure import Departure
+from app.lifecycle.presence import RELOAD_S
 from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
@@ -34,11 +35,15 @@ class Withdrawal:
     agent_identities: tuple[str, ...] = ()
     only_if_alone: bool = False
     """Only when no participant but agents is left in the room (rule `withdraw`, scope `room`)."""
+    after_s: float = 0.0
+    """How long to wait first: a caller who comes back meanwhile keeps the agent."""
+    at_once: bool = False
+    """Remove the agent without waiting for it to leave: another is about to join."""
     only_dispatch: bool = False
     """Delete LiveKit's dispatch alone: its agent has left, and another may have the same identity."""
 
 
-def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdrawal | None:
+def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False, after_s: float = 0.0) -> Withdrawal | None:
     """Return how to take back what LiveKit has of `dispatch`; None when no call was made."""
     if not dispatch.may_be_at_livekit:
         return None
@@ -50,6 +55,7 @@ def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False) -> Withdra
         dispatch.livekit_dispatch_id,
         (dispatch.agent_identity,) if dispatch.agent_identity else (),
         only_if_alone,
+        after_s,
     )
 
 
@@ -93,22 +99,44 @@ def callers_gone(dispatch: Dispatch) -> CallersGone:
     return CallersGone.WITHDRAW_IF_ALONE if dispatch.scope is Scope.ROOM else CallersGone.WITHDRAW
 
 
-def after_callers_gone(dispatch: Dispatch, now: datetime) -> tuple[Move | None, Withdrawal | None]:
-    """Return the move and the withdrawal by which `callers_gone` is carried out."""
+def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> tuple[Move | None, Withdrawal | None]:
+    """Return the move and the withdrawal by which `callers_gone` is carried out; `left_at`: when the last one left."""
     match callers_gone(dispatch):
         case CallersGone.CANCEL:
-            waited = max(0.0, (now - dispatch.created_at).total_seconds())
+            waited = max(0.0, (left_at - dispatch.created_at).total_seconds())
             reason = f"the caller gave up after {waited:.1f} s"
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)
         case CallersGone.WITHDRAW:
-            return None, withdrawal_of(dispatch)
+            return None, withdrawal_of(dispatch, after_s=_rest_of_reload(left_at, now))
         case CallersGone.WITHDRAW_IF_ALONE:
-            return None, withdrawal_of(dispatch, only_if_alone=True)
+            return None, withdrawal_of(dispatch, only_if_alone=True, after_s=_rest_of_reload(left_at, now))
         case CallersGone.KEEP:
             return None, None
         case unknown:
             assert_never(unknown)
+
+
+def _rest_of_reload(left_at: datetime, now: datetime) -> float:
+    return max(0.0, RELOAD_S - (now - left_at).total_seconds())
+
+
+def may_be_reloading(left_at: datetime, now: datetime) -> bool:
+    """Return whether callers who left at `left_at` may only have reloaded the page."""
+    return _rest_of_reload(left_at, now) > 0
+
+
+def after_reload(dispatch: Dispatch, left_at: datetime, now: datetime) -> tuple[Move | None, Withdrawal | None]:
+    """Return what follows for a dispatch whose callers left while its agent was on its way, and have not come back."""
+    if dispatch.status is DispatchStatus.JOINED and dispatch.joined_at is not None and dispatch.joined_at >= left_at:
+        return None, withdrawal_of(dispatch, only_if_alone=dispatch.scope is Scope.ROOM)  # it joined no caller
+    return after_callers_gone(dispatch, left_at, now)
+
+
+def deserted(dispatch: Dispatch, now: datetime) -> Move:
+    """Return the end of a joined dispatch whose callers have left: one who came back gets another agent."""
+    reason = "its callers had left; one who came back gets another agent"
+    return Move(dispatch, DispatchStatus.ENDED, Cause.CALLERS_LEFT, reason, fields=ended(now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.db.types import DispatchStatus
 from app.livekit.client import SeenParticipant
@@ -58,6 +58,8 @@ class Intentions:
     """By live dispatch, the agents of attempts given up: one that comes after all is one too many."""
     cancelled_agents: Collection[str] = ()
     """Agents asked for by dispatches of this session that were cancelled: one may still be on its way."""
+    deserted: Collection[str] = ()
+    """SIDs of agents whose callers had left when one came back, who gets another agent."""
     returning: Mapping[str, str] = field(default_factory=dict)
     """By identity, agents of ours that came to an earlier session of this room name: the caller that they served."""
 
@@ -71,7 +73,9 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     elsewhere = [dispatch for dispatch in intended.live if dispatch.room_sid != seen.room_sid]
     findings: list[Finding] = [RoomGone(dispatch) for dispatch in elsewhere if dispatch.created_at <= seen.at]
     present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
-    ownership = Ownership(here, seen, intended.unwanted, intended.promised)
+    deserted = [one for one in seen.participants if one.sid in intended.deserted]
+    in_service = replace(seen, participants=tuple(one for one in seen.participants if one not in deserted))
+    ownership = Ownership(here, in_service, intended.unwanted, intended.promised)
     wanted: list[Dispatch] = []
     for dispatch in here:
         served = intended.callers.get(dispatch.id)
@@ -99,6 +103,7 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
         elif dispatch.joined_at is None or dispatch.joined_at <= seen.at:
             findings.append(AgentGone(dispatch))
     findings += ownership.strays(wanted, assigned)
+    findings += [Stray("", (agent.identity,), "its callers have left, and have another") for agent in deserted]
     findings += ownership.latecomers(wanted, assigned, intended.given_up, intended.cancelled_agents, intended.returning)
     return findings
 

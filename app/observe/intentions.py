@@ -12,7 +12,14 @@ from app.observe.compare import Intentions, PromisedMark
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import waiting_callers
-from app.outbox.room_session import agents_given_up, callers_since, cancelled_agents, earlier_agents, live_under_name
+from app.outbox.room_session import (
+    agents_given_up,
+    callers_since,
+    cancelled_agents,
+    deserted_agents,
+    earlier_agents,
+    live_under_name,
+)
 from app.outbox.states import REDRIVABLE
 
 _ENDED = select(dispatches.c.id, dispatches.c.status, dispatches.c.room_sid, dispatches.c.livekit_dispatch_id).where(
@@ -40,6 +47,7 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
         promised=promised,
         given_up=agents_given_up(connection, ids),
         cancelled_agents=cancelled_agents(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
+        deserted=deserted_agents(connection, seen.room_sid) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
     )
 

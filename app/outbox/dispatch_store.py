@@ -81,6 +81,16 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
     return callers
 
 
+def last_left(connection: Connection, ids: Collection[str]) -> dict[str, datetime]:
+    """Return, by dispatch, when its last caller left, of those whose callers have all left."""
+    if not ids:
+        return {}
+    left: dict[str, list[datetime | None]] = {}
+    for dispatch_id, _, left_at in connection.execute(statements.CALLERS, {"ids": ids}):
+        left.setdefault(dispatch_id, []).append(left_at)
+    return {name: max(one for one in times if one is not None) for name, times in left.items() if None not in times}
+
+
 def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
     """Write when these participants left, for every dispatch that serves them."""
     if participant_sids:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, select, text
 
 from app.db.any_of import any_of
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
-from app.db.types import LIVE, AttemptOutcome, DispatchStatus, Timestamp
+from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import NO_LATE_AGENT
 
@@ -51,6 +51,14 @@ def cancelled_agents(connection: Connection, room_sids: Collection[str]) -> dict
         if status == DispatchStatus.CANCELLED:
             names.setdefault(room_sid, set()).add(agent_name)
     return names
+
+
+def deserted_agents(connection: Connection, room_sid: str) -> set[str]:
+    """Return the SIDs of agents of a session whose dispatch ended because their callers had left."""
+    query = select(dispatches.c.agent_sid).where(
+        dispatches.c.room_sid == room_sid, dispatches.c.cause == Cause.CALLERS_LEFT, dispatches.c.agent_sid.is_not(None)
+    )
+    return set(connection.execute(query).scalars())
 
 
 def earlier_agents(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,17 +11,18 @@ from sqlalchemy import Connection
 
 from app.clock import new_id
 from app.db.transaction import RaceLostError
-from app.db.types import EventOutcome
+from app.db.types import DispatchStatus, EventOutcome
 from app.flows.accept.start import Start, start_of, started
 from app.flows.accept.stored_state import StoredState
 from app.flows.context import Context
 from app.flows.token_dispatches import redeem
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.transition import create
+from app.lifecycle.leaving import deserted, may_be_reloading, withdrawal_of
+from app.lifecycle.transition import create, move
 from app.livekit.vocabulary import LEAVINGS
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import from_intent, leased
-from app.outbox.dispatch_store import insert_callers, live_by_intent
+from app.outbox.dispatch_store import insert_callers, last_left, live_by_intent
 from app.plan.build import DispatchPlan, Intent
 from app.rules.book.evaluate import Decision
 from app.webhook.event import Event
@@ -54,7 +55,8 @@ def enqueue(
     wanted = [(one, intent) for one in decided for intent in one.plan.intents]
     if not wanted:
         return
-    live = {key: one.id for key, one in live_by_intent(connection, {i.intent_key for _, i in wanted}).items()}
+    serving = live_by_intent(connection, {intent.intent_key for _, intent in wanted})
+    live = _without_deserted(connection, after, serving, now)
     new = _new_dispatches(wanted, live, context, _Slots(free_slots), state=state, now=now)
     created = create(connection, after, [one.dispatch for one in new], now)
     _serve_by_others(connection, [one for one in new if one.dispatch.id not in created])
@@ -72,6 +74,21 @@ def enqueue(
             each.outcome = EventOutcome.SERVED
     insert_callers(connection, [row for each in decided for row in _caller_rows(each)])
     redeem(connection, from_token, now)
+
+
+def _without_deserted(
+    connection: Connection, after: AfterCommit, live: Mapping[str, Dispatch], now: datetime
+) -> dict[str, str]:
+    """Return the ids of live dispatches by intent, and end those whose agents all callers have left for good.
+
+    Such an agent may still be in the room, but most have ended their session with their caller and would stay mute.
+    """
+    left_at = last_left(connection, [one.id for one in live.values() if one.status is DispatchStatus.JOINED])
+    gone = [one for one in live.values() if one.id in left_at and not may_be_reloading(left_at[one.id], now)]
+    move(connection, after, [deserted(one, now) for one in gone], now)
+    withdrawals = [withdrawal for one in gone if (withdrawal := withdrawal_of(one)) is not None]
+    after.withdrawals += [replace(one, at_once=True) for one in withdrawals]
+    return {key: one.id for key, one in live.items() if one not in gone}
 
 
 class _New(NamedTuple):

@@ -135,7 +135,10 @@ class _Observer:
             if dispatch.agent_sid == sid:
                 self._agent_left(dispatch, event)
             elif self._callers.get(dispatch.id) == set() and self._served(dispatch, sid, event):
-                change, withdrawal = after_callers_gone(dispatch, self._now)
+                if dispatch.status in WAITING and dispatch.may_be_at_livekit:
+                    self._after.left_alone.append(dispatch)
+                    continue
+                change, withdrawal = after_callers_gone(dispatch, self._now, self._now)
                 if change is not None:
                     self._add(change)
                 if withdrawal is not None:

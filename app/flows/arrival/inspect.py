@@ -40,7 +40,7 @@ from app.observe.compare import (
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation, observe_room
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import find_overdue, read_locked
+from app.outbox.dispatch_store import find_overdue, last_left, read_locked
 from app.outbox.move import Move
 from app.outbox.people import people_around
 
@@ -160,6 +160,7 @@ class Inspector:
         findings = compare(intended, seen)
         people = people_around(connection, [one.dispatch for one in findings if isinstance(one, AgentGone)])
         present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
+        left_at = last_left(connection, [one.dispatch.id for one in findings if isinstance(one, CallersGone)])
         inspection = Inspection()
         moves: list[Move] = []
         replacements: list[Dispatch] = []
@@ -178,6 +179,11 @@ class Inspector:
                 )
                 moves.append(change)
                 replacements += [replacement] if replacement is not None else []
+            elif isinstance(finding, CallersGone):
+                dispatch = finding.dispatch
+                end, withdrawal = after_callers_gone(dispatch, left_at.get(dispatch.id, now), now)
+                after.withdrawals += [withdrawal] if withdrawal is not None else []
+                moves += [end] if end is not None else []
             else:
                 moves += self._act_upon(finding, after, seen, inspection, now)
         move(connection, after, moves, now)
@@ -191,7 +197,7 @@ class Inspector:
 
     def _act_upon(
         self,
-        finding: RoomGone | CallersGone | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
+        finding: RoomGone | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
         after: AfterCommit,
         seen: RoomObservation,
         inspection: Inspection,
@@ -201,10 +207,6 @@ class Inspector:
         match finding:
             case RoomGone(dispatch):
                 return [room_over(dispatch, Cause.ROOM_LOST, "the room is gone", now)]
-            case CallersGone(dispatch):
-                change, withdrawal = after_callers_gone(dispatch, now)
-                after.withdrawals += [withdrawal] if withdrawal is not None else []
-                return [change] if change is not None else []
             case Arrived():
                 return [agent_seen(finding, now)]
             case NotOurs(dispatch):

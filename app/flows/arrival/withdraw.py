@@ -22,6 +22,8 @@ from app.outbox.dispatch_store import read_locked, waiting_callers
 _log = get_logger(__name__)
 
 _TRIES = 5
+_GOODBYE_S = (0.1, 0.3, 0.6)
+"""Pauses between looks whether an agent leaves by itself once its dispatch is deleted; then it is removed."""
 
 
 class Withdrawer:
@@ -48,6 +50,10 @@ class Withdrawer:
         if client is None:
             return
         log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
+        if withdrawal.after_s > 0:
+            await asyncio.sleep(withdrawal.after_s)
+            if await self._is_called_off(withdrawal):
+                return
         for attempt in range(_TRIES):
             try:
                 await take_back(client, withdrawal, partial(self._is_called_off, withdrawal))
@@ -103,7 +109,7 @@ async def take_back(
             if not entry.deleted:
                 await client.delete_dispatch(withdrawal.room_name, entry.id)
     # Deleting the dispatch lets the agent say goodbye; one that is still listed a second later is removed.
-    for pause in (0.1, 0.3, 0.6):
+    for pause in () if withdrawal.at_once else _GOODBYE_S:
         if not identities & {one.identity for one in participants}:
             return
         await asyncio.sleep(pause)

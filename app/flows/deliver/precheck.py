@@ -19,6 +19,7 @@ from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, 
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import last_left
 from app.outbox.move import Move
 
 
@@ -65,7 +66,8 @@ def _act_upon(
             reason = "the room is gone, or another session has its name"
             move(connection, after, [room_over(current, Cause.ROOM_LOST, reason, now)], now)
         case CallersGone():
-            change, withdrawal = after_callers_gone(current, now)
+            left_at = last_left(connection, [current.id]).get(current.id, now)
+            change, withdrawal = after_callers_gone(current, left_at, now)
             move(connection, after, [change] if change is not None else [], now)
             after.withdrawals += [withdrawal] if withdrawal is not None else []
         case Arrived():

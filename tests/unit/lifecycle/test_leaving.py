@@ -216,7 +216,7 @@ def test_what_follows_when_all_callers_have_left(
 ) -> None:
     one = dispatch(status=status, withdraw=withdraw, scope=scope)
     assert callers_gone(one) is expected
-    move, withdrawal = after_callers_gone(one, NOW)
+    move, withdrawal = after_callers_gone(one, NOW, NOW)
     assert (move is not None) == (expected is CallersGone.CANCEL)
     assert (withdrawal is not None) == (expected is not CallersGone.KEEP)
     if move is not None:
@@ -227,7 +227,7 @@ def test_what_follows_when_all_callers_have_left(
 
 def test_what_livekit_was_never_asked_for_is_not_taken_back() -> None:
     unsent = dispatch(status=DispatchStatus.PENDING, attempts=0, livekit_dispatch_id=None)
-    move, withdrawal = after_callers_gone(unsent, NOW)
+    move, withdrawal = after_callers_gone(unsent, NOW, NOW)
     assert move is not None
     assert move.status is DispatchStatus.CANCELLED
     assert withdrawal is None
