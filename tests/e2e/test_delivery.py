@@ -139,7 +139,7 @@ def test_an_agent_under_an_identity_of_its_own_is_known(scene: Scene) -> None:
 
 def test_a_killed_workers_agent_is_replaced(scene: Scene) -> None:
     first, second = (scene.start_worker("nurse") for _ in range(2))
-    scene.usher.add_rule("recovering", rule_for("recovering"), "nurse", recover=1)
+    scene.usher.add_rule("recovering", rule_for("recovering"), "nurse", recover="lost")
     ana = scene.join("ana", "recovering")
     ana.wait_for_greeting()
     lost = scene.usher.wait_for_dispatch(room="recovering")

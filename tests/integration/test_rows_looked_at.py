@@ -76,7 +76,8 @@ def _rows_looked_at(connection: Connection, question: Callable[[Connection], Any
     asked: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
-        asked.append((statement, parameters))
+        if not statement.startswith("BEGIN"):
+            asked.append((statement, parameters))
 
     event.listen(connection, "before_cursor_execute", note)
     try:

@@ -13,7 +13,7 @@ from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
-RECOVER = True
+RECOVER = "lost"
 
 
 def rule(database: Database, **columns: object) -> None:

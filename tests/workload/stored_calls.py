@@ -152,7 +152,7 @@ SELECT {_ID.format(kind=1)}, {_ID.format(kind=0)}, CASE WHEN {_STEADY} THEN 31 E
     CASE WHEN n > :calls - 200 THEN 'dispatched' WHEN {_STEADY} THEN 'ended'
          WHEN {_DICE.format(salt=10)} < 10 THEN 'failed' WHEN {_DICE.format(salt=10)} < 30 THEN 'no_show'
          WHEN {_DICE.format(salt=10)} < 60 THEN 'cancelled' ELSE 'ended' END,
-    'the agent left (CLIENT_INITIATED)', 15, 3, false, false, 1, 'PA_a' || n, {_WHEN}, {_WHEN}, {_WHEN}
+    'the agent left (CLIENT_INITIATED)', 15, 3, 'never', false, 1, 'PA_a' || n, {_WHEN}, {_WHEN}, {_WHEN}
 FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n"""
 
 _NEWEST = "WHERE id > (SELECT id FROM dispatches ORDER BY id DESC OFFSET :whole LIMIT 1)"

@@ -39,7 +39,8 @@ def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"BEGIN; {settings}")  # in one message: no further round trip
+        if not _is_autocommit(connection):
+            connection.exec_driver_sql(f"BEGIN; {settings}")  # in one message: no further round trip
 
     @event.listens_for(engine, "handle_error")
     def reconnect(context: ExceptionContext) -> None:
@@ -57,10 +58,15 @@ def create_migration_engine(url: URL, lock_timeout_ms: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        if not _is_autocommit(connection):
             connection.exec_driver_sql(settings)
 
     return engine
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    """Return whether statements of `connection` run outside of transactions, as VACUUM must."""
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def _connect_args(url: URL) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def troubled_workers(directory: Path, size: Size) -> Result:
         database.add_rule(
             "dead", "dead", _wants("dead"), answer_timeout_s=1, max_attempts=2, fallback_agent_name="substitute"
         )
-        database.add_rule("dying", "dying", _wants("dying"), recover=True, **retrying)
+        database.add_rule("dying", "dying", _wants("dying"), recover="lost", **retrying)
         database.add_rule("refusing", "refusing", _wants("refusing"), **retrying)
         database.add_rule("late", "late", _wants("late"), **retrying)
         made.add_workers("substitute")

@@ -20,7 +20,7 @@ from tests.integration.server.conftest import PASSWORD, Running
 RULE = {"name": "spanish", "priority": "10", "pattern": '{"participant": {"metadata": {"language": ["es"]}}}',
         "agent_name": "support-es", "metadata": "", "attributes": "", "enabled": "on", "scope": "room",
         "on_match": "stop", "rollout_percent": "100", "rollout_key": "participant.identity", "timezone": "UTC",
-        "answer_timeout_s": "15", "max_attempts": "3"}  # fmt: skip
+        "answer_timeout_s": "15", "max_attempts": "3", "min_stay_s": "3", "recover": "never"}  # fmt: skip
 
 
 def csrf_of(page: httpx2.Response) -> str:
