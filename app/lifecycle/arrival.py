@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any, assert_never
 
 from app.db.types import Cause, DispatchStatus
-from app.observe.compare import Arrived
+from app.observe.compare import JOB_LIST_LAG_S, Arrived
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.move import Move
@@ -119,6 +119,14 @@ def _after_failed_attempt(dispatch: Dispatch, cause: Cause, reason: str, now: da
             assert_never(decision)
 
 
+FIRST_CHECK_S = JOB_LIST_LAG_S + 0.25
+"""When LiveKit's lists are certain about an agent that has not joined: no worker took the job, or refused it.
+
+Seen: a phone rang 15.6 s although a worker was there after 8.5 s, since only the answer deadline was waited for.
+"""
+
+
 def awaited_from(dispatch: Dispatch, instant: datetime) -> dict[str, Any]:
-    """Return the columns of a dispatch whose agent has been awaited since `instant`."""
-    return {"dispatched_at": instant, "answer_deadline": instant + timedelta(seconds=dispatch.answer_timeout_s)}
+    """Return the columns of a dispatch whose agent has been awaited since `instant`: when LiveKit is checked first."""
+    wait = min(float(dispatch.answer_timeout_s), FIRST_CHECK_S)
+    return {"dispatched_at": instant, "answer_deadline": instant + timedelta(seconds=wait)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from livekit.protocol.agent import Job, JobStatus
+from livekit.protocol.agent import Job, JobState, JobStatus
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
 
@@ -68,4 +69,11 @@ def _seen_job(job: Job) -> SeenJob:
         participant_identity=job.state.participant_identity,
         worker_id=job.state.worker_id,
         error=job.state.error,
+        reason=_reason(job.state),
     )
+
+
+def _reason(state: JobState) -> str:
+    field = JobState.DESCRIPTOR.fields_by_name.get("reason")  # livekit-protocol has it since 1.1.4
+    kinds: Any = field and field.enum_type
+    return enum_text(kinds, state.reason) if kinds else ""

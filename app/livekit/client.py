@@ -55,6 +55,8 @@ class SeenParticipant:
 class SeenJob:
     """A job of a dispatch. `status`: a `JobStatus` if it is known, else its number; it proves nothing (README.md).
 
+    `reason` says why it is in this state, where the server says it: the name of a `JobStateReason`, or its number.
+
     `participant_identity` proves that the job's agent came, if a participant of that identity is in the room.
     """
 
@@ -63,6 +65,7 @@ class SeenJob:
     participant_identity: str
     worker_id: str
     error: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     INGRESS_ENDED = "ingress_ended"
     AGENT_JOB_STARTED = "agent_job_started"
     AGENT_JOB_ENDED = "agent_job_ended"
+    AGENT_JOB_PENDING = "agent_job_pending"
 
 
 JOINS: Final = frozenset({EventType.PARTICIPANT_JOINED, EventType.PARTICIPANT_UPDATED})
@@ -84,6 +85,10 @@ NOT_LOST: Final = CHOSEN | {DisconnectReason.CLIENT_INITIATED}
 """Leavings that do not prove a loss. An agent that shuts down, or whose entrypoint raised, left CLIENT_INITIATED."""
 
 
+JOB_EVENTS: Final = frozenset({EventType.AGENT_JOB_STARTED, EventType.AGENT_JOB_ENDED, EventType.AGENT_JOB_PENDING})
+"""Events about the job of a dispatch; LiveKit Cloud sends them."""
+
+
 class JobStatus(StrEnum):
     """`JobStatus`, in ListDispatch. No proof of an agent's presence: see README.md."""
 
@@ -92,3 +97,10 @@ class JobStatus(StrEnum):
     SUCCESS = "JS_SUCCESS"
     FAILED = "JS_FAILED"
     CANCELLED = "JS_CANCELLED"
+
+
+JOB_OVER: Final = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
+"""No agent comes by a job in one of these states."""
+
+NO_CAPACITY: Final = "JSR_NO_CAPACITY"
+"""`JobState.reason` of a job that no worker could take."""

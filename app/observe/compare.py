@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from app.db.types import DispatchStatus
 from app.livekit.client import SeenParticipant
-from app.livekit.vocabulary import JobStatus
+from app.livekit.vocabulary import JOB_OVER, NO_CAPACITY, JobStatus
 from app.observe.finding import (
     AgentGone,
     Arrived,
@@ -131,13 +131,18 @@ def _missing(
     if not jobs:
         detail = "no worker took it" if filled else "no worker is seen to have taken it"
         certain = filled or not ownership.has_unattributed_agent(dispatch.agent_to_ask, assigned)
-        return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled)
+        return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled, is_futile=filled)
     job = jobs[-1]
-    is_over = all(one.status in {JobStatus.SUCCESS, JobStatus.FAILED} for one in jobs)
-    if job.status == JobStatus.SUCCESS:
+    is_over = all(one.status in JOB_OVER for one in jobs)
+    is_futile = is_over or (job.reason == NO_CAPACITY and job.status == JobStatus.PENDING)
+    if job.reason == NO_CAPACITY:
+        detail = "no worker had capacity for it"
+    elif job.status == JobStatus.CANCELLED:
+        detail = "the job was cancelled"
+    elif job.status == JobStatus.SUCCESS:
         detail = "the worker refused the job or left at once"
     elif job.status == JobStatus.FAILED:
         detail = f"the job failed{': ' + job.error if job.error else ''}"
     else:
         detail = "a worker took it and its agent never came"
-    return NotYetHere(dispatch, f"{detail} (job {job.id})", job.id, certain=True, is_over=is_over)
+    return NotYetHere(dispatch, f"{detail} (job {job.id})", job.id, certain=True, is_over=is_over, is_futile=is_futile)

@@ -61,6 +61,7 @@ class NotYetHere:
 
     `certain` is False while an agent that may be the one is there and the job list is too young to say whose it is.
     `is_over`: no worker took it, or its jobs have ended, so that no agent will come by it later.
+    `is_futile`: LiveKit says that no worker can take it now, though one may later.
     """
 
     dispatch: Dispatch
@@ -68,6 +69,7 @@ class NotYetHere:
     job_id: str | None
     certain: bool
     is_over: bool = False
+    is_futile: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,11 @@ from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 
 JOB_LIST_LAG_S = 6.0
-"""LiveKit's job list may lag by this much (4.5 s measured): before, an empty list proves nothing."""
+"""LiveKit's job list may lag by this much (4.5 s measured): before, an empty list proves nothing.
+
+A longer time for workers to answer (livekit#4541 proposes 12 s instead of 3) would raise it; what waits for the list
+(`lifecycle.arrival.FIRST_CHECK_S`) follows.
+"""
 
 
 @dataclass(frozen=True, slots=True)

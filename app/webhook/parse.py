@@ -63,7 +63,9 @@ def build_event(
     if not event_type:
         raise UnreadableWebhookError("the body names no `event`: not a LiveKit webhook")
     body = without_turn_password(content)
-    room, participant = _message(body, "room"), _message(body, "participant")
+    participant = _message(body, "participant")
+    # Webhooks about a job name the room there.
+    room = _message(body, "room") or _message(_message(body, "job"), "room")
     document = prepare(body, project)
     role = _message(document, "participant").get("role", "")
     if redact:

@@ -117,7 +117,7 @@ def dispatch_view(record: DispatchRecord) -> RenderableType:
         "agent identity": row.agent_identity,
         "replaces": row.recovers,
         "next attempt": show_moment(row.next_attempt_at, milliseconds=True),
-        "answer due": show_moment(row.answer_deadline, milliseconds=True),
+        "next check": show_moment(row.answer_deadline, milliseconds=True),
         "metadata": _readable(row.metadata),
         "attributes": ", ".join(f"{name}={value}" for name, value in row.attributes.items()),
     }

@@ -121,7 +121,9 @@ dispatches = Table(
     Column("is_sent_away", Boolean, nullable=False, server_default=false()),
     Column("lease_owner", Text),  # the replica that works on it
     Column("lease_until", Timestamp),  # another replica may take over after this
-    Column("answer_deadline", Timestamp),  # dispatched: the agent must have joined by then
+    # dispatched: LiveKit is checked then if the agent has not joined; the first time when its lists are certain, the
+    # last time answer_timeout_s after dispatched_at
+    Column("answer_deadline", Timestamp),
     Column("livekit_dispatch_id", Text),  # LiveKit's id of the dispatch that the latest attempt made
     Column("job_id", Text),  # LiveKit's job
     Column("worker_id", Text),  # the worker that runs it

@@ -18,7 +18,7 @@ from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.livekit.participant.role import Role
-from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
+from app.livekit.vocabulary import JOB_EVENTS, JOINS, LEAVINGS, EventType
 from app.logs import get_logger
 from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
@@ -30,11 +30,7 @@ from app.webhook.trimmed import with_joins
 
 _log = get_logger(__name__)
 
-_LIFECYCLE = (
-    JOINS
-    | LEAVINGS
-    | {EventType.ROOM_STARTED, EventType.ROOM_FINISHED, EventType.AGENT_JOB_STARTED, EventType.AGENT_JOB_ENDED}
-)
+_LIFECYCLE = JOINS | LEAVINGS | {EventType.ROOM_STARTED, EventType.ROOM_FINISHED} | JOB_EVENTS
 """Event types that are always stored; others only when a rule matches them."""
 
 

@@ -19,7 +19,7 @@ from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.livekit.attributes import agent_name_of
 from app.livekit.participant.role import PROGRAMS, Role
-from app.livekit.vocabulary import LEAVINGS, MOVED, EventType, ParticipantKind
+from app.livekit.vocabulary import JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
 from app.outbox.move import Move
@@ -29,7 +29,7 @@ from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import departed
 
-_WATCHED = LEAVINGS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_FINISHED}
+_WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_FINISHED}
 
 
 def observe_events(
@@ -55,6 +55,8 @@ def observe_events(
     for event in watched:
         if event.type == EventType.ROOM_FINISHED:
             observer.room_finished(event)
+        elif event.type in JOB_EVENTS:
+            observer.job_changed(event)
         elif event.type in LEAVINGS:
             observer.participant_left(event)
         else:
@@ -143,6 +145,18 @@ class _Observer:
                     self._add(change)
                 if withdrawal is not None:
                     self._after.withdrawals.append(withdrawal)
+
+    def job_changed(self, event: Event) -> None:
+        """Check LiveKit soon for a dispatch whose job is over, or waits for a worker, while its agent is awaited."""
+        if event.type == EventType.AGENT_JOB_STARTED:
+            return
+        job = event.document.get("job")
+        made_by = job.get("dispatchId") if isinstance(job, dict) else None
+        for dispatch in self._in_room(event):
+            if dispatch.status is DispatchStatus.DISPATCHED and dispatch.livekit_dispatch_id == made_by:
+                reason = f"LiveKit reports {event.type}; checking it"
+                fields = {"answer_deadline": self._now}
+                self._add(Move(dispatch, dispatch.status, Cause.AGENT_OVERDUE, reason, fields=fields))
 
     def agent_joined(self, event: Event) -> None:
         name = agent_name_of(_attributes(event))

@@ -18,7 +18,7 @@ from app.flows.context import Context
 from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import awaited_from, not_ours
+from app.lifecycle.arrival import FIRST_CHECK_S, NoShow, awaited_from, next_after_no_show, not_ours
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.leaving import Withdrawal, after_callers_gone, room_over
@@ -103,14 +103,22 @@ class Inspector:
             await self._put_off(late, 0.0)
             return
         ids = {dispatch.id for dispatch in late}
-        for absence in inspection.absent:
-            if absence.dispatch.id in ids:
+        put_off: dict[float, list[Dispatch]] = {}
+        for absence in [*inspection.absent, *inspection.uncertain]:
+            dispatch = absence.dispatch
+            if dispatch.id not in ids:
+                continue
+            waited = self._waited(dispatch)
+            # Nothing is gained by giving up the last attempt early.
+            is_hopeless = absence.is_futile and next_after_no_show(dispatch) is not NoShow.GIVE_UP
+            if absence.certain and (is_hopeless or _has_run_out(dispatch, waited)):
                 # Too early, a worker may have it that is not listed yet.
-                is_over = absence.is_over and self._waited(absence.dispatch) >= JOB_LIST_LAG_S
+                is_over = absence.is_over and waited >= JOB_LIST_LAG_S
                 await give_up_attempt(self._context, self._transactions, changed(absence, is_over=is_over))
-        uncertain = [absence.dispatch for absence in inspection.uncertain if absence.dispatch.id in ids]
-        if uncertain:
-            await self._put_off(uncertain, JOB_LIST_LAG_S)
+            else:
+                put_off.setdefault(_next_check(dispatch, waited), []).append(dispatch)
+        for wait, dispatches in put_off.items():
+            await self._put_off(dispatches, wait)
 
     async def _put_off(self, late: list[Dispatch], after_call_s: float) -> None:
         """Check again in a second, and not before so many seconds after the call."""
@@ -137,15 +145,14 @@ class Inspector:
         overdue, moves = [], []
         for one in find_overdue(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
             waited = self._waited(one)
-            if one.answer_timeout_s - waited >= MIN_REMAINDER_S:
+            if _planned_wait(one) - waited >= MIN_REMAINDER_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
                 moves.append(
                     Move(one, one.status, Cause.CLOCK_STEP, "the clock was set; its agent has time left", fields=rest)
                 )
             else:
-                moves.append(
-                    Move(one, one.status, Cause.AGENT_OVERDUE, "its agent is overdue; checking LiveKit", fields=lease)
-                )
+                late = "its agent is overdue" if _has_run_out(one, waited) else "its agent has not joined yet"
+                moves.append(Move(one, one.status, Cause.AGENT_OVERDUE, f"{late}; checking LiveKit", fields=lease))
                 overdue.append(one)
         move(connection, after, moves, now)
         return overdue
@@ -225,3 +232,22 @@ class Inspector:
             case _:
                 assert_never(finding)
         return []
+
+
+def _planned_wait(dispatch: Dispatch) -> float:
+    """Return after how many seconds the check that is due now was meant to be made."""
+    if dispatch.dispatched_at is None or dispatch.answer_deadline is None:
+        return 0.0
+    return (dispatch.answer_deadline - dispatch.dispatched_at).total_seconds()
+
+
+def _next_check(dispatch: Dispatch, waited: float) -> float:
+    """Return how long after the call LiveKit is checked again, at the earliest."""
+    if _has_run_out(dispatch, waited):
+        return JOB_LIST_LAG_S
+    timeout = float(dispatch.answer_timeout_s)
+    return timeout if waited >= FIRST_CHECK_S - MIN_REMAINDER_S else min(FIRST_CHECK_S, timeout)
+
+
+def _has_run_out(dispatch: Dispatch, waited: float) -> bool:
+    return dispatch.answer_timeout_s - waited < MIN_REMAINDER_S

@@ -201,7 +201,7 @@ async def test_a_look_that_outlives_its_lease_gives_up_no_attempt_that_was_made_
         world.simulator.faults.script("DeleteDispatch", Fault(FaultKind.SLOW, seconds=0.9))
         await world.until(lambda: world.simulator.ledger.counts["DeleteDispatch"], within=12, what="one gives it up")
         world.clock.jumped += 3600
-        await world.wait(8)
+        await world.wait(5)
         row = world.dispatch()
         assert world.simulator.ledger.counts["DeleteDispatch"] == 2, "the other takes the look over"
         assert [one["outcome"] for one in world.attempts(row["id"])] == ["no_show", "accepted"], world.describe()

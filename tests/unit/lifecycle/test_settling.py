@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.db.types import DispatchStatus
+from app.lifecycle.arrival import FIRST_CHECK_S
 from app.lifecycle.settling import Settled, Settlement, is_held, settled
 from app.livekit.outcome import Accepted, Outcome, Rejected
 from app.outbox.dispatch import Dispatch
@@ -34,7 +35,7 @@ def test_a_call_that_is_held_goes_on_as_its_outcome_says() -> None:
     assert after.move is not None
     sent = after.move.result
     assert (sent.status, sent.livekit_dispatch_id) == (DispatchStatus.DISPATCHED, "AD_new")
-    assert (sent.dispatched_at, sent.answer_deadline) == (NOW, NOW + timedelta(seconds=15))
+    assert (sent.dispatched_at, sent.answer_deadline) == (NOW, NOW + timedelta(seconds=FIRST_CHECK_S))
     assert sent.lease_owner is None
 
 

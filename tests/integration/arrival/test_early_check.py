@@ -1,0 +1,108 @@
+"""LiveKit's lists are certain after 6 s: an attempt that failed is followed by the next then, not at its deadline."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.simulator import Behaviour, Refusal, Timing
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+@in_virtual_time
+async def test_a_worker_that_registers_late_is_asked_at_the_next_check(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(answer_timeout_s=60, max_attempts=3)
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        await world.wait(1)
+        world.simulator.add_worker("greeter")
+        row = await world.until_status("joined", within=6.5)
+        first, second = world.attempts(row["id"])
+        assert (first["outcome"], first["error_text"]) == ("no_show", "no worker took it")
+        waited = world.instant(second["started_at"]) - world.instant(first["started_at"])
+        assert 6.0 <= waited.total_seconds() < 7.0
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_refusal_is_followed_at_the_next_check(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(answer_timeout_s=60, max_attempts=2)
+        world.simulator.add_worker("greeter", Behaviour(refusal=Refusal.TERMINATE, refuse_first=1))
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=8)
+        assert "refused the job" in world.attempts(row["id"])[0]["error_text"]
+
+
+@in_virtual_time
+async def test_the_fallback_is_asked_early_too(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=60, max_attempts=1, fallback_agent_name="reception")
+        world.simulator.add_worker("reception")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined", within=8)
+
+
+@in_virtual_time
+async def test_the_last_attempt_waits_for_its_deadline(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(answer_timeout_s=15, max_attempts=1)
+        world.simulator.join("room", "ana")
+        await world.wait(14.5)
+        assert world.dispatch()["status"] == "dispatched"
+        await world.until_status("no_show", within=2)
+
+
+@in_virtual_time
+async def test_an_agent_that_is_slow_to_join_is_not_given_up(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(answer_timeout_s=15, max_attempts=3)
+        world.simulator.add_worker("greeter", Behaviour(join_after=9))
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=12)
+        assert len(world.attempts(row["id"])) == 1
+        assert world.judge().clean
+
+
+@in_virtual_time
+async def test_a_job_that_ended_before_its_agent_joined_is_followed_at_once(sqlite_database: Database) -> None:
+    """LiveKit Cloud reports jobs by webhooks."""
+    async with World(sqlite_database, tells_of_jobs=True, timing=Timing(name_collection=0.0)) as world:
+        world.rule(answer_timeout_s=60, max_attempts=2)
+        refusing = Behaviour(answer_after=0.5, refusal=Refusal.TERMINATE, refuse_first=1)
+        world.simulator.add_worker("greeter", refusing)
+        world.simulator.join("room", "ana")
+        await world.until_status("joined", within=3)
+        assert world.events(type="agent_job_ended")
+
+
+@in_virtual_time
+async def test_a_job_that_waits_for_a_worker_is_asked_of_the_fallback(sqlite_database: Database) -> None:
+    async with World(sqlite_database, tells_of_jobs=True) as world:
+        world.rule(agent_name="busy", answer_timeout_s=60, max_attempts=1, fallback_agent_name="reception")
+        world.simulator.add_worker("busy", Behaviour(capacity=0))
+        world.simulator.add_worker("reception")
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=8)
+        assert row["asked_agent_name"] == "reception"
+        assert "no worker had capacity" in world.attempts(row["id"])[0]["error_text"]
+
+
+@pytest.mark.parametrize("taken_at_once", [17, 10])
+@in_virtual_time
+async def test_a_burst_that_workers_do_not_take_whole(sqlite_database: Database, taken_at_once: int) -> None:
+    """Seen: a worker with livekit-agents' default load limit took 17 of a burst of 30, and p95 was 31.5 s."""
+    async with World(sqlite_database) as world:
+        world.rule()
+        for _ in range(taken_at_once):
+            world.simulator.add_worker("greeter", Behaviour(busy_after_assignment=3.0))
+        for number in range(30):
+            world.simulator.join(f"room-{number}", "ana")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 30, within=60)
+        waits = sorted(
+            (world.instant(row["joined_at"]) - world.instant(row["created_at"])).total_seconds()
+            for row in world.dispatches()
+        )
+        assert waits[28] <= 15
