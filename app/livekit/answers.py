@@ -69,11 +69,11 @@ def _seen_job(job: Job) -> SeenJob:
         participant_identity=job.state.participant_identity,
         worker_id=job.state.worker_id,
         error=job.state.error,
-        reason=_reason(job.state),
+        state_reason=_state_reason(job.state),
     )
 
 
-def _reason(state: JobState) -> str:
+def _state_reason(state: JobState) -> str:
     field = JobState.DESCRIPTOR.fields_by_name.get("reason")  # livekit-protocol has it since 1.1.4
     kinds: Any = field and field.enum_type
     return enum_text(kinds, state.reason) if kinds else ""

@@ -134,8 +134,8 @@ def _missing(
         return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled, is_futile=filled)
     job = jobs[-1]
     is_over = all(one.status in JOB_OVER for one in jobs)
-    is_futile = is_over or (job.reason == NO_CAPACITY and job.status == JobStatus.PENDING)
-    if job.reason == NO_CAPACITY:
+    is_futile = is_over or (job.state_reason == NO_CAPACITY and job.status == JobStatus.PENDING)
+    if job.state_reason == NO_CAPACITY:
         detail = "no worker had capacity for it"
     elif job.status == JobStatus.CANCELLED:
         detail = "the job was cancelled"
