@@ -172,6 +172,7 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         event_id=identity,
         redact=redact,
         dedupe_key=f"{stored.project}/replay/{identity}",
+        has_exact_room=stored.has_exact_room,
         is_immediate=False,
     )
 

@@ -21,6 +21,9 @@ SIP_ATTRIBUTES: Final = (
 )
 """Those that livekit-sip sets on phone callers, besides one per SIP header that the trunk maps (`sip.h.*`)."""
 
+CALL_STATUS: Final = "sip.callStatus"
+"""`dialing`, `ringing`, `active`, `hangup`: it changes during every phone call."""
+
 PHONE_NUMBER: Final = "sip.phoneNumber"
 """The number at the far end: of the caller, or of the callee on a leg that LiveKit dialled."""
 

@@ -55,7 +55,7 @@ class SeenParticipant:
 class SeenJob:
     """A job of a dispatch. `status`: a `JobStatus` if it is known, else its number; it proves nothing (README.md).
 
-    `state_reason` says why it is in this state, where the server says it: the name of a `JobStateReason`, or its number.
+    `state_reason` says why it is in this state, if the server does: the name of a `JobStateReason`, or its number.
 
     `participant_identity` proves that the job's agent came, if a participant of that identity is in the room.
     """

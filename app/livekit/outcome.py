@@ -49,9 +49,25 @@ Outcome = Accepted | Rejected | Unknown | Unreachable
 
 
 class LiveKitUnavailableError(UsherError):
-    """LiveKit did not answer a read, or answered it with an error."""
+    """LiveKit did not answer a read, or answered it with an error, whose `code` is then set."""
 
     status = 503
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def advice(self) -> str:
+        """What to look at first."""
+        if self.code is None:
+            return "is it running, and is LIVEKIT_URL its address?"
+        if self.code in _REFUSED:
+            return "compare LIVEKIT_API_KEY and LIVEKIT_API_SECRET with its configuration"
+        return "it answers with an error of its own; see its log"
+
+
+_REFUSED = frozenset({"unauthenticated", "permission_denied"})
 
 
 class LiveKitTransientError(LiveKitUnavailableError):

@@ -190,7 +190,7 @@ class LiveKitApi:
             if error.code == "not_found":
                 raise RoomNotFoundError(f"{method}: {error.message}") from error
             kind = LiveKitTransientError if is_passing else LiveKitUnavailableError
-            raise kind(f"{method}: {error.code}: {error.message}") from error
+            raise kind(f"{method}: {error.code}: {error.message}", error.code) from error
         except TimeoutError as error:
             self._failed(method)
             raise LiveKitTransientError(f"{method}: timed out after {self._timeout_s:g} s") from error

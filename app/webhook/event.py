@@ -40,5 +40,7 @@ class Event:
     body: Mapping[str, Any]
     document: Mapping[str, Any]
     shareable: Mapping[str, Any]
+    has_exact_room: bool = True
+    """Whether `room_name` is the room's own: one with NUL or half a surrogate pair is stored with U+FFFD instead."""
     is_immediate: bool = True
     """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""

@@ -125,6 +125,7 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         body=row["body"],
         document=document,
         shareable=document,
+        has_exact_room="\ufffd" not in row["room_name"],
         is_immediate=False,
     )
 

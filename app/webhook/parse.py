@@ -17,7 +17,7 @@ from app.livekit.protojson import prepare_webhook
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.livekit.webhook_delivery import is_delayed
 from app.livekit.webhook_signature import Signature
-from app.strict_json import JsonError, parse_storable_json
+from app.strict_json import JsonError, parse_json, parse_storable_json
 from app.webhook.event import Event
 from app.webhook.metadata import parsed_metadata
 from app.webhook.redaction import leave_out, without_turn_password
@@ -40,8 +40,17 @@ def parse(body: bytes, signature: Signature, received_at: datetime, event_id: st
         received_at=received_at,
         event_id=event_id,
         redact=redact,
+        has_exact_room=not _is_room_altered(content, body),
         is_immediate=not is_delayed(signature.signed_at, content.get("createdAt"), received_at.timestamp()),
     )
+
+
+def _is_room_altered(content: Mapping[str, Any], body: bytes) -> bool:
+    room = content.get("room")
+    name = room.get("name") if isinstance(room, dict) else None
+    if not isinstance(name, str) or "\ufffd" not in name:
+        return False
+    return bool(parse_json(body)["room"]["name"] != name)
 
 
 def build_event(
@@ -53,6 +62,7 @@ def build_event(
     event_id: str,
     redact: Sequence[str] = (),
     dedupe_key: str | None = None,
+    has_exact_room: bool = True,
     is_immediate: bool = True,
 ) -> Event:
     """Return a new event for webhook JSON from any source; raise `UnreadableWebhookError` if it is not a webhook's.
@@ -94,6 +104,7 @@ def build_event(
         body=body,
         document=document,
         shareable=prepare(body, project, role=role) if redact else document,
+        has_exact_room=has_exact_room,
         is_immediate=is_immediate,
     )
 

@@ -168,10 +168,12 @@ def test_late_swept_and_passed_over_joins_say_so(database: Database) -> None:
     gone = event_row(at(31), participant_identity="eve", participant_sid="PA_3", outcome="ignored",
                      decision={"rules_version": 1, "matched": [], "reason": "the participant had left already"},
                      )  # fmt: skip
+    changed = event_row(at(32), occurred_at=at(31.8), type="participant_updated", participant_identity="zoe",
+                        participant_sid="PA_4", source="sweep", outcome="ignored")  # fmt: skip
     with database.writer_engine().begin() as connection:
-        store(connection, event_rows=[late, swept, gone])
+        store(connection, event_rows=[late, swept, gone, changed])
     with database.reader_engine().connect() as connection:
-        ana, bob, eve = (timeline(connection, name) for name in ("ana", "bob", "eve"))
+        ana, bob, eve, zoe = (timeline(connection, name) for name in ("ana", "bob", "eve", "zoe"))
     assert _story(ana.steps) == [
         "0 | ana joined room support-1 | the webhook arrived 7.0 s late",
         "0 | no rule matched | 'nights' would have matched, but is out of hours",
@@ -180,6 +182,9 @@ def test_late_swept_and_passed_over_joins_say_so(database: Database) -> None:
     assert (
         _story(bob.steps)[0]
         == "0 | bob was found in room support-1 | by the sweep, 30.0 s later; no webhook had arrived"
+    )
+    assert _story(zoe.steps)[0] == (
+        "0 | the metadata or attributes of zoe changed | found by the sweep; LiveKit sends no webhook about changes"
     )
     assert _story(eve.steps)[1] == "0 | no agent was dispatched | the participant had left already"
     assert eve.call.state is CallState.IGNORED

@@ -118,7 +118,16 @@ DISCONNECT_REASONS: dict[str, str] = {
 }
 
 
+_ROOM_ENDS = {
+    "ROOM_END_IDLE_TIMEOUT": "nobody was left in it",
+    "ROOM_END_API_DELETE": "it was deleted",
+}
+"""What `roomEndReason` says, which servers send from 1.13.11 on."""
+
+
 def _event_reason(event: EventDetail, lateness: float) -> str:
+    if event.type == EventType.PARTICIPANT_UPDATED:
+        return "found by the sweep; LiveKit sends no webhook about changes"
     if event.source is EventSource.SWEEP:
         return f"by the sweep, {duration_text(lateness)} later; no webhook had arrived"
     reasons = []
@@ -126,6 +135,8 @@ def _event_reason(event: EventDetail, lateness: float) -> str:
     left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
     if isinstance(left, str):
         reasons.append(f"{DISCONNECT_REASONS[left]} ({left})" if left in DISCONNECT_REASONS else left)
+    if isinstance(end := event.body.get("roomEndReason"), str):
+        reasons.append(f"{_ROOM_ENDS[end]} ({end})" if end in _ROOM_ENDS else end)
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:
         reasons.append(f"the webhook arrived {duration_text(lateness)} late")
     return "; ".join(reasons)

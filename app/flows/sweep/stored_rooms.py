@@ -15,10 +15,12 @@ from app.db.any_of import any_of
 from app.db.tables import dispatches, events
 from app.db.types import LIVE, DispatchStatus
 from app.lifecycle.retry import LIVEKIT_TROUBLE
+from app.livekit.attributes import CALL_STATUS
 from app.livekit.client import SeenParticipant
-from app.livekit.vocabulary import JOINS
+from app.livekit.vocabulary import JOINS, EventType
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import waiting_callers
+from app.rules.book.rule_book import RuleBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,21 @@ _IN_SESSION = (
 _OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
 
 
-def read_stored(connection: Connection, project: str, room_sids: Sequence[str], sids: Collection[str]) -> StoredRooms:
-    """Return what is stored of the room sessions `room_sids` and of the participants `sids` in them."""
+def read_stored(
+    connection: Connection,
+    project: str,
+    room_sids: Sequence[str],
+    sids: Collection[str],
+    *,
+    unwatched: Collection[str] = (),
+) -> StoredRooms:
+    """Return what is stored of the room sessions `room_sids` and of the participants `sids` in them.
+
+    `unwatched`: names of attributes whose changes do not count.
+    """
     participants: dict[str, LastSeen] = {}
     for event_id, sid, body in connection.execute(_REPORTED, {"sids": sids, "project": project}):
-        participants[sid] = LastSeen(event_id, state_of(body.get("participant") or {}))
+        participants[sid] = LastSeen(event_id, state_of(body.get("participant") or {}, unwatched))
     asked = {"room_sids": room_sids, "project": project}
     every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
     found = [one for one in every if one.status in _OF_CONCERN]
@@ -107,9 +119,26 @@ def needs_a_check(live: Sequence[ServedDispatch], participants: Sequence[SeenPar
     )
 
 
-def state_of(participant: Mapping[str, Any]) -> str:
-    """Return, as a text, what may change while a participant is there and rules match: metadata and attributes."""
-    return json.dumps([participant.get("metadata") or "", participant.get("attributes") or {}], sort_keys=True)
+def state_of(participant: Mapping[str, Any], unwatched: Collection[str]) -> str:
+    """Return, as a text, what may change while a participant is there and rules match: metadata and attributes.
+
+    `unwatched`: names of attributes that do not count.
+    """
+    attributes = participant.get("attributes") or {}
+    watched = {name: value for name, value in attributes.items() if name not in unwatched}
+    return json.dumps([participant.get("metadata") or "", watched], sort_keys=True)
+
+
+def unwatched_attributes(book: RuleBook) -> Collection[str]:
+    """Return the attributes whose changes are nothing to report: the status of phone calls, unless a rule asks for it.
+
+    Each call that is answered changes it, and rules that ask for updates mean those of metadata.
+    """
+    if not book.index.names_events:
+        return (CALL_STATUS,)
+    updated, status = json.dumps(EventType.PARTICIPANT_UPDATED), json.dumps(CALL_STATUS)
+    asked_for = any(updated in rule.pattern_text and status in rule.pattern_text for rule in book.rules)
+    return () if asked_for else (CALL_STATUS,)
 
 
 def update_key(project: str, participant_sid: str, last_event_id: str, state: str) -> str:

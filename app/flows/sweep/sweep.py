@@ -81,11 +81,7 @@ class Sweeper:
             except LiveKitUnavailableError as error:
                 has_failed = True
                 self._context.metrics.sweeps.labels(project, "failed").inc()
-                _log.warning(
-                    "LiveKit could not be swept; compare LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET with it",
-                    project=project,
-                    error=str(error),
-                )
+                _log.warning("LiveKit could not be swept", project=project, error=str(error), advice=error.advice)
                 await self._report(project, tally, error=str(error))
                 continue
             except DatabaseUnavailableError:

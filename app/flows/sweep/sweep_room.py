@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -13,7 +13,14 @@ from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
-from app.flows.sweep.stored_rooms import StoredRooms, needs_a_check, read_stored, state_of, update_key
+from app.flows.sweep.stored_rooms import (
+    StoredRooms,
+    needs_a_check,
+    read_stored,
+    state_of,
+    unwatched_attributes,
+    update_key,
+)
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import move
@@ -81,6 +88,7 @@ class RoomSweeper:
         self._receive = receive
         self._pace = pace
         self._started_at = context.clock.now()
+        self._unwatched_by: tuple[RuleBook, Collection[str]] | None = None
 
     async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
         """Accept the callers in these rooms that no webhook reported; return what is left to do."""
@@ -96,8 +104,9 @@ class RoomSweeper:
             callers += [(room, one) for one in participants if self._may_match(one)]
         tally.unanswered += len(left.again)
         sids = [participant.sid for _, participant in callers]
+        room_sids, unwatched = [room.sid for room, _ in listed], self._unwatched()
         known = await self._context.writer.run(
-            lambda connection: read_stored(connection, project, [room.sid for room, _ in listed], sids)
+            lambda connection: read_stored(connection, project, room_sids, sids, unwatched=unwatched)
         )
         accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
         left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
@@ -156,7 +165,13 @@ class RoomSweeper:
         # As it would be stored: what is left out of bodies cannot be compared with them.
         listed = {"metadata": participant.metadata, "attributes": dict(participant.attributes)}
         stored = leave_out({"participant": storable(listed)}, self._context.settings.redact)
-        return state_of(stored.get("participant") or {})
+        return state_of(stored.get("participant") or {}, self._unwatched())
+
+    def _unwatched(self) -> Collection[str]:
+        book = self._book()
+        if self._unwatched_by is None or self._unwatched_by[0] is not book:
+            self._unwatched_by = (book, unwatched_attributes(book))
+        return self._unwatched_by[1]
 
     async def _accept(
         self, project: str, room: SeenRoom, participant: SeenParticipant, event_type: EventType, key: str
@@ -177,6 +192,7 @@ class RoomSweeper:
             event_id=new_id(),
             redact=self._context.settings.redact,
             dedupe_key=key,
+            has_exact_room=storable(room.name) == room.name,
         )
         if participant.role is not Role.CALLER and not evaluate(self._book(), event).matched:
             return False

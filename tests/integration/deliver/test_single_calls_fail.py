@@ -50,8 +50,9 @@ async def test_what_is_refused_for_good_is_not_asked_again(sqlite_database: Data
     async with World(sqlite_database) as world:
         client = world.usher.orchestrator.context.clients["default"]
         world.simulator.faults.script("ListRooms", Fault(FaultKind.REFUSE, code="unauthenticated"))
-        with pytest.raises(LiveKitUnavailableError, match="unauthenticated"):
+        with pytest.raises(LiveKitUnavailableError, match="unauthenticated") as raised:
             await client.list_rooms()
+        assert "compare LIVEKIT_API_KEY" in raised.value.advice
         assert world.simulator.ledger.counts["ListRooms"] == 1
         assert not client.is_down
 
@@ -62,8 +63,9 @@ async def test_what_took_long_to_fail_is_not_asked_again(sqlite_database: Databa
     async with World(sqlite_database) as world:
         client = world.usher.orchestrator.context.clients["default"]
         began = world.loop.time()
-        with pytest.raises(LiveKitUnavailableError, match="no response from servers"):
+        with pytest.raises(LiveKitUnavailableError, match="no response from servers") as raised:
             await client.list_dispatches("nowhere")
+        assert raised.value.advice == "it answers with an error of its own; see its log"
         assert world.loop.time() - began < 3.1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -126,19 +127,42 @@ async def test_a_change_after_joining_is_an_event_once_per_change(database: Data
         assert world.judge().clean
 
 
+@pytest.mark.parametrize("is_asked_for", [False, True])
 @in_virtual_time
-async def test_a_phone_that_is_answered_is_a_change_without_effect(sqlite_database: Database) -> None:
+async def test_a_phone_that_is_answered_is_a_change_only_for_rules_that_ask_for_it(
+    sqlite_database: Database, is_asked_for: bool
+) -> None:
     async with World(sqlite_database, sweep=5) as world:
-        world.rule("phones", pattern={"participant": {"kind": ["SIP"]}})
+        world.rule("phones", pattern={"participant": {"kind": ["SIP"]}}, priority=9)
+        world.rule("changes", "other", {"event": ["participant_updated"], "participant": {"metadata": {"x": [1]}}})
+        status: dict[str, Any] = {"attributes": {"sip.callStatus": ["active"]}}
+        if is_asked_for:
+            world.rule("answered", "listener", {"event": ["participant_updated"], "participant": status})
         world.simulator.add_worker("greeter")
+        world.simulator.add_worker("listener")
         phone = {"sip.callStatus": "ringing", "sip.phoneNumber": "+34600", "sip.ruleID": "SDR_1"}
         world.simulator.join("room", "sip_+34600", kind="SIP", attributes=phone)
         await world.until_status("joined")
         world.simulator.update("room", "sip_+34600", attributes={**phone, "sip.callStatus": "active"})
         await world.wait(20)
-        (change,) = world.events(type="participant_updated")
-        assert (change["outcome"], change["phone_number"]) == ("ignored", "+34600")
-        assert len(world.simulator.ledger.dispatches) == 1
+        changes = world.events(type="participant_updated")
+        assert [one["outcome"] for one in changes] == ["planned"] * is_asked_for
+        assert len(world.agents("room")) == 1 + is_asked_for
+
+
+@in_virtual_time
+async def test_a_room_whose_name_cannot_be_passed_on_gets_no_agent(sqlite_database: Database) -> None:
+    """LiveKit would make another room for it, `a\ufffdb`."""
+    async with World(sqlite_database, sweep=2) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.join("a\0b", "ana")
+        world.simulator.join("a\ufffdc", "bob")
+        await world.wait(10)
+        (event,) = world.events(type="participant_joined", participant_identity="ana")
+        assert event["outcome"] == "ignored"
+        assert "the room's name holds NUL" in event["decision"]
+        assert [entry.room for entry in world.simulator.ledger.dispatches] == ["a\ufffdc"]
 
 
 @in_virtual_time

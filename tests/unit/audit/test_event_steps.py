@@ -1,4 +1,4 @@
-"""What a timeline says of phones: who called, and who was called."""
+"""What a timeline says of an event: who called and who was called, and why a room was closed."""
 
 from __future__ import annotations
 
@@ -29,3 +29,22 @@ def test_the_direction_of_a_phone_call(role: str, number: str | None, title: str
         rules_version=3, dedupe_key="k", body={}, decision=None,
     )  # fmt: skip
     assert event_step(event).title == title
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("ROOM_END_IDLE_TIMEOUT", "nobody was left in it (ROOM_END_IDLE_TIMEOUT)"),
+        ("ROOM_END_API_DELETE", "it was deleted (ROOM_END_API_DELETE)"),
+        ("ROOM_END_OF_TOMORROW", "ROOM_END_OF_TOMORROW"),
+        (None, ""),
+    ],
+)
+def test_why_a_room_was_closed(reason: str | None, text: str) -> None:
+    event = EventDetail(
+        id="1", livekit_id="EV_1", project="default", type="room_finished", source=EventSource.WEBHOOK,
+        room_name="r", room_sid="RM_1", participant_identity="", participant_sid="", participant_kind="",
+        participant_role="", phone_number=None, occurred_at=NOW, received_at=NOW, outcome=EventOutcome.IGNORED,
+        rules_version=3, dedupe_key="k", body={"roomEndReason": reason} if reason else {}, decision=None,
+    )  # fmt: skip
+    assert (event_step(event).title, event_step(event).reason) == ("room r was closed", text)
