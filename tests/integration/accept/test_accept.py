@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.lifecycle.presence import RELOAD_S
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Fault, FaultKind
 from app.simulator.webhooks import sign
 from tests.conftest import Database
@@ -118,7 +119,7 @@ async def test_a_rule_for_tracks_serves_who_published_while_he_is_there(sqlite_d
         world.simulator.publish_track("room", "ana")
         await world.until_status("dispatched")
         world.simulator.leave("room", "ana")
-        row = await world.until_status("cancelled", within=1)
+        row = await world.until_status("cancelled", within=RELOAD_S + 1)
         assert row["reason"].startswith("the caller gave up")
 
 
