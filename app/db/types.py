@@ -73,6 +73,11 @@ class Cause(StrEnum):
     # By an operator
     CANCELLED_BY_HAND = "cancelled_by_hand"
     REDRIVEN = "redriven"
+    # In doubt, after trouble of LiveKit's
+    ROOM_RESTARTED = "room_restarted"  # LiveKit has made it again, under the SID it had
+    ROOM_UNLISTED = "room_unlisted"  # LiveKit does not list it, and no webhook said that it has closed
+    ROOM_FOUND = "room_found"  # it is alive: the doubt, or an end by ROOM_LOST, is taken back
+    AGENT_LOST = "agent_lost"  # it did not return after its LiveKit node was lost
 
 
 class AttemptOutcome(StrEnum):

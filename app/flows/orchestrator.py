@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
+from app.flows.arrival.doubts import DoubtChecker
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.left_alone import LeftAlone
 from app.flows.arrival.withdraw import Withdrawer
@@ -31,6 +32,7 @@ _log = get_logger(__name__)
 
 _DELIVER_EVERY_S = 0.25
 _INSPECT_EVERY_S = 0.15
+_END_DOUBTS_EVERY_S = 0.5
 _KEEP_TIME_EVERY_S = 2.0
 _PRUNE_EVERY_S = 60.0
 _CHECKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
@@ -60,6 +62,7 @@ class Orchestrator:
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
             self._deliver,
+            Loop("doubts", DoubtChecker(context, self.inspector).run_once, _END_DOUBTS_EVERY_S, context.defects),
             Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects),
             Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
             Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S, context.defects),

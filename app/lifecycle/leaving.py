@@ -41,6 +41,8 @@ class Withdrawal:
     """Remove the agent without waiting for it to leave: another is about to join."""
     only_dispatch: bool = False
     """Delete LiveKit's dispatch alone: its agent has left, and another may have the same identity."""
+    ghost_sid: str | None = None
+    """SID of an agent whose LiveKit node is lost: it is removed from the list, if LiveKit can do that, and no other."""
 
 
 def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False, after_s: float = 0.0) -> Withdrawal | None:

@@ -65,7 +65,7 @@ def agent_left(
         return after_previous(connection, settings, change, previous_left(dispatch, departure, now)), None
     if not decision.is_replaced:
         return change, None
-    fields = _rendered_after(connection, settings, dispatch, previous_left(dispatch, departure, now))
+    fields = rendered_after(connection, settings, dispatch, previous_left(dispatch, departure, now))
     return change, replacement_of(dispatch, new_id(), now)._replace(**fields)
 
 
@@ -73,11 +73,11 @@ def after_previous(connection: Connection, settings: Settings, change: Move, pre
     """Return the move to a next attempt with metadata and attributes that name the agent before."""
     if change.status is not DispatchStatus.PENDING:
         return change
-    rendered = _rendered_after(connection, settings, change.dispatch, previous)
+    rendered = rendered_after(connection, settings, change.dispatch, previous)
     return replace(change, fields={**change.fields, **rendered})
 
 
-def _rendered_after(
+def rendered_after(
     connection: Connection, settings: Settings, dispatch: Dispatch, previous: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the columns of a dispatch whose agent comes after another.

@@ -10,23 +10,27 @@ from app.livekit.client import SeenParticipant
 from app.livekit.vocabulary import JOB_OVER, NO_CAPACITY, JobStatus
 from app.observe.finding import (
     AgentGone,
+    AgentLost,
     Arrived,
     CallersGone,
     Finding,
     NotOurs,
     NotYetHere,
     RoomGone,
+    RoomUnlisted,
     Stray,
     WrittenDown,
 )
 from app.observe.observation import RoomObservation
-from app.observe.ownership import JOB_LIST_LAG_S, Ownership, PromisedMark
+from app.observe.owners import PromisedMark
+from app.observe.ownership import JOB_LIST_LAG_S, Ownership
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING
 
 __all__ = [
     "JOB_LIST_LAG_S",
     "AgentGone",
+    "AgentLost",
     "Arrived",
     "CallersGone",
     "Finding",
@@ -35,10 +39,13 @@ __all__ = [
     "NotYetHere",
     "PromisedMark",
     "RoomGone",
+    "RoomUnlisted",
     "Stray",
     "WrittenDown",
     "compare",
 ]
+
+_JOINED = DispatchStatus.JOINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +68,30 @@ class Intentions:
     deserted: Collection[str] = ()
     """SIDs of agents whose callers had left when one came back, who gets another agent."""
     returning: Mapping[str, str] = field(default_factory=dict)
-    """By identity, agents of ours that came to an earlier session of this room name: the caller that they served."""
+    """By identity, agents of ours of earlier sessions of this room name, or lost in this one: whom they served."""
+    ghosts: Collection[str] = ()
+    """SIDs of listed participants of a LiveKit node that is lost: they joined before the room was made again."""
 
 
 def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     """Return what `seen` says about the live dispatches of one room name; what is not ours is left alone.
 
-    An observation is as old as its beginning: it proves nothing about what was reported later.
+    An observation is as old as its beginning: it proves nothing about what was reported later, nor about a dispatch
+    that is in doubt then.
     """
+    if intended.ghosts:
+        living = tuple(one for one in seen.participants if one.sid not in intended.ghosts)
+        seen = replace(seen, participants=living)
+    if seen.is_served and len(sessions := {one.room_sid for one in intended.live}) == 1:
+        return [RoomUnlisted(one) for one in intended.live] + _compare(intended, replace(seen, room_sid=sessions.pop()))
+    return _compare(intended, seen)
+
+
+def _compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     here = [dispatch for dispatch in intended.live if dispatch.room_sid == seen.room_sid]
     elsewhere = [dispatch for dispatch in intended.live if dispatch.room_sid != seen.room_sid]
-    findings: list[Finding] = [RoomGone(dispatch) for dispatch in elsewhere if dispatch.created_at <= seen.at]
+    findings: list[Finding] = [_without_room(one, seen) for one in elsewhere if one.created_at <= seen.at]
+    held = {one.id for one in here if seen.is_served or _proves_nothing(one, seen)}
     present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
     deserted = [one for one in seen.participants if one.sid in intended.deserted]
     in_service = replace(seen, participants=tuple(one for one in seen.participants if one not in deserted))
@@ -79,7 +99,7 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     wanted: list[Dispatch] = []
     for dispatch in here:
         served = intended.callers.get(dispatch.id)
-        if served is not None and not present.intersection(served):
+        if dispatch.id not in held and served is not None and not present.intersection(served):
             if dispatch.status in WAITING:
                 findings.append(CallersGone(dispatch))
                 continue
@@ -88,29 +108,60 @@ def compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
         wanted.append(dispatch)
     ambiguous = {name for dispatch in wanted for name in intended.given_up.get(dispatch.id, ())}
     ambiguous.update(intended.cancelled_agents)
-    assigned = ownership.assign(wanted, ambiguous, intended.returning)
+    assigned = ownership.assign(wanted, ambiguous, intended.returning, held)
+    wanted = [one for one in wanted if not (one.id in held and one.status is _JOINED and one.id not in assigned)]
     for dispatch in wanted:
-        agent = assigned.get(dispatch.id)
-        if agent is not None:
-            arrival = ownership.arrival(dispatch, agent)
-            if _adds_something(arrival):
-                findings.append(arrival)
-        elif dispatch.status is not DispatchStatus.JOINED:
-            findings.append(_missing(dispatch, ownership, seen, assigned))
-        elif dispatch.agent_sid in present:
-            if ownership.came_by_another(dispatch):
-                findings.append(NotOurs(dispatch))
-        elif dispatch.joined_at is None or dispatch.joined_at <= seen.at:
-            findings.append(AgentGone(dispatch))
+        finding = _finding_of(dispatch, assigned, ownership, seen, present)
+        if finding is not None:
+            findings.append(finding)
     findings += ownership.strays(wanted, assigned)
     findings += [Stray("", (agent.identity,), "its callers have left, and have another") for agent in deserted]
     findings += ownership.latecomers(wanted, assigned, intended.given_up, intended.cancelled_agents, intended.returning)
     return findings
 
 
+def _proves_nothing(dispatch: Dispatch, seen: RoomObservation) -> bool:
+    """Return whether it proves nothing that `seen` does not show the agent or the callers of `dispatch`."""
+    return dispatch.unlisted_at is not None or (
+        dispatch.doubtful_until is not None and seen.at < dispatch.doubtful_until
+    )
+
+
+def _finding_of(
+    dispatch: Dispatch,
+    assigned: Mapping[str, SeenParticipant],
+    ownership: Ownership,
+    seen: RoomObservation,
+    present: Collection[str],
+) -> Finding | None:
+    """Return what `seen` says about the agent of a dispatch that wants it; None if nothing is new."""
+    agent = assigned.get(dispatch.id)
+    if dispatch.status is not _JOINED:
+        return _missing(dispatch, ownership, seen, assigned) if agent is None else ownership.arrival(dispatch, agent)
+    if dispatch.doubtful_until is not None and dispatch.unlisted_at is None and not _is_noted(dispatch, agent):
+        return AgentLost(dispatch, has_substitute=agent is not None)
+    if agent is not None:
+        arrival = ownership.arrival(dispatch, agent)
+        return arrival if _adds_something(arrival) else None
+    if dispatch.agent_sid in present:
+        return NotOurs(dispatch) if ownership.came_by_another(dispatch) else None
+    return AgentGone(dispatch) if dispatch.joined_at is None or dispatch.joined_at <= seen.at else None
+
+
+def _without_room(dispatch: Dispatch, seen: RoomObservation) -> RoomGone | RoomUnlisted:
+    if seen.room_sid:  # another session has the name
+        return RoomGone(dispatch)
+    is_over = dispatch.doubtful_until is not None and dispatch.doubtful_until <= seen.at
+    return RoomGone(dispatch) if is_over and seen.is_served is False else RoomUnlisted(dispatch)
+
+
+def _is_noted(dispatch: Dispatch, agent: SeenParticipant | None) -> bool:
+    return agent is not None and (agent.sid == dispatch.agent_sid or agent.identity == dispatch.agent_identity)
+
+
 def _adds_something(arrival: Arrived) -> bool:
     dispatch = arrival.dispatch
-    if dispatch.status is not DispatchStatus.JOINED or dispatch.agent_sid != arrival.agent.sid:
+    if dispatch.agent_sid != arrival.agent.sid:
         return True
     return dispatch.worker_id is None and arrival.worker_id is not None
 

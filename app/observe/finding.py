@@ -16,6 +16,24 @@ class RoomGone:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomUnlisted:
+    """LiveKit lists no room of that name; that may be its own trouble."""
+
+    dispatch: Dispatch
+
+
+@dataclass(frozen=True, slots=True)
+class AgentLost:
+    """The agent did not join anew in the time that it had after its LiveKit node was lost.
+
+    `has_substitute`: LiveKit has launched the dispatch of an access token again, and its agent is in the room.
+    """
+
+    dispatch: Dispatch
+    has_substitute: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CallersGone:
     """None of the callers of the dispatch is in the room any more."""
 
@@ -81,4 +99,6 @@ class Stray:
     why: str
 
 
-Finding = RoomGone | CallersGone | Arrived | AgentGone | NotOurs | WrittenDown | NotYetHere | Stray
+Finding = (
+    RoomGone | RoomUnlisted | AgentLost | CallersGone | Arrived | AgentGone | NotOurs | WrittenDown | NotYetHere | Stray
+)

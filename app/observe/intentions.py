@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 from app.db.any_of import any_of
 from app.db.tables import dispatches, token_dispatches
 from app.observe.compare import Intentions, PromisedMark
+from app.observe.ghosts import ghosts_among, restarts
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import waiting_callers
@@ -49,6 +50,7 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
         cancelled_agents=cancelled_agents(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
         deserted=deserted_agents(connection, seen.room_sid) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
+        ghosts=ghosts_among(seen.participants, restarts(connection, [seen.room_sid]).get(seen.room_sid)),
     )
 
 

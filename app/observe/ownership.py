@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-from app.db.types import Scope
+from app.db.types import DispatchStatus
 from app.livekit.client import SeenDispatch, SeenParticipant
 from app.observe.finding import Arrived, Stray
 from app.observe.observation import RoomObservation
-from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
+from app.observe.owners import PromisedMark, owners_by_content, owners_by_id, owners_by_promise, serves
+from app.outbox.dispatch import Dispatch
 
 JOB_LIST_LAG_S = 6.0
 """LiveKit's job list may lag by this much (4.5 s measured): before, an empty list proves nothing.
@@ -17,20 +17,6 @@ JOB_LIST_LAG_S = 6.0
 A longer time for workers to answer (livekit#4541 proposes 12 s instead of 3) would raise it; what waits for the list
 (`lifecycle.arrival.FIRST_CHECK_S`) follows.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PromisedMark:
-    """A dispatch id that an access token was given, for which agent and whom.
-
-    LiveKit launches a token's dispatch whenever the token opens a room, also when the id has served before.
-    `spent`: LiveKit's id of what it has served as in this session, which brings no agent any more.
-    """
-
-    id: str
-    agent_name: str
-    participant_identity: str
-    spent: str | None = None
 
 
 class Ownership:
@@ -52,29 +38,53 @@ class Ownership:
         self._agents = [one for one in seen.participants if one.is_agent and one.active]
         self._unwanted = unwanted
         self._at = seen.at
-        self._owner = _owners_by_promise(here, self._listed, promised)
-        self._owner |= _owners_by_id(here, self._listed, unwanted, self._owner)
-        self._owner |= _owners_by_content(here, self._listed, self._owner)
+        self._owner = owners_by_promise(here, self._listed, promised)
+        self._owner |= owners_by_id(here, self._listed, unwanted, self._owner)
+        self._owner |= owners_by_content(here, self._listed, self._owner)
 
     def entries(self, dispatch_id: str) -> list[SeenDispatch]:
         """Return what LiveKit lists of a dispatch of ours."""
         return [entry for entry in self._listed if self._owner.get(entry.id) == dispatch_id]
 
     def assign(
-        self, wanted: Sequence[Dispatch], ambiguous: Collection[str], returning: Mapping[str, str]
+        self,
+        wanted: Sequence[Dispatch],
+        ambiguous: Collection[str],
+        returning: Mapping[str, str],
+        held: Collection[str] = (),
     ) -> dict[str, SeenParticipant]:
         """Return the agents in the room by the id of their dispatch; what is surer decides first.
 
         `ambiguous`: names of agents that may come by a call that was taken back, so that the name proves nothing.
-        `returning`: by agent identity, the caller that it served in an earlier session of the room.
+        `returning`: by agent identity, the caller that it served in an earlier session of the room. `held`: dispatches
+        whose noted agent may be about to return, so that they take no other.
         """
-        assigned = self._by_job_list(wanted)
+        assigned = self._as_kept(wanted)
+        waiting_for_own = {one.id for one in wanted if one.id in held and one.status is DispatchStatus.JOINED}
+        assigned |= self._by_job_list([one for one in wanted if one.id not in waiting_for_own | assigned.keys()])
         taken = {agent.sid for agent in assigned.values()} | self._sids_with_job()
         assigned |= self._as_noted([one for one in wanted if one.id not in assigned], taken)
+        wanted = [one for one in wanted if one.id not in waiting_for_own]
         assigned |= self._as_returned([one for one in wanted if one.id not in assigned], taken, returning)
         # A dispatch that is not listed has no agent here: one of its name belongs to another application.
         waiting = [one for one in wanted if one.id not in assigned and self.entries(one.id)]
         return assigned | self._by_name(waiting, taken, ambiguous)
+
+    def _as_kept(self, wanted: Sequence[Dispatch]) -> dict[str, SeenParticipant]:
+        """Return noted agents that keep their conversation although the list names another by a further dispatch.
+
+        That is one that an access token has launched again: the noted agent's own is off the list, or has no job yet.
+        """
+        named = self._sids_with_job()
+        kept: dict[str, SeenParticipant] = {}
+        for dispatch in wanted:
+            if dispatch.status is not DispatchStatus.JOINED or dispatch.livekit_dispatch_id is None:
+                continue
+            own = [entry for entry in self._listed if entry.id == dispatch.livekit_dispatch_id]
+            agent = next((one for one in self._agents if one.sid == dispatch.agent_sid), None)
+            if agent is not None and agent.sid not in named and not any(entry.jobs for entry in own):
+                kept[dispatch.id] = agent
+        return kept
 
     def _by_job_list(self, wanted: Sequence[Dispatch]) -> dict[str, SeenParticipant]:
         assigned: dict[str, SeenParticipant] = {}
@@ -104,7 +114,7 @@ class Ownership:
         assigned: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
             free = self._free(dispatch.agent_to_ask, taken)
-            back = next((agent for agent in free if _serves(dispatch, returning.get(agent.identity))), None)
+            back = next((agent for agent in free if serves(dispatch, returning.get(agent.identity))), None)
             if back is not None:
                 taken.add(back.sid)
                 assigned[dispatch.id] = back
@@ -194,7 +204,7 @@ class Ownership:
             if agent.agent_name in names and self._is_judged(agent):
                 strays.append(Stray("", (agent.identity,), "it came after we had given up on it"))
             elif any(
-                one.agent_name == agent.agent_name and _serves(one, served) for one in wanted if one.id in assigned
+                one.agent_name == agent.agent_name and serves(one, served) for one in wanted if one.id in assigned
             ):
                 strays.append(Stray("", (agent.identity,), "it came back after another had taken its place"))
         return strays
@@ -220,65 +230,3 @@ class Ownership:
 
     def _age(self, agent: SeenParticipant) -> float:
         return self._at.timestamp() - agent.joined_at if agent.joined_at else 0.0
-
-
-def _owners_by_promise(
-    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], promised: Collection[PromisedMark]
-) -> dict[str, str]:
-    """Return, by LiveKit's id of a dispatch launched by a token, the id of the live dispatch that it serves."""
-    owners: dict[str, str] = {}
-    marks = {one.id: one for one in promised}
-    for entry in listed if marks else ():
-        mark = marks.get(entry.attributes.get(DISPATCH_ID_ATTRIBUTE, ""))
-        if mark is None or mark.spent == entry.id:
-            continue
-        served = [one for one in here if one.agent_name == mark.agent_name and _serves(one, mark.participant_identity)]
-        if served:
-            owners[entry.id] = min(
-                served, key=lambda one: (one.participant_identity != mark.participant_identity, one.id)
-            ).id
-    return owners
-
-
-def _owners_by_id(
-    here: Sequence[Dispatch],
-    listed: Sequence[SeenDispatch],
-    unwanted: Collection[str],
-    known: Collection[str],
-) -> dict[str, str]:
-    """Return, by LiveKit's id of a listed dispatch, our id: from its attributes, or because we noted LiveKit's."""
-    owners: dict[str, str] = {}
-    ids = {dispatch.id for dispatch in here}
-    by_livekit_id = {dispatch.livekit_dispatch_id: dispatch.id for dispatch in here if dispatch.livekit_dispatch_id}
-    for entry in listed:
-        if entry.id in known:
-            continue
-        marked = entry.attributes.get(DISPATCH_ID_ATTRIBUTE)
-        if marked is not None and (marked in ids or marked in unwanted):
-            owners[entry.id] = marked
-        elif entry.id in by_livekit_id:
-            owners[entry.id] = by_livekit_id[entry.id]
-    return owners
-
-
-def _owners_by_content(
-    here: Sequence[Dispatch], listed: Sequence[SeenDispatch], owners: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the owners of listed dispatches without our attribute that ask for the same agent and metadata."""
-    found: dict[str, str] = {}
-    owned = set(owners.values())
-    for dispatch in here:
-        if dispatch.id in owned or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
-            continue
-        for entry in listed:
-            same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
-            is_free = entry.id not in owners and entry.id not in found
-            if is_free and same and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE):
-                found[entry.id] = dispatch.id
-                break
-    return found
-
-
-def _serves(dispatch: Dispatch, identity: str | None) -> bool:
-    """Return whether an agent that served `identity` before (None: none of our callers) is the one for `dispatch`."""
-    return identity is not None and (dispatch.scope is Scope.ROOM or dispatch.participant_identity == identity)

@@ -48,6 +48,8 @@ class Dispatch(NamedTuple):
     must_look: bool
     deletion_announced_at: datetime | None
     is_sent_away: bool
+    doubtful_until: datetime | None
+    unlisted_at: datetime | None
     lease_owner: str | None
     lease_until: datetime | None
     answer_deadline: datetime | None
@@ -106,6 +108,7 @@ _UNSET_WHEN_NEW = frozenset(
     {
         "deletion_announced_at",
         "is_sent_away",
+        "doubtful_until",
         "answer_deadline",
         "livekit_dispatch_id",
         "job_id",

@@ -35,6 +35,7 @@ _COPIED_TO_REPLACEMENT = (
     "fallback_agent_name",
     "min_stay_s",
     "recover",
+    "unlisted_at",
     "withdraw",
 )
 _UNSENT: Mapping[str, Any] = {
@@ -44,6 +45,8 @@ _UNSENT: Mapping[str, Any] = {
     "must_look": False,
     "deletion_announced_at": None,
     "is_sent_away": False,
+    "doubtful_until": None,
+    "unlisted_at": None,
     "lease_owner": None,
     "lease_until": None,
     "answer_deadline": None,
@@ -160,4 +163,5 @@ def ended(now: datetime) -> dict[str, Any]:
         "must_look": False,
         "deletion_announced_at": None,
         "is_sent_away": False,
+        "doubtful_until": None,
     }

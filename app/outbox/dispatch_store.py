@@ -211,6 +211,12 @@ def find_overdue(connection: Connection, now: datetime, limit: int, projects: Co
     return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
 
 
+def rooms_past_doubt(connection: Connection, now: datetime, projects: Collection[str]) -> list[tuple[str, str]]:
+    """Return project and name of the rooms of dispatches whose doubt is over, those that have waited longest first."""
+    found = connection.execute(statements.PAST_DOUBT, {"now": now, "projects": projects})
+    return list(dict.fromkeys((project, room_name) for project, room_name in found))
+
+
 def release(connection: Connection, owner: str, now: datetime) -> int:
     """End the leases of what `owner` has not sent; return how many there were."""
     result = connection.execute(

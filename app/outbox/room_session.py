@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, or_, select, text
 
 from app.db.any_of import any_of
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
@@ -64,13 +64,13 @@ def deserted_agents(connection: Connection, room_sid: str) -> set[str]:
 def earlier_agents(
     connection: Connection, project: str, room_name: str, room_sid: str, identities: Collection[str]
 ) -> dict[str, str]:
-    """Return, by the agent's identity, the caller that it served in another session of the room name."""
+    """Return, by the agent's identity, the caller that it served in another session of the room name, or before."""
     if not identities:
         return {}
     query = select(dispatches.c.agent_identity, dispatches.c.participant_identity).where(
         dispatches.c.project == project,
         dispatches.c.room_name == room_name,
-        dispatches.c.room_sid != room_sid,
+        or_(dispatches.c.room_sid != room_sid, dispatches.c.status == DispatchStatus.ENDED),
         dispatches.c.agent_identity.in_(identities),
     )
     return {row[0]: row[1] for row in connection.execute(query)}
@@ -123,6 +123,13 @@ def agents_given_up(connection: Connection, ids: Collection[str]) -> dict[str, s
     return names
 
 
+LOST_IN_SESSIONS = (
+    select(dispatches.c.id)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_lost_room", "sqlite")
+    .where(any_of(dispatches.c.room_name, "room_names"), any_of(dispatches.c.room_sid, "room_sids"), text(LOST_ROOM))
+)
+"""Dispatches of these room sessions that ended because LiveKit did not list the room."""
+
 _SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_name, dispatches.c.room_sid)
 _UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
 SERVED_UNDER_NAME = (
@@ -134,6 +141,7 @@ SERVED_UNDER_NAME = (
     .where(
         _UNDER_NAME,
         text(LOST_ROOM),
+        dispatches.c.joined_at.is_not(None),
         dispatches.c.ended_at >= bindparam("lost_since", type_=Timestamp()),
     ),
 )

@@ -88,6 +88,14 @@ UNANSWERED = (
     .limit(_FIRST)
     .with_for_update(skip_locked=True)
 )
-
-
+PAST_DOUBT = (
+    select(dispatches.c.project, dispatches.c.room_name)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_doubtful_until", "sqlite")
+    .where(
+        dispatches.c.doubtful_until.is_not(None),
+        dispatches.c.doubtful_until <= _NOW,
+        any_of(dispatches.c.project, "projects"),
+    )
+    .order_by(dispatches.c.doubtful_until)
+)
 PRESENT = select(dispatches.c.id).where(any_of(dispatches.c.id, "ids"))

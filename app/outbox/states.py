@@ -13,7 +13,7 @@ TRANSITIONS: dict[DispatchStatus | None, frozenset[DispatchStatus]] = {
     _S.SENDING: frozenset({_S.PENDING, _S.DISPATCHED, _S.JOINED, _S.CANCELLED, _S.FAILED}),
     _S.DISPATCHED: frozenset({_S.PENDING, _S.JOINED, _S.CANCELLED, _S.NO_SHOW}),
     _S.JOINED: frozenset({_S.ENDED, _S.DISPATCHED, _S.PENDING, _S.NO_SHOW}),
-    _S.ENDED: frozenset(),
+    _S.ENDED: frozenset({_S.JOINED}),
     _S.NO_SHOW: frozenset({_S.PENDING}),
     _S.FAILED: frozenset({_S.PENDING}),
     _S.CANCELLED: frozenset({_S.PENDING}),

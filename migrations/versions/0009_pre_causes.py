@@ -22,7 +22,7 @@ CAUSES = (
     "outcome_unknown", "livekit_recovered", "agent_overdue", "no_agent", "fallback", "clock_step", "process_restarted",
     "agent_joined", "agent_reconnected", "agent_not_ours", "agent_left",
     "agent_left_early", "callers_left", "caller_left", "room_closed", "room_lost",
-    "cancelled_by_hand", "redriven",
+    "cancelled_by_hand", "redriven", "room_restarted", "room_unlisted", "room_found", "agent_lost",
 )  # fmt: skip
 CHECKS = {
     "cause": "cause IN (" + ", ".join(f"'{cause}'" for cause in CAUSES) + ")",

@@ -16,7 +16,11 @@ from tests.conftest import Database
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
-    "before deciding": (stored_state._BEFORE_DECIDING.statement, {"keys": ["a"]}, {"dedupe_key=?"}),
+    "before deciding": (
+        stored_state._BEFORE_DECIDING.statement,
+        {"keys": ["a"], "room_names": ["b"], "room_sids": ["c"]},
+        {"dedupe_key=?", "room_name=?"},
+    ),
     "before serving": (
         stored_state._BEFORE_ENQUEUING.statement,
         {

@@ -49,6 +49,8 @@ _SENT = Dispatch(
     must_look=False,
     deletion_announced_at=None,
     is_sent_away=False,
+    doubtful_until=None,
+    unlisted_at=None,
     lease_owner=None,
     lease_until=None,
     answer_deadline=NOW + timedelta(seconds=5),

@@ -33,7 +33,7 @@ from app.db.types import (
     one_of,
 )
 
-LOST_ROOM = f"status = '{DispatchStatus.ENDED}' AND cause = '{Cause.ROOM_LOST}'"
+LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""
 
 
@@ -119,6 +119,10 @@ dispatches = Table(
     Column("deletion_announced_at", Timestamp),  # dispatched: we began to delete it at LiveKit, since no agent came
     # joined: it was being deleted as its agent joined, so LiveKit sends that agent away in a while
     Column("is_sent_away", Boolean, nullable=False, server_default=false()),
+    # live: until then it proves nothing that LiveKit lists no room, no agent or no callers
+    Column("doubtful_until", Timestamp),
+    # when LiveKit did not list the room though it lives on: lists do not show who was in it before
+    Column("unlisted_at", Timestamp),
     Column("lease_owner", Text),  # the replica that works on it
     Column("lease_until", Timestamp),  # another replica may take over after this
     # dispatched: LiveKit is checked then if the agent has not joined; the first time when its lists are certain, the
@@ -142,6 +146,7 @@ dispatches = Table(
     one_of("recover", Recover, "recover"),
     CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
     CheckConstraint("deletion_announced_at IS NULL OR status = 'dispatched'", name="deletion_announced_at"),
+    CheckConstraint(f"doubtful_until IS NULL OR {status_in(*LIVE)}", name="doubtful_until"),
     CheckConstraint("NOT is_sent_away OR status = 'joined'", name="is_sent_away"),
     partial_index("uq_dispatches_live_intent", "intent_key", where=status_in(*LIVE), unique=True),
     # The claim query: what is due, oldest first.
@@ -150,7 +155,9 @@ dispatches = Table(
     ),
     partial_index("ix_dispatches_unanswered", "answer_deadline", where=status_in(DispatchStatus.DISPATCHED)),
     partial_index("ix_dispatches_live_room", "room_name", where=status_in(*LIVE)),
-    # Few rows: LiveKit may bring their agent back by itself into the next session of the name.
+    partial_index("ix_dispatches_doubtful_until", "doubtful_until", where="doubtful_until IS NOT NULL"),
+    # Few rows: LiveKit may bring their agent back by itself into the next session of the name, and a webhook may show
+    # that the session lives on.
     partial_index("ix_dispatches_lost_room", "room_name", where=LOST_ROOM),
     Index(None, "event_id"),
     Index(None, "room_sid"),

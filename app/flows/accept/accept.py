@@ -13,7 +13,8 @@ from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
-from app.flows.accept.stored_state import read_state, read_version_and_stored
+from app.flows.accept.revive import revive_for
+from app.flows.accept.stored_state import read_state, read_stored
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
@@ -70,8 +71,9 @@ class Acceptor:
 
     def _accept_batch(self, connection: Connection, after: AfterCommit, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
-        version, stored = read_version_and_stored(connection, batch)
-        book = self._newest_book(connection, after, version)
+        before = read_stored(connection, batch)
+        stored = set(before.dedupe_keys)
+        book = self._newest_book(connection, after, before.rules_version)
         if book.index.names_events:  # else no event of a track can match, and joins show their participants whole
             batch = with_joins(connection, batch)
         decided: dict[str, DecidedEvent] = {}
@@ -86,6 +88,7 @@ class Acceptor:
                 continue
             stored.add(event.dedupe_key)
             decided[event.id] = one
+        revive_for(connection, after, before.lost, [one.event for one in decided.values()], now)
         self._enqueue(connection, after, list(decided.values()), now)
         rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
         if insert_once(connection, rows) < len(rows):

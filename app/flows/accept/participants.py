@@ -14,12 +14,14 @@ from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived
 from app.lifecycle.departure import departure_of
+from app.lifecycle.doubt import room_restarted
 from app.lifecycle.leaving import after_callers_gone, room_over
 from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.livekit.attributes import agent_name_of
 from app.livekit.participant.role import PROGRAMS, Role
 from app.livekit.vocabulary import JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
+from app.observe.ghosts import restarts
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
 from app.outbox.move import Move
@@ -29,7 +31,7 @@ from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import departed
 
-_WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_FINISHED}
+_WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_STARTED, EventType.ROOM_FINISHED}
 
 
 def observe_events(
@@ -55,6 +57,8 @@ def observe_events(
     for event in watched:
         if event.type == EventType.ROOM_FINISHED:
             observer.room_finished(event)
+        elif event.type == EventType.ROOM_STARTED:
+            observer.room_started(event)
         elif event.type in JOB_EVENTS:
             observer.job_changed(event)
         elif event.type in LEAVINGS:
@@ -72,12 +76,13 @@ class _Known:
     """What the events themselves do not say.
 
     `ambiguous`: by dispatch, agent names that do not prove which dispatch an agent belongs to.
-    `people`: around the dispatches whose agent leaves.
+    `people`: around the dispatches whose agent leaves. `restarts`: by room session, when LiveKit made it again.
     """
 
     callers: Mapping[str, set[str]]
     ambiguous: Mapping[str, set[str]]
     people: People
+    restarts: Mapping[str, datetime]
 
 
 def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event]) -> _Known:
@@ -90,7 +95,9 @@ def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: S
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
     gone = {event.participant_sid for event in watched if event.type in LEAVINGS}
     losing = [dispatch for dispatch in live.values() if dispatch.agent_sid in gone]
-    return _Known(callers, ambiguous, people_around(connection, losing))
+    started = {event.room_sid for event in watched if event.type == EventType.ROOM_STARTED}
+    again = restarts(connection, started) if started else {}
+    return _Known(callers, ambiguous, people_around(connection, losing), again)
 
 
 def _gave_up(dispatch: Dispatch) -> bool:
@@ -131,6 +138,13 @@ class _Observer:
         for dispatch in self._in_room(event):
             self._add(room_over(dispatch, Cause.ROOM_CLOSED, "the room was closed", self._now))
 
+    def room_started(self, event: Event) -> None:
+        """Doubt everybody in a room that LiveKit has made again under its SID: they have to join anew."""
+        if self._known.restarts.get(event.room_sid) != event.occurred_at:
+            return
+        for dispatch in self._in_room(event):
+            self._add(room_restarted(dispatch, self._now))
+
     def participant_left(self, event: Event) -> None:
         sid = event.participant_sid
         for dispatch in self._in_room(event):
@@ -167,6 +181,8 @@ class _Observer:
         if back:
             again = {"agent_sid": event.participant_sid}
             self._add(Move(back[0], back[0].status, Cause.AGENT_RECONNECTED, "the agent has reconnected", fields=again))
+            if back[0].doubtful_until is not None:  # another may have come by a token's dispatch meanwhile
+                self._after.rooms_to_check.add((event.project, event.room_name))
             return
         same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
         waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select
 from app.db.combined_query import CombinedQuery
 from app.db.tables import agent_limits
 from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, Promises, promised
-from app.outbox.room_session import SERVED_UNDER_NAME
+from app.outbox.room_session import LOST_IN_SESSIONS, SERVED_UNDER_NAME
 from app.rules.book.read_book import VERSION
 from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
 
 _LOST_FOR = timedelta(seconds=60)
-_BEFORE_DECIDING = CombinedQuery([("version", VERSION), ("known", KNOWN)])
+_BEFORE_DECIDING = CombinedQuery([("version", VERSION), ("known", KNOWN), ("lost", LOST_IN_SESSIONS)])
 _BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
@@ -47,10 +47,31 @@ class StoredState:
         return any(session != event.room_sid for session in sessions)
 
 
-def read_version_and_stored(connection: Connection, batch: Sequence[Event]) -> tuple[int, set[str]]:
-    """Return the version of the rules in the database, and the dedupe keys of `batch` that are stored already."""
-    answers = _BEFORE_DECIDING.run(connection, {"keys": {event.dedupe_key for event in batch}})
-    return int(answers["version"][0][0]), {key for key, *_ in answers["known"]}
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What decides how a batch is accepted. `dedupe_keys`: those of its events that are stored already.
+
+    `lost`: ids of dispatches in its room sessions that ended because LiveKit did not list the room.
+    """
+
+    rules_version: int
+    dedupe_keys: set[str]
+    lost: Collection[str]
+
+
+def read_stored(connection: Connection, batch: Sequence[Event]) -> Stored:
+    """Return what is stored that concerns the acceptance of `batch`."""
+    asked = {
+        "keys": {event.dedupe_key for event in batch},
+        "room_names": {event.room_name for event in batch if event.room_sid},
+        "room_sids": {event.room_sid for event in batch if event.room_sid},
+    }
+    answers = _BEFORE_DECIDING.run(connection, asked)
+    return Stored(
+        rules_version=int(answers["version"][0][0]),
+        dedupe_keys={key for key, *_ in answers["known"]},
+        lost={dispatch_id for dispatch_id, *_ in answers["lost"]},
+    )
 
 
 def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence[Event], now: datetime) -> StoredState:

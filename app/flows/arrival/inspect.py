@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from app.db.types import LIVE, Cause, DispatchStatus
 from app.errors import UsherError
 from app.flows.arrival.give_up import give_up_attempt
+from app.flows.arrival.settle_doubts import end_doubts, lose_agent
 from app.flows.context import Context
 from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.flows.transactions import Transactions
@@ -21,6 +22,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import FIRST_CHECK_S, NoShow, awaited_from, next_after_no_show, not_ours
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.departure import unseen_departure
+from app.lifecycle.doubt import room_unlisted
 from app.lifecycle.leaving import Withdrawal, after_callers_gone, room_over
 from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
@@ -28,11 +30,13 @@ from app.logs import get_logger
 from app.observe.compare import (
     JOB_LIST_LAG_S,
     AgentGone,
+    AgentLost,
     Arrived,
     CallersGone,
     NotOurs,
     NotYetHere,
     RoomGone,
+    RoomUnlisted,
     Stray,
     WrittenDown,
     compare,
@@ -81,19 +85,22 @@ class Inspector:
         await asyncio.gather(*(self._look_for(project, name, late) for (project, name), late in rooms.items()))
         return {"overdue": len(overdue)}
 
-    async def inspect(self, project: str, room_name: str) -> Inspection:
-        """Check one room and write what follows; raises `LiveKitUnavailableError` when LiveKit does not answer."""
+    async def inspect(self, project: str, room_name: str, *, ask_node: bool = False) -> Inspection:
+        """Check one room and write what follows; raises `LiveKitUnavailableError` when LiveKit does not answer.
+
+        `ask_node`: if the room is not listed, ask whether a node serves it all the same.
+        """
         client = self._context.clients.get(project)
         if client is None:
             return Inspection()
         now = self._context.clock.now()
-        seen = await observe_room(client, project, room_name, at=now, with_dispatches=True)
+        seen = await observe_room(client, project, room_name, at=now, with_dispatches=True, ask_node=ask_node)
         return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen))
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Check the room of overdue agents; those that can be neither found nor given up are looked for again soon."""
         try:
-            inspection = await self.inspect(project, room_name)
+            inspection = await self.inspect(project, room_name, ask_node=True)
         except UsherError as error:
             _log.warning("the room of an overdue agent could not be checked", room=room_name, error=str(error))
             await self._put_off(late, 0.0)
@@ -166,7 +173,7 @@ class Inspector:
         intended = read_intentions(connection, seen)
         findings = compare(intended, seen)
         people = people_around(connection, [one.dispatch for one in findings if isinstance(one, AgentGone)])
-        present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
+        present = {one.sid for one in seen.participants}.difference(intended.ghosts).union(intended.newcomers)
         left_at = last_left(connection, [one.dispatch.id for one in findings if isinstance(one, CallersGone)])
         inspection = Inspection()
         moves: list[Move] = []
@@ -191,11 +198,25 @@ class Inspector:
                 end, withdrawal = after_callers_gone(dispatch, left_at.get(dispatch.id, now), now)
                 after.withdrawals += [withdrawal] if withdrawal is not None else []
                 moves += [end] if end is not None else []
+            elif isinstance(finding, AgentLost):
+                served = intended.callers.get(finding.dispatch.id)
+                lost, replacement = lose_agent(
+                    connection,
+                    after,
+                    self._context,
+                    finding,
+                    has_callers=served is None or bool(present.intersection(served)),
+                    ghosts=intended.ghosts,
+                    now=now,
+                )
+                moves.append(lost)
+                replacements += [replacement] if replacement is not None else []
             else:
                 moves += self._act_upon(finding, after, seen, inspection, now)
         move(connection, after, moves, now)
-        replace(connection, after, replacements, now)
         results = {dispatch.id: dispatch for dispatch in intended.live} | {one.dispatch.id: one.result for one in moves}
+        move(connection, after, end_doubts(connection, results.values(), intended, seen, present=present, now=now), now)
+        replace(connection, after, replacements, now)
         inspection.is_clear = not after.withdrawals and all(
             one.status not in LIVE or (one.status is DispatchStatus.JOINED and one.worker_id)
             for one in results.values()
@@ -204,7 +225,7 @@ class Inspector:
 
     def _act_upon(
         self,
-        finding: RoomGone | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
+        finding: RoomGone | RoomUnlisted | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
         after: AfterCommit,
         seen: RoomObservation,
         inspection: Inspection,
@@ -214,6 +235,9 @@ class Inspector:
         match finding:
             case RoomGone(dispatch):
                 return [room_over(dispatch, Cause.ROOM_LOST, "the room is gone", now)]
+            case RoomUnlisted(dispatch):
+                doubt = room_unlisted(dispatch, now, is_served=seen.is_served)
+                return [doubt] if doubt is not None else []
             case Arrived():
                 return [agent_seen(finding, now)]
             case NotOurs(dispatch):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy import Connection
@@ -12,10 +13,11 @@ from app.db.types import DispatchStatus
 from app.errors import UsherError
 from app.flows.context import Context
 from app.lifecycle.leaving import Withdrawal
-from app.livekit.client import LiveKitClient, SeenDispatch
+from app.livekit.client import LiveKitClient, SeenDispatch, SeenParticipant
 from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.participant.role import Role
 from app.logs import get_logger
+from app.observe.ghosts import living, restarts
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.outbox.dispatch_store import read_locked, waiting_callers
 
@@ -49,6 +51,9 @@ class Withdrawer:
         client = self._context.clients.get(withdrawal.project)
         if client is None:
             return
+        if withdrawal.ghost_sid is not None:
+            await _remove_ghost(client, withdrawal)
+            return
         log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
         if withdrawal.after_s > 0:
             await asyncio.sleep(withdrawal.after_s)
@@ -56,7 +61,8 @@ class Withdrawer:
                 return
         for attempt in range(_TRIES):
             try:
-                await take_back(client, withdrawal, partial(self._is_called_off, withdrawal))
+                restarted_at = await self._restarted_at(withdrawal)
+                await take_back(client, withdrawal, partial(self._is_called_off, withdrawal), restarted_at)
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
                 await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
@@ -68,6 +74,10 @@ class Withdrawer:
                 return
             else:
                 return
+
+    async def _restarted_at(self, withdrawal: Withdrawal) -> datetime | None:
+        sid = withdrawal.room_sid
+        return await self._context.writer.run(lambda connection: restarts(connection, [sid]).get(sid))
 
     async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
         """Return whether the agent has a caller again, such as one that reloaded the page."""
@@ -82,38 +92,57 @@ class Withdrawer:
         return await self._context.writer.run(read)
 
 
+async def _remove_ghost(client: LiveKitClient, withdrawal: Withdrawal) -> None:
+    """Ask LiveKit once to remove an agent whose node is lost: 1.13 refuses after 3 s, since no node serves it."""
+    try:
+        for one in await client.list_participants(withdrawal.room_name):
+            if one.sid == withdrawal.ghost_sid:
+                await client.remove_participant(withdrawal.room_name, one.identity)
+    except LiveKitUnavailableError as error:
+        _log.debug("LiveKit goes on listing a lost agent", room=withdrawal.room_name, error=str(error))
+
+
 async def _never() -> bool:
     return False
 
 
 async def take_back(
-    client: LiveKitClient, withdrawal: Withdrawal, is_called_off: Callable[[], Awaitable[bool]] = _never
+    client: LiveKitClient,
+    withdrawal: Withdrawal,
+    is_called_off: Callable[[], Awaitable[bool]] = _never,
+    restarted_at: datetime | None = None,
 ) -> None:
-    """Carry out `withdrawal` unless it is called off; raises `LiveKitUnavailableError` when LiveKit does not answer."""
+    """Carry out `withdrawal` unless it is called off; raises `LiveKitUnavailableError` when LiveKit does not answer.
+
+    `restarted_at`: when LiveKit made the room again; who joined it before is not there any more.
+    """
+
+    async def list_present() -> Sequence[SeenParticipant]:
+        return living(await client.list_participants(withdrawal.room_name), restarted_at)
+
     room = await client.find_room(withdrawal.room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
     if withdrawal.only_dispatch and withdrawal.livekit_dispatch_id:
         await client.delete_dispatch(withdrawal.room_name, withdrawal.livekit_dispatch_id)
         return
-    participants = await client.list_participants(withdrawal.room_name)
+    participants = await list_present()
     if withdrawal.only_if_alone and any(one.role is Role.CALLER for one in participants):
         return
     identities = set(withdrawal.agent_identities)
     listed = await client.list_dispatches(withdrawal.room_name)
     if await is_called_off():
         return
-    for entry in listed:
-        if _is_meant(entry, withdrawal):
-            identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
-            if not entry.deleted:
-                await client.delete_dispatch(withdrawal.room_name, entry.id)
+    for entry in (one for one in listed if _is_meant(one, withdrawal)):
+        identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
+        if not entry.deleted:
+            await client.delete_dispatch(withdrawal.room_name, entry.id)
     # Deleting the dispatch lets the agent say goodbye; one that is still listed a second later is removed.
     for pause in () if withdrawal.at_once else _GOODBYE_S:
         if not identities & {one.identity for one in participants}:
             return
         await asyncio.sleep(pause)
-        participants = await client.list_participants(withdrawal.room_name)
+        participants = await list_present()
     if await is_called_off():
         return
     for identity in identities & {one.identity for one in participants}:

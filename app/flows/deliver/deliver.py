@@ -207,7 +207,12 @@ class Deliverer:
         now = self._context.clock.now()
         try:
             seen = await observe_room(
-                client, dispatch.project, dispatch.room_name, at=now, with_dispatches=dispatch.must_look
+                client,
+                dispatch.project,
+                dispatch.room_name,
+                at=now,
+                with_dispatches=dispatch.must_look,
+                ask_node=True,
             )
         except LiveKitUnavailableError as error:
             await self._postpone(dispatch, str(error), is_down=client.is_down)

@@ -11,11 +11,12 @@ from app.flows.context import Context
 from app.flows.deliver.settle import settle
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import seen as agent_seen
+from app.lifecycle.doubt import put_off, room_unlisted
 from app.lifecycle.leaving import after_callers_gone, room_over
 from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted
-from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, Stray, WrittenDown, compare
+from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, RoomUnlisted, Stray, WrittenDown, compare
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
@@ -38,6 +39,8 @@ def conclude(
     for finding in compare(intended, seen):
         if isinstance(finding, Stray) or finding.dispatch.id != current.id:
             continue  # the check of the room that an inspection makes is for those
+        if isinstance(finding, RoomUnlisted) and seen.is_served:
+            continue  # the node that answers makes the dispatch
         if _act_upon(connection, after, context, current, finding):
             return None
     until = now + context.lease
@@ -46,6 +49,8 @@ def conclude(
     if current.must_look:
         fields |= {"must_look": False, "attempts": current.attempts + 1}
         reason = "LiveKit does not have it; sending it"
+    doubt = room_unlisted(current, now, is_served=True) if seen.is_served else None
+    fields |= doubt.fields if doubt is not None else {}
     sending = Move(current, DispatchStatus.SENDING, Cause.CALLER_PRESENT, reason, fields=fields)
     move(connection, after, [sending], now)
     return sending.result
@@ -65,6 +70,8 @@ def _act_upon(
         case RoomGone():
             reason = "the room is gone, or another session has its name"
             move(connection, after, [room_over(current, Cause.ROOM_LOST, reason, now)], now)
+        case RoomUnlisted():
+            move(connection, after, [put_off(current, now)], now)
         case CallersGone():
             left_at = last_left(connection, [current.id]).get(current.id, now)
             change, withdrawal = after_callers_gone(current, left_at, now)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from app.db.any_of import any_of
 from app.db.tables import dispatches, events
-from app.db.types import LIVE, DispatchStatus
+from app.db.types import LIVE, Cause, DispatchStatus
 from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.livekit.attributes import CALL_STATUS
 from app.livekit.client import SeenParticipant
@@ -37,15 +37,21 @@ class ServedDispatch:
     agent_sid: str | None
     is_confirmed: bool
     callers: frozenset[str] | None
+    was_unlisted: bool
+    """Whether lists do not show everybody who is in the room."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRooms:
-    """What the database knows of the callers in some rooms. `live`: by room session."""
+    """What the database knows of the callers in some rooms. `live`: by room session.
+
+    `lost`: ids of dispatches that ended because LiveKit did not list their room, which it does now.
+    """
 
     participants: Mapping[str, LastSeen]
     failed: Sequence[Dispatch]
     live: Mapping[str, Sequence[ServedDispatch]]
+    lost: Collection[str]
 
 
 _REPORTED = (
@@ -100,8 +106,13 @@ def read_stored(
     for one in found:
         if one.status is not DispatchStatus.FAILED:
             served = frozenset(waiting[one.id]) if one.id in waiting else None
-            live[one.room_sid].append(ServedDispatch(one.status, one.agent_sid, one.worker_id is not None, served))
-    return StoredRooms(participants, failed, live)
+            live[one.room_sid].append(
+                ServedDispatch(
+                    one.status, one.agent_sid, one.worker_id is not None, served, one.unlisted_at is not None
+                )
+            )
+    lost = {one.id for one in every if one.cause is Cause.ROOM_LOST and one.status not in LIVE}
+    return StoredRooms(participants, failed, live, lost)
 
 
 def needs_a_check(live: Sequence[ServedDispatch], participants: Sequence[SeenParticipant]) -> bool:
@@ -113,8 +124,7 @@ def needs_a_check(live: Sequence[ServedDispatch], participants: Sequence[SeenPar
     return not all(
         one.status is DispatchStatus.JOINED
         and one.is_confirmed
-        and one.agent_sid in present
-        and (one.callers is None or one.callers & present)
+        and (one.was_unlisted or (one.agent_sid in present and (one.callers is None or one.callers & present)))
         for one in live
     )
 

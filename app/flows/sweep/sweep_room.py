@@ -12,6 +12,7 @@ from app.clock import new_id
 from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
+from app.flows.accept.revive import revive
 from app.flows.context import Context
 from app.flows.sweep.stored_rooms import (
     StoredRooms,
@@ -29,6 +30,7 @@ from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.participant.role import PROGRAMS, Role
 from app.livekit.vocabulary import EventType
 from app.logs import get_logger
+from app.observe.ghosts import living, restarts
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import restarted
 from app.outbox.dispatch_store import live_by_intent
@@ -93,7 +95,6 @@ class RoomSweeper:
     async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
         """Accept the callers in these rooms that no webhook reported; return what is left to do."""
         left = Leftovers()
-        callers: list[tuple[SeenRoom, SeenParticipant]] = []
         listed: list[tuple[SeenRoom, Sequence[SeenParticipant]]] = []
         answers = await asyncio.gather(*(self._list(client, room) for room in rooms))
         for room, participants in zip(rooms, answers, strict=True):
@@ -101,13 +102,20 @@ class RoomSweeper:
                 left.again.append(room)
                 continue
             listed.append((room, participants))
-            callers += [(room, one) for one in participants if self._may_match(one)]
+        listed_sids = [room.sid for room, _ in listed]
+        restarted_at = await self._context.writer.run(lambda connection: restarts(connection, listed_sids))
+        listed = [(room, living(people, restarted_at.get(room.sid))) for room, people in listed]
+        callers = [(room, one) for room, people in listed for one in people if self._may_match(one)]
         tally.unanswered += len(left.again)
         sids = [participant.sid for _, participant in callers]
-        room_sids, unwatched = [room.sid for room, _ in listed], self._unwatched()
+        unwatched = self._unwatched()
         known = await self._context.writer.run(
-            lambda connection: read_stored(connection, project, room_sids, sids, unwatched=unwatched)
+            lambda connection: read_stored(connection, project, listed_sids, sids, unwatched=unwatched)
         )
+        if known.lost:
+            tally.revived += await self._transactions.run(
+                lambda connection, after: revive(connection, after, known.lost, listed_sids, self._context.clock.now())
+            )
         accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
         left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
         tally.revived += await self._revive(known.failed)

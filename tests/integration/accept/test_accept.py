@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.lifecycle.doubt import UNLISTED_S
 from app.lifecycle.presence import RELOAD_S
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Fault, FaultKind
 from app.simulator.webhooks import sign
@@ -199,7 +200,7 @@ async def test_a_late_retry_is_looked_at_before_it_is_sent(sqlite_database: Data
         world.simulator.rooms.forget(world.simulator.rooms.by_name["room"])
         world.route = held
         await world.until(lambda: world.events(type="participant_joined"), within=20)
-        await world.until_status("cancelled", within=3)
+        await world.until_status("cancelled", within=UNLISTED_S + 10)
         assert world.simulator.ledger.dispatches == []
 
 

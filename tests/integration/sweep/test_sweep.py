@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.lifecycle.doubt import UNLISTED_S
 from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.simulator import Mishap, Unit
@@ -196,8 +197,9 @@ async def test_rooms_that_vanished_without_a_word_are_settled(sqlite_database: D
         world.simulator.webhook_faults.outage = True
         for room in ("talking", "waiting"):
             world.simulator.finish_room(room)
-        await world.until_status("ended", room_name="talking", within=INTERVAL + 1)
-        await world.until_status("cancelled", room_name="waiting", within=INTERVAL + 1)
+        within = INTERVAL + UNLISTED_S + 10
+        await world.until_status("ended", room_name="talking", within=within)
+        await world.until_status("cancelled", room_name="waiting", within=within)
 
 
 @in_virtual_time

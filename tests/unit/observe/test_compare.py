@@ -19,6 +19,7 @@ from app.observe.compare import (
     NotYetHere,
     PromisedMark,
     RoomGone,
+    RoomUnlisted,
     Stray,
     WrittenDown,
     compare,
@@ -54,9 +55,26 @@ def strays(findings: list[Finding]) -> list[tuple[str, tuple[str, ...]]]:
 
 class TestRoomsAndCallers:
     def test_another_session_of_the_name_is_another_room(self) -> None:
-        for seen in (room(sid=""), room(caller(), sid="RM_2")):
-            (finding,) = findings_in(seen, dispatch())
-            assert isinstance(finding, RoomGone)
+        (finding,) = findings_in(room(caller(), sid="RM_2"), dispatch())
+        assert isinstance(finding, RoomGone)
+
+    @pytest.mark.parametrize(
+        ("doubted_s", "is_served", "expected"),
+        [
+            (None, None, RoomUnlisted),
+            (None, False, RoomUnlisted),
+            (5, False, RoomUnlisted),
+            (0, None, RoomUnlisted),
+            (0, True, RoomUnlisted),
+            (0, False, RoomGone),
+        ],
+    )
+    def test_a_room_that_is_not_listed_may_be_listed_again(
+        self, doubted_s: float | None, is_served: bool | None, expected: type
+    ) -> None:
+        until = None if doubted_s is None else NOW + timedelta(seconds=doubted_s)
+        finding, *_ = findings_in(replace(room(sid=""), is_served=is_served), dispatch(doubtful_until=until))
+        assert type(finding) is expected
 
     def test_a_room_opened_after_the_look_is_not_gone(self) -> None:
         assert findings_in(room(sid=""), dispatch(created_at=NOW + timedelta(seconds=0.1))) == []
@@ -217,7 +235,7 @@ class TestAbsence:
         assert isinstance(finding, NotYetHere)
         assert finding.certain
 
-    def test_an_agent_gone_is_gone_unless_it_came_after_the_look(self) -> None:
+    def test_an_agent_gone_is_gone_unless_it_came_after_the_findings_in(self) -> None:
         seen = room(caller(), listed=[seen_dispatch(1)])
         (finding,) = findings_in(seen, joined())
         assert isinstance(finding, AgentGone)

@@ -22,7 +22,7 @@ pending      .          yes        .          yes        .          .          .
 sending      yes        .          yes        yes        .          .          yes        yes
 dispatched   yes        .          .          yes        .          yes        .          yes
 joined       yes        .          yes        .          yes        yes        .          .
-ended        .          .          .          .          .          .          .          .
+ended        .          .          .          yes        .          .          .          .
 no_show      yes        .          .          .          .          .          .          .
 failed       yes        .          .          .          .          .          .          .
 cancelled    yes        .          .          .          .          .          .          .
