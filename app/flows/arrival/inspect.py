@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from datetime import datetime, timedelta
@@ -33,6 +34,8 @@ from app.observe.compare import (
     AgentLost,
     Arrived,
     CallersGone,
+    Finding,
+    Intentions,
     NotOurs,
     NotYetHere,
     RoomGone,
@@ -65,6 +68,8 @@ class Inspection:
     absent: list[NotYetHere] = field(default_factory=list)
     uncertain: list[NotYetHere] = field(default_factory=list)
     is_clear: bool = True
+    settled: frozenset[str] = frozenset()
+    """SIDs of agents that are nobody's we know of, or of whom the job list will not say more."""
 
 
 class Inspector:
@@ -217,6 +222,7 @@ class Inspector:
         results = {dispatch.id: dispatch for dispatch in intended.live} | {one.dispatch.id: one.result for one in moves}
         move(connection, after, end_doubts(connection, results.values(), intended, seen, present=present, now=now), now)
         replace(connection, after, replacements, now)
+        inspection.settled = _settled(intended, seen, findings)
         inspection.is_clear = not after.withdrawals and all(
             one.status not in LIVE or (one.status is DispatchStatus.JOINED and one.worker_id)
             for one in results.values()
@@ -275,3 +281,15 @@ def _next_check(dispatch: Dispatch, waited: float) -> float:
 
 def _has_run_out(dispatch: Dispatch, waited: float) -> bool:
     return dispatch.answer_timeout_s - waited < MIN_REMAINDER_S
+
+
+def _settled(intended: Intentions, seen: RoomObservation, findings: Sequence[Finding]) -> frozenset[str]:
+    """Return the agents about whom a later check of the room would find out nothing."""
+    if findings or any(one.status is not DispatchStatus.JOINED for one in intended.live):
+        return frozenset()
+    latest = seen.at.timestamp() - JOB_LIST_LAG_S
+    return frozenset(
+        one.sid
+        for one in seen.participants
+        if one.is_agent and 0 < one.joined_at <= latest and one.sid not in intended.ghosts
+    )

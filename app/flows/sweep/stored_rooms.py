@@ -115,15 +115,20 @@ def read_stored(
     return StoredRooms(participants, failed, live, lost)
 
 
-def needs_a_check(live: Sequence[ServedDispatch], participants: Sequence[SeenParticipant]) -> bool:
-    """Return whether a room needs a check; saves 5,000 quiet rooms the requests for LiveKit's other lists."""
+def needs_a_check(
+    live: Sequence[ServedDispatch], participants: Sequence[SeenParticipant], settled: Collection[str]
+) -> bool:
+    """Return whether a room needs a check; saves 5,000 quiet rooms the requests for LiveKit's other lists.
+
+    `settled`: SIDs of agents about whom a check has found out all that LiveKit says.
+    """
     present = {participant.sid for participant in participants}
-    accounted = {one.agent_sid for one in live}
+    accounted = {one.agent_sid for one in live}.union(settled)
     if any(one.is_agent and one.sid not in accounted for one in participants):
         return True
     return not all(
         one.status is DispatchStatus.JOINED
-        and one.is_confirmed
+        and (one.is_confirmed or one.agent_sid in settled)
         and (one.was_unlisted or (one.agent_sid in present and (one.callers is None or one.callers & present)))
         for one in live
     )

@@ -96,6 +96,8 @@ class Sweeper:
             await self._report(project, tally)
             totals["rooms"] += tally.rooms
             totals["swept_in"] += tally.swept_in
+        if not has_failed:
+            self._rooms.forget_absent()
         self._is_calm = not has_failed
         await self._go_on(busy=False)
         return totals
@@ -187,7 +189,8 @@ class Sweeper:
                 room_name = waiting.popleft()
                 await self._pace()
                 try:
-                    await self._inspector.inspect(project, room_name)
+                    inspection = await self._inspector.inspect(project, room_name)
+                    self._rooms.note_settled(inspection.settled)
                 except UsherError as error:
                     tally.unanswered += 1
                     _log.debug("a room could not be checked", room=room_name, error=str(error))

@@ -90,6 +90,8 @@ class RoomSweeper:
         self._receive = receive
         self._pace = pace
         self._started_at = context.clock.now()
+        self._settled: set[str] = set()
+        self._present: set[str] = set()
         self._unwatched_by: tuple[RuleBook, Collection[str]] | None = None
 
     async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
@@ -119,8 +121,18 @@ class RoomSweeper:
         accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
         left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
         tally.revived += await self._revive(known.failed)
-        left.unclear += [room for room, people in listed if needs_a_check(known.live[room.sid], people)]
+        self._present.update(one.sid for _, people in listed for one in people if one.is_agent)
+        left.unclear += [room for room, people in listed if needs_a_check(known.live[room.sid], people, self._settled)]
         return left
+
+    def note_settled(self, agent_sids: Collection[str]) -> None:
+        """Remember agents about whom a check has found out all that LiveKit says: they need no other."""
+        self._settled.update(agent_sids)
+
+    def forget_absent(self) -> None:
+        """Forget the settled agents that this pass did not list."""
+        self._settled &= self._present
+        self._present = set()
 
     async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
         await self._pace()
