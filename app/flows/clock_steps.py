@@ -14,6 +14,7 @@ from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import awaited_from
+from app.lifecycle.doubt import UNLISTED_S
 from app.lifecycle.presence import RETURN_S
 from app.lifecycle.retry import LONGEST_DELAY_S
 from app.lifecycle.transition import move
@@ -38,6 +39,15 @@ _SENT_IN_THE_FUTURE = (
     .where(
         status_in(DispatchStatus.DISPATCHED),
         dispatches.c.dispatched_at > bindparam("horizon", type_=Timestamp()),
+    )
+    .with_for_update(skip_locked=True)
+)
+_DOUBTED_TOO_LONG = (
+    select(dispatches)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_doubtful_until", "sqlite")
+    .where(
+        dispatches.c.doubtful_until.is_not(None),
+        dispatches.c.doubtful_until > bindparam("horizon", type_=Timestamp()),
     )
     .with_for_update(skip_locked=True)
 )
@@ -79,6 +89,11 @@ class ClockCorrector:
         for row in connection.execute(_SENT_IN_THE_FUTURE, {"horizon": now + _TOLERANCE}).mappings():
             dispatch = Dispatch.from_row(row)
             again = {**awaited_from(dispatch, now), "lease_until": None}
+            moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))
+        longest_doubt = timedelta(seconds=UNLISTED_S)
+        for row in connection.execute(_DOUBTED_TOO_LONG, {"horizon": now + longest_doubt + _TOLERANCE}).mappings():
+            dispatch = Dispatch.from_row(row)
+            again = {"doubtful_until": now + longest_doubt}
             moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))
         move(connection, after, moves, now)
         return len(moves)

@@ -136,6 +136,21 @@ async def test_a_restart_of_usher_in_between_forgets_nothing(sqlite_database: Da
         assert len(living(world)) == 1
 
 
+@pytest.mark.parametrize("step", [-7200, -60, 60, 7200])
+@in_virtual_time
+async def test_a_clock_that_is_set_delays_nothing(sqlite_database: Database, step: int) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await call_under_way(world)
+        world.simulator.lose_node("room", rejoin_after=0.5, agents_rejoin=False)
+        await world.wait(4)
+        world.clock.jumped += step
+        await world.until(lambda: living(world), within=25)
+        await world.wait(40)
+        assert len(living(world)) == 1, world.describe()
+
+
 @in_virtual_time
 async def test_two_replicas_replace_it_once(postgres_database: Database) -> None:
     async with World(postgres_database, replicas=2, sweep=2.0) as world:
