@@ -47,7 +47,9 @@ async def test_the_sweep_goes_on_to_the_other_rooms(
         failing = failing_for(seen_participant, lambda one: one.identity == "of-bad")
         monkeypatch.setattr("app.livekit.twirp.seen_participant", failing)
     else:
-        failing = failing_for(needs_a_check, lambda _, people: any(one.identity == "of-bad" for one in people))
+        failing = failing_for(
+            needs_a_check, lambda _, people, *_settled: any(one.identity == "of-bad" for one in people)
+        )
         monkeypatch.setattr("app.flows.sweep.sweep_room.needs_a_check", failing)
     async with World(sqlite_database, sweep=INTERVAL) as world:
         world.rule()

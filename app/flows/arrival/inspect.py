@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from datetime import datetime, timedelta
@@ -35,7 +34,6 @@ from app.observe.compare import (
     Arrived,
     CallersGone,
     Finding,
-    Intentions,
     NotOurs,
     NotYetHere,
     RoomGone,
@@ -46,6 +44,7 @@ from app.observe.compare import (
 )
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation, observe_room
+from app.observe.settled import settled_agents
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import find_overdue, last_left, read_locked
 from app.outbox.move import Move
@@ -98,9 +97,9 @@ class Inspector:
         client = self._context.clients.get(project)
         if client is None:
             return Inspection()
-        now = self._context.clock.now()
+        now, tick = self._context.clock.now(), self._context.clock.monotonic()
         seen = await observe_room(client, project, room_name, at=now, with_dispatches=True, ask_node=ask_node)
-        return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen))
+        return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen, tick))
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Check the room of overdue agents; those that can be neither found nor given up are looked for again soon."""
@@ -173,10 +172,11 @@ class Inspector:
         """Return the least number of seconds for which the agent has been awaited."""
         return inf if dispatch.dispatched_at is None else self._elapsed_time.seconds_since(dispatch.dispatched_at)
 
-    def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation) -> Inspection:
+    def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation, tick: float) -> Inspection:
+        """Write what follows from `seen`, whose observation began at `tick` of the monotonic clock."""
         now = self._context.clock.now()
         intended = read_intentions(connection, seen)
-        findings = compare(intended, seen)
+        findings = [one for one in compare(intended, seen) if not self._came_during(one, tick)]
         people = people_around(connection, [one.dispatch for one in findings if isinstance(one, AgentGone)])
         present = {one.sid for one in seen.participants}.difference(intended.ghosts).union(intended.newcomers)
         left_at = last_left(connection, [one.dispatch.id for one in findings if isinstance(one, CallersGone)])
@@ -222,12 +222,19 @@ class Inspector:
         results = {dispatch.id: dispatch for dispatch in intended.live} | {one.dispatch.id: one.result for one in moves}
         move(connection, after, end_doubts(connection, results.values(), intended, seen, present=present, now=now), now)
         replace(connection, after, replacements, now)
-        inspection.settled = _settled(intended, seen, findings)
+        inspection.settled = settled_agents(intended, seen, findings)
         inspection.is_clear = not after.withdrawals and all(
             one.status not in LIVE or (one.status is DispatchStatus.JOINED and one.worker_id)
             for one in results.values()
         )
         return inspection
+
+    def _came_during(self, finding: Finding, tick: float) -> bool:
+        """Return whether the missing agent may have joined after the observation began, the wall clock being set."""
+        if not isinstance(finding, AgentGone) or finding.dispatch.joined_at is None:
+            return False
+        looked_for = self._context.clock.monotonic() - tick
+        return self._elapsed_time.seconds_since(finding.dispatch.joined_at) < looked_for
 
     def _act_upon(
         self,
@@ -281,15 +288,3 @@ def _next_check(dispatch: Dispatch, waited: float) -> float:
 
 def _has_run_out(dispatch: Dispatch, waited: float) -> bool:
     return dispatch.answer_timeout_s - waited < MIN_REMAINDER_S
-
-
-def _settled(intended: Intentions, seen: RoomObservation, findings: Sequence[Finding]) -> frozenset[str]:
-    """Return the agents about whom a later check of the room would find out nothing."""
-    if findings or any(one.status is not DispatchStatus.JOINED for one in intended.live):
-        return frozenset()
-    latest = seen.at.timestamp() - JOB_LIST_LAG_S
-    return frozenset(
-        one.sid
-        for one in seen.participants
-        if one.is_agent and 0 < one.joined_at <= latest and one.sid not in intended.ghosts
-    )

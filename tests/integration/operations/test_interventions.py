@@ -10,6 +10,7 @@ import pytest
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations import OperationResult
 from app.flows.prune import STEP, Pruner
+from app.lifecycle.doubt import UNLISTED_S
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -193,7 +194,7 @@ async def test_a_replay_for_a_caller_who_left_unnoticed_sends_no_agent(sqlite_da
         world.rule()
         (event,) = world.events(participant_identity="ana")
         assert await replayed(world, event["id"]) == "planned"
-        row = await world.until_status("cancelled", within=2)
+        row = await world.until_status("cancelled", within=UNLISTED_S + 10)
         assert "gone" in row["reason"]
         assert world.simulator.ledger.dispatches == []
 
