@@ -130,6 +130,11 @@ class Recover(StrEnum):
     ALWAYS = "always"  # also those that ended without saying that they were done
 
 
+def replaces_agents(recover: Recover, min_stay_s: int) -> bool:
+    """Return whether a rule with these columns may ask for another agent when one leaves its caller alone."""
+    return recover is not Recover.NEVER or min_stay_s > 0
+
+
 class Timestamp(TypeDecorator[datetime]):
     """A point in time with microseconds.
 

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from app.clock import new_id
 from app.db.any_of import any_of
 from app.db.tables import token_dispatches
-from app.db.types import Cause, Scope
+from app.db.types import Cause, Scope, replaces_agents
 from app.flows.context import Context
+from app.livekit.vocabulary import RestartPolicy
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
 from app.plan.expected import Expected, expect
 from app.rules.book.rule_book import RuleBook
@@ -46,6 +47,7 @@ class Promise:
     metadata: str
     attributes: Mapping[str, str]
     deployment: str | None
+    restart_policy: RestartPolicy
     failure: str | None
 
 
@@ -66,6 +68,7 @@ async def decide(context: Context, book: RuleBook, expected: Expected) -> list[P
                 intent.metadata,
                 marked,
                 intent.rule.deployment,
+                RestartPolicy.of(is_replaced_by_us=replaces_agents(intent.rule.recover, intent.rule.min_stay_s)),
                 intent.failure,
             )
         )

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.livekit.outcome import Outcome
 from app.livekit.participant.role import Role
-from app.livekit.vocabulary import ParticipantKind
+from app.livekit.vocabulary import ParticipantKind, RestartPolicy
 
 WebhookJson = Callable[[], Mapping[str, object]]
 """Makes the webhook JSON (protojson) of what LiveKit listed; only on demand, since it takes 0.1 ms."""
@@ -23,7 +23,7 @@ class DispatchRequest:
     metadata: str
     attributes: Mapping[str, str]
     deployment: str | None
-    recovered_by_us: bool
+    restart_policy: RestartPolicy
 
 
 @dataclass(frozen=True, slots=True)

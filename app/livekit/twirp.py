@@ -86,8 +86,7 @@ class LiveKitApi:
             metadata=request.metadata,
             attributes=request.attributes,
             deployment=request.deployment or "",
-            # If both Usher and LiveKit Cloud replaced a lost agent, there would be two.
-            restart_policy=dispatch_protocol.JRP_NEVER if request.recovered_by_us else dispatch_protocol.JRP_ON_FAILURE,
+            restart_policy=request.restart_policy.value,
         )
         outcome = await self._create(message)
         self._note(answered=isinstance(outcome, Accepted | Rejected))

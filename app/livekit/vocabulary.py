@@ -99,6 +99,18 @@ class JobStatus(StrEnum):
     CANCELLED = "JS_CANCELLED"
 
 
+class RestartPolicy(StrEnum):
+    """`JobRestartPolicy` of a dispatch: whether LiveKit Cloud starts another agent when one has failed."""
+
+    ON_FAILURE = "JRP_ON_FAILURE"
+    NEVER = "JRP_NEVER"
+
+    @classmethod
+    def of(cls, *, is_replaced_by_us: bool) -> RestartPolicy:
+        """Return NEVER where Usher asks for another agent: if LiveKit Cloud did so too, there would be two."""
+        return cls.NEVER if is_replaced_by_us else cls.ON_FAILURE
+
+
 JOB_OVER: Final = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
 """No agent comes by a job in one of these states."""
 

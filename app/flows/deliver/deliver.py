@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from app.clock import jitter
-from app.db.types import Cause, DispatchStatus, Recover
+from app.db.types import Cause, DispatchStatus, replaces_agents
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.deliver.call_slots import CallSlots
@@ -29,6 +29,7 @@ from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.client import DispatchRequest, LiveKitClient
 from app.livekit.outcome import LiveKitUnavailableError
+from app.livekit.vocabulary import RestartPolicy
 from app.logs import get_logger
 from app.observe.observation import observe_room
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
@@ -252,7 +253,7 @@ class Deliverer:
             metadata=dispatch.metadata,
             attributes=attributes,
             deployment=dispatch.deployment,
-            recovered_by_us=dispatch.recover is not Recover.NEVER,
+            restart_policy=RestartPolicy.of(is_replaced_by_us=replaces_agents(dispatch.recover, dispatch.min_stay_s)),
         )
         started_at = self._context.clock.now()
         latest = started_at + timedelta(seconds=self._context.settings.request_timeout)

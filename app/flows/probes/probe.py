@@ -16,6 +16,7 @@ from app.db.writer import Writer
 from app.errors import UsherError
 from app.livekit.client import DispatchRequest, LiveKitClient
 from app.livekit.outcome import Accepted, Rejected, Unknown, Unreachable
+from app.livekit.vocabulary import RestartPolicy
 from app.logs import get_logger
 from app.metrics import Metrics
 
@@ -118,7 +119,7 @@ class Prober:
             metadata=json.dumps({"usher": {"probe": probe_id}}),
             attributes={"usher.probe": probe_id},
             deployment=None,
-            recovered_by_us=True,  # LiveKit Cloud must not start it again once the room is gone
+            restart_policy=RestartPolicy.NEVER,  # LiveKit Cloud must not start it again once the room is gone
         )
         trouble = ""
         match await self._client.create_dispatch(request):

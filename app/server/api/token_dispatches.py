@@ -45,6 +45,7 @@ class PromisedAgent(BaseModel):
     metadata: str
     attributes: dict[str, str]
     deployment: str | None
+    restart_policy: str = Field(description="JRP_NEVER where Usher replaces the agent, so that LiveKit Cloud does not")
     failure: str | None = Field(description="why this agent cannot be dispatched; leave it out of the token")
 
 
@@ -85,6 +86,7 @@ def _promise_json(promise: Promise) -> dict[str, Any]:
         "metadata": promise.metadata,
         "attributes": dict(promise.attributes),
         "deployment": promise.deployment,
+        "restart_policy": promise.restart_policy,
         "failure": promise.failure,
     }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from livekit.protocol.agent_dispatch import JobRestartPolicy
 
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour, Fault, FaultKind
@@ -28,6 +31,28 @@ async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(data
         assert "CONNECTION_TIMEOUT" in world.dispatch(id=lost["id"])["reason"]
         assert world.agents("room") == [found["agent_identity"]]
         assert not world.judge().doubled
+
+
+@pytest.mark.parametrize(
+    ("columns", "policy"),
+    [
+        ({}, JobRestartPolicy.JRP_NEVER),  # one that leaves before min_stay_s is asked for again by us
+        ({"recover": "never", "min_stay_s": 0}, JobRestartPolicy.JRP_ON_FAILURE),
+        ({"recover": "lost", "min_stay_s": 0}, JobRestartPolicy.JRP_NEVER),
+        ({"recover": "always", "min_stay_s": 0}, JobRestartPolicy.JRP_NEVER),
+    ],
+)
+@in_virtual_time
+async def test_livekit_cloud_replaces_no_agent_that_usher_replaces(
+    sqlite_database: Database, columns: dict[str, Any], policy: int
+) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(**columns)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        (entry,) = world.simulator.ledger.dispatches
+        assert entry.restart_policy == policy
 
 
 @in_virtual_time

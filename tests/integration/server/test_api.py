@@ -282,6 +282,7 @@ async def test_a_token_server_gets_the_agents_of_a_participant(admin: httpx2.Asy
     assert agent["agent_name"] == "support-es"
     assert agent["attributes"]["team"] == "iberia"
     assert agent["attributes"]["usher.dispatch_id"] == agent["id"]
+    assert agent["restart_policy"] == "JRP_NEVER"
     order["participant"]["metadata"] = '{"language": "en"}'
     assert (await admin.post("/api/v1/decide", json=order)).json()["agents"] == []
 
