@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
@@ -16,6 +16,9 @@ from app.errors import SignatureRefusedError
 from app.settings import Project
 
 _LATEST_TIME = 1e12  # seconds since the epoch: later than any webhook, and well within a float
+
+TOKEN_MAX_BYTES = 8 * 1024
+"""Longer tokens are refused undecoded: anybody can send one, and LiveKit's have about 300 bytes."""
 
 
 class _SignedBody(str):
@@ -44,15 +47,23 @@ class Signature:
     signed_at: float
 
 
+class _Key(NamedTuple):
+    """What an API key belongs to, and what judges its tokens."""
+
+    project: str
+    tokens: TokenVerifier
+    receiver: WebhookReceiver
+
+
 class Verifier:
     """Verifies webhooks of all projects; the token's issuer says with which key."""
 
     def __init__(self, projects: Iterable[Project]) -> None:
-        self._receivers: dict[str, tuple[str, WebhookReceiver]] = {
-            key: (project.name, WebhookReceiver(TokenVerifier(key, secret.get_secret_value())))
-            for project in projects
-            for key, secret in project.keys.items()
-        }
+        self._keys: dict[str, _Key] = {}
+        for project in projects:
+            for key, secret in project.keys.items():
+                tokens = TokenVerifier(key, secret.get_secret_value())
+                self._keys[key] = _Key(project.name, tokens, WebhookReceiver(tokens))
 
     def verify(self, body: bytes, authorization: str | None) -> Signature:
         """Return the project whose key signed `body`, and when.
@@ -60,32 +71,58 @@ class Verifier:
         Raises `SignatureRefusedError` with one of the reasons missing, malformed, unknown_key, bad_signature, stale,
         tampered. The SDK allows clocks to differ by one minute.
         """
-        if not authorization:
-            raise SignatureRefusedError("missing", "no Authorization header: not a LiveKit webhook")
-        token = authorization.removeprefix("Bearer ").strip()
+        token = _token(authorization)
         claims = _unverified_claims(token)
-        known = self._receivers.get(claims["iss"])
-        if known is None:
-            raise SignatureRefusedError(
-                "unknown_key", "signed with an API key that is not configured here: see LIVEKIT_API_KEY, LIVEKIT_KEYS"
-            )
-        project, receiver = known
+        key = self._key(claims["iss"])
         signed = _SignedBody("{}")
         signed.raw = body
         try:
-            receiver.receive(signed, token)
-        except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
-            raise SignatureRefusedError("stale", "the token is not valid at this time: compare the clocks") from error
-        except jwt.InvalidSignatureError as error:
-            raise SignatureRefusedError("bad_signature", "signed with another secret than this key's") from error
+            key.receiver.receive(signed, token)
         except jwt.PyJWTError as error:
-            raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
+            raise _refusal(error) from error
         except Exception as error:  # the SDK raises bare Exception for a missing or different hash
             raise SignatureRefusedError("tampered", "the body is not the one that was signed") from error
         signed_at = claims.get("nbf") or claims.get("iat")
         if isinstance(signed_at, int | float) and 0 < signed_at < _LATEST_TIME:
-            return Signature(project, float(signed_at))
-        return Signature(project, 0.0)
+            return Signature(key.project, float(signed_at))
+        return Signature(key.project, 0.0)
+
+    def require_signed(self, authorization: str | None) -> None:
+        """Raise `SignatureRefusedError` unless one of our keys signed the token; it says nothing about a body."""
+        token = _token(authorization)
+        key = self._key(_unverified_claims(token)["iss"])
+        try:
+            key.tokens.verify(token)
+        except jwt.PyJWTError as error:
+            raise _refusal(error) from error
+        except Exception as error:  # claims that the SDK cannot use
+            raise SignatureRefusedError("malformed", "the Authorization header is not a usable token") from error
+
+    def _key(self, issuer: str) -> _Key:
+        known = self._keys.get(issuer)
+        if known is None:
+            raise SignatureRefusedError(
+                "unknown_key", "signed with an API key that is not configured here: see LIVEKIT_API_KEY, LIVEKIT_KEYS"
+            )
+        return known
+
+
+def _token(authorization: str | None) -> str:
+    if not authorization:
+        raise SignatureRefusedError("missing", "no Authorization header: not a LiveKit webhook")
+    if len(authorization) > TOKEN_MAX_BYTES:
+        raise SignatureRefusedError("malformed", f"the Authorization header is longer than {TOKEN_MAX_BYTES} bytes")
+    return authorization.removeprefix("Bearer ").strip()
+
+
+def _refusal(error: jwt.PyJWTError) -> SignatureRefusedError:
+    match error:
+        case jwt.ExpiredSignatureError() | jwt.ImmatureSignatureError():
+            return SignatureRefusedError("stale", "the token is not valid at this time: compare the clocks")
+        case jwt.InvalidSignatureError():
+            return SignatureRefusedError("bad_signature", "signed with another secret than this key's")
+        case _:
+            return SignatureRefusedError("malformed", "the Authorization header is not a usable token")
 
 
 def _unverified_claims(token: str) -> dict[str, Any]:

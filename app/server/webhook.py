@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
-from app.logs import get_logger
+from app.logs import LineSampler, get_logger
 from app.server.problems import http_problem, problem
 from app.server.request_body import read_body
 from app.webhook.parse import parse
@@ -53,6 +53,7 @@ class WebhookEndpoint:
     def __init__(self, orchestrator: Orchestrator, verifier: Verifier) -> None:
         self._orchestrator = orchestrator
         self._verifier = verifier
+        self._sampler = LineSampler()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with what became of the event, or a problem document.
@@ -76,27 +77,41 @@ class WebhookEndpoint:
         received_at = context.clock.now()
         project = ""
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        authorization = headers.get(b"authorization", b"").decode("latin-1")
         try:
-            body = await read_body(scope, receive, BODY_MAX_BYTES)
-            signature = self._verifier.verify(body, headers.get(b"authorization", b"").decode("latin-1"))
+            body = await read_body(scope, receive, BODY_MAX_BYTES, lambda: self._verifier.require_signed(authorization))
+            signature = self._verifier.verify(body, authorization)
             project = signature.project
             event = parse(body, signature, received_at, new_id(), context.settings.redact)
             acceptance = await self._orchestrator.receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()
-            _log.warning("webhook refused", reason=error.reason, detail=str(error))
+            self._log_refusal(error.reason, detail=str(error))
             return "", problem(error)
         except (UnreadableWebhookError, PayloadTooLargeError) as error:
-            context.metrics.refused.labels("unreadable" if error.status == 400 else "too_large").inc()
-            _log.warning("webhook refused", project=project, detail=str(error))
+            reason = "unreadable" if error.status == 400 else "too_large"
+            context.metrics.refused.labels(reason).inc()
+            self._log_refusal(reason, project=project, detail=str(error))
             return "", problem(error)
         except DatabaseUnavailableError as error:
             # LiveKit retries what was answered 5xx for about 15 s; after that, the sweep finds the caller.
             context.metrics.refused.labels("database").inc()
-            _log.error("webhook not accepted", project=project, detail=str(error))
+            self._log_refusal("database", project=project, detail=str(error))
             return "", problem(error, headers={"Retry-After": str(RETRY_AFTER_S)})
         except ClientDisconnect:
             context.metrics.refused.labels("disconnected").inc()
             return "", Response(status_code=400)
         context.metrics.webhooks.labels(project, acceptance.status).inc()
         return acceptance.status, None
+
+    def _log_refusal(self, reason: str, **fields: str) -> None:
+        """Log the refusal of a webhook; `not_logged` says how many of that reason were left out before it."""
+        left_out = self._sampler.admit(reason, self._orchestrator.context.clock.monotonic())
+        if left_out is None:
+            return
+        if left_out:
+            fields["not_logged"] = str(left_out)
+        if reason == "database":
+            _log.error("webhook not accepted", **fields)
+        else:
+            _log.warning("webhook refused", reason=reason, **fields)

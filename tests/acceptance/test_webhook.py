@@ -74,6 +74,8 @@ REFUSED: dict[str, tuple[int, Callable[[bytes], tuple[bytes, dict[str, str]]]]] 
     "wrong secret": (401, lambda body: (body, signed(body, secret=OLD_SECRET))),
     "stale": (401, lambda body: (body, signed(body, nbf=1, exp=int(time.time()) - 600))),
     "tampered": (401, lambda body: (body.replace(b"support-1", b"support-2"), signed(body))),
+    "too long a token": (401, lambda body: (body, {"Authorization": "x." + "y" * 9_000 + ".z"})),
+    "a long body without a signature": (401, lambda _: (b" " * 1_000_000, {"Authorization": "nonsense"})),
     "unreadable": (400, lambda _: (b"{", signed(b"{"))),
     "no webhook": (400, lambda _: (b"[]", signed(b"[]"))),
     "too large": (413, lambda _: (b" " * 3_000_000, signed(b" "))),

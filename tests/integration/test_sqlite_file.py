@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -107,3 +108,49 @@ async def test_a_file_that_is_not_in_its_place_takes_no_writes(
     await writer.run(put)
     await writer.close()
     assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 2
+
+
+async def test_commits_go_on_without_a_free_descriptor(sqlite_database: Database) -> None:
+    writer = Writer(sqlite_database.writer_engine())
+    await writer.run(put)
+
+    # Given every descriptor of the process in use
+    lowest = os.dup(0)
+    os.close(lowest)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.dup(0)
+        await writer.run(put)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    await writer.close()
+    assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 2
+
+
+async def test_a_log_that_sqlite_made_anew_is_the_one_that_is_flushed(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inodes: list[int] = []
+    monkeypatch.setattr("app.db.engine.sqlite_file._sync", lambda log: inodes.append(os.fstat(log).st_ino))
+    log = Path(f"{sqlite_database.url.database}-wal")
+    engine = sqlite_database.writer_engine()
+    writer = Writer(engine)
+    await writer.run(put)
+    first = log.stat().st_ino  # noqa: ASYNC240 - nothing else runs
+    engine.pool.dispose()  # closes the last connection: SQLite removes the log
+    assert not log.exists()  # noqa: ASYNC240
+    other = log.with_suffix(".other")
+    other.touch()  # so that the next log gets another inode
+    await writer.run(put)
+    assert inodes == [first, log.stat().st_ino]  # noqa: ASYNC240
+    await writer.close()
+
+
+async def test_a_closed_writer_keeps_no_log_open(sqlite_database: Database) -> None:
+    writer = Writer(sqlite_database.writer_engine())
+    await writer.run(put)
+    await writer.close()
+    open_files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]  # noqa: ASYNC240
+    assert [path for path in open_files if path.startswith(f"{sqlite_database.url.database}-wal")] == []

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 import structlog
 
-from app.logs import configure_logs, get_logger
+from app.logs import LineSampler, configure_logs, get_logger
 
 
 @pytest.fixture(autouse=True)
@@ -17,11 +17,16 @@ def _restore_logging() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers, root.level = handlers, level
+    logging.getLogger("uvicorn.error").filters = []
     structlog.reset_defaults()
 
 
 def _fail(password: str) -> None:
     raise ValueError(len(password))
+
+
+def _fail_about(text: str) -> None:
+    raise ValueError(text)
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -48,3 +53,48 @@ def test_json_logs_are_one_document_a_line(capsys: pytest.CaptureFixture[str]) -
     assert [line["event"] for line in lines] == ["told", "from elsewhere"]
     assert lines[0]["dispatch_id"] == "x"
     assert all({"level", "timestamp"} <= line.keys() for line in lines)
+
+
+HOSTILE = "room\x1b[2J\x9b1A\x7f\u202eevil"
+
+
+def test_callers_cannot_steer_the_terminal_that_shows_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("console")
+    get_logger("test").warning("joined", room=HOSTILE, rooms=[HOSTILE])
+    logging.getLogger("some.library").warning("about %s", HOSTILE)
+    try:
+        _fail_about(HOSTILE)
+    except ValueError:
+        logging.getLogger("some.library").exception("failed")
+    written = capsys.readouterr().err
+    assert [hex(ord(char)) for char in written if char != "\n" and not char.isprintable()] == []
+    assert written.count(r"room\x1b[2J\x9b1A\x7f\u202eevil") == 4
+
+
+def test_letters_of_any_language_are_written_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("console")
+    get_logger("test").warning("joined", room="señor-客服-ü")
+    assert "room=señor-客服-ü" in capsys.readouterr().err
+
+
+def test_a_kind_of_line_that_anybody_can_cause_is_sampled() -> None:
+    sampler = LineSampler()
+    assert [sampler.admit("malformed", 0.0) for _ in range(12)] == [0] * 10 + [None, None]
+    assert sampler.admit("bad_signature", 0.0) == 0  # each kind has its own share
+    assert [sampler.admit("malformed", 3600.0) for _ in range(2)] == [2, 0]
+
+
+def test_kinds_made_of_data_share_one_bucket() -> None:
+    sampler = LineSampler()
+    admitted = [sampler.admit(f"kind {number}", 0.0) for number in range(1000)]
+    assert sum(one is not None for one in admitted) == 110
+
+
+def test_requests_that_are_no_http_do_not_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("json")
+    for _ in range(500):
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert "Exception in ASGI application" in lines[-1]

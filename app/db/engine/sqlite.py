@@ -31,6 +31,10 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
         cursor.close()
         file.opened(has_log=has_log)
 
+    @event.listens_for(engine, "engine_disposed")
+    def close(_engine: Engine) -> None:
+        file.close()
+
     _begin_by(engine, "BEGIN IMMEDIATE")
     return engine
 

@@ -17,6 +17,7 @@ class SqliteFile:
         self._real_path = ""
         self._identity: tuple[int, int] | None = None
         self._has_log = False
+        self._log = _OpenFile()
 
     def opened(self, *, has_log: bool) -> None:
         """Note that a connection has opened the file; `has_log`: its commits go to a log first."""
@@ -41,11 +42,34 @@ class SqliteFile:
         self.require_in_place()
         if not self._has_log:  # then COMMIT flushes
             return
-        log = os.open(f"{self._real_path}-wal", os.O_RDONLY)
-        try:
-            _sync(log)
-        finally:
-            os.close(log)
+        _sync(self._log.descriptor(f"{self._real_path}-wal"))
+
+    def close(self) -> None:
+        """Close the log; the next `flush` opens it again."""
+        self._log.close()
+
+
+class _OpenFile:
+    """A file kept open, so that commits go on when the process has no file descriptors left."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+        self._identity: tuple[int, int] | None = None
+
+    def descriptor(self, path: str) -> int:
+        """Return a descriptor of the file that is at `path` now: SQLite may have made it anew."""
+        identity = _identity(path)
+        if identity != self._identity:
+            self.close()
+            self._descriptor = os.open(path, os.O_RDONLY)
+            self._identity = identity
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close the file if it is open."""
+        if self._identity is not None:
+            os.close(self._descriptor)
+            self._identity = None
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -70,6 +70,24 @@ FORGERIES: dict[str, Callable[[], str | None]] = {
 }
 
 
+@pytest.mark.parametrize("token", ["a." + "b" * 9_000 + ".c", "." * 9_000, sign(BODY, extra=["x"] * 3_000)])
+def test_a_token_of_more_than_8_kib_is_not_decoded(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.livekit.webhook_signature._unverified_claims", lambda _: pytest.fail("decoded"))
+    for judge in (lambda: VERIFIER.verify(BODY, token), lambda: VERIFIER.require_signed(token)):
+        with pytest.raises(SignatureRefusedError, match="longer than 8192 bytes") as refused:
+            judge()
+        assert refused.value.reason == "malformed"
+
+
+@pytest.mark.parametrize("reason", ["missing", "unknown_key", "bad_signature", "stale", "malformed"])
+def test_who_sends_a_body_is_known_before_the_body(reason: str) -> None:
+    VERIFIER.require_signed(sign(BODY))
+    VERIFIER.require_signed(sign(BODY, key="old", secret=OLD))
+    with pytest.raises(SignatureRefusedError) as refused:
+        VERIFIER.require_signed(FORGERIES[reason]())
+    assert refused.value.reason == reason
+
+
 @pytest.mark.parametrize("reason", FORGERIES)
 def test_forgeries_are_refused_with_their_reason(reason: str) -> None:
     with pytest.raises(SignatureRefusedError) as refused:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from starlette.requests import ClientDisconnect
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from app.errors import PayloadTooLargeError
 from app.server.request_body import read_body
@@ -43,3 +43,25 @@ async def test_a_body_announced_as_too_large_is_not_read() -> None:
 async def test_a_client_that_goes_away_ends_the_reading() -> None:
     with pytest.raises(ClientDisconnect):
         await _read([b"01"], ends=False)
+
+
+async def test_a_sender_is_verified_once_before_much_of_a_body_is_kept() -> None:
+    asked: list[int] = []
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        received += 30_000
+        return {"type": "http.request", "body": b"x" * 30_000, "more_body": received < 300_000}
+
+    body = await read_body({"type": "http", "headers": []}, receive, 300_000, lambda: asked.append(received))
+    assert len(body) == 300_000
+    assert asked == [90_000]
+
+
+async def test_a_short_body_costs_no_second_verification() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x" * 2_000}
+
+    scope: Scope = {"type": "http", "headers": []}
+    assert await read_body(scope, receive, 300_000, lambda: pytest.fail("verified twice")) == b"x" * 2_000

@@ -1,4 +1,4 @@
-"""Structured logs: one line per event, with the ids to search for, and never a secret."""
+"""Sets up the logs of a process, those of libraries too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 import structlog
 from jwt.warnings import InsecureKeyLengthWarning
+
+from app.logs.escaping import escape_controls, write_traceback
+from app.logs.sampling import SamplingFilter
 
 _SECRET_WORDS = ("secret", "password", "authorization", "cookie", "turnpassword")
 
@@ -37,8 +40,8 @@ def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = Fals
         shared.append(structlog.processors.ExceptionRenderer(transform))
         renderer = structlog.processors.JSONRenderer()
     else:
-        plain = structlog.dev.plain_traceback  # the rich one would print local variables
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        shared.append(escape_controls)
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=write_traceback)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -59,6 +62,9 @@ def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = Fals
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # One warning for each request that is not HTTP: anybody could fill the disk with them.
+    library = logging.getLogger("uvicorn.error")
+    library.filters = [SamplingFilter()]
 
 
 def _mask_secrets(_logger: Any, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
