@@ -8,7 +8,7 @@ RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[postgres]'
 
 FROM python:3.13-slim
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir --no-index --find-links=/wheels 'usher[postgres]' \
+RUN pip install --no-cache-dir --no-index --find-links=/wheels 'livekit-usher[postgres]' \
  && rm -rf /wheels \
  && useradd --system --uid 10001 --home-dir /data --create-home usher
 USER usher

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test e2e bench check lint types imports format install screenshots clean
+.PHONY: help demo test lowest e2e bench check lint types imports format install screenshots clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -16,6 +16,12 @@ demo: install ## run everything on this machine with a simulated LiveKit: server
 
 test: install ## run all tests but e2e: unit, integration, contract, migration, acceptance, browser, architecture
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/e2e --ignore tests/benchmark $(ARGS)
+
+lowest: install ## run unit, integration, contract and migration tests with the lowest versions of dependencies that are allowed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .cache/lowest/venv
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra postgres --python $(BIN)/python --output-file .cache/lowest/constraints.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python .cache/lowest/venv --constraints .cache/lowest/constraints.txt --editable '.[postgres,dev]'
+	.cache/lowest/venv/bin/pytest -n $(WORKERS) --dist loadfile tests/unit tests/integration tests/contract tests/migration $(ARGS)
 
 e2e: install ## run the main flows and the contract on the real livekit-server with real agents; builds it with Go
 	USHER_CONTRACT=livekit-server $(BIN)/pytest tests/e2e tests/contract/livekit_behaviour -p no:xdist $(ARGS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
 from app.cli.framework.terminal import complain, quiet_pipe, say
 from app.errors import InvalidInputError, NotFoundError, UsherError
+from app.version import usher_version
 
 COMMANDS = {
     "demo": "app.cli.demo:demo",
@@ -60,7 +60,7 @@ def _wanted(arguments: Sequence[str]) -> Iterable[str]:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        say(f"usher {version('usher')}")
+        say(f"usher {usher_version()}")
         raise typer.Exit
 
 

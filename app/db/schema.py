@@ -1,4 +1,7 @@
-"""The version of the schema: upgrade, downgrade, check. The revisions are in `migrations/`."""
+"""The version of the schema: upgrade, downgrade, check.
+
+The revisions are in `migrations/` beside `app` in the repository, and inside of `app` in a wheel.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from app.db.engine import create_migration_engine
 from app.db.migration_lock import migration_lock
 from app.errors import SchemaMismatchError
 
-_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_PACKAGE = Path(__file__).parents[1]
+_INSTALLED = _PACKAGE / "migrations"
+_MIGRATIONS = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent / "migrations"
 
 
 @cache

@@ -2,7 +2,7 @@
 
 Each call needs a token of its own, because a token names its room. The SDK's `AccessToken.to_jwt` copies every grant
 to leave out the unset ones, and reads the system's clock. If a future SDK signs by another method than `_auth_header`,
-that one is used: slower, and still right; `tests/contract/sdk` notices it.
+that one is used: slower, and still right; `tests/contract/libraries` notices it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -31,6 +30,7 @@ from app.server.api.framework.endpoint import Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
 from app.server.request_context import RequestContext
+from app.version import usher_version
 
 _EXAMPLE: Final = {
     "name": "spanish support",
@@ -181,7 +181,7 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
 
 @cache
 def _document() -> dict[str, Any]:
-    return openapi_document(ENDPOINTS, version("usher"))
+    return openapi_document(ENDPOINTS, usher_version())
 
 
 def _starlette_path(endpoint: Endpoint) -> str:

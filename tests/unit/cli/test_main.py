@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from app.cli.main import COMMANDS, build, main
+from app.version import usher_version
 
 Run = Callable[..., tuple[int, str]]
 
@@ -98,7 +98,7 @@ def test_an_unreachable_usher_is_told_with_the_command_to_run(run: Run) -> None:
 
 def test_the_version_is_printed_with_the_name(run: Run) -> None:
     code, printed = run("--version")
-    assert (code, printed) == (0, f"usher {version('usher')}\n")
+    assert (code, printed) == (0, f"usher {usher_version()}\n")
 
 
 def test_every_command_is_listed_and_helps(run: Run) -> None:
