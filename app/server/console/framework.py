@@ -26,6 +26,9 @@ from app.server.templating import HERE, SECURITY_HEADERS, render
 
 _log = get_logger(__name__)
 
+ANONYMOUS_FORM_MAX_BYTES: Final = 16 * 1024
+"""A name and two passwords: anybody can send a form before login."""
+
 NAVIGATION: Final = (
     ("now", "/console/", "Now", Role.VIEWER),
     ("calls", "/console/calls", "Calls", Role.VIEWER),
@@ -139,7 +142,11 @@ async def _serve(console: Console, handler: Handler, role: Role | None, http: Re
     request = PageRequest(console, http, session, None, {})
     try:
         user = await console.context.read(partial(user_of, session=session))
-        sent = await _read_form(http) if http.method == "POST" else {}
+        sent = (
+            await _read_form(http, BODY_MAX_BYTES if user else ANONYMOUS_FORM_MAX_BYTES)
+            if http.method == "POST"
+            else {}
+        )
         request = PageRequest(console, http, session, user, sent)
         if http.method == "POST":
             console.sessions.require_csrf(None if is_new else session, request.field(CSRF_FIELD))
@@ -186,10 +193,10 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     return response
 
 
-async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
+async def _read_form(request: Request, max_bytes: int) -> Mapping[str, Sequence[str]]:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise BadRequestError("the body must be a form")
-    raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)
+    raw = await read_body(request.scope, request.receive, max_bytes)
     try:
         return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:

@@ -47,6 +47,15 @@ async def editor(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
+async def test_a_form_sent_before_login_has_at_most_16_kib(running: Running, editor: httpx2.AsyncClient) -> None:
+    async with running.client() as stranger:
+        statuses = [(await log_in(stranger, "x" * length)).status_code for length in (15_000, 17_000)]
+        other = await stranger.post("/console/rules/new", data={"name": "x" * 17_000})
+    assert statuses == [401, 413]
+    assert other.status_code == 413
+    assert (await post(editor, "/console/rules/new", "/console/rules/new", why="x" * 17_000)).status_code == 422
+
+
 async def test_pages_need_a_login(running: Running) -> None:
     async with running.client() as client:
         for path in ("/console/", "/console/calls", "/console/rules", "/console/agents", "/console/users"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from app.errors import TooManyRequestsError
-from app.server.console.access import login_limiter
 from app.server.console.access.login_limiter import LoginLimiter
 from tests.conftest import StillClock
 
@@ -58,11 +57,16 @@ def test_all_together_are_ten_a_second(clock: StillClock) -> None:
     assert _allowed(limiter, 30, name="other {}", address="other {}") == 5
 
 
-def test_old_names_are_forgotten(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login_limiter, "_MAX_BUCKETS", 20)
+def test_names_and_addresses_are_forgotten_once_they_have_all_their_attempts_back(clock: StillClock) -> None:
     limiter = LoginLimiter(clock)
-    for batch in range(50):
+    for batch in range(100):
         _allowed(limiter, 8, name=f"user {batch} {{}}", address=f"address {batch} {{}}")
-        clock.advance(60)
-    assert len(limiter._by_name) <= 28  # noqa: SLF001 - what is held in memory has no other sign
-    assert len(limiter._by_address) <= 28  # noqa: SLF001 - likewise
+        clock.advance(10)
+    # A name has its attempt back after 12 s, an address after 3 s.
+    assert limiter.size <= 48
+
+
+def test_refused_attempts_are_not_held_in_memory(clock: StillClock) -> None:
+    limiter = LoginLimiter(clock)
+    _allowed(limiter, 5_000, name="user {}", address="address {}")
+    assert limiter.size == 20
