@@ -10,7 +10,6 @@ ROOT = Path(__file__).parents[2]
 MOST_MODULES = 12
 LARGER_FOLDERS = {
     "tests/benchmark": "a module for each figure",
-    "tests/integration": "the flows have folders; what is left is about one stage each",
 }
 NAMED_FOR_SUBJECTS = ("app/cli/", "app/db/tables/", "app/server/", "app/simulator/")
 """Interfaces, tables and the stand-in LiveKit: their modules bear the names of the subjects that they are about."""

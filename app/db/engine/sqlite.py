@@ -102,7 +102,7 @@ class _HintedCompiler(SQLiteCompiler):
     """Writes `INDEXED BY` for statements with that hint, which SQLAlchemy ignores for SQLite.
 
     Without statistics SQLite takes the condition on `status` for selective and would read every live dispatch at each
-    join. tests/integration/test_statement_plans.py holds the plans.
+    join. tests/integration/db/test_statement_plans.py holds the plans.
     """
 
     def get_from_hint_text(self, table: Any, text: str | None) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature

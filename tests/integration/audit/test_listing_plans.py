@@ -21,7 +21,7 @@ from app.audit import (
 )
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from tests.conftest import Database
-from tests.integration.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
 
 ROWS = 3_000
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from app.audit import CallFilter, CallState, StepKind, explain, get_dispatch, get_event, list_calls, timeline
 from app.errors import NotFoundError
 from tests.conftest import Database
-from tests.integration.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
 
 
 def _story(steps: Any) -> list[str]:

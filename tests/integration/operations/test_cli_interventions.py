@@ -13,7 +13,7 @@ from app.cli.calls.dispatches import cancel, redrive
 from app.cli.calls.events import replay_
 from app.errors import InvalidInputError, NotFoundError, SettingsError
 from tests.conftest import Database
-from tests.integration.audit_rows import at, caller_row, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, caller_row, dispatch_row, event_row, store
 
 COUNT = 230  # more than two batches
 

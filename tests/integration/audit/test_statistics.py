@@ -22,7 +22,7 @@ from app.audit import (
 from app.audit.statistics import counts as module
 from app.audit.statistics.objectives import Target, tally
 from tests.conftest import Database
-from tests.integration.audit_rows import at, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, dispatch_row, event_row, store
 
 START, NOW = at(0) - timedelta(seconds=1), at(3600)
 TARGET = Target(1, "rule 3", "agent 3", 95, 3)

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from app.audit import Objective, count_attainment, dispatch_statistics, objective_targets
 from app.audit.statistics import objectives as module
 from tests.conftest import Database
-from tests.integration.audit_rows import at, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, dispatch_row, event_row, store
 
 NOW = at(3600)
 RULE = (

@@ -19,7 +19,7 @@ from app.audit.lists import paging
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 from tests.conftest import Database
-from tests.integration.audit_rows import at, caller_row, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, caller_row, dispatch_row, event_row, store
 
 FAILED, NO_SHOW, ENDED = DispatchStatus.FAILED, DispatchStatus.NO_SHOW, DispatchStatus.ENDED
 
