@@ -13,27 +13,19 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from tests.benchmark import (
-    acknowledgement,
-    audit_pages,
-    carriage,
-    mutations,
-    rule_edit,
-    rules_evaluate,
-    rules_memory,
-    rules_update,
-    sweep,
-)
 from tests.benchmark.figure import Figure, console_of_tables, show
+from tests.benchmark.pages import audit_pages
+from tests.benchmark.rules import edit_by_sql, evaluate, memory, update
+from tests.benchmark.webhooks import acknowledgement, carriage, mutations, sweep
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
     "throughput": lambda options: carriage.measure_throughput(quick=options.quick),
     "latency": lambda options: carriage.measure_latency(quick=options.quick),
-    "rules": lambda options: rules_evaluate.measure(quick=options.quick),
-    "updates": lambda options: rules_update.measure(quick=options.quick),
-    "memory": lambda options: rules_memory.measure(quick=options.quick),
-    "edits": lambda options: rule_edit.measure(quick=options.quick),
+    "rules": lambda options: evaluate.measure(quick=options.quick),
+    "updates": lambda options: update.measure(quick=options.quick),
+    "memory": lambda options: memory.measure(quick=options.quick),
+    "edits": lambda options: edit_by_sql.measure(quick=options.quick),
     "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls, database=options.database),
     "sweep": lambda options: sweep.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),

@@ -21,7 +21,7 @@ from typing import Any
 
 from app.db import schema
 from app.db.engine import parse_database_url
-from tests.benchmark.traffic import RULES
+from tests.benchmark.webhooks.traffic import RULES
 
 KEY, SECRET = "benchmark", "signs-nothing-but-the-webhooks-of-a-benchmark"
 _UNLIKE_OURS = ("LIVEKIT_", "USHER_", "DATABASE_URL")
@@ -162,10 +162,10 @@ def usher(path: Path, livekit_url: str, **settings: str) -> Iterator[Program]:
 
 @contextmanager
 def baseline(module: str, path: Path, livekit_url: str) -> Iterator[Program]:
-    """Run `tests.benchmark.<module>:app` under uvicorn as `usher serve` does: one process, uvloop, httptools."""
+    """Run the app of a module in `tests.benchmark.webhooks` as `usher serve` does: one process, uvloop, httptools."""
     port = free_port()
     environment = {**_livekit(livekit_url), "BASELINE_DATABASE_URL": f"sqlite+aiosqlite:///{path / 'baseline.db'}"}
-    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", f"tests.benchmark.{module}:app"]
+    command = [sys.executable, "-W", "ignore", "-m", "uvicorn", f"tests.benchmark.webhooks.{module}:app"]
     command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
     command += ["--no-access-log", "--log-level", "warning", "--no-server-header"]
     with _running(command, port, environment, path / f"{module}.log") as program:

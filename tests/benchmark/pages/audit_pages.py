@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.db.engine import create_reader_engine
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.page_visits import percentile, visit_pages
+from tests.benchmark.pages.page_visits import percentile, visit_pages
 from tests.workload.audit_questions import questions
 from tests.workload.stored_calls import StoredCalls, found_calls, stored_calls
 

@@ -42,7 +42,7 @@ def _resident(shape: str, count: int) -> float:
                 row["metadata"] = {"language": "es", "rule": row["name"], "who": {"$eval": "participant.identity"}}
             connection.execute(insert(routing_rules), made)
         engine.dispose()
-        command = [sys.executable, "-m", "tests.benchmark.rules_memory", url]
+        command = [sys.executable, "-m", "tests.benchmark.rules.memory", url]
         answer = subprocess.run(command, check=True, capture_output=True, text=True)
         measured = json.loads(answer.stdout)
         if measured["rules"] != count:

@@ -26,7 +26,7 @@ from app.settings import read_settings
 from app.wiring import service
 from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure, console_of_tables, show
-from tests.benchmark.traffic import Kind, Signer, bodies, encoded
+from tests.benchmark.webhooks.traffic import Kind, Signer, bodies, encoded
 
 COUNT, QUICK_COUNT = 100_000, 5_000
 AT_ONCE = 64
@@ -284,7 +284,7 @@ _BEFORE_SIGNING: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 def main() -> int:
     """Send as many as asked for (default: a million) and print the two figures."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmark.mutations", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark.webhooks.mutations", description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
     figures = measure(quick=False, count=parser.parse_args().count)
     show(figures, console_of_tables())

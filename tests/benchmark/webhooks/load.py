@@ -1,6 +1,6 @@
-"""The load generator, a program of its own: `python -m tests.benchmark.load` takes an `Order` and gives a `Report`.
+"""The load generator, a program of its own: `python -m tests.benchmark.webhooks.load` reads an `Order`.
 
-Both are JSON, on standard input and output. Bodies are made before the clock starts and signed when they are sent (an
+It prints a `Report`; both are JSON. Bodies are made before the clock starts and signed when they are sent (an
 old signature is a retry). The webhooks of one call go over one kept-alive connection in their order, as LiveKit's
 queues (one per room) send them, with those of other calls between them: an agent takes a while to join.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 import uvloop
 
-from tests.benchmark.traffic import Kind, Signer, bodies, room_of
+from tests.benchmark.webhooks.traffic import Kind, Signer, bodies, room_of
 
 OPEN_CALLS = 12
 """Calls that each connection sends in turns."""
@@ -72,7 +72,7 @@ class Report:
 
 def send(order: Order) -> Report:
     """Run the generator in a process of its own and return its report."""
-    command = [sys.executable, "-m", "tests.benchmark.load"]
+    command = [sys.executable, "-m", "tests.benchmark.webhooks.load"]
     done = subprocess.run(command, input=json.dumps(asdict(order)), stdout=subprocess.PIPE, text=True, check=True)
     return Report(**json.loads(done.stdout))
 
@@ -80,7 +80,11 @@ def send(order: Order) -> Report:
 async def start(order: Order) -> asyncio.Task[Report]:
     """Start the generator in a process of its own; the task ends with its report."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.benchmark.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.benchmark.webhooks.load",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
     )
 
     async def report() -> Report:

@@ -9,8 +9,8 @@ from statistics import median
 
 from tests.benchmark import process
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.load import Order, Report, send
-from tests.benchmark.traffic import Kind
+from tests.benchmark.webhooks.load import Order, Report, send
+from tests.benchmark.webhooks.traffic import Kind
 
 TARGET = 0.9
 

@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from tests.benchmark.traffic import RULES
+from tests.benchmark.webhooks.traffic import RULES
 
 _key, _secret = os.environ["LIVEKIT_API_KEY"], os.environ["LIVEKIT_API_SECRET"]
 _receiver = api.WebhookReceiver(api.TokenVerifier(_key, _secret))

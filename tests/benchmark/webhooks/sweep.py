@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tests.acceptance.campaign.programs import KEY, SECRET
 from tests.acceptance.campaign.scene import LONG, Scene, scene
-from tests.benchmark.acknowledgement import check
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.load import Order, Report, send
+from tests.benchmark.webhooks.acknowledgement import check
+from tests.benchmark.webhooks.load import Order, Report, send
 from tests.harness.polling import eventually
 
 ROOMS = 5_000

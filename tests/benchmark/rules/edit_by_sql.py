@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmark import process
-from tests.benchmark.acknowledgement import check
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.load import Order, Report, start
-from tests.benchmark.traffic import RULES, Kind, Signer, bodies
+from tests.benchmark.webhooks.acknowledgement import check
+from tests.benchmark.webhooks.load import Order, Report, start
+from tests.benchmark.webhooks.traffic import RULES, Kind, Signer, bodies
 
 RATIO_TARGET = 2.0
 MEMORY_TARGETS = {10_000: 150.0, 100_000: 400.0}

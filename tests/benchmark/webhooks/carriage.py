@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.benchmark import process
-from tests.benchmark.acknowledgement import Server, check
 from tests.benchmark.figure import Aim, Figure
-from tests.benchmark.load import Order, Report, send
+from tests.benchmark.webhooks.acknowledgement import Server, check
+from tests.benchmark.webhooks.load import Order, Report, send
 
 THROUGHPUT_TARGET = 3.0
 MEDIAN_TARGET, TAIL_TARGET = 1.2, 1.0
