@@ -11,8 +11,8 @@ To add a column:
    `app.rules.templates.template`. What a dispatch needs later, when the rule may have changed, is copied into a column
    of `dispatches` by `app.outbox.dispatch_factory`.
 4. If its kind does not say all that is allowed, add a check to `SPECIAL_CHECKS` in `app.rules.check`.
-5. Add it to the table in `app/rules/CONDITIONS.md`, and a value to `tests/integration/rules/test_rule_columns.py`. That test
-   proves that the column is checked, described by the API, editable in the form, exported, recorded and read.
+5. Add it to the table in `app/rules/CONDITIONS.md`, and a value to `tests/integration/rules/test_rule_columns.py`. That
+   test proves that the column is checked, described by the API, editable in the form, exported, recorded and read.
 6. If it makes a rule unusual, mention it in the lists: `app.cli.rules.rule_view` and the console's `rule_list`.
 """
 
