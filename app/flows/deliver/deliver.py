@@ -85,8 +85,12 @@ class Deliverer:
         return max(0, self._context.settings.calls_in_flight * QUEUED_PER_CALL - self._busy[project])
 
     def in_hand(self) -> Collection[str]:
-        """Return the ids of the dispatches that are being delivered."""
+        """Return the ids of the dispatches that are being delivered; called from the writer thread, too."""
         return tuple(self._in_hand)
+
+    def slots_in_use(self, project: str) -> tuple[int, int]:
+        """Return how many dispatches of a project are being delivered, and how many of them not for the first time."""
+        return self._busy[project], self._again[project]
 
     def submit(self, dispatches: Iterable[Dispatch]) -> None:
         """Send new dispatches without asking LiveKit first: their webhooks prove that the callers are there."""
@@ -134,12 +138,14 @@ class Deliverer:
         return {"claimed": total}
 
     async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
-        in_hand = tuple(self._in_hand)
-        return await self._transactions.run(
-            lambda connection, after: claim(
+        def write(connection: Connection, after: AfterCommit) -> list[Dispatch]:
+            # Read here, for a hang may have ended the leases of what was begun while this waited for the writer.
+            in_hand = self.in_hand()
+            return claim(
                 connection, after, self._context, self._limiter, self._elapsed_time, slots=slots, in_hand=in_hand
             )
-        )
+
+        return await self._transactions.run(write)
 
     def stop(self) -> None:
         """Start no more calls."""
@@ -158,13 +164,14 @@ class Deliverer:
         self._in_hand[dispatch.id] = task
         self._busy[dispatch.project] += 1
         self._again[dispatch.project] += again
-        task.add_done_callback(lambda _: self._end(dispatch, again=again))
+        task.add_done_callback(partial(self._end, dispatch, again=again))
 
-    def _end(self, dispatch: Dispatch, *, again: bool) -> None:
-        del self._in_hand[dispatch.id]
-        self._leave_queue(dispatch)
+    def _end(self, dispatch: Dispatch, task: asyncio.Task[None], *, again: bool) -> None:
         self._busy[dispatch.project] -= 1
         self._again[dispatch.project] -= again
+        if self._in_hand.get(dispatch.id) is task:
+            del self._in_hand[dispatch.id]
+            self._leave_queue(dispatch)
 
     def _leave_queue(self, dispatch: Dispatch) -> float | None:
         queued_at = self._queued.pop(dispatch.id, None)
