@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,18 +31,30 @@ class _Last:
 class Defects:
     """Counts caught errors by where they were caught: `sweep`, `check`, `inspect`, `deliver`, `withdraw`, `decide`."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, metrics: Metrics, clock: Clock, *, hides_messages: bool = False) -> None:
         self._metrics = metrics
+        self._hides_messages = hides_messages
         self._clock = clock
         self._last: dict[str, _Last] = {}
 
     def note(self, where: str, error: Exception, **subject: Any) -> None:
         """Log and count the error that is being handled; `subject` says what it was about."""
-        _log.error("a defect was caught", where=where, **subject, exc_info=error)
+        if self._hides_messages:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("a defect was caught", where=where, **subject, error=self.describe(error), traceback=frames)
+        else:
+            _log.error("a defect was caught", where=where, **subject, exc_info=error)
         self._metrics.defects.labels(where).inc()
         before = self._last.get(where)
-        text = f"{type(error).__name__}: {error}"[:_MOST_TEXT]
-        self._last[where] = _Last(before.count + 1 if before else 1, self._clock.now(), text)
+        self._last[where] = _Last(before.count + 1 if before else 1, self._clock.now(), self.describe(error))
+
+    def describe(self, error: Exception) -> str:
+        """Return an error as text: its type, and its message where that may be shown.
+
+        A message can quote what the error was about. With `USHER_REDACT` that may be what must not be stored or logged.
+        """
+        name = type(error).__name__
+        return name if self._hides_messages else f"{name}: {error}"[:_MOST_TEXT]
 
     def to_json(self) -> dict[str, Any]:
         """Return, by where, how many there were since the start, and the latest with its time."""
@@ -65,7 +78,9 @@ class Context:
     defects: Defects = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "defects", Defects(self.metrics, self.clock))
+        object.__setattr__(
+            self, "defects", Defects(self.metrics, self.clock, hides_messages=bool(self.settings.redact))
+        )
 
     @property
     def lease(self) -> timedelta:

@@ -54,7 +54,9 @@ class Promise:
 async def decide(context: Context, book: RuleBook, expected: Expected) -> list[Promise]:
     """Return the dispatches that `expected` will get, and store them until the participant joins."""
     now = context.clock.now()
-    intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=context.settings.metadata_max_bytes)
+    settings = context.settings
+    most, redact = settings.metadata_max_bytes, settings.redact
+    intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=most, redact=redact)
     promises = []
     rows = []
     for intent in intents:

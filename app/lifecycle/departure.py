@@ -37,16 +37,19 @@ class Departure:
 
 def departure_of(dispatch: Dispatch, event: Event) -> Departure:
     """Return how the agent of `dispatch` left, from the webhook of its leaving."""
-    participant = event.document.get("participant")
-    participant = participant if isinstance(participant, dict) else {}
-    attributes = participant.get("attributes")
-    attributes = attributes if isinstance(attributes, dict) else {}
+    participant = _object(event.document, "participant")
+    shareable = _object(_object(event.shareable, "participant"), "attributes")
     return Departure(
         disconnect_reason=reason_of(participant),
         stayed_s=max(_stay(dispatch, event.received_at), _stay_by_livekit(participant, event)),
-        is_done=DONE in attributes,
-        context=_parsed(attributes.get(CONTEXT)),
+        is_done=DONE in _object(participant, "attributes"),
+        context=_parsed(shareable.get(CONTEXT)),
     )
+
+
+def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def unseen_departure(dispatch: Dispatch, now: datetime) -> Departure:

@@ -18,6 +18,14 @@ FREE_PATHS: Final = frozenset({"room.metadata", "participant.metadata", "partici
 
 SECRET_PATH: Final = "room.turnPassword"  # noqa: S105 - the name of a field
 
+_SENSITIVITY: Final = "logger.sensitivity"
+_SECRET: Final = 2  # SENSITIVITY_SECRET in logger/options.proto
+_SECRET_NAMES: Final = frozenset(
+    {"turnPassword", "streamKey", "accessKey", "secret", "sessionToken", "password", "credentials", "accountKey"}
+    | {"signingKey"}
+)
+"""Secret fields of ingress and egress; `signingKey` is not marked as one, and older protocols mark none."""
+
 
 @dataclass(frozen=True, slots=True)
 class KnownField:
@@ -47,6 +55,24 @@ def known_fields() -> dict[str, KnownField]:
     paths["participant.phone.direction"] = KnownField(kind="text", values=tuple(Direction))
     paths["event"] = KnownField(kind="text", values=tuple(EventType))
     return paths
+
+
+@lru_cache(maxsize=1)
+def secret_names() -> frozenset[str]:
+    """Return the names of all fields of webhooks that hold secrets, such as stream keys and credentials."""
+    names = set(_SECRET_NAMES)
+    _add_secrets(names, WebhookEvent.DESCRIPTOR, set())
+    return frozenset(names)
+
+
+def _add_secrets(names: set[str], descriptor: Any, known: set[str]) -> None:
+    known.add(descriptor.full_name)
+    for field in descriptor.fields:
+        options = field.GetOptions().ListFields()
+        if any(option.full_name == _SENSITIVITY and value == _SECRET for option, value in options):
+            names |= {field.json_name, field.name}
+        if field.message_type is not None and field.message_type.full_name not in known:
+            _add_secrets(names, field.message_type, known)
 
 
 def _add_message(paths: dict[str, KnownField], path: str, descriptor: Any, within: tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,13 +30,15 @@ class Expected:
     attributes: Mapping[str, str]
 
 
-def expect(book: RuleBook, expected: Expected, *, now: datetime, event_id: str, max_bytes: int) -> tuple[Intent, ...]:
-    """Return the intents that the join of `expected` would have now; pure."""
-    event = _event(expected, now, event_id)
+def expect(
+    book: RuleBook, expected: Expected, *, now: datetime, event_id: str, max_bytes: int, redact: Sequence[str] = ()
+) -> tuple[Intent, ...]:
+    """Return the intents that the join of `expected` would have now, without what is at the paths `redact`; pure."""
+    event = _event(expected, now, event_id, redact)
     return build_plan(evaluate(book, event), event, max_bytes).intents
 
 
-def _event(expected: Expected, now: datetime, event_id: str) -> Event:
+def _event(expected: Expected, now: datetime, event_id: str, redact: Sequence[str]) -> Event:
     participant: dict[str, Any] = {
         "identity": expected.identity,
         "name": expected.name,
@@ -51,5 +53,10 @@ def _event(expected: Expected, now: datetime, event_id: str) -> Event:
         "participant": {name: value for name, value in participant.items() if value},
     }
     return build_event(
-        content, project=expected.project, source=EventSource.WEBHOOK, received_at=now, event_id=event_id
+        content,
+        project=expected.project,
+        source=EventSource.WEBHOOK,
+        received_at=now,
+        event_id=event_id,
+        redact=redact,
     )

@@ -62,7 +62,7 @@ class Settings(BaseModel):
         30.0, alias="USHER_RETENTION_DAYS", description="days that settled events are kept; 0 = forever", ge=0
     )
     redact: _CommaSeparated = Field(
-        (), alias="USHER_REDACT", description="comma-separated paths left out of stored bodies and templates"
+        (), alias="USHER_REDACT", description="comma-separated paths left out of all that is stored or sent"
     )
     phone_region: str = Field(
         "", alias="USHER_PHONE_REGION", description="country of phone numbers that name none, such as ES or US"

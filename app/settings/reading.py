@@ -20,7 +20,8 @@ SHORTEST_CANARY_INTERVAL: Final = 30  # seconds: a probe waits about as long for
 _NAMES: Final = frozenset(field.alias for field in Settings.model_fields.values() if field.alias is not None)
 # Without these an event could not be stored, deduplicated or answered.
 _INDISPENSABLE: Final = frozenset(
-    {"event", "id", "room", "room.name", "room.sid", "participant", "participant.identity", "participant.sid"}
+    {"event", "id", "room", "room.name", "room.sid", "job", "job.room", "job.room.name", "job.room.sid", "participant"}
+    | {"participant.identity", "participant.sid", "participant.kind"}
 )
 
 

@@ -20,7 +20,7 @@ from app.livekit.webhook_signature import Signature
 from app.strict_json import JsonError, parse_json, parse_storable_json
 from app.webhook.event import Event
 from app.webhook.metadata import parsed_metadata
-from app.webhook.redaction import leave_out, without_turn_password
+from app.webhook.redaction import leave_out, without_secrets
 
 _SAYS_DIRECTION = frozenset({Role.CALLER, Role.CALLEE})
 NAME_MAX = 600
@@ -72,7 +72,7 @@ def build_event(
     event_type = _text(content, "event", "event")
     if not event_type:
         raise UnreadableWebhookError("the body names no `event`: not a LiveKit webhook")
-    body = without_turn_password(content)
+    body = without_secrets(content)
     participant = _message(body, "participant")
     # Webhooks about a job name the room there.
     room = _message(body, "room") or _message(_message(body, "job"), "room")
@@ -84,7 +84,10 @@ def build_event(
     sid = _text(participant, "sid", "participant.sid")
     if dedupe_key is None:
         dedupe_key = _dedupe_key(project, event_type, livekit_id, sid, content)
+    kind = _kind(document) if role else ""
     phone_number = _message(_message(body, "participant"), "attributes").get(PHONE_NUMBER)
+    if kind not in PHONE_KINDS or not isinstance(phone_number, str) or not 0 < len(phone_number) <= NAME_MAX:
+        phone_number = None  # any other caller can choose its attributes
     return Event(
         id=event_id,
         livekit_id=livekit_id,
@@ -96,9 +99,9 @@ def build_event(
         room_sid=_text(room, "sid", "room.sid"),
         participant_identity=_text(participant, "identity", "participant.identity"),
         participant_sid=sid,
-        participant_kind=_kind(document) if role else "",
+        participant_kind=kind,
         participant_role=role,
-        phone_number=phone_number if isinstance(phone_number, str) and 0 < len(phone_number) <= NAME_MAX else None,
+        phone_number=phone_number,
         occurred_at=_occurred_at(document, event_type, received_at),
         received_at=received_at,
         body=body,

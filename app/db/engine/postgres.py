@@ -24,6 +24,7 @@ def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
     """Return an engine for short transactions; a statement waits at most `lock_timeout_ms` for each lock."""
     engine = create_engine(
         url,
+        hide_parameters=True,  # they are of callers: not for logs
         pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed webhook
         connect_args={**_connect_args(url), "autocommit": True},  # `begin` opens the transactions
         **options,
@@ -53,7 +54,7 @@ def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
 
 def create_migration_engine(url: URL, lock_timeout_ms: int) -> Engine:
     """Return an engine for revisions, which may leave their transaction for `CREATE INDEX CONCURRENTLY`."""
-    engine = create_engine(url, poolclass=pool.NullPool, connect_args=_connect_args(url))
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args=_connect_args(url), hide_parameters=True)
     settings = _transaction_settings(url, lock_timeout_ms)
 
     @event.listens_for(engine, "begin")

@@ -55,7 +55,7 @@ def create_reader_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
 
 def create_migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
     """Return an engine for revisions: all in one transaction, without checks of foreign keys."""
-    engine = create_engine(url, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
@@ -76,7 +76,7 @@ def file_of(engine: Engine) -> SqliteFile | None:
 
 
 def _create_pool(url: URL, **options: Any) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True, **options)
     engine.dialect.statement_compiler = _HintedCompiler
     return engine
 

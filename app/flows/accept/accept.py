@@ -114,7 +114,7 @@ class Acceptor:
             plan = build_plan(decision, event, self._context.settings.metadata_max_bytes)
         except Exception as error:  # noqa: BLE001 - a defect of ours must cost one event its agent, not LiveKit its deliveries
             self._context.defects.note("decide", error, event_id=event.id, event_type=event.type)
-            reason = f"defect: {type(error).__name__}: {error}"
+            reason = f"defect: {self._context.defects.describe(error)}"
             plan = DispatchPlan(event, book.version, ())
             return DecidedEvent(event, plan, None, EventOutcome.NO_MATCH, reason)
         if plan.intents:

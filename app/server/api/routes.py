@@ -128,7 +128,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are identified by name; rules not in the draft are kept unless `delete` is set."),
     Endpoint("POST", f"{_V1}/decide", token_dispatches.decide_for_a_token, "Decide which agents a participant gets",
-             token_dispatches.Decided, body=token_dispatches.DecideOrder, role=Role.EDITOR,
+             token_dispatches.Decided, body=token_dispatches.DecideOrder, role=Role.EDITOR, quotes_body=False,
              description="For token servers: put the answer into `RoomConfiguration.agents` of the access token. When "
              "the participant joins, Usher adopts the dispatch if LiveKit created it, and creates it if not.",
              example={"participant": {"identity": "ana", "metadata": {"language": "es"}}, "room": {"name": "hall-7"}}),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -89,6 +89,8 @@ class Endpoint:
     example: Any = None
     numeric: tuple[str, ...] = ()
     """Parameters of the path that are numbers."""
+    quotes_body: bool = True
+    """Whether errors quote values of the body; not where these may be of a participant."""
 
     async def answer_request(self, context: RequestContext, request: Request) -> Response:
         """Return the answer of the handler, once user, query and body have been checked."""
@@ -112,7 +114,10 @@ class Endpoint:
         try:
             return self.body.model_validate_json(raw, strict=True)
         except ValidationError as error:
-            raise InvalidInputError("body", problems_of(error)) from error
+            problems = problems_of(error)
+            if not self.quotes_body:
+                problems = [replace(problem, found=None) for problem in problems]
+            raise InvalidInputError("body", problems) from error
 
 
 def load_json(raw: bytes) -> Any:
