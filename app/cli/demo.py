@@ -29,6 +29,7 @@ from app.logs import configure_logs
 from app.rules.editing.rule_set import apply_rules
 from app.rules.editing.rules_file import read_rules_file
 from app.rules.editing.stored_rules import read_rules
+from app.rules.fallbacks import names_of_fallbacks
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
 from app.wiring import service
@@ -236,7 +237,7 @@ def _rules_table(readers: Engine) -> Table:
     table = Table("priority", "rule", "agent", "fallback")
     with readers.connect() as connection:
         for rule in read_rules(connection):
-            fallback = rule["fallback_agent_name"] or ""
+            fallback = ", ".join(names_of_fallbacks(rule["fallbacks"]))
             table.add_row(str(rule["priority"]), rule["name"], rule["agent_name"], fallback)
     return table
 

@@ -16,6 +16,7 @@ class ColumnKind(StrEnum):
     FLAG = "flag"
     INTEGER = "integer"
     NUMBER = "number"
+    LADDER = "ladder"
     PATTERN = "pattern"
     TEMPLATE = "template"
 
@@ -76,7 +77,7 @@ class RuleColumn:
     @property
     def is_document(self) -> bool:
         """Whether it holds JSON."""
-        return self.kind in {ColumnKind.PATTERN, ColumnKind.TEMPLATE}
+        return self.kind in {ColumnKind.LADDER, ColumnKind.PATTERN, ColumnKind.TEMPLATE}
 
     @property
     def options(self) -> tuple[tuple[str, str], ...]:

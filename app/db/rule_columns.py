@@ -28,6 +28,7 @@ from app.db.types import OnMatch, Recover, Scope
 MAX_NAME: Final = 200
 MAX_AGENT_NAME: Final = 256
 MAX_DESCRIPTION: Final = 10_000
+MAX_FALLBACKS: Final = 10
 
 RULE_COLUMNS: Final = (
     RuleColumn(
@@ -206,14 +207,15 @@ RULE_COLUMNS: Final = (
         in_database=True,
     ),
     RuleColumn(
-        "fallback_agent_name",
-        ColumnKind.AGENT,
+        "fallbacks",
+        ColumnKind.LADDER,
         FormSection.ARRIVAL,
-        "Fallback agent",
-        "The agent that is dispatched when all attempts have failed.",
+        "Fallbacks",
+        "Agents that are asked in turn when all attempts have failed: a JSON list of names, or of objects such as "
+        '`{"agent_name": "reception", "answer_timeout_s": 10, "max_attempts": 2, "metadata": {}}`. Each is asked once '
+        "and has as long as the rule says, unless its entry says otherwise.",
         default=None,
-        least=1,
-        most=MAX_AGENT_NAME,
+        rows=3,
     ),
     RuleColumn(
         "min_stay_s",

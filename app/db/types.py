@@ -122,6 +122,14 @@ class OnMatch(StrEnum):
     CONTINUE = "continue"
 
 
+class ReplacesKind(StrEnum):
+    """Why one dispatch takes the place of another."""
+
+    RECOVERY = "recovery"  # the other's agent left its caller
+    HANDOVER = "handover"  # the call goes on with another agent
+    REDRIVE = "redrive"  # the other had ended without an agent
+
+
 class Recover(StrEnum):
     """Which agents a rule replaces when they leave a caller alone."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.db.types import Cause, DispatchStatus
+from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
 from app.outbox.dispatch import Dispatch
@@ -55,7 +55,7 @@ def count(metrics: Metrics, after: AfterCommit) -> None:
     """Count every state that a dispatch reached in a committed transaction."""
     for dispatch in after.created:
         metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
-        if dispatch.recovers is not None:
+        if dispatch.replaces_kind is ReplacesKind.RECOVERY:
             metrics.recoveries.labels(dispatch.agent_name).inc()
     for move in after.moves:
         if move.status is not move.dispatch.status:

@@ -51,7 +51,7 @@ def _with_agent(dispatch: Dispatch, identity: str, sid: str) -> dict[str, Any]:
 
 def not_ours(dispatch: Dispatch, now: datetime) -> Move:
     """Return the move of a dispatch whose agent came by another one back to waiting for its own."""
-    deadline = (dispatch.dispatched_at or now) + timedelta(seconds=dispatch.answer_timeout_s)
+    deadline = (dispatch.dispatched_at or now) + timedelta(seconds=dispatch.wait_s)
     fields: dict[str, Any] = {
         "agent_identity": None,
         "agent_sid": None,
@@ -76,10 +76,20 @@ class NoShow(Enum):
 
 def next_after_no_show(dispatch: Dispatch) -> NoShow:
     """Return what follows an attempt whose agent did not join; this attempt is not counted in `dispatch` yet."""
-    if not dispatch.is_fallback and dispatch.counted_attempts + 1 < dispatch.max_attempts:
+    if dispatch.counted_attempts + 1 < dispatch.attempts_allowed:
         return NoShow.ASK_AGAIN
-    has_fallback = dispatch.fallback_agent_name not in {None, "", dispatch.agent_to_ask}
-    return NoShow.ASK_FALLBACK if has_fallback and not dispatch.is_fallback else NoShow.GIVE_UP
+    return NoShow.GIVE_UP if next_rung(dispatch) is None else NoShow.ASK_FALLBACK
+
+
+def next_rung(dispatch: Dispatch) -> int | None:
+    """Return the place in `fallbacks`, from 1, of the agent to ask after the present one; None after the last.
+
+    One that is the present agent again is passed over: it did not come just now.
+    """
+    for place, fallback in enumerate(dispatch.fallbacks or (), start=1):
+        if place > dispatch.rung and fallback["agent_name"] != dispatch.agent_to_ask:
+            return place
+    return None
 
 
 def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
@@ -109,8 +119,10 @@ def _after_failed_attempt(dispatch: Dispatch, cause: Cause, reason: str, now: da
         case NoShow.ASK_AGAIN:
             return Move(dispatch, DispatchStatus.PENDING, cause, f"{reason}; asking again", fields=fields)
         case NoShow.ASK_FALLBACK:
-            fields |= {"asked_agent_name": dispatch.fallback_agent_name, "counted_attempts": 0}
-            reason += f"; asking {dispatch.fallback_agent_name} instead"
+            rung = next_rung(dispatch) or 0
+            name = (dispatch.fallbacks or ())[rung - 1]["agent_name"]
+            fields |= {"rung": rung, "asked_agent_name": name, "counted_attempts": 0}
+            reason += f"; asking {name} instead"
             return Move(dispatch, DispatchStatus.PENDING, Cause.FALLBACK, reason, fields=fields)
         case NoShow.GIVE_UP:
             reason += "; no other agent to ask"
@@ -128,5 +140,5 @@ Seen: a phone rang 15.6 s although a worker was there after 8.5 s, since only th
 
 def awaited_from(dispatch: Dispatch, instant: datetime) -> dict[str, Any]:
     """Return the columns of a dispatch whose agent has been awaited since `instant`: when LiveKit is checked first."""
-    wait = min(float(dispatch.answer_timeout_s), FIRST_CHECK_S)
+    wait = min(float(dispatch.wait_s), FIRST_CHECK_S)
     return {"dispatched_at": instant, "answer_deadline": instant + timedelta(seconds=wait)}

@@ -91,5 +91,5 @@ def revived(dispatch: Dispatch, now: datetime) -> Move:
         fields: dict[str, Any] = {"ended_at": None, "doubtful_until": until}
         return Move(dispatch, DispatchStatus.JOINED, Cause.ROOM_FOUND, reason, fields=fields)
     fields = {**restarted(now), "counted_attempts": dispatch.counted_attempts, "doubtful_until": until}
-    fields["asked_agent_name"] = dispatch.asked_agent_name
+    fields |= {"rung": dispatch.rung, "asked_agent_name": dispatch.asked_agent_name}
     return Move(dispatch, DispatchStatus.PENDING, Cause.ROOM_FOUND, reason, fields=fields)

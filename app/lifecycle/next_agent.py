@@ -73,7 +73,7 @@ def after_previous(connection: Connection, settings: Settings, change: Move, pre
     """Return the move to a next attempt with metadata and attributes that name the agent before."""
     if change.status is not DispatchStatus.PENDING:
         return change
-    rendered = rendered_after(connection, settings, change.dispatch, previous)
+    rendered = rendered_after(connection, settings, change.result, previous)
     return replace(change, fields={**change.fields, **rendered})
 
 
@@ -82,8 +82,8 @@ def rendered_after(
 ) -> dict[str, Any]:
     """Return the columns of a dispatch whose agent comes after another.
 
-    They are rendered with the rule as it was when it matched and from the stored event. Where that fails, as for a
-    template that cannot do with `previous`, the agent gets what the one before it got.
+    They are rendered from the stored event, with the rule as it was when it matched or the fallback's own template.
+    Where that fails, as for a template that cannot do with `previous`, the agent gets what the one before it got.
     """
     fields: dict[str, Any] = {"previous": previous}
     rule = rule_at(connection, dispatch.rule_id, dispatch.rules_version)
@@ -93,7 +93,8 @@ def rendered_after(
         event = None
     if rule is None or event is None:
         return fields
-    intent = build_intent(rule, event, settings.metadata_max_bytes, previous=previous)
+    template = rule.fallback_agents[dispatch.rung - 1].metadata_text if dispatch.rung else None
+    intent = build_intent(rule, event, settings.metadata_max_bytes, previous=previous, template=template)
     if intent.failure is not None:
         _log.warning("metadata could not be made anew", dispatch_id=dispatch.id, error=intent.failure)
         return fields

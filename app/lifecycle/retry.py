@@ -89,7 +89,7 @@ def next_step(
             return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, "LiveKit accepted the dispatch")
         case Rejected(code, text, permanent):
             reason = f"LiveKit refused: {code}: {text}"
-            if permanent or dispatch.counted_attempts + 1 >= dispatch.max_attempts:
+            if permanent or dispatch.counted_attempts + 1 >= dispatch.attempts_allowed:
                 return Step(DispatchStatus.FAILED, Cause.REFUSED, reason, counted=True)
             return Step(DispatchStatus.PENDING, Cause.REFUSED, reason, later, counted=True)
         case Unreachable(code, text):

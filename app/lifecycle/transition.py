@@ -42,8 +42,8 @@ def create(connection: Connection, after: AfterCommit, dispatches: Sequence[Disp
 
 
 def replace(connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime) -> None:
-    """Insert dispatches that replace others (`recovers`); they take over the callers that have not left."""
+    """Insert dispatches that replace others (`replaces`); they take over the callers that have not left."""
     if not replacements:
         return
     created = create(connection, after, replacements, now)
-    inherit_callers(connection, {one.recovers: one.id for one in replacements if one.recovers and one.id in created})
+    inherit_callers(connection, {one.replaces: one.id for one in replacements if one.replaces and one.id in created})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from app.db.types import Cause, DispatchStatus, Recover, Scope
+from app.db.types import Cause, DispatchStatus, Recover, ReplacesKind, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
@@ -37,12 +37,13 @@ class Dispatch(NamedTuple):
     reason: str
     answer_timeout_s: int
     max_attempts: int
-    fallback_agent_name: str | None
+    fallbacks: Sequence[Mapping[str, Any]] | None
     min_stay_s: int
     recover: Recover
     withdraw: bool
     attempts: int
     counted_attempts: int
+    rung: int
     asked_agent_name: str | None
     next_attempt_at: datetime | None
     must_look: bool
@@ -58,7 +59,8 @@ class Dispatch(NamedTuple):
     worker_id: str | None
     agent_identity: str | None
     agent_sid: str | None
-    recovers: str | None
+    replaces: str | None
+    replaces_kind: ReplacesKind | None
     recoveries: int
     previous: Mapping[str, Any] | None
     created_at: datetime
@@ -68,13 +70,28 @@ class Dispatch(NamedTuple):
 
     @property
     def agent_to_ask(self) -> str:
-        """The agent that the current attempt asks for: the rule's, or its fallback once that is reached."""
+        """The agent that the current attempt asks for: the rule's, or the fallback that is reached."""
         return asked_agent(self.agent_name, self.asked_agent_name)
 
     @property
     def is_fallback(self) -> bool:
-        """Whether the fallback agent is being asked."""
-        return self.agent_to_ask != self.agent_name
+        """Whether a fallback is being asked."""
+        return self.rung > 0
+
+    @property
+    def wait_s(self) -> int:
+        """Seconds that the agent which is being asked has to join."""
+        return self._of_rung("answer_timeout_s")
+
+    @property
+    def attempts_allowed(self) -> int:
+        """How often the agent which is being asked is asked."""
+        return self._of_rung("max_attempts")
+
+    def _of_rung(self, name: str) -> int:
+        if self.fallbacks and self.rung:
+            return int(self.fallbacks[self.rung - 1][name])
+        return int(getattr(self, name))
 
     @property
     def may_be_at_livekit(self) -> bool:
@@ -95,11 +112,12 @@ class Dispatch(NamedTuple):
             cause=Cause(stored.cause),
             scope=Scope(stored.scope),
             recover=Recover(stored.recover),
+            replaces_kind=None if stored.replaces_kind is None else ReplacesKind(stored.replaces_kind),
         )
 
 
 def asked_agent(agent_name: str, asked_agent_name: str | None) -> str:
-    """Return the agent of the latest attempt: the rule's until the fallback is asked for."""
+    """Return the agent of the latest attempt: the rule's until a fallback is asked for."""
     return asked_agent_name or agent_name
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from app.db.types import Cause, DispatchStatus
+from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import Dispatch
 from app.plan.build import Intent
 from app.webhook.event import Event
@@ -32,7 +32,7 @@ _COPIED_TO_REPLACEMENT = (
     "intent_key",
     "answer_timeout_s",
     "max_attempts",
-    "fallback_agent_name",
+    "fallbacks",
     "min_stay_s",
     "recover",
     "unlisted_at",
@@ -41,6 +41,7 @@ _COPIED_TO_REPLACEMENT = (
 _UNSENT: Mapping[str, Any] = {
     "attempts": 0,
     "counted_attempts": 0,
+    "rung": 0,
     "asked_agent_name": None,
     "must_look": False,
     "deletion_announced_at": None,
@@ -55,7 +56,8 @@ _UNSENT: Mapping[str, Any] = {
     "worker_id": None,
     "agent_identity": None,
     "agent_sid": None,
-    "recovers": None,
+    "replaces": None,
+    "replaces_kind": None,
     "recoveries": 0,
     "previous": None,
     "dispatched_at": None,
@@ -100,7 +102,7 @@ def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
         "intent_key": intent.intent_key,
         "answer_timeout_s": rule.answer_timeout_s,
         "max_attempts": rule.max_attempts,
-        "fallback_agent_name": rule.fallback_agent_name,
+        "fallbacks": [one.to_json() for one in rule.fallback_agents] or None,
         "min_stay_s": rule.min_stay_s,
         "recover": rule.recover,
         "withdraw": rule.withdraw,
@@ -110,7 +112,13 @@ def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
 def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
     """Return the pending dispatch that asks again for the agent of one that has ended."""
     copied = {name: getattr(dispatch, name) for name in _COPIED_TO_REPLACEMENT}
-    columns: dict[str, Any] = {**_UNSENT, **copied, "recovers": dispatch.id, "recoveries": dispatch.recoveries + 1}
+    columns: dict[str, Any] = {
+        **_UNSENT,
+        **copied,
+        "replaces": dispatch.id,
+        "replaces_kind": ReplacesKind.RECOVERY,
+        "recoveries": dispatch.recoveries + 1,
+    }
     return Dispatch(
         id=identity,
         status=DispatchStatus.PENDING,
@@ -141,6 +149,7 @@ def restarted(now: datetime) -> dict[str, Any]:
     """Return the columns of a failed dispatch that is tried again: due now, and LiveKit is checked first."""
     return {
         "counted_attempts": 0,
+        "rung": 0,
         "asked_agent_name": None,
         "ended_at": None,
         "next_attempt_at": now,

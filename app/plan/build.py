@@ -46,16 +46,23 @@ def build_plan(decision: Decision, event: Event, metadata_max_bytes: int) -> Dis
 
 
 def build_intent(
-    rule: Rule, event: Event, metadata_max_bytes: int, *, previous: Mapping[str, Any] | None = None
+    rule: Rule,
+    event: Event,
+    metadata_max_bytes: int,
+    *,
+    previous: Mapping[str, Any] | None = None,
+    template: str | None = None,
 ) -> Intent:
-    """Return what one matching rule asks for when `event` comes; `previous` names the agent before, if any."""
+    """Return what one matching rule asks for when `event` comes.
+
+    `previous` names the agent before, if any; `template` of the metadata is used instead of the rule's.
+    """
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:
         now = event.occurred_at
-        metadata = render_metadata(
-            _text(rule.metadata_text), event.shareable, rule, now, metadata_max_bytes, previous=previous
-        )
+        own = _text(rule.metadata_text if template is None else template)
+        metadata = render_metadata(own, event.shareable, rule, now, metadata_max_bytes, previous=previous)
         attributes = render_attributes(_text(rule.attributes_text), event.shareable, rule, now, previous=previous)
     except TemplateError as error:
         metadata, failure = "", str(error)

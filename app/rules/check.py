@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from app.db.column_definition import ColumnKind, RuleColumn
-from app.db.rule_columns import COLUMN, RULE_COLUMNS
+from app.db.rule_columns import COLUMN, MAX_FALLBACKS, RULE_COLUMNS
 from app.errors import Problem, join_path, nearest
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE
 from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
@@ -87,7 +88,8 @@ _MEANT: Final = {
     "rollout": "rollout_percent",
     "timeout": "answer_timeout_s",
     "retries": "max_attempts",
-    "fallback": "fallback_agent_name",
+    "fallback": "fallbacks",
+    "fallback_agent_name": "fallbacks",
     "country": "holidays",
     "objective": "objective_percent",
     "objective_seconds": "objective_s",
@@ -177,6 +179,40 @@ def _check_template(column: RuleColumn, value: Any) -> list[Problem]:
     return _unstorable(column.name, value) or check_template(value, column.name)
 
 
+def _check_fallbacks(column: RuleColumn, value: Any) -> list[Problem]:
+    if not isinstance(value, list):
+        suggestion = f'["{value}"]' if isinstance(value, str) and value.isprintable() else None
+        return [_wrong_type(column, value, "a list of agents", suggestion)]
+    if len(value) > MAX_FALLBACKS:
+        return [Problem(column.name, f"must have at most {MAX_FALLBACKS} agents, found {len(value)}")]
+    return [
+        problem for index, entry in enumerate(value) for problem in _check_fallback(f"{column.name}[{index}]", entry)
+    ]
+
+
+def _check_fallback(path: str, entry: Any) -> list[Problem]:
+    if isinstance(entry, str):
+        entry = {"agent_name": entry}
+        by_name = {"agent_name": path}
+    elif isinstance(entry, Mapping):
+        by_name = {name: join_path(path, str(name)) for name in entry}
+    else:
+        return [Problem(path, f"must be the name of an agent or an object, found {_type_name(entry)}", found=entry)]
+    problems = [] if "agent_name" in entry else [Problem(join_path(path, "agent_name"), "is required")]
+    for name, value in entry.items():
+        if name not in _FALLBACK_FIELDS:
+            message = "is not a field of a fallback; fields are " + ", ".join(_FALLBACK_FIELDS)
+            suggestion = nearest(name, _FALLBACK_FIELDS) if isinstance(name, str) else None
+            problems.append(Problem(by_name[name], message, found=name, suggestion=suggestion))
+        elif value is not None or name == "agent_name":
+            found = check_value(COLUMN[name], value)
+            problems += [replace(one, path=by_name[name] + one.path.removeprefix(name)) for one in found]
+    return problems
+
+
+_FALLBACK_FIELDS: Final = ("agent_name", "answer_timeout_s", "max_attempts", "metadata")
+
+
 def _check_text_with(check_text: Callable[[str], list[Problem]]) -> Check:
     def check(column: RuleColumn, value: Any) -> list[Problem]:
         return check_text(value) if isinstance(value, str) else [_wrong_type(column, value, "text")]
@@ -227,6 +263,7 @@ _CHECKS: Final[Mapping[ColumnKind, Check]] = {
     ColumnKind.FLAG: _check_flag,
     ColumnKind.INTEGER: _check_integer,
     ColumnKind.NUMBER: _check_number,
+    ColumnKind.LADDER: _check_fallbacks,
     ColumnKind.PATTERN: _check_pattern,
     ColumnKind.TEMPLATE: _check_template,
 }

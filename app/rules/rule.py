@@ -9,6 +9,7 @@ from typing import Any, Final
 from app.db.types import OnMatch, Recover, Scope
 from app.errors import Problem
 from app.rules.conditions.hours import ActiveHours
+from app.rules.fallbacks import Fallback, read_fallbacks
 
 DRAFT_ID: Final = 2**53
 """Stands for the id of a rule that is not stored yet. Its rollout share may differ once it is saved."""
@@ -40,7 +41,7 @@ class Rule:
     holidays: str | None
     answer_timeout_s: int
     max_attempts: int
-    fallback_agent_name: str | None
+    fallbacks_text: str | None
     min_stay_s: int
     recover: Recover
     withdraw: bool
@@ -60,6 +61,15 @@ class Rule:
     @property
     def attributes(self) -> Any:
         return None if self.attributes_text is None else json.loads(self.attributes_text)
+
+    @property
+    def fallbacks(self) -> Any:
+        return None if self.fallbacks_text is None else json.loads(self.fallbacks_text)
+
+    @property
+    def fallback_agents(self) -> tuple[Fallback, ...]:
+        """The agents to ask in turn when `agent_name` did not come."""
+        return read_fallbacks(self.fallbacks, self.answer_timeout_s)
 
     @property
     def rank(self) -> int:

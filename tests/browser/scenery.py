@@ -43,7 +43,7 @@ RULES: tuple[dict[str, Any], ...] = (
         "agent_name": "concierge",
         "answer_timeout_s": 1,
         "max_attempts": 1,
-        "fallback_agent_name": "support-en",
+        "fallbacks": ["support-en"],
     },
     {
         "name": "billing after hours",

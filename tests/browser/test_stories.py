@@ -53,7 +53,7 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
             "agent_name": "suport",
             "answer_timeout_s": 1,
             "max_attempts": 1,
-            "fallback_agent_name": None,
+            "fallbacks": None,
         }
     )
     stage.add_worker("support")

@@ -108,7 +108,7 @@ def test_agents_that_died_with_the_server_are_replaced(scene: Scene, down_second
     after_doubt(scene, room)
     assert one_agent(ana) != before
     lost, replacement = sorted(scene.usher.dispatches(room=room), key=lambda one: str(one["id"]))
-    assert (lost["cause"], replacement["recovers"], replacement["status"]) == ("agent_lost", lost["id"], "joined")
+    assert (lost["cause"], replacement["replaces"], replacement["status"]) == ("agent_lost", lost["id"], "joined")
 
 
 def test_a_tokens_dispatch_that_is_launched_again_brings_no_second_agent(scene: Scene, api_token: str) -> None:

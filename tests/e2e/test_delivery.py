@@ -66,7 +66,7 @@ def test_the_fallback_comes_when_no_worker_serves_the_agent(scene: Scene, substi
         "absent-agent",
         answer_timeout_s=2,
         max_attempts=2,
-        fallback_agent_name=substitute,
+        fallbacks=[substitute],
     )
     ana = scene.join("ana", "absent")
     ana.wait_for_greeting(within=2 * 2 + 1 + START_SECONDS)
@@ -121,7 +121,7 @@ def test_the_fallback_comes_when_the_worker_only_says_it_would(scene: Scene, sub
         agent_name,
         answer_timeout_s=2,
         max_attempts=1,
-        fallback_agent_name=substitute,
+        fallbacks=[substitute],
     )
     scene.join("ana", behaviour).wait_for_greeting(within=2 + 1 + START_SECONDS)
     dispatch = scene.usher.wait_for_dispatch(room=behaviour)
@@ -156,7 +156,7 @@ def test_a_killed_workers_agent_is_replaced(scene: Scene) -> None:
         what="another agent has come",
     )[0]
     assert instant(found["dispatched_at"]) - left.at < 1
-    assert found["recovers"] == lost["id"]
+    assert found["replaces"] == lost["id"]
     assert found["agent_identity"] != lost["agent_identity"]
     [row] = scene.usher.rows("SELECT status FROM dispatches WHERE id = ?", lost["id"])
     assert row["status"] == "ended"

@@ -74,17 +74,37 @@ def _sorted(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def translated(before: Rows) -> Rows:
-    """Return the rows as they are to be after the upgrade: `recover` says which agents it means."""
+    """Return the rows as they are to be after the upgrade: `recover` names agents, fallbacks are a list."""
     return {name: [_translated(name, row) for row in rows] for name, rows in before.items()}
 
 
 def _translated(table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
-    if table in {"routing_rules", "dispatches"}:
-        return {**row, "recover": "lost" if row["recover"] else "never"}
+    if table == "routing_rules":
+        row = {**row, "recover": "lost" if row["recover"] else "never"}
+        fallback = row.pop("fallback_agent_name")
+        return {**row, "fallbacks": None if fallback is None else _as_stored(row["pattern"], [fallback])}
+    if table == "dispatches":
+        row = {**row, "recover": "lost" if row["recover"] else "never"}
+        fallback, recovers = row.pop("fallback_agent_name"), row.pop("recovers")
+        timing = {"answer_timeout_s": row["answer_timeout_s"], "max_attempts": 1}
+        return {
+            **row,
+            "fallbacks": None
+            if fallback is None
+            else _as_stored(row["attributes"], [{"agent_name": fallback, **timing}]),
+            "rung": int(fallback is not None and row["asked_agent_name"] == fallback),
+            "replaces": recovers,
+            "replaces_kind": None if recovers is None else "recovery",
+        }
     if table == "rule_changes":
         sides = {side: _document(row[side]) for side in ("before", "after")}
         return {**row, **{side: rule and _translated("routing_rules", rule) for side, rule in sides.items()}}
     return row
+
+
+def _as_stored(like: Any, document: Any) -> Any:
+    """Return a document as the column that holds `like` holds it: SQLite has texts."""
+    return json.dumps(document, separators=(",", ":")) if isinstance(like, str) else document
 
 
 def _document(value: Any) -> Any:
@@ -159,7 +179,7 @@ def test_rules_and_their_history_are_read_as_before(recorded: Database) -> None:
     assert book.bad == {}
     rules = {rule.name: rule for rule in book.rules}
     assert (rules["answered"].priority, rules["answered"].objective_s) == (100, 2.5)
-    assert (rules["absent"].fallback_agent_name, rules["absent"].max_attempts) == ("also-absent", 1)
+    assert (rules["absent"].fallbacks, rules["absent"].max_attempts) == (["also-absent"], 1)
     assert rules["each"].withdraw
     assert not rules["answered"].withdraw
     assert {rule.recover for rule in rules.values()} == {Recover.NEVER, Recover.LOST}

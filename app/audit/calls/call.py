@@ -209,12 +209,12 @@ def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participan
     shared = set(found.values()) - set(made_for)
     if shared:
         replacing = (
-            select(dispatches.c.id, dispatches.c.event_id, dispatches.c.recovers)
-            .where(dispatches.c.event_id.in_(shared), dispatches.c.recovers.is_not(None))
+            select(dispatches.c.id, dispatches.c.event_id, dispatches.c.replaces)
+            .where(dispatches.c.event_id.in_(shared), dispatches.c.replaces.is_not(None))
             .order_by(dispatches.c.id)
             .limit(_MAX_DISPATCHES)
         )
         for row in connection.execute(replacing):
-            if row.recovers in found:
+            if row.replaces in found:
                 found[row.id] = row.event_id
     return sorted(found)

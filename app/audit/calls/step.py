@@ -243,7 +243,8 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
             title = "still waiting for the agent"
         case _, DispatchStatus.DISPATCHED:
             title = "waiting for the agent"
-            reason += f"; it has {dispatch.answer_timeout_s} s to join"
+            if dispatch.wait_s == dispatch.answer_timeout_s:  # else it depends on which agent was asked then
+                reason += f"; it has {dispatch.wait_s} s to join"
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
             title = "the agent of the dispatch is identified"
         case _, DispatchStatus.JOINED:

@@ -15,12 +15,20 @@ from app.db.tables import dispatches, routing_rules, rule_changes
 _MAX_NAMES = 20  # former names of a rule that are looked up; each costs one more range of the index
 
 
-def path_of(*, agent: str | None = None, rule: str | None = None) -> IndexPath:
-    """Return the access path to all dispatches, to those of an agent, or to those of a rule by its name then."""
+def path_of_rule(rule: str | None) -> IndexPath:
+    """Return the access path to the dispatches of a rule by the name it had then; to all if none is given."""
     column = dispatches.c
-    if agent is not None:
-        return ByIndexedValue(column.agent_name, agent, column.id)
     return ByPrimaryKey(column.id) if rule is None else ByIndexedValue(column.rule_name, rule, column.id)
+
+
+def paths_of_agent(agent: str) -> list[IndexPath]:
+    """Return the access paths to the dispatches of rules for an agent, and to those that ask it as a fallback."""
+    column = dispatches.c
+    asked = column.asked_agent_name
+    return [
+        ByIndexedValue(column.agent_name, agent, column.id),
+        ByIndexedValue(asked, agent, column.id, (asked.is_not(None),)),
+    ]
 
 
 def latest_dispatches(

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, get_type_hints
 
-from app.db.types import DispatchStatus, EventOutcome, EventSource, Scope
+from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape
 from app.outbox.dispatch import Dispatch, asked_agent
 
@@ -93,6 +93,7 @@ class DispatchSummary(_Row):
     participant_identity: str
     participant_sid: str
     agent_name: str
+    rung: int
     asked_agent_name: str | None
     scope: Scope
     status: DispatchStatus
@@ -102,7 +103,8 @@ class DispatchSummary(_Row):
     job_id: str | None
     worker_id: str | None
     agent_identity: str | None
-    recovers: str | None
+    replaces: str | None
+    replaces_kind: ReplacesKind | None
     created_at: Instant
     dispatched_at: Instant | None
     joined_at: Instant | None
@@ -110,7 +112,7 @@ class DispatchSummary(_Row):
 
     @property
     def agent_asked(self) -> str:
-        """The agent of the latest attempt: the rule's, or its fallback."""
+        """The agent of the latest attempt: the rule's, or a fallback."""
         return asked_agent(self.agent_name, self.asked_agent_name)
 
     @property

@@ -7,15 +7,16 @@ million. The result says what it covers (`since`, `is_cut`).
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, Text, case, cast, func, select
 
 from app.audit.lists.access_path import IndexPath
-from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of
+from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule, paths_of_agent
 from app.audit.statistics.dialects import listed, read_list, seconds_between
 from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStatistics, Figures, RuleFigures, Tally
 from app.db.record_ids import instant_of_id
@@ -39,14 +40,20 @@ def dispatch_statistics(
 ) -> DispatchStatistics:
     """Return the figures of the dispatches created since `since`; `as_of` is the present instant.
 
-    Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given.
+    Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given. Those of agents
+    count who was asked: a dispatch whose fallback came counts as a no-show of each agent before, and as an arrival of
+    the fallback. Overall and for its rule it counts once.
     """
-    names = [rule] if rule_id is None else names_of_rule(connection, rule_id, since)
-    if not names:
+    paths: list[IndexPath]
+    if agent is not None:
+        paths = paths_of_agent(agent)
+    else:
+        names = [rule] if rule_id is None else names_of_rule(connection, rule_id, since)
+        paths = [path_of_rule(name) for name in names]
+    if not paths:
         return DispatchStatistics(since, as_of, is_cut=False, overall=NO_FIGURES, agents=(), rules=())
     is_of_all = agent is None and rule is None and rule_id is None
     most = MAX_ROWS if is_of_all else MAX_ROWS_OF_ONE
-    paths = [path_of(agent=agent, rule=name) for name in names]
     rows = connection.execute(sums(connection, paths, since, most)).all()
     overall = Tally()
     by_agent: defaultdict[str, Tally] = defaultdict(Tally)
@@ -55,18 +62,26 @@ def dispatch_statistics(
         if rule_id is not None and row.rule_id != rule_id:
             continue  # another rule that has, or had, the same name
         seconds = read_list(row.seconds)
-        for tally in (overall, by_agent[row.agent_name], by_rule[row.rule_name]):
-            tally.add(row.fate, row.dispatches, row.fallbacks, seconds)
+        for tally in (overall, by_rule[row.rule_name]):
+            tally.add(row.fate, row.dispatches, row.dispatches if row.rung else 0, seconds)
+        asked = [row.agent_name, *(fallback["agent_name"] for fallback in _fallbacks(row)[: row.rung])]
+        for missing in asked[:-1]:
+            by_agent[missing].add("no_shows", row.dispatches, row.dispatches, [])
+        by_agent[asked[-1]].add(row.fate, row.dispatches, 0, seconds)
     is_cut = sum(row.dispatches for row in rows) >= most
     reach = instant_of_id(min(row.oldest for row in rows)) if is_cut else None
     return DispatchStatistics(
         since=reach or since,
         as_of=as_of,
         is_cut=is_cut,
-        overall=Figures(**overall.figures()),
+        overall=Figures(**(overall if agent is None else by_agent[agent]).figures()),
         agents=tuple(AgentFigures(**one.figures(), agent=name) for name, one in sorted(by_agent.items())),
         rules=tuple(RuleFigures(**one.figures(), rule=name) for name, one in sorted(by_rule.items())),
     )
+
+
+def _fallbacks(row: Any) -> list[dict[str, Any]]:
+    return json.loads(row.fallbacks) if row.fallbacks else []
 
 
 def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, most: int) -> Select[Any]:
@@ -88,22 +103,21 @@ def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, mo
         (column.joined_at.is_not(None), seconds_between(connection, column.created_at, column.joined_at)),
         (gave_up, seconds_between(connection, column.created_at, column.ended_at)),
     )
-    fell_back = case((column.asked_agent_name != column.agent_name, 1), else_=0)
     columns = (
         column.id,
         column.agent_name,
         column.rule_name,
         column.rule_id,
         fate.label("fate"),
-        fell_back.label("fell_back"),
+        column.rung,
+        case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
         seconds.label("seconds"),
     )
     rows = latest_dispatches(columns, paths, since, most).c
-    group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate)
+    group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate, rows.rung, rows.fallbacks)
     return select(
         *group,
         func.count().label("dispatches"),
-        func.sum(rows.fell_back).label("fallbacks"),
         listed(connection, rows.seconds).label("seconds"),
         func.min(rows.id).label("oldest"),
     ).group_by(*group)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
 
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
@@ -28,8 +28,12 @@ class Seen(JsonShape):
 
 
 def known_agents(connection: Connection) -> list[Seen]:
-    """Return every agent that dispatches name, sorted by name, `MAX_NAMES` at most."""
-    return _seen(connection, dispatches.c.agent_name, names(connection, dispatches.c.agent_name))
+    """Return every agent that dispatches name, or have asked as a fallback, sorted by name, `MAX_NAMES` at most."""
+    found: dict[str, Seen] = {}
+    for column in (dispatches.c.agent_name, dispatches.c.asked_agent_name):
+        for one in _seen(connection, column, names(connection, column)):
+            found[one.name] = max(one, found.get(one.name, one), key=lambda seen: str(seen.last_at or ""))
+    return sorted(found.values(), key=lambda seen: seen.name)[:MAX_NAMES]
 
 
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
@@ -42,7 +46,7 @@ def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
 
     A DISTINCT would read the whole index.
     """
-    distinct = select(func.min(column).label("name")).cte("distinct_names", recursive=True)
+    distinct = select(func.min(column).label("name")).where(column.is_not(None)).cte("distinct_names", recursive=True)
     following = select(func.min(column)).where(column > distinct.c.name).correlate(distinct).scalar_subquery()
     distinct = distinct.union_all(select(following).where(distinct.c.name.is_not(None)))
     query = select(distinct.c.name).where(distinct.c.name.is_not(None)).limit(MAX_NAMES)
@@ -50,18 +54,22 @@ def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
 
 
 def absent_agents(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
-    """Return the agents that joined none of their latest dispatches, each with the number of no-shows among them."""
+    """Return the agents that joined none of their latest dispatches, each with how many of those they missed.
+
+    A dispatch whose fallback came is one that the agent missed.
+    """
     column, wanted_names = dispatches.c, names_table(connection, agents)
     recent = (
-        select(column.joined_at, column.status)
+        select(column.joined_at, column.status, column.rung)
         .where(column.agent_name >= wanted_names.c.name, column.agent_name <= wanted_names.c.name)
         .order_by(column.agent_name.desc(), column.id.desc())
         .limit(_LATEST_TRIED)
         .correlate(wanted_names)
         .subquery()
     )
-    missed = func.sum(case((recent.c.status == DispatchStatus.NO_SHOW, 1), else_=0))
-    missed_if_absent = select(case((func.count(recent.c.joined_at) == 0, missed), else_=0)).scalar_subquery()
+    missed = func.sum(case((or_(recent.c.status == DispatchStatus.NO_SHOW, recent.c.rung > 0), 1), else_=0))
+    came = func.sum(case((and_(recent.c.joined_at.is_not(None), recent.c.rung == 0), 1), else_=0))
+    missed_if_absent = select(case((came == 0, missed), else_=0)).scalar_subquery()
     rows = connection.execute(select(wanted_names.c.name, missed_if_absent.label("missed")))
     return {row.name: row.missed for row in rows if row.missed}
 

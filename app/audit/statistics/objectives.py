@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select
 
-from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of
+from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule
 from app.audit.statistics.dialects import seconds_between
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
@@ -187,7 +187,7 @@ def tally(
         and_(is_own, missed).label("missed"),
         and_(is_own, or_(column.joined_at.is_not(None), missed)).label("counts"),
     )
-    paths = [path_of(rule=name) for name in names]
+    paths = [path_of_rule(name) for name in names]
     rows = latest_dispatches(columns, paths, now - timedelta(hours=spans[-1]), MAX_COUNTED).c
     figures: list[ColumnElement[Any]] = []
     for hours in spans:

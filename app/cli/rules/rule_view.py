@@ -13,6 +13,7 @@ from app.audit import objective_text
 from app.cli.framework.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.editing.history import RuleChange
+from app.rules.fallbacks import names_of_fallbacks
 
 CHANGE_WORDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _LONGEST = 160
@@ -30,9 +31,7 @@ def rules_table(
         style = "bold red" if wrong else "" if enabled else "dim"
         name = plain(row["name"], style)
         marks = [*(["cannot be used"] if wrong else []), *([] if enabled else ["disabled"]), *_marks(row)]
-        agent = f"→ {row['agent_name']}" + (
-            f", else {row['fallback_agent_name']}" if row["fallback_agent_name"] else ""
-        )
+        agent = ", else ".join([f"→ {row['agent_name']}", *names_of_fallbacks(row["fallbacks"])])
         name.append("\n").append_text(plain(agent, "dim"))
         if marks:
             name.append("\n").append_text(plain(", ".join(marks), "yellow"))

@@ -28,6 +28,7 @@ from app.db.types import (
     EventSource,
     Json,
     Recover,
+    ReplacesKind,
     Scope,
     Timestamp,
     one_of,
@@ -107,13 +108,14 @@ dispatches = Table(
     # From the rule as it was when it matched: a later edit does not change a dispatch under way.
     Column("answer_timeout_s", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
-    Column("fallback_agent_name", Text),
+    Column("fallbacks", Json),  # agents to ask in turn when agent_name did not come, each with its time and attempts
     Column("min_stay_s", Integer, nullable=False, server_default="3"),
     Column("recover", Text, nullable=False, server_default=Recover.NEVER),
     Column("withdraw", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),  # calls made to LiveKit
     Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that max_attempts counts
-    Column("asked_agent_name", Text),  # by the latest attempt: agent_name or fallback_agent_name
+    Column("rung", Integer, nullable=False, server_default="0"),  # of fallbacks: 0 is agent_name, 1 the first of them
+    Column("asked_agent_name", Text),  # by the latest attempt, if a fallback was asked
     Column("next_attempt_at", Timestamp),  # pending, sending: not before this
     Column("must_look", Boolean, nullable=False, server_default=false()),  # LiveKit may have it: look before sending
     Column("deletion_announced_at", Timestamp),  # dispatched: we began to delete it at LiveKit, since no agent came
@@ -133,7 +135,8 @@ dispatches = Table(
     Column("worker_id", Text),  # the worker that runs it
     Column("agent_identity", Text),  # the agent's participant in the room
     Column("agent_sid", Text),
-    Column("recovers", Text),  # id of the dispatch whose agent disappeared and which this one replaces
+    Column("replaces", Text),  # id of the dispatch whose place this one takes
+    Column("replaces_kind", Text),
     Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements so far for this call
     Column("previous", Json),  # the agent before this one, as its metadata names it
     Column("created_at", Timestamp, nullable=False),
@@ -144,6 +147,7 @@ dispatches = Table(
     one_of("scope", Scope, "scope"),
     one_of("cause", Cause, "cause"),
     one_of("recover", Recover, "recover"),
+    one_of("replaces_kind", ReplacesKind, "replaces_kind"),
     CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
     CheckConstraint("deletion_announced_at IS NULL OR status = 'dispatched'", name="deletion_announced_at"),
     CheckConstraint(f"doubtful_until IS NULL OR {status_in(*LIVE)}", name="doubtful_until"),
@@ -163,6 +167,7 @@ dispatches = Table(
     Index(None, "room_sid"),
     Index(None, "status", "id"),
     Index(None, "agent_name", "id"),
+    partial_index("ix_dispatches_asked_agent_name_id", "asked_agent_name", "id", where="asked_agent_name IS NOT NULL"),
     Index(None, "rule_name", "id"),
     Index(None, "participant_identity", "id"),
     Index(None, "room_name", "id"),

@@ -30,6 +30,7 @@ def _rule_column(column: RuleColumn) -> Column[Any]:
         ColumnKind.FLAG: flag(column.name),
         ColumnKind.INTEGER: Integer,
         ColumnKind.NUMBER: Quantity,
+        ColumnKind.LADDER: Json,
         ColumnKind.PATTERN: Json,
         ColumnKind.TEMPLATE: Json,
     }

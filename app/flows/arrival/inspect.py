@@ -282,9 +282,9 @@ def _next_check(dispatch: Dispatch, waited: float) -> float:
     """Return how long after the call LiveKit is checked again, at the earliest."""
     if _has_run_out(dispatch, waited):
         return JOB_LIST_LAG_S
-    timeout = float(dispatch.answer_timeout_s)
+    timeout = float(dispatch.wait_s)
     return timeout if waited >= FIRST_CHECK_S - MIN_REMAINDER_S else min(FIRST_CHECK_S, timeout)
 
 
 def _has_run_out(dispatch: Dispatch, waited: float) -> bool:
-    return dispatch.answer_timeout_s - waited < MIN_REMAINDER_S
+    return dispatch.wait_s - waited < MIN_REMAINDER_S

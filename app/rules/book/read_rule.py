@@ -10,7 +10,7 @@ from typing import Any, Final
 from app.db.column_definition import ColumnKind
 from app.db.rule_columns import COLUMN, RULE_COLUMNS
 from app.errors import Problem
-from app.rules.check import check_rule
+from app.rules.check import check_rule, check_value
 from app.rules.columns import DEFAULTS, DOCUMENTS, FLAGS, REQUIRED
 from app.rules.conditions.hours import parse_hours
 from app.rules.language.pattern import Pattern, PatternError, full_pattern, read_pattern
@@ -38,6 +38,8 @@ def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:
         pattern = _read_pattern(documents["pattern"], problems)
         for column in _TEMPLATES:
             problems += _check_template(column, texts[column])
+        if documents["fallbacks"] is not None:
+            problems += check_value(COLUMN["fallbacks"], documents["fallbacks"])
     settings = _read_settings(row)
     if problems or pattern is None or not isinstance(settings, dict):
         return _bad_rule(row, problems if isinstance(settings, dict) else [*problems, *settings])
@@ -47,6 +49,7 @@ def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:
         name=str(row["name"]),
         description=_shared(row.get("description")) or "",
         pattern_text=texts["pattern"] or "",
+        fallbacks_text=_shared(texts["fallbacks"]),
         **templates,
         **settings,
     )

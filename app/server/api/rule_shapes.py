@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
 from app.db.column_definition import ColumnKind, RuleColumn
-from app.db.rule_columns import RULE_COLUMNS
+from app.db.rule_columns import COLUMN, MAX_AGENT_NAME, MAX_FALLBACKS, RULE_COLUMNS
 from app.flows.rule_trial import TrialOfEvent
 from app.rules.editing.difference import RuleDifference
 from app.rules.editing.history import RuleChange
@@ -27,12 +27,39 @@ class Mistake(BaseModel):
 _ONE_LINE: Final = r"^[!-~]([ -~]*[!-~])?$"
 """Printable ASCII: what clients may generate. Usher takes any printable characters."""
 
+
+class Fallback(BaseModel):
+    """An agent of `fallbacks`; what is left out is as in the rule."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent_name: str = Field(min_length=1, max_length=MAX_AGENT_NAME, pattern=_ONE_LINE)
+    answer_timeout_s: int | None = Field(None, ge=COLUMN["answer_timeout_s"].least, le=COLUMN["answer_timeout_s"].most)
+    max_attempts: int | None = Field(None, ge=COLUMN["max_attempts"].least, le=COLUMN["max_attempts"].most)
+    metadata: Any = None
+
+
 _TYPES: Final[Mapping[ColumnKind, Any]] = {
     ColumnKind.TEXT: str,
     ColumnKind.AGENT: str,
     ColumnKind.FLAG: bool,
     ColumnKind.INTEGER: int,
     ColumnKind.NUMBER: float,
+    ColumnKind.LADDER: Annotated[
+        list[Any],
+        WithJsonSchema(
+            {
+                "type": "array",
+                "maxItems": MAX_FALLBACKS,
+                "items": {
+                    "anyOf": [
+                        {"type": "string", "minLength": 1, "maxLength": MAX_AGENT_NAME, "pattern": _ONE_LINE},
+                        Fallback.model_json_schema(),
+                    ]
+                },
+            }
+        ),
+    ],
     ColumnKind.PATTERN: dict[str, Any],
     ColumnKind.TEMPLATE: Any,
 }

@@ -153,9 +153,7 @@ def troubled_workers(directory: Path, size: Size) -> Result:
         made.start(rules=False)
         database = made.database
         retrying = {"answer_timeout_s": 2, "max_attempts": 20}
-        database.add_rule(
-            "dead", "dead", _wants("dead"), answer_timeout_s=1, max_attempts=2, fallback_agent_name="substitute"
-        )
+        database.add_rule("dead", "dead", _wants("dead"), answer_timeout_s=1, max_attempts=2, fallbacks=["substitute"])
         database.add_rule("dying", "dying", _wants("dying"), recover="lost", **retrying)
         database.add_rule("refusing", "refusing", _wants("refusing"), **retrying)
         database.add_rule("late", "late", _wants("late"), **retrying)

@@ -83,7 +83,7 @@ async def test_calls_that_are_repeated(sqlite_database: Database) -> None:
 @in_virtual_time
 async def test_fallbacks_and_no_shows(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(answer_timeout_s=2, max_attempts=1, fallback_agent_name="reception")
+        world.rule(answer_timeout_s=2, max_attempts=1, fallbacks=["reception"])
         world.simulator.join("room", "ana")
         await world.until_status("no_show", within=60)
         await settle_and_compare(world, no_show=1, dispatched=2, pending=1)

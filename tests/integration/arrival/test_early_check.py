@@ -39,7 +39,7 @@ async def test_a_refusal_is_followed_at_the_next_check(sqlite_database: Database
 @in_virtual_time
 async def test_the_fallback_is_asked_early_too(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(agent_name="absent", answer_timeout_s=60, max_attempts=1, fallback_agent_name="reception")
+        world.rule(agent_name="absent", answer_timeout_s=60, max_attempts=1, fallbacks=["reception"])
         world.simulator.add_worker("reception")
         world.simulator.join("room", "ana")
         await world.until_status("joined", within=8)
@@ -81,7 +81,7 @@ async def test_a_job_that_ended_before_its_agent_joined_is_followed_at_once(sqli
 @in_virtual_time
 async def test_a_job_that_waits_for_a_worker_is_asked_of_the_fallback(sqlite_database: Database) -> None:
     async with World(sqlite_database, tells_of_jobs=True) as world:
-        world.rule(agent_name="busy", answer_timeout_s=60, max_attempts=1, fallback_agent_name="reception")
+        world.rule(agent_name="busy", answer_timeout_s=60, max_attempts=1, fallbacks=["reception"])
         world.simulator.add_worker("busy", Behaviour(capacity=0))
         world.simulator.add_worker("reception")
         world.simulator.join("room", "ana")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+from itertools import pairwise
+
 import pytest
 
+from app.audit import dispatch_statistics
 from app.simulator import Behaviour, Fault, FaultKind, Refusal
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
@@ -15,7 +20,7 @@ TIMEOUT_S = 2
 @in_virtual_time
 async def test_the_fallback_is_asked_within_the_budget(database: Database) -> None:
     async with World(database) as world:
-        world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=3, fallback_agent_name="substitute")
+        world.rule(agent_name="absent", answer_timeout_s=TIMEOUT_S, max_attempts=3, fallbacks=["substitute"])
         world.simulator.add_worker("substitute")
         world.simulator.join("room", "ana")
         row = await world.until_status("joined", within=20)
@@ -30,6 +35,43 @@ async def test_the_fallback_is_asked_within_the_budget(database: Database) -> No
         assert attempts == [("absent", "no_show")] * 3 + [("substitute", "accepted")]
         assert world.usher.metric("usher_fallbacks_total", agent="absent", fallback="substitute") == 1
         assert world.usher.metric("usher_no_shows_total", agent="absent") == 0
+
+
+@in_virtual_time
+async def test_fallbacks_are_asked_in_turn_each_with_its_own_time_attempts_and_metadata(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(
+            agent_name="absent",
+            answer_timeout_s=TIMEOUT_S,
+            max_attempts=2,
+            metadata={"who": "${participant.identity}"},
+            fallbacks=[
+                "absent too",
+                {"agent_name": "third", "answer_timeout_s": 5, "max_attempts": 2},
+                {"agent_name": "voicemail", "metadata": {"missed": {"$eval": "previous.agent_name"}}},
+            ],
+        )
+        world.simulator.add_worker("voicemail")
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=40)
+        asked = world.simulator.ledger.dispatches
+        names = [entry.agent_name for entry in asked]
+        assert names == ["absent", "absent", "absent too", "third", "third", "voicemail"]
+        assert [json.loads(one.metadata) for one in asked[:-1]] == [{"who": "ana"}] * 5
+        assert json.loads(asked[-1].metadata) == {"missed": "third"}
+        waits = [after.asked - before.asked for before, after in pairwise(asked)]
+        assert [int(wait) for wait in waits] == [TIMEOUT_S] * 3 + [5, 5]
+        assert (row["agent_name"], row["asked_agent_name"], row["rung"]) == ("absent", "voicemail", 3)
+        with database.reader_engine().connect() as connection:
+            found = dispatch_statistics(connection, world.clock.now() - timedelta(hours=1), world.clock.now())
+        missed = {one.agent: (one.dispatches, one.arrived, one.no_shows) for one in found.agents}
+        assert missed == {
+            "absent": (1, 0, 1),
+            "absent too": (1, 0, 1),
+            "third": (1, 0, 1),
+            "voicemail": (1, 1, 0),
+        }
+        assert (found.overall.dispatches, found.overall.arrived, found.overall.fallbacks) == (1, 1, 1)
 
 
 @in_virtual_time
@@ -134,7 +176,7 @@ async def test_an_agent_that_comes_when_its_substitute_is_there_is_sent_away(sql
     async with World(sqlite_database) as world:
         world.simulator.add_worker("slow", Behaviour(join_after=5.0, stays_after_delete=True))
         world.simulator.add_worker("substitute")
-        world.rule(agent_name="slow", answer_timeout_s=1, max_attempts=1, fallback_agent_name="substitute")
+        world.rule(agent_name="slow", answer_timeout_s=1, max_attempts=1, fallbacks=["substitute"])
         world.simulator.join("room", "ana")
         await world.until(lambda: len(world.agents("room")) == 2, what="both are there")
         await world.until(lambda: len(world.agents("room")) == 1, within=15, what="one is sent away")
@@ -146,7 +188,7 @@ async def test_an_agent_that_comes_when_its_substitute_is_there_is_sent_away(sql
 @in_virtual_time
 async def test_a_fallback_that_names_the_agent_itself_ends_like_none(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        world.rule(agent_name="absent", answer_timeout_s=1, max_attempts=2, fallback_agent_name="absent")
+        world.rule(agent_name="absent", answer_timeout_s=1, max_attempts=2, fallbacks=["absent"])
         world.simulator.join("room", "ana")
         await world.until_status("no_show", within=5)
         assert len(world.simulator.ledger.dispatches) == 2
@@ -179,7 +221,7 @@ async def test_a_clock_set_forward_sends_no_agent_away_that_is_on_its_way(databa
 @in_virtual_time
 async def test_after_a_clock_was_set_forward_an_absent_agent_is_overdue_when_it_really_is(database: Database) -> None:
     async with World(database) as world:
-        world.rule(agent_name="absent", answer_timeout_s=4, max_attempts=1, fallback_agent_name="substitute")
+        world.rule(agent_name="absent", answer_timeout_s=4, max_attempts=1, fallbacks=["substitute"])
         world.simulator.add_worker("substitute")
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")

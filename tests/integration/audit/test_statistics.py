@@ -32,6 +32,10 @@ def _dispatch(seconds: float, **values: Any) -> dict[str, Any]:
     return dispatch_row(at(seconds), event_row(at(seconds)), **values)
 
 
+def second_rung(agent_name: str) -> dict[str, Any]:
+    return {"rung": 1, "fallbacks": [{"agent_name": agent_name, "answer_timeout_s": 5, "max_attempts": 1}]}
+
+
 def _came(seconds: float, after: float, **values: Any) -> dict[str, Any]:
     return _dispatch(seconds, joined_at=at(seconds + after), ended_at=at(seconds + after + 60), **values)
 
@@ -45,7 +49,7 @@ def _read(database: Database, rows: list[dict[str, Any]]) -> Connection:
 def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
     rows = [
         _came(1, 0.5),
-        _came(2, 1.5, asked_agent_name="support-en"),
+        _came(2, 1.5, asked_agent_name="support-en", **second_rung("support-en")),
         _came(3, 4.0, status="joined"),
         _dispatch(4, status="no_show", ended_at=at(20)),
         _dispatch(5, status="failed", ended_at=at(6)),
@@ -60,12 +64,14 @@ def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
     with _read(database, rows) as connection:
         found = dispatch_statistics(connection, START, NOW)
         own = next(one for one in found.agents if one.agent == "support-es")
-        assert (own.dispatches, own.arrived, own.no_shows, own.failed) == (8, 3, 1, 1)
+        assert (own.dispatches, own.arrived, own.no_shows, own.failed) == (8, 2, 2, 1)
+        other = next(one for one in found.agents if one.agent == "support-en")
+        assert (other.dispatches, other.arrived, other.fallbacks) == (1, 1, 0)
         assert (own.abandoned, own.cancelled, own.waiting, own.fallbacks) == (1, 1, 1, 1)
-        assert _percentiles(own.seconds_to_agent) == pytest.approx((3, 1.5, 4.0, 4.0), abs=0.002)
-        assert [column.count for column in own.histogram if column.count] == [1, 1, 1]
+        assert _percentiles(own.seconds_to_agent) == pytest.approx((2, 0.5, 4.0, 4.0), abs=0.002)
+        assert [column.count for column in own.histogram if column.count] == [1, 1]
         assert _percentiles(own.seconds_given_up) == pytest.approx((1, 7.0, 7.0, 7.0), abs=0.002)
-        assert (own.no_show_share, own.missed_share, own.arrived_share) == pytest.approx((1 / 6, 2 / 6, 3 / 6))
+        assert (own.no_show_share, own.missed_share, own.arrived_share) == pytest.approx((2 / 6, 3 / 6, 2 / 6))
         assert [one.arrived for one in found.rules if one.rule == "other rule"] == [1]
         assert found.overall.dispatches == 9
         assert not found.is_cut

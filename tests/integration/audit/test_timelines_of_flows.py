@@ -70,7 +70,7 @@ async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
 @in_virtual_time
 async def test_a_fallback_and_a_second_caller(database: Database) -> None:
     async with World(database) as world:
-        world.rule("everybody", "absent", answer_timeout_s=2, max_attempts=1, fallback_agent_name="substitute")
+        world.rule("everybody", "absent", answer_timeout_s=2, max_attempts=1, fallbacks=["substitute"])
         world.simulator.add_worker("substitute")
         world.simulator.join("room", "ana")
         await world.until_status("joined", within=20)

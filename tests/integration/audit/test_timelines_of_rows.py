@@ -98,8 +98,8 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
 
 def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database) -> None:
     joined = event_row(at(0))
-    order = dispatch_row(at(0.01), joined, status="no_show", attempts=2, asked_agent_name="reception",
-                         fallback_agent_name="reception", reason="reception did not join: no worker took it; nobody else to ask")  # fmt: skip  # noqa: E501
+    order = dispatch_row(at(0.01), joined, status="no_show", attempts=2, asked_agent_name="reception", rung=1,
+                         fallbacks=[{"agent_name": "reception", "answer_timeout_s": 15, "max_attempts": 1}], reason="reception did not join: no worker took it; nobody else to ask")  # fmt: skip  # noqa: E501
     changes = [
         change_row(at(0.01), order, None, "sending", reason="rule 'spanish' matched"),
         change_row(at(0.02), order, "sending", "dispatched", reason="LiveKit accepted the dispatch"),
@@ -137,7 +137,9 @@ def test_what_served_others_before_is_no_part_of_a_later_callers_timeline(databa
     ana = event_row(at(0), participant_sid="PA_ana")
     bob = event_row(at(100), participant_identity="bob", participant_sid="PA_bob", outcome="served")
     first = dispatch_row(at(0), ana, joined_at=at(1), reason="the agent is gone; it is being replaced", recover="lost")
-    second = dispatch_row(at(200), ana, status="joined", joined_at=at(201), recovers=first["id"], recoveries=1)
+    second = dispatch_row(
+        at(200), ana, status="joined", joined_at=at(201), replaces=first["id"], replaces_kind="recovery", recoveries=1
+    )
     bob["decision"] = {"rules_version": 1, "matched": [{"rule_id": 1, "rule": "spanish"}], "served_by": [first["id"]]}
     changes = [
         change_row(at(0), first, None, "sending", reason="rule 'spanish' matched"),

@@ -68,7 +68,7 @@ async def test_an_agent_that_does_not_return_is_replaced(
         assert agent != before
         lost, replacement = world.dispatches()
         assert (lost["status"], lost["cause"], lost["agent_identity"]) == ("ended", "agent_lost", before)
-        assert (replacement["status"], replacement["recovers"]) == ("joined", lost["id"])
+        assert (replacement["status"], replacement["replaces"]) == ("joined", lost["id"])
         # And LiveKit was asked to remove the dead one
         assert "RemoveParticipant" in [call.method for call in world.simulator.ledger.calls]
 

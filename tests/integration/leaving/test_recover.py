@@ -27,7 +27,7 @@ async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(data
         reported = world.loop.time()
         found = await world.until_status("joined", within=1.5)
         assert world.simulator.ledger.dispatches[-1].asked - reported < 1.0
-        assert (found["recovers"], found["recoveries"]) == (lost["id"], 1)
+        assert (found["replaces"], found["recoveries"]) == (lost["id"], 1)
         assert "CONNECTION_TIMEOUT" in world.dispatch(id=lost["id"])["reason"]
         assert world.agents("room") == [found["agent_identity"]]
         assert not world.judge().doubled

@@ -25,7 +25,7 @@ def leave(world: World, identity: str, reason: DisconnectReason, **attributes: s
 @in_virtual_time
 async def test_an_agent_that_dies_at_once_is_a_failed_attempt(database: Database) -> None:
     async with World(database) as world:
-        world.rule(max_attempts=2, fallback_agent_name="reception", objective_percent=95, objective_s=5)
+        world.rule(max_attempts=2, fallbacks=["reception"], objective_percent=95, objective_s=5)
         world.simulator.add_worker("greeter", Behaviour(leaves_after=0.4))
         world.simulator.add_worker("reception")
         world.simulator.join("room", "ana")
@@ -124,7 +124,7 @@ async def test_a_replacement_is_told_whom_it_replaces(database: Database) -> Non
 async def test_a_later_attempt_is_told_of_the_one_before(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         template = '{"was": {"$eval": "previous"}}'
-        world.rule(answer_timeout_s=7, max_attempts=2, fallback_agent_name="reception", metadata=template)
+        world.rule(answer_timeout_s=7, max_attempts=2, fallbacks=["reception"], metadata=template)
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")
         assert told(world) == [{"was": None}]

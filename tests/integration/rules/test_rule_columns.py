@@ -43,7 +43,7 @@ VALUES: dict[str, Any] = {
     "holidays": "ES",
     "answer_timeout_s": 20,
     "max_attempts": 2,
-    "fallback_agent_name": "reception",
+    "fallbacks": ["reception", {"agent_name": "voicemail", "answer_timeout_s": 5, "max_attempts": 2}],
     "min_stay_s": 10,
     "recover": "lost",
     "withdraw": False,

@@ -85,7 +85,7 @@ async def _scrape(database: Database) -> str:
         world.rule("lost", "absent", {"room": {"name": ["lost"]}}, answer_timeout_s=1, max_attempts=1)
         world.rule("long", "absent", {"room": {"name": ["long"]}}, answer_timeout_s=300)
         world.rule("fallback", "absent", {"room": {"name": ["fallback"]}}, answer_timeout_s=1, max_attempts=1,
-                   fallback_agent_name="greeter")  # fmt: skip
+                   fallbacks=["greeter"])  # fmt: skip
         world.rule("all", "greeter", priority=200, recover="lost", **objective)
         worker = world.simulator.add_worker("greeter")
         for room in ("lost", "long", "fallback", "hall"):

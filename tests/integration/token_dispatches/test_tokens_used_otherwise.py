@@ -134,7 +134,7 @@ async def test_the_spent_dispatch_of_a_token_is_not_waited_for(sqlite_database: 
         world.simulator.kill_worker(first["worker_id"] or next(iter(world.simulator.workers.by_id)))
         world.simulator.add_worker("greeter")
         began = world.loop.time()
-        await world.until(lambda: len(world.dispatches(status="joined", recovers=first["id"])) == 1, within=40)
+        await world.until(lambda: len(world.dispatches(status="joined", replaces=first["id"])) == 1, within=40)
         # Then the replacement is asked for at once, though a mark that was promised is on the list
         assert world.loop.time() - began < 22
         await world.wait(30)

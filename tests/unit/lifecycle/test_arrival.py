@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,25 +11,38 @@ from app.observe.finding import Arrived
 from tests.world.rows import NOW, dispatch, seen_agent
 
 
+def fallback(agent_name: str, *, max_attempts: int = 1) -> dict[str, Any]:
+    return {"agent_name": agent_name, "answer_timeout_s": 7, "max_attempts": max_attempts}
+
+
+RECEPTION = fallback("reception")
+
+
 @pytest.mark.parametrize(
-    ("counted", "max_attempts", "asked", "fallback", "expected"),
+    ("counted", "max_attempts", "rung", "fallbacks", "expected"),
     [
-        (0, 3, None, None, NoShow.ASK_AGAIN),
-        (1, 3, None, "reception", NoShow.ASK_AGAIN),
-        (2, 3, None, None, NoShow.GIVE_UP),
-        (2, 3, None, "reception", NoShow.ASK_FALLBACK),
-        (2, 3, "greeter", "reception", NoShow.ASK_FALLBACK),
-        (0, 1, None, "reception", NoShow.ASK_FALLBACK),
-        (2, 3, None, "greeter", NoShow.GIVE_UP),  # the fallback is the agent itself
-        (2, 3, None, "", NoShow.GIVE_UP),
-        (0, 3, "reception", "reception", NoShow.GIVE_UP),  # the fallback is asked once
+        (0, 3, 0, [], NoShow.ASK_AGAIN),
+        (1, 3, 0, [RECEPTION], NoShow.ASK_AGAIN),
+        (2, 3, 0, [], NoShow.GIVE_UP),
+        (2, 3, 0, [RECEPTION], NoShow.ASK_FALLBACK),
+        (0, 1, 0, [RECEPTION], NoShow.ASK_FALLBACK),
+        (2, 3, 0, [fallback("greeter")], NoShow.GIVE_UP),  # the fallback is the agent itself
+        (2, 3, 0, [fallback("greeter"), RECEPTION], NoShow.ASK_FALLBACK),
+        (0, 3, 1, [fallback("voicemail", max_attempts=2), RECEPTION], NoShow.ASK_AGAIN),
+        (1, 3, 1, [fallback("voicemail", max_attempts=2), RECEPTION], NoShow.ASK_FALLBACK),
+        (0, 3, 2, [fallback("voicemail"), RECEPTION], NoShow.GIVE_UP),
     ],
 )
 def test_what_follows_a_no_show(
-    counted: int, max_attempts: int, asked: str | None, fallback: str | None, expected: NoShow
+    counted: int, max_attempts: int, rung: int, fallbacks: list[dict[str, Any]], expected: NoShow
 ) -> None:
+    agent = fallbacks[rung - 1]["agent_name"] if rung else "greeter"
     one = dispatch(
-        counted_attempts=counted, max_attempts=max_attempts, asked_agent_name=asked, fallback_agent_name=fallback
+        counted_attempts=counted,
+        max_attempts=max_attempts,
+        rung=rung,
+        fallbacks=fallbacks or None,
+        asked_agent_name=agent if rung else None,
     )
     assert next_after_no_show(one) is expected
     move = after_no_show(one, "no worker took it", NOW)
@@ -39,11 +53,12 @@ def test_what_follows_a_no_show(
         case NoShow.ASK_AGAIN:
             assert (after.status, after.cause) == (DispatchStatus.PENDING, Cause.NO_AGENT)
             assert after.counted_attempts == counted + 1
-            assert (after.agent_to_ask, after.next_attempt_at) == ("greeter", NOW)
+            assert (after.agent_to_ask, after.rung, after.next_attempt_at) == (agent, rung, NOW)
         case NoShow.ASK_FALLBACK:
             assert (after.status, after.cause) == (DispatchStatus.PENDING, Cause.FALLBACK)
             assert after.counted_attempts == 0
             assert (after.agent_to_ask, after.next_attempt_at) == ("reception", NOW)
+            assert (after.is_fallback, after.wait_s, after.attempts_allowed) == (True, 7, 1)
         case NoShow.GIVE_UP:
             assert (after.status, after.cause) == (DispatchStatus.NO_SHOW, Cause.NO_AGENT)
             assert after.ended_at == NOW

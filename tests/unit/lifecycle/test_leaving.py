@@ -187,7 +187,8 @@ def test_the_end_of_a_call_says_whether_the_agent_is_replaced(decision: AgentGon
 def test_an_agent_that_left_too_soon_is_followed_as_one_that_did_not_come(
     attempts_before: int, fallback: str | None, status: DispatchStatus, asked: str
 ) -> None:
-    one = joined(counted_attempts=attempts_before, fallback_agent_name=fallback)
+    ladder = fallback and [{"agent_name": fallback, "answer_timeout_s": 7, "max_attempts": 1}]
+    one = joined(counted_attempts=attempts_before, fallbacks=ladder)
     move = after_agent_gone(one, Departure("CLIENT_INITIATED", 0.4), AgentGone.NEXT_ATTEMPT, NOW)
     assert move.reason.startswith("greeter left after 0.4 s of at least 3 (CLIENT_INITIATED); ")
     after = move.result

@@ -105,7 +105,7 @@ def _value(column: RuleColumn, text: str) -> Any:
             return int(text) if _is_integer(text) else text
         case ColumnKind.NUMBER:
             return _read_number(text.strip())
-        case ColumnKind.PATTERN | ColumnKind.TEMPLATE:
+        case ColumnKind.LADDER | ColumnKind.PATTERN | ColumnKind.TEMPLATE:
             empty: Any = None if column.is_nullable else {}
             return parse_json(text) if text.strip() else empty
         case ColumnKind.TEXT | ColumnKind.AGENT | ColumnKind.CHOICE:

@@ -83,8 +83,7 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append(f"{rule.rollout_percent} %")
     if rule.active_hours:
         tags.append("hours")
-    if rule.fallback_agent_name:
-        tags.append(f"else {rule.fallback_agent_name}")
+    tags += [f"else {one.agent_name}" for one in rule.fallback_agents]
     if rule.objective_percent is not None and rule.objective_s is not None:
         tags.append(objective_text(rule.objective_percent, rule.objective_s))
     if rule.recover is not Recover.NEVER:
