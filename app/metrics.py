@@ -16,6 +16,12 @@ class Metrics:
             "usher_webhooks", "Webhooks answered, by status", ["project", "status"], registry=self.registry
         )
         self.refused = Counter("usher_webhooks_refused", "Webhooks refused", ["reason"], registry=self.registry)
+        self.connections_closed = Counter(
+            "usher_connections_closed",
+            "Connections closed because their peer passed a limit",
+            ["reason"],
+            registry=self.registry,
+        )
         self.events = Counter(
             "usher_events", "Events accepted", ["project", "type", "source", "outcome"], registry=self.registry
         )

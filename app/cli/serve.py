@@ -9,15 +9,20 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
+from app.connections.connection_guard import ConnectionGuard
+from app.connections.connection_limits import Limits, affordable_limits
+from app.connections.guarded_protocol import GuardedProtocol
 from app.errors import ConflictError
 from app.logs import configure_logs, get_logger
+from app.metrics import Metrics
 from app.settings import Settings, local_url, read_settings
 from app.wiring import service
 
@@ -43,7 +48,7 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         if built.first_admin_path:
             link = f"{address}{built.first_admin_path}"
             _log.warning("there is no user yet: this link adds the first admin, once, within a day", link=link)
-        await serve_app(built.app, listener)
+        await serve_app(built.app, listener, metrics=built.orchestrator.context.metrics)
 
 
 def _spare_collections() -> None:
@@ -57,27 +62,53 @@ def _spare_collections() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def serve_app(app: Starlette, listener: socket.socket, stop: asyncio.Event | None = None) -> None:
+async def serve_app(
+    app: Starlette,
+    listener: socket.socket,
+    stop: asyncio.Event | None = None,
+    *,
+    metrics: Metrics | None = None,
+    limits: Limits | None = None,
+) -> None:
     """Serve `app` until `stop` is set or, without `stop`, until a signal arrives."""
+    guard = ConnectionGuard(limits or affordable_limits(), metrics or Metrics())
+    protocol: Any = partial(GuardedProtocol, guard)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10, lifespan="on"
+        app,
+        http=protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+        lifespan="on",
     )
-    server = _Server(config, obeys_signals=stop is None)
-    if stop is None:
-        await server.serve(sockets=[listener])
-        return
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    await stop.wait()
-    server.should_exit = True
-    await serving
+    server = _Server(config, guard, obeys_signals=stop is None)
+    guard.start()
+    try:
+        if stop is None:
+            await server.serve(sockets=[listener])
+            return
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await stop.wait()
+        server.should_exit = True
+        await serving
+    finally:
+        guard.stop()
 
 
 class _Server(uvicorn.Server):
     """uvicorn, but a handled signal is not raised again, so that a graceful stop exits 0."""
 
-    def __init__(self, config: uvicorn.Config, *, obeys_signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config, guard: ConnectionGuard, *, obeys_signals: bool) -> None:
         super().__init__(config)
+        self._guard = guard
         self._obeys_signals = obeys_signals
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop as uvicorn does, but wait for slow peers only briefly."""
+        self._guard.hurry()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -54,7 +54,7 @@ def create_app(
         *api_routes(context),
         *console_routes(context),
     ]
-    handlers = {UsherError: _answer_problem, HTTPException: _answer_http}
+    handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
     webhook = WebhookEndpoint(orchestrator, verifier)
     return _Application(webhook, routes=routes, lifespan=running, exception_handlers=handlers)
 
@@ -84,3 +84,8 @@ async def _answer_http(_request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     return http_problem(error)
+
+
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
+    """Answer a peer that went away, or was cut off, before its body was whole: no defect, and nothing to log."""
+    return Response(status_code=400)

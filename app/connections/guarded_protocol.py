@@ -1,0 +1,248 @@
+"""uvicorn's HTTP protocol on httptools, with limits on what a peer can make it hold.
+
+httptools parses all that it is fed: a chunk of 256 KiB may hold 14,000 requests, and each becomes an object that waits
+for its answer; a header may have any length, and is copied for each chunk of it. Here the parser is fed one request at
+a time, and the next one when the peer has got its answer.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum, auto
+from http import HTTPStatus
+from typing import Any, Final
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from app.connections.connection_guard import ConnectionGuard
+from app.connections.connection_limits import Limits
+
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_PIECE_BYTES: Final = 4 * 1024
+"""A body of unknown length is fed in pieces: what follows its end in a piece are further requests."""
+_MAX_QUEUED: Final = 16
+"""Requests in the piece that ends a body of unknown length."""
+_MAX_CHUNKS: Final = 10_000
+"""Each chunk of a body costs the same, be it a byte long; 8 MiB in 1 KiB each are 8,192."""
+
+_OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
+
+
+class _Phase(Enum):
+    """What the peer is to send next."""
+
+    REQUEST = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class _Flow(FlowControl):
+    """Keeps reading paused while the parser is not to be fed, whoever resumes it."""
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self.is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection; `since` and `unfinished_bytes` are what the guard reads."""
+
+    def __init__(self, guard: ConnectionGuard, **options: Any) -> None:
+        super().__init__(**options)
+        self._guard = guard
+        self._limits = guard.limits
+        self._phase = _Phase.REQUEST
+        self._head_bytes = 0
+        self._head_lines = 0
+        self._tail = b""
+        """The last bytes of a head that goes on in the next chunk."""
+        self._body_left = 0
+        """Bytes of the body to come; less than 0 if its length is not known."""
+        self._bytes_without_body = 0
+        """Fed since the latest byte of such a body: sizes of chunks, their extensions, headers behind the body."""
+        self._chunks = 0
+        self._held: list[bytes] = []
+        """Received, and fed to the parser once the present request has been answered."""
+        self._unsent = 0
+        self._unsent_since = 0.0
+        self.flow: _Flow
+        self.unfinished_bytes = 0
+        self.since = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self.since = self.loop.time()
+        self._guard.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._guard.closed(self)
+        self._held.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._held:  # what was on its way when reading was paused
+            self._hold(data)
+        else:
+            self._read(data)
+
+    def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= _MAX_QUEUED:
+            raise ValueError("too many requests behind a body")  # answered 400 by uvicorn
+        self._phase = _Phase.BODY
+        self._body_left = self._chunks = 0
+        self.since = self.loop.time()
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """Count a chunk; called by the parser."""
+        self._chunks += 1
+        if self._chunks > _MAX_CHUNKS:
+            raise ValueError("too many chunks")
+
+    def on_body(self, body: bytes) -> None:
+        self._bytes_without_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._phase = _Phase.REQUEST
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._held:
+            self.loop.call_soon(self._continue)
+
+    def overdue(self, now: float, limits: Limits, *, is_stopping: bool) -> str:
+        """Return which limit of time the peer has passed; empty if none."""
+        unsent = self.transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._unsent_since = unsent, now
+        if unsent:
+            allowed = limits.stopping_s if is_stopping else limits.stalled_s
+            return "stalled" if now - self._unsent_since > allowed else ""
+        if self.transport.is_closing():
+            return ""
+        if self._phase is _Phase.BODY:
+            if self.flow.read_paused:  # the handler is slow, not the peer
+                self.since = now
+            allowed, reason = limits.body_s, "slow_body"
+        elif self._phase is _Phase.HEAD or self.cycle is None:
+            allowed, reason = limits.head_s, "slow_headers"
+        else:
+            return ""  # being answered, or kept alive by uvicorn's own timer
+        return reason if now - self.since > (limits.stopping_s if is_stopping else allowed) else ""
+
+    def rank(self) -> int | None:
+        """Return how early to close this connection for another's sake: before what works, what only waits."""
+        if self.transport.is_closing():
+            return None
+        if self.transport.get_write_buffer_size():
+            return 2
+        if self._phase is not _Phase.REQUEST or self.cycle is None:
+            return 0
+        return 1 if self.cycle.response_complete else None
+
+    def end(self, reason: str) -> None:
+        """Close the connection: with an answer if a request is overdue, or else at once."""
+        status = _OVERDUE.get(reason)
+        is_answered = self._phase is _Phase.BODY and self.cycle.response_started
+        if status is None or self._phase is _Phase.REQUEST or is_answered:
+            self.transport.abort()
+        else:
+            self._refuse(status, "the request did not arrive in time")
+
+    def _read(self, data: bytes) -> None:
+        """Feed the parser with one request at most, and hold back what follows it."""
+        place, size = 0, len(data)
+        while place < size:
+            if self._phase is _Phase.REQUEST:
+                if self.cycle is not None and not self.cycle.response_complete:
+                    self._hold(data[place:])
+                    return
+                self._begin_request()
+            end = self._end_of_body(place, size) if self._phase is _Phase.BODY else self._end_of_head(data, place)
+            if end < 0:
+                self._guard.note("large_headers")
+                self._refuse(
+                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    f"the headers have more than {self._limits.head_bytes} bytes or {self._limits.head_lines} lines",
+                )
+                return
+            super().data_received(data if end - place == size else data[place:end])
+            place = end
+            if self.transport.is_closing():
+                return
+        if self._phase is not _Phase.REQUEST:
+            is_kept = self._phase is _Phase.HEAD or not self.cycle.response_complete
+            self._guard.hold(self, self.unfinished_bytes + size if is_kept else 0)
+        elif self.unfinished_bytes:
+            self._guard.hold(self, 0)
+
+    def _begin_request(self) -> None:
+        self._phase = _Phase.HEAD
+        self._head_bytes = self._head_lines = 0
+        self._tail = b""
+        self._bytes_without_body = 0
+        self.since = self.loop.time()
+
+    def _end_of_head(self, data: bytes, place: int) -> int:
+        """Return where to stop feeding: after the end of the head, if it is there; -1 if the head is too large."""
+        size = len(data)
+        overlap = (self._tail + data[place : place + 3]).find(_END_OF_HEAD) if self._tail else -1
+        if overlap >= 0:
+            end = place + overlap + 4 - len(self._tail)
+        else:
+            found = data.find(_END_OF_HEAD, place)
+            end = size if found < 0 else found + 4
+        self._head_bytes += end - place
+        self._head_lines += data.count(b"\n", place, end)
+        if self._head_bytes > self._limits.head_bytes or self._head_lines > self._limits.head_lines:
+            return -1
+        self._tail = (self._tail + data[max(place, end - 3) : end])[-3:]
+        return end
+
+    def _end_of_body(self, place: int, size: int) -> int:
+        if self._body_left == 0:
+            lengths = [value for name, value in self.headers if name == b"content-length"]
+            self._body_left = int(lengths[0]) if lengths else -1
+        if self._body_left < 0:
+            end = min(size, place + _PIECE_BYTES)
+            self._bytes_without_body += end - place
+            return end if self._bytes_without_body <= self._limits.head_bytes else -1
+        end = min(size, place + self._body_left)
+        self._body_left -= end - place
+        return end
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self.flow.pause_reading()
+        self.flow.is_held = True
+        self._guard.hold(self, self.unfinished_bytes + len(data))
+
+    def _continue(self) -> None:
+        """Go on with what was held back; called once the present request has been answered."""
+        if self.transport.is_closing() or not self._held or not self.cycle.response_complete:
+            return
+        data = b"".join(self._held)
+        self._held.clear()
+        self._guard.hold(self, 0)
+        self.flow.is_held = False
+        self.flow.resume_reading()
+        self._read(data)
+
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer with a problem document, and close."""
+        document = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
+        body = json.dumps(document).encode()
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
