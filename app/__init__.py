@@ -15,5 +15,6 @@ Data order and import order are the same list: a stage imports only the packages
     lifecycle   what follows when something arrives, leaves or fails
     flows       transactions that join the stages
     simulator   a stand-in LiveKit for `usher demo` and the tests
+    connections bytes from sockets          -> requests, within limits
     server cli  HTTP and command line
 """

@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
+from app.clock import SystemClock
 from app.connections.connection_guard import ConnectionGuard
 from app.connections.connection_limits import Limits, affordable_limits
 from app.connections.guarded_protocol import GuardedProtocol
@@ -71,7 +72,7 @@ async def serve_app(
     limits: Limits | None = None,
 ) -> None:
     """Serve `app` until `stop` is set or, without `stop`, until a signal arrives."""
-    guard = ConnectionGuard(limits or affordable_limits(), metrics or Metrics())
+    guard = ConnectionGuard(limits or affordable_limits(), metrics or Metrics(), SystemClock())
     protocol: Any = partial(GuardedProtocol, guard)
     config = uvicorn.Config(
         app,

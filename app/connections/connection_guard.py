@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from app.clock import Clock
 from app.connections.connection_limits import Limits
 from app.logs import LineSampler, get_logger
 from app.metrics import Metrics
@@ -23,7 +24,7 @@ class GuardedConnection(Protocol):
     unfinished_bytes: int
     """Held of requests that have not arrived whole; the guard counts them."""
     since: float
-    """When the present state began, in the event loop's time."""
+    """When the present state began, in monotonic seconds."""
 
     def overdue(self, now: float, limits: Limits, *, is_stopping: bool) -> str:
         """Return which limit of time the peer has passed; empty if none."""
@@ -41,8 +42,9 @@ class GuardedConnection(Protocol):
 class ConnectionGuard:
     """Watches all connections of one server; belongs to the event loop."""
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, limits: Limits, metrics: Metrics, clock: Clock) -> None:
         self.limits = limits
+        self.clock = clock
         self._metrics = metrics
         self._sampler = LineSampler()
         self._connections: set[GuardedConnection] = set()
@@ -100,7 +102,7 @@ class ConnectionGuard:
     def note(self, reason: str) -> None:
         """Count and log that a connection is closed for `reason`."""
         self._metrics.connections_closed.labels(reason).inc()
-        left_out = self._sampler.admit(reason, asyncio.get_running_loop().time())
+        left_out = self._sampler.admit(reason, self.clock.monotonic())
         if left_out is not None:
             _log.warning("connection closed", reason=reason, open=len(self._connections), not_logged=left_out)
 
@@ -111,7 +113,7 @@ class ConnectionGuard:
 
     def _tick(self) -> None:
         self.start()
-        now = asyncio.get_running_loop().time()
+        now = self.clock.monotonic()
         for connection in list(self._connections):
             if reason := connection.overdue(now, self.limits, is_stopping=self._is_stopping):
                 self._close(connection, reason)

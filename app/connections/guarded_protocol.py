@@ -56,6 +56,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self._guard = guard
         self._limits = guard.limits
+        self._now = guard.clock.monotonic
         self._phase = _Phase.REQUEST
         self._head_bytes = 0
         self._head_lines = 0
@@ -77,7 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow = _Flow(transport)
-        self.since = self.loop.time()
+        self.since = self._now()
         self._guard.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -96,7 +97,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise ValueError("too many requests behind a body")  # answered 400 by uvicorn
         self._phase = _Phase.BODY
         self._body_left = self._chunks = 0
-        self.since = self.loop.time()
+        self.since = self._now()
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
@@ -189,7 +190,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = self._head_lines = 0
         self._tail = b""
         self._bytes_without_body = 0
-        self.since = self.loop.time()
+        self.since = self._now()
 
     def _end_of_head(self, data: bytes, place: int) -> int:
         """Return where to stop feeding: after the end of the head, if it is there; -1 if the head is too large."""

@@ -160,7 +160,7 @@ async def test_bodies_behind_an_early_answer_are_not_kept() -> None:
 @pytest.mark.parametrize("stopping", [False, True])
 async def test_slow_peers_are_cut_off(stopping: bool) -> None:
     server = Server()
-    limits, now = Limits(), asyncio.get_running_loop().time()
+    limits, now = Limits(), server.clock.monotonic()
     silent, half_a_head, half_a_body, idle, unread = (server.connect()[0] for _ in range(5))
     half_a_head.data_received(GET[:10])
     half_a_body.data_received(HEAD_OF_BODY + b"x" * 10)
@@ -186,7 +186,7 @@ async def test_a_peer_that_reads_slowly_is_not_cut_off() -> None:
     server = Server()
     connection, wire = server.connect()
     connection.data_received(GET)
-    now = asyncio.get_running_loop().time()
+    now = server.clock.monotonic()
     for number in range(10):
         wire.unsent = 1_000 - number
         assert connection.overdue(now + number * 10, Limits(), is_stopping=False) == ""
@@ -198,14 +198,15 @@ async def test_a_handler_that_is_slow_is_not_the_fault_of_the_peer() -> None:
     connection, _ = server.connect()
     connection.data_received(GET)
     await settle()
-    now = asyncio.get_running_loop().time()
+    now = server.clock.monotonic()
     assert connection.overdue(now + 1000, Limits(), is_stopping=False) == ""
 
 
 async def test_a_late_body_is_answered_408_and_a_silent_connection_closed() -> None:
-    server = Server(Limits(head_s=0.0, body_s=0.0))
+    server = Server()
     (silent, silent_wire), (late, late_wire) = server.connect(), server.connect()
     late.data_received(HEAD_OF_BODY + b"x" * 10)
+    server.clock.advance(16)
     server.guard.start()
     while not (silent_wire.is_closing() and late_wire.is_closing()):  # noqa: ASYNC110 - the guard has no event for it
         await asyncio.sleep(0.05)

@@ -16,6 +16,7 @@ from app.connections.connection_guard import ConnectionGuard
 from app.connections.connection_limits import Limits
 from app.connections.guarded_protocol import GuardedProtocol
 from app.metrics import Metrics
+from tests.conftest import StillClock
 
 
 class Wire:
@@ -64,6 +65,7 @@ class Server:
 
     limits: Limits = field(default_factory=Limits)
     metrics: Metrics = field(default_factory=Metrics)
+    clock: StillClock = field(default_factory=StillClock)
     requests: int = 0
     """Requests that have reached the application."""
     disconnects: int = 0
@@ -72,7 +74,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self.may_answer.set()
-        self.guard = ConnectionGuard(self.limits, self.metrics)
+        self.guard = ConnectionGuard(self.limits, self.metrics, self.clock)
         protocol: Any = partial(GuardedProtocol, self.guard)
         self._config = uvicorn.Config(self._answer, http=protocol, ws="none", interface="asgi3", log_config=None)
         self._config.load()
