@@ -47,7 +47,7 @@ class ConnectionGuard:
         self.clock = clock
         self._metrics = metrics
         self._sampler = LineSampler()
-        self._connections: set[GuardedConnection] = set()
+        self._connections: dict[GuardedConnection, None] = {}  # in the order of their opening
         self._unfinished_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
@@ -75,7 +75,7 @@ class ConnectionGuard:
 
     def opened(self, connection: GuardedConnection) -> None:
         """Count a new connection; if there are too many, close those that have waited longest for their requests."""
-        self._connections.add(connection)
+        self._connections[connection] = None
         if len(self._connections) <= self.limits.connections:
             return
         ranked = [(rank, one.since, one) for one in self._connections if (rank := one.rank()) is not None]
@@ -85,7 +85,7 @@ class ConnectionGuard:
 
     def closed(self, connection: GuardedConnection) -> None:
         """Forget a connection."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self.hold(connection, 0)
 
     def hold(self, connection: GuardedConnection, size: int) -> None:
