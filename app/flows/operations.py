@@ -33,6 +33,7 @@ from app.outbox.states import REDRIVABLE, WAITING
 from app.plan.build import build_intent
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.webhook.dedupe_keys import event_key
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
 from app.webhook.parse import build_event
@@ -171,7 +172,7 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         received_at=now,
         event_id=identity,
         redact=redact,
-        dedupe_key=f"{stored.project}/replay/{identity}",
+        dedupe_key=event_key(stored.project, "replay", identity),
         has_exact_room=stored.has_exact_room,
         is_immediate=False,
     )

@@ -166,7 +166,7 @@ def remaining_of(
     arrival = dispatch.joined_at or now
     person = any(
         (other.was_dialled or other.joined_at > arrival) and is_here(sid)
-        for sid, other in people.others.get(dispatch.room_sid, {}).items()
+        for sid, other in people.others.get(dispatch.session, {}).items()
     )
     callers = people.callers.get(dispatch.id)
     if callers is None:  # it serves the room as such

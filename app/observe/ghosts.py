@@ -16,27 +16,29 @@ from app.db.tables import events
 from app.db.types import EventSource
 from app.livekit.client import SeenParticipant
 from app.livekit.vocabulary import EventType
+from app.outbox.dispatch import Session
 
 _earlier = events.alias("earlier")
 # Compared by LiveKit's clock, in which webhooks are in order however late they come.
 _KNOWN_BEFORE = exists().where(
     _earlier.c.room_sid == events.c.room_sid,
+    _earlier.c.project == events.c.project,
     _earlier.c.source == EventSource.WEBHOOK,
     _earlier.c.occurred_at < events.c.occurred_at,
 )
 _RESTARTS = (
-    select(events.c.room_sid, func.max(events.c.occurred_at).label("at"))
+    select(events.c.project, events.c.room_sid, func.max(events.c.occurred_at).label("at"))
     .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
     .where(any_of(events.c.room_sid, "room_sids"), events.c.type == EventType.ROOM_STARTED, _KNOWN_BEFORE)
-    .group_by(events.c.room_sid)
+    .group_by(events.c.project, events.c.room_sid)
 )
 
 
-def restarts(connection: Connection, room_sids: Collection[str]) -> dict[str, datetime]:
-    """Return by its SID when LiveKit last made a room session again, by LiveKit's clock; no entry if it never did."""
-    known = [sid for sid in room_sids if sid]
+def restarts(connection: Connection, sessions: Collection[Session]) -> dict[Session, datetime]:
+    """Return by session when LiveKit last made a room again, by LiveKit's clock; no entry if it never did."""
+    known = {sid for _, sid in sessions if sid}
     rows = connection.execute(_RESTARTS, {"room_sids": known}).all() if known else []
-    return {row.room_sid: row.at for row in rows}
+    return {(row.project, row.room_sid): row.at for row in rows if (row.project, row.room_sid) in sessions}
 
 
 def ghosts_among(participants: Iterable[SeenParticipant], restarted_at: datetime | None) -> set[str]:

@@ -24,7 +24,7 @@ from app.outbox.room_session import (
 from app.outbox.states import REDRIVABLE
 
 _ENDED = select(dispatches.c.id, dispatches.c.status, dispatches.c.room_sid, dispatches.c.livekit_dispatch_id).where(
-    any_of(dispatches.c.id, "ids")
+    any_of(dispatches.c.id, "ids"), dispatches.c.project == bindparam("project")
 )
 _PROMISED = select(token_dispatches.c.id, token_dispatches.c.agent_name, token_dispatches.c.participant_identity).where(
     any_of(token_dispatches.c.id, "ids"),
@@ -40,6 +40,7 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
     noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}
     unknown = {one.identity for one in seen.participants if one.is_agent and one.sid not in noted}
     unwanted, promised = _marks(connection, seen, ids)
+    session = (seen.project, seen.room_sid)
     return Intentions(
         live=live,
         callers=waiting_callers(connection, ids),
@@ -47,10 +48,10 @@ def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions
         unwanted=unwanted,
         promised=promised,
         given_up=agents_given_up(connection, ids),
-        cancelled_agents=cancelled_agents(connection, [seen.room_sid]).get(seen.room_sid, ()) if unknown else (),
-        deserted=deserted_agents(connection, seen.room_sid) if unknown else (),
+        cancelled_agents=cancelled_agents(connection, [session]).get(session, ()) if unknown else (),
+        deserted=deserted_agents(connection, seen.project, seen.room_sid) if unknown else (),
         returning=earlier_agents(connection, seen.project, seen.room_name, seen.room_sid, unknown),
-        ghosts=ghosts_among(seen.participants, restarts(connection, [seen.room_sid]).get(seen.room_sid)),
+        ghosts=ghosts_among(seen.participants, restarts(connection, [session]).get(session)),
     )
 
 
@@ -62,7 +63,7 @@ def _marks(connection: Connection, seen: RoomObservation, live: Collection[str])
     marks = {entry.attributes.get(DISPATCH_ID_ATTRIBUTE) for entry in seen.dispatches or ()} - {None, *live}
     if not marks:
         return set(), []
-    ended = {row.id: row for row in connection.execute(_ENDED, {"ids": marks})}
+    ended = {row.id: row for row in connection.execute(_ENDED, {"ids": marks, "project": seen.project})}
     unwanted = {one.id for one in ended.values() if one.status in REDRIVABLE}
     spent = {one.id: one for one in ended.values() if one.room_sid == seen.room_sid}
     asked = {"ids": marks - (unwanted & spent.keys()), "project": seen.project, "room_name": seen.room_name}

@@ -13,6 +13,10 @@ DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
 
 
+Session = tuple[str, str]
+"""A room session: its project and its SID. SIDs alone identify nothing: a project can report those of another."""
+
+
 class Dispatch(NamedTuple):
     """A row of `dispatches`. A tuple, because each webhook makes some: a frozen dataclass takes six times as long."""
 
@@ -67,6 +71,11 @@ class Dispatch(NamedTuple):
     dispatched_at: datetime | None
     joined_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def session(self) -> Session:
+        """The room session that it is for."""
+        return self.project, self.room_sid
 
     @property
     def agent_to_ask(self) -> str:

@@ -12,7 +12,7 @@ from app.db.bulk_insert import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import AttemptOutcome, DispatchStatus
 from app.outbox import statements
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, Session
 from app.outbox.move import Move
 from app.outbox.states import WAITING, require_transition
 
@@ -61,12 +61,12 @@ def read_locked(connection: Connection, ids: Collection[str]) -> dict[str, Dispa
     return {row["id"]: Dispatch.from_row(row) for row in found.mappings()}
 
 
-def live_in_rooms(connection: Connection, room_sids: Collection[str]) -> list[Dispatch]:
+def live_in_rooms(connection: Connection, sessions: Collection[Session]) -> list[Dispatch]:
     """Return the live dispatches of these room sessions, locked until the transaction ends, oldest first."""
-    if not room_sids:
+    if not sessions:
         return []
-    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": room_sids})
-    return [Dispatch.from_row(row) for row in found.mappings()]
+    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": {sid for _, sid in sessions}})
+    return [Dispatch.from_row(row) for row in found.mappings() if (row["project"], row["room_sid"]) in sessions]
 
 
 def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
@@ -91,10 +91,11 @@ def last_left(connection: Connection, ids: Collection[str]) -> dict[str, datetim
     return {name: max(one for one in times if one is not None) for name, times in left.items() if None not in times}
 
 
-def mark_left(connection: Connection, participant_sids: Collection[str], at: datetime) -> None:
-    """Write when these participants left, for every dispatch that serves them."""
+def mark_left(connection: Connection, project: str, participant_sids: Collection[str], at: datetime) -> None:
+    """Write when these participants of a project left, for every dispatch that serves them."""
     if participant_sids:
-        connection.execute(statements.MARK_LEFT, {"participant_sids": participant_sids, "at": at})
+        asked = {"project": project, "participant_sids": participant_sids, "at": at}
+        connection.execute(statements.MARK_LEFT, asked)
 
 
 def write_moves(connection: Connection, moves: Sequence[Move]) -> None:

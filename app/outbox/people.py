@@ -10,10 +10,10 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from app.db.any_of import any_of
-from app.db.tables import dispatch_callers, events
+from app.db.tables import dispatch_callers, dispatches, events
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import LEAVINGS, EventType
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, Session
 
 
 class Caller(NamedTuple):
@@ -39,7 +39,7 @@ class People:
 
     callers: Mapping[str, Sequence[Caller]] = field(default_factory=dict)
     """By dispatch."""
-    others: Mapping[str, Mapping[str, Other]] = field(default_factory=dict)
+    others: Mapping[Session, Mapping[str, Other]] = field(default_factory=dict)
     """By room session and SID."""
 
 
@@ -56,15 +56,22 @@ _CALLERS = (
     .where(any_of(dispatch_callers.c.dispatch_id, "ids"))
 )
 _gone = events.alias("gone")
-_OTHERS = select(events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role).where(
+_OTHERS = select(
+    events.c.project, events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role
+).where(
     any_of(events.c.room_sid, "room_sids"),
     events.c.type == EventType.PARTICIPANT_JOINED,
     events.c.participant_role.in_([Role.CALLER, Role.CALLEE]),
     ~select(_gone.c.id)
-    .where(_gone.c.participant_sid == events.c.participant_sid, _gone.c.type.in_(sorted(LEAVINGS)))
+    .where(
+        _gone.c.participant_sid == events.c.participant_sid,
+        _gone.c.project == events.c.project,
+        _gone.c.type.in_(sorted(LEAVINGS)),
+    )
     .exists(),
     ~select(dispatch_callers.c.dispatch_id)
-    .where(dispatch_callers.c.participant_sid == events.c.participant_sid)
+    .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+    .where(dispatch_callers.c.participant_sid == events.c.participant_sid, dispatches.c.project == events.c.project)
     .exists(),
 )
 
@@ -76,7 +83,8 @@ def people_around(connection: Connection, of: Collection[Dispatch]) -> People:
     callers: dict[str, list[Caller]] = {}
     for dispatch_id, *caller in connection.execute(_CALLERS, {"ids": {one.id for one in of}}):
         callers.setdefault(dispatch_id, []).append(Caller(*caller))
-    others: dict[str, dict[str, Other]] = {}
-    for room_sid, sid, joined_at, role in connection.execute(_OTHERS, {"room_sids": {one.room_sid for one in of}}):
-        others.setdefault(room_sid, {})[sid] = Other(joined_at, role == Role.CALLEE)
+    others: dict[Session, dict[str, Other]] = {}
+    found = connection.execute(_OTHERS, {"room_sids": {one.room_sid for one in of}})
+    for project, room_sid, sid, joined_at, role in found:
+        others.setdefault((project, room_sid), {})[sid] = Other(joined_at, role == Role.CALLEE)
     return People(callers, others)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, or_, select, text
 from app.db.any_of import any_of
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, Timestamp
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import NO_LATE_AGENT
 
 _IN_LIVE_ROOM = (dispatches, "INDEXED BY ix_dispatches_live_room", "sqlite")
@@ -35,28 +35,32 @@ def live_under_name(connection: Connection, project: str, room_name: str) -> lis
 
 # The status is compared by the caller: in the condition, SQLite would search all dispatches ever cancelled.
 _ASKED_FOR = (
-    select(dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
+    select(dispatches.c.project, dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
     .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
     .where(any_of(dispatches.c.room_sid, "room_sids"))
     .distinct()
 )
 
 
-def cancelled_agents(connection: Connection, room_sids: Collection[str]) -> dict[str, set[str]]:
+def cancelled_agents(connection: Connection, sessions: Collection[Session]) -> dict[Session, set[str]]:
     """Return, by room session, the agents that cancelled dispatches asked for: one may still be on its way."""
-    if not room_sids:
+    if not sessions:
         return {}
-    names: dict[str, set[str]] = {}
-    for room_sid, status, agent_name in connection.execute(_ASKED_FOR, {"room_sids": room_sids}):
+    names: dict[Session, set[str]] = {}
+    asked = {"room_sids": {sid for _, sid in sessions}}
+    for project, room_sid, status, agent_name in connection.execute(_ASKED_FOR, asked):
         if status == DispatchStatus.CANCELLED:
-            names.setdefault(room_sid, set()).add(agent_name)
+            names.setdefault((project, room_sid), set()).add(agent_name)
     return names
 
 
-def deserted_agents(connection: Connection, room_sid: str) -> set[str]:
+def deserted_agents(connection: Connection, project: str, room_sid: str) -> set[str]:
     """Return the SIDs of agents of a session whose dispatch ended because their callers had left."""
     query = select(dispatches.c.agent_sid).where(
-        dispatches.c.room_sid == room_sid, dispatches.c.cause == Cause.CALLERS_LEFT, dispatches.c.agent_sid.is_not(None)
+        dispatches.c.room_sid == room_sid,
+        dispatches.c.project == project,
+        dispatches.c.cause == Cause.CALLERS_LEFT,
+        dispatches.c.agent_sid.is_not(None),
     )
     return set(connection.execute(query).scalars())
 
@@ -82,6 +86,7 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
     for dispatch in of:
         query = select(dispatches.c.id).where(
             dispatches.c.room_sid == dispatch.room_sid,
+            dispatches.c.project == dispatch.project,
             dispatches.c.intent_key == dispatch.intent_key,
             dispatches.c.id != dispatch.id,
         )

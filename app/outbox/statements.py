@@ -8,7 +8,7 @@ dispatch to find one.
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, bindparam, func, or_, select, update
+from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from app.db.any_of import any_of
 from app.db.tables import dispatch_callers, dispatches, status_in
@@ -38,6 +38,7 @@ MARK_LEFT = (
     .where(
         any_of(dispatch_callers.c.participant_sid, "participant_sids"),
         dispatch_callers.c.left_at.is_(None),
+        exists().where(dispatches.c.id == dispatch_callers.c.dispatch_id, dispatches.c.project == bindparam("project")),
     )
     .values(left_at=bindparam("at"))
 )

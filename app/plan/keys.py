@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 from app.db.types import Scope
+
+_SEPARATOR = "\x1f"
 
 
 def intent_key(project: str, room_sid: str, agent_name: str, scope: Scope, participant_identity: str) -> str:
@@ -14,4 +17,8 @@ def intent_key(project: str, room_sid: str, agent_name: str, scope: Scope, parti
     parts = [project, room_sid, agent_name, scope]
     if scope is Scope.PARTICIPANT:
         parts.append(participant_identity)
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
+    text = _SEPARATOR.join(parts)
+    if text.count(_SEPARATOR) >= len(parts):
+        # A name holds the separator. No project name is empty, so that no other key begins with it.
+        text = _SEPARATOR + json.dumps(parts)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

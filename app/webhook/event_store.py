@@ -20,7 +20,7 @@ from app.webhook.trimmed import with_joins
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
 KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
-DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type).where(
+DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type, events.c.project).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
         any_of(events.c.room_sid, "room_sids") & (events.c.type == EventType.ROOM_FINISHED),
@@ -35,34 +35,41 @@ def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> in
 
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """SIDs of participants that have left and of room sessions that have closed."""
+    """Participants that have left and room sessions that have closed, each as project and SID."""
 
-    participants: set[str]
-    rooms: set[str]
+    participants: set[tuple[str, str]]
+    rooms: set[tuple[str, str]]
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]], batch: Sequence[Event] = ()) -> Departures:
         """Return the departures in the rows of `DEPARTED` and in the events of `batch`, which are not stored yet."""
         gone = cls(
-            {event.participant_sid for event in batch if event.type in LEAVINGS},
-            {event.room_sid for event in batch if event.type == EventType.ROOM_FINISHED},
+            {(event.project, event.participant_sid) for event in batch if event.type in LEAVINGS},
+            {(event.project, event.room_sid) for event in batch if event.type == EventType.ROOM_FINISHED},
         )
-        for participant_sid, room_sid, event_type, *_ in rows:
+        for participant_sid, room_sid, event_type, project, *_ in rows:
             if event_type == EventType.ROOM_FINISHED:
-                gone.rooms.add(room_sid)
+                gone.rooms.add((project, room_sid))
             elif event_type in LEAVINGS:
-                gone.participants.add(participant_sid)
+                gone.participants.add((project, participant_sid))
         return gone
 
     def include(self, event: Event) -> bool:
         """Return whether the event's participant has left, or its room has closed."""
-        return event.room_sid in self.rooms or (
-            bool(event.participant_sid) and event.participant_sid in self.participants
+        return self.include_room(event) or (
+            bool(event.participant_sid) and (event.project, event.participant_sid) in self.participants
         )
+
+    def include_room(self, event: Event) -> bool:
+        """Return whether the room of the event has closed."""
+        return (event.project, event.room_sid) in self.rooms
 
 
 def sids_of(reported: Sequence[Event]) -> dict[str, set[str]]:
-    """Return the parameters with which `DEPARTED` finds the departures of these events' participants and rooms."""
+    """Return the parameters with which `DEPARTED` finds the departures of these events' participants and rooms.
+
+    It finds those of other projects with the same SIDs too: `Departures` tells them apart by the project.
+    """
     return {
         "participant_sids": {event.participant_sid for event in reported if event.participant_sid},
         "room_sids": {event.room_sid for event in reported if event.room_sid},

@@ -18,6 +18,7 @@ from app.livekit.vocabulary import EventType, ParticipantKind
 from app.livekit.webhook_delivery import is_delayed
 from app.livekit.webhook_signature import Signature
 from app.strict_json import JsonError, parse_json, parse_storable_json
+from app.webhook.dedupe_keys import event_key, join_key, quoted
 from app.webhook.event import Event
 from app.webhook.metadata import parsed_metadata
 from app.webhook.redaction import leave_out, without_secrets
@@ -83,7 +84,7 @@ def build_event(
     livekit_id = _text(content, "id", "id")
     sid = _text(participant, "sid", "participant.sid")
     if dedupe_key is None:
-        dedupe_key = _dedupe_key(project, event_type, livekit_id, sid, content)
+        dedupe_key = _key_of(project, event_type, livekit_id, sid, content)
     kind = _kind(document) if role else ""
     phone_number = _message(_message(body, "participant"), "attributes").get(PHONE_NUMBER)
     if kind not in PHONE_KINDS or not isinstance(phone_number, str) or not 0 < len(phone_number) <= NAME_MAX:
@@ -147,11 +148,6 @@ def _prepare_participant(participant: dict[str, Any], role: str) -> None:
             participant["phone"] = phone
 
 
-def join_key(project: str, participant_sid: str) -> str:
-    """Return the dedupe key of a join: the same for its webhook and for the sweep that finds the participant."""
-    return f"{project}/join/{participant_sid}"
-
-
 def _decode(raw: bytes) -> dict[str, Any]:
     try:
         content = parse_storable_json(raw)
@@ -188,13 +184,13 @@ def _kind(document: Mapping[str, Any]) -> str:
     return _text(_message(document, "participant"), "kind", "participant.kind") or ParticipantKind.STANDARD.value
 
 
-def _dedupe_key(project: str, event_type: str, livekit_id: str, sid: str, content: Mapping[str, Any]) -> str:
+def _key_of(project: str, event_type: str, livekit_id: str, sid: str, content: Mapping[str, Any]) -> str:
     if event_type == EventType.PARTICIPANT_JOINED and sid:
         return join_key(project, sid)
     if livekit_id:
-        return f"{project}/{livekit_id}"
+        return event_key(project, quoted(livekit_id))
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8", "replace")).hexdigest()
-    return f"{project}/{digest}"
+    return event_key(project, digest)
 
 
 def _occurred_at(document: Mapping[str, Any], event_type: str, received_at: datetime) -> datetime:

@@ -27,17 +27,20 @@ from tests.world.executor import LoopExecutor
 from tests.world.requests import request
 from tests.world.virtual_time import TokenClock, VirtualTimeLoop, in_context_of
 
+Wires = Mapping[str, DirectListener]
+"""By project, the way to its LiveKit."""
+
 
 class Replica:
     """A running service, whose database and LiveKit can be cut off as by `kill -9`."""
 
-    def __init__(self, database: Database, wire: DirectListener, clock: Clock, settings: Settings) -> None:
+    def __init__(self, database: Database, wires: Wires, clock: Clock, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         self.alive = True
         self.executor = LoopExecutor()
         self._loop = loop
-        self._wire = wire
+        self._wires = wires
         self._clock = clock
         self._settings = settings
         self._engine = database.writer_engine()
@@ -49,9 +52,9 @@ class Replica:
         self._serving = loop.create_task(self._serve(), context=self._context)
 
     @classmethod
-    async def started(cls, database: Database, wire: DirectListener, clock: Clock, settings: Settings) -> Self:
+    async def started(cls, database: Database, wires: Wires, clock: Clock, settings: Settings) -> Self:
         """Return a replica that takes webhooks and whose loops run."""
-        replica = cls(database, wire, clock, settings)
+        replica = cls(database, wires, clock, settings)
         replica._serving.add_done_callback(replica._give_up)
         await replica._built
         return replica
@@ -71,7 +74,7 @@ class Replica:
             self._built.set_exception(error)
 
     def _connect(self, project: Project, timeout_s: float, metrics: Metrics, _clock: Clock) -> LiveKitApi:
-        session = DirectSession(self._wire, timeout_s)
+        session = DirectSession(self._wires[project.name], timeout_s)
         self._sessions.append(session)
         return LiveKitApi(project, timeout_s, metrics, TokenClock(), cast("aiohttp.ClientSession", session))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -24,9 +25,21 @@ from tests.world.virtual_time import LoopClock, VirtualTimeLoop
 
 
 class World:
-    """A simulated LiveKit that posts its webhooks to the first replica that is alive (or as `route` says)."""
+    """A simulated LiveKit that posts its webhooks to the first replica that is alive (or as `route` says).
 
-    def __init__(self, database: Database, *, replicas: int = 1, sweep: float = 0.0, **options: Any) -> None:
+    With `projects` there is one for each, all of the same seed, so that they name alike what they do alike; `simulator`
+    is that of the first.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        replicas: int = 1,
+        sweep: float = 0.0,
+        projects: Sequence[str] = ("default",),
+        **options: Any,
+    ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop), "decorate the test with @in_virtual_time"
         self.loop = loop
@@ -35,15 +48,17 @@ class World:
         self.settings_given = {"USHER_SWEEP_INTERVAL": str(sweep), **options.pop("settings", {})}
         self._wanted = replicas
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
-        self.simulator = Simulator(
-            schedule=LoopSchedule(LoopClock(loop)), post=self._post, listener=self._listen, **options
-        )
+        self.wires: dict[str, DirectListener] = {}
+        self.simulators = {name: self._simulator(name, number, options) for number, name in enumerate(projects)}
+        self.simulator = self.simulators[projects[0]]
+        self.wire = self.wires[projects[0]]
         self.replicas: list[Replica] = []
         self.route: Callable[[bytes], Sequence[Replica]] = lambda _: [one for one in self.replicas if one.alive][:1]
         self._reader = database.reader_engine()
 
     async def __aenter__(self) -> Self:
-        await self.simulator.start()
+        for simulator in self.simulators.values():
+            await simulator.start()
         for _ in range(self._wanted):
             await self.add_replica()
         return self
@@ -53,11 +68,17 @@ class World:
     ) -> None:
         for replica in self.replicas:
             await replica.stop()
-        await self.simulator.stop()
+        for simulator in self.simulators.values():
+            await simulator.stop()
 
-    def _listen(self, application: ASGIApp) -> DirectListener:
-        self.wire = DirectListener(application)
-        return self.wire
+    def _simulator(self, project: str, number: int, options: Mapping[str, Any]) -> Simulator:
+        def listen(application: ASGIApp) -> DirectListener:
+            self.wires[project] = DirectListener(application)
+            return self.wires[project]
+
+        key = SIMULATOR_KEY if number == 0 else f"{SIMULATOR_KEY}-{number}"
+        schedule = LoopSchedule(LoopClock(self.loop))
+        return Simulator(schedule=schedule, post=self._post, listener=listen, key=key, **options)
 
     @property
     def usher(self) -> Replica:
@@ -65,6 +86,8 @@ class World:
 
     @property
     def settings(self) -> Settings:
+        if len(self.simulators) > 1:
+            return self._settings_of_several()
         return read_settings(
             {
                 "LIVEKIT_URL": self.simulator.url,
@@ -75,9 +98,20 @@ class World:
             }
         )
 
+    def _settings_of_several(self) -> Settings:
+        entries = [
+            {"name": name, "url": one.url, "api_key": one.key, "api_secret": one.secret}
+            for name, one in self.simulators.items()
+        ]
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            json.dump({"projects": entries}, file)
+            file.flush()
+            given = {"USHER_PROJECTS_FILE": file.name, "DATABASE_URL": self.database.text, **self.settings_given}
+            return read_settings(given)
+
     async def add_replica(self) -> Replica:
         """Start one more Usher on the same database."""
-        replica = await Replica.started(self.database, self.wire, self.clock, self.settings)
+        replica = await Replica.started(self.database, self.wires, self.clock, self.settings)
         self.replicas.append(replica)
         return replica
 

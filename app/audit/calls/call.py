@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy import Connection, select
 
-from app.audit.records.lookup import find_event, read_dispatches
+from app.audit.records.lookup import Projects, find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import Cause, DispatchStatus, EventOutcome
@@ -144,28 +144,29 @@ def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallS
     return CallState.IGNORED, ""
 
 
-def read_call(connection: Connection, reference: str) -> CallFacts:
+def read_call(connection: Connection, reference: str, projects: Projects = None) -> CallFacts:
     """Return the rows of the call that `reference` identifies (see `find_event`); raises NotFoundError."""
-    subject = find_event(connection, reference)
-    own = _events_of(connection, [subject.participant_sid]) if subject.participant_sid else [subject]
-    records = read_dispatches(connection, _dispatch_ids(connection, own, subject.participant_sid))
+    subject = find_event(connection, reference, projects)
+    project, sid = subject.project, subject.participant_sid
+    own = _events_of(connection, project, [sid]) if sid else [subject]
+    records = read_dispatches(connection, _dispatch_ids(connection, project, own, sid))
     agents = {record.dispatch.agent_sid for record in records if record.dispatch.agent_sid}
     return CallFacts(
         subject,
         tuple(own),
-        tuple(_room_events(connection, subject.room_sid)) if subject.room_sid else (),
-        tuple(_events_of(connection, agents - {subject.participant_sid})),
+        tuple(_room_events(connection, project, subject.room_sid)) if subject.room_sid else (),
+        tuple(_events_of(connection, project, agents - {sid})),
         tuple(records),
         tuple(_interventions(connection, [one.id for one in own])),
     )
 
 
-def _events_of(connection: Connection, participant_sids: Collection[str]) -> list[EventDetail]:
+def _events_of(connection: Connection, project: str, participant_sids: Collection[str]) -> list[EventDetail]:
     if not participant_sids:
         return []
     query = (
         select(*(events.c[name] for name in columns_of(EventDetail)))
-        .where(events.c.participant_sid.in_(participant_sids))
+        .where(events.c.participant_sid.in_(participant_sids), events.c.project == project)
         .order_by(events.c.id)
         .limit(MAX_EVENTS)
     )
@@ -182,17 +183,21 @@ def _interventions(connection: Connection, event_ids: Sequence[str]) -> list[Aud
     return [AuditRecord.from_row(row) for row in connection.execute(query).mappings()]
 
 
-def _room_events(connection: Connection, room_sid: str) -> list[EventDetail]:
+def _room_events(connection: Connection, project: str, room_sid: str) -> list[EventDetail]:
     query = (
         select(*(events.c[name] for name in columns_of(EventDetail)))
-        .where(events.c.room_sid == room_sid, events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]))
+        .where(
+            events.c.room_sid == room_sid,
+            events.c.project == project,
+            events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]),
+        )
         .order_by(events.c.id)
         .limit(MAX_EVENTS)
     )
     return [EventDetail.from_row(row) for row in connection.execute(query).mappings()]
 
 
-def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participant_sid: str) -> list[str]:
+def _dispatch_ids(connection: Connection, project: str, own: Iterable[EventDetail], participant_sid: str) -> list[str]:
     """Return the dispatches made for the participant, those that serve it with others, and their replacements."""
     made_for = [one.id for one in own]
     query = select(dispatches.c.id, dispatches.c.event_id).where(dispatches.c.event_id.in_(made_for))
@@ -201,7 +206,7 @@ def _dispatch_ids(connection: Connection, own: Iterable[EventDetail], participan
         serving = (
             select(dispatches.c.id, dispatches.c.event_id)
             .join(dispatch_callers, dispatch_callers.c.dispatch_id == dispatches.c.id)
-            .where(dispatch_callers.c.participant_sid == participant_sid)
+            .where(dispatch_callers.c.participant_sid == participant_sid, dispatches.c.project == project)
             .limit(_MAX_DISPATCHES)
         )
         found |= {row.id: row.event_id for row in connection.execute(serving)}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
+from app.audit.records.lookup import Projects
 from app.audit.records.record_types import EventDetail, columns_of
 from app.json_shape import JsonShape
 from app.rules.book.decision import Outcome, Verdict
@@ -80,12 +81,12 @@ class Explanation(JsonShape):
     timeline: Timeline
 
 
-def explain(connection: Connection, reference: str) -> Explanation:
+def explain(connection: Connection, reference: str, projects: Projects = None) -> Explanation:
     """Return the explanation of the call that `reference` identifies (as for `timeline`); raises NotFoundError.
 
     Takes time in proportion to the number of rules.
     """
-    facts = read_call(connection, reference)
+    facts = read_call(connection, reference, projects)
     record = facts.subject
     book = book_at(connection, record.rules_version)
     event = from_row({name: getattr(record, name) for name in columns_of(EventDetail)})

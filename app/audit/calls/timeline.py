@@ -21,6 +21,7 @@ from app.audit.calls.step import (
     event_step,
     intervention_step,
 )
+from app.audit.records.lookup import Projects
 from app.audit.records.record_types import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape
@@ -46,13 +47,13 @@ class Timeline(JsonShape):
     ]
 
 
-def timeline(connection: Connection, reference: str) -> Timeline:
+def timeline(connection: Connection, reference: str, projects: Projects = None) -> Timeline:
     """Return the timeline of the call that `reference` identifies; raises NotFoundError.
 
     `reference` is an event id (ours or LiveKit's), a dispatch id, a participant SID, or an identity or phone number,
     which stand for their latest call.
     """
-    return timeline_of(read_call(connection, reference))
+    return timeline_of(read_call(connection, reference, projects))
 
 
 def timeline_of(facts: CallFacts) -> Timeline:

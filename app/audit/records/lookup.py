@@ -25,42 +25,51 @@ from app.strict_json import is_storable
 
 T = TypeVar("T")
 
+Projects = Collection[str] | None
+"""The LiveKit projects whose rows are found; None: all."""
+
 _IDS_AT_ONCE = 100  # bound values of one statement, far below the limit of either database
 
 
-def get_event(connection: Connection, event_id: str) -> EventDetail:
+def get_event(connection: Connection, event_id: str, projects: Projects = None) -> EventDetail:
     """Return the event with an id, ours or LiveKit's (`EV_…`); raises NotFoundError."""
     for column in (events.c.id, events.c.livekit_id):
         path = BySelectiveCondition(column == event_id, events.c.id)
-        record = _latest_event(connection, path) if is_storable(event_id) else None
+        record = _latest_event(connection, path, *_of(events, projects)) if is_storable(event_id) else None
         if record is not None:
             return record
     raise NotFoundError(f"no event has the id {event_id!r}")
 
 
-def get_dispatch(connection: Connection, dispatch_id: str) -> DispatchRecord:
+def get_dispatch(connection: Connection, dispatch_id: str, projects: Projects = None) -> DispatchRecord:
     """Return the dispatch with an id, with its calls, changes and callers; raises NotFoundError."""
     found = read_dispatches(connection, [dispatch_id] if is_storable(dispatch_id) else [])
-    if not found:
+    if not found or (projects is not None and found[0].dispatch.project not in projects):
         raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
     return found[0]
 
 
-def unknown_events(connection: Connection, ids: Sequence[str]) -> list[str]:
+def unknown_events(connection: Connection, ids: Sequence[str], projects: Projects = None) -> list[str]:
     """Return the ids that no event has."""
-    return _unknown(connection, events, ids)
+    return _unknown(connection, events, ids, projects)
 
 
-def unknown_dispatches(connection: Connection, ids: Sequence[str]) -> list[str]:
+def unknown_dispatches(connection: Connection, ids: Sequence[str], projects: Projects = None) -> list[str]:
     """Return the ids that no dispatch has."""
-    return _unknown(connection, dispatches, ids)
+    return _unknown(connection, dispatches, ids, projects)
 
 
-def _unknown(connection: Connection, table: Table, ids: Sequence[str]) -> list[str]:
+def _unknown(connection: Connection, table: Table, ids: Sequence[str], projects: Projects) -> list[str]:
     known: set[str] = set()
     for batch in _batches(ids):
-        known.update(connection.scalars(select(table.c.id).where(table.c.id.in_(batch))))
+        query = select(table.c.id).where(table.c.id.in_(batch), *_of(table, projects))
+        known.update(connection.scalars(query))
     return [one for one in ids if one not in known]
+
+
+def _of(table: Table, projects: Projects) -> list[ColumnElement[bool]]:
+    """Return the condition that a row belongs to one of the projects."""
+    return [] if projects is None else [table.c.project.in_(sorted(projects))]
 
 
 def was_any_sent(connection: Connection, dispatch_ids: Sequence[str]) -> bool:
@@ -77,14 +86,14 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield ids[start : start + _IDS_AT_ONCE]
 
 
-def find_event(connection: Connection, reference: str) -> EventDetail:
+def find_event(connection: Connection, reference: str, projects: Projects = None) -> EventDetail:
     """Return the event that `reference` identifies; raises NotFoundError.
 
     `reference` is an event id (ours or LiveKit's), a dispatch id (the event it was created for), a participant SID, or
     an identity or phone number (its latest join). For an agent, the event that its dispatch was created for.
     """
     reference = reference.strip()
-    found = _find_event(connection, reference) if reference and is_storable(reference) else None
+    found = _find_event(connection, reference, projects) if reference and is_storable(reference) else None
     if found is None:
         raise NotFoundError(
             f"nothing is stored about {reference!r}: it is not the id of an event or dispatch, nor the identity, SID "
@@ -93,7 +102,7 @@ def find_event(connection: Connection, reference: str) -> EventDetail:
     if found.participant_kind == ParticipantKind.AGENT and found.participant_sid:
         event_id = connection.scalar(
             select(dispatches.c.event_id)
-            .where(dispatches.c.agent_sid == found.participant_sid)
+            .where(dispatches.c.agent_sid == found.participant_sid, dispatches.c.project == found.project)
             .order_by(dispatches.c.id.desc())
             .limit(1)
         )
@@ -104,7 +113,7 @@ def find_event(connection: Connection, reference: str) -> EventDetail:
     return found
 
 
-def _find_event(connection: Connection, reference: str) -> EventDetail | None:
+def _find_event(connection: Connection, reference: str, projects: Projects) -> EventDetail | None:
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
     is_join = column.type.in_(JOINS)
@@ -121,7 +130,7 @@ def _find_event(connection: Connection, reference: str) -> EventDetail | None:
         (by_phone_number(reference), (is_join,)),
         (by_identity, ()),
     ):
-        found = _latest_event(connection, path, *filters)
+        found = _latest_event(connection, path, *filters, *_of(events, projects))
         if found is not None:
             return found
     return None

@@ -160,7 +160,7 @@ def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
         reason = "the event names no room to send an agent to"
     elif not event.has_exact_room:
         reason = "the room's name holds NUL or half a surrogate pair: LiveKit would send the agent to another room"
-    elif event.room_sid in gone.rooms:
+    elif gone.include_room(event):
         reason = "the room was closed already"
     elif event.type not in LEAVINGS and gone.include(event):
         reason = "the participant had left already"

@@ -22,7 +22,7 @@ from app.livekit.attributes import agent_name_of
 from app.livekit.participant.role import PROGRAMS, Role
 from app.livekit.vocabulary import JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
 from app.observe.ghosts import restarts
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
 from app.outbox.move import Move
 from app.outbox.people import People, people_around
@@ -45,10 +45,14 @@ def observe_events(
     watched = [event for event in batch if _is_watched(event)]
     if not watched:
         return
-    left = {event.participant_sid for event in watched if event.type in LEAVINGS}
-    mark_left(connection, left, now)
-    rooms = {event.room_sid for event in watched if event.room_sid}
-    live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, rooms)}
+    left: dict[str, set[str]] = {}
+    for event in watched:
+        if event.type in LEAVINGS:
+            left.setdefault(event.project, set()).add(event.participant_sid)
+    for project, sids in left.items():
+        mark_left(connection, project, sids, now)
+    sessions = {(event.project, event.room_sid) for event in watched if event.room_sid}
+    live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, sessions)}
     if not live:
         return
     known = _read_known(connection, live, watched)
@@ -82,7 +86,7 @@ class _Known:
     callers: Mapping[str, set[str]]
     ambiguous: Mapping[str, set[str]]
     people: People
-    restarts: Mapping[str, datetime]
+    restarts: Mapping[Session, datetime]
 
 
 def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event]) -> _Known:
@@ -90,12 +94,12 @@ def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: S
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
         ambiguous = agents_given_up(connection, [one.id for one in live.values() if _gave_up(one)])
-        back = cancelled_agents(connection, {dispatch.room_sid for dispatch in live.values()})
+        back = cancelled_agents(connection, {dispatch.session for dispatch in live.values()})
         for dispatch in live.values():
-            ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.room_sid, ()))
-    gone = {event.participant_sid for event in watched if event.type in LEAVINGS}
-    losing = [dispatch for dispatch in live.values() if dispatch.agent_sid in gone]
-    started = {event.room_sid for event in watched if event.type == EventType.ROOM_STARTED}
+            ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.session, ()))
+    gone = {(event.project, event.participant_sid) for event in watched if event.type in LEAVINGS}
+    losing = [dispatch for dispatch in live.values() if (dispatch.project, dispatch.agent_sid) in gone]
+    started = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
     again = restarts(connection, started) if started else {}
     return _Known(callers, ambiguous, people_around(connection, losing), again)
 
@@ -140,7 +144,7 @@ class _Observer:
 
     def room_started(self, event: Event) -> None:
         """Doubt everybody in a room that LiveKit has made again under its SID: they have to join anew."""
-        if self._known.restarts.get(event.room_sid) != event.occurred_at:
+        if self._known.restarts.get((event.project, event.room_sid)) != event.occurred_at:
             return
         for dispatch in self._in_room(event):
             self._add(room_restarted(dispatch, self._now))

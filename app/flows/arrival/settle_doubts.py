@@ -78,7 +78,7 @@ def end_doubts(
     over = {one.id for one in intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
     proven = [one.id for one in intended.live if one.id in over and one.unlisted_at is None]
     callers = {sid for dispatch_id in proven for sid in intended.callers.get(dispatch_id, ())}
-    mark_left(connection, callers.difference(present), now)
+    mark_left(connection, seen.project, callers.difference(present), now)
     return [doubt_over(one) for one in dispatches if one.id in over and one.status in LIVE]
 
 

@@ -21,6 +21,7 @@ from app.livekit.vocabulary import JOINS, EventType
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import waiting_callers
 from app.rules.book.rule_book import RuleBook
+from app.webhook.dedupe_keys import event_key, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,4 +160,4 @@ def unwatched_attributes(book: RuleBook) -> Collection[str]:
 def update_key(project: str, participant_sid: str, last_event_id: str, state: str) -> str:
     """Return the dedupe key of a change of a participant that was last seen in another state."""
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    return f"{project}/update/{participant_sid}/{last_event_id}/{digest}"
+    return event_key(project, "update", quoted(participant_sid), last_event_id, digest)

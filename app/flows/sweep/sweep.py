@@ -190,7 +190,7 @@ class Sweeper:
                 await self._pace()
                 try:
                     inspection = await self._inspector.inspect(project, room_name)
-                    self._rooms.note_settled(inspection.settled)
+                    self._rooms.note_settled(project, inspection.settled)
                 except UsherError as error:
                     tally.unanswered += 1
                     _log.debug("a room could not be checked", room=room_name, error=str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -38,8 +39,9 @@ from app.outbox.move import Move
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.strict_json import storable
+from app.webhook.dedupe_keys import join_key
 from app.webhook.event import Event
-from app.webhook.parse import build_event, join_key
+from app.webhook.parse import build_event
 from app.webhook.redaction import leave_out
 
 _log = get_logger(__name__)
@@ -90,8 +92,8 @@ class RoomSweeper:
         self._receive = receive
         self._pace = pace
         self._started_at = context.clock.now()
-        self._settled: set[str] = set()
-        self._present: set[str] = set()
+        self._settled: dict[str, set[str]] = defaultdict(set)
+        self._present: dict[str, set[str]] = defaultdict(set)
         self._unwatched_by: tuple[RuleBook, Collection[str]] | None = None
 
     async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
@@ -104,35 +106,39 @@ class RoomSweeper:
                 left.again.append(room)
                 continue
             listed.append((room, participants))
-        listed_sids = [room.sid for room, _ in listed]
-        restarted_at = await self._context.writer.run(lambda connection: restarts(connection, listed_sids))
-        listed = [(room, living(people, restarted_at.get(room.sid))) for room, people in listed]
+        sessions = {(project, room.sid) for room, _ in listed}
+        restarted_at = await self._context.writer.run(lambda connection: restarts(connection, sessions))
+        listed = [(room, living(people, restarted_at.get((project, room.sid)))) for room, people in listed]
         callers = [(room, one) for room, people in listed for one in people if self._may_match(one)]
         tally.unanswered += len(left.again)
         sids = [participant.sid for _, participant in callers]
         unwatched = self._unwatched()
         known = await self._context.writer.run(
-            lambda connection: read_stored(connection, project, listed_sids, sids, unwatched=unwatched)
+            lambda connection: read_stored(
+                connection, project, [room.sid for room, _ in listed], sids, unwatched=unwatched
+            )
         )
         if known.lost:
             tally.revived += await self._transactions.run(
-                lambda connection, after: revive(connection, after, known.lost, listed_sids, self._context.clock.now())
+                lambda connection, after: revive(connection, after, known.lost, sessions, self._context.clock.now())
             )
         accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
         left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
         tally.revived += await self._revive(known.failed)
-        self._present.update(one.sid for _, people in listed for one in people if one.is_agent)
-        left.unclear += [room for room, people in listed if needs_a_check(known.live[room.sid], people, self._settled)]
+        self._present[project].update(one.sid for _, people in listed for one in people if one.is_agent)
+        settled = self._settled[project]
+        left.unclear += [room for room, people in listed if needs_a_check(known.live[room.sid], people, settled)]
         return left
 
-    def note_settled(self, agent_sids: Collection[str]) -> None:
+    def note_settled(self, project: str, agent_sids: Collection[str]) -> None:
         """Remember agents about whom a check has found out all that LiveKit says: they need no other."""
-        self._settled.update(agent_sids)
+        self._settled[project].update(agent_sids)
 
     def forget_absent(self) -> None:
         """Forget the settled agents that this pass did not list."""
-        self._settled &= self._present
-        self._present = set()
+        for project, agent_sids in self._settled.items():
+            agent_sids.intersection_update(self._present[project])
+        self._present.clear()
 
     async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
         await self._pace()

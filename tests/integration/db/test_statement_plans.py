@@ -36,7 +36,11 @@ ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
     "live in rooms": (statements.LIVE_IN_ROOMS, {"room_sids": ["a"]}, {"room_sid=?"}),
     "locked": (statements.LOCKED, {"ids": ["a"]}, {"id=?"}),
     "callers": (statements.CALLERS, {"ids": ["a"]}, {"dispatch_id=?"}),
-    "left": (statements.MARK_LEFT, {"participant_sids": ["a"], "at": NOW}, {"participant_sid=?"}),
+    "left": (
+        statements.MARK_LEFT,
+        {"project": "default", "participant_sids": ["a"], "at": NOW},
+        {"participant_sid=?", "id=?"},
+    ),
     "due": (
         statements.DUE,
         {"now": NOW, "first": 1, "project": "default", "without_agents": ["b"], "in_hand": ["a"]},

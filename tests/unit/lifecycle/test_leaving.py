@@ -145,7 +145,7 @@ def person(sid: str, at: datetime, identity: str = "", left_at: datetime | None 
 )
 def test_who_remains(callers: Sequence[Caller] | None, others: Mapping[str, Other], expected: Remaining) -> None:
     one = joined(joined_at=ARRIVAL)
-    people = People({} if callers is None else {one.id: callers}, {one.room_sid: others})
+    people = People({} if callers is None else {one.id: callers}, {one.session: others})
     assert remaining_of(one, people, NOW) == expected
 
 
@@ -153,7 +153,7 @@ def test_who_is_not_listed_does_not_remain() -> None:
     one = joined(joined_at=ARRIVAL)
     people = People(
         {one.id: [person("PA_ana", BEFORE), person("PA_bob", BEFORE)]},
-        {one.room_sid: {"PA_sue": COLLEAGUE}},
+        {one.session: {"PA_sue": COLLEAGUE}},
     )
     assert remaining_of(one, people, NOW, present={"PA_bob"}) == SERVED
     assert remaining_of(one, people, NOW, present={"PA_sue"}) == Remaining(served=False, person=True)
