@@ -6,8 +6,6 @@ meanwhile may store such a repetition again, which brings no second agent. No lo
 
 from __future__ import annotations
 
-import time
-
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,6 +21,11 @@ UPDATE events SET dedupe_key = '/' || {to} || substr(dedupe_key, length({of}) + 
 WHERE id >= :since AND {to} <> {of} AND substr(dedupe_key, 1, length({of}) + 1) = {of} || '/'
 """
 _FINISH = "UPDATE events SET dedupe_key = substr(dedupe_key, 2) WHERE id >= :since AND substr(dedupe_key, 1, 1) = '/'"
+# As ids begin, which are UUIDv7: with the milliseconds since 1970.
+_A_DAY_AGO = {
+    "sqlite": "SELECT printf('%012x', (strftime('%s', 'now') - 86400) * 1000)",
+    "postgresql": "SELECT lpad(to_hex(CAST(extract(epoch FROM now()) - 86400 AS bigint) * 1000), 12, '0')",
+}
 
 
 def upgrade() -> None:
@@ -34,11 +37,7 @@ def downgrade() -> None:
 
 
 def _rewrite(move: str) -> None:
+    connection = op.get_bind()
+    digits = str(connection.execute(sa.text(_A_DAY_AGO[connection.dialect.name])).scalar_one())
     for statement in (move, _FINISH):
-        op.get_bind().execute(sa.text(statement), {"since": _lowest_id()})
-
-
-def _lowest_id() -> str:
-    """Return the beginning of the ids of a day ago: UUIDv7 begins with the milliseconds."""
-    digits = f"{int((time.time() - 86_400) * 1000):012x}"
-    return f"{digits[:8]}-{digits[8:]}"
+        connection.execute(sa.text(statement), {"since": f"{digits[:8]}-{digits[8:]}"})
