@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest e2e bench check lint types imports format install screenshots clean
+.PHONY: help demo test lowest e2e bench check lint types imports format install notice screenshots clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -44,6 +44,9 @@ imports: install ## check with import-linter that packages import in one directi
 format: install ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+notice: install ## write the licences of third parties into app/NOTICE.md
+	$(BIN)/python -m tests.architecture.third_parties
 
 screenshots: install ## take a picture of every console page into .cache/screenshots; ARGS=--readme: those of the README
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)
