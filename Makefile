@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest e2e bench check lint types imports format install notice screenshots clean
+.PHONY: help demo test lowest e2e bench check lint types imports format install notice dist audit screenshots clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -47,6 +47,17 @@ format: install ## format the code and mend what ruff can mend
 
 notice: install ## write the licences of third parties into app/NOTICE.md
 	$(BIN)/python -m tests.architecture.third_parties
+
+dist: install ## build wheel and sdist into dist, with the list of all that the wheel needs (SBOM, CycloneDX)
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-create-gitignore --out-dir dist
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .cache/dist/venv
+	$(BIN)/uv pip install --quiet --python .cache/dist/venv "$$(ls dist/*.whl)[postgres]"
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom cyclonedx-py environment .cache/dist/venv --pyproject pyproject.toml --output-reproducible --output-file dist/livekit-usher.cdx.json
+
+audit: dist ## look up the known vulnerabilities of all that the wheel needs
+	$(BIN)/uv pip freeze --python .cache/dist/venv --exclude livekit-usher > .cache/dist/requirements.txt
+	$(BIN)/uv tool run --quiet pip-audit --strict --no-deps --disable-pip --requirement .cache/dist/requirements.txt
 
 screenshots: install ## take a picture of every console page into .cache/screenshots; ARGS=--readme: those of the README
 	$(BIN)/python -m tests.browser.screenshots $(ARGS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -42,7 +42,7 @@ _SPDX = {
 
 def licence(found: Distribution) -> str:
     """Return the licence that a distribution declares, by its SPDX name where it has one."""
-    metadata = found.metadata
+    metadata: Any = found.metadata
     declared = metadata.get("License-Expression") or ""
     if not declared:
         short = metadata.get("License") or ""
@@ -53,12 +53,13 @@ def licence(found: Distribution) -> str:
 
 def source(found: Distribution) -> str:
     """Return the address of a distribution's source or home page."""
-    addresses = [one.partition(",") for one in found.metadata.get_all("Project-URL") or ()]
-    by_label = {label.strip().lower(): address.strip() for label, _, address in addresses}
+    metadata: Any = found.metadata
+    addresses = [one.partition(",") for one in metadata.get_all("Project-URL") or ()]
+    by_label: dict[str, str] = {label.strip().lower(): address.strip() for label, _, address in addresses}
     for label in ("source", "source code", "repository", "github", "github: repo", "code", "homepage", "home page"):
         if label in by_label:
             return by_label[label]
-    return found.metadata.get("Home-page") or next(iter(by_label.values()), "")
+    return str(metadata.get("Home-page") or next(iter(by_label.values()), ""))
 
 
 def requirements() -> list[Requirement]:
