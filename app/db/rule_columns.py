@@ -200,7 +200,8 @@ RULE_COLUMNS: Final = (
         ColumnKind.INTEGER,
         FormSection.ARRIVAL,
         "Attempts",
-        "How often the agent is dispatched until it joins.",
+        "How often the agent is dispatched until it joins. Where LiveKit finds no worker for it, it is dispatched "
+        "again early, and more often while the time of all attempts lasts.",
         default=3,
         least=1,
         most=100,

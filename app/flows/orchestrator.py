@@ -93,6 +93,8 @@ class Orchestrator:
         if after.book is not None:
             self.book = after.book
         count(self.context.metrics, after)
+        for joined in after.joined:
+            self.inspector.retry_spread.note_joined(joined.project, joined.agent_to_ask, self.context.clock.monotonic())
         self.deliverer.submit(after.to_send)
         self.deliverer.recheck_presence([*after.cancelled, *after.left_alone])
         self.left_alone.submit(after.left_alone)

@@ -46,6 +46,15 @@ class AfterCommit:
         return [one for one in self.created if one.status is DispatchStatus.SENDING and one.id not in moved]
 
     @property
+    def joined(self) -> list[Dispatch]:
+        """Dispatches whose agent has joined."""
+        return [
+            one.dispatch
+            for one in self.moves
+            if one.status is DispatchStatus.JOINED and one.dispatch.status is not DispatchStatus.JOINED
+        ]
+
+    @property
     def cancelled(self) -> list[Dispatch]:
         """Dispatches whose agent is no longer wanted; one of them may be waiting in memory for its call."""
         return [one.dispatch for one in self.moves if one.status is DispatchStatus.CANCELLED]

@@ -92,9 +92,43 @@ def next_rung(dispatch: Dispatch) -> int | None:
     return None
 
 
-def after_no_show(dispatch: Dispatch, finding: str, now: datetime) -> Move:
-    """Return the move by which `next_after_no_show` is carried out; `finding` says what LiveKit's lists showed."""
-    return _after_failed_attempt(dispatch, Cause.NO_AGENT, f"{dispatch.agent_to_ask} did not join: {finding}", now)
+def time_allowed(dispatch: Dispatch) -> float:
+    """Return for how many seconds the rule lets a caller wait for its agent: all attempts with their whole time."""
+    return float(dispatch.answer_timeout_s * dispatch.max_attempts)
+
+
+def may_repeat(dispatch: Dispatch, waited_s: float) -> bool:
+    """Return whether the last attempt, if LiveKit has lost it, is made once more without being counted.
+
+    Attempts that LiveKit's lists show to be lost end early. Without this, a caller would be given up after 28 s, with
+    the defaults, where a worker that is back after 40 s would serve them.
+    """
+    is_last = not dispatch.is_fallback and next_after_no_show(dispatch) is NoShow.GIVE_UP
+    return is_last and waited_s + FIRST_CHECK_S <= time_allowed(dispatch)
+
+
+def is_hopeless(dispatch: Dispatch, waited_s: float) -> bool:
+    """Return whether an attempt that LiveKit has lost is given up at once, after its caller has waited so long.
+
+    The last one is given up when the time that the rule allows is over, of a fallback at its own deadline.
+    """
+    if next_after_no_show(dispatch) is not NoShow.GIVE_UP or may_repeat(dispatch, waited_s):
+        return True
+    return not dispatch.is_fallback and waited_s >= time_allowed(dispatch)
+
+
+def after_no_show(
+    dispatch: Dispatch, finding: str, now: datetime, *, delay_s: float = 0.0, is_repeated: bool = False
+) -> Move:
+    """Return the move by which `next_after_no_show` is carried out; `finding` says what LiveKit's lists showed.
+
+    `delay_s`: when the next attempt is made, if there is one. `is_repeated`: this one is made again, see `may_repeat`.
+    """
+    reason = f"{dispatch.agent_to_ask} did not join: {finding}"
+    if is_repeated:
+        fields = {**_failed(dispatch, now + timedelta(seconds=delay_s)), "counted_attempts": dispatch.counted_attempts}
+        return Move(dispatch, DispatchStatus.PENDING, Cause.NO_AGENT, f"{reason}; asking again", fields=fields)
+    return _after_failed_attempt(dispatch, Cause.NO_AGENT, reason, now, delay_s=delay_s)
 
 
 def after_early_leaving(dispatch: Dispatch, finding: str, now: datetime) -> Move:
@@ -104,16 +138,10 @@ def after_early_leaving(dispatch: Dispatch, finding: str, now: datetime) -> Move
     return replace(move, fields={**move.fields, **dict.fromkeys(no_agent), "is_sent_away": False})
 
 
-def _after_failed_attempt(dispatch: Dispatch, cause: Cause, reason: str, now: datetime) -> Move:
-    fields: dict[str, Any] = {
-        "counted_attempts": dispatch.counted_attempts + 1,
-        "livekit_dispatch_id": None,
-        "answer_deadline": None,
-        "lease_owner": None,
-        "lease_until": None,
-        "next_attempt_at": now,
-        "deletion_announced_at": None,
-    }
+def _after_failed_attempt(
+    dispatch: Dispatch, cause: Cause, reason: str, now: datetime, *, delay_s: float = 0.0
+) -> Move:
+    fields = _failed(dispatch, now + timedelta(seconds=delay_s))
     decision = next_after_no_show(dispatch)
     match decision:
         case NoShow.ASK_AGAIN:
@@ -129,6 +157,18 @@ def _after_failed_attempt(dispatch: Dispatch, cause: Cause, reason: str, now: da
             return Move(dispatch, DispatchStatus.NO_SHOW, cause, reason, fields={**fields, **ended(now)})
         case _:
             assert_never(decision)
+
+
+def _failed(dispatch: Dispatch, next_attempt_at: datetime) -> dict[str, Any]:
+    return {
+        "counted_attempts": dispatch.counted_attempts + 1,
+        "livekit_dispatch_id": None,
+        "answer_deadline": None,
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": next_attempt_at,
+        "deletion_announced_at": None,
+    }
 
 
 FIRST_CHECK_S = JOB_LIST_LAG_S + 0.25

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from app.db.types import Cause, DispatchStatus
+from app.flows.arrival.retry_spread import RetrySpread
 from app.flows.arrival.withdraw import is_deleted
 from app.flows.context import Context
 from app.flows.transactions import Transactions
@@ -29,10 +31,13 @@ _STILL_LISTED_S = 2.0
 """Delay before the deletion of a dispatch that LiveKit still lists is tried again."""
 
 
-async def give_up_attempt(context: Context, transactions: Transactions, absence: NotYetHere) -> None:
+async def give_up_attempt(
+    context: Context, transactions: Transactions, absence: NotYetHere, spread: RetrySpread, *, is_repeated: bool
+) -> None:
     """Delete the dispatch whose agent is absent, make sure that it is gone, and ask again, the fallback, or no more.
 
     The deletion is announced first: an agent that joins from then on is sent away by LiveKit in a while.
+    `is_repeated`: this attempt is made again without being counted.
     """
     dispatch, client = absence.dispatch, context.clients[absence.dispatch.project]
     announced_at = context.clock.now()
@@ -48,9 +53,9 @@ async def give_up_attempt(context: Context, transactions: Transactions, absence:
         _log.warning("a dead dispatch could not be deleted yet", dispatch_id=dispatch.id, error=str(error))
         gone = False
     now = context.clock.now()
-    change = await transactions.run(
-        lambda connection, after: _write_no_show(connection, after, context, absence, now=now, gone=gone)
-    )
+    delay_s = spread.delay(dispatch.project, dispatch.agent_to_ask, context.clock.monotonic())
+    give_up = partial(_write_no_show, context=context, absence=absence, delay_s=delay_s, is_repeated=is_repeated)
+    change = await transactions.run(lambda connection, after: give_up(connection, after, now=now, gone=gone))
     if change is not None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
         log.warning("the agent did not join", cause=absence.detail, next=change.status, reason=change.reason)
@@ -76,11 +81,13 @@ def _still_awaited(connection: Connection, seen: Dispatch) -> Dispatch | None:
 def _write_no_show(
     connection: Connection,
     after: AfterCommit,
+    *,
     context: Context,
     absence: NotYetHere,
-    *,
     now: datetime,
     gone: bool,
+    delay_s: float,
+    is_repeated: bool,
 ) -> Move | None:
     """Give the attempt up, if LiveKit's dispatch is `gone`; return the move, or None if it is not given up."""
     current = _still_awaited(connection, absence.dispatch)
@@ -115,7 +122,7 @@ def _write_no_show(
         detail=absence.detail,
         is_over=absence.is_over,
     )
-    change = after_no_show(current, absence.detail, now)
+    change = after_no_show(current, absence.detail, now, delay_s=delay_s, is_repeated=is_repeated)
     change = after_previous(connection, context.settings, change, previous_absent(current))
     move(connection, after, [change], now)
     return change

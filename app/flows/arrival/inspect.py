@@ -14,12 +14,13 @@ from sqlalchemy import Connection
 from app.db.types import LIVE, Cause, DispatchStatus
 from app.errors import UsherError
 from app.flows.arrival.give_up import give_up_attempt
+from app.flows.arrival.retry_spread import RetrySpread
 from app.flows.arrival.settle_doubts import end_doubts, lose_agent
 from app.flows.context import Context
 from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import FIRST_CHECK_S, NoShow, awaited_from, next_after_no_show, not_ours
+from app.lifecycle.arrival import FIRST_CHECK_S, awaited_from, is_hopeless, may_repeat, not_ours, time_allowed
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
@@ -78,6 +79,7 @@ class Inspector:
         self._context = context
         self._transactions = transactions
         self._elapsed_time = elapsed_time
+        self.retry_spread = RetrySpread()
 
     async def run_once(self) -> dict[str, int]:
         """Check the rooms of agents past their deadline; give up the attempts whose agent is not there."""
@@ -120,12 +122,15 @@ class Inspector:
             if dispatch.id not in ids:
                 continue
             waited = self._waited(dispatch)
-            # Nothing is gained by giving up the last attempt early.
-            is_hopeless = absence.is_futile and next_after_no_show(dispatch) is not NoShow.GIVE_UP
-            if absence.certain and (is_hopeless or _has_run_out(dispatch, waited)):
+            in_all = self._elapsed_time.seconds_since(dispatch.created_at)
+            is_lost = absence.is_futile and is_hopeless(dispatch, in_all)
+            if absence.certain and (is_lost or _has_run_out(dispatch, waited)):
                 # Too early, a worker may have it that is not listed yet.
-                is_over = absence.is_over and waited >= JOB_LIST_LAG_S
-                await give_up_attempt(self._context, self._transactions, changed(absence, is_over=is_over))
+                given_up = changed(absence, is_over=absence.is_over and waited >= JOB_LIST_LAG_S)
+                is_repeated = is_lost and may_repeat(dispatch, in_all)
+                await give_up_attempt(
+                    self._context, self._transactions, given_up, self.retry_spread, is_repeated=is_repeated
+                )
             else:
                 put_off.setdefault(_next_check(dispatch, waited), []).append(dispatch)
         for wait, dispatches in put_off.items():
@@ -283,6 +288,9 @@ def _next_check(dispatch: Dispatch, waited: float) -> float:
     if _has_run_out(dispatch, waited):
         return JOB_LIST_LAG_S
     timeout = float(dispatch.wait_s)
+    if dispatch.dispatched_at is not None and not dispatch.is_fallback:
+        remaining = time_allowed(dispatch) - (dispatch.dispatched_at - dispatch.created_at).total_seconds()
+        timeout = min(timeout, remaining) if remaining > waited else timeout
     return timeout if waited >= FIRST_CHECK_S - MIN_REMAINDER_S else min(FIRST_CHECK_S, timeout)
 
 

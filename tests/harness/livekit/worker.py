@@ -21,11 +21,12 @@ Behaviour = Literal[
     "speak",
     "session",
     "finish",
+    "shut_down",
     "raise",
     "remove_itself",
     "delete_room",
 ]
-Load = Literal["none", "starting"]
+Load = Literal["none", "starting", "default"]
 
 
 class Worker(Process):
@@ -33,10 +34,11 @@ class Worker(Process):
 
     `behaviour`: greet the caller; refuse every job; take the job and never come; come under an identity of its own;
     wait, the first time in a room, for the seconds that the caller's metadata names as `hesitate`; publish audio; run a
-    default `AgentSession` (without models); a second after the greeting set the attribute `usher.done` and shut down
-    gracefully, raise an exception, remove itself from the room, or delete the room.
+    default `AgentSession` (without models) and set the attribute `hears` to the SID of the participant whose audio
+    reaches it; a second after the greeting set the attribute `usher.done` and shut down gracefully, do so without the
+    attribute, raise an exception, remove itself from the room, or delete the room.
     `load`: `none` takes any number of jobs at once; `starting` refuses work while a few jobs are starting, as a worker
-    with livekit-agents' defaults does on a busy machine.
+    with livekit-agents' defaults does on a busy machine; `default` is those defaults.
     """
 
     def __init__(

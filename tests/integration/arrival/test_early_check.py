@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from app.simulator import Behaviour, Refusal, Timing
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
@@ -88,21 +86,3 @@ async def test_a_job_that_waits_for_a_worker_is_asked_of_the_fallback(sqlite_dat
         row = await world.until_status("joined", within=8)
         assert row["asked_agent_name"] == "reception"
         assert "no worker had capacity" in world.attempts(row["id"])[0]["error_text"]
-
-
-@pytest.mark.parametrize("taken_at_once", [17, 10])
-@in_virtual_time
-async def test_a_burst_that_workers_do_not_take_whole(sqlite_database: Database, taken_at_once: int) -> None:
-    """Seen: a worker with livekit-agents' default load limit took 17 of a burst of 30, and p95 was 31.5 s."""
-    async with World(sqlite_database) as world:
-        world.rule()
-        for _ in range(taken_at_once):
-            world.simulator.add_worker("greeter", Behaviour(busy_after_assignment=3.0))
-        for number in range(30):
-            world.simulator.join(f"room-{number}", "ana")
-        await world.until(lambda: len(world.dispatches(status="joined")) == 30, within=60)
-        waits = sorted(
-            (world.instant(row["joined_at"]) - world.instant(row["created_at"])).total_seconds()
-            for row in world.dispatches()
-        )
-        assert waits[28] <= 15

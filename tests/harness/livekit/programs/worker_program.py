@@ -4,7 +4,8 @@ It greets the caller in the language and for the department that the job metadat
 read: Usher's default document, and a document that a rule's template passes through.
 
 Environment: LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET (LiveKit's own), WORKER_AGENT_NAME, WORKER_PORT,
-WORKER_BEHAVIOUR (see `BEHAVIOURS`), WORKER_LOAD (`none`: always take work; `starting`: see `load_of_starting_jobs`).
+WORKER_BEHAVIOUR (see `BEHAVIOURS`), WORKER_LOAD (`none`: always take work; `starting`: see `load_of_starting_jobs`;
+`default`: livekit-agents' own, the load of the machine).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from livekit import api, rtc
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, JobExecutorType, JobRequest, cli
+from livekit.agents.voice.io import AudioInput
 
 AGENT_NAME = os.environ["WORKER_AGENT_NAME"]
 BEHAVIOUR = os.environ["WORKER_BEHAVIOUR"]
@@ -31,6 +33,7 @@ BEHAVIOURS = {
     "speak",
     "session",
     "finish",
+    "shut_down",
     "raise",
     "remove_itself",
     "delete_room",
@@ -79,10 +82,11 @@ def load_of_starting_jobs(_server: AgentServer) -> float:
 
 
 # With a threshold, an idle worker that keeps one process warm takes one job at a time and refuses what comes meanwhile.
-if os.environ["WORKER_LOAD"] == "starting":
-    load: dict[str, Any] = {"load_fnc": load_of_starting_jobs, "load_threshold": 0.7}
-else:
-    load = {"load_fnc": lambda: 0.0, "load_threshold": math.inf}
+loads: dict[str, dict[str, Any]] = {
+    "none": {"load_fnc": lambda: 0.0, "load_threshold": math.inf},
+    "starting": {"load_fnc": load_of_starting_jobs, "load_threshold": 0.7},
+    "default": {},
+}
 
 server = AgentServer(
     job_executor_type=JobExecutorType.THREAD,
@@ -90,8 +94,26 @@ server = AgentServer(
     host="127.0.0.1",
     port=int(os.environ["WORKER_PORT"]),
     drain_timeout=1,
-    **load,
+    **loads[os.environ["WORKER_LOAD"]],
 )
+
+
+class Hearing(AudioInput):  # type: ignore[misc]  # livekit-agents is not in the environment that checks types
+    """The audio that reaches a session; says whose in the agent's attribute `hears`."""
+
+    def __init__(self, session: AgentSession[None], room: rtc.Room) -> None:
+        super().__init__(label="hearing", source=session.input.audio)
+        self.session = session
+        self.room = room
+        self.heard = ""
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        frame = await super().__anext__()
+        linked = self.session.room_io.linked_participant
+        if linked is not None and linked.sid != self.heard:
+            self.heard = linked.sid
+            await self.room.local_participant.set_attributes({"hears": linked.sid})
+        return frame
 
 
 rooms_hesitated_in: set[str] = set()
@@ -130,10 +152,15 @@ async def after_greeting(ctx: JobContext) -> None:
             await ctx.room.local_participant.publish_track(track)
         case "session":
             # A whole AgentSession without models: it listens to nothing, but opens and closes as any other does.
-            await AgentSession().start(Agent(instructions=""), room=ctx.room)
+            session = AgentSession[None]()
+            await session.start(Agent(instructions=""), room=ctx.room)
+            session.input.audio = Hearing(session, ctx.room)
         case "finish":
             await asyncio.sleep(STAY_SECONDS)
             await ctx.room.local_participant.set_attributes({"usher.done": "1"})
+            ctx.shutdown()
+        case "shut_down":
+            await asyncio.sleep(STAY_SECONDS)
             ctx.shutdown()
         case "raise":
             await asyncio.sleep(STAY_SECONDS)
