@@ -18,6 +18,7 @@ LOG_TAIL = 6000
 
 log_sizes = pytest.StashKey[dict[Path, int]]()
 seconds_to_agent: list[float] = []
+bursts: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +115,19 @@ def note_arrival() -> Callable[[Participant], None]:
     return note
 
 
+@pytest.fixture
+def note_burst() -> Callable[[str, list[float]], None]:
+    """A function that notes how long the callers of a burst waited, for the figures printed at the end."""
+
+    def note(what: str, waits: list[float]) -> None:
+        ordered = sorted(waits)
+        p95 = ordered[max(0, round(len(ordered) * 0.95) - 1)]
+        median = statistics.median(ordered)
+        bursts.append(f"{len(ordered)} callers at once, {what}: p50 {median:.1f} s, p95 {p95:.1f} s")
+
+    return note
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[log_sizes] = {process.log: process.log_size() for process in Process.known}
@@ -133,11 +147,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how long callers waited, from being let into the room until an agent was there."""
-    if not seconds_to_agent:
+    if not seconds_to_agent and not bursts:
         return
-    waits = sorted(seconds_to_agent)
     terminalreporter.section("time to agent")
-    terminalreporter.line(
-        f"{len(waits)} callers: fastest {waits[0]:.2f} s, median {statistics.median(waits):.2f} s, "
-        f"slowest {waits[-1]:.2f} s"
-    )
+    if waits := sorted(seconds_to_agent):
+        terminalreporter.line(
+            f"{len(waits)} callers: fastest {waits[0]:.2f} s, median {statistics.median(waits):.2f} s, "
+            f"slowest {waits[-1]:.2f} s"
+        )
+    for burst in bursts:
+        terminalreporter.line(burst)

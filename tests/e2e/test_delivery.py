@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 import pytest
 
+from tests.harness.livekit.worker import Load
 from tests.harness.polling import eventually, never
 from tests.harness.scene import Scene
 
@@ -173,18 +174,28 @@ def test_without_recover_a_vanished_agent_is_not_replaced(scene: Scene, substitu
     never(lambda: scene.livekit.agents("once"), during=2, what="an agent after the first has gone")
 
 
-def test_a_burst_on_one_worker_is_served_whole(scene: Scene) -> None:
+BURST = 30
+
+
+@pytest.mark.parametrize(
+    ("load", "columns"),
+    [("starting", {"answer_timeout_s": 2, "max_attempts": 50}), ("default", {"max_attempts": 20})],
+)
+def test_a_burst_on_one_worker_is_served_whole(
+    scene: Scene, note_burst: Callable[[str, list[float]], None], load: Load, columns: dict[str, int]
+) -> None:
     """The worker refuses what comes while others start, and LiveKit drops it without a word; Usher asks again."""
-    scene.start_worker("busy-agent", load="starting")
-    scene.usher.add_rule("burst", rule_for("burst-"), "busy-agent", answer_timeout_s=2, max_attempts=50)
-    rooms = [f"burst-{number}" for number in range(20)]
+    scene.start_worker(f"{load}-agent", load=load)
+    scene.usher.add_rule("burst", rule_for(f"{load}-"), f"{load}-agent", **columns)
+    rooms = [f"{load}-{number}" for number in range(BURST)]
     callers = scene.participants.join_all(scene.server.url, [scene.livekit.token("ana", room) for room in rooms])
     for caller in callers:
-        caller.wait_for_greeting(within=60)
-    waits = sorted(caller.seconds_to_agent() for caller in callers)
-    print(f"20 callers on one worker waited {waits[0]:.1f} s to {waits[-1]:.1f} s, half of them up to {waits[9]:.1f} s")
-    attempts = [scene.usher.wait_for_dispatch(room=room)["attempts"] for room in rooms]
-    assert max(attempts) > 1, "the worker took all twenty at once: this was no burst"
+        caller.wait_for_greeting(within=120)
+    note_burst(f"load limit {load}", [caller.seconds_to_agent() for caller in callers])
+    attempts = sorted(scene.usher.wait_for_dispatch(room=room)["attempts"] for room in rooms)
+    print(f"attempts: {attempts}")
+    if load == "starting":  # with the default limit it depends on how busy the machine is
+        assert attempts[-1] > 1, "the worker took all at once: this was no burst"
     everybody_keeps_one_agent(scene, rooms, within=60)
 
 
