@@ -82,7 +82,7 @@ def test_who_is_replaced_after_leaving_by_itself(
                 within=START_SECONDS,
                 what=f"the agent is replaced with recover {recover}",
             )
-            assert found[0]["recovers"] == lost["id"]
+            assert found[0]["replaces"] == lost["id"]
     never(
         lambda: [
             caller.room
@@ -107,7 +107,7 @@ def test_who_is_replaced_after_its_worker_was_killed(scene: Scene) -> None:
         if recover == "never":
             continue
         replacement = scene.usher.wait_for_dispatch(room=caller.room, within=START_SECONDS)
-        assert replacement["recovers"] == lost["id"]
+        assert replacement["replaces"] == lost["id"]
         eventually(lambda c=caller: len(c.greetings()) == 1, within=5, what="one agent greets")  # type: ignore[misc]
     never(
         lambda: len(scene.usher.dispatches(room="doomed-never")) > 1,
@@ -144,7 +144,7 @@ def test_who_is_replaced_when_its_worker_drains(scene: Scene) -> None:
         assert disconnect_reason(scene, caller.room, lost["agent_identity"]) == "CLIENT_INITIATED"
         if recover == "always":
             replacement = scene.usher.wait_for_dispatch(room=caller.room, within=START_SECONDS)
-            assert replacement["recovers"] == lost["id"]
+            assert replacement["replaces"] == lost["id"]
         elif recover == "person":
             assert "somebody else is there" in lost["reason"]
     never(
@@ -169,7 +169,7 @@ def test_an_agent_that_leaves_before_min_stay_s_is_a_failed_attempt(scene: Scene
         "raise",
         min_stay_s=10,
         max_attempts=2,
-        fallback_agent_name="substitute",
+        fallbacks=["substitute"],
         recover=recover,
     )
     ana = scene.join("ana", f"brief-{recover}")
