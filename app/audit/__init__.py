@@ -15,6 +15,9 @@ from app.audit.lists.event_list import EventFilter, iterate_events, list_events,
 from app.audit.lists.follow import DispatchChange, changes_after, events_after
 from app.audit.lists.paging import LARGEST_PAGE, Page
 from app.audit.lists.trial_events import recent_events
+from app.audit.people.person import find_person
+from app.audit.people.person_export import export_person
+from app.audit.people.person_rows import rows_about
 from app.audit.records.export import CONTENT_TYPES, ExportFormat, export_dispatches, export_events
 from app.audit.records.lookup import (
     find_event,
@@ -107,7 +110,9 @@ __all__ = [
     "explain",
     "export_dispatches",
     "export_events",
+    "export_person",
     "find_event",
+    "find_person",
     "get_dispatch",
     "get_event",
     "iterate_dispatches",
@@ -127,6 +132,7 @@ __all__ = [
     "probes_of",
     "queue_depth",
     "recent_events",
+    "rows_about",
     "sweep_heartbeats",
     "timeline",
     "unknown_dispatches",

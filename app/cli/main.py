@@ -25,6 +25,7 @@ COMMANDS = {
     "trigger": "app.cli.trigger:trigger",
     "probe": "app.cli.probe:probe",
     "users": "app.cli.users:app",
+    "people": "app.cli.people:app",
 }
 """The module of each command, or group of commands; only the one that is asked for is imported."""
 

@@ -47,7 +47,7 @@ def phone_of(attributes: Mapping[str, Any], *, outbound: bool) -> dict[str, str]
     `outbound`: the participant was dialled. A number that LiveKit hides, or that cannot be written in E.164 (an
     extension), is left out.
     """
-    far, ours = _e164(attributes.get(PHONE_NUMBER)), _e164(attributes.get(TRUNK_NUMBER))
+    far, ours = number_in(attributes.get(PHONE_NUMBER)), number_in(attributes.get(TRUNK_NUMBER))
     if not far and not ours:
         return None
     caller, called = (ours, far) if outbound else (far, ours)
@@ -56,8 +56,25 @@ def phone_of(attributes: Mapping[str, Any], *, outbound: bool) -> dict[str, str]
     return {name: text for name, text in numbers.items() if text}
 
 
-def _e164(number: Any) -> str:
+def number_in(number: Any) -> str:
+    """Return a phone number in any spelling in E.164, in the country of this process; empty if it is none."""
     return e164(number, _Region.name) if isinstance(number, str) and 0 < len(number) <= _LONGEST else ""
+
+
+def written_forms(number: str) -> set[str]:
+    """Return the texts that a number in E.164 is often written as, national ones too."""
+    import phonenumbers  # noqa: PLC0415 - see `_from_digits`
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return {number}
+    formats = phonenumbers.PhoneNumberFormat
+    written = {
+        str(phonenumbers.format_number(parsed, form))
+        for form in (formats.E164, formats.INTERNATIONAL, formats.NATIONAL, formats.RFC3966)
+    }
+    return written | {number, number.removeprefix("+"), str(phonenumbers.national_significant_number(parsed))}
 
 
 @lru_cache(maxsize=4096)

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import inspect, text
 
 from app.errors import SettingsError
 from app.settings import read_settings
 from tests.acceptance.privacy.api_user import admin_client
 from tests.acceptance.test_webhook import PATH, signed
 from tests.conftest import Database
+from tests.harness.dump import dump
 from tests.harness.serving import Serving, serving, until
 
 SECRET = "s3cr3t-4711"
@@ -32,18 +32,6 @@ WRITTEN = {
     "quotes": "{'ssn': '%s'}",
     "text": '"{\\"ssn\\": \\"%s\\"}"',
 }
-
-
-def dump(database: Database) -> str:
-    """Return every value of every table."""
-    engine = database.reader_engine()
-    with engine.connect() as connection:
-        rows = [
-            str(tuple(row))
-            for table in inspect(engine).get_table_names()
-            for row in connection.execute(text(f'SELECT * FROM "{table}"'))
-        ]
-    return "\n".join(rows)
 
 
 def caller(number: int, **participant: Any) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""`usher people`: export and erase what is stored about one person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from app.audit import export_person, find_person, rows_about
+from app.cli.framework.database import database_errors, database_url, editor, reading, require_database
+from app.cli.framework.options import ByOption, DryRunOption, JsonOption, OutputOption
+from app.cli.framework.terminal import complain, note, say, say_json, write_lines
+from app.clock import SystemClock
+from app.db.engine import create_reader_engine, create_writer_engine
+from app.db.writer import Writer
+from app.errors import ConflictError, NotFoundError
+from app.flows.erase.erase import Access, Erasure, erase_person
+from app.settings import Settings, read_settings
+
+app = typer.Typer(help="What is stored about one person: export it, erase it.", no_args_is_help=True)
+
+_Person = Annotated[str, typer.Argument(metavar="PERSON", help="an identity, or a phone number in any spelling")]
+_Project = Annotated[str | None, typer.Option("--project", help="only in this LiveKit project")]
+
+
+@app.command()
+def export(person: _Person, *, project: _Project = None, output: OutputOption = None) -> None:
+    """Write everything that is stored about a person as JSON."""
+    now = SystemClock().now()
+    with reading() as connection:
+        found = find_person(connection, person, project)
+        rows = rows_about(connection, found, now)
+        document = export_person(connection, found, rows, now)
+    if rows.is_empty:
+        raise NotFoundError(f"nothing is stored about {person}")
+    write_lines([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], output)
+    if output not in {None, "-"}:
+        note(f"{len(rows.own_events)} events and {len(rows.own_dispatches)} dispatches written to {output}")
+
+
+@app.command()
+def erase(
+    person: _Person,
+    *,
+    project: _Project = None,
+    dry_run: DryRunOption = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask for confirmation")] = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a person: identity, names, numbers and metadata; counts and statistics stay true. There is no way back.
+
+    Refused while the person is in a call.
+    """
+    settings = read_settings(without_livekit=True)
+    erasure = _run(settings, person, project=project, by=editor(by), dry_run=True)
+    if erasure.live_rooms and not dry_run:
+        where = ", ".join(erasure.live_rooms)
+        complain(f"this person is in a call now (room {where}); erase it when the call has ended")
+        raise typer.Exit(1)
+    is_known = erasure.events or erasure.dispatches or erasure.token_dispatches
+    if not dry_run and is_known:
+        if not yes:
+            note(*_lines(erasure, "would be erased"))
+            typer.confirm(f"Erase {person} for good?", abort=True, err=True)
+        try:
+            erasure = _run(settings, person, project=project, by=editor(by), dry_run=False)
+        except ConflictError as error:  # a call has begun meanwhile
+            complain(str(error))
+            raise typer.Exit(1) from error
+    if as_json:
+        say_json(erasure.to_json())
+    elif is_known:
+        say(*_lines(erasure, "would be erased" if dry_run else "erased"))
+    else:
+        say(f"nothing is stored about {person}")
+
+
+def _lines(erasure: Erasure, done: str) -> list[str]:
+    lines = [
+        f"{erasure.events} events, {erasure.dispatches} dispatches, {erasure.token_dispatches} promises {done}",
+        f"names in {erasure.other_events} events and {erasure.other_dispatches} dispatches of the same rooms replaced",
+    ]
+    if erasure.rules:
+        lines.append("rules that name the person stay: " + ", ".join(erasure.rules))
+    if erasure.live_rooms:
+        lines.append("in a call now, so it cannot be erased yet: " + ", ".join(erasure.live_rooms))
+    return lines
+
+
+def _run(settings: Settings, person: str, *, project: str | None, by: str, dry_run: bool) -> Erasure:
+    return asyncio.run(_erase(settings, person, project, by, dry_run=dry_run))
+
+
+async def _erase(settings: Settings, person: str, project: str | None, by: str, *, dry_run: bool) -> Erasure:
+    url = database_url(settings)
+    require_database(url)
+    readers, writer = create_reader_engine(url), Writer(create_writer_engine(url))
+
+    async def read(load: Callable[[Connection], Any]) -> Any:
+        with readers.connect() as connection:
+            return load(connection)
+
+    try:
+        with database_errors(url):
+            now = SystemClock().now()
+            access = Access(read, writer.run)
+            return await erase_person(access, person, by=by, now=now, project=project, dry_run=dry_run)
+    finally:
+        await writer.close()
+        readers.dispose()

@@ -1,0 +1,254 @@
+"""Erases one person on request: from events, dispatches, promises and the audit log, in small steps.
+
+Rows stay, so that counts and statistics stay true; what a person is known by and what was said of it goes. Rows of
+others in the same rooms are freed of its names first: they are found through the person's own events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Table, delete, insert, update
+
+from app.accounts.signing_key import signing_key
+from app.audit.people.person import Person, find_person
+from app.audit.people.person_rows import PersonRows, read_by_id, rows_about, rows_of
+from app.clock import new_secret
+from app.db.audit_log import AuditEntry, append
+from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events, token_dispatches
+from app.errors import ConflictError
+from app.flows.erase.scrub import Scrubber, skeleton
+from app.livekit.participant.phone import written_forms
+
+T = TypeVar("T")
+
+STEP: Final = 100
+"""Rows of one transaction: few enough not to delay acknowledgements."""
+PAUSE_S: Final = 0.05
+"""Pause between two steps, so that a long history leaves the writer to other work."""
+
+EVENT_COLUMNS_KEPT: Final = frozenset(
+    {"id", "livekit_id", "dedupe_key", "project", "type", "source", "room_sid", "participant_sid", "participant_kind"}
+    | {"participant_role", "occurred_at", "received_at", "outcome", "rules_version"}
+)
+"""Columns of an erased event that say nothing of a person."""
+DISPATCH_TEXTS: Final = ("room_name", "participant_identity", "reason", "agent_identity")
+"""Columns of a dispatch that may hold names of people; metadata, attributes and `previous` may hold anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased, or would be: numbers of rows."""
+
+    events: int
+    other_events: int
+    dispatches: int
+    other_dispatches: int
+    token_dispatches: int
+    audit_lines: int
+    rules: tuple[str, ...]
+    """Rules that name the person: they stay, since operators wrote them."""
+    live_rooms: tuple[str, ...]
+    dry_run: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as a JSON object."""
+        return {
+            "events": self.events,
+            "events_of_others": self.other_events,
+            "dispatches": self.dispatches,
+            "dispatches_of_others": self.other_dispatches,
+            "token_dispatches": self.token_dispatches,
+            "audit_lines": self.audit_lines,
+            "rules_that_name_the_person": list(self.rules),
+            "in_a_call_in": list(self.live_rooms),
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the flow reads and writes: on a reader connection, and in a transaction of the writer."""
+
+    read: Callable[[Callable[[Connection], Any]], Awaitable[Any]]
+    write: Callable[[Callable[[Connection], Any]], Awaitable[Any]]
+
+
+async def erase_person(
+    access: Access, reference: str, *, by: str, now: datetime, project: str | None = None, dry_run: bool = False
+) -> Erasure:
+    """Erase the person that `reference` means; a second time changes nothing.
+
+    Raises ConflictError while the person is in a call: LiveKit is called by the true names, and what is reported of
+    the call afterwards would be stored again.
+    """
+    person, rows, terms = await access.read(partial(_find, reference=reference, project=project, now=now))
+    erasure = Erasure(
+        len(rows.own_events),
+        len(rows.other_events),
+        len(rows.own_dispatches),
+        len(rows.other_dispatches),
+        len(rows.own_promises),
+        len(rows.audit_lines),
+        rows.rules,
+        rows.live_rooms,
+        dry_run,
+    )
+    if dry_run or rows.is_empty:
+        return erasure
+    if rows.live_rooms:
+        where = ", ".join(rows.live_rooms)
+        raise ConflictError(f"this person is in a call now (room {where}); erase it when the call has ended")
+    pseudonym = f"erased-{new_secret()[:12]}"
+    step = _Step(person, rows, Scrubber(dict.fromkeys(terms, pseudonym)), pseudonym)
+    for unit in step.units():
+        await access.write(unit)
+        await asyncio.sleep(PAUSE_S)
+    await access.write(partial(_record, person=person, erasure=erasure, by=by, now=now))
+    return erasure
+
+
+def _find(
+    connection: Connection, reference: str, project: str | None, now: datetime
+) -> tuple[Person, PersonRows, set[str]]:
+    person = find_person(connection, reference, project)
+    rows = rows_about(connection, person, now)
+    return person, rows, _terms(connection, person, rows)
+
+
+def _terms(connection: Connection, person: Person, rows: PersonRows) -> set[str]:
+    """Return the texts by which the person is known: identities, names, numbers."""
+    terms = {*person.identities, *person.phone_numbers, *(written_forms(person.number) if person.number else ())}
+    for row in read_by_id(connection, events, rows.own_events):
+        terms |= {row["participant_identity"], row["phone_number"] or ""}
+        for message in (row["body"], row["body"].get("job")):
+            participant = message.get("participant") if isinstance(message, dict) else None
+            name = participant.get("name") if isinstance(participant, dict) else None
+            terms.add(name if isinstance(name, str) else "")
+    return {term for term in terms if not term.startswith("erased-")} - {""}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    person: Person
+    rows: PersonRows
+    scrubber: Scrubber
+    pseudonym: str
+
+    def units(self) -> Iterator[Callable[[Connection], None]]:
+        """Yield the transactions in their order: the person's own events, by which all else is found, come last."""
+        rows = self.rows
+        for name, ids in (
+            ("delete_promises", rows.own_promises),
+            ("scrub_promises", rows.other_promises),
+            ("scrub_audit", rows.audit_lines),
+            ("erase_dispatches", (*rows.own_dispatches, *rows.other_dispatches)),
+            ("erase_events", (*rows.other_events, *rows.own_events)),
+        ):
+            for start in range(0, len(ids), STEP):
+                yield partial(_overwriting, getattr(self, name), ids[start : start + STEP])
+
+    def delete_promises(self, connection: Connection, ids: Sequence[str]) -> None:
+        connection.execute(delete(token_dispatches).where(token_dispatches.c.id.in_(ids)))
+
+    def scrub_promises(self, connection: Connection, ids: Sequence[str]) -> None:
+        for row in read_by_id(connection, token_dispatches, ids):
+            changed = {
+                "room_name": self.scrubber.text(row["room_name"]),
+                "metadata": self.scrubber.text(row["metadata"]),
+                "attributes": self.scrubber.json(row["attributes"]),
+            }
+            _write(connection, token_dispatches, row, changed)
+
+    def scrub_audit(self, connection: Connection, ids: Sequence[int]) -> None:
+        # Lines cannot be changed, only removed: each that names the person is written anew with its id.
+        lines = list(read_by_id(connection, audit_log, ids))
+        anew = [line for line in map(self.scrubber.json, lines) if line not in lines]
+        if anew:
+            connection.execute(delete(audit_log).where(audit_log.c.id.in_([line["id"] for line in anew])))
+            connection.execute(insert(audit_log), anew)
+
+    def erase_dispatches(self, connection: Connection, ids: Sequence[str]) -> None:
+        own = set(self.rows.own_dispatches)
+        for row in read_by_id(connection, dispatches, ids):
+            changed: dict[str, Any] = {name: row[name] and self.scrubber.text(row[name]) for name in DISPATCH_TEXTS}
+            if row["id"] in own:
+                changed |= {
+                    "participant_identity": self.pseudonym,
+                    "metadata": "",
+                    "attributes": {},
+                    "previous": None,
+                    "intent_key": f"erased-{row['id']}",
+                }
+            else:
+                changed |= {
+                    "metadata": self.scrubber.text(row["metadata"]),
+                    "attributes": self.scrubber.json(row["attributes"]),
+                    "previous": self.scrubber.json(row["previous"]),
+                }
+            _write(connection, dispatches, row, changed)
+        for attempt in rows_of(connection, dispatch_attempts, dispatch_attempts.c.dispatch_id, ids):
+            if attempt["error_text"] and self.scrubber.text(attempt["error_text"]) != attempt["error_text"]:
+                connection.execute(
+                    update(dispatch_attempts)
+                    .where(dispatch_attempts.c.dispatch_id == attempt["dispatch_id"])
+                    .where(dispatch_attempts.c.number == attempt["number"])
+                    .values(error_text=self.scrubber.text(attempt["error_text"]))
+                )
+        for caller in rows_of(connection, dispatch_callers, dispatch_callers.c.dispatch_id, ids):
+            sid = caller["participant_sid"]
+            is_own = sid in self.person.participant_sids or caller["participant_identity"] in self.person.identities
+            if is_own and caller["participant_identity"] != self.pseudonym:
+                connection.execute(
+                    update(dispatch_callers)
+                    .where(dispatch_callers.c.dispatch_id == caller["dispatch_id"])
+                    .where(dispatch_callers.c.participant_sid == sid)
+                    .values(participant_identity=self.pseudonym)
+                )
+
+    def erase_events(self, connection: Connection, ids: Sequence[str]) -> None:
+        own = set(self.rows.own_events)
+        for row in read_by_id(connection, events, ids):
+            is_own = row["id"] in own
+            is_private = is_own or (row["project"], row["room_sid"]) not in self.rows.shared_rooms
+            changed: dict[str, Any] = {
+                "room_name": self.scrubber.text(row["room_name"]),
+                "participant_identity": self.scrubber.text(row["participant_identity"]),
+                "body": self.scrubber.json(skeleton(row["body"]) if is_private else row["body"]),
+                "decision": self.scrubber.decision(row["decision"]),
+            }
+            if is_own:
+                changed |= {"participant_identity": self.pseudonym, "phone_number": None}
+            _write(connection, events, row, changed)
+
+
+def _overwriting(unit: Callable[[Connection, Any], None], ids: Any, connection: Connection) -> None:
+    """Run a unit; on SQLite what it removes is overwritten in the file, which costs too much for all writes."""
+    if connection.dialect.name != "sqlite":
+        unit(connection, ids)
+        return
+    connection.exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        unit(connection, ids)
+    finally:
+        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
+
+
+def _write(connection: Connection, table: Table, row: dict[str, Any], changed: dict[str, Any]) -> None:
+    different = {name: value for name, value in changed.items() if value != row[name]}
+    if different:
+        connection.execute(update(table).where(table.c.id == row["id"]).values(different))
+
+
+def _record(connection: Connection, person: Person, erasure: Erasure, by: str, now: datetime) -> None:
+    key = signing_key(connection, now)
+    digest = hmac.new(key.encode(), (person.number or person.reference).encode(), hashlib.sha256).hexdigest()[:32]
+    reason = f"{erasure.events} events and {erasure.dispatches} dispatches erased on request"
+    append(connection, [AuditEntry("person", digest, "stored", "erased", reason, now, by)])
