@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Table, delete, insert, update
+from sqlalchemy import JSON, Connection, Table, Text, delete, insert, update
 
 from app.accounts.signing_key import signing_key
 from app.audit.people.person import Person, find_person
@@ -39,8 +39,12 @@ EVENT_COLUMNS_KEPT: Final = frozenset(
     | {"participant_role", "occurred_at", "received_at", "outcome", "rules_version"}
 )
 """Columns of an erased event that say nothing of a person."""
-DISPATCH_TEXTS: Final = ("room_name", "participant_identity", "reason", "agent_identity")
-"""Columns of a dispatch that may hold names of people; metadata, attributes and `previous` may hold anything."""
+DISPATCH_COLUMNS_KEPT: Final = frozenset(
+    {"id", "event_id", "rule_name", "project", "room_sid", "participant_sid", "agent_name", "deployment", "scope"}
+    | {"status", "cause", "fallback_agent_name", "fallbacks", "recover", "asked_agent_name", "lease_owner", "job_id"}
+    | {"livekit_dispatch_id", "worker_id", "agent_sid", "recovers", "replaces", "replaces_kind", "intent_key"}
+)
+"""Columns of text of a dispatch that say nothing of a person; the names of the person are replaced in all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +182,7 @@ class _Step:
     def erase_dispatches(self, connection: Connection, ids: Sequence[str]) -> None:
         own = set(self.rows.own_dispatches)
         for row in read_by_id(connection, dispatches, ids):
-            changed: dict[str, Any] = {name: row[name] and self.scrubber.text(row[name]) for name in DISPATCH_TEXTS}
+            changed = self._scrubbed(dispatches, DISPATCH_COLUMNS_KEPT, row)
             if row["id"] in own:
                 changed |= {
                     "participant_identity": self.pseudonym,
@@ -186,12 +190,6 @@ class _Step:
                     "attributes": {},
                     "previous": None,
                     "intent_key": f"erased-{row['id']}",
-                }
-            else:
-                changed |= {
-                    "metadata": self.scrubber.text(row["metadata"]),
-                    "attributes": self.scrubber.json(row["attributes"]),
-                    "previous": self.scrubber.json(row["previous"]),
                 }
             _write(connection, dispatches, row, changed)
         for attempt in rows_of(connection, dispatch_attempts, dispatch_attempts.c.dispatch_id, ids):
@@ -218,15 +216,19 @@ class _Step:
         for row in read_by_id(connection, events, ids):
             is_own = row["id"] in own
             is_private = is_own or (row["project"], row["room_sid"]) not in self.rows.shared_rooms
-            changed: dict[str, Any] = {
-                "room_name": self.scrubber.text(row["room_name"]),
-                "participant_identity": self.scrubber.text(row["participant_identity"]),
+            changed = self._scrubbed(events, EVENT_COLUMNS_KEPT, row)
+            changed |= {
                 "body": self.scrubber.json(skeleton(row["body"]) if is_private else row["body"]),
                 "decision": self.scrubber.decision(row["decision"]),
             }
             if is_own:
                 changed |= {"participant_identity": self.pseudonym, "phone_number": None}
             _write(connection, events, row, changed)
+
+    def _scrubbed(self, table: Table, kept: frozenset[str], row: dict[str, Any]) -> dict[str, Any]:
+        """Return the texts and documents of a row, but those of the columns `kept`, with the names replaced."""
+        names = (column.name for column in table.c if isinstance(column.type, Text | JSON))
+        return {name: self.scrubber.json(row[name]) for name in names if name not in kept}
 
 
 def _overwriting(unit: Callable[[Connection, Any], None], ids: Any, connection: Connection) -> None:

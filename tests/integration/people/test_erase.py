@@ -13,18 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Connection, Table, Text
+from sqlalchemy import Connection
 
 from app.audit import dispatch_statistics, export_person, find_person, rows_about
-from app.db.tables import dispatches, events
 from app.errors import ConflictError, InvalidInputError
-from app.flows.erase.erase import (
-    DISPATCH_TEXTS,
-    EVENT_COLUMNS_KEPT,
-    Access,
-    Erasure,
-    erase_person,
-)
+from app.flows.erase.erase import Access, Erasure, erase_person
 from app.flows.token_dispatches import decide
 from app.livekit.vocabulary import ParticipantKind
 from app.plan.expected import Expected
@@ -212,19 +205,3 @@ async def test_what_is_no_identity_is_refused(sqlite_database: Database, referen
     async with World(sqlite_database) as world:
         with pytest.raises(InvalidInputError):
             await erase(world, reference)
-
-
-def test_each_column_of_text_is_known_to_be_of_a_person_or_not() -> None:
-    """A new column must be given to one side, so that it is erased if it has to be."""
-    erased = {"room_name", "participant_identity", "phone_number", "body", "decision"}
-    assert texts(events) <= EVENT_COLUMNS_KEPT | erased
-    of_a_rule = {
-        "id", "event_id", "rule_name", "project", "room_sid", "participant_sid", "agent_name", "deployment", "scope",
-        "status", "cause", "fallback_agent_name", "recover", "asked_agent_name", "lease_owner", "livekit_dispatch_id",
-        "job_id", "worker_id", "agent_sid", "recovers",
-    }  # fmt: skip
-    assert texts(dispatches) <= of_a_rule | {*DISPATCH_TEXTS, "metadata", "attributes", "previous", "intent_key"}
-
-
-def texts(table: Table) -> set[str]:
-    return {column.name for column in table.c if isinstance(column.type, Text | JSON)}
