@@ -62,7 +62,7 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
         if is_embedded(url):
             schema.upgrade(url)
         with readers.connect() as connection:
-            schema.require_current(connection)
+            schema.require_compatible(connection)
     except SQLAlchemyError as error:
         readers.dispose()
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -13,6 +13,8 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# Only in a revision of the kind post: the oldest revision whose code works with this one.
+works_with = ${repr(down_revision)}
 
 
 def upgrade() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from alembic.util import CommandError
@@ -15,6 +15,8 @@ from app.db.engine import create_reader_engine, parse_database_url
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
 
+T = TypeVar("T")
+
 app = typer.Typer(help="Upgrade, downgrade or check the database schema.", no_args_is_help=True)
 
 
@@ -23,7 +25,7 @@ def up() -> None:
     """Upgrade the schema to the version that this Usher needs."""
     url = _database_url()
     _guard(url, lambda: schema.upgrade(url))
-    typer.echo(f"schema is at {schema.latest_revision()}")
+    typer.echo(_guard(url, lambda: _described(url)))
 
 
 @app.command()
@@ -33,27 +35,30 @@ def down(
     """Downgrade the schema; tables that a revision created are dropped with their content."""
     url = _database_url()
     _guard(url, lambda: schema.downgrade(url, revision))
-    typer.echo(f"schema is at {revision}")
+    typer.echo(_guard(url, lambda: _described(url)))
 
 
 @app.command()
 def check() -> None:
     """Check that the schema is the one that this Usher needs; exit 1 if not."""
     url = _database_url()
-    readers = create_reader_engine(url)
-
-    def require() -> None:
-        with readers.connect() as connection:
-            schema.require_current(connection)
-
     try:
-        _guard(url, require)
+        described = _guard(url, lambda: _described(url, check=True))
     except SchemaMismatchError as error:
         typer.echo(str(error))
         raise typer.Exit(1) from error
+    typer.echo(described)
+
+
+def _described(url: URL, *, check: bool = False) -> str:
+    readers = create_reader_engine(url)
+    try:
+        with readers.connect() as connection:
+            if check:
+                schema.require_compatible(connection)
+            return schema.describe(connection)
     finally:
         readers.dispose()
-    typer.echo(f"schema is at {schema.latest_revision()}")
 
 
 def _database_url() -> URL:
@@ -61,9 +66,9 @@ def _database_url() -> URL:
     return parse_database_url(settings.database_url.get_secret_value())
 
 
-def _guard(url: URL, action: Callable[[], None]) -> None:
+def _guard(url: URL, action: Callable[[], T]) -> T:
     try:
-        action()
+        return action()
     except (SQLAlchemyError, CommandError) as error:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = shown_database_url(url)

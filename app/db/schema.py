@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
 from app.db.engine import create_migration_engine
-from app.db.migration_lock import migration_lock
+from app.db.migration.compatibility import read_oldest
+from app.db.migration.migration_lock import migration_lock
 from app.errors import SchemaMismatchError
 
 _PACKAGE = Path(__file__).parents[1]
@@ -40,29 +41,59 @@ def current_revision(connection: Connection) -> str | None:
 
 
 def upgrade(url: URL, revision: str = "head") -> None:
-    """Upgrade the schema to `revision`; creates the SQLite file if there is none."""
-    _run(url, lambda config: command.upgrade(config, revision))
+    """Upgrade the schema to `revision`; creates the SQLite file if there is none.
+
+    A newer schema with which this Usher works stays as it is; raises `SchemaMismatchError` for any other newer one.
+    """
+
+    def run(config: Config, connection: Connection) -> None:
+        current = current_revision(connection)
+        connection.rollback()  # alembic opens a transaction for each revision
+        if current is None or _is_known(current):
+            command.upgrade(config, revision)
+        else:
+            require_compatible(connection)
+
+    _run(url, run)
 
 
 def downgrade(url: URL, revision: str) -> None:
     """Downgrade the schema to `revision`; `base` removes everything."""
-    _run(url, lambda config: command.downgrade(config, revision))
+    _run(url, lambda config, _: command.downgrade(config, revision))
 
 
-def require_current(connection: Connection) -> None:
-    """Raise `SchemaMismatchError`, with the command to run, unless the schema is at the revision that Usher needs."""
+def require_compatible(connection: Connection) -> None:
+    """Raise `SchemaMismatchError`, with the command to run, unless this version of Usher works with the schema.
+
+    It does at the revision that it needs, and at newer ones that say so: replicas of the previous release go on while
+    the next one is rolled out.
+    """
     current, latest = current_revision(connection), latest_revision()
     if current == latest:
         return
     if current is None:
         raise SchemaMismatchError("the database has no Usher schema yet; run: usher migrate up")
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if current not in known:
+    if _is_known(current):
+        raise SchemaMismatchError(f"the database schema {current} is older than {latest}; run: usher migrate up")
+    oldest = read_oldest(connection)
+    if oldest is None or not _is_known(oldest):
         raise SchemaMismatchError(
-            f"the database schema {current} is newer than this Usher ({latest}); run the newer Usher, "
-            "or take the schema down with it: usher migrate down"
+            f"the database schema {current} is newer than this Usher ({latest}) and does not work with it; run the "
+            "newer Usher, or take the schema down with it: usher migrate down"
         )
-    raise SchemaMismatchError(f"the database schema {current} is older than {latest}; run: usher migrate up")
+
+
+def describe(connection: Connection) -> str:
+    """Return at which revision the schema is, and whether this Usher needs that one."""
+    current, latest = current_revision(connection), latest_revision()
+    if current in {None, latest} or _is_known(str(current)):
+        return f"schema is at {current or 'base'}"
+    return f"schema is at {current}, newer than this Usher needs ({latest}), and works with it"
+
+
+def _is_known(revision: str) -> bool:
+    script = ScriptDirectory.from_config(_config())
+    return revision in {one.revision for one in script.walk_revisions()}
 
 
 def _config() -> Config:
@@ -73,13 +104,13 @@ def _config() -> Config:
     return config
 
 
-def _run(url: URL, action: Callable[[Config], None]) -> None:
+def _run(url: URL, action: Callable[[Config, Connection], None]) -> None:
     engine = create_migration_engine(url)
     config = _config()
     try:
         with migration_lock(engine), engine.connect() as connection:
             config.attributes["connection"] = connection
-            action(config)
+            action(config, connection)
             connection.commit()
     finally:
         engine.dispose()

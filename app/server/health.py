@@ -102,7 +102,7 @@ class HealthEndpoint:
     def _read_database(self) -> DatabaseHealth:
         try:
             with self._readers.connect() as connection:
-                schema.require_current(connection)
+                schema.require_compatible(connection)
                 return DatabaseHealth("ok", sweeps=tuple(sweep_heartbeats(connection)))
         except SchemaMismatchError as error:
             return DatabaseHealth("schema", str(error))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.db.engine import create_migration_engine
-from app.db.migration_lock import migration_lock
+from app.db.migration.migration_lock import migration_lock
 from tests.conftest import Database
 
 

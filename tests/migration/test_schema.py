@@ -23,10 +23,10 @@ def test_up_down_up(database: Database) -> None:
     schema.downgrade(database.url, "base")
     engine = database.reader_engine()
     with engine.connect() as connection, pytest.raises(SchemaMismatchError, match="usher migrate up"):
-        schema.require_current(connection)
+        schema.require_compatible(connection)
     schema.upgrade(database.url)
     with engine.connect() as connection:
-        schema.require_current(connection)
+        schema.require_compatible(connection)
 
 
 def test_a_percent_sign_in_the_path_of_the_installation_and_of_the_database(
@@ -41,7 +41,7 @@ def test_a_percent_sign_in_the_path_of_the_installation_and_of_the_database(
     schema.upgrade(url)
     engine = create_reader_engine(url)
     with engine.connect() as connection:
-        schema.require_current(connection)
+        schema.require_compatible(connection)
     engine.dispose()
     assert (tmp_path / "da%ta" / "usher.db").exists()
 

@@ -74,7 +74,7 @@ def _open(url: URL) -> Engine:
     readers = create_reader_engine(url)
     try:
         with database_errors(url), readers.connect() as connection:
-            schema.require_current(connection)
+            schema.require_compatible(connection)
     except BaseException:
         readers.dispose()
         raise

@@ -15,7 +15,7 @@ from app.db.tables.calls import (
     status_in,
     token_dispatches,
 )
-from app.db.tables.operations import audit_log, heartbeats, probes
+from app.db.tables.operations import audit_log, heartbeats, probes, schema_compatibility
 from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
 from app.db.tables.triggers import triggers
 
@@ -34,6 +34,7 @@ __all__ = [
     "routing_rules",
     "rule_changes",
     "rule_editor",
+    "schema_compatibility",
     "signing_keys",
     "status_in",
     "token_dispatches",

@@ -1,4 +1,4 @@
-"""The audit log, heartbeats of background jobs, and canary probes."""
+"""The audit log, heartbeats of background jobs, canary probes, and which code works with this schema."""
 
 from __future__ import annotations
 
@@ -48,3 +48,6 @@ probes = Table(
     Column("detail", Text, nullable=False, server_default=""),  # what went wrong
     Index(None, "agent_name", "id"),
 )
+
+# One row, written by `usher migrate`: the oldest revision whose code works with this schema.
+schema_compatibility = Table("schema_compatibility", metadata, Column("oldest_revision", Text, nullable=False))
