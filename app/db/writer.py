@@ -33,6 +33,10 @@ BATCH_WINDOW_S = 0.05
 """A background unit waits this long for others, to share a transaction with them."""
 AFTER_URGENT_S = 0.005
 """After a transaction, background units wait this long: its callers go on now and need the processor."""
+STALLED_S = 3.0
+"""A transaction that takes longer is reported by `trouble`."""
+TROUBLE_S = 5.0
+"""A transaction that failed is reported by `trouble` for so long: others, of other tables, may succeed meanwhile."""
 MAX_DEFERRAL_S = 0.25
 """While there are always urgent units, a background unit waits this long; then it shares their transaction."""
 
@@ -56,11 +60,21 @@ class Writer:
         self._arrived = asyncio.Event()
         self._rest_until = 0.0
         self._is_closing = False
+        self._running_since: float | None = None
+        self._failed_at = float("-inf")
+        self._failure = ""
 
     @property
     def backlog(self) -> int:
         """How many units wait for their transaction."""
         return len(self._urgent) + len(self._background)
+
+    def trouble(self) -> str:
+        """Return why writes have failed lately or do not end, "" if nothing is known of the kind."""
+        now = self._clock.monotonic()
+        if self._running_since is not None and now - self._running_since > STALLED_S:
+            return f"a transaction has not ended for {now - self._running_since:.0f} s"
+        return self._failure if now - self._failed_at < TROUBLE_S else ""
 
     async def run(self, unit: Callable[[Connection], T]) -> T:
         """Run `unit` in a transaction and return its result once that is committed."""
@@ -121,10 +135,18 @@ class Writer:
                 continue
             transaction = Transaction(self._engine, units)
             early = None if len(units) >= EARLY_LIMIT else lambda done: _notify(loop, done)
+            self._running_since = self._clock.monotonic()
             await asyncio.wrap_future(self._executor.submit(transaction.run, early))
+            self._running_since = None
+            self._note_failure(units)
             transaction.deliver()
             self._rest_until = self._clock.monotonic() + AFTER_URGENT_S
             await asyncio.sleep(0)  # the callers go on first: what they write next shares the next transaction
+
+    def _note_failure(self, units: Sequence[Unit]) -> None:
+        failure = next((unit.error for unit in units if isinstance(unit.error, DatabaseUnavailableError)), None)
+        if failure is not None:
+            self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
     def _next_units(self, now: float) -> list[Unit]:
         units = _take(self._urgent)
@@ -145,7 +167,13 @@ def _notify(loop: asyncio.AbstractEventLoop, transaction: Transaction) -> None:
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:
-    return [queue.popleft() for _ in range(min(BATCH_LIMIT, len(queue)))]
+    """Remove the next units from `queue` and return them, but those whose callers have stopped waiting."""
+    taken: list[Unit] = []
+    while queue and len(taken) < BATCH_LIMIT:
+        unit = queue.popleft()
+        if not unit.future.cancelled():
+            taken.append(unit)
+    return taken
 
 
 def _run_each(connection: Connection, units: Sequence[Callable[[Connection], Any]]) -> list[Any]:

@@ -19,6 +19,7 @@ from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.rules.book.rule_book import RuleBook
 
+_READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped
 
 
@@ -79,6 +80,7 @@ class HealthEndpoint:
         self._orchestrator = orchestrator
         self._readers = readers
         self._write_check = WriteCheck(orchestrator.context)
+        self._reading: asyncio.Task[DatabaseHealth] | None = None
 
     async def live(self, _request: Request) -> Response:
         """Answer 200 while the process runs."""
@@ -93,11 +95,19 @@ class HealthEndpoint:
 
     async def read(self) -> Health:
         """Return the state of the database, the sweeps, the rules and the writer."""
-        database = await asyncio.to_thread(self._read_database)
+        database = await self._database()
         if database.status == "ok" and (trouble := await self._write_check.trouble()):
             database = DatabaseHealth("unwritable", trouble)
         context = self._orchestrator.context
         return Health(database, self._orchestrator.book, context.writer.backlog, context.defects.to_json())
+
+    async def _database(self) -> DatabaseHealth:
+        # Shared, so that a database that hangs does not take one thread for each question.
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(self._read_database), name="usher-read-check")
+        reading = self._reading
+        done, _ = await asyncio.wait([reading], timeout=_READ_WITHIN_S)
+        return reading.result() if done else DatabaseHealth("unavailable", f"no answer within {_READ_WITHIN_S:g} s")
 
     def _read_database(self) -> DatabaseHealth:
         try:

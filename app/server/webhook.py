@@ -6,6 +6,8 @@ they took a quarter of the time of a webhook, and have no use for it.
 
 from __future__ import annotations
 
+import asyncio
+
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -18,11 +20,13 @@ from app.errors import (
     SignatureRefusedError,
     UnreadableWebhookError,
 )
+from app.flows.accept.accept import Acceptance
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.logs import LineSampler, get_logger
 from app.server.problems import http_problem, problem
 from app.server.request_body import read_body
+from app.webhook.event import Event
 from app.webhook.parse import parse
 
 _log = get_logger(__name__)
@@ -33,6 +37,11 @@ BODY_MAX_BYTES = 2 * 1024 * 1024
 """LiveKit allows 512 KiB of metadata on a room and on a participant; everything else is small."""
 
 RETRY_AFTER_S = 1
+
+COMMIT_WITHIN_S = 4.0
+"""A webhook that is not committed by then is answered 503, so that LiveKit sends it again: a database that hangs would
+otherwise hold it, and the webhooks of its room behind it, until LiveKit drops them. If it is committed after all, the
+next one is a duplicate."""
 
 
 def _answer(status: str) -> tuple[Message, Message]:
@@ -83,7 +92,7 @@ class WebhookEndpoint:
             signature = self._verifier.verify(body, authorization)
             project = signature.project
             event = parse(body, signature, received_at, new_id(), context.settings.redact)
-            acceptance = await self._orchestrator.receive(event)
+            acceptance = await self._receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()
             self._log_refusal(error.reason, detail=str(error))
@@ -115,3 +124,11 @@ class WebhookEndpoint:
             _log.error("webhook not accepted", **fields)
         else:
             _log.warning("webhook refused", reason=reason, **fields)
+
+    async def _receive(self, event: Event) -> Acceptance:
+        try:
+            async with asyncio.timeout(COMMIT_WITHIN_S):
+                return await self._orchestrator.receive(event)
+        except TimeoutError as error:
+            message = f"the database has not committed the webhook within {COMMIT_WITHIN_S:g} s"
+            raise DatabaseUnavailableError(message) from error

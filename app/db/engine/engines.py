@@ -9,12 +9,18 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 
 from app.db.engine import postgres, sqlite
+from app.db.engine.timeouts import Timeouts
 from app.db.engine.url import is_embedded
 
-LOCK_TIMEOUT_MS: Final = 4000
+LOCK_TIMEOUT_MS: Final = 3000
 """A write waits this long for a lock of another process; then the webhook is answered 503 and LiveKit retries."""
-MIGRATION_LOCK_TIMEOUT_MS: Final = 10_000
-"""While it waits for its lock behind a long read, a revision would block all webhooks behind it."""
+_WRITER: Final = Timeouts(LOCK_TIMEOUT_MS, statement_ms=8_000, idle_ms=10_000, answer_ms=10_000)
+_READER: Final = Timeouts(LOCK_TIMEOUT_MS, statement_ms=30_000, idle_ms=300_000, answer_ms=35_000)
+"""For pages, figures and exports; an export is idle while its receiver is slow."""
+_MIGRATION: Final = Timeouts(10_000)
+"""While it waits for its lock behind a long read, a revision would block all webhooks behind it. It may take long."""
+_POOL_TIMEOUT_S: Final = 5
+"""A read waits this long for a connection while all are in use."""
 
 
 def create_writer_engine(url: URL) -> Engine:
@@ -24,21 +30,23 @@ def create_writer_engine(url: URL) -> Engine:
     """
     if is_embedded(url):
         return sqlite.create_writer_engine(url, LOCK_TIMEOUT_MS, json_serializer=_json)
-    return postgres.create_pool(url, LOCK_TIMEOUT_MS, pool_size=1, max_overflow=0, json_serializer=_json)
+    return postgres.create_pool(url, _WRITER, pool_size=1, max_overflow=0, json_serializer=_json)
 
 
 def create_reader_engine(url: URL) -> Engine:
     """Return a pool of connections for reads in threads; on SQLite they cannot write."""
     if is_embedded(url):
         return sqlite.create_reader_engine(url, LOCK_TIMEOUT_MS, json_serializer=_json)
-    return postgres.create_pool(url, LOCK_TIMEOUT_MS, pool_size=8, max_overflow=8, json_serializer=_json)
+    return postgres.create_pool(
+        url, _READER, pool_size=8, max_overflow=8, pool_timeout=_POOL_TIMEOUT_S, json_serializer=_json
+    )
 
 
 def create_migration_engine(url: URL) -> Engine:
     """Return an engine that opens a connection for each use."""
     if is_embedded(url):
         return sqlite.create_migration_engine(url, LOCK_TIMEOUT_MS)
-    return postgres.create_migration_engine(url, MIGRATION_LOCK_TIMEOUT_MS)
+    return postgres.create_migration_engine(url, _MIGRATION)
 
 
 def require_storage(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 Such a pooler gives each transaction another server connection, and that connection to another client afterwards. So
 nothing is left in the session: settings are set for one transaction, locks are held by transactions, and statements are
 prepared on direct connections only. PgBouncer also refuses `options` in the start-up packet, so they are sent only if
-DATABASE_URL has them.
+DATABASE_URL has them. What DATABASE_URL sets, by a parameter or in its `options`, is never replaced.
 """
 
 from __future__ import annotations
@@ -13,15 +13,27 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, pool
 from sqlalchemy.engine import URL
 
-CONNECT_TIMEOUT_S: Final = 5
+from app.db.engine.timeouts import Timeouts
+
+_CONNECTING: Final = {
+    "connect_timeout": 5,
+    # A peer that has vanished is noticed after 20 s (libpq's default: two hours), also by migrations.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
+"""Parameters of libpq for new connections; seconds, and milliseconds for the last."""
 PREPARE_AFTER: Final = 5
 """Times that a statement runs before it is prepared. Prepared, 16 simultaneous webhooks take 35 ms instead of 86."""
 _READ_ONLY: Final = "25006"
 """SQLSTATE of a write that the session does not allow: the server has become a replica, or was made read-only."""
 
 
-def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
-    """Return an engine for short transactions; a statement waits at most `lock_timeout_ms` for each lock."""
+def create_pool(url: URL, timeouts: Timeouts, **options: Any) -> Engine:
+    """Return an engine for short transactions."""
+    from app.db.engine.bounded_connection import BoundedConnection  # noqa: PLC0415 - without psycopg SQLite must work
+
     engine = create_engine(
         url,
         hide_parameters=True,  # they are of callers: not for logs
@@ -29,10 +41,15 @@ def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
         connect_args={**_connect_args(url), "autocommit": True},  # `begin` opens the transactions
         **options,
     )
-    settings = _transaction_settings(url, lock_timeout_ms)
+    timeouts = timeouts.beside(str(url.query.get("options", "")))
+    settings = _transaction_settings(timeouts)
+    answer_timeout_s = None if timeouts.answer_ms is None else timeouts.answer_ms / 1000
+
+    engine.dialect.connect = BoundedConnection.connect  # type: ignore[assignment] # SQLAlchemy has no option for it
 
     @event.listens_for(engine, "connect")
-    def prepare_on_direct_connections(connection: Any, _record: Any) -> None:
+    def configure(connection: Any, _record: Any) -> None:
+        connection.answer_timeout_s = answer_timeout_s
         # A pooler cannot tell its client the process of a server connection that changes: it makes up a number.
         (backend_pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
         if connection.info.backend_pid == backend_pid:
@@ -52,10 +69,11 @@ def create_pool(url: URL, lock_timeout_ms: int, **options: Any) -> Engine:
     return engine
 
 
-def create_migration_engine(url: URL, lock_timeout_ms: int) -> Engine:
+def create_migration_engine(url: URL, timeouts: Timeouts) -> Engine:
     """Return an engine for revisions, which may leave their transaction for `CREATE INDEX CONCURRENTLY`."""
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=_connect_args(url), hide_parameters=True)
-    settings = _transaction_settings(url, lock_timeout_ms)
+    timeouts = timeouts.beside(str(url.query.get("options", "")))
+    settings = _transaction_settings(timeouts)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -71,15 +89,16 @@ def _is_autocommit(connection: Connection) -> bool:
 
 
 def _connect_args(url: URL) -> dict[str, Any]:
-    arguments: dict[str, Any] = {"prepare_threshold": None}
-    if "connect_timeout" not in url.query:
-        arguments["connect_timeout"] = CONNECT_TIMEOUT_S
-    return arguments
+    given = {name: value for name, value in _CONNECTING.items() if name not in url.query}
+    return {"prepare_threshold": None, **given}
 
 
-def _transaction_settings(url: URL, lock_timeout_ms: int) -> str:
-    """Return the statements that begin a transaction; a lock timeout in the URL's `options` replaces ours."""
-    settings = "SET LOCAL timezone = 'UTC'"
-    if "lock_timeout" in str(url.query.get("options", "")):
-        return settings
-    return f"{settings}; SET LOCAL lock_timeout = {lock_timeout_ms}"
+def _transaction_settings(timeouts: Timeouts) -> str:
+    """Return the statements that begin a transaction."""
+    limits = {
+        "lock_timeout": timeouts.lock_ms,
+        "statement_timeout": timeouts.statement_ms,
+        "idle_in_transaction_session_timeout": timeouts.idle_ms,
+    }
+    ours = [f"SET LOCAL {name} = {limit}" for name, limit in limits.items() if limit is not None]
+    return "; ".join(["SET LOCAL timezone = 'UTC'", *ours])
