@@ -64,7 +64,7 @@ def terminal(tmp_path: Path, sqlite_database: Database) -> Terminal:
     return Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
 
 
-def test_a_file_with_ten_mistakes_is_told_in_ten_lines(tmp_path: Path) -> None:
+def test_a_file_with_ten_mistakes_is_reported_in_ten_lines(tmp_path: Path) -> None:
     # Given a rules file with ten mistakes, and no database
     terminal = Terminal(tmp_path, {"DATABASE_URL": "sqlite:///nowhere/usher.db"})
     file = terminal.write("rules.yaml", TEN_MISTAKES)
@@ -226,7 +226,7 @@ def test_a_bad_row_written_with_sql_is_named_and_disturbs_no_other(
     assert "cannot be used" in terminal.run("rules", "show", "bad").out
 
 
-def test_rules_that_are_probably_not_meant_so_are_told_but_not_refused(terminal: Terminal) -> None:
+def test_rules_that_are_probably_wrong_are_warned_about_but_not_refused(terminal: Terminal) -> None:
     # Given a rule that is never reached, and one for a field that LiveKit does not send
     file = terminal.write("rules.yaml", DOUBTFUL)
     checked = terminal.run("rules", "check", file)

@@ -158,7 +158,7 @@ async def _decide(client: httpx2.AsyncClient) -> str:
     return "".join(answer.text for answer in answers)
 
 
-def test_a_path_without_which_calls_cannot_be_told_apart_is_refused() -> None:
+def test_a_path_that_identifies_calls_cannot_be_redacted() -> None:
     for path in ("participant.kind", "job.room.name", "participant.identity"):
         with pytest.raises(SettingsError, match=path):
             read_settings({"USHER_REDACT": path}, without_livekit=True)
