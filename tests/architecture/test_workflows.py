@@ -37,7 +37,7 @@ def test_a_workflow_may_only_read_unless_a_job_says_otherwise(path: Path) -> Non
     assert _workflow(path)["permissions"] == {"contents": "read"}
 
 
-def test_a_release_waits_for_tests_and_for_the_look_up_of_vulnerabilities() -> None:
+def test_a_release_waits_for_the_tests_and_the_audit_of_dependencies() -> None:
     jobs = _workflow(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
     assert "make audit" in [step.get("run") for step in jobs["build"]["steps"]]
     for job in ("publish", "image"):
