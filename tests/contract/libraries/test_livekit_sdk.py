@@ -100,7 +100,7 @@ def test_the_receiver_hashes_what_encode_returns() -> None:
 
 
 @pytest.mark.parametrize(("late", "is_accepted"), [(-30, True), (30, True), (-90, False), (90, False)])
-def test_a_token_is_judged_with_the_leeway_that_the_sdk_publishes(late: float, is_accepted: bool) -> None:
+def test_a_token_is_verified_with_the_leeway_that_the_sdk_publishes(late: float, is_accepted: bool) -> None:
     assert DEFAULT_LEEWAY.total_seconds() == 60
     start = time.time() - late if late < 0 else time.time() - 300 - late
     token = signed(BODY, start)

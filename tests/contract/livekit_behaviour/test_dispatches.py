@@ -143,7 +143,7 @@ async def test_a_deleted_dispatch_is_unlisted_at_once_and_its_agent_leaves(calls
     await calls.webhooks("participant_left", "deleted", agent.identity)
 
 
-async def test_a_dispatch_in_a_token_works_only_for_who_opens_the_room(calls: Calls) -> None:
+async def test_a_dispatch_in_a_token_works_only_for_the_join_that_opens_the_room(calls: Calls) -> None:
     await calls.livekit.start_worker("greeter")
     wish = api.RoomAgentDispatch(agent_name="greeter", metadata="{}", attributes={"usher.dispatch": "9"})
     await calls.livekit.join("ana", "opened", dispatches=[wish])

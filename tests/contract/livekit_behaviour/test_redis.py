@@ -107,7 +107,7 @@ async def test_create_dispatch_makes_a_crashed_room_again_once_the_lost_node_is_
     assert (await by_identity(calls, "made-again"))["ana"].sid == ana.sid
 
 
-async def test_a_redis_that_lost_its_data_lists_a_room_once_it_changes_and_only_who_changed(
+async def test_a_redis_that_lost_its_data_lists_a_room_once_it_changes_with_the_participants_that_changed(
     redis_calls: Calls, redis_livekit: LiveKitWithRedis
 ) -> None:
     calls, livekit = redis_calls, redis_livekit

@@ -31,7 +31,7 @@ async def test_a_grant_shows_in_the_permission_and_not_in_the_kind(calls: Calls,
 
 
 @pytest.mark.parametrize(("grant", "keeps"), [("agent", False), ("recorder", False), ("hidden", True)])
-async def test_who_has_a_grant_of_a_machine_keeps_no_room_open(calls: Calls, grant: str, keeps: bool) -> None:
+async def test_a_participant_with_a_machine_grant_keeps_no_room_open(calls: Calls, grant: str, keeps: bool) -> None:
     room = f"kept-open-{grant}"
     await calls.client.room.create_room(api.CreateRoomRequest(name=room, departure_timeout=2, empty_timeout=60))
     await calls.livekit.join("special", room, grants=[grant])

@@ -101,27 +101,27 @@ def leave_all_well(simulator: Simulator) -> None:
     """Change nothing."""
 
 
-async def test_without_faults_a_naive_handler_is_well_judged() -> None:
+async def test_without_faults_a_naive_handler_passes_the_verdict() -> None:
     verdict = await run_campaign(give_up, fault_share=0, prepare=leave_all_well)
     assert verdict.clean, str(verdict)
     assert verdict.served == CALLERS
     assert not verdict.repeated
 
 
-async def test_who_never_repeats_a_failed_call_loses_callers() -> None:
+async def test_a_handler_without_retries_loses_callers() -> None:
     verdict = await run_campaign(give_up, fault_share=0.3, prepare=leave_all_well)
     assert 5 < len(verdict.lost) < 60, str(verdict)
     assert not verdict.doubled
 
 
-async def test_who_repeats_every_failed_call_doubles_agents() -> None:
+async def test_a_handler_that_retries_every_failed_call_doubles_agents() -> None:
     verdict = await run_campaign(insist, fault_share=0.3, prepare=leave_all_well)
     assert 5 < len(verdict.doubled) < 60, str(verdict)
     assert verdict.doubled == verdict.repeated
     assert not verdict.lost
 
 
-async def test_who_dispatches_for_a_room_that_is_gone_makes_ghosts() -> None:
+async def test_a_handler_that_dispatches_for_a_closed_room_makes_ghosts() -> None:
     def hurry_away(simulator: Simulator) -> None:
         def opened(room: Room) -> None:
             simulator.schedule.call_later(0.03, lambda: simulator.rooms.finish(room, DisconnectReason.ROOM_DELETED))
@@ -133,7 +133,7 @@ async def test_who_dispatches_for_a_room_that_is_gone_makes_ghosts() -> None:
     assert set(verdict.unasked) <= set(verdict.ghosts)
 
 
-async def test_who_lets_every_doubled_webhook_count_doubles_agents() -> None:
+async def test_a_handler_without_deduplication_doubles_agents() -> None:
     def double_all(simulator: Simulator) -> None:
         simulator.webhook_faults.by_chance(0.5, Mishap.DUPLICATE)
 
@@ -141,7 +141,7 @@ async def test_who_lets_every_doubled_webhook_count_doubles_agents() -> None:
     assert 40 < len(verdict.doubled) < 110, str(verdict)
 
 
-async def test_who_hears_of_nothing_serves_nobody() -> None:
+async def test_a_handler_that_gets_no_webhook_serves_no_caller() -> None:
     def cut_off(simulator: Simulator) -> None:
         simulator.webhook_faults.outage = True
 

@@ -96,7 +96,9 @@ async def test_webhook_faults_are_ordered_and_cleared(simulator: Simulator, door
     assert faults.next(facts) is None
 
 
-async def test_many_callers_come_at_a_rate_and_are_judged(simulator: Simulator, door: aiohttp.ClientSession) -> None:
+async def test_many_callers_join_at_a_rate_and_the_verdict_counts_them(
+    simulator: Simulator, door: aiohttp.ClientSession
+) -> None:
     status, answer = await post(
         door, "joins", count=50, rate=5000, room="bulk-{r}", per_room=2, metadata='{"n": {n}}', kind="SIP"
     )
@@ -110,7 +112,7 @@ async def test_many_callers_come_at_a_rate_and_are_judged(simulator: Simulator, 
     assert not by_person["clean"]
 
 
-async def test_the_ledger_is_told_whole_or_from_a_dispatch_on(
+async def test_the_ledger_is_returned_whole_or_from_a_dispatch_on(
     simulator: Simulator, door: aiohttp.ClientSession, client: api.LiveKitAPI
 ) -> None:
     simulator.join("lobby", "ana")

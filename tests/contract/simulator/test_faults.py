@@ -86,7 +86,7 @@ async def test_a_slow_call_is_answered_rightly(simulator: Simulator, client: api
     assert [entry.id for entry in simulator.ledger.dispatches] == [made.id]
 
 
-async def test_a_share_of_all_calls_fails_and_the_ledger_tells_which_took_effect(
+async def test_a_share_of_all_calls_fails_and_the_ledger_shows_which_took_effect(
     simulator: Simulator, client: api.LiveKitAPI
 ) -> None:
     simulator.faults.by_chance(0.4, seed=5)
@@ -103,7 +103,7 @@ async def test_a_share_of_all_calls_fails_and_the_ledger_tells_which_took_effect
     assert len(simulator.ledger.calls) == simulator.ledger.counts["CreateDispatch"] == 100
 
 
-async def test_every_call_is_told_to_whoever_watches_and_their_objection_fails_it(
+async def test_every_call_is_passed_to_observers_and_fails_when_one_raises(
     simulator: Simulator, client: api.LiveKitAPI
 ) -> None:
     heard: list[str] = []
@@ -135,7 +135,7 @@ async def test_a_server_that_stops_cuts_even_the_calls_that_hang(simulator: Simu
         await dispatch(client)
 
 
-async def test_an_older_server_drops_attributes_without_a_word() -> None:
+async def test_an_older_server_drops_attributes_silently() -> None:
     async with Simulator(keeps_attributes=False) as simulator:
         simulator.join("lobby", "ana")
         async with api.LiveKitAPI(simulator.url, simulator.key, simulator.secret) as client:

@@ -40,7 +40,7 @@ async def agents(client: api.LiveKitAPI) -> list[str]:
     return [each.identity for each in people.participants if each.permission.agent]
 
 
-async def test_it_serves_calls_for_callers_who_are_told_to_somebody(relay: Relay) -> None:
+async def test_it_serves_calls_and_posts_webhooks_for_its_callers(relay: Relay) -> None:
     options = ["--webhook", relay.url, "--worker", "greeter", "--time-factor", "0.02", "--key", "k", "--secret"]
     async with running(*options, "a secret that is long enough for a test") as (process, ready):
         assert ready["url"].startswith("http://127.0.0.1:")
@@ -68,7 +68,7 @@ async def test_it_serves_calls_for_callers_who_are_told_to_somebody(relay: Relay
     assert receiver.receive(delivery.body.decode(), delivery.token).participant.identity == "ana"
 
 
-async def test_it_fails_a_share_of_calls_when_told_so() -> None:
+async def test_it_fails_a_share_of_calls_on_request() -> None:
     async with running("--fault-share", "1", "--fault-after", "0", "--older-server", "--light") as (_, ready):
         async with api.LiveKitAPI(ready["url"], ready["key"], ready["secret"], failover=False) as client:
             failures = 0

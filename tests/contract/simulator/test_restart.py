@@ -9,7 +9,7 @@ from app.simulator import Behaviour
 from tests.simulator import Simulator, judge
 
 
-async def test_people_and_agents_come_back_and_are_judged_across_the_restart(
+async def test_people_and_agents_come_back_and_the_verdict_spans_the_restart(
     simulator: Simulator, client: api.LiveKitAPI
 ) -> None:
     worker = simulator.add_worker("greeter", Behaviour().scaled(0.02))
@@ -35,7 +35,7 @@ async def test_people_and_agents_come_back_and_are_judged_across_the_restart(
     assert (verdict.callers, verdict.served) == (2, 2)  # two room sessions, one call
 
 
-async def test_a_second_agent_for_somebody_whose_agent_came_back_is_a_double(
+async def test_a_second_agent_for_a_caller_whose_agent_reconnected_is_a_double(
     simulator: Simulator, client: api.LiveKitAPI
 ) -> None:
     simulator.add_worker("greeter", Behaviour().scaled(0.02))
@@ -51,7 +51,7 @@ async def test_a_second_agent_for_somebody_whose_agent_came_back_is_a_double(
     assert judge(simulator.ledger).doubled == ("lobby",)
 
 
-async def test_nobody_needs_to_come_back(simulator: Simulator) -> None:
+async def test_participants_need_not_come_back(simulator: Simulator) -> None:
     simulator.join("lobby", "ana")
     simulator.join("lobby", "robot", kind=ParticipantKind.AGENT)
     await simulator.wait_until(lambda: len(simulator.ledger.callers) == 1)
