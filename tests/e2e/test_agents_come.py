@@ -113,7 +113,7 @@ def test_text_metadata(scene: Scene, note_arrival: NoteArrival) -> None:
     assert sent["participant"]["metadata"] == "please, somebody help"
 
 
-def test_no_metadata_and_an_agent_summons_no_agent(scene: Scene, note_arrival: NoteArrival) -> None:
+def test_no_agent_is_dispatched_without_metadata_or_for_an_agent(scene: Scene, note_arrival: NoteArrival) -> None:
     """The rule takes every participant of the room; the agent itself joins the room, too."""
     scene.usher.add_rule("lobby", {"room": {"name": ["lobby"]}}, "support-agent", scope="participant")
     ana = scene.join("ana", "lobby")
@@ -192,7 +192,7 @@ def test_each_participant_gets_an_agent_of_their_own(scene: Scene, note_arrival:
     assert len(scene.livekit.dispatches("apart")) == 2
 
 
-def test_who_leaves_and_returns_meets_the_agent_who_is_still_there(scene: Scene) -> None:
+def test_a_caller_who_leaves_and_returns_meets_the_same_agent(scene: Scene) -> None:
     sent = {"department": "support", "language": "en"}
     scene.join("bob", "returns")  # keeps the room open
     ana = scene.join("ana", "returns", name="Ana", metadata=sent)
@@ -211,7 +211,7 @@ def test_who_leaves_and_returns_meets_the_agent_who_is_still_there(scene: Scene)
     assert len(scene.livekit.dispatches("returns")) == 1
 
 
-def test_who_returns_into_a_room_made_anew_gets_a_new_agent(scene: Scene, note_arrival: NoteArrival) -> None:
+def test_a_caller_who_returns_into_a_new_room_gets_a_new_agent(scene: Scene, note_arrival: NoteArrival) -> None:
     sent = {"department": "sales", "language": "es"}
     scene.join("ana", "anew", name="Ana", metadata=sent).wait_for_greeting()
     first = scene.usher.wait_for_dispatch(room="anew")

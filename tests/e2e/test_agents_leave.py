@@ -67,7 +67,7 @@ def disconnect_reason(scene: Scene, room: str, agent: str) -> str:
         ("delete_room", "ROOM_DELETED", ()),
     ],
 )
-def test_who_is_replaced_after_leaving_by_itself(
+def test_which_agents_are_replaced_after_leaving_by_themselves(
     scene: Scene, behaviour: Behaviour, reason: str, replaced_by: tuple[str, ...]
 ) -> None:
     scene.start_worker(behaviour, behaviour=behaviour)
@@ -94,7 +94,7 @@ def test_who_is_replaced_after_leaving_by_itself(
     )
 
 
-def test_who_is_replaced_after_its_worker_was_killed(scene: Scene) -> None:
+def test_which_agents_are_replaced_after_their_worker_was_killed(scene: Scene) -> None:
     killed = scene.start_worker("doomed")
     callers = with_agents(scene, "doomed")
     for caller in callers.values():
@@ -122,7 +122,7 @@ def kill_and_start_another(scene: Scene, worker: Worker) -> None:
     scene.start_worker(worker.agent_name)
 
 
-def test_who_is_replaced_when_its_worker_drains(scene: Scene) -> None:
+def test_which_agents_are_replaced_when_their_worker_drains(scene: Scene) -> None:
     """A person has come in `handed-over`: the agent that leaves hands its caller over, whatever the rule says."""
     draining = scene.start_worker("draining")
     callers = with_agents(scene, "draining")
@@ -198,7 +198,7 @@ def test_an_agent_that_is_done_before_min_stay_s_has_served_its_caller(scene: Sc
 
 
 @pytest.mark.parametrize("withdraw", [1, 0])
-def test_a_caller_back_after_three_seconds_has_one_agent_and_it_hears_them(scene: Scene, withdraw: int) -> None:
+def test_a_caller_back_after_three_seconds_has_one_agent_that_hears_them(scene: Scene, withdraw: int) -> None:
     """The agent's AgentSession ends with its caller, and the agent stays in the room, mute."""
     scene.start_worker("session", behaviour="session")
     room = f"comes-back-{withdraw}"

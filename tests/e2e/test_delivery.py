@@ -199,7 +199,7 @@ def test_a_burst_on_one_worker_is_served_whole(
     everybody_keeps_one_agent(scene, rooms, within=60)
 
 
-def test_who_hangs_up_before_the_agent_came_is_not_served(scene: Scene) -> None:
+def test_a_caller_who_hangs_up_before_the_agent_joins_is_not_served(scene: Scene) -> None:
     scene.usher.add_rule("impatient", rule_for("impatient"), "never-agent", answer_timeout_s=30)
     scene.join("bob", "impatient-also")
     scene.join("ana", "impatient").leave()

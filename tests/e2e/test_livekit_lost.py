@@ -70,7 +70,7 @@ def test_a_server_back_after_two_seconds_has_its_callers_and_agents_again_and_la
 
 
 @pytest.mark.parametrize("down_seconds", [2, 30])
-def test_an_agent_whose_worker_dies_with_the_server_stays_listed(redis_scene: Scene, down_seconds: float) -> None:
+def test_an_agent_whose_worker_is_killed_with_the_server_stays_listed(redis_scene: Scene, down_seconds: float) -> None:
     """After 30 s the SDKs have given up, too, and the caller joins again by hand."""
     scene = redis_scene
     scene.start_worker(f"doomed-{down_seconds}")
