@@ -53,7 +53,7 @@ async def test_a_burst_in_one_batch_is_decided_one_by_one(database: Database) ->
 @pytest.mark.parametrize("end", ["participant_left", "participant_connection_aborted", "room_finished"])
 @pytest.mark.parametrize("first", [0, 1])
 @in_virtual_time
-async def test_nothing_is_sent_to_who_is_gone_in_the_same_batch(
+async def test_nothing_is_sent_for_a_caller_who_leaves_in_the_same_batch(
     sqlite_database: Database, end: str, first: int
 ) -> None:
     """No empty room is opened, in whichever order the two webhooks arrive."""
@@ -111,7 +111,7 @@ async def test_a_rule_for_rooms_sends_one_agent_that_serves_the_room(database: D
 
 
 @in_virtual_time
-async def test_a_rule_for_tracks_serves_who_published_while_he_is_there(sqlite_database: Database) -> None:
+async def test_a_rule_for_tracks_serves_the_publisher_while_they_are_in_the_room(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(agent_name="transcriber", pattern={"event": ["track_published"]}, answer_timeout_s=20)
         world.simulator.join("room", "ana")
@@ -171,7 +171,9 @@ async def test_a_template_that_fails_is_kept_with_its_reason(sqlite_database: Da
 
 
 @in_virtual_time
-async def test_what_waited_long_for_the_database_is_looked_at_before_it_is_sent(sqlite_database: Database) -> None:
+async def test_a_dispatch_that_waited_long_for_the_database_is_checked_before_it_is_sent(
+    sqlite_database: Database,
+) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -190,7 +192,7 @@ async def test_what_waited_long_for_the_database_is_looked_at_before_it_is_sent(
 
 
 @in_virtual_time
-async def test_a_late_retry_is_looked_at_before_it_is_sent(sqlite_database: Database) -> None:
+async def test_a_late_retry_is_checked_before_it_is_sent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         held = world.route
@@ -205,7 +207,9 @@ async def test_a_late_retry_is_looked_at_before_it_is_sent(sqlite_database: Data
 
 
 @in_virtual_time
-async def test_a_look_that_began_before_a_caller_came_does_not_cancel_him(sqlite_database: Database) -> None:
+async def test_a_check_that_began_before_a_caller_joined_does_not_cancel_their_dispatch(
+    sqlite_database: Database,
+) -> None:
     """The answer of a slow LiveKit shows the room as it was when it was asked."""
     async with World(sqlite_database) as world:
         world.rule(scope="participant", answer_timeout_s=2, max_attempts=9)
@@ -227,7 +231,9 @@ async def test_a_look_that_began_before_a_caller_came_does_not_cancel_him(sqlite
 
 
 @in_virtual_time
-async def test_a_look_that_began_before_the_room_was_opened_does_not_cancel_it(sqlite_database: Database) -> None:
+async def test_a_check_that_began_before_the_room_was_opened_does_not_cancel_its_dispatches(
+    sqlite_database: Database,
+) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -242,7 +248,7 @@ async def test_a_look_that_began_before_the_room_was_opened_does_not_cancel_it(s
 
 
 @in_virtual_time
-async def test_a_look_that_began_before_the_agent_came_does_not_end_it(sqlite_database: Database) -> None:
+async def test_a_check_that_began_before_the_agent_joined_does_not_end_its_dispatch(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(recover="lost")
         world.simulator.add_worker("greeter")

@@ -28,7 +28,7 @@ ROLES = pytest.mark.parametrize("role", OTHERS)
 @ROLES
 @pytest.mark.parametrize("webhooks_are_lost", [False, True])
 @in_virtual_time
-async def test_who_is_no_caller_gets_no_agent_and_is_not_swept_in(
+async def test_a_participant_of_another_role_gets_no_agent_and_is_not_swept_in(
     sqlite_database: Database, role: str, *, webhooks_are_lost: bool
 ) -> None:
     async with World(sqlite_database, sweep=INTERVAL) as world:
@@ -47,7 +47,7 @@ async def test_who_is_no_caller_gets_no_agent_and_is_not_swept_in(
 
 @ROLES
 @in_virtual_time
-async def test_who_is_no_caller_keeps_no_agent_in_the_room(sqlite_database: Database, role: str) -> None:
+async def test_a_participant_of_another_role_keeps_no_agent_in_the_room(sqlite_database: Database, role: str) -> None:
     async with World(sqlite_database) as world:
         world.rule(withdraw=True)
         world.simulator.add_worker("greeter")
@@ -94,7 +94,7 @@ async def test_a_rule_that_names_the_role_is_for_it_also_when_the_webhook_is_los
 
 
 @in_virtual_time
-async def test_a_phone_line_is_for_those_who_call_it(database: Database) -> None:
+async def test_a_rule_for_a_phone_number_matches_inbound_callers_only(database: Database) -> None:
     async with World(database) as world:
         line = {"participant": {"kind": ["SIP"], "phone": {"called": ["+15557654321"]}}}
         world.rule("line", pattern=line, scope="participant")

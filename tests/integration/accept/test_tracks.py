@@ -23,7 +23,7 @@ async def post(world: World, content: dict[str, Any]) -> int:
 
 
 @in_virtual_time
-async def test_the_track_of_an_agent_never_summons_another(database: Database) -> None:
+async def test_the_track_of_an_agent_never_dispatches_another(database: Database) -> None:
     async with World(database) as world:
         world.rule("first track", "listener", FIRST_TRACK, scope="participant")
         world.simulator.add_worker("listener")

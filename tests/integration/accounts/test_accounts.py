@@ -143,7 +143,7 @@ def test_a_password_link_works_once(engine: Engine, clock: StillClock) -> None:
             user_of_password_code(connection, "another key", password_code(key, ana))
 
 
-def test_the_first_admins_link_works_while_there_is_nobody(engine: Engine, clock: StillClock) -> None:
+def test_the_first_admins_link_works_while_there_is_no_user(engine: Engine, clock: StillClock) -> None:
     with engine.begin() as connection:
         key = signing_key(connection, clock.now())
         code = first_admin_code(key)

@@ -49,7 +49,7 @@ async def test_a_burst_that_workers_do_not_take_whole(
 
 
 @in_virtual_time
-async def test_callers_who_have_waited_longest_are_asked_for_first(sqlite_database: Database) -> None:
+async def test_dispatches_that_waited_longest_are_sent_first(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter", Behaviour(capacity=0))

@@ -152,7 +152,7 @@ async def test_when_no_agent_can_come_late_the_next_is_asked_at_once(sqlite_data
 
 @pytest.mark.parametrize("stays", [False, True], ids=["its job is ended", "its worker keeps it"])
 @in_virtual_time
-async def test_an_agent_that_comes_after_its_deadline_does_not_stay_beside_another(
+async def test_an_agent_that_joins_after_its_deadline_does_not_stay_with_another(
     sqlite_database: Database, stays: bool
 ) -> None:
     async with World(sqlite_database) as world:
@@ -233,7 +233,7 @@ async def test_after_a_clock_was_set_forward_an_absent_agent_is_overdue_when_it_
 
 
 @in_virtual_time
-async def test_a_look_that_outlives_its_lease_gives_up_no_attempt_that_was_made_since(
+async def test_a_check_longer_than_its_lease_gives_up_no_later_attempt(
     postgres_database: Database,
 ) -> None:
     async with World(postgres_database, replicas=2) as world:

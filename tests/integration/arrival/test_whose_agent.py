@@ -23,7 +23,7 @@ def brought_by(world: World, livekit_dispatch_id: str) -> list[str]:
 
 @pytest.mark.parametrize("timing", [Timing(), ALWAYS_LATE], ids=["lists at once", "lists late"])
 @in_virtual_time
-async def test_each_caller_of_a_room_has_an_agent_of_his_own(database: Database, timing: Timing) -> None:
+async def test_each_caller_of_a_room_has_an_agent_of_their_own(database: Database, timing: Timing) -> None:
     async with World(database, timing=timing) as world:
         world.simulator.add_worker("greeter")
         world.rule(scope="participant")
@@ -41,7 +41,7 @@ async def test_each_caller_of_a_room_has_an_agent_of_his_own(database: Database,
 
 
 @in_virtual_time
-async def test_with_one_worker_too_few_the_right_caller_waits(sqlite_database: Database) -> None:
+async def test_with_one_worker_too_few_the_last_caller_waits(sqlite_database: Database) -> None:
     async with World(sqlite_database, timing=ALWAYS_LATE) as world:
         world.simulator.add_worker("greeter", Behaviour(capacity=2))
         world.rule(scope="participant", answer_timeout_s=3, max_attempts=50)
@@ -76,7 +76,7 @@ async def test_another_clients_dispatch_of_the_same_agent_is_left_alone(sqlite_d
 
 
 @in_virtual_time
-async def test_an_agent_that_came_by_another_clients_dispatch_is_not_taken_for_ours(sqlite_database: Database) -> None:
+async def test_an_agent_of_another_clients_dispatch_is_not_taken_for_ours(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5, timing=Timing(activation=0.0)) as world:
         world.simulator.add_worker("greeter", Behaviour(capacity=1))
         world.rule(answer_timeout_s=3, max_attempts=10)

@@ -173,9 +173,7 @@ def test_any_id_finds_its_call_and_those_that_share_its_agent(database: Database
             assert _ids(list_events(connection, EventFilter(search=text)).items) == [bob["id"]], text
 
 
-def test_a_page_that_found_too_little_says_how_far_it_looked(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_with_too_few_rows_says_how_far_it_searched(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a search of ten rows a page, and something that matches only thirty rows back
     monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", 10)
     rows, _ = _fill(database)

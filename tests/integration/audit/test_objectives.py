@@ -50,7 +50,7 @@ def _ask(database: Database, *windows: float, **which: Any) -> list[Objective]:
         ]
 
 
-def test_it_counts_who_had_an_agent_or_should_have_had_one(database: Database) -> None:
+def test_it_counts_callers_that_had_an_agent_or_should_have_had_one(database: Database) -> None:
     _rule(database)
     _store(
         database,
@@ -150,7 +150,7 @@ def test_a_renamed_rule_keeps_its_calls_and_takes_no_others(database: Database) 
         assert dispatch_statistics(connection, at(0), now, rule="spanish").overall.arrived == 3
 
 
-def test_more_rules_than_are_counted_are_told_of(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rules_than_are_counted_are_reported(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_OBJECTIVES", 2)
     for name in "abcd":
         _rule(database, name)

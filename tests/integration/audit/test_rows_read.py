@@ -51,7 +51,7 @@ FIGURES: Mapping[str, Callable[[Connection], Any]] = {
 }
 
 
-def test_no_question_looks_at_more_rows_than_it_is_worth(postgres_database: Database) -> None:
+def test_no_query_reads_many_more_rows_than_it_returns(postgres_database: Database) -> None:
     fill(postgres_database.url, CALLS, NEWEST)
     lists = questions(StoredCalls(postgres_database.url, CALLS, NEWEST))
     with postgres_database.reader_engine().connect() as connection:

@@ -94,7 +94,7 @@ def test_agents_and_rules_are_known_with_their_last_dispatch(database: Database)
         }
 
 
-def test_an_agent_never_came_that_came_to_none_of_its_latest_dispatches(database: Database) -> None:
+def test_an_agent_that_joined_none_of_its_latest_dispatches_is_listed_as_never_joining(database: Database) -> None:
     rows = [_dispatch(second, agent_name="absent", status="no_show", ended_at=at(second + 9)) for second in range(3)]
     rows += [_came(second, 1, agent_name="once") for second in range(3)]
     rows += [_dispatch(10 + second, agent_name="once", status="no_show", ended_at=at(60)) for second in range(19)]
@@ -107,7 +107,7 @@ def test_an_agent_never_came_that_came_to_none_of_its_latest_dispatches(database
         assert absent_agents(connection, []) == {}
 
 
-def test_nothing_is_known_of_an_empty_desk(database: Database) -> None:
+def test_statistics_of_an_empty_database_are_empty(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert known_agents(connection) == []
         found = dispatch_statistics(connection, START, NOW).to_json()
@@ -131,7 +131,7 @@ def _percentiles(waits: Waits) -> tuple[float, ...]:
     return waits.count, waits.p50, waits.p95, waits.p99
 
 
-def test_percentiles_are_waits_that_somebody_had() -> None:
+def test_percentiles_are_measured_waits() -> None:
     assert Waits.of([]) == Waits(0, None, None, None)
     assert Waits.of([3.0]) == Waits(1, 3.0, 3.0, 3.0)
     assert Waits.of(range(100, 0, -1)) == Waits(100, 50, 95, 99)

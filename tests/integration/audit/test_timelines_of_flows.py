@@ -38,7 +38,7 @@ def _assert_whole(found: Timeline) -> None:
 
 
 @in_virtual_time
-async def test_the_main_job_from_webhook_to_goodbye(database: Database) -> None:
+async def test_the_timeline_of_an_answered_call(database: Database) -> None:
     async with World(database) as world:
         world.rule("everybody", "greeter")
         world.simulator.add_worker("greeter")
@@ -91,7 +91,7 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
 
 
 @in_virtual_time
-async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
+async def test_an_agent_that_crashes_is_replaced(database: Database) -> None:
     async with World(database) as world:
         world.rule("everybody", "greeter", recover="lost")
         world.simulator.add_worker("greeter", Behaviour(dies_after=5))
@@ -112,7 +112,7 @@ async def test_an_agent_that_dies_is_replaced(database: Database) -> None:
 
 
 @in_virtual_time
-async def test_nobody_came_and_why(database: Database) -> None:
+async def test_the_timeline_of_a_no_show_says_why(database: Database) -> None:
     async with World(database) as world:
         world.rule("spanish", "support-es", {"participant": {"metadata": {"language": ["es"]}}})
         world.rule("patient", "absent", {"room": {"name": ["waiting"]}}, answer_timeout_s=60)
@@ -139,7 +139,7 @@ async def test_nobody_came_and_why(database: Database) -> None:
 
 
 @in_virtual_time
-async def test_a_caller_whom_no_webhook_told_of(database: Database) -> None:
+async def test_the_timeline_of_a_caller_without_a_webhook(database: Database) -> None:
     async with World(database, sweep=5.0) as world:
         world.rule("everybody", "greeter")
         world.simulator.add_worker("greeter")

@@ -59,7 +59,7 @@ def _answered_call(connection: Connection) -> dict[str, Any]:
     return {"joined": joined, "order": order, "agent": agent, "left": left}
 
 
-def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(database: Database) -> None:
+def test_an_answered_call_is_shown_from_the_first_webhook_to_the_last(database: Database) -> None:
     with database.writer_engine().begin() as connection:
         rows = _answered_call(connection)
     with database.reader_engine().connect() as connection:
@@ -96,7 +96,7 @@ def test_an_answered_call_is_told_from_the_first_webhook_to_the_last_goodbye(dat
     assert json.loads(json.dumps(found.to_json()))["call"]["seconds_to_agent"] == 2.0
 
 
-def test_a_caller_whom_nobody_came_for_is_told_with_the_cause(database: Database) -> None:
+def test_a_no_show_is_shown_with_its_cause(database: Database) -> None:
     joined = event_row(at(0))
     order = dispatch_row(at(0.01), joined, status="no_show", attempts=2, asked_agent_name="reception", rung=1,
                          fallbacks=[{"agent_name": "reception", "answer_timeout_s": 15, "max_attempts": 1}], reason="reception did not join: no worker took it; nobody else to ask")  # fmt: skip  # noqa: E501
@@ -202,7 +202,7 @@ def test_what_is_not_known_is_said_so(database: Database, reference: str) -> Non
                 ask(connection, reference)
 
 
-def test_an_explanation_tells_of_every_rule_of_that_moment_and_of_the_rules_of_now(database: Database) -> None:
+def test_an_explanation_covers_the_rules_of_that_time_and_the_current_rules(database: Database) -> None:
     # Given three rules, a caller whom none matched, and a fourth rule made since
     for name, pattern in (
         ("spanish", '{"participant": {"metadata": {"language": ["es"]}}}'),
@@ -257,7 +257,7 @@ def test_an_explanation_that_cannot_be_what_was_decided_says_so(sqlite_database:
     assert why.doubt.startswith("'vip' matched when the event arrived, no rule matches the stored event: ")
 
 
-def test_a_dispatch_that_livekit_had_already_is_told_as_that(database: Database) -> None:
+def test_an_adopted_dispatch_is_shown_as_adopted(database: Database) -> None:
     joined = event_row(at(0), participant_identity="ana")
     order = dispatch_row(at(0), joined, status="dispatched", attempts=1, livekit_dispatch_id="AD_2")
     attempts = [

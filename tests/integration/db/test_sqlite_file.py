@@ -36,7 +36,7 @@ def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return files
 
 
-async def test_the_log_is_flushed_beside_the_target_of_a_link(
+async def test_the_log_next_to_the_target_of_a_link_is_flushed(
     sqlite_database: Database, tmp_path: Path, flushed: list[str]
 ) -> None:
     link = tmp_path / "usher.db"
@@ -129,7 +129,7 @@ async def test_commits_go_on_without_a_free_descriptor(sqlite_database: Database
     assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 2
 
 
-async def test_a_log_that_sqlite_made_anew_is_the_one_that_is_flushed(
+async def test_a_log_that_sqlite_created_again_is_flushed(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inodes: list[int] = []

@@ -16,7 +16,7 @@ LEASE_S = 15.0
 
 
 @in_virtual_time
-async def test_a_delivery_that_outlives_its_lease_is_not_begun_twice(database: Database) -> None:
+async def test_a_delivery_longer_than_its_lease_is_not_begun_twice(database: Database) -> None:
     """LiveKit answers each question at the last moment, and the clock jumps over the lease meanwhile."""
     async with World(database) as world:
         world.rule()
@@ -60,7 +60,7 @@ async def _jump_in_the_midst_of_a_call(database: Database, replicas: int) -> Non
 
 
 @in_virtual_time
-async def test_after_the_clock_jumped_forward_a_dead_replicas_call_is_looked_into_once_its_lease_really_ends(
+async def test_after_the_clock_jumped_forward_a_dead_replicas_call_is_checked_when_its_lease_really_ends(
     postgres_database: Database,
 ) -> None:
     async with World(postgres_database, replicas=2) as world:
@@ -113,7 +113,7 @@ async def test_what_a_dead_process_held_is_freed_although_the_clock_was_set_back
 
 @pytest.mark.parametrize("kind", [FaultKind.HANG_BEFORE, FaultKind.HANG_AFTER])
 @in_virtual_time
-async def test_a_dead_replicas_call_is_looked_into_by_the_other_within_the_lease(
+async def test_a_dead_replicas_call_is_checked_by_the_other_within_the_lease(
     postgres_database: Database, kind: FaultKind
 ) -> None:
     async with World(postgres_database, replicas=2) as world:
@@ -157,7 +157,7 @@ async def test_the_same_webhook_to_two_replicas_makes_one_dispatch(postgres_data
 
 
 @in_virtual_time
-async def test_one_replica_sweeps_and_the_other_follows_when_it_dies(postgres_database: Database) -> None:
+async def test_one_replica_sweeps_and_the_other_follows_when_it_is_killed(postgres_database: Database) -> None:
     async with World(postgres_database, replicas=2, sweep=10) as world:
         world.rule()
         world.simulator.add_worker("greeter")

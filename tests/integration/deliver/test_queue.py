@@ -19,7 +19,7 @@ async def join_one_by_one(world: World, rooms: int) -> None:
 
 
 @in_virtual_time
-async def test_who_leaves_while_waiting_for_a_turn_opens_no_room_again(sqlite_database: Database) -> None:
+async def test_a_caller_who_leaves_while_queued_opens_no_room_again(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings=SLOW_LIVEKIT) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -32,7 +32,7 @@ async def test_who_leaves_while_waiting_for_a_turn_opens_no_room_again(sqlite_da
 
 
 @in_virtual_time
-async def test_who_waits_long_for_a_turn_is_looked_for_first(sqlite_database: Database) -> None:
+async def test_a_dispatch_that_was_queued_long_is_checked_first(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings=SLOW_LIVEKIT) as world:
         world.rule()
         world.simulator.add_worker("greeter")

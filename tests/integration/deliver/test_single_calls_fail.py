@@ -15,7 +15,7 @@ PASSING = [Fault(FaultKind.REFUSE), Fault(FaultKind.RESET_BEFORE), Fault(FaultKi
 
 @pytest.mark.parametrize("method", ["ListRooms", "ListParticipants", "ListDispatch"])
 @in_virtual_time
-async def test_a_look_outlives_the_failure_of_its_questions(sqlite_database: Database, method: str) -> None:
+async def test_a_check_survives_failing_requests(sqlite_database: Database, method: str) -> None:
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
         world.rule()
@@ -30,7 +30,7 @@ async def test_a_look_outlives_the_failure_of_its_questions(sqlite_database: Dat
 
 
 @in_virtual_time
-async def test_a_look_that_fails_nevertheless_is_soon_taken_again(sqlite_database: Database) -> None:
+async def test_a_failed_check_is_soon_repeated(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
         world.rule()
@@ -70,7 +70,7 @@ async def test_what_took_long_to_fail_is_not_asked_again(sqlite_database: Databa
 
 
 @in_virtual_time
-async def test_a_question_that_hangs_is_asked_beside_it(sqlite_database: Database) -> None:
+async def test_a_request_that_hangs_is_repeated_alongside(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         client = world.usher.orchestrator.context.clients["default"]
         world.simulator.faults.script("ListRooms", Fault(FaultKind.HANG_BEFORE, seconds=60))

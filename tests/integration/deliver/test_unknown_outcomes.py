@@ -77,7 +77,7 @@ async def test_the_agent_itself_may_be_the_first_sign(sqlite_database: Database)
 
 
 @in_virtual_time
-async def test_the_bound_of_the_promise_an_effect_after_our_look(database: Database) -> None:
+async def test_a_call_that_takes_effect_after_the_check_is_withdrawn_later(database: Database) -> None:
     """A call that timed out and takes effect after the look brings a second agent, for as long as it takes to see it.
 
     This is the one case that Usher cannot rule out. It is over within the time the job list takes to fill.
@@ -134,7 +134,7 @@ async def test_what_failed_for_trouble_is_taken_up_by_the_sweep_while_the_caller
 
 
 @in_virtual_time
-async def test_refused_for_good_is_failed_with_livekits_words(sqlite_database: Database) -> None:
+async def test_a_permanent_refusal_fails_with_livekits_message(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         refusal = Fault(FaultKind.REFUSE, code="invalid_argument", message="metadata size exceeds limits")

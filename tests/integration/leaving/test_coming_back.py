@@ -61,7 +61,7 @@ async def test_a_caller_who_comes_back_later_gets_another_agent(
 
 
 @in_virtual_time
-async def test_an_agent_that_everybody_left_is_removed_even_if_usher_dies_then(sqlite_database: Database) -> None:
+async def test_an_agent_left_alone_is_removed_even_if_usher_is_killed_then(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=2) as world:
         world.rule(withdraw=False)
         world.simulator.add_worker("greeter", Behaviour(stays_after_delete=True))

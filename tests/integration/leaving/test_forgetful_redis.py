@@ -48,7 +48,7 @@ async def test_a_friend_who_joins_is_served_by_the_agent_that_is_there(sqlite_da
 
 @pytest.mark.parametrize("after", [5.0, 60.0])
 @in_virtual_time
-async def test_an_agent_that_dies_is_replaced(sqlite_database: Database, after: float) -> None:
+async def test_an_agent_that_crashes_is_replaced(sqlite_database: Database, after: float) -> None:
     async with World(sqlite_database, sweep=1.0) as world:
         agent = await forgotten_call(world)
         await world.wait(after)
@@ -121,7 +121,7 @@ async def test_calls_that_are_over_end(sqlite_database: Database, sweep: float) 
 
 
 @in_virtual_time
-async def test_a_caller_who_hangs_up_is_heard(sqlite_database: Database) -> None:
+async def test_a_caller_who_hangs_up_ends_the_call(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=1.0) as world:
         await forgotten_call(world)
         await world.wait(5)

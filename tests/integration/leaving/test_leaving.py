@@ -19,7 +19,7 @@ def asked(world: World) -> list[str]:
 
 
 @in_virtual_time
-async def test_who_gives_up_is_cancelled_with_how_long_he_waited(database: Database) -> None:
+async def test_a_caller_who_gives_up_is_cancelled_with_the_time_waited(database: Database) -> None:
     async with World(database) as world:
         world.rule(agent_name="absent", answer_timeout_s=30)
         world.simulator.join("room", "ana")
@@ -34,7 +34,7 @@ async def test_who_gives_up_is_cancelled_with_how_long_he_waited(database: Datab
 
 
 @in_virtual_time
-async def test_who_leaves_before_the_call_is_answered_leaves_nothing_behind(sqlite_database: Database) -> None:
+async def test_a_caller_who_leaves_before_livekit_answers_leaves_nothing_behind(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter", Behaviour(join_after=3))
@@ -120,7 +120,7 @@ async def test_withdraw_takes_the_agent_out_with_the_last_it_serves(database: Da
 
 
 @in_virtual_time
-async def test_withdraw_of_a_room_waits_for_whoever_is_there_rule_or_not(sqlite_database: Database) -> None:
+async def test_withdrawal_waits_for_every_caller_in_the_room_whatever_their_rule(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(pattern={"participant": {"identity": ["ana"]}}, withdraw=True)
         world.simulator.add_worker("greeter")
@@ -182,7 +182,7 @@ async def test_without_withdraw_the_agent_stays(sqlite_database: Database) -> No
 @pytest.mark.parametrize("gap", [0.05, 0.15, 0.5, 1.0, 2.5])
 @pytest.mark.parametrize("scope", ["room", "participant"])
 @in_virtual_time
-async def test_who_reloads_the_page_keeps_an_agent_or_gets_another(
+async def test_a_caller_who_reloads_the_page_keeps_an_agent_or_gets_another(
     sqlite_database: Database, scope: str, gap: float
 ) -> None:
     """The agent is being withdrawn when its caller is back: whatever comes of it, he is not left alone."""
@@ -205,7 +205,9 @@ async def test_who_reloads_the_page_keeps_an_agent_or_gets_another(
 
 @pytest.mark.parametrize("gap", [0.1, 0.4, 1.0, 3.0])
 @in_virtual_time
-async def test_who_returns_while_his_agent_says_goodbye_gets_another(sqlite_database: Database, gap: float) -> None:
+async def test_a_caller_who_returns_while_the_agent_is_leaving_gets_another(
+    sqlite_database: Database, gap: float
+) -> None:
     """livekit-agents sessions end by themselves a moment after their participant has left."""
     async with World(sqlite_database) as world:
         world.rule()
@@ -259,7 +261,7 @@ async def test_a_reconnect_under_the_same_identity_is_served_by_the_same_dispatc
 
 
 @in_virtual_time
-async def test_who_returns_after_the_end_gets_an_agent_again(database: Database) -> None:
+async def test_a_caller_who_returns_after_the_end_gets_an_agent_again(database: Database) -> None:
     async with World(database) as world:
         world.rule(scope="participant", withdraw=True)
         world.simulator.add_worker("greeter")

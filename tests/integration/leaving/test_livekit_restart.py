@@ -73,7 +73,7 @@ async def test_each_caller_gets_his_own_agent_back(sqlite_database: Database) ->
 
 
 @in_virtual_time
-async def test_an_agent_that_comes_back_too_late_does_not_stay_beside_its_successor(sqlite_database: Database) -> None:
+async def test_an_agent_that_reconnects_too_late_does_not_stay_with_its_replacement(sqlite_database: Database) -> None:
     async with World(sqlite_database, timing=Timing(rejoin=0.5)) as world:
         world.rule()
         world.simulator.add_worker("greeter")

@@ -90,7 +90,7 @@ async def test_callers_who_join_the_room_by_hand_half_a_minute_later(sqlite_data
 
 
 @in_virtual_time
-async def test_somebody_who_never_was_in_the_room_gets_an_agent(sqlite_database: Database) -> None:
+async def test_a_caller_who_was_never_in_the_room_gets_an_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -107,7 +107,7 @@ async def test_somebody_who_never_was_in_the_room_gets_an_agent(sqlite_database:
 
 
 @in_virtual_time
-async def test_when_nobody_comes_back_the_call_is_over(sqlite_database: Database) -> None:
+async def test_a_call_ends_when_no_participant_reconnects(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(withdraw=True)
         world.simulator.add_worker("greeter")
@@ -166,7 +166,9 @@ async def test_two_replicas_replace_it_once(postgres_database: Database) -> None
 
 
 @in_virtual_time
-async def test_who_returns_after_another_was_asked_for_does_not_stay_beside_it(sqlite_database: Database) -> None:
+async def test_an_agent_that_reconnects_after_its_replacement_was_dispatched_is_removed(
+    sqlite_database: Database,
+) -> None:
     async with World(sqlite_database, sweep=5.0) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -192,7 +194,7 @@ async def test_each_caller_has_an_agent_of_their_own_again(sqlite_database: Data
 
 
 @in_virtual_time
-async def test_who_was_waiting_for_an_agent_gets_one(sqlite_database: Database) -> None:
+async def test_a_caller_who_was_waiting_gets_an_agent(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=2.0) as world:
         world.rule(answer_timeout_s=5, max_attempts=20)
         world.simulator.join("room", "ana")

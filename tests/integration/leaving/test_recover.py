@@ -15,7 +15,7 @@ from tests.world.world import World
 
 
 @in_virtual_time
-async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_word(database: Database) -> None:
+async def test_a_killed_worker_is_replaced_within_a_second_of_livekits_webhook(database: Database) -> None:
     async with World(database) as world:
         world.rule(recover="lost")
         worker = world.simulator.add_worker("greeter")

@@ -23,7 +23,7 @@ def leave(world: World, identity: str, reason: DisconnectReason, **attributes: s
 
 
 @in_virtual_time
-async def test_an_agent_that_dies_at_once_is_a_failed_attempt(database: Database) -> None:
+async def test_an_agent_that_crashes_at_once_is_a_failed_attempt(database: Database) -> None:
     async with World(database) as world:
         world.rule(max_attempts=2, fallbacks=["reception"], objective_percent=95, objective_s=5)
         world.simulator.add_worker("greeter", Behaviour(leaves_after=0.4))
@@ -92,7 +92,7 @@ def told(world: World) -> list[dict[str, Any]]:
 
 
 @in_virtual_time
-async def test_a_replacement_is_told_whom_it_replaces(database: Database) -> None:
+async def test_a_replacement_gets_previous_with_the_agent_it_replaces(database: Database) -> None:
     async with World(database) as world:
         world.rule(recover="lost")
         world.simulator.add_worker("greeter")
@@ -121,7 +121,7 @@ async def test_a_replacement_is_told_whom_it_replaces(database: Database) -> Non
 
 
 @in_virtual_time
-async def test_a_later_attempt_is_told_of_the_one_before(sqlite_database: Database) -> None:
+async def test_a_later_attempt_gets_previous_with_the_one_before(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         template = '{"was": {"$eval": "previous"}}'
         world.rule(answer_timeout_s=7, max_attempts=2, fallbacks=["reception"], metadata=template)
@@ -224,7 +224,7 @@ async def test_a_phone_that_was_dialled_is_a_person(sqlite_database: Database) -
 
 
 @in_virtual_time
-async def test_a_person_who_left_again_is_nobody_to_leave_the_caller_to(sqlite_database: Database) -> None:
+async def test_a_person_who_left_again_does_not_keep_the_agent_from_being_replaced(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(pattern={"participant": {"identity": ["ana"]}}, recover="lost")
         world.simulator.add_worker("greeter")

@@ -109,7 +109,7 @@ def test_what_was_sent_is_not_cancelled_blindly(
     assert _counts(database) == {"failed": 115, "cancelled": 115}
 
 
-def test_events_are_replayed_and_what_tells_of_agents_or_ends_is_not(
+def test_events_are_replayed_except_those_of_agents_and_of_ends(
     database: Database, rows: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     left = event_row(at(999), type="participant_left", outcome="ignored", participant_identity="caller 1")

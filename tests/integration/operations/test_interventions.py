@@ -76,7 +76,7 @@ async def test_a_mended_rule_holds_for_what_is_redriven(sqlite_database: Databas
 
 
 @in_virtual_time
-async def test_who_has_left_since_is_not_served(sqlite_database: Database) -> None:
+async def test_a_caller_who_has_left_since_is_not_served(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(answer_timeout_s=1, max_attempts=1)
         world.simulator.join("room", "ana")
@@ -93,7 +93,7 @@ async def test_who_has_left_since_is_not_served(sqlite_database: Database) -> No
 
 @pytest.mark.parametrize("scope", ["room", "participant"])
 @in_virtual_time
-async def test_whoever_came_back_is_served_once(sqlite_database: Database, scope: str) -> None:
+async def test_a_caller_who_came_back_is_served_once(sqlite_database: Database, scope: str) -> None:
     """All of the caller's dispatches are redriven in bulk, of the SID that is gone too."""
     async with World(sqlite_database) as world:
         world.rule(answer_timeout_s=1, max_attempts=1, scope=scope)

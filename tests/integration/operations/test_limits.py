@@ -41,7 +41,7 @@ async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, rep
 
 
 @in_virtual_time
-async def test_others_pass_those_who_wait(sqlite_database: Database) -> None:
+async def test_callers_of_other_agents_pass_those_that_wait(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         limit(world, "scarce", max_active=0)
         world.rule("scarce", "scarce", {"room": {"name": [{"prefix": "scarce"}]}}, priority=1)
@@ -84,7 +84,7 @@ async def test_a_lifted_limit_holds_at_once(sqlite_database: Database) -> None:
 
 
 @in_virtual_time
-async def test_who_gives_up_waiting_for_a_place_is_cancelled(sqlite_database: Database) -> None:
+async def test_a_caller_who_leaves_the_queue_is_cancelled(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         limit(world, "greeter", max_active=0)
         world.rule()

@@ -59,7 +59,7 @@ async def test_every_agent_is_probed_every_interval(database: Database) -> None:
 
 
 @in_virtual_time
-async def test_several_replicas_take_turns_and_follow_one_that_dies(postgres_database: Database) -> None:
+async def test_several_replicas_take_turns_and_follow_one_that_is_killed(postgres_database: Database) -> None:
     async with World(postgres_database, settings=SETTINGS, replicas=3) as world:
         world.simulator.add_worker("greeter")
         await world.wait(80)

@@ -61,7 +61,7 @@ async def test_an_agent_that_comes_is_timed_and_its_room_closed(database: Databa
     ],
 )
 @in_virtual_time
-async def test_an_agent_that_does_not_come_is_told_with_the_cause(
+async def test_an_agent_that_does_not_join_is_reported_with_the_cause(
     database: Database, behaviour: Behaviour | None, cause: str
 ) -> None:
     async with World(database) as world:

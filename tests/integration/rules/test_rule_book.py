@@ -181,7 +181,7 @@ def test_a_book_can_be_had_as_it_was(database: Database, connection: Connection)
     assert list(book_at(connection, 0).rules) == []
 
 
-def test_another_database_in_its_place_is_read_anew(database: Database, connection: Connection) -> None:
+def test_another_database_in_its_place_is_read_again(database: Database, connection: Connection) -> None:
     insert(database, "only", '{"room": {"name": ["support-1"]}}')
     ahead = RuleBook.build([], 10_000)
     book = follow(connection, ahead)

@@ -185,7 +185,7 @@ async def test_what_is_redacted_is_not_a_change(sqlite_database: Database) -> No
 
 
 @in_virtual_time
-async def test_rooms_that_vanished_without_a_word_are_settled(sqlite_database: Database) -> None:
+async def test_rooms_that_vanished_without_a_webhook_are_settled(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=INTERVAL) as world:
         world.rule()
         world.rule("absent", "absent", {"room": {"name": ["waiting"]}}, priority=1, answer_timeout_s=60)
@@ -252,7 +252,7 @@ async def test_a_quiet_call_is_not_asked_about_again_and_again(sqlite_database: 
 
 
 @in_virtual_time
-async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_database: Database) -> None:
+async def test_an_agent_that_left_without_a_webhook_is_noticed_and_replaced(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5) as world:
         world.rule(recover="lost")
         worker = world.simulator.add_worker("greeter")
@@ -267,7 +267,7 @@ async def test_an_agent_that_died_unheard_is_noticed_and_replaced(sqlite_databas
 
 
 @in_virtual_time
-async def test_a_caller_too_young_is_checked_again_in_the_same_sweep(sqlite_database: Database) -> None:
+async def test_a_caller_that_joined_just_now_is_checked_again_in_the_same_sweep(sqlite_database: Database) -> None:
     async with World(sqlite_database, replicas=0, sweep=60) as world:
         world.rule()
         world.simulator.add_worker("greeter")
@@ -297,7 +297,7 @@ async def test_many_rooms_are_swept_gently(sqlite_database: Database) -> None:
 
 
 @in_virtual_time
-async def test_who_waits_unseen_is_taken_in_before_the_served_are_looked_at(sqlite_database: Database) -> None:
+async def test_rooms_with_unknown_callers_are_swept_first(sqlite_database: Database) -> None:
     async with World(sqlite_database, replicas=0, sweep=60) as world:
         world.rule()
         world.simulator.add_worker("greeter")

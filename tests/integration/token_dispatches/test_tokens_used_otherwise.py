@@ -107,7 +107,7 @@ async def test_two_people_with_tokens_open_a_room_at_once(sqlite_database: Datab
 
 
 @in_virtual_time
-async def test_the_promise_of_who_did_not_open_the_room_is_not_waited_for(sqlite_database: Database) -> None:
+async def test_a_promise_of_a_token_that_did_not_open_the_room_is_not_awaited(sqlite_database: Database) -> None:
     rule(sqlite_database)
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
@@ -122,7 +122,7 @@ async def test_the_promise_of_who_did_not_open_the_room_is_not_waited_for(sqlite
 
 
 @in_virtual_time
-async def test_the_spent_dispatch_of_a_token_is_not_waited_for(sqlite_database: Database) -> None:
+async def test_a_used_dispatch_of_a_token_is_not_awaited(sqlite_database: Database) -> None:
     rule(sqlite_database, recover=RECOVER)
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter", Behaviour())
