@@ -58,7 +58,7 @@ def test_json_logs_are_one_document_a_line(capsys: pytest.CaptureFixture[str]) -
 HOSTILE = "room\x1b[2J\x9b1A\x7f\u202eevil"
 
 
-def test_callers_cannot_steer_the_terminal_that_shows_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_of_callers_do_not_reach_the_log(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("console")
     get_logger("test").warning("joined", room=HOSTILE, rooms=[HOSTILE])
     logging.getLogger("some.library").warning("about %s", HOSTILE)

@@ -118,7 +118,7 @@ def test_a_database_that_could_not_serve_is_refused(url: str, message: str) -> N
     assert message in problem.message
 
 
-def test_rotation_keys_verify_beside_the_calling_key() -> None:
+def test_rotation_keys_verify_besides_the_calling_key() -> None:
     settings = read_settings({**LIVEKIT, "LIVEKIT_KEYS": "old: s1\n\nolder: s:2\n"})
     keys = settings.projects[0].keys
     assert {name: secret.get_secret_value() for name, secret in keys.items()} == {

@@ -28,13 +28,13 @@ from app.strict_json import MAX_DEPTH, JsonError, is_storable, parse_json, parse
         b"[" * 100_000,
     ],
 )
-def test_what_nobody_could_store_or_walk_is_refused(text: bytes) -> None:
+def test_documents_that_cannot_be_stored_or_traversed_are_refused(text: bytes) -> None:
     with pytest.raises(JsonError):
         parse_storable_json(text)
 
 
 @pytest.mark.parametrize("depth", [1, MAX_DEPTH - 1, MAX_DEPTH])
-def test_what_can_be_walked_is_read(depth: int) -> None:
+def test_documents_of_bounded_depth_are_read(depth: int) -> None:
     text = "[" * depth + "]" * depth
     assert parse_storable_json(text) == json.loads(text)
 

@@ -67,7 +67,7 @@ def _printed(*renderables: Any, width: int = 80) -> str:
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 @pytest.mark.parametrize("identity", ["ana", LONG, HOSTILE])
-def test_everything_fits_and_nothing_steers_the_terminal(identity: str, width: int) -> None:
+def test_everything_fits_and_control_characters_are_replaced(identity: str, width: int) -> None:
     why = _explanation(identity, [_rule(1, Outcome.MATCHED), _rule(2, Outcome.PATTERN)])
     for printed in (_printed(timeline_view(_timeline(identity)), width=width),
                     _printed(*explanation_view(why, whole=False), width=width)):  # fmt: skip
@@ -77,7 +77,7 @@ def test_everything_fits_and_nothing_steers_the_terminal(identity: str, width: i
             assert "[red]" in printed
 
 
-def test_a_step_says_why_who_and_the_ids_to_copy_and_days_are_told_apart() -> None:
+def test_a_step_has_reason_author_and_ids_and_days_are_separated() -> None:
     lines = [line.strip() for line in _printed(timeline_view(_timeline("ana"))).splitlines()]
     text = " ".join(" ".join(lines).split())
     for part in ("no agent came", "by maria", "job id AJ_1", "served by a, b", "no show", "30.0 s", "+34600111222"):
@@ -100,7 +100,7 @@ def test_of_many_rules_those_that_tell_something_are_shown() -> None:
     assert "rule 99" in _printed(*explanation_view(why, whole=True))
 
 
-def test_doubts_and_the_rules_of_now_are_told() -> None:
+def test_doubts_and_the_current_rules_are_shown() -> None:
     now = (_rule(5, Outcome.MATCHED),)
     why = _explanation("ana", [], doubt="something is amiss", present_version=9, matching_now=now)
     text = " ".join(_printed(*explanation_view(why, whole=False)).split())

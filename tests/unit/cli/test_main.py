@@ -82,14 +82,14 @@ def test_a_database_that_cannot_be_used_is_reported_without_its_password(run: Ru
         assert "very-secret" not in printed
 
 
-def test_a_file_that_is_no_database_is_told_so(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_reported(run: Run, tmp_path: Path) -> None:
     (tmp_path / "usher.db").write_bytes(b"no database, but text of some length" * 100)
     code, printed = run("rules", "list")
     assert code == 2
     assert "reports: file is not a database" in printed
 
 
-def test_an_unreachable_usher_is_told_with_the_command_to_run(run: Run) -> None:
+def test_an_unreachable_usher_is_reported_with_the_command_to_run(run: Run) -> None:
     code, printed = run("trigger", "--dev", "--url", "http://127.0.0.1:1")
     assert code == 2
     assert "no Usher answers at http://127.0.0.1:1/livekit/webhook" in printed

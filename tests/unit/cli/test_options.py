@@ -34,7 +34,7 @@ def test_options_become_a_filter() -> None:
     )
 
 
-def test_both_ends_of_a_period_are_judged_at_once() -> None:
+def test_problems_of_both_ends_of_a_period_are_reported_at_once() -> None:
     with pytest.raises(InvalidInputError) as refused:
         period("nonsense", "25:99")
     assert [problem.path for problem in refused.value.problems] == ["--since", "--until"]

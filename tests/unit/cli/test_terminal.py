@@ -91,7 +91,7 @@ def test_a_file_whose_writing_fails_is_left_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["missing/export.csv", "."])
-def test_a_place_that_cannot_be_written_is_told_with_its_name(
+def test_a_path_that_cannot_be_written_is_reported_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -48,7 +48,7 @@ def test_an_instant_that_the_clock_gave_twice_is_taken_for_the_later() -> None:
     assert elapsed_time.seconds_since(given_at) == pytest.approx(8)
 
 
-def test_what_was_given_before_the_first_look_or_by_another_clock_is_believed() -> None:
+def test_times_before_the_first_reading_or_of_another_clock_are_kept() -> None:
     clock = SettableClock()
     long_ago = clock.now() - timedelta(hours=3)
     elapsed_time = ElapsedTime(clock)
@@ -65,7 +65,7 @@ def test_what_was_given_before_the_first_look_or_by_another_clock_is_believed() 
     steps=st.lists(st.tuples(st.floats(0.1, 5), st.sampled_from([-7200, -60, -2, 0, 0, 0, 2, 60, 7200])), max_size=20),
     data=st.data(),
 )
-def test_no_more_is_told_than_really_passed(steps: list[tuple[float, int]], data: st.DataObject) -> None:
+def test_no_more_time_is_reported_than_really_passed(steps: list[tuple[float, int]], data: st.DataObject) -> None:
     clock = SettableClock()
     elapsed_time = ElapsedTime(clock)
     given_instants = [(clock.elapsed, clock.now())]

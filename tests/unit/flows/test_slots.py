@@ -5,7 +5,7 @@ import asyncio
 from app.flows.deliver.call_slots import CallSlots
 
 
-async def test_who_is_tried_again_goes_before_newcomers_and_each_kind_in_order() -> None:
+async def test_retries_go_before_new_dispatches_and_each_kind_in_order() -> None:
     slots, gate, began = CallSlots(1), asyncio.Event(), list[str]()
 
     async def call(name: str, *, again: bool) -> None:
@@ -24,7 +24,7 @@ async def test_who_is_tried_again_goes_before_newcomers_and_each_kind_in_order()
     assert began == ["first", "again 1", "again 2", "new 1", "new 2"]
 
 
-async def test_a_slot_is_not_lost_with_who_waited_for_it_or_was_just_lent_it() -> None:
+async def test_a_slot_is_not_lost_when_its_waiter_is_cancelled() -> None:
     slots, gate = CallSlots(1), asyncio.Event()
 
     async def call() -> None:

@@ -143,13 +143,13 @@ def person(sid: str, at: datetime, identity: str = "", left_at: datetime | None 
         ),
     ],
 )
-def test_who_remains(callers: Sequence[Caller] | None, others: Mapping[str, Other], expected: Remaining) -> None:
+def test_remaining_callers(callers: Sequence[Caller] | None, others: Mapping[str, Other], expected: Remaining) -> None:
     one = joined(joined_at=ARRIVAL)
     people = People({} if callers is None else {one.id: callers}, {one.session: others})
     assert remaining_of(one, people, NOW) == expected
 
 
-def test_who_is_not_listed_does_not_remain() -> None:
+def test_a_caller_that_is_not_listed_does_not_remain() -> None:
     one = joined(joined_at=ARRIVAL)
     people = People(
         {one.id: [person("PA_ana", BEFORE), person("PA_bob", BEFORE)]},

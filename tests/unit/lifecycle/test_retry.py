@@ -51,7 +51,7 @@ def test_the_schedule_of_calls() -> None:
     assert lines == SCHEDULE.strip("\n").splitlines()
 
 
-def test_the_schedule_of_looks_at_a_livekit_that_does_not_answer() -> None:
+def test_the_schedule_of_checks_of_a_livekit_that_does_not_answer() -> None:
     lines = ["waited  single calls fail  it is down"]
     for waited in (0, 1, 2, 5, 10, 16, 60, 3600):
         single, down = (delay_of_check(waited, 0.5, is_down=is_down) for is_down in (False, True))
@@ -90,14 +90,14 @@ def test_what_was_never_connected_is_simply_asked_again_and_not_counted() -> Non
 
 
 @pytest.mark.parametrize(("took", "wait"), [(0.1, TIMEOUT_S - 0.1), (4.9, 0.5), (TIMEOUT_S, 0.5)])
-def test_the_unknown_is_looked_into_and_not_before_it_has_timed_out(took: float, wait: float) -> None:
+def test_an_unknown_outcome_is_checked_after_the_call_has_timed_out(took: float, wait: float) -> None:
     again = step(Unknown("timeout", "no answer"), took=took)
     assert (again.status, again.counted, again.must_look) == (DispatchStatus.PENDING, False, True)
     assert again.next_attempt_at == NOW + timedelta(seconds=wait)
 
 
 @pytest.mark.parametrize(("took", "wait"), [(0.1, 0.9), (0.7, 0.5), (3.0, TIMEOUT_S - 3.0)])
-def test_an_error_that_livekit_was_quick_to_answer_is_looked_into_soon(took: float, wait: float) -> None:
+def test_an_error_that_livekit_answered_quickly_is_checked_soon(took: float, wait: float) -> None:
     again = step(Unknown("internal", "oops", is_answered=True), took=took)
     assert (again.status, again.must_look) == (DispatchStatus.PENDING, True)
     assert again.next_attempt_at == NOW + timedelta(seconds=wait)

@@ -87,7 +87,7 @@ def test_a_number_in_e164(sent: str, region: str, number: str) -> None:
         ),
     ],
 )
-def test_who_called_whom(kind: str, attributes: dict[str, Any], phone: dict[str, str] | None) -> None:
+def test_caller_called_and_direction(kind: str, attributes: dict[str, Any], phone: dict[str, str] | None) -> None:
     content = {"event": "participant_joined", "participant": {"sid": "PA_1", "kind": kind, "attributes": attributes}}
     assert prepare(content, "default")["participant"].get("phone") == phone
 

@@ -80,7 +80,7 @@ def test_a_token_of_more_than_8_kib_is_not_decoded(token: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("reason", ["missing", "unknown_key", "bad_signature", "stale", "malformed"])
-def test_who_sends_a_body_is_known_before_the_body(reason: str) -> None:
+def test_the_sender_is_known_before_the_body(reason: str) -> None:
     VERIFIER.require_signed(sign(BODY))
     VERIFIER.require_signed(sign(BODY, key="old", secret=OLD))
     with pytest.raises(SignatureRefusedError) as refused:

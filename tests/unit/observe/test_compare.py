@@ -76,22 +76,22 @@ class TestRoomsAndCallers:
         finding, *_ = findings_in(replace(room(sid=""), is_served=is_served), dispatch(doubtful_until=until))
         assert type(finding) is expected
 
-    def test_a_room_opened_after_the_look_is_not_gone(self) -> None:
+    def test_a_room_opened_after_the_list_is_not_missing(self) -> None:
         assert findings_in(room(sid=""), dispatch(created_at=NOW + timedelta(seconds=0.1))) == []
 
-    def test_who_waited_and_left_is_gone(self) -> None:
+    def test_a_caller_who_waited_and_left_is_missing(self) -> None:
         (finding,) = findings_in(room(caller("bob")), dispatch())
         assert isinstance(finding, CallersGone)
 
-    def test_somebody_else_it_serves_is_enough(self) -> None:
+    def test_another_caller_that_it_serves_is_enough(self) -> None:
         findings = findings_in(room(caller("bob")), dispatch(), callers={"dispatch-1": {"PA_ana", "PA_bob"}})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
-    def test_who_came_after_the_look_need_not_be_seen(self) -> None:
+    def test_a_participant_that_joined_after_the_list_need_not_be_in_it(self) -> None:
         findings = findings_in(room(), dispatch(), newcomers={"PA_ana"})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
-    def test_what_serves_the_room_as_such_misses_nobody(self) -> None:
+    def test_a_dispatch_of_scope_room_misses_no_caller(self) -> None:
         findings = findings_in(room(), dispatch(), callers={})
         assert not [one for one in findings if isinstance(one, CallersGone)]
 
@@ -109,7 +109,7 @@ class TestRoomsAndCallers:
 
 
 class TestWhoseAgent:
-    def test_the_job_list_tells(self) -> None:
+    def test_the_job_list_identifies_the_agent(self) -> None:
         seen = room(
             caller("ana"),
             caller("bob"),
@@ -129,30 +129,30 @@ class TestWhoseAgent:
         listed = [seen_dispatch(1, seen_job("1", participant_identity="receptionist"))]
         assert arrivals(findings_in(room(caller(), agent, listed=listed), dispatch())) == {"dispatch-1": "receptionist"}
 
-    def test_the_name_tells_while_the_list_is_empty_and_nobody_else_can_be_meant(self) -> None:
+    def test_the_name_identifies_the_agent_while_the_list_is_empty_and_no_other_fits(self) -> None:
         seen = room(caller(), seen_agent("1"), listed=[seen_dispatch(1)])
         assert arrivals(findings_in(seen, dispatch())) == {"dispatch-1": "agent-AJ_1"}
 
-    def test_one_agent_for_two_who_wait_is_nobodys_yet(self) -> None:
+    def test_one_agent_for_two_waiting_dispatches_belongs_to_neither_yet(self) -> None:
         seen = room(caller("ana"), caller("bob"), seen_agent("1"), listed=[seen_dispatch(1), seen_dispatch(2)])
         young = {"dispatched_at": NOW - timedelta(seconds=2)}
         findings = findings_in(seen, dispatch(1, **young), dispatch(2, **young))
         assert arrivals(findings) == {}
         assert [one.certain for one in findings if isinstance(one, NotYetHere)] == [False, False]
 
-    def test_two_agents_for_two_who_wait_have_both_come(self) -> None:
+    def test_two_agents_for_two_waiting_dispatches_have_both_joined(self) -> None:
         seen = room(
             caller("ana"), caller("bob"), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1), seen_dispatch(2)]
         )
         assert len(arrivals(findings_in(seen, dispatch(1), dispatch(2)))) == 2
 
-    def test_somebody_elses_agent_is_left_alone(self) -> None:
+    def test_an_agent_of_another_client_is_left_alone(self) -> None:
         theirs = seen_dispatch(9, seen_job("9"), mark=None, metadata="theirs")
         findings = findings_in(room(caller(), seen_agent("9"), listed=[theirs, seen_dispatch(1)]), dispatch())
         assert arrivals(findings) == {}
         assert strays(findings) == []
 
-    def test_who_has_nothing_listed_has_no_agent_here(self) -> None:
+    def test_a_dispatch_that_is_not_listed_has_no_agent_here(self) -> None:
         seen = room(caller(), seen_agent("9"), listed=[seen_dispatch(9, mark=None, metadata="theirs")])
         waiting = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
         assert arrivals(findings_in(seen, waiting)) == {}
@@ -168,7 +168,7 @@ class TestWhoseAgent:
         findings = findings_in(room(caller(), seen_agent("7", ""), listed=[automatic, deleted]), dispatch())
         assert [type(one) for one in findings] == [NotYetHere]
 
-    def test_older_servers_are_told_by_agent_and_metadata(self) -> None:
+    def test_on_older_servers_agent_and_metadata_identify_a_dispatch(self) -> None:
         entry = seen_dispatch(5, seen_job("5"), mark=None)
         unknown = dispatch(status=DispatchStatus.SENDING, must_look=True, livekit_dispatch_id=None)
         (written,) = findings_in(room(caller(), listed=[seen_dispatch(5, mark=None)]), unknown)
@@ -186,7 +186,7 @@ class TestWhoseAgent:
         seen = room(caller(), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1, seen_job("2"))])
         assert arrivals(findings_in(seen, joined(1, "1"))) == {"dispatch-1": "agent-AJ_2"}
 
-    def test_an_agent_that_came_by_another_is_given_back(self) -> None:
+    def test_an_agent_of_another_dispatch_is_returned_to_it(self) -> None:
         theirs = seen_dispatch(9, seen_job("1"), mark=None, metadata="theirs")
         (finding,) = findings_in(room(caller(), seen_agent("1"), listed=[theirs, seen_dispatch(1)]), joined(1, "1"))
         assert isinstance(finding, NotOurs)
@@ -235,7 +235,7 @@ class TestAbsence:
         assert isinstance(finding, NotYetHere)
         assert finding.certain
 
-    def test_an_agent_gone_is_gone_unless_it_came_after_the_findings_in(self) -> None:
+    def test_a_missing_agent_has_left_unless_it_joined_after_the_list(self) -> None:
         seen = room(caller(), listed=[seen_dispatch(1)])
         (finding,) = findings_in(seen, joined())
         assert isinstance(finding, AgentGone)
@@ -261,26 +261,26 @@ class TestStrays:
         seen = room(caller(), seen_agent("1"), seen_agent("2"), listed=[seen_dispatch(1, seen_job("1"), seen_job("2"))])
         assert strays(findings_in(seen, joined(1, "1", worker_id="AW_1"))) == [("", ("agent-AJ_2",))]
 
-    def test_who_came_after_we_gave_up_goes_once_another_is_there(self) -> None:
+    def test_an_agent_that_joined_late_is_removed_once_another_is_there(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("late", age_s=7), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
         assert strays(findings_in(seen, kept, given_up={"dispatch-1": {"greeter"}})) == [("", ("agent-AJ_late",))]
         assert strays(findings_in(seen, kept)) == [], "nothing was given up: somebody else's"
 
-    def test_who_came_after_we_gave_up_stays_while_nobody_else_is_there(self) -> None:
+    def test_an_agent_that_joined_late_stays_while_it_is_alone(self) -> None:
         seen = room(caller(), seen_agent("late", age_s=7), listed=[seen_dispatch(1)])
         waiting = dispatch(dispatched_at=NOW - timedelta(seconds=1))
         findings = findings_in(seen, waiting, given_up={"dispatch-1": {"greeter"}})
         assert strays(findings) == []
         assert arrivals(findings) == {}, "its name does not tell it from the next one's"
 
-    def test_the_young_are_not_judged_while_a_list_may_still_name_them(self) -> None:
+    def test_recent_participants_are_ignored_while_lists_may_be_stale(self) -> None:
         theirs = seen_dispatch(9, mark=None, metadata="theirs")
         seen = room(caller(), seen_agent("1"), seen_agent("9"), listed=[seen_dispatch(1, seen_job("1")), theirs])
         kept = joined(1, "1", worker_id="AW_1")
         assert strays(findings_in(seen, kept, given_up={"dispatch-1": {"greeter"}})) == []
 
-    def test_who_was_on_its_way_to_a_caller_that_left_is_sent_away(self) -> None:
+    def test_an_agent_dispatched_for_a_caller_who_left_is_removed(self) -> None:
         seen = room(caller("bob"), seen_agent("late", age_s=7), listed=[])
         assert strays(findings_in(seen, cancelled_agents={"greeter"})) == [("", ("agent-AJ_late",))]
         assert strays(findings_in(seen)) == []
@@ -305,7 +305,7 @@ class TestReturning:
         findings = findings_in(seen, *waiting, returning={"agent-AJ_x": "bob", "agent-AJ_y": "ana"})
         assert arrivals(findings) == {"dispatch-1": "agent-AJ_y", "dispatch-2": "agent-AJ_x"}
 
-    def test_who_comes_back_after_his_successor_is_sent_away(self) -> None:
+    def test_an_agent_that_comes_back_after_its_replacement_is_removed(self) -> None:
         seen = room(caller(), seen_agent("1"), seen_agent("old"), listed=[seen_dispatch(1, seen_job("1"))])
         kept = joined(1, "1", worker_id="AW_1")
         assert strays(findings_in(seen, kept, returning={"agent-AJ_old": "ana"})) == [("", ("agent-AJ_old",))]
@@ -330,7 +330,7 @@ class TestMarksOfTokens:
         assert arrivals(found) == {"dispatch-1": "agent-AJ_1"}
         assert strays(found) == []
 
-    def test_with_scope_room_it_serves_whom_it_was_not_promised_for(self) -> None:
+    def test_with_scope_room_it_serves_other_callers_of_the_room(self) -> None:
         listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
         seen = room(caller(), seen_agent(), listed=listed)
         assert arrivals(findings_in(seen, dispatch(), promised=[self.token(participant_identity="bob")]))
@@ -340,7 +340,7 @@ class TestMarksOfTokens:
         [{"participant_identity": "bob"}, {"agent_name": "other"}, {"spent": "AD_7"}],
         ids=lambda changes: next(iter(changes)),
     )
-    def test_with_scope_participant_it_serves_nobody_else(self, changes: dict[str, str]) -> None:
+    def test_with_scope_participant_it_serves_no_other_caller(self, changes: dict[str, str]) -> None:
         listed = [seen_dispatch(7, seen_job(), mark="promise-7")]
         seen = room(caller(), seen_agent(), listed=listed)
         alone = dispatch(scope=Scope.PARTICIPANT)

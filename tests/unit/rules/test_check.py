@@ -184,7 +184,7 @@ def test_problems_in_documents_have_paths_below_their_column() -> None:
         ({"a": [float("inf")]}, "pattern.a[0]"),
     ],
 )
-def test_what_no_database_can_hold_is_told_with_its_path(value: Any, path: str) -> None:
+def test_values_that_no_database_can_hold_are_reported_with_their_path(value: Any, path: str) -> None:
     assert [problem.path for problem in check_rule({**GOOD, "pattern": value})] == [path]
     (problem,) = check_rule({**GOOD, "metadata": value})
     assert problem.path == path.replace("pattern", "metadata")

@@ -50,7 +50,7 @@ def test_a_share_of_all_calls_fails_half_of_them_after_taking_effect() -> None:
     }
 
 
-def test_chance_hangs_only_when_told_how_long() -> None:
+def test_random_hangs_need_a_length() -> None:
     faults = Faults()
     faults.by_chance(1.0, hang_seconds=2)
     drawn = [faults.next("CreateDispatch") for _ in range(200)]

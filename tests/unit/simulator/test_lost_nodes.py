@@ -86,7 +86,7 @@ async def test_the_same_token_used_after_its_room_has_closed_launches_its_dispat
     assert len(world.simulator.agents("lobby")) == 1
 
 
-async def test_after_redis_lost_its_data_a_room_is_listed_when_it_changes_with_who_changed(world: World) -> None:
+async def test_after_redis_lost_its_data_a_room_is_listed_when_it_changes_with_what_changed(world: World) -> None:
     world.simulator.join("lobby", "ana")
     await world.wait(1)
     world.simulator.lose_redis()

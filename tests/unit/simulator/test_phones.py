@@ -77,7 +77,7 @@ async def test_a_busy_callee_rejects_while_it_rings(world: World) -> None:
     assert (left["attributes"]["sip.callStatus"], left["disconnectReason"]) == ("ringing", "USER_REJECTED")
 
 
-async def test_who_never_answers_goes_on_ringing(world: World) -> None:
+async def test_a_callee_that_never_answers_goes_on_ringing(world: World) -> None:
     world.simulator.phones.call_out("call", "callee", "+34911000111", "+15557654321", answers_after=None)
     await world.wait(Timing().departure_timeout)
     assert status(world, "callee") == "ringing"

@@ -36,7 +36,7 @@ async def test_a_room_closes_twenty_seconds_after_the_last_caller_and_takes_the_
     assert reasons == ["CLIENT_INITIATED", "ROOM_CLOSED"]
 
 
-async def test_who_comes_back_in_time_keeps_the_room(world: World) -> None:
+async def test_a_participant_that_comes_back_in_time_keeps_the_room(world: World) -> None:
     world.simulator.join("lobby", "ana")
     await world.wait(1)
     world.simulator.leave("lobby", "ana")
@@ -75,7 +75,7 @@ async def test_a_room_of_a_name_used_before_is_another_room(world: World) -> Non
     ]
 
 
-async def test_deleting_a_room_tells_of_everybody_in_it(world: World) -> None:
+async def test_deleting_a_room_posts_a_webhook_for_each_participant(world: World) -> None:
     for identity in ("ana", "bob"):
         world.simulator.join("lobby", identity)
     await world.wait(1)
@@ -110,7 +110,7 @@ async def test_the_left_of_the_one_replaced_can_come_after_the_new_join(world: W
     assert received == [("participant_joined", second.sid), ("participant_left", first.sid)]
 
 
-async def test_who_never_connects_is_aborted_not_joined(world: World) -> None:
+async def test_a_participant_that_never_connects_is_aborted_not_joined(world: World) -> None:
     world.simulator.join("lobby", "ana", connects=False)
     await world.wait(16)
     assert world.receiver.summaries() == ["room_started", "participant_connection_aborted ana"]

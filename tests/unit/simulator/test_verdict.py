@@ -67,7 +67,7 @@ def test_a_caller_without_an_agent_is_lost() -> None:
     assert not verdict.clean
 
 
-def test_who_left_before_any_agent_came_gave_up() -> None:
+def test_a_caller_who_left_before_any_agent_joined_gave_up() -> None:
     verdict = judge(Story().caller("a", left=9).ledger)
     assert (verdict.lost, verdict.gave_up, verdict.clean) == ((), 1, True)
 
@@ -80,7 +80,7 @@ def test_two_agents_at_once_are_a_double() -> None:
 
 
 @pytest.mark.parametrize(("tolerance", "doubled"), [(0.0, ("a",)), (1.5, ())])
-def test_a_short_meeting_of_two_agents_may_be_tolerated(tolerance: float, doubled: tuple[str, ...]) -> None:
+def test_a_short_overlap_of_two_agents_may_be_allowed(tolerance: float, doubled: tuple[str, ...]) -> None:
     story = Story().caller("a").dispatch("a", (1, None)).dispatch("a", (4, 5))
     assert judge(story.ledger, tolerance=tolerance).doubled == doubled
 
@@ -99,17 +99,17 @@ def test_two_agents_of_one_dispatch_are_a_double_too() -> None:
     assert judge(Story().caller("a").dispatch("a", (1, None), (2, None)).ledger).doubled == ("a",)
 
 
-def test_who_has_lost_the_agent_is_alone() -> None:
+def test_a_caller_who_lost_the_agent_is_alone() -> None:
     verdict = judge(Story().caller("a").dispatch("a", (1, 5)).caller("b", left=7).dispatch("b", (1, 5)).ledger)
     assert (verdict.alone, verdict.lost) == (("a",), ())
 
 
-def test_a_room_made_by_a_dispatch_is_a_ghost_and_its_agent_unasked() -> None:
+def test_a_room_made_by_a_dispatch_is_a_ghost_and_its_agent_unwanted() -> None:
     verdict = judge(Story().dispatch("g", (1, None), created_room=True).ledger)
     assert (verdict.ghosts, verdict.unasked, verdict.clean) == (("g",), ("g",), False)
 
 
-def test_who_should_have_no_agent_is_not_counted_but_their_agent_is() -> None:
+def test_a_participant_that_should_have_no_agent_is_not_counted_but_its_agent_is() -> None:
     story = Story().caller("a", "bot").dispatch("a", (1, None)).caller("b", "bot")
     verdict = judge(story.ledger, expected=lambda caller: caller.identity != "bot")
     assert (verdict.callers, verdict.lost, verdict.unasked) == (0, (), ("a",))
@@ -134,7 +134,7 @@ def test_a_participant_is_lost_or_doubled_by_name() -> None:
 
 
 @pytest.mark.parametrize("metadata", [None, "text", ["list"], {"participant": 7}, {"identity": 7}])
-def test_a_dispatch_that_names_nobody_is_for_the_only_one_there(metadata: object) -> None:
+def test_a_dispatch_that_names_no_caller_is_for_the_only_one_there(metadata: object) -> None:
     alone = Story().caller("a").dispatch("a", (1, None), metadata=metadata)
     assert judge(alone.ledger, unit=Unit.PARTICIPANT).served == 1
     crowd = Story().caller("b", "ana").caller("b", "bob").dispatch("b", (1, None), metadata=metadata)
@@ -142,7 +142,7 @@ def test_a_dispatch_that_names_nobody_is_for_the_only_one_there(metadata: object
     assert (verdict.served, verdict.unasked) == (0, ("b",))
 
 
-def test_who_comes_back_to_a_served_room_is_served() -> None:
+def test_a_caller_who_comes_back_to_a_served_room_is_served() -> None:
     verdict = judge(Story().caller("a", left=5).caller("a", joined=6).dispatch("a", (1, None)).ledger)
     assert (verdict.callers, verdict.served, verdict.clean) == (1, 1, True)
 

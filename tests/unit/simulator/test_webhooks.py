@@ -181,7 +181,7 @@ async def test_an_outage_loses_everything_until_it_is_over(world: World) -> None
     assert world.receiver.summaries() == ["participant_joined bob"]
 
 
-async def test_mishaps_by_chance_are_the_same_for_the_same_seed() -> None:
+async def test_random_faults_are_the_same_for_the_same_seed() -> None:
     async def lost() -> list[str]:
         world = World()
         world.simulator.webhook_faults.by_chance(0.5, Mishap.DROP)
@@ -218,7 +218,7 @@ def test_only_the_first_matching_order_applies() -> None:
     ]
 
 
-def test_scripted_mishaps_come_one_by_one_after_what_is_ordered() -> None:
+def test_scripted_faults_follow_one_by_one_after_those_on_request() -> None:
     faults = Simulator().webhook_faults
     faults.script((Mishap.DROP, 0.0), None, (Mishap.DELAY, 2.0), (Mishap.DROP, 0.0))
     faults.order(Mishap.DUPLICATE, room="a")

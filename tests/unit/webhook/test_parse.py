@@ -172,7 +172,7 @@ def test_without_an_id_equal_bodies_have_equal_dedupe_keys() -> None:
         (-40, -40, True),
     ],
 )
-def test_a_webhook_that_came_late_is_not_immediate(signed: float, created: float | None, immediate: bool) -> None:
+def test_a_late_webhook_is_not_immediate(signed: float, created: float | None, immediate: bool) -> None:
     content: dict[str, Any] = {"event": "x"}
     if created is not None:
         content["createdAt"] = str(int(NOW.timestamp() - created))

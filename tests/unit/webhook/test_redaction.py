@@ -138,7 +138,7 @@ def test_a_caller_by_web_cannot_claim_a_phone_number(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SIP", "CONNECTOR"])
-def test_a_phone_number_of_a_phone_is_believed(kind: str) -> None:
+def test_a_phone_number_of_a_sip_participant_is_used(kind: str) -> None:
     participant = {"identity": "a", "kind": kind, "attributes": {"sip.phoneNumber": "+34600111222"}}
     assert read({"event": "participant_joined", "participant": participant}).phone_number == "+34600111222"
 

@@ -156,7 +156,7 @@ def test_of_several_alternatives_the_nearest_is_explained() -> None:
     assert decision.explain() == ['rule 1: participant.metadata.language: expected "fr", found "es"']
 
 
-def test_hours_are_judged_at_the_time_of_the_event() -> None:
+def test_hours_are_evaluated_at_the_time_of_the_event() -> None:
     rules = book(make_row(1, SUPPORT, active_hours="Mo-Fr 09:00-13:00", timezone="Europe/Madrid"), make_row(2, SUPPORT))
     assert names(evaluate(rules, make_event(CALL, NOON.replace(hour=11))).matched) == ["rule 1"]
     late = evaluate(rules, make_event(CALL, NOON))

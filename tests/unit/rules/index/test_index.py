@@ -80,7 +80,7 @@ def test_many_rules_under_one_value_are_tried_by_priority_then_id() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=[shape.name for shape in SHAPES])
-def test_large_books_of_one_shape_decide_as_if_every_rule_were_judged(shape: Shape) -> None:
+def test_large_books_of_one_shape_decide_as_evaluating_every_rule_does(shape: Shape) -> None:
     random = Random(1)
     made = rows(shape, 2500)
     book = RuleBook.build(made, 1)

@@ -115,7 +115,7 @@ def deep_list(depth: int) -> Any:
     ],
     ids=range(11),
 )
-def test_what_is_hardly_json_is_refused_in_few_words(pattern: Any) -> None:
+def test_patterns_that_are_hardly_json_are_refused_briefly(pattern: Any) -> None:
     problems = check_pattern(pattern)
     assert problems
     assert len(str(problems)) < 3_000
@@ -171,7 +171,7 @@ def test_deep_documents_are_no_problem() -> None:
     assert not matches({"a": {"a": ["x"]}}, {"a": deep})
 
 
-def test_a_hostile_event_among_many_rules_is_judged_with_bounded_work() -> None:
+def test_a_hostile_event_among_many_rules_is_evaluated_with_bounded_work() -> None:
     rows = [
         make_row(number, {"a": {"x": [{"wildcard": f"*{number}*z"}], "y": [{"anything-but": number}]}})
         for number in range(1, 400)

@@ -31,7 +31,7 @@ from app.rules.warnings.known_fields import check_fields
         ),
     ],
 )
-def test_what_livekit_never_sends_is_told(pattern: Any, path: str, suggestion: str | None) -> None:
+def test_fields_that_livekit_never_sends_are_warned_about(pattern: Any, path: str, suggestion: str | None) -> None:
     (warning,) = check_fields(read_pattern(pattern))
     assert (warning.path, warning.suggestion) == (path, suggestion)
 
@@ -50,5 +50,5 @@ def test_what_livekit_never_sends_is_told(pattern: Any, path: str, suggestion: s
         {"room": {"name": [None]}},
     ],
 )
-def test_what_livekit_may_send_is_not_told(pattern: Any) -> None:
+def test_fields_that_livekit_may_send_are_not_warned_about(pattern: Any) -> None:
     assert check_fields(read_pattern(pattern)) == []

@@ -29,7 +29,7 @@ OUR_NUMBER = "participant.attributes.sip.trunkPhoneNumber"
         ({"participant": {"rol": ["caller"]}}, "participant.rol", True),
     ],
 )
-def test_what_is_probably_wrong_is_told(pattern: Any, path: str, *, suggestion: bool) -> None:
+def test_probable_mistakes_are_warned_about(pattern: Any, path: str, *, suggestion: bool) -> None:
     (warning,) = check_pattern_sense(pattern)
     assert warning.path == path
     assert (warning.suggestion is not None) is suggestion
@@ -50,5 +50,5 @@ def test_what_is_probably_wrong_is_told(pattern: Any, path: str, *, suggestion: 
         {"event": ["track_published", "participant_joined"], "participant": {"state": ["ACTIVE"]}},
     ],
 )
-def test_what_makes_sense_is_not_told(pattern: Any) -> None:
+def test_sensible_patterns_are_not_warned_about(pattern: Any) -> None:
     assert check_pattern_sense(pattern) == []

@@ -77,7 +77,7 @@ def test_a_rule_that_may_let_others_through_shadows_none(column: dict[str, Any])
         ({"participant": {"attributes": {"tier": [{"exists": False}]}}}, SUPPORT, False),
     ],
 )
-def test_shadowing_is_told_exactly_where_it_is_proved(earlier: Any, later: Any, *, expected: bool) -> None:
+def test_shadowing_is_warned_about_exactly_where_it_is_proved(earlier: Any, later: Any, *, expected: bool) -> None:
     assert shadowed(make_row(1, earlier), make_row(2, later)) == (["rule 2"] if expected else [])
 
 
@@ -88,7 +88,7 @@ def test_a_shadowing_rule_is_found_among_many() -> None:
     assert len(found) == sum(str(number).startswith("1") for number in range(1, 2000))
 
 
-def test_never_matching_rules_are_told() -> None:
+def test_rules_that_never_match_are_warned_about() -> None:
     rows = [
         make_row(1, SUPPORT, rollout_percent=0),
         make_row(2, {"room": {"numParticipants": [{"numeric": [">", 1, "<", 1.0000000000000002]}]}}),
@@ -105,7 +105,7 @@ def test_never_matching_rules_are_told() -> None:
     assert rule_warnings(disabled, rule) == []
 
 
-def test_a_field_named_twice_and_an_or_that_is_none_are_told() -> None:
+def test_a_repeated_field_and_an_or_without_alternatives_are_warned_about() -> None:
     twice = {"room": {"name": ["a"]}, "$or": [{"room": {"name": ["b"]}}, {"room": {"sid": ["c"]}}]}
     no_or = {"room": {"name": ["a"]}, "$or": [{"prefix": "a"}, {"prefix": "b"}]}
     assert [str(problem) for problem in check_pattern_sense(twice)] == [

@@ -23,7 +23,7 @@ async def told_world() -> World:
     return world
 
 
-async def test_a_job_is_told_when_it_starts_and_when_it_ends() -> None:
+async def test_a_job_posts_webhooks_when_it_starts_and_ends() -> None:
     world = await told_world()
     world.simulator.add_worker("greeter", Behaviour(leaves_after=2))
     dispatch = world.dispatch("lobby", attributes={"mark": "17"})

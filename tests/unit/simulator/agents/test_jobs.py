@@ -91,7 +91,7 @@ async def test_the_second_of_a_burst_is_lost_although_the_worker_is_idle(world: 
     assert fates == [Fate.ASSIGNED, Fate.LOST_NO_CAPACITY, Fate.ASSIGNED]
 
 
-async def test_who_declines_is_passed_over(world: World) -> None:
+async def test_a_worker_that_declines_is_passed_over(world: World) -> None:
     unwilling = world.simulator.add_worker("greeter", Behaviour(refusal=Refusal.DECLINE))
     willing = world.simulator.add_worker("greeter")
     dispatches = [world.dispatch("lobby") for _ in range(8)]
@@ -101,7 +101,7 @@ async def test_who_declines_is_passed_over(world: World) -> None:
     assert asked == {unwilling.id, willing.id}
 
 
-async def test_when_everybody_declines_there_is_no_job(world: World) -> None:
+async def test_when_all_workers_decline_there_is_no_job(world: World) -> None:
     for _ in range(2):
         world.simulator.add_worker("greeter", Behaviour(refusal=Refusal.DECLINE))
     dispatch = world.dispatch("lobby")
@@ -136,7 +136,7 @@ async def test_a_silent_worker_costs_the_dispatch(world: World) -> None:
     assert fate(world, dispatch) is Fate.LOST_REFUSED
 
 
-async def test_a_job_may_be_taken_and_nobody_comes(world: World) -> None:
+async def test_a_job_may_be_taken_and_no_agent_joins(world: World) -> None:
     world.simulator.add_worker("greeter", Behaviour(never_joins=True))
     dispatch = world.dispatch("lobby")
     await world.wait(60)
@@ -174,7 +174,7 @@ async def test_deleting_the_dispatch_of_a_killed_worker_does_not_take_its_agent_
     assert len(world.simulator.agents("lobby")) == 1
 
 
-async def test_a_worker_killed_before_its_agent_came_brings_nobody(world: World) -> None:
+async def test_a_worker_killed_before_its_agent_joined_brings_none(world: World) -> None:
     worker = world.simulator.add_worker("greeter")
     dispatch = world.dispatch("lobby")
     await world.wait(0.1)
@@ -276,7 +276,7 @@ async def test_jobs_are_listed_late_only_while_the_names_of_workers_are_collecte
     assert await listed_after() == 5
 
 
-async def test_a_dispatch_deleted_before_its_agent_came_brings_it_all_the_same_and_ends_it(world: World) -> None:
+async def test_a_dispatch_deleted_before_its_agent_joined_still_brings_it_and_ends_it(world: World) -> None:
     world.simulator.add_worker("greeter", Behaviour(answer_after=2))
     dispatch = world.dispatch("lobby")
     world.simulator.dispatches.delete(world.simulator.rooms.by_name["lobby"], dispatch.id)
@@ -337,7 +337,7 @@ async def test_a_room_that_closes_while_a_worker_is_asked_gets_no_agent(world: W
     assert world.simulator.room("lobby") is None
 
 
-async def test_a_dispatch_in_the_token_works_only_for_who_opens_the_room(world: World) -> None:
+async def test_a_dispatch_in_the_token_works_only_for_the_join_that_opens_the_room(world: World) -> None:
     world.simulator.add_worker("greeter")
     wish = [DispatchOrder("greeter")]
     world.simulator.join("new", "ana", dispatches=wish)

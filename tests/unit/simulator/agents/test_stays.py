@@ -27,7 +27,7 @@ async def world(world: World) -> World:
         (DisconnectReason.CONNECTION_TIMEOUT, 22),
     ],
 )
-async def test_an_agent_leaves_with_a_reason_and_a_last_word(
+async def test_an_agent_leaves_with_a_reason_and_its_last_attributes(
     world: World, reason: DisconnectReason, after: float
 ) -> None:
     behaviour = Behaviour(leaves_after=2, leaves_with=reason, says_on_leaving={"usher.done": "1"})
@@ -50,7 +50,7 @@ async def test_an_agent_may_delete_its_room(world: World) -> None:
     assert world.receiver.received[-1].webhook["roomEndReason"] == "ROOM_END_API_DELETE"
 
 
-async def test_an_agent_whose_session_ended_with_its_caller_is_mute_for_who_rejoins(world: World) -> None:
+async def test_an_agent_whose_session_ended_with_its_caller_does_not_answer_one_who_rejoins(world: World) -> None:
     world.simulator.add_worker("greeter", Behaviour(session_ends_with_caller=True, publishes_after=0.06))
     world.dispatch("lobby")
     await world.wait(1)
@@ -63,7 +63,7 @@ async def test_an_agent_whose_session_ended_with_its_caller_is_mute_for_who_rejo
     assert judge(world.simulator.ledger).alone == ("lobby",)
 
 
-async def test_a_session_goes_on_when_its_caller_is_replaced_or_somebody_else_leaves(world: World) -> None:
+async def test_a_session_goes_on_when_its_caller_is_replaced_or_another_participant_leaves(world: World) -> None:
     world.simulator.add_worker("greeter", Behaviour(session_ends_with_caller=True))
     world.dispatch("lobby")
     world.simulator.join("lobby", "bob")
