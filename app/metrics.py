@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 15, 30, 60, 120)
 
@@ -111,7 +111,3 @@ class Metrics:
             ["project"],
             registry=self.registry,
         )
-
-    def render(self) -> bytes:
-        """Return the exposition text."""
-        return generate_latest(self.registry)

@@ -34,7 +34,7 @@ def create_app(
 ) -> Starlette:
     """Return the application; `lifespan` starts and stops the flows, `key` signs sessions and links."""
     context = RequestContext(orchestrator, readers, key)
-    metrics = MetricsEndpoint(orchestrator, readers, context.objectives)
+    metrics = MetricsEndpoint(orchestrator, readers, context.objectives, key)
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.rules.book.rule_book import RuleBook
+from app.server.names import Pseudonyms, may_see_names
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped
@@ -39,6 +40,16 @@ class DatabaseHealth:
         if self.status == "ok":
             return {"status": "ok", "sweeps": {one.project: one.to_json() for one in self.sweeps}}
         return {"status": self.status, "detail": self.detail}
+
+    def without_names(self, pseudonyms: Pseudonyms) -> dict[str, Any]:
+        """Return the same with digests in place of projects, and without what LiveKit answered."""
+        document = self.to_json()
+        if self.sweeps:
+            document["sweeps"] = {
+                pseudonyms.of(one.project): {name: each for name, each in one.to_json().items() if name != "error"}
+                for one in self.sweeps
+            }
+        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +83,23 @@ class Health:
             "defects": dict(self.defects),
         }
 
+    def without_names(self, pseudonyms: Pseudonyms) -> dict[str, Any]:
+        """Return the same for anybody: rules by id only, projects by digests, and no texts of errors."""
+        document = self.to_json()
+        document["database"] = self.database.without_names(pseudonyms)
+        document["rules"]["bad"] = [{"id": rule["id"]} for rule in document["rules"]["bad"]]
+        document["defects"] = {
+            where: {"count": one["count"], "last_at": one["last_at"]} for where, one in document["defects"].items()
+        }
+        return document
+
 
 class HealthEndpoint:
     """Answers load balancers and operators."""
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine) -> None:
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
         self._orchestrator = orchestrator
+        self._pseudonyms = Pseudonyms(key)
         self._readers = readers
         self._write_check = WriteCheck(orchestrator.context)
         self._reading: asyncio.Task[DatabaseHealth] | None = None
@@ -86,12 +108,17 @@ class HealthEndpoint:
         """Answer 200 while the process runs."""
         return JSONResponse({"status": "ok"})
 
-    async def ready(self, _request: Request) -> Response:
-        """Answer 200 with details while webhooks can be accepted, 503 with details while they cannot."""
+    async def ready(self, request: Request) -> Response:
+        """Answer 200 with details while webhooks can be accepted, 503 with details while they cannot.
+
+        Names and texts of errors are for requests with a token only.
+        """
         health = await self.read()
+        is_known = await may_see_names(self._orchestrator.context, self._readers, request)
+        document = health.to_json() if is_known else health.without_names(self._pseudonyms)
         if health.is_ready:
-            return JSONResponse(health.to_json())
-        return JSONResponse(health.to_json(), 503, headers={"Retry-After": "1"})
+            return JSONResponse(document)
+        return JSONResponse(document, 503, headers={"Retry-After": "1"})
 
     async def read(self) -> Health:
         """Return the state of the database, the sweeps, the rules and the writer."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections.abc import Iterable
 from threading import Lock
 
+from prometheus_client import generate_latest
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
+from app.server.names import NamelessRegistry, Pseudonyms, may_see_names
 
 _SCRAPE_WAIT_S = 1.0
 """A scrape right after the start waits this long for the counts of objectives, and then goes without."""
@@ -26,33 +27,37 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class MetricsEndpoint:
     """Answers scrapes by Prometheus."""
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectivesCache) -> None:
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectivesCache, key: str) -> None:
         self._orchestrator = orchestrator
+        self._pseudonyms = Pseudonyms(key)
         self._readers = readers
         self._objectives = objectives
         self._rendering = Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Answer the metrics in Prometheus' text format; 401 without the token, if one is set."""
+        """Answer the metrics in Prometheus' text format; 401 without a token, if USHER_METRICS_TOKEN is set.
+
+        Without a token names of agents, rules and projects are replaced by digests.
+        """
         context = self._orchestrator.context
-        token = context.settings.metrics_token.get_secret_value()
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if token and not hmac.compare_digest(token.encode(), given.encode()):
+        is_known = await may_see_names(context, self._readers, request)
+        if not is_known and context.settings.metrics_token.get_secret_value():
             return PlainTextResponse("a bearer token is required: see USHER_METRICS_TOKEN\n", 401)
         try:
             found: Objectives | None = await self._objectives.get(METRICS_WINDOWS, wait_at_most_s=_SCRAPE_WAIT_S)
         except DatabaseUnavailableError:
             found = None  # the counters are still worth an answer
-        text = await asyncio.to_thread(self._render, found)
+        text = await asyncio.to_thread(self._render, found, is_known=is_known)
         return Response(text, headers={"content-type": _CONTENT_TYPE})
 
-    def _render(self, found: Objectives | None) -> bytes:
+    def _render(self, found: Objectives | None, *, is_known: bool) -> bytes:
         # One at a time: gauges are cleared and set again.
         with self._rendering:
             self._refresh()
             if found is not None:
                 _set_objectives(self._orchestrator.context.metrics, found.items)
-            return self._orchestrator.context.metrics.render()
+            registry = self._orchestrator.context.metrics.registry
+            return generate_latest(registry if is_known else NamelessRegistry(registry, self._pseudonyms))
 
     def _refresh(self) -> None:
         metrics, book = self._orchestrator.context.metrics, self._orchestrator.book

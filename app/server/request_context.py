@@ -31,7 +31,7 @@ class RequestContext:
         self.key = key
         self.readers = readers
         self._book = orchestrator.book
-        self.health = HealthEndpoint(orchestrator, readers)
+        self.health = HealthEndpoint(orchestrator, readers, key)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
 

@@ -195,7 +195,8 @@ async def test_a_rule_edited_by_plain_sql_holds_for_the_next_webhook(database: D
 async def test_a_bad_rule_disturbs_no_other_and_is_named(sqlite_database: Database) -> None:
     sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('broken', '{not json', 'x')")
     sqlite_database.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('good', '{}', 'ana')")
-    async with usher(sqlite_database) as (client, _):
+    async with usher(sqlite_database, USHER_METRICS_TOKEN="letmesee") as (client, _):
+        client.headers["Authorization"] = "Bearer letmesee"
         body = joined()
         await client.post(PATH, content=body, headers=signed(body))
         ready = await client.get("/readyz")

@@ -129,8 +129,9 @@ class Replica:
         return Answer(status, float(retry_after) if retry_after else None)
 
     async def get(self, path: str) -> Any:
-        """Return the JSON at `path` (or its text)."""
-        _, received, body = await request(self.service.app, "GET", path, b"", {})
+        """Return the JSON at `path` (or its text), as a program with the token of the metrics gets it."""
+        headers = {"authorization": f"Bearer {self._settings.metrics_token.get_secret_value()}"}
+        _, received, body = await request(self.service.app, "GET", path, b"", headers)
         return json.loads(body) if "json" in received.get("content-type", "") else body.decode()
 
     def metric(self, name: str, **labels: str) -> float:

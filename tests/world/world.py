@@ -45,7 +45,8 @@ class World:
         self.loop = loop
         self.clock = LoopClock(loop)
         self.database = database
-        self.settings_given = {"USHER_SWEEP_INTERVAL": str(sweep), **options.pop("settings", {})}
+        given = {"USHER_SWEEP_INTERVAL": str(sweep), "USHER_METRICS_TOKEN": "of the world"}
+        self.settings_given = {**given, **options.pop("settings", {})}
         self._wanted = replicas
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
         self.wires: dict[str, DirectListener] = {}

@@ -1,0 +1,89 @@
+"""Who may see names of agents, rules, projects and rooms on pages without login, and what others see instead."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+
+from app.accounts.tokens import find_bearer
+from app.flows.context import Context
+
+_NEUTRAL_LABELS: Final = frozenset(
+    {"status", "type", "source", "outcome", "reason", "method", "window", "where", "le", "quantile"}
+)
+"""Labels of metrics whose values are Usher's or LiveKit's own terms; those of all others are names."""
+_NOBODYS_NAME: Final = frozenset({"", "default"})
+"""Values that nobody chose: that of the only project, and none."""
+
+
+def bearer_of(request: Request) -> str:
+    """Return the bearer token of a request; empty if there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.casefold() == "bearer" else ""
+
+
+async def may_see_names(context: Context, readers: Engine, request: Request) -> bool:
+    """Return whether the request has USHER_METRICS_TOKEN or a valid API token; False where that cannot be found out."""
+    given = bearer_of(request)
+    if not given:
+        return False
+    token = context.settings.metrics_token.get_secret_value()
+    if token and hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
+        return True
+    return await asyncio.to_thread(_is_api_token, context, readers, given)
+
+
+def _is_api_token(context: Context, readers: Engine, given: str) -> bool:
+    try:
+        with readers.connect() as connection:
+            return find_bearer(connection, given, context.clock.now()) is not None
+    except SQLAlchemyError:
+        return False
+
+
+class Pseudonyms:
+    """Replaces names by digests: the same name has the same digest on all replicas, and `key` is needed to test one."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def of(self, name: str) -> str:
+        """Return what is shown in place of a name."""
+        if name in _NOBODYS_NAME:
+            return name
+        return hmac.new(self._key, f"metrics/{name}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:12]
+
+
+class NamelessRegistry(CollectorRegistry):
+    """The metrics of another registry, with names in labels replaced."""
+
+    def __init__(self, registry: CollectorRegistry, pseudonyms: Pseudonyms) -> None:
+        super().__init__(auto_describe=False)
+        self._registry = registry
+        self._pseudonyms = pseudonyms
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics."""
+        for metric in self._registry.collect():
+            renamed = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            renamed.samples = list(self._renamed(metric.samples))
+            yield renamed
+
+    def _renamed(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            yield sample._replace(labels=self._labels(sample.labels))
+
+    def _labels(self, labels: Mapping[str, str]) -> dict[str, str]:
+        return {
+            label: value if label in _NEUTRAL_LABELS else self._pseudonyms.of(value) for label, value in labels.items()
+        }
