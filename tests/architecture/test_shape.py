@@ -92,10 +92,12 @@ def test_top_level_holds_nothing_unexpected() -> None:
     assert present - made_by_tools - {"build", "dist"} == expected
 
 
-def test_every_layer_is_in_the_picture() -> None:
-    picture = (ROOT / "app/__init__.py").read_text("utf-8")
+def test_every_package_is_in_the_table_of_stages() -> None:
+    page = (ROOT / "app/README.md").read_text("utf-8")
+    table = page.partition("## Stages")[2].partition("## Flows")[0]
+    named = set(re.findall(r"`([a-z_]+)`", "\n".join(line for line in table.splitlines() if line.startswith("|"))))
     packages = {path.parent.name for path in ROOT.glob("app/*/__init__.py")}
-    assert {name for name in packages if not re.search(rf"\b{name}\b", picture)} == set()
+    assert packages - named == set()
 
 
 def test_every_environment_variable_is_documented() -> None:

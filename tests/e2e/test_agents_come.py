@@ -113,7 +113,7 @@ def test_text_metadata(scene: Scene, note_arrival: NoteArrival) -> None:
     assert sent["participant"]["metadata"] == "please, somebody help"
 
 
-def test_no_agent_is_dispatched_without_metadata_or_for_an_agent(scene: Scene, note_arrival: NoteArrival) -> None:
+def test_a_caller_without_metadata_is_served_and_the_agent_gets_none(scene: Scene, note_arrival: NoteArrival) -> None:
     """The rule takes every participant of the room; the agent itself joins the room, too."""
     scene.usher.add_rule("lobby", {"room": {"name": ["lobby"]}}, "support-agent", scope="participant")
     ana = scene.join("ana", "lobby")
@@ -122,7 +122,7 @@ def test_no_agent_is_dispatched_without_metadata_or_for_an_agent(scene: Scene, n
     [sent] = ana.job_metadata()
     assert sent["participant"]["metadata"] == ""
     assert sent["participant"]["attributes"] == {}
-    never(lambda: len(scene.livekit.dispatches("lobby")) != 1, during=2, what="an agent summoned an agent")
+    never(lambda: len(scene.livekit.dispatches("lobby")) != 1, during=2, what="an agent was dispatched for an agent")
     assert len(scene.usher.dispatches(room="lobby")) == 1
 
 

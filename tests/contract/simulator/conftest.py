@@ -30,7 +30,7 @@ async def client(simulator: Simulator) -> AsyncIterator[api.LiveKitAPI]:
 
 
 @pytest.fixture
-async def door(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
-    """A plain HTTP client for the control doors."""
+async def control(simulator: Simulator) -> AsyncIterator[aiohttp.ClientSession]:
+    """A plain HTTP client for the control endpoints."""
     async with aiohttp.ClientSession(simulator.url) as session:
         yield session

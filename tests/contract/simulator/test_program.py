@@ -44,8 +44,8 @@ async def test_it_serves_calls_and_posts_webhooks_for_its_callers(relay: Relay) 
     options = ["--webhook", relay.url, "--worker", "greeter", "--time-factor", "0.02", "--key", "k", "--secret"]
     async with running(*options, "a secret that is long enough for a test") as (process, ready):
         assert ready["url"].startswith("http://127.0.0.1:")
-        async with aiohttp.ClientSession(ready["url"]) as door:
-            async with door.post("/simulator/join", json={"room": "program", "identity": "ana"}) as joined:
+        async with aiohttp.ClientSession(ready["url"]) as control:
+            async with control.post("/simulator/join", json={"room": "program", "identity": "ana"}) as joined:
                 assert joined.status == 200
             async with api.LiveKitAPI(ready["url"], ready["key"], ready["secret"]) as client:
                 await client.agent_dispatch.create_dispatch(
@@ -58,7 +58,7 @@ async def test_it_serves_calls_and_posts_webhooks_for_its_callers(relay: Relay) 
             await asyncio.to_thread(relay.wait_for, "participant_joined", room="program", identity="ana")
             agent = await asyncio.to_thread(relay.wait_for, "participant_joined", room="program", identity=people[0])
             assert agent.webhook["participant"]["kind"] == "AGENT"
-            async with door.get("/simulator/verdict") as verdict:
+            async with control.get("/simulator/verdict") as verdict:
                 assert (await verdict.json())["clean"]
         process.send_signal(signal.SIGTERM)
         _, errors = await process.communicate()

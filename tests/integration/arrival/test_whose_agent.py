@@ -41,7 +41,7 @@ async def test_each_caller_of_a_room_has_an_agent_of_their_own(database: Databas
 
 
 @in_virtual_time
-async def test_with_one_worker_too_few_the_last_caller_waits(sqlite_database: Database) -> None:
+async def test_with_too_few_workers_each_agent_is_credited_to_its_own_caller(sqlite_database: Database) -> None:
     async with World(sqlite_database, timing=ALWAYS_LATE) as world:
         world.simulator.add_worker("greeter", Behaviour(capacity=2))
         world.rule(scope="participant", answer_timeout_s=3, max_attempts=50)
