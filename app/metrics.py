@@ -55,6 +55,12 @@ class Metrics:
             "usher_fallbacks", "Fallback agents asked for", ["agent", "fallback"], registry=self.registry
         )
         self.recoveries = Counter("usher_recoveries", "Vanished agents replaced", ["agent"], registry=self.registry)
+        self.over_budget = Counter(
+            "usher_over_budget",
+            "Dispatches not made because their caller is over USHER_CALLER_BUDGET",
+            ["project"],
+            registry=self.registry,
+        )
         self.abandoned = Counter(
             "usher_callers_gone", "Callers who left before an agent came", ["agent"], registry=self.registry
         )

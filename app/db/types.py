@@ -41,6 +41,7 @@ class Cause(StrEnum):
     AGENT_MAY_RETURN = "agent_may_return"  # that of the previous session of the room name
     REPLACES_AGENT = "replaces_agent"
     TEMPLATE_FAILED = "template_failed"
+    OVER_BUDGET = "over_budget"  # its caller caused too many dispatches within a minute
     # Delivered
     CLAIMED = "claimed"
     SENDER_LOST = "sender_lost"  # claimed from a replica that died while it sent

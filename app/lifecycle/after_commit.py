@@ -64,6 +64,8 @@ def count(metrics: Metrics, after: AfterCommit) -> None:
     """Count every state that a dispatch reached in a committed transaction."""
     for dispatch in after.created:
         metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
+        if dispatch.cause is Cause.OVER_BUDGET:
+            metrics.over_budget.labels(dispatch.project).inc()
         if dispatch.replaces_kind is ReplacesKind.RECOVERY:
             metrics.recoveries.labels(dispatch.agent_name).inc()
     for move in after.moves:

@@ -80,6 +80,13 @@ class Settings(BaseModel):
     calls_per_second: float = Field(
         0.0, alias="USHER_CALLS_PER_SECOND", description="CreateDispatch calls per second at most; 0 = no limit", ge=0
     )
+    caller_budget: int = Field(
+        60,
+        alias="USHER_CALLER_BUDGET",
+        description="dispatches that one identity or phone number may cause in a minute; 0 = no limit",
+        ge=0,
+        le=100_000,
+    )
     recovery_budget: int = Field(
         3, alias="USHER_RECOVERY_BUDGET", description="vanished agents replaced per call at most", ge=0, le=100
     )

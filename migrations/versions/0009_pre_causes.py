@@ -17,7 +17,8 @@ branch_labels = None
 depends_on = None
 
 CAUSES = (
-    "rule_matched", "promised", "agent_may_return", "replaces_agent", "template_failed", "claimed", "sender_lost",
+    "rule_matched", "promised", "agent_may_return", "replaces_agent", "template_failed",
+    "over_budget", "claimed", "sender_lost",
     "caller_present", "waits_for_limit", "accepted", "adopted", "late_answer", "refused", "livekit_unreachable",
     "outcome_unknown", "livekit_recovered", "agent_overdue", "no_agent", "fallback", "clock_step", "process_restarted",
     "agent_joined", "agent_reconnected", "agent_not_ours", "agent_left",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
+from app.flows.accept.caller_budget import CallerBudget
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
 from app.flows.accept.revive import revive_for
@@ -60,6 +61,7 @@ class Acceptor:
         self._context = context
         self._book = book
         self._free_slots = free_slots
+        self._budget = CallerBudget(context.settings.caller_budget)
         self._accept = transactions.batched(self._accept_batch)
 
     async def accept(self, event: Event) -> Acceptance:
@@ -134,7 +136,12 @@ class Acceptor:
         state = read_state(connection, [one.event for one in planned], [one.event for one in decided], now)
         for one in planned:
             _drop_if_impossible(one, state.gone)
-        enqueue(connection, after, self._context, self._free_slots, decided, state=state, now=now)
+        tick = self._context.clock.monotonic()
+
+        def grant(event: Event) -> bool:
+            return self._budget.grant(connection, event, now, tick)
+
+        enqueue(connection, after, self._context, self._free_slots, decided, grant=grant, state=state, now=now)
 
 
 def _event_row(decided: DecidedEvent) -> dict[str, Any]:

@@ -48,16 +48,20 @@ def enqueue(
     free_slots: Callable[[str], int],
     decided: Sequence[DecidedEvent],
     *,
+    grant: Callable[[Event], bool],
     state: StoredState,
     now: datetime,
 ) -> None:
-    """Insert the dispatches that the events ask for, and note which live ones serve the others."""
+    """Insert the dispatches that the events ask for, and note which live ones serve the others.
+
+    `grant`: whether the caller of an event may cause one more dispatch.
+    """
     wanted = [(one, intent) for one in decided for intent in one.plan.intents]
     if not wanted:
         return
     serving = live_by_intent(connection, {intent.intent_key for _, intent in wanted})
     live = _without_deserted(connection, after, serving, now)
-    new = _new_dispatches(wanted, live, context, _Slots(free_slots), state=state, now=now)
+    new = _new_dispatches(wanted, live, context, _Slots(free_slots), grant=grant, state=state, now=now)
     created = create(connection, after, [one.dispatch for one in new], now)
     _serve_by_others(connection, [one for one in new if one.dispatch.id not in created])
     from_token = []
@@ -91,6 +95,11 @@ def _without_deserted(
     return {key: one.id for key, one in live.items() if one not in gone}
 
 
+_UNBUDGETED = frozenset({Start.FAILED, Start.FROM_TOKEN})
+"""Starts that no budget prevents: an access token may have brought the agent already."""
+_NOT_LIVE = frozenset({Start.FAILED, Start.OVER_BUDGET})
+
+
 class _New(NamedTuple):
     dispatch: Dispatch
     start: Start
@@ -103,6 +112,7 @@ def _new_dispatches(
     context: Context,
     slots: _Slots,
     *,
+    grant: Callable[[Event], bool],
     state: StoredState,
     now: datetime,
 ) -> list[_New]:
@@ -115,13 +125,15 @@ def _new_dispatches(
             continue
         event = decided.event
         start = start_of(event, intent, state, now)
+        if start not in _UNBUDGETED and not grant(event):
+            start = Start.OVER_BUDGET
         if start is Start.AT_ONCE and not slots.take(event.project):
             start = Start.WHEN_CLAIMED
         dispatch = from_intent(new_id(), event, intent, decided.plan.rules_version, now)
         dispatch = started(
             start, dispatch, intent, state.promises.unused_of(event, intent.agent_name), lease=lease, now=now
         )
-        if start is not Start.FAILED:
+        if start not in _NOT_LIVE:
             live[intent.intent_key] = dispatch.id
         new.append(_New(dispatch, start, decided))
     return new

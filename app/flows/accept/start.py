@@ -28,6 +28,8 @@ class Start(Enum):
 
     FAILED = auto()
     """Its metadata or attributes could not be made."""
+    OVER_BUDGET = auto()
+    """Its caller caused too many dispatches within a minute: it is on record, and no agent is sent."""
     FROM_TOKEN = auto()
     """The participant's access token carried it: LiveKit is asked before a call whether it has it."""
     PERHAPS_FROM_TOKEN = auto()
@@ -78,6 +80,9 @@ def started(
                 reason=intent.failure or "",
                 **ended(now),
             )
+        case Start.OVER_BUDGET:
+            reason = "its caller has caused more dispatches within a minute than USHER_CALLER_BUDGET allows"
+            return new._replace(status=DispatchStatus.CANCELLED, cause=Cause.OVER_BUDGET, reason=reason, **ended(now))
         case Start.FROM_TOKEN:
             return new if promise is None else new._replace(**redeemed(promise))
         case Start.PERHAPS_FROM_TOKEN:

@@ -1,0 +1,121 @@
+"""A caller who joins again and again gets agents up to the budget; nobody else notices."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.audit import CallState, explain
+from app.livekit.vocabulary import ParticipantKind
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+BUDGET = 12
+
+
+def over_budget(world: World) -> int:
+    return len(world.dispatches(cause="over_budget", status="cancelled"))
+
+
+def sent(world: World) -> int:
+    return len(world.simulator.ledger.dispatches)
+
+
+async def join_often(world: World, identity: str, times: int, every: float) -> None:
+    """Join a room of its own each time, and leave it half a second later."""
+    for number in range(times):
+        room = f"{identity}-{world.loop.time()}-{number}"
+        world.simulator.join(room, identity)
+        world.loop.call_later(0.5, world.simulator.leave, room, identity)
+        await world.wait(every)
+
+
+@in_virtual_time
+async def test_a_thousand_joins_of_one_identity_make_no_more_agents_than_the_budget(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "mallory", 1000, 0.047)
+        world.simulator.join("hall", "ana")
+        await world.until_status("joined", within=2, participant_identity="ana")
+        assert sent(world) == 60 + 1
+        assert over_budget(world) == 940
+        assert len(world.events(type="participant_joined", participant_identity="mallory")) == 1000
+        assert world.usher.metric("usher_over_budget_total", project="default") == 940
+
+
+@in_virtual_time
+async def test_a_caller_who_reconnects_twenty_times_in_a_minute_keeps_getting_agents(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "ana", 20, 3.0)
+        assert len(world.dispatches(participant_identity="ana")) == 20
+        assert over_budget(world) == 0
+
+
+@in_virtual_time
+async def test_the_budget_is_there_again_after_a_minute(sqlite_database: Database) -> None:
+    async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "ana", BUDGET + 3, 0.5)
+        assert over_budget(world) == 3
+        await world.wait(61)
+        world.simulator.join("later", "ana")
+        await world.until_status("joined", within=2, room_name="later")
+
+
+@in_virtual_time
+async def test_the_budget_holds_after_a_restart_and_over_replicas(database: Database) -> None:
+    async with World(database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "mallory", BUDGET + 2, 0.2)
+        await world.usher.stop()
+        await world.add_replica()
+        await join_often(world, "mallory", 30, 0.2)
+        # A process grants a fourth of the budget before it asks the database.
+        assert sent(world) <= BUDGET + BUDGET // 4
+
+
+@in_virtual_time
+async def test_a_phone_number_has_a_budget_and_hidden_numbers_have_none(sqlite_database: Database) -> None:
+    async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(BUDGET + 5):
+            for phone in ("+34600111222", "anonymous"):
+                world.simulator.join(
+                    f"call-{phone}-{number}",
+                    "sip_anonymous" if phone == "anonymous" else f"sip_{phone}_{number}",
+                    kind=ParticipantKind.SIP,
+                    attributes={"sip.phoneNumber": phone, "sip.ruleID": "SDR_1", "sip.callStatus": "ringing"},
+                )
+            await world.wait(0.2)
+        refused = world.dispatches(cause="over_budget")
+        assert len(refused) == 5
+        assert all("+34600111222" in row["room_name"] for row in refused)
+
+
+@in_virtual_time
+async def test_no_limit_is_a_budget_of_zero(sqlite_database: Database) -> None:
+    async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": "0"}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "load-test", 100, 0.1)
+        assert over_budget(world) == 0
+
+
+@pytest.mark.parametrize("budget", [1, 3])
+@in_virtual_time
+async def test_people_read_why_no_agent_was_sent(sqlite_database: Database, budget: int) -> None:
+    async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(budget)}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await join_often(world, "ana", budget + 1, 0.5)
+        with sqlite_database.reader_engine().connect() as connection:
+            found = explain(connection, "ana")
+        assert found.timeline.call.state is CallState.CANCELLED
+        assert "more dispatches within a minute than USHER_CALLER_BUDGET allows" in found.timeline.summary
+        assert found.timeline.dispatches[0].dispatch.attempts == 0
