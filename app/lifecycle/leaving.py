@@ -13,6 +13,8 @@ from app.lifecycle.arrival import after_early_leaving
 from app.lifecycle.departure import Departure
 from app.lifecycle.presence import RELOAD_S
 from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
+from app.observe.finding import Stray
+from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.move import Move
@@ -32,7 +34,8 @@ class Withdrawal:
     room_sid: str
     dispatch_id: str
     livekit_dispatch_id: str | None
-    agent_identities: tuple[str, ...] = ()
+    agents: tuple[tuple[str, str], ...] = ()
+    """Identity and SID of each agent that is known to have come; another may have taken the same identity since."""
     only_if_alone: bool = False
     """Only when no participant but agents is left in the room (rule `withdraw`, scope `room`)."""
     after_s: float = 0.0
@@ -55,10 +58,17 @@ def withdrawal_of(dispatch: Dispatch, *, only_if_alone: bool = False, after_s: f
         dispatch.room_sid,
         dispatch.id,
         dispatch.livekit_dispatch_id,
-        (dispatch.agent_identity,) if dispatch.agent_identity else (),
+        ((dispatch.agent_identity, dispatch.agent_sid or ""),) if dispatch.agent_identity else (),
         only_if_alone,
         after_s,
     )
+
+
+def withdrawal_of_stray(stray: Stray, seen: RoomObservation) -> Withdrawal:
+    """Return how to take back what `seen` showed of a dispatch or agents that are not needed."""
+    agents = tuple((agent.identity, agent.sid) for agent in stray.agents)
+    livekit_dispatch_id = stray.livekit_dispatch_id or None
+    return Withdrawal(seen.project, seen.room_name, seen.room_sid, "", livekit_dispatch_id, agents)
 
 
 def deletion_of(dispatch: Dispatch) -> Withdrawal | None:

@@ -111,6 +111,8 @@ class RestartPolicy(StrEnum):
         return cls.NEVER if is_replaced_by_us else cls.ON_FAILURE
 
 
+DEFAULT_IDENTITY: Final = "agent-AJ_"
+"""How the identity of an agent begins that has not chosen one: `agent-` and the id of its job, which is unique."""
 JOB_OVER: Final = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
 """No agent comes by a job in one of these states."""
 

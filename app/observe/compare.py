@@ -115,7 +115,7 @@ def _compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
         if finding is not None:
             findings.append(finding)
     findings += ownership.strays(wanted, assigned)
-    findings += [Stray("", (agent.identity,), "its callers have left, and have another") for agent in deserted]
+    findings += [Stray("", (agent,), "its callers have left, and have another") for agent in deserted]
     findings += ownership.latecomers(wanted, assigned, intended.given_up, intended.cancelled_agents, intended.returning)
     return findings
 

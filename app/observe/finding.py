@@ -95,8 +95,13 @@ class Stray:
     """A dispatch of ours that is not needed (any more), with its agents; the id is empty once it is deleted."""
 
     livekit_dispatch_id: str
-    agent_identities: tuple[str, ...]
+    agents: tuple[SeenParticipant, ...]
     why: str
+
+    @property
+    def agent_identities(self) -> tuple[str, ...]:
+        """The identities of its agents."""
+        return tuple(agent.identity for agent in self.agents)
 
 
 Finding = (

@@ -161,22 +161,23 @@ class Ownership:
         """Return what is listed as ours and that no dispatch needs."""
         strays: list[Stray] = []
         by_id = {dispatch.id: dispatch for dispatch in wanted}
+        needed = {agent.sid for agent in assigned.values()}
         for entry in self._listed:
             owner = self._owner.get(entry.id)
             if owner is None:
                 continue
-            identities = tuple(agent.identity for agent in self._agents_of(entry))
+            came = self._agents_of(entry)
+            surplus = tuple(one for one in came if one.sid not in needed)
             if owner in self._unwanted:
-                strays.append(Stray(entry.id, identities, "its dispatch wants no agent any more"))
+                strays.append(Stray(entry.id, surplus, "its dispatch wants no agent any more"))
                 continue
             dispatch = by_id.get(owner)
             agent = assigned.get(owner)
             if dispatch is None or dispatch.livekit_dispatch_id in {None, entry.id}:
-                extra = tuple(one for one in identities if agent is not None and one != agent.identity)
-                if extra:
-                    strays.append(Stray("", extra, "a second agent came by one dispatch"))
-            elif agent is None or agent.identity not in identities:
-                strays.append(Stray(entry.id, identities, "an earlier attempt took effect late"))
+                if agent is not None and surplus:
+                    strays.append(Stray("", surplus, "a second agent came by one dispatch"))
+            elif agent is None or agent not in came:
+                strays.append(Stray(entry.id, surplus, "an earlier attempt took effect late"))
         return strays
 
     def latecomers(
@@ -202,11 +203,11 @@ class Ownership:
                 continue
             served = returning.get(agent.identity)
             if agent.agent_name in names and self._is_judged(agent):
-                strays.append(Stray("", (agent.identity,), "it came after we had given up on it"))
+                strays.append(Stray("", (agent,), "it came after we had given up on it"))
             elif any(
                 one.agent_name == agent.agent_name and serves(one, served) for one in wanted if one.id in assigned
             ):
-                strays.append(Stray("", (agent.identity,), "it came back after another had taken its place"))
+                strays.append(Stray("", (agent,), "it came back after another had taken its place"))
         return strays
 
     def _is_judged(self, agent: SeenParticipant) -> bool:

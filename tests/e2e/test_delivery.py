@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection
 from datetime import datetime
@@ -175,6 +176,7 @@ def test_without_recover_a_vanished_agent_is_not_replaced(scene: Scene, substitu
 
 
 BURST = 30
+MOST_BUSY = 0.6  # share of the machine that other work may take; workers refuse all jobs at 0.7
 
 
 @pytest.mark.parametrize(
@@ -185,6 +187,9 @@ def test_a_burst_on_one_worker_is_served_whole(
     scene: Scene, note_burst: Callable[[str, list[float]], None], load: Load, columns: dict[str, int]
 ) -> None:
     """The worker refuses what comes while others start, and LiveKit drops it without a word; Usher asks again."""
+    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+    if load == "default" and busy > MOST_BUSY:
+        pytest.skip(f"the default load limit is that of the whole machine, which is {busy:.0%} busy with other work")
     scene.start_worker(f"{load}-agent", load=load)
     scene.usher.add_rule("burst", rule_for(f"{load}-"), f"{load}-agent", **columns)
     rooms = [f"{load}-{number}" for number in range(BURST)]

@@ -20,7 +20,7 @@ from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.livekit.attributes import agent_name_of
 from app.livekit.participant.role import PROGRAMS, Role
-from app.livekit.vocabulary import JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
+from app.livekit.vocabulary import DEFAULT_IDENTITY, JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
 from app.observe.ghosts import restarts
 from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
@@ -244,4 +244,4 @@ def _attributes(event: Event) -> Mapping[str, Any]:
 
 def _job_id(identity: str) -> str | None:
     """Return the job in an agent's default identity `agent-<job id>`."""
-    return identity.removeprefix("agent-") if identity.startswith("agent-AJ_") else None
+    return identity.removeprefix("agent-") if identity.startswith(DEFAULT_IDENTITY) else None

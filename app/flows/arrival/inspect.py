@@ -24,7 +24,7 @@ from app.lifecycle.arrival import FIRST_CHECK_S, awaited_from, is_hopeless, may_
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
-from app.lifecycle.leaving import Withdrawal, after_callers_gone, room_over
+from app.lifecycle.leaving import after_callers_gone, room_over, withdrawal_of_stray
 from app.lifecycle.next_agent import agent_left
 from app.lifecycle.transition import move, replace
 from app.logs import get_logger
@@ -264,13 +264,12 @@ class Inspector:
                 pass  # the delivery that owns the call adopts it
             case NotYetHere(certain=certain):
                 (inspection.absent if certain else inspection.uncertain).append(finding)
-            case Stray(livekit_dispatch_id, identities, why):
+            case Stray(why=why):
+                identities = finding.agent_identities
                 _log.warning(
                     "withdrawing an agent that no dispatch needs", room=seen.room_name, agents=identities, why=why
                 )
-                after.withdrawals.append(
-                    Withdrawal(seen.project, seen.room_name, seen.room_sid, "", livekit_dispatch_id or None, identities)
-                )
+                after.withdrawals.append(withdrawal_of_stray(finding, seen))
             case _:
                 assert_never(finding)
         return []

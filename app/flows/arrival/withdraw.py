@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Self
 
 from sqlalchemy import Connection
 
@@ -16,6 +18,7 @@ from app.lifecycle.leaving import Withdrawal
 from app.livekit.client import LiveKitClient, SeenDispatch, SeenParticipant
 from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.participant.role import Role
+from app.livekit.vocabulary import DEFAULT_IDENTITY
 from app.logs import get_logger
 from app.observe.ghosts import living, restarts
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
@@ -129,24 +132,53 @@ async def take_back(
     participants = await list_present()
     if withdrawal.only_if_alone and any(one.role is Role.CALLER for one in participants):
         return
-    identities = set(withdrawal.agent_identities)
     listed = await client.list_dispatches(withdrawal.room_name)
     if await is_called_off():
         return
-    for entry in (one for one in listed if _is_meant(one, withdrawal)):
-        identities |= {job.participant_identity or f"agent-{job.id}" for job in entry.jobs}
-        if not entry.deleted:
+    agents = _Agents.of(withdrawal, listed)
+    for entry in listed:
+        if _is_meant(entry, withdrawal) and not entry.deleted:
             await client.delete_dispatch(withdrawal.room_name, entry.id)
     # Deleting the dispatch lets the agent say goodbye; one that is still listed a second later is removed.
     for pause in () if withdrawal.at_once else _GOODBYE_S:
-        if not identities & {one.identity for one in participants}:
+        if not any(map(agents.include, participants)):
             return
         await asyncio.sleep(pause)
         participants = await list_present()
     if await is_called_off():
         return
-    for identity in identities & {one.identity for one in participants}:
+    for identity in {one.identity for one in participants if agents.include(one)}:
         await client.remove_participant(withdrawal.room_name, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agents:
+    """The agents that a withdrawal takes out. Identities alone do not tell them from agents that came after them."""
+
+    sids: Mapping[str, Collection[str]]
+    """By identity, the SIDs of those that are known to have come."""
+    identities: Collection[str]
+    """Those that the jobs of the dispatches name and no job of another."""
+
+    @classmethod
+    def of(cls, withdrawal: Withdrawal, listed: Sequence[SeenDispatch]) -> Self:
+        """Return the agents of `withdrawal` in a room that lists these dispatches."""
+        sids: dict[str, set[str]] = {}
+        for identity, sid in withdrawal.agents:
+            sids.setdefault(identity, set()).update({sid} - {""})
+        meant = [entry for entry in listed if _is_meant(entry, withdrawal)]
+        others = [entry for entry in listed if entry not in meant and not entry.deleted]
+        return cls(sids, (_identities(meant) | sids.keys()) - _identities(others))
+
+    def include(self, participant: SeenParticipant) -> bool:
+        """Return whether this participant is one of them."""
+        if sids := self.sids.get(participant.identity):
+            return participant.sid in sids or participant.identity.startswith(DEFAULT_IDENTITY)
+        return participant.identity in self.identities
+
+
+def _identities(entries: Iterable[SeenDispatch]) -> set[str]:
+    return {job.participant_identity or f"agent-{job.id}" for entry in entries for job in entry.jobs}
 
 
 def _is_meant(entry: SeenDispatch, withdrawal: Withdrawal) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.simulator import Behaviour, Timing
+from app.simulator import Behaviour, Fault, FaultKind, Timing
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -111,3 +111,31 @@ async def test_an_agent_that_joins_after_its_caller_left_does_not_stay(sqlite_da
         await world.until_status("joined", within=1)
         await world.until(lambda: not world.agents("room"), within=5)
         assert len(world.simulator.ledger.dispatches) == 1
+
+
+@in_virtual_time
+async def test_a_late_withdrawal_spares_the_next_agent_of_the_same_identity(sqlite_database: Database) -> None:
+    """LiveKit answers no question while the first agent is to be taken out; the second joins in that time."""
+    async with World(sqlite_database, timing=Timing(activation=0.02)) as world:
+        world.rule(withdraw=False)
+        world.simulator.add_worker("greeter", Behaviour(identity="receptionist-{room}"))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(30)
+        world.simulator.leave("room", "ana")
+        await world.wait(5)
+        world.simulator.faults.always("ListRooms", Fault(FaultKind.REFUSE, code="unavailable"))
+        world.simulator.join("room", "ana")
+        second = await world.until(
+            lambda: [one for one in world.dispatches(status="joined") if one["id"] != first["id"]], within=3
+        )
+        world.simulator.faults.always("ListRooms", None)
+        await world.wait(20)
+        room = world.simulator.room("room")
+        assert room is not None
+        assert second[0]["agent_identity"] == first["agent_identity"]
+        assert room.participants["receptionist-room"].sid == second[0]["agent_sid"] != first["agent_sid"]
+        (row,) = world.dispatches(status="joined")
+        assert row["id"] == second[0]["id"]
+        listed = [one.id for one in room.dispatches.values() if one.agent_name and not one.deleted]
+        assert listed == [row["livekit_dispatch_id"]]
