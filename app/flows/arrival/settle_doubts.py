@@ -55,7 +55,7 @@ def lose_agent(
                 dispatch.room_sid,
                 dispatch.id,
                 None,
-                ((dispatch.agent_identity, dispatch.agent_sid),),
+                ((dispatch.agent_identity, dispatch.agent_sid or ""),),
                 ghost_sid=dispatch.agent_sid,
             )
         )
