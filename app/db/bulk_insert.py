@@ -18,6 +18,7 @@ from sqlalchemy import JSON, Connection, Dialect, Insert, Table, Update, bindpar
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
+from app.db.hot_statement import execute_on_driver
 from app.db.types import Timestamp, format_instant
 
 Row = Mapping[str, Any]
@@ -63,8 +64,8 @@ def _run(
         raise ValueError(f"rows for {table.name} name different columns")
     statement = build(connection.dialect, table, names)
     parameters = [statement.parameters(row) for row in rows]
-    options = {"preserve_rowcount": True}
-    return connection.exec_driver_sql(statement.text, parameters, execution_options=options).rowcount
+    count: int = execute_on_driver(connection, statement.text, parameters, many=True).rowcount
+    return count
 
 
 @lru_cache

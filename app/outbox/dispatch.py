@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -115,7 +115,12 @@ class Dispatch(NamedTuple):
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Dispatch:
         """Return the dispatch in a row of the table."""
-        stored = cls._make(_columns_of(row))
+        return cls.from_values(_columns_of(row))
+
+    @classmethod
+    def from_values(cls, values: Iterable[Any]) -> Dispatch:
+        """Return the dispatch with these values of the columns, in the table's order."""
+        stored = cls._make(values)
         return stored._replace(
             status=DispatchStatus(stored.status),
             cause=Cause(stored.cause),

@@ -26,7 +26,7 @@ def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[st
     rows = [dispatch.new_row() for dispatch in sorted(new, key=lambda one: one.intent_key)]
     if insert_new(connection, dispatches, rows) == len(new):
         return ids
-    return set(connection.execute(statements.PRESENT, {"ids": ids}).scalars())
+    return {identity for (identity,) in statements.PRESENT.rows(connection, {"ids": ids})}
 
 
 def inherit_callers(connection: Connection, successors: Mapping[str, str]) -> None:
@@ -49,24 +49,25 @@ def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, D
     """Return the live dispatches with these intent keys, locked: a caller must not be added to one that is ending."""
     if not keys:
         return {}
-    found = connection.execute(statements.LIVE_BY_INTENT, {"keys": keys})
-    return {row["intent_key"]: Dispatch.from_row(row) for row in found.mappings()}
+    found = statements.LIVE_BY_INTENT.rows(connection, {"keys": keys})
+    return {one.intent_key: one for one in map(Dispatch.from_values, found)}
 
 
 def read_locked(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
     """Return these dispatches as they are now, locked until the transaction ends."""
     if not ids:
         return {}
-    found = connection.execute(statements.LOCKED, {"ids": ids})
-    return {row["id"]: Dispatch.from_row(row) for row in found.mappings()}
+    found = statements.LOCKED.rows(connection, {"ids": ids})
+    return {one.id: one for one in map(Dispatch.from_values, found)}
 
 
 def live_in_rooms(connection: Connection, sessions: Collection[Session]) -> list[Dispatch]:
     """Return the live dispatches of these room sessions, locked until the transaction ends, oldest first."""
     if not sessions:
         return []
-    found = connection.execute(statements.LIVE_IN_ROOMS, {"room_sids": {sid for _, sid in sessions}})
-    return [Dispatch.from_row(row) for row in found.mappings() if (row["project"], row["room_sid"]) in sessions]
+    rows = statements.LIVE_IN_ROOMS.rows(connection, {"room_sids": {sid for _, sid in sessions}})
+    found = (Dispatch.from_values(row) for row in rows)
+    return [one for one in found if (one.project, one.room_sid) in sessions]
 
 
 def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
@@ -74,7 +75,7 @@ def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, s
     if not ids:
         return {}
     callers: dict[str, set[str]] = {}
-    for dispatch_id, sid, left_at in connection.execute(statements.CALLERS, {"ids": ids}):
+    for dispatch_id, sid, left_at in statements.CALLERS.rows(connection, {"ids": ids}):
         present = callers.setdefault(dispatch_id, set())
         if left_at is None:
             present.add(sid)
@@ -86,7 +87,7 @@ def last_left(connection: Connection, ids: Collection[str]) -> dict[str, datetim
     if not ids:
         return {}
     left: dict[str, list[datetime | None]] = {}
-    for dispatch_id, _, left_at in connection.execute(statements.CALLERS, {"ids": ids}):
+    for dispatch_id, _, left_at in statements.CALLERS.rows(connection, {"ids": ids}):
         left.setdefault(dispatch_id, []).append(left_at)
     return {name: max(one for one in times if one is not None) for name, times in left.items() if None not in times}
 
@@ -95,7 +96,7 @@ def mark_left(connection: Connection, project: str, participant_sids: Collection
     """Write when these participants of a project left, for every dispatch that serves them."""
     if participant_sids:
         asked = {"project": project, "participant_sids": participant_sids, "at": at}
-        connection.execute(statements.MARK_LEFT, asked)
+        statements.MARK_LEFT.run(connection, asked)
 
 
 def write_moves(connection: Connection, moves: Sequence[Move]) -> None:
@@ -195,7 +196,7 @@ def find_due(
         "without_agents": without_agents,
         "in_hand": in_hand,
     }
-    return [Dispatch.from_row(row) for row in connection.execute(statements.DUE, asked).mappings()]
+    return [Dispatch.from_values(row) for row in statements.DUE.rows(connection, asked)]
 
 
 def find_at_limit(
@@ -203,18 +204,18 @@ def find_at_limit(
 ) -> list[Dispatch]:
     """Return the due dispatches of these agents that are not noted as waiting for a limit yet, oldest first."""
     asked = {"now": now, "first": limit, "agent_names": agent_names}
-    return [Dispatch.from_row(row) for row in connection.execute(statements.BLOCKED, asked).mappings()]
+    return [Dispatch.from_values(row) for row in statements.BLOCKED.rows(connection, asked)]
 
 
 def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches past their answer deadline that no replica has leased, oldest first."""
     asked = {"now": now, "first": limit, "projects": projects}
-    return [Dispatch.from_row(row) for row in connection.execute(statements.UNANSWERED, asked).mappings()]
+    return [Dispatch.from_values(row) for row in statements.UNANSWERED.rows(connection, asked)]
 
 
 def rooms_past_doubt(connection: Connection, now: datetime, projects: Collection[str]) -> list[tuple[str, str]]:
     """Return project and name of the rooms of dispatches whose doubt is over, those that have waited longest first."""
-    found = connection.execute(statements.PAST_DOUBT, {"now": now, "projects": projects})
+    found = statements.PAST_DOUBT.rows(connection, {"now": now, "projects": projects})
     return list(dict.fromkeys((project, room_name) for project, room_name in found))
 
 

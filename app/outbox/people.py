@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app.db.any_of import any_of
+from app.db.any_of import any_of, one_of_texts
+from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, events
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import LEAVINGS, EventType
@@ -43,7 +44,7 @@ class People:
     """By room session and SID."""
 
 
-_CALLERS = (
+_CALLERS = HotStatement(
     select(
         dispatch_callers.c.dispatch_id,
         dispatch_callers.c.participant_sid,
@@ -56,23 +57,25 @@ _CALLERS = (
     .where(any_of(dispatch_callers.c.dispatch_id, "ids"))
 )
 _gone = events.alias("gone")
-_OTHERS = select(
-    events.c.project, events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role
-).where(
-    any_of(events.c.room_sid, "room_sids"),
-    events.c.type == EventType.PARTICIPANT_JOINED,
-    events.c.participant_role.in_([Role.CALLER, Role.CALLEE]),
-    ~select(_gone.c.id)
-    .where(
-        _gone.c.participant_sid == events.c.participant_sid,
-        _gone.c.project == events.c.project,
-        _gone.c.type.in_(sorted(LEAVINGS)),
+_OTHERS = HotStatement(
+    select(
+        events.c.project, events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role
+    ).where(
+        any_of(events.c.room_sid, "room_sids"),
+        events.c.type == EventType.PARTICIPANT_JOINED,
+        one_of_texts(events.c.participant_role, [Role.CALLER, Role.CALLEE]),
+        ~select(_gone.c.id)
+        .where(
+            _gone.c.participant_sid == events.c.participant_sid,
+            _gone.c.project == events.c.project,
+            one_of_texts(_gone.c.type, LEAVINGS),
+        )
+        .exists(),
+        ~select(dispatch_callers.c.dispatch_id)
+        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+        .where(dispatch_callers.c.participant_sid == events.c.participant_sid, dispatches.c.project == events.c.project)
+        .exists(),
     )
-    .exists(),
-    ~select(dispatch_callers.c.dispatch_id)
-    .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
-    .where(dispatch_callers.c.participant_sid == events.c.participant_sid, dispatches.c.project == events.c.project)
-    .exists(),
 )
 
 
@@ -81,10 +84,10 @@ def people_around(connection: Connection, of: Collection[Dispatch]) -> People:
     if not of:
         return People()
     callers: dict[str, list[Caller]] = {}
-    for dispatch_id, *caller in connection.execute(_CALLERS, {"ids": {one.id for one in of}}):
+    for dispatch_id, *caller in _CALLERS.rows(connection, {"ids": {one.id for one in of}}):
         callers.setdefault(dispatch_id, []).append(Caller(*caller))
     others: dict[Session, dict[str, Other]] = {}
-    found = connection.execute(_OTHERS, {"room_sids": {one.room_sid for one in of}})
+    found = _OTHERS.rows(connection, {"room_sids": {one.room_sid for one in of}})
     for project, room_sid, sid, joined_at, role in found:
         others.setdefault((project, room_sid), {})[sid] = Other(joined_at, role == Role.CALLEE)
     return People(callers, others)

@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, or_, select, text
 
 from app.db.any_of import any_of
+from app.db.hot_statement import HotStatement
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import NO_LATE_AGENT
 
 _IN_LIVE_ROOM = (dispatches, "INDEXED BY ix_dispatches_live_room", "sqlite")
-_LIVE_UNDER_NAME = (
+_LIVE_UNDER_NAME = HotStatement(
     select(dispatches)
     .with_hint(*_IN_LIVE_ROOM)
     .where(
@@ -29,12 +30,12 @@ _LIVE_UNDER_NAME = (
 
 def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
     """Return the live dispatches of all sessions of a room name, locked until the transaction ends, oldest first."""
-    found = connection.execute(_LIVE_UNDER_NAME, {"project": project, "room_name": room_name})
-    return [Dispatch.from_row(row) for row in found.mappings()]
+    found = _LIVE_UNDER_NAME.rows(connection, {"project": project, "room_name": room_name})
+    return [Dispatch.from_values(row) for row in found]
 
 
 # The status is compared by the caller: in the condition, SQLite would search all dispatches ever cancelled.
-_ASKED_FOR = (
+_ASKED_FOR = HotStatement(
     select(dispatches.c.project, dispatches.c.room_sid, dispatches.c.status, dispatch_attempts.c.agent_name)
     .join(dispatches, dispatches.c.id == dispatch_attempts.c.dispatch_id)
     .where(any_of(dispatches.c.room_sid, "room_sids"))
@@ -48,7 +49,7 @@ def cancelled_agents(connection: Connection, sessions: Collection[Session]) -> d
         return {}
     names: dict[Session, set[str]] = {}
     asked = {"room_sids": {sid for _, sid in sessions}}
-    for project, room_sid, status, agent_name in connection.execute(_ASKED_FOR, asked):
+    for project, room_sid, status, agent_name in _ASKED_FOR.rows(connection, asked):
         if status == DispatchStatus.CANCELLED:
             names.setdefault((project, room_sid), set()).add(agent_name)
     return names
@@ -94,7 +95,7 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
     return found
 
 
-_TOLD_SINCE = (
+_TOLD_SINCE = HotStatement(
     select(dispatch_callers.c.participant_sid)
     .join(events, events.c.id == dispatch_callers.c.event_id)
     .where(
@@ -108,13 +109,15 @@ def callers_since(connection: Connection, ids: Collection[str], instant: datetim
     """Return the SIDs of callers of these dispatches whose event was received at `instant` or later."""
     if not ids:
         return set()
-    return set(connection.execute(_TOLD_SINCE, {"ids": ids, "instant": instant}).scalars())
+    return {sid for (sid,) in _TOLD_SINCE.rows(connection, {"ids": ids, "instant": instant})}
 
 
-_ASKED_IN_VAIN = select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
-    any_of(dispatch_attempts.c.dispatch_id, "ids"),
-    dispatch_attempts.c.outcome == AttemptOutcome.NO_SHOW,
-    dispatch_attempts.c.error_code.is_distinct_from(NO_LATE_AGENT),
+_ASKED_IN_VAIN = HotStatement(
+    select(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.agent_name).where(
+        any_of(dispatch_attempts.c.dispatch_id, "ids"),
+        dispatch_attempts.c.outcome == AttemptOutcome.NO_SHOW,
+        dispatch_attempts.c.error_code.is_distinct_from(NO_LATE_AGENT),
+    )
 )
 
 
@@ -123,7 +126,7 @@ def agents_given_up(connection: Connection, ids: Collection[str]) -> dict[str, s
     if not ids:
         return {}
     names: dict[str, set[str]] = {}
-    for dispatch_id, agent_name in connection.execute(_ASKED_IN_VAIN, {"ids": ids}):
+    for dispatch_id, agent_name in _ASKED_IN_VAIN.rows(connection, {"ids": ids}):
         names.setdefault(dispatch_id, set()).add(agent_name)
     return names
 

@@ -11,29 +11,34 @@ from __future__ import annotations
 from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 
 from app.db.any_of import any_of
+from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, status_in
 from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.
-LOCKED = select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()
-LIVE_BY_INTENT = (
+LOCKED = HotStatement(
+    select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()
+)
+LIVE_BY_INTENT = HotStatement(
     select(dispatches)
     .with_hint(dispatches, "INDEXED BY uq_dispatches_live_intent", "sqlite")
     .where(any_of(dispatches.c.intent_key, "keys"), status_in(*LIVE))
     .order_by(dispatches.c.id)
     .with_for_update()
 )
-LIVE_IN_ROOMS = (
+LIVE_IN_ROOMS = HotStatement(
     select(dispatches)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_room_sid", "sqlite")
     .where(any_of(dispatches.c.room_sid, "room_sids"), status_in(*LIVE))
     .order_by(dispatches.c.id)
     .with_for_update()
 )
-CALLERS = select(dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at).where(
-    any_of(dispatch_callers.c.dispatch_id, "ids")
+CALLERS = HotStatement(
+    select(dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at).where(
+        any_of(dispatch_callers.c.dispatch_id, "ids")
+    )
 )
-MARK_LEFT = (
+MARK_LEFT = HotStatement(
     update(dispatch_callers)
     .where(
         any_of(dispatch_callers.c.participant_sid, "participant_sids"),
@@ -48,7 +53,7 @@ _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _N
 _FIRST = bindparam("first", type_=Integer())
 
 # Run several times a second, even when nothing is due.
-DUE = (
+DUE = HotStatement(
     select(dispatches)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_due", "sqlite")
     .where(
@@ -63,7 +68,7 @@ DUE = (
     .limit(_FIRST)
     .with_for_update(skip_locked=True)
 )
-BLOCKED = (
+BLOCKED = HotStatement(
     select(dispatches)
     .where(
         dispatches.c.status == DispatchStatus.PENDING,
@@ -76,7 +81,7 @@ BLOCKED = (
     .limit(_FIRST)
     .with_for_update(skip_locked=True)
 )
-UNANSWERED = (
+UNANSWERED = HotStatement(
     select(dispatches)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_unanswered", "sqlite")
     .where(
@@ -89,7 +94,7 @@ UNANSWERED = (
     .limit(_FIRST)
     .with_for_update(skip_locked=True)
 )
-PAST_DOUBT = (
+PAST_DOUBT = HotStatement(
     select(dispatches.c.project, dispatches.c.room_name)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_doubtful_until", "sqlite")
     .where(
@@ -99,4 +104,4 @@ PAST_DOUBT = (
     )
     .order_by(dispatches.c.doubtful_until)
 )
-PRESENT = select(dispatches.c.id).where(any_of(dispatches.c.id, "ids"))
+PRESENT = HotStatement(select(dispatches.c.id).where(any_of(dispatches.c.id, "ids")))

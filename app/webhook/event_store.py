@@ -10,6 +10,7 @@ from sqlalchemy import Connection, or_, select
 
 from app.db.any_of import any_of
 from app.db.bulk_insert import insert_new
+from app.db.hot_statement import HotStatement
 from app.db.tables import events
 from app.db.types import EventSource
 from app.errors import NotFoundError
@@ -26,6 +27,8 @@ DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type, ev
         any_of(events.c.room_sid, "room_sids") & (events.c.type == EventType.ROOM_FINISHED),
     )
 )
+
+_DEPARTED = HotStatement(DEPARTED)
 
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -81,7 +84,7 @@ def departed(connection: Connection, reported: Sequence[Event]) -> Departures:
 
     Webhooks of one participant can arrive in the wrong order: SIDs, not the order of arrival, say which came first.
     """
-    return Departures.of(connection.execute(DEPARTED, sids_of(reported)) if reported else ())
+    return Departures.of(_DEPARTED.rows(connection, sids_of(reported)) if reported else ())
 
 
 def to_row(event: Event) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from app.db.engine.engines import (
     create_reader_engine,
     create_writer_engine,
     flush,
+    has_lost_connection,
     require_storage,
 )
 from app.db.engine.url import is_embedded, parse_database_url
@@ -17,6 +18,7 @@ __all__ = [
     "create_reader_engine",
     "create_writer_engine",
     "flush",
+    "has_lost_connection",
     "is_embedded",
     "parse_database_url",
     "require_storage",

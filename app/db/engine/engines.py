@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic_core import to_json
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from app.db.engine import postgres, sqlite
@@ -47,6 +47,13 @@ def create_migration_engine(url: URL) -> Engine:
     if is_embedded(url):
         return sqlite.create_migration_engine(url, LOCK_TIMEOUT_MS)
     return postgres.create_migration_engine(url, _MIGRATION)
+
+
+def has_lost_connection(connection: Connection, error: Exception) -> bool:
+    """Return whether `error`, raised by the driver, means that `connection` must not be used again."""
+    driver_connection: Any = connection.connection.driver_connection
+    dialect = connection.dialect
+    return dialect.is_disconnect(cast("Any", error), driver_connection, None) or postgres.is_read_only(error)
 
 
 def require_storage(engine: Engine) -> None:

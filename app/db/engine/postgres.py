@@ -62,11 +62,18 @@ def create_pool(url: URL, timeouts: Timeouts, **options: Any) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def reconnect(context: ExceptionContext) -> None:
-        # A session stays read-only after its server, or what the host name points to, takes writes again.
-        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        if is_read_only(context.original_exception):
             context.is_disconnect = True
 
     return engine
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Return whether a write failed because its session is read-only.
+
+    It stays so after its server, or what the host name points to, takes writes again.
+    """
+    return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
 def create_migration_engine(url: URL, timeouts: Timeouts) -> Engine:

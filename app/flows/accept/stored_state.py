@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from app.db.combined_query import CombinedQuery
+from app.db.hot_statement import CombinedQuery
 from app.db.tables import agent_limits
 from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, Promises, promised
 from app.outbox.room_session import LOST_IN_SESSIONS, SERVED_UNDER_NAME

@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 from sqlalchemy import Executable, event
 
+from app.db.hot_statement import HotStatement
 from app.flows.accept import stored_state
 from app.outbox import room_session, statements
 from tests.conftest import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
-ASKED: Mapping[str, tuple[Executable, Mapping[str, Any], set[str]]] = {
+ASKED: Mapping[str, tuple[HotStatement, Mapping[str, Any], set[str]]] = {
     "before deciding": (
-        stored_state._BEFORE_DECIDING.statement,
+        stored_state._BEFORE_DECIDING.hot_statement,
         {"keys": ["a"], "room_names": ["b"], "room_sids": ["c"]},
         {"dedupe_key=?", "room_name=?"},
     ),
     "before serving": (
-        stored_state._BEFORE_ENQUEUING.statement,
+        stored_state._BEFORE_ENQUEUING.hot_statement,
         {
             "participant_sids": ["a"],
             "room_sids": ["b"],
@@ -62,8 +63,9 @@ def test_each_statement_uses_the_index_of_what_it_asks_for(sqlite_database: Data
     engine = sqlite_database.writer_engine()
     asked: list[tuple[str, Any]] = []
     event.listen(engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+    assert isinstance(statement.statement, Executable)
     with engine.begin() as connection:
-        connection.execute(statement, dict(values))
+        connection.execute(statement.statement, dict(values))
         text, bound = asked[-1]
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", bound).all()
     steps = [str(row[3]) for row in rows]
