@@ -22,6 +22,7 @@ from app.server.console.access.login_limiter import LoginLimiter
 from app.server.console.access.sessions import CSRF_FIELD, Session, Sessions, user_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
+from app.server.request_text import require_storable_address, require_storable_form
 from app.server.templating import HERE, SECURITY_HEADERS, render
 
 _log = get_logger(__name__)
@@ -147,6 +148,8 @@ async def _serve(console: Console, handler: Handler, role: Role | None, http: Re
             if http.method == "POST"
             else {}
         )
+        require_storable_address(http)
+        require_storable_form(sent)
         request = PageRequest(console, http, session, user, sent)
         if http.method == "POST":
             console.sessions.require_csrf(None if is_new else session, request.field(CSRF_FIELD))

@@ -315,7 +315,7 @@ async def test_users_and_tokens_over_the_api(running: Running, admin: httpx2.Asy
 
 @pytest.mark.parametrize("path", ["/api/v1/rules", "/api/v1/rules/check"])
 async def test_values_that_are_no_json_are_reported(admin: httpx2.AsyncClient, path: str) -> None:
-    answer = await admin.post(path, content=b'{"name": "\\ud800", "objective_s": 1e400, "pattern": {"a": [1e999]}}')
+    answer = await admin.post(path, content=b'{"name": "r", "objective_s": 1e400, "pattern": {"a": [1e999]}}')
     found = {error["path"]: error["found"] for error in answer.json()["errors"]}
     assert found["objective_s"] == "inf"
     assert "Infinity" not in answer.text
@@ -331,12 +331,12 @@ async def test_values_that_are_no_json_are_reported(admin: httpx2.AsyncClient, p
         ("GET", "/api/v1/rules?limit=0", None, 422),
         ("GET", "/api/v1/rules?nonsense=1", None, 422),
         ("GET", "/api/v1/events?cursor=x", None, 422),
-        ("GET", "/api/v1/events?identity=%00", None, 422),
-        ("GET", "/api/v1/calls/%00", None, 404),
+        ("GET", "/api/v1/events?identity=%00", None, 400),
+        ("GET", "/api/v1/calls/%00", None, 400),
         ("POST", "/api/v1/rules", b"{", 400),
         ("POST", "/api/v1/rules", b"[]", 422),
         ("POST", "/api/v1/rules", b'{"name": NaN}', 400),
-        ("POST", "/api/v1/decide", b'{"participant": {"identity": "a\\u0000"}, "room": {"name": "x"}}', 422),
+        ("POST", "/api/v1/decide", b'{"participant": {"identity": "a\\u0000"}, "room": {"name": "x"}}', 400),
         ("POST", "/api/v1/dispatches/cancel", b'{"ids": ["nothing"]}', 404),
         ("PATCH", "/api/v1/users/nobody", b"{}", 404),
     ],

@@ -20,6 +20,7 @@ from app.json_shape import shape_of
 from app.server.api.framework.auth import ApiUser, identify
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
+from app.server.request_text import require_storable_address, require_storable_json
 from app.strict_json import STORABLE_PATTERN, JsonError, parse_json
 
 BODY_MAX_BYTES: Final = 8 * 1024 * 1024
@@ -96,6 +97,7 @@ class Endpoint:
         """Return the answer of the handler, once user, query and body have been checked."""
         user = await identify(context, request)
         user.require(self.role)
+        require_storable_address(request)
         query = None if self.query is None else _read_query(self.query, request)
         if self.query is None and request.query_params:
             raise InvalidInputError("query", [_unknown(name) for name in request.query_params])
@@ -123,9 +125,11 @@ class Endpoint:
 def load_json(raw: bytes) -> Any:
     """Return JSON as Python has it; BadRequestError for anything else."""
     try:
-        return parse_json(raw)
+        value = parse_json(raw)
     except JsonError as error:
         raise BadRequestError(f"the body is not JSON: {error}") from error
+    require_storable_json(raw, value)
+    return value
 
 
 def require_object(body: Any) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Refuses requests with text that databases cannot hold: NUL and halves of surrogate pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from app.errors import BadRequestError, join_path
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+
+
+def require_storable_address(request: Request) -> None:
+    """Raise BadRequestError if the path or the query holds such text."""
+    parameters = [(f"the path's {name}", str(value)) for name, value in request.path_params.items()]
+    for name, value in request.query_params.multi_items():
+        parameters += [("the query", name), (f"the query's {name[:100]}", value)]
+    _require(parameters)
+
+
+def require_storable_form(form: Mapping[str, Sequence[str]]) -> None:
+    """Raise BadRequestError if a name or a value of the form is such text."""
+    fields = [(f"the form's {name[:100]}", text) for name, values in form.items() for text in values]
+    _require([*(("the form", name) for name in form), *fields])
+
+
+def require_storable_json(raw: bytes, value: Any) -> None:
+    """Raise BadRequestError if a text or a name in `value`, which is what `raw` says, is such text."""
+    # JSON in UTF-8 can hold it as an escape only: looking for these first saves the walk.
+    if b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw:
+        _require(_texts(value, "the body"))
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of a JSON value with its path, in bounded memory and without recursion."""
+    waiting = [(path, value)]
+    while waiting:
+        place, each = waiting.pop()
+        if isinstance(each, str):
+            yield place, each
+        elif isinstance(each, dict):
+            for name, entry in each.items():
+                yield place, name
+                waiting.append((join_path(place, name), entry))
+        elif isinstance(each, list):
+            waiting += [(f"{place}[{index}]", entry) for index, entry in enumerate(each)]
+
+
+def _require(texts: Iterable[tuple[str, str]]) -> None:
+    for place, text in texts:
+        if not is_storable(text):
+            raise BadRequestError(f"{place} {UNSTORABLE_MESSAGE}")
