@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from app.settings import Settings
 _log = get_logger(__name__)
 
 _MOST_TEXT = 300
+_MOST_JOB_EVENTS = 1000  # of dispatches whose call is answered within seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,26 @@ class Defects:
         }
 
 
+class EarlyJobEvents:
+    """Ids of LiveKit's dispatches whose jobs are over, or wait for a worker, though their call is not answered yet.
+
+    Of this process only. Where another replica gets the webhook, LiveKit is checked after `FIRST_CHECK_S` as ever.
+    """
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[str, None] = OrderedDict()
+
+    def note(self, livekit_dispatch_id: str) -> None:
+        """Remember that LiveKit reported a job of this dispatch."""
+        self._ids[livekit_dispatch_id] = None
+        if len(self._ids) > _MOST_JOB_EVENTS:
+            self._ids.popitem(last=False)
+
+    def include(self, livekit_dispatch_id: str | None) -> bool:
+        """Return whether LiveKit reported a job of this dispatch."""
+        return livekit_dispatch_id in self._ids
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Settings, writer, LiveKit clients, metrics, clock and caught defects of one process."""
@@ -76,6 +98,7 @@ class Context:
     owner: str
     """The name of this process in leases."""
     defects: Defects = field(init=False)
+    early_job_events: EarlyJobEvents = field(init=False, default_factory=EarlyJobEvents)
 
     def __post_init__(self) -> None:
         object.__setattr__(

@@ -29,6 +29,9 @@ DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type, ev
 )
 
 _DEPARTED = HotStatement(DEPARTED)
+_LEAVINGS = select(events).where(
+    any_of(events.c.participant_sid, "participant_sids"), events.c.type.in_(sorted(LEAVINGS))
+)
 
 
 def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -85,6 +88,15 @@ def departed(connection: Connection, reported: Sequence[Event]) -> Departures:
     Webhooks of one participant can arrive in the wrong order: SIDs, not the order of arrival, say which came first.
     """
     return Departures.of(_DEPARTED.rows(connection, sids_of(reported)) if reported else ())
+
+
+def leavings_of(connection: Connection, reported: Sequence[Event]) -> dict[tuple[str, str], Event]:
+    """Return the stored events by which the participants of these events left, by project and SID."""
+    if not any(map(departed(connection, reported).include, reported)):  # as nearly always
+        return {}
+    sids = {"participant_sids": sids_of(reported)["participant_sids"]}
+    left = [from_row(row) for row in connection.execute(_LEAVINGS, sids).mappings()]
+    return {(event.project, event.participant_sid): event for event in left}
 
 
 def to_row(event: Event) -> dict[str, Any]:

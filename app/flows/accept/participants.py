@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,7 @@ from app.outbox.people import People, people_around
 from app.outbox.room_session import agents_given_up, cancelled_agents
 from app.outbox.states import WAITING
 from app.webhook.event import Event
-from app.webhook.event_store import departed
+from app.webhook.event_store import leavings_of
 
 _WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_STARTED, EventType.ROOM_FINISHED}
 
@@ -55,8 +55,8 @@ def observe_events(
     live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, sessions)}
     if not live:
         return
-    known = _read_known(connection, live, watched)
-    gone = departed(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
+    leavings = leavings_of(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
+    known = _read_known(connection, live, watched, leavings.values())
     observer = _Observer(connection, context, after, live, known, now=now)
     for event in watched:
         if event.type == EventType.ROOM_FINISHED:
@@ -69,8 +69,9 @@ def observe_events(
             observer.participant_left(event)
         else:
             observer.agent_joined(event)
-            if gone.include(event):  # the webhook of its leaving came first
-                observer.participant_left(event)
+            leaving = leavings.get((event.project, event.participant_sid))
+            if leaving is not None:  # its webhook came first
+                observer.participant_left(leaving)
     move(connection, after, observer.moves, now)
     replace(connection, after, observer.replacements, now)
 
@@ -89,7 +90,9 @@ class _Known:
     restarts: Mapping[Session, datetime]
 
 
-def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event]) -> _Known:
+def _read_known(
+    connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event], left: Iterable[Event]
+) -> _Known:
     callers = waiting_callers(connection, live.keys())
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
@@ -98,7 +101,8 @@ def _read_known(connection: Connection, live: Mapping[str, Dispatch], watched: S
         for dispatch in live.values():
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.session, ()))
     gone = {(event.project, event.participant_sid) for event in watched if event.type in LEAVINGS}
-    losing = [dispatch for dispatch in live.values() if (dispatch.project, dispatch.agent_sid) in gone]
+    left_by_joined = {(event.project, event.room_sid) for event in left}
+    losing = [one for one in live.values() if (one.project, one.agent_sid) in gone or one.session in left_by_joined]
     started = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
     again = restarts(connection, started) if started else {}
     return _Known(callers, ambiguous, people_around(connection, losing), again)
@@ -170,7 +174,12 @@ class _Observer:
             return
         job = event.document.get("job")
         made_by = job.get("dispatchId") if isinstance(job, dict) else None
-        for dispatch in self._in_room(event):
+        if not isinstance(made_by, str):
+            return
+        here = self._in_room(event)
+        if any(one.status is DispatchStatus.SENDING and one.livekit_dispatch_id is None for one in here):
+            self._context.early_job_events.note(made_by)  # perhaps of a call that is not answered yet
+        for dispatch in here:
             if dispatch.status is DispatchStatus.DISPATCHED and dispatch.livekit_dispatch_id == made_by:
                 reason = f"LiveKit reports {event.type}; checking it"
                 fields = {"answer_deadline": self._now}

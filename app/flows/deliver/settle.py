@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, assert_never
 
 from sqlalchemy import Connection
 
 from app.clock import jitter
+from app.db.types import DispatchStatus
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.settling import Settlement, settled
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted, Rejected, Unknown, Unreachable
 from app.outbox.dispatch_store import read_locked, record_adoption, record_attempts
+from app.outbox.move import Move
 
 
 def settle(connection: Connection, after: AfterCommit, context: Context, settlements: Sequence[Settlement]) -> None:
@@ -36,12 +40,20 @@ def settle(connection: Connection, after: AfterCommit, context: Context, settlem
             is_down=client is not None and client.is_down,
         )
         if result.move is not None:
-            moves.append(result.move)
+            moves.append(_checked_soon(result.move, context, now))
         if result.withdrawal is not None:
             after.withdrawals.append(result.withdrawal)
         if result.check_room:
             after.rooms_to_check.add((dispatch.project, dispatch.room_name))
     move(connection, after, moves, now)
+
+
+def _checked_soon(change: Move, context: Context, now: datetime) -> Move:
+    """Return the move with a check now, if LiveKit reported meanwhile that no agent comes by this dispatch soon."""
+    is_early = change.status is DispatchStatus.DISPATCHED and context.early_job_events.include(
+        change.result.livekit_dispatch_id
+    )
+    return replace(change, fields={**change.fields, "answer_deadline": now}) if is_early else change
 
 
 def _record(connection: Connection, settlements: Sequence[Settlement]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from app.simulator import Behaviour, Refusal, Timing
+import pytest
+
+from app.simulator import Behaviour, Fault, FaultKind, Refusal, Timing
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -86,3 +88,19 @@ async def test_a_job_that_waits_for_a_worker_is_asked_of_the_fallback(sqlite_dat
         row = await world.until_status("joined", within=8)
         assert row["asked_agent_name"] == "reception"
         assert "no worker had capacity" in world.attempts(row["id"])[0]["error_text"]
+
+
+@pytest.mark.parametrize("kind", ["ended", "pending"])
+@in_virtual_time
+async def test_what_livekit_reports_of_a_job_before_it_answers_the_call_is_used(database: Database, kind: str) -> None:
+    async with World(database, tells_of_jobs=True, timing=Timing(name_collection=0.0)) as world:
+        world.rule(agent_name="busy", answer_timeout_s=60, max_attempts=1, fallbacks=["reception"])
+        refusing = Behaviour(answer_after=0.1, refusal=Refusal.TERMINATE)
+        world.simulator.add_worker("busy", Behaviour(capacity=0) if kind == "pending" else refusing)
+        world.simulator.add_worker("reception")
+        world.simulator.faults.script("CreateDispatch", Fault(FaultKind.HANG_AFTER, seconds=1.0))
+        world.simulator.join("room", "ana")
+        (event,) = await world.until(lambda: world.events(type=f"agent_job_{kind}"), within=1.0)
+        assert world.dispatch()["status"] == "sending"
+        await world.until_status("joined", within=3)
+        assert event

@@ -10,6 +10,7 @@ import pytest
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour
 from tests.conftest import Database
+from tests.simulator.webhook_faults import Mishap
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -258,3 +259,32 @@ async def test_the_dispatch_of_an_agent_that_left_is_deleted_at_livekit(sqlite_d
         assert listed == [second["livekit_dispatch_id"]] != [first["livekit_dispatch_id"]]
         assert world.story(second["id"]) == ["pending", "sending", "dispatched", "joined"]
         assert len(world.agents("room")) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "says", "outcome"),
+    [
+        ({"min_stay_s": 3}, {"usher.done": "1"}, "it was done"),
+        ({"min_stay_s": 0, "recover": "lost"}, {}, "CLIENT_INITIATED"),
+        ({"min_stay_s": 0, "recover": "always"}, {}, "somebody else is there"),
+    ],
+)
+@in_virtual_time
+async def test_how_an_agent_left_is_known_although_the_webhook_of_its_joining_comes_later(
+    database: Database, columns: dict[str, Any], says: dict[str, str], outcome: str
+) -> None:
+    async with World(database) as world:
+        world.rule(pattern={"participant": {"identity": ["ana"]}}, **columns)
+        world.simulator.add_worker("greeter", Behaviour(join_after=1.0, leaves_after=0.4, says_on_leaving=says))
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        if columns.get("recover") == "always":
+            world.simulator.join("room", "phone", kind="SIP", attributes={"sip.callStatus": "active"})
+            await world.wait(0.3)
+        world.simulator.webhook_faults.order(Mishap.REORDER, event="participant_joined", room="room")
+        row = await world.until_status("ended")
+        assert outcome in row["reason"]
+        kinds = [one["type"] for one in world.events(participant_kind="AGENT")]
+        assert kinds == ["participant_left", "participant_joined"]
+        await world.wait(10)
+        assert len(world.simulator.ledger.dispatches) == 1
