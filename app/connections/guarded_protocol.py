@@ -23,8 +23,11 @@ _PIECE_BYTES: Final = 4 * 1024
 """A body of unknown length is fed in pieces: what follows its end in a piece are further requests."""
 _MAX_QUEUED: Final = 16
 """Requests in the piece that ends a body of unknown length."""
-_MAX_CHUNKS: Final = 10_000
-"""Each chunk of a body costs the same, be it a byte long; 8 MiB in 1 KiB each are 8,192."""
+_FREE_CHUNKS: Final = 100
+_MIN_CHUNK_BYTES: Final = 256
+"""What chunks must have on average after that: each costs the same, be it a byte long."""
+_BYTES_OF_A_TURN: Final = 64 * 1024
+"""Of a body that is thrown away because it has been answered."""
 
 _OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
 
@@ -67,6 +70,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._bytes_without_body = 0
         """Fed since the latest byte of such a body: sizes of chunks, their extensions, headers behind the body."""
         self._chunks = 0
+        self._chunked_bytes = 0
         self._held: list[bytes] = []
         """Received, and fed to the parser once the present request has been answered."""
         self._unsent = 0
@@ -87,7 +91,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._held:  # what was on its way when reading was paused
+        if self.flow.is_held:  # it was on its way when reading was paused
             self._hold(data)
         else:
             self._read(data)
@@ -96,18 +100,19 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= _MAX_QUEUED:
             raise ValueError("too many requests behind a body")  # answered 400 by uvicorn
         self._phase = _Phase.BODY
-        self._body_left = self._chunks = 0
+        self._body_left = self._chunks = self._chunked_bytes = 0
         self.since = self._now()
         super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         """Count a chunk; called by the parser."""
         self._chunks += 1
-        if self._chunks > _MAX_CHUNKS:
-            raise ValueError("too many chunks")
+        if self._chunks > _FREE_CHUNKS and self._chunks * _MIN_CHUNK_BYTES > self._chunked_bytes:
+            raise ValueError("too many chunks")  # answered 400 by uvicorn
 
     def on_body(self, body: bytes) -> None:
         self._bytes_without_body = 0
+        self._chunked_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -117,7 +122,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._held:
-            self.loop.call_soon(self._continue)
+            self._guard.wait_turn(self, 1)
 
     def overdue(self, now: float, limits: Limits, *, is_stopping: bool) -> str:
         """Return which limit of time the peer has passed; empty if none."""
@@ -130,7 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return ""
         if self._phase is _Phase.BODY:
-            if self.flow.read_paused:  # the handler is slow, not the peer
+            if self.flow.read_paused and not self.flow.is_held:  # the handler is slow, not the peer
                 self.since = now
             allowed, reason = limits.body_s, "slow_body"
         elif self._phase is _Phase.HEAD or self.cycle is None:
@@ -158,6 +163,18 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._refuse(status, "the request did not arrive in time")
 
+    def go_on(self) -> None:
+        """Feed what was held back, and read on; the present request has been answered."""
+        if self.transport.is_closing():
+            return
+        data = b"".join(self._held)
+        self._held.clear()
+        self._guard.hold(self, 0)
+        self.flow.is_held = False
+        self.flow.resume_reading()
+        if data:
+            self._read(data)
+
     def _read(self, data: bytes) -> None:
         """Feed the parser with one request at most, and hold back what follows it."""
         place, size = 0, len(data)
@@ -180,8 +197,12 @@ class GuardedProtocol(HttpToolsProtocol):
             if self.transport.is_closing():
                 return
         if self._phase is not _Phase.REQUEST:
-            is_kept = self._phase is _Phase.HEAD or not self.cycle.response_complete
-            self._guard.hold(self, self.unfinished_bytes + size if is_kept else 0)
+            if self._phase is _Phase.BODY and self.cycle.response_complete:
+                self._guard.hold(self, 0)
+                self._stop_reading()
+                self._guard.wait_turn(self, 1 + size // _BYTES_OF_A_TURN)
+            else:
+                self._guard.hold(self, self.unfinished_bytes + size)
         elif self.unfinished_bytes:
             self._guard.hold(self, 0)
 
@@ -222,20 +243,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _hold(self, data: bytes) -> None:
         self._held.append(data)
-        self.flow.pause_reading()
-        self.flow.is_held = True
+        self._stop_reading()
         self._guard.hold(self, self.unfinished_bytes + len(data))
 
-    def _continue(self) -> None:
-        """Go on with what was held back; called once the present request has been answered."""
-        if self.transport.is_closing() or not self._held or not self.cycle.response_complete:
-            return
-        data = b"".join(self._held)
-        self._held.clear()
-        self._guard.hold(self, 0)
-        self.flow.is_held = False
-        self.flow.resume_reading()
-        self._read(data)
+    def _stop_reading(self) -> None:
+        self.flow.pause_reading()
+        self.flow.is_held = True
 
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer with a problem document, and close."""

@@ -169,9 +169,10 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
     """Return one route for each path; literal paths come before those with parameters."""
     document = _document()
     page = reference_page(document)
+    answer = JSONResponse(document)  # made once: anybody may ask, and making it takes milliseconds
 
     async def openapi(_request: Request) -> Response:
-        return JSONResponse(document)
+        return answer
 
     async def reference(_request: Request) -> Response:
         return page

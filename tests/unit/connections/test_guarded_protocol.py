@@ -104,7 +104,8 @@ async def test_headers_of_64_kib_are_taken() -> None:
 HOSTILE_CHUNKS = {
     "a long extension": (b"1;" + b"x" * 70_000, 431),
     "headers behind the body": (b"0\r\nX: " + b"y" * 70_000, 431),
-    "a byte in each": (b"1\r\nx\r\n" * 10_001, 400),
+    "a byte in each": (b"1\r\nx\r\n" * 101, 400),
+    "few bytes in each": ((b"64\r\n" + b"x" * 100 + b"\r\n") * 101, 400),
 }
 
 
@@ -146,15 +147,36 @@ async def test_nothing_that_was_held_back_is_served_after_the_connection_is_clos
     assert (server.guard.open_connections, server.guard.unfinished_bytes) == (0, 0)
 
 
-async def test_bodies_behind_an_early_answer_are_not_kept() -> None:
-    server = Server()
-    connection, wire = server.connect()
-    connection.data_received(HEAD_OF_BODY)
+async def test_a_body_behind_an_early_answer_is_not_kept_and_read_in_turns() -> None:
+    server = Server(reads_bodies=False)
+    connections = [server.connect() for _ in range(10)]
+    for connection, _ in connections:
+        connection.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n")
     await settle()
-    connection.cycle.response_started = connection.cycle.response_complete = True
-    connection.data_received(b"x" * 500)
+    assert all(wire.statuses == [200] for _, wire in connections)
+    read = 0
+    for _ in range(30):
+        for connection, wire in connections:
+            if not wire.is_paused:
+                connection.data_received(b"x" * 262_144)
+                read += 1
+        await settle()
+    # 250 turns at once, of 64 KiB each; the clock stands still.
+    assert 50 <= read <= 70
     assert server.guard.unfinished_bytes == 0
-    assert not wire.is_closing()
+    assert not any(wire.is_closing() for _, wire in connections)
+
+
+async def test_pipelined_requests_of_all_connections_are_answered_in_turns() -> None:
+    server = Server()
+    connections = [server.connect() for _ in range(5)]
+    for connection, _ in connections:
+        connection.data_received(GET * 1_000)
+    for _ in range(100):
+        await settle()
+    answered = [len(wire.statuses) for _, wire in connections]
+    assert sum(answered) == 5 + 250  # the first of each needs no turn
+    assert max(answered) - min(answered) <= 1
 
 
 @pytest.mark.parametrize("stopping", [False, True])

@@ -68,6 +68,7 @@ class Server:
     clock: StillClock = field(default_factory=StillClock)
     requests: int = 0
     """Requests that have reached the application."""
+    reads_bodies: bool = True
     disconnects: int = 0
     bodies: list[bytes] = field(default_factory=list)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,7 +94,7 @@ class Server:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
-        body, more = b"", True
+        body, more = b"", self.reads_bodies
         while more:
             message: Message = await receive()
             if message["type"] == "http.disconnect":
