@@ -24,7 +24,7 @@ from app.connections.guarded_protocol import GuardedProtocol
 from app.errors import ConflictError
 from app.logs import configure_logs, get_logger
 from app.metrics import Metrics
-from app.settings import Settings, local_url, read_settings
+from app.settings import Settings, local_url, read_settings, weak_secrets
 from app.wiring import service
 
 _log = get_logger(__name__)
@@ -45,9 +45,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
     async with service(settings) as built:
         _spare_collections()
         address = local_url(*listener.getsockname()[:2])
+        for warning in weak_secrets(settings):
+            _log.warning("a setting is weak", setting=warning.path, problem=warning.message)
         _log.info("usher is serving", url=address, projects=[one.name for one in settings.projects])
         if built.first_admin_path:
-            link = f"{address}{built.first_admin_path}"
+            link = f"{settings.public_url or address}{built.first_admin_path}"
             _log.warning("there is no user yet: this link adds the first admin, once, within a day", link=link)
         await serve_app(built.app, listener, metrics=built.orchestrator.context.metrics)
 

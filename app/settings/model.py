@@ -55,6 +55,16 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", alias="USHER_HOST", description="address to listen on", min_length=1)
     port: int = Field(8080, alias="USHER_PORT", description="port to listen on", ge=0, le=65535)
+    public_url: str = Field(
+        "",
+        alias="USHER_PUBLIC_URL",
+        description="URL at which people reach the console, such as https://usher.example.com",
+    )
+    allowed_hosts: _CommaSeparated = Field(
+        (),
+        alias="USHER_ALLOWED_HOSTS",
+        description="further host names of console and API, comma-separated",
+    )
     sweep_interval: float = Field(
         30.0, alias="USHER_SWEEP_INTERVAL", description="seconds between sweeps of LiveKit; 0 = off", ge=0, le=86400
     )
@@ -102,4 +112,24 @@ class Settings(BaseModel):
     secure_cookies: bool = Field(
         default=False, alias="USHER_SECURE_COOKIES", description="send session cookies over TLS only"
     )
+    session_idle_hours: float = Field(
+        12.0, alias="USHER_SESSION_IDLE_HOURS", description="hours after which an unused session ends", gt=0, le=8760
+    )
+    session_days: float = Field(
+        7.0, alias="USHER_SESSION_DAYS", description="days after which a session ends in any case", gt=0, le=365
+    )
+    access_log_days: float = Field(
+        90.0, alias="USHER_ACCESS_LOG_DAYS", description="days that logins and refusals are kept; 0 = forever", ge=0
+    )
+    first_admin_name: str = Field(
+        "admin", alias="USHER_FIRST_ADMIN_NAME", description="name of the admin that USHER_FIRST_ADMIN_PASSWORD adds"
+    )
+    first_admin_password: SecretStr = Field(
+        SecretStr(""), alias="USHER_FIRST_ADMIN_PASSWORD", description="adds an admin if there is no user yet"
+    )
     projects: tuple[Project, ...] = Field((), exclude=True)
+
+    @property
+    def sends_secure_cookies(self) -> bool:
+        """Whether people reach the console by TLS, also where a proxy ends it and does not say so."""
+        return self.secure_cookies or self.public_url.startswith("https://")

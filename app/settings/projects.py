@@ -48,6 +48,8 @@ def _parse_keys(text: str, problems: list[Problem]) -> dict[str, str]:
         key, secret = unquoted(key), unquoted(secret)
         if not separator or not key or not secret:
             problems.append(Problem("LIVEKIT_KEYS", f"line {number} is not `key: secret`"))
+        elif keys.get(key, secret) != secret:
+            problems.append(Problem("LIVEKIT_KEYS", f"line {number} gives key {key!r} another secret than before"))
         else:
             keys[key] = secret
     return keys
@@ -75,6 +77,13 @@ def _project(
         for key, text in secrets.items()
         if not _is_secret(text)
     ]
+    listed = secrets[texts["api_key"]]
+    if listed != texts["api_secret"] and _is_secret(listed):
+        message = (
+            f"gives key {texts['api_key']!r} another secret than {names['api_secret']} does, so webhooks signed with "
+            "one of them would be refused; remove it here, or rotate to a key of another name"
+        )
+        problems.append(Problem(names["keys"], message))
     hidden = {key: SecretStr(text) for key, text in secrets.items()}
     return Project(name, api_url, texts["api_key"], hidden[texts["api_key"]], hidden)
 

@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from app.errors import Problem, SettingsError
+from app.settings.addresses import public_url_problem
 from app.settings.cleaning import clean_values
 from app.settings.database_url import database_url_problem
 from app.settings.model import DEVELOPMENT, Settings
@@ -45,7 +46,8 @@ def read_settings(
     problems += [problem for problem in found if problem.path not in unreadable]
     if problems:
         raise SettingsError("settings", problems)
-    return settings.model_copy(update={"projects": tuple(projects)})
+    update = {"projects": tuple(projects), "public_url": settings.public_url.rstrip("/")}
+    return settings.model_copy(update=update)
 
 
 def _process_environment() -> dict[str, str]:
@@ -105,10 +107,16 @@ def _check_database(settings: Settings) -> list[Problem]:
     return [] if problem is None else [problem]
 
 
+def _check_public_url(settings: Settings) -> list[Problem]:
+    problem = public_url_problem(settings.public_url) if settings.public_url else None
+    return [] if problem is None else [Problem("USHER_PUBLIC_URL", problem, settings.public_url)]
+
+
 _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_redaction,
     _check_phone_region,
     _check_canary_interval,
     _check_canary_agents,
     _check_database,
+    _check_public_url,
 )

@@ -13,6 +13,7 @@ from app.settings import (
     local_url,
     read_settings,
     shown_database_url,
+    weak_secrets,
 )
 
 LIVEKIT = {"LIVEKIT_URL": "wss://my.livekit.cloud/", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "hunter2"}
@@ -271,3 +272,40 @@ def test_a_shown_database_url_has_no_password(url: str, shown: str) -> None:
 )
 def test_the_url_of_an_address_that_is_listened_on(host: str, url: str) -> None:
     assert local_url(host, 80) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["usher.example.com", "ftp://a", "https://", "https://a/usher", "https://a?x", "https://u:p@a", "https://a:x"],
+)
+def test_a_public_url_is_scheme_host_and_port(url: str) -> None:
+    assert problems_of({**LIVEKIT, "USHER_PUBLIC_URL": url}).keys() == {"USHER_PUBLIC_URL"}
+    assert read_settings({**LIVEKIT, "USHER_PUBLIC_URL": "https://a:8443/"}).public_url == "https://a:8443"
+
+
+@pytest.mark.parametrize(
+    ("secret", "is_weak"),
+    [
+        ("x", True),
+        ("secret", True),
+        ("a" * 40, True),
+        ("s" * 31 + "t", True),
+        ("a secret of at least thirty-two bytes", False),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_a_warning(secret: str, is_weak: bool) -> None:
+    main = read_settings({**LIVEKIT, "LIVEKIT_API_SECRET": secret})
+    strong = {**LIVEKIT, "LIVEKIT_API_SECRET": "0123456789abcdefghijklmnopqrstuvwxyz"}
+    further = read_settings({**strong, "LIVEKIT_KEYS": f"older: {secret}"})
+    found = [*weak_secrets(main), *weak_secrets(further)]
+    assert [warning.path for warning in found] == (["LIVEKIT_API_SECRET", "LIVEKIT_KEYS"] if is_weak else [])
+    assert "hunter2" not in str(found)
+
+
+def test_a_key_has_one_secret() -> None:
+    again = problems_of({**LIVEKIT, "LIVEKIT_KEYS": "key: another secret"})
+    assert list(again) == ["LIVEKIT_KEYS"]
+    assert "another secret than LIVEKIT_API_SECRET" in again["LIVEKIT_KEYS"]
+    assert list(problems_of({**LIVEKIT, "LIVEKIT_KEYS": "older: one\nolder: two"})) == ["LIVEKIT_KEYS"]
+    same = read_settings({**LIVEKIT, "LIVEKIT_KEYS": "key: hunter2\nolder: one"})
+    assert set(same.projects[0].keys) == {"key", "older"}

@@ -1,0 +1,35 @@
+"""Secrets of LiveKit's keys that can be guessed: whoever has one signs webhooks and makes access tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.errors import Problem
+from app.settings.model import Settings
+
+SHORTEST_SECRET: Final = 32
+"""Characters; livekit-server warns about shorter ones, too. What it generates has more."""
+_LEAST_VARIETY: Final = 8  # different characters in it
+
+
+def weak_secrets(settings: Settings) -> list[Problem]:
+    """Return a warning for each weak secret, without the secret; `usher serve` starts all the same."""
+    warnings = []
+    for project in settings.projects:
+        for key, secret in project.keys.items():
+            text = secret.get_secret_value()
+            if len(text) < SHORTEST_SECRET or len(set(text)) < _LEAST_VARIETY:
+                setting = _setting(settings, project.name, is_main=key == project.api_key)
+                message = (
+                    f"the secret of key {key!r} can be guessed (it has {len(text)} characters, {len(set(text))} of "
+                    "them different), and whoever has it signs webhooks and makes access tokens; use at least "
+                    f"{SHORTEST_SECRET} random characters"
+                )
+                warnings.append(Problem(setting, message))
+    return warnings
+
+
+def _setting(settings: Settings, project: str, *, is_main: bool) -> str:
+    if settings.projects_file is not None:
+        return f"USHER_PROJECTS_FILE project {project!r}"
+    return "LIVEKIT_API_SECRET" if is_main else "LIVEKIT_KEYS"
