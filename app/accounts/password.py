@@ -8,9 +8,10 @@ from typing import Final
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 
+from app.accounts.common_passwords import is_common
 from app.errors import Problem
 
-MIN_LENGTH: Final = 10
+MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 1000  # bounds the work of hashing
 
 NO_PASSWORD: Final = "!"  # noqa: S105 - stands for no password
@@ -25,15 +26,20 @@ def _decoy() -> str:
 
 
 def check_password(password: str, *, name: str = "") -> list[Problem]:
-    """Return why a password is not allowed for the user `name`; length matters most."""
+    """Return why a password is not allowed for the user `name`: its length counts, and that nobody guesses it.
+
+    There are no rules about kinds of characters (NIST SP 800-63B, 3.1.1.2).
+    """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         return [
             Problem("password", f"must have {MIN_LENGTH} to {MAX_LENGTH} characters; a few words are easy to remember")
         ]
     if name and password.casefold() == name.casefold():
         return [Problem("password", "must not be the user's name")]
-    if len(set(password)) < 4:  # "aaaaaaaaaa"
+    if len(set(password)) < 4:  # "aaaaaaaaaaaa"
         return [Problem("password", "repeats the same few characters")]
+    if is_common(password, name):
+        return [Problem("password", "is one of those that are tried first, or nearly so; a few words are better")]
     return []
 
 

@@ -17,7 +17,7 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     assert first.lines[1].startswith("http://127.0.0.1:8080/console/password/")
     weak = terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="short\n")
     assert weak.code == 2
-    assert "must have 10" in weak.err
+    assert "must have 12" in weak.err
     assert (
         terminal.run("users", "add", "otto", "--role", "editor", "--password-stdin", stdin="a good pass phrase\n").code
         == 0
