@@ -153,6 +153,10 @@ class NotAllowedError(UsherError):
     status = 403
 
 
+class FormRefusedError(NotAllowedError):
+    """The form lacks the CSRF token of its session."""
+
+
 class EditedMeanwhileError(UsherError):
     """The rule was edited since the request's version of it (`If-Match` names an older one)."""
 

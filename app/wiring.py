@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -18,13 +20,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 
 from app.accounts.links import first_admin_code
+from app.accounts.password import check_password, hash_password
 from app.accounts.signing_key import signing_key
-from app.accounts.users import count_users
+from app.accounts.users import add_first_admin, check_name, count_users
 from app.clock import Clock, SystemClock, process_name
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
-from app.errors import ConflictError, DatabaseUnavailableError
+from app.errors import ConflictError, DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.livekit.participant.phone import use_phone_region
@@ -112,6 +115,7 @@ async def service(
         if is_embedded(url):
             await orchestrator.take_over()
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
+        await first_admin_of_settings(settings, context)
         with readers.connect() as connection:
             first_admin_path = "" if count_users(connection) else f"/console/welcome/{first_admin_code(key)}"
 
@@ -125,6 +129,21 @@ async def service(
 
         app = create_app(orchestrator, Verifier(settings.projects), readers, key, lifespan)
         yield Service(app, orchestrator, key, first_admin_path)
+
+
+async def first_admin_of_settings(settings: Settings, context: Context) -> None:
+    """Add the admin that the settings name if there is no user yet; raises SettingsError if that cannot be."""
+    name, password = settings.first_admin_name, settings.first_admin_password.get_secret_value()
+    if not password or await context.writer.run(count_users) > 0:
+        return
+    problems = [Problem("USHER_FIRST_ADMIN_NAME", one.message, one.found) for one in check_name(name)]
+    problems += [Problem("USHER_FIRST_ADMIN_PASSWORD", one.message) for one in check_password(password, name=name)]
+    if problems:
+        raise SettingsError("settings", problems)
+    stored, now = await asyncio.to_thread(hash_password, password), context.clock.now()
+    add = partial(add_first_admin, name=name, password_hash=stored, by="USHER_FIRST_ADMIN_PASSWORD", now=now)
+    if await context.writer.run(add) is not None:
+        _log.info("the first admin was added; the password in the settings is not needed any more", name=name)
 
 
 def claim_database(url: URL) -> IO[str]:

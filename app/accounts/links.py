@@ -30,7 +30,10 @@ def password_code(key: str, user: User) -> str:
 
 
 def require_first_admin(connection: Connection, key: str, code: str) -> None:
-    """Raise NotFoundError for an invalid code, ConflictError if there is a user already."""
+    """Raise NotFoundError for an invalid code, ConflictError if there is a user already.
+
+    In a transaction that adds the user, `add_first_admin` says whether another one was faster.
+    """
     _load(key, "first-admin", code, FIRST_ADMIN_LIFETIME)
     if count_users(connection):
         raise ConflictError("there are users already; ask an admin to add you")

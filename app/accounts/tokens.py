@@ -1,4 +1,4 @@
-"""API tokens: the secret is shown once and stored as a hash; each token has a role and may expire."""
+"""API tokens: the secret is shown once and stored as a hash; each token has a role, and expires unless told not to."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from app.accounts.users import User, read_user
 from app.clock import new_id, new_secret
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import api_tokens, users
-from app.db.types import format_instant
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
 
 PREFIX: Final = "usher_"
 """Identifies a token to people and to scanners for leaked secrets."""
 
+LIFETIME: Final = timedelta(days=90)
+"""Of a token for which nothing else is said."""
+MAX_LIFETIME: Final = timedelta(days=3650)
+EXPIRES_SOON: Final = timedelta(days=14)
+"""So long before the expiry, the console, the command line and the API warn."""
 USE_RECORDED_EVERY: Final = timedelta(minutes=1)  # spares a write at every request
 
 
@@ -42,6 +46,10 @@ class Token(JsonShape):
     def is_valid(self, now: datetime) -> bool:
         """Return whether the token is neither revoked nor expired; a disabled user is not considered."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+    def expires_soon(self, now: datetime) -> bool:
+        """Return whether a valid token expires within EXPIRES_SOON."""
+        return self.is_valid(now) and self.expires_at is not None and self.expires_at - now <= EXPIRES_SOON
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +72,9 @@ def issue_token(
     *,
     by: str,
     now: datetime,
-    expires_at: datetime | None = None,
+    lifetime: timedelta | None = LIFETIME,
 ) -> tuple[Token, str]:
-    """Create a token for a user; return it and its secret, which is stored nowhere.
+    """Create a token for a user; return it and its secret, which is stored nowhere. `lifetime` None is for ever.
 
     Raises InvalidInputError with every problem.
     """
@@ -76,8 +84,9 @@ def issue_token(
         problems.append(Problem("name", "must have 1 to 100 printable characters; say what the token is for", name))
     if not user.role.includes(role):
         problems.append(Problem("role", f"exceeds the role of {user.name!r}, {user.role}", str(role)))
-    if expires_at is not None and expires_at <= now:
-        problems.append(Problem("expires_at", "is in the past", format_instant(expires_at)))
+    if lifetime is not None and not timedelta(0) < lifetime <= MAX_LIFETIME:
+        message = f"must expire after at most {MAX_LIFETIME.days} days, or never"
+        problems.append(Problem("expires_at", message, lifetime.total_seconds()))
     if problems:
         raise InvalidInputError("this token cannot be created", problems)
     secret = PREFIX + new_secret()
@@ -88,7 +97,7 @@ def issue_token(
         "role": str(role),
         "token_hash": _hash(secret),
         "created_at": now,
-        "expires_at": expires_at,
+        "expires_at": None if lifetime is None else now + lifetime,
         "revoked_at": None,
         "last_used_at": None,
     }
@@ -122,14 +131,16 @@ def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetim
 
 def find_bearer(connection: Connection, secret: str, now: datetime) -> Bearer | None:
     """Return the token and user of a secret; None if the secret is unknown, revoked, expired, or its user disabled."""
+    bearer = find_any_bearer(connection, secret)
+    return bearer if bearer is not None and bearer.token.is_valid(now) and not bearer.user.disabled else None
+
+
+def find_any_bearer(connection: Connection, secret: str) -> Bearer | None:
+    """Return the token and user of a secret, also if it is not valid any more; None if the secret is unknown."""
     if not secret.startswith(PREFIX):
         return None
     row = connection.execute(_QUERY.where(api_tokens.c.token_hash == _hash(secret))).mappings().first()
-    if row is None:
-        return None
-    token = _token(row)
-    user = read_user(connection, token.user_id)
-    return Bearer(token, user) if token.is_valid(now) and not user.disabled else None
+    return None if row is None else Bearer(_token(row), read_user(connection, row["user_id"]))
 
 
 def record_use(connection: Connection, token_id: str, now: datetime) -> None:

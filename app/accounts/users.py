@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.accounts.password import NO_PASSWORD
 from app.accounts.roles import Role
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
-from app.db.tables import users
+from app.db.tables import sessions, signing_keys, users
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
 
@@ -30,9 +30,10 @@ class User(JsonShape):
     role: Role
     password_hash: Annotated[str, Field(exclude=True)]
     disabled: bool
-    session_epoch: Annotated[int, Field(exclude=True)]  # part of every session: raising it ends them all
+    session_epoch: Annotated[int, Field(exclude=True)]  # part of every session and link: raising it ends them all
     has_password: bool
     created_at: Instant
+    last_login_at: Instant | None
 
 
 def count_users(connection: Connection) -> int:
@@ -78,6 +79,7 @@ def add_user(
         "disabled": False,
         "session_epoch": 0,
         "created_at": now,
+        "last_login_at": None,
     }
     connection.execute(insert(users).values(row))
     append(connection, [AuditEntry("user", row["id"], None, str(role), f"user {name!r} added", now, by)])
@@ -94,15 +96,29 @@ def check_name(name: str) -> list[Problem]:
     return []
 
 
+def add_first_admin(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> User | None:
+    """Add the first user, an admin, and return it; None if there is a user already, also if another replica is faster.
+
+    Raises InvalidInputError for a name that is not allowed.
+    """
+    # Two replicas may do this at the same moment: the second waits here, and then counts the user of the first.
+    connection.execute(select(signing_keys.c.purpose).with_for_update())
+    if count_users(connection):
+        return None
+    return add_user(connection, name, Role.ADMIN, by=by, now=now, password_hash=password_hash)
+
+
 def set_role(connection: Connection, user_id: str, role: Role, *, by: str, now: datetime) -> User:
-    """Change the role of a user; raises ConflictError if no admin would be left."""
+    """Change the role of a user, which ends its sessions; raises ConflictError if no admin would be left."""
     user = _read_for_update(connection, user_id)
     if user.role is role:
         return user
     if user.role is Role.ADMIN:
         _require_another_admin(connection, user)
     entry = AuditEntry("user", user.id, str(user.role), str(role), f"role of {user.name!r} changed", now, by)
-    return _change(connection, user, entry, role=str(role))
+    changed = _change(connection, user, entry, role=str(role))
+    end_sessions(connection, user.id)  # not by the epoch: an unused link to choose a password stays valid
+    return changed
 
 
 def set_disabled(connection: Connection, user_id: str, *, disabled: bool, by: str, now: datetime) -> User:
@@ -115,21 +131,53 @@ def set_disabled(connection: Connection, user_id: str, *, disabled: bool, by: st
     before, after = ("enabled", "disabled") if disabled else ("disabled", "enabled")
     entry = AuditEntry("user", user.id, before, after, f"user {user.name!r} {after}", now, by)
     # A user that is enabled again has to log in again.
-    return _change(connection, user, entry, disabled=disabled, session_epoch=user.session_epoch + 1)
+    return _end_everything(connection, user, entry, disabled=disabled)
 
 
 def set_password(connection: Connection, user_id: str, password_hash: str, *, by: str, now: datetime) -> User:
     """Replace the password of a user; all its sessions and unused links become invalid."""
     user = _read_for_update(connection, user_id)
     entry = AuditEntry("user", user.id, None, "password set", f"password of {user.name!r} set", now, by)
-    return _change(connection, user, entry, password_hash=password_hash, session_epoch=user.session_epoch + 1)
+    return _end_everything(connection, user, entry, password_hash=password_hash)
 
 
-def log_out_everywhere(connection: Connection, user_id: str, *, by: str, now: datetime) -> User:
-    """End all sessions of a user, in every browser."""
+def log_out_everywhere(connection: Connection, user_id: str, *, by: str, now: datetime, keep_session: str = "") -> User:
+    """End all sessions of a user, in every browser, but `keep_session`; unused links become invalid, too."""
     user = _read_for_update(connection, user_id)
     entry = AuditEntry("user", user.id, None, "logged out", f"all sessions of {user.name!r} ended", now, by)
-    return _change(connection, user, entry, session_epoch=user.session_epoch + 1)
+    kept = update(sessions).where(sessions.c.user_id == user.id, sessions.c.id == keep_session)
+    connection.execute(kept.values(session_epoch=user.session_epoch + 1))
+    changed = _change(connection, user, entry, session_epoch=user.session_epoch + 1)
+    end_sessions(connection, user.id, keep_session)
+    return changed
+
+
+def delete_user(connection: Connection, user_id: str, *, by: str, now: datetime) -> User:
+    """Delete a user with its sessions and tokens and return it; raises ConflictError if no admin would be left.
+
+    Histories and the audit log keep the name.
+    """
+    user = _read_for_update(connection, user_id)
+    if user.role is Role.ADMIN and not user.disabled:
+        _require_another_admin(connection, user)
+    connection.execute(delete(users).where(users.c.id == user.id))
+    append(connection, [AuditEntry("user", user.id, str(user.role), "deleted", f"user {user.name!r} deleted", now, by)])
+    return user
+
+
+def record_login(connection: Connection, user_id: str, now: datetime) -> None:
+    """Record when a user last logged in."""
+    connection.execute(update(users).where(users.c.id == user_id).values(last_login_at=now))
+
+
+def end_sessions(connection: Connection, user_id: str, keep_session: str = "") -> None:
+    """End the sessions of a user, but `keep_session`; unused links stay valid."""
+    connection.execute(delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != keep_session))
+
+
+def _end_everything(connection: Connection, user: User, entry: AuditEntry, **values: Any) -> User:
+    end_sessions(connection, user.id)
+    return _change(connection, user, entry, session_epoch=user.session_epoch + 1, **values)
 
 
 def _change(connection: Connection, user: User, entry: AuditEntry, **values: Any) -> User:
@@ -163,4 +211,5 @@ def _user(row: Mapping[Any, Any]) -> User:
         session_epoch=row["session_epoch"],
         has_password=row["password_hash"] != NO_PASSWORD,
         created_at=row["created_at"],
+        last_login_at=row["last_login_at"],
     )

@@ -1,9 +1,9 @@
-"""`usher users`: users of the console and their API tokens."""
+"""`usher users`: users of the console and their API tokens; `user_access.py` has sessions and logins."""
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -13,24 +13,31 @@ from app.accounts.links import PASSWORD_LIFETIME, password_code
 from app.accounts.password import NO_PASSWORD, check_password, hash_password
 from app.accounts.roles import Role
 from app.accounts.signing_key import signing_key
-from app.accounts.tokens import issue_token, list_tokens, revoke_token
-from app.accounts.users import User, add_user, find_user, list_users, set_disabled, set_password, set_role
+from app.accounts.tokens import LIFETIME, Token, issue_token, list_tokens, revoke_token
+from app.accounts.users import User, add_user, delete_user, list_users, set_disabled, set_password, set_role
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
+from app.cli.user_access import end_session, find_named, log_out, logins, sessions
 from app.clock import SystemClock
-from app.errors import InvalidInputError, NotFoundError, Problem
+from app.errors import InvalidInputError, Problem
 from app.settings import Settings, local_url, read_settings
 
-app = typer.Typer(help="Users of the console, and their API tokens.", no_args_is_help=True)
+app = typer.Typer(help="Users of the console, their sessions and API tokens.", no_args_is_help=True)
+app.command("logins")(logins)
+app.command("sessions")(sessions)
+app.command("end-session")(end_session)
+app.command("logout")(log_out)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="name of the user")]
 _Role = Annotated[
     Role, typer.Option("--role", help="viewer: read; editor: also change rules and calls; admin: also manage users")
 ]
 _PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="read the password from standard input")]
-_Expires = Annotated[str | None, typer.Option("--expires", metavar="DURATION", help="such as 90d (default: never)")]
+_Expires = Annotated[
+    str | None, typer.Option("--expires", metavar="DURATION", help="such as 30d, or never (default: 90d)")
+]
 
 
 @app.command("list")
@@ -45,12 +52,19 @@ def list_(*, as_json: JsonOption = False) -> None:
     if not users:
         say("No users yet. Add the first: usher users add NAME --role admin")
         return
-    rows = table("name", "role", "state", "tokens", "since")
+    rows = table("name", "role", "state", "tokens", "since", "last login")
     for user in users:
         valid = sum(token.user_id == user.id and token.is_valid(now) for token in tokens)
         state = "disabled" if user.disabled else "active" if user.has_password else "no password yet"
         style = "red" if user.disabled else ""
-        rows.add_row(plain(user.name), str(user.role), plain(state, style), str(valid), show_moment(user.created_at))
+        rows.add_row(
+            plain(user.name),
+            str(user.role),
+            plain(state, style),
+            str(valid),
+            show_moment(user.created_at),
+            show_moment(user.last_login_at) or "never",
+        )
     show(rows)
 
 
@@ -86,7 +100,7 @@ def password(
     hashed = _read_password(name) if password_stdin else None
 
     def unit(connection: Connection) -> tuple[User, str]:
-        user = _find(connection, name)
+        user = find_named(connection, name)
         if hashed is not None:
             user = set_password(connection, user.id, hashed, by=editor(by), now=now)
         return user, signing_key(connection, now)
@@ -106,7 +120,7 @@ def role_(
 ) -> None:
     """Change the role of a user."""
     now = SystemClock().now()
-    user = write(lambda connection: set_role(connection, _find(connection, name).id, role, by=editor(by), now=now))
+    user = write(lambda connection: set_role(connection, find_named(connection, name).id, role, by=editor(by), now=now))
     _print_user(user, f"{user.name} is {user.role}", None, "", as_json=as_json)
 
 
@@ -122,11 +136,27 @@ def enable(name: _Name, *, by: ByOption = None, as_json: JsonOption = False) -> 
     _set_disabled(name, by, disabled=False, as_json=as_json)
 
 
+@app.command()
+def delete(
+    name: _Name,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a user, with all sessions and tokens; histories keep the name."""
+    now = SystemClock().now()
+    if not yes and not typer.confirm(f"Delete {name} with all sessions and tokens?", err=True):
+        raise typer.Exit(1)
+    user = write(lambda connection: delete_user(connection, find_named(connection, name).id, by=editor(by), now=now))
+    _print_user(user, f"{user.name} is deleted", None, "", as_json=as_json)
+
+
 def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -> None:
     now = SystemClock().now()
 
     def unit(connection: Connection) -> User:
-        return set_disabled(connection, _find(connection, name).id, disabled=disabled, by=editor(by), now=now)
+        return set_disabled(connection, find_named(connection, name).id, disabled=disabled, by=editor(by), now=now)
 
     user = write(unit)
     _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", None, "", as_json=as_json)
@@ -144,20 +174,18 @@ def token(
 ) -> None:
     """Create an API token and print it once; only its hash is stored."""
     now = SystemClock().now()
-    expires_at = _expiry(expires, now)
+    lifetime = _lifetime(expires)
 
     def unit(connection: Connection) -> Any:
-        user = _find(connection, name)
-        return issue_token(
-            connection, user.id, purpose, role or user.role, by=editor(by), now=now, expires_at=expires_at
-        )
+        user = find_named(connection, name)
+        return issue_token(connection, user.id, purpose, role or user.role, by=editor(by), now=now, lifetime=lifetime)
 
     made, secret = write(unit)
     if as_json:
         say_json({**made.to_json(), "token": secret})
         return
     say(secret)
-    until = f"until {show_moment(made.expires_at)}" if made.expires_at else "until it is revoked"
+    until = f"until {show_moment(made.expires_at)}" if made.expires_at else "until it is revoked (it never expires)"
     note(f"Valid for the API as {made.role} {until}; it is not shown again. To revoke it: usher users revoke {made.id}")
 
 
@@ -169,7 +197,7 @@ def tokens(
 ) -> None:
     """List API tokens, newest first, without their secrets."""
     with reading() as connection:
-        found = list_tokens(connection, None if name is None else _find(connection, name).id)
+        found = list_tokens(connection, None if name is None else find_named(connection, name).id)
     now = SystemClock().now()
     if as_json:
         say_json([one.to_json() for one in found])
@@ -180,10 +208,20 @@ def tokens(
     rows = table("id", "user / name", "role", "state", narrow=("id",))
     for one in found:
         who = plain(one.user_name).append("\n").append_text(plain(one.name, "dim"))
-        state = "revoked" if one.revoked_at else "expired" if not one.is_valid(now) else "valid"
+        state = _token_state(one, now)
         used = f"used {show_moment(one.last_used_at)}" if one.last_used_at else "never used"
         rows.add_row(one.id, who, str(one.role), plain(state).append("\n").append(used, "dim"))
     show(rows)
+
+
+def _token_state(token: Token, now: datetime) -> str:
+    if token.revoked_at:
+        return "revoked"
+    if token.expires_at is None:
+        return "never expires"
+    if not token.is_valid(now):
+        return f"expired {show_moment(token.expires_at)}"
+    return f"{'expires soon: ' if token.expires_soon(now) else 'until '}{show_moment(token.expires_at)}"
 
 
 @app.command()
@@ -205,7 +243,8 @@ def revoke(
 def _print_user(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
     link = ""
     if key and settings is not None:
-        link = f"{local_url(settings.host, settings.port)}/console/password/{password_code(key, user)}"
+        base = settings.public_url or local_url(settings.host, settings.port)
+        link = f"{base}/console/password/{password_code(key, user)}"
     if as_json:
         say_json({**user.to_json(), **({"password_link": link} if link else {})})
         return
@@ -215,13 +254,6 @@ def _print_user(user: User, done: str, settings: Settings | None, key: str, *, a
         note(f"{user.name} chooses a password with this link; it is valid once, for {PASSWORD_LIFETIME.days} days.")
 
 
-def _find(connection: Connection, name: str) -> User:
-    user = find_user(connection, name)
-    if user is None:
-        raise NotFoundError(f"no user is named {name!r}; see: usher users list")
-    return user
-
-
 def _read_password(name: str) -> str:
     given = sys.stdin.readline().rstrip("\r\n")
     if problems := check_password(given, name=name):
@@ -229,10 +261,13 @@ def _read_password(name: str) -> str:
     return hash_password(given)
 
 
-def _expiry(expires: str | None, now: datetime) -> datetime | None:
+def _lifetime(expires: str | None) -> timedelta | None:
     if expires is None:
+        return LIFETIME
+    if expires.strip().lower() == "never":
         return None
     lifetime = parse_duration(expires)
     if lifetime is None:
-        raise InvalidInputError("usage", [Problem("--expires", "must be a duration such as 12h, 90d or 52w", expires)])
-    return now + lifetime
+        message = "must be never or a duration such as 12h, 90d or 52w"
+        raise InvalidInputError("usage", [Problem("--expires", message, expires)])
+    return lifetime

@@ -144,6 +144,21 @@ def replaces_agents(recover: Recover, min_stay_s: int) -> bool:
     return recover is not Recover.NEVER or min_stay_s > 0
 
 
+class AccessKind(StrEnum):
+    """What happened at the login, in a session, or to a request that was refused."""
+
+    LOGIN = "login"
+    LOGIN_FAILED = "login_failed"
+    LOGIN_THROTTLED = "login_throttled"  # too many attempts: the password was not looked at
+    LOGOUT = "logout"
+    SESSION_ENDED = "session_ended"  # by its user from another session, or by an admin
+    PASSWORD_CONFIRMED = "password_confirmed"  # noqa: S105 - no password; asked for again in a session
+    PASSWORD_REFUSED = "password_refused"  # noqa: S105 - likewise, and it was wrong
+    ROLE_REFUSED = "role_refused"
+    FORM_REFUSED = "form_refused"  # without the token of its session
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - likewise; unknown, expired or revoked, or its user is disabled
+
+
 class Timestamp(TypeDecorator[datetime]):
     """A point in time with microseconds.
 

@@ -1,4 +1,7 @@
-"""Deletes events past the retention with all that hangs on them, in small steps, and nothing that is live."""
+"""Deletes events past the retention with all that hangs on them, in small steps, and nothing that is live.
+
+Also expired sessions of the console, and old rows of the access log.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from functools import partial
 
 from sqlalchemy import Connection, bindparam, delete, select
 
+from app.accounts.access_log import prune_accesses
+from app.accounts.sessions import delete_expired, session_limits
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import LIVE
 from app.flows.context import Context
@@ -52,7 +57,13 @@ class Pruner:
             after = step.last
             if after is not None:
                 await asyncio.sleep(PAUSE_S)
-        return {"pruned": total}
+        return {"pruned": total, "accesses": await self._context.writer.run(self._prune_accesses)}
+
+    def _prune_accesses(self, connection: Connection) -> int:
+        settings, now = self._context.settings, self._context.clock.now()
+        before = now - timedelta(days=settings.access_log_days) if settings.access_log_days > 0 else None
+        delete_expired(connection, now, session_limits(settings))
+        return prune_accesses(connection, before)
 
     def _prune(self, connection: Connection, after: str) -> _Step:
         before = self._context.clock.now() - timedelta(days=self._context.settings.retention_days)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,6 +19,7 @@ from app.errors import UsherError
 from app.flows.loop import Loop
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
+from app.server.access.site import Site
 from app.server.api.routes import api_routes
 from app.server.caches.objectives_cache import REFRESH_S
 from app.server.console.routes import console_routes
@@ -41,9 +43,11 @@ def create_app(
     async def running(app: Starlette) -> AsyncIterator[None]:
         async with lifespan(app):
             refreshing.start()
+            context.access.start()
             try:
                 yield
             finally:
+                await context.access.stop()
                 await context.objectives.stop()
                 await refreshing.stop()
 
@@ -56,7 +60,10 @@ def create_app(
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
     webhook = WebhookEndpoint(orchestrator, verifier)
-    return _Application(webhook, routes=routes, lifespan=running, exception_handlers=handlers)
+    site = Middleware(Site, settings=orchestrator.context.settings)
+    app = _Application(webhook, routes=routes, lifespan=running, exception_handlers=handlers, middleware=[site])
+    app.state.access = context.access
+    return app
 
 
 class _Application(Starlette):

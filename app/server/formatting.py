@@ -105,6 +105,21 @@ def state_text(state: Any) -> str:
     return str(state).replace("_", " ")
 
 
+_BROWSERS: Final = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
+                    ("Safari", "Safari"))  # fmt: skip
+_SYSTEMS: Final = (("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"),
+                   ("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux"))  # fmt: skip
+
+
+def browser(user_agent: str) -> str:
+    """Return what a browser calls itself as `Chrome on Linux`; other programs by the begin of what they send."""
+    name = next((name for mark, name in _BROWSERS if f"{mark}/" in user_agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    if name:
+        return f"{name} on {system}" if system else name
+    return brief(user_agent, 40) or "unknown"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "seconds": seconds,
@@ -114,6 +129,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "window": window,
     "document": document,
     "brief": brief,
+    "browser": browser,
     "with_code": with_code,
     "state": state_text,
 }

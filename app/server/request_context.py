@@ -10,12 +10,14 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.accounts.sessions import session_limits
 from app.db.transaction import as_unavailable
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.server.access.access_recorder import AccessRecorder
 from app.server.caches.objectives_cache import ObjectivesCache
 from app.server.caches.statistics_cache import StatisticsCache
 from app.server.health import HealthEndpoint
@@ -24,7 +26,10 @@ T = TypeVar("T")
 
 
 class RequestContext:
-    """Reader connections, the writer, the rule book, and the caches of figures; `key` signs sessions and links."""
+    """Reader connections, the writer, the rule book, the caches of figures, and the recorder of refusals.
+
+    `key` signs links and the cookies of browsers that are not logged in.
+    """
 
     def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
         self.orchestrator = orchestrator
@@ -34,6 +39,8 @@ class RequestContext:
         self.health = HealthEndpoint(orchestrator, readers, key)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
+        self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
+        self.session_limits = session_limits(orchestrator.context.settings)
 
     @property
     def flow_context(self) -> Context:

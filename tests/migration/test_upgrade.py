@@ -6,9 +6,11 @@ deleted; dispatches in every state with their callers, attempts and audit lines;
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import pytest
 from sqlalchemy import inspect
 from typer.testing import CliRunner
 
+from app.accounts.sessions import Limits, find_session, start_session
+from app.accounts.tokens import PREFIX, find_bearer
 from app.audit import CallFilter, CallState, list_calls, timeline
 from app.cli.migrate import app
 from app.db import schema
@@ -26,6 +30,7 @@ from tests.migration.structure import read_structure
 
 DATA = Path(__file__).parent / "data"
 RECORDED = "0008"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 STATES = {
     "ana": CallState.ENDED,
@@ -194,3 +199,19 @@ def test_triggers_go_on_recording(recorded: Database) -> None:
     (*_, last) = recorded.execute('SELECT change, "after" FROM rule_changes ORDER BY id')
     after = json.loads(last["after"]) if isinstance(last["after"], str) else last["after"]
     assert (last["change"], after["name"], after["priority"]) == ("update", "answered", 7)
+
+
+def test_users_and_tokens_go_on_with_no_expiry_where_there_was_none(recorded: Database) -> None:
+    schema.upgrade(recorded.url)
+    secret = f"{PREFIX}of before"
+    stored = hashlib.sha256(secret.encode()).hexdigest()
+    recorded.execute("UPDATE api_tokens SET token_hash = :stored WHERE name = 'deployment'", stored=stored)
+    with recorded.writer_engine().begin() as connection:
+        bearer = find_bearer(connection, secret, NOW)
+        assert bearer is not None
+        assert (bearer.user.name, bearer.token.expires_at, bearer.user.last_login_at) == ("maria", None, None)
+        limits = Limits(timedelta(hours=12), timedelta(days=7))
+        session, cookie = start_session(connection, bearer.user, now=NOW, limits=limits)
+        found = find_session(connection, cookie, NOW, limits)
+    assert found is not None
+    assert (found[0].id, found[1].name) == (session.id, "maria")

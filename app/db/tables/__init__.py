@@ -4,7 +4,7 @@ Names are public: operators and other tools read the tables, and write `routing_
 SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get this schema: `migrations/`.
 """
 
-from app.db.tables.accounts import api_tokens, signing_keys, users
+from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
 from app.db.tables.base import metadata
 from app.db.tables.calls import (
     LOST_ROOM,
@@ -21,6 +21,7 @@ from app.db.tables.triggers import triggers
 
 __all__ = [
     "LOST_ROOM",
+    "access_log",
     "agent_limits",
     "api_tokens",
     "audit_log",
@@ -35,6 +36,7 @@ __all__ = [
     "rule_changes",
     "rule_editor",
     "schema_compatibility",
+    "sessions",
     "signing_keys",
     "status_in",
     "token_dispatches",

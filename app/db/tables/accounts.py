@@ -1,11 +1,22 @@
-"""Users of the console and the API, their tokens, and the keys that sign sessions."""
+"""Users of the console and the API, their sessions and tokens, the keys that sign links, and the log of accesses."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Integer, Table, Text, UniqueConstraint, false
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from app.db.tables.base import current_instant, metadata
-from app.db.types import Timestamp
+from app.db.types import AccessKind, Timestamp, one_of
 
 users = Table(
     "users",
@@ -15,8 +26,9 @@ users = Table(
     Column("role", Text, nullable=False),
     Column("password_hash", Text, nullable=False),  # argon2
     Column("disabled", Boolean, nullable=False, server_default=false()),
-    Column("session_epoch", Integer, nullable=False, server_default="0"),  # raised by "log out everywhere"
+    Column("session_epoch", Integer, nullable=False, server_default="0"),  # raised by whatever ends all sessions
     Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("last_login_at", Timestamp),
     UniqueConstraint("name"),
     CheckConstraint("role IN ('viewer', 'editor', 'admin')", name="role"),
 )
@@ -37,7 +49,41 @@ api_tokens = Table(
     CheckConstraint("role IN ('viewer', 'editor', 'admin')", name="role"),
 )
 
-# Secrets shared by all replicas, made at first use: they sign console sessions and one-time links.
+# One row per browser that is logged in; ending a session deletes its row.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", Text, nullable=False),  # of the cookie's value, which is not stored
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("session_epoch", Integer, nullable=False),  # the user's at the login; the session ends when that is raised
+    Column("created_at", Timestamp, nullable=False),
+    Column("last_seen_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False),  # whatever happens in it
+    Column("password_checked_at", Timestamp, nullable=False),  # when the user last typed the password
+    Column("address", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
+    UniqueConstraint("secret_hash"),
+    Index(None, "user_id"),
+)
+
+# Logins, failed logins, and requests that were refused; equal ones of a minute are one row.
+access_log = Table(
+    "access_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("happened_at", Timestamp, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("user_name", Text, nullable=False, server_default=""),  # empty: no user of that name, or none was named
+    Column("address", Text, nullable=False, server_default=""),
+    Column("user_agent", Text, nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("count", Integer, nullable=False, server_default="1"),
+    one_of("kind", AccessKind, "kind"),
+    Index(None, "user_name", "id"),
+)
+
+# Secrets shared by all replicas, made at first use: they sign one-time links, and forms before the login.
 signing_keys = Table(
     "signing_keys",
     metadata,

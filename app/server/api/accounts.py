@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import Connection
 
+from app.accounts.access_log import AccessFilter, AccessPage, list_accesses
 from app.accounts.links import password_code
 from app.accounts.roles import Role
-from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
-from app.accounts.users import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
+from app.accounts.sessions import Session, end_session, list_sessions
+from app.accounts.tokens import LIFETIME, MAX_LIFETIME, Token, issue_token, list_tokens, revoke_token
+from app.accounts.users import (
+    User,
+    add_user,
+    delete_user,
+    list_users,
+    log_out_everywhere,
+    read_user,
+    set_disabled,
+    set_role,
+)
+from app.db.types import AccessKind
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
@@ -30,7 +43,9 @@ class UserChange(Model):
 class NewToken(Model):
     name: str = Field(min_length=1, max_length=100, pattern=r"^[ -~]+$", description="what the token is for")
     role: Role = Role.VIEWER
-    days: int | None = Field(None, ge=1, le=3650, description="days until it expires; null: never")
+    days: int | None = Field(
+        LIFETIME.days, ge=1, le=MAX_LIFETIME.days, description="days until it expires; null: never"
+    )
 
 
 class UserList(BaseModel):
@@ -42,6 +57,7 @@ class InvitedUser(User):
     """A new user."""
 
     password_link: Annotated[str, Field(description="path of the page for choosing a password; valid once, for 3 days")]
+    password_url: Annotated[str | None, Field(description="the same as a URL, if USHER_PUBLIC_URL is set")]
 
 
 class TokenList(BaseModel):
@@ -60,6 +76,20 @@ class Myself(BaseModel):
     role: Role
 
 
+class SessionList(BaseModel):
+    items: list[Session]
+
+
+class LoginsQuery(Model):
+    user: Text | None = Field(None, max_length=100)
+    kind: list[AccessKind] = Field([])
+    address: Text | None = Field(None, max_length=100)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Text | None = Field(None, max_length=100)
+
+
 async def read_myself(request: ApiRequest) -> dict[str, Any]:
     return {"name": request.user.name, "role": str(request.user.role)}
 
@@ -72,7 +102,9 @@ async def invite_a_user(request: ApiRequest) -> dict[str, Any]:
     order: NewUser = request.body
     now, by = request.context.now, request.user.name
     user = await request.context.write(lambda connection: add_user(connection, order.name, order.role, by=by, now=now))
-    return {**user.to_json(), "password_link": f"/console/password/{password_code(request.context.key, user)}"}
+    path = f"/console/password/{password_code(request.context.key, user)}"
+    public_url = request.context.flow_context.settings.public_url
+    return {**user.to_json(), "password_link": path, "password_url": f"{public_url}{path}" if public_url else None}
 
 
 async def change_a_user(request: ApiRequest) -> dict[str, Any]:
@@ -100,6 +132,34 @@ async def log_a_user_out(request: ApiRequest) -> dict[str, Any]:
     return await request.context.write(unit)
 
 
+async def delete_a_user(request: ApiRequest) -> dict[str, Any]:
+    now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
+
+    def unit(connection: Connection) -> dict[str, Any]:
+        _user(connection, user_id)
+        return delete_user(connection, user_id, by=by, now=now).to_json()
+
+    return await request.context.write(unit)
+
+
+async def list_the_sessions(request: ApiRequest) -> dict[str, Any]:
+    now, limits = request.context.now, request.context.session_limits
+    sessions = await request.context.read(partial(list_sessions, now=now, limits=limits))
+    return {"items": [session.to_json() for session in sessions]}
+
+
+async def end_a_session(request: ApiRequest) -> dict[str, Any]:
+    now, by, session_id = request.context.now, request.user.name, request.identifier("session_id")
+    session = await request.context.write(partial(end_session, session_id=session_id, by=by, now=now))
+    return session.to_json()
+
+
+async def list_logins(request: ApiRequest) -> AccessPage:
+    asked: LoginsQuery = request.query
+    wanted = AccessFilter(asked.user, tuple(asked.kind), asked.address, asked.since, asked.until)
+    return await request.context.read(partial(list_accesses, wanted=wanted, limit=asked.limit, cursor=asked.cursor))
+
+
 async def list_the_tokens(request: ApiRequest) -> dict[str, Any]:
     return {"items": [token.to_json() for token in await request.context.read(list_tokens)]}
 
@@ -107,11 +167,11 @@ async def list_the_tokens(request: ApiRequest) -> dict[str, Any]:
 async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
     order: NewToken = request.body
     now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
-    expires_at = None if order.days is None else now + timedelta(days=order.days)
+    lifetime = None if order.days is None else timedelta(days=order.days)
 
     def unit(connection: Connection) -> dict[str, Any]:
         _user(connection, user_id)
-        token, secret = issue_token(connection, user_id, order.name, order.role, by=by, now=now, expires_at=expires_at)
+        token, secret = issue_token(connection, user_id, order.name, order.role, by=by, now=now, lifetime=lifetime)
         return {**token.to_json(), "secret": secret}
 
     return await request.context.write(unit)

@@ -9,10 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.accounts.access_log import AccessPage
 from app.accounts.roles import Role
+from app.accounts.sessions import Session
 from app.accounts.tokens import Token
 from app.accounts.users import User
 from app.audit import DispatchDetail, EventDetail, Explanation, Timeline
+from app.errors import NotAllowedError, NotAuthenticatedError
 from app.rules.simulation.simulate import Simulation
 from app.server.api import (
     accounts,
@@ -27,6 +30,7 @@ from app.server.api import (
     statistics,
     token_dispatches,
 )
+from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
@@ -148,6 +152,8 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              accounts.InvitedUser, status=201, body=accounts.NewUser, role=Role.ADMIN, problems=(409,)),
     Endpoint("PATCH", f"{_V1}/users/{{user_id}}", accounts.change_a_user, "Change the role of a user or disable it",
              User, body=accounts.UserChange, role=Role.ADMIN, problems=(409,)),
+    Endpoint("DELETE", f"{_V1}/users/{{user_id}}", accounts.delete_a_user,
+             "Delete a user with all sessions and tokens", User, role=Role.ADMIN, problems=(409,)),
     Endpoint("POST", f"{_V1}/users/{{user_id}}/logout", accounts.log_a_user_out, "End all sessions of a user",
              User, role=Role.ADMIN),
     Endpoint("POST", f"{_V1}/users/{{user_id}}/tokens", accounts.issue_a_token, "Create an API token",
@@ -159,6 +165,12 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              body=people.EraseOrder, role=Role.ADMIN, problems=(409,), quotes_body=False,
              description="Counts and statistics stay true. Refused while the person is in a call; done again, it "
              "changes nothing.", example={"person": "+34 600 111 222", "dry_run": True}),
+    Endpoint("GET", f"{_V1}/sessions", accounts.list_the_sessions, "List sessions of the console",
+             accounts.SessionList, role=Role.ADMIN),
+    Endpoint("DELETE", f"{_V1}/sessions/{{session_id}}", accounts.end_a_session, "End a session", Session,
+             role=Role.ADMIN),
+    Endpoint("GET", f"{_V1}/logins", accounts.list_logins, "List logins, failed logins and refused requests",
+             AccessPage, query=accounts.LoginsQuery, role=Role.ADMIN),
     Endpoint("GET", f"{_V1}/tokens", accounts.list_the_tokens, "List API tokens", accounts.TokenList, role=Role.ADMIN),
     Endpoint("DELETE", f"{_V1}/tokens/{{token_id}}", accounts.revoke_a_token, "Revoke an API token", Token,
              role=Role.ADMIN),
@@ -204,6 +216,10 @@ def _starlette_path(endpoint: Endpoint) -> str:
 def _handler(context: RequestContext, endpoints: dict[str, Endpoint]) -> Any:
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[method].answer_request(context, request)
+        try:
+            return await endpoints[method].answer_request(context, request)
+        except (NotAuthenticatedError, NotAllowedError) as error:
+            await record_refusal(context, request, endpoints[method].path, error)
+            raise
 
     return answer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, quote
@@ -13,13 +14,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.accounts.access_log import AccessEntry
 from app.accounts.roles import Role
+from app.accounts.sessions import PREFIX, Limits, Session, find_session, record_seen, shortened
 from app.accounts.users import User
-from app.errors import BadRequestError, InvalidInputError, NotAllowedError, TooManyRequestsError, UsherError
+from app.db.types import AccessKind
+from app.errors import (
+    BadRequestError,
+    DatabaseUnavailableError,
+    FormRefusedError,
+    InvalidInputError,
+    NotAllowedError,
+    TooManyRequestsError,
+    UsherError,
+)
 from app.logs import get_logger
 from app.server.api.framework.endpoint import BODY_MAX_BYTES
-from app.server.console.access.login_limiter import LoginLimiter
-from app.server.console.access.sessions import CSRF_FIELD, Session, Sessions, user_of
+from app.server.console.access.cookies import CSRF_FIELD, Cookies
+from app.server.console.access.password_gate import PasswordGate
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
@@ -50,19 +62,21 @@ class Console:
     """What all pages of one process share."""
 
     context: RequestContext
-    sessions: Sessions
-    login_limiter: LoginLimiter
+    cookies: Cookies
+    gate: PasswordGate
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """One authorized request; `user` is None before login, `form` is empty for GET."""
+    """One authorized request; `session` and `user` are None before login, `form` is empty for GET."""
 
     console: Console
     http: Request
-    session: Session
-    user: User | None
-    form: Mapping[str, Sequence[str]]
+    cookie: str
+    session: Session | None = None
+    user: User | None = None
+    form: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def context(self) -> RequestContext:
@@ -74,6 +88,25 @@ class PageRequest:
         if self.user is None:
             raise NotAllowedError("log in first")
         return self.user
+
+    @property
+    def logged_in_session(self) -> Session:
+        """The session; NotAllowedError if not logged in."""
+        if self.session is None:
+            raise NotAllowedError("log in first")
+        return self.session
+
+    @property
+    def address(self) -> str:
+        return self.http.client.host if self.http.client else ""
+
+    @property
+    def user_agent(self) -> str:
+        return shortened(self.http.headers.get("user-agent", ""))
+
+    def path_id(self, name: str) -> str:
+        """Return an id of the path."""
+        return str(self.http.path_params[name])
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form, or else of the query."""
@@ -95,7 +128,7 @@ class PageRequest:
             may_manage=self.may(Role.ADMIN),
             navigation=navigation,
             active=active,
-            csrf=self.console.sessions.csrf(self.session),
+            csrf=self.console.cookies.csrf(self.cookie),
             static=f"/console/static/{STATIC_VERSION}",
             notice=_NOTICES.get(self.http.query_params.get("done", "")),
             **values,
@@ -105,7 +138,7 @@ class PageRequest:
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, which the script puts into its place."""
         return HTMLResponse(
-            render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.sessions.csrf(self.session), **values)
+            render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.cookies.csrf(self.cookie), **values)
         )
 
 
@@ -121,6 +154,8 @@ _NOTICES: Final = {
     "revoked": "The token has been revoked.",
     "password": "Your password was changed, and your other sessions have ended.",
     "logged-out": "Your other sessions have ended.",
+    "session": "The session has ended.",
+    "gone": "The user was deleted, with all sessions and tokens.",
 }
 
 Handler = Callable[[PageRequest], Awaitable[Response]]
@@ -128,45 +163,80 @@ Handler = Callable[[PageRequest], Awaitable[Response]]
 
 def page_route(console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
     """Return the route of a page for users with `role`; None is for everybody."""
-    return Route(path, partial(_serve, console, handler, role), methods=["GET"])
+    return Route(path, partial(_serve, console, path, handler, role), methods=["GET"])
 
 
 def form_route(console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
     """Return the route of a form; posts without the session's CSRF token are refused."""
-    return Route(path, partial(_serve, console, handler, role), methods=["POST"])
+    return Route(path, partial(_serve, console, path, handler, role), methods=["POST"])
 
 
-async def _serve(console: Console, handler: Handler, role: Role | None, http: Request) -> Response:
-    session = console.sessions.read(http)
-    is_new = session is None
-    session = session or console.sessions.begin()
-    request = PageRequest(console, http, session, None, {})
+async def _serve(console: Console, path: str, handler: Handler, role: Role | None, http: Request) -> Response:
+    request = PageRequest(console, http, console.cookies.read(http))
+    gets_cookie = False
     try:
-        user = await console.context.read(partial(user_of, session=session))
-        sent = (
-            await _read_form(http, BODY_MAX_BYTES if user else ANONYMOUS_FORM_MAX_BYTES)
-            if http.method == "POST"
-            else {}
-        )
+        request, gets_cookie = await _identify(request)
         require_storable_address(http)
-        require_storable_form(sent)
-        request = PageRequest(console, http, session, user, sent)
         if http.method == "POST":
-            console.sessions.require_csrf(None if is_new else session, request.field(CSRF_FIELD))
-        if role is not None:
-            if user is None:
-                return _ask_to_log_in(http)
-            if not user.role.includes(role):
-                raise NotAllowedError(f"this needs the role {role}; yours is {user.role}")
-        response = await handler(request)
+            form = await _read_form(http, BODY_MAX_BYTES if request.user else ANONYMOUS_FORM_MAX_BYTES)
+            require_storable_form(form)
+            request = replace(request, form=form)
+            if gets_cookie and role is not None and console.cookies.read(http).startswith(PREFIX):
+                return _ask_to_log_in(http)  # the session has ended since the form was shown
+            console.cookies.require_csrf("" if gets_cookie else request.cookie, request.field(CSRF_FIELD))
+        response = await _authorized(request, handler, role)
     except UsherError as error:
+        _record_refusal(request, path, error)
         response = _problem_page(request, error)
-    if is_new and "set-cookie" not in response.headers:
-        console.sessions.write(http, response, session)
+    if gets_cookie and "set-cookie" not in response.headers:
+        console.cookies.write(http, response, request.cookie)
     response.headers.setdefault("Cache-Control", "no-store")
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+async def _authorized(request: PageRequest, handler: Handler, role: Role | None) -> Response:
+    if role is not None:
+        if request.user is None:
+            return _ask_to_log_in(request.http)
+        if not request.user.role.includes(role):
+            raise NotAllowedError(f"this needs the role {role}; yours is {request.user.role}")
+    return await handler(request)
+
+
+async def _identify(request: PageRequest) -> tuple[PageRequest, bool]:
+    """Return the request with session and user, and whether its browser is to get a cookie for want of a valid one."""
+    console, secret, now = request.console, request.cookie, request.context.now
+    if secret.startswith(PREFIX):
+        found = await console.context.read(partial(find_session, secret=secret, now=now, limits=console.limits))
+        if found is not None:
+            session, user = found
+            await _record_seen(request, session)
+            return replace(request, session=session, user=user), False
+    if console.cookies.is_anonymous(secret):
+        return request, False
+    return replace(request, cookie=console.cookies.new_anonymous()), True
+
+
+async def _record_seen(request: PageRequest, session: Session) -> None:
+    now = request.context.now
+    # A page that refreshes itself does not mean that its user is there.
+    refreshes = request.http.method == "GET" and "x-fragment" in request.http.headers
+    if refreshes or now - session.last_seen_at < request.console.limits.seen_every:
+        return
+    # Pages can be read while the database takes no writes.
+    with contextlib.suppress(DatabaseUnavailableError):
+        await request.context.write(partial(record_seen, session_id=session.id, now=now))
+
+
+def _record_refusal(request: PageRequest, path: str, error: UsherError) -> None:
+    if not isinstance(error, NotAllowedError):
+        return
+    kind = AccessKind.FORM_REFUSED if isinstance(error, FormRefusedError) else AccessKind.ROLE_REFUSED
+    name = "" if request.user is None else request.user.name
+    where = f"{request.http.method} {path}"  # that of the route: a link may hold a secret
+    request.context.access.note(AccessEntry(kind, name, request.address, request.user_agent, where))
 
 
 def _ask_to_log_in(request: Request) -> Response:

@@ -8,9 +8,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.server.console.access.access_log import access_log_routes
+from app.server.console.access.account import account_routes
+from app.server.console.access.cookies import Cookies
 from app.server.console.access.login import login_routes
-from app.server.console.access.login_limiter import LoginLimiter
-from app.server.console.access.sessions import Sessions
+from app.server.console.access.password_gate import PasswordGate
 from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
@@ -36,8 +38,9 @@ class _Static(StaticFiles):
 
 def console_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes of the console."""
-    sessions = Sessions(context.key, always_secure=context.flow_context.settings.secure_cookies)
-    console = Console(context, sessions, LoginLimiter(context.flow_context.clock))
+    settings = context.flow_context.settings
+    cookies = Cookies(context.key, always_secure=settings.sends_secure_cookies)
+    console = Console(context, cookies, PasswordGate(context.flow_context.clock), context.session_limits)
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)
@@ -49,6 +52,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         Mount(f"/console/static/{STATIC_VERSION}", files),
         Mount("/console/static", files),
         *login_routes(console),
+        *account_routes(console),
         *now_routes(console),
         *calls_routes(console),
         *rules_routes(console),
@@ -56,4 +60,5 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *agents_routes(console),
         *simulate_routes(console),
         *users_routes(console),
+        *access_log_routes(console),
     ]

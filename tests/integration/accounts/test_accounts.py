@@ -92,7 +92,9 @@ def test_a_token_opens_until_it_expires_or_is_revoked(database: Database, engine
     with engine.begin() as connection:
         ana = add_user(connection, "ana", Role.EDITOR, by="cli", now=clock.now())
         until = clock.now() + timedelta(hours=1)
-        token, secret = issue_token(connection, ana.id, "ci", Role.EDITOR, by="ana", now=clock.now(), expires_at=until)
+        token, secret = issue_token(
+            connection, ana.id, "ci", Role.EDITOR, by="ana", now=clock.now(), lifetime=timedelta(hours=1)
+        )
         lasting, lasting_secret = issue_token(connection, ana.id, "sync", Role.VIEWER, by="ana", now=clock.now())
         bearer = find_bearer(connection, secret, clock.now())
         assert bearer is not None

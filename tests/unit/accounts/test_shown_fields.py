@@ -17,6 +17,7 @@ USER = User(
     session_epoch=3,
     has_password=True,
     created_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+    last_login_at=None,
 )
 SHOWN = {
     "id": "u1",
@@ -25,6 +26,7 @@ SHOWN = {
     "disabled": False,
     "has_password": True,
     "created_at": "2026-11-22T12:00:00.000000Z",
+    "last_login_at": None,
 }
 
 

@@ -53,7 +53,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["trigger"], "LIVEKIT_API_SECRET: is missing"),
         (["probe", "agent"], "LIVEKIT_URL: is missing"),
         (["simulate", "missing.yaml"], "missing.yaml:"),
-        (["users", "token", "ana", "--expires", "soon"], "--expires: must be a duration"),
+        (["users", "token", "ana", "--expires", "soon"], "--expires: must be never or a duration"),
         (["users", "add", "ana", "--role", "king"], "king"),
         (["explain"], "Missing argument"),
     ],

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from app.server.site import Site
+from app.server.access.site import Site
 from app.settings import read_settings
 
 LIVEKIT = {"LIVEKIT_URL": "wss://my.livekit.cloud/", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 32}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
 
+from app.accounts.access_log import AccessEntry
 from app.accounts.roles import Role
-from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, find_bearer, record_use
+from app.accounts.sessions import shortened
+from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, Token, find_any_bearer, find_bearer, record_use
+from app.db.types import AccessKind, format_instant
 from app.errors import NotAllowedError, NotAuthenticatedError
 from app.server.request_context import RequestContext
 
@@ -20,6 +24,7 @@ class ApiUser:
     user_id: str
     name: str
     role: Role
+    token: Token
 
     def require(self, role: Role) -> None:
         """Raise NotAllowedError unless the token includes `role`."""
@@ -29,17 +34,44 @@ class ApiUser:
 
 async def identify(context: RequestContext, request: Request) -> ApiUser:
     """Return the user of the request's token; NotAuthenticatedError without a valid one."""
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.casefold() != "bearer" or not secret.strip():
+    secret = _secret_of(request)
+    if not secret:
         raise NotAuthenticatedError(
             "a token is needed: Authorization: Bearer usher_… (make one with `usher users token`)"
         )
     now = context.now
-    bearer = await context.read(partial(find_bearer, secret=secret.strip(), now=now))
+    bearer = await context.read(partial(find_bearer, secret=secret, now=now))
     if bearer is None:
         raise NotAuthenticatedError("this token is unknown, expired or revoked, or its user is disabled")
     await _note_use(context, bearer)
-    return ApiUser(bearer.user.id, bearer.user.name, bearer.role)
+    return ApiUser(bearer.user.id, bearer.user.name, bearer.role, bearer.token)
+
+
+def expiry_warning(token: Token, now: datetime) -> dict[str, str]:
+    """Return a header that says when the token expires, if that is soon."""
+    if token.expires_at is None or not token.expires_soon(now):
+        return {}
+    return {"Usher-Token-Expires": format_instant(token.expires_at)}
+
+
+async def record_refusal(
+    context: RequestContext, request: Request, path: str, error: NotAuthenticatedError | NotAllowedError
+) -> None:
+    """Record that a request was refused; one without a token is not worth it."""
+    if not (secret := _secret_of(request)):
+        return
+    bearer = await context.read(partial(find_any_bearer, secret=secret))
+    kind = AccessKind.ROLE_REFUSED if isinstance(error, NotAllowedError) else AccessKind.TOKEN_REFUSED
+    name = "" if bearer is None else bearer.user.name
+    address = request.client.host if request.client else ""
+    user_agent = shortened(request.headers.get("user-agent", ""))
+    where = f"{request.method} {path}" + ("" if bearer is None else f" with token {bearer.token.name!r}")
+    context.access.note(AccessEntry(kind, name, address, user_agent, where))
+
+
+def _secret_of(request: Request) -> str:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.casefold() == "bearer" else ""
 
 
 async def _note_use(context: RequestContext, bearer: Bearer) -> None:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, Problem
 from app.json_shape import shape_of
-from app.server.api.framework.auth import ApiUser, identify
+from app.server.api.framework.auth import ApiUser, expiry_warning, identify
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_json
@@ -106,7 +106,7 @@ class Endpoint:
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
         if not isinstance(document, dict):
             document = shape_of(self.answer).dump_python(document, mode="json", by_alias=True)
-        return JSONResponse(document, self.status, headers=dict(headers))
+        return JSONResponse(document, self.status, headers={**expiry_warning(user.token, context.now), **headers})
 
     async def _read_body(self, request: Request) -> Any:
         raw = await read_body(request.scope, request.receive, BODY_MAX_BYTES)

@@ -1,36 +1,35 @@
-"""Logging in and out, the first admin, choosing a password, and the own account."""
+"""Logging in and out, the first admin, and choosing a password by a link."""
 
 from __future__ import annotations
 
-import asyncio
-from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.access_log import AccessEntry, append_access
 from app.accounts.links import require_first_admin, user_of_password_code
-from app.accounts.password import check_password, hash_password, verify_password
-from app.accounts.roles import Role
-from app.accounts.tokens import issue_token, list_tokens, revoke_token
+from app.accounts.password import check_password
+from app.accounts.sessions import log_out as end_own_session
+from app.accounts.sessions import start_session
 from app.accounts.users import (
     User,
-    add_user,
+    add_first_admin,
     check_name,
     count_users,
     find_user,
-    log_out_everywhere,
-    read_user,
+    record_login,
     set_password,
 )
-from app.errors import InvalidInputError, Problem, TooManyRequestsError
-from app.server.api.accounts import require_role
+from app.db.types import AccessKind
+from app.errors import ConflictError, Problem, TooManyRequestsError
+from app.server.console.access.password_gate import Applicant
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 
 def login_routes(console: Console) -> list[BaseRoute]:
-    """Return the routes that need no login, and those of the own account."""
+    """Return the routes that need no login."""
     return [
         page_route(console, "/console/login", show_login, None),
         form_route(console, "/console/login", log_in, None),
@@ -39,11 +38,6 @@ def login_routes(console: Console) -> list[BaseRoute]:
         form_route(console, "/console/welcome/{code}", make_first_admin, None),
         page_route(console, "/console/password/{code}", show_password, None),
         form_route(console, "/console/password/{code}", choose_password, None),
-        page_route(console, "/console/account", show_account),
-        form_route(console, "/console/account/password", change_password, Role.VIEWER),
-        form_route(console, "/console/account/logout", end_my_sessions, Role.VIEWER),
-        form_route(console, "/console/account/tokens", make_my_token, Role.VIEWER),
-        form_route(console, "/console/account/tokens/{token_id}/revoke", revoke_my_token, Role.VIEWER),
     ]
 
 
@@ -56,53 +50,53 @@ async def show_login(request: PageRequest) -> Response:
 
 async def log_in(request: PageRequest) -> Response:
     name, password, target = request.field("name").strip(), request.field("password"), _target(request)
-    address = request.http.client.host if request.http.client else ""
+    user = None if check_name(name) else await request.context.read(partial(find_user, name=name))
+    known = "" if user is None else request.console.cookies.device_of(request.http, user)
+    stored = None if user is None else user.password_hash
     try:
-        request.console.login_limiter.count(name, address)
+        applicant = Applicant(name[:100], request.address, known and f"device {known}")
+        is_right = await request.console.gate.matches(applicant, password, stored)
     except TooManyRequestsError as error:
-        response = request.page(
-            "login.html", status=429, name=name, next=target, problem=f"{error}.".capitalize(), no_users=False
-        )
+        _note(request, AccessKind.LOGIN_THROTTLED, user)
+        response = _login_again(request, name, f"{error}.".capitalize(), 429)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
-    user = await request.context.read(lambda connection: find_user(connection, name)) if not check_name(name) else None
-    stored = user.password_hash if user is not None else None
-    if not await asyncio.to_thread(verify_password, password, stored) or user is None or user.disabled:
-        return request.page(
-            "login.html",
-            status=401,
-            name=name,
-            next=target,
-            problem="Name or password is wrong.",
-            no_users=False,
-        )
-    request.console.login_limiter.forget(name)
-    return _with_session(request, user, redirect(target))
+    if not is_right or user is None or user.disabled:
+        detail = "unknown name" if user is None else "the user is disabled" if user.disabled else "wrong password"
+        _note(request, AccessKind.LOGIN_FAILED, user, detail)
+        return _login_again(request, name, "Name or password is wrong.", 401)
+    return await logged_in(request, user, redirect(target))
 
 
 async def log_out(request: PageRequest) -> Response:
+    if request.session is not None:
+        now, session = request.context.now, request.session
+        await request.context.write(partial(end_own_session, session=session, now=now, address=request.address))
     response = redirect("/console/login")
-    request.console.sessions.write(request.http, response, request.console.sessions.begin())
+    request.console.cookies.write(request.http, response, request.console.cookies.new_anonymous())
     return response
 
 
 async def show_welcome(request: PageRequest) -> Response:
     code = request.http.path_params["code"]
-    await request.context.read(lambda connection: require_first_admin(connection, request.context.key, code))
+    await request.context.read(partial(require_first_admin, key=request.context.key, code=code))
     return request.page("welcome.html", name="", problems=[])
 
 
 async def make_first_admin(request: PageRequest) -> Response:
     code, name, password = request.http.path_params["code"], request.field("name").strip(), request.field("password")
-    if problems := check_name(name) + check_password(password, name=name) + _repeated(request):
+    await request.context.read(partial(require_first_admin, key=request.context.key, code=code))
+    if problems := check_name(name) + check_password(password, name=name) + repeated(request):
         return request.page("welcome.html", status=422, name=name, problems=problems)
-    stored, now = await asyncio.to_thread(hash_password, password), request.context.now
+    stored, now = await request.console.gate.hashed(password), request.context.now
 
     def unit(connection: Connection) -> User:
-        require_first_admin(connection, request.context.key, code)
-        return add_user(connection, name, Role.ADMIN, by="the first-start link", now=now, password_hash=stored)
+        user = add_first_admin(connection, name, stored, by="the first-start link", now=now)
+        if user is None:
+            raise ConflictError("there are users already; ask an admin to add you")
+        return user
 
-    return _with_session(request, await request.context.write(unit), redirect("/console/"))
+    return await logged_in(request, await request.context.write(unit), redirect("/console/"))
 
 
 async def show_password(request: PageRequest) -> Response:
@@ -114,95 +108,49 @@ async def show_password(request: PageRequest) -> Response:
 async def choose_password(request: PageRequest) -> Response:
     code, password = request.http.path_params["code"], request.field("password")
     user = await request.context.read(partial(user_of_password_code, key=request.context.key, code=code))
-    if problems := check_password(password, name=user.name) + _repeated(request):
+    if problems := check_password(password, name=user.name) + repeated(request):
         return request.page("password.html", status=422, name=user.name, problems=problems)
-    stored, now = await asyncio.to_thread(hash_password, password), request.context.now
+    stored, now = await request.console.gate.hashed(password), request.context.now
 
     def unit(connection: Connection) -> User:
         owner = user_of_password_code(connection, request.context.key, code)  # it may have been used meanwhile
         return set_password(connection, owner.id, stored, by=owner.name, now=now)
 
-    return _with_session(request, await request.context.write(unit), redirect("/console/"))
+    return await logged_in(request, await request.context.write(unit), redirect("/console/"), "by a password link")
 
 
-async def show_account(request: PageRequest) -> Response:
-    return await _account(request)
+async def logged_in(request: PageRequest, user: User, response: Response, detail: str = "") -> Response:
+    """Start a session of a user who has just typed the password, with a new cookie, and return `response`."""
+    now, limits = request.context.now, request.console.limits
 
-
-async def change_password(request: PageRequest) -> Response:
-    old, password = request.field("old"), request.field("password")
-    request.console.login_limiter.count(request.signed_in.name, "account")
-    user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
-    problems = check_password(password, name=user.name) + _repeated(request)
-    if not await asyncio.to_thread(verify_password, old, user.password_hash):
-        problems.append(Problem("old", "is not your password"))
-    if problems:
-        return await _account(request, problems=problems, status=422)
-    stored, now = await asyncio.to_thread(hash_password, password), request.context.now
-    changed = await request.context.write(lambda c: set_password(c, user.id, stored, by=user.name, now=now))
-    return _with_session(request, changed, redirect("/console/account", "password"))
-
-
-async def end_my_sessions(request: PageRequest) -> Response:
-    now, user = request.context.now, request.signed_in
-    changed = await request.context.write(lambda c: log_out_everywhere(c, user.id, by=user.name, now=now))
-    return _with_session(request, changed, redirect("/console/account", "logged-out"))
-
-
-async def make_my_token(request: PageRequest) -> Response:
-    now, user = request.context.now, request.signed_in
-    name, role, expires_at = request.field("token_name").strip(), require_role(request.field("role")), expiry(request)
-    try:
-        _, secret = await request.context.write(
-            lambda c: issue_token(c, user.id, name, role, by=user.name, now=now, expires_at=expires_at)
+    def unit(connection: Connection) -> str:
+        _, secret = start_session(
+            connection, user, now=now, limits=limits, address=request.address, user_agent=request.user_agent
         )
-    except InvalidInputError as error:
-        return await _account(request, problems=error.problems, status=422)
-    return await _account(request, secret=secret)
+        record_login(connection, user.id, now)
+        entry = AccessEntry(AccessKind.LOGIN, user.name, request.address, request.user_agent, detail)
+        append_access(connection, [entry], now)
+        return secret
+
+    secret = await request.context.write(unit)
+    request.console.cookies.write(request.http, response, secret, limits.lifetime)
+    request.console.cookies.remember_device(request.http, response, user)
+    return response
 
 
-async def revoke_my_token(request: PageRequest) -> Response:
-    token_id, now, user = request.http.path_params["token_id"], request.context.now, request.signed_in
-
-    def unit(connection: Connection) -> None:
-        if any(token.id == token_id for token in list_tokens(connection, user.id)):
-            revoke_token(connection, token_id, by=user.name, now=now)
-
-    await request.context.write(unit)
-    return redirect("/console/account", "revoked")
-
-
-async def _account(
-    request: PageRequest, *, problems: list[Problem] | None = None, secret: str = "", status: int = 200
-) -> Response:
-    user = request.signed_in
-    tokens = await request.context.read(partial(list_tokens, user_id=user.id))
-    roles = [role for role in Role if user.role.includes(role)]
-    return request.page(
-        "account.html",
-        status=status,
-        tokens=tokens,
-        roles=roles,
-        problems=problems or [],
-        secret=secret,
-        now=request.context.now,
-    )
-
-
-def expiry(request: PageRequest) -> datetime | None:
-    """Return the expiry chosen in a token form; None for never."""
-    days = request.field("days")
-    return request.context.now + timedelta(days=int(days)) if days in {"7", "30", "90", "365"} else None
-
-
-def _repeated(request: PageRequest) -> list[Problem]:
+def repeated(request: PageRequest) -> list[Problem]:
+    """Return a problem if the two new passwords of a form differ."""
     same = request.field("password") == request.field("repeated")
     return [] if same else [Problem("repeated", "must be the same as the password")]
 
 
-def _with_session(request: PageRequest, user: User, response: Response) -> Response:
-    request.console.sessions.write(request.http, response, request.console.sessions.begin(user))
-    return response
+def _login_again(request: PageRequest, name: str, problem: str, status: int) -> Response:
+    return request.page("login.html", status=status, name=name, next=_target(request), problem=problem, no_users=False)
+
+
+def _note(request: PageRequest, kind: AccessKind, user: User | None, detail: str = "") -> None:
+    name = "" if user is None else user.name
+    request.context.access.note(AccessEntry(kind, name, request.address, request.user_agent, detail))
 
 
 def _target(request: PageRequest) -> str:

@@ -1,8 +1,9 @@
-"""The page Users: users, their roles, and API tokens."""
+"""The page Users: users, their roles, sessions and API tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -10,11 +11,22 @@ from starlette.routing import BaseRoute
 
 from app.accounts.links import password_code
 from app.accounts.roles import Role
+from app.accounts.sessions import Session, end_session, list_sessions
 from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
-from app.accounts.users import User, add_user, list_users, log_out_everywhere, read_user, set_disabled, set_role
+from app.accounts.users import (
+    User,
+    add_user,
+    delete_user,
+    list_users,
+    log_out_everywhere,
+    read_user,
+    set_disabled,
+    set_role,
+)
 from app.errors import ConflictError, InvalidInputError, Problem
 from app.server.api.accounts import require_role
-from app.server.console.access.login import expiry
+from app.server.console.access.account import chosen_lifetime
+from app.server.console.access.confirmation import with_password
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 
@@ -22,13 +34,16 @@ def users_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Users."""
     return [
         page_route(console, "/console/users", show_users, Role.ADMIN),
-        form_route(console, "/console/users", add, Role.ADMIN),
-        form_route(console, "/console/users/{user_id}/role", change_role, Role.ADMIN),
+        form_route(console, "/console/users", with_password(add), Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/role", with_password(change_role), Role.ADMIN),
         form_route(console, "/console/users/{user_id}/disable", disable, Role.ADMIN),
         form_route(console, "/console/users/{user_id}/enable", enable, Role.ADMIN),
         form_route(console, "/console/users/{user_id}/logout", log_out, Role.ADMIN),
-        form_route(console, "/console/users/{user_id}/link", make_link, Role.ADMIN),
-        form_route(console, "/console/users/{user_id}/tokens", make_token, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/link", with_password(make_link), Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/delete", with_password(delete), Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/tokens", with_password(make_token), Role.ADMIN),
+        page_route(console, "/console/users/{user_id}/sessions", show_sessions, Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/sessions/{session_id}/end", end_a_session, Role.ADMIN),
         form_route(console, "/console/tokens/{token_id}/revoke", revoke, Role.ADMIN),
     ]
 
@@ -55,7 +70,7 @@ async def add(request: PageRequest) -> Response:
 
 async def change_role(request: PageRequest) -> Response:
     user_id, role, now, by = (
-        request.http.path_params["user_id"],
+        request.path_id("user_id"),
         request.field("role"),
         request.context.now,
         request.signed_in,
@@ -65,31 +80,55 @@ async def change_role(request: PageRequest) -> Response:
 
 
 async def disable(request: PageRequest) -> Response:
-    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
     return await _change(request, lambda c: set_disabled(c, user_id, disabled=True, by=by.name, now=now))
 
 
 async def enable(request: PageRequest) -> Response:
-    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
     return await _change(request, lambda c: set_disabled(c, user_id, disabled=False, by=by.name, now=now))
 
 
 async def log_out(request: PageRequest) -> Response:
-    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
     return await _change(request, lambda c: log_out_everywhere(c, user_id, by=by.name, now=now))
 
 
+async def delete(request: PageRequest) -> Response:
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
+    return await _change(request, lambda c: delete_user(c, user_id, by=by.name, now=now), "gone")
+
+
+async def show_sessions(request: PageRequest) -> Response:
+    user_id, now, limits = request.path_id("user_id"), request.context.now, request.console.limits
+
+    def load(connection: Connection) -> tuple[User, list[Session]]:
+        return read_user(connection, user_id), list_sessions(connection, now, limits, user_id)
+
+    owner, sessions = await request.context.read(load)
+    mine = request.logged_in_session.id
+    return request.page("sessions.html", active="users", owner=owner, sessions=sessions, session_id=mine)
+
+
+async def end_a_session(request: PageRequest) -> Response:
+    user_id, session_id = request.path_id("user_id"), request.path_id("session_id")
+    now, by = request.context.now, request.signed_in
+    await request.context.write(partial(end_session, session_id=session_id, by=by.name, now=now, user_id=user_id))
+    return redirect(f"/console/users/{user_id}/sessions", "session")
+
+
 async def make_link(request: PageRequest) -> Response:
-    user = await request.context.read(lambda c: read_user(c, request.http.path_params["user_id"]))
+    user = await request.context.read(lambda c: read_user(c, request.path_id("user_id")))
     return await _page(request, link=_link(request, user), link_of=user.name)
 
 
 async def make_token(request: PageRequest) -> Response:
-    user_id, now, by = request.http.path_params["user_id"], request.context.now, request.signed_in
-    name, role, expires_at = request.field("token_name").strip(), require_role(request.field("role")), expiry(request)
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
+    name, role = request.field("token_name").strip(), require_role(request.field("role"))
+    lifetime = chosen_lifetime(request)
     try:
         _, secret = await request.context.write(
-            lambda c: issue_token(c, user_id, name, role, by=by.name, now=now, expires_at=expires_at)
+            lambda c: issue_token(c, user_id, name, role, by=by.name, now=now, lifetime=lifetime)
         )
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)
@@ -97,17 +136,17 @@ async def make_token(request: PageRequest) -> Response:
 
 
 async def revoke(request: PageRequest) -> Response:
-    token_id, now, by = request.http.path_params["token_id"], request.context.now, request.signed_in
+    token_id, now, by = request.path_id("token_id"), request.context.now, request.signed_in
     await request.context.write(lambda c: revoke_token(c, token_id, by=by.name, now=now))
     return redirect("/console/users", "revoked")
 
 
-async def _change(request: PageRequest, unit: Callable[[Connection], User]) -> Response:
+async def _change(request: PageRequest, unit: Callable[[Connection], User], done: str = "user") -> Response:
     try:
         await request.context.write(unit)
     except ConflictError as error:
         return await _page(request, problems=[Problem("", str(error))], status=409)
-    return redirect("/console/users", "user")
+    return redirect("/console/users", done)
 
 
 async def _page(
@@ -139,5 +178,6 @@ async def _page(
 
 
 def _link(request: PageRequest, user: User) -> str:
-    base = request.http.base_url
-    return str(base.replace(path=f"/console/password/{password_code(request.context.key, user)}"))
+    public_url = request.context.flow_context.settings.public_url
+    base = public_url or str(request.http.base_url).rstrip("/")
+    return f"{base}/console/password/{password_code(request.context.key, user)}"

@@ -1,0 +1,103 @@
+"""The cookies of the console, and CSRF tokens of its forms.
+
+A browser that is not logged in has a signed random text, so that the login form has a CSRF token and no row is
+written for strangers. Logging in replaces it by the secret of a session. Another cookie tells browsers in which a user
+has logged in before; it gives no access.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import Final
+
+from itsdangerous import BadSignature, URLSafeSerializer, URLSafeTimedSerializer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.accounts.users import User
+from app.clock import new_secret
+from app.errors import FormRefusedError
+
+SESSION: Final = "usher_session"
+DEVICE: Final = "usher_device"
+CSRF_FIELD: Final = "csrf"
+_SECURE_PREFIX: Final = "__Host-"
+"""Browsers accept such a cookie only by TLS, for this host alone and the path /; so nobody else can set it."""
+_ANONYMOUS_LASTS: Final = timedelta(days=7)
+_DEVICE_LASTS: Final = timedelta(days=180)
+_SIGNER: Final = {"digest_method": hashlib.sha256}
+
+
+class Cookies:
+    """Reads and writes the cookies of the console."""
+
+    def __init__(self, key: str, *, always_secure: bool) -> None:
+        self._key = key.encode()
+        self._always_secure = always_secure
+        self._anonymous = URLSafeTimedSerializer(key, salt="usher.anonymous", signer_kwargs=_SIGNER)
+        self._device = URLSafeSerializer(key, salt="usher.device", signer_kwargs=_SIGNER)
+
+    def read(self, request: Request) -> str:
+        """Return the value of the session cookie; empty without one."""
+        return request.cookies.get(self._name(request, SESSION), "")
+
+    def new_anonymous(self) -> str:
+        """Return the value of the cookie of a browser that is not logged in."""
+        return self._anonymous.dumps(new_secret())
+
+    def is_anonymous(self, value: str) -> bool:
+        """Return whether `new_anonymous` made `value`, not too long ago."""
+        try:
+            self._anonymous.loads(value, max_age=int(_ANONYMOUS_LASTS.total_seconds()))
+        except BadSignature:
+            return False
+        return True
+
+    def write(self, request: Request, response: Response, value: str, lasts: timedelta = _ANONYMOUS_LASTS) -> None:
+        """Set the session cookie."""
+        self._set(request, response, SESSION, value, lasts)
+
+    def device_of(self, request: Request, user: User) -> str:
+        """Return what identifies a browser in which `user` has logged in before; empty for any other."""
+        try:
+            user_id, epoch, device = self._device.loads(request.cookies.get(self._name(request, DEVICE), ""))
+        except (BadSignature, ValueError, TypeError):
+            return ""
+        return str(device) if (user_id, epoch) == (user.id, user.session_epoch) else ""
+
+    def remember_device(self, request: Request, response: Response, user: User) -> None:
+        """Tell the browser that `user` has logged in with it."""
+        device = self.device_of(request, user) or new_secret()
+        value = self._device.dumps([user.id, user.session_epoch, device])
+        self._set(request, response, DEVICE, value, _DEVICE_LASTS)
+
+    def csrf(self, value: str) -> str:
+        """Return the CSRF token of the forms of a browser with this session cookie."""
+        return hmac.new(self._key, f"csrf:{value}".encode(), hashlib.sha256).hexdigest()
+
+    def require_csrf(self, value: str, given: str) -> None:
+        """Raise FormRefusedError unless `given` is the CSRF token that belongs to the session cookie."""
+        if not value or not hmac.compare_digest(self.csrf(value).encode(), given.encode()):
+            raise FormRefusedError(
+                "this form has expired or was not sent by the console; reload the page and try again"
+            )
+
+    def _set(self, request: Request, response: Response, name: str, value: str, lasts: timedelta) -> None:
+        is_secure = self._is_secure(request)
+        response.set_cookie(
+            self._name(request, name),
+            value,
+            max_age=int(lasts.total_seconds()),
+            path="/" if is_secure else "/console",
+            httponly=True,
+            samesite="lax",
+            secure=is_secure,
+        )
+
+    def _name(self, request: Request, name: str) -> str:
+        return f"{_SECURE_PREFIX}{name}" if self._is_secure(request) else name
+
+    def _is_secure(self, request: Request) -> bool:
+        return self._always_secure or request.url.scheme == "https"

@@ -1,0 +1,151 @@
+"""Checks passwords, and limits how often that is tried without letting anybody lock others out.
+
+Guesses are limited for each address, and for each name from one address. Attempts on one name from many addresses are
+slowed down, never refused: the limit would lock out the user of that name. A browser in which the user has logged in
+before has a limit of its own and goes ahead of strangers, so its user gets in whatever others try.
+
+A check is 50 ms of argon2 and 64 MiB. Two run at the same time at most: one for strangers, one for known browsers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from typing import Final, TypeVar
+
+from app.accounts.password import hash_password, verify_password
+from app.clock import Clock
+from app.errors import TooManyRequestsError
+from app.token_bucket import KeyedBuckets
+
+T = TypeVar("T")
+
+REFILL_S: Final = 60.0
+"""Within this time, whoever has used up all attempts gets them back, one after the other."""
+PER_NAME_AND_ADDRESS: Final = 5
+PER_ADDRESS: Final = 20
+PER_KNOWN_BROWSER: Final = 10
+PER_NAME: Final = 20
+"""Attempts on one name from any addresses, beyond which each is delayed by SLOW_S."""
+SLOW_S: Final = 2.0
+MAX_WAITING: Final = 64
+"""Strangers that wait for their check, 3 s of work; more are asked to try again."""
+MAX_WAITING_PER_ADDRESS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Applicant:
+    """Who wants a password to be checked. `browser` identifies one that is known to be the user's; empty for others."""
+
+    name: str
+    address: str
+    browser: str = ""
+
+
+@dataclass
+class _Lane:
+    """Checks that run one after the other."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: Counter[str] = field(default_factory=Counter)
+
+
+class PasswordGate:
+    """Counts attempts in this process: with several replicas, the limits hold for each."""
+
+    def __init__(self, clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._by_name_and_address = KeyedBuckets(PER_NAME_AND_ADDRESS / REFILL_S, PER_NAME_AND_ADDRESS)
+        self._by_address = KeyedBuckets(PER_ADDRESS / REFILL_S, PER_ADDRESS)
+        self._by_browser = KeyedBuckets(PER_KNOWN_BROWSER / REFILL_S, PER_KNOWN_BROWSER)
+        self._by_name = KeyedBuckets(PER_NAME / REFILL_S, PER_NAME)
+        self._strangers = _Lane()
+        self._known = _Lane()
+
+    async def matches(self, applicant: Applicant, password: str, stored: str | None) -> bool:
+        """Return whether the password is that of the hash `stored`; None if there is no such user.
+
+        Raises TooManyRequestsError, with the seconds to wait, for an attempt too many.
+        """
+        delay_s = self._count(applicant)
+        async with self._place(applicant):
+            if delay_s:
+                await self._sleep(delay_s)
+            is_right = await self._run(applicant, lambda: verify_password(password, stored))
+        if is_right:
+            self._by_name_and_address.forget(_name_and_address(applicant))
+            self._by_browser.forget(applicant.browser)
+        return is_right
+
+    async def hashed(self, password: str) -> str:
+        """Return the hash of a new password, for whoever has shown the right to choose one."""
+        async with self._known.turn:
+            return await asyncio.to_thread(hash_password, password)
+
+    def _count(self, applicant: Applicant) -> float:
+        """Count one attempt; return by how many seconds to delay it."""
+        now = self._clock.monotonic()
+        if applicant.browser:
+            _spend(((self._by_browser, applicant.browser),), now)
+            return 0.0
+        address = _network(applicant.address)
+        _spend(((self._by_address, address), (self._by_name_and_address, _name_and_address(applicant))), now)
+        name = applicant.name.casefold()
+        if self._by_name.available(name, now):
+            self._by_name.spend(name, now)
+            return 0.0
+        return SLOW_S
+
+    @asynccontextmanager
+    async def _place(self, applicant: Applicant) -> AsyncIterator[None]:
+        """Hold a place among those that wait; raise TooManyRequestsError if there is none."""
+        waiting = self._lane(applicant).waiting
+        address = _network(applicant.address)
+        is_full = sum(waiting.values()) >= MAX_WAITING or waiting[address] >= MAX_WAITING_PER_ADDRESS
+        if is_full and not applicant.browser:
+            raise TooManyRequestsError("too many are logging in at this moment; wait 2 s", 2)
+        waiting[address] += 1
+        try:
+            yield
+        finally:
+            waiting[address] -= 1
+            waiting += Counter()  # drops what is zero
+
+    async def _run(self, applicant: Applicant, check: Callable[[], T]) -> T:
+        async with self._lane(applicant).turn:
+            return await asyncio.to_thread(check)
+
+    def _lane(self, applicant: Applicant) -> _Lane:
+        return self._known if applicant.browser else self._strangers
+
+
+def _spend(limits: tuple[tuple[KeyedBuckets, str], ...], now: float) -> None:
+    for buckets, key in limits:
+        if not buckets.available(key, now):
+            wait_s = max(1, math.ceil(buckets.seconds_until_one(key, now)))
+            raise TooManyRequestsError(f"too many attempts to log in; wait {wait_s} s", wait_s)
+    for buckets, key in limits:
+        buckets.spend(key, now)
+
+
+def _name_and_address(applicant: Applicant) -> str:
+    return f"{_network(applicant.address)} {applicant.name.casefold()}"
+
+
+def _network(address: str) -> str:
+    """Return the IPv4 address, or the /64 of an IPv6 address: one host may use all addresses in it."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(IPv6Address(int(parsed) >> 64 << 64))

@@ -1,0 +1,104 @@
+"""Logging out, the back button, and sessions in several browsers, as a person sees them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from app.accounts.roles import Role
+from tests.browser.conftest import log_in
+from tests.harness.stage import PASSWORD, Stage
+
+
+def test_the_back_button_shows_nothing_after_the_log_out(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, stage, "maria", Role.ADMIN)
+    copied = context.cookies()
+    page.goto(f"{stage.url}/console/users")
+    expect(page.get_by_role("heading", name="Users", exact=True)).to_be_visible()
+    # When maria logs out and goes back
+    page.get_by_role("button", name="Log out", exact=True).click()
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    page.go_back()
+    # Then the page is asked for again, and the login is shown in its place
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert "maria" not in page.content()
+    # And a copy of the cookie opens nothing
+    context.clear_cookies()
+    context.add_cookies(copied)  # type: ignore[arg-type] # as playwright gives them
+    page.goto(f"{stage.url}/console/users")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_sessions_in_other_browsers_are_listed_and_ended(
+    stage: Stage, context: BrowserContext, browser: Browser
+) -> None:
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    with browser.new_context(user_agent="Mozilla/5.0 (X11; Linux) Gecko/20100101 Firefox/140.0") as elsewhere:
+        laptop = elsewhere.new_page()
+        log_in(laptop, stage, "eva")
+        page.goto(f"{stage.url}/console/account")
+        table = page.get_by_role("table", name="Sessions")
+        expect(table.get_by_role("row")).to_have_count(3)
+        expect(table.get_by_role("row", name="this one")).to_contain_text("Chrome on Linux")
+        # When eva ends the one in Firefox, then that browser is at the login, and this one is not
+        table.get_by_role("button", name="Firefox").click()
+        expect(page.get_by_role("status")).to_contain_text("The session has ended")
+        expect(page.get_by_role("table", name="Sessions").get_by_role("row")).to_have_count(2)
+        laptop.goto(f"{stage.url}/console/rules")
+        expect(laptop.get_by_role("heading", name="Log in")).to_be_visible()
+        # And all others end at once
+        log_in(laptop, stage, "eva")
+        page.reload()
+        page.get_by_role("button", name="End all other sessions").click()
+        expect(page.get_by_role("status")).to_contain_text("other sessions have ended")
+        laptop.goto(f"{stage.url}/console/rules")
+        expect(laptop.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_a_token_is_made_after_the_password_was_typed_again(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    log_in(page, stage, "maria", Role.ADMIN)
+    stage.write(
+        lambda c: c.exec_driver_sql("UPDATE sessions SET password_checked_at = '2026-01-01T00:00:00.000000Z'").rowcount
+    )
+    page.goto(f"{stage.url}/console/account")
+    page.get_by_label("Purpose").fill("token server")
+    page.get_by_role("button", name="Create a token").click()
+    expect(page.get_by_role("heading", name="Confirm your password")).to_be_visible()
+    page.get_by_label("Password").fill("a wrong password")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("not your password")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("status")).to_contain_text("Your new token")
+    expect(page.get_by_role("table", name="API tokens")).to_contain_text("token server")
+
+
+def test_admins_read_who_logged_in_and_who_failed(stage: Stage, context: BrowserContext) -> None:
+    page = context.new_page()
+    stage.add_user("eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/login")
+    page.get_by_label("Name").fill("eva")
+    page.get_by_label("Password").fill("a wrong password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("wrong")
+    log_in(page, stage, "maria", Role.ADMIN)
+    page.goto(f"{stage.url}/console/users")
+    page.get_by_role("link", name="Logins and refusals").click()
+    _wait_for_row(page, "login failed")
+    expect(page.get_by_role("row", name="login failed")).to_contain_text("eva")
+    page.get_by_label("Kind").select_option("login")
+    page.get_by_role("button", name="Find").click()
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+    expect(page.get_by_role("table")).to_contain_text("maria")
+
+
+def _wait_for_row(page: Page, text: str) -> None:
+    """Reload until the log, which is written in the background, has a row with `text`."""
+    for _ in range(50):
+        if page.get_by_role("row", name=text).count():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    raise AssertionError(f"no row with {text!r}")
