@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from app.cli.framework.flags import hide_flag_types
 from app.cli.framework.terminal import complain, quiet_pipe, say
 from app.errors import InvalidInputError, NotFoundError, UsherError
 from app.version import usher_version
 
-COMMANDS = {
-    "demo": "app.cli.demo:demo",
-    "serve": "app.cli.serve:serve",
-    "migrate": "app.cli.migrate:app",
-    "rules": "app.cli.rules.rules:app",
-    "simulate": "app.cli.rules.simulate:simulate_",
-    "explain": "app.cli.calls.explain:explain",
-    "events": "app.cli.calls.events:app",
-    "dispatches": "app.cli.calls.dispatches:app",
-    "trigger": "app.cli.trigger:trigger",
-    "probe": "app.cli.probe:probe",
-    "users": "app.cli.users:app",
-    "people": "app.cli.people:app",
+
+class Entry(NamedTuple):
+    """Where a command or a group of commands is, and its line in the list of commands."""
+
+    place: str
+    help: str
+
+
+COMMANDS: Final[Mapping[str, Entry]] = {
+    "demo": Entry("app.cli.demo:demo", "Run everything on this machine, with a simulated LiveKit and a few callers."),
+    "serve": Entry("app.cli.serve:serve", "Receive webhooks, dispatch agents, and check that they join."),
+    "migrate": Entry("app.cli.migrate:app", "Upgrade, downgrade or check the database schema."),
+    "rules": Entry("app.cli.rules.rules:app", "The routing rules."),
+    "simulate": Entry("app.cli.rules.simulate:simulate_", "Show what a draft of the rules would change for callers."),
+    "explain": Entry("app.cli.calls.explain:explain", "Explain a call: every rule tried, and what happened next."),
+    "events": Entry("app.cli.calls.events:app", "Events from webhooks and the sweep: list, show, export, replay."),
+    "dispatches": Entry("app.cli.calls.dispatches:app", "Dispatches of agents: list, show, export, cancel, redrive."),
+    "trigger": Entry("app.cli.trigger:trigger", "Make up a webhook, sign it, and post it to a running Usher."),
+    "probe": Entry("app.cli.probe:probe", "Dispatch agents into throw-away rooms and time their arrival."),
+    "users": Entry("app.cli.users:app", "Users of the console, and their API tokens."),
+    "people": Entry("app.cli.people:app", "What is stored about one person: export it, erase it."),
 }
-"""The module of each command, or group of commands; only the one that is asked for is imported."""
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program with the command that the arguments name, else with all commands."""
-    app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+    """Return the program with the command that the arguments name; without one, all commands with their help only.
+
+    Importing them all takes a second, most of it for the database, the server and the simulator.
+    """
+    app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False)
 
     @app.callback()
     def usher(
@@ -42,21 +54,22 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     ) -> None:
         """Dispatch agents to the callers of a LiveKit deployment."""
 
-    # Importing all of them takes three times as long, most of it for the server and the simulator.
-    for name in _wanted(arguments):
-        module, _, attribute = COMMANDS[name].partition(":")
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if wanted in COMMANDS:
+        module, _, attribute = COMMANDS[wanted].place.partition(":")
         command = getattr(import_module(module), attribute)
         if isinstance(command, typer.Typer):
-            app.add_typer(command, name=name)
+            app.add_typer(command, name=wanted)
         else:
-            app.command(name)(command)
+            app.command(wanted)(command)
+        return app
+    for name, entry in COMMANDS.items():
+        app.command(name, help=entry.help)(_not_loaded)
     return app
 
 
-def _wanted(arguments: Sequence[str]) -> Iterable[str]:
-    if arguments[:1] == ["--version"]:
-        return ()
-    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+def _not_loaded() -> None:
+    raise AssertionError("a command that the arguments do not name was called")
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,11 +78,19 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _words() -> Sequence[str]:
+    """Return the arguments of this process; for a shell that asks for completions, those typed so far."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS")
+    return typed.split()[1:] if typed and "_USHER_COMPLETE" in os.environ else sys.argv[1:]
+
+
 def main() -> None:
     """Run the command line; exit 0: done, 1: the answer is no, 2: wrong use or an error."""
     try:
         with quiet_pipe():
-            build(sys.argv[1:])(prog_name="usher")
+            program = typer.main.get_command(build(_words()))
+            hide_flag_types(program)
+            program(prog_name="usher")
     except InvalidInputError as error:
         complain(f"{error.what}:", *(f"  {one}" for one in error.problems))
         sys.exit(2)

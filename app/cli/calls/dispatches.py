@@ -22,6 +22,7 @@ from app.audit import (
     timeline,
 )
 from app.cli.calls.call_view import STATUS_STYLES, dispatch_view, timeline_view
+from app.cli.calls.filter_options import dispatch_filter
 from app.cli.calls.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
 from app.cli.framework.database import editor, reading
 from app.cli.framework.moment import show_moment, zone_name
@@ -32,7 +33,6 @@ from app.cli.framework.options import (
     LimitOption,
     OutputOption,
     choosing,
-    dispatch_filter,
 )
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock

@@ -21,6 +21,7 @@ from app.audit import (
     timeline,
 )
 from app.cli.calls.call_view import OUTCOME_STYLES, timeline_view
+from app.cli.calls.filter_options import event_filter
 from app.cli.calls.interventions import print_result, replay_events, require_choice
 from app.cli.framework.database import editor, reading
 from app.cli.framework.moment import show_moment, zone_name
@@ -31,7 +32,6 @@ from app.cli.framework.options import (
     LimitOption,
     OutputOption,
     choosing,
-    event_filter,
 )
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.clock import SystemClock

@@ -1,20 +1,13 @@
-"""Options that several commands share: filters of lists, and how a result is printed."""
+"""Options that several commands share, and how a command takes a group of options."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
-
-from app.audit import DispatchFilter, EventFilter
-from app.cli.framework.moment import parse_moment
-from app.clock import SystemClock
-from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
 
@@ -23,94 +16,6 @@ ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="name
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="number of rows at most")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be done, do nothing")]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="file to write")]
-
-_Project = Annotated[str | None, typer.Option("--project", help="only of this LiveKit project")]
-_Identity = Annotated[str | None, typer.Option("--identity", help="only of this participant")]
-_Room = Annotated[str | None, typer.Option("--room", help="only in this room, by name")]
-_Phone = Annotated[str | None, typer.Option("--phone", metavar="NUMBER", help="only from this phone number")]
-_Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="not before: 24h, 14:02, 2026-11-22T14:02")]
-_Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="before: as for --since")]
-_Search = Annotated[str | None, typer.Option("--search", "-s", metavar="TEXT", help="any name, number or id, exact")]
-
-
-def event_filter(
-    *,
-    project: _Project = None,
-    event_type: Annotated[list[str] | None, typer.Option("--type", help="only of this type; repeatable")] = None,
-    source: Annotated[EventSource | None, typer.Option("--source", help="only from this source")] = None,
-    outcome: Annotated[
-        list[EventOutcome] | None, typer.Option("--outcome", help="only with this outcome; repeatable")
-    ] = None,
-    identity: _Identity = None,
-    room: _Room = None,
-    phone: _Phone = None,
-    since: _Since = None,
-    until: _Until = None,
-    search: _Search = None,
-) -> EventFilter:
-    """Return the filter that the options describe."""
-    begin, end = period(since, until)
-    return EventFilter(
-        project=project,
-        types=tuple(event_type or ()),
-        source=source,
-        outcomes=tuple(outcome or ()),
-        identity=identity,
-        room=room,
-        phone_number=phone,
-        since=begin,
-        until=end,
-        search=search,
-    )
-
-
-def dispatch_filter(
-    *,
-    project: _Project = None,
-    status: Annotated[
-        list[DispatchStatus] | None, typer.Option("--status", help="only with this status; repeatable")
-    ] = None,
-    identity: _Identity = None,
-    room: _Room = None,
-    phone: _Phone = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="only of this rule, by name")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="only of this agent")] = None,
-    since: _Since = None,
-    until: _Until = None,
-    search: _Search = None,
-) -> DispatchFilter:
-    """Return the filter that the options describe."""
-    begin, end = period(since, until)
-    return DispatchFilter(
-        project=project,
-        statuses=tuple(status or ()),
-        identity=identity,
-        room=room,
-        phone_number=phone,
-        rule=rule,
-        agent=agent,
-        since=begin,
-        until=end,
-        search=search,
-    )
-
-
-def period(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
-    """Return the instants of `--since` and `--until`; raises InvalidInputError with the problems of both."""
-    now = SystemClock().now()
-    instants: list[datetime | None] = []
-    problems: list[Problem] = []
-    for name, text in (("--since", since), ("--until", until)):
-        try:
-            instants.append(None if text is None else parse_moment(text, now, name))
-        except InvalidInputError as error:
-            problems += error.problems
-    if problems:
-        raise InvalidInputError("usage", problems)
-    begin, end = instants
-    if begin is not None and end is not None and begin >= end:
-        raise InvalidInputError("usage", [Problem("--until", "must be later than --since")])
-    return begin, end
 
 
 def choosing(declare: Callable[..., T]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -9,8 +9,9 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
+from app.cli.calls.filter_options import period
 from app.cli.framework.database import reading
-from app.cli.framework.options import JsonOption, period
+from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, progress, say_json, show, table
 from app.cli.rules.rules_file import read_file
 from app.rules.book.read_book import read_book

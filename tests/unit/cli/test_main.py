@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from app.cli.main import COMMANDS, build, main
 from app.version import usher_version
+
+ROOT = Path(__file__).parents[3]
 
 Run = Callable[..., tuple[int, str]]
 
@@ -114,7 +118,47 @@ def test_every_command_is_listed_and_helps(run: Run) -> None:
 def test_only_the_command_that_is_asked_for_is_loaded() -> None:
     assert [group.name for group in build(["rules", "list"]).registered_groups] == ["rules"]
     assert build(["rules", "list"]).registered_commands == []
-    everything = build([])
-    names = {group.name for group in everything.registered_groups}
-    names |= {command.name for command in everything.registered_commands}
-    assert names == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_command_says_of_itself(name: str) -> None:
+    loaded = build([name])
+    texts = [group.typer_instance.info.help for group in loaded.registered_groups if group.typer_instance]
+    texts += [command.help or getattr(command.callback, "__doc__", None) for command in loaded.registered_commands]
+    (text,) = texts
+    assert _words_of(COMMANDS[name].help) & _words_of(str(text).partition("\n")[0])
+
+
+def _words_of(text: str) -> set[str]:
+    return {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 4}
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["rulez"]])
+def test_what_needs_no_database_imports_none(arguments: list[str]) -> None:
+    program = "import sys; sys.argv[1:] = sys.argv[2:]; import app.cli\ntry: app.cli.main()\nexcept SystemExit: pass\n"
+    program += "print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program, "-", *arguments], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    assert "typer" in loaded
+    assert not loaded & {"sqlalchemy", "livekit", "google", "aiohttp", "starlette", "uvicorn", "alembic"}
+
+
+def test_flags_are_listed_without_a_type(run: Run) -> None:
+    for arguments in (["--help"], ["rules", "list", "--help"], ["events", "--help"], ["simulate", "--help"]):
+        code, printed = run(*arguments)
+        assert code == 0
+        assert "<bool>" not in printed
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("usher ru", {"rules"}), ("usher rules li", {"list"}), ("usher events list --ou", {"--outcome"})],
+)
+def test_a_shell_gets_completions(typed: str, offered: set[str]) -> None:
+    environment = {
+        "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_USHER_COMPLETE": "complete_bash", "PATH": "",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "app"], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert set(done.stdout.split()) == offered, done.stderr

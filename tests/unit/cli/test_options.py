@@ -7,7 +7,8 @@ import inspect
 import pytest
 
 from app.audit import DispatchFilter, EventFilter
-from app.cli.framework.options import choosing, dispatch_filter, event_filter, period
+from app.cli.calls.filter_options import dispatch_filter, event_filter, period
+from app.cli.framework.options import choosing
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 
