@@ -11,9 +11,10 @@ from app.accounts.access_log import AccessFilter, list_accesses
 from app.accounts.sessions import end_session as end_a_session
 from app.accounts.sessions import list_sessions, session_limits
 from app.accounts.users import User, find_user, log_out_everywhere
+from app.cli.calls.filter_options import period
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
-from app.cli.framework.options import ByOption, JsonOption, LimitOption, period
+from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import plain, say, say_json, show, stacked, table
 from app.clock import SystemClock
 from app.db.types import AccessKind
