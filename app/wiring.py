@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
-import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import IO
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
@@ -25,9 +20,16 @@ from app.accounts.signing_key import signing_key
 from app.accounts.users import add_first_admin, check_name, count_users
 from app.clock import Clock, SystemClock, process_name
 from app.db import schema
-from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.engine import (
+    create_reader_engine,
+    create_writer_engine,
+    is_embedded,
+    parse_database_url,
+    watch_storage,
+)
+from app.db.sqlite_claim import claim_database
 from app.db.writer import Writer
-from app.errors import ConflictError, DatabaseUnavailableError, Problem, SettingsError
+from app.errors import DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.livekit.participant.phone import use_phone_region
@@ -94,13 +96,19 @@ async def service(
     clock = clock or SystemClock()
     use_phone_region(settings.phone_region)
     async with AsyncExitStack() as stack:
+        url = parse_database_url(settings.database_url.get_secret_value())
+        claim = claim_database(url) if is_embedded(url) else None
+        if claim is not None:
+            stack.callback(claim.close)
+            claim.prepare()
         url, readers = open_database(settings)
         stack.callback(readers.dispose)
-        if is_embedded(url):
-            stack.callback(claim_database(url).close)
         metrics = Metrics()
-        writer = Writer(engine or create_writer_engine(url), clock=clock, executor=executor)
+        engine = engine or create_writer_engine(url)
+        writer = Writer(engine, clock=clock, executor=executor)
         stack.push_async_callback(writer.close)
+        if claim is not None:
+            watch_storage(engine, claim.remember)
         clients = {}
         for project in settings.projects:
             client = connect(project, settings.request_timeout, metrics, clock)
@@ -117,7 +125,11 @@ async def service(
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
         await first_admin_of_settings(settings, context)
         with readers.connect() as connection:
-            first_admin_path = "" if count_users(connection) else f"/console/welcome/{first_admin_code(key)}"
+            has_users = count_users(connection) > 0
+        if not has_users and claim is not None and claim.had_users:
+            _log.warning("the database has no users any more; add one: usher users add NAME --role admin")
+        is_new = not has_users and (claim is None or not claim.had_users)
+        first_admin_path = f"/console/welcome/{first_admin_code(key)}" if is_new else ""
 
         @asynccontextmanager
         async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -144,24 +156,3 @@ async def first_admin_of_settings(settings: Settings, context: Context) -> None:
     add = partial(add_first_admin, name=name, password_hash=stored, by="USHER_FIRST_ADMIN_PASSWORD", now=now)
     if await context.writer.run(add) is not None:
         _log.info("the first admin was added; the password in the settings is not needed any more", name=name)
-
-
-def claim_database(url: URL) -> IO[str]:
-    """Hold the embedded database for this process: leases of any other are then known to be dead."""
-    path = Path(f"{os.path.realpath(url.database or '')}.serving")  # the same one by whichever link
-    try:
-        lock = path.open("w")
-    except OSError as error:
-        message = f"cannot open {path}, the lock of the database: {error.strerror}; it must belong to the user that "
-        raise ConflictError(message + "serves, as the database must (see DATABASE_URL)") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
-            raise ConflictError(f"cannot lock {path}: {error.strerror} (see DATABASE_URL)") from error
-        raise ConflictError(
-            f"another usher serve runs on {url.database}; a SQLite database serves one process, "
-            "use PostgreSQL for several"
-        ) from error
-    return lock

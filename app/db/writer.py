@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from app.clock import Clock, SystemClock
+from app.db.engine import release_storage
 from app.db.transaction import Transaction, Unit
 from app.errors import DatabaseUnavailableError
 
@@ -106,6 +107,7 @@ class Writer:
         if self._work is not None:
             await self._work
         self._executor.shutdown()
+        release_storage(self._engine)
         self._engine.dispose()
 
     def _unit(self, handler: Any, item: Any, on_commit: Any = None) -> Unit:

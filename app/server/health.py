@@ -123,8 +123,8 @@ class HealthEndpoint:
     async def read(self) -> Health:
         """Return the state of the database, the sweeps, the rules and the writer."""
         database = await self._database()
-        if database.status == "ok" and (trouble := await self._write_check.trouble()):
-            database = DatabaseHealth("unwritable", trouble)
+        if database.status != "schema" and (trouble := await self._write_check.trouble()):
+            database = DatabaseHealth("unwritable" if database.status == "ok" else database.status, trouble)
         context = self._orchestrator.context
         return Health(database, self._orchestrator.book, context.writer.backlog, context.defects.to_json())
 

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from app.db.sqlite_claim import claim_database
 from app.errors import ConflictError
-from app.wiring import claim_database
 
 
 def test_a_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
     url = make_url(f"sqlite:///{tmp_path}/usher.db")
-    with claim_database(url), pytest.raises(ConflictError, match="another usher serve runs on") as raised:
+    claim = claim_database(url)
+    with pytest.raises(ConflictError, match="another usher serve runs on") as raised:
         claim_database(url)
     assert "\n" not in str(raised.value)
+    claim.close()
     claim_database(url).close()
 
 

@@ -9,7 +9,9 @@ from app.db.engine.engines import (
     create_writer_engine,
     flush,
     has_lost_connection,
+    release_storage,
     require_storage,
+    watch_storage,
 )
 from app.db.engine.url import is_embedded, parse_database_url
 
@@ -21,5 +23,7 @@ __all__ = [
     "has_lost_connection",
     "is_embedded",
     "parse_database_url",
+    "release_storage",
     "require_storage",
+    "watch_storage",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 from pydantic_core import to_json
@@ -60,6 +61,21 @@ def require_storage(engine: Engine) -> None:
     """Raise `OSError` if the file that a SQLite writer engine has open is no longer at its path."""
     if (file := sqlite.file_of(engine)) is not None:
         file.require_in_place()
+
+
+def watch_storage(engine: Engine, remember: Callable[[Sequence[int], bool], None]) -> None:
+    """From now on let `require_storage` notice, too, that the file of a SQLite writer engine was overwritten in place.
+
+    For the process that serves the database. `remember` gets, every few seconds of work, the numbers that the file's
+    header may show, and whether there are users.
+    """
+    sqlite.watch_content(engine, remember)
+
+
+def release_storage(engine: Engine) -> None:
+    """Prepare a writer engine for its end: see `SqliteFile.release`."""
+    if (file := sqlite.file_of(engine)) is not None:
+        file.release()
 
 
 def flush(engine: Engine) -> None:

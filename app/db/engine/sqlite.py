@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
@@ -31,11 +32,23 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
         cursor.close()
         file.opened(has_log=has_log)
 
+    @event.listens_for(engine, "close")
+    def closed(_connection: sqlite3.Connection, _record: Any) -> None:
+        file.closed()
+
     @event.listens_for(engine, "engine_disposed")
     def close(_engine: Engine) -> None:
         file.close()
 
     _begin_by(engine, "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "begin")
+    def stamp(connection: Connection) -> None:
+        if file.stamps is not None and file.stamps.is_due:
+            has_users = bool(connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM users)").scalar())
+            if (number := file.stamps.next(has_users=has_users)) is not None:
+                connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
     return engine
 
 
@@ -73,6 +86,23 @@ def file_of(engine: Engine) -> SqliteFile | None:
     """Return the file of a SQLite writer engine; None for any other engine."""
     file: SqliteFile | None = engine.get_execution_options().get(_FILE)
     return file
+
+
+def watch_content(engine: Engine, remember: Callable[[Sequence[int], bool], None]) -> None:
+    """From now on notice that the file of a writer engine was overwritten in place.
+
+    Only the process that serves the database may do so. `remember` gets the numbers that its header may show.
+    """
+    file = file_of(engine)
+    if file is None:
+        return
+    with engine.connect():  # so that the file is open
+        file.watch_content(remember)
+    with engine.begin() as connection:
+        driver = connection.connection.driver_connection
+    if driver is not None:
+        driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # so that the file shows a number of this process
+        file.require_in_place()
 
 
 def _create_pool(url: URL, **options: Any) -> Engine:

@@ -157,7 +157,10 @@ class Deliverer:
         if self._in_hand:
             await asyncio.wait(self._in_hand.values(), timeout=timeout_s)
         now = self._context.clock.now()
-        await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
+        try:
+            await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
+        except DatabaseUnavailableError as error:
+            _log.warning("leases could not be handed back; they end by themselves", error=str(error))
 
     def _begin(self, dispatch: Dispatch, *, again: bool) -> None:
         task = asyncio.create_task(self._deliver(dispatch, again=again))

@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 
+from app.db import schema
 from tests.acceptance.campaign.databases import Database
 from tests.acceptance.campaign.programs import Usher, request
+from tests.acceptance.cli_site import Terminal
 from tests.conftest import Database as MigratedDatabase
 from tests.harness.polling import eventually
 from tests.harness.ports import LOOPBACK, free_ports
@@ -61,7 +64,7 @@ class Scene:
         assert {status for status, _ in statuses} <= {200, 503}
         assert all(headers["retry-after"] == "1" for headers in refused)
         assert statuses[-1][0] == 503
-        status, database = eventually(self._not_ready, within=WITHIN_S, what="/readyz answers 503")
+        status, database = eventually(self.not_ready, within=WITHIN_S, what="/readyz answers 503")
         assert (status, database["status"]) == (503, "unwritable")
         assert reason in database["detail"]
 
@@ -76,7 +79,7 @@ class Scene:
         assert '"exception"' not in log
         assert "topsecret" not in log
 
-    def _not_ready(self) -> tuple[int, Any] | None:
+    def not_ready(self) -> tuple[int, Any] | None:
         status, database = self.readiness()
         return (status, database) if status == 503 else None
 
@@ -134,6 +137,75 @@ def test_a_file_that_was_moved(tmp_path: Path) -> None:
     path, elsewhere = tmp_path / "usher.db", tmp_path / "elsewhere.db"
     with scene(tmp_path, f"sqlite:///{path}") as story:
         story.judge(lambda: path.rename(elsewhere), lambda: elsewhere.replace(path), "usher.db was moved")
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_file_that_was_overwritten_in_place(tmp_path: Path, *, is_killed: bool) -> None:
+    path, backup = tmp_path / "usher.db", tmp_path / "backup.db"
+    schema.upgrade(make_url(f"sqlite:///{backup}"))
+    with scene(tmp_path, f"sqlite:///{path}") as story:
+        assert story.post()[0] == 200
+
+        # When a backup is copied over the file while Usher has it open
+        path.write_bytes(backup.read_bytes())
+
+        # Then no webhook is answered 200 any more, and readiness names the file
+        assert [story.post()[0] for _ in range(5)] == [503] * 5
+        status, database = eventually(story.not_ready, within=WITHIN_S, what="/readyz answers 503")
+        assert status == 503
+        assert "usher.db was overwritten" in database["detail"]
+
+        # And after a restart the backup is what is served, whole, and the log of the file before is kept beside it
+        if is_killed:
+            story.usher.kill()
+        else:
+            story.usher.stop()
+        story.usher.start()
+        story.usher.await_ready()
+        assert story.database.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
+        assert story.database.rows("SELECT 1 FROM events") == []
+        assert (tmp_path / "usher.db-wal.set-aside-1").stat().st_size > 0
+        assert story.post()[0] == 200
+        assert "Traceback" not in story.usher.log_text()
+
+
+def test_a_database_that_had_users_and_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "usher.db"
+    terminal = Terminal(tmp_path, {"DATABASE_URL": f"sqlite:///{path}"})
+    assert terminal.run("migrate", "up").code == 0
+    assert terminal.run("users", "add", "ana", "--role", "admin").code == 0
+    with scene(tmp_path, f"sqlite:///{path}") as story:
+        story.usher.stop()
+        path.rename(tmp_path / "elsewhere.db")
+        lines = story.usher.log_size()
+        story.usher.start()
+        eventually(lambda: not story.usher.alive, within=WITHIN_S, what="it ends")
+        assert story.usher.exit_status == 2
+        said = story.usher.log_text(since=lines)
+        assert "usher.db is missing or empty, and it had users" in said
+        assert "/console/welcome/" not in said
+
+        # And put back, it is served
+        (tmp_path / "elsewhere.db").rename(path)
+        story.usher.start()
+        story.usher.await_ready()
+        assert story.post()[0] == 200
+
+
+def test_no_link_for_a_first_admin_is_made_for_a_database_whose_users_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "usher.db"
+    terminal = Terminal(tmp_path, {"DATABASE_URL": f"sqlite:///{path}"})
+    assert terminal.run("migrate", "up").code == 0
+    assert terminal.run("users", "add", "ana", "--role", "admin").code == 0
+    with scene(tmp_path, f"sqlite:///{path}") as story:
+        story.usher.stop()
+        story.database.change("DELETE FROM users")
+        lines = story.usher.log_size()
+        story.usher.start()
+        story.usher.await_ready()
+        said = story.usher.log_text(since=lines)
+        assert "/console/welcome/" not in said
+        assert "usher users add" in said
 
 
 def test_a_server_that_has_become_read_only(postgres_database: MigratedDatabase, tmp_path: Path) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert
 from sqlalchemy.engine import make_url
 
-from app.db.engine import create_writer_engine
+from app.db import schema
+from app.db.engine import create_writer_engine, watch_storage
 from app.db.tables import rule_editor
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
@@ -47,12 +50,27 @@ async def test_the_log_next_to_the_target_of_a_link_is_flushed(
     assert flushed == [f"{sqlite_database.url.database}-wal"]
 
 
-async def test_a_missing_log_is_an_error(sqlite_database: Database) -> None:
+@pytest.mark.parametrize("name", ["usher.db-wal", "usher.db-shm"])
+async def test_without_a_file_beside_the_database_nothing_is_written(sqlite_database: Database, name: str) -> None:
     writer = Writer(sqlite_database.writer_engine())
     await writer.run(put)
-    log = Path(f"{sqlite_database.url.database}-wal")
-    log.unlink()  # noqa: ASYNC240 - nothing else runs
-    with pytest.raises(DatabaseUnavailableError, match=r"No such file or directory: .*-wal"):
+    sidecar = Path(sqlite_database.url.database or "").with_name(name)
+    sidecar.rename(f"{sidecar}.moved")
+    with pytest.raises(DatabaseUnavailableError, match=f"{name} was moved or removed"):
+        await writer.run(put)
+    sidecar.write_bytes(b"")  # as another program does that opens the database
+    with pytest.raises(DatabaseUnavailableError, match=f"{name} was replaced by another"):
+        await writer.run(put)
+    Path(f"{sidecar}.moved").replace(sidecar)  # noqa: ASYNC240 - nothing else runs
+    await writer.run(put)
+    await writer.close()
+
+
+async def test_a_log_that_was_emptied_is_noticed(sqlite_database: Database) -> None:
+    writer = Writer(sqlite_database.writer_engine())
+    await writer.run(put)
+    os.truncate(f"{sqlite_database.url.database}-wal", 0)
+    with pytest.raises(DatabaseUnavailableError, match=r"usher\.db-wal was overwritten or truncated"):
         await writer.run(put)
     await writer.close()
 
@@ -154,3 +172,97 @@ async def test_a_closed_writer_keeps_no_log_open(sqlite_database: Database) -> N
     await writer.close()
     open_files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]  # noqa: ASYNC240
     assert [path for path in open_files if path.startswith(f"{sqlite_database.url.database}-wal")] == []
+
+
+class Watched:
+    """A writer that watches the content of its file, and what it remembers for the next process."""
+
+    def __init__(self, database: Database) -> None:
+        self.path = Path(database.url.database or "")
+        self.engine = database.writer_engine()
+        self.writer = Writer(self.engine)
+        self.remembered: list[int] = []
+        watch_storage(self.engine, lambda stamps, _: self.remembered.extend(stamps))
+
+    def checkpoint(self) -> None:
+        """Do what another program does that has the database open."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def copy(self) -> Path:
+        """Make a backup with SQLite's own means."""
+        backup = self.path.with_suffix(".backup")
+        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(backup)) as target:
+            source.backup(target)
+        return backup
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def fill_with_noise(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(os.urandom(65536))
+
+
+def put_another(path: Path) -> None:
+    other = path.with_suffix(".other")
+    schema.upgrade(make_url(f"sqlite:///{other}"))
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("overwrite", [truncate, empty, fill_with_noise, put_another])
+async def test_an_overwritten_file_takes_no_writes(
+    sqlite_database: Database, overwrite: Callable[[Path], None]
+) -> None:
+    watched = Watched(sqlite_database)
+    await watched.writer.run(put)
+    overwrite(watched.path)
+    content = watched.path.read_bytes()
+    with pytest.raises(DatabaseUnavailableError, match=r"usher\.db was overwritten"):
+        await watched.writer.run(put)
+    # And the end of this process changes nothing in it
+    await watched.writer.close()
+    assert watched.path.read_bytes() == content
+    log = Path(f"{watched.path}-wal.set-aside-1")
+    assert log.stat().st_size > 0  # noqa: ASYNC240 - nothing else runs
+
+
+async def test_a_backup_copied_over_the_file_is_noticed_after_the_next_checkpoint(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.engine.sqlite_stamps.NEW_EVERY_S", 0.0)
+    watched = Watched(sqlite_database)
+    await watched.writer.run(put)
+    backup = watched.copy()
+    await watched.writer.run(put)
+    watched.checkpoint()
+    await watched.writer.run(put)
+    watched.path.write_bytes(backup.read_bytes())
+    with pytest.raises(DatabaseUnavailableError, match="overwritten by another program"):
+        await watched.writer.run(put)
+    await watched.writer.close()
+
+
+async def test_checkpoints_of_anybody_are_no_trouble(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds in (0.0, 10.0):
+        monkeypatch.setattr("app.db.engine.sqlite_stamps.NEW_EVERY_S", seconds)
+        watched = Watched(sqlite_database)
+        for _ in range(5):
+            await watched.writer.run(put)
+            sqlite_database.execute("INSERT INTO rule_editor (name) VALUES ('by another process')")
+            watched.checkpoint()
+            os.utime(watched.path)
+        with closing(sqlite3.connect(watched.path, isolation_level=None)) as shell:
+            shell.execute("VACUUM")
+            shell.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await watched.writer.run(put)
+        await watched.writer.close()
+    assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 22

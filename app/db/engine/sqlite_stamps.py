@@ -1,0 +1,94 @@
+"""Notices that a SQLite file was overwritten in place: what a number in its header says that nobody else has written.
+
+The number is `user_version`. It is written anew every few seconds of work, to the log like everything else, and reaches
+the file with the next checkpoint, whoever makes it. So the file shows the number of the latest checkpoint or one that
+was written since. A copy made earlier, of this database or of another, shows an older number or a foreign one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from app.clock import SystemClock, new_id
+
+NEW_EVERY_S: Final = 10.0
+"""A copy is taken for the database itself if no number was written between the copy and the next checkpoint."""
+_clock = SystemClock()
+
+
+class Stamps:
+    """The numbers that the file may show; `remember` stores them for the next process, with whether there are users."""
+
+    def __init__(self, path: str, remember: Callable[[Sequence[int], bool], None]) -> None:
+        self._path = path
+        self._remember = remember
+        self._expected = [read_stamp(path)]
+        self._written_at = float("-inf")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the transaction that begins is to write a number."""
+        return _clock.monotonic() - self._written_at >= NEW_EVERY_S
+
+    def next(self, *, has_users: bool) -> int | None:
+        """Return the number to be written; None if it cannot be remembered."""
+        stamp = int(new_id()[-7:], 16) | 1  # never 0, which is what a new file has
+        try:
+            self._remember([*self._expected, stamp], has_users)
+        except OSError:
+            return None  # without it, the next process would take the file for a foreign one
+        self._expected.append(stamp)
+        self._written_at = _clock.monotonic()
+        return stamp
+
+    def require_expected(self) -> None:
+        """Raise `OSError` unless the file shows one of the numbers."""
+        try:
+            stamp = read_stamp(self._path)
+        except sqlite3.Error as error:
+            raise OSError(f"the file {Path(self._path).name} was overwritten or truncated; {_REMEDY}") from error
+        if stamp not in self._expected:
+            raise OSError(f"the file {Path(self._path).name} was overwritten by another program; {_REMEDY}")
+        if older := self._expected.index(stamp):
+            del self._expected[:older]
+            with suppress(OSError):  # then the next process knows more numbers than it need
+                self._remember(self._expected, False)  # noqa: FBT003 - not known here
+
+
+_REMEDY: Final = "restart Usher to use what is there now, or restore a backup"
+
+
+def read_stamp(path: str) -> int:
+    """Return the number in the file at `path`, without its log; raises `sqlite3.Error` if it is no whole database."""
+    # SQLite reads it, for closing a descriptor of the file here would drop the locks of its other connections.
+    with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as connection:
+        stamp: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return stamp
+
+
+def set_log_aside(path: str, *, is_open: bool) -> Path | None:
+    """Move the log of the database at `path` away, so that it is not applied to a file that it does not belong to.
+
+    Returns where it is now; None if it was empty. `is_open`: this process has it open and would apply it at the end, so
+    it is emptied in place.
+    """
+    log = Path(f"{path}-wal")
+    if not log.exists() or not log.stat().st_size:
+        return None
+    number = 1
+    while (aside := Path(f"{path}-wal.set-aside-{number}")).exists():
+        number += 1
+    if is_open:
+        shutil.copyfile(log, aside)
+        os.truncate(log, 0)
+    else:
+        log.rename(aside)
+        Path(f"{path}-shm").unlink(missing_ok=True)
+    return aside
