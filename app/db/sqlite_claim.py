@@ -18,7 +18,7 @@ from typing import IO
 from sqlalchemy.engine import URL
 
 from app.db.engine.sqlite_stamps import read_stamp, set_log_aside
-from app.errors import ConflictError
+from app.errors import ConflictError, DatabaseUnavailableError
 from app.logs import get_logger
 
 _log = get_logger(__name__)
@@ -87,6 +87,9 @@ def claim_database(url: URL) -> SqliteClaim:
     try:
         path.touch()
         file = path.open("r+")
+    except FileNotFoundError as error:
+        message = f"cannot open the database {url.database}: there is no folder {path.parent} (see DATABASE_URL)"
+        raise DatabaseUnavailableError(message) from error
     except OSError as error:
         message = f"cannot open {path}, the lock of the database: {error.strerror}; it must belong to the user that "
         raise ConflictError(message + "serves, as the database must (see DATABASE_URL)") from error

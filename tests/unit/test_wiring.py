@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.db.sqlite_claim import claim_database
-from app.errors import ConflictError
+from app.errors import ConflictError, DatabaseUnavailableError
 
 
 def test_a_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
@@ -22,6 +22,11 @@ def test_a_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
     claim.close()
     claim_database(url).close()
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=f"there is no folder {tmp_path}/nowhere"):
+        claim_database(make_url(f"sqlite:///{tmp_path}/nowhere/usher.db"))
 
 
 def test_a_lock_file_of_another_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
