@@ -10,10 +10,12 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from app.accounts.reads import list_reads, record_read
 from app.audit import export_person, find_person, rows_about
-from app.cli.framework.database import database_errors, database_url, editor, reading, require_database
-from app.cli.framework.options import ByOption, DryRunOption, JsonOption, OutputOption
-from app.cli.framework.terminal import complain, note, say, say_json, write_lines
+from app.cli.framework.database import database_errors, database_url, editor, reading, require_database, write
+from app.cli.framework.moment import show_moment
+from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
+from app.cli.framework.terminal import complain, note, plain, say, say_json, show, table, write_lines
 from app.clock import SystemClock
 from app.db.engine import create_reader_engine, create_writer_engine
 from app.db.writer import Writer
@@ -37,9 +39,38 @@ def export(person: _Person, *, project: _Project = None, output: OutputOption = 
         document = export_person(connection, found, rows, now)
     if rows.is_empty:
         raise NotFoundError(f"nothing is stored about {person}")
+    settings = read_settings(without_livekit=True)
+    if settings.reads_retention_days > 0:
+        by = editor(None)
+        record = {"user": by, "channel": "cli", "operation": "people export", "subject": person}
+        write(lambda connection: record_read(connection, now, **record), settings)
     write_lines([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], output)
     if output not in {None, "-"}:
         note(f"{len(rows.own_events)} events and {len(rows.own_dispatches)} dispatches written to {output}")
+
+
+@app.command()
+def reads(
+    *,
+    user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="only by this user")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="only of this exact id, identity or number")] = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List which user read which call or person; recorded while USHER_READS_RETENTION_DAYS is set."""
+    with reading() as connection:
+        found = list_reads(connection, user=user, subject=subject, limit=limit)
+    if as_json:
+        say_json([one.to_json() for one in found])
+        return
+    if not found:
+        say("no reads are recorded" + (" of that" if user or subject else "; see USHER_READS_RETENTION_DAYS"))
+        return
+    rows = table("when", "user", "asked for", "where")
+    for one in found:
+        where = f"{one.channel}: {one.operation}"
+        rows.add_row(show_moment(one.read_at), plain(one.user_name), plain(one.subject or "the list"), plain(where))
+    show(rows)
 
 
 @app.command()

@@ -56,6 +56,7 @@ class Orchestrator:
         self.acceptor = Acceptor(context, transactions, lambda: self.book, self.deliverer.free_slots)
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
+        self.pruner = Pruner(context)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects)
@@ -65,7 +66,7 @@ class Orchestrator:
             Loop("doubts", DoubtChecker(context, self.inspector).run_once, _END_DOUBTS_EVERY_S, context.defects),
             Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects),
             Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
-            Loop("prune", Pruner(context).run_once, _PRUNE_EVERY_S, context.defects),
+            Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
         ]
         if context.settings.sweep_interval > 0:
             self._loops.append(

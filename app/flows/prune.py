@@ -15,12 +15,16 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from app.accounts.access_log import prune_accesses
 from app.accounts.sessions import delete_expired, session_limits
-from app.db.tables import audit_log, dispatch_callers, dispatches, events
+from app.db.record_ids import lowest_id_at
+from app.db.tables import audit_log, dispatch_callers, dispatches, events, personal_reads, token_dispatches
 from app.db.types import LIVE
 from app.flows.context import Context
+from app.flows.token_dispatches import VALID_FOR
 
 STEP = 200
 """Events deleted in one transaction: few enough not to delay acknowledgements."""
+_READS_AT_ONCE = 2_000
+"""Records of reads deleted in one round; the next one follows after a minute."""
 PAUSE_S = 0.05
 """Pause between two steps, so that a long backlog leaves the writer to other work."""
 
@@ -49,6 +53,7 @@ class Pruner:
 
     async def run_once(self) -> dict[str, int]:
         """Prune until nothing is left to prune; return how many events went."""
+        await self._context.writer.run(self._prune_others)
         total = 0
         after: str | None = "" if self._context.settings.retention_days > 0 else None
         while after is not None:
@@ -64,6 +69,17 @@ class Pruner:
         before = now - timedelta(days=settings.access_log_days) if settings.access_log_days > 0 else None
         delete_expired(connection, now, session_limits(settings))
         return prune_accesses(connection, before)
+
+    def _prune_others(self, connection: Connection) -> None:
+        """Delete what has a retention of its own: promises that no token can use any more, and records of reads."""
+        now = self._context.clock.now()
+        connection.execute(delete(token_dispatches).where(token_dispatches.c.created_at < now - VALID_FOR))
+        days = self._context.settings.reads_retention_days
+        before = lowest_id_at(now - timedelta(days=days)) if days > 0 else None
+        expired = select(personal_reads.c.id).order_by(personal_reads.c.id).limit(_READS_AT_ONCE)
+        if before is not None:
+            expired = expired.where(personal_reads.c.id < before)
+        connection.execute(delete(personal_reads).where(personal_reads.c.id.in_(expired)))
 
     def _prune(self, connection: Connection, after: str) -> _Step:
         before = self._context.clock.now() - timedelta(days=self._context.settings.retention_days)

@@ -18,7 +18,7 @@ from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.rules.book.rule_book import RuleBook
-from app.server.names import Pseudonyms, may_see_names
+from app.server.privacy.names import Pseudonyms, may_see_names
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped

@@ -17,7 +17,7 @@ from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
-from app.server.names import NamelessRegistry, Pseudonyms, may_see_names
+from app.server.privacy.names import NamelessRegistry, Pseudonyms, may_see_names
 
 _SCRAPE_WAIT_S = 1.0
 """A scrape right after the start waits this long for the counts of objectives, and then goes without."""

@@ -21,6 +21,7 @@ from app.server.access.access_recorder import AccessRecorder
 from app.server.caches.objectives_cache import ObjectivesCache
 from app.server.caches.statistics_cache import StatisticsCache
 from app.server.health import HealthEndpoint
+from app.server.privacy.read_recorder import ReadRecorder
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class RequestContext:
         self.readers = readers
         self._book = orchestrator.book
         self.health = HealthEndpoint(orchestrator, readers, key)
+        self.reads = ReadRecorder(self)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)

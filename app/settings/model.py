@@ -71,6 +71,12 @@ class Settings(BaseModel):
     retention_days: float = Field(
         30.0, alias="USHER_RETENTION_DAYS", description="days that settled events are kept; 0 = forever", ge=0
     )
+    reads_retention_days: float = Field(
+        0.0,
+        alias="USHER_READS_RETENTION_DAYS",
+        description="days for which it is kept who read which call; 0 = not recorded",
+        ge=0,
+    )
     redact: _CommaSeparated = Field(
         (), alias="USHER_REDACT", description="comma-separated paths left out of all that is stored or sent"
     )

@@ -15,7 +15,7 @@ from app.db.tables.calls import (
     status_in,
     token_dispatches,
 )
-from app.db.tables.operations import audit_log, heartbeats, probes, schema_compatibility
+from app.db.tables.operations import audit_log, heartbeats, personal_reads, probes, schema_compatibility
 from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
 from app.db.tables.triggers import triggers
 
@@ -31,6 +31,7 @@ __all__ = [
     "events",
     "heartbeats",
     "metadata",
+    "personal_reads",
     "probes",
     "routing_rules",
     "rule_changes",

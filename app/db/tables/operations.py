@@ -51,3 +51,17 @@ probes = Table(
 
 # One row, written by `usher migrate`: the oldest revision whose code works with this schema.
 schema_compatibility = Table("schema_compatibility", metadata, Column("oldest_revision", Text, nullable=False))
+
+# Who read which call or person, if USHER_READS_RETENTION_DAYS says for how long to keep it.
+personal_reads = Table(
+    "personal_reads",
+    metadata,
+    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("read_at", Timestamp, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("channel", Text, nullable=False),  # console, api, cli
+    Column("operation", Text, nullable=False),  # of the API, or the path of the page
+    Column("subject", Text, nullable=False),  # the id, identity or number that was asked for; empty for a whole list
+    Index(None, "user_name", "id"),
+    Index(None, "subject", "id"),
+)

@@ -15,17 +15,25 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import JSON, Connection, Table, Text, delete, insert, update
+from sqlalchemy import JSON, Connection, Table, Text, delete, insert, select, update
 
 from app.accounts.signing_key import signing_key
 from app.audit.people.person import Person, find_person
 from app.audit.people.person_rows import PersonRows, read_by_id, rows_about, rows_of
 from app.clock import new_secret
 from app.db.audit_log import AuditEntry, append
-from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events, token_dispatches
+from app.db.tables import (
+    audit_log,
+    dispatch_attempts,
+    dispatch_callers,
+    dispatches,
+    events,
+    personal_reads,
+    token_dispatches,
+)
 from app.errors import ConflictError
 from app.flows.erase.scrub import Scrubber, skeleton
-from app.livekit.participant.phone import written_forms
+from app.livekit.participant.phone import number_in, written_forms
 
 T = TypeVar("T")
 
@@ -149,6 +157,7 @@ class _Step:
     def units(self) -> Iterator[Callable[[Connection], None]]:
         """Yield the transactions in their order: the person's own events, by which all else is found, come last."""
         rows = self.rows
+        yield partial(_overwriting, self.scrub_reads, None)
         for name, ids in (
             ("delete_promises", rows.own_promises),
             ("scrub_promises", rows.other_promises),
@@ -158,6 +167,19 @@ class _Step:
         ):
             for start in range(0, len(ids), STEP):
                 yield partial(_overwriting, getattr(self, name), ids[start : start + STEP])
+
+    def scrub_reads(self, connection: Connection, _: None) -> None:
+        subjects = connection.scalars(select(personal_reads.c.subject).distinct()).all()
+        named = [one for one in subjects if self.scrubber.text(one) != one or self._is_number(one)]
+        for start in range(0, len(named), STEP):
+            connection.execute(
+                update(personal_reads)
+                .where(personal_reads.c.subject.in_(named[start : start + STEP]))
+                .values(subject=self.pseudonym)
+            )
+
+    def _is_number(self, subject: str) -> bool:
+        return bool(self.person.number) and number_in(subject) == self.person.number
 
     def delete_promises(self, connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(delete(token_dispatches).where(token_dispatches.c.id.in_(ids)))

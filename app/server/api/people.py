@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
+from app.accounts.reads import PersonalRead, list_reads
 from app.audit import export_person, find_person, rows_about
 from app.errors import NotFoundError
 from app.flows.erase.erase import Access, erase_person
@@ -47,6 +48,29 @@ class Erased(BaseModel):
     rules_that_name_the_person: list[str] = Field(description="they stay: operators wrote them")
     in_a_call_in: list[str] = Field(description="names of rooms; not empty only with `dry_run`")
     dry_run: bool
+
+
+class ReadsQuery(Model):
+    user: Text | None = Field(None, description="name of the user who read")
+    subject: Text | None = Field(None, description="exact id, identity or number that was asked for")
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Text | None = Field(None, description="`next_cursor` of the previous page")
+
+
+class ReadPage(BaseModel):
+    items: list[PersonalRead]
+    next_cursor: str | None
+
+
+async def list_the_reads(request: ApiRequest) -> dict[str, Any]:
+    query: ReadsQuery = request.query
+    found = await request.context.read(
+        lambda connection: list_reads(
+            connection, user=query.user, subject=query.subject, before=query.cursor, limit=query.limit
+        )
+    )
+    following = found[-1].id if len(found) == query.limit else None
+    return {"items": [one.to_json() for one in found], "next_cursor": following}
 
 
 async def export_a_person(request: ApiRequest) -> dict[str, Any]:

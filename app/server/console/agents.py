@@ -32,7 +32,7 @@ def agents_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Agents."""
     return [
         page_route(console, "/console/agents", show_agents),
-        page_route(console, "/console/agents/{name:path}", show_agent),
+        page_route(console, "/console/agents/{name:path}", show_agent, shows_people=True),
     ]
 
 

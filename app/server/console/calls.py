@@ -24,11 +24,11 @@ _RULES_SHOWN: Final = 60
 def calls_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Calls."""
     return [
-        page_route(console, "/console/calls", show_calls),
+        page_route(console, "/console/calls", show_calls, shows_people=True),
         form_route(console, "/console/calls/redrive", redrive, Role.EDITOR),
         form_route(console, "/console/calls/cancel", cancel, Role.EDITOR),
         form_route(console, "/console/calls/replay", replay, Role.EDITOR),
-        page_route(console, "/console/calls/{reference:path}", show_call),
+        page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True),
     ]
 
 

@@ -32,6 +32,7 @@ from app.logs import get_logger
 from app.server.api.framework.endpoint import BODY_MAX_BYTES
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_gate import PasswordGate
+from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
@@ -161,9 +162,26 @@ _NOTICES: Final = {
 Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
-def page_route(console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER) -> BaseRoute:
-    """Return the route of a page for users with `role`; None is for everybody."""
+def page_route(
+    console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER, *, shows_people: bool = False
+) -> BaseRoute:
+    """Return the route of a page for users with `role`; None is for everybody.
+
+    `shows_people`: it holds data of participants, and reads of it can be recorded.
+    """
+    handler = _recording(handler, path) if shows_people else handler
     return Route(path, partial(_serve, console, path, handler, role), methods=["GET"])
+
+
+def _recording(handler: Handler, path: str) -> Handler:
+    async def record(request: PageRequest) -> Response:
+        response = await handler(request)
+        http = request.http
+        subject = subject_of(http.path_params, dict(http.query_params))
+        await request.context.reads.note(request.signed_in.name, "console", path.partition("{")[0], subject)
+        return response
+
+    return record
 
 
 def form_route(console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:

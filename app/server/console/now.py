@@ -32,7 +32,10 @@ _WAITING_LISTED: Final = 30
 
 def now_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Now and of its part that the script refreshes."""
-    return [page_route(console, "/console/", show_now), page_route(console, "/console/now", refresh)]
+    return [
+        page_route(console, "/console/", show_now, shows_people=True),
+        page_route(console, "/console/now", refresh, shows_people=True),
+    ]
 
 
 async def show_now(request: PageRequest) -> Response:

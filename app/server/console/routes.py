@@ -13,6 +13,7 @@ from app.server.console.access.account import account_routes
 from app.server.console.access.cookies import Cookies
 from app.server.console.access.login import login_routes
 from app.server.console.access.password_gate import PasswordGate
+from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
@@ -61,4 +62,5 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *simulate_routes(console),
         *users_routes(console),
         *access_log_routes(console),
+        *reads_routes(console),
     ]

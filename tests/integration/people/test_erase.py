@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
+from app.accounts.reads import record_read
 from app.audit import dispatch_statistics, export_person, find_person, rows_about
 from app.errors import ConflictError, InvalidInputError
 from app.flows.erase.erase import Access, Erasure, erase_person
@@ -87,8 +88,13 @@ async def end_calls(world: World) -> None:
 @in_virtual_time
 async def test_no_byte_of_an_erased_person_is_left_and_figures_stay(database: Database) -> None:
     async with World(database) as world:
-        # Given two people in one room, a phone in another, and their calls over
+        # Given two people in one room, a phone in another, their calls over, and records that users read about them
         await calls(world)
+        for subject in ("ana-4711", "0034-600-111-222", NUMBER, "bob-0815"):
+            read = partial(
+                record_read, now=world.clock.now(), user="otto", channel="api", operation="x", subject=subject
+            )
+            await world.usher.writer.run(read)
         await end_calls(world)
         now = world.clock.now()
         before = await figures(world, now)
@@ -114,6 +120,7 @@ async def test_no_byte_of_an_erased_person_is_left_and_figures_stay(database: Da
         # And done again, it changes nothing
         assert (await erase(world, "ana-4711")).events == 0
         assert (await erase(world, NUMBER)).events == 0
+        assert "600-111-222" not in stored
         assert dump(database) == stored
 
 

@@ -18,6 +18,7 @@ from app.accounts.roles import Role
 from app.errors import BadRequestError, InvalidInputError, Problem
 from app.json_shape import shape_of
 from app.server.api.framework.auth import ApiUser, expiry_warning, identify
+from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_json
@@ -93,6 +94,9 @@ class Endpoint:
     quotes_body: bool = True
     """Whether errors quote values of the body; not where these may be of a participant."""
 
+    shows_people: bool = False
+    """Whether the answer holds data of participants: reads of it can be recorded."""
+
     async def answer_request(self, context: RequestContext, request: Request) -> Response:
         """Return the answer of the handler, once user, query and body have been checked."""
         user = await identify(context, request)
@@ -103,6 +107,9 @@ class Endpoint:
             raise InvalidInputError("query", [_unknown(name) for name in request.query_params])
         body = None if self.body is None else await self._read_body(request)
         result = await self.handler(ApiRequest(context, request, user, query, body))
+        if self.shows_people:
+            operation, subject = self.handler.__name__, subject_of(request.path_params, query, body)
+            await context.reads.note(user.name, "api", operation, subject)
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
         if not isinstance(document, dict):
             document = shape_of(self.answer).dump_python(document, mode="json", by_alias=True)

@@ -43,7 +43,7 @@ def rules_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Rules."""
     return [
         page_route(console, "/console/rules", show_rules),
-        page_route(console, "/console/rules/new", show_new, Role.EDITOR),
+        page_route(console, "/console/rules/new", show_new, Role.EDITOR, shows_people=True),
         form_route(console, "/console/rules/new", save_new, Role.EDITOR),
         form_route(console, "/console/rules/check", check, Role.EDITOR),
         page_route(console, "/console/rules/{rule_id:int}", show_rule),

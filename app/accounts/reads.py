@@ -1,0 +1,67 @@
+"""Who read which call or person: recorded where USHER_READS_RETENTION_DAYS asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from app.clock import new_id
+from app.db.tables import personal_reads
+from app.errors import InvalidInputError, Problem
+from app.json_shape import Instant, JsonShape
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+
+LONGEST_SUBJECT = 600
+"""A longer reference is cut: no identity or id is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalRead(JsonShape):
+    """One look at personal data by a user. `subject` is what was asked for; it is empty for a whole list."""
+
+    id: str
+    read_at: Instant
+    user_name: str
+    channel: str
+    operation: str
+    subject: str
+
+
+def record_read(
+    connection: Connection, now: datetime, *, user: str, channel: str, operation: str, subject: str
+) -> None:
+    """Write down that a user read personal data."""
+    row = {
+        "id": new_id(),
+        "read_at": now,
+        "user_name": user,
+        "channel": channel,
+        "operation": operation,
+        "subject": subject[:LONGEST_SUBJECT],
+    }
+    connection.execute(insert(personal_reads).values(row))
+
+
+def list_reads(
+    connection: Connection,
+    *,
+    user: str | None = None,
+    subject: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> list[PersonalRead]:
+    """Return reads, newest first: of a user, of a subject, older than the one with the id `before`."""
+    column = personal_reads.c
+    for name, value in (("user", user), ("subject", subject), ("before", before)):
+        if value is not None and not is_storable(value):
+            raise InvalidInputError("reads", [Problem(name, UNSTORABLE_MESSAGE)])
+    query = select(personal_reads).order_by(column.id.desc()).limit(limit)
+    if user is not None:
+        query = query.where(column.user_name == user)
+    if subject is not None:
+        query = query.where(column.subject == subject)
+    if before is not None:
+        query = query.where(column.id < before)
+    return [PersonalRead(**row) for row in connection.execute(query).mappings()]
