@@ -29,6 +29,10 @@ from app.wiring import service
 
 _log = get_logger(__name__)
 
+SOCKET_BUFFER_BYTES = 128 * 1024
+"""Of the kernel's, for what is sent and what is received on a connection: the kernel doubles it. Left alone it grows to
+megabytes each, which 500 peers that do not read fill with answers."""
+
 
 def serve(
     dev: Annotated[bool, typer.Option("--dev", help="use LiveKit's --dev URL, key and secret")] = False,
@@ -131,6 +135,8 @@ def listen(host: str, port: int) -> socket.socket:
     # With its protocol named: asyncio turns off Nagle's algorithm on no other.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # inherited by its connections
+        listener.setsockopt(socket.SOL_SOCKET, buffer, SOCKET_BUFFER_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(2048)

@@ -121,7 +121,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._held:
+        if self._held and not self.flow.write_paused:
+            self._guard.wait_turn(self, 1)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._held and self.cycle.response_complete:  # the peer has begun to read
             self._guard.wait_turn(self, 1)
 
     def overdue(self, now: float, limits: Limits, *, is_stopping: bool) -> str:

@@ -56,6 +56,22 @@ async def test_requests_may_arrive_in_pieces_of_any_size(piece: int) -> None:
     assert server.guard.unfinished_bytes == 0
 
 
+async def test_the_next_request_waits_until_the_peer_takes_its_answer() -> None:
+    server = Server()
+    server.may_answer.clear()
+    connection, wire = server.connect()
+    connection.data_received(GET * 3)
+    await settle()
+    connection.pause_writing()  # by the transport: 64 KiB wait to be sent
+    server.may_answer.set()
+    await settle()
+    assert server.requests == 1
+    connection.resume_writing()
+    while len(wire.statuses) < 3:
+        await settle()
+    assert server.requests == 3
+
+
 async def test_requests_behind_a_chunked_body_are_few_or_refused() -> None:
     server = Server()
     for behind, statuses in ((10, [200] * 11), (100, [400])):
