@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import flush, require_storage
+from app.db.engine import require_storage
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
 
@@ -65,33 +65,34 @@ class Unit:
 
 
 class Transaction:
-    """`run` blocks until the units are on the disk; `announce` and `deliver` belong to the event loop."""
+    """`commit` blocks until the units are committed; the other methods belong to the event loop."""
 
     def __init__(self, engine: Engine, units: Sequence[Unit]) -> None:
         self._engine = engine
-        self._units = units
+        self.units = units
 
-    def run(self, committed: Callable[[Transaction], None] | None = None) -> None:
-        """Commit, call `committed`, and wait for the disk. Never raises: errors go to the units."""
+    def commit(self) -> None:
+        """Run the units and commit. Never raises: errors go to the units."""
         try:
             require_storage(self._engine)
-            self._commit(self._units)
-            if committed is not None and any(unit.on_commit is not None for unit in self._units):
-                committed(self)
-            flush(self._engine)
+            self._commit(self.units)
         except OSError as error:
-            for unit in self._units:
-                unit.error = unit.error or DatabaseUnavailableError(f"the database cannot take the write: {error}")
+            self.fail(error)
+
+    def fail(self, error: OSError) -> None:
+        """Give the error of the file or the disk to the units that have none."""
+        for unit in self.units:
+            unit.error = unit.error or DatabaseUnavailableError(f"the database cannot take the write: {error}")
 
     def announce(self) -> None:
         """Call `on_commit` of each unit that was committed; each is called once."""
-        for unit in self._units:
+        for unit in self.units:
             unit.announce()
 
     def deliver(self) -> None:
         """Give each caller its result; `on_commit` runs first."""
         self.announce()
-        for unit in self._units:
+        for unit in self.units:
             unit.resolve()
 
     def _commit(self, units: Sequence[Unit], tries: int = _TRIES) -> None:

@@ -78,6 +78,11 @@ def release_storage(engine: Engine) -> None:
         file.release()
 
 
+def needs_flush(engine: Engine) -> bool:
+    """Return whether commits through a writer engine are on the disk only after `flush`."""
+    return sqlite.file_of(engine) is not None
+
+
 def flush(engine: Engine) -> None:
     """Return when everything committed through a writer engine is on the disk; raises `OSError` if that fails.
 

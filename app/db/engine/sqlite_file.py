@@ -16,6 +16,7 @@ class SqliteFile:
     """Knows which files the writer opened. `path` may be a symbolic link: SQLite keeps the log beside its target.
 
     What is written to a file that is not in its place, or is not read by the next process, would be lost by a restart.
+    The threads that commit and that flush share it.
     """
 
     def __init__(self, path: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,13 +25,17 @@ _clock = SystemClock()
 
 
 class Stamps:
-    """The numbers that the file may show; `remember` stores them for the next process, with whether there are users."""
+    """The numbers that the file may show; `remember` stores them for the next process, with whether there are users.
+
+    The threads that commit and that flush share it.
+    """
 
     def __init__(self, path: str, remember: Callable[[Sequence[int], bool], None]) -> None:
         self._path = path
         self._remember = remember
         self._expected = [read_stamp(path)]
         self._written_at = float("-inf")
+        self._lock = threading.Lock()
 
     @property
     def is_due(self) -> bool:
@@ -40,16 +45,21 @@ class Stamps:
     def next(self, *, has_users: bool) -> int | None:
         """Return the number to be written; None if it cannot be remembered."""
         stamp = int(new_id()[-7:], 16) | 1  # never 0, which is what a new file has
-        try:
-            self._remember([*self._expected, stamp], has_users)
-        except OSError:
-            return None  # without it, the next process would take the file for a foreign one
-        self._expected.append(stamp)
+        with self._lock:
+            try:
+                self._remember([*self._expected, stamp], has_users)
+            except OSError:
+                return None  # without it, the next process would take the file for a foreign one
+            self._expected.append(stamp)
         self._written_at = _clock.monotonic()
         return stamp
 
     def require_expected(self) -> None:
         """Raise `OSError` unless the file shows one of the numbers."""
+        with self._lock:
+            self._require_expected()
+
+    def _require_expected(self) -> None:
         try:
             stamp = read_stamp(self._path)
         except sqlite3.Error as error:
