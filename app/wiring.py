@@ -109,6 +109,7 @@ async def service(
         stack.push_async_callback(writer.close)
         if claim is not None:
             watch_storage(engine, claim.remember)
+            claim.warn_if_readable()
         clients = {}
         for project in settings.projects:
             client = connect(project, settings.request_timeout, metrics, clock)
@@ -122,7 +123,8 @@ async def service(
         orchestrator = Orchestrator(context, book)
         if is_embedded(url):
             await orchestrator.take_over()
-        key = await writer.run(lambda connection: signing_key(connection, context.clock.now()))
+        secret = settings.secret_key.get_secret_value()
+        key = await writer.run(lambda connection: signing_key(connection, context.clock.now(), secret))
         await first_admin_of_settings(settings, context)
         with readers.connect() as connection:
             has_users = count_users(connection) > 0

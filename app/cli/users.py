@@ -84,7 +84,7 @@ def add(
 
     def unit(connection: Connection) -> tuple[User, str]:
         user = add_user(connection, name, role, by=editor(by), now=now, password_hash=hashed)
-        return user, signing_key(connection, now)
+        return user, signing_key(connection, now, settings.secret_key.get_secret_value())
 
     user, key = write(unit, settings)
     _print_user(user, f"{user.name} added as {user.role}", settings, "" if password_stdin else key, as_json=as_json)
@@ -103,7 +103,7 @@ def password(
         user = find_named(connection, name)
         if hashed is not None:
             user = set_password(connection, user.id, hashed, by=editor(by), now=now)
-        return user, signing_key(connection, now)
+        return user, signing_key(connection, now, settings.secret_key.get_secret_value())
 
     user, key = write(unit, settings)
     done = f"{user.name} has the new password" if hashed is not None else f"{user.name} keeps the old one until then"

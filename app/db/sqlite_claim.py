@@ -17,6 +17,7 @@ from typing import IO
 
 from sqlalchemy.engine import URL
 
+from app.db.engine.private_file import create_private_file, readable_by_others
 from app.db.engine.sqlite_stamps import read_stamp, set_log_aside
 from app.errors import ConflictError, DatabaseUnavailableError
 from app.logs import get_logger
@@ -71,6 +72,12 @@ class SqliteClaim:
         if not belongs and (aside := set_log_aside(self._database, is_open=False)) is not None:
             _log.warning("the database file was replaced; the log of the one before was set aside", log=str(aside))
 
+    def warn_if_readable(self) -> None:
+        """Log a warning if others than the owner may read files of the database."""
+        if loose := readable_by_others(self._database):
+            names = " ".join(str(file) for file in loose)
+            _log.warning("other users of this machine can read the database; run: chmod 600 " + names)
+
     def _write(self) -> None:
         text = json.dumps({"stamps": self._stamps, "had_users": self.had_users})
         self._length = max(self._length, len(text))
@@ -85,7 +92,7 @@ def claim_database(url: URL) -> SqliteClaim:
     database = os.path.realpath(url.database or "")  # the same one by whichever link
     path = Path(f"{database}.serving")
     try:
-        path.touch()
+        create_private_file(path)
         file = path.open("r+")
     except FileNotFoundError as error:
         message = f"cannot open the database {url.database}: there is no folder {path.parent} (see DATABASE_URL)"

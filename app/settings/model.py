@@ -115,6 +115,11 @@ class Settings(BaseModel):
     metrics_token: SecretStr = Field(
         SecretStr(""), alias="USHER_METRICS_TOKEN", description="bearer token that /metrics asks for; empty = open"
     )
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        alias="USHER_SECRET_KEY",
+        description="secret that signs links and cookies together with a key in the database, 32 characters at least",
+    )
     secure_cookies: bool = Field(
         default=False, alias="USHER_SECURE_COOKIES", description="send session cookies over TLS only"
     )

@@ -16,6 +16,7 @@ from app.settings.database_url import database_url_problem
 from app.settings.model import DEVELOPMENT, Settings
 from app.settings.projects import read_projects
 
+_SHORTEST_SECRET_KEY: Final = 32
 SHORTEST_CANARY_INTERVAL: Final = 30  # seconds: a probe waits about as long for an agent that does not join
 
 _NAMES: Final = frozenset(field.alias for field in Settings.model_fields.values() if field.alias is not None)
@@ -90,6 +91,14 @@ def _check_phone_region(settings: Settings) -> list[Problem]:
     return [Problem("USHER_PHONE_REGION", message)]
 
 
+def _check_secret_key(settings: Settings) -> list[Problem]:
+    length = len(settings.secret_key.get_secret_value())
+    if not 0 < length < _SHORTEST_SECRET_KEY:
+        return []
+    message = f"has {length} characters; use {_SHORTEST_SECRET_KEY} at least, such as those of: openssl rand -hex 32"
+    return [Problem("USHER_SECRET_KEY", message)]
+
+
 def _check_canary_interval(settings: Settings) -> list[Problem]:
     if not 0 < settings.canary_interval < SHORTEST_CANARY_INTERVAL:
         return []
@@ -115,6 +124,7 @@ def _check_public_url(settings: Settings) -> list[Problem]:
 _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_redaction,
     _check_phone_region,
+    _check_secret_key,
     _check_canary_interval,
     _check_canary_agents,
     _check_database,

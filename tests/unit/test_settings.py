@@ -170,6 +170,13 @@ def test_every_setting_is_documented() -> None:
             assert field.description
 
 
+def test_a_secret_key_that_could_be_guessed_is_refused() -> None:
+    assert read_settings({**LIVEKIT, "USHER_SECRET_KEY": "k" * 32}).secret_key.get_secret_value() == "k" * 32
+    problems = problems_of({**LIVEKIT, "USHER_SECRET_KEY": "hunter2"})
+    assert list(problems) == ["USHER_SECRET_KEY"]
+    assert "hunter2" not in str(problems)
+
+
 def test_canaries_need_agents_and_time() -> None:
     canaries = {**LIVEKIT, "USHER_CANARY_AGENTS": " greeter, tokyo/desk ,", "USHER_CANARY_INTERVAL": "60"}
     assert read_settings(canaries).canary_agents == ("greeter", "tokyo/desk")

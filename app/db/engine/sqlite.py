@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
 
+from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
 
 JOURNAL_MODE: Final = "WAL"
@@ -78,6 +80,7 @@ def create_migration_engine(url: URL, busy_timeout_ms: int) -> Engine:
         cursor.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}")
         cursor.close()
 
+    _create_privately(engine, url)
     _begin_by(engine, "BEGIN IMMEDIATE")
     return engine
 
@@ -108,7 +111,15 @@ def watch_content(engine: Engine, remember: Callable[[Sequence[int], bool], None
 def _create_pool(url: URL, **options: Any) -> Engine:
     engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True, **options)
     engine.dialect.statement_compiler = _HintedCompiler
+    _create_privately(engine, url)
     return engine
+
+
+def _create_privately(engine: Engine, url: URL) -> None:
+    @event.listens_for(engine, "do_connect")
+    def create(*_arguments: Any) -> None:
+        with suppress(OSError):  # SQLite says what is wrong
+            create_private_file(url.database or "")
 
 
 def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> sqlite3.Cursor:

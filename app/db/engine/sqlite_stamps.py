@@ -18,6 +18,7 @@ from typing import Final
 from urllib.parse import quote
 
 from app.clock import SystemClock, new_id
+from app.db.engine.private_file import create_private_file
 
 NEW_EVERY_S: Final = 10.0
 """A copy is taken for the database itself if no number was written between the copy and the next checkpoint."""
@@ -96,6 +97,7 @@ def set_log_aside(path: str, *, is_open: bool) -> Path | None:
     while (aside := Path(f"{path}-wal.set-aside-{number}")).exists():
         number += 1
     if is_open:
+        create_private_file(aside)
         shutil.copyfile(log, aside)
         os.truncate(log, 0)
     else:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.db import schema
 from app.db.engine import create_writer_engine, watch_storage
+from app.db.sqlite_claim import claim_database
 from app.db.tables import rule_editor
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
@@ -266,3 +267,35 @@ async def test_checkpoints_of_anybody_are_no_trouble(
         await watched.writer.run(put)
         await watched.writer.close()
     assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 22
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {path.name: oct(path.stat().st_mode & 0o777) for path in folder.iterdir() if path.is_file()}
+
+
+async def test_all_files_of_a_database_are_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        url = make_url(f"sqlite:///{tmp_path}/usher.db")
+        claim = claim_database(url)
+        schema.upgrade(url)
+        writer = Writer(create_writer_engine(url))
+        await writer.run(put)
+        expected = dict.fromkeys(("usher.db", "usher.db-wal", "usher.db-shm", "usher.db.serving"), "0o600")
+        assert modes(tmp_path) == expected
+        await writer.close()
+        claim.close()
+    finally:
+        os.umask(before)
+
+
+def test_files_that_others_may_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = tmp_path / "usher.db"
+    claim = claim_database(make_url(f"sqlite:///{database}"))
+    database.touch(0o600)
+    claim.warn_if_readable()
+    assert capsys.readouterr().out == ""
+    database.chmod(0o644)
+    claim.warn_if_readable()
+    assert f"chmod 600 {database}" in capsys.readouterr().out
+    claim.close()
