@@ -29,7 +29,7 @@ expected-statuses = ["2xx", "404", "409", "412", "422", "428"]
 """
 
 # They could disable the token that the other requests use.
-ABOUT_USERS = ("change_a_user", "revoke_a_token")
+ABOUT_USERS = ("change_a_user", "delete_a_user", "revoke_a_token")
 
 RULE = {
     "name": "spanish support",

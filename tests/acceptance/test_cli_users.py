@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.acceptance.cli_site import Terminal
@@ -47,5 +48,22 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     assert terminal.run("users", "role", "otto", "admin").out == "otto is admin\n"
     lines = sqlite_database.execute("SELECT changed_by FROM audit_log WHERE to_state = 'disabled'")
     assert [line["changed_by"] for line in lines] == ["maria"]
+    # When a token is to last for ever, that is said and shown; otherwise it expires
+    assert "never expires" in terminal.run("users", "token", "otto", "--expires", "never").err
+    terminal.run("users", "token", "otto", "--name", "default")
+    lasting, usual = sorted(terminal.json("users", "tokens", "otto")[:2], key=lambda one: one["expires_at"] or "")
+    assert (lasting["expires_at"], usual["name"]) == (None, "default")
+    assert datetime.fromisoformat(usual["expires_at"]) - datetime.fromisoformat(usual["created_at"]) == timedelta(90)
+    assert "never expires" in terminal.run("users", "tokens").out
+    # When sessions and logins are asked for, then there are none yet
+    assert terminal.run("users", "sessions").out == "No sessions.\n"
+    assert terminal.run("users", "logins", "otto", "--kind", "login_failed").out == "Nothing recorded.\n"
+    assert terminal.run("users", "end-session", "unknown").code == 1
+    assert terminal.run("users", "logout", "otto").out == "all sessions of otto have ended\n"
+    # When otto is deleted, then with the tokens
+    assert terminal.run("users", "delete", "otto", stdin="n\n").code == 1
+    assert terminal.run("users", "delete", "otto", "--yes").out == "otto is deleted\n"
+    assert terminal.json("users", "tokens") == []
+    assert "is the only admin" in terminal.run("users", "delete", "maria", "--yes").err
     # And a user that is not known is reported
     assert terminal.run("users", "disable", "nobody").code == 1

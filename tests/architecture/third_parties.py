@@ -24,6 +24,12 @@ this page from what they declare.
 | package | licence | source |
 |---|---|---|
 """
+FOOT: Final = """
+Data of others that Usher itself holds:
+
+- `app/accounts/common_passwords.txt`: the commonest passwords, from @zxcvbn-ts/language-common 4.1.3, MIT; its licence
+  and copyright stand in the file.
+"""
 _SPDX = {
     "apache 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
@@ -96,7 +102,7 @@ def row(found: Distribution) -> str:
 
 def page() -> str:
     """Return the text of the page."""
-    return HEAD + "".join(row(found) for _, found in sorted(closure().items()))
+    return HEAD + "".join(row(found) for _, found in sorted(closure().items())) + FOOT
 
 
 if __name__ == "__main__":

@@ -229,7 +229,7 @@ async def test_what_is_older_than_the_retention_goes_and_nothing_live(database: 
         world.simulator.finish_room("served-2")
         await world.until_status("ended")
         pruner = Pruner(world.usher.orchestrator.context)
-        assert await pruner.run_once() == {"pruned": 0}
+        assert await pruner.run_once() == {"pruned": 0, "accesses": 0}
         old = world.clock.now() - timedelta(days=2)
         text = old.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         world.database.execute("UPDATE events SET received_at = :old", old=text if database.kind == "sqlite" else old)
@@ -244,4 +244,4 @@ async def test_what_is_older_than_the_retention_goes_and_nothing_live(database: 
         assert {row["room_name"] for row in world.dispatches()} == {"served-0", "served-1"}
         left = {row["entity_id"] for row in world.rows("SELECT entity_id FROM audit_log WHERE entity = 'dispatch'")}
         assert left == {row["id"] for row in world.dispatches()}
-        assert await pruner.run_once() == {"pruned": 0}
+        assert await pruner.run_once() == {"pruned": 0, "accesses": 0}

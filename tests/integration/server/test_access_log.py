@@ -12,8 +12,10 @@ from sqlalchemy import update
 from app.accounts.access_log import AccessEntry, append_access, prune_accesses
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token, revoke_token
-from app.db.tables import api_tokens
+from app.db.record_ids import lowest_id_at
+from app.db.tables import access_log, api_tokens, sessions
 from app.db.types import AccessKind
+from app.flows.prune import Pruner
 from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import log_in, post
 
@@ -123,6 +125,28 @@ async def test_old_and_excess_rows_are_pruned(running: Running) -> None:
     rows = await running.read("SELECT user_name FROM access_log ORDER BY id")
     assert [row["user_name"] for row in rows] == ["user 6", "user 7", "user 8", "user 9"]
     assert await running.write(lambda c: prune_accesses(c, now + timedelta(seconds=1))) == 4
+
+
+async def test_the_pruner_deletes_expired_sessions_and_old_rows(running: Running) -> None:
+    await running.add_user("eva", Role.VIEWER)
+    context = running.service.orchestrator.context
+    entry = AccessEntry(AccessKind.LOGIN_FAILED, "eva")
+    async with running.client() as old, running.client() as new:
+        await log_in(old, "eva")
+        long_ago = datetime.now(UTC) - timedelta(days=2)
+        await running.write(lambda c: c.execute(update(sessions).values(last_seen_at=long_ago)))
+        await log_in(new, "eva")
+    before = await running.read("SELECT * FROM access_log")
+    assert [row["kind"] for row in before] == ["login", "login"]
+    assert await Pruner(context).run_once() == {"pruned": 0, "accesses": 0}
+    assert len(await running.read("SELECT * FROM sessions")) == 1
+    old_id = lowest_id_at(datetime.now(UTC) - timedelta(days=91))
+    await running.write(lambda c: append_access(c, [entry], long_ago))
+    await running.write(
+        lambda c: c.execute(update(access_log).where(access_log.c.kind == "login_failed").values(id=old_id))
+    )
+    assert await Pruner(context).run_once() == {"pruned": 0, "accesses": 1}
+    assert len(await running.read("SELECT * FROM access_log")) == 2
 
 
 async def test_sessions_are_listed_and_ended_over_the_api(running: Running) -> None:
