@@ -1,4 +1,4 @@
-"""A PostgreSQL that hangs: webhooks are answered 503 in time, readiness says why, and afterwards all goes on."""
+"""A database that hangs: webhooks are answered 503 in time, readiness says why, and afterwards all goes on."""
 
 from __future__ import annotations
 
@@ -137,6 +137,16 @@ def test_a_network_that_forwards_nothing(postgres_database: MigratedDatabase, tm
             story.judge_hang()
             between.forwards = True
             story.judge_recovery()
+
+
+def test_a_file_that_another_program_has_locked(sqlite_database: MigratedDatabase, tmp_path: Path) -> None:
+    with scene(tmp_path, sqlite_database) as story:
+        with story.database.locked():
+            story.judge_hang()
+            status, database = story.readiness()
+            assert (status, database["status"]) == (503, "unwritable")
+            assert "locked" in database["detail"]
+        story.judge_recovery()
 
 
 @pytest.mark.parametrize("table", ["events", "rule_changes"])
