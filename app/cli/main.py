@@ -27,6 +27,8 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "demo": Entry("app.cli.demo:demo", "Run everything on this machine, with a simulated LiveKit and a few callers."),
     "serve": Entry("app.cli.serve:serve", "Receive webhooks, dispatch agents, and check that they join."),
     "migrate": Entry("app.cli.migrate:app", "Upgrade, downgrade or check the database schema."),
+    "backup": Entry("app.cli.backup:backup", "Copy the SQLite database into a file, also while it is served."),
+    "restore": Entry("app.cli.backup:restore", "Put a backup in the place of the SQLite database."),
     "rules": Entry("app.cli.rules.rules:app", "The routing rules."),
     "simulate": Entry("app.cli.rules.simulate:simulate_", "Show what a draft of the rules would change for callers."),
     "explain": Entry("app.cli.calls.explain:explain", "Explain a call: every rule tried, and what happened next."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -10,9 +11,11 @@ from alembic.util import CommandError
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.framework.exclusive import without_server
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
-from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.db.migration.loss import Downgrade, plan_downgrade
+from app.errors import DatabaseUnavailableError, InvalidInputError, Problem, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
 
 T = TypeVar("T")
@@ -31,11 +34,43 @@ def up() -> None:
 @app.command()
 def down(
     revision: Annotated[str, typer.Argument(help="a revision, -1 for one step, base to remove everything")] = "-1",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
 ) -> None:
-    """Downgrade the schema; tables that a revision created are dropped with their content."""
+    """Downgrade the schema: says what would be lost, and asks; refused while a server runs with the database.
+
+    Take a backup first: usher backup FILE.
+    """
     url = _database_url()
-    _guard(url, lambda: schema.downgrade(url, revision))
+    plan = _guard(url, lambda: _plan(url, revision))
+    typer.echo(f"from revision {plan.before} to {plan.after}")
+    if plan.losses:
+        typer.echo("dropped, with what is in it:")
+        for loss in plan.losses:
+            typer.echo(f"  {loss}")
+    else:
+        typer.echo("no table and no column is dropped")
+    with without_server(url, "downgrade"):
+        if not yes:
+            _confirm()
+        _guard(url, lambda: schema.downgrade(url, revision))
     typer.echo(_guard(url, lambda: _described(url)))
+
+
+def _confirm() -> None:
+    if not sys.stdin.isatty():
+        raise InvalidInputError("usage", [Problem("--yes", "is needed where nobody can be asked")])
+    if not typer.confirm("Downgrade?"):
+        raise typer.Exit(1)
+
+
+def _plan(url: URL, revision: str) -> Downgrade:
+    readers = create_reader_engine(url)
+    try:
+        with readers.connect() as connection:
+            return plan_downgrade(connection, revision)
+    finally:
+        readers.dispose()
 
 
 @app.command()

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from app.db.engine import create_migration_engine
+from app.db.engine import create_migration_engine, create_reader_engine
 from app.db.migration.compatibility import read_oldest
 from app.db.migration.migration_lock import migration_lock
 from app.errors import SchemaMismatchError
@@ -81,6 +81,21 @@ def require_compatible(connection: Connection) -> None:
             f"the database schema {current} is newer than this Usher ({latest}) and does not work with it; run the "
             "newer Usher, or take the schema down with it: usher migrate down"
         )
+
+
+def is_usable(url: URL) -> bool:
+    """Return whether this Usher works with the database as it is, or after an upgrade."""
+    engine = create_reader_engine(url)
+    try:
+        with engine.connect() as connection:
+            current = current_revision(connection)
+            if current is not None and not _is_known(current):
+                require_compatible(connection)
+    except SchemaMismatchError:
+        return False
+    finally:
+        engine.dispose()
+    return True
 
 
 def describe(connection: Connection) -> str:

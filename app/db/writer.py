@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from app.clock import Clock, SystemClock
-from app.db.engine import flush, needs_flush, release_storage
+from app.db.engine import flush, is_embedded, needs_flush, release_storage
 from app.db.transaction import Transaction, Unit
 from app.errors import DatabaseUnavailableError
 
@@ -75,6 +75,11 @@ class Writer:
     def backlog(self) -> int:
         """How many units wait for their transaction."""
         return len(self._urgent) + len(self._background)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a SQLite file of this node."""
+        return is_embedded(self._engine.url)
 
     def trouble(self) -> str:
         """Return why writes have failed lately or do not end, "" if nothing is known of the kind."""

@@ -21,6 +21,7 @@ from app.flows.loop import Loop
 from app.flows.operations import Operations
 from app.flows.probes.canary import Canary
 from app.flows.prune import Pruner
+from app.flows.replicas.serving import BEAT_EVERY_S, ServingHeartbeat
 from app.flows.sweep.sweep import Sweeper
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit, count
@@ -72,6 +73,9 @@ class Orchestrator:
             self._loops.append(
                 Loop("sweep", self.sweeper.run_once, _turns(context.settings.sweep_interval), context.defects)
             )
+        self._heartbeat = None if context.writer.is_embedded else ServingHeartbeat(context)
+        if self._heartbeat is not None:
+            self._loops.append(Loop("heartbeat", self._heartbeat.run_once, BEAT_EVERY_S, context.defects))
         self.canary = Canary(context)
         if context.settings.canary_interval > 0:
             self._loops.append(
@@ -132,6 +136,8 @@ class Orchestrator:
             await loop.stop()
         await self.deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
 
     async def _check(self, room: tuple[str, str]) -> None:
         done = 0

@@ -1,0 +1,1 @@
+"""What a replica says of itself in the database, for other replicas and for commands."""
