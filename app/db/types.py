@@ -79,6 +79,10 @@ class Cause(StrEnum):
     ROOM_UNLISTED = "room_unlisted"  # LiveKit does not list it, and no webhook said that it has closed
     ROOM_FOUND = "room_found"  # it is alive: the doubt, or an end by ROOM_LOST, is taken back
     AGENT_LOST = "agent_lost"  # it did not return after its LiveKit node was lost
+    # Handed over
+    HANDOVER = "handover"  # the call is to go on with this agent
+    HANDED_OVER = "handed_over"  # another agent has the call
+    HANDOVER_FAILED = "handover_failed"  # the other did not come
 
 
 class AttemptOutcome(StrEnum):

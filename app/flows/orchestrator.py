@@ -18,7 +18,7 @@ from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.deliver.take_over import take_over
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.loop import Loop
-from app.flows.operations import Operations
+from app.flows.operations.operations import Operations
 from app.flows.probes.canary import Canary
 from app.flows.prune import Pruner
 from app.flows.replicas.serving import BEAT_EVERY_S, ServingHeartbeat

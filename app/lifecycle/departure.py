@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from app.db.rule_columns import MAX_AGENT_NAME
 from app.livekit.vocabulary import NOT_LOST, DisconnectReason
 from app.outbox.dispatch import Dispatch
 from app.webhook.event import Event
@@ -18,6 +19,10 @@ CONTEXT: Final = "usher.context"
 """The participant attribute, JSON or text, that an agent leaves to the one after it."""
 
 
+NEXT: Final = "usher.next"
+"""The participant attribute in which an agent that leaves names the agent that is to go on with its callers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
     """How an agent left. `disconnect_reason` is empty if it was only found missing from LiveKit's list."""
@@ -26,6 +31,8 @@ class Departure:
     stayed_s: float
     is_done: bool = False
     """Whether its attributes said that it had finished."""
+    next_agent: str = ""
+    """The agent that it hands its callers over to; empty for none."""
     context: Any = None
     """What it left to the agent after it."""
 
@@ -43,8 +50,15 @@ def departure_of(dispatch: Dispatch, event: Event) -> Departure:
         disconnect_reason=reason_of(participant),
         stayed_s=max(_stay(dispatch, event.received_at), _stay_by_livekit(participant, event)),
         is_done=DONE in _object(participant, "attributes"),
+        next_agent=_agent_name(_object(participant, "attributes").get(NEXT)),
         context=_parsed(shareable.get(CONTEXT)),
     )
+
+
+def _agent_name(value: Any) -> str:
+    """Return a usable name of an agent; empty for anything else."""
+    name = value.strip() if isinstance(value, str) else ""
+    return name if name.isprintable() and len(name) <= MAX_AGENT_NAME else ""
 
 
 def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from app.db.types import DispatchStatus
 from app.errors import NotFoundError
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.departure import Departure
+from app.lifecycle.handover import handed_over_by_itself, left_during_handover
 from app.lifecycle.leaving import (
     AgentGone,
     after_agent_gone,
@@ -22,7 +23,7 @@ from app.lifecycle.leaving import (
     early_leaving,
     remaining_of,
 )
-from app.lifecycle.previous import previous_left
+from app.lifecycle.previous import previous_handing_over, previous_left
 from app.livekit.vocabulary import ROOM_OVER
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
@@ -54,6 +55,14 @@ def agent_left(
     `present`: the SIDs that LiveKit lists, if it was asked.
     """
     remaining = remaining_of(dispatch, people, now, present=present)
+    is_alone = (remaining.served or remaining.late) and departure.disconnect_reason not in ROOM_OVER
+    if dispatch.handed_to is not None and is_alone:
+        return left_during_handover(dispatch, departure, now), None
+    if departure.next_agent and is_alone:
+        end, following = handed_over_by_itself(dispatch, departure, new_id(), now)
+        previous = previous_handing_over(dispatch, departure.context, now)
+        after.withdrawals += [deletion] if (deletion := deletion_of(dispatch)) is not None else []
+        return end, following._replace(**rendered_after(connection, settings, following, previous))
     decision = agent_gone(dispatch, departure, remaining, budget=settings.recovery_budget)
     change = after_agent_gone(dispatch, departure, decision, now)
     # A withdrawal that took the agent out has deleted the dispatch already.
@@ -93,7 +102,7 @@ def rendered_after(
         event = None
     if rule is None or event is None:
         return fields
-    template = rule.fallback_agents[dispatch.rung - 1].metadata_text if dispatch.rung else None
+    template = rule.fallback_agents[dispatch.rule_rung - 1].metadata_text if dispatch.rule_rung else None
     intent = build_intent(rule, event, settings.metadata_max_bytes, previous=previous, template=template)
     if intent.failure is not None:
         _log.warning("metadata could not be made anew", dispatch_id=dispatch.id, error=intent.failure)

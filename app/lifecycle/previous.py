@@ -17,12 +17,29 @@ class PreviousCause(StrEnum):
 
     NO_SHOW = "no_show"  # it did not join
     LOST = "lost"  # it left its caller
+    HANDOVER = "handover"  # it has handed its caller over, or somebody else has
+    REDRIVE = "redrive"  # it was asked for in vain, and an operator tries again
 
 
 def previous_left(dispatch: Dispatch, departure: Departure, left_at: datetime) -> dict[str, Any]:
     """Return `previous` for the agent after one that has left its caller."""
     joined_at = None if dispatch.joined_at is None else format_instant(dispatch.joined_at)
     return _previous(dispatch, PreviousCause.LOST, joined_at, format_instant(left_at), departure.context)
+
+
+def previous_handing_over(dispatch: Dispatch, context: Any, left_at: datetime | None) -> dict[str, Any]:
+    """Return `previous` for the agent that a call is handed over to; `left_at`: None while the first is still there."""
+    joined_at = None if dispatch.joined_at is None else format_instant(dispatch.joined_at)
+    return _previous(
+        dispatch, PreviousCause.HANDOVER, joined_at, None if left_at is None else format_instant(left_at), context
+    )
+
+
+def previous_redriven(dispatch: Dispatch) -> Mapping[str, Any]:
+    """Return `previous` for the agent that an operator asks for again; one that was with the caller is named rather."""
+    if dispatch.previous is not None and dispatch.previous.get("joined_at") is not None:
+        return dispatch.previous
+    return _previous(dispatch, PreviousCause.REDRIVE, None, None, None)
 
 
 def previous_absent(dispatch: Dispatch) -> Mapping[str, Any]:

@@ -8,10 +8,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.db.audit_log import AuditEntry, append
-from app.db.types import DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.handover import partners_of, settled
+from app.lifecycle.leaving import withdrawal_of
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import inherit_callers, insert_dispatches, write_moves
+from app.outbox.dispatch_store import inherit_callers, insert_dispatches, read_locked, write_moves
 from app.outbox.move import Move
 
 
@@ -28,22 +30,41 @@ def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now:
         ],
     )
     after.moves += moves
+    _settle_handovers(connection, after, moves, now)
     after.note_due((one.fields.get("next_attempt_at") for one in moves if one.status is DispatchStatus.PENDING), now)
 
 
-def create(connection: Connection, after: AfterCommit, dispatches: Sequence[Dispatch], now: datetime) -> set[str]:
+def _settle_handovers(connection: Connection, after: AfterCommit, moves: Sequence[Move], now: datetime) -> None:
+    concerned = partners_of(moves)
+    if not concerned:
+        return
+    following = settled(concerned, read_locked(connection, concerned), now)
+    for one in following:
+        if one.cause is Cause.HANDED_OVER:
+            withdrawal = withdrawal_of(one.dispatch)
+            after.withdrawals += [withdrawal] if withdrawal is not None else []
+        elif one.dispatch.replaces is not None and "intent_key" in one.fields:
+            inherit_callers(connection, {one.dispatch.replaces: one.dispatch.id})
+    move(connection, after, following, now)
+
+
+def create(
+    connection: Connection, after: AfterCommit, dispatches: Sequence[Dispatch], now: datetime, by: str = "usher"
+) -> set[str]:
     """Insert dispatches with an audit line each; return the ids of those whose intent no other dispatch has."""
     ids = insert_dispatches(connection, dispatches)
     created = [one for one in dispatches if one.id in ids]
-    append(connection, [AuditEntry("dispatch", one.id, None, one.status, one.reason, now) for one in created])
+    append(connection, [AuditEntry("dispatch", one.id, None, one.status, one.reason, now, by) for one in created])
     after.created += created
     after.note_due((one.next_attempt_at for one in created if one.status is DispatchStatus.PENDING), now)
     return ids
 
 
-def replace(connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime) -> None:
+def replace(
+    connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime, by: str = "usher"
+) -> None:
     """Insert dispatches that replace others (`replaces`); they take over the callers that have not left."""
     if not replacements:
         return
-    created = create(connection, after, replacements, now)
+    created = create(connection, after, replacements, now, by)
     inherit_callers(connection, {one.replaces: one.id for one in replacements if one.replaces and one.id in created})

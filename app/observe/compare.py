@@ -66,7 +66,7 @@ class Intentions:
     cancelled_agents: Collection[str] = ()
     """Agents asked for by dispatches of this session that were cancelled: one may still be on its way."""
     deserted: Collection[str] = ()
-    """SIDs of agents whose callers had left when one came back, who gets another agent."""
+    """SIDs of agents whose callers have got another agent: they came back to a deserted one, or were handed over."""
     returning: Mapping[str, str] = field(default_factory=dict)
     """By identity, agents of ours of earlier sessions of this room name, or lost in this one: whom they served."""
     ghosts: Collection[str] = ()
@@ -115,7 +115,7 @@ def _compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
         if finding is not None:
             findings.append(finding)
     findings += ownership.strays(wanted, assigned)
-    findings += [Stray("", (agent,), "its callers have left, and have another") for agent in deserted]
+    findings += [Stray("", (agent,), "its callers have another agent") for agent in deserted]
     findings += ownership.latecomers(wanted, assigned, intended.given_up, intended.cancelled_agents, intended.returning)
     return findings
 

@@ -65,6 +65,8 @@ class Dispatch(NamedTuple):
     agent_sid: str | None
     replaces: str | None
     replaces_kind: ReplacesKind | None
+    handed_to: str | None
+    request_key: str | None
     recoveries: int
     previous: Mapping[str, Any] | None
     created_at: datetime
@@ -96,6 +98,11 @@ class Dispatch(NamedTuple):
     def attempts_allowed(self) -> int:
         """How often the agent which is being asked is asked."""
         return self._of_rung("max_attempts")
+
+    @property
+    def rule_rung(self) -> int:
+        """Whose template of the rule makes the metadata: 0 is the rule's own, 1 that of its first fallback."""
+        return self._of_rung("rule_rung") if self.fallbacks and self.rung else 0
 
     def _of_rung(self, name: str) -> int:
         if self.fallbacks and self.rung:

@@ -5,13 +5,14 @@ Identities and instants are arguments, so that what calls this stays free of clo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import Dispatch
 from app.plan.build import Intent
+from app.rules.fallbacks import Fallback
 from app.webhook.event import Event
 
 _COPIED_TO_REPLACEMENT = (
@@ -58,6 +59,8 @@ _UNSENT: Mapping[str, Any] = {
     "agent_sid": None,
     "replaces": None,
     "replaces_kind": None,
+    "handed_to": None,
+    "request_key": None,
     "recoveries": 0,
     "previous": None,
     "dispatched_at": None,
@@ -102,11 +105,33 @@ def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
         "intent_key": intent.intent_key,
         "answer_timeout_s": rule.answer_timeout_s,
         "max_attempts": rule.max_attempts,
-        "fallbacks": [one.to_json() for one in rule.fallback_agents] or None,
+        "fallbacks": _ladder(rule.fallback_agents) or None,
         "min_stay_s": rule.min_stay_s,
         "recover": rule.recover,
         "withdraw": rule.withdraw,
     }
+
+
+def _ladder(fallbacks: Sequence[Fallback]) -> list[dict[str, Any]]:
+    return [
+        _rung(one.agent_name, one.answer_timeout_s, one.max_attempts, place) for place, one in enumerate(fallbacks, 1)
+    ]
+
+
+def _rung(agent_name: str, answer_timeout_s: int, max_attempts: int, rule_rung: int) -> dict[str, Any]:
+    """Return one entry of `fallbacks`; `rule_rung` says whose template makes its metadata: 0 is the rule's own."""
+    return {
+        "agent_name": agent_name,
+        "answer_timeout_s": answer_timeout_s,
+        "max_attempts": max_attempts,
+        "rule_rung": rule_rung,
+    }
+
+
+def ladder_back_to(dispatch: Dispatch) -> list[dict[str, Any]]:
+    """Return the fallbacks of an agent that took over from that of `dispatch`: that one again, then its own."""
+    first = _rung(dispatch.agent_name, dispatch.answer_timeout_s, dispatch.max_attempts, 0)
+    return [first, *(dict(one) for one in dispatch.fallbacks or ())]
 
 
 def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
@@ -130,19 +155,15 @@ def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch
     )
 
 
-def redriven(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
-    """Return the columns of an ended dispatch that starts again. Call numbers go on: attempts made stay in history."""
-    return {
-        **restarted(now),
-        "next_attempt_at": now,
-        "must_look": dispatch.attempts > 0,
-        "lease_owner": None,
-        "lease_until": None,
-        "answer_deadline": None,
-        "livekit_dispatch_id": None,
-        "agent_identity": None,
-        "agent_sid": None,
-    }
+def redrive_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
+    """Return the pending dispatch that an operator puts in the place of one that ended without an agent."""
+    return replacement_of(dispatch, identity, now)._replace(
+        replaces_kind=ReplacesKind.REDRIVE,
+        cause=Cause.REDRIVEN,
+        reason="redriven by hand",
+        recoveries=dispatch.recoveries,
+        must_look=dispatch.attempts > 0,
+    )
 
 
 def restarted(now: datetime) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, bindparam, or_, select, text
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
-from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, Timestamp
+from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, ReplacesKind, Timestamp
+from app.livekit.vocabulary import EventType
 from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import NO_LATE_AGENT
 
@@ -56,11 +57,11 @@ def cancelled_agents(connection: Connection, sessions: Collection[Session]) -> d
 
 
 def deserted_agents(connection: Connection, project: str, room_sid: str) -> set[str]:
-    """Return the SIDs of agents of a session whose dispatch ended because their callers had left."""
+    """Return the SIDs of agents of a session whose dispatch ended because their callers left or got another agent."""
     query = select(dispatches.c.agent_sid).where(
         dispatches.c.room_sid == room_sid,
         dispatches.c.project == project,
-        dispatches.c.cause == Cause.CALLERS_LEFT,
+        dispatches.c.cause.in_([Cause.CALLERS_LEFT, Cause.HANDED_OVER]),
         dispatches.c.agent_sid.is_not(None),
     )
     return set(connection.execute(query).scalars())
@@ -93,6 +94,28 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
         )
         found |= dict.fromkeys(connection.execute(query).scalars(), dispatch.id)
     return found
+
+
+def closed_sessions(connection: Connection, sessions: Collection[Session]) -> set[Session]:
+    """Return those of the room sessions that LiveKit has said to have closed."""
+    query = select(events.c.project, events.c.room_sid).where(
+        events.c.room_sid.in_({sid for _, sid in sessions}), events.c.type == EventType.ROOM_FINISHED
+    )
+    return {(project, sid) for project, sid in connection.execute(query)}.intersection(sessions)
+
+
+_redriven = dispatches.alias("redriven")
+
+
+def redriven_as(connection: Connection, ids: Collection[str]) -> dict[str, str]:
+    """Return by the id of each of these dispatches that was redriven the id of its successor."""
+    query = (
+        select(dispatches.c.replaces, dispatches.c.id)
+        .join(_redriven, _redriven.c.event_id == dispatches.c.event_id)
+        .where(_redriven.c.id.in_(ids), dispatches.c.replaces == _redriven.c.id)
+        .where(dispatches.c.replaces_kind == ReplacesKind.REDRIVE)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 _TOLD_SINCE = HotStatement(

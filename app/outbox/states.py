@@ -14,13 +14,14 @@ TRANSITIONS: dict[DispatchStatus | None, frozenset[DispatchStatus]] = {
     _S.DISPATCHED: frozenset({_S.PENDING, _S.JOINED, _S.CANCELLED, _S.NO_SHOW}),
     _S.JOINED: frozenset({_S.ENDED, _S.DISPATCHED, _S.PENDING, _S.NO_SHOW}),
     _S.ENDED: frozenset({_S.JOINED}),
-    _S.NO_SHOW: frozenset({_S.PENDING}),
+    _S.NO_SHOW: frozenset(),
     _S.FAILED: frozenset({_S.PENDING}),
     _S.CANCELLED: frozenset({_S.PENDING}),
 }
 """From each state (None: not yet stored) to the states that may follow it."""
 
 REDRIVABLE = frozenset({_S.NO_SHOW, _S.FAILED, _S.CANCELLED})
+"""States in which no agent came: another dispatch can be put in the place."""
 WAITING = frozenset({_S.PENDING, _S.SENDING, _S.DISPATCHED})
 """States in which callers wait for the agent."""
 

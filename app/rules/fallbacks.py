@@ -26,14 +26,6 @@ class Fallback:
     max_attempts: int
     metadata_text: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what a dispatch keeps of it; its metadata is rendered when it is asked."""
-        return {
-            "agent_name": self.agent_name,
-            "answer_timeout_s": self.answer_timeout_s,
-            "max_attempts": self.max_attempts,
-        }
-
 
 def read_fallbacks(value: Any, answer_timeout_s: int) -> tuple[Fallback, ...]:
     """Return the fallbacks of a column that has been checked; `answer_timeout_s` is the rule's."""

@@ -24,6 +24,7 @@ CAUSES = (
     "agent_joined", "agent_reconnected", "agent_not_ours", "agent_left",
     "agent_left_early", "callers_left", "caller_left", "room_closed", "room_lost",
     "cancelled_by_hand", "redriven", "room_restarted", "room_unlisted", "room_found", "agent_lost",
+    "handover", "handed_over", "handover_failed",
 )  # fmt: skip
 CHECKS = {
     "cause": "cause IN (" + ", ".join(f"'{cause}'" for cause in CAUSES) + ")",

@@ -1,4 +1,4 @@
-"""Let rules name several fallbacks, and dispatches say which of them was asked and whose place they take.
+"""Let rules name several fallbacks, and dispatches say which was asked and whose place they take.
 
 `fallback_agent_name` of rules, of their history and of dispatches becomes a list of one; `recovers` becomes `replaces`.
 
@@ -24,6 +24,8 @@ BATCH = 5_000
 KINDS = "replaces_kind IN ('recovery', 'handover', 'redrive')"
 INDEX = "CREATE INDEX{how} ix_dispatches_asked_agent_name_id ON dispatches (asked_agent_name, id)"
 INDEX += " WHERE asked_agent_name IS NOT NULL"
+REQUESTS = "CREATE UNIQUE INDEX{how} uq_dispatches_request_key ON dispatches (request_key)"
+REQUESTS += " WHERE request_key IS NOT NULL"
 SQLITE_NOW = "(strftime('%Y-%m-%dT%H:%M:%f','now') || '000Z')"
 EDITOR = "(SELECT name FROM rule_editor ORDER BY id DESC LIMIT 1)"
 
@@ -49,12 +51,13 @@ def upgrade_postgresql() -> None:
     op.execute(
         "ALTER TABLE dispatches ADD COLUMN IF NOT EXISTS fallbacks JSONB,"
         " ADD COLUMN IF NOT EXISTS rung INTEGER DEFAULT '0' NOT NULL,"
-        " ADD COLUMN IF NOT EXISTS replaces_kind TEXT, DROP CONSTRAINT IF EXISTS ck_dispatches_replaces_kind"
+        " ADD COLUMN IF NOT EXISTS replaces_kind TEXT, ADD COLUMN IF NOT EXISTS handed_to TEXT,"
+        " ADD COLUMN IF NOT EXISTS request_key TEXT, DROP CONSTRAINT IF EXISTS ck_dispatches_replaces_kind"
     )
     op.execute(f"ALTER TABLE dispatches ADD CONSTRAINT ck_dispatches_replaces_kind CHECK ({KINDS}) NOT VALID")
     ladder = (
         "jsonb_build_array(jsonb_build_object('agent_name', fallback_agent_name, 'answer_timeout_s', answer_timeout_s,"
-        " 'max_attempts', 1))"
+        " 'max_attempts', 1, 'rule_rung', 1))"
     )
     values = (
         f"fallbacks = CASE WHEN fallback_agent_name IS NOT NULL THEN {ladder} END,"
@@ -67,6 +70,8 @@ def upgrade_postgresql() -> None:
         op.execute("ALTER TABLE dispatches VALIDATE CONSTRAINT ck_dispatches_replaces_kind")
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_dispatches_asked_agent_name_id")
         op.execute(INDEX.format(how=" CONCURRENTLY"))
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS uq_dispatches_request_key")
+        op.execute(REQUESTS.format(how=" CONCURRENTLY"))
     op.execute(f"UPDATE dispatches SET {values} WHERE {which} AND fallbacks IS NULL AND replaces_kind IS NULL")
     op.execute("ALTER TABLE dispatches DROP COLUMN fallback_agent_name")
     op.execute("ALTER TABLE dispatches RENAME COLUMN recovers TO replaces")
@@ -99,6 +104,7 @@ def downgrade_postgresql() -> None:
     op.execute("ALTER TABLE routing_rules ENABLE TRIGGER USER")
     op.execute("ALTER TABLE routing_rules DROP COLUMN fallbacks")
     op.execute("DROP INDEX ix_dispatches_asked_agent_name_id")
+    op.execute("DROP INDEX uq_dispatches_request_key")
     op.execute("ALTER TABLE dispatches ADD COLUMN fallback_agent_name TEXT")
     op.execute(
         "UPDATE dispatches SET fallback_agent_name = fallbacks -> 0 ->> 'agent_name' WHERE fallbacks IS NOT NULL"
@@ -107,7 +113,7 @@ def downgrade_postgresql() -> None:
     op.execute("UPDATE dispatches SET recovers = NULL WHERE replaces_kind <> 'recovery'")
     op.execute(
         "ALTER TABLE dispatches DROP CONSTRAINT ck_dispatches_replaces_kind, DROP COLUMN replaces_kind,"
-        " DROP COLUMN rung, DROP COLUMN fallbacks"
+        " DROP COLUMN rung, DROP COLUMN fallbacks, DROP COLUMN handed_to, DROP COLUMN request_key"
     )
 
 
@@ -158,11 +164,14 @@ def upgrade_sqlite() -> None:
     op.execute(
         "UPDATE dispatches SET rung = CASE WHEN asked_agent_name = fallback_agent_name THEN 1 ELSE 0 END,"
         " fallbacks = json_array(json_object('agent_name', fallback_agent_name, 'answer_timeout_s', answer_timeout_s,"
-        " 'max_attempts', 1)) WHERE fallback_agent_name IS NOT NULL"
+        " 'max_attempts', 1, 'rule_rung', 1)) WHERE fallback_agent_name IS NOT NULL"
     )
     op.execute("UPDATE dispatches SET replaces_kind = 'recovery' WHERE replaces IS NOT NULL")
     op.execute("ALTER TABLE dispatches DROP COLUMN fallback_agent_name")
+    op.execute(f"{add} handed_to TEXT")
+    op.execute(f"{add} request_key TEXT")
     op.execute(INDEX.format(how=""))
+    op.execute(REQUESTS.format(how=""))
     drop_triggers()
     op.execute("ALTER TABLE routing_rules ADD COLUMN fallbacks JSON")
     op.execute(
@@ -190,11 +199,12 @@ def downgrade_sqlite() -> None:
     op.execute("ALTER TABLE routing_rules DROP COLUMN fallbacks")
     create_triggers("fallback_agent_name")
     op.execute("DROP INDEX ix_dispatches_asked_agent_name_id")
+    op.execute("DROP INDEX uq_dispatches_request_key")
     op.execute("ALTER TABLE dispatches ADD COLUMN fallback_agent_name TEXT")
     op.execute("UPDATE dispatches SET fallback_agent_name = json_extract(fallbacks, '$[0].agent_name')")
     op.execute("UPDATE dispatches SET replaces = NULL WHERE replaces_kind <> 'recovery'")
     op.execute("ALTER TABLE dispatches RENAME COLUMN replaces TO recovers")
-    for column in ("replaces_kind", "rung", "fallbacks"):
+    for column in ("replaces_kind", "rung", "fallbacks", "handed_to", "request_key"):
         op.execute(f"ALTER TABLE dispatches DROP COLUMN {column}")
 
 

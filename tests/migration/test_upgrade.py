@@ -91,7 +91,7 @@ def _translated(table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
     if table == "dispatches":
         row = {**row, "recover": "lost" if row["recover"] else "never"}
         fallback, recovers = row.pop("fallback_agent_name"), row.pop("recovers")
-        timing = {"answer_timeout_s": row["answer_timeout_s"], "max_attempts": 1}
+        timing = {"answer_timeout_s": row["answer_timeout_s"], "max_attempts": 1, "rule_rung": 1}
         return {
             **row,
             "fallbacks": None

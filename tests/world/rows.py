@@ -62,6 +62,8 @@ _SENT = Dispatch(
     agent_sid=None,
     replaces=None,
     replaces_kind=None,
+    handed_to=None,
+    request_key=None,
     recoveries=0,
     previous=None,
     created_at=NOW - timedelta(seconds=10),

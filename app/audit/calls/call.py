@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from app.audit.records.lookup import Projects, find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
-from app.db.types import Cause, DispatchStatus, EventOutcome
+from app.db.types import Cause, DispatchStatus, EventOutcome, ReplacesKind
 from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.outbox.states import WAITING
@@ -69,6 +69,8 @@ class CallDispatch:
     cause: Cause
     reason: str
     joined_at: datetime | None
+    is_redriven: bool = False
+    """Whether an operator has put another in its place: then that one says how the call stands."""
 
 
 def head_of(
@@ -118,7 +120,11 @@ class CallFacts:
         first = next((one for one in self.events if one.type in JOINS), latest)
         left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
-        own = [CallDispatch(row.agent_to_ask, row.status, row.cause, row.reason, row.joined_at) for row in rows]
+        replaced = {row.replaces for row in rows if row.replaces_kind is ReplacesKind.REDRIVE}
+        own = [
+            CallDispatch(row.agent_to_ask, row.status, row.cause, row.reason, row.joined_at, row.id in replaced)
+            for row in rows
+        ]
         return head_of(first, latest, own, left.received_at if left else None)
 
 
@@ -136,7 +142,7 @@ def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallS
     """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides."""
     for state, statuses in _DECISIVE:
         for one in reversed(made):
-            if one.status in statuses:
+            if one.status in statuses and not one.is_redriven:
                 gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
                 return (CallState.ABANDONED if gave_up else state), one.reason
     if joined.outcome is EventOutcome.NO_MATCH:

@@ -16,7 +16,7 @@ from app.audit.lists.filter_values import DEFAULT_LIMIT
 from app.audit.lists.paging import Page
 from app.audit.records.record_types import EventSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
-from app.db.types import Cause, DispatchStatus, EventOutcome
+from app.db.types import Cause, DispatchStatus, EventOutcome, ReplacesKind
 from app.livekit.vocabulary import EventType
 from app.outbox.dispatch import asked_agent
 from app.outbox.states import WAITING
@@ -116,31 +116,52 @@ def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, curso
     return Page(tuple(calls), page.next_cursor, page.searched_back_to)
 
 
+_OF_DISPATCH = (
+    "id",
+    "agent_name",
+    "asked_agent_name",
+    "status",
+    "cause",
+    "reason",
+    "joined_at",
+    "replaces",
+    "replaces_kind",
+)
+
+
 def _calls(connection: Connection, joins: Sequence[EventSummary]) -> list[CallHead]:
     """Return the calls that began with these events, in their order."""
     ids = [join.id for join in joins]
-    rows: dict[str, dict[str, CallDispatch]] = {join_id: {} for join_id in ids}
+    rows: dict[str, dict[str, Mapping[Any, Any]]] = {join_id: {} for join_id in ids}
     left: dict[str, datetime] = {}
     if ids:
-        names = ("id", "agent_name", "asked_agent_name", "status", "cause", "reason", "joined_at")
-        columns = [dispatches.c[name] for name in names]
+        columns = [dispatches.c[name] for name in _OF_DISPATCH]
         own = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
         for row in connection.execute(own).mappings():
-            rows[row["event_id"]][row["id"]] = _dispatch_of(row)
+            rows[row["event_id"]][row["id"]] = row
         serving = (
             select(dispatch_callers.c.event_id, dispatch_callers.c.left_at, *columns)
             .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
             .where(dispatch_callers.c.event_id.in_(ids))
         )
         for row in connection.execute(serving).mappings():
-            rows[row["event_id"]][row["id"]] = _dispatch_of(row)
+            rows[row["event_id"]][row["id"]] = row
             if row["left_at"] is not None:
                 left[row["event_id"]] = row["left_at"]
+    return [head_of(join, join, _dispatches_of(rows[join.id]), left.get(join.id)) for join in joins]
+
+
+def _dispatches_of(rows: Mapping[str, Mapping[Any, Any]]) -> list[CallDispatch]:
+    """Return the dispatches of a call, oldest first; `rows` by id."""
+    redriven = {row["replaces"] for row in rows.values() if row["replaces_kind"] == ReplacesKind.REDRIVE}
     return [
-        head_of(join, join, [rows[join.id][key] for key in sorted(rows[join.id])], left.get(join.id)) for join in joins
+        CallDispatch(
+            asked_agent(row["agent_name"], row["asked_agent_name"]),
+            DispatchStatus(row["status"]),
+            Cause(row["cause"]),
+            row["reason"],
+            row["joined_at"],
+            key in redriven,
+        )
+        for key, row in sorted(rows.items())
     ]
-
-
-def _dispatch_of(row: Mapping[Any, Any]) -> CallDispatch:
-    agent = asked_agent(row["agent_name"], row["asked_agent_name"])
-    return CallDispatch(agent, DispatchStatus(row["status"]), Cause(row["cause"]), row["reason"], row["joined_at"])

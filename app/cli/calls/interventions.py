@@ -20,7 +20,8 @@ from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.flows.accept.accept import Acceptor
 from app.flows.arrival.withdraw import take_back
 from app.flows.context import Context
-from app.flows.operations import OperationResult, Operations, replayed_event
+from app.flows.operations.operations import Operations, replayed_event
+from app.flows.operations.result import OperationResult
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import Withdrawal
@@ -203,7 +204,7 @@ def _show(result: Result, verb: str) -> None:
 
 
 def _note(result: Result, batch: OperationResult) -> None:
-    result.done |= {one.dispatch.id: f"{one.status}: {one.reason}" for one in batch.done}
+    result.done |= {one: f"as dispatch {batch.made[one]}" if one in batch.made else "done" for one in batch.done}
     result.refused |= batch.refused
 
 

@@ -137,6 +137,8 @@ dispatches = Table(
     Column("agent_sid", Text),
     Column("replaces", Text),  # id of the dispatch whose place this one takes
     Column("replaces_kind", Text),
+    Column("handed_to", Text),  # id of the dispatch that is to take this one's place once its agent is there
+    Column("request_key", Text),  # Idempotency-Key of the request that made it
     Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements so far for this call
     Column("previous", Json),  # the agent before this one, as its metadata names it
     Column("created_at", Timestamp, nullable=False),
@@ -171,6 +173,7 @@ dispatches = Table(
     Index(None, "rule_name", "id"),
     Index(None, "participant_identity", "id"),
     Index(None, "room_name", "id"),
+    partial_index("uq_dispatches_request_key", "request_key", where="request_key IS NOT NULL", unique=True),
     partial_index("ix_dispatches_agent_sid", "agent_sid", where="agent_sid IS NOT NULL"),
 )
 

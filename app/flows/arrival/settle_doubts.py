@@ -40,7 +40,7 @@ def lose_agent(
     """
     dispatch = finding.dispatch
     is_budget_spent = has_callers and dispatch.recoveries >= context.settings.recovery_budget
-    is_replaced = has_callers and not is_budget_spent
+    is_replaced = has_callers and not is_budget_spent and dispatch.handed_to is None
     replacement = None
     if is_replaced:
         # A substitute is listed with the mark of the lost dispatch: it is looked for before any call.

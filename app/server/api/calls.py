@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from app.audit import (
     CallFilter,
@@ -25,8 +26,11 @@ from app.audit import (
     list_events,
     timeline,
 )
+from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.server.api.framework.endpoint import ApiRequest, Model, Text
+from app.flows.operations.handover_order import Handover, HandoverOrder, doubts_about, live_dispatch, read_handover
+from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
+from app.server.request_context import RequestContext
 
 
 def _require_date(value: Any) -> Any:
@@ -87,6 +91,8 @@ class DispatchesOrder(Model):
     ids: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]] = Field(min_length=1, max_length=500)
 
 
+_MAX_WAIT_S: Final = 60
+_ASK_EVERY_S: Final = 0.2
 _COMMON = ("project", "identity", "room", "phone_number", "since", "until", "search")
 
 
@@ -127,14 +133,14 @@ async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     done = await request.context.orchestrator.operations.redrive(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )
-    return {"done": [move.dispatch.id for move in done.done], "refused": done.refused}
+    return {"done": done.done, "made": done.made, "refused": done.refused}
 
 
 async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     done = await request.context.orchestrator.operations.cancel(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )
-    return {"done": [move.dispatch.id for move in done.done], "refused": done.refused}
+    return {"done": done.done, "refused": done.refused}
 
 
 async def list_the_calls(request: ApiRequest) -> Page[CallHead]:
@@ -151,3 +157,62 @@ async def read_call(request: ApiRequest) -> dict[str, Any]:
 async def explain_event(request: ApiRequest) -> dict[str, Any]:
     found = await request.context.read(lambda connection: explain(connection, request.query.of))
     return found.to_json()
+
+
+class HandoverQuery(Model):
+    wait: Annotated[float, Field(ge=0, le=_MAX_WAIT_S)] = Field(0, description="seconds to wait for the outcome")
+
+
+class HandoverBody(Model):
+    agent_name: Text = Field(min_length=1, max_length=MAX_AGENT_NAME)
+    context: Any = Field(None, description="JSON for the next agent, as `previous.context`")
+    reason: Text = Field("", max_length=500, description="for the audit log")
+    timeout_s: int | None = Field(
+        None,
+        ge=COLUMN["answer_timeout_s"].least,
+        le=COLUMN["answer_timeout_s"].most,
+        description="seconds that each attempt waits for the next agent; null: as for the first",
+    )
+
+
+class HandoverAnswer(BaseModel):
+    dispatch_id: str = Field(description="of the next agent")
+    replaces: str = Field(description="the dispatch of the first agent")
+    status: Literal["under_way", "done", "failed"] = Field(
+        description="`done`: the next agent joined, and the first is withdrawn; `failed`: the first keeps the call"
+    )
+    detail: str
+    warnings: list[str]
+
+
+async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
+    context, body = request.context, request.body
+    reference = request.identifier("reference")
+    order = HandoverOrder(
+        await context.read(lambda connection: live_dispatch(connection, reference)),
+        body.agent_name,
+        body.context,
+        body.reason,
+        body.timeout_s,
+        idempotency_key(request),
+    )
+    doubts = await context.read(lambda connection: doubts_about(connection, body.agent_name))
+    found = await context.orchestrator.operations.hand_over(order, request.user.name)
+    found = await _wait_for(context, found, request.query.wait)
+    return {
+        "dispatch_id": found.following.id,
+        "replaces": found.first.id,
+        "status": found.state,
+        "detail": found.following.reason,
+        "warnings": doubts,
+    }
+
+
+async def _wait_for(context: RequestContext, handover: Handover, wait_s: float) -> Handover:
+    """Return the hand-over once it is decided, or as it is after `wait_s`."""
+    clock, dispatch_id = context.flow_context.clock, handover.following.id
+    deadline = clock.monotonic() + wait_s
+    while handover.state == "under_way" and clock.monotonic() < deadline:
+        await asyncio.sleep(_ASK_EVERY_S)
+        handover = await context.read(lambda connection: read_handover(connection, dispatch_id))
+    return handover

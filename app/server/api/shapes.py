@@ -18,6 +18,10 @@ class DispatchesChanged(BaseModel):
     refused: dict[str, str] = Field(description="by dispatch id, why nothing was done")
 
 
+class DispatchesRedriven(DispatchesChanged):
+    made: dict[str, str] = Field(description="by dispatch id, the new dispatch in its place")
+
+
 class Replayed(BaseModel):
     event_id: str = Field(description="of the new event")
     status: Literal["accepted", "duplicate", "ignored"]

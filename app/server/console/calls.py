@@ -11,8 +11,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import CallFilter, CallState, Explanation, Timeline, explain, list_calls
+from app.audit import CallFilter, CallState, Explanation, Timeline, explain, known_agents, list_calls
+from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, NotFoundError
+from app.flows.operations.handover_order import HandoverOrder, doubts_about, live_dispatch
+from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
@@ -28,6 +31,7 @@ def calls_routes(console: Console) -> list[BaseRoute]:
         form_route(console, "/console/calls/redrive", redrive, Role.EDITOR),
         form_route(console, "/console/calls/cancel", cancel, Role.EDITOR),
         form_route(console, "/console/calls/replay", replay, Role.EDITOR),
+        form_route(console, "/console/calls/handover", hand_over, Role.EDITOR),
         page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True),
     ]
 
@@ -70,7 +74,9 @@ async def show_call(request: PageRequest) -> Response:
         found = await request.context.read(lambda connection: explain(connection, reference))
     except NotFoundError as error:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
-    return request.page("call.html", active="calls", **_details(found))
+    details = _details(found)
+    agents = await request.context.read(known_agents) if details["can_hand_over"] else []
+    return request.page("call.html", active="calls", agents=[one.name for one in agents], **details)
 
 
 def _details(found: Explanation) -> dict[str, Any]:
@@ -88,10 +94,15 @@ def _details(found: Explanation) -> dict[str, Any]:
         "tried_in_all": len(tried),
         "latest": latest,
         "can_redrive": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in REDRIVABLE],
+        "can_hand_over": [r.dispatch for r in timeline.dispatches if _can_be_handed_over(r.dispatch)],
         "can_cancel": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in WAITING],
         "hint": _hint(found, timeline),
         "reference": timeline.call.event_id,
     }
+
+
+def _can_be_handed_over(dispatch: Dispatch) -> bool:
+    return dispatch.status in LIVE and dispatch.handed_to is None
 
 
 def _sentence(summary: str) -> str:
@@ -126,6 +137,14 @@ async def redrive(request: PageRequest) -> Response:
 async def cancel(request: PageRequest) -> Response:
     done = await request.context.orchestrator.operations.cancel(_ids(request), request.signed_in.name)
     return redirect(_back(request), "cancelled" if done.done else "refused")
+
+
+async def hand_over(request: PageRequest) -> Response:
+    agent_name, dispatch_id = request.field("agent_name").strip(), request.field("id")
+    chosen = await request.context.read(lambda connection: live_dispatch(connection, dispatch_id))
+    doubts = await request.context.read(lambda connection: doubts_about(connection, agent_name))
+    await request.context.orchestrator.operations.hand_over(HandoverOrder(chosen, agent_name), request.signed_in.name)
+    return redirect(_back(request), "handed-over-unknown" if doubts else "handed-over")
 
 
 async def replay(request: PageRequest) -> Response:

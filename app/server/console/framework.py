@@ -150,6 +150,9 @@ _NOTICES: Final = {
     "redriven": "Dispatched again.",
     "cancelled": "Cancelled.",
     "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",
+    "handed-over": "The agent is on its way; the first one stays until it is there.",
+    "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "
+    "the first one stays.",
     "replayed": "Retried with the current rules.",
     "user": "The user was changed.",
     "revoked": "The token has been revoked.",

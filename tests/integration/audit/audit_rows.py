@@ -104,6 +104,8 @@ def dispatch_row(instant: datetime, event: Mapping[str, Any], **values: Any) -> 
         "agent_sid": None,
         "replaces": None,
         "replaces_kind": None,
+        "handed_to": None,
+        "request_key": None,
         "recoveries": 0,
         "created_at": instant,
         "dispatched_at": None,

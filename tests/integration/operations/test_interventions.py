@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from app.errors import ConflictError, NotFoundError
-from app.flows.operations import OperationResult
+from app.flows.operations.result import OperationResult
 from app.flows.prune import STEP, Pruner
 from app.lifecycle.doubt import UNLISTED_S
 from tests.conftest import Database
@@ -40,8 +40,10 @@ async def test_a_no_show_is_redriven_from_the_beginning(database: Database) -> N
         intervention = await redriven(world, row["id"])
         assert not intervention.refused
         again = await world.until_status("joined", within=10)
-        assert again["id"] == row["id"]
-        assert [one["number"] for one in world.attempts(row["id"])] == [1, 2, 3]
+        assert (again["replaces"], again["replaces_kind"]) == (row["id"], "redrive")
+        assert json.loads(again["metadata"])["previous"]["cause"] == "redrive"
+        assert world.dispatch(id=row["id"])["status"] == "no_show"  # the verdict stands
+        assert "was redriven as" in (await redriven(world, row["id"])).refused[row["id"]]
         by = world.rows("SELECT changed_by FROM audit_log WHERE reason = 'redriven by hand'")
         assert [one["changed_by"] for one in by] == ["maria"]
         assert world.judge().clean
@@ -70,9 +72,9 @@ async def test_a_mended_rule_holds_for_what_is_redriven(sqlite_database: Databas
         await world.until_status("joined", room_name="unrelated")
         assert not (await redriven(world, missed["id"], failed["id"])).refused
         await world.until(lambda: len(world.dispatches(status="joined")) == 3, within=10)
-        row = world.dispatch(id=missed["id"])
+        row = world.dispatch(replaces=missed["id"])
         assert (row["agent_name"], row["answer_timeout_s"]) == ("greeter", 9)
-        assert json.loads(world.dispatch(id=failed["id"])["metadata"])["participant"]["identity"] == "bob"
+        assert json.loads(world.dispatch(replaces=failed["id"])["metadata"])["participant"]["identity"] == "bob"
 
 
 @in_virtual_time
@@ -85,8 +87,8 @@ async def test_a_caller_who_has_left_since_is_not_served(sqlite_database: Databa
         world.simulator.leave("room", "ana")
         await world.wait(1)
         world.simulator.add_worker("greeter")
-        await redriven(world, row["id"])
-        await world.until_status("cancelled", within=3)
+        assert (await redriven(world, row["id"])).refused == {row["id"]: "its callers have left"}
+        await world.wait(3)
         assert len(world.simulator.ledger.dispatches) == 1
         assert not world.judge().ghosts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -259,7 +260,10 @@ async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
     refused = (await admin.post("/api/v1/dispatches/redrive", json={"ids": [dispatch["id"]]})).json()
     assert dispatch["id"] in refused["refused"]
     detail = (await admin.get(f"/api/v1/dispatches/{dispatch['id']}")).json()
-    assert [change["changed_by"] for change in detail["changes"]][-2:] == ["maria", "maria"]
+    assert (detail["status"], detail["changes"][-1]["changed_by"]) == ("cancelled", "maria")
+    following = (await admin.get(f"/api/v1/dispatches/{again['made'][dispatch['id']]}")).json()
+    assert (following["replaces"], following["replaces_kind"]) == (dispatch["id"], "redrive")
+    assert [change["changed_by"] for change in following["changes"]] == ["maria"]
 
     replayed = (await admin.post(f"/api/v1/events/{event_id}/replay")).json()
     assert replayed["outcome"] == "served"
@@ -269,6 +273,32 @@ async def test_a_call_is_found_explained_cancelled_redriven_and_replayed(
     assert (step["by"], step["event_id"]) == ("maria", event_id)
     assert step["reason"] == f"as event {replayed['event_id']}"
     assert "secret" not in (await admin.get(f"/api/v1/events/{event_id}")).text
+
+
+async def test_a_call_is_handed_over(running: Running, admin: httpx2.AsyncClient) -> None:
+    await admin.post("/api/v1/rules", json=RULE)
+    await running.join("ana", "hall", metadata={"language": "es"})
+    key = {"Idempotency-Key": "ticket 7"}
+    order = {"agent_name": "manager", "context": {"order": 42}, "reason": "asked for one"}
+    answer = await admin.post("/api/v1/calls/ana/handover?wait=0.1", json=order, headers=key)
+    assert answer.status_code == 200
+    made = answer.json()
+    assert (made["status"], made["warnings"]) == ("under_way", ["no dispatch has asked for 'manager' before"])
+    following = (await admin.get(f"/api/v1/dispatches/{made['dispatch_id']}")).json()
+    assert (following["replaces"], following["replaces_kind"]) == (made["replaces"], "handover")
+    assert json.loads(following["metadata"])["previous"]["context"] == {"order": 42}
+    assert following["changes"][0]["reason"] == "handed over by maria: asked for one"
+    again = (await admin.post("/api/v1/calls/ana/handover", json=order, headers=key)).json()
+    assert again["dispatch_id"] == made["dispatch_id"]
+    refused = await admin.post("/api/v1/calls/ana/handover", json={"agent_name": "other"})
+    assert (refused.status_code, "handed over already" in refused.text) == (409, True)
+    unknown = await admin.post("/api/v1/calls/nobody/handover", json=order)
+    assert unknown.status_code == 404
+    for wrong in ({}, {"agent_name": ""}, {"agent_name": "a", "timeout_s": 0}, {"agent_name": "a", "more": 1}):
+        assert (await admin.post("/api/v1/calls/ana/handover", json=wrong)).status_code == 422
+    await running.accept("participant_left", "ana", "hall")
+    gone = await admin.post("/api/v1/calls/ana/handover", json=order)
+    assert gone.status_code == 409
 
 
 async def test_a_token_server_gets_the_agents_of_a_participant(admin: httpx2.AsyncClient) -> None:

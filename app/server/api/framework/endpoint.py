@@ -84,6 +84,8 @@ class Endpoint:
     body_is_checked_by_handler: bool = False
     if_match: bool = False
     """Whether the request must name the version that it edits."""
+    idempotency_key: bool = False
+    """Whether a request may carry an `Idempotency-Key`, so that sent twice it is carried out once."""
     etag: bool = False
     problems: tuple[int, ...] = ()
     """Further statuses of errors, besides those that follow from the rest of the declaration."""
@@ -127,6 +129,17 @@ class Endpoint:
             if not self.quotes_body:
                 problems = [replace(problem, found=None) for problem in problems]
             raise InvalidInputError("body", problems) from error
+
+
+_LONGEST_KEY: Final = 200
+
+
+def idempotency_key(request: ApiRequest) -> str | None:
+    """Return the request's `Idempotency-Key`, which is the user's own; BadRequestError for one that is too long."""
+    given = request.http.headers.get("idempotency-key", "").strip()
+    if len(given) > _LONGEST_KEY or not given.isprintable():
+        raise BadRequestError(f"Idempotency-Key must be printable and have at most {_LONGEST_KEY} characters")
+    return f"{request.user.name}/{given}" if given else None
 
 
 def load_json(raw: bytes) -> Any:

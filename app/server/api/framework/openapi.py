@@ -129,6 +129,16 @@ def _parameters(endpoint: Endpoint, schemas: dict[str, Any]) -> list[dict[str, A
             if text:
                 parameter["description"] = text
             parameters.append(parameter)
+    if endpoint.idempotency_key:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "requests of one user with the same key are carried out once",
+                "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            }
+        )
     if endpoint.if_match:
         parameters.append(
             {
@@ -154,6 +164,8 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         statuses.add(404)
     if endpoint.body is not None:
         statuses |= {400, 413}
+    if endpoint.idempotency_key:
+        statuses |= {400}
     if endpoint.if_match:
         statuses |= {400, 412, 428}
     return {

@@ -1,0 +1,1 @@
+"""What operators do to calls: redrive, cancel, replay, hand over."""

@@ -1,0 +1,159 @@
+"""Hand-over by an operator or a program: another agent is sent to a call that goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.audit import known_agents, timeline
+from app.clock import new_id
+from app.db.rule_columns import COLUMN
+from app.db.tables import dispatches
+from app.db.types import LIVE, ReplacesKind
+from app.errors import ConflictError, InvalidInputError, nearest
+from app.flows.operations.result import read_all
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.handover import next_dispatch
+from app.lifecycle.next_agent import rendered_after
+from app.lifecycle.previous import previous_handing_over
+from app.lifecycle.transition import move, replace
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import read_locked, waiting_callers
+from app.outbox.move import Move
+from app.rules.check import check_value
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverOrder:
+    """To which agent the call of a dispatch goes. `context` (JSON) reaches that agent as `previous.context`.
+
+    `timeout_s`: how long each attempt waits for it; None: as for the first agent. `request_key`: two orders with the
+    same key are one.
+    """
+
+    dispatch_id: str
+    agent_name: str
+    context: Any = None
+    reason: str = ""
+    timeout_s: int | None = None
+    request_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A hand-over that is under way or decided: both dispatches as they are now."""
+
+    first: Dispatch
+    following: Dispatch
+
+    @property
+    def state(self) -> str:
+        """`under_way`, `done` (the next agent joined), or `failed` (the first one keeps the call, if it is there)."""
+        if self.following.joined_at is not None:
+            return "done"
+        return "under_way" if self.following.status in LIVE else "failed"
+
+
+def hand_over(
+    connection: Connection, after: AfterCommit, settings: Settings, order: HandoverOrder, *, by: str, now: datetime
+) -> Handover:
+    """Create the dispatch of the next agent; see `Operations.hand_over`."""
+    problems = [problem for name, value in _checked(order) for problem in check_value(COLUMN[name], value)]
+    if problems:
+        raise InvalidInputError("body", problems)
+    first = read_all(connection, [order.dispatch_id])[order.dispatch_id]
+    known = _by_request_key(connection, order)  # with the first locked, so that of two requests at once one comes after
+    if known is not None:
+        return known
+    if first.status not in LIVE:
+        raise ConflictError(f"the call is not live any more: {first.reason or first.status}")
+    under_way = first.handed_to or _arriving(connection, first)
+    if under_way is not None:
+        raise ConflictError(f"the call is being handed over already, by dispatch {under_way}")
+    if waiting_callers(connection, [first.id]).get(first.id) == set():
+        raise ConflictError("the caller has left")
+    reason = f"handed over by {by}" + (f": {order.reason}" if order.reason else "")
+    following = next_dispatch(first, order.agent_name, new_id(), reason[:2000], now)._replace(
+        intent_key=f"handover/{first.id}",
+        request_key=order.request_key,
+        answer_timeout_s=order.timeout_s or first.answer_timeout_s,
+    )
+    previous = previous_handing_over(first, order.context, None)
+    following = following._replace(**rendered_after(connection, settings, following, previous))
+    replace(connection, after, [following], now, by=by)
+    noted = {"handed_to": following.id}
+    move(
+        connection,
+        after,
+        [Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)],
+        now,
+    )
+    return Handover(first, following)
+
+
+def _arriving(connection: Connection, dispatch: Dispatch) -> str | None:
+    """Return the id of `dispatch` if it is itself the next one of a hand-over whose first agent is still there."""
+    if dispatch.replaces_kind is not ReplacesKind.HANDOVER or dispatch.replaces is None:
+        return None
+    before = read_locked(connection, [dispatch.replaces]).get(dispatch.replaces)
+    return dispatch.id if before is not None and before.handed_to == dispatch.id and before.status in LIVE else None
+
+
+def read_handover(connection: Connection, dispatch_id: str) -> Handover:
+    """Return the hand-over whose next agent comes by this dispatch."""
+    following = _read(connection, dispatch_id)
+    return Handover(_read(connection, following.replaces or ""), following)
+
+
+def _read(connection: Connection, dispatch_id: str) -> Dispatch:
+    row = connection.execute(select(dispatches).where(dispatches.c.id == dispatch_id)).mappings().one()
+    return Dispatch.from_row(row)
+
+
+def _checked(order: HandoverOrder) -> list[tuple[str, Any]]:
+    timeout = [] if order.timeout_s is None else [("answer_timeout_s", order.timeout_s)]
+    return [("agent_name", order.agent_name), *timeout]
+
+
+def _by_request_key(connection: Connection, order: HandoverOrder) -> Handover | None:
+    if order.request_key is None:
+        return None
+    found = connection.scalar(select(dispatches.c.id).where(dispatches.c.request_key == order.request_key))
+    if found is None:
+        return None
+    known = read_handover(connection, found)
+    if known.following.agent_name != order.agent_name:
+        raise ConflictError("the Idempotency-Key was used for another hand-over")
+    return known
+
+
+def live_dispatch(connection: Connection, reference: str) -> str:
+    """Return the id of the dispatch that has a call, or is to get it; raises ConflictError if none or several have.
+
+    `reference`: as for a call; the id of a dispatch is that dispatch.
+    """
+    records = [record.dispatch for record in timeline(connection, reference).dispatches]
+    named = [one for one in records if one.id == reference]
+    live = [one for one in named or records if one.status in LIVE]
+    if not named:
+        following = {one.handed_to for one in live}
+        live = [one for one in live if one.id not in following]
+    if not live:
+        raise ConflictError("nobody has this call: no agent is there or on its way")
+    if len(live) > 1:
+        ids = ", ".join(f"{one.id} ({one.agent_to_ask})" for one in live)
+        raise ConflictError(f"the call has several agents; give the dispatch instead of the call: {ids}")
+    return str(live[0].id)
+
+
+def doubts_about(connection: Connection, agent_name: str) -> list[str]:
+    """Return what makes it doubtful that an agent of this name comes."""
+    names = [one.name for one in known_agents(connection)]
+    if agent_name in names:
+        return []
+    similar = nearest(agent_name, names)
+    return [f"no dispatch has asked for {agent_name!r} before" + (f"; is {similar!r} meant?" if similar else "")]

@@ -1,0 +1,107 @@
+"""Redrive: asks again for the agents of dispatches that ended without one, by new dispatches that replace the old.
+
+The old ones keep their verdict: a call that was lost stays lost in every figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.clock import new_id
+from app.flows.operations.result import OperationResult, read_all
+from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.previous import previous_redriven
+from app.lifecycle.transition import replace
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_factory import asked_for, redrive_of
+from app.outbox.dispatch_store import inherit_callers, live_by_intent, waiting_callers
+from app.outbox.room_session import closed_sessions, redriven_as, same_intents
+from app.outbox.states import REDRIVABLE
+from app.plan.build import build_intent
+from app.rules.book.rule_book import RuleBook
+from app.webhook.event_store import stored_event
+
+
+def redrive(
+    connection: Connection,
+    after: AfterCommit,
+    ids: Collection[str],
+    *,
+    by: str,
+    book: RuleBook,
+    metadata_max_bytes: int,
+    now: datetime,
+) -> OperationResult:
+    """Ask again for what ended dispatches asked for, with what their rules say now; raises `NotFoundError`.
+
+    Of several for the same callers the latest is tried, for all of them. Refused: what is not `failed`, `no_show` or
+    `cancelled`, what was redriven before, whose room has closed or callers have left, what another live dispatch serves
+    already, and what the rule's template still cannot make.
+    """
+    current = read_all(connection, ids)
+    callers = waiting_callers(connection, ids)
+    closed = closed_sessions(connection, {one.session for one in current.values()})
+    before = redriven_as(connection, ids)
+    result = OperationResult()
+    again: list[tuple[Dispatch, dict[str, Any]]] = []
+    for dispatch in sorted(current.values(), key=lambda one: one.id, reverse=True):
+        if dispatch.status not in REDRIVABLE:
+            result.refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
+        elif dispatch.id in before:
+            result.refused[dispatch.id] = f"was redriven as dispatch {before[dispatch.id]}"
+        elif dispatch.session in closed:
+            result.refused[dispatch.id] = "its room has closed"
+        elif callers.get(dispatch.id) == set():
+            result.refused[dispatch.id] = "its callers have left"
+        else:
+            wanted = _asked_for_now(connection, dispatch, book, metadata_max_bytes)
+            if isinstance(wanted, str):
+                result.refused[dispatch.id] = wanted
+            else:
+                again.append((dispatch, wanted))
+    _write(connection, after, again, result, by=by, now=now)
+    return result
+
+
+def _write(
+    connection: Connection,
+    after: AfterCommit,
+    again: list[tuple[Dispatch, dict[str, Any]]],
+    result: OperationResult,
+    *,
+    by: str,
+    now: datetime,
+) -> None:
+    taken = {key: one.id for key, one in live_by_intent(connection, {one["intent_key"] for _, one in again}).items()}
+    successors: dict[str, str] = {}
+    made: list[Dispatch] = []
+    for dispatch, wanted in again:
+        new = redrive_of(dispatch, new_id(), now)._replace(**wanted)
+        serving = taken.setdefault(new.intent_key, new.id)
+        if serving == new.id:
+            made.append(new)
+            result.done.append(dispatch.id)
+            result.made[dispatch.id] = new.id
+        else:
+            result.refused[dispatch.id] = f"dispatch {serving} serves the same caller already"
+            successors[dispatch.id] = serving
+    replace(connection, after, made, now, by=by)
+    inherit_callers(connection, successors | same_intents(connection, made))
+
+
+def _asked_for_now(
+    connection: Connection, dispatch: Dispatch, book: RuleBook, metadata_max_bytes: int
+) -> dict[str, Any] | str:
+    """Return the columns that the dispatch's rule fills now, or why it cannot; those of then if the rule is gone."""
+    previous = previous_redriven(dispatch)
+    rule = book.rule(dispatch.rule_id)
+    if rule is None:
+        return {"intent_key": dispatch.intent_key, "previous": previous}
+    intent = build_intent(rule, stored_event(connection, dispatch.event_id), metadata_max_bytes, previous=previous)
+    if intent.failure is not None:
+        return intent.failure
+    return {**asked_for(intent, book.version), "previous": previous}

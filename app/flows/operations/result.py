@@ -1,0 +1,32 @@
+"""What an operation on dispatches did, and reading the dispatches that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from app.errors import NotFoundError
+from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import read_locked
+
+
+@dataclass(frozen=True, slots=True)
+class OperationResult:
+    """What an operation did, by dispatch id."""
+
+    done: list[str] = field(default_factory=list)
+    made: dict[str, str] = field(default_factory=dict)
+    """The new dispatches, by the id of the one that each replaces."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Why nothing was done."""
+
+
+def read_all(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
+    """Return these dispatches, locked; raises `NotFoundError` if one of them does not exist."""
+    current = read_locked(connection, ids)
+    missing = [one for one in ids if one not in current]
+    if missing:
+        raise NotFoundError(f"no dispatch has the id {', '.join(missing)}")
+    return current

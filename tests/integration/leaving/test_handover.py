@@ -1,0 +1,250 @@
+"""A call goes on with another agent: warm, by an operator; cold, by the agent that leaves. One of them always stays."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from app.errors import ConflictError, InvalidInputError
+from app.flows.operations.handover_order import Handover, HandoverOrder
+from app.livekit.vocabulary import DisconnectReason
+from app.simulator import Behaviour
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+async def hand_over(world: World, dispatch_id: str, agent_name: str = "expert", **order: Any) -> Handover:
+    return await world.usher.orchestrator.operations.hand_over(HandoverOrder(dispatch_id, agent_name, **order), "maria")
+
+
+def alone(world: World, identity: str) -> bool:
+    return world.agents("room") == [identity]
+
+
+def leave(world: World, identity: str, reason: DisconnectReason, **attributes: str) -> None:
+    room = world.simulator.room("room")
+    assert room is not None
+    room.participants[identity].attributes |= attributes
+    world.simulator.leave("room", identity, reason)
+
+
+@pytest.mark.parametrize("scope", ["room", "participant"])
+@in_virtual_time
+async def test_the_next_agent_comes_first_and_then_the_first_one_goes(database: Database, scope: str) -> None:
+    async with World(database) as world:
+        world.rule(scope=scope)
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert", Behaviour(join_after=1.5))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        order = await hand_over(world, first["id"], context={"order": 42}, reason="wants a refund")
+        assert order.state == "under_way"
+        await world.wait(1)
+        assert world.agents("room") == [first["agent_identity"]]
+        following = await world.until_status("joined", agent_name="expert")
+        await world.until(lambda: world.agents("room") == [following["agent_identity"]], what="the first one left")
+        first = world.dispatch(id=first["id"])
+        assert (first["status"], first["cause"], first["reason"]) == ("ended", "handed_over", "expert has the call")
+        assert (following["replaces"], following["replaces_kind"]) == (first["id"], "handover")
+        assert following["reason"] != ""
+        previous = json.loads(following["metadata"])["previous"]
+        assert (previous["agent_name"], previous["cause"]) == ("greeter", "handover")
+        assert (previous["context"], previous["left_at"]) == ({"order": 42}, None)
+        by = world.rows("SELECT changed_by, reason FROM audit_log WHERE to_state = 'pending'")
+        assert ("maria", "handed over by maria: wants a refund") in [(one["changed_by"], one["reason"]) for one in by]
+        # And the place is taken: neither a reload nor the sweep brings the rule's agent again.
+        world.simulator.join("room", "ana")
+        await world.wait(90)
+        assert world.agents("room") == [following["agent_identity"]]
+        assert not world.dispatches(status="joined", agent_name="greeter")
+        # And it ends as every call does
+        world.simulator.leave("room", "ana")
+        await world.until(lambda: not world.agents("room"), within=20)
+
+
+@in_virtual_time
+async def test_a_next_agent_that_does_not_come_leaves_the_call_to_the_first(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(max_attempts=2)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        order = await hand_over(world, first["id"], timeout_s=3)
+        missed = await world.until_status("no_show", within=20)
+        assert (missed["id"], missed["attempts"]) == (order.following.id, 2)
+        first = world.dispatch(id=first["id"])
+        assert (first["status"], first["cause"], first["handed_to"]) == ("joined", "handover_failed", None)
+        assert first["reason"].startswith("not handed over: expert did not join: ")
+        assert world.agents("room") == [first["agent_identity"]]
+        # And it can be tried again
+        world.simulator.add_worker("expert")
+        await hand_over(world, first["id"])
+        await world.until_status("joined", agent_name="expert")
+        await world.until(lambda: len(world.agents("room")) == 1)
+
+
+@pytest.mark.parametrize("comes", [True, False])
+@in_virtual_time
+async def test_an_agent_that_is_lost_in_the_middle_leaves_the_call_to_the_next(database: Database, comes: bool) -> None:
+    async with World(database) as world:
+        world.rule(recover="lost", max_attempts=1)
+        world.simulator.add_worker("greeter")
+        if comes:
+            world.simulator.add_worker("expert", Behaviour(join_after=2))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(5)
+        await hand_over(world, first["id"], timeout_s=5)
+        await world.wait(0.5)
+        leave(world, first["agent_identity"], DisconnectReason.AGENT_ERROR)
+        following = await world.until_status("joined", within=20, replaces=first["id"])
+        # One that does not come has the first agent as its fallback: nobody is left alone.
+        assert following["asked_agent_name"] == (None if comes else "greeter")
+        await world.wait(30)
+        assert world.agents("room") == [following["agent_identity"]]
+        assert len(world.dispatches()) == 2
+        assert following["intent_key"] == first["intent_key"]
+
+
+@pytest.mark.parametrize("comes", [True, False])
+@in_virtual_time
+async def test_an_agent_hands_over_by_its_attributes_as_it_leaves(database: Database, comes: bool) -> None:
+    async with World(database) as world:
+        world.rule(max_attempts=1, answer_timeout_s=3)
+        world.simulator.add_worker("greeter")
+        if comes:
+            world.simulator.add_worker("expert")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        said = {"usher.next": "expert", "usher.context": '{"order": 42}'}
+        leave(world, first["agent_identity"], DisconnectReason.CLIENT_INITIATED, **said)
+        following = await world.until_status("joined", within=20, replaces=first["id"])
+        first = world.dispatch(id=first["id"])
+        assert (first["status"], first["cause"]) == ("ended", "handed_over")
+        assert following["agent_name"] == "expert"
+        assert following["asked_agent_name"] == (None if comes else "greeter")
+        previous = json.loads(following["metadata"])["previous"]
+        # The first agent is named also to its own successor: it had the caller, and the one between did not come.
+        assert (previous["agent_name"], previous["cause"]) == ("greeter", "handover")
+        assert previous["context"] == {"order": 42}
+        await world.wait(30)
+        assert world.agents("room") == [following["agent_identity"]]
+        assert not world.judge().doubled
+
+
+@in_virtual_time
+async def test_a_caller_who_leaves_in_the_middle_ends_both(database: Database) -> None:
+    async with World(database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert", Behaviour(join_after=5))
+        world.simulator.join("room", "ana")
+        world.simulator.join("room", "recorder", kind="EGRESS")
+        first = await world.until_status("joined")
+        await hand_over(world, first["id"])
+        await world.wait(0.5)
+        world.simulator.leave("room", "ana")
+        await world.until(lambda: not world.dispatches(status="joined"), within=20)
+        await world.wait(10)
+        assert world.agents("room") == []
+        with pytest.raises(ConflictError, match="not live any more"):
+            await hand_over(world, first["id"])
+
+
+@in_virtual_time
+async def test_what_cannot_be_handed_over_is_refused_with_the_reason(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        for name in ("", " expert", "x" * 257):
+            with pytest.raises(InvalidInputError):
+                await hand_over(world, first["id"], name)
+        one = await hand_over(world, first["id"], request_key="maria/1")
+        again = await hand_over(world, first["id"], request_key="maria/1")
+        assert again.following.id == one.following.id
+        with pytest.raises(ConflictError, match="another hand-over"):
+            await hand_over(world, first["id"], "other", request_key="maria/1")
+        with pytest.raises(ConflictError, match="being handed over already"):
+            await hand_over(world, first["id"], "other")
+        assert len(world.dispatches()) == 2
+
+
+@in_virtual_time
+async def test_a_call_is_handed_on_and_back(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        for name in ("greeter", "expert", "manager"):
+            world.simulator.add_worker(name)
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined")
+        for name in ("expert", "manager", "greeter", "greeter"):
+            await world.wait(5)
+            order = await hand_over(world, row["id"], name)
+            row = await world.until_status("joined", id=order.following.id)
+            await world.until(partial(alone, world, row["agent_identity"]), what=f"only {name} is there")
+        assert [one["status"] for one in world.dispatches()] == ["ended"] * 4 + ["joined"]
+
+
+ACTS = ("hand over", "first dies", "next dies", "rejoin", "sweep", "hand over again")
+
+
+@pytest.mark.parametrize("seed", range(40))
+@in_virtual_time
+async def test_whatever_happens_in_the_middle_one_agent_is_left(sqlite_database: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    async with World(sqlite_database) as world:
+        world.rule(recover="lost", max_attempts=2, answer_timeout_s=4, scope="room")
+        world.simulator.add_worker("greeter", Behaviour(join_after=chance.choice([0.2, 1, 3])))
+        behaviours: Sequence[Behaviour | None] = (
+            None,
+            Behaviour(join_after=chance.uniform(0.1, 6)),
+            Behaviour(leaves_after=chance.uniform(0.2, 2.5), leaves_with=DisconnectReason.AGENT_ERROR),
+            Behaviour(never_joins=True),
+        )
+        behaviour = chance.choice(behaviours)
+        if behaviour is not None:
+            world.simulator.add_worker("expert", behaviour)
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        done = []
+        for _ in range(chance.randint(2, 6)):
+            act = chance.choice(ACTS)
+            done.append(act)
+            await _act(world, act, chance)
+            await world.wait(chance.choice([0.0, 0.05, 0.3, 1, 4]))
+        world.simulator.add_worker("greeter")
+        await world.wait(60)
+        agents = world.agents("room")
+        assert len(agents) == 1, (done, behaviour, world.describe())
+        live = [one for one in world.dispatches() if one["status"] == "joined"]
+        assert [one["agent_identity"] for one in live] == agents, (done, behaviour, world.describe())
+
+
+async def _act(world: World, act: str, chance: random.Random) -> None:
+    here = [one for one in world.dispatches() if one["status"] == "joined"]
+    if act.startswith("hand over"):
+        live = [one for one in world.dispatches() if one["status"] in {"joined", "dispatched", "pending", "sending"}]
+        if live:
+            with suppress(ConflictError):
+                await hand_over(world, chance.choice(live)["id"], chance.choice(["expert", "greeter"]))
+    elif act in {"first dies", "next dies"} and here:
+        dying = here[0] if act == "first dies" else here[-1]
+        if dying["agent_identity"] in world.agents("room"):
+            leave(
+                world,
+                dying["agent_identity"],
+                chance.choice([DisconnectReason.AGENT_ERROR, DisconnectReason.CLIENT_INITIATED]),
+            )
+    elif act == "rejoin":
+        world.simulator.join("room", "ana")
+    elif act == "sweep":
+        await world.usher.orchestrator.sweeper.run_once()
