@@ -17,7 +17,8 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.rule import DRAFT_ID
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.rules.warnings.rule_warnings import RuleWarning, WarningKind, saved_rule_warnings
+from app.rules.warnings.traffic import Traffic
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
@@ -109,7 +110,9 @@ def try_rule(
     return trials
 
 
-def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | None) -> list[RuleWarning]:
+def draft_warnings(
+    book: RuleBook, draft: Mapping[str, Any], *, replaces: int | None, traffic: Traffic
+) -> list[RuleWarning]:
     """Return the warnings about a draft that is in the rule book, instead of rule `replaces`.
 
     Columns with problems count as left out; a draft with problems in its pattern has no warnings.
@@ -122,4 +125,7 @@ def draft_warnings(book: RuleBook, draft: Mapping[str, Any], *, replaces: int | 
     row = {**complete({**_UNNAMED, **usable}), "id": rule_id, "enabled": True}
     among_others = book.updated([row], (), book.version)
     rule = among_others.rule(rule_id)
-    return rule_warnings(among_others, rule) if rule is not None else []
+    if rule is None:
+        return []
+    found = saved_rule_warnings(among_others, rule, traffic)
+    return [one for one in found if one.kind is not WarningKind.UNSEEN_AGENT or "agent_name" in usable]

@@ -20,6 +20,7 @@ from app.rules.book.rule_book import RuleBook
 from app.server.access.access_recorder import AccessRecorder
 from app.server.caches.objectives_cache import ObjectivesCache
 from app.server.caches.statistics_cache import StatisticsCache
+from app.server.caches.traffic_cache import TrafficCache
 from app.server.health import HealthEndpoint
 from app.server.privacy.read_recorder import ReadRecorder
 
@@ -40,6 +41,7 @@ class RequestContext:
         self.health = HealthEndpoint(orchestrator, readers, key)
         self.reads = ReadRecorder(self)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
+        self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.redact)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
         self.session_limits = session_limits(orchestrator.context.settings)

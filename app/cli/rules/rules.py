@@ -15,7 +15,7 @@ from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitO
 from app.cli.framework.terminal import note, plain, say, say_json, show, table, write_lines
 from app.cli.rules.rule_trial import try_
 from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
-from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, warnings_of
+from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, recent_traffic, warnings_of
 from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
@@ -24,7 +24,7 @@ from app.rules.editing.history import history
 from app.rules.editing.rule_set import RuleSetEdit, apply_rules, revert_rules, warnings_by_name
 from app.rules.editing.rules_file import export_rules
 from app.rules.editing.stored_rules import read_rules
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
@@ -67,7 +67,7 @@ def show_(
         changes = history(connection, row["name"], limit=1)
     bad, rule = book.bad.get(row["id"]), book.rule(row["id"])
     problems = [str(problem) for problem in bad.problems] if bad else []
-    warned = [str(one) for one in rule_warnings(book, rule)] if rule else []
+    warned = [str(one) for one in saved_rule_warnings(book, rule, recent_traffic())] if rule else []
     if as_json:
         latest = changes[0].to_json() if changes else None
         say_json({**row, "problems": problems, "warnings": warned, "latest_change": latest})
@@ -143,6 +143,7 @@ def apply_(
 ) -> None:
     """Apply a rules file in one transaction and show the difference; rules are identified by name."""
     wanted = read_file(file).rules
+    traffic = recent_traffic()
 
     def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
         edit = apply_rules(
@@ -153,7 +154,7 @@ def apply_(
             expected_version=expect_version,
             dry_run=dry_run,
         )
-        return edit, _by_rule(edit.warnings(read_book(connection)))
+        return edit, _by_rule(edit.warnings(read_book(connection), traffic))
 
     if dry_run:
         with reading() as connection:

@@ -6,10 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from app.audit import read_traffic
+from app.cli.framework.database import reading
+from app.clock import SystemClock
 from app.errors import NotFoundError
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.rules_file import RulesFile, read_rules_file
 from app.rules.warnings.rule_warnings import warnings
+from app.rules.warnings.traffic import Traffic
+from app.settings import read_settings
 
 MOST_JUDGED = 20_000
 """Rules that are checked for warnings at most: takes about two seconds."""
@@ -31,6 +36,13 @@ def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
         hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
         raise NotFoundError(f"no rule is named {name!r}{hint}")
     return found
+
+
+def recent_traffic() -> Traffic:
+    """Return what recent events hold, for warnings about rules that ask for something else."""
+    settings = read_settings(without_livekit=True)
+    with reading(settings) as connection:
+        return read_traffic(connection, SystemClock().now(), settings.redact).traffic
 
 
 def warnings_of(book: RuleBook) -> dict[int, list[str]]:

@@ -17,10 +17,14 @@ from app.rules.editing.difference import RuleDifference, diff, differences_to_js
 from app.rules.editing.revert import plan_revert
 from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.rule import DRAFT_ID, Rule
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
+from app.rules.warnings.traffic import Traffic
 
 MAX_WARNED_RULES: Final = 2_000
 """Rules whose warnings are looked for, at 0.1 ms each; of a larger set only those that change."""
+
+MAX_COMPARED_RULES: Final = 200
+"""Rules that are compared with recent events and with each other, at 2 to 10 ms each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,12 @@ class RuleSetEdit:
         """Return version, changed rules and counts as a JSON object."""
         return {"version": self.version, **differences_to_json(self.differences)}
 
-    def warnings(self, book: RuleBook) -> list[RuleWarning]:
+    def warnings(self, book: RuleBook, traffic: Traffic) -> list[RuleWarning]:
         """Return the warnings of the rules that were wanted, as they stand afterwards.
 
         `book` is the present rule book: with the edit in it if it was written, else without.
         """
-        return warnings_by_name(book if self.written else self._book_after(book), self._names_to_check())
+        return warnings_by_name(book if self.written else self._book_after(book), self._names_to_check(), traffic)
 
     def _book_after(self, book: RuleBook) -> RuleBook:
         changed = [one for one in self.differences if is_effective(one)]
@@ -101,8 +105,14 @@ def revert_rules(
     return RuleSetEdit(differences, version, written=not dry_run)
 
 
-def warnings_by_name(book: RuleBook, names: Sequence[str]) -> list[RuleWarning]:
-    """Return the warnings of the rules of these names, in the order of `names`; bad rules have none."""
+def warnings_by_name(book: RuleBook, names: Sequence[str], traffic: Traffic | None = None) -> list[RuleWarning]:
+    """Return the warnings of the rules of these names, in the order of `names`; bad rules have none.
+
+    With `traffic` also those that are given when a rule is saved, unless the rules are many.
+    """
     by_name = {line.name: line for line in book.lines()}
     rules = (by_name.get(name) for name in names)
-    return [warning for rule in rules if isinstance(rule, Rule) for warning in rule_warnings(book, rule)]
+    usable = [rule for rule in rules if isinstance(rule, Rule)]
+    if traffic is None or len(usable) > MAX_COMPARED_RULES:
+        return [warning for rule in usable for warning in rule_warnings(book, rule)]
+    return [warning for rule in usable for warning in saved_rule_warnings(book, rule, traffic)]

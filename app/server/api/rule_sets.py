@@ -60,6 +60,6 @@ async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
 
 async def _answer(request: ApiRequest, edit: RuleSetEdit) -> dict[str, Any]:
     context = request.context
-    found = await context.read(lambda connection: edit.warnings(context.book(connection)))
+    found = await context.read(lambda c: edit.warnings(context.book(c), context.traffic.read(c)))
     warnings = [{"rule": one.rule_name, **one.to_json()} for one in found]
     return {**edit.to_json(), "written": edit.written, "warnings": warnings}

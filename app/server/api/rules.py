@@ -22,7 +22,8 @@ from app.rules.editing.stored_rules import (
     rule_named,
     rules_version,
 )
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
+from app.rules.warnings.traffic import Traffic
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
 from app.server.problems import problem_json
 
@@ -91,7 +92,8 @@ async def check_a_rule(request: ApiRequest) -> dict[str, Any]:
 
     def load(connection: Connection) -> list[RuleWarning]:
         replaces = rule_named(connection, draft.get("name"))
-        return draft_warnings(request.context.book(connection), draft, replaces=replaces)
+        book, traffic = request.context.book(connection), request.context.traffic.read(connection)
+        return draft_warnings(book, draft, replaces=replaces, traffic=traffic)
 
     warnings = await request.context.read(load)
     return {
@@ -175,17 +177,22 @@ def _expected(request: ApiRequest) -> int | None:
 async def _answer(request: ApiRequest, rule_id: int) -> Answer:
     def load(connection: Connection) -> Answer:
         rule = read_stored_rule(connection, rule_id)
-        return Answer(_rule_json(rule, request.context.book(connection)), {"ETag": rule.etag})
+        book, traffic = request.context.book(connection), request.context.traffic.read(connection)
+        return Answer(_rule_json(rule, book, traffic), {"ETag": rule.etag})
 
     return await request.context.read(load)
 
 
-def _rule_json(stored: StoredRule, book: RuleBook) -> dict[str, Any]:
+def _rule_json(stored: StoredRule, book: RuleBook, traffic: Traffic | None = None) -> dict[str, Any]:
+    """Return the rule as JSON; in lists without `traffic`, and so without the warnings that take long."""
     bad, rule = book.bad.get(stored.id), book.rule(stored.id)
+    warnings: list[RuleWarning] = []
+    if rule is not None:
+        warnings = rule_warnings(book, rule) if traffic is None else saved_rule_warnings(book, rule, traffic)
     return {
         **stored.to_json(),
         "problems": [problem_json(problem) for problem in bad.problems] if bad else [],
-        "warnings": [one.to_json() for one in rule_warnings(book, rule)] if rule else [],
+        "warnings": [one.to_json() for one in warnings],
     }
 
 

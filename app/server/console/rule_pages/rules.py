@@ -20,7 +20,7 @@ from app.rules.columns import complete
 from app.rules.editing.difference import compare_values
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings
+from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.rule_pages.rule_form import (
@@ -83,7 +83,8 @@ async def show_rule(request: PageRequest) -> Response:
     def load(connection: Connection) -> tuple[StoredRule, list[RuleWarning]]:
         stored, book = read_stored_rule(connection, rule_id), request.context.book(connection)
         known = book.rule(rule_id)
-        return stored, rule_warnings(book, known) if known else []
+        traffic = request.context.traffic.read(connection)
+        return stored, saved_rule_warnings(book, known, traffic) if known else []
 
     rule_id = request.http.path_params["rule_id"]
     (rule, warnings), figures, objectives = await asyncio.gather(
@@ -178,7 +179,7 @@ async def _try(request: PageRequest, draft: Mapping[str, Any], problems: list[Pr
 
     def load(connection: Connection) -> _Tried:
         book = request.context.book(connection)
-        warnings = draft_warnings(book, draft, replaces=replaces)
+        warnings = draft_warnings(book, draft, replaces=replaces, traffic=request.context.traffic.read(connection))
         if cannot_be_tried:
             return _Tried(None, warnings)
         traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)

@@ -1,0 +1,200 @@
+"""Warnings about rules that ask for what no recent event holds, or for agents that have not joined."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from app.errors import Problem
+from app.rules.language.matcher import (
+    Absent,
+    AnythingBut,
+    AnythingButLike,
+    Exact,
+    Exists,
+    Key,
+    Matcher,
+    Nothing,
+    OneOf,
+    exact_key,
+)
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT, Alternative, Pattern
+from app.rules.warnings.sample import value_of
+
+DAYS: Final = 7
+"""How far back events are looked at."""
+_MOST_VALUES: Final = 1000
+"""Distinct values of a field that are remembered; of one with more, such as SIDs, nothing is said."""
+_MOST_SHOWN: Final = 3
+
+_NOT_OF_VALUES = (Absent, AnythingBut, AnythingButLike, Exists, Nothing)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What recent events hold, by their type, and which agents dispatches name.
+
+    `is_whole`: these are all events of the last `DAYS` days, else the latest of them. `agents`: whether each has
+    joined one of its latest dispatches. `hidden`: paths that stored events lack (`USHER_REDACT`).
+    """
+
+    is_whole: bool = True
+    agents: Mapping[str, bool] = field(default_factory=dict)
+    hidden: Collection[str] = ()
+    events: Counter[str] = field(default_factory=Counter)
+    values: dict[str, dict[str, set[Key] | None]] = field(default_factory=dict)
+    """By type and path, the distinct values; None where there are too many."""
+
+    def add(self, event_type: str, document: Mapping[str, Any]) -> None:
+        """Note one more event."""
+        self.events[event_type] += 1
+        by_path = self.values.setdefault(event_type, {})
+        for path, value in _leaves(document, ""):
+            known = by_path.setdefault(path, set())
+            if known is not None:
+                known.add(exact_key(value))
+                if len(known) > _MOST_VALUES:
+                    by_path[path] = None
+
+    def copy(self) -> Traffic:
+        """Return a copy to which more can be added."""
+        values = {
+            one: {path: None if known is None else set(known) for path, known in by_path.items()}
+            for one, by_path in self.values.items()
+        }
+        return replace(self, events=Counter(self.events), values=values)
+
+    def shows(self, path: str) -> bool:
+        """Return whether stored events hold what is at `path`, as far as it was sent."""
+        return not any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in self.hidden)
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            yield from _leaves(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(node, list):
+        for value in node:
+            yield from _leaves(value, path)
+    else:
+        yield path, node
+
+
+def check_traffic(pattern: Pattern, traffic: Traffic) -> tuple[list[Problem], list[Problem]]:
+    """Return a problem for each path that no recent event has, and for values that none holds."""
+    paths: dict[Problem, None] = {}
+    values: dict[Problem, None] = {}
+    for conditions in pattern.alternatives:
+        seen = _Seen.of(conditions, traffic)
+        if not seen.count:
+            continue
+        for path, matchers in conditions.items():
+            if path == EVENT or not traffic.shows(path) or any(isinstance(one, Absent) for one in matchers):
+                continue
+            if not seen.has(path):
+                paths[_unseen_path(path, seen)] = None
+            elif (problem := _unseen_values(path, matchers, seen)) is not None:
+                values[problem] = None
+    return list(paths), list(values)
+
+
+def check_agents(names: Iterable[str], agents: Mapping[str, bool]) -> list[Problem]:
+    """Return a problem for each of these agents that has not joined; none where no agent ever has."""
+    joined = [name for name, has_joined in agents.items() if has_joined]
+    problems = []
+    for name in dict.fromkeys(names):
+        if not joined or agents.get(name):
+            continue
+        message = "has joined none of its latest dispatches" if name in agents else "has never joined"
+        near = difflib.get_close_matches(name, joined, n=1)
+        problems.append(Problem("agent_name", f"agent {name!r} {message}", name, near[0] if near else None))
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The events that an alternative may match by their type."""
+
+    count: int
+    which: str
+    by_path: Sequence[Mapping[str, set[Key] | None]]
+
+    @classmethod
+    def of(cls, conditions: Alternative, traffic: Traffic) -> _Seen:
+        wanted = conditions.get(EVENT)
+        types = [
+            one
+            for one in sorted(traffic.events)
+            if (one == DEFAULT_EVENT if wanted is None else any(matcher.holds(one) for matcher in wanted))
+        ]
+        count = sum(traffic.events[one] for one in types)
+        span = f"of the last {DAYS} days" if traffic.is_whole else f"among the latest of the last {DAYS} days"
+        which = f"the {count} {' or '.join(types)} event{'s' * (count != 1)} {span}"
+        return cls(count, which, [traffic.values[one] for one in types])
+
+    def has(self, path: str) -> bool:
+        return any(path in one for one in self.by_path)
+
+    def values(self, path: str) -> set[Key] | None:
+        """Return the distinct values at a path; None where there are too many."""
+        found: set[Key] = set()
+        for one in self.by_path:
+            known = one.get(path, set())
+            if known is None:
+                return None
+            found |= known
+        return found
+
+    @property
+    def paths(self) -> set[str]:
+        return {path for one in self.by_path for path in one}
+
+
+def _unseen_path(path: str, seen: _Seen) -> Problem:
+    above, _, name = path.rpartition(".")
+    paths = seen.paths
+    siblings = {one.rpartition(".")[2]: one for one in paths if one.rpartition(".")[0] == above}
+    near = difflib.get_close_matches(name, siblings, n=1)
+    elsewhere = sorted(one for one in paths if one.endswith(f".{name}"))
+    suggestion = siblings[near[0]] if near else next(iter(elsewhere), None)
+    return Problem(path, f"is in none of {seen.which}", suggestion=suggestion)
+
+
+def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Problem | None:
+    if any(isinstance(one, _NOT_OF_VALUES) for one in matchers):
+        return None
+    known = seen.values(path)
+    if known is None:
+        return None
+    keys = [
+        key
+        for one in matchers
+        if isinstance(one, Exact | OneOf)
+        for key in (one.keys if isinstance(one, OneOf) else (one.key,))
+    ]
+    unseen = sorted((key for key in keys if key not in known), key=str)
+    if unseen:
+        shown = ", ".join(_shown(key) for key in unseen[:_MOST_SHOWN])
+        more = f" and {len(unseen) - _MOST_SHOWN} more" if len(unseen) > _MOST_SHOWN else ""
+        return Problem(path, f"is {shown}{more} in none of {seen.which}", suggestion=_near(unseen[0], known))
+    others = [one for one in matchers if not isinstance(one, Exact | OneOf)]
+    if others and not any(one.holds(value_of(key)) for one in others for key in known):
+        expected = " or ".join(one.describe() for one in others[:_MOST_SHOWN])
+        return Problem(path, f"is {expected} in none of {seen.which}")
+    return None
+
+
+def _near(key: Key, known: Collection[Key]) -> str | None:
+    if not isinstance(key, str):
+        return None
+    texts = [one for one in known if isinstance(one, str)]
+    near = difflib.get_close_matches(key, texts, n=1)
+    return f'"{near[0]}"' if near else None
+
+
+def _shown(key: Key) -> str:
+    value = value_of(key)
+    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
