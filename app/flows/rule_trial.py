@@ -18,7 +18,7 @@ from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.rule import DRAFT_ID
 from app.rules.warnings.rule_warnings import RuleWarning, WarningKind, saved_rule_warnings
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200

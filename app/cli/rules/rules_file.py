@@ -13,7 +13,7 @@ from app.errors import NotFoundError
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.rules_file import RulesFile, read_rules_file
 from app.rules.warnings.rule_warnings import warnings
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 from app.settings import read_settings
 
 MOST_JUDGED = 20_000

@@ -18,7 +18,7 @@ from app.rules.editing.revert import plan_revert
 from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.rule import DRAFT_ID, Rule
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 
 MAX_WARNED_RULES: Final = 2_000
 """Rules whose warnings are looked for, at 0.1 ms each; of a larger set only those that change."""

@@ -15,6 +15,7 @@ from app.rules.language.matcher import Exact, Matcher, OneOf, exact_key
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 from app.rules.rule import Rule
 from app.rules.warnings.sample import make_sample, sample_value, value_of
+from app.rules.warnings.subsumption import covers
 
 _MOST_COMPARED: Final = 200
 """Rules of the same priority that are compared with one: about 10 ms."""
@@ -24,7 +25,8 @@ _MOST_VALUES: Final = 64
 def tied_rule(book: RuleBook, rule: Rule) -> Rule | None:
     """Return another enabled rule of the same priority that provably matches an event that `rule` matches, too.
 
-    None where the earlier of the two lets later rules match as well.
+    Not one of a pair whose earlier rule lets later ones match as well, or takes all that the later one matches: that is
+    a warning of its own.
     """
     if not rule.enabled:
         return None
@@ -36,8 +38,10 @@ def _of_same_priority(book: RuleBook, rule: Rule) -> Iterator[Rule]:
     first = bisect_left(rules, rule.priority, key=lambda one: one.priority)
     last = bisect_right(rules, rule.priority, key=lambda one: one.priority)
     for other in rules[first : min(last, first + _MOST_COMPARED)]:
-        earlier = min(rule, other, key=lambda one: one.rank)
-        if other.enabled and other.id != rule.id and earlier.on_match is OnMatch.STOP:
+        earlier, later = sorted((rule, other), key=lambda one: one.rank)
+        if not other.enabled or other.id == rule.id or earlier.on_match is not OnMatch.STOP:
+            continue
+        if not covers(book.alternatives(earlier.id), book.alternatives(later.id)):
             yield other
 
 

@@ -28,7 +28,7 @@ from app.rules.warnings.overlap import tied_rule
 from app.rules.warnings.participant_fields import check_participants
 from app.rules.warnings.sample import make_sample
 from app.rules.warnings.subsumption import covers
-from app.rules.warnings.traffic import Traffic, check_agents, check_traffic
+from app.rules.warnings.unseen import Traffic, check_agents, check_traffic
 
 _EARLIER_TRIED: Final = 64
 

@@ -23,7 +23,7 @@ from app.rules.editing.stored_rules import (
     rules_version,
 )
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
 from app.server.problems import problem_json
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit import RecentTraffic, read_traffic
 from app.clock import Clock
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 
 READ_ANEW_S: Final = 60.0
 """After this long everything is read anew, so that events older than the window are forgotten."""

@@ -99,7 +99,7 @@ async def test_every_mistake_is_listed_with_its_path(admin: httpx2.AsyncClient) 
 async def test_warnings_come_with_every_answer_about_a_rule(running: Running, admin: httpx2.AsyncClient) -> None:
     first = (await admin.post("/api/v1/rules", json=RULE)).json()
     assert (first["problems"], first["warnings"]) == ([], [])
-    typo = {**RULE, "name": "typo", "pattern": {"participant": {"metdata": {"language": ["es"]}}}}
+    typo = {**RULE, "name": "typo", "priority": 90, "pattern": {"participant": {"metdata": {"language": ["es"]}}}}
     again = {**RULE, "name": "again"}
     # A draft is judged as it would stand in the book, whatever else is still wrong with it
     checked = (await admin.post("/api/v1/rules/check", json={**typo, "name": "", "max_attempts": 0})).json()

@@ -9,7 +9,7 @@ import pytest
 
 from app.accounts.roles import Role
 from app.audit import read_traffic
-from app.audit.lists import traffic as traffic_module
+from app.audit.lists import recent_traffic
 from app.clock import SystemClock
 from tests.integration.server.conftest import Running
 
@@ -60,7 +60,7 @@ async def test_a_draft_is_compared_with_recent_events_agents_and_rules(running: 
 
 
 async def test_only_the_latest_events_are_read(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic_module, "MOST_EVENTS", 3)
+    monkeypatch.setattr(recent_traffic, "MOST_EVENTS", 3)
     clock = SystemClock()
 
     async def read(known: Any = None) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from app.rules import RuleBook
 from app.rules.warnings.overlap import tied_rule
 from app.rules.warnings.rule_warnings import WarningKind, saved_rule_warnings
-from app.rules.warnings.traffic import Traffic
+from app.rules.warnings.unseen import Traffic
 from tests.unit.rules.books import make_row, random_pattern
 
 SPANISH = {"participant": {"metadata": {"language": ["es"]}}}
@@ -31,16 +31,18 @@ def tied(one: Any, other: Any, **columns: Any) -> bool:
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        (SPANISH, SPANISH, True),
+        (SPANISH, SPANISH, False),  # shadowed
         (SPANISH, SUPPORT, True),
-        (SPANISH, {"participant": {"metadata": {"language": ["es"], "department": ["support"]}}}, True),
-        ({}, SPANISH, True),
+        ({"participant": {"metadata": {"language": ["es"], "department": ["support"]}}}, SPANISH, True),
+        ({}, SPANISH, False),  # shadowed
+        (SPANISH, {}, True),
         (SPANISH, {"participant": {"metadata": {"language": ["en"]}}}, False),
         (SPANISH, {"participant": {"metadata": {"language": [{"anything-but": "es"}]}}}, False),
         (SPANISH, {"participant": {"metadata": {"language": [{"prefix": "e"}]}}}, True),
+        (SPANISH, {"event": ["participant_joined"], **SPANISH}, False),  # shadowed
         (SPANISH, {"participant": {"metadata": {"language": [{"exists": False}]}}}, False),
         ({"room": {"name": [{"prefix": "a"}]}}, {"room": {"name": [{"prefix": "b"}]}}, False),
-        ({"room": {"name": [{"prefix": "a"}]}}, {"room": {"name": ["apple", "bee"]}}, True),
+        ({"room": {"name": [{"prefix": "a"}]}}, {"room": {"name": ["bee", "apple"]}}, True),
         (SPANISH, {"event": ["participant_left"], **SUPPORT}, False),
         (SPANISH, {"event": ["participant_joined", "participant_left"], **SUPPORT}, True),
         (SPANISH, {"participant": {"role": ["callee"]}}, False),

@@ -15,7 +15,7 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, events
 from app.livekit.attributes import agent_name_of
 from app.livekit.vocabulary import ParticipantKind
-from app.rules.warnings.traffic import DAYS, Traffic
+from app.rules.warnings.unseen import DAYS, Traffic
 from app.webhook.event import Event
 from app.webhook.event_store import from_row
 from app.webhook.trimmed import with_joins

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.rules.language.pattern import full_pattern, read_pattern
-from app.rules.warnings.traffic import Traffic, check_agents, check_traffic
+from app.rules.warnings.unseen import Traffic, check_agents, check_traffic
 
 
 def joined(identity: str, **participant: Any) -> dict[str, Any]:
