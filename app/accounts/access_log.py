@@ -16,7 +16,7 @@ from app.db.types import AccessKind
 from app.json_shape import Instant, JsonShape
 
 MAX_ROWS: Final = 200_000
-"""Kept at most, some 50 MB: whoever makes requests that are refused must not fill the disk."""
+"""Kept at most, some 50 MB: requests that are refused must not fill the disk."""
 _PRUNED_AT_ONCE: Final = 1000
 
 

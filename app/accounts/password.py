@@ -26,7 +26,7 @@ def _decoy() -> str:
 
 
 def check_password(password: str, *, name: str = "") -> list[Problem]:
-    """Return why a password is not allowed for the user `name`: its length counts, and that nobody guesses it.
+    """Return why a password is not allowed for the user `name`: its length counts, and that it is not guessed.
 
     There are no rules about kinds of characters (NIST SP 800-63B, 3.1.1.2).
     """

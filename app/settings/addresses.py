@@ -35,7 +35,7 @@ def accepted_hosts(public_url: str, further: Sequence[str]) -> frozenset[str]:
     if not public_url and not further:
         return frozenset()
     names = [host_name(name) for name in further]
-    return frozenset([*names, urlsplit(public_url).hostname or "localhost", "localhost"])
+    return frozenset([*names, urlsplit(public_url).hostname or "localhost"])
 
 
 def host_name(host: str) -> str:
@@ -49,7 +49,9 @@ def host_name(host: str) -> str:
 
 
 def is_loopback(name: str) -> bool:
-    """Return whether a host name is an address of the machine itself, which no foreign name can stand for."""
+    """Return whether a host name means the machine itself; no foreign name can stand for it."""
+    if name == "localhost":
+        return True
     try:
         return ip_address(name).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Secrets of LiveKit's keys that can be guessed: whoever has one signs webhooks and makes access tokens."""
+"""Secrets of LiveKit's keys that can be guessed; with one of them, webhooks are forged and access tokens made."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def weak_secrets(settings: Settings) -> list[Problem]:
                 setting = _setting(settings, project.name, is_main=key == project.api_key)
                 message = (
                     f"the secret of key {key!r} can be guessed (it has {len(text)} characters, {len(set(text))} of "
-                    "them different), and whoever has it signs webhooks and makes access tokens; use at least "
+                    "them different), and it is all that is needed to forge webhooks and access tokens; use at least "
                     f"{SHORTEST_SECRET} random characters"
                 )
                 warnings.append(Problem(setting, message))

@@ -31,7 +31,7 @@ from app.errors import (
 from app.logs import get_logger
 from app.server.api.framework.endpoint import BODY_MAX_BYTES
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
-from app.server.console.access.password_gate import PasswordGate
+from app.server.console.access.password_checker import PasswordChecker
 from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
@@ -64,7 +64,7 @@ class Console:
 
     context: RequestContext
     cookies: Cookies
-    gate: PasswordGate
+    passwords: PasswordChecker
     limits: Limits
 
 

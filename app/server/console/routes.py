@@ -12,7 +12,7 @@ from app.server.console.access.access_log import access_log_routes
 from app.server.console.access.account import account_routes
 from app.server.console.access.cookies import Cookies
 from app.server.console.access.login import login_routes
-from app.server.console.access.password_gate import PasswordGate
+from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
@@ -39,9 +39,8 @@ class _Static(StaticFiles):
 
 def console_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes of the console."""
-    settings = context.flow_context.settings
-    cookies = Cookies(context.key, always_secure=settings.sends_secure_cookies)
-    console = Console(context, cookies, PasswordGate(context.flow_context.clock), context.session_limits)
+    cookies = Cookies(context.key, context.flow_context.settings)
+    console = Console(context, cookies, PasswordChecker(context.flow_context.clock), context.session_limits)
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)

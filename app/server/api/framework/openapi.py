@@ -159,15 +159,13 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if endpoint.etag:
         good["headers"] = {"ETag": {"description": "the version of the rule", "schema": {"type": "string"}}}
-    statuses = {401, 403, 422, 503, *endpoint.problems}
+    statuses = {400, 401, 403, 422, 503, *endpoint.problems}
     if "{" in endpoint.path:
         statuses.add(404)
     if endpoint.body is not None:
-        statuses |= {400, 413}
-    if endpoint.idempotency_key:
-        statuses |= {400}
+        statuses.add(413)
     if endpoint.if_match:
-        statuses |= {400, 412, 428}
+        statuses |= {412, 428}
     return {
         str(endpoint.status): good,
         **{

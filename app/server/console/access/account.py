@@ -47,7 +47,7 @@ async def change_password(request: PageRequest) -> Response:
         problems.append(Problem("old", "is not your password"))
     if problems:
         return await _account(request, problems=problems, status=422)
-    stored, now = await request.console.gate.hashed(password), request.context.now
+    stored, now = await request.console.passwords.hashed(password), request.context.now
     changed = await request.context.write(lambda c: set_password(c, user.id, stored, by=user.name, now=now))
     return await logged_in(request, changed, redirect("/console/account", "password"), "changed the password")
 

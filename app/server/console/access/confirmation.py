@@ -14,7 +14,7 @@ from app.accounts.users import read_user
 from app.db.types import AccessKind
 from app.errors import TooManyRequestsError
 from app.server.console.access.cookies import CSRF_FIELD
-from app.server.console.access.password_gate import Applicant
+from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Handler, PageRequest
 
 FIELD: Final = "confirm_password"
@@ -50,8 +50,8 @@ async def password_is_right(request: PageRequest, password: str) -> bool:
     Raises TooManyRequestsError after too many wrong ones in this session.
     """
     user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
-    applicant = Applicant(user.name, request.address, f"session {request.logged_in_session.id}")
-    is_right = await request.console.gate.matches(applicant, password, user.password_hash)
+    attempt = Attempt(user.name, request.address, f"session {request.logged_in_session.id}")
+    is_right = await request.console.passwords.matches(attempt, password, user.password_hash)
     kind = AccessKind.PASSWORD_CONFIRMED if is_right else AccessKind.PASSWORD_REFUSED
     request.context.access.note(AccessEntry(kind, user.name, request.address, request.user_agent))
     return is_right

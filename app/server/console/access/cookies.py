@@ -19,12 +19,13 @@ from starlette.responses import Response
 from app.accounts.users import User
 from app.clock import new_secret
 from app.errors import FormRefusedError
+from app.settings import Settings, host_name, is_loopback
 
 SESSION: Final = "usher_session"
 DEVICE: Final = "usher_device"
 CSRF_FIELD: Final = "csrf"
 _SECURE_PREFIX: Final = "__Host-"
-"""Browsers accept such a cookie only by TLS, for this host alone and the path /; so nobody else can set it."""
+"""Browsers accept such a cookie only by TLS, for this host alone and the path /; so no other host can set it."""
 _ANONYMOUS_LASTS: Final = timedelta(days=7)
 _DEVICE_LASTS: Final = timedelta(days=180)
 _SIGNER: Final = {"digest_method": hashlib.sha256}
@@ -33,9 +34,10 @@ _SIGNER: Final = {"digest_method": hashlib.sha256}
 class Cookies:
     """Reads and writes the cookies of the console."""
 
-    def __init__(self, key: str, *, always_secure: bool) -> None:
+    def __init__(self, key: str, settings: Settings) -> None:
         self._key = key.encode()
-        self._always_secure = always_secure
+        self._always_secure = settings.secure_cookies
+        self._comes_by_tls = settings.sends_secure_cookies
         self._anonymous = URLSafeTimedSerializer(key, salt="usher.anonymous", signer_kwargs=_SIGNER)
         self._device = URLSafeSerializer(key, salt="usher.device", signer_kwargs=_SIGNER)
 
@@ -100,4 +102,7 @@ class Cookies:
         return f"{_SECURE_PREFIX}{name}" if self._is_secure(request) else name
 
     def _is_secure(self, request: Request) -> bool:
-        return self._always_secure or request.url.scheme == "https"
+        """Return whether the browser is reached by TLS; on this machine it may not be, whatever the public URL says."""
+        if self._always_secure or request.url.scheme == "https":
+            return True
+        return self._comes_by_tls and not is_loopback(host_name(request.headers.get("host", "")))

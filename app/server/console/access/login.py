@@ -24,7 +24,7 @@ from app.accounts.users import (
 )
 from app.db.types import AccessKind
 from app.errors import ConflictError, Problem, TooManyRequestsError
-from app.server.console.access.password_gate import Applicant
+from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 
@@ -54,8 +54,8 @@ async def log_in(request: PageRequest) -> Response:
     known = "" if user is None else request.console.cookies.device_of(request.http, user)
     stored = None if user is None else user.password_hash
     try:
-        applicant = Applicant(name[:100], request.address, known and f"device {known}")
-        is_right = await request.console.gate.matches(applicant, password, stored)
+        attempt = Attempt(name[:100], request.address, known and f"device {known}")
+        is_right = await request.console.passwords.matches(attempt, password, stored)
     except TooManyRequestsError as error:
         _note(request, AccessKind.LOGIN_THROTTLED, user)
         response = _login_again(request, name, f"{error}.".capitalize(), 429)
@@ -88,7 +88,7 @@ async def make_first_admin(request: PageRequest) -> Response:
     await request.context.read(partial(require_first_admin, key=request.context.key, code=code))
     if problems := check_name(name) + check_password(password, name=name) + repeated(request):
         return request.page("welcome.html", status=422, name=name, problems=problems)
-    stored, now = await request.console.gate.hashed(password), request.context.now
+    stored, now = await request.console.passwords.hashed(password), request.context.now
 
     def unit(connection: Connection) -> User:
         user = add_first_admin(connection, name, stored, by="the first-start link", now=now)
@@ -110,7 +110,7 @@ async def choose_password(request: PageRequest) -> Response:
     user = await request.context.read(partial(user_of_password_code, key=request.context.key, code=code))
     if problems := check_password(password, name=user.name) + repeated(request):
         return request.page("password.html", status=422, name=user.name, problems=problems)
-    stored, now = await request.console.gate.hashed(password), request.context.now
+    stored, now = await request.console.passwords.hashed(password), request.context.now
 
     def unit(connection: Connection) -> User:
         owner = user_of_password_code(connection, request.context.key, code)  # it may have been used meanwhile

@@ -1,4 +1,4 @@
-"""Checks passwords, and limits how often that is tried without letting anybody lock others out.
+"""Checks passwords, and limits how often that is tried in such a manner that no user can be locked out by others.
 
 Guesses are limited for each address, and for each name from one address. Attempts on one name from many addresses are
 slowed down, never refused: the limit would lock out the user of that name. A browser in which the user has logged in
@@ -26,7 +26,7 @@ from app.token_bucket import KeyedBuckets
 T = TypeVar("T")
 
 REFILL_S: Final = 60.0
-"""Within this time, whoever has used up all attempts gets them back, one after the other."""
+"""Seconds in which attempts that are used up come back, one after the other."""
 PER_NAME_AND_ADDRESS: Final = 5
 PER_ADDRESS: Final = 20
 PER_KNOWN_BROWSER: Final = 10
@@ -39,8 +39,8 @@ MAX_WAITING_PER_ADDRESS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Applicant:
-    """Who wants a password to be checked. `browser` identifies one that is known to be the user's; empty for others."""
+class Attempt:
+    """One try of a password. `browser` identifies one that is known to be the user's; empty for strangers."""
 
     name: str
     address: str
@@ -55,7 +55,7 @@ class _Lane:
     waiting: Counter[str] = field(default_factory=Counter)
 
 
-class PasswordGate:
+class PasswordChecker:
     """Counts attempts in this process: with several replicas, the limits hold for each."""
 
     def __init__(self, clock: Clock, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -68,47 +68,47 @@ class PasswordGate:
         self._strangers = _Lane()
         self._known = _Lane()
 
-    async def matches(self, applicant: Applicant, password: str, stored: str | None) -> bool:
+    async def matches(self, attempt: Attempt, password: str, stored: str | None) -> bool:
         """Return whether the password is that of the hash `stored`; None if there is no such user.
 
         Raises TooManyRequestsError, with the seconds to wait, for an attempt too many.
         """
-        delay_s = self._count(applicant)
-        async with self._place(applicant):
+        delay_s = self._count(attempt)
+        async with self._place(attempt):
             if delay_s:
                 await self._sleep(delay_s)
-            is_right = await self._run(applicant, lambda: verify_password(password, stored))
+            is_right = await self._run(attempt, lambda: verify_password(password, stored))
         if is_right:
-            self._by_name_and_address.forget(_name_and_address(applicant))
-            self._by_browser.forget(applicant.browser)
+            self._by_name_and_address.forget(_name_and_address(attempt))
+            self._by_browser.forget(attempt.browser)
         return is_right
 
     async def hashed(self, password: str) -> str:
-        """Return the hash of a new password, for whoever has shown the right to choose one."""
+        """Return the hash of a new password; callers have checked the right to choose one."""
         async with self._known.turn:
             return await asyncio.to_thread(hash_password, password)
 
-    def _count(self, applicant: Applicant) -> float:
+    def _count(self, attempt: Attempt) -> float:
         """Count one attempt; return by how many seconds to delay it."""
         now = self._clock.monotonic()
-        if applicant.browser:
-            _spend(((self._by_browser, applicant.browser),), now)
+        if attempt.browser:
+            _spend(((self._by_browser, attempt.browser),), now)
             return 0.0
-        address = _network(applicant.address)
-        _spend(((self._by_address, address), (self._by_name_and_address, _name_and_address(applicant))), now)
-        name = applicant.name.casefold()
+        address = _network(attempt.address)
+        _spend(((self._by_address, address), (self._by_name_and_address, _name_and_address(attempt))), now)
+        name = attempt.name.casefold()
         if self._by_name.available(name, now):
             self._by_name.spend(name, now)
             return 0.0
         return SLOW_S
 
     @asynccontextmanager
-    async def _place(self, applicant: Applicant) -> AsyncIterator[None]:
+    async def _place(self, attempt: Attempt) -> AsyncIterator[None]:
         """Hold a place among those that wait; raise TooManyRequestsError if there is none."""
-        waiting = self._lane(applicant).waiting
-        address = _network(applicant.address)
+        waiting = self._lane(attempt).waiting
+        address = _network(attempt.address)
         is_full = sum(waiting.values()) >= MAX_WAITING or waiting[address] >= MAX_WAITING_PER_ADDRESS
-        if is_full and not applicant.browser:
+        if is_full and not attempt.browser:
             raise TooManyRequestsError("too many are logging in at this moment; wait 2 s", 2)
         waiting[address] += 1
         try:
@@ -117,12 +117,12 @@ class PasswordGate:
             waiting[address] -= 1
             waiting += Counter()  # drops what is zero
 
-    async def _run(self, applicant: Applicant, check: Callable[[], T]) -> T:
-        async with self._lane(applicant).turn:
+    async def _run(self, attempt: Attempt, check: Callable[[], T]) -> T:
+        async with self._lane(attempt).turn:
             return await asyncio.to_thread(check)
 
-    def _lane(self, applicant: Applicant) -> _Lane:
-        return self._known if applicant.browser else self._strangers
+    def _lane(self, attempt: Attempt) -> _Lane:
+        return self._known if attempt.browser else self._strangers
 
 
 def _spend(limits: tuple[tuple[KeyedBuckets, str], ...], now: float) -> None:
@@ -134,8 +134,8 @@ def _spend(limits: tuple[tuple[KeyedBuckets, str], ...], now: float) -> None:
         buckets.spend(key, now)
 
 
-def _name_and_address(applicant: Applicant) -> str:
-    return f"{_network(applicant.address)} {applicant.name.casefold()}"
+def _name_and_address(attempt: Attempt) -> str:
+    return f"{_network(attempt.address)} {attempt.name.casefold()}"
 
 
 def _network(address: str) -> str:
