@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from tests.benchmark.databases import per_call
 from tests.benchmark.figure import Figure, console_of_tables, show
 from tests.benchmark.pages import audit_pages
 from tests.benchmark.rules import edit_by_sql, evaluate, memory, update
@@ -22,6 +23,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
     "throughput": lambda options: carriage.measure_throughput(quick=options.quick),
     "latency": lambda options: carriage.measure_latency(quick=options.quick),
+    "database": lambda options: per_call.measure(quick=options.quick),
     "rules": lambda options: evaluate.measure(quick=options.quick),
     "updates": lambda options: update.measure(quick=options.quick),
     "memory": lambda options: memory.measure(quick=options.quick),

@@ -29,13 +29,16 @@ class Aim(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure and its rounds; with a `baseline` the target is for the ratio ours / baseline, else for ours itself."""
+    """A figure and its rounds; with a `baseline` the target is for the ratio ours / baseline, else for ours itself.
+
+    Without a target it is printed only.
+    """
 
     name: str
     unit: str
     ours: Sequence[float]
     aim: Aim
-    target: float
+    target: float | None
     baseline: Sequence[float] = ()
     note: str = ""
 
@@ -48,7 +51,9 @@ class Figure:
 
     @property
     def reached(self) -> bool:
-        """Whether the median of the rounds is on the right side of the target."""
+        """Whether the median of the rounds is on the right side of the target, if there is one."""
+        if self.target is None:
+            return True
         middle = median(self.judged)
         return middle >= self.target if self.aim is Aim.AT_LEAST else middle <= self.target
 
@@ -68,12 +73,16 @@ def _row(figure: Figure) -> tuple[str, str, str, str, str, str]:
     judged = sorted(figure.judged)
     name = f"{figure.name}\n[dim]{figure.note}[/dim]" if figure.note else figure.name
     verdict = "[green]reached[/green]" if figure.reached else "[red]MISSED[/red]"
+    if figure.target is None:
+        verdict = "printed"
     ours = f"{_number(median(figure.ours))} {figure.unit}"
     if not figure.baseline:
-        return name, "", ours, "", f"{figure.aim} {_number(figure.target)} {figure.unit}", verdict
+        target = "" if figure.target is None else f"{figure.aim} {_number(figure.target)} {figure.unit}"
+        return name, "", ours, "", target, verdict
     baseline = f"{_number(median(figure.baseline))} {figure.unit}"
     ratio = f"{median(judged):.2f}× ({judged[0]:.2f} … {judged[-1]:.2f})"
-    return name, baseline, ours, ratio, f"{figure.aim} {figure.target:g}×", verdict
+    target = "" if figure.target is None else f"{figure.aim} {figure.target:g}×"
+    return name, baseline, ours, ratio, target, verdict
 
 
 def _number(value: float) -> str:

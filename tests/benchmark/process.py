@@ -161,10 +161,14 @@ def usher(path: Path, livekit_url: str, **settings: str) -> Iterator[Program]:
 
 
 @contextmanager
-def baseline(module: str, path: Path, livekit_url: str) -> Iterator[Program]:
-    """Run the app of a module in `tests.benchmark.webhooks` as `usher serve` does: one process, uvloop, httptools."""
+def baseline(module: str, path: Path, livekit_url: str, *, database_url: str = "") -> Iterator[Program]:
+    """Run the app of a module in `tests.benchmark.webhooks` as `usher serve` does: one process, uvloop, httptools.
+
+    `database_url`: in place of a SQLite file in `path`.
+    """
     port = free_port()
-    environment = {**_livekit(livekit_url), "BASELINE_DATABASE_URL": f"sqlite+aiosqlite:///{path / 'baseline.db'}"}
+    database_url = database_url or f"sqlite+aiosqlite:///{path / 'baseline.db'}"
+    environment = {**_livekit(livekit_url), "BASELINE_DATABASE_URL": database_url}
     command = [sys.executable, "-W", "ignore", "-m", "uvicorn", f"tests.benchmark.webhooks.{module}:app"]
     command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
     command += ["--no-access-log", "--log-level", "warning", "--no-server-header"]

@@ -12,7 +12,7 @@ from tests.benchmark.figure import Aim, Figure
 from tests.benchmark.webhooks.load import Order, Report, send
 from tests.benchmark.webhooks.traffic import Kind
 
-TARGET = 0.9
+TARGET = 0.85
 
 Server = Callable[[Path, str], AbstractContextManager[process.Program]]
 

@@ -1,8 +1,8 @@
 """Baseline of dispatching: the handler people write by hand, as LiveKit's and SQLAlchemy's documentation teach it.
 
 Verify with the SDK, look the rule up with the async ORM (an indexed look-up by the very key), call `create_dispatch`
-in the handler, write an audit row, commit, answer. SQLite is as durable as Usher's (WAL, synchronous=FULL), and the
-connections are the engine's default pool.
+in the handler, write an audit row, commit, answer. SQLite is as durable as Usher's (WAL, synchronous=FULL), PostgreSQL
+is reached through asyncpg, and the connections are the engine's default pool.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from livekit import api
 from livekit.protocol.models import ParticipantInfo
-from sqlalchemy import event, select
+from sqlalchemy import DateTime, event, select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from starlette.applications import Starlette
@@ -50,7 +50,7 @@ class Audit(Base):
     participant: Mapped[str]
     rule_id: Mapped[int]
     dispatch_id: Mapped[str]
-    at: Mapped[datetime]
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 _engine = create_async_engine(os.environ["BASELINE_DATABASE_URL"])
@@ -60,6 +60,8 @@ _livekit: api.LiveKitAPI
 
 @event.listens_for(_engine.sync_engine, "connect")
 def _make_durable(connection: Any, _record: Any) -> None:
+    if _engine.dialect.name != "sqlite":
+        return
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 20000")
     cursor.execute("PRAGMA journal_mode = WAL")
