@@ -22,6 +22,7 @@ Behaviour = Literal[
     "session",
     "finish",
     "shut_down",
+    "hand_over",
     "raise",
     "remove_itself",
     "delete_room",
@@ -36,7 +37,8 @@ class Worker(Process):
     wait, the first time in a room, for the seconds that the caller's metadata names as `hesitate`; publish audio; run a
     default `AgentSession` (without models) and set the attribute `hears` to the SID of the participant whose audio
     reaches it; a second after the greeting set the attribute `usher.done` and shut down gracefully, do so without the
-    attribute, raise an exception, remove itself from the room, or delete the room.
+    attribute or with `usher.next` (`expert`) and `usher.context`, raise an exception, remove itself from the room, or
+    delete the room.
     `load`: `none` takes any number of jobs at once; `starting` refuses work while a few jobs are starting, as a worker
     with livekit-agents' defaults does on a busy machine; `default` is those defaults.
     """

@@ -34,6 +34,7 @@ BEHAVIOURS = {
     "session",
     "finish",
     "shut_down",
+    "hand_over",
     "raise",
     "remove_itself",
     "delete_room",
@@ -158,6 +159,11 @@ async def after_greeting(ctx: JobContext) -> None:
         case "finish":
             await asyncio.sleep(STAY_SECONDS)
             await ctx.room.local_participant.set_attributes({"usher.done": "1"})
+            ctx.shutdown()
+        case "hand_over":
+            await asyncio.sleep(STAY_SECONDS)
+            said = {"usher.next": "expert", "usher.context": '{"topic": "invoice"}'}
+            await ctx.room.local_participant.set_attributes(said)
             ctx.shutdown()
         case "shut_down":
             await asyncio.sleep(STAY_SECONDS)
