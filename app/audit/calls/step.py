@@ -117,10 +117,15 @@ DISCONNECT_REASONS: dict[str, str] = {
     DisconnectReason.AGENT_ERROR: "the agent failed",
 }
 
+_AGENT_LEFT = "it left by itself"
+"""What CLIENT_INITIATED says of an agent: it shut down, or its entrypoint raised an exception."""
 
 _ROOM_ENDS = {
     "ROOM_END_IDLE_TIMEOUT": "nobody was left in it",
     "ROOM_END_API_DELETE": "it was deleted",
+    "ROOM_END_SERVER_SHUTDOWN": "LiveKit was stopped",
+    "ROOM_END_OPEN_FAILED": "it could not be opened",
+    "ROOM_END_SUPERSEDED": "another session of its name took its place",
 }
 """What `roomEndReason` says, which servers send from 1.13.11 on."""
 
@@ -134,7 +139,9 @@ def _event_reason(event: EventDetail, lateness: float) -> str:
     participant = event.body.get("participant")
     left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
     if isinstance(left, str):
-        reasons.append(f"{DISCONNECT_REASONS[left]} ({left})" if left in DISCONNECT_REASONS else left)
+        is_agent = event.participant_kind == ParticipantKind.AGENT
+        text = _AGENT_LEFT if is_agent and left == DisconnectReason.CLIENT_INITIATED else DISCONNECT_REASONS.get(left)
+        reasons.append(f"{text} ({left})" if text else left)
     if isinstance(end := event.body.get("roomEndReason"), str):
         reasons.append(f"{_ROOM_ENDS[end]} ({end})" if end in _ROOM_ENDS else end)
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:

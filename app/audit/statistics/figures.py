@@ -60,7 +60,7 @@ class Figures(JsonShape):
     abandoned_share: float | None
     fallback_share: float | None
     seconds_to_agent: Annotated[
-        Waits, Field(description="of dispatches whose agent joined; ringing time, for phone calls")
+        Waits, Field(description="of dispatches whose agent joined; a phone rings on until its agent publishes audio")
     ]
     seconds_given_up: Annotated[Waits, Field(description="of dispatches whose callers left first")]
     histogram: Annotated[tuple[Column, ...], Field(description="of `seconds_to_agent`")]
