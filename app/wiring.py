@@ -40,6 +40,7 @@ from app.metrics import Metrics
 from app.rules.book.read_book import read_book
 from app.server.app import create_app
 from app.settings import Project, Settings, shown_database_url
+from app.webhook.name_digest import use_name_key
 
 _log = get_logger(__name__)
 
@@ -95,6 +96,7 @@ async def service(
     """
     clock = clock or SystemClock()
     use_phone_region(settings.phone_region)
+    use_name_key(settings.hash_names_key.get_secret_value())
     async with AsyncExitStack() as stack:
         url = parse_database_url(settings.database_url.get_secret_value())
         claim = claim_database(url) if is_embedded(url) else None

@@ -17,6 +17,7 @@ from app.flows.deliver.deliver import Deliverer
 from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.deliver.take_over import take_over
 from app.flows.elapsed_time import ElapsedTime
+from app.flows.erase.hash_names import RUN_EVERY_S, NameHasher
 from app.flows.loop import Loop
 from app.flows.operations.operations import Operations
 from app.flows.probes.canary import Canary
@@ -76,6 +77,8 @@ class Orchestrator:
         self._heartbeat = None if context.writer.is_embedded else ServingHeartbeat(context)
         if self._heartbeat is not None:
             self._loops.append(Loop("heartbeat", self._heartbeat.run_once, BEAT_EVERY_S, context.defects))
+        if context.settings.hash_names_key.get_secret_value():
+            self._loops.append(Loop("hash names", NameHasher(context).run_once, RUN_EVERY_S, context.defects))
         self.canary = Canary(context)
         if context.settings.canary_interval > 0:
             self._loops.append(

@@ -14,7 +14,9 @@ from app.db.types import format_instant, parse_instant
 
 SWEEPER = "sweeper"
 CANARY = "canary"
-_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866}  # "ushe", "ushf": turns are taken one by one on PostgreSQL
+HASHER = "hasher"
+_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867}  # "ushe" and what follows it
+"""Turns are taken one by one on PostgreSQL."""
 BEAT_EVERY_S = 5.0
 """A replica at work renews its heartbeat this often."""
 _SILENT_S = 15.0

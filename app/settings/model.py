@@ -77,6 +77,9 @@ class Settings(BaseModel):
         description="days for which it is kept who read which call; 0 = not recorded",
         ge=0,
     )
+    hash_names_key: SecretStr = Field(
+        SecretStr(""), alias="USHER_HASH_NAMES_KEY", description="secret that hashes the names of calls that are over"
+    )
     redact: _CommaSeparated = Field(
         (), alias="USHER_REDACT", description="comma-separated paths left out of all that is stored or sent"
     )

@@ -17,6 +17,7 @@ from app.settings.model import DEVELOPMENT, Settings
 from app.settings.projects import read_projects
 
 _SHORTEST_SECRET_KEY: Final = 32
+SHORTEST_HASH_KEY: Final = 16  # characters: with a key that can be guessed, numbers can be tried out
 SHORTEST_CANARY_INTERVAL: Final = 30  # seconds: a probe waits about as long for an agent that does not join
 
 _NAMES: Final = frozenset(field.alias for field in Settings.model_fields.values() if field.alias is not None)
@@ -79,6 +80,14 @@ def _check_redaction(settings: Settings) -> list[Problem]:
     ]
 
 
+def _check_hash_key(settings: Settings) -> list[Problem]:
+    key = settings.hash_names_key.get_secret_value()
+    if not key or len(key) >= SHORTEST_HASH_KEY:
+        return []
+    message = f"must have at least {SHORTEST_HASH_KEY} characters, such as what `openssl rand -hex 32` prints"
+    return [Problem("USHER_HASH_NAMES_KEY", message)]
+
+
 def _check_phone_region(settings: Settings) -> list[Problem]:
     if not settings.phone_region:
         return []
@@ -123,6 +132,7 @@ def _check_public_url(settings: Settings) -> list[Problem]:
 
 _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_redaction,
+    _check_hash_key,
     _check_phone_region,
     _check_secret_key,
     _check_canary_interval,

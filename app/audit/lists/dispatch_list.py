@@ -24,6 +24,10 @@ from app.audit.records.record_types import DispatchSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
+from app.webhook.name_digest import stored_forms
+
+_HASHED = ("participant_identity", "room_name")
+"""Columns whose names may have been replaced by digests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
     if chosen.search:
         candidates.append(_dispatch_search(chosen.search))
     if chosen.phone_number is not None:
-        candidates.append((_through_events(by_phone_number(chosen.phone_number)),))
+        numbers = map(by_phone_number, stored_forms(chosen.phone_number))
+        candidates.append(tuple(map(_through_events, numbers)))
     for name, value in (
         ("participant_identity", chosen.identity),
         ("room_name", chosen.room),
@@ -81,7 +86,8 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
         ("agent_name", chosen.agent),
     ):
         if value is not None:
-            candidates.append((ByIndexedValue(column[name], value, column.id),))
+            forms = stored_forms(value) if name in _HASHED else (value,)
+            candidates.append(tuple(ByIndexedValue(column[name], form, column.id) for form in forms))
     if chosen.statuses:
         candidates.append(
             tuple(ByIndexedValue(column.status, one, column.id) for one in dict.fromkeys(chosen.statuses))
@@ -96,12 +102,13 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
 def _dispatch_search(text: str) -> tuple[ValuePath, ...]:
     column = dispatches.c
     served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == text)
-    by_value = ("participant_identity", "room_name", "agent_name", "rule_name")
+    forms = stored_forms(text)
     return (
         *(BySelectiveCondition(column[name] == text, column.id) for name in ("id", "event_id", "room_sid")),
-        *(ByIndexedValue(column[name], text, column.id) for name in by_value),
+        *(ByIndexedValue(column[name], form, column.id) for name in _HASHED for form in forms),
+        *(ByIndexedValue(column[name], text, column.id) for name in ("agent_name", "rule_name")),
         BySelectiveCondition(column.id.in_(served), column.id),
-        _through_events(by_phone_number(text)),
+        *(_through_events(by_phone_number(form)) for form in forms),
         _through_events(BySelectiveCondition(events.c.livekit_id == text, events.c.id)),
     )
 

@@ -21,6 +21,7 @@ from app.audit.lists.paging import Page, Search, read_all, read_page
 from app.audit.records.record_types import EventDetail, EventSummary, columns_of
 from app.db.tables import events
 from app.db.types import EventOutcome, EventSource
+from app.webhook.name_digest import stored_forms
 
 _RARE = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
 
@@ -70,10 +71,10 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
     if chosen.search:
         candidates.append(_event_search(chosen.search))
     if chosen.phone_number is not None:
-        candidates.append((by_phone_number(chosen.phone_number),))
+        candidates.append(tuple(map(by_phone_number, stored_forms(chosen.phone_number))))
     for name, value in (("participant_identity", chosen.identity), ("room_name", chosen.room)):
         if value is not None:
-            candidates.append((ByIndexedValue(column[name], value, column.id),))
+            candidates.append(tuple(ByIndexedValue(column[name], form, column.id) for form in stored_forms(value)))
     if chosen.source is not None and chosen.source is not EventSource.WEBHOOK:
         # The literal condition of the partial index: neither database concludes it from a bound value.
         candidates.append((ByIndexedValue(column.source, chosen.source, column.id, (_RARE,)),))
@@ -99,8 +100,12 @@ def _event_search(text: str) -> tuple[ValuePath, ...]:
             BySelectiveCondition(column[name] == text, column.id)
             for name in ("id", "livekit_id", "participant_sid", "room_sid")
         ),
-        *(ByIndexedValue(column[name], text, column.id) for name in ("participant_identity", "room_name")),
-        by_phone_number(text),
+        *(
+            ByIndexedValue(column[name], form, column.id)
+            for name in ("participant_identity", "room_name")
+            for form in stored_forms(text)
+        ),
+        *map(by_phone_number, stored_forms(text)),
     )
 
 

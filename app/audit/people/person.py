@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from app.db.tables import dispatches, events, token_dispatches
 from app.errors import InvalidInputError, Problem
-from app.livekit.participant.phone import number_in
+from app.livekit.participant.phone import number_in, written_forms
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.webhook.name_digest import digest_of, digest_of_number, has_name_key
 
 SIP_PREFIX: Final = "sip_"
 """LiveKit's SIP service makes the identity of a caller of this and the number."""
@@ -60,6 +61,11 @@ def find_person(connection: Connection, reference: str, project: str | None = No
         spellings = select(events.c.phone_number).where(events.c.phone_number.is_not(None)).distinct()
         phone_numbers = {text for text in connection.scalars(spellings) if text and number_in(text) == number}
         identities |= _identities_of(connection, number)
+        sip_identities = {f"{SIP_PREFIX}{text}" for text in (*written_forms(number), *phone_numbers)}
+        if has_name_key():
+            identities |= set(map(digest_of, sip_identities))
+            phone_numbers.add(digest_of_number(number))
+    identities |= {digest_of(identity) for identity in tuple(identities)}
     sids = _sids(connection, events.c.phone_number, phone_numbers, project)
     known: dict[str, Row[Any]] = {}
     conditions = [events.c.participant_identity.in_(batch) for batch in _batches(identities)]

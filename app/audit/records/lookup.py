@@ -22,6 +22,7 @@ from app.errors import NotFoundError
 from app.livekit.vocabulary import JOINS, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.strict_json import is_storable
+from app.webhook.name_digest import stored_forms
 
 T = TypeVar("T")
 
@@ -93,7 +94,8 @@ def find_event(connection: Connection, reference: str, projects: Projects = None
     an identity or phone number (its latest join). For an agent, the event that its dispatch was created for.
     """
     reference = reference.strip()
-    found = _find_event(connection, reference, projects) if reference and is_storable(reference) else None
+    forms = stored_forms(reference) if reference and is_storable(reference) else ()
+    found = next((event for form in forms if (event := _find_event(connection, form, projects)) is not None), None)
     if found is None:
         raise NotFoundError(
             f"nothing is stored about {reference!r}: it is not the id of an event or dispatch, nor the identity, SID "

@@ -19,6 +19,7 @@ from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.livekit.participant.phone import use_phone_region
 from app.settings import Settings, read_settings, shown_database_url
+from app.webhook.name_digest import use_name_key
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ def database_url(settings: Settings | None = None) -> URL:
     """Return the URL of the database in the settings."""
     chosen = settings or read_settings(without_livekit=True)
     use_phone_region(chosen.phone_region)
+    use_name_key(chosen.hash_names_key.get_secret_value())
     return parse_database_url(chosen.database_url.get_secret_value())
 
 

@@ -15,25 +15,33 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import JSON, Connection, Table, Text, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from app.accounts.signing_key import signing_key
 from app.audit.people.person import Person, find_person
-from app.audit.people.person_rows import PersonRows, read_by_id, rows_about, rows_of
+from app.audit.people.person_rows import PersonRows, read_by_id, rows_about
 from app.clock import new_secret
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import (
-    audit_log,
-    dispatch_attempts,
-    dispatch_callers,
     dispatches,
     events,
     personal_reads,
     token_dispatches,
 )
 from app.errors import ConflictError
+from app.flows.erase.rewrite import (
+    DISPATCH_COLUMNS_KEPT,
+    EVENT_COLUMNS_KEPT,
+    overwriting,
+    rename_callers,
+    scrub_attempts,
+    scrub_audit,
+    scrubbed,
+    write_changed,
+)
 from app.flows.erase.scrub import Scrubber, skeleton
 from app.livekit.participant.phone import number_in, written_forms
+from app.webhook.name_digest import ERASED_PREFIX
 
 T = TypeVar("T")
 
@@ -41,18 +49,6 @@ STEP: Final = 100
 """Rows of one transaction: few enough not to delay acknowledgements."""
 PAUSE_S: Final = 0.05
 """Pause between two steps, so that a long history leaves the writer to other work."""
-
-EVENT_COLUMNS_KEPT: Final = frozenset(
-    {"id", "livekit_id", "dedupe_key", "project", "type", "source", "room_sid", "participant_sid", "participant_kind"}
-    | {"participant_role", "occurred_at", "received_at", "outcome", "rules_version"}
-)
-"""Columns of an erased event that say nothing of a person."""
-DISPATCH_COLUMNS_KEPT: Final = frozenset(
-    {"id", "event_id", "rule_name", "project", "room_sid", "participant_sid", "agent_name", "deployment", "scope"}
-    | {"status", "cause", "fallback_agent_name", "fallbacks", "recover", "asked_agent_name", "lease_owner", "job_id"}
-    | {"livekit_dispatch_id", "worker_id", "agent_sid", "recovers", "replaces", "replaces_kind", "intent_key"}
-)
-"""Columns of text of a dispatch that say nothing of a person; the names of the person are replaced in all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,7 @@ async def erase_person(
     if rows.live_rooms:
         where = ", ".join(rows.live_rooms)
         raise ConflictError(f"this person is in a call now (room {where}); erase it when the call has ended")
-    pseudonym = f"erased-{new_secret()[:12]}"
+    pseudonym = f"{ERASED_PREFIX}{new_secret()[:12]}"
     step = _Step(person, rows, Scrubber(dict.fromkeys(terms, pseudonym)), pseudonym)
     for unit in step.units():
         await access.write(unit)
@@ -144,7 +140,7 @@ def _terms(connection: Connection, person: Person, rows: PersonRows) -> set[str]
             participant = message.get("participant") if isinstance(message, dict) else None
             name = participant.get("name") if isinstance(participant, dict) else None
             terms.add(name if isinstance(name, str) else "")
-    return {term for term in terms if not term.startswith("erased-")} - {""}
+    return {term for term in terms if not term.startswith(ERASED_PREFIX)} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,7 @@ class _Step:
     def units(self) -> Iterator[Callable[[Connection], None]]:
         """Yield the transactions in their order: the person's own events, by which all else is found, come last."""
         rows = self.rows
-        yield partial(_overwriting, self.scrub_reads, None)
+        yield partial(overwriting, self.scrub_reads, None)
         for name, ids in (
             ("delete_promises", rows.own_promises),
             ("scrub_promises", rows.other_promises),
@@ -166,7 +162,7 @@ class _Step:
             ("erase_events", (*rows.other_events, *rows.own_events)),
         ):
             for start in range(0, len(ids), STEP):
-                yield partial(_overwriting, getattr(self, name), ids[start : start + STEP])
+                yield partial(overwriting, getattr(self, name), ids[start : start + STEP])
 
     def scrub_reads(self, connection: Connection, _: None) -> None:
         subjects = connection.scalars(select(personal_reads.c.subject).distinct()).all()
@@ -191,20 +187,15 @@ class _Step:
                 "metadata": self.scrubber.text(row["metadata"]),
                 "attributes": self.scrubber.json(row["attributes"]),
             }
-            _write(connection, token_dispatches, row, changed)
+            write_changed(connection, token_dispatches, row, changed)
 
     def scrub_audit(self, connection: Connection, ids: Sequence[int]) -> None:
-        # Lines cannot be changed, only removed: each that names the person is written anew with its id.
-        lines = list(read_by_id(connection, audit_log, ids))
-        anew = [line for line in map(self.scrubber.json, lines) if line not in lines]
-        if anew:
-            connection.execute(delete(audit_log).where(audit_log.c.id.in_([line["id"] for line in anew])))
-            connection.execute(insert(audit_log), anew)
+        scrub_audit(connection, self.scrubber, ids)
 
     def erase_dispatches(self, connection: Connection, ids: Sequence[str]) -> None:
         own = set(self.rows.own_dispatches)
         for row in read_by_id(connection, dispatches, ids):
-            changed = self._scrubbed(dispatches, DISPATCH_COLUMNS_KEPT, row)
+            changed = scrubbed(self.scrubber, dispatches, DISPATCH_COLUMNS_KEPT, row)
             if row["id"] in own:
                 changed |= {
                     "participant_identity": self.pseudonym,
@@ -213,62 +204,27 @@ class _Step:
                     "previous": None,
                     "intent_key": f"erased-{row['id']}",
                 }
-            _write(connection, dispatches, row, changed)
-        for attempt in rows_of(connection, dispatch_attempts, dispatch_attempts.c.dispatch_id, ids):
-            if attempt["error_text"] and self.scrubber.text(attempt["error_text"]) != attempt["error_text"]:
-                connection.execute(
-                    update(dispatch_attempts)
-                    .where(dispatch_attempts.c.dispatch_id == attempt["dispatch_id"])
-                    .where(dispatch_attempts.c.number == attempt["number"])
-                    .values(error_text=self.scrubber.text(attempt["error_text"]))
-                )
-        for caller in rows_of(connection, dispatch_callers, dispatch_callers.c.dispatch_id, ids):
-            sid = caller["participant_sid"]
-            is_own = sid in self.person.participant_sids or caller["participant_identity"] in self.person.identities
-            if is_own and caller["participant_identity"] != self.pseudonym:
-                connection.execute(
-                    update(dispatch_callers)
-                    .where(dispatch_callers.c.dispatch_id == caller["dispatch_id"])
-                    .where(dispatch_callers.c.participant_sid == sid)
-                    .values(participant_identity=self.pseudonym)
-                )
+            write_changed(connection, dispatches, row, changed)
+        scrub_attempts(connection, self.scrubber, ids)
+        rename_callers(connection, ids, self._caller)
+
+    def _caller(self, sid: str, identity: str) -> str:
+        is_own = sid in self.person.participant_sids or identity in self.person.identities
+        return self.pseudonym if is_own else identity
 
     def erase_events(self, connection: Connection, ids: Sequence[str]) -> None:
         own = set(self.rows.own_events)
         for row in read_by_id(connection, events, ids):
             is_own = row["id"] in own
             is_private = is_own or (row["project"], row["room_sid"]) not in self.rows.shared_rooms
-            changed = self._scrubbed(events, EVENT_COLUMNS_KEPT, row)
+            changed = scrubbed(self.scrubber, events, EVENT_COLUMNS_KEPT, row)
             changed |= {
                 "body": self.scrubber.json(skeleton(row["body"]) if is_private else row["body"]),
                 "decision": self.scrubber.decision(row["decision"]),
             }
             if is_own:
                 changed |= {"participant_identity": self.pseudonym, "phone_number": None}
-            _write(connection, events, row, changed)
-
-    def _scrubbed(self, table: Table, kept: frozenset[str], row: dict[str, Any]) -> dict[str, Any]:
-        """Return the texts and documents of a row, but those of the columns `kept`, with the names replaced."""
-        names = (column.name for column in table.c if isinstance(column.type, Text | JSON))
-        return {name: self.scrubber.json(row[name]) for name in names if name not in kept}
-
-
-def _overwriting(unit: Callable[[Connection, Any], None], ids: Any, connection: Connection) -> None:
-    """Run a unit; on SQLite what it removes is overwritten in the file, which costs too much for all writes."""
-    if connection.dialect.name != "sqlite":
-        unit(connection, ids)
-        return
-    connection.exec_driver_sql("PRAGMA secure_delete = ON")
-    try:
-        unit(connection, ids)
-    finally:
-        connection.exec_driver_sql("PRAGMA secure_delete = OFF")
-
-
-def _write(connection: Connection, table: Table, row: dict[str, Any], changed: dict[str, Any]) -> None:
-    different = {name: value for name, value in changed.items() if value != row[name]}
-    if different:
-        connection.execute(update(table).where(table.c.id == row["id"]).values(different))
+            write_changed(connection, events, row, changed)
 
 
 def _record(connection: Connection, person: Person, erasure: Erasure, by: str, now: datetime) -> None:

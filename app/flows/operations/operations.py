@@ -33,6 +33,7 @@ from app.rules.book.rule_book import RuleBook
 from app.webhook.dedupe_keys import event_key
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
+from app.webhook.name_digest import is_replaced
 from app.webhook.parse import build_event
 
 
@@ -122,6 +123,8 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         raise ConflictError(f"{stored.type} reports an end; replaying it would end what has begun since")
     if stored.participant_kind == ParticipantKind.AGENT:
         raise ConflictError("it is about an agent; replayed, it would be taken for an agent that has just joined")
+    if is_replaced(stored.room_name, stored.participant_identity):
+        raise ConflictError("its names were erased or hashed: LiveKit knows no such room or participant")
     identity = new_id()
     return build_event(
         stored.body,

@@ -24,6 +24,7 @@ from app.outbox.states import REDRIVABLE
 from app.plan.build import build_intent
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event_store import stored_event
+from app.webhook.name_digest import is_replaced
 
 
 def redrive(
@@ -57,6 +58,8 @@ def redrive(
             result.refused[dispatch.id] = "its room has closed"
         elif callers.get(dispatch.id) == set():
             result.refused[dispatch.id] = "its callers have left"
+        elif is_replaced(dispatch.room_name, dispatch.participant_identity):
+            result.refused[dispatch.id] = "its names were erased or hashed, so LiveKit cannot be asked for its room"
         else:
             wanted = _asked_for_now(connection, dispatch, book, metadata_max_bytes)
             if isinstance(wanted, str):
