@@ -169,6 +169,12 @@ class PreconditionNeededError(UsherError):
     status = 428
 
 
+class TooMuchWorkError(UsherError):
+    """What was sent takes longer to check or to try than a request may take."""
+
+    status = 422
+
+
 class TooManyRequestsError(UsherError):
     """Too many requests; `retry_after_s` says when to try again."""
 

@@ -39,6 +39,8 @@ from app.logs import get_logger
 from app.metrics import Metrics
 from app.rules.book.read_book import read_book
 from app.server.app import create_app
+from app.server.workers.rule_worker import Setup
+from app.server.workers.worker_pool import WorkerPool
 from app.settings import Project, Settings, shown_database_url
 from app.webhook.name_digest import use_name_key
 
@@ -143,8 +145,15 @@ async def service(
             finally:
                 await orchestrator.stop()
 
-        app = create_app(orchestrator, Verifier(settings.projects), readers, key, lifespan)
+        workers = WorkerPool(_worker_setup(url, settings))
+        stack.callback(workers.close)
+        app = create_app(orchestrator, Verifier(settings.projects), readers, workers, key=key, lifespan=lifespan)
         yield Service(app, orchestrator, key, first_admin_path)
+
+
+def _worker_setup(url: URL, settings: Settings) -> Setup:
+    database_url = url.render_as_string(hide_password=False)
+    return Setup(database_url, settings.phone_region, settings.metadata_max_bytes, tuple(settings.redact))
 
 
 async def first_admin_of_settings(settings: Settings, context: Context) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from app.db.column_definition import ColumnKind, RuleColumn
@@ -25,6 +26,9 @@ _LONGEST_INTEGER: Final = 10  # digits; no column takes a larger number
 _TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
 
+MAX_UNKNOWN: Final = 100
+"""Columns that do not exist which are reported of one rule."""
+
 Check = Callable[[RuleColumn, Any], list[Problem]]
 
 
@@ -33,7 +37,8 @@ def check_rule(row: Mapping[str, Any]) -> list[Problem]:
 
     Columns that have a default may be left out; `id` and the stamps of a stored row may be there.
     """
-    problems = [problem for name in row if (problem := _unknown_column(name)) is not None]
+    unknown = (problem for name in row if (problem := _unknown_column(name)) is not None)
+    problems = list(islice(unknown, MAX_UNKNOWN))  # each costs a search for what was meant
     for column in RULE_COLUMNS:
         if column.name in row:
             problems += check_value(column, row[column.name])

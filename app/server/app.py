@@ -27,15 +27,22 @@ from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
 from app.server.request_context import RequestContext
 from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
+from app.server.workers.worker_pool import WorkerPool
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def create_app(
-    orchestrator: Orchestrator, verifier: Verifier, readers: Engine, key: str, lifespan: Lifespan
+    orchestrator: Orchestrator,
+    verifier: Verifier,
+    readers: Engine,
+    workers: WorkerPool,
+    *,
+    key: str,
+    lifespan: Lifespan,
 ) -> Starlette:
-    """Return the application; `lifespan` starts and stops the flows, `key` signs sessions and links."""
-    context = RequestContext(orchestrator, readers, key)
+    """Return the application; `lifespan` starts and stops the flows, `key` signs links and cookies."""
+    context = RequestContext(orchestrator, readers, workers, key)
     metrics = MetricsEndpoint(orchestrator, readers, context.objectives, key)
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)
 

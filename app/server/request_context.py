@@ -23,17 +23,18 @@ from app.server.caches.statistics_cache import StatisticsCache
 from app.server.caches.traffic_cache import TrafficCache
 from app.server.health import HealthEndpoint
 from app.server.privacy.read_recorder import ReadRecorder
+from app.server.workers.worker_pool import WorkerPool
 
 T = TypeVar("T")
 
 
 class RequestContext:
-    """Reader connections, the writer, the rule book, the caches of figures, and the recorder of refusals.
+    """Reader connections, the writer, the rule book, the caches of figures, workers, and the recorder of refusals.
 
     `key` signs links and the cookies of browsers that are not logged in.
     """
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, workers: WorkerPool, key: str) -> None:
         self.orchestrator = orchestrator
         self.key = key
         self.readers = readers
@@ -44,6 +45,7 @@ class RequestContext:
         self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.redact)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
+        self.workers = workers
         self.session_limits = session_limits(orchestrator.context.settings)
 
     @property

@@ -79,16 +79,19 @@ def apply_rules(
     editor: str,
     expected_version: int | None = None,
     dry_run: bool = False,
+    are_checked: bool = False,
 ) -> RuleSetEdit:
     """Make the stored rules equal to `wanted` (complete rows, by name), and return what that changed.
 
+    `are_checked`: they come from `read_rules_file`, and need not be checked again while others wait to write.
     Rules that are not wanted are deleted if `delete`, else kept. Errors are those of `apply`; a dry run writes nothing
     and raises none.
     """
     differences = diff(read_rules(connection), wanted, delete=delete)
     version = rules_version(connection)
     if not dry_run:
-        version = apply(connection, differences, editor, version if expected_version is None else expected_version)
+        expected = version if expected_version is None else expected_version
+        version = apply(connection, differences, editor, expected, are_checked=are_checked)
     return RuleSetEdit(differences, version, written=not dry_run)
 
 

@@ -31,7 +31,7 @@ from app.server.api import (
     token_dispatches,
 )
 from app.server.api.framework.auth import record_refusal
-from app.server.api.framework.endpoint import Endpoint, Model
+from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
 from app.server.request_context import RequestContext
@@ -69,7 +69,8 @@ class RulesFile(Model):
 
 _V1 = "/api/v1"
 _RULE = f"{_V1}/rules/{{rule_id}}"
-_FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR}
+_FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR, "body_max_bytes": RULE_MAX_BYTES}
+_TRY: dict[str, Any] = {"body_is_for_worker": True, "body_max_bytes": RULE_MAX_BYTES}
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/rules", rules.list_rules, "List rules in matching order", rule_shapes.RulePage,
@@ -87,20 +88,21 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_RULE}/history", rules.rule_history, "List the changes of a rule", rule_shapes.RuleHistory,
              query=rules.HistoryQuery, numeric=("rule_id",)),
     Endpoint("POST", f"{_V1}/rules/check", rules.check_a_rule, "Check a draft: list every mistake, with its path",
-             rule_shapes.RuleCheck, body=rule_shapes.AnyRuleDraft, body_is_checked_by_handler=True, example=_EXAMPLE),
+             rule_shapes.RuleCheck, body=rule_shapes.AnyRuleDraft, problems=(429,), example=_EXAMPLE, **_TRY),
     Endpoint("POST", f"{_V1}/rules/test", rules.try_a_rule,
              "Test a draft on recent events: which it would match, and what metadata the agent would get",
-             rule_shapes.RuleTrial, body=TryOrder, body_is_checked_by_handler=True, shows_people=True,
-             example={"rule": _EXAMPLE, "limit": 50}),
+             rule_shapes.RuleTrial, body=TryOrder, shows_people=True, problems=(429,),
+             example={"rule": _EXAMPLE, "limit": 50}, **_TRY),
     Endpoint("GET", f"{_V1}/rules/history", rules.rules_history, "List the changes of all rules",
              rule_shapes.RuleHistory, query=rules.HistoryQuery),
     Endpoint("POST", f"{_V1}/rules/revert", rule_sets.revert_rules,
              "Revert one rule or all rules to an earlier version", rule_shapes.RulesChanged,
-             body=rule_sets.RevertOrder, role=Role.EDITOR, problems=(404, 409),
+             body=rule_sets.RevertOrder, role=Role.EDITOR, problems=(404, 409, 429),
              example={"to_version": 3, "dry_run": True}),
     Endpoint("POST", f"{_V1}/rules/apply", rule_sets.apply_rules_file, "Apply a rules file",
-             rule_shapes.RulesChanged, body=ApplyOrder, problems=(409,),
-             example={"rules": [_EXAMPLE], "dry_run": True}, **_FIX),
+             rule_shapes.RulesChanged, body=ApplyOrder, role=Role.EDITOR, problems=(409, 429),
+             body_is_for_worker=True, body_max_bytes=RULES_FILE_MAX_BYTES,
+             example={"rules": [_EXAMPLE], "dry_run": True}),
     Endpoint("GET", f"{_V1}/rules/export", rule_sets.export_rules_file, "Export all rules as a file that `apply` takes",
              RulesFile),
     Endpoint("GET", f"{_V1}/rules/hits", statistics.list_rule_hits, "List when each rule last created a dispatch",
@@ -136,7 +138,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "Explain a call: every rule tried, which field did not match and what it held, what happened next",
              Explanation, query=calls.ReferenceQuery, shows_people=True, problems=(404,)),
     Endpoint("POST", f"{_V1}/simulate", simulation.simulate_rules, "Try a draft of the rules on past traffic",
-             Simulation, body=SimulateOrder, body_is_checked_by_handler=True, shows_people=True,
+             Simulation, body=SimulateOrder, body_is_for_worker=True, shows_people=True, problems=(429,),
              example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are identified by name; rules not in the draft are kept unless `delete` is set."),
     Endpoint("POST", f"{_V1}/decide", token_dispatches.decide_for_a_token, "Decide which agents a participant gets",

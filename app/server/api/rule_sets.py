@@ -7,15 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.errors import InvalidInputError, Problem
 from app.rules.editing import rule_set
 from app.rules.editing.rule_set import RuleSetEdit
-from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.rules.editing.rules_file import export_rules
 from app.rules.editing.stored_rules import read_rules
-from app.server.api.framework.endpoint import ApiRequest, Model, Text, require_object
+from app.server.api.framework.endpoint import ApiRequest, Model, Text
+from app.server.workers.rule_jobs import edit_answer, read_rules_order, try_revert
 
 Version = Annotated[int, Field(ge=0, le=2**53)]
-_OPTIONS = {"delete": bool, "dry_run": bool, "expected_version": int}
 
 
 class RevertOrder(Model):
@@ -25,31 +24,30 @@ class RevertOrder(Model):
 
 
 async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
-    order = require_object(request.body)
-    problems = [
-        Problem(name, f"must be {'a whole number' if kind is int else 'true or false'}", order[name])
-        for name, kind in _OPTIONS.items()
-        if name in order and type(order[name]) is not kind
-    ]
-    problems += [Problem(name, "is not a known field") for name in order if name != "rules" and name not in _OPTIONS]
-    if problems:
-        raise InvalidInputError("body", problems)
-    wanted = read_rules_file(json.dumps({"rules": order.get("rules")}), format_="json").rules
-    options: dict[str, Any] = {
-        "delete": order.get("delete", False),
-        "dry_run": order.get("dry_run", False),
-        "expected_version": order.get("expected_version"),
-        "editor": request.user.name,
-    }
-    run = request.context.read if options["dry_run"] else request.context.write
-    return await _answer(request, await run(lambda c: rule_set.apply_rules(c, wanted, **options)))
+    editor = request.user.name
+    order = await request.context.workers.run(request.user.user_id, read_rules_order, request.body, editor)
+    if order.answer is not None:
+        return order.answer
+    edit = await request.context.write(
+        lambda connection: rule_set.apply_rules(
+            connection,
+            order.wanted,
+            delete=order.delete,
+            editor=editor,
+            expected_version=order.expected_version,
+            are_checked=True,
+        )
+    )
+    return await _answer(request, edit)
 
 
 async def revert_rules(request: ApiRequest) -> dict[str, Any]:
     order: RevertOrder = request.body
-    options: dict[str, Any] = {"name": order.name, "editor": request.user.name, "dry_run": order.dry_run}
-    run = request.context.read if order.dry_run else request.context.write
-    return await _answer(request, await run(lambda c: rule_set.revert_rules(c, order.to_version, **options)))
+    editor, version, name = request.user.name, order.to_version, order.name
+    if order.dry_run:
+        return await request.context.workers.run(request.user.user_id, try_revert, version, name, editor)
+    edit = await request.context.write(lambda c: rule_set.revert_rules(c, version, name=name, editor=editor))
+    return await _answer(request, edit)
 
 
 async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
@@ -60,6 +58,4 @@ async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
 
 async def _answer(request: ApiRequest, edit: RuleSetEdit) -> dict[str, Any]:
     context = request.context
-    found = await context.read(lambda c: edit.warnings(context.book(c), context.traffic.read(c)))
-    warnings = [{"rule": one.rule_name, **one.to_json()} for one in found]
-    return {**edit.to_json(), "written": edit.written, "warnings": warnings}
+    return edit_answer(edit, await context.read(lambda c: edit.warnings(context.book(c), context.traffic.read(c))))

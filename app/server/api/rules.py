@@ -7,11 +7,8 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.audit import recent_events
-from app.errors import InvalidInputError, PreconditionNeededError, Problem
-from app.flows.rule_trial import MOST_EVENTS, draft_warnings, require_good_rule, try_rule
+from app.errors import PreconditionNeededError
 from app.rules.book.rule_book import RuleBook
-from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.history import RuleChange, history
@@ -19,13 +16,13 @@ from app.rules.editing.stored_rules import (
     StoredRule,
     list_stored_rules,
     read_stored_rule,
-    rule_named,
     rules_version,
 )
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
 from app.server.problems import problem_json
+from app.server.workers.rule_jobs import check_draft, try_draft
 
 
 class RulesQuery(Model):
@@ -87,50 +84,11 @@ async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
 
 
 async def check_a_rule(request: ApiRequest) -> dict[str, Any]:
-    draft = require_object(request.body)
-    problems = check_rule(draft)
-
-    def load(connection: Connection) -> list[RuleWarning]:
-        replaces = rule_named(connection, draft.get("name"))
-        book, traffic = request.context.book(connection), request.context.traffic.read(connection)
-        return draft_warnings(book, draft, replaces=replaces, traffic=traffic)
-
-    warnings = await request.context.read(load)
-    return {
-        "valid": not problems,
-        "errors": [problem_json(problem) for problem in problems],
-        "warnings": [one.to_json() for one in warnings],
-    }
+    return await request.context.workers.run(request.user.user_id, check_draft, request.body)
 
 
 async def try_a_rule(request: ApiRequest) -> dict[str, Any]:
-    order = require_object(request.body)
-    problems = [
-        Problem(name, "is not a field of this request") for name in order if name not in {"rule", "replaces", "limit"}
-    ]
-    draft, replaces, limit = order.get("rule"), order.get("replaces"), order.get("limit", MOST_EVENTS)
-    if not isinstance(draft, dict):
-        problems.append(Problem("rule", "is required: the draft, an object"))
-    if replaces is not None and not _is_whole(replaces, 1, 2**53):
-        problems.append(Problem("replaces", "must be the id of a rule", replaces))
-    if not _is_whole(limit, 1, MOST_EVENTS):
-        problems.append(Problem("limit", f"must be a whole number from 1 to {MOST_EVENTS}", limit))
-    if problems or not isinstance(draft, dict):
-        raise InvalidInputError("body", problems)
-    good = require_good_rule(draft)
-    most = request.context.flow_context.settings.metadata_max_bytes
-
-    def load(connection: Connection) -> list[Any]:
-        traffic = recent_events(connection, good["pattern"], limit)
-        return try_rule(request.context.book(connection), good, traffic, replaces=replaces, metadata_max_bytes=most)
-
-    trials = await request.context.read(load)
-    return {
-        "events": len(trials),
-        "matches": sum(trial.matches for trial in trials),
-        "served": sum(trial.served for trial in trials),
-        "items": [trial.to_json() for trial in trials],
-    }
+    return await request.context.workers.run(request.user.user_id, try_draft, request.body)
 
 
 async def rules_history(request: ApiRequest) -> dict[str, Any]:
@@ -202,7 +160,3 @@ def _history(found: list[RuleChange], limit: int) -> dict[str, Any]:
         "items": [change.to_json() for change in shown],
         "next_before_version": shown[-1].id if len(found) > limit else None,
     }
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -29,7 +29,6 @@ from app.errors import (
     UsherError,
 )
 from app.logs import get_logger
-from app.server.api.framework.endpoint import BODY_MAX_BYTES
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
 from app.server.privacy.read_recorder import subject_of
@@ -37,11 +36,14 @@ from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
 from app.server.templating import HERE, SECURITY_HEADERS, render
+from app.server.workers.form_job import parse_form, read_form
 
 _log = get_logger(__name__)
 
 ANONYMOUS_FORM_MAX_BYTES: Final = 16 * 1024
 """A name and two passwords: anybody can send a form before login."""
+FORM_MAX_BYTES: Final = 2 * 1024 * 1024
+"""A draft of 1 MiB, as a form encodes it."""
 
 NAVIGATION: Final = (
     ("now", "/console/", "Now", Role.VIEWER),
@@ -199,7 +201,7 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
         request, gets_cookie = await _identify(request)
         require_storable_address(http)
         if http.method == "POST":
-            form = await _read_form(http, BODY_MAX_BYTES if request.user else ANONYMOUS_FORM_MAX_BYTES)
+            form = await _read_form(request)
             require_storable_form(form)
             request = replace(request, form=form)
             if gets_cookie and role is not None and console.cookies.read(http).startswith(PREFIX):
@@ -287,11 +289,12 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     return response
 
 
-async def _read_form(request: Request, max_bytes: int) -> Mapping[str, Sequence[str]]:
-    if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+async def _read_form(request: PageRequest) -> Mapping[str, Sequence[str]]:
+    http, user = request.http, request.user
+    if not http.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise BadRequestError("the body must be a form")
-    raw = await read_body(request.scope, request.receive, max_bytes)
-    try:
-        return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
-    except ValueError as error:
-        raise BadRequestError("the form cannot be decoded") from error
+    max_bytes = ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES
+    raw = await read_body(http.scope, http.receive, max_bytes)
+    if user is None or len(raw) <= ANONYMOUS_FORM_MAX_BYTES:
+        return read_form(raw)
+    return await request.context.workers.run(user.id, parse_form, raw)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.errors import InvalidInputError, Problem
-from app.rules.editing.rules_file import export_rules, read_rules_file
+from app.errors import InvalidInputError, Problem, TooManyRequestsError, TooMuchWorkError
+from app.rules.editing.rules_file import export_rules
 from app.rules.editing.stored_rules import read_rules
 from app.rules.simulation.simulate import Simulation
 from app.server.console.framework import Console, PageRequest, form_route, page_route
-from app.server.simulation import MAX_EVENTS, simulate_draft
+from app.server.workers.rule_jobs import MAX_EVENTS, simulate_text
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days"}
 _MAX_RULES_SHOWN: Final = 300
@@ -38,11 +39,14 @@ async def run(request: PageRequest) -> Response:
     text, hours = request.field("rules").replace("\r\n", "\n"), request.field("hours")
     hours = hours if hours in WINDOWS else "24"
     delete = bool(request.field("delete"))
+    since = request.context.now - timedelta(hours=int(hours))
     try:
-        wanted = read_rules_file(text).rules
+        found = await request.context.workers.run(request.signed_in.id, simulate_text, text, delete, since)
     except InvalidInputError as error:
         return _page(request, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
-    found = await simulate_draft(request.context, wanted, delete=delete, hours=int(hours))
+    except (TooManyRequestsError, TooMuchWorkError) as error:
+        problems = [Problem("", str(error))]
+        return _page(request, text=text, hours=hours, delete=delete, problems=problems, status=error.status)
     return _page(request, text=text, hours=hours, delete=delete, found=found)
 
 

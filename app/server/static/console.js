@@ -36,6 +36,10 @@ function tick() {
 async function fetchPart(url, options) {
   const answer = await fetch(url, { headers: { "X-Fragment": "1" }, credentials: "same-origin", ...options });
   if (answer.status === 401) { location.reload(); return null; }
+  if (answer.status === 429) {  // an earlier check of this user is still running
+    await new Promise((done) => setTimeout(done, 1000));
+    return fetchPart(url, options);
+  }
   return answer.ok ? answer.text() : null;
 }
 

@@ -48,6 +48,7 @@ _WHEN: Final[Mapping[int, str]] = {
     413: "The body is too large.",
     422: "The request has mistakes; all of them are listed.",
     428: "`If-Match` is missing: send the ETag of the version that you edit.",
+    429: "Your previous check or simulation is still running.",
     503: "The database or LiveKit does not answer: try again.",
 }
 

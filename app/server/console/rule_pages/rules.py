@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import DispatchStatistics, get_event, recent_events
+from app.audit import DispatchStatistics, get_event
 from app.db.audit_log import AuditEntry, append
-from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
-from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, try_rule
-from app.rules.columns import complete
+from app.errors import ConflictError, EditedMeanwhileError, Problem
+from app.rules.columns import WRITABLE, complete
 from app.rules.editing.difference import compare_values
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule
@@ -32,11 +30,11 @@ from app.server.console.rule_pages.rule_form import (
     read_draft,
 )
 from app.server.console.rule_pages.rule_list import book_lines
+from app.server.workers.rule_jobs import FormDraft, TriedDraft, read_form_draft, try_form_draft
 from app.webhook.parse import prepare
 
-_TRIALS_SHOWN = 12
-_TRIED_FIELDS = ("pattern", "metadata", "attributes", "active", "time")
-"""Beginnings of the fields without which a draft cannot be tested."""
+_CHECKED_HERE: Final = 16 * 1024
+"""Characters of a draft that are checked without a worker: within 3 ms."""
 
 
 def rules_routes(console: Console) -> list[BaseRoute]:
@@ -68,14 +66,17 @@ async def show_new(request: PageRequest) -> Response:
 
 
 async def save_new(request: PageRequest) -> Response:
-    fields, draft, problems = read_draft(request.field)
-    if problems or request.field("action") == "try":
-        return await _tried(request, fields, draft, problems)
+    if request.field("action") == "try":
+        return await _tried(request)
+    form = await _read_form_draft(request)
+    if form.problems:
+        return await _tried(request)
+    draft = form.draft
     editor = request.signed_in.name
     try:
         rule = await request.context.write(lambda c: _record_reason(c, request, create_rule(c, draft, editor)))
     except ConflictError as error:
-        return _editor(request, fields, problems=[Problem("name", str(error))], status=409)
+        return _editor(request, form.fields, problems=[Problem("name", str(error))], status=409)
     return redirect(f"/console/rules/{rule.id}", "saved")
 
 
@@ -93,15 +94,18 @@ async def show_rule(request: PageRequest) -> Response:
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
     shown = _Results(figures, objectives)
-    return _editor(request, fields_of(rule.row), rule=rule, tried=_Tried(None, warnings), results=shown)
+    return _editor(request, fields_of(rule.row), rule=rule, tried=TriedDraft(warnings), results=shown)
 
 
 async def save_rule(request: PageRequest) -> Response:
     rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
-    fields, draft, problems = read_draft(request.field)
     stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
-    if problems or request.field("action") == "try":
-        return await _tried(request, fields, draft, problems, rule=stored)
+    if request.field("action") == "try":
+        return await _tried(request, stored)
+    form = await _read_form_draft(request)
+    if form.problems:
+        return await _tried(request, stored)
+    fields, draft = form.fields, form.draft
     version = _whole(request.field("version"))
     expected = -1 if version is None else version
 
@@ -136,32 +140,17 @@ async def delete(request: PageRequest) -> Response:
 
 async def check(request: PageRequest) -> Response:
     """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
-    _, draft, problems = read_draft(request.field)
-    tried = await _try(request, draft, problems, _whole(request.field("rule_id")))
+    form, tried = await _try(request, _whole(request.field("rule_id")))
     # While the user types, a required field that is still empty is no mistake.
-    missing = [one for one in problems if one.path in {"name", "agent_name"} and not draft[one.path]]
-    wrong = [one for one in problems if one not in missing]
+    missing = [one for one in form.problems if one.path in {"name", "agent_name"} and not form.draft[one.path]]
+    wrong = [one for one in form.problems if one not in missing]
     return request.fragment("rule_check.html", problems=wrong, missing=[one.path for one in missing], **_shown(tried))
 
 
-async def _tried(
-    request: PageRequest,
-    fields: Fields,
-    draft: Mapping[str, Any],
-    problems: list[Problem],
-    rule: StoredRule | None = None,
-) -> Response:
-    tried = await _try(request, draft, problems, rule.id if rule else None)
-    status = 422 if problems else 200
-    return _editor(request, fields, rule=rule, problems=problems, tried=tried, status=status)
-
-
-@dataclass(frozen=True, slots=True)
-class _Tried:
-    """What a draft would do; `trials` is None if a field that the test needs has a mistake."""
-
-    trials: list[Trial] | None
-    warnings: list[RuleWarning]
+async def _tried(request: PageRequest, rule: StoredRule | None = None) -> Response:
+    form, tried = await _try(request, rule.id if rule else None)
+    status = 422 if form.problems else 200
+    return _editor(request, form.fields, rule=rule, problems=form.problems, tried=tried, status=status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,41 +161,34 @@ class _Results:
     objectives: Objectives
 
 
-async def _try(request: PageRequest, draft: Mapping[str, Any], problems: list[Problem], replaces: int | None) -> _Tried:
-    usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
-    most = request.context.flow_context.settings.metadata_max_bytes
-    cannot_be_tried = any(problem.path.startswith(_TRIED_FIELDS) for problem in problems)
-
-    def load(connection: Connection) -> _Tried:
-        book = request.context.book(connection)
-        warnings = draft_warnings(book, draft, replaces=replaces, traffic=request.context.traffic.read(connection))
-        if cannot_be_tried:
-            return _Tried(None, warnings)
-        traffic = recent_events(connection, usable["pattern"], MOST_EVENTS)
-        try:
-            trials = try_rule(book, usable, traffic, replaces=replaces, metadata_max_bytes=most)
-        except InvalidInputError:
-            return _Tried(None, warnings)  # of another field, whose mistake is listed
-        return _Tried(trials, warnings)
-
-    return await request.context.read(load)
+async def _read_form_draft(request: PageRequest) -> FormDraft:
+    sent = _sent(request)
+    if sum(map(len, sent.values())) <= _CHECKED_HERE:
+        return FormDraft(*read_draft(sent.__getitem__))
+    return await request.context.workers.run(request.signed_in.id, read_form_draft, sent)
 
 
-def _shown(tried: _Tried | None) -> dict[str, Any]:
-    tried = tried or _Tried(None, [])
-    found = tried.trials or []
-    matching = [trial for trial in found if trial.matches]
-    others = [trial for trial in found if not trial.matches]
-    sample = next((trial for trial in matching if trial.metadata or trial.failure), None)
+async def _try(request: PageRequest, replaces: int | None) -> tuple[FormDraft, TriedDraft]:
+    # In turn: while a draft is checked, its author types on.
+    run = request.context.workers.run
+    return await run(request.signed_in.id, try_form_draft, _sent(request), replaces, in_turn=True)
+
+
+def _sent(request: PageRequest) -> Fields:
+    return {column: request.field(column) for column in WRITABLE}
+
+
+def _shown(tried: TriedDraft | None) -> dict[str, Any]:
+    tried = tried or TriedDraft([])
     return {
-        "tried": tried.trials is not None,
+        "tried": tried.events is not None,
         "warnings": tried.warnings,
-        "events": len(found),
-        "matching": matching[:_TRIALS_SHOWN],
-        "matches": len(matching),
-        "served": sum(trial.served for trial in found),
-        "others": others[:_TRIALS_SHOWN],
-        "sample": sample,
+        "events": tried.events or 0,
+        "matching": tried.matching,
+        "matches": tried.matches,
+        "served": tried.served,
+        "others": tried.others,
+        "sample": tried.sample,
     }
 
 
@@ -216,7 +198,7 @@ def _editor(
     *,
     rule: StoredRule | None = None,
     problems: list[Problem] | None = None,
-    tried: _Tried | None = None,
+    tried: TriedDraft | None = None,
     results: _Results | None = None,
     conflict: str = "",
     other_edit: list[Any] | None = None,

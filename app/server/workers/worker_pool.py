@@ -1,0 +1,140 @@
+"""Runs the jobs of users in worker processes: one at a time for each user, each for a limited time."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from app.errors import TooManyRequestsError, TooMuchWorkError
+from app.logs import get_logger
+from app.server.workers.rule_worker import Outcome, Setup, receive, send
+
+_log = get_logger(__name__)
+T = TypeVar("T")
+
+WORKERS: Final = 2
+"""While one user's simulation runs, another's draft is checked."""
+TIME_LIMIT_S: Final = 30.0
+"""A simulation of 50,000 events takes some seconds."""
+_STARTS_WITHIN_S: Final = 60.0
+_MAX_JOBS: Final = 20
+"""Jobs that run or wait; more would wait longer than a browser does."""
+
+
+class WorkerPool:
+    """Starts workers when there is something to do; they end by themselves when there is not."""
+
+    def __init__(self, setup: Setup, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._setup = setup
+        self._time_limit_s = time_limit_s
+        self._jobs: Counter[str] = Counter()
+        """By user: those that run or wait."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._slots = asyncio.Semaphore(WORKERS)
+        self._threads = ThreadPoolExecutor(WORKERS, "usher-jobs")
+        self._is_closed = False
+        self._idle: list[_Worker] = []
+        self._working: set[_Worker] = set()
+
+    async def run(self, user_id: str, job: Callable[..., T], *arguments: Any, in_turn: bool = False) -> T:
+        """Return what `job(state, *arguments)` returns in a worker; both must be picklable.
+
+        TooManyRequestsError while a job of that user runs; with `in_turn`, one may wait for it. TooMuchWorkError when
+        the job takes too long.
+        """
+        if self._jobs[user_id] > (1 if in_turn else 0):
+            message = "your previous check or simulation is still running; wait for its answer, then try again"
+            raise TooManyRequestsError(message, 1)
+        if self._jobs.total() >= _MAX_JOBS:
+            raise TooManyRequestsError("too many users are checking rules or simulating now; try again later", 10)
+        self._jobs[user_id] += 1
+        turn = self._turns.setdefault(user_id, asyncio.Lock())
+        try:
+            async with turn, self._slots:
+                loop = asyncio.get_running_loop()
+                outcome = await loop.run_in_executor(self._threads, self._run, job, arguments)
+        finally:
+            self._jobs[user_id] -= 1
+            if not self._jobs[user_id]:
+                del self._jobs[user_id], self._turns[user_id]
+        result: T = outcome.get()
+        return result
+
+    def close(self) -> None:
+        """End all workers, with what they are doing."""
+        self._is_closed = True
+        for worker in (*self._idle, *self._working):
+            worker.kill()
+        self._threads.shutdown(wait=False)
+
+    def _run(self, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+        while self._idle:
+            with suppress(BrokenPipeError, EOFError):  # that worker has ended for want of work
+                return self._run_in(self._idle.pop(), job, arguments)
+        if self._is_closed:
+            return Outcome(defect="the service is stopping")
+        try:
+            return self._run_in(_Worker(self._setup), job, arguments)
+        except (OSError, EOFError) as error:
+            return Outcome(defect=f"a worker ended: {type(error).__name__} {error}")
+
+    def _run_in(self, worker: _Worker, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
+        self._working.add(worker)
+        try:
+            outcome = worker.run(job, arguments, self._time_limit_s)
+        except TimeoutError:
+            worker.kill()
+            _log.warning(
+                "a job took too long and was stopped",
+                job=getattr(job, "__name__", str(job)),
+                seconds=self._time_limit_s,
+            )
+            message = f"this took longer than {self._time_limit_s:g} s and was stopped; try fewer or simpler rules"
+            return Outcome(error=TooMuchWorkError, message=message)
+        except (OSError, EOFError):
+            worker.kill()
+            raise
+        finally:
+            self._working.discard(worker)
+        self._idle.append(worker)
+        return outcome
+
+
+class _Worker:
+    """One process, used by one thread at a time."""
+
+    def __init__(self, setup: Setup) -> None:
+        # `-P`: not the packages of the folder in which the service was started.
+        command = [sys.executable, "-P", "-c", "from app.server.workers.rule_worker import main; main()"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own code
+        self._call(setup, _STARTS_WITHIN_S)
+
+    def run(self, job: Callable[..., Any], arguments: tuple[Any, ...], within_s: float) -> Outcome:
+        """Return the outcome; TimeoutError if there is none in time, OSError or EOFError if the process has ended."""
+        outcome: Outcome = self._call((job, arguments), within_s)
+        return outcome
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    def _call(self, message: Any, within_s: float) -> Any:
+        jobs, results = self._process.stdin, self._process.stdout
+        if jobs is None or results is None:
+            raise EOFError
+        send(jobs, message)
+        ready, _, _ = select.select([results], [], [], within_s)
+        if not ready:
+            raise TimeoutError
+        return receive(results)
