@@ -95,6 +95,11 @@ class Metrics:
         )
         self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
         self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
+        self.clock_ahead = Gauge(
+            "usher_clock_ahead_seconds",
+            "Seconds by which this machine's clock is ahead of the database's; negative if it is behind",
+            registry=self.registry,
+        )
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)
         self.rules = Gauge("usher_rules", "Rules in the book", registry=self.registry)
         self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)

@@ -18,8 +18,9 @@ from app.accounts.links import first_admin_code
 from app.accounts.password import check_password, hash_password
 from app.accounts.signing_key import signing_key
 from app.accounts.users import add_first_admin, check_name, count_users
-from app.clock import Clock, SystemClock, process_name
+from app.clock import Clock, process_name
 from app.db import schema
+from app.db.database_clock import clock_of
 from app.db.engine import (
     create_reader_engine,
     create_writer_engine,
@@ -27,7 +28,7 @@ from app.db.engine import (
     parse_database_url,
     watch_storage,
 )
-from app.db.sqlite_claim import claim_database
+from app.db.engine.sqlite_claim import claim_database
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
@@ -96,7 +97,6 @@ async def service(
     The keyword arguments replace what is outside the process: tests give them to run the whole service in virtual
     time. `engine` and `executor` are the writer's; `connect` makes the client of a project.
     """
-    clock = clock or SystemClock()
     use_phone_region(settings.phone_region)
     use_name_key(settings.hash_names_key.get_secret_value())
     async with AsyncExitStack() as stack:
@@ -107,6 +107,7 @@ async def service(
             claim.prepare()
         url, readers = open_database(settings)
         stack.callback(readers.dispose)
+        clock = clock or clock_of(readers)
         metrics = Metrics()
         engine = engine or create_writer_engine(url)
         writer = Writer(engine, clock=clock, executor=executor)

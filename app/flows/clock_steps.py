@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Connection, bindparam, select
 
 from app.db.any_of import any_of
+from app.db.database_clock import CLOCK_OFF_S, DatabaseClock
 from app.db.tables import dispatches, status_in
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.flows.context import Context
@@ -18,8 +19,11 @@ from app.lifecycle.doubt import UNLISTED_S
 from app.lifecycle.presence import RETURN_S
 from app.lifecycle.retry import LONGEST_DELAY_S
 from app.lifecycle.transition import move
+from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
+
+_log = get_logger(__name__)
 
 _TOLERANCE = timedelta(seconds=5)
 """More than the clocks of replicas should differ by."""
@@ -64,18 +68,19 @@ class ClockCorrector:
         self._context = context
         self._transactions = transactions
         self._in_hand = in_hand
+        self._is_off = False
 
     async def run_once(self) -> dict[str, int]:
         """Correct dispatches that are due later than the longest delay allows."""
-        in_hand = tuple(self._in_hand())
-        return {
-            "brought_back": await self._transactions.run(
-                lambda connection, after: self._bring_back(connection, after, in_hand)
-            )
-        }
+        return {"brought_back": await self._transactions.run(self._bring_back)}
 
-    def _bring_back(self, connection: Connection, after: AfterCommit, in_hand: Collection[str]) -> int:
-        now = self._context.clock.now()
+    def _bring_back(self, connection: Connection, after: AfterCommit) -> int:
+        clock = self._context.clock
+        if isinstance(clock, DatabaseClock):
+            clock.measure(connection)
+            self._report(clock.machine_ahead_s)
+        now = clock.now()
+        in_hand = self._in_hand()  # read here, for more may have been begun while this waited for the writer
         call = timedelta(seconds=self._context.settings.request_timeout)
         longest = max(self._context.lease, call, timedelta(seconds=max(1.2 * LONGEST_DELAY_S, RETURN_S)))
         asked = {"horizon": now + longest + _TOLERANCE, "in_hand": in_hand}
@@ -97,3 +102,9 @@ class ClockCorrector:
             moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))
         move(connection, after, moves, now)
         return len(moves)
+
+    def _report(self, ahead_s: float) -> None:
+        was_off, self._is_off = self._is_off, abs(ahead_s) > CLOCK_OFF_S
+        if self._is_off and not was_off:
+            where = "ahead of" if ahead_s > 0 else "behind"
+            _log.warning(f"the clock of this machine is {abs(ahead_s):.0f} s {where} the database's; set it right")

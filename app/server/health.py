@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.audit import SweepHeartbeat, sweep_heartbeats
 from app.db import schema
+from app.db.database_clock import CLOCK_OFF_S, machine_ahead_s
 from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
@@ -59,6 +60,8 @@ class Health:
     database: DatabaseHealth
     book: RuleBook
     writer_backlog: int
+    machine_ahead_s: float
+    """By how many seconds this machine's clock is ahead of the database's, by which leases and deadlines are told."""
     defects: Mapping[str, Any]
     """Errors of Usher's own that this process caught since its start."""
 
@@ -80,6 +83,10 @@ class Health:
                 ],
             },
             "writer_backlog": self.writer_backlog,
+            "clock": {
+                "ahead_of_database_s": round(self.machine_ahead_s, 1),
+                "is_off": abs(self.machine_ahead_s) > CLOCK_OFF_S,
+            },
             "defects": dict(self.defects),
         }
 
@@ -126,7 +133,8 @@ class HealthEndpoint:
         if database.status != "schema" and (trouble := await self._write_check.trouble()):
             database = DatabaseHealth("unwritable" if database.status == "ok" else database.status, trouble)
         context = self._orchestrator.context
-        return Health(database, self._orchestrator.book, context.writer.backlog, context.defects.to_json())
+        ahead_s = machine_ahead_s(context.clock)
+        return Health(database, self._orchestrator.book, context.writer.backlog, ahead_s, context.defects.to_json())
 
     async def _database(self) -> DatabaseHealth:
         # Shared, so that a database that hangs does not take one thread for each question.

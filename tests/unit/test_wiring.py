@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.db.sqlite_claim import claim_database
+from app.db.engine.sqlite_claim import claim_database
 from app.errors import ConflictError, DatabaseUnavailableError
 
 

@@ -14,6 +14,7 @@ from app.audit import unknown_dispatches, unknown_events, was_any_sent
 from app.cli.framework.database import database_errors, database_url, reading
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, table
 from app.clock import SystemClock, process_name
+from app.db.database_clock import clock_of
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
@@ -227,7 +228,8 @@ async def _operating(settings: Settings, book: RuleBook) -> AsyncIterator[tuple[
     """
     configure_logs("console", quiet=True)
     url = database_url(settings)
-    writer = Writer(create_writer_engine(url))
+    engine = create_writer_engine(url)
+    writer = Writer(engine)
     current, withdrawals = book, list[Withdrawal]()
 
     def follow(after: AfterCommit) -> None:
@@ -238,7 +240,9 @@ async def _operating(settings: Settings, book: RuleBook) -> AsyncIterator[tuple[
     def use_current() -> RuleBook:
         return current
 
-    context = Context(settings, writer, {}, Metrics(), SystemClock(), process_name())
+    with database_errors(url):
+        clock = clock_of(engine)
+    context = Context(settings, writer, {}, Metrics(), clock, process_name())
     transactions = Transactions(writer, follow)
     acceptor = Acceptor(context, transactions, use_current, lambda _project: 0)
     try:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.engine import URL
 
 from app.db.engine import create_reader_engine, is_embedded
-from app.db.sqlite_claim import claim_database
+from app.db.engine.sqlite_claim import claim_database
 from app.errors import ConflictError
 from app.flows.replicas.serving import serving_replicas
 

@@ -14,6 +14,7 @@ class Health(BaseModel):
     database: dict[str, Any]
     rules: dict[str, Any]
     writer_backlog: int
+    clock: dict[str, Any]
     defects: dict[str, Any]
 
 

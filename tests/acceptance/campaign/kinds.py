@@ -25,6 +25,8 @@ _CALLED_EARLY = (
     "SELECT 1 FROM dispatch_attempts WHERE dispatch_id = :id AND number > :attempts AND started_at < :lease_until"
 )
 """Another call for a dispatch while the lease of the one before still held: two calls at once make two agents."""
+LONGEST_WAIT_S = 20.0
+"""Less than clocks differ in `clocks_seconds_apart`. Measured: 5 s by the database's clock, 32 s by the machines'."""
 SLOW = 0.2
 """Seconds that a call takes while a replica is killed, so that it dies in the midst of several."""
 
@@ -128,6 +130,47 @@ def two_replicas(directory: Path, size: Size, server: Postgres) -> Result:
     return replace(result, unmet=(*result.unmet, f"called again within the lease: {early}")) if early else result
 
 
+def clocks_seconds_apart(directory: Path, size: Size, server: Postgres) -> Result:
+    """Let the clocks of two replicas be 30 s ahead and behind; restart one with the other difference."""
+    return _different_clocks(directory, size, server, ("+30s", "-30s"))
+
+
+def clocks_minutes_apart(directory: Path, size: Size, server: Postgres) -> Result:
+    """The same with ten minutes, at which a replica takes no webhook for valid: the sweep finds the callers."""
+    return _different_clocks(directory, size, server, ("+10m", "-10m"))
+
+
+def _different_clocks(directory: Path, size: Size, server: Postgres, clocks: tuple[str, str]) -> Result:
+    ahead, behind = clocks
+    url = server.create_database()
+    with scene(directory, size, seed=SEED, database_url=url, replicas=3, options=("--fault-share", "0.05")) as made:
+        _, restarted, set_while_it_runs = made.ushers
+        restarted.set_clock(ahead)
+        set_while_it_runs.set_clock("+0s")
+        made.start(rules=False)
+        # Agents take most of the time that the rule gives them: a replica ahead would take them for late.
+        made.database.add_rule("all", "greeter", {"event": ["participant_joined"]}, answer_timeout_s=4)
+        made.add_workers("greeter", join_after=2.0)
+        made.let_in()
+        time.sleep(size.joining / 3)
+        set_while_it_runs.set_clock(behind)
+        time.sleep(size.joining / 3)
+        restarted.kill()
+        restarted.set_clock(behind)
+        restarted.start()
+        set_while_it_runs.set_clock(ahead)
+        restarted.await_ready()
+        made.await_joins()
+        shown = [replica.clock_ahead() for replica in made.ushers]
+        result = made.conclude(f"clocks of replicas {ahead} and {behind} off", "three replicas, one killed")
+    unmet = [*result.unmet]
+    if not (abs(shown[0]) < 1 and shown[1] < -20 and shown[2] > 20):
+        unmet.append(f"/readyz shows {shown}")
+    if result.verdict["longest_wait"] > LONGEST_WAIT_S:
+        unmet.append(f"a caller waited for {result.verdict['longest_wait']:.0f} s")
+    return replace(result, unmet=tuple(unmet))
+
+
 def _replica_with_calls(made: Scene, *, within_s: float) -> Usher:
     """Return a replica that has calls under way now; the first one if none has for so long."""
     deadline = time.monotonic() + within_s
@@ -193,4 +236,9 @@ ON_SQLITE: tuple[Callable[[Path, Size], Result], ...] = (
     locked_database,
     troubled_workers,
 )
-ON_POSTGRES: tuple[Callable[[Path, Size, Postgres], Result], ...] = (restarted_database, two_replicas)
+ON_POSTGRES: tuple[Callable[[Path, Size, Postgres], Result], ...] = (
+    restarted_database,
+    two_replicas,
+    clocks_seconds_apart,
+    clocks_minutes_apart,
+)

@@ -23,6 +23,8 @@ CHECKOUT = Path(__file__).parents[3]
 PROGRAM = Path(sys.executable).with_name("usher")
 KEY, SECRET = "campaign", "signs-nothing-but-the-webhooks-of-a-campaign"
 READY_WITHIN = 60.0
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+"""Debian's faketime; None where it is not installed."""
 
 Headers = Mapping[str, str]
 
@@ -104,6 +106,21 @@ class Usher(Process):
         }
         super().__init__(name, [PROGRAM, "serve"], directory=directory, environment=environment)
 
+    def set_clock(self, difference: str) -> None:
+        """Let the clock of this program differ from now on, also while it runs: `+30s`, `-10m`.
+
+        The monotonic clock is not touched, as when a person or NTP sets the clock.
+        """
+        file = self.directory / f"{self.name}.clock"
+        file.write_text(difference)
+        self.variables |= {
+            "LD_PRELOAD": str(FAKETIME),
+            "FAKETIME_TIMESTAMP_FILE": str(file),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        }
+
     def await_ready(self) -> None:
         """Wait until it is ready to serve; fail with its log when it ends before."""
         self.wait_until(self._ready, within=READY_WITHIN, what="/readyz answers 200")
@@ -113,6 +130,11 @@ class Usher(Process):
             return request(self.port, "GET", "/readyz")[0] == 200
         except OSError:
             return False
+
+    def clock_ahead(self) -> float:
+        """Return by how many seconds it says that its clock is ahead of the database's."""
+        ahead: float = json.loads(request(self.port, "GET", "/readyz")[2])["clock"]["ahead_of_database_s"]
+        return ahead
 
     def post_probe(self, number: int) -> tuple[int, Headers]:
         """Post a signed webhook that asks for nothing but being stored; return status and headers."""

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.db import schema
 from app.db.engine import create_writer_engine, watch_storage
-from app.db.sqlite_claim import claim_database
+from app.db.engine.sqlite_claim import claim_database
 from app.db.tables import rule_editor
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
