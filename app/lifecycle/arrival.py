@@ -107,6 +107,14 @@ def may_repeat(dispatch: Dispatch, waited_s: float) -> bool:
     return is_last and waited_s + FIRST_CHECK_S <= time_allowed(dispatch)
 
 
+def repeat_delay(waited_s: float) -> float:
+    """Return the seconds before an attempt is repeated whose caller has waited so long.
+
+    A rule may allow hours. In the first minute there is none, after 11 minutes a lost dispatch is made every 66 s.
+    """
+    return min(LONGEST_REPEAT_DELAY_S, max(0.0, (waited_s - 60.0) / 10))
+
+
 def is_hopeless(dispatch: Dispatch, waited_s: float) -> bool:
     """Return whether an attempt that LiveKit has lost is given up at once, after its caller has waited so long.
 
@@ -171,6 +179,7 @@ def _failed(dispatch: Dispatch, next_attempt_at: datetime) -> dict[str, Any]:
     }
 
 
+LONGEST_REPEAT_DELAY_S = 60.0
 FIRST_CHECK_S = JOB_LIST_LAG_S + 0.25
 """When LiveKit's lists are certain about an agent that has not joined: no worker took the job, or refused it.
 

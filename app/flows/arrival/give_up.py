@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.db.types import Cause, DispatchStatus
-from app.flows.arrival.retry_spread import RetrySpread
 from app.flows.arrival.withdraw import is_deleted
 from app.flows.context import Context
 from app.flows.transactions import Transactions
@@ -32,12 +31,12 @@ _STILL_LISTED_S = 2.0
 
 
 async def give_up_attempt(
-    context: Context, transactions: Transactions, absence: NotYetHere, spread: RetrySpread, *, is_repeated: bool
+    context: Context, transactions: Transactions, absence: NotYetHere, *, delay_s: float, is_repeated: bool
 ) -> None:
     """Delete the dispatch whose agent is absent, make sure that it is gone, and ask again, the fallback, or no more.
 
     The deletion is announced first: an agent that joins from then on is sent away by LiveKit in a while.
-    `is_repeated`: this attempt is made again without being counted.
+    `delay_s`: when the next attempt is made. `is_repeated`: this one is made again without being counted.
     """
     dispatch, client = absence.dispatch, context.clients[absence.dispatch.project]
     announced_at = context.clock.now()
@@ -53,7 +52,6 @@ async def give_up_attempt(
         _log.warning("a dead dispatch could not be deleted yet", dispatch_id=dispatch.id, error=str(error))
         gone = False
     now = context.clock.now()
-    delay_s = spread.delay(dispatch.project, dispatch.agent_to_ask, context.clock.monotonic())
     give_up = partial(_write_no_show, context=context, absence=absence, delay_s=delay_s, is_repeated=is_repeated)
     change = await transactions.run(lambda connection, after: give_up(connection, after, now=now, gone=gone))
     if change is not None:

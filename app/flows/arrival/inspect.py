@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.db.types import LIVE, Cause, DispatchStatus
 from app.errors import UsherError
+from app.flows.arrival.due_checks import has_run_out, next_check, planned_wait
 from app.flows.arrival.give_up import give_up_attempt
 from app.flows.arrival.retry_spread import RetrySpread
 from app.flows.arrival.settle_doubts import end_doubts, lose_agent
@@ -20,7 +21,13 @@ from app.flows.context import Context
 from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import FIRST_CHECK_S, awaited_from, is_hopeless, may_repeat, not_ours, time_allowed
+from app.lifecycle.arrival import (
+    awaited_from,
+    is_hopeless,
+    may_repeat,
+    not_ours,
+    repeat_delay,
+)
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
@@ -124,15 +131,18 @@ class Inspector:
             waited = self._waited(dispatch)
             in_all = self._elapsed_time.seconds_since(dispatch.created_at)
             is_lost = absence.is_futile and is_hopeless(dispatch, in_all)
-            if absence.certain and (is_lost or _has_run_out(dispatch, waited)):
+            if absence.certain and (is_lost or has_run_out(dispatch, waited)):
                 # Too early, a worker may have it that is not listed yet.
                 given_up = changed(absence, is_over=absence.is_over and waited >= JOB_LIST_LAG_S)
                 is_repeated = is_lost and may_repeat(dispatch, in_all)
+                tick = self._context.clock.monotonic()
+                delay_s = self.retry_spread.delay(dispatch.project, dispatch.agent_to_ask, tick)
+                delay_s += repeat_delay(in_all) if is_repeated else 0.0
                 await give_up_attempt(
-                    self._context, self._transactions, given_up, self.retry_spread, is_repeated=is_repeated
+                    self._context, self._transactions, given_up, delay_s=delay_s, is_repeated=is_repeated
                 )
             else:
-                put_off.setdefault(_next_check(dispatch, waited), []).append(dispatch)
+                put_off.setdefault(next_check(dispatch, waited), []).append(dispatch)
         for wait, dispatches in put_off.items():
             await self._put_off(dispatches, wait)
 
@@ -161,13 +171,13 @@ class Inspector:
         overdue, moves = [], []
         for one in find_overdue(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
             waited = self._waited(one)
-            if _planned_wait(one) - waited >= MIN_REMAINDER_S:
+            if planned_wait(one) - waited >= MIN_REMAINDER_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
                 moves.append(
                     Move(one, one.status, Cause.CLOCK_STEP, "the clock was set; its agent has time left", fields=rest)
                 )
             else:
-                late = "its agent is overdue" if _has_run_out(one, waited) else "its agent has not joined yet"
+                late = "its agent is overdue" if has_run_out(one, waited) else "its agent has not joined yet"
                 moves.append(Move(one, one.status, Cause.AGENT_OVERDUE, f"{late}; checking LiveKit", fields=lease))
                 overdue.append(one)
         move(connection, after, moves, now)
@@ -273,25 +283,3 @@ class Inspector:
             case _:
                 assert_never(finding)
         return []
-
-
-def _planned_wait(dispatch: Dispatch) -> float:
-    """Return after how many seconds the check that is due now was meant to be made."""
-    if dispatch.dispatched_at is None or dispatch.answer_deadline is None:
-        return 0.0
-    return (dispatch.answer_deadline - dispatch.dispatched_at).total_seconds()
-
-
-def _next_check(dispatch: Dispatch, waited: float) -> float:
-    """Return how long after the call LiveKit is checked again, at the earliest."""
-    if _has_run_out(dispatch, waited):
-        return JOB_LIST_LAG_S
-    timeout = float(dispatch.wait_s)
-    if dispatch.dispatched_at is not None and not dispatch.is_fallback:
-        remaining = time_allowed(dispatch) - (dispatch.dispatched_at - dispatch.created_at).total_seconds()
-        timeout = min(timeout, remaining) if remaining > waited else timeout
-    return timeout if waited >= FIRST_CHECK_S - MIN_REMAINDER_S else min(FIRST_CHECK_S, timeout)
-
-
-def _has_run_out(dispatch: Dispatch, waited: float) -> bool:
-    return dispatch.wait_s - waited < MIN_REMAINDER_S

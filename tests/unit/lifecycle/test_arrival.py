@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from app.db.types import Cause, DispatchStatus
-from app.lifecycle.arrival import NoShow, after_no_show, arrived, next_after_no_show, not_ours, seen
+from app.lifecycle.arrival import (
+    NoShow,
+    after_no_show,
+    arrived,
+    is_hopeless,
+    may_repeat,
+    next_after_no_show,
+    not_ours,
+    repeat_delay,
+    seen,
+)
 from app.observe.finding import Arrived
 from tests.world.rows import NOW, dispatch, seen_agent
 
@@ -110,3 +120,34 @@ def test_an_agent_whose_dispatch_was_being_deleted_is_noted_as_sent_away(
     assert (after.is_sent_away, after.deletion_announced_at) == (expected, None)
     assert not_ours(after, NOW).result.deletion_announced_at == (NOW if expected else None)
     assert not not_ours(after, NOW).result.is_sent_away
+
+
+@pytest.mark.parametrize(("waited", "delay"), [(0, 0), (60, 0), (120, 6), (660, 60), (86_400, 60)])
+def test_a_lost_dispatch_is_repeated_the_less_often_the_longer_its_caller_waits(waited: float, delay: float) -> None:
+    assert repeat_delay(waited) == delay
+
+
+@pytest.mark.parametrize(
+    ("counted", "asked", "waited", "expected"),
+    [
+        (1, None, 12.5, False),  # an attempt is left, which counts
+        (2, None, 18.75, True),
+        (2, None, 38.0, True),
+        (2, None, 39.0, False),  # too late for LiveKit's lists to show what came of it
+        (0, "reception", 20.0, False),
+    ],
+)
+def test_the_last_attempt_is_repeated_while_the_time_of_all_attempts_lasts(
+    counted: int, asked: str | None, waited: float, expected: bool
+) -> None:
+    fallbacks = [{"agent_name": "reception", "answer_timeout_s": 15, "max_attempts": 1}] if asked else None
+    one = dispatch(
+        counted_attempts=counted,
+        max_attempts=3,
+        answer_timeout_s=15,
+        asked_agent_name=asked,
+        fallbacks=fallbacks,
+        rung=1 if asked else 0,
+    )
+    assert may_repeat(one, waited) is expected
+    assert is_hopeless(one, waited) is (expected or (counted < 2 and asked is None))
