@@ -71,7 +71,7 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
     call = page.url
     # When the rule is fixed
     page.get_by_role("table", name="Rules tried").get_by_role("link", name="support").click()
-    page.get_by_label("Fallback agent").fill("support")
+    page.get_by_label("Fallbacks").fill('["support"]')
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
     page.goto(call)

@@ -31,6 +31,7 @@ from app.errors import (
 from app.logs import get_logger
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
+from app.server.console.notices import NOTICES
 from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
@@ -133,7 +134,7 @@ class PageRequest:
             active=active,
             csrf=self.console.cookies.csrf(self.cookie),
             static=f"/console/static/{STATIC_VERSION}",
-            notice=_NOTICES.get(self.http.query_params.get("done", "")),
+            notice=NOTICES.get(self.http.query_params.get("done", "")),
             **values,
         )
         return HTMLResponse(text, status)
@@ -144,25 +145,6 @@ class PageRequest:
             render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.cookies.csrf(self.cookie), **values)
         )
 
-
-_NOTICES: Final = {
-    "saved": "Saved. The rule applies from the next webhook on.",
-    "deleted": "Deleted. It can be restored from its history.",
-    "reverted": "Restored.",
-    "redriven": "Dispatched again.",
-    "cancelled": "Cancelled.",
-    "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",
-    "handed-over": "The agent is on its way; the first one stays until it is there.",
-    "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "
-    "the first one stays.",
-    "replayed": "Retried with the current rules.",
-    "user": "The user was changed.",
-    "revoked": "The token has been revoked.",
-    "password": "Your password was changed, and your other sessions have ended.",
-    "logged-out": "Your other sessions have ended.",
-    "session": "The session has ended.",
-    "gone": "The user was deleted, with all sessions and tokens.",
-}
 
 Handler = Callable[[PageRequest], Awaitable[Response]]
 
@@ -204,8 +186,8 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
             form = await _read_form(request)
             require_storable_form(form)
             request = replace(request, form=form)
-            if gets_cookie and role is not None and console.cookies.read(http).startswith(PREFIX):
-                return _ask_to_log_in(http)  # the session has ended since the form was shown
+            if gets_cookie and role is not None and _has_ended(request):
+                return _ask_to_log_in(request)
             console.cookies.require_csrf("" if gets_cookie else request.cookie, request.field(CSRF_FIELD))
         response = await _authorized(request, handler, role)
     except UsherError as error:
@@ -222,7 +204,7 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
 async def _authorized(request: PageRequest, handler: Handler, role: Role | None) -> Response:
     if role is not None:
         if request.user is None:
-            return _ask_to_log_in(request.http)
+            return _ask_to_log_in(request)
         if not request.user.role.includes(role):
             raise NotAllowedError(f"this needs the role {role}; yours is {request.user.role}")
     return await handler(request)
@@ -262,13 +244,20 @@ def _record_refusal(request: PageRequest, path: str, error: UsherError) -> None:
     request.context.access.note(AccessEntry(kind, name, request.address, request.user_agent, where))
 
 
-def _ask_to_log_in(request: Request) -> Response:
-    if request.headers.get("x-fragment"):
+def _has_ended(request: PageRequest) -> bool:
+    """Return whether the browser has had a session, and it has ended since the last page was shown."""
+    return request.session is None and request.console.cookies.read(request.http).startswith(PREFIX)
+
+
+def _ask_to_log_in(request: PageRequest) -> Response:
+    http = request.http
+    if http.headers.get("x-fragment"):
         return Response(status_code=401)
-    target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    if request.method != "GET":
+    target = http.url.path + (f"?{http.url.query}" if http.url.query else "")
+    if http.method != "GET":
         target = "/console/"
-    return RedirectResponse(f"/console/login?next={quote(target)}", 303)
+    ended = "&ended=1" if _has_ended(request) else ""
+    return RedirectResponse(f"/console/login?next={quote(target)}{ended}", 303)
 
 
 def redirect(path: str, done: str = "") -> Response:

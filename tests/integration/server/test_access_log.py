@@ -40,8 +40,8 @@ async def test_logins_failures_and_refusals_are_recorded(running: Running) -> No
         await eva.post("/console/rules/new", data={"csrf": "forged"})
         await post(eva, "/console/account", "/console/logout")
         found = await logins(running, admin)
-    told = [(each["kind"], each["user_name"], each["detail"], each["user_agent"]) for each in found]
-    assert sorted(told) == [
+    recorded = [(each["kind"], each["user_name"], each["detail"], each["user_agent"]) for each in found]
+    assert sorted(recorded) == [
         ("form_refused", "eva", "POST /console/rules/new", "Browser/1"),
         ("login", "eva", "", "Browser/1"),
         ("login_failed", "", "unknown name", "Browser/1"),

@@ -112,7 +112,8 @@ async def test_a_form_of_an_ended_session_leads_to_the_login(running: Running, e
     await move_back(running, timedelta(days=1), "last_seen_at")
     answer = await eva.post("/console/rules/new", data={"csrf": "0" * 64, "name": "x"})
     assert answer.status_code == 303
-    assert answer.headers["location"].startswith("/console/login")
+    assert answer.headers["location"] == "/console/login?next=/console/&ended=1"
+    assert "Your session has ended" in (await eva.get(answer.headers["location"])).text
     assert await running.read("SELECT * FROM routing_rules") == []
 
 

@@ -45,7 +45,8 @@ async def show_login(request: PageRequest) -> Response:
     if request.user is not None:
         return redirect(_target(request))
     no_users = await request.context.read(count_users) == 0
-    return request.page("login.html", name="", next=_target(request), problem="", no_users=no_users)
+    ended = request.field("ended") == "1"
+    return request.page("login.html", name="", next=_target(request), problem="", no_users=no_users, ended=ended)
 
 
 async def log_in(request: PageRequest) -> Response:
@@ -145,7 +146,9 @@ def repeated(request: PageRequest) -> list[Problem]:
 
 
 def _login_again(request: PageRequest, name: str, problem: str, status: int) -> Response:
-    return request.page("login.html", status=status, name=name, next=_target(request), problem=problem, no_users=False)
+    return request.page(
+        "login.html", status=status, name=name, next=_target(request), problem=problem, no_users=False, ended=False
+    )
 
 
 def _note(request: PageRequest, kind: AccessKind, user: User | None, detail: str = "") -> None:

@@ -1,0 +1,24 @@
+"""What the page after a form says was done, by the name in its address."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NOTICES: Final = {
+    "saved": "Saved. The rule applies from the next webhook on.",
+    "deleted": "Deleted. It can be restored from its history.",
+    "reverted": "Restored.",
+    "redriven": "Dispatched again.",
+    "cancelled": "Cancelled.",
+    "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",
+    "handed-over": "The agent is on its way; the first one stays until it is there.",
+    "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "
+    "the first one stays.",
+    "replayed": "Retried with the current rules.",
+    "user": "The user was changed.",
+    "revoked": "The token has been revoked.",
+    "password": "Your password was changed, and your other sessions have ended.",
+    "logged-out": "Your other sessions have ended.",
+    "session": "The session has ended.",
+    "gone": "The user was deleted, with all sessions and tokens.",
+}
