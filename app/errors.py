@@ -71,6 +71,22 @@ def nearest(name: str, among: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
+def names_like(name: str, among: Iterable[str], most: int = 5) -> list[str]:
+    """Return the names in `among` that `name` may mean: those that contain it, else the nearest spellings."""
+    names = sorted(set(among))
+    parts = [one for one in names if name.casefold() in one.casefold()][:most] if name.strip() else []
+    if parts or len(name) > _LONGEST_NAME or len(names) > _MOST_NAMES:
+        return parts
+    by_fold = {one.casefold(): one for one in names}
+    return [by_fold[one] for one in get_close_matches(name.casefold(), by_fold, n=most, cutoff=0.7)]
+
+
+def did_you_mean(name: str, among: Iterable[str], otherwise: str) -> str:
+    """Return the end of a message about an unknown name: "; did you mean 'x'?", else `; see: ` and a command."""
+    alike = names_like(name, among)
+    return f"; did you mean {', '.join(map(repr, alike))}?" if alike else f"; see: {otherwise}"
+
+
 class InvalidInputError(UsherError):
     """Invalid input; `problems` holds every mistake at once."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.accounts.access_log import AccessFilter, list_accesses
 from app.accounts.sessions import end_session as end_a_session
 from app.accounts.sessions import list_sessions, session_limits
-from app.accounts.users import User, find_user, log_out_everywhere
+from app.accounts.users import User, find_user, list_users, log_out_everywhere
 from app.cli.calls.filter_options import period
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
@@ -18,7 +18,7 @@ from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import plain, say, say_json, show, stacked, table
 from app.clock import SystemClock
 from app.db.types import AccessKind
-from app.errors import NotFoundError
+from app.errors import NotFoundError, did_you_mean
 from app.settings import read_settings
 
 _OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only of this user")]
@@ -109,5 +109,6 @@ def find_named(connection: Connection, name: str) -> User:
     """Return the user with a name; raises NotFoundError if there is none."""
     user = find_user(connection, name)
     if user is None:
-        raise NotFoundError(f"no user is named {name!r}; see: usher users list")
+        names = (one.name for one in list_users(connection))
+        raise NotFoundError(f"no user is named {name!r}{did_you_mean(name, names, 'usher users list')}")
     return user

@@ -175,6 +175,8 @@ def test_edits_are_attributed_noticed_and_taken_back(terminal: Terminal) -> None
     assert "versions are 0 to 5" in terminal.run("rules", "revert", "99").err
     missing = terminal.run("rules", "show", "phon")
     assert (missing.code, missing.err) == (1, "usher: no rule is named 'phon'; did you mean 'phone'?\n")
+    misspelt = terminal.run("rules", "show", "Pohne")
+    assert (misspelt.code, misspelt.err) == (1, "usher: no rule is named 'Pohne'; did you mean 'phone'?\n")
 
 
 def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Terminal) -> None:
@@ -238,6 +240,8 @@ def test_rules_that_are_probably_wrong_are_warned_about_but_not_refused(terminal
     applied = terminal.run("rules", "apply", file)
     assert applied.code == 0
     assert "warning: rule 'late': is never reached: the earlier rule 'all'" in applied.err
+    # When another edit follows, then only what it makes worse is warned about
+    assert "warning" not in terminal.run("rules", "apply", "rules.yaml").err
     # And of another file, what a rule that stands already does to its own
     later = "rules:\n- {name: later, pattern: {room: {name: [x]}}, agent_name: b}\n"
     other = terminal.write("other.yaml", later)

@@ -17,7 +17,9 @@ _Project = Annotated[str | None, typer.Option("--project", help="only of this Li
 _Identity = Annotated[str | None, typer.Option("--identity", help="only of this participant")]
 _Room = Annotated[str | None, typer.Option("--room", help="only in this room, by name")]
 _Phone = Annotated[str | None, typer.Option("--phone", metavar="NUMBER", help="only from this phone number")]
-_Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="not before: 24h, 14:02, 2026-11-22T14:02")]
+_Since = Annotated[
+    str | None, typer.Option("--since", metavar="WHEN", help="not before: 24h, 14:02, yesterday, a date")
+]
 _Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="before: as for --since")]
 _Search = Annotated[str | None, typer.Option("--search", "-s", metavar="TEXT", help="any name, number or id, exact")]
 

@@ -141,11 +141,15 @@ def apply_(
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Apply a rules file in one transaction and show the difference; rules are identified by name."""
+    """Apply a rules file in one transaction and show the difference; rules are identified by name.
+
+    Warns of what this edit makes worse; what was there before is shown by `usher rules list`.
+    """
     wanted = read_file(file).rules
     traffic = recent_traffic()
 
     def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
+        before = read_book(connection)
         edit = apply_rules(
             connection,
             wanted,
@@ -154,7 +158,9 @@ def apply_(
             expected_version=expect_version,
             dry_run=dry_run,
         )
-        return edit, _by_rule(edit.warnings(read_book(connection), traffic))
+        found = edit.warnings(read_book(connection), traffic)
+        known = _by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
+        return edit, _by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
 
     if dry_run:
         with reading() as connection:

@@ -9,7 +9,7 @@ from typing import Any
 from app.audit import read_traffic
 from app.cli.framework.database import reading
 from app.clock import SystemClock
-from app.errors import NotFoundError
+from app.errors import NotFoundError, did_you_mean
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.rules_file import RulesFile, read_rules_file
 from app.rules.warnings.rule_warnings import warnings
@@ -32,8 +32,7 @@ def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     found = next((row for row in rows if row["name"] == name), None)
     found = found or next((row for row in rows if str(row["id"]) == name), None)
     if found is None:
-        alike = [str(row["name"]) for row in rows if name.casefold() in str(row["name"]).casefold()][:5]
-        hint = f"; did you mean {', '.join(map(repr, alike))}?" if alike else "; see: usher rules list"
+        hint = did_you_mean(name, (str(row["name"]) for row in rows), "usher rules list")
         raise NotFoundError(f"no rule is named {name!r}{hint}")
     return found
 

@@ -51,6 +51,17 @@ def test_what_is_no_duration(text: str) -> None:
         ("2026-07-01 14:02", datetime(2026, 7, 1, 12, 2, tzinfo=UTC)),
         ("2026-11-22T14:02:00Z", datetime(2026, 11, 22, 14, 2, tzinfo=UTC)),
         ("2026-11-22T14:02:00-05:00", datetime(2026, 11, 22, 19, 2, tzinfo=UTC)),
+        ("today", datetime(2026, 11, 21, 23, 0, tzinfo=UTC)),
+        ("Yesterday", datetime(2026, 11, 20, 23, 0, tzinfo=UTC)),
+        ("yesterday 14:02", datetime(2026, 11, 21, 13, 2, tzinfo=UTC)),
+        ("yesterday at 9:30", datetime(2026, 11, 21, 8, 30, tzinfo=UTC)),
+        ("sunday", datetime(2026, 11, 21, 23, 0, tzinfo=UTC)),  # which it is
+        ("monday", datetime(2026, 11, 15, 23, 0, tzinfo=UTC)),
+        ("saturday 08:00", datetime(2026, 11, 21, 7, 0, tzinfo=UTC)),
+        ("2 hours ago", NOW - timedelta(hours=2)),
+        ("an hour ago", NOW - timedelta(hours=1)),
+        ("last week", NOW - timedelta(days=7)),
+        ("3 days ago", NOW - timedelta(days=3)),
     ],
 )
 def test_instants_without_a_zone_are_of_this_machine(text: str, instant: datetime) -> None:
@@ -58,14 +69,29 @@ def test_instants_without_a_zone_are_of_this_machine(text: str, instant: datetim
 
 
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "25:00", "14:60", "2026-13-01", "0001-01-01T00:00", "9" * 400, "1e9"]
+    "text",
+    [
+        "",
+        "tomorrow",
+        "yesterday noon",
+        "yesterday 25:00",
+        "2 hours",
+        "ago",
+        "9999999 days ago",
+        "25:00",
+        "14:60",
+        "2026-13-01",
+        "0001-01-01T00:00",
+        "9" * 400,
+        "1e9",
+    ],
 )
 def test_what_is_no_instant_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         parse_moment(text, NOW, "--since")
     (problem,) = refused.value.problems
     assert problem.path == "--since"
-    assert problem.message.startswith("must be a time ago such as 90s, 15m, 24h, 7d or 1h30m, a time of today")
+    assert problem.message.startswith("must be a time ago such as 90s, 15m, 24h, 7d, 1h30m or '2 hours ago', a time of")
 
 
 def test_instants_are_shown_in_the_zone_of_this_machine() -> None:
@@ -73,3 +99,10 @@ def test_instants_are_shown_in_the_zone_of_this_machine() -> None:
     assert show_moment(NOW, milliseconds=True) == "2026-11-22 14:02:07.123"
     assert show_moment(None) == ""
     assert zone_name(NOW) == "CET"
+
+
+def test_a_day_by_name_begins_at_midnight_also_where_the_clocks_were_changed_since() -> None:
+    # In Madrid summer time ended on Sunday, 25 October 2026, at 03:00.
+    monday = datetime(2026, 10, 26, 9, 0, tzinfo=UTC)
+    assert parse_moment("yesterday", monday, "--since") == datetime(2026, 10, 24, 22, 0, tzinfo=UTC)
+    assert parse_moment("saturday 12:00", monday, "--since") == datetime(2026, 10, 24, 10, 0, tzinfo=UTC)
