@@ -1,0 +1,1 @@
+"""Commands that try an installation out: every part of it by itself, and a whole call."""
