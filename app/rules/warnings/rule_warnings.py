@@ -108,7 +108,7 @@ def saved_rule_warnings(book: RuleBook, rule: Rule, traffic: Traffic) -> list[Ru
     if tied is not None:
         first = min(rule, tied, key=lambda one: one.rank)
         message = (
-            f"is that of rule {tied.name!r}, too, and an event can match both: {first.name!r} is tried first, "
+            f"equals that of rule {tied.name!r}, and one event can match both: {first.name!r} is tried first, "
             "because it is older"
         )
         warn(WarningKind.PRIORITY_TIE, Problem("priority", message))

@@ -131,8 +131,8 @@ class _Seen:
             if (one == DEFAULT_EVENT if wanted is None else any(matcher.holds(one) for matcher in wanted))
         ]
         count = sum(traffic.events[one] for one in types)
-        span = f"of the last {DAYS} days" if traffic.is_whole else f"among the latest of the last {DAYS} days"
-        which = f"the {count} {' or '.join(types)} event{'s' * (count != 1)} {span}"
+        read = f" ({count} read)" if traffic.is_whole else f" (the latest {count} read)"
+        which = f"no {' or '.join(types)} event of the last {DAYS} days{read}"
         return cls(count, which, [traffic.values[one] for one in types])
 
     def has(self, path: str) -> bool:
@@ -160,7 +160,7 @@ def _unseen_path(path: str, seen: _Seen) -> Problem:
     near = difflib.get_close_matches(name, siblings, n=1)
     elsewhere = sorted(one for one in paths if one.endswith(f".{name}"))
     suggestion = siblings[near[0]] if near else next(iter(elsewhere), None)
-    return Problem(path, f"is in none of {seen.which}", suggestion=suggestion)
+    return Problem(path, f"is in {seen.which}", suggestion=suggestion)
 
 
 def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Problem | None:
@@ -179,11 +179,11 @@ def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Pro
     if unseen:
         shown = ", ".join(_shown(key) for key in unseen[:_MOST_SHOWN])
         more = f" and {len(unseen) - _MOST_SHOWN} more" if len(unseen) > _MOST_SHOWN else ""
-        return Problem(path, f"is {shown}{more} in none of {seen.which}", suggestion=_near(unseen[0], known))
+        return Problem(path, f"is {shown}{more} in {seen.which}", suggestion=_near(unseen[0], known))
     others = [one for one in matchers if not isinstance(one, Exact | OneOf)]
     if others and not any(one.holds(value_of(key)) for one in others for key in known):
         expected = " or ".join(one.describe() for one in others[:_MOST_SHOWN])
-        return Problem(path, f"is {expected} in none of {seen.which}")
+        return Problem(path, f"is {expected} in {seen.which}")
     return None
 
 
