@@ -19,9 +19,16 @@ from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
 LOCKED = HotStatement(
     select(dispatches).where(any_of(dispatches.c.id, "ids")).order_by(dispatches.c.id).with_for_update()
 )
+_BY_LIVE_INTENT = (dispatches, "INDEXED BY uq_dispatches_live_intent", "sqlite")
+LIVE_INTENTS = (
+    select(dispatches.c.intent_key)
+    .with_hint(*_BY_LIVE_INTENT)
+    .where(any_of(dispatches.c.intent_key, "intent_keys"), status_in(*LIVE))
+)
+"""Those of some intent keys that a live dispatch has: of most joins none."""
 LIVE_BY_INTENT = HotStatement(
     select(dispatches)
-    .with_hint(dispatches, "INDEXED BY uq_dispatches_live_intent", "sqlite")
+    .with_hint(*_BY_LIVE_INTENT)
     .where(any_of(dispatches.c.intent_key, "keys"), status_in(*LIVE))
     .order_by(dispatches.c.id)
     .with_for_update()

@@ -133,7 +133,9 @@ class Acceptor:
         planned = [one for one in decided if one.plan.intents]
         if not planned:
             return
-        state = read_state(connection, [one.event for one in planned], [one.event for one in decided], now)
+        keys = {intent.intent_key for one in planned for intent in one.plan.intents}
+        events, batch = [one.event for one in planned], [one.event for one in decided]
+        state = read_state(connection, events, batch, now, intent_keys=keys)
         for one in planned:
             _drop_if_impossible(one, state.gone)
         tick = self._context.clock.monotonic()

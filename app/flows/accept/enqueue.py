@@ -59,7 +59,7 @@ def enqueue(
     wanted = [(one, intent) for one in decided for intent in one.plan.intents]
     if not wanted:
         return
-    serving = live_by_intent(connection, {intent.intent_key for _, intent in wanted})
+    serving = live_by_intent(connection, {intent.intent_key for _, intent in wanted if intent.intent_key in state.live})
     live = _without_deserted(connection, after, serving, now)
     new = _new_dispatches(wanted, live, context, _Slots(free_slots), grant=grant, state=state, now=now)
     created = create(connection, after, [one.dispatch for one in new], now)

@@ -12,6 +12,7 @@ from app.db.hot_statement import CombinedQuery
 from app.db.tables import agent_limits
 from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, Promises, promised
 from app.outbox.room_session import LOST_IN_SESSIONS, SERVED_UNDER_NAME
+from app.outbox.statements import LIVE_INTENTS
 from app.rules.book.read_book import VERSION
 from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
@@ -22,6 +23,7 @@ _BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
         ("limited", select(agent_limits.c.agent_name)),
+        ("live", LIVE_INTENTS),
         ("promised", VALID_PROMISES),
         *(("served", question) for question in SERVED_UNDER_NAME),
     ]
@@ -32,12 +34,14 @@ _BEFORE_ENQUEUING = CombinedQuery(
 class StoredState:
     """What the database knows about the participants that a batch wants agents for.
 
-    `limited`: agents that may not all start at once. `promises`: what token servers were promised for the rooms.
+    `limited`: agents that may not all start at once. `live`: intent keys of the batch that a live dispatch has, not
+    locked. `promises`: what token servers were promised for the rooms.
     `served`: by project, room name and agent, the sessions that such an agent serves or served until a moment ago.
     """
 
     gone: Departures
     limited: Collection[str]
+    live: Collection[str]
     promises: Promises
     served: Mapping[tuple[str, str, str], Collection[str]]
 
@@ -74,12 +78,20 @@ def read_stored(connection: Connection, batch: Sequence[Event]) -> Stored:
     )
 
 
-def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence[Event], now: datetime) -> StoredState:
+def read_state(
+    connection: Connection,
+    planned: Sequence[Event],
+    batch: Sequence[Event],
+    now: datetime,
+    *,
+    intent_keys: Collection[str],
+) -> StoredState:
     """Return what is stored about the events `planned` of `batch`, those for which rules want agents."""
     rooms = {event.room_name for event in planned}
     asked = {
         **sids_of(planned),
         "room_names": rooms,
+        "intent_keys": intent_keys,
         "lost_since": now - _LOST_FOR,
         "promised_since": now - VALID_FOR,
     }
@@ -90,6 +102,7 @@ def read_state(connection: Connection, planned: Sequence[Event], batch: Sequence
     return StoredState(
         gone=Departures.of(answers["departed"], batch),
         limited={name for name, *_ in answers["limited"]},
+        live={key for key, *_ in answers["live"]},
         promises=promised(connection, rooms, now) if answers["promised"] else NO_PROMISES,
         served=served,
     )
