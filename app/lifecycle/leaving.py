@@ -156,19 +156,22 @@ class Remaining:
     """Who is in the room after an agent left."""
 
     served: bool
-    """Callers whom it served."""
+    """Whether callers that it served are there."""
     late: bool = False
-    """Callers noted as served by it who joined as it may have been leaving."""
+    """Whether callers are there that are noted as served by it, and joined when it may have been leaving."""
     joined_by: bool = False
-    """Callers who joined after it, while one whom it served from the beginning is there."""
+    """Whether callers joined after it, while one that it served from the beginning is there."""
     person: bool = False
-    """People whom no dispatch serves: phones that were dialled, and callers who joined after it."""
+    """Whether people are there that no dispatch serves: phones that were dialled, and callers who joined after it."""
 
 
 def remaining_of(
     dispatch: Dispatch, people: People, now: datetime, *, present: Collection[str] | None = None
 ) -> Remaining:
-    """Return whom the agent of `dispatch` leaves; `present`: the SIDs that LiveKit lists, if it was asked."""
+    """Return who is in the room after the agent of `dispatch` left.
+
+    `present`: the SIDs that LiveKit lists, if it was asked.
+    """
 
     def is_here(sid: str) -> bool:
         return present is None or sid in present
@@ -250,7 +253,7 @@ def _of_those_left_alone(dispatch: Dispatch, departure: Departure, remaining: Re
     if not departure.is_lost:
         if dispatch.recover is not Recover.ALWAYS:
             return AgentGone.NOT_REPLACED
-        # It may have handed its caller over to whoever joined after it.
+        # It may have handed its caller over to somebody who joined after it.
         return AgentGone.LEFT_TO_PERSON if remaining.person or remaining.joined_by else AgentGone.REPLACED
     if dispatch.recover is Recover.NEVER:
         decision = AgentGone.REPLACED_FOR_LATE if remaining.late else AgentGone.NOT_REPLACED

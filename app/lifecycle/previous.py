@@ -18,7 +18,7 @@ class PreviousCause(StrEnum):
     NO_SHOW = "no_show"  # it did not join
     LOST = "lost"  # it left its caller
     HANDOVER = "handover"  # it has handed its caller over, or somebody else has
-    REDRIVE = "redrive"  # it was asked for in vain, and an operator tries again
+    REDRIVE = "redrive"  # it did not join, and an operator tries again
 
 
 def previous_left(dispatch: Dispatch, departure: Departure, left_at: datetime) -> dict[str, Any]:

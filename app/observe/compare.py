@@ -68,7 +68,7 @@ class Intentions:
     deserted: Collection[str] = ()
     """SIDs of agents whose callers have got another agent: they came back to a deserted one, or were handed over."""
     returning: Mapping[str, str] = field(default_factory=dict)
-    """By identity, agents of ours of earlier sessions of this room name, or lost in this one: whom they served."""
+    """By identity, agents of ours of earlier sessions of this room name, or lost in this one: the caller served."""
     ghosts: Collection[str] = ()
     """SIDs of listed participants of a LiveKit node that is lost: they joined before the room was made again."""
 

@@ -12,7 +12,7 @@ from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 
 @dataclass(frozen=True, slots=True)
 class PromisedMark:
-    """A dispatch id that an access token was given, for which agent and whom.
+    """A dispatch id that an access token was given, for which agent and caller.
 
     LiveKit launches a token's dispatch whenever the token opens a room, also when the id has served before.
     `spent`: LiveKit's id of what it has served as in this session, which brings no agent any more.

@@ -10,7 +10,7 @@ from app.observe.observation import RoomObservation
 
 
 def settled_agents(intended: Intentions, seen: RoomObservation, findings: Collection[Finding]) -> frozenset[str]:
-    """Return the SIDs of agents about whom a later check of the room would find out nothing more.
+    """Return the SIDs of agents about which a later check of the room would find out nothing more.
 
     They are another application's, or ours with a job that LiveKit lists no longer.
     """

@@ -38,7 +38,7 @@ class Timing:
     rejoin: float = 1.0
     """How long callers take to connect again after the server was restarted."""
     node_availability: float = 5.0
-    """How long a lost node still counts as available: CreateDispatch into its rooms waits for it, in vain.
+    """How long a lost node still counts as available: CreateDispatch into its rooms waits for it, and fails.
 
     In the source: AvailableSeconds, counted from the node's last report."""
     node_rejoin: float = 6.0

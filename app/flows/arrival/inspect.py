@@ -62,7 +62,7 @@ _log = get_logger(__name__)
 
 _CLAIM_LIMIT = 100
 _AGAIN_S = 1.0
-"""Delay before an overdue agent is looked for again after LiveKit did not answer."""
+"""Delay before an overdue agent is checked again after LiveKit did not answer."""
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Inspection:
     uncertain: list[NotYetHere] = field(default_factory=list)
     is_clear: bool = True
     settled: frozenset[str] = frozenset()
-    """SIDs of agents that are nobody's we know of, or of whom the job list will not say more."""
+    """SIDs of agents of no dispatch that is known, or about which the job list will not say more."""
 
 
 class Inspector:
@@ -111,7 +111,7 @@ class Inspector:
         return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen, tick))
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
-        """Check the room of overdue agents; those that can be neither found nor given up are looked for again soon."""
+        """Check the room of overdue agents; those that can be neither found nor given up are checked again soon."""
         try:
             inspection = await self.inspect(project, room_name, ask_node=True)
         except UsherError as error:

@@ -43,7 +43,7 @@ def lose_agent(
     is_replaced = has_callers and not is_budget_spent and dispatch.handed_to is None
     replacement = None
     if is_replaced:
-        # A substitute is listed with the mark of the lost dispatch: it is looked for before any call.
+        # A substitute is listed with the mark of the lost dispatch: LiveKit is checked for it before any call.
         previous = previous_left(dispatch, unseen_departure(dispatch, now), now)
         fields = rendered_after(connection, context.settings, dispatch, previous)
         replacement = replacement_of(dispatch, new_id(), now)._replace(must_look=finding.has_substitute, **fields)

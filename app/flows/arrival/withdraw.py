@@ -28,7 +28,7 @@ _log = get_logger(__name__)
 
 _TRIES = 5
 _GOODBYE_S = (0.1, 0.3, 0.6)
-"""Pauses between looks whether an agent leaves by itself once its dispatch is deleted; then it is removed."""
+"""Pauses between checks whether an agent leaves by itself once its dispatch is deleted; then it is removed."""
 
 
 class Withdrawer:
@@ -153,7 +153,7 @@ async def take_back(
 
 @dataclass(frozen=True, slots=True)
 class _Agents:
-    """The agents that a withdrawal takes out. Identities alone do not tell them from agents that came after them."""
+    """The agents that a withdrawal takes out. Agents that came after them may have the same identities."""
 
     sids: Mapping[str, Collection[str]]
     """By identity, the SIDs of those that are known to have come."""

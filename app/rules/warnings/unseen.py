@@ -25,7 +25,7 @@ from app.rules.language.pattern import DEFAULT_EVENT, EVENT, Alternative, Patter
 from app.rules.warnings.sample import value_of
 
 DAYS: Final = 7
-"""How far back events are looked at."""
+"""Days of events that are read."""
 _MOST_VALUES: Final = 1000
 """Distinct values of a field that are remembered; of one with more, such as SIDs, nothing is said."""
 _MOST_SHOWN: Final = 3

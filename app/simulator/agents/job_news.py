@@ -19,7 +19,7 @@ STARTED, ENDED, PENDING = "agent_job_started", "agent_job_ended", "agent_job_pen
 
 @dataclass(slots=True)
 class JobNews:
-    """Tells of jobs as LiveKit Cloud does. `enabled` False: as a self-hosted server, which tells nothing."""
+    """Reports jobs as LiveKit Cloud does. `enabled` False: as a self-hosted server, which reports nothing."""
 
     schedule: Schedule
     identifiers: Identifiers
@@ -35,7 +35,7 @@ class JobNews:
         self._tell(ENDED, room, dispatch, job)
 
     def pending(self, room: Room, dispatch: Dispatch) -> None:
-        """List a job that no worker had capacity for, and tell of it; automatic dispatches are not waited for."""
+        """List a job that no worker had capacity for, and report it; automatic dispatches are not waited for."""
         if not self.enabled or not dispatch.agent_name:
             return
         now = self.schedule.now()

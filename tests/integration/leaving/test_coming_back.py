@@ -37,7 +37,7 @@ async def test_a_reload_keeps_the_agent(database: Database, scope: str, withdraw
 async def test_a_caller_who_comes_back_later_gets_another_agent(
     sqlite_database: Database, scope: str, gap: float, withdraw: bool
 ) -> None:
-    """The first is still in the room, and would not say a word: its session ended with its caller."""
+    """The first is still in the room, and would stay mute: its session ended with its caller."""
     async with World(sqlite_database, timing=Timing(activation=0.02), sweep=5) as world:
         world.rule(scope=scope, withdraw=withdraw)
         world.simulator.add_worker("greeter")

@@ -87,7 +87,7 @@ async def test_an_agent_that_is_done_is_not_replaced(sqlite_database: Database, 
         assert world.attempts(row["id"])[0]["outcome"] == "accepted"
 
 
-def told(world: World) -> list[dict[str, Any]]:
+def metadata_sent(world: World) -> list[dict[str, Any]]:
     """Return the metadata of LiveKit's dispatches, in the order in which they were made."""
     return [json.loads(row["metadata"]) for row in world.dispatches()]
 
@@ -99,13 +99,13 @@ async def test_a_replacement_gets_previous_with_the_agent_it_replaces(database: 
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana", metadata='{"language": "es"}')
         row = await world.until_status("joined")
-        assert "previous" not in told(world)[0]
+        assert "previous" not in metadata_sent(world)[0]
         world.database.execute("UPDATE routing_rules SET metadata = '\"edited since\"'")
         await world.wait(10)
         leave(world, row["agent_identity"], DisconnectReason.AGENT_ERROR, **{"usher.context": '{"topic": "invoice"}'})
         await world.until(lambda: len(world.dispatches()) == 2)
         await world.until_status("joined")
-        first, second = told(world)
+        first, second = metadata_sent(world)
         previous = second.pop("previous")
         assert second == first
         assert previous.pop("joined_at") < previous.pop("left_at")
@@ -128,9 +128,9 @@ async def test_a_later_attempt_gets_previous_with_the_one_before(sqlite_database
         world.rule(answer_timeout_s=7, max_attempts=2, fallbacks=["reception"], metadata=template)
         world.simulator.join("room", "ana")
         await world.until_status("dispatched")
-        assert told(world) == [{"was": None}]
-        await world.until(lambda: told(world)[0]["was"] is not None, within=10)
-        assert told(world)[0]["was"] == {
+        assert metadata_sent(world) == [{"was": None}]
+        await world.until(lambda: metadata_sent(world)[0]["was"] is not None, within=10)
+        assert metadata_sent(world)[0]["was"] == {
             "agent_name": "greeter",
             "cause": "no_show",
             "attempt": 1,
@@ -140,7 +140,7 @@ async def test_a_later_attempt_gets_previous_with_the_one_before(sqlite_database
         }
         world.simulator.add_worker("reception", Behaviour(leaves_after=0.5))
         await world.until_status("joined", asked_agent_name="reception", within=20)
-        assert (told(world)[0]["was"]["attempt"], told(world)[0]["was"]["cause"]) == (2, "no_show")
+        assert (metadata_sent(world)[0]["was"]["attempt"], metadata_sent(world)[0]["was"]["cause"]) == (2, "no_show")
 
 
 @in_virtual_time
@@ -158,7 +158,7 @@ async def test_an_agent_that_was_with_the_caller_is_named_rather_than_one_that_d
         await world.until(lambda: len(world.dispatches()) == 2)
         second = world.dispatches()[1]["id"]
         await world.until(lambda: len(world.attempts(second)) == 2, within=20)
-        previous = told(world)[1]["previous"]
+        previous = metadata_sent(world)[1]["previous"]
         assert (previous["cause"], previous["attempt"]) == ("lost", 1)
 
 
@@ -288,3 +288,22 @@ async def test_how_an_agent_left_is_known_although_the_webhook_of_its_joining_co
         assert kinds == ["participant_left", "participant_joined"]
         await world.wait(10)
         assert len(world.simulator.ledger.dispatches) == 1
+
+
+@in_virtual_time
+async def test_a_handover_is_known_although_the_webhook_of_the_agents_joining_comes_later(
+    sqlite_database: Database,
+) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(min_stay_s=0)
+        says = {"usher.next": "billing", "usher.context": '{"topic": "invoice"}'}
+        world.simulator.add_worker("greeter", Behaviour(join_after=1.0, leaves_after=0.4, says_on_leaving=says))
+        world.simulator.add_worker("billing")
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        world.simulator.webhook_faults.order(Mishap.REORDER, event="participant_joined", room="room")
+        row = await world.until_status("joined", agent_name="billing")
+        assert row["replaces_kind"] == "handover"
+        assert metadata_sent(world)[-1]["previous"]["context"] == {"topic": "invoice"}
+        await world.wait(10)
+        assert len(world.agents("room")) == 1

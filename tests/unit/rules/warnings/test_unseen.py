@@ -31,7 +31,7 @@ def traffic() -> Traffic:
     return traffic
 
 
-def told(pattern: Any, traffic: Traffic) -> tuple[list[tuple[str, str | None]], list[tuple[str, str | None]]]:
+def warned(pattern: Any, traffic: Traffic) -> tuple[list[tuple[str, str | None]], list[tuple[str, str | None]]]:
     paths, values = check_traffic(read_pattern(full_pattern(pattern)), traffic)
     return [(one.path, one.suggestion) for one in paths], [(one.path, one.suggestion) for one in values]
 
@@ -58,7 +58,7 @@ def told(pattern: Any, traffic: Traffic) -> tuple[list[tuple[str, str | None]], 
 def test_a_path_that_no_event_has_is_named_with_the_nearest(
     traffic: Traffic, pattern: Any, path: str, nearest: str | None
 ) -> None:
-    assert told(pattern, traffic) == ([(path, nearest)], [])
+    assert warned(pattern, traffic) == ([(path, nearest)], [])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_path_that_no_event_has_is_named_with_the_nearest(
     ],
 )
 def test_a_value_that_no_event_has_is_named(traffic: Traffic, pattern: Any, path: str, nearest: str | None) -> None:
-    paths, values = told(pattern, traffic)
+    paths, values = warned(pattern, traffic)
     assert paths == []
     assert [one for one, _ in values] == [path]
     if nearest is None or nearest == '"es"':
@@ -93,24 +93,24 @@ def test_a_value_that_no_event_has_is_named(traffic: Traffic, pattern: Any, path
         {"room": {"name": [{"prefix": "ha"}], "numParticipants": [{"numeric": [">", 1]}]}},
     ],
 )
-def test_what_events_hold_is_not_told(traffic: Traffic, pattern: Any) -> None:
-    assert told(pattern, traffic) == ([], [])
+def test_what_events_hold_brings_no_warning(traffic: Traffic, pattern: Any) -> None:
+    assert warned(pattern, traffic) == ([], [])
 
 
-def test_without_events_nothing_is_told() -> None:
-    assert told({"participant": {"metadata": {"language": ["es"]}}}, Traffic()) == ([], [])
+def test_without_events_there_is_no_warning() -> None:
+    assert warned({"participant": {"metadata": {"language": ["es"]}}}, Traffic()) == ([], [])
 
 
 @pytest.mark.parametrize("hidden", ["participant.metadata", "participant.metadata.iban", "participant.metadata.iban.x"])
 def test_what_is_not_stored_is_not_missed(traffic: Traffic, hidden: str) -> None:
     traffic.hidden = [hidden]
-    assert told({"participant": {"metadata": {"iban": [{"exists": True}]}}}, traffic) == ([], [])
+    assert warned({"participant": {"metadata": {"iban": [{"exists": True}]}}}, traffic) == ([], [])
 
 
 def test_of_a_field_with_very_many_values_none_is_missed(traffic: Traffic) -> None:
     for number in range(1500):
         traffic.add("participant_joined", joined(f"caller-{number}"))
-    assert told({"participant": {"identity": ["nobody"]}}, traffic) == ([], [])
+    assert warned({"participant": {"identity": ["nobody"]}}, traffic) == ([], [])
 
 
 def test_the_message_says_which_events_were_looked_at(traffic: Traffic) -> None:
@@ -123,7 +123,7 @@ def test_the_message_says_which_events_were_looked_at(traffic: Traffic) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "expected"),
     [
         (["support-es"], []),
         (["suport-es"], [("suport-es", "support-es", "has never joined")]),
@@ -131,10 +131,10 @@ def test_the_message_says_which_events_were_looked_at(traffic: Traffic) -> None:
         (["other", "other"], [("other", None, "has never joined")]),
     ],
 )
-def test_an_agent_that_has_not_joined_is_named_with_the_nearest(names: list[str], told: list[Any]) -> None:
+def test_an_agent_that_has_not_joined_is_named_with_the_nearest(names: list[str], expected: list[Any]) -> None:
     found = check_agents(names, {"support-es": True, "absent": False, "sales-en": True})
-    assert [(one.found, one.suggestion) for one in found] == [(name, near) for name, near, _ in told]
-    assert all(why in one.message for one, (_, _, why) in zip(found, told, strict=True))
+    assert [(one.found, one.suggestion) for one in found] == [(name, near) for name, near, _ in expected]
+    assert all(why in one.message for one, (_, _, why) in zip(found, expected, strict=True))
 
 
 def test_where_no_agent_has_ever_joined_none_is_missed() -> None:
