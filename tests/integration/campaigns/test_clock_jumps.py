@@ -22,7 +22,7 @@ SMALL_STEP_S = 8
 async def test_jumps_of_the_clock_lose_and_double_no_caller(sqlite_database: Database, seed: int) -> None:
     chance = random.Random(seed)
     jumps: list[tuple[float, int]] = []
-    async with World(sqlite_database, sweep=5) as world:
+    async with World(sqlite_database, sweep=5, settings={"USHER_CALLER_BUDGET": "0"}) as world:
         world.rule(answer_timeout_s=4)
         world.simulator.add_worker("greeter")
         world.simulator.faults.by_chance(0.3, hang_seconds=7.0, seed=seed)
