@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from tests.benchmark.attacks import attacked
 from tests.benchmark.databases import per_call
 from tests.benchmark.figure import Figure, console_of_tables, show
 from tests.benchmark.pages import audit_pages
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "edits": lambda options: edit_by_sql.measure(quick=options.quick),
     "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls, database=options.database),
     "sweep": lambda options: sweep.measure(quick=options.quick),
+    "attacked": lambda options: attacked.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }
 
