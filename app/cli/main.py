@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "events": Entry("app.cli.calls.events:app", "Events from webhooks and the sweep: list, show, export, replay."),
     "dispatches": Entry("app.cli.calls.dispatches:app", "Dispatches of agents: list, show, export, cancel, redrive."),
     "trigger": Entry("app.cli.trigger:trigger", "Make up a webhook, sign it, and post it to a running Usher."),
+    "call": Entry("app.cli.diagnosis.trial_call:call", "Call for a test, and say which agent joins, after how long."),
     "probe": Entry("app.cli.probe:probe", "Dispatch agents into throw-away rooms and time their arrival."),
     "users": Entry("app.cli.users:app", "Users of the console, and their API tokens."),
     "people": Entry("app.cli.people:app", "What is stored about one person: export it, erase it."),

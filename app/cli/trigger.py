@@ -100,15 +100,12 @@ def leaving_hint(webhook: FabricatedWebhook) -> str:
 def _send(body: bytes, target: Destination) -> tuple[int, str]:
     """Sign and post the body; return the status and the text of the answer."""
     settings = target.settings()
-    key = _project_named(settings, target.project)
-    address = webhook_address(target.url, settings)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InsecureKeyLengthWarning)  # LiveKit's own development secret
-        token = sign(body, key.api_key, key.api_secret.get_secret_value())
-    return asyncio.run(_post(address, body, token))
+    key = project_named(settings, target.project)
+    return asyncio.run(post_webhook(webhook_address(target.url, settings), body, key))
 
 
-def _project_named(settings: Settings, name: str | None) -> Project:
+def project_named(settings: Settings, name: str | None) -> Project:
+    """Return the project of that name, the first one for None; raises InvalidInputError."""
     if name is None:
         return settings.projects[0]
     for project in settings.projects:
@@ -135,7 +132,14 @@ def webhook_address(url: str | None, settings: Settings) -> str:
     return url if path else url.rstrip("/") + _PATH
 
 
-async def _post(address: str, body: bytes, token: str) -> tuple[int, str]:
+async def post_webhook(address: str, body: bytes, key: Project) -> tuple[int, str]:
+    """Sign and post the body of a webhook; return the status and the text of the answer.
+
+    Raises `NotRunningError` if there is no answer.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InsecureKeyLengthWarning)  # LiveKit's own development secret
+        token = sign(body, key.api_key, key.api_secret.get_secret_value())
     headers = {"Content-Type": "application/webhook+json", "Authorization": token}
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
