@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 
 from app.db import schema
-from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
+from app.db.engine import create_migration_engine, create_reader_engine, parse_database_url
 from app.db.record_ids import instant_of_id
 
 APART = timedelta(milliseconds=200)
@@ -74,7 +74,7 @@ def found_calls(url: str) -> StoredCalls:
 
 def fill(url: URL, calls: int, newest: datetime) -> None:
     """Insert the calls without indexes, which are made afterwards: ten times as fast."""
-    engine = create_writer_engine(url)
+    engine = create_migration_engine(url)
     with engine.begin() as connection:
         connection.execute(text("SET maintenance_work_mem = '512MB'"))
         indexes = list(

@@ -31,6 +31,7 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
         has_log = cursor.fetchone()[0] == "wal"  # not without shared memory
         # `SqliteFile.flush` follows each commit to the log, before the webhook is answered 200.
         cursor.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'FULL'}")
+        cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()  # makes the log, if nobody else has it open
         cursor.close()
         file.opened(has_log=has_log)
 

@@ -28,7 +28,7 @@ async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, rep
         world.rule()
         world.simulator.add_worker("greeter")
         for number in range(6):
-            world.simulator.join(f"room-{number}", "ana")
+            world.simulator.join(f"room-{number}", f"ana-{number}")
         for left in (4, 2):
             await world.until(lambda: len(world.dispatches(status="joined")) == 2, within=5)
             await world.wait(3)
@@ -62,7 +62,7 @@ async def test_a_start_rate_is_kept(sqlite_database: Database) -> None:
         world.rule()
         world.simulator.add_worker("greeter")
         for number in range(12):
-            world.simulator.join(f"room-{number}", "ana")
+            world.simulator.join(f"room-{number}", f"ana-{number}")
         await world.until(lambda: len(world.simulator.ledger.dispatches) == 12, within=10)
         asked = [entry.asked for entry in world.simulator.ledger.dispatches]
         assert asked[-1] - asked[0] > 4
@@ -101,7 +101,7 @@ async def test_calls_per_second_are_kept_for_all_agents(sqlite_database: Databas
         world.rule()
         world.simulator.add_worker("greeter")
         for number in range(30):
-            world.simulator.join(f"room-{number}", "ana")
+            world.simulator.join(f"room-{number}", f"ana-{number}")
         await world.until(lambda: len(world.simulator.ledger.dispatches) == 30, within=10)
         asked = [entry.asked for entry in world.simulator.ledger.dispatches]
         assert asked[-1] - asked[0] >= 4.5
@@ -128,7 +128,7 @@ async def test_no_more_calls_in_flight_than_allowed_and_no_dispatch_forgotten(sq
         world.wire.call = counted  # type: ignore[method-assign,assignment] # counts what passes
         world.simulator.faults.always("CreateDispatch", Fault(FaultKind.SLOW, seconds=0.5))
         for number in range(20):
-            world.simulator.join(f"room-{number}", "ana")
+            world.simulator.join(f"room-{number}", f"ana-{number}")
         await world.until(lambda: len(world.dispatches(status="joined")) == 20, within=10)
         assert most <= 4
         assert world.judge().clean
@@ -143,6 +143,6 @@ async def test_a_project_that_hangs_does_not_hold_up_the_others(sqlite_database:
         world.rule()
         world.simulator.faults.always("CreateDispatch", Fault(FaultKind.HANG_BEFORE, seconds=4))
         for number in range(free + 3):
-            world.simulator.join(f"room-{number}", "ana")
+            world.simulator.join(f"room-{number}", f"ana-{number}")
         await world.until(lambda: deliverer.free_slots("default") == 0, within=2)
         assert deliverer.free_slots("another") == free
