@@ -19,9 +19,13 @@ from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
 from app.server.privacy.names import NamelessRegistry, Pseudonyms, may_see_names
+from app.token_bucket import TokenBucket
 
 _SCRAPE_WAIT_S = 1.0
 """A scrape right after the start waits this long for the counts of objectives, and then goes without."""
+_FRESH_PER_SECOND = 5.0
+_FRESH_BURST = 20.0
+"""Scrapes without a token that are rendered, at some milliseconds each; more get the last rendering."""
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -34,6 +38,8 @@ class MetricsEndpoint:
         self._readers = readers
         self._objectives = objectives
         self._rendering = Lock()
+        self._fresh = TokenBucket(_FRESH_PER_SECOND, _FRESH_BURST)
+        self._last_for_strangers = b""
 
     async def answer(self, request: Request) -> Response:
         """Answer the metrics in Prometheus' text format; 401 without a token, if USHER_METRICS_TOKEN is set.
@@ -44,11 +50,17 @@ class MetricsEndpoint:
         is_known = await may_see_names(context, self._readers, request)
         if not is_known and context.settings.metrics_token.get_secret_value():
             return PlainTextResponse("a bearer token is required: see USHER_METRICS_TOKEN\n", 401)
+        if not is_known:
+            if self._last_for_strangers and not self._fresh.available(context.clock.monotonic()):
+                return Response(self._last_for_strangers, headers={"content-type": _CONTENT_TYPE})
+            self._fresh.spend(1)
         try:
             found: Objectives | None = await self._objectives.get(METRICS_WINDOWS, wait_at_most_s=_SCRAPE_WAIT_S)
         except DatabaseUnavailableError:
             found = None  # the counters are still worth an answer
         text = await asyncio.to_thread(self._render, found, is_known=is_known)
+        if not is_known:
+            self._last_for_strangers = text
         return Response(text, headers={"content-type": _CONTENT_TYPE})
 
     def _render(self, found: Objectives | None, *, is_known: bool) -> bytes:

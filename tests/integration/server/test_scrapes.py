@@ -1,0 +1,35 @@
+"""`/metrics` asked by anybody, as often as they like."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from app.accounts.roles import Role
+from app.server import metrics_endpoint
+from tests.integration.server.conftest import Running
+
+
+async def test_many_scrapes_without_a_token_are_rendered_a_few_times(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: Counter[str] = Counter()
+    render = metrics_endpoint.generate_latest
+
+    def count(registry: Any) -> bytes:
+        rendered[type(registry).__name__] += 1
+        return render(registry)
+
+    monkeypatch.setattr(metrics_endpoint, "generate_latest", count)
+    token = await running.token(Role.VIEWER)
+    began = time.monotonic()
+    async with running.client() as stranger, running.client(token) as user:
+        answers = [await stranger.get("/metrics") for _ in range(200)]
+        known = [await user.get("/metrics") for _ in range(30)]
+    assert all(b"usher_events" in answer.content for answer in (*answers, *known))
+    assert rendered["CollectorRegistry"] == 30
+    # Twenty at once and five a second: the rest get the last one.
+    assert 20 <= rendered["NamelessRegistry"] <= 21 + 5 * (time.monotonic() - began)
