@@ -12,6 +12,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.framework.exclusive import without_server
+from app.cli.framework.options import JsonOption
+from app.cli.framework.terminal import say_json
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.migration.loss import Downgrade, plan_downgrade
@@ -74,15 +76,19 @@ def _plan(url: URL, revision: str) -> Downgrade:
 
 
 @app.command()
-def check() -> None:
-    """Check that the schema is the one that this Usher needs; exit 1 if not."""
+def check(*, as_json: JsonOption = False) -> None:
+    """Check that the schema is one that this Usher works with; exit 1 if not."""
     url = _database_url()
     try:
-        described = _guard(url, lambda: _described(url, check=True))
+        text, fits = _guard(url, lambda: _described(url, check=True)), True
     except SchemaMismatchError as error:
-        typer.echo(str(error))
-        raise typer.Exit(1) from error
-    typer.echo(described)
+        text, fits = str(error), False
+    if as_json:
+        say_json({"fits": fits, "needed": schema.latest_revision(), "detail": text})
+    else:
+        typer.echo(text)
+    if not fits:
+        raise typer.Exit(1)
 
 
 def _described(url: URL, *, check: bool = False) -> str:

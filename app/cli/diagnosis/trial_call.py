@@ -20,7 +20,7 @@ from app.cli.framework.options import JsonOption, choosing
 from app.cli.framework.terminal import note, plain, say_json, show
 from app.cli.trigger import Destination, destination, post_webhook, project_named, webhook_address
 from app.clock import SystemClock
-from app.db.types import EventOutcome
+from app.db.types import DispatchStatus, EventOutcome
 from app.errors import ConflictError, NotFoundError, UsherError
 from app.livekit.fabricated_webhook import FabricatedWebhook
 from app.livekit.twirp import LiveKitApi
@@ -65,7 +65,7 @@ class CallResult:
                     "agent_name": one.agent_asked,
                     "status": one.status,
                     "milliseconds_to_agent": _milliseconds(one),
-                    "reason": one.reason,
+                    "reason": _reason(one),
                 }
                 for one in self.dispatches
             ],
@@ -208,14 +208,22 @@ def _milliseconds(one: DispatchSummary) -> int | None:
     return None if one.seconds_to_agent is None else round(one.seconds_to_agent * 1000)
 
 
+def _reason(one: DispatchSummary) -> str:
+    """Return why no agent joined; a placeholder is not in LiveKit's lists, so Usher takes it for a caller who left."""
+    if one.joined_at is not None or one.status not in {DispatchStatus.CANCELLED, DispatchStatus.NO_SHOW}:
+        return one.reason or one.status
+    waited = ((one.ended_at or one.created_at) - one.created_at).total_seconds()
+    cause = f"not within {waited:.1f} s" if one.status is DispatchStatus.CANCELLED else one.reason
+    return f"{cause}; is a worker registered under {one.agent_asked!r}?"
+
+
 def _show(result: CallResult) -> None:
     for one in result.dispatches:
         rule = f" (rule {one.rule_name!r})"
         if one.joined_at is not None:
             show(plain(f"{one.agent_asked} joined", "bold green").append(f" after {_milliseconds(one)} ms{rule}"))
         else:
-            text = plain(f"{one.agent_asked} did not join: ", "bold red")
-            show(text.append_text(plain(f"{one.reason or one.status}{rule}")))
+            show(plain(f"{one.agent_asked} did not join: ", "bold red").append_text(plain(f"{_reason(one)}{rule}")))
     if result.problem:
         show(plain(result.problem, "bold red"))
     note(f"see: usher explain {result.event_id or result.identity}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from app.cli.main import COMMANDS, build, main
 from app.version import usher_version
@@ -162,3 +164,26 @@ def test_a_shell_gets_completions(typed: str, offered: set[str]) -> None:
         [sys.executable, "-m", "app"], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert set(done.stdout.split()) == offered, done.stderr
+
+
+LISTINGS = {"check", "history", "list", "logins", "reads", "sessions", "show", "tokens"}
+
+
+def test_every_listing_prints_json_too() -> None:
+    listed = set()
+    for name in COMMANDS:
+        group = typer.main.get_command(build([name]))
+        for path, command in _commands(group, ()):
+            if path[-1] in LISTINGS or path == (name,):
+                listed.add(path)
+                options = {option for parameter in command.params for option in parameter.opts}
+                assert "--json" in options or path[0] in {"demo", "serve", "backup", "restore"}, path
+    assert {path[-1] for path in listed} >= LISTINGS
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    inner = getattr(command, "commands", None)
+    if not inner:
+        yield path, command
+    for name, one in (inner or {}).items():
+        yield from _commands(one, (*path, name))
