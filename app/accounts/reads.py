@@ -8,13 +8,17 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from app.clock import new_id
+from app.db.record_ids import instant_of_id
 from app.db.tables import personal_reads
 from app.errors import InvalidInputError, Problem
 from app.json_shape import Instant, JsonShape
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.webhook.name_digest import digest_of_number, has_name_key, stored_forms
 
 LONGEST_SUBJECT = 600
 """A longer reference is cut: no identity or id is longer."""
+_SIDS = ("EV_", "PA_", "RM_")
+"""What LiveKit's ids of events, participants and room sessions begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,15 @@ def record_read(
         "user_name": user,
         "channel": channel,
         "operation": operation,
-        "subject": subject[:LONGEST_SUBJECT],
+        "subject": _stored(subject[:LONGEST_SUBJECT]),
     }
     connection.execute(insert(personal_reads).values(row))
+
+
+def _stored(subject: str) -> str:
+    """Return a subject as it is kept: of a name the digest, if names are hashed; ids say nothing of a person."""
+    is_id = instant_of_id(subject) is not None or subject.startswith(_SIDS)
+    return subject if is_id or not has_name_key() else digest_of_number(subject)
 
 
 def list_reads(
@@ -61,7 +71,7 @@ def list_reads(
     if user is not None:
         query = query.where(column.user_name == user)
     if subject is not None:
-        query = query.where(column.subject == subject)
+        query = query.where(column.subject.in_(stored_forms(subject)))
     if before is not None:
         query = query.where(column.id < before)
     return [PersonalRead(**row) for row in connection.execute(query).mappings()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -30,8 +31,14 @@ _Project = Annotated[str | None, typer.Option("--project", help="only in this Li
 
 
 @app.command()
-def export(person: _Person, *, project: _Project = None, output: OutputOption = None) -> None:
-    """Write everything that is stored about a person as JSON."""
+def export(
+    person: _Person,
+    *,
+    project: _Project = None,
+    output: OutputOption = None,
+    _as_json: JsonOption = True,
+) -> None:
+    """Write everything that is stored about a person, always as JSON."""
     now = SystemClock().now()
     with reading() as connection:
         found = find_person(connection, person, project)
@@ -44,6 +51,7 @@ def export(person: _Person, *, project: _Project = None, output: OutputOption = 
         by = editor(None)
         record = {"user": by, "channel": "cli", "operation": "people export", "subject": person}
         write(lambda connection: record_read(connection, now, **record), settings)
+    os.umask(0o077)  # for the file's owner alone
     write_lines([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], output)
     if output not in {None, "-"}:
         note(f"{len(rows.own_events)} events and {len(rows.own_dispatches)} dispatches written to {output}")

@@ -43,6 +43,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "agent": "/console/agents/phone-agent?hours=168",
         "simulate": "/console/simulate",
         "users": "/console/users",
+        "reads": "/console/reads",
         "sessions": f"/console/users/{stage.rows('SELECT id FROM users ORDER BY id')[0]['id']}/sessions",
         "logins": "/console/logins",
         "account": "/console/account",

@@ -191,7 +191,8 @@ def test_pages_load_nothing_from_another_host(stage: Stage, context: BrowserCont
     page.on("pageerror", lambda error: complaints.append(str(error)))
     log_in(page, stage, "maria", Role.ADMIN)
     for path in ("/console/calls", "/console/rules", "/console/rules/new", "/console/agents", "/console/history",
-                 "/console/simulate", "/console/users", "/console/logins", "/console/account", "/api"):  # fmt: skip
+                 "/console/simulate", "/console/users", "/console/logins", "/console/reads", "/console/account",
+                 "/api"):  # fmt: skip
         page.goto(stage.url + path)
     page.wait_for_load_state("networkidle")
     assert asked

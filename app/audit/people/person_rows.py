@@ -49,24 +49,24 @@ def rows_about(connection: Connection, person: Person, now: datetime) -> PersonR
     is_theirs = _is_theirs(person)
     session_events = [
         row
-        for row in _rows(connection, _EVENT_COLUMNS, events.c.room_sid, rooms)
+        for row in select_rows(connection, _EVENT_COLUMNS, events.c.room_sid, rooms)
         if (row["project"], row["room_sid"]) in person.rooms
     ]
     own = set(person.event_ids)
     others = [row for row in session_events if row["id"] not in own]
-    made = _rows(connection, _DISPATCH_COLUMNS, dispatches.c.participant_identity, person.identities)
-    made += _rows(connection, _DISPATCH_COLUMNS, dispatches.c.event_id, person.event_ids)
-    made += _rows(connection, _DISPATCH_COLUMNS, dispatches.c.room_sid, rooms)
+    made = select_rows(connection, _DISPATCH_COLUMNS, dispatches.c.participant_identity, person.identities)
+    made += select_rows(connection, _DISPATCH_COLUMNS, dispatches.c.event_id, person.event_ids)
+    made += select_rows(connection, _DISPATCH_COLUMNS, dispatches.c.room_sid, rooms)
     by_id = {row["id"]: row for row in made if person.project in {None, row["project"]}}
     own_dispatches = {key for key, row in by_id.items() if is_theirs(row) or row["event_id"] in own}
     session = {key for key, row in by_id.items() if (row["project"], row["room_sid"]) in person.rooms}
     names = {row["room_name"] for row in (*session_events, *by_id.values())}
-    promises = _rows(connection, _PROMISE_COLUMNS, token_dispatches.c.participant_identity, person.identities)
-    promises += _rows(connection, _PROMISE_COLUMNS, token_dispatches.c.room_name, names)
+    promises = select_rows(connection, _PROMISE_COLUMNS, token_dispatches.c.participant_identity, person.identities)
+    promises += select_rows(connection, _PROMISE_COLUMNS, token_dispatches.c.room_name, names)
     promised = {row["id"]: row for row in promises if person.project in {None, row["project"]}}
     own_promises = {key for key, row in promised.items() if is_theirs(row)}
     concerned = [*own, *(row["id"] for row in others), *by_id]
-    lines = {row["id"] for row in _rows(connection, (audit_log.c.id,), audit_log.c.entity_id, concerned)}
+    lines = {row["id"] for row in select_rows(connection, (audit_log.c.id,), audit_log.c.entity_id, concerned)}
     return PersonRows(
         own_events=person.event_ids,
         other_events=tuple(sorted(row["id"] for row in others)),
@@ -108,7 +108,7 @@ def _live_rooms(
     """Return where a live dispatch serves the person, or where it has joined and not been reported to have left."""
     serving = {
         row["dispatch_id"]
-        for row in _rows(
+        for row in select_rows(
             connection,
             (dispatch_callers.c.dispatch_id, dispatch_callers.c.left_at),
             dispatch_callers.c.participant_sid,
@@ -144,9 +144,10 @@ def _rules_that_name(connection: Connection, person: Person) -> tuple[str, ...]:
     )
 
 
-def _rows(
+def select_rows(
     connection: Connection, columns: Sequence[ColumnElement[Any]], column: ColumnElement[Any], values: Collection[str]
 ) -> list[Any]:
+    """Return `columns` of the rows whose `column` is among `values`."""
     ordered = sorted(values)
     found: list[Any] = []
     for start in range(0, len(ordered), IDS_AT_ONCE):
@@ -164,4 +165,4 @@ def read_by_id(connection: Connection, table: Table, ids: Sequence[Any]) -> Iter
 
 def rows_of(connection: Connection, table: Table, column: ColumnElement[Any], ids: Sequence[str]) -> list[Any]:
     """Return whole rows of a table whose `column` is among `ids`."""
-    return _rows(connection, tuple(table.c), column, ids)
+    return select_rows(connection, tuple(table.c), column, ids)

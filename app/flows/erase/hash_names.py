@@ -16,7 +16,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, select
 
 from app.audit.people.person import SIP_PREFIX
-from app.audit.people.person_rows import read_by_id, rows_of
+from app.audit.people.person_rows import read_by_id, select_rows
 from app.db.tables import audit_log, dispatches, events
 from app.db.types import LIVE
 from app.flows.context import Context
@@ -61,6 +61,10 @@ _OLD = (
     .limit(_ROWS)
 )
 
+_NAMES: Final = ("id", "project", "room_name", "participant_identity")
+_EVENT_COLUMNS: Final = tuple(events.c[name] for name in (*_NAMES, "participant_role", "phone_number"))
+_DISPATCH_COLUMNS: Final = tuple(dispatches.c[name] for name in (*_NAMES, "status"))
+
 
 @dataclass(frozen=True, slots=True)
 class _Session:
@@ -101,7 +105,7 @@ class NameHasher:
                 if found.last is None:
                     break
                 await run(partial(self._advance, cursor=cursor, last=found.last))
-        await run(lambda connection: keep_turn(connection, owner, now(), busy=False, component=HASHER))
+        await run(self._finish)
         return {"hashed": total}
 
     def _search(self, connection: Connection, cursor: str, search: Callable[[Connection, str], _Found]) -> _Found:
@@ -111,6 +115,12 @@ class NameHasher:
         now, detail = self._context.clock.now(), {**last_detail(connection, _CURSORS, ""), cursor: last}
         beat(connection, _CURSORS, "", now, detail)
         keep_turn(connection, self._context.owner, now, busy=True, component=HASHER)
+
+    def _finish(self, connection: Connection) -> None:
+        now = self._context.clock.now()
+        keep_turn(connection, self._context.owner, now, busy=False, component=HASHER)
+        # Renewed even when nothing was due: heartbeats that are a day old are deleted, and the walk would begin anew.
+        beat(connection, _CURSORS, "", now, last_detail(connection, _CURSORS, ""))
 
     def _finished(self, connection: Connection, after: str) -> _Found:
         before = self._context.clock.now() - SETTLED_AFTER
@@ -140,13 +150,13 @@ def _until(rows: Iterable[Any], before: Any) -> list[Any]:
 def _sessions(connection: Connection, rooms: Iterable[tuple[str, str]]) -> Iterator[_Session]:
     for project, room_sid in rooms:
         of_room, made = (
-            [row for row in rows_of(connection, table, table.c.room_sid, [room_sid]) if row["project"] == project]
-            for table in (events, dispatches)
+            [one for one in select_rows(connection, columns, table.c.room_sid, [room_sid]) if one["project"] == project]
+            for table, columns in ((events, _EVENT_COLUMNS), (dispatches, _DISPATCH_COLUMNS))
         )
         if any(row["status"] in LIVE for row in made):
             continue
         event_ids, dispatch_ids = sorted(row["id"] for row in of_room), sorted(row["id"] for row in made)
-        lines = rows_of(connection, audit_log, audit_log.c.entity_id, [*event_ids, *dispatch_ids])
+        lines = select_rows(connection, (audit_log.c.id,), audit_log.c.entity_id, [*event_ids, *dispatch_ids])
         terms = _terms([*of_room, *made])
         if terms:
             yield _Session(event_ids, dispatch_ids, sorted(line["id"] for line in lines), terms)

@@ -32,6 +32,8 @@ async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, datab
         exported = json.loads(terminal.run("people", "export", "caller-PA_1").out)
         assert [event["type"] for event in exported["events"]] == ["participant_joined", "participant_left"]
         assert "4111" in json.dumps(exported)
+        assert terminal.run("people", "export", "caller-PA_1", "--output", "ana.json").code == 0
+        assert (tmp_path / "ana.json").stat().st_mode & 0o077 == 0
         # Without a confirmation nothing happens, nor in a dry run
         assert terminal.run("people", "erase", "caller-PA_1").code == 1
         assert "2 events" in terminal.run("people", "erase", "caller-PA_1", "--dry-run").out

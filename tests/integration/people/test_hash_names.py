@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from app.accounts.reads import list_reads, record_read
 from app.audit import CallFilter, DispatchFilter, EventFilter, find_event, list_calls, list_dispatches, list_events
 from app.errors import ConflictError, NotFoundError, SettingsError
 from app.flows.erase.hash_names import OLD_AFTER, SETTLED_AFTER
@@ -107,6 +109,14 @@ async def test_a_hashed_person_is_erased_by_name_and_number(database: Database) 
         await calls(world)
         await end_calls(world)
         await settle(world)
+        for subject in ("ana-4711", NUMBER):
+            read = partial(
+                record_read, now=world.clock.now(), user="otto", channel="api", operation="x", subject=subject
+            )
+            await world.usher.writer.run(read)
+        assert left(database, *NAMES) == []
+        by_number = await access(world).read(partial(list_reads, subject="0034600111222"))
+        assert [read.user_name for read in by_number] == ["otto"]
         assert (await erase(world, "ana-4711")).events > 0
         assert (await erase(world, "0034600111222")).events > 0
         assert left(database, digest_of("ana-4711"), digest_of(NUMBER), "diabetes", "from-rule") == []
