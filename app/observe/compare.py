@@ -94,7 +94,7 @@ def _compare(intended: Intentions, seen: RoomObservation) -> list[Finding]:
     held = {one.id for one in here if seen.is_served or _proves_nothing(one, seen)}
     present = {participant.sid for participant in seen.participants}.union(intended.newcomers)
     deserted = [one for one in seen.participants if one.sid in intended.deserted]
-    in_service = replace(seen, participants=tuple(one for one in seen.participants if one not in deserted))
+    in_service = replace(seen, participants=tuple(one for one in seen.participants if one.sid not in intended.deserted))
     ownership = Ownership(here, in_service, intended.unwanted, intended.promised)
     wanted: list[Dispatch] = []
     for dispatch in here:

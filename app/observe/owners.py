@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,15 +31,19 @@ def owners_by_promise(
     """Return, by LiveKit's id of a dispatch launched by a token, the id of the live dispatch that it serves."""
     owners: dict[str, str] = {}
     marks = {one.id: one for one in promised}
+    for_room: dict[str, Dispatch] = {}
+    for_caller: dict[tuple[str, str], Dispatch] = {}
+    for dispatch in sorted(here, key=lambda one: one.id, reverse=True) if marks else ():  # the oldest stays
+        for_caller[dispatch.agent_name, dispatch.participant_identity] = dispatch
+        if dispatch.scope is Scope.ROOM:
+            for_room[dispatch.agent_name] = dispatch
     for entry in listed if marks else ():
         mark = marks.get(entry.attributes.get(DISPATCH_ID_ATTRIBUTE, ""))
         if mark is None or mark.spent == entry.id:
             continue
-        served = [one for one in here if one.agent_name == mark.agent_name and serves(one, mark.participant_identity)]
-        if served:
-            owners[entry.id] = min(
-                served, key=lambda one: (one.participant_identity != mark.participant_identity, one.id)
-            ).id
+        served = for_caller.get((mark.agent_name, mark.participant_identity)) or for_room.get(mark.agent_name)
+        if served is not None:
+            owners[entry.id] = served.id
     return owners
 
 
@@ -69,18 +74,14 @@ def owners_by_content(
     """Return the owners of listed dispatches without our attribute that ask for the same agent and metadata."""
     found: dict[str, str] = {}
     owned = set(owners.values())
-    for dispatch in here:
+    free: dict[tuple[str, str], deque[SeenDispatch]] = {}
+    for entry in listed:
+        if entry.id not in owners and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE):
+            free.setdefault((entry.agent_name, entry.metadata), deque()).append(entry)
+    for dispatch in here if free else ():
         if dispatch.id in owned or dispatch.livekit_dispatch_id or not dispatch.may_be_at_livekit:
             continue
-        for entry in listed:
-            same = entry.agent_name == dispatch.agent_to_ask and entry.metadata == dispatch.metadata
-            is_free = entry.id not in owners and entry.id not in found
-            if is_free and same and not entry.attributes.get(DISPATCH_ID_ATTRIBUTE):
-                found[entry.id] = dispatch.id
-                break
+        same = free.get((dispatch.agent_to_ask, dispatch.metadata))
+        if same:
+            found[same.popleft().id] = dispatch.id
     return found
-
-
-def serves(dispatch: Dispatch, identity: str | None) -> bool:
-    """Return whether an agent that served `identity` before (None: none of our callers) is the one for `dispatch`."""
-    return identity is not None and (dispatch.scope is Scope.ROOM or dispatch.participant_identity == identity)

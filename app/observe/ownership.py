@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 
-from app.db.types import DispatchStatus
+from app.db.types import DispatchStatus, Scope
 from app.livekit.client import SeenDispatch, SeenParticipant
+from app.observe.agent_index import AgentIndex
 from app.observe.finding import Arrived, Stray
 from app.observe.observation import RoomObservation
-from app.observe.owners import PromisedMark, owners_by_content, owners_by_id, owners_by_promise, serves
+from app.observe.owners import PromisedMark, owners_by_content, owners_by_id, owners_by_promise
 from app.outbox.dispatch import Dispatch
 
 JOB_LIST_LAG_S = 6.0
@@ -35,16 +37,21 @@ class Ownership:
         promised: Collection[PromisedMark],
     ) -> None:
         self._listed = [entry for entry in seen.dispatches or () if entry.agent_name and not entry.deleted]
-        self._agents = [one for one in seen.participants if one.is_agent and one.active]
+        self._agents = AgentIndex(seen.participants, self._listed)
         self._unwanted = unwanted
         self._at = seen.at
         self._owner = owners_by_promise(here, self._listed, promised)
         self._owner |= owners_by_id(here, self._listed, unwanted, self._owner)
         self._owner |= owners_by_content(here, self._listed, self._owner)
+        self._entries: dict[str, list[SeenDispatch]] = {}
+        for entry in self._listed:
+            if (owner := self._owner.get(entry.id)) is not None:
+                self._entries.setdefault(owner, []).append(entry)
+        self._unattributed: set[str] | None = None
 
     def entries(self, dispatch_id: str) -> list[SeenDispatch]:
         """Return what LiveKit lists of a dispatch of ours."""
-        return [entry for entry in self._listed if self._owner.get(entry.id) == dispatch_id]
+        return self._entries.get(dispatch_id, [])
 
     def assign(
         self,
@@ -62,7 +69,7 @@ class Ownership:
         assigned = self._as_kept(wanted)
         waiting_for_own = {one.id for one in wanted if one.id in held and one.status is DispatchStatus.JOINED}
         assigned |= self._by_job_list([one for one in wanted if one.id not in waiting_for_own | assigned.keys()])
-        taken = {agent.sid for agent in assigned.values()} | self._sids_with_job()
+        taken = {agent.sid for agent in assigned.values()} | self._agents.sids_with_job
         assigned |= self._as_noted([one for one in wanted if one.id not in assigned], taken)
         wanted = [one for one in wanted if one.id not in waiting_for_own]
         assigned |= self._as_returned([one for one in wanted if one.id not in assigned], taken, returning)
@@ -75,21 +82,21 @@ class Ownership:
 
         That is one that an access token has launched again: the noted agent's own is off the list, or has no job yet.
         """
-        named = self._sids_with_job()
+        named, listed = self._agents.sids_with_job, {entry.id: entry for entry in self._listed}
         kept: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
             if dispatch.status is not DispatchStatus.JOINED or dispatch.livekit_dispatch_id is None:
                 continue
-            own = [entry for entry in self._listed if entry.id == dispatch.livekit_dispatch_id]
-            agent = next((one for one in self._agents if one.sid == dispatch.agent_sid), None)
-            if agent is not None and agent.sid not in named and not any(entry.jobs for entry in own):
+            own = listed.get(dispatch.livekit_dispatch_id)
+            agent = self._agents.by_sid.get(dispatch.agent_sid or "")
+            if agent is not None and agent.sid not in named and (own is None or not own.jobs):
                 kept[dispatch.id] = agent
         return kept
 
     def _by_job_list(self, wanted: Sequence[Dispatch]) -> dict[str, SeenParticipant]:
         assigned: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
-            candidates = [agent for entry in self.entries(dispatch.id) for agent in self._agents_of(entry)]
+            candidates = [agent for entry in self.entries(dispatch.id) for agent in self._agents.of(entry)]
             noted = next((agent for agent in candidates if agent.sid == dispatch.agent_sid), None)
             if candidates:
                 assigned[dispatch.id] = noted or candidates[0]
@@ -99,12 +106,12 @@ class Ownership:
         """Return the agents that dispatches have noted; by identity too, since one that reconnects gets a new SID."""
         assigned: dict[str, SeenParticipant] = {}
         for dispatch in wanted:
-            noted = [agent for agent in self._agents if agent.sid == dispatch.agent_sid] or [
-                agent for agent in self._agents if agent.identity == dispatch.agent_identity
-            ]
-            if noted and noted[0].sid not in taken:
-                taken.add(noted[0].sid)
-                assigned[dispatch.id] = noted[0]
+            noted = self._agents.by_sid.get(dispatch.agent_sid or "")
+            if noted is None:
+                noted = self._agents.first_by_identity.get(dispatch.agent_identity or "")
+            if noted is not None and noted.sid not in taken:
+                taken.add(noted.sid)
+                assigned[dispatch.id] = noted
         return assigned
 
     def _as_returned(
@@ -112,10 +119,14 @@ class Ownership:
     ) -> dict[str, SeenParticipant]:
         """Return agents that came back by themselves from an earlier session of the room name."""
         assigned: dict[str, SeenParticipant] = {}
-        for dispatch in wanted:
-            free = self._free(dispatch.agent_to_ask, taken)
-            back = next((agent for agent in free if serves(dispatch, returning.get(agent.identity))), None)
-            if back is not None:
+        candidates = self._agents.returned(returning)
+        for dispatch in wanted if candidates else ():
+            served = None if dispatch.scope is Scope.ROOM else dispatch.participant_identity
+            queue = candidates.get((dispatch.agent_to_ask, served), deque())
+            while queue and queue[0].sid in taken:
+                queue.popleft()
+            if queue:
+                back = queue.popleft()
                 taken.add(back.sid)
                 assigned[dispatch.id] = back
         return assigned
@@ -128,9 +139,11 @@ class Ownership:
         The oldest dispatch gets the first agent until the job list says better.
         """
         assigned: dict[str, SeenParticipant] = {}
-        for name in {dispatch.agent_to_ask for dispatch in waiting}.difference(ambiguous):
-            same = sorted((one for one in waiting if one.agent_to_ask == name), key=lambda one: one.id)
-            free = self._free(name, taken)
+        by_name: dict[str, list[Dispatch]] = {}
+        for dispatch in sorted(waiting, key=lambda one: one.id):
+            by_name.setdefault(dispatch.agent_to_ask, []).append(dispatch)
+        for name in by_name.keys() - set(ambiguous):
+            same, free = by_name[name], self._agents.free(name, taken)
             if len(free) >= len(same):
                 assigned |= {dispatch.id: agent for dispatch, agent in zip(same, free, strict=False)}
         return assigned
@@ -146,16 +159,15 @@ class Ownership:
 
     def came_by_another(self, dispatch: Dispatch) -> bool:
         """Return whether the job list gives the agent noted for `dispatch` to another dispatch, ours or not."""
-        return any(
-            agent.sid == dispatch.agent_sid
-            for entry in self._listed
-            if self._owner.get(entry.id) != dispatch.id
-            for agent in self._agents_of(entry)
-        )
+        entries = self._agents.entries_by_sid.get(dispatch.agent_sid or "", ())
+        return any(self._owner.get(entry.id) != dispatch.id for entry in entries)
 
     def has_unattributed_agent(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
         """Return whether the room holds an agent that no dispatch accounts for and whose name is `name` or unknown."""
-        return bool(self._free(name, self._accounted(assigned))) or bool(self._free("", self._accounted(assigned)))
+        if self._unattributed is None:
+            accounted = self._accounted(assigned)
+            self._unattributed = {agent.agent_name for agent in self._agents.all if agent.sid not in accounted}
+        return name in self._unattributed or "" in self._unattributed
 
     def strays(self, wanted: Sequence[Dispatch], assigned: Mapping[str, SeenParticipant]) -> list[Stray]:
         """Return what is listed as ours and that no dispatch needs."""
@@ -166,7 +178,7 @@ class Ownership:
             owner = self._owner.get(entry.id)
             if owner is None:
                 continue
-            came = self._agents_of(entry)
+            came = self._agents.of(entry)
             surplus = tuple(one for one in came if one.sid not in needed)
             if owner in self._unwanted:
                 strays.append(Stray(entry.id, surplus, "its dispatch wants no agent any more"))
@@ -197,37 +209,27 @@ class Ownership:
         waiting = {dispatch.agent_to_ask for dispatch in wanted if dispatch.id not in assigned}
         over = {name for dispatch in wanted if dispatch.id in assigned for name in given_up.get(dispatch.id, ())}
         names = (over | set(cancelled_agents)) - waiting
+        replaced = {
+            (one.agent_name, None if one.scope is Scope.ROOM else one.participant_identity)
+            for one in wanted
+            if one.id in assigned
+        }
+        unfilled = {entry.agent_name for entry in self._listed if not entry.jobs}
+        accounted = self._accounted(assigned)
         strays: list[Stray] = []
-        for agent in self._agents:
-            if agent.sid in self._accounted(assigned):
+        for agent in self._agents.all:
+            if agent.sid in accounted:
                 continue
             served = returning.get(agent.identity)
-            if agent.agent_name in names and self._is_judged(agent):
+            if agent.agent_name in names and (agent.agent_name not in unfilled or self._age(agent) >= JOB_LIST_LAG_S):
+                # Its job would be on a list by now if its dispatch were still there.
                 strays.append(Stray("", (agent,), "it came after we had given up on it"))
-            elif any(
-                one.agent_name == agent.agent_name and serves(one, served) for one in wanted if one.id in assigned
-            ):
+            elif served is not None and {(agent.agent_name, None), (agent.agent_name, served)} & replaced:
                 strays.append(Stray("", (agent,), "it came back after another had taken its place"))
         return strays
 
-    def _is_judged(self, agent: SeenParticipant) -> bool:
-        """Return whether the job lists would name `agent` by now if its dispatch were still there."""
-        unfilled = any(entry.agent_name == agent.agent_name and not entry.jobs for entry in self._listed)
-        return not unfilled or self._age(agent) >= JOB_LIST_LAG_S
-
-    def _agents_of(self, entry: SeenDispatch) -> list[SeenParticipant]:
-        identities = {job.participant_identity for job in entry.jobs} | {f"agent-{job.id}" for job in entry.jobs}
-        return [agent for agent in self._agents if agent.identity in identities]
-
-    def _sids_with_job(self) -> set[str]:
-        """Return the SIDs of the agents whose job is on some list, ours or not."""
-        return {agent.sid for entry in self._listed for agent in self._agents_of(entry)}
-
     def _accounted(self, assigned: Mapping[str, SeenParticipant]) -> set[str]:
-        return self._sids_with_job() | {agent.sid for agent in assigned.values()}
-
-    def _free(self, name: str, taken: Collection[str]) -> list[SeenParticipant]:
-        return [agent for agent in self._agents if agent.agent_name == name and agent.sid not in taken]
+        return self._agents.sids_with_job | {agent.sid for agent in assigned.values()}
 
     def _age(self, agent: SeenParticipant) -> float:
         return self._at.timestamp() - agent.joined_at if agent.joined_at else 0.0
