@@ -1,25 +1,69 @@
-"""Roles of users and tokens."""
+"""Roles of users and tokens, and the LiveKit projects that they are restricted to."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from enum import StrEnum
+
+from app.errors import InvalidInputError, Problem
+
+MAX_PROJECT_NAME = 200
+
+Projects = frozenset[str] | None
+"""The projects that a user or token may read and change; None: all, also those to come."""
 
 
 class Role(StrEnum):
-    """Each role includes those before it: read; change rules and dispatches; manage users and tokens."""
+    """Decide: ask which agents an access token gets. Viewer: read. Editor: both, and change. Admin: manage users."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
     ADMIN = "admin"
+    DECIDER = "decider"
 
     def includes(self, other: Role) -> bool:
         """Return whether this role permits everything that `other` permits."""
-        return _ORDER.index(self) >= _ORDER.index(other)
+        return other in _INCLUDED[self]
 
 
-_ORDER = tuple(Role)
+_INCLUDED = {
+    Role.DECIDER: frozenset({Role.DECIDER}),
+    Role.VIEWER: frozenset({Role.VIEWER}),
+    Role.EDITOR: frozenset({Role.DECIDER, Role.VIEWER, Role.EDITOR}),
+    Role.ADMIN: frozenset(Role),
+}
 
 
-def lower_of(one: Role, other: Role) -> Role:
-    """Return the role that permits less."""
-    return other if one.includes(other) else one
+def lower_of(one: Role, other: Role) -> Role | None:
+    """Return the role that permits what both permit; None if that is nothing."""
+    if one.includes(other):
+        return other
+    return one if other.includes(one) else None
+
+
+def both(one: Projects, other: Projects) -> Projects:
+    """Return the projects that both restrictions allow."""
+    if one is None:
+        return other
+    return one if other is None else one & other
+
+
+def read_projects(stored: Iterable[str] | None) -> Projects:
+    """Return the restriction in a stored list."""
+    return None if stored is None else frozenset(stored)
+
+
+def stored_projects(projects: Collection[str] | None) -> list[str] | None:
+    """Return how a restriction is stored: its names in order; raises InvalidInputError for one that is no name."""
+    if projects is None:
+        return None
+    problems = [
+        Problem("projects", f"must have 1 to {MAX_PROJECT_NAME} characters", name[:MAX_PROJECT_NAME])
+        for name in projects
+        if not 1 <= len(name) <= MAX_PROJECT_NAME
+    ]
+    if not projects:
+        problems.append(Problem("projects", "must name at least one project; leave it out for all"))
+    if problems:
+        raise InvalidInputError("these projects cannot be used", problems)
+    return sorted(set(projects))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+from pydantic import Field
 from sqlalchemy import Connection, insert, select, update
 
-from app.accounts.roles import Role, lower_of
+from app.accounts.roles import Projects, Role, both, lower_of, read_projects, stored_projects
 from app.accounts.users import User, read_user
 from app.clock import new_id, new_secret
 from app.db.audit_log import AuditEntry, append
@@ -38,6 +39,7 @@ class Token(JsonShape):
     user_name: str
     name: str
     role: Role
+    projects: Annotated[tuple[str, ...] | None, Field(description="that it is restricted to; null: all of its user")]
     created_at: Instant
     expires_at: Instant | None
     revoked_at: Instant | None
@@ -54,14 +56,19 @@ class Token(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """The token of a request and its user; `role` is the lower of their roles."""
+    """The token of a request and its user: what both may do."""
 
     token: Token
     user: User
 
     @property
-    def role(self) -> Role:
+    def role(self) -> Role | None:
+        """The lower of their roles; None if they have nothing in common."""
         return lower_of(self.token.role, self.user.role)
+
+    @property
+    def projects(self) -> Projects:
+        return both(read_projects(self.token.projects), read_projects(self.user.projects))
 
 
 def issue_token(
@@ -73,6 +80,7 @@ def issue_token(
     by: str,
     now: datetime,
     lifetime: timedelta | None = LIFETIME,
+    projects: Collection[str] | None = None,
 ) -> tuple[Token, str]:
     """Create a token for a user; return it and its secret, which is stored nowhere. `lifetime` None is for ever.
 
@@ -84,6 +92,8 @@ def issue_token(
         problems.append(Problem("name", "must have 1 to 100 printable characters; say what the token is for", name))
     if not user.role.includes(role):
         problems.append(Problem("role", f"exceeds the role of {user.name!r}, {user.role}", str(role)))
+    beyond = () if projects is None or user.projects is None else set(projects).difference(user.projects)
+    problems += [Problem("projects", f"is none of the projects of {user.name!r}", name) for name in sorted(beyond)]
     if lifetime is not None and not timedelta(0) < lifetime <= MAX_LIFETIME:
         message = f"must expire after at most {MAX_LIFETIME.days} days, or never"
         problems.append(Problem("expires_at", message, lifetime.total_seconds()))
@@ -95,6 +105,7 @@ def issue_token(
         "user_id": user_id,
         "name": name,
         "role": str(role),
+        "projects": stored_projects(projects),
         "token_hash": _hash(secret),
         "created_at": now,
         "expires_at": None if lifetime is None else now + lifetime,
@@ -132,7 +143,9 @@ def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetim
 def find_bearer(connection: Connection, secret: str, now: datetime) -> Bearer | None:
     """Return the token and user of a secret; None if the secret is unknown, revoked, expired, or its user disabled."""
     bearer = find_any_bearer(connection, secret)
-    return bearer if bearer is not None and bearer.token.is_valid(now) and not bearer.user.disabled else None
+    if bearer is None or not bearer.token.is_valid(now) or bearer.user.disabled or bearer.role is None:
+        return None
+    return bearer
 
 
 def find_any_bearer(connection: Connection, secret: str) -> Bearer | None:
@@ -163,6 +176,7 @@ def _token(row: Mapping[Any, Any]) -> Token:
         user_name=row["user_name"],
         name=row["name"],
         role=Role(row["role"]),
+        projects=None if row["projects"] is None else tuple(row["projects"]),
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.accounts.password import NO_PASSWORD
-from app.accounts.roles import Role
+from app.accounts.roles import Role, stored_projects
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import sessions, signing_keys, users
@@ -28,6 +28,7 @@ class User(JsonShape):
     id: str
     name: str
     role: Role
+    projects: Annotated[tuple[str, ...] | None, Field(description="that the user is restricted to; null: all")]
     password_hash: Annotated[str, Field(exclude=True)]
     disabled: bool
     session_epoch: Annotated[int, Field(exclude=True)]  # part of every session and link: raising it ends them all
@@ -61,20 +62,30 @@ def read_user(connection: Connection, user_id: str) -> User:
 
 
 def add_user(
-    connection: Connection, name: str, role: Role, *, by: str, now: datetime, password_hash: str = NO_PASSWORD
+    connection: Connection,
+    name: str,
+    role: Role,
+    *,
+    by: str,
+    now: datetime,
+    password_hash: str = NO_PASSWORD,
+    projects: Collection[str] | None = None,
 ) -> User:
     """Add a user and return it; a user without a password chooses one through a link of `app.accounts.links`.
 
-    Raises InvalidInputError for a name that is not allowed, ConflictError for one that is taken.
+    `projects`: the LiveKit projects whose calls and rules the user may see; None: all. Raises InvalidInputError for a
+    name that is not allowed, ConflictError for one that is taken.
     """
     if problems := check_name(name):
         raise InvalidInputError("this user cannot be added", problems)
     if find_user(connection, name) is not None:
         raise ConflictError(f"there is already a user named {name!r}")
+    _require_unrestricted_admin(role, projects)
     row: dict[str, Any] = {
         "id": new_id(),
         "name": name,
         "role": str(role),
+        "projects": stored_projects(projects),
         "password_hash": password_hash,
         "disabled": False,
         "session_epoch": 0,
@@ -113,12 +124,25 @@ def set_role(connection: Connection, user_id: str, role: Role, *, by: str, now: 
     user = _read_for_update(connection, user_id)
     if user.role is role:
         return user
+    _require_unrestricted_admin(role, user.projects)
     if user.role is Role.ADMIN:
         _require_another_admin(connection, user)
     entry = AuditEntry("user", user.id, str(user.role), str(role), f"role of {user.name!r} changed", now, by)
     changed = _change(connection, user, entry, role=str(role))
     end_sessions(connection, user.id)  # not by the epoch: an unused link to choose a password stays valid
     return changed
+
+
+def set_projects(
+    connection: Connection, user_id: str, projects: Collection[str] | None, *, by: str, now: datetime
+) -> User:
+    """Restrict a user to some LiveKit projects, with all tokens and at once; None: to none."""
+    user = _read_for_update(connection, user_id)
+    wanted = stored_projects(projects)
+    _require_unrestricted_admin(user.role, projects)
+    after = "all projects" if wanted is None else f"projects {', '.join(wanted)}"
+    entry = AuditEntry("user", user.id, None, "restricted", f"{user.name!r} may see {after}", now, by)
+    return _change(connection, user, entry, projects=wanted)
 
 
 def set_disabled(connection: Connection, user_id: str, *, disabled: bool, by: str, now: datetime) -> User:
@@ -201,11 +225,18 @@ def _require_another_admin(connection: Connection, user: User) -> None:
         raise ConflictError(f"{user.name!r} is the only admin; make another user an admin first")
 
 
+def _require_unrestricted_admin(role: Role, projects: Collection[str] | None) -> None:
+    if role is Role.ADMIN and projects is not None:
+        message = "an admin manages all users, and cannot be restricted to projects"
+        raise InvalidInputError("this user cannot be restricted", [Problem("projects", message)])
+
+
 def _user(row: Mapping[Any, Any]) -> User:
     return User(
         id=row["id"],
         name=row["name"],
         role=Role(row["role"]),
+        projects=None if row["projects"] is None else tuple(row["projects"]),
         password_hash=row["password_hash"],
         disabled=bool(row["disabled"]),
         session_epoch=row["session_epoch"],

@@ -1,10 +1,9 @@
-"""`usher users`: users of the console and their API tokens; `user_access.py` has sessions and logins."""
+"""`usher users`: users of the console; `user_tokens.py` has API tokens, `user_access.py` sessions and logins."""
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
@@ -13,18 +12,31 @@ from app.accounts.links import PASSWORD_LIFETIME, password_code
 from app.accounts.password import NO_PASSWORD, check_password, hash_password
 from app.accounts.roles import Role
 from app.accounts.signing_key import signing_key
-from app.accounts.tokens import LIFETIME, Token, issue_token, list_tokens, revoke_token
-from app.accounts.users import User, add_user, delete_user, list_users, set_disabled, set_password, set_role
+from app.accounts.tokens import list_tokens
+from app.accounts.users import (
+    User,
+    add_user,
+    delete_user,
+    list_users,
+    set_disabled,
+    set_password,
+    set_projects,
+    set_role,
+)
 from app.cli.framework.database import editor, reading, write
-from app.cli.framework.moment import parse_duration, show_moment
+from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
 from app.cli.user_access import end_session, find_named, log_out, logins, sessions
+from app.cli.user_tokens import ProjectsOption, revoke, token, tokens
 from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem
 from app.settings import Settings, local_url, read_settings
 
 app = typer.Typer(help="Users of the console, their sessions and API tokens.", no_args_is_help=True)
+app.command("token")(token)
+app.command("tokens")(tokens)
+app.command("revoke")(revoke)
 app.command("logins")(logins)
 app.command("sessions")(sessions)
 app.command("end-session")(end_session)
@@ -32,12 +44,13 @@ app.command("logout")(log_out)
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="name of the user")]
 _Role = Annotated[
-    Role, typer.Option("--role", help="viewer: read; editor: also change rules and calls; admin: also manage users")
+    Role,
+    typer.Option(
+        "--role",
+        help="viewer: read; editor: also change rules and calls; admin: also users; decider: only /api/v1/decide",
+    ),
 ]
 _PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="read the password from standard input")]
-_Expires = Annotated[
-    str | None, typer.Option("--expires", metavar="DURATION", help="such as 30d, or never (default: 90d)")
-]
 
 
 @app.command("list")
@@ -73,6 +86,7 @@ def add(
     name: _Name,
     *,
     role: _Role = Role.VIEWER,
+    project: ProjectsOption = None,
     password_stdin: _PasswordStdin = False,
     by: ByOption = None,
     as_json: JsonOption = False,
@@ -83,7 +97,7 @@ def add(
     hashed = _read_password(name) if password_stdin else NO_PASSWORD
 
     def unit(connection: Connection) -> tuple[User, str]:
-        user = add_user(connection, name, role, by=editor(by), now=now, password_hash=hashed)
+        user = add_user(connection, name, role, by=editor(by), now=now, password_hash=hashed, projects=project or None)
         return user, signing_key(connection, now, settings.secret_key.get_secret_value())
 
     user, key = write(unit, settings)
@@ -113,7 +127,7 @@ def password(
 @app.command("role")
 def role_(
     name: _Name,
-    role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, editor or admin")],
+    role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, editor, admin or decider")],
     *,
     by: ByOption = None,
     as_json: JsonOption = False,
@@ -122,6 +136,26 @@ def role_(
     now = SystemClock().now()
     user = write(lambda connection: set_role(connection, find_named(connection, name).id, role, by=editor(by), now=now))
     _print_user(user, f"{user.name} is {user.role}", None, "", as_json=as_json)
+
+
+@app.command()
+def projects(
+    name: _Name,
+    project: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]...", help="LiveKit projects")] = None,
+    *,
+    all_: Annotated[bool, typer.Option("--all", help="end the restriction")] = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Restrict a user to LiveKit projects: only their calls and rules can be seen and changed."""
+    if bool(project) is all_:
+        raise InvalidInputError("usage", [Problem("PROJECT", "give the projects, or --all", None)])
+    now = SystemClock().now()
+    user = write(
+        lambda connection: set_projects(connection, find_named(connection, name).id, project, by=editor(by), now=now)
+    )
+    shown = "all projects" if user.projects is None else ", ".join(user.projects)
+    _print_user(user, f"{user.name} may see {shown}", None, "", as_json=as_json)
 
 
 @app.command()
@@ -162,84 +196,6 @@ def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -
     _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", None, "", as_json=as_json)
 
 
-@app.command()
-def token(
-    name: _Name,
-    *,
-    purpose: Annotated[str, typer.Option("--name", help="what the token is for")] = "command line",
-    role: Annotated[Role | None, typer.Option("--role", help="at most the user's own role (default)")] = None,
-    expires: _Expires = None,
-    by: ByOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Create an API token and print it once; only its hash is stored."""
-    now = SystemClock().now()
-    lifetime = _lifetime(expires)
-
-    def unit(connection: Connection) -> Any:
-        user = find_named(connection, name)
-        return issue_token(connection, user.id, purpose, role or user.role, by=editor(by), now=now, lifetime=lifetime)
-
-    made, secret = write(unit)
-    if as_json:
-        say_json({**made.to_json(), "token": secret})
-        return
-    say(secret)
-    until = f"until {show_moment(made.expires_at)}" if made.expires_at else "until it is revoked (it never expires)"
-    note(f"Valid for the API as {made.role} {until}; it is not shown again. To revoke it: usher users revoke {made.id}")
-
-
-@app.command()
-def tokens(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="only of this user")] = None,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """List API tokens, newest first, without their secrets."""
-    with reading() as connection:
-        found = list_tokens(connection, None if name is None else find_named(connection, name).id)
-    now = SystemClock().now()
-    if as_json:
-        say_json([one.to_json() for one in found])
-        return
-    if not found:
-        say("No tokens.")
-        return
-    rows = table("id", "user / name", "role", "state", narrow=("id",))
-    for one in found:
-        who = plain(one.user_name).append("\n").append_text(plain(one.name, "dim"))
-        state = _token_state(one, now)
-        used = f"used {show_moment(one.last_used_at)}" if one.last_used_at else "never used"
-        rows.add_row(one.id, who, str(one.role), plain(state).append("\n").append(used, "dim"))
-    show(rows)
-
-
-def _token_state(token: Token, now: datetime) -> str:
-    if token.revoked_at:
-        return "revoked"
-    if token.expires_at is None:
-        return "never expires"
-    if not token.is_valid(now):
-        return f"expired {show_moment(token.expires_at)}"
-    return f"{'expires soon: ' if token.expires_soon(now) else 'until '}{show_moment(token.expires_at)}"
-
-
-@app.command()
-def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="the id of a token, see: usher users tokens")],
-    *,
-    by: ByOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Revoke a token, with immediate effect."""
-    now = SystemClock().now()
-    revoked = write(lambda connection: revoke_token(connection, token_id, by=editor(by), now=now))
-    if as_json:
-        say_json(revoked.to_json())
-    else:
-        say(f"token {revoked.name!r} of {revoked.user_name} is revoked")
-
-
 def _print_user(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
     link = ""
     if key and settings is not None:
@@ -259,15 +215,3 @@ def _read_password(name: str) -> str:
     if problems := check_password(given, name=name):
         raise InvalidInputError("this password cannot be used", problems)
     return hash_password(given)
-
-
-def _lifetime(expires: str | None) -> timedelta | None:
-    if expires is None:
-        return LIFETIME
-    if expires.strip().lower() == "never":
-        return None
-    lifetime = parse_duration(expires)
-    if lifetime is None:
-        message = "must be never or a duration such as 12h, 90d or 52w"
-        raise InvalidInputError("usage", [Problem("--expires", message, expires)])
-    return lifetime

@@ -40,6 +40,7 @@ class CallFilter:
     """Which calls to list; a field that is None does not filter. `search`, `since` and `until` as for dispatches."""
 
     project: str | None = None
+    projects: tuple[str, ...] | None = None
     state: CallState | None = None
     identity: str | None = None
     room: str | None = None
@@ -73,6 +74,7 @@ def _by_events(connection: Connection, chosen: CallFilter, limit: int, cursor: s
         connection,
         EventFilter(
             project=chosen.project,
+            projects=chosen.projects,
             types=(EventType.PARTICIPANT_JOINED,),
             outcomes=outcomes,
             identity=chosen.identity,
@@ -93,6 +95,7 @@ def _by_dispatches(connection: Connection, chosen: CallFilter, limit: int, curso
         connection,
         DispatchFilter(
             project=chosen.project,
+            projects=chosen.projects,
             statuses=_STATUSES[chosen.state] if chosen.state else (),
             identity=chosen.identity,
             room=chosen.room,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -18,6 +19,7 @@ from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import book_at, read_book, read_version
 from app.rules.book.rule_book import RuleBook
+from app.rules.rule_projects import may_match
 from app.webhook.event_store import from_row
 
 
@@ -90,13 +92,13 @@ def explain(connection: Connection, reference: str, projects: Projects = None) -
     record = facts.subject
     book = book_at(connection, record.rules_version)
     event = from_row({name: getattr(record, name) for name in columns_of(EventDetail)})
-    tried = _tried(book, evaluate(book, event, explain=True).verdicts or ())
+    tried = _tried(book, evaluate(book, event, explain=True).verdicts or (), projects)
     present_version = read_version(connection)
     now: tuple[TriedRule, ...] | None = None
     if present_version != record.rules_version:
         present = read_book(connection)
         decision = evaluate(present, event)
-        now = _tried(present, [Verdict(rule.id, rule.name, Outcome.MATCHED) for rule in decision.matched])
+        now = _tried(present, [Verdict(rule.id, rule.name, Outcome.MATCHED) for rule in decision.matched], projects)
     return Explanation(
         event=record,
         rules_version=record.rules_version,
@@ -109,12 +111,14 @@ def explain(connection: Connection, reference: str, projects: Projects = None) -
     )
 
 
-def _tried(book: RuleBook, verdicts: Any) -> tuple[TriedRule, ...]:
+def _tried(book: RuleBook, verdicts: Any, projects: Projects) -> tuple[TriedRule, ...]:
     tried = []
     for verdict in verdicts:
         rule = book.rule(verdict.rule_id)
         bad = book.bad.get(verdict.rule_id)
         line = rule or bad
+        if projects is not None and (rule is None or not may_match(json.loads(rule.pattern_text), projects)):
+            continue  # it is a rule of other projects
         tried.append(TriedRule.of(verdict, line.priority if line else None, rule.agent_name if rule else None))
     return tuple(tried)
 

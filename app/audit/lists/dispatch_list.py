@@ -40,6 +40,7 @@ class DispatchFilter:
     """
 
     project: str | None = None
+    projects: tuple[str, ...] | None = None
     statuses: tuple[DispatchStatus, ...] = ()
     identity: str | None = None
     room: str | None = None
@@ -95,6 +96,8 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
     filters = [as_filter(paths) for paths in candidates[1:]]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
+    if chosen.projects is not None:
+        filters.append(column.project.in_(chosen.projects))
     paths: tuple[AccessPath, ...] = candidates[0] if candidates else (ByPrimaryKey(column.id),)
     return Search(dispatches, columns, paths, tuple(filters), chosen.since, chosen.until)
 

@@ -35,6 +35,7 @@ class EventFilter:
     """
 
     project: str | None = None
+    projects: tuple[str, ...] | None = None
     types: tuple[str, ...] = ()
     source: EventSource | None = None
     outcomes: tuple[EventOutcome, ...] = ()
@@ -87,6 +88,8 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
     filters = [as_filter(paths) for paths in candidates[1:]]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
+    if chosen.projects is not None:
+        filters.append(column.project.in_(chosen.projects))
     if chosen.source is EventSource.WEBHOOK:
         filters.append(column.source == chosen.source)
     paths: tuple[AccessPath, ...] = candidates[0] if candidates else (ByPrimaryKey(column.id),)

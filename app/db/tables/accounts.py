@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 
 from app.db.tables.base import current_instant, metadata
-from app.db.types import AccessKind, Timestamp, one_of
+from app.db.types import AccessKind, Json, Timestamp, one_of
 
 users = Table(
     "users",
@@ -29,8 +29,9 @@ users = Table(
     Column("session_epoch", Integer, nullable=False, server_default="0"),  # raised by whatever ends all sessions
     Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("last_login_at", Timestamp),
+    Column("projects", Json),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all
     UniqueConstraint("name"),
-    CheckConstraint("role IN ('viewer', 'editor', 'admin')", name="role"),
+    CheckConstraint("role IN ('viewer', 'editor', 'admin', 'decider')", name="role"),
 )
 
 api_tokens = Table(
@@ -45,8 +46,9 @@ api_tokens = Table(
     Column("expires_at", Timestamp),
     Column("revoked_at", Timestamp),
     Column("last_used_at", Timestamp),
+    Column("projects", Json),  # as those of users; both hold
     UniqueConstraint("token_hash"),
-    CheckConstraint("role IN ('viewer', 'editor', 'admin')", name="role"),
+    CheckConstraint("role IN ('viewer', 'editor', 'admin', 'decider')", name="role"),
 )
 
 # One row per browser that is logged in; ending a session deletes its row.

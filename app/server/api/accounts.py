@@ -23,21 +23,29 @@ from app.accounts.users import (
     log_out_everywhere,
     read_user,
     set_disabled,
+    set_projects,
     set_role,
 )
 from app.db.types import AccessKind
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
+Restriction = Annotated[
+    list[Text] | None,
+    Field(description="LiveKit projects whose calls and rules may be seen and changed; null: all", max_length=1000),
+]
+
 
 class NewUser(Model):
     name: Text = Field(min_length=1, max_length=100, pattern=r"^[!-~]+$")
     role: Role = Role.VIEWER
+    projects: Restriction = None
 
 
 class UserChange(Model):
     role: Role | None = None
     disabled: bool | None = None
+    projects: Restriction = None
 
 
 class NewToken(Model):
@@ -46,6 +54,7 @@ class NewToken(Model):
     days: int | None = Field(
         LIFETIME.days, ge=1, le=MAX_LIFETIME.days, description="days until it expires; null: never"
     )
+    projects: Restriction = None
 
 
 class UserList(BaseModel):
@@ -74,6 +83,7 @@ class IssuedToken(Token):
 class Myself(BaseModel):
     name: str
     role: Role
+    projects: list[str] | None = Field(description="that this token is restricted to; null: all")
 
 
 class SessionList(BaseModel):
@@ -91,7 +101,9 @@ class LoginsQuery(Model):
 
 
 async def read_myself(request: ApiRequest) -> dict[str, Any]:
-    return {"name": request.user.name, "role": str(request.user.role)}
+    user = request.user
+    projects = None if user.projects is None else sorted(user.projects)
+    return {"name": user.name, "role": str(user.role), "projects": projects}
 
 
 async def list_the_users(request: ApiRequest) -> dict[str, Any]:
@@ -101,7 +113,9 @@ async def list_the_users(request: ApiRequest) -> dict[str, Any]:
 async def invite_a_user(request: ApiRequest) -> dict[str, Any]:
     order: NewUser = request.body
     now, by = request.context.now, request.user.name
-    user = await request.context.write(lambda connection: add_user(connection, order.name, order.role, by=by, now=now))
+    user = await request.context.write(
+        lambda connection: add_user(connection, order.name, order.role, by=by, now=now, projects=order.projects)
+    )
     path = f"/console/password/{password_code(request.context.key, user)}"
     public_url = request.context.flow_context.settings.public_url
     return {**user.to_json(), "password_link": path, "password_url": f"{public_url}{path}" if public_url else None}
@@ -115,6 +129,8 @@ async def change_a_user(request: ApiRequest) -> dict[str, Any]:
         user = _user(connection, user_id)
         if order.role is not None:
             user = set_role(connection, user_id, order.role, by=by, now=now)
+        if "projects" in order.model_fields_set:
+            user = set_projects(connection, user_id, order.projects, by=by, now=now)
         if order.disabled is not None:
             user = set_disabled(connection, user_id, disabled=order.disabled, by=by, now=now)
         return user.to_json()
@@ -171,7 +187,9 @@ async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
 
     def unit(connection: Connection) -> dict[str, Any]:
         _user(connection, user_id)
-        token, secret = issue_token(connection, user_id, order.name, order.role, by=by, now=now, lifetime=lifetime)
+        token, secret = issue_token(
+            connection, user_id, order.name, order.role, by=by, now=now, lifetime=lifetime, projects=order.projects
+        )
         return {**token.to_json(), "secret": secret}
 
     return await request.context.write(unit)

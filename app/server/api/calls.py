@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -25,9 +26,12 @@ from app.audit import (
     list_dispatches,
     list_events,
     timeline,
+    unknown_dispatches,
+    unknown_events,
 )
 from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
+from app.errors import NotFoundError
 from app.flows.operations.handover_order import Handover, HandoverOrder, doubts_about, live_dispatch, read_handover
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
 from app.server.request_context import RequestContext
@@ -96,23 +100,38 @@ _ASK_EVERY_S: Final = 0.2
 _COMMON = ("project", "identity", "room", "phone_number", "since", "until", "search")
 
 
-def _common(query: PageQuery) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in _COMMON}
+def _common(request: ApiRequest) -> dict[str, Any]:
+    chosen = {name: getattr(request.query, name) for name in _COMMON}
+    return {**chosen, "projects": None if request.user.projects is None else tuple(sorted(request.user.projects))}
+
+
+async def _require_own(request: ApiRequest, unknown: Callable[..., list[str]], ids: Sequence[str], what: str) -> None:
+    """Raise NotFoundError for ids of other projects than the user's; others are looked up by what follows."""
+    if request.user.projects is None:
+        return
+    missing = await request.context.read(lambda connection: unknown(connection, ids, request.user.projects))
+    if missing:
+        raise NotFoundError(f"no {what} has the id {', '.join(missing)}")
 
 
 async def list_the_events(request: ApiRequest) -> Page[EventSummary]:
     query: EventsQuery = request.query
-    chosen = EventFilter(**_common(query), types=tuple(query.type), source=query.source, outcomes=tuple(query.outcome))
+    chosen = EventFilter(
+        **_common(request), types=tuple(query.type), source=query.source, outcomes=tuple(query.outcome)
+    )
     return await request.context.read(lambda c: list_events(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_event(request: ApiRequest) -> dict[str, Any]:
-    record = await request.context.read(lambda connection: get_event(connection, request.identifier("event_id")))
+    record = await request.context.read(
+        lambda connection: get_event(connection, request.identifier("event_id"), request.user.projects)
+    )
     return record.to_json()
 
 
 async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
     operations = request.context.orchestrator.operations
+    await _require_own(request, unknown_events, [request.identifier("event_id")], "event")
     event, acceptance = await operations.replay(request.identifier("event_id"), request.user.name)
     outcome = None if acceptance.outcome is None else str(acceptance.outcome)
     return {"event_id": event.id, "status": acceptance.status, "outcome": outcome}
@@ -120,16 +139,19 @@ async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
 
 async def list_the_dispatches(request: ApiRequest) -> Page[DispatchSummary]:
     query: DispatchesQuery = request.query
-    chosen = DispatchFilter(**_common(query), statuses=tuple(query.status), rule=query.rule, agent=query.agent)
+    chosen = DispatchFilter(**_common(request), statuses=tuple(query.status), rule=query.rule, agent=query.agent)
     return await request.context.read(lambda c: list_dispatches(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
-    record = await request.context.read(lambda connection: get_dispatch(connection, request.identifier("dispatch_id")))
+    record = await request.context.read(
+        lambda connection: get_dispatch(connection, request.identifier("dispatch_id"), request.user.projects)
+    )
     return record.to_json()
 
 
 async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+    await _require_own(request, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.redrive(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )
@@ -137,6 +159,7 @@ async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
 
 
 async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
+    await _require_own(request, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.cancel(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )
@@ -145,17 +168,19 @@ async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
 
 async def list_the_calls(request: ApiRequest) -> Page[CallHead]:
     query: CallsQuery = request.query
-    chosen = CallFilter(**_common(query), state=query.state, rule=query.rule, agent=query.agent)
+    chosen = CallFilter(**_common(request), state=query.state, rule=query.rule, agent=query.agent)
     return await request.context.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor))
 
 
 async def read_call(request: ApiRequest) -> dict[str, Any]:
-    found = await request.context.read(lambda connection: timeline(connection, request.identifier("reference")))
+    found = await request.context.read(
+        lambda connection: timeline(connection, request.identifier("reference"), request.user.projects)
+    )
     return found.to_json()
 
 
 async def explain_event(request: ApiRequest) -> dict[str, Any]:
-    found = await request.context.read(lambda connection: explain(connection, request.query.of))
+    found = await request.context.read(lambda connection: explain(connection, request.query.of, request.user.projects))
     return found.to_json()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.errors import PreconditionNeededError
+from app.errors import NotFoundError, PreconditionNeededError
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import complete
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
@@ -18,6 +18,7 @@ from app.rules.editing.stored_rules import (
     read_stored_rule,
     rules_version,
 )
+from app.rules.rule_projects import may_match, require_only
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
@@ -47,9 +48,13 @@ async def list_rules(request: ApiRequest) -> dict[str, Any]:
 
     def load(connection: Connection) -> dict[str, Any]:
         found = list_stored_rules(connection, limit=limit + 1, after=after, name=request.query.name)
-        shown, book = found[:limit], request.context.book(connection)
+        shown, book, projects = found[:limit], request.context.book(connection), request.user.projects
         return {
-            "items": [_rule_json(rule, book) for rule in shown],
+            "items": [
+                _shown(request, _rule_json(rule, book))
+                for rule in shown
+                if may_match(rule.row.get("pattern"), projects)
+            ],
             "next_cursor": f"{shown[-1].row.get('priority')}.{shown[-1].id}" if len(found) > limit else None,
             "version": rules_version(connection),
         }
@@ -63,6 +68,7 @@ async def read_rule(request: ApiRequest) -> Answer:
 
 async def create_a_rule(request: ApiRequest) -> Answer:
     draft = require_object(request.body)
+    require_only(draft.get("pattern"), request.user.projects)
     rule = await request.context.write(lambda connection: create_rule(connection, draft, request.user.name))
     answer = await _answer(request, rule.id)
     return Answer(answer.document, {**answer.headers, "Location": f"/api/v1/rules/{rule.id}"})
@@ -79,6 +85,7 @@ async def replace_a_rule(request: ApiRequest) -> Answer:
 async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
     expected = _expected(request)
     rule_id, editor = request.number("rule_id"), request.user.name
+    await _require_own(request, rule_id)
     rule = await request.context.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
     return {**rule.to_json(), "problems": [], "warnings": []}
 
@@ -112,12 +119,22 @@ async def rule_history(request: ApiRequest) -> dict[str, Any]:
 async def _change(request: ApiRequest, *, whole: bool) -> Answer:
     expected, columns = _expected(request), require_object(request.body)
     rule_id, editor = request.number("rule_id"), request.user.name
+    await _require_own(request, rule_id)
+    if whole or "pattern" in columns:
+        require_only(columns.get("pattern"), request.user.projects)
     if whole:
         columns = complete(columns) | {name: columns[name] for name in columns} if _has_needed(columns) else columns
     rule = await request.context.write(
         lambda connection: change_rule(connection, rule_id, columns, editor, expected, whole=whole)
     )
     return await _answer(request, rule.id)
+
+
+async def _require_own(request: ApiRequest, rule_id: int) -> None:
+    """Raise an error unless the rule is for the user's projects alone. An edit in between fails by its version."""
+    if request.user.projects is not None:
+        rule = await request.context.read(lambda connection: read_stored_rule(connection, rule_id))
+        require_only(rule.row.get("pattern"), request.user.projects)
 
 
 def _has_needed(columns: dict[str, Any]) -> bool:
@@ -135,10 +152,17 @@ def _expected(request: ApiRequest) -> int | None:
 async def _answer(request: ApiRequest, rule_id: int) -> Answer:
     def load(connection: Connection) -> Answer:
         rule = read_stored_rule(connection, rule_id)
+        if not may_match(rule.row.get("pattern"), request.user.projects):
+            raise NotFoundError(f"no rule has the id {rule_id}")
         book, traffic = request.context.book(connection), request.context.traffic.read(connection)
-        return Answer(_rule_json(rule, book, traffic), {"ETag": rule.etag})
+        return Answer(_shown(request, _rule_json(rule, book, traffic)), {"ETag": rule.etag})
 
     return await request.context.read(load)
+
+
+def _shown(request: ApiRequest, rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule as the user may see it: warnings compare it with rules and calls of other projects."""
+    return rule if request.user.projects is None else {**rule, "warnings": []}
 
 
 def _rule_json(stored: StoredRule, book: RuleBook, traffic: Traffic | None = None) -> dict[str, Any]:

@@ -57,7 +57,9 @@ class Decided(BaseModel):
 async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
     order: DecideOrder = request.body
     context = request.context
-    projects = [project.name for project in context.flow_context.settings.projects]
+    allowed = request.user.projects
+    every = [project.name for project in context.flow_context.settings.projects]
+    projects = [name for name in every if allowed is None or name in allowed]
     project = order.project if order.project is not None or len(projects) != 1 else projects[0]
     if project not in projects:
         message = "must be one of the LiveKit projects: " + ", ".join(projects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -11,7 +11,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import CallFilter, CallState, Explanation, Timeline, explain, known_agents, list_calls
+from app.audit import (
+    CallFilter,
+    CallState,
+    Explanation,
+    Timeline,
+    explain,
+    known_agents,
+    list_calls,
+    unknown_dispatches,
+    unknown_events,
+)
 from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, NotFoundError
 from app.flows.operations.handover_order import HandoverOrder, doubts_about, live_dispatch
@@ -27,12 +37,12 @@ _RULES_SHOWN: Final = 60
 def calls_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Calls."""
     return [
-        page_route(console, "/console/calls", show_calls, shows_people=True),
-        form_route(console, "/console/calls/redrive", redrive, Role.EDITOR),
-        form_route(console, "/console/calls/cancel", cancel, Role.EDITOR),
-        form_route(console, "/console/calls/replay", replay, Role.EDITOR),
+        page_route(console, "/console/calls", show_calls, shows_people=True, by_project=True),
+        form_route(console, "/console/calls/redrive", redrive, Role.EDITOR, by_project=True),
+        form_route(console, "/console/calls/cancel", cancel, Role.EDITOR, by_project=True),
+        form_route(console, "/console/calls/replay", replay, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/handover", hand_over, Role.EDITOR),
-        page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True),
+        page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True, by_project=True),
     ]
 
 
@@ -40,6 +50,7 @@ async def show_calls(request: PageRequest) -> Response:
     chosen = {name: request.field(name).strip() for name in _FILTERS}
     state = CallState(chosen["state"]) if chosen["state"] in set(CallState) else None
     wanted = CallFilter(
+        projects=request.signed_in.projects,
         state=state,
         agent=chosen["agent"] or None,
         rule=chosen["rule"] or None,
@@ -71,7 +82,8 @@ async def show_calls(request: PageRequest) -> Response:
 async def show_call(request: PageRequest) -> Response:
     reference = request.http.path_params["reference"]
     try:
-        found = await request.context.read(lambda connection: explain(connection, reference))
+        projects = request.signed_in.projects
+        found = await request.context.read(lambda connection: explain(connection, reference, projects))
     except NotFoundError as error:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
     details = _details(found)
@@ -129,12 +141,24 @@ def _hint(found: Explanation, timeline: Timeline) -> str:
             return ""
 
 
+async def _require_own(request: PageRequest, unknown: Callable[..., list[str]], ids: Sequence[str]) -> None:
+    """Raise NotFoundError for ids of other projects than the user's; others are looked up by what follows."""
+    projects = request.signed_in.projects
+    if projects is None:
+        return
+    missing = await request.context.read(lambda connection: unknown(connection, ids, projects))
+    if missing:
+        raise NotFoundError(f"nothing has the id {', '.join(missing)}")
+
+
 async def redrive(request: PageRequest) -> Response:
+    await _require_own(request, unknown_dispatches, _ids(request))
     done = await request.context.orchestrator.operations.redrive(_ids(request), request.signed_in.name)
     return redirect(_back(request), "redriven" if done.done else "refused")
 
 
 async def cancel(request: PageRequest) -> Response:
+    await _require_own(request, unknown_dispatches, _ids(request))
     done = await request.context.orchestrator.operations.cancel(_ids(request), request.signed_in.name)
     return redirect(_back(request), "cancelled" if done.done else "refused")
 
@@ -148,6 +172,7 @@ async def hand_over(request: PageRequest) -> Response:
 
 
 async def replay(request: PageRequest) -> Response:
+    await _require_own(request, unknown_events, [request.field("event_id")])
     event, _ = await request.context.orchestrator.operations.replay(request.field("event_id"), request.signed_in.name)
     return redirect(f"/console/calls/{event.id}", "replayed")
 

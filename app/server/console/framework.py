@@ -31,6 +31,7 @@ from app.errors import (
 from app.logs import get_logger
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
+from app.server.console.navigation import navigation_of
 from app.server.console.notices import NOTICES
 from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
@@ -45,15 +46,6 @@ ANONYMOUS_FORM_MAX_BYTES: Final = 16 * 1024
 """A name and two passwords: anybody can send a form before login."""
 FORM_MAX_BYTES: Final = 2 * 1024 * 1024
 """A draft of 1 MiB, as a form encodes it."""
-
-NAVIGATION: Final = (
-    ("now", "/console/", "Now", Role.VIEWER),
-    ("calls", "/console/calls", "Calls", Role.VIEWER),
-    ("rules", "/console/rules", "Rules", Role.VIEWER),
-    ("agents", "/console/agents", "Agents", Role.VIEWER),
-    ("simulate", "/console/simulate", "Simulate", Role.VIEWER),
-    ("users", "/console/users", "Users", Role.ADMIN),
-)
 
 # Files that change get another address, so browsers may cache them forever.
 STATIC_VERSION: Final = hashlib.sha256(
@@ -124,7 +116,7 @@ class PageRequest:
 
     def page(self, template: str, *, status: int = 200, active: str = "", **values: Any) -> Response:
         """Return a whole page."""
-        navigation = [entry for entry in NAVIGATION if self.may(entry[3])]
+        navigation = [] if self.user is None else navigation_of(self.user)
         text = render(
             template,
             user=self.user,
@@ -150,14 +142,22 @@ Handler = Callable[[PageRequest], Awaitable[Response]]
 
 
 def page_route(
-    console: Console, path: str, handler: Handler, role: Role | None = Role.VIEWER, *, shows_people: bool = False
+    console: Console,
+    path: str,
+    handler: Handler,
+    role: Role | None = Role.VIEWER,
+    *,
+    shows_people: bool = False,
+    by_project: bool = False,
 ) -> BaseRoute:
     """Return the route of a page for users with `role`; None is for everybody.
+
+    `by_project`: it keeps to the projects that the user is restricted to; if not, such users are refused.
 
     `shows_people`: it holds data of participants, and reads of it can be recorded.
     """
     handler = _recording(handler, path) if shows_people else handler
-    return Route(path, partial(_serve, console, path, handler, role), methods=["GET"])
+    return Route(path, partial(_serve, console, path, _for_all(handler, by_project), role), methods=["GET"])
 
 
 def _recording(handler: Handler, path: str) -> Handler:
@@ -171,9 +171,25 @@ def _recording(handler: Handler, path: str) -> Handler:
     return record
 
 
-def form_route(console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR) -> BaseRoute:
-    """Return the route of a form; posts without the session's CSRF token are refused."""
-    return Route(path, partial(_serve, console, path, handler, role), methods=["POST"])
+def form_route(
+    console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR, *, by_project: bool = False
+) -> BaseRoute:
+    """Return the route of a form; posts without the session's CSRF token are refused. `by_project`: as of pages."""
+    return Route(path, partial(_serve, console, path, _for_all(handler, by_project), role), methods=["POST"])
+
+
+def _for_all(handler: Handler, by_project: bool) -> Handler:
+    """Return `handler`, which refuses users who are restricted to projects unless it keeps to these."""
+    if by_project:
+        return handler
+
+    async def answer(request: PageRequest) -> Response:
+        if request.user is not None and request.user.projects is not None:
+            message = f"this is about all projects; yours: {', '.join(request.user.projects)}"
+            raise NotAllowedError(message)
+        return await handler(request)
+
+    return answer
 
 
 async def _serve(console: Console, path: str, handler: Handler, role: Role | None, http: Request) -> Response:

@@ -21,7 +21,7 @@ from app.audit import (
     longest_waiting,
 )
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
-from app.server.console.framework import Console, PageRequest, page_route
+from app.server.console.framework import Console, PageRequest, page_route, redirect
 from app.server.console.histogram import histogram_of
 from app.server.console.setup_advice import component_statuses, setup_advice
 
@@ -33,12 +33,14 @@ _WAITING_LISTED: Final = 30
 def now_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Now and of its part that the script refreshes."""
     return [
-        page_route(console, "/console/", show_now, shows_people=True),
+        page_route(console, "/console/", show_now, shows_people=True, by_project=True),
         page_route(console, "/console/now", refresh, shows_people=True),
     ]
 
 
 async def show_now(request: PageRequest) -> Response:
+    if request.signed_in.projects is not None:  # its figures are of all projects
+        return redirect("/console/calls")
     return request.page("now.html", active="now", **await _facts(request))
 
 

@@ -333,7 +333,7 @@ async def test_users_and_tokens_over_the_api(running: Running, admin: httpx2.Asy
     assert ana["password_link"].startswith("/console/password/")
     issued = (await admin.post(f"/api/v1/users/{ana['id']}/tokens", json={"name": "ci", "role": "editor"})).json()
     async with running.client(issued["secret"]) as client:
-        assert (await client.get("/api/v1/me")).json() == {"name": "ana", "role": "editor"}
+        assert (await client.get("/api/v1/me")).json() == {"name": "ana", "role": "editor", "projects": None}
         assert (await admin.patch(f"/api/v1/users/{ana['id']}", json={"disabled": True})).json()["disabled"]
         assert (await client.get("/api/v1/me")).status_code == 401
         await admin.patch(f"/api/v1/users/{ana['id']}", json={"disabled": False})

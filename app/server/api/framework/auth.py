@@ -9,7 +9,7 @@ from functools import partial
 from starlette.requests import Request
 
 from app.accounts.access_log import AccessEntry
-from app.accounts.roles import Role
+from app.accounts.roles import Projects, Role
 from app.accounts.sessions import shortened
 from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, Token, find_any_bearer, find_bearer, record_use
 from app.db.types import AccessKind, format_instant
@@ -24,12 +24,18 @@ class ApiUser:
     user_id: str
     name: str
     role: Role
+    projects: Projects
     token: Token
 
     def require(self, role: Role) -> None:
         """Raise NotAllowedError unless the token includes `role`."""
         if not self.role.includes(role):
             raise NotAllowedError(f"this needs the role {role}; yours is {self.role}")
+
+    def require_all_projects(self) -> None:
+        """Raise NotAllowedError if the token is restricted to some projects."""
+        if self.projects is not None:
+            raise NotAllowedError(f"this is about all projects; yours: {', '.join(sorted(self.projects)) or 'none'}")
 
 
 async def identify(context: RequestContext, request: Request) -> ApiUser:
@@ -41,10 +47,10 @@ async def identify(context: RequestContext, request: Request) -> ApiUser:
         )
     now = context.now
     bearer = await context.read(partial(find_bearer, secret=secret, now=now))
-    if bearer is None:
+    if bearer is None or bearer.role is None:
         raise NotAuthenticatedError("this token is unknown, expired or revoked, or its user is disabled")
     await _note_use(context, bearer)
-    return ApiUser(bearer.user.id, bearer.user.name, bearer.role, bearer.token)
+    return ApiUser(bearer.user.id, bearer.user.name, bearer.role, bearer.projects, bearer.token)
 
 
 def expiry_warning(token: Token, now: datetime) -> dict[str, str]:

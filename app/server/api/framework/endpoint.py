@@ -81,7 +81,10 @@ class Endpoint:
     handler: Callable[[ApiRequest], Awaitable[Any]]
     summary: str
     answer: Any
-    role: Role = Role.VIEWER
+    role: Role | None = Role.VIEWER
+    """The role that it needs; None: any."""
+    by_project: bool = False
+    """Whether the handler keeps to the projects that the user is restricted to; if not, such users are refused."""
     status: int = 200
     query: type[Model] | None = None
     body: type[BaseModel] | None = None
@@ -109,7 +112,10 @@ class Endpoint:
     async def answer_request(self, context: RequestContext, request: Request) -> Response:
         """Return the answer of the handler, once user, query and body have been checked."""
         user = await identify(context, request)
-        user.require(self.role)
+        if self.role is not None:
+            user.require(self.role)
+        if not self.by_project:
+            user.require_all_projects()
         require_storable_address(request)
         query = None if self.query is None else _read_query(self.query, request)
         if self.query is None and request.query_params:

@@ -87,7 +87,7 @@ def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "summary": endpoint.summary,
         "tags": [endpoint.path.split("/")[3].split("{")[0] or "usher"],
     }
-    role = f"Needs the role {endpoint.role}." if endpoint.role is not Role.VIEWER else ""
+    role = f"Needs the role {endpoint.role}." if endpoint.role not in {None, Role.VIEWER} else ""
     description = " ".join(part for part in (endpoint.description, role) if part)
     if description:
         operation["description"] = description

@@ -26,12 +26,12 @@ LIFETIMES = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(d
 def account_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the own account."""
     return [
-        page_route(console, "/console/account", show_account),
-        form_route(console, "/console/account/password", change_password, Role.VIEWER),
-        form_route(console, "/console/account/logout", end_my_other_sessions, Role.VIEWER),
-        form_route(console, "/console/account/sessions/{session_id}/end", end_my_session, Role.VIEWER),
-        form_route(console, "/console/account/tokens", with_password(make_my_token), Role.VIEWER),
-        form_route(console, "/console/account/tokens/{token_id}/revoke", revoke_my_token, Role.VIEWER),
+        page_route(console, "/console/account", show_account, by_project=True),
+        form_route(console, "/console/account/password", change_password, Role.VIEWER, by_project=True),
+        form_route(console, "/console/account/logout", end_my_other_sessions, Role.VIEWER, by_project=True),
+        form_route(console, "/console/account/sessions/{session_id}/end", end_my_session, Role.VIEWER, by_project=True),
+        form_route(console, "/console/account/tokens", with_password(make_my_token), Role.VIEWER, by_project=True),
+        form_route(console, "/console/account/tokens/{token_id}/revoke", revoke_my_token, Role.VIEWER, by_project=True),
     ]
 
 

@@ -21,6 +21,7 @@ from app.accounts.users import (
     log_out_everywhere,
     read_user,
     set_disabled,
+    set_projects,
     set_role,
 )
 from app.errors import ConflictError, InvalidInputError, Problem
@@ -36,6 +37,7 @@ def users_routes(console: Console) -> list[BaseRoute]:
         page_route(console, "/console/users", show_users, Role.ADMIN),
         form_route(console, "/console/users", with_password(add), Role.ADMIN),
         form_route(console, "/console/users/{user_id}/role", with_password(change_role), Role.ADMIN),
+        form_route(console, "/console/users/{user_id}/projects", with_password(change_projects), Role.ADMIN),
         form_route(console, "/console/users/{user_id}/disable", disable, Role.ADMIN),
         form_route(console, "/console/users/{user_id}/enable", enable, Role.ADMIN),
         form_route(console, "/console/users/{user_id}/logout", log_out, Role.ADMIN),
@@ -60,7 +62,8 @@ async def add(request: PageRequest) -> Response:
         request.signed_in,
     )
     try:
-        user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now))
+        projects = _projects(request)
+        user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now, projects=projects))
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)
     except ConflictError as error:
@@ -77,6 +80,20 @@ async def change_role(request: PageRequest) -> Response:
     )
     wanted = require_role(role)
     return await _change(request, lambda c: set_role(c, user_id, wanted, by=by.name, now=now))
+
+
+async def change_projects(request: PageRequest) -> Response:
+    user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
+    projects = _projects(request)
+    try:
+        return await _change(request, lambda c: set_projects(c, user_id, projects, by=by.name, now=now))
+    except InvalidInputError as error:
+        return await _page(request, problems=error.problems, status=422)
+
+
+def _projects(request: PageRequest) -> list[str] | None:
+    """Return the projects in a form, separated by commas; None, all, if the field is empty."""
+    return [name.strip() for name in request.field("projects").split(",") if name.strip()] or None
 
 
 async def disable(request: PageRequest) -> Response:
@@ -128,7 +145,9 @@ async def make_token(request: PageRequest) -> Response:
     lifetime = chosen_lifetime(request)
     try:
         _, secret = await request.context.write(
-            lambda c: issue_token(c, user_id, name, role, by=by.name, now=now, lifetime=lifetime)
+            lambda c: issue_token(
+                c, user_id, name, role, by=by.name, now=now, lifetime=lifetime, projects=_projects(request)
+            )
         )
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)

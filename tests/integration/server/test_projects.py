@@ -1,0 +1,152 @@
+"""The API and the console for users who are restricted to projects, and for tokens that may only decide."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+
+from app.accounts.roles import Role
+from app.accounts.tokens import issue_token
+from app.accounts.users import set_projects
+from app.server.api.routes import ENDPOINTS
+from tests.integration.server.conftest import Running
+
+RULE = {"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "greeter"}
+
+
+async def restricted(running: Running, *projects: str, role: Role = Role.EDITOR) -> httpx2.AsyncClient:
+    """Return a client whose user may see these projects only."""
+    user = await running.add_user(f"user of {' '.join(projects)}", role)
+    now = datetime.now(UTC)
+    await running.write(lambda c: set_projects(c, user.id, projects, by="test", now=now))
+    _, secret = await running.write(lambda c: issue_token(c, user.id, "test", role, by="test", now=now))
+    return running.client(secret)
+
+
+async def with_calls(running: Running) -> tuple[str, str]:
+    """Store a call of the project `default` and one of `other`; return the ids of their events."""
+    await running.client(await running.token()).post("/api/v1/rules", json=RULE)
+    own, _ = await running.join("ana", "hall")
+    foreign, _ = await running.join("bob", "yard")
+    engine = running.database.writer_engine()
+    with engine.begin() as connection:
+        for table in ("events", "dispatches"):
+            connection.exec_driver_sql(f"UPDATE {table} SET project = 'other' WHERE room_name = 'yard'")
+    return own, foreign
+
+
+async def rooms_in(client: httpx2.AsyncClient, path: str) -> set[str]:
+    return {one["room_name"] for one in (await client.get(f"/api/v1/{path}")).json()["items"]}
+
+
+async def test_lists_and_records_hold_the_own_projects_only(running: Running) -> None:
+    own, foreign = await with_calls(running)
+    client = await restricted(running, "default")
+    everything = running.client(await running.token(Role.VIEWER))
+    for path in ("events", "dispatches", "calls"):
+        assert {one["room_name"] for one in (await everything.get(f"/api/v1/{path}")).json()["items"]} == {
+            "hall",
+            "yard",
+        }
+        assert {one["room_name"] for one in (await client.get(f"/api/v1/{path}")).json()["items"]} == {"hall"}
+        assert (await client.get(f"/api/v1/{path}?project=other")).json()["items"] == []
+        assert (await client.get(f"/api/v1/{path}?search=bob")).json()["items"] == []
+    (dispatch,) = await running.read("SELECT id FROM dispatches WHERE project = 'other'")
+    made = dispatch["id"]
+    for path in (f"events/{foreign}", f"calls/{foreign}", "calls/bob", f"explain?of={foreign}", f"calls/{made}",
+                 f"dispatches/{made}"):  # fmt: skip
+        assert (await client.get(f"/api/v1/{path}")).status_code == 404, path
+        assert (await everything.get(f"/api/v1/{path}")).status_code == 200, path
+    assert (await client.get(f"/api/v1/calls/{own}")).status_code == 200
+
+
+async def test_what_is_of_other_projects_cannot_be_changed(running: Running) -> None:
+    _, foreign = await with_calls(running)
+    client = await restricted(running, "default")
+    (dispatch,) = await running.read("SELECT id, status FROM dispatches WHERE project = 'other'")
+    for path, body in (
+        ("dispatches/cancel", {"ids": [dispatch["id"]]}),
+        ("dispatches/redrive", {"ids": [dispatch["id"]]}),
+        (f"events/{foreign}/replay", None),
+    ):
+        answer = await client.post(f"/api/v1/{path}", json=body)
+        assert answer.status_code == 404, path
+    (after,) = await running.read("SELECT id, status FROM dispatches WHERE project = 'other'")
+    assert after["status"] != "cancelled"
+    assert not await running.read("SELECT id FROM events WHERE source = 'replay'")
+
+
+async def test_rules_are_written_for_the_own_projects_only(running: Running) -> None:
+    everything = running.client(await running.token())
+    for_all = (await everything.post("/api/v1/rules", json=RULE)).json()
+    foreign: dict[str, Any] = {**RULE, "name": "foreign", "pattern": {"project": ["other"]}}
+    foreign_id = (await everything.post("/api/v1/rules", json=foreign)).json()["id"]
+    client = await restricted(running, "default")
+    refused = await client.post("/api/v1/rules", json={**RULE, "name": "mine"})
+    assert refused.status_code == 422
+    assert "pattern.project" in refused.text
+    own = await client.post("/api/v1/rules", json={**RULE, "name": "mine", "pattern": {"project": ["default"]}})
+    assert own.status_code == 201
+    listed = [one["name"] for one in (await client.get("/api/v1/rules")).json()["items"]]
+    assert sorted(listed) == ["all", "mine"]
+    assert (await client.get(f"/api/v1/rules/{foreign_id}")).status_code == 404
+    path, tag = f"/api/v1/rules/{own.json()['id']}", {"If-Match": own.headers["etag"]}
+    assert (await client.patch(path, json={"pattern": {"project": ["other"]}}, headers=tag)).status_code == 422
+    assert (await client.patch(path, json={"priority": 7}, headers=tag)).status_code == 200
+    for rule_id in (for_all["id"], foreign_id):
+        anyhow = {"If-Match": "*"}
+        changed = await client.patch(f"/api/v1/rules/{rule_id}", json={"enabled": False}, headers=anyhow)
+        assert changed.status_code == 422
+        assert (await client.delete(f"/api/v1/rules/{rule_id}", headers=anyhow)).status_code == 422
+    assert (await client.delete(path, headers={"If-Match": "*"})).status_code == 200
+
+
+async def test_operations_on_all_projects_are_refused(running: Running) -> None:
+    client = await restricted(running, "default", role=Role.EDITOR)
+    for endpoint in ENDPOINTS:
+        if endpoint.by_project:
+            continue
+        path = endpoint.path
+        for name in ("rule_id", "user_id", "token_id", "session_id", "event_id", "reference", "dispatch_id"):
+            path = path.replace(f"{{{name}}}", "1")
+        answer = await client.request(endpoint.method, path, json={} if endpoint.body else None)
+        assert answer.status_code == 403, (endpoint.method, path, answer.text)
+
+
+async def test_a_token_of_the_role_decider_decides_and_nothing_else(running: Running) -> None:
+    await running.client(await running.token()).post("/api/v1/rules", json=RULE)
+    user = await running.add_user("token server", Role.DECIDER)
+    now = datetime.now(UTC)
+    _, secret = await running.write(lambda c: issue_token(c, user.id, "test", Role.DECIDER, by="test", now=now))
+    client = running.client(secret)
+    order = {"participant": {"identity": "ana"}, "room": {"name": "hall"}}
+    answer = await client.post("/api/v1/decide", json=order)
+    assert [one["agent_name"] for one in answer.json()["agents"]] == ["greeter"]
+    assert (await client.get("/api/v1/me")).json() == {"name": "token server", "role": "decider", "projects": None}
+    for path in ("rules", "events", "dispatches", "calls", "statistics", "agents", "health", "users"):
+        assert (await client.get(f"/api/v1/{path}")).status_code == 403, path
+    viewer = running.client(await running.token(Role.VIEWER))
+    assert (await viewer.post("/api/v1/decide", json=order)).status_code == 403
+
+
+async def test_decisions_are_made_for_the_own_projects_only(running: Running) -> None:
+    client = await restricted(running, "other")
+    order = {"participant": {"identity": "ana"}, "room": {"name": "hall"}}
+    assert (await client.post("/api/v1/decide", json=order)).status_code == 422
+    assert (await client.post("/api/v1/decide", json={**order, "project": "default"})).status_code == 422
+
+
+async def test_admins_restrict_users_over_the_api(running: Running) -> None:
+    admin = running.client(await running.token())
+    made = (await admin.post("/api/v1/users", json={"name": "ana", "role": "editor", "projects": ["a"]})).json()
+    assert made["projects"] == ["a"]
+    path = f"/api/v1/users/{made['id']}"
+    assert (await admin.patch(path, json={"disabled": False})).json()["projects"] == ["a"]
+    assert (await admin.patch(path, json={"projects": ["b", "a"]})).json()["projects"] == ["a", "b"]
+    token = await admin.post(f"{path}/tokens", json={"name": "x", "role": "viewer", "projects": ["b"]})
+    assert token.json()["projects"] == ["b"]
+    assert (await running.client(token.json()["secret"]).get("/api/v1/me")).json()["projects"] == ["b"]
+    assert (await admin.patch(path, json={"projects": None})).json()["projects"] is None
+    assert (await admin.patch(path, json={"projects": []})).status_code == 422
