@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from app.db.engine import (
     parse_database_url,
     watch_storage,
 )
+from app.db.engine.reader import Reader
 from app.db.engine.sqlite_claim import claim_database
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, Problem, SettingsError
@@ -39,6 +40,7 @@ from app.livekit.webhook_signature import Verifier
 from app.logs import get_logger
 from app.metrics import Metrics
 from app.rules.book.read_book import read_book
+from app.rules.book.rule_book import RuleBook
 from app.server.app import create_app
 from app.server.workers.rule_worker import Setup
 from app.server.workers.worker_pool import WorkerPool
@@ -83,6 +85,15 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
     return url, readers
 
 
+def _read_book(readers: Engine) -> RuleBook:
+    """Return the stored rules, and warn of those that cannot be used."""
+    with readers.connect() as connection:
+        book = read_book(connection)
+    for bad in book.bad.values():
+        _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
+    return book
+
+
 @asynccontextmanager
 async def service(
     settings: Settings,
@@ -120,12 +131,10 @@ async def service(
             client = connect(project, settings.request_timeout, metrics, clock)
             stack.push_async_callback(client.close)
             clients[project.name] = client
-        context = Context(settings, writer, clients, metrics, clock, process_name())
-        with readers.connect() as connection:
-            book = read_book(connection)
-        for bad in book.bad.values():
-            _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
-        orchestrator = Orchestrator(context, book)
+        # Of one thread: the comparisons of big rooms must not take all those of requests.
+        reader = Reader(readers, stack.enter_context(ThreadPoolExecutor(1, "usher-rooms")))
+        context = Context(settings, writer, clients, metrics, clock, process_name(), reader)
+        orchestrator = Orchestrator(context, _read_book(readers))
         if is_embedded(url):
             await orchestrator.take_over()
         secret = settings.secret_key.get_secret_value()

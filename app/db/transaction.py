@@ -24,9 +24,12 @@ class RaceLostError(Exception):
 
 
 class Unit:
-    """What one caller waits for: `handler` gets `item`, together with the items of the units beside it."""
+    """What one caller waits for: `handler` gets `item`, together with the items of the units beside it.
 
-    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "since")
+    `share`: the project whose part of the writer it takes when too many units wait.
+    """
+
+    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "share", "since")
 
     def __init__(
         self,
@@ -35,8 +38,11 @@ class Unit:
         future: asyncio.Future[Any],
         since: float,
         on_commit: Callable[[Any], None] | None = None,
+        *,
+        share: str = "",
     ) -> None:
         self.handler = handler
+        self.share = share
         self.item = item
         self.on_commit = on_commit
         self.future = future

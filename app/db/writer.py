@@ -9,7 +9,7 @@ Flows write through this; each gets an open transaction and must not commit.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
@@ -28,7 +28,7 @@ ItemT = TypeVar("ItemT")
 BATCH_LIMIT = 128
 """Units in one transaction: more would make the first of them wait too long for its answer."""
 QUEUE_LIMIT = 10_000
-"""Units that may wait; further ones are refused, so that LiveKit retries them later."""
+"""Units of one share that may wait; further ones are refused, so that LiveKit retries them later."""
 EARLY_LIMIT = 8
 """In a transaction of fewer units, `on_commit` runs before the flush. In a larger one the work that it starts would
 delay the answers of all its units."""
@@ -62,6 +62,7 @@ class Writer:
         self._flushing: asyncio.Task[None] | None = None
         self._urgent: deque[Unit] = deque()
         self._background: deque[Unit] = deque()
+        self._waiting = Counter[str]()
         self._work: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
         self._rest_until = 0.0
@@ -89,9 +90,9 @@ class Writer:
                 return f"a transaction has not ended for {now - since:.0f} s"
         return self._failure if now - self._failed_at < TROUBLE_S else ""
 
-    async def run(self, unit: Callable[[Connection], T]) -> T:
-        """Run `unit` in a transaction and return its result once that is committed."""
-        result: T = await self._add(self._unit(_run_each, unit), self._urgent)
+    async def run(self, unit: Callable[[Connection], T], *, share: str = "") -> T:
+        """Run `unit` in a transaction and return its result once that is committed; `share` as in `run_batched`."""
+        result: T = await self._add(self._unit(_run_each, unit, None, share), self._urgent)
         return result
 
     async def run_batched(
@@ -101,14 +102,16 @@ class Writer:
         *,
         background: bool = False,
         on_commit: Callable[[T], None] | None = None,
+        share: str = "",
     ) -> T:
         """Give `item` to `handler` together with the other items that wait for the same handler.
 
         `handler(connection, items)` returns one result per item, in order; for flows whose statements cost less for
         many items than one by one. `background` units run when nothing urgent waits. `on_commit` gets the result once
-        it survives the end of this process: in a small transaction before the flush, else with the answer.
+        it survives the end of this process: in a small transaction before the flush, else with the answer. Of more
+        units than a transaction takes, each `share` (a project) gets as many places as another.
         """
-        unit = self._unit(handler, item, on_commit)
+        unit = self._unit(handler, item, on_commit, share)
         result: T = await self._add(unit, self._background if background else self._urgent)
         return result
 
@@ -125,20 +128,25 @@ class Writer:
         release_storage(self._engine)
         self._engine.dispose()
 
-    def _unit(self, handler: Any, item: Any, on_commit: Any = None) -> Unit:
-        return Unit(handler, item, asyncio.get_running_loop().create_future(), self._clock.monotonic(), on_commit)
+    def _unit(self, handler: Any, item: Any, on_commit: Any, share: str) -> Unit:
+        future = asyncio.get_running_loop().create_future()
+        return Unit(handler, item, future, self._clock.monotonic(), on_commit, share=share)
 
     async def _add(self, unit: Unit, queue: deque[Unit]) -> Any:
         if self._is_closing:
             raise DatabaseUnavailableError("the writer is shutting down")
-        if self.backlog >= QUEUE_LIMIT:
+        if self.backlog >= QUEUE_LIMIT and self._waiting[unit.share] >= QUEUE_LIMIT:
             raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
         queue.append(unit)
         if queue is self._urgent:
             self._arrived.set()
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run_transactions())
-        return await unit.future
+        self._waiting[unit.share] += 1
+        try:
+            return await unit.future
+        finally:
+            self._waiting[unit.share] -= 1
 
     async def _run_transactions(self) -> None:
         """Run what waits, until nothing does."""
@@ -192,7 +200,7 @@ class Writer:
             self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
     def _next_units(self, now: float) -> list[Unit]:
-        units = _take(self._urgent)
+        units = _take(self._urgent) if len(self._urgent) <= BATCH_LIMIT else _take_fairly(self._urgent)
         if units:
             is_due = bool(self._background) and now - self._background[0].since >= MAX_DEFERRAL_S
         else:
@@ -211,6 +219,36 @@ def _take(queue: deque[Unit]) -> list[Unit]:
         unit = queue.popleft()
         if not unit.future.cancelled():
             taken.append(unit)
+    return taken
+
+
+def _take_fairly(queue: deque[Unit]) -> list[Unit]:
+    """Remove as many units as a transaction takes and return them in their order: of each share as many as of another.
+
+    One project's flood must not delay another's webhooks.
+    """
+    waiting = Counter(unit.share for unit in queue)
+    places, left = Counter[str](), BATCH_LIMIT
+    while left and waiting:
+        each = max(1, left // len(waiting))
+        for share in list(waiting):
+            given = min(each, waiting[share], left)
+            places[share] += given
+            left -= given
+            waiting[share] -= given
+            if not waiting[share]:
+                del waiting[share]
+    taken: list[Unit] = []
+    remaining: list[Unit] = []
+    for unit in queue:
+        if places[unit.share]:
+            places[unit.share] -= 1
+            if not unit.future.cancelled():
+                taken.append(unit)
+        else:
+            remaining.append(unit)
+    queue.clear()
+    queue.extend(remaining)
     return taken
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import traceback
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
 
 from app.clock import Clock
+from app.db.engine.reader import Reader
 from app.db.types import format_instant
 from app.db.writer import Writer
 from app.livekit.client import LiveKitClient
@@ -18,6 +21,8 @@ from app.metrics import Metrics
 from app.settings import Settings
 
 _log = get_logger(__name__)
+
+T = TypeVar("T")
 
 _MOST_TEXT = 300
 _MOST_JOB_EVENTS = 1000  # of dispatches whose call is answered within seconds
@@ -97,6 +102,7 @@ class Context:
     clock: Clock
     owner: str
     """The name of this process in leases."""
+    reader: Reader | None = None
     defects: Defects = field(init=False)
     early_job_events: EarlyJobEvents = field(init=False, default_factory=EarlyJobEvents)
 
@@ -104,6 +110,10 @@ class Context:
         object.__setattr__(
             self, "defects", Defects(self.metrics, self.clock, hides_messages=bool(self.settings.redact))
         )
+
+    async def read(self, load: Callable[[Connection], T]) -> T:
+        """Return what `load` reads of the committed rows, without holding up the writer."""
+        return await (self.writer if self.reader is None else self.reader).run(load)
 
     @property
     def lease(self) -> timedelta:

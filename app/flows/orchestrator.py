@@ -39,6 +39,8 @@ _KEEP_TIME_EVERY_S = 2.0
 _PRUNE_EVERY_S = 60.0
 _CHECKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
 """Pauses between checks of a room while it is unclear whose an agent is: the job list can be 5 s late."""
+_PAUSE_PER_CHECK = 4.0
+"""The pause is at least so many times what the last check took: one of a room of thousands takes a second."""
 
 
 class Orchestrator:
@@ -61,6 +63,7 @@ class Orchestrator:
         self.pruner = Pruner(context)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
+        self._took: dict[tuple[str, str], float] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects)
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
@@ -93,7 +96,7 @@ class Orchestrator:
         """
         acceptance = await self.acceptor.accept(event)
         if acceptance.brings_calls:
-            await self.deliverer.back_pressure()
+            await self.deliverer.back_pressure(event.project)
         return acceptance
 
     def follow(self, after: AfterCommit) -> None:
@@ -137,6 +140,7 @@ class Orchestrator:
         self.deliverer.stop()
         for loop in self._loops:
             await loop.stop()
+        await self.inspector.drain(timeout_s)
         await self.deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)
         if self._heartbeat is not None:
@@ -150,15 +154,18 @@ class Orchestrator:
                 await self._check_until_clear(room, requested)
         finally:
             del self._checks[room], self._requests[room]
+            self._took.pop(room, None)
 
     async def _check_until_clear(self, room: tuple[str, str], requested: int) -> None:
         for pause in _CHECKS_AFTER_S:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(max(pause, _PAUSE_PER_CHECK * self._took.get(room, 0.0)))
+            began = self.context.clock.monotonic()
             try:
                 inspection = await self.inspector.inspect(*room)
             except UsherError as error:
                 _log.warning("a room could not be checked", room=room[1], error=str(error))
                 continue
+            self._took[room] = self.context.clock.monotonic() - began
             if inspection.is_clear or self._requests[room] != requested:
                 return
 

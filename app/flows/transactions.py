@@ -21,14 +21,17 @@ class Transactions:
         self._writer = writer
         self._follow = follow
 
-    async def run(self, unit: Callable[[Connection, AfterCommit], T]) -> T:
-        """Return what `unit` returns once its transaction is on the disk and what follows has begun."""
+    async def run(self, unit: Callable[[Connection, AfterCommit], T], *, project: str = "") -> T:
+        """Return what `unit` returns once its transaction is on the disk and what follows has begun.
+
+        `project`: whose share of the writer it takes.
+        """
 
         def transact(connection: Connection) -> tuple[T, AfterCommit]:
             after = AfterCommit()
             return unit(connection, after), after
 
-        result, after = await self._writer.run(transact)
+        result, after = await self._writer.run(transact, share=project)
         self._carry_out(after)
         return result
 
@@ -37,10 +40,12 @@ class Transactions:
         handler: Callable[[Connection, AfterCommit, Sequence[ItemT]], Sequence[T]],
         *,
         background: bool = False,
+        project_of: Callable[[ItemT], str],
     ) -> Callable[[ItemT], Awaitable[T]]:
         """Return a function that gives one item to `handler`, together with the items that wait at the same time.
 
-        What follows begins at the commit, before the disk has it: from then on no death of this process undoes it.
+        Each item takes the share of the writer that `project_of` says. What follows begins at the commit, before the
+        disk has it: from then on no death of this process undoes it.
         """
 
         def transact(connection: Connection, items: Sequence[ItemT]) -> list[tuple[T, AfterCommit]]:
@@ -51,7 +56,9 @@ class Transactions:
             self._carry_out(result[1])
 
         async def run(item: ItemT) -> T:
-            result, _ = await self._writer.run_batched(transact, item, background=background, on_commit=on_commit)
+            result, _ = await self._writer.run_batched(
+                transact, item, background=background, on_commit=on_commit, share=project_of(item)
+            )
             return result
 
         return run

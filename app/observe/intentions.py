@@ -34,7 +34,7 @@ _PROMISED = select(token_dispatches.c.id, token_dispatches.c.agent_name, token_d
 
 
 def read_intentions(connection: Connection, seen: RoomObservation) -> Intentions:
-    """Return what concerns the room in `seen`; its live dispatches are locked until the transaction ends."""
+    """Return what concerns the room in `seen`."""
     live = live_under_name(connection, seen.project, seen.room_name)
     ids = [dispatch.id for dispatch in live]
     noted = {dispatch.agent_sid for dispatch in live if dispatch.room_sid == seen.room_sid}

@@ -86,10 +86,27 @@ def last_left(connection: Connection, ids: Collection[str]) -> dict[str, datetim
     """Return, by dispatch, when its last caller left, of those whose callers have all left."""
     if not ids:
         return {}
-    left: dict[str, list[datetime | None]] = {}
-    for dispatch_id, _, left_at in statements.CALLERS.rows(connection, {"ids": ids}):
-        left.setdefault(dispatch_id, []).append(left_at)
-    return {name: max(one for one in times if one is not None) for name, times in left.items() if None not in times}
+    rows = statements.CALLERS_LEFT.rows(connection, {"ids": ids})
+    return {dispatch_id: last for dispatch_id, present, last in rows if not present}
+
+
+def present_callers(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """Return, by dispatch, how many callers have not left; dispatches without callers have no entry."""
+    if not ids:
+        return {}
+    return {dispatch_id: present for dispatch_id, present, _ in statements.CALLERS_LEFT.rows(connection, {"ids": ids})}
+
+
+def live_of_participants(connection: Connection, participant_sids: Collection[str]) -> list[Dispatch]:
+    """Return the live dispatches that serve these participants, or whose agents they are, locked, oldest first."""
+    if not participant_sids:
+        return []
+    found: dict[str, Dispatch] = {}
+    for statement in (statements.LIVE_OF_CALLERS, statements.LIVE_OF_AGENTS):
+        for row in statement.rows(connection, {"sids": participant_sids}):
+            dispatch = Dispatch.from_values(row)
+            found[dispatch.id] = dispatch
+    return [found[key] for key in sorted(found)]
 
 
 def mark_left(connection: Connection, project: str, participant_sids: Collection[str], at: datetime) -> None:
@@ -200,10 +217,10 @@ def find_due(
 
 
 def find_at_limit(
-    connection: Connection, now: datetime, agent_names: Collection[str], limit: int = 100
+    connection: Connection, now: datetime, project: str, agent_names: Collection[str], limit: int = 100
 ) -> list[Dispatch]:
-    """Return the due dispatches of these agents that are not noted as waiting for a limit yet, oldest first."""
-    asked = {"now": now, "first": limit, "agent_names": agent_names}
+    """Return the due dispatches of these agents of a project, oldest first, unless noted as waiting for a limit."""
+    asked = {"now": now, "first": limit, "project": project, "agent_names": agent_names}
     return [Dispatch.from_values(row) for row in statements.BLOCKED.rows(connection, asked)]
 
 
@@ -229,14 +246,14 @@ def release(connection: Connection, owner: str, now: datetime) -> int:
     return result.rowcount
 
 
-def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[str, int]:
-    """Return how many dispatches of each agent are being sent, awaited or joined."""
+def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Return, by project and agent, how many dispatches are being sent, awaited or joined."""
     query = (
-        select(statements.ASKED, func.count())
+        select(dispatches.c.project, statements.ASKED, func.count())
         .where(
             dispatches.c.status.in_([DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED]),
             statements.ASKED.in_(list(agent_names)),
         )
-        .group_by(statements.ASKED)
+        .group_by(dispatches.c.project, statements.ASKED)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {(row[0], row[1]): row[2] for row in connection.execute(query)}

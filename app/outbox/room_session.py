@@ -25,12 +25,11 @@ _LIVE_UNDER_NAME = HotStatement(
         status_in(*LIVE),
     )
     .order_by(dispatches.c.id)
-    .with_for_update()
 )
 
 
 def live_under_name(connection: Connection, project: str, room_name: str) -> list[Dispatch]:
-    """Return the live dispatches of all sessions of a room name, locked until the transaction ends, oldest first."""
+    """Return the live dispatches of all sessions of a room name, oldest first."""
     found = _LIVE_UNDER_NAME.rows(connection, {"project": project, "room_name": room_name})
     return [Dispatch.from_values(row) for row in found]
 
@@ -165,6 +164,7 @@ _SESSION = (dispatches.c.project, dispatches.c.room_name, dispatches.c.agent_nam
 _UNDER_NAME = any_of(dispatches.c.room_name, "room_names")
 SERVED_UNDER_NAME = (
     select(*_SESSION)
+    .distinct()  # of the thousands that a room may have
     .with_hint(*_IN_LIVE_ROOM)
     .where(_UNDER_NAME, status_in(*LIVE), dispatches.c.joined_at.is_not(None)),  # of the live, those that are joined
     select(*_SESSION)

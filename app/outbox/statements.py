@@ -45,6 +45,33 @@ CALLERS = HotStatement(
         any_of(dispatch_callers.c.dispatch_id, "ids")
     )
 )
+# Counted in the database: a dispatch with scope `room` may serve thousands.
+CALLERS_LEFT = HotStatement(
+    select(
+        dispatch_callers.c.dispatch_id,
+        (func.count() - func.count(dispatch_callers.c.left_at)).label("present"),
+        func.max(dispatch_callers.c.left_at).label("last_left"),
+    )
+    .where(any_of(dispatch_callers.c.dispatch_id, "ids"))
+    .group_by(dispatch_callers.c.dispatch_id)
+)
+LIVE_OF_CALLERS = HotStatement(
+    select(dispatches)
+    .where(
+        dispatches.c.id.in_(
+            select(dispatch_callers.c.dispatch_id).where(any_of(dispatch_callers.c.participant_sid, "sids"))
+        ),
+        status_in(*LIVE),
+    )
+    .order_by(dispatches.c.id)
+    .with_for_update()
+)
+LIVE_OF_AGENTS = HotStatement(
+    select(dispatches)
+    .where(dispatches.c.agent_sid.is_not(None), any_of(dispatches.c.agent_sid, "sids"), status_in(*LIVE))
+    .order_by(dispatches.c.id)
+    .with_for_update()
+)
 MARK_LEFT = HotStatement(
     update(dispatch_callers)
     .where(
@@ -81,6 +108,7 @@ BLOCKED = HotStatement(
         dispatches.c.status == DispatchStatus.PENDING,
         dispatches.c.next_attempt_at <= _NOW,
         _UNHELD,
+        dispatches.c.project == bindparam("project"),
         any_of(ASKED, "agent_names"),
         dispatches.c.cause != Cause.WAITS_FOR_LIMIT,
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.accounts.sessions import session_limits
-from app.db.transaction import as_unavailable
-from app.errors import DatabaseUnavailableError
+from app.db.engine.reader import Reader
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.rules.book.read_book import follow
@@ -38,6 +35,7 @@ class RequestContext:
         self.orchestrator = orchestrator
         self.key = key
         self.readers = readers
+        self._reader = Reader(readers)
         self._book = orchestrator.book
         self.health = HealthEndpoint(orchestrator, readers, key)
         self.reads = ReadRecorder(self)
@@ -58,7 +56,7 @@ class RequestContext:
 
     async def read(self, load: Callable[[Connection], T]) -> T:
         """Return what `load` returns, run in a thread on a reader connection; DatabaseUnavailableError without one."""
-        return await asyncio.to_thread(self._load, load)
+        return await self._reader.run(load)
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Return what `unit` returns, once its transaction has been committed."""
@@ -72,14 +70,3 @@ class RequestContext:
         known = max(self._book, self.orchestrator.book, key=lambda book: book.version)
         self._book = follow(connection, known)
         return self._book
-
-    def _load(self, load: Callable[[Connection], T]) -> T:
-        try:
-            with self.readers.connect() as connection:
-                return load(connection)
-        except SQLAlchemyError as error:
-            unavailable = as_unavailable(error)
-            if unavailable is None:
-                raise
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise DatabaseUnavailableError(f"the database does not answer: {cause}") from error

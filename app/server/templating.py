@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.server.formatting import FILTERS
 
 HERE: Final = Path(__file__).parent
+# Files that change get another address, so browsers may cache them forever.
+STATIC_VERSION: Final = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted((HERE / "static").iterdir()) if path.is_file())
+).hexdigest()[:12]
 
 environment: Final = Environment(
     loader=FileSystemLoader(HERE / "templates"),

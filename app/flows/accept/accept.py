@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from sqlalchemy import Connection
 from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
 from app.flows.accept.caller_budget import CallerBudget
+from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
 from app.flows.accept.revive import revive_for
@@ -61,8 +63,9 @@ class Acceptor:
         self._context = context
         self._book = book
         self._free_slots = free_slots
+        self._crowded = CrowdedRooms()
         self._budget = CallerBudget(context.settings.caller_budget)
-        self._accept = transactions.batched(self._accept_batch)
+        self._accept = transactions.batched(self._accept_batch, project_of=attrgetter("project"))
 
     async def accept(self, event: Event) -> Acceptance:
         """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be."""
@@ -95,7 +98,9 @@ class Acceptor:
         rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
         if insert_once(connection, rows) < len(rows):
             raise RaceLostError  # another replica stored one of them meanwhile
-        observe_events(connection, after, self._context, [one.event for one in decided.values()], now)
+        observe_events(
+            connection, after, self._context, [one.event for one in decided.values()], now, crowded=self._crowded
+        )
         calling = {dispatch.event_id for dispatch in after.to_send}
         return [
             refused.get(event.id) or Acceptance("accepted", decided[event.id].outcome, event.id in calling)

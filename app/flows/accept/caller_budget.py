@@ -1,8 +1,9 @@
 """Accept: how many dispatches one caller may cause in a minute, so that no caller can take all agents.
 
-A caller is an identity of a project, and a phone number. Most are known by this process alone: it remembers what it
-granted in the last minute, and asks the database only about a caller with more than a fraction of the budget. So the
-budget holds after a restart and over several replicas, each of which gives at most that fraction without asking.
+A caller is an identity of a project, and a phone number. A dispatch whose caller has left counts as one; one whose
+caller is still there as a fourth, since apps that give all their callers one identity have many at a time. Most callers
+are known by this process alone: it asks the database only about one with more than a fraction of the budget, and once a
+second. So the budget holds after a restart and over several replicas, each of which gives that fraction unasked.
 """
 
 from __future__ import annotations
@@ -10,36 +11,42 @@ from __future__ import annotations
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select
 
 from app.db.record_ids import lowest_id_at
-from app.db.tables import dispatches, events
+from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import Cause, EventSource
 from app.livekit.vocabulary import ParticipantKind
 from app.webhook.event import Event
 
 WINDOW_S = 60.0
+WEIGHT_OF_PRESENT = 0.25
+"""What a dispatch counts whose caller is still there."""
 UNASKED_SHARE = 4
 """A process grants this part (one fourth) of a budget without asking the database."""
+ASKED_EVERY_S = 1.0
+"""How often the database is asked about one caller."""
 MAX_CALLERS = 10_000
-"""Callers remembered, the latest: each costs about a kilobyte at most."""
+"""Callers remembered, the latest: each costs about half a kilobyte."""
 
 _NUMBER = re.compile(r"\+?\d{5,15}")
 """Texts that name one caller; hidden numbers arrive as `anonymous` and the like."""
-_WITHIN = (
-    dispatches.c.project == bindparam("project"),
-    dispatches.c.cause != Cause.OVER_BUDGET,
+_OWN_CALLER = (dispatch_callers.c.dispatch_id == dispatches.c.id) & (
+    dispatch_callers.c.event_id == dispatches.c.event_id
 )
+_WITHIN = (dispatches.c.project == bindparam("project"), dispatches.c.cause != Cause.OVER_BUDGET)
 _BY_IDENTITY = (
-    select(dispatches.c.id)
+    select(dispatch_callers.c.left_at)
+    .select_from(dispatches.outerjoin(dispatch_callers, _OWN_CALLER))
     .where(dispatches.c.participant_identity == bindparam("caller"), dispatches.c.id >= bindparam("least"), *_WITHIN)
     .limit(bindparam("most"))
 )
 _BY_NUMBER = (
-    select(dispatches.c.id)
-    .join(events, events.c.id == dispatches.c.event_id)
+    select(dispatch_callers.c.left_at)
+    .select_from(events.join(dispatches, events.c.id == dispatches.c.event_id).outerjoin(dispatch_callers, _OWN_CALLER))
     .where(
         events.c.phone_number.is_not(None),
         events.c.phone_number == bindparam("caller"),
@@ -49,12 +56,21 @@ _BY_NUMBER = (
     .limit(bindparam("most"))
 )
 _COUNTS = {
-    kind: select(func.count()).select_from(found.subquery())
-    for kind, found in (("identity", _BY_IDENTITY), ("number", _BY_NUMBER))
+    kind: select(func.count(), func.count(found.c.left_at)).select_from(found)
+    for kind, found in (("identity", _BY_IDENTITY.subquery()), ("number", _BY_NUMBER.subquery()))
 }
 
 Caller = tuple[str, str, str]
 """Kind (`identity` or `number`), project, and the identity or number."""
+
+
+@dataclass(slots=True)
+class _Account:
+    """What was granted to one caller: `granted` by this process, `spent` as the database said at `asked_at`."""
+
+    granted: deque[float]
+    asked_at: float = float("-inf")
+    spent: float = 0.0
 
 
 class CallerBudget:
@@ -62,40 +78,46 @@ class CallerBudget:
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._granted: OrderedDict[Caller, deque[float]] = OrderedDict()
+        self._unasked = per_minute // UNASKED_SHARE
+        self._accounts: OrderedDict[Caller, _Account] = OrderedDict()
 
     def grant(self, connection: Connection, event: Event, now: datetime, tick: float) -> bool:
         """Return whether the caller of `event` may cause one more dispatch, and note it; `tick`: monotonic seconds."""
         if self.per_minute <= 0 or event.source is EventSource.REPLAY:
             return True
         callers = list(callers_of(event))
-        recent = [self._recent(one, tick) for one in callers]
-        for caller, ticks in zip(callers, recent, strict=True):
-            if len(ticks) >= self.per_minute or (
-                len(ticks) >= self.per_minute // UNASKED_SHARE and self._is_spent(connection, caller, now)
-            ):
+        accounts = [self._account(one, tick) for one in callers]
+        for caller, account in zip(callers, accounts, strict=True):
+            if len(account.granted) < self._unasked:
+                continue
+            if tick - account.asked_at >= ASKED_EVERY_S:
+                account.spent, account.asked_at = self._spent(connection, caller, now), tick
+            if account.spent >= self.per_minute:
                 return False
-        for ticks in recent:
-            ticks.append(tick)
+        for account in accounts:
+            account.granted.append(tick)
+            account.spent += WEIGHT_OF_PRESENT
         return True
 
-    def _recent(self, caller: Caller, tick: float) -> deque[float]:
-        ticks = self._granted.get(caller)
-        if ticks is None:
-            ticks = self._granted[caller] = deque()
-            if len(self._granted) > MAX_CALLERS:
-                self._granted.popitem(last=False)
+    def _account(self, caller: Caller, tick: float) -> _Account:
+        account = self._accounts.get(caller)
+        if account is None:
+            account = self._accounts[caller] = _Account(deque(maxlen=self._unasked + 1))
+            if len(self._accounts) > MAX_CALLERS:
+                self._accounts.popitem(last=False)
         else:
-            self._granted.move_to_end(caller)
-            while ticks and ticks[0] <= tick - WINDOW_S:
-                ticks.popleft()
-        return ticks
+            self._accounts.move_to_end(caller)
+            while account.granted and account.granted[0] <= tick - WINDOW_S:
+                account.granted.popleft()
+        return account
 
-    def _is_spent(self, connection: Connection, caller: Caller, now: datetime) -> bool:
+    def _spent(self, connection: Connection, caller: Caller, now: datetime) -> float:
         kind, project, name = caller
+        most = int(self.per_minute / WEIGHT_OF_PRESENT)
         least = lowest_id_at(now - timedelta(seconds=WINDOW_S))
-        asked = {"project": project, "caller": name, "least": least, "most": self.per_minute}
-        return bool(connection.execute(_COUNTS[kind], asked).scalar_one() >= self.per_minute)
+        asked = {"project": project, "caller": name, "least": least, "most": most}
+        total, left = connection.execute(_COUNTS[kind], asked).one()
+        return float(left + (total - left) * WEIGHT_OF_PRESENT)
 
 
 def callers_of(event: Event) -> Iterator[Caller]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.db.types import LIVE, Cause, DispatchStatus
+from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived
@@ -23,7 +24,7 @@ from app.livekit.participant.role import PROGRAMS, Role
 from app.livekit.vocabulary import DEFAULT_IDENTITY, JOB_EVENTS, LEAVINGS, MOVED, EventType, ParticipantKind
 from app.observe.ghosts import restarts
 from app.outbox.dispatch import Dispatch, Session
-from app.outbox.dispatch_store import live_in_rooms, mark_left, waiting_callers
+from app.outbox.dispatch_store import live_in_rooms, live_of_participants, mark_left, present_callers
 from app.outbox.move import Move
 from app.outbox.people import People, people_around
 from app.outbox.room_session import agents_given_up, cancelled_agents
@@ -31,11 +32,18 @@ from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import leavings_of
 
+_OF_ROOM = frozenset({EventType.ROOM_STARTED, EventType.ROOM_FINISHED})
 _WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_STARTED, EventType.ROOM_FINISHED}
 
 
 def observe_events(
-    connection: Connection, after: AfterCommit, context: Context, batch: Sequence[Event], now: datetime
+    connection: Connection,
+    after: AfterCommit,
+    context: Context,
+    batch: Sequence[Event],
+    now: datetime,
+    *,
+    crowded: CrowdedRooms,
 ) -> None:
     """Write what newly stored events mean for live dispatches.
 
@@ -51,12 +59,11 @@ def observe_events(
             left.setdefault(event.project, set()).add(event.participant_sid)
     for project, sids in left.items():
         mark_left(connection, project, sids, now)
-    sessions = {(event.project, event.room_sid) for event in watched if event.room_sid}
-    live = {dispatch.id: dispatch for dispatch in live_in_rooms(connection, sessions)}
-    if not live:
+    live, partly = _read_live(connection, watched, crowded)
+    if not live and not partly:
         return
     leavings = leavings_of(connection, [event for event in watched if event.type == EventType.PARTICIPANT_JOINED])
-    known = _read_known(connection, live, watched, leavings.values())
+    known = _read_known(connection, live, watched, leavings.values(), partly)
     observer = _Observer(connection, context, after, live, known, now=now)
     for event in watched:
         if event.type == EventType.ROOM_FINISHED:
@@ -81,19 +88,41 @@ class _Known:
     """What the events themselves do not say.
 
     `ambiguous`: by dispatch, agent names that do not prove which dispatch an agent belongs to.
-    `people`: around the dispatches whose agent leaves. `restarts`: by room session, when LiveKit made it again.
+    `callers`: by dispatch, how many have not left. `people`: around the dispatches whose agent leaves. `restarts`: by
+    room session, when LiveKit made it again. `partly`: sessions of which not all dispatches were read.
     """
 
-    callers: Mapping[str, set[str]]
+    callers: Mapping[str, int]
     ambiguous: Mapping[str, set[str]]
     people: People
     restarts: Mapping[Session, datetime]
+    partly: Collection[Session]
+
+
+def _read_live(
+    connection: Connection, watched: Sequence[Event], crowded: CrowdedRooms
+) -> tuple[dict[str, Dispatch], set[Session]]:
+    """Return the live dispatches that the events may concern, and the sessions of which these are not all."""
+    sessions = {(event.project, event.room_sid) for event in watched if event.room_sid}
+    whole = {(event.project, event.room_sid) for event in watched if event.type in _OF_ROOM and event.room_sid} | {
+        session for session in sessions if session not in crowded
+    }
+    live = live_in_rooms(connection, whole)
+    crowded.note(whole, live)
+    if partly := sessions - whole:
+        sids = {event.participant_sid for event in watched if (event.project, event.room_sid) in partly}
+        live += [one for one in live_of_participants(connection, sids - {""}) if one.session in partly]
+    return {one.id: one for one in live}, partly
 
 
 def _read_known(
-    connection: Connection, live: Mapping[str, Dispatch], watched: Sequence[Event], left: Iterable[Event]
+    connection: Connection,
+    live: Mapping[str, Dispatch],
+    watched: Sequence[Event],
+    left: Iterable[Event],
+    partly: Collection[Session],
 ) -> _Known:
-    callers = waiting_callers(connection, live.keys())
+    callers = present_callers(connection, live.keys())
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
         ambiguous = agents_given_up(connection, [one.id for one in live.values() if _gave_up(one)])
@@ -105,7 +134,7 @@ def _read_known(
     losing = [one for one in live.values() if (one.project, one.agent_sid) in gone or one.session in left_by_joined]
     started = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
     again = restarts(connection, started) if started else {}
-    return _Known(callers, ambiguous, people_around(connection, losing), again)
+    return _Known(callers, ambiguous, people_around(connection, losing), again, partly)
 
 
 def _gave_up(dispatch: Dispatch) -> bool:
@@ -158,7 +187,7 @@ class _Observer:
         for dispatch in self._in_room(event):
             if dispatch.agent_sid == sid:
                 self._agent_left(dispatch, event)
-            elif self._callers.get(dispatch.id) == set() and self._served(dispatch, sid, event):
+            elif self._callers.get(dispatch.id) == 0 and self._served(dispatch, sid, event):
                 if dispatch.status in WAITING and dispatch.may_be_at_livekit:
                     self._after.left_alone.append(dispatch)
                     continue
@@ -197,6 +226,9 @@ class _Observer:
             if back[0].doubtful_until is not None:  # another may have come by a token's dispatch meanwhile
                 self._after.rooms_to_check.add((event.project, event.room_name))
             return
+        if (event.project, event.room_sid) in self._known.partly:
+            self._after.rooms_to_check.add((event.project, event.room_name))
+            return
         same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
         waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]
         ambiguous = any(name in self._known.ambiguous.get(dispatch.id, ()) for dispatch in same)
@@ -207,7 +239,7 @@ class _Observer:
             self._after.rooms_to_check.add((event.project, event.room_name))
 
     def _served(self, dispatch: Dispatch, sid: str, event: Event) -> bool:
-        # Callers that have left are no longer in the set; this event is the last one's leaving.
+        # Callers that have left are not counted; this event is the last one's leaving.
         return dispatch.id in self._callers and event.participant_role not in PROGRAMS and bool(sid)
 
     def _agent_left(self, dispatch: Dispatch, event: Event) -> None:

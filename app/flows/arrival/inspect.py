@@ -3,80 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace as changed
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from math import inf
-from typing import assert_never
+from typing import Any
 
 from sqlalchemy import Connection
 
-from app.db.types import LIVE, Cause, DispatchStatus
+from app.db.types import Cause, DispatchStatus
 from app.errors import UsherError
+from app.flows.arrival.conclude import Inspection, conclude
 from app.flows.arrival.due_checks import has_run_out, next_check, planned_wait
 from app.flows.arrival.give_up import give_up_attempt
 from app.flows.arrival.retry_spread import RetrySpread
-from app.flows.arrival.settle_doubts import end_doubts, lose_agent
 from app.flows.context import Context
 from app.flows.elapsed_time import MIN_REMAINDER_S, ElapsedTime
+from app.flows.room_comparison import compare_room
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import (
-    awaited_from,
-    is_hopeless,
-    may_repeat,
-    not_ours,
-    repeat_delay,
-)
-from app.lifecycle.arrival import seen as agent_seen
-from app.lifecycle.departure import unseen_departure
-from app.lifecycle.doubt import room_unlisted
-from app.lifecycle.leaving import after_callers_gone, room_over, withdrawal_of_stray
-from app.lifecycle.next_agent import agent_left
-from app.lifecycle.transition import move, replace
+from app.lifecycle.arrival import awaited_from, is_hopeless, may_repeat, repeat_delay
+from app.lifecycle.transition import move
 from app.logs import get_logger
 from app.observe.compare import (
     JOB_LIST_LAG_S,
-    AgentGone,
-    AgentLost,
-    Arrived,
-    CallersGone,
-    Finding,
-    NotOurs,
-    NotYetHere,
-    RoomGone,
-    RoomUnlisted,
-    Stray,
-    WrittenDown,
-    compare,
 )
-from app.observe.intentions import read_intentions
-from app.observe.observation import RoomObservation, observe_room
-from app.observe.settled import settled_agents
+from app.observe.observation import observe_room
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import find_overdue, last_left, read_locked
+from app.outbox.dispatch_store import find_overdue, read_locked
 from app.outbox.move import Move
-from app.outbox.people import people_around
 
 _log = get_logger(__name__)
 
 _CLAIM_LIMIT = 100
+"""Overdue dispatches of one project that are claimed at once."""
+_MOST_WAIT_S = 1.0
+"""How long the checks of all projects are waited for before the next claim, for those that are done."""
 _AGAIN_S = 1.0
 """Delay before an overdue agent is checked again after LiveKit did not answer."""
-
-
-@dataclass(slots=True)
-class Inspection:
-    """What a check of one room found. `absent`: dispatches whose agent is certainly not there.
-
-    `is_clear`: every dispatch has its agent, with its job on LiveKit's list, so that another check finds nothing new.
-    """
-
-    absent: list[NotYetHere] = field(default_factory=list)
-    uncertain: list[NotYetHere] = field(default_factory=list)
-    is_clear: bool = True
-    settled: frozenset[str] = frozenset()
-    """SIDs of agents of no dispatch that is known, or about which the job list will not say more."""
 
 
 class Inspector:
@@ -87,16 +52,34 @@ class Inspector:
         self._transactions = transactions
         self._elapsed_time = elapsed_time
         self.retry_spread = RetrySpread()
+        self._checking: dict[str, asyncio.Task[None]] = {}
 
     async def run_once(self) -> dict[str, int]:
         """Check the rooms of agents past their deadline; give up the attempts whose agent is not there."""
         self._elapsed_time.note_step()
-        overdue = await self._transactions.run(self._claim_overdue)
+        idle = [project for project in self._context.clients if project not in self._checking]
+        if not idle:
+            return {"overdue": 0}
+        overdue = await self._transactions.run(partial(self._claim_overdue, projects=idle))
         rooms: dict[tuple[str, str], list[Dispatch]] = {}
         for dispatch in overdue:
             rooms.setdefault((dispatch.project, dispatch.room_name), []).append(dispatch)
-        await asyncio.gather(*(self._look_for(project, name, late) for (project, name), late in rooms.items()))
+        for project in {project for project, _ in rooms}:
+            checks = [self._look_for(*room, late) for room, late in rooms.items() if room[0] == project]
+            self._checking[project] = task = asyncio.create_task(_all(checks))
+            task.add_done_callback(partial(self._done, project))
+        # A project whose LiveKit does not answer is left to its task: the others go on.
+        if self._checking:
+            await asyncio.wait(self._checking.values(), timeout=_MOST_WAIT_S)
         return {"overdue": len(overdue)}
+
+    def _done(self, project: str, _task: asyncio.Task[None]) -> None:
+        del self._checking[project]
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the checks under way."""
+        if self._checking:
+            await asyncio.wait(self._checking.values(), timeout=timeout_s)
 
     async def inspect(self, project: str, room_name: str, *, ask_node: bool = False) -> Inspection:
         """Check one room and write what follows; raises `LiveKitUnavailableError` when LiveKit does not answer.
@@ -108,7 +91,9 @@ class Inspector:
             return Inspection()
         now, tick = self._context.clock.now(), self._context.clock.monotonic()
         seen = await observe_room(client, project, room_name, at=now, with_dispatches=True, ask_node=ask_node)
-        return await self._transactions.run(lambda connection, after: self._conclude(connection, after, seen, tick))
+        comparison = await compare_room(self._context, seen)
+        looked_for = self._context.clock.monotonic() - tick
+        return await conclude(self._context, self._transactions, self._elapsed_time, comparison, looked_for)
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Check the room of overdue agents; those that can be neither found nor given up are checked again soon."""
@@ -164,12 +149,13 @@ class Inspector:
 
         await self._transactions.run(write)
 
-    def _claim_overdue(self, connection: Connection, after: AfterCommit) -> list[Dispatch]:
+    def _claim_overdue(self, connection: Connection, after: AfterCommit, *, projects: Sequence[str]) -> list[Dispatch]:
         """Lease dispatches past their answer deadline; extend those that are overdue only because the clock was set."""
         now = self._context.clock.now()
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
-        for one in find_overdue(connection, now, _CLAIM_LIMIT, self._context.clients.keys()):
+        found = [one for project in projects for one in find_overdue(connection, now, _CLAIM_LIMIT, [project])]
+        for one in found:
             waited = self._waited(one)
             if planned_wait(one) - waited >= MIN_REMAINDER_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
@@ -187,99 +173,6 @@ class Inspector:
         """Return the least number of seconds for which the agent has been awaited."""
         return inf if dispatch.dispatched_at is None else self._elapsed_time.seconds_since(dispatch.dispatched_at)
 
-    def _conclude(self, connection: Connection, after: AfterCommit, seen: RoomObservation, tick: float) -> Inspection:
-        """Write what follows from `seen`, whose observation began at `tick` of the monotonic clock."""
-        now = self._context.clock.now()
-        intended = read_intentions(connection, seen)
-        findings = [one for one in compare(intended, seen) if not self._came_during(one, tick)]
-        people = people_around(connection, [one.dispatch for one in findings if isinstance(one, AgentGone)])
-        present = {one.sid for one in seen.participants}.difference(intended.ghosts).union(intended.newcomers)
-        left_at = last_left(connection, [one.dispatch.id for one in findings if isinstance(one, CallersGone)])
-        inspection = Inspection()
-        moves: list[Move] = []
-        replacements: list[Dispatch] = []
-        for finding in findings:
-            if isinstance(finding, AgentGone):
-                departure = unseen_departure(finding.dispatch, now)
-                change, replacement = agent_left(
-                    connection,
-                    after,
-                    self._context.settings,
-                    finding.dispatch,
-                    departure,
-                    people=people,
-                    now=now,
-                    present=present,
-                )
-                moves.append(change)
-                replacements += [replacement] if replacement is not None else []
-            elif isinstance(finding, CallersGone):
-                dispatch = finding.dispatch
-                end, withdrawal = after_callers_gone(dispatch, left_at.get(dispatch.id, now), now)
-                after.withdrawals += [withdrawal] if withdrawal is not None else []
-                moves += [end] if end is not None else []
-            elif isinstance(finding, AgentLost):
-                served = intended.callers.get(finding.dispatch.id)
-                lost, replacement = lose_agent(
-                    connection,
-                    after,
-                    self._context,
-                    finding,
-                    has_callers=served is None or bool(present.intersection(served)),
-                    ghosts=intended.ghosts,
-                    now=now,
-                )
-                moves.append(lost)
-                replacements += [replacement] if replacement is not None else []
-            else:
-                moves += self._act_upon(finding, after, seen, inspection, now)
-        move(connection, after, moves, now)
-        results = {dispatch.id: dispatch for dispatch in intended.live} | {one.dispatch.id: one.result for one in moves}
-        move(connection, after, end_doubts(connection, results.values(), intended, seen, present=present, now=now), now)
-        replace(connection, after, replacements, now)
-        inspection.settled = settled_agents(intended, seen, findings)
-        inspection.is_clear = not after.withdrawals and all(
-            one.status not in LIVE or (one.status is DispatchStatus.JOINED and one.worker_id)
-            for one in results.values()
-        )
-        return inspection
 
-    def _came_during(self, finding: Finding, tick: float) -> bool:
-        """Return whether the missing agent may have joined after the observation began, the wall clock being set."""
-        if not isinstance(finding, AgentGone) or finding.dispatch.joined_at is None:
-            return False
-        looked_for = self._context.clock.monotonic() - tick
-        return self._elapsed_time.seconds_since(finding.dispatch.joined_at) < looked_for
-
-    def _act_upon(
-        self,
-        finding: RoomGone | RoomUnlisted | Arrived | NotOurs | WrittenDown | NotYetHere | Stray,
-        after: AfterCommit,
-        seen: RoomObservation,
-        inspection: Inspection,
-        now: datetime,
-    ) -> list[Move]:
-        """Return the moves of one finding; note what to withdraw and which agents are absent."""
-        match finding:
-            case RoomGone(dispatch):
-                return [room_over(dispatch, Cause.ROOM_LOST, "the room is gone", now)]
-            case RoomUnlisted(dispatch):
-                doubt = room_unlisted(dispatch, now, is_served=seen.is_served)
-                return [doubt] if doubt is not None else []
-            case Arrived():
-                return [agent_seen(finding, now)]
-            case NotOurs(dispatch):
-                return [not_ours(dispatch, now)]
-            case WrittenDown():
-                pass  # the delivery that owns the call adopts it
-            case NotYetHere(certain=certain):
-                (inspection.absent if certain else inspection.uncertain).append(finding)
-            case Stray(why=why):
-                identities = finding.agent_identities
-                _log.warning(
-                    "withdrawing an agent that no dispatch needs", room=seen.room_name, agents=identities, why=why
-                )
-                after.withdrawals.append(withdrawal_of_stray(finding, seen))
-            case _:
-                assert_never(finding)
-        return []
+async def _all(checks: Iterable[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*checks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -10,18 +10,20 @@ from sqlalchemy import Connection
 from app.clock import new_id
 from app.db.types import LIVE
 from app.flows.context import Context
+from app.flows.room_comparison import Comparison
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import agent_lost, doubt_over
 from app.lifecycle.leaving import Withdrawal
 from app.lifecycle.next_agent import rendered_after
 from app.lifecycle.previous import previous_left
-from app.observe.compare import AgentLost, Intentions
-from app.observe.observation import RoomObservation
+from app.lifecycle.transition import move
+from app.observe.compare import AgentLost
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
-from app.outbox.dispatch_store import mark_left
+from app.outbox.dispatch_store import mark_left, read_locked, waiting_callers
 from app.outbox.move import Move
+from app.outbox.room_session import callers_since
 
 
 def lose_agent(
@@ -62,24 +64,26 @@ def lose_agent(
     return agent_lost(dispatch, is_replaced=is_replaced, is_budget_spent=is_budget_spent, now=now), replacement
 
 
-def end_doubts(
-    connection: Connection,
-    dispatches: Iterable[Dispatch],
-    intended: Intentions,
-    seen: RoomObservation,
-    *,
-    present: Collection[str],
-    now: datetime,
-) -> list[Move]:
-    """Return the end of the doubts that `seen` resolves, and write which callers have not joined anew.
+def end_doubts(connection: Connection, after: AfterCommit, comparison: Comparison, now: datetime) -> list[Dispatch]:
+    """End the doubts that a check of their room resolves; return the dispatches as they are then.
 
-    `dispatches`: those of the room as they are after the check. `present`: SIDs of who is in the room.
+    Callers who have not joined anew have left; that is written too.
     """
-    over = {one.id for one in intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
-    proven = [one.id for one in intended.live if one.id in over and one.unlisted_at is None]
-    callers = {sid for dispatch_id in proven for sid in intended.callers.get(dispatch_id, ())}
+    seen, intended = comparison.seen, comparison.intended
+    over = {one.id: one for one in intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
+    current = [
+        one
+        for one in read_locked(connection, over).values()
+        if one.status in LIVE and one.doubtful_until == over[one.id].doubtful_until
+    ]
+    proven = [one.id for one in current if over[one.id].unlisted_at is None]
+    served = waiting_callers(connection, proven)
+    callers = {sid for sids in served.values() for sid in sids}
+    present = comparison.present(callers_since(connection, proven, seen.at))
     mark_left(connection, seen.project, callers.difference(present), now)
-    return [doubt_over(one) for one in dispatches if one.id in over and one.status in LIVE]
+    moves = [doubt_over(one) for one in current]
+    move(connection, after, moves, now)
+    return [one.result for one in moves]
 
 
 def _is_over(dispatch: Dispatch, at: datetime) -> bool:

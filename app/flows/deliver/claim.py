@@ -39,19 +39,18 @@ def claim(
     tick = context.clock.monotonic()
     limits = _limits(connection)
     active = active_counts(connection, limits) if limits else {}
-    held_back = limiter.saturated(limits, active, tick)
     due: list[Dispatch] = []
-    for project, free in slots.items():
-        limit = min(free, limiter.available(tick))
+    for number, (project, free) in enumerate(slots.items()):
+        held_back = limiter.saturated(project, limits, active, tick)
+        if held_back:
+            _note_limit_reached(connection, after, now, project, held_back)
+        # What the projects before it did not use is left for this one; the first of the next claim is another.
+        limit = min(free, max(1, limiter.available(tick) // (len(slots) - number)), limiter.available(tick))
         found = find_due(connection, now, limit, project=project, without_agents=held_back, in_hand=in_hand)
         free_again = [one for one in found if not _may_be_under_way(one, context, elapsed_time)]
         allowed = limiter.within_agent_limits(free_again, limits, active, tick)
-        for dispatch in allowed:
-            active[dispatch.agent_to_ask] = active.get(dispatch.agent_to_ask, 0) + 1
         limiter.spend(len(allowed))
         due += allowed
-    if held_back:
-        _note_limit_reached(connection, after, now, held_back)
     moves = []
     until = now + context.lease
     for dispatch in due:
@@ -91,7 +90,7 @@ def _limits(connection: Connection) -> dict[str, Any]:
 
 
 def _note_limit_reached(
-    connection: Connection, after: AfterCommit, now: datetime, agent_names: Collection[str]
+    connection: Connection, after: AfterCommit, now: datetime, project: str, agent_names: Collection[str]
 ) -> None:
     """Give due dispatches whose agent is at its limit that reason, once."""
     moves = [
@@ -101,7 +100,7 @@ def _note_limit_reached(
             Cause.WAITS_FOR_LIMIT,
             f"waiting: the limit of {one.agent_to_ask} is reached (agent_limits)",
         )
-        for one in find_at_limit(connection, now, agent_names)
+        for one in find_at_limit(connection, now, project, agent_names)
     ]
     move(connection, after, moves, now)
 

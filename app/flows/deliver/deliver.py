@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -15,9 +14,11 @@ from app.clock import jitter
 from app.db.types import Cause, DispatchStatus, replaces_agents
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
+from app.flows.deliver.call_queue import CallQueue
 from app.flows.deliver.call_slots import CallSlots
 from app.flows.deliver.claim import claim
 from app.flows.deliver.precheck import conclude
+from app.flows.deliver.room_checks import RoomChecks
 from app.flows.deliver.settle import settle
 from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.elapsed_time import ElapsedTime
@@ -31,7 +32,6 @@ from app.livekit.client import DispatchRequest, LiveKitClient
 from app.livekit.outcome import LiveKitUnavailableError
 from app.livekit.vocabulary import RestartPolicy
 from app.logs import get_logger
-from app.observe.observation import observe_room
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 from app.outbox.dispatch_store import read_locked, release
 from app.outbox.move import Move
@@ -45,11 +45,6 @@ QUEUED_PER_CALL = 64
 two transactions more."""
 QUEUED_S = 10.0
 """Longest stay in that queue: a caller who leaves meanwhile is reported by a webhook. After that LiveKit is asked."""
-BACKPRESSURE_PER_CALL = 4
-"""Queued dispatches per call slot from which on webhooks that bring more are answered later."""
-BACKPRESSURE_MAX_S = 0.1
-"""Longest delay of a webhook's answer while the queue is full: LiveKit sends the webhooks of a room one by one, so
-more would only move the queue there."""
 
 
 class Deliverer:
@@ -67,13 +62,16 @@ class Deliverer:
         self._limiter = limiter
         self._elapsed_time = elapsed_time
         self._in_hand: dict[str, asyncio.Task[None]] = {}
-        self._queued: dict[str, float] = {}
-        self._has_room = asyncio.Event()
+        self._queue = CallQueue(context.settings.calls_in_flight)
         self._busy = Counter[str]()
         self._again = Counter[str]()
         self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
+        self._room_checks = RoomChecks(context)
+        self._turn = 0
         self._stopping = False
-        self._settle = transactions.batched(partial(_settle_batch, context), background=True)
+        self._settle = transactions.batched(
+            partial(_settle_batch, context), background=True, project_of=lambda one: one.dispatch.project
+        )
 
     def free_slots(self, project: str) -> int:
         """Return how many more new dispatches of a project this process may take; read from the writer thread too.
@@ -97,28 +95,17 @@ class Deliverer:
         now = self._context.clock.monotonic()
         for dispatch in dispatches:
             if self._is_fresh(dispatch):
-                self._queued[dispatch.id] = now
+                self._queue.enter(dispatch, now)
             self._begin(dispatch, again=False)
 
-    async def back_pressure(self) -> None:
-        """Return when the queue is short enough, or after `BACKPRESSURE_MAX_S`.
-
-        Without it a burst of webhooks would be acknowledged faster than its agents are sent.
-        """
-        if not self._is_full:
-            return
-        self._has_room.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._has_room.wait(), BACKPRESSURE_MAX_S)
+    async def back_pressure(self, project: str) -> None:
+        """Return when the project's queue of first calls is short enough, or after a moment."""
+        await self._queue.back_pressure(project)
 
     def recheck_presence(self, dispatches: Iterable[Dispatch]) -> None:
         """Check LiveKit before sending these: a later transaction cancelled them while they were queued."""
         for dispatch in dispatches:
-            self._leave_queue(dispatch)
-
-    @property
-    def _is_full(self) -> bool:
-        return len(self._queued) > self._context.settings.calls_in_flight * BACKPRESSURE_PER_CALL
+            self._queue.leave(dispatch)
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due while slots are free, and start to deliver it."""
@@ -126,7 +113,7 @@ class Deliverer:
         total = 0
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
             # First calls do not count: there may be many, and retries must not wait for all of them.
-            slots = {project: limit - self._again[project] for project in self._context.clients}
+            slots = {project: limit - self._again[project] for project in self._in_turn()}
             slots = {project: free for project, free in slots.items() if free > 0}
             claimed = await self._claim(slots) if slots else []
             for dispatch in claimed:
@@ -136,6 +123,12 @@ class Deliverer:
                 break
             await asyncio.wait([self._in_hand[one.id] for one in claimed], return_when=asyncio.FIRST_COMPLETED)
         return {"claimed": total}
+
+    def _in_turn(self) -> list[str]:
+        """Return the projects, another first each time: what calls per second leave over goes to the first."""
+        projects = list(self._context.clients)
+        self._turn = (self._turn + 1) % max(1, len(projects))
+        return projects[self._turn :] + projects[: self._turn]
 
     async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
         def write(connection: Connection, after: AfterCommit) -> list[Dispatch]:
@@ -174,13 +167,7 @@ class Deliverer:
         self._again[dispatch.project] -= again
         if self._in_hand.get(dispatch.id) is task:
             del self._in_hand[dispatch.id]
-            self._leave_queue(dispatch)
-
-    def _leave_queue(self, dispatch: Dispatch) -> float | None:
-        queued_at = self._queued.pop(dispatch.id, None)
-        if not self._is_full:
-            self._has_room.set()
-        return queued_at
+            self._queue.leave(dispatch)
 
     async def _deliver(self, dispatch: Dispatch, *, again: bool) -> None:
         log = _log.bind(dispatch_id=dispatch.id, event_id=dispatch.event_id, agent=dispatch.agent_to_ask)
@@ -206,7 +193,7 @@ class Deliverer:
 
     def _is_known_present(self, dispatch: Dispatch) -> bool:
         """Return whether the webhook that created `dispatch` still proves that its caller is there."""
-        queued_at = self._leave_queue(dispatch)
+        queued_at = self._queue.leave(dispatch)
         return queued_at is not None and self._context.clock.monotonic() - queued_at < QUEUED_S
 
     def _is_fresh(self, dispatch: Dispatch) -> bool:
@@ -215,21 +202,14 @@ class Deliverer:
 
     async def _still_wanted(self, dispatch: Dispatch, client: LiveKitClient) -> Dispatch | None:
         """Return the dispatch with a new lease if it is to be sent: session and caller are there, the agent is not."""
-        now = self._context.clock.now()
         try:
-            seen = await observe_room(
-                client,
-                dispatch.project,
-                dispatch.room_name,
-                at=now,
-                with_dispatches=dispatch.must_look,
-                ask_node=True,
-            )
+            comparison = await self._room_checks.check(dispatch, client)
         except LiveKitUnavailableError as error:
             await self._postpone(dispatch, str(error), is_down=client.is_down)
             return None
         return await self._transactions.run(
-            lambda connection, after: conclude(connection, after, self._context, dispatch, seen)
+            lambda connection, after: conclude(connection, after, self._context, dispatch, comparison),
+            project=dispatch.project,
         )
 
     async def _postpone(self, dispatch: Dispatch, why: str, *, is_down: bool) -> None:
@@ -253,7 +233,7 @@ class Deliverer:
             )
             move(connection, after, [change], now)
 
-        await self._transactions.run(write)
+        await self._transactions.run(write, project=dispatch.project)
 
     async def _call(self, dispatch: Dispatch, client: LiveKitClient) -> Settlement | None:
         attributes = {**dispatch.attributes, DISPATCH_ID_ATTRIBUTE: dispatch.id}

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.flows.deliver.settle import settle
+from app.flows.room_comparison import Comparison, about_one
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import seen as agent_seen
 from app.lifecycle.doubt import put_off, room_unlisted
@@ -16,29 +17,25 @@ from app.lifecycle.leaving import after_callers_gone, room_over
 from app.lifecycle.settling import Settlement, is_held
 from app.lifecycle.transition import move
 from app.livekit.outcome import Accepted
-from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, RoomUnlisted, Stray, WrittenDown, compare
-from app.observe.intentions import read_intentions
-from app.observe.observation import RoomObservation
+from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, RoomUnlisted, WrittenDown
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import last_left
+from app.outbox.dispatch_store import last_left, read_locked
 from app.outbox.move import Move
 
 
 def conclude(
-    connection: Connection, after: AfterCommit, context: Context, dispatch: Dispatch, seen: RoomObservation
+    connection: Connection, after: AfterCommit, context: Context, dispatch: Dispatch, comparison: Comparison
 ) -> Dispatch | None:
-    """Write what `seen` means for a dispatch that is about to be sent.
+    """Write what a comparison of its room means for a dispatch that is about to be sent.
 
     Return it with a fresh lease if its call is still to be made, None if not, or if it is not held any more.
     """
     now = context.clock.now()
-    intended = read_intentions(connection, seen)
-    current = next((one for one in intended.live if one.id == dispatch.id), None)
+    seen = comparison.seen
+    current = read_locked(connection, [dispatch.id]).get(dispatch.id)
     if current is None or not is_held(current, dispatch):
         return None
-    for finding in compare(intended, seen):
-        if isinstance(finding, Stray) or finding.dispatch.id != current.id:
-            continue  # the check of the room that an inspection makes is for those
+    for finding in about_one(connection, comparison, current):
         if isinstance(finding, RoomUnlisted) and seen.is_served:
             continue  # the node that answers makes the dispatch
         if _act_upon(connection, after, context, current, finding):

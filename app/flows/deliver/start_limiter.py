@@ -8,17 +8,21 @@ from typing import Any
 from app.outbox.dispatch import Dispatch
 from app.token_bucket import TokenBucket
 
+_Agent = tuple[str, str]
+"""Project and name."""
+
 
 class StartLimiter:
-    """A token bucket for all starts of this process, and one per agent with `starts_per_second`.
+    """A token bucket for all starts of this process, and one per project and agent with `starts_per_second`.
 
-    `max_active` is counted in the database, so it holds over all replicas; rates hold per replica.
+    `max_active` is counted in the database, so it holds over all replicas; rates hold per replica. Both hold for the
+    agents of each project by themselves: their workers are others.
     """
 
     def __init__(self, calls_per_second: float) -> None:
         self._rate = calls_per_second
         self._bucket = TokenBucket(calls_per_second)
-        self._agents: dict[str, TokenBucket] = {}
+        self._agents: dict[_Agent, TokenBucket] = {}
 
     @property
     def paced(self) -> bool:
@@ -34,35 +38,39 @@ class StartLimiter:
         if self.paced:
             self._bucket.spend(starts)
 
-    def saturated(self, limits: Mapping[str, Any], active: Mapping[str, int], now: float) -> set[str]:
-        """Return the agents whose limits let none start now."""
-        return {name for name, limit in limits.items() if not self._startable(name, limit, active.get(name, 0), now)}
+    def saturated(self, project: str, limits: Mapping[str, Any], active: Mapping[_Agent, int], now: float) -> set[str]:
+        """Return the agents of a project whose limits let none start now."""
+        return {
+            name
+            for name, limit in limits.items()
+            if not self._startable((project, name), limit, active.get((project, name), 0), now)
+        }
 
     def within_agent_limits(
-        self, due: Sequence[Dispatch], limits: Mapping[str, Any], active: Mapping[str, int], now: float
+        self, due: Sequence[Dispatch], limits: Mapping[str, Any], active: Mapping[_Agent, int], now: float
     ) -> list[Dispatch]:
         """Return those of `due` that their agents' limits let start now; the others wait for the next claim."""
         allowed: list[Dispatch] = []
         counts = dict(active)
         for dispatch in due:
-            name = dispatch.agent_to_ask
-            limit = limits.get(name)
+            agent = (dispatch.project, dispatch.agent_to_ask)
+            limit = limits.get(dispatch.agent_to_ask)
             if limit is not None:
-                if not self._startable(name, limit, counts.get(name, 0), now):
+                if not self._startable(agent, limit, counts.get(agent, 0), now):
                     continue
-                counts[name] = counts.get(name, 0) + 1
+                counts[agent] = counts.get(agent, 0) + 1
                 if limit["starts_per_second"] is not None:
-                    self._agents[name].spend(1)
+                    self._agents[agent].spend(1)
             allowed.append(dispatch)
         return allowed
 
-    def _startable(self, name: str, limit: Mapping[str, Any], active: int, now: float) -> bool:
+    def _startable(self, agent: _Agent, limit: Mapping[str, Any], active: int, now: float) -> bool:
         if limit["max_active"] is not None and active >= limit["max_active"]:
             return False
         rate = limit["starts_per_second"]
         if rate is None:
             return True
-        bucket = self._agents.get(name)
+        bucket = self._agents.get(agent)
         if bucket is None or bucket.rate != rate:
-            bucket = self._agents[name] = TokenBucket(rate)
+            bucket = self._agents[agent] = TokenBucket(rate)
         return bucket.available(now) >= 1

@@ -16,7 +16,7 @@ from app.errors import DatabaseUnavailableError, UsherError
 from app.flows.accept.accept import Acceptance
 from app.flows.arrival.inspect import Inspector
 from app.flows.context import Context
-from app.flows.sweep.sweep_room import GRACE_S, Leftovers, RoomSweeper, Tally
+from app.flows.sweep.sweep_room import GRACE_S, Leftovers, Pace, RoomSweeper, Tally
 from app.flows.transactions import Transactions
 from app.flows.turns import BEAT_EVERY_S, beat, keep_turn, last_detail, take_turn
 from app.livekit.client import LiveKitClient, SeenRoom
@@ -56,12 +56,11 @@ class Sweeper:
     ) -> None:
         self._context = context
         self._inspector = inspector
-        self._rooms = RoomSweeper(context, transactions, book, receive, self._pace)
+        self._rooms = RoomSweeper(context, transactions, book, receive)
+        self._paces = {project: Pace(context.clock) for project in context.clients}
         self._has_swept = False
         self._is_calm = False
         self._stopping = False
-        self._pause_s = 0.0
-        self._next_at = 0.0
         self._beaten_at = 0.0
 
     def stop(self) -> None:
@@ -72,35 +71,38 @@ class Sweeper:
         """Sweep every project if it is this replica's turn; one whose LiveKit is down does not delay the others."""
         if not await self._context.writer.run(self._take_turn):
             return {"swept_in": 0}
-        totals = {"rooms": 0, "swept_in": 0}
-        has_failed = False
-        for project, client in self._context.clients.items():
-            tally = Tally()
-            try:
-                await self._sweep(project, client, tally)
-            except LiveKitUnavailableError as error:
-                has_failed = True
-                self._context.metrics.sweeps.labels(project, "failed").inc()
-                _log.warning("LiveKit could not be swept", project=project, error=str(error), advice=error.advice)
-                await self._report(project, tally, error=str(error))
-                continue
-            except DatabaseUnavailableError:
-                raise
-            except Exception as error:  # noqa: BLE001 - a defect with one project must not keep the others from being swept
-                self._context.metrics.sweeps.labels(project, "failed").inc()
-                self._context.defects.note("sweep", error, project=project)
-                await self._report(project, tally, error=f"defect: {type(error).__name__}: {error}")
-                continue
+        passes = (self._sweep_project(project, client) for project, client in self._context.clients.items())
+        done = await asyncio.gather(*passes, return_exceptions=True)
+        tallies = [one for one in done if isinstance(one, Tally)]
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+        self._is_calm = not any(one.has_failed for one in tallies)
+        if self._is_calm:
+            self._rooms.forget_absent()
+        await self._go_on(busy=False)
+        return {"rooms": sum(one.rooms for one in tallies), "swept_in": sum(one.swept_in for one in tallies)}
+
+    async def _sweep_project(self, project: str, client: LiveKitClient) -> Tally:
+        tally = Tally()
+        try:
+            await self._sweep(project, client, tally)
+        except LiveKitUnavailableError as error:
+            tally.has_failed = True
+            self._context.metrics.sweeps.labels(project, "failed").inc()
+            _log.warning("LiveKit could not be swept", project=project, error=str(error), advice=error.advice)
+            await self._report(project, tally, error=str(error))
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect with one project must not keep the others from being swept
+            self._context.metrics.sweeps.labels(project, "failed").inc()
+            self._context.defects.note("sweep", error, project=project)
+            await self._report(project, tally, error=f"defect: {type(error).__name__}: {error}")
+        else:
             self._context.metrics.sweeps.labels(project, "done").inc()
             self._context.metrics.swept_in.labels(project).inc(tally.swept_in)
             await self._report(project, tally)
-            totals["rooms"] += tally.rooms
-            totals["swept_in"] += tally.swept_in
-        if not has_failed:
-            self._rooms.forget_absent()
-        self._is_calm = not has_failed
-        await self._go_on(busy=False)
-        return totals
+        return tally
 
     def _take_turn(self, connection: Connection) -> bool:
         # The first sweep after a start waits for no interval: it finds what was left behind.
@@ -115,18 +117,19 @@ class Sweeper:
         """Accept unreported callers, then those too young or unanswered before, then check what is unclear."""
         rooms = await client.list_rooms()
         tally.rooms = len(rooms)
-        unlisted = await self._context.writer.run(
+        unlisted = await self._context.read(
             lambda connection: _unlisted(connection, project, {room.sid for room in rooms})
         )
         tally.unseen_rooms = len(unlisted)
         waiting, others = await self._split(project, rooms)
-        self._pause_s = 1 / ROOMS_PER_SECOND
+        pace = self._paces[project]
+        pace.pause_s = 1 / ROOMS_PER_SECOND
         left = await self._sweep_twice(project, client, waiting, tally)
         if self._is_calm and not waiting:
             spread = self._context.settings.sweep_interval / 2 / max(1, len(others))
-            self._pause_s = min(max(self._pause_s, spread), 1 / SLOWEST_PER_SECOND)
+            pace.pause_s = min(max(pace.pause_s, spread), 1 / SLOWEST_PER_SECOND)
         left.add(await self._sweep_twice(project, client, others, tally))
-        names = dict.fromkeys((*(room.name for room in left.unclear), *unlisted))
+        names = dict.fromkeys((*(room.name for room in left.unclear.values()), *unlisted))
         await self._check(project, client, names, tally)
 
     async def _sweep_twice(
@@ -134,7 +137,7 @@ class Sweeper:
     ) -> Leftovers:
         """Sweep rooms, and a little later again those with a participant too young to judge or without an answer."""
         left = await self._sweep_rooms(project, client, rooms, tally)
-        again, left.again = left.again, []
+        again, left.again = list(left.again.values()), {}
         if again and not self._stopping:
             await asyncio.sleep(GRACE_S)
             tally.unanswered = 0
@@ -158,7 +161,7 @@ class Sweeper:
     ) -> Leftovers:
         """Sweep rooms together; after a defect one by one, so that it costs the room that it is about."""
         try:
-            return await self._rooms.sweep(project, client, rooms, tally)
+            return await self._rooms.sweep(project, client, rooms, tally, self._paces[project])
         except UsherError:
             raise
         except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being swept
@@ -175,7 +178,7 @@ class Sweeper:
         known: dict[str, int] = {}
         for first in range(0, len(rooms), _ROOMS_PER_QUERY):
             sids = [room.sid for room in rooms[first : first + _ROOMS_PER_QUERY]]
-            known |= await self._context.writer.run(partial(_present_callers, project=project, sids=sids))
+            known |= await self._context.read(partial(_present_callers, project=project, sids=sids))
         waiting = [room for room in rooms if room.num_participants > known.get(room.sid, 0)]
         return waiting, [room for room in rooms if room.num_participants <= known.get(room.sid, 0)]
 
@@ -187,7 +190,7 @@ class Sweeper:
             while waiting and not self._stopping:
                 _require_answers(client)
                 room_name = waiting.popleft()
-                await self._pace()
+                await self._paces[project].wait()
                 try:
                     inspection = await self._inspector.inspect(project, room_name)
                     self._rooms.note_settled(project, inspection.settled)
@@ -199,13 +202,6 @@ class Sweeper:
                 await self._go_on(busy=True)
 
         await asyncio.gather(*(check_next() for _ in range(CHECKS_AT_ONCE)))
-
-    async def _pace(self) -> None:
-        """Wait until the next request to LiveKit may begin."""
-        tick = self._context.clock.monotonic()
-        due = max(tick, self._next_at)
-        self._next_at = due + self._pause_s
-        await asyncio.sleep(due - tick)
 
     async def _go_on(self, *, busy: bool) -> None:
         """Renew this replica's turn when that is due."""

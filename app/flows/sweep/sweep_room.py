@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from app.clock import new_id
+from app.clock import Clock, new_id
 from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance
@@ -48,6 +48,8 @@ _log = get_logger(__name__)
 
 GRACE_S = 3.0
 """The webhook of a participant younger than this may still arrive."""
+ACCEPTED_AT_ONCE = 32
+"""Callers whom the sweep offers to the writer at once: thousands in one room must not queue up before webhooks."""
 
 
 @dataclass(slots=True)
@@ -61,22 +63,39 @@ class Tally:
     unseen_rooms: int = 0
     revived: int = 0
     unanswered: int = 0
+    has_failed: bool = False
 
 
 @dataclass(slots=True)
 class Leftovers:
-    """Rooms to sweep `again` (no answer, or a participant too young to judge), and `unclear` ones to check."""
+    """Rooms to sweep `again` (no answer, or a participant too young to judge), and `unclear` ones to check; by SID."""
 
-    again: list[SeenRoom] = field(default_factory=list)
-    unclear: list[SeenRoom] = field(default_factory=list)
+    again: dict[str, SeenRoom] = field(default_factory=dict)
+    unclear: dict[str, SeenRoom] = field(default_factory=dict)
 
     def add(self, more: Leftovers) -> None:
-        self.again += more.again
-        self.unclear += more.unclear
+        self.again |= more.again
+        self.unclear |= more.unclear
+
+
+class Pace:
+    """The pause between two requests to one LiveKit."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.pause_s = 0.0
+        self._clock = clock
+        self._next_at = 0.0
+
+    async def wait(self) -> None:
+        """Wait until the next request may begin."""
+        tick = self._clock.monotonic()
+        due = max(tick, self._next_at)
+        self._next_at = due + self.pause_s
+        await asyncio.sleep(due - tick)
 
 
 class RoomSweeper:
-    """Sweeps some rooms at a time, which share queries and transactions; `pace` waits before a request to LiveKit."""
+    """Sweeps some rooms at a time, which share queries and transactions."""
 
     def __init__(
         self,
@@ -84,36 +103,36 @@ class RoomSweeper:
         transactions: Transactions,
         book: Callable[[], RuleBook],
         receive: Callable[[Event], Awaitable[Acceptance]],
-        pace: Callable[[], Awaitable[None]],
     ) -> None:
         self._context = context
         self._transactions = transactions
         self._book = book
         self._receive = receive
-        self._pace = pace
         self._started_at = context.clock.now()
         self._settled: dict[str, set[str]] = defaultdict(set)
         self._present: dict[str, set[str]] = defaultdict(set)
         self._unwatched_by: tuple[RuleBook, Collection[str]] | None = None
 
-    async def sweep(self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally) -> Leftovers:
+    async def sweep(
+        self, project: str, client: LiveKitClient, rooms: Sequence[SeenRoom], tally: Tally, pace: Pace
+    ) -> Leftovers:
         """Accept the callers in these rooms that no webhook reported; return what is left to do."""
         left = Leftovers()
         listed: list[tuple[SeenRoom, Sequence[SeenParticipant]]] = []
-        answers = await asyncio.gather(*(self._list(client, room) for room in rooms))
+        answers = await asyncio.gather(*(self._list(client, room, pace) for room in rooms))
         for room, participants in zip(rooms, answers, strict=True):
             if participants is None:
-                left.again.append(room)
+                left.again[room.sid] = room
                 continue
             listed.append((room, participants))
         sessions = {(project, room.sid) for room, _ in listed}
-        restarted_at = await self._context.writer.run(lambda connection: restarts(connection, sessions))
+        restarted_at = await self._context.read(lambda connection: restarts(connection, sessions))
         listed = [(room, living(people, restarted_at.get((project, room.sid)))) for room, people in listed]
         callers = [(room, one) for room, people in listed for one in people if self._may_match(one)]
         tally.unanswered += len(left.again)
         sids = [participant.sid for _, participant in callers]
         unwatched = self._unwatched()
-        known = await self._context.writer.run(
+        known = await self._context.read(
             lambda connection: read_stored(
                 connection, project, [room.sid for room, _ in listed], sids, unwatched=unwatched
             )
@@ -122,12 +141,16 @@ class RoomSweeper:
             tally.revived += await self._transactions.run(
                 lambda connection, after: revive(connection, after, known.lost, sessions, self._context.clock.now())
             )
-        accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in callers))
-        left.again += [room for (room, _), is_done in zip(callers, accepted, strict=True) if not is_done]
+        for first in range(0, len(callers), ACCEPTED_AT_ONCE):
+            some = callers[first : first + ACCEPTED_AT_ONCE]
+            accepted = await asyncio.gather(*(self._accept_caller(project, *caller, known, tally) for caller in some))
+            left.again |= {room.sid: room for (room, _), is_done in zip(some, accepted, strict=True) if not is_done}
         tally.revived += await self._revive(known.failed)
         self._present[project].update(one.sid for _, people in listed for one in people if one.is_agent)
         settled = self._settled[project]
-        left.unclear += [room for room, people in listed if needs_a_check(known.live[room.sid], people, settled)]
+        left.unclear |= {
+            room.sid: room for room, people in listed if needs_a_check(known.live[room.sid], people, settled)
+        }
         return left
 
     def note_settled(self, project: str, agent_sids: Collection[str]) -> None:
@@ -140,8 +163,8 @@ class RoomSweeper:
             agent_sids.intersection_update(self._present[project])
         self._present.clear()
 
-    async def _list(self, client: LiveKitClient, room: SeenRoom) -> list[SeenParticipant] | None:
-        await self._pace()
+    async def _list(self, client: LiveKitClient, room: SeenRoom, pace: Pace) -> list[SeenParticipant] | None:
+        await pace.wait()
         try:
             return [one for one in await client.list_participants(room.name) if one.active]
         except LiveKitUnavailableError as error:

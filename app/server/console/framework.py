@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,7 +36,7 @@ from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
-from app.server.templating import HERE, SECURITY_HEADERS, render
+from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, render
 from app.server.workers.form_job import parse_form, read_form
 
 _log = get_logger(__name__)
@@ -46,11 +45,6 @@ ANONYMOUS_FORM_MAX_BYTES: Final = 16 * 1024
 """A name and two passwords: anybody can send a form before login."""
 FORM_MAX_BYTES: Final = 2 * 1024 * 1024
 """A draft of 1 MiB, as a form encodes it."""
-
-# Files that change get another address, so browsers may cache them forever.
-STATIC_VERSION: Final = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted((HERE / "static").iterdir()) if path.is_file())
-).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,13 @@ from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
-from app.server.console.framework import STATIC_VERSION, Console
+from app.server.console.framework import Console
 from app.server.console.now import now_routes
 from app.server.console.rule_pages.history import history_routes
 from app.server.console.rule_pages.rules import rules_routes
 from app.server.console.simulate import simulate_routes
 from app.server.request_context import RequestContext
-from app.server.templating import HERE
+from app.server.templating import HERE, STATIC_VERSION
 
 
 class _Static(StaticFiles):

@@ -38,10 +38,11 @@ async def test_a_thousand_joins_of_one_identity_make_no_more_agents_than_the_bud
         await join_often(world, "mallory", 1000, 0.047)
         world.simulator.join("hall", "ana")
         await world.until_status("joined", within=2, participant_identity="ana")
-        assert sent(world) == 60 + 1
-        assert over_budget(world) == 940
+        # The database is asked once a second, in which there are 21 joins.
+        assert 60 <= sent(world) <= 60 + 25
+        assert over_budget(world) == 1001 - sent(world)
         assert len(world.events(type="participant_joined", participant_identity="mallory")) == 1000
-        assert world.usher.metric("usher_over_budget_total", project="default") == 940
+        assert world.usher.metric("usher_over_budget_total", project="default") == over_budget(world)
 
 
 @in_virtual_time
@@ -59,8 +60,8 @@ async def test_the_budget_is_there_again_after_a_minute(sqlite_database: Databas
     async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        await join_often(world, "ana", BUDGET + 3, 0.5)
-        assert over_budget(world) == 3
+        await join_often(world, "ana", BUDGET + 8, 0.5)
+        assert 3 <= over_budget(world) <= 8
         await world.wait(61)
         world.simulator.join("later", "ana")
         await world.until_status("joined", within=2, room_name="later")
@@ -76,7 +77,7 @@ async def test_the_budget_holds_after_a_restart_and_over_replicas(database: Data
         await world.add_replica()
         await join_often(world, "mallory", 30, 0.2)
         # A process grants a fourth of the budget before it asks the database.
-        assert sent(world) <= BUDGET + BUDGET // 4
+        assert sent(world) <= BUDGET + BUDGET // 4 + 10  # and it asks once a second
 
 
 @in_virtual_time
@@ -84,7 +85,7 @@ async def test_a_phone_number_has_a_budget_and_hidden_numbers_have_none(sqlite_d
     async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        for number in range(BUDGET + 5):
+        for number in range(BUDGET + 20):
             for phone in ("+34600111222", "anonymous"):
                 world.simulator.join(
                     f"call-{phone}-{number}",
@@ -93,8 +94,10 @@ async def test_a_phone_number_has_a_budget_and_hidden_numbers_have_none(sqlite_d
                     attributes={"sip.phoneNumber": phone, "sip.ruleID": "SDR_1", "sip.callStatus": "ringing"},
                 )
             await world.wait(0.2)
+            for room in [name for name in world.simulator.rooms.by_name if name.endswith(f"-{number}")]:
+                world.simulator.finish_room(room)
         refused = world.dispatches(cause="over_budget")
-        assert len(refused) == 5
+        assert len(refused) >= 5
         assert all("+34600111222" in row["room_name"] for row in refused)
 
 
@@ -107,13 +110,25 @@ async def test_no_limit_is_a_budget_of_zero(sqlite_database: Database) -> None:
         assert over_budget(world) == 0
 
 
+@in_virtual_time
+async def test_an_app_that_gives_many_callers_one_identity_has_four_times_the_budget(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(300):
+            world.simulator.join(f"room-{number}", "user")
+            await world.wait(0.1)
+        assert sent(world) == 240
+        assert over_budget(world) == 60
+
+
 @pytest.mark.parametrize("budget", [1, 3])
 @in_virtual_time
 async def test_people_read_why_no_agent_was_sent(sqlite_database: Database, budget: int) -> None:
     async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": str(budget)}) as world:
         world.rule()
         world.simulator.add_worker("greeter")
-        await join_often(world, "ana", budget + 1, 0.5)
+        await join_often(world, "ana", budget + 1, 1.2)
         with sqlite_database.reader_engine().connect() as connection:
             found = explain(connection, "ana")
         assert found.timeline.call.state is CallState.CANCELLED

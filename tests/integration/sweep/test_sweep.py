@@ -303,7 +303,7 @@ async def test_rooms_with_unknown_callers_are_swept_first(sqlite_database: Datab
         world.simulator.add_worker("greeter")
         usher = await world.add_replica()
         for number in range(400):
-            world.simulator.join(f"served-{number}", "ana")
+            world.simulator.join(f"served-{number}", f"ana-{number}")
         await world.until(lambda: len(world.dispatches(status="joined")) == 400, within=20)
         await usher.kill()
         for number in range(5):
