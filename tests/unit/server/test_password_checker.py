@@ -130,6 +130,27 @@ async def test_strangers_that_wait_are_bounded_and_known_browsers_go_ahead(
     assert await checker.matches(Attempt("eva", OWNER), PASSWORD, STORED())
 
 
+async def test_strangers_leave_half_of_the_time_to_others(clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def noted(delay: float, callback: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        pauses.append(delay)
+        return call_later(0, callback, *arguments)
+
+    def slow(_password: str, _stored: str | None) -> bool:
+        clock.advance(0.05)
+        return False
+
+    monkeypatch.setattr(password_checker, "verify_password", slow)
+    monkeypatch.setattr(loop, "call_later", noted)
+    checker = PasswordChecker(clock)
+    for attempt in (Attempt("eva", ATTACKER), Attempt("eva", OWNER, "device 1"), Attempt("eva", ATTACKER)):
+        assert not await checker.matches(attempt, "wrong", STORED())
+    assert pauses == pytest.approx([0.05, 0, 0.05], abs=0.001)
+
+
 async def test_a_new_password_is_hashed(clock: StillClock) -> None:
     assert (await PasswordChecker(clock).hashed(PASSWORD)).startswith("$argon2")
     assert hash_password(PASSWORD) != await PasswordChecker(clock).hashed(PASSWORD), "salted"

@@ -5,6 +5,7 @@ slowed down, never refused: the limit would lock out the user of that name. A br
 before has a limit of its own and goes ahead of strangers, so its user gets in whatever others try.
 
 A check is 50 ms of argon2 and 64 MiB. Two run at the same time at most: one for strangers, one for known browsers.
+After one for a stranger, none is begun for as long as it took, so that webhooks get the processor.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PER_NAME: Final = 20
 """Attempts on one name from any addresses, beyond which each is delayed by SLOW_S."""
 SLOW_S: Final = 2.0
 MAX_WAITING: Final = 64
-"""Strangers that wait for their check, 3 s of work; more are asked to try again."""
+"""Strangers that wait for their check, for 6 s at most; more are asked to try again."""
 MAX_WAITING_PER_ADDRESS: Final = 4
 
 
@@ -118,8 +119,14 @@ class PasswordChecker:
             waiting += Counter()  # drops what is zero
 
     async def _run(self, attempt: Attempt, check: Callable[[], T]) -> T:
-        async with self._lane(attempt).turn:
+        turn = self._lane(attempt).turn
+        await turn.acquire()
+        began = self._clock.monotonic()
+        try:
             return await asyncio.to_thread(check)
+        finally:
+            pause_s = 0.0 if attempt.browser else self._clock.monotonic() - began
+            asyncio.get_running_loop().call_later(pause_s, turn.release)
 
     def _lane(self, attempt: Attempt) -> _Lane:
         return self._known if attempt.browser else self._strangers
