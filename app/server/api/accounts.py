@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.accounts.access_log import AccessFilter, AccessPage, list_accesses
@@ -28,6 +28,7 @@ from app.accounts.users import (
 )
 from app.db.types import AccessKind
 from app.errors import InvalidInputError, NotFoundError, Problem
+from app.server.api.calls import Instant
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 Restriction = Annotated[
@@ -94,8 +95,8 @@ class LoginsQuery(Model):
     user: Text | None = Field(None, max_length=100)
     kind: list[AccessKind] = Field([])
     address: Text | None = Field(None, max_length=100)
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = Field(None, description="inclusive")
+    until: Instant | None = Field(None, description="exclusive")
     limit: int = Field(100, ge=1, le=1000)
     cursor: Text | None = Field(None, max_length=100)
 

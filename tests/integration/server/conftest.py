@@ -20,6 +20,7 @@ from app.accounts.users import User, add_user
 from app.clock import new_id
 from app.db.types import EventSource
 from app.flows.accept.accept import Acceptance
+from app.server.console.access import password_checker
 from app.settings import read_settings
 from app.webhook.parse import build_event
 from app.wiring import Service, service
@@ -86,6 +87,12 @@ class Running:
             event_id=event_id,
         )
         return event_id, await self.service.orchestrator.acceptor.accept(event)
+
+
+@pytest.fixture(autouse=True)
+def slow_refill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine, attempts to log in would come back while a test uses up the others."""
+    monkeypatch.setattr(password_checker, "REFILL_S", 36_000.0)
 
 
 @pytest.fixture
