@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from app.db.engine import postgres, sqlite
+from app.db.engine.sqlite_file import LogMissingError
 from app.db.engine.timeouts import Timeouts
 from app.db.engine.url import is_embedded
 
@@ -60,7 +61,11 @@ def has_lost_connection(connection: Connection, error: Exception) -> bool:
 def require_storage(engine: Engine) -> None:
     """Raise `OSError` if the file that a SQLite writer engine has open is no longer at its path."""
     if (file := sqlite.file_of(engine)) is not None:
-        file.require_in_place()
+        try:
+            file.require_in_place()
+        except LogMissingError:
+            sqlite.save_log(engine)
+            raise
 
 
 def watch_storage(engine: Engine, remember: Callable[[Sequence[int], bool], None]) -> None:

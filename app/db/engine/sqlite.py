@@ -102,11 +102,25 @@ def watch_content(engine: Engine, remember: Callable[[Sequence[int], bool], None
         return
     with engine.connect():  # so that the file is open
         file.watch_content(remember)
-    with engine.begin() as connection:
-        driver = connection.connection.driver_connection
-    if driver is not None:
-        driver.execute("PRAGMA wal_checkpoint(PASSIVE)")  # so that the file shows a number of this process
-        file.require_in_place()
+    with engine.begin():
+        pass  # writes a number
+    save_log(engine)
+    file.require_in_place()
+
+
+def save_log(engine: Engine) -> None:
+    """Write what is in the log of a writer engine into its database file, as far as that is possible.
+
+    SQLite has the log open and can read it even when it was removed.
+    """
+    connection = engine.raw_connection()
+    try:
+        driver = connection.driver_connection
+        if driver is not None:
+            with suppress(sqlite3.Error):
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+    finally:
+        connection.close()
 
 
 def _create_pool(url: URL, **options: Any) -> Engine:

@@ -69,7 +69,7 @@ class SqliteClaim:
             belongs = read_stamp(self._database) in self._stamps
         except sqlite3.Error:
             return  # what opens the database next says what is wrong with it
-        if not belongs and (aside := set_log_aside(self._database, is_open=False)) is not None:
+        if not belongs and (aside := set_log_aside(self._database)) is not None:
             _log.warning("the database file was replaced; the log of the one before was set aside", log=str(aside))
 
     def warn_if_readable(self) -> None:

@@ -6,10 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.db.engine.sqlite_stamps import Stamps, set_log_aside
+from app.db.engine.sqlite_stamps import Stamps, new_log_copy
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 _LOG_BEGINS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"")  # it is empty after a checkpoint that truncates it
+
+
+class LogMissingError(OSError):
+    """The log is not at its path: what it holds is lost when this process is killed."""
 
 
 class SqliteFile:
@@ -34,8 +38,11 @@ class SqliteFile:
         if self._identity is None:
             self._real_path = os.path.realpath(self._path)
             self._identity = _identity(self._real_path)
-        names = (f"{self._real_path}-wal", f"{self._real_path}-shm") if has_log else ()
-        self._sidecars = {name: _identity(name) for name in names}
+        self._sidecars = {}
+        if has_log:
+            log, index = f"{self._real_path}-wal", f"{self._real_path}-shm"
+            self._sidecars = {log: _identity(log), index: _identity(index)}
+            self._log.descriptor(log)
 
     def closed(self) -> None:
         """Note that the connection is closed: if it was the last, SQLite has removed the log."""
@@ -50,9 +57,14 @@ class SqliteFile:
         """Raise `OSError` if a path no longer leads to the file that was opened, or the database was overwritten."""
         if self._identity is None:
             return
-        status = _require(self._path, self._identity)
+        self._require_content(_require(self._path, self._identity))
         for path, identity in self._sidecars.items():
-            _require(path, identity)
+            try:
+                _require(path, identity)
+            except OSError as error:
+                raise LogMissingError(str(error)) from error
+
+    def _require_content(self, status: os.stat_result) -> None:
         seen = (status.st_size, status.st_mtime_ns)
         if self.stamps is None or seen == self._seen:
             return
@@ -80,7 +92,7 @@ class SqliteFile:
         SQLite would do so when the last connection is closed.
         """
         if self._is_foreign:
-            set_log_aside(self._real_path, is_open=True)
+            self._log.set_aside(self._real_path)
 
 
 class _OpenFile:
@@ -95,9 +107,18 @@ class _OpenFile:
         identity = _identity(path)
         if identity != self._identity:
             self.close()
-            self._descriptor = os.open(path, os.O_RDONLY)
+            self._descriptor = os.open(path, os.O_RDWR)
             self._identity = identity
         return self._descriptor
+
+    def set_aside(self, database: str) -> None:
+        """Copy the file, which is the log of `database`, and empty it, also if it was removed meanwhile."""
+        if self._identity is not None and os.fstat(self._descriptor).st_size:
+            with new_log_copy(database).open("wb") as copy:
+                os.lseek(self._descriptor, 0, os.SEEK_SET)
+                while part := os.read(self._descriptor, 1 << 20):
+                    copy.write(part)
+            os.ftruncate(self._descriptor, 0)
 
     def close(self) -> None:
         """Close the file if it is open."""

@@ -7,8 +7,6 @@ was written since. A copy made earlier, of this database or of another, shows an
 
 from __future__ import annotations
 
-import os
-import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -84,23 +82,24 @@ def read_stamp(path: str) -> int:
         return stamp
 
 
-def set_log_aside(path: str, *, is_open: bool) -> Path | None:
-    """Move the log of the database at `path` away, so that it is not applied to a file that it does not belong to.
+def set_log_aside(path: str) -> Path | None:
+    """Move the log of the database at `path` away: SQLite would apply it to a file that it does not belong to.
 
-    Returns where it is now; None if it was empty. `is_open`: this process has it open and would apply it at the end, so
-    it is emptied in place.
+    Returns where it is now; None if it was empty. No process may have it open.
     """
     log = Path(f"{path}-wal")
     if not log.exists() or not log.stat().st_size:
         return None
+    aside = new_log_copy(path)
+    log.replace(aside)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+    return aside
+
+
+def new_log_copy(path: str) -> Path:
+    """Return a new, empty file beside the database at `path` for a log that is set aside."""
     number = 1
     while (aside := Path(f"{path}-wal.set-aside-{number}")).exists():
         number += 1
-    if is_open:
-        create_private_file(aside)
-        shutil.copyfile(log, aside)
-        os.truncate(log, 0)
-    else:
-        log.rename(aside)
-        Path(f"{path}-shm").unlink(missing_ok=True)
+    create_private_file(aside)
     return aside

@@ -67,6 +67,20 @@ async def test_without_a_file_beside_the_database_nothing_is_written(sqlite_data
     await writer.close()
 
 
+async def test_what_a_removed_log_held_is_saved(sqlite_database: Database) -> None:
+    writer = Writer(sqlite_database.writer_engine())
+    await writer.run(put)
+    path = Path(sqlite_database.url.database or "")
+    Path(f"{path}-wal").unlink()  # noqa: ASYNC240 - nothing else runs
+    with pytest.raises(DatabaseUnavailableError, match="was moved or removed"):
+        await writer.run(put)
+    # Then the file alone has it, as after kill -9
+    copy = shutil.copy(path, path.with_suffix(".copy"))
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM rule_editor").fetchone() == (1,)
+    await writer.close()
+
+
 async def test_a_log_that_was_emptied_is_noticed(sqlite_database: Database) -> None:
     writer = Writer(sqlite_database.writer_engine())
     await writer.run(put)
@@ -217,7 +231,14 @@ def put_another(path: Path) -> None:
     path.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize("overwrite", [truncate, empty, fill_with_noise, put_another])
+def restore_as_if_stopped(path: Path) -> None:
+    """Do what is right while nothing has the database open: remove its log, and copy a backup there."""
+    Path(f"{path}-wal").unlink()
+    Path(f"{path}-shm").unlink()
+    put_another(path)
+
+
+@pytest.mark.parametrize("overwrite", [truncate, empty, fill_with_noise, put_another, restore_as_if_stopped])
 async def test_an_overwritten_file_takes_no_writes(
     sqlite_database: Database, overwrite: Callable[[Path], None]
 ) -> None:
