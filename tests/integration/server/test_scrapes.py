@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from app.accounts.roles import Role
 from app.server import metrics_endpoint
@@ -17,7 +18,7 @@ async def test_many_scrapes_without_a_token_are_rendered_a_few_times(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: Counter[str] = Counter()
-    render = metrics_endpoint.generate_latest
+    render = generate_latest
 
     def count(registry: Any) -> bytes:
         rendered[type(registry).__name__] += 1
