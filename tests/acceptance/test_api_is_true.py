@@ -19,13 +19,13 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 # What lacks If-Match is answered 428, as RFC 6585 says.
 # That a rule is well-formed JSON does not make its pattern one that means something (422), nor its version the present
-# one (412).
+# one (412). A user has one check or simulation at a time (429).
 CONFIGURATION = """
 [checks.missing_required_header]
 expected-statuses = ["400", "401", "403", "422", "428"]
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "404", "409", "412", "422", "428"]
+expected-statuses = ["2xx", "404", "409", "412", "422", "428", "429"]
 """
 
 # They could disable the token that the other requests use.

@@ -199,7 +199,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 
 
 def api_routes(context: RequestContext) -> list[BaseRoute]:
-    """Return one route for each path; literal paths come before those with parameters."""
+    """Return one route for each path; literal paths come before those with parameters, and these before open ends."""
     document = _document()
     page = reference_page(document)
     answer = JSONResponse(document)  # made once: anybody may ask, and making it takes milliseconds
@@ -213,7 +213,7 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
     by_path: dict[str, dict[str, Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(_starlette_path(endpoint), {})[endpoint.method] = endpoint
-    paths = sorted(by_path, key=lambda path: path.count("{"))
+    paths = sorted(by_path, key=lambda path: (path.count("{"), path.endswith(":path}")))
     return [
         Route("/api/openapi.json", openapi),
         Route("/api", reference),
