@@ -1,4 +1,4 @@
-"""The clock of the database: what leases and deadlines of several replicas must be told by."""
+"""The clock of the database, by which replicas compare leases and deadlines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def machine_ahead_s(clock: Clock) -> float:
 
 
 def clock_of(engine: Engine) -> Clock:
-    """Return the clock that leases and deadlines are told by: the database's, where several replicas may share it."""
+    """Return the clock for leases and deadlines: that of the database if several replicas may share it."""
     if is_embedded(engine.url):
         return SystemClock()
     with engine.connect() as connection:

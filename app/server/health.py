@@ -61,7 +61,7 @@ class Health:
     book: RuleBook
     writer_backlog: int
     machine_ahead_s: float
-    """By how many seconds this machine's clock is ahead of the database's, by which leases and deadlines are told."""
+    """By how many seconds this machine's clock is ahead of the database's, which leases and deadlines go by."""
     defects: Mapping[str, Any]
     """Errors of Usher's own that this process caught since its start."""
 

@@ -1,7 +1,7 @@
 """The claim of one serving process on a SQLite database: the file `<database>.serving`, locked while it serves.
 
-The file also holds what the database itself cannot tell once it is gone or replaced: whether it had users, and which
-numbers its header may show (`app/db/engine/sqlite_stamps.py`).
+The file also holds what is needed once the database is gone or replaced: whether it had users, and which numbers its
+header may show (`app/db/engine/sqlite_stamps.py`).
 """
 
 from __future__ import annotations

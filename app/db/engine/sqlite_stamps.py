@@ -1,7 +1,7 @@
 """Notices that a SQLite file was overwritten in place: what a number in its header says that nobody else has written.
 
 The number is `user_version`. It is written anew every few seconds of work, to the log like everything else, and reaches
-the file with the next checkpoint, whoever makes it. So the file shows the number of the latest checkpoint or one that
+the file with the next checkpoint of any process. So the file shows the number of the latest checkpoint or one that
 was written since. A copy made earlier, of this database or of another, shows an older number or a foreign one.
 """
 

@@ -1,4 +1,4 @@
-"""The database's clock, told by a machine whose own clock is wrong."""
+"""The database's clock, on a machine whose own clock is wrong."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ stories = st.builds(
 
 
 @in_virtual_time
-async def tell(story: Story, database: Database) -> None:
+async def play(story: Story, database: Database) -> None:
     async with World(database, sweep=20, settings={"USHER_CALLS_IN_FLIGHT": "2"}) as world:
         world.rule(max_attempts=20)
         world.simulator.add_worker("greeter")
@@ -148,6 +148,6 @@ def test_in_the_end_all_slots_are_free(sqlite_template: Path, story: Story) -> N
         shutil.copy(sqlite_template, path)
         database = Database(make_url(f"sqlite:///{path}"))
         try:
-            tell(story, database)
+            play(story, database)
         finally:
             database.close()
