@@ -95,7 +95,7 @@ def restore(
 
 def _confirm(database: Path) -> None:
     if not sys.stdin.isatty():
-        raise InvalidInputError("usage", [Problem("--yes", "is needed where nobody can be asked")])
+        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
     if not typer.confirm(f"Replace {database}?"):
         raise typer.Exit(1)
 

@@ -61,7 +61,7 @@ def down(
 
 def _confirm() -> None:
     if not sys.stdin.isatty():
-        raise InvalidInputError("usage", [Problem("--yes", "is needed where nobody can be asked")])
+        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
     if not typer.confirm("Downgrade?"):
         raise typer.Exit(1)
 

@@ -34,7 +34,7 @@ async def livekit_findings(project: Project, settings: Settings, clock: Clock) -
             warning(
                 _part("secret", project, settings),
                 f"has {len(secret.encode())} bytes",
-                f"use a secret of {_SHORT_SECRET} bytes or more: whoever guesses it signs webhooks and makes rooms",
+                f"use a secret of {_SHORT_SECRET} bytes or more: one who guesses it can sign webhooks and make rooms",
             )
         )
     if answer.ahead_s is not None:

@@ -103,7 +103,7 @@ def call(
 ) -> None:
     """Call for a test: make a room at LiveKit, announce a caller in it, and say which agent joins, after how long.
 
-    The caller is a placeholder: Usher gets the signed webhook of its join. The agent really joins, and hears nobody.
+    The caller is a placeholder: Usher gets the signed webhook of its join. The agent really joins, and hears silence.
     The room is removed at the end. Exit 1 if no agent joins.
     """
     configure_logs("console", quiet=True)

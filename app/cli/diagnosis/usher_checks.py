@@ -50,7 +50,7 @@ def _of_contents(connection: Connection) -> list[Finding]:
         findings.append(ok("rules", f"{len(book)} can be used"))
     if not count_users(connection):
         remedy = "open the link that usher serve logs, or run: usher users add NAME --role admin"
-        findings.append(warning("users", "there are none, so nobody can use the console", remedy))
+        findings.append(warning("users", "there are none, so the console cannot be used", remedy))
     return findings
 
 

@@ -169,7 +169,7 @@ def test_a_file_that_was_overwritten_in_place(tmp_path: Path, *, is_killed: bool
         assert "Traceback" not in story.usher.log_text()
 
 
-def test_a_database_that_had_users_and_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+def test_a_database_that_had_users_and_is_missing_is_not_replaced_by_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "usher.db"
     terminal = Terminal(tmp_path, {"DATABASE_URL": f"sqlite:///{path}"})
     assert terminal.run("migrate", "up").code == 0

@@ -65,7 +65,7 @@ async def test_strangers_see_no_names_and_those_with_a_token_do(sqlite_database:
     assert json.loads(named["/readyz"])["rules"]["bad"][0]["name"] == "broken rule"
 
 
-async def test_projects_are_named_to_nobody_without_a_token(sqlite_database: Database, tmp_path: Path) -> None:
+async def test_projects_are_named_only_with_a_token(sqlite_database: Database, tmp_path: Path) -> None:
     # Given two projects whose LiveKit cannot be reached, so that sweeps fail
     entry = {"url": "http://127.0.0.1:9", "api_secret": "a secret of thirty-two characters"}
     entries = [{**entry, "name": name, "api_key": f"key-{name}"} for name in ("acme-west", "acme-east")]

@@ -32,7 +32,7 @@ async def leaving(calls: Calls, kind: WorkerKind) -> tuple[dict[str, Any], str]:
         ("delete_room", "ROOM_DELETED"),
     ],
 )
-async def test_only_its_last_attributes_tell_a_graceful_end_from_an_exception(
+async def test_only_the_last_attributes_distinguish_a_graceful_end_from_an_exception(
     calls: Calls, kind: WorkerKind, reason: str
 ) -> None:
     left, dispatch_id = await leaving(calls, kind)

@@ -140,7 +140,7 @@ ODD_METADATA = {
 
 @pytest.mark.parametrize("metadata", ODD_METADATA.values(), ids=ODD_METADATA.keys())
 @in_virtual_time
-async def test_whatever_a_caller_brings_he_is_served(database: Database, metadata: str) -> None:
+async def test_a_caller_is_served_whatever_their_metadata(database: Database, metadata: str) -> None:
     async with World(database, sweep=5) as world:
         world.rule(attributes={"said": {"$json": {"$eval": "participant.metadata"}}})
         world.rule("attributes", "second", on_match="continue", priority=1)

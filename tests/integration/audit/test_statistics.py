@@ -46,7 +46,7 @@ def _read(database: Database, rows: list[dict[str, Any]]) -> Connection:
     return database.reader_engine().connect()
 
 
-def test_figures_tell_what_became_of_dispatches(database: Database) -> None:
+def test_figures_count_the_outcomes_of_dispatches(database: Database) -> None:
     rows = [
         _came(1, 0.5),
         _came(2, 1.5, asked_agent_name="support-en", **second_rung("support-en")),

@@ -48,7 +48,7 @@ async def test_an_agent_that_does_not_come_back_is_asked_for_again(sqlite_databa
 
 
 @in_virtual_time
-async def test_each_caller_gets_his_own_agent_back(sqlite_database: Database) -> None:
+async def test_each_caller_gets_their_own_agent_back(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
         world.rule(scope="participant")
         world.simulator.add_worker("greeter")

@@ -71,7 +71,7 @@ async def test_names_are_true_during_a_call_and_digests_after_it(database: Datab
 
 
 @in_virtual_time
-async def test_whoever_knows_a_name_finds_its_calls(database: Database) -> None:
+async def test_calls_are_found_by_any_of_their_names(database: Database) -> None:
     async with World(database, settings=SETTINGS) as world:
         await calls(world)
         await end_calls(world)
@@ -159,7 +159,7 @@ async def test_the_same_caller_calls_again_under_the_true_name(database: Databas
 
 
 @in_virtual_time
-async def test_a_room_whose_end_nobody_reported_is_hashed_after_a_day(sqlite_database: Database) -> None:
+async def test_a_room_without_a_reported_end_is_hashed_after_a_day(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings=SETTINGS) as world:
         world.simulator.join("hall", "ana-4711")
         await world.wait(5)

@@ -166,7 +166,7 @@ async def test_sessions_are_listed_and_ended_over_the_api(running: Running) -> N
 
 
 @pytest.mark.parametrize(("sent", "days"), [({}, 90), ({"days": None}, None), ({"days": 7}, 7)])
-async def test_tokens_expire_unless_told_not_to(running: Running, sent: dict[str, Any], days: int | None) -> None:
+async def test_tokens_expire_by_default(running: Running, sent: dict[str, Any], days: int | None) -> None:
     user = await running.add_user("ci", Role.EDITOR)
     async with running.client(await running.token(name="maria")) as admin:
         made = (await admin.post(f"/api/v1/users/{user.id}/tokens", json={"name": "ci", **sent})).json()

@@ -40,7 +40,7 @@ def test_ids_sort_as_their_instants(one: datetime, other: datetime) -> None:
     assert abs(made - one) < timedelta(milliseconds=2)
 
 
-def test_the_ids_we_make_tell_when_they_were_made() -> None:
+def test_our_ids_contain_the_time_of_their_creation() -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=2)
     identity = new_id()
     after = datetime.now(UTC) + timedelta(milliseconds=2)
@@ -51,5 +51,5 @@ def test_the_ids_we_make_tell_when_they_were_made() -> None:
 
 
 @pytest.mark.parametrize("identity", ["", "x", "5f0c9f7e-7f5e-4c39-9d6d-0b8b1a4a8d0e"])
-def test_other_ids_tell_no_instant(identity: str) -> None:
+def test_other_ids_have_no_instant(identity: str) -> None:
     assert instant_of_id(identity) is None

@@ -87,7 +87,7 @@ def test_a_step_has_reason_author_and_ids_and_days_are_separated() -> None:
     assert f"{(moment + timedelta(seconds=30)):%Y-%m-%d}" in lines
 
 
-def test_of_many_rules_those_that_tell_something_are_shown() -> None:
+def test_of_many_rules_the_informative_ones_are_shown() -> None:
     rules = [_rule(number, Outcome.PATTERN) for number in range(100)]
     rules[77] = _rule(77, Outcome.OUT_OF_HOURS)
     rules[88] = _rule(88, Outcome.MATCHED)

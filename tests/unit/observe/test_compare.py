@@ -293,7 +293,7 @@ class TestReturning:
         assert arrivals(findings_in(seen, waiting, returning={"agent-AJ_old": "ana"})) == {"dispatch-1": "agent-AJ_old"}
         assert arrivals(findings_in(seen, waiting)) == {}
 
-    def test_each_follows_his_own(self) -> None:
+    def test_each_follows_its_own(self) -> None:
         mine = {
             "scope": Scope.PARTICIPANT,
             "status": DispatchStatus.PENDING,

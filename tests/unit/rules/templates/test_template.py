@@ -160,7 +160,7 @@ def test_metadata_names_the_agent_before(template: Any) -> None:
     assert ("previous" in first) is False
 
 
-def test_a_template_may_tell_the_first_agent_from_a_later_one() -> None:
+def test_a_template_can_distinguish_the_first_agent_from_a_later_one() -> None:
     template = {"$if": "previous", "then": "again after ${previous.agent_name}", "else": "hello"}
     assert check_template(template) == []
     assert metadata(template) == "hello"

@@ -113,7 +113,7 @@ def test_of_a_field_with_very_many_values_none_is_missed(traffic: Traffic) -> No
     assert warned({"participant": {"identity": ["nobody"]}}, traffic) == ([], [])
 
 
-def test_the_message_says_which_events_were_looked_at(traffic: Traffic) -> None:
+def test_the_message_says_which_events_were_examined(traffic: Traffic) -> None:
     pattern = read_pattern({"participant": {"metadata": {"langauge": ["es"]}}})
     ((problem,), _) = check_traffic(pattern, traffic)
     assert problem.message == "is in no participant_joined event of the last 7 days (4 read)"
