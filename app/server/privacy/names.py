@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 
+from app.accounts.roles import Role
 from app.accounts.tokens import find_bearer
 from app.flows.context import Context
 
@@ -33,22 +34,28 @@ def bearer_of(request: Request) -> str:
 
 
 async def may_see_names(context: Context, readers: Engine, request: Request) -> bool:
-    """Return whether the request has USHER_METRICS_TOKEN or a valid API token; False where that cannot be found out."""
+    """Return whether the request has USHER_METRICS_TOKEN, or an API token of a viewer or more for all projects.
+
+    False where that cannot be found out.
+    """
     given = bearer_of(request)
     if not given:
         return False
     token = context.settings.metrics_token.get_secret_value()
     if token and hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
         return True
-    return await asyncio.to_thread(_is_api_token, context, readers, given)
+    return await asyncio.to_thread(_may_read_all, context, readers, given)
 
 
-def _is_api_token(context: Context, readers: Engine, given: str) -> bool:
+def _may_read_all(context: Context, readers: Engine, given: str) -> bool:
     try:
         with readers.connect() as connection:
-            return find_bearer(connection, given, context.clock.now()) is not None
+            bearer = find_bearer(connection, given, context.clock.now())
     except SQLAlchemyError:
         return False
+    if bearer is None or bearer.role is None:
+        return False
+    return bearer.role.includes(Role.VIEWER) and bearer.projects is None
 
 
 class Pseudonyms:

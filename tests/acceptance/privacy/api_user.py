@@ -12,10 +12,12 @@ from app.accounts.users import add_user
 from tests.harness.serving import Serving
 
 
-async def token_of(running: Serving, role: Role = Role.ADMIN, name: str = "operator") -> str:
-    """Return a token of a new user of that role."""
+async def token_of(
+    running: Serving, role: Role = Role.ADMIN, name: str = "operator", *, projects: list[str] | None = None
+) -> str:
+    """Return a token of a new user of that role, for these projects."""
     writer, now = running.service.orchestrator.context.writer, datetime.now(UTC)
-    user = await writer.run(lambda connection: add_user(connection, name, role, by="test", now=now))
+    user = await writer.run(lambda connection: add_user(connection, name, role, by="test", now=now, projects=projects))
     _, secret = await writer.run(lambda connection: issue_token(connection, user.id, "t", role, by="test", now=now))
     return secret
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.accounts.roles import Role
 from tests.acceptance.privacy.api_user import token_of
 from tests.acceptance.test_webhook import PATH, joined, signed
 from tests.conftest import Database
@@ -46,7 +47,11 @@ async def test_strangers_see_no_names_and_those_with_a_token_do(sqlite_database:
             await prepare(running, client)
             known = {"Authorization": f"Bearer {token}"}
             shown = {path: (await client.get(path)).text for path in ("/readyz", "/metrics", "/healthz")}
-            for headers in ({"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic YTpi"}):
+            strangers = [{"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic YTpi"}]
+            decider = await token_of(running, Role.DECIDER, "decider")
+            narrow = await token_of(running, Role.VIEWER, "narrow", projects=["default"])
+            strangers += [{"Authorization": f"Bearer {one}"} for one in (decider, narrow)]
+            for headers in strangers:
                 for path in ("/readyz", "/metrics"):
                     answer = await client.get(path, headers=headers)
                     assert answer.status_code == 200
