@@ -25,13 +25,15 @@ STEP = 200
 """Events deleted in one transaction: few enough not to delay acknowledgements."""
 _READS_AT_ONCE = 2_000
 """Records of reads deleted in one round; the next one follows after a minute."""
+_LOOK_AGAIN_S = 3600.0
+"""How often events are looked through again that one project keeps longer than another."""
 PAUSE_S = 0.05
 """Pause between two steps, so that a long backlog leaves the writer to other work."""
 
 # From the oldest on, and no further than the first that is young: a search for old ones among all would be a search
 # through the whole table whenever there are none.
 _OLDEST = (
-    select(events.c.id, events.c.received_at)
+    select(events.c.id, events.c.received_at, events.c.project)
     .where(events.c.id > bindparam("after"))
     .order_by(events.c.id)
     .limit(bindparam("first"))
@@ -50,12 +52,15 @@ class Pruner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._kept_after = ""
+        """Up to where events are that some project keeps longer than others: looked through again once an hour."""
+        self._kept_since = float("-inf")
 
     async def run_once(self) -> dict[str, int]:
         """Prune until nothing is left to prune; return how many events went."""
         await self._context.writer.run(self._prune_others)
         total = 0
-        after: str | None = "" if self._context.settings.retention_days > 0 else None
+        after: str | None = self._start() if self._shortest_days() > 0 else None
         while after is not None:
             step = await self._context.writer.run(partial(self._prune, after=after))
             total += step.pruned
@@ -63,6 +68,18 @@ class Pruner:
             if after is not None:
                 await asyncio.sleep(PAUSE_S)
         return {"pruned": total, "accesses": await self._context.writer.run(self._prune_accesses)}
+
+    def _shortest_days(self) -> float:
+        """Return the shortest retention of all projects; 0 if all is kept forever."""
+        settings = self._context.settings
+        days = [settings.retention_days, *(settings.retention_days_of(one.name) for one in settings.projects)]
+        return min((one for one in days if one > 0), default=0.0)
+
+    def _start(self) -> str:
+        tick = self._context.clock.monotonic()
+        if tick - self._kept_since >= _LOOK_AGAIN_S:
+            self._kept_after, self._kept_since = "", tick
+        return self._kept_after
 
     def _prune_accesses(self, connection: Connection) -> int:
         settings, now = self._context.settings, self._context.clock.now()
@@ -82,15 +99,20 @@ class Pruner:
         connection.execute(delete(personal_reads).where(personal_reads.c.id.in_(expired)))
 
     def _prune(self, connection: Connection, after: str) -> _Step:
-        before = self._context.clock.now() - timedelta(days=self._context.settings.retention_days)
+        now, settings = self._context.clock.now(), self._context.settings
+        horizon = now - timedelta(days=self._shortest_days())
         rows = connection.execute(_OLDEST, {"after": after, "first": STEP}).all()
-        old = [event_id for event_id, received_at in rows if received_at < before]
+        seen = [row for row in rows if row.received_at < horizon]
+        days = {project: settings.retention_days_of(project) for project in {row.project for row in seen}}
+        old = [row.id for row in seen if 0 < days[row.project] <= (now - row.received_at) / timedelta(days=1)]
+        if len(old) < len(seen) and len(seen) == STEP:
+            self._kept_after = seen[-1].id
         settled = set(old) - _needed(connection, old)
         of_them = list(connection.execute(select(dispatches.c.id).where(dispatches.c.event_id.in_(settled))).scalars())
         connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_([*of_them, *settled])))
         connection.execute(delete(dispatches).where(dispatches.c.id.in_(of_them)))
         connection.execute(delete(events).where(events.c.id.in_(settled)))
-        return _Step(len(settled), old[-1] if len(old) == STEP else None)
+        return _Step(len(settled), seen[-1].id if len(seen) == STEP else None)
 
 
 def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:

@@ -55,7 +55,7 @@ async def decide(context: Context, book: RuleBook, expected: Expected) -> list[P
     """Return the dispatches that `expected` will get, and store them until the participant joins."""
     now = context.clock.now()
     settings = context.settings
-    most, redact = settings.metadata_max_bytes, settings.redact
+    most, redact = settings.metadata_max_bytes, settings.redact_of(expected.project)
     intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=most, redact=redact)
     promises = []
     rows = []

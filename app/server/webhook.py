@@ -91,7 +91,7 @@ class WebhookEndpoint:
             body = await read_body(scope, receive, BODY_MAX_BYTES, lambda: self._verifier.require_signed(authorization))
             signature = self._verifier.verify(body, authorization)
             project = signature.project
-            event = parse(body, signature, received_at, new_id(), context.settings.redact)
+            event = parse(body, signature, received_at, new_id(), context.settings.redact_of(signature.project))
             acceptance = await self._receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()

@@ -34,6 +34,10 @@ class Project:
     api_secret: SecretStr
     keys: Mapping[str, SecretStr]
     """Verification keys by issuer: the API key itself and those of a rotation."""
+    redact: tuple[str, ...] | None = None
+    """Paths left out of stored bodies and templates, in place of USHER_REDACT; None: those of USHER_REDACT."""
+    retention_days: float | None = None
+    """Days that settled events are kept, in place of USHER_RETENTION_DAYS."""
 
 
 class Settings(BaseModel):
@@ -147,3 +151,18 @@ class Settings(BaseModel):
     def sends_secure_cookies(self) -> bool:
         """Whether people reach the console by TLS, also where a proxy ends it and does not say so."""
         return self.secure_cookies or self.public_url.startswith("https://")
+
+    def redact_of(self, project: str) -> tuple[str, ...]:
+        """Return the paths that are left out of the bodies of a project."""
+        own = next((one.redact for one in self.projects if one.name == project), None)
+        return self.redact if own is None else own
+
+    def retention_days_of(self, project: str) -> float:
+        """Return for how many days settled events of a project are kept; 0: forever."""
+        own = next((one.retention_days for one in self.projects if one.name == project), None)
+        return self.retention_days if own is None else own
+
+    @property
+    def redacts_anything(self) -> bool:
+        """Whether anything is left out, in any project."""
+        return bool(self.redact) or any(one.redact for one in self.projects)

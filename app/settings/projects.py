@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,10 @@ from app.errors import Problem
 from app.settings.cleaning import unquoted
 from app.settings.model import Project, Settings
 
+INDISPENSABLE: Final = frozenset(
+    {"event", "id", "room", "room.name", "room.sid", "participant", "participant.identity", "participant.sid"}
+)
+"""Paths without which an event could not be stored, deduplicated or answered."""
 _API_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 
 
@@ -138,10 +143,37 @@ def _read_projects_file(path: Path, problems: list[Problem]) -> list[Project]:
             keys = {}
         names = {field: f"{place}.{field}" for field in ("url", "api_key", "api_secret", "keys")}
         project = _project(name, entry, keys, names, problems)
+        redact, days = _read_redact(entry, place, problems), _read_retention(entry, place, problems)
         if project:
-            projects.append(project)
+            projects.append(replace(project, redact=redact, retention_days=days))
     problems += _clashes(projects, where)
     return projects
+
+
+def _read_redact(entry: Mapping[str, Any], place: str, problems: list[Problem]) -> tuple[str, ...] | None:
+    given = entry.get("redact")
+    if given is None:
+        return None
+    paths = [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+    if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
+        problems.append(Problem(f"{place}.redact", "is not a list of paths such as participant.metadata.ssn"))
+        return None
+    problems += [
+        Problem(f"{place}.redact", f"{path!r} cannot be left out: Usher needs it to tell calls apart")
+        for path in paths
+        if path in INDISPENSABLE
+    ]
+    return tuple(paths)
+
+
+def _read_retention(entry: Mapping[str, Any], place: str, problems: list[Problem]) -> float | None:
+    days = entry.get("retention_days")
+    if days is None:
+        return None
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days < float("inf"):
+        problems.append(Problem(f"{place}.retention_days", "is not a number of days; 0 is forever"))
+        return None
+    return float(days)
 
 
 def _clashes(projects: list[Project], where: str) -> list[Problem]:

@@ -14,18 +14,13 @@ from app.settings.addresses import public_url_problem
 from app.settings.cleaning import clean_values
 from app.settings.database_url import database_url_problem
 from app.settings.model import DEVELOPMENT, Settings
-from app.settings.projects import read_projects
+from app.settings.projects import INDISPENSABLE, read_projects
 
 _SHORTEST_SECRET_KEY: Final = 32
 SHORTEST_HASH_KEY: Final = 16  # characters: with a key that can be guessed, numbers can be tried out
 SHORTEST_CANARY_INTERVAL: Final = 30  # seconds: a probe waits about as long for an agent that does not join
 
 _NAMES: Final = frozenset(field.alias for field in Settings.model_fields.values() if field.alias is not None)
-# Without these an event could not be stored, deduplicated or answered.
-_INDISPENSABLE: Final = frozenset(
-    {"event", "id", "room", "room.name", "room.sid", "job", "job.room", "job.room.name", "job.room.sid", "participant"}
-    | {"participant.identity", "participant.sid", "participant.kind"}
-)
 
 
 def read_settings(
@@ -76,7 +71,7 @@ def _check_redaction(settings: Settings) -> list[Problem]:
     return [
         Problem("USHER_REDACT", f"{path!r} cannot be left out: Usher needs it to tell calls apart")
         for path in settings.redact
-        if path in _INDISPENSABLE
+        if path in INDISPENSABLE
     ]
 
 

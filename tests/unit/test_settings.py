@@ -316,3 +316,25 @@ def test_a_key_has_one_secret() -> None:
     assert list(problems_of({**LIVEKIT, "LIVEKIT_KEYS": "older: one\nolder: two"})) == ["LIVEKIT_KEYS"]
     same = read_settings({**LIVEKIT, "LIVEKIT_KEYS": "key: hunter2\nolder: one"})
     assert set(same.projects[0].keys) == {"key", "older"}
+
+
+def test_projects_have_their_own_redaction_and_retention(tmp_path: Path) -> None:
+    file = tmp_path / "projects.yaml"
+    entry = "  - {name: %s, url: 'ws://a', api_key: key-%s, api_secret: a-secret-of-twenty-bytes%s}\n"
+    own = ", redact: [participant.metadata.ssn], retention_days: 0.5"
+    file.write_text("projects:\n" + entry % ("plain", "a", "") + entry % ("own", "b", own))
+    settings = read_settings({"USHER_PROJECTS_FILE": str(file), "USHER_REDACT": "participant.name"})
+    assert settings.redact_of("plain") == settings.redact_of("unknown") == ("participant.name",)
+    assert settings.redact_of("own") == ("participant.metadata.ssn",)
+    assert (settings.retention_days_of("plain"), settings.retention_days_of("own")) == (30, 0.5)
+    assert settings.redacts_anything
+
+
+@pytest.mark.parametrize(
+    "wrong", ["redact: [room.sid]", "redact: {a: b}", "retention_days: -1", "retention_days: soon"]
+)
+def test_a_wrong_redaction_or_retention_of_a_project_is_refused(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "projects.yaml"
+    file.write_text(f"projects:\n  - {{name: a, url: 'ws://a', api_key: k, api_secret: hunter2, {wrong}}}\n")
+    (path,) = problems_of({"USHER_PROJECTS_FILE": str(file)})
+    assert path == f"USHER_PROJECTS_FILE projects[0].{wrong.partition(':')[0]}"

@@ -28,7 +28,7 @@ class World:
     """A simulated LiveKit that posts its webhooks to the first replica that is alive (or as `route` says).
 
     With `projects` there is one for each, all of the same seed, so that they name alike what they do alike; `simulator`
-    is that of the first.
+    is that of the first, and `of_projects` has more settings of some.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class World:
         replicas: int = 1,
         sweep: float = 0.0,
         projects: Sequence[str] = ("default",),
+        of_projects: Mapping[str, Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -48,6 +49,7 @@ class World:
         given = {"USHER_SWEEP_INTERVAL": str(sweep), "USHER_METRICS_TOKEN": "of the world"}
         self.settings_given = {**given, **options.pop("settings", {})}
         self._wanted = replicas
+        self._of_projects = of_projects or {}
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
         self.wires: dict[str, DirectListener] = {}
         self.simulators = {name: self._simulator(name, number, options) for number, name in enumerate(projects)}
@@ -102,6 +104,7 @@ class World:
     def _settings_of_several(self) -> Settings:
         entries = [
             {"name": name, "url": one.url, "api_key": one.key, "api_secret": one.secret}
+            | dict(self._of_projects.get(name, {}))
             for name, one in self.simulators.items()
         ]
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:

@@ -87,8 +87,8 @@ class Operations:
         Raises `NotFoundError` or `ConflictError` like `replayed_event`.
         """
         context, now = self._context, self._context.clock.now()
-        redact = context.settings.redact
-        event = await context.writer.run(lambda connection: replayed_event(connection, event_id, now, redact))
+        redact_of = context.settings.redact_of
+        event = await context.writer.run(lambda connection: replayed_event(connection, event_id, now, redact_of))
         acceptance = await self._receive(event)
         entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", now, by)
         await context.writer.run(partial(append, entries=[entry]))
@@ -116,7 +116,9 @@ def cancel(
     return result
 
 
-def replayed_event(connection: Connection, event_id: str, now: datetime, redact: Sequence[str] = ()) -> Event:
+def replayed_event(
+    connection: Connection, event_id: str, now: datetime, redact_of: Callable[[str], Sequence[str]] = lambda _: ()
+) -> Event:
     """Return a stored event as a new one, to be accepted again; callers who have left since are noticed then."""
     stored = stored_event(connection, event_id)
     if stored.type in LEAVINGS | {EventType.ROOM_FINISHED}:
@@ -132,7 +134,7 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, redact:
         source=EventSource.REPLAY,
         received_at=now,
         event_id=identity,
-        redact=redact,
+        redact=redact_of(stored.project),
         dedupe_key=event_key(stored.project, "replay", identity),
         has_exact_room=stored.has_exact_room,
         is_immediate=False,

@@ -188,7 +188,7 @@ class RoomSweeper:
                 if await self._accept(project, room, participant, EventType.PARTICIPANT_JOINED, key):
                     tally.swept_in += 1
                     tally.unreported += self._is_unreported(participant)
-            elif last_seen.state != (state := self._state(participant)):
+            elif last_seen.state != (state := self._state(project, participant)):
                 key = update_key(project, participant.sid, last_seen.event_id, state)
                 if await self._accept(project, room, participant, EventType.PARTICIPANT_UPDATED, key):
                     tally.updated += 1
@@ -210,10 +210,10 @@ class RoomSweeper:
         """Return whether a webhook should have arrived: the participant joined while this process was running."""
         return participant.joined_at > self._started_at.timestamp()
 
-    def _state(self, participant: SeenParticipant) -> str:
+    def _state(self, project: str, participant: SeenParticipant) -> str:
         # As it would be stored: what is left out of bodies cannot be compared with them.
         listed = {"metadata": participant.metadata, "attributes": dict(participant.attributes)}
-        stored = leave_out({"participant": storable(listed)}, self._context.settings.redact)
+        stored = leave_out({"participant": storable(listed)}, self._context.settings.redact_of(project))
         return state_of(stored.get("participant") or {}, self._unwatched())
 
     def _unwatched(self) -> Collection[str]:
@@ -239,7 +239,7 @@ class RoomSweeper:
             source=EventSource.SWEEP,
             received_at=now,
             event_id=new_id(),
-            redact=self._context.settings.redact,
+            redact=self._context.settings.redact_of(project),
             dedupe_key=key,
             has_exact_room=storable(room.name) == room.name,
         )
