@@ -30,6 +30,8 @@ SLOWER = 2.0
 GROWTH_MB = 100.0
 PROCESSOR_PERCENT = 25.0
 """Of one processor, for the attack alone."""
+BEGINS_WITHIN_S = 3.0
+"""The attackers' program starts, and each of its peers has connected, within this time."""
 JOINS_PER_SECOND = 80.0
 
 
@@ -130,6 +132,7 @@ def _siege(name: str, program: process.Program, peers: int) -> Iterator[Siege]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
+        time.sleep(BEGINS_WITHIN_S)
         yield siege
     finally:
         is_over.set()
