@@ -10,8 +10,10 @@ import os
 import pickle
 import resource
 import select
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -110,8 +112,10 @@ def main() -> None:
     jobs = sys.stdin.buffer
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the results
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is for the parent, whose end is ours
     os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    with suppress(OSError, ValueError):  # a lower limit is set already
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     setup: Setup = receive(jobs)
     use_phone_region(setup.phone_region)
     readers = create_reader_engine(parse_database_url(setup.database_url))
@@ -125,7 +129,10 @@ def main() -> None:
             function, arguments = receive(jobs)
         except EOFError:
             return
-        send(results, _outcome(state, function, arguments))
+        try:
+            send(results, _outcome(state, function, arguments))
+        except BrokenPipeError:  # the parent has ended meanwhile
+            return
 
 
 def _outcome(state: WorkerState, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:

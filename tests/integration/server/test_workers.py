@@ -92,6 +92,14 @@ async def test_a_worker_that_has_ended_is_replaced(pool: WorkerPool) -> None:
     assert worker not in children()
 
 
+async def test_an_interrupt_at_the_terminal_is_for_the_service(pool: WorkerPool) -> None:
+    await pool.run("eva", parse_form, b"a=1")
+    (worker,) = children()
+    os.kill(worker, signal.SIGINT)
+    assert await pool.run("eva", parse_form, b"a=2") == {"a": ["2"]}
+    assert children() == [worker]
+
+
 async def test_workers_end_with_the_pool(pool: WorkerPool) -> None:
     await pool.run("eva", parse_form, b"a=1")
     assert len(children()) == 1
