@@ -10,7 +10,7 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from app.db.types import LIVE, Cause, DispatchStatus
-from app.flows.arrival.settle_doubts import end_doubts, lose_agent
+from app.flows.arrival.settle_doubts import end_doubts, lose_agent, mark_absent_callers
 from app.flows.context import Context
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.room_comparison import Comparison, still_true
@@ -83,12 +83,17 @@ async def conclude(
             case _:
                 pending.append(finding)
     results = {dispatch.id: dispatch for dispatch in comparison.intended.live}
+    is_doubted = any(one.doubtful_until is not None for one in comparison.intended.live)
+    if is_doubted:
+        await transactions.run(
+            lambda connection, _: mark_absent_callers(connection, comparison, context.clock.now()), project=project
+        )
     for first in range(0, len(pending), FINDINGS_AT_ONCE):
         part = pending[first : first + FINDINGS_AT_ONCE]
         written = await transactions.run(partial(_write, context, comparison, part), project=project)
         results |= written.results
         inspection.is_clear = inspection.is_clear and not written.is_unclear
-    if any(one.doubtful_until is not None for one in comparison.intended.live):
+    if is_doubted:
         ended = await transactions.run(
             lambda connection, after: end_doubts(connection, after, comparison, context.clock.now()), project=project
         )

@@ -64,26 +64,31 @@ def lose_agent(
     return agent_lost(dispatch, is_replaced=is_replaced, is_budget_spent=is_budget_spent, now=now), replacement
 
 
-def end_doubts(connection: Connection, after: AfterCommit, comparison: Comparison, now: datetime) -> list[Dispatch]:
-    """End the doubts that a check of their room resolves; return the dispatches as they are then.
+def mark_absent_callers(connection: Connection, comparison: Comparison, now: datetime) -> None:
+    """Write which callers have left, not having joined anew in time: before a replacement takes them over."""
+    seen = comparison.seen
+    proven = [one.id for one in _past_doubt(connection, comparison) if one.unlisted_at is None]
+    callers = {sid for sids in waiting_callers(connection, proven).values() for sid in sids}
+    present = comparison.present(callers_since(connection, proven, seen.at))
+    mark_left(connection, seen.project, callers.difference(present), now)
 
-    Callers who have not joined anew have left; that is written too.
-    """
-    seen, intended = comparison.seen, comparison.intended
-    over = {one.id: one for one in intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
-    current = [
+
+def end_doubts(connection: Connection, after: AfterCommit, comparison: Comparison, now: datetime) -> list[Dispatch]:
+    """End the doubts that a check of their room resolves; return the dispatches as they are then."""
+    moves = [doubt_over(one) for one in _past_doubt(connection, comparison)]
+    move(connection, after, moves, now)
+    return [one.result for one in moves]
+
+
+def _past_doubt(connection: Connection, comparison: Comparison) -> list[Dispatch]:
+    """Return the dispatches whose doubt the comparison resolves, as they are now, if nothing was noted since."""
+    seen = comparison.seen
+    over = {one.id: one for one in comparison.intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
+    return [
         one
         for one in read_locked(connection, over).values()
         if one.status in LIVE and one.doubtful_until == over[one.id].doubtful_until
     ]
-    proven = [one.id for one in current if over[one.id].unlisted_at is None]
-    served = waiting_callers(connection, proven)
-    callers = {sid for sids in served.values() for sid in sids}
-    present = comparison.present(callers_since(connection, proven, seen.at))
-    mark_left(connection, seen.project, callers.difference(present), now)
-    moves = [doubt_over(one) for one in current]
-    move(connection, after, moves, now)
-    return [one.result for one in moves]
 
 
 def _is_over(dispatch: Dispatch, at: datetime) -> bool:
