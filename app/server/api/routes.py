@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -68,6 +70,7 @@ class RulesFile(Model):
 
 
 _V1 = "/api/v1"
+_ALL_METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
 _RULE = f"{_V1}/rules/{{rule_id}}"
 _FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR, "body_max_bytes": RULE_MAX_BYTES}
 _TRY: dict[str, Any] = {"body_is_for_worker": True, "body_max_bytes": RULE_MAX_BYTES}
@@ -217,8 +220,17 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
     return [
         Route("/api/openapi.json", openapi),
         Route("/api", reference),
-        *(Route(path, _handler(context, by_path[path]), methods=list(by_path[path])) for path in paths),
+        *(Route(path, _handler(context, by_path[path]), methods=_methods(path, by_path)) for path in paths),
     ]
+
+
+def _methods(path: str, by_path: Mapping[str, Mapping[str, Endpoint]]) -> list[str]:
+    """Return the methods that reach the endpoints of a path.
+
+    They are all if the open end of another path would take the rest: `GET /calls/ana/handover` is answered 405.
+    """
+    ends = [other.partition("{")[0] for other in by_path if other.endswith(":path}") and other != path]
+    return _ALL_METHODS if path.startswith(tuple(ends)) else list(by_path[path])
 
 
 @cache
@@ -237,6 +249,8 @@ def _starlette_path(endpoint: Endpoint) -> str:
 def _handler(context: RequestContext, endpoints: dict[str, Endpoint]) -> Any:
     async def answer(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
+        if method not in endpoints:
+            raise HTTPException(405, headers={"Allow": ", ".join(endpoints)})
         try:
             return await endpoints[method].answer_request(context, request)
         except (NotAuthenticatedError, NotAllowedError) as error:

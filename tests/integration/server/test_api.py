@@ -379,6 +379,7 @@ async def test_refusals(admin: httpx2.AsyncClient, method: str, path: str, body:
 
 
 async def test_a_path_below_that_of_a_call_has_methods_of_its_own(admin: httpx2.AsyncClient) -> None:
-    answer = await admin.request("OPTIONS", "/api/v1/calls/ana/handover")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    for method in ("OPTIONS", "GET", "HEAD", "DELETE", "TRACE"):
+        answer = await admin.request(method, "/api/v1/calls/ana/handover")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert "GET" in (await admin.request("OPTIONS", "/api/v1/calls/ana/of/spain")).headers["allow"]
