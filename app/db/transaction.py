@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -103,10 +104,23 @@ class Transaction:
 
     def _commit(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
         try:
-            with self._engine.begin() as connection:
-                _run(units, connection)
+            with ExitStack() as stack:
+                _run(units, self._begin(stack))
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
             self._run_again(units, error, tries)
+
+    def _begin(self, stack: ExitStack) -> Connection:
+        """Return a connection whose transaction `stack` ends.
+
+        A connection that broke while it was idle, such as by a restart of the server, shows that at BEGIN, and is
+        replaced. To ask before each transaction whether it works would be a round trip of nine.
+        """
+        try:
+            return stack.enter_context(self._engine.begin())
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return stack.enter_context(self._engine.begin())
 
     def _run_again(self, units: Sequence[Unit], error: Exception, tries: int) -> None:
         if len(units) == 1 and tries > 1 and _lost_race(error):

@@ -40,7 +40,13 @@ def create_reader_engine(url: URL) -> Engine:
     if is_embedded(url):
         return sqlite.create_reader_engine(url, LOCK_TIMEOUT_MS, json_serializer=_json)
     return postgres.create_pool(
-        url, _READER, pool_size=8, max_overflow=8, pool_timeout=_POOL_TIMEOUT_S, json_serializer=_json
+        url,
+        _READER,
+        pool_size=8,
+        max_overflow=8,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed page
+        json_serializer=_json,
     )
 
 

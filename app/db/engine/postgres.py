@@ -37,7 +37,6 @@ def create_pool(url: URL, timeouts: Timeouts, **options: Any) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,  # they are of callers: not for logs
-        pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed webhook
         connect_args={**_connect_args(url), "autocommit": True},  # `begin` opens the transactions
         **options,
     )

@@ -452,3 +452,27 @@ async def test_a_closed_writer_refuses_units(database: Database) -> None:
     assert await last == "last"
     with pytest.raises(DatabaseUnavailableError):
         await writer.run(lambda connection: put(connection, "more"))
+
+
+async def test_a_connection_that_broke_while_idle_costs_no_write(postgres_database: Database) -> None:
+    writer = Writer(postgres_database.writer_engine())
+    pid = await writer.run(lambda connection: connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+    postgres_database.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+    assert await writer.run(lambda connection: put(connection, "a")) == "a"
+    assert names(postgres_database) == ["a"]
+    await writer.close()
+
+
+async def test_a_database_that_stays_away_is_reported_as_unavailable(postgres_database: Database) -> None:
+    writer = Writer(postgres_database.writer_engine())
+    await writer.run(lambda connection: put(connection, "a"))
+    name = postgres_database.url.database
+    server = Database(postgres_database.url.set(database="postgres"))
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    server.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = :name", name=name)
+    with pytest.raises(DatabaseUnavailableError):
+        await writer.run(lambda connection: put(connection, "b"))
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert await writer.run(lambda connection: put(connection, "c")) == "c"
+    assert names(postgres_database) == ["a", "c"]
+    await writer.close()
