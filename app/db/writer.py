@@ -36,8 +36,8 @@ BATCH_WINDOW_S = 0.05
 """A background unit waits this long for others, to share a transaction with them."""
 AFTER_URGENT_S = 0.005
 """After a transaction, background units wait this long: its callers go on now and need the processor."""
-STALLED_S = 3.0
-"""A transaction that takes longer is reported by `trouble`."""
+STALLED_S = 4.0
+"""A transaction that takes longer is reported by `trouble`; a wait for a lock ends before, with an error of its own."""
 TROUBLE_S = 5.0
 """A transaction that failed is reported by `trouble` for so long: others, of other tables, may succeed meanwhile."""
 MAX_DEFERRAL_S = 0.25

@@ -18,7 +18,8 @@ from app.settings.cleaning import unquoted
 from app.settings.model import Project, Settings
 
 INDISPENSABLE: Final = frozenset(
-    {"event", "id", "room", "room.name", "room.sid", "participant", "participant.identity", "participant.sid"}
+    {"event", "id", "room", "room.name", "room.sid", "job", "job.room", "job.room.name", "job.room.sid", "participant"}
+    | {"participant.identity", "participant.sid", "participant.kind"}
 )
 """Paths without which an event could not be stored, deduplicated or answered."""
 _API_SCHEMES: Final = {"ws": "http", "wss": "https", "http": "http", "https": "https"}

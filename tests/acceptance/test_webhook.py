@@ -154,7 +154,9 @@ async def test_a_locked_database_is_503_and_livekit_may_try_again(sqlite_databas
         accepted = await client.post(PATH, content=body, headers=signed(body))
     assert refused.status_code == 503
     assert int(refused.headers["retry-after"]) >= 1
-    assert accepted.json() == {"status": "accepted"}
+    # What was refused may have been written all the same when the lock was given up: nothing is lost, nothing twice.
+    assert accepted.json()["status"] in {"accepted", "duplicate"}
+    assert len(sqlite_database.execute("SELECT 1 FROM events")) == 1
 
 
 async def test_no_secret_is_stored_or_shown(sqlite_database: Database, capfd: pytest.CaptureFixture[str]) -> None:

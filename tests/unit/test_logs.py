@@ -90,7 +90,12 @@ def test_kinds_made_of_data_share_one_bucket() -> None:
     assert sum(one is not None for one in admitted) == 110
 
 
-def test_requests_that_are_no_http_do_not_fill_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+def test_requests_that_are_no_http_do_not_fill_the_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A server that another test has started may have left them otherwise.
+    for attribute, value in (("disabled", False), ("level", logging.NOTSET), ("propagate", True), ("_cache", {})):
+        monkeypatch.setattr(logging.getLogger("uvicorn.error"), attribute, value)
     configure_logs("json")
     for _ in range(500):
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")

@@ -30,7 +30,8 @@ class Database:
 
     def add_rule(self, name: str, agent_name: str, pattern: object, **columns: Any) -> None:
         """Insert a rule with plain SQL."""
-        row = {"name": name, "agent_name": agent_name, "pattern": json.dumps(pattern), **columns}
+        row = {"name": name, "agent_name": agent_name, "pattern": pattern, **columns}
+        row = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in row.items()}
         places = ", ".join(f":{column}" for column in row)
         self.change(f"INSERT INTO routing_rules ({', '.join(row)}) VALUES ({places})", **row)
 

@@ -70,7 +70,7 @@ async def test_no_show_is_handled_in_the_other_rooms(
     sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = failing_for(compare, lambda _, seen: seen.room_name == BAD)
-    monkeypatch.setattr("app.flows.arrival.inspect.compare", failing)
+    monkeypatch.setattr("app.flows.room_comparison.compare", failing)
     async with World(sqlite_database) as world:
         world.rule(answer_timeout_s=2, max_attempts=1)
         world.simulator.join(BAD, "bob")
