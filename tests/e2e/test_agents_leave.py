@@ -125,12 +125,13 @@ def kill_and_start_another(scene: Scene, worker: Worker) -> None:
 def test_which_agents_are_replaced_when_their_worker_drains(scene: Scene) -> None:
     """A person has come in `handed-over`: the agent that leaves hands its caller over, whatever the rule says."""
     draining = scene.start_worker("draining")
-    callers = with_agents(scene, "draining")
+    callers = with_agents(scene, "draining", min_stay_s=0)
     scene.usher.add_rule(
         "handed-over",
         {"room": {"name": ["handed-over"]}, "participant": {"identity": ["ana"]}},
         "draining",
         recover="always",
+        min_stay_s=0,
     )
     callers["person"] = scene.join("ana", "handed-over")
     for caller in callers.values():
