@@ -176,7 +176,6 @@ def test_without_recover_a_vanished_agent_is_not_replaced(scene: Scene, substitu
 
 
 BURST = 30
-MOST_BUSY = 0.6  # share of the machine that other work may take; workers refuse all jobs at 0.7
 
 
 @pytest.mark.parametrize(
@@ -187,9 +186,8 @@ def test_a_burst_on_one_worker_is_served_whole(
     scene: Scene, note_burst: Callable[[str, list[float]], None], load: Load, columns: dict[str, int]
 ) -> None:
     """The worker refuses what comes while others start, and LiveKit drops it without a word; Usher asks again."""
-    busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    if load == "default" and busy > MOST_BUSY:
-        pytest.skip(f"the default load limit is that of the whole machine, which is {busy:.0%} busy with other work")
+    if load == "default" and not os.environ.get("USHER_E2E_FIGURES"):
+        pytest.skip("a figure for a quiet machine of several cores, whose load it is that the worker refuses work by")
     scene.start_worker(f"{load}-agent", load=load)
     scene.usher.add_rule("burst", rule_for(f"{load}-"), f"{load}-agent", **columns)
     rooms = [f"{load}-{number}" for number in range(BURST)]
