@@ -21,7 +21,7 @@ from app.outbox.states import WAITING
 def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
     """Return the pending dispatch of the agent that the call of `first` is handed over to.
 
-    Until `first` has ended it has an intent key of its own.
+    It has the intent key of `first`, which must have ended: while that one is live, give it another.
     """
     return replacement_of(first, identity, now)._replace(
         agent_name=agent_name,

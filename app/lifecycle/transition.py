@@ -43,7 +43,7 @@ def _settle_handovers(connection: Connection, after: AfterCommit, moves: Sequenc
         if one.cause is Cause.HANDED_OVER:
             withdrawal = withdrawal_of(one.dispatch)
             after.withdrawals += [withdrawal] if withdrawal is not None else []
-        elif one.dispatch.replaces is not None and "intent_key" in one.fields:
+        elif one.cause is not Cause.HANDOVER_FAILED and one.dispatch.replaces is not None:
             inherit_callers(connection, {one.dispatch.replaces: one.dispatch.id})
     move(connection, after, following, now)
 

@@ -29,13 +29,13 @@ from app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class HandoverOrder:
-    """To which agent the call of a dispatch goes. `context` (JSON) reaches that agent as `previous.context`.
+    """To which agent a call goes. `context` (JSON) reaches that agent as `previous.context`.
 
-    `timeout_s`: how long each attempt waits for it; None: as for the first agent. `request_key`: two orders with the
-    same key are one.
+    `call`: a reference as of its timeline, or the id of one of its dispatches. `timeout_s`: how long each attempt waits
+    for the agent; None: as for the first agent. `request_key`: two orders with the same key are one.
     """
 
-    dispatch_id: str
+    call: str
     agent_name: str
     context: Any = None
     reason: str = ""
@@ -65,8 +65,14 @@ def hand_over(
     problems = [problem for name, value in _checked(order) for problem in check_value(COLUMN[name], value)]
     if problems:
         raise InvalidInputError("body", problems)
-    first = read_all(connection, [order.dispatch_id])[order.dispatch_id]
-    known = _by_request_key(connection, order)  # with the first locked, so that of two requests at once one comes after
+    known = _by_request_key(connection, order)
+    if known is not None:
+        return known
+    dispatch_id = _dispatch_of(connection, order.call)
+    first = read_all(connection, [dispatch_id])[dispatch_id]
+    known = _by_request_key(
+        connection, order
+    )  # the same request may have come first while this one waited for the lock
     if known is not None:
         return known
     if first.status not in LIVE:
@@ -131,17 +137,14 @@ def _by_request_key(connection: Connection, order: HandoverOrder) -> Handover | 
     return known
 
 
-def live_dispatch(connection: Connection, reference: str) -> str:
-    """Return the id of the dispatch that has a call, or is to get it; raises ConflictError if none or several have.
-
-    `reference`: as for a call; the id of a dispatch is that dispatch.
-    """
-    records = [record.dispatch for record in timeline(connection, reference).dispatches]
-    named = [one for one in records if one.id == reference]
-    live = [one for one in named or records if one.status in LIVE]
-    if not named:
-        following = {one.handed_to for one in live}
-        live = [one for one in live if one.id not in following]
+def _dispatch_of(connection: Connection, call: str) -> str:
+    """Return the id of the dispatch that has a call, or is to get it; raises ConflictError if none or several have."""
+    records = [record.dispatch for record in timeline(connection, call).dispatches]
+    if any(one.id == call for one in records):
+        return call
+    live = [one for one in records if one.status in LIVE]
+    following = {one.handed_to for one in live}
+    live = [one for one in live if one.id not in following]
     if not live:
         raise ConflictError("nobody has this call: no agent is there or on its way")
     if len(live) > 1:

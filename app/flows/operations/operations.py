@@ -67,9 +67,9 @@ class Operations:
         return await self._transactions.run(write)
 
     async def hand_over(self, order: HandoverOrder, by: str) -> Handover:
-        """Send another agent to the callers of a dispatch; the first leaves when that one is there.
+        """Send another agent to the callers of a live call; the first leaves when that one is there.
 
-        Raises `NotFoundError` for an unknown dispatch, `ConflictError` where nobody is to be handed over, and
+        Raises `NotFoundError` for an unknown call, `ConflictError` where nobody is to be handed over, and
         `InvalidInputError` for a name that no agent can have.
         """
         settings, now = self._context.settings, self._context.clock.now()

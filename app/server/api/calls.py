@@ -32,7 +32,7 @@ from app.audit import (
 from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import NotFoundError
-from app.flows.operations.handover_order import Handover, HandoverOrder, doubts_about, live_dispatch, read_handover
+from app.flows.operations.handover_order import Handover, HandoverOrder, doubts_about, read_handover
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
 from app.server.request_context import RequestContext
 
@@ -212,9 +212,8 @@ class HandoverAnswer(BaseModel):
 
 async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
     context, body = request.context, request.body
-    reference = request.identifier("reference")
     order = HandoverOrder(
-        await context.read(lambda connection: live_dispatch(connection, reference)),
+        request.identifier("reference"),
         body.agent_name,
         body.context,
         body.reason,

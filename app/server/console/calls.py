@@ -24,7 +24,7 @@ from app.audit import (
 )
 from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.flows.operations.handover_order import HandoverOrder, doubts_about, live_dispatch
+from app.flows.operations.handover_order import HandoverOrder, doubts_about
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
@@ -164,10 +164,9 @@ async def cancel(request: PageRequest) -> Response:
 
 
 async def hand_over(request: PageRequest) -> Response:
-    agent_name, dispatch_id = request.field("agent_name").strip(), request.field("id")
-    chosen = await request.context.read(lambda connection: live_dispatch(connection, dispatch_id))
+    order = HandoverOrder(request.field("id"), agent_name := request.field("agent_name").strip())
     doubts = await request.context.read(lambda connection: doubts_about(connection, agent_name))
-    await request.context.orchestrator.operations.hand_over(HandoverOrder(chosen, agent_name), request.signed_in.name)
+    await request.context.orchestrator.operations.hand_over(order, request.signed_in.name)
     return redirect(_back(request), "handed-over-unknown" if doubts else "handed-over")
 
 

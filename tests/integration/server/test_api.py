@@ -299,6 +299,9 @@ async def test_a_call_is_handed_over(running: Running, admin: httpx2.AsyncClient
     await running.accept("participant_left", "ana", "hall")
     gone = await admin.post("/api/v1/calls/ana/handover", json=order)
     assert gone.status_code == 409
+    await running.accept("room_finished", "ana", "hall")  # and the same request is answered as before
+    repeated = await admin.post("/api/v1/calls/ana/handover", json=order, headers=key)
+    assert (repeated.status_code, repeated.json()["dispatch_id"]) == (200, made["dispatch_id"])
 
 
 async def test_a_token_server_gets_the_agents_of_a_participant(admin: httpx2.AsyncClient) -> None:
