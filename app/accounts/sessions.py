@@ -25,7 +25,7 @@ PASSWORD_FRESH_FOR: Final = timedelta(minutes=10)
 _SEEN_EVERY: Final = timedelta(minutes=1)  # spares a write at every request
 _MAX_USER_AGENT: Final = 300
 PREFIX: Final = "s."
-"""Tells the cookie of a session from the signed one of a browser that is not logged in."""
+"""In the cookie of a session, and not in the signed one of a browser that is not logged in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""API tokens: the secret is shown once and stored as a hash; each token has a role, and expires unless told not to."""
+"""API tokens: each is shown once and stored as a hash, has a role, and expires unless it was made without an end."""
 
 from __future__ import annotations
 

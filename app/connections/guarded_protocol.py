@@ -41,7 +41,7 @@ class _Phase(Enum):
 
 
 class _Flow(FlowControl):
-    """Keeps reading paused while the parser is not to be fed, whoever resumes it."""
+    """Keeps reading paused while `is_held`, though uvicorn asks to resume it when its buffers have emptied."""
 
     def __init__(self, transport: Any) -> None:
         super().__init__(transport)

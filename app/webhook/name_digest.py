@@ -1,6 +1,6 @@
 """Keyed digests that stand in place of identities, room names and numbers of calls that are over.
 
-With `USHER_HASH_NAMES_KEY` the same name always has the same digest, so that whoever knows a name finds its calls;
+With `USHER_HASH_NAMES_KEY` the same name always has the same digest, so that a name that is known finds its calls;
 without the key a name can be neither read from a digest nor tried out.
 """
 

@@ -30,7 +30,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DELETE FROM api_tokens WHERE role = 'decider'")
     op.execute("UPDATE users SET role = 'viewer', disabled = true WHERE role = 'decider'")
-    # Whoever was restricted must not see all the projects.
+    # Users that were restricted must not see all the projects.
     op.execute("UPDATE users SET disabled = true WHERE projects IS NOT NULL")
     op.execute("DELETE FROM api_tokens WHERE projects IS NOT NULL")
     change_checks(AFTER, BEFORE)

@@ -1,4 +1,4 @@
-"""Whether a `room_started` says that LiveKit has made a room again, told from the times of LiveKit's webhooks."""
+"""Whether a `room_started` says that LiveKit has made a room again, by the times of LiveKit's webhooks."""
 
 from __future__ import annotations
 

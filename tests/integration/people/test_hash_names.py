@@ -1,4 +1,4 @@
-"""With a key, names of calls that are over are digests: not to be read, still to be found by whoever knows the name."""
+"""With a key, names of calls that are over are digests: not to be read, but a name that is known finds its calls."""
 
 from __future__ import annotations
 

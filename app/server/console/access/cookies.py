@@ -1,7 +1,7 @@
 """The cookies of the console, and CSRF tokens of its forms.
 
 A browser that is not logged in has a signed random text, so that the login form has a CSRF token and no row is
-written for strangers. Logging in replaces it by the secret of a session. Another cookie tells browsers in which a user
+written for strangers. Logging in replaces it by the secret of a session. Another cookie marks browsers in which a user
 has logged in before; it gives no access.
 """
 
@@ -70,7 +70,7 @@ class Cookies:
         return str(device) if (user_id, epoch) == (user.id, user.session_epoch) else ""
 
     def remember_device(self, request: Request, response: Response, user: User) -> None:
-        """Tell the browser that `user` has logged in with it."""
+        """Mark the browser as one in which `user` has logged in."""
         device = self.device_of(request, user) or new_secret()
         value = self._device.dumps([user.id, user.session_epoch, device])
         self._set(request, response, DEVICE, value, _DEVICE_LASTS)
