@@ -96,6 +96,19 @@ class Database:
             engine.dispose()
 
 
+@contextmanager
+def copy_of(template: Path) -> Iterator[Database]:
+    """A copy of the migrated SQLite file. For the examples of a property, which share the fixtures of their test."""
+    with tempfile.TemporaryDirectory(prefix="usher-", dir=fast_folder()) as folder:
+        path = Path(folder) / "usher.db"
+        shutil.copy(template, path)
+        database = Database(make_url(f"sqlite:///{path}"))
+        try:
+            yield database
+        finally:
+            database.close()
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
@@ -134,12 +147,8 @@ def create_database(url: URL, name: str, template: str | None = None) -> None:
 
 @pytest.fixture
 def sqlite_database(sqlite_template: Path) -> Iterator[Database]:
-    with tempfile.TemporaryDirectory(prefix="usher-", dir=fast_folder()) as folder:
-        path = Path(folder) / "usher.db"
-        shutil.copy(sqlite_template, path)
-        database = Database(make_url(f"sqlite:///{path}"))
+    with copy_of(sqlite_template) as database:
         yield database
-        database.close()
 
 
 @pytest.fixture

@@ -129,34 +129,23 @@ DISPATCHES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
+def _assert_pages_by_index(connection: Connection, listing: Any, chosen: Any, index: str) -> None:
+    """Assert it of the first page of what is chosen, and of the second if there is one."""
+    cursor = listing(connection, chosen, limit=5).next_cursor
+    for at_page in dict.fromkeys((None, cursor)):
+        _assert_by_index(connection, lambda asked, page=at_page: listing(asked, chosen, limit=5, cursor=page), index)
+
+
 def test_lists_of_events_go_by_index(connection: Connection) -> None:
     for values, index in EVENTS:
         for more in ({}, CURSOR_AND_TIME):
-            chosen = EventFilter(**{**values, **more})
-            first = list_events(connection, chosen, limit=5)
-            _assert_by_index(connection, lambda asked, chosen=chosen: list_events(asked, chosen, limit=5), index)
-            if first.next_cursor:
-                cursor = first.next_cursor
-                _assert_by_index(
-                    connection,
-                    lambda asked, chosen=chosen, cursor=cursor: list_events(asked, chosen, limit=5, cursor=cursor),
-                    index,
-                )
+            _assert_pages_by_index(connection, list_events, EventFilter(**{**values, **more}), index)
 
 
 def test_lists_of_dispatches_go_by_index(connection: Connection) -> None:
     for values, index in DISPATCHES:
         for more in ({}, CURSOR_AND_TIME):
-            chosen = DispatchFilter(**{**values, **more})
-            first = list_dispatches(connection, chosen, limit=5)
-            _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen, limit=5), index)
-            if first.next_cursor:
-                cursor = first.next_cursor
-                _assert_by_index(
-                    connection,
-                    lambda asked, chosen=chosen, cursor=cursor: list_dispatches(asked, chosen, limit=5, cursor=cursor),
-                    index,
-                )
+            _assert_pages_by_index(connection, list_dispatches, DispatchFilter(**{**values, **more}), index)
 
 
 def test_what_finds_few_rows_by_another_table_goes_by_index(connection: Connection) -> None:

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from sqlalchemy.engine import make_url
 
 from app.db.types import Recover
 from app.livekit.vocabulary import DisconnectReason
-from tests.conftest import Database, fast_folder
+from tests.conftest import Database, copy_of
 from tests.simulator import Mishap, Unit
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -147,11 +144,5 @@ def judge_end(world: World, story: Story) -> None:
 )
 @given(story=stories)
 def test_in_the_end_every_caller_has_one_agent(sqlite_template: Path, story: Story) -> None:
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as directory:
-        path = Path(directory) / "usher.db"
-        shutil.copy(sqlite_template, path)
-        database = Database(make_url(f"sqlite:///{path}"))
-        try:
-            tell(story, database)
-        finally:
-            database.close()
+    with copy_of(sqlite_template) as database:
+        tell(story, database)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +17,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
-from sqlalchemy.engine import make_url
 
 from app.db.types import Recover
 from app.livekit.fabricated_webhook import FabricatedWebhook, sign
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
-from tests.conftest import Database, fast_folder
+from tests.conftest import Database, copy_of
 from tests.simulator import Simulator
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -207,12 +204,6 @@ def rows_of(world: World, project: str) -> list[Any]:
     return rows
 
 
-def database_at(template: Path, folder: str, name: str) -> Database:
-    path = Path(folder) / name
-    shutil.copy(template, path)
-    return Database(make_url(f"sqlite:///{path}"))
-
-
 def story_of(*hostile: Hostile, actions: Sequence[tuple[str, float]] = (("join ana", 0.0), ("join bob", 4.0))) -> Story:
     return Story("participant", withdraw=True, recover=Recover.ALWAYS, actions=actions, hostile=hostile)
 
@@ -236,14 +227,10 @@ def story_of(*hostile: Hostile, actions: Sequence[tuple[str, float]] = (("join a
 @example(story=story_of(Hostile(EventType.ROOM_STARTED, "ana"), Hostile(EventType.ROOM_STARTED, "ana", after=1)))
 @example(story=story_of(Hostile(EventType.PARTICIPANT_JOINED, "agent", after=1, delay=1.5)))
 def test_a_project_cannot_change_what_happens_in_another(sqlite_template: Path, story: Story) -> None:
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
-        outcomes: list[list[Any]] = []
-        for is_attacked in (False, True):
-            database = database_at(sqlite_template, folder, f"attacked-{is_attacked}.db")
-            outcomes.append([])
-            try:
-                run(story, database, outcomes[-1], is_attacked=is_attacked)
-            finally:
-                database.close()
-        peaceful, attacked = outcomes
-        assert attacked == peaceful
+    outcomes: list[list[Any]] = []
+    for is_attacked in (False, True):
+        outcomes.append([])
+        with copy_of(sqlite_template) as database:
+            run(story, database, outcomes[-1], is_attacked=is_attacked)
+    peaceful, attacked = outcomes
+    assert attacked == peaceful

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
-from sqlalchemy.engine import make_url
 
 from app.simulator import Fault, FaultKind
-from tests.conftest import Database, fast_folder
+from tests.conftest import Database, copy_of
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -143,11 +140,5 @@ def judge_slots(world: World) -> None:
     )
 )
 def test_in_the_end_all_slots_are_free(sqlite_template: Path, story: Story) -> None:
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as directory:
-        path = Path(directory) / "usher.db"
-        shutil.copy(sqlite_template, path)
-        database = Database(make_url(f"sqlite:///{path}"))
-        try:
-            play(story, database)
-        finally:
-            database.close()
+    with copy_of(sqlite_template) as database:
+        play(story, database)
