@@ -49,7 +49,8 @@ def peers(port: int, count: int, sent: bytes) -> Iterator[None]:
     """Keep so many connections on which `sent` was sent and nothing is read."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
-            peer = stack.enter_context(socket.create_connection((LOOPBACK, port), timeout=1))
+            peer = stack.enter_context(socket.create_connection((LOOPBACK, port), timeout=60))
+            peer.settimeout(1)  # by then nobody reads what is sent
             with contextlib.suppress(OSError):  # cut off while it sends
                 peer.sendall(sent)
         yield

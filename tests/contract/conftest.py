@@ -16,7 +16,7 @@ from tests.contract.livekit import Calls, LiveKit, LiveKitWithRedis
 from tests.contract.real import RealLiveKit, RealLiveKitWithRedis
 from tests.contract.simulated import SimulatedLiveKit
 from tests.harness.livekit.cache import CannotBuildError, livekit_server_program, worker_python
-from tests.harness.relay import Relay
+from tests.harness.network.relay import Relay
 from tests.harness.scene import Programs, Scene
 
 REAL = os.environ.get("USHER_CONTRACT", "simulator") == "livekit-server"

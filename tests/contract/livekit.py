@@ -16,7 +16,7 @@ from livekit.protocol.agent import Job
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
-from tests.harness.relay import Relay
+from tests.harness.network.relay import Relay
 
 WorkerKind = Literal[
     "greet",

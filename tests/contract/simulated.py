@@ -10,7 +10,7 @@ from livekit import api
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour, DispatchOrder, Fault, FaultKind, Grants, Refusal, Timing, Worker
 from tests.contract.livekit import Connection, WorkerKind
-from tests.harness.relay import Relay
+from tests.harness.network.relay import Relay
 from tests.simulator import Simulator
 
 TEMPO = 0.05

@@ -17,9 +17,9 @@ from tests.harness.livekit.node_worker import NodeWorker
 from tests.harness.livekit.participants import Participant, Participants
 from tests.harness.livekit.redis_server import RedisServer
 from tests.harness.livekit.worker import Behaviour, Load, Worker
+from tests.harness.network.relay import PATH, Relay
 from tests.harness.ports import LOOPBACK, free_ports
 from tests.harness.process import Process
-from tests.harness.relay import PATH, Relay
 from tests.harness.usher import Usher
 
 

@@ -20,9 +20,10 @@ from sqlalchemy.engine import URL
 from tests.acceptance.campaign.databases import Database
 from tests.acceptance.campaign.programs import SimulatedLiveKit, Usher, request
 from tests.conftest import Database as MigratedDatabase
-from tests.harness.black_hole import BlackHole
+from tests.harness.network.black_hole import BlackHole
 from tests.harness.polling import eventually
 from tests.harness.ports import LOOPBACK, free_ports
+from tests.harness.proc import children_of
 
 ANSWERED_WITHIN_S = 5
 READY_AGAIN_WITHIN_S = 25
@@ -100,20 +101,23 @@ def scene(directory: Path, database: MigratedDatabase, behind: str = "") -> Iter
         scene.livekit.stop()
 
 
-def server_processes(database: MigratedDatabase) -> list[int]:
-    """Return the processes of the server: the one that listens, and those that serve connections."""
+def stop_server(database: MigratedDatabase) -> Iterator[int]:
+    """Stop the processes of the server and give each: the one that listens, then those that serve connections."""
     (folder,) = (row["data_directory"] for row in Database(database.text).rows("SHOW data_directory"))
     server = int((Path(folder) / "postmaster.pid").read_text().splitlines()[0])
-    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
-    return [server, *(int(pid) for pid in children)]
+    os.kill(server, signal.SIGSTOP)  # first: from then on it makes no more processes
+    yield server
+    for pid in children_of(server):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            yield pid
 
 
 def test_a_server_that_is_stopped(postgres_database: MigratedDatabase, tmp_path: Path) -> None:
     with scene(tmp_path, postgres_database) as story:
-        stopped = server_processes(postgres_database)
+        stopped: list[int] = []
         try:
-            for pid in stopped:
-                os.kill(pid, signal.SIGSTOP)
+            stopped.extend(stop_server(postgres_database))
             story.judge_hang()
         finally:
             for pid in stopped:

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from livekit import api
 
-from tests.harness.relay import Relay
+from tests.harness.network.relay import Relay
 
 
 @asynccontextmanager

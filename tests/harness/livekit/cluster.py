@@ -7,9 +7,9 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.harness.balancer import Balancer
 from tests.harness.livekit.livekit_server import LiveKitServer
 from tests.harness.livekit.redis_server import RedisServer
+from tests.harness.network.balancer import Balancer
 from tests.harness.ports import LOOPBACK
 
 NODE_OF_ROOM = "room_node_map"

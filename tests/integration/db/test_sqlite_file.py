@@ -21,6 +21,7 @@ from app.db.tables import rule_editor
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
+from tests.harness.proc import open_files
 
 
 def put(connection: Connection) -> None:
@@ -185,8 +186,7 @@ async def test_a_closed_writer_keeps_no_log_open(sqlite_database: Database) -> N
     writer = Writer(sqlite_database.writer_engine())
     await writer.run(put)
     await writer.close()
-    open_files = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]  # noqa: ASYNC240
-    assert [path for path in open_files if path.startswith(f"{sqlite_database.url.database}-wal")] == []
+    assert [path for path in open_files() if path.startswith(f"{sqlite_database.url.database}-wal")] == []
 
 
 class Watched:

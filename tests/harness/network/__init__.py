@@ -1,0 +1,1 @@
+"""What stands between programs: a balancer, a relay, a network that forwards nothing."""
