@@ -37,7 +37,12 @@ _NUMBER = re.compile(r"\+?\d{5,15}")
 _OWN_CALLER = (dispatch_callers.c.dispatch_id == dispatches.c.id) & (
     dispatch_callers.c.event_id == dispatches.c.event_id
 )
-_WITHIN = (dispatches.c.project == bindparam("project"), dispatches.c.cause != Cause.OVER_BUDGET)
+# Replacements are limited by budgets of their own, and are not of the caller's making.
+_WITHIN = (
+    dispatches.c.project == bindparam("project"),
+    dispatches.c.cause != Cause.OVER_BUDGET,
+    dispatches.c.replaces.is_(None),
+)
 _BY_IDENTITY = (
     select(dispatch_callers.c.left_at)
     .select_from(dispatches.outerjoin(dispatch_callers, _OWN_CALLER))

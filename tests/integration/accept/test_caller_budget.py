@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.audit import CallState, explain
-from app.livekit.vocabulary import ParticipantKind
+from app.livekit.vocabulary import DisconnectReason, ParticipantKind
+from app.simulator import Behaviour
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -65,6 +66,18 @@ async def test_the_budget_is_there_again_after_a_minute(sqlite_database: Databas
         await world.wait(61)
         world.simulator.join("later", "ana")
         await world.until_status("joined", within=2, room_name="later")
+
+
+@in_virtual_time
+async def test_agents_that_are_replaced_do_not_use_up_the_budget(sqlite_database: Database) -> None:
+    async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": "4", "USHER_RECOVERY_BUDGET": "9"}) as world:
+        world.rule(recover="lost")
+        world.simulator.add_worker("greeter", Behaviour(leaves_after=4, leaves_with=DisconnectReason.AGENT_ERROR))
+        world.simulator.join("hall", "ana")
+        await world.wait(50)
+        assert len(world.dispatches(participant_identity="ana")) == 10
+        await join_often(world, "ana", 3, 1.2)
+        assert over_budget(world) == 0
 
 
 @in_virtual_time
