@@ -27,7 +27,7 @@ def paths_of_agent(agent: str) -> list[IndexPath]:
     asked = column.asked_agent_name
     return [
         ByIndexedValue(column.agent_name, agent, column.id),
-        ByIndexedValue(asked, agent, column.id, (asked.is_not(None),)),
+        ByIndexedValue(asked, agent, column.id, (asked.is_not(None), asked != column.agent_name)),
     ]
 
 

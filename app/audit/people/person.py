@@ -37,11 +37,6 @@ class Person:
     rooms: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     """Project and SID of the room sessions in which it was."""
 
-    @property
-    def is_unknown(self) -> bool:
-        """Whether no event is stored about this person."""
-        return not self.event_ids
-
 
 def find_person(connection: Connection, reference: str, project: str | None = None) -> Person:
     """Return the person that an identity or a phone number in any spelling means; InvalidInputError if it is neither.

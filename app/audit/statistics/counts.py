@@ -42,7 +42,8 @@ def dispatch_statistics(
 
     Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given. Those of agents
     count who was asked: a dispatch whose fallback came counts as a no-show of each agent before, and as an arrival of
-    the fallback. Overall and for its rule it counts once.
+    the fallback. Overall and for its rule it counts once. With `agent`, what it missed between the first and the last
+    agent of a ladder is not found.
     """
     paths: list[IndexPath]
     if agent is not None:

@@ -81,6 +81,16 @@ def test_figures_count_the_outcomes_of_dispatches(database: Database) -> None:
         assert count_waiting(connection) == 1
 
 
+def test_a_dispatch_that_comes_back_to_its_first_agent_counts_once_for_it(database: Database) -> None:
+    ladder = [{"agent_name": name, "answer_timeout_s": 5, "max_attempts": 1} for name in ("other", "support-es")]
+    row = _came(1, 0.5, agent_name="support-es", rung=2, asked_agent_name="support-es", fallbacks=ladder)
+    with _read(database, [row]) as connection:
+        overall = dispatch_statistics(connection, START, NOW).agents
+        alone = dispatch_statistics(connection, START, NOW, agent="support-es").overall
+    (own,) = [one for one in overall if one.agent == "support-es"]
+    assert (own.dispatches, own.arrived, own.no_shows) == (alone.dispatches, alone.arrived, alone.no_shows)
+
+
 def test_agents_and_rules_are_known_with_their_last_dispatch(database: Database) -> None:
     rows = [_came(second, 1, agent_name=f"agent {second % 3}", rule_name=f"rule {second % 2}") for second in range(30)]
     with _read(database, rows) as connection:
