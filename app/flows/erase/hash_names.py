@@ -97,7 +97,7 @@ class NameHasher:
         total = 0
         for cursor, search in (("finished", self._finished), ("old", self._old)):
             while True:
-                found = await run(partial(self._search, cursor=cursor, search=search))
+                found = await self._context.read(partial(self._search, cursor=cursor, search=search))
                 for unit in _units(found.sessions):
                     await run(unit)
                     await asyncio.sleep(_PAUSE_S)

@@ -18,8 +18,8 @@ EVENT_COLUMNS_KEPT: Final = frozenset(
 """Columns of an event that say nothing of a person; names are replaced in all others that hold text."""
 DISPATCH_COLUMNS_KEPT: Final = frozenset(
     {"id", "event_id", "rule_name", "project", "room_sid", "participant_sid", "agent_name", "deployment", "scope"}
-    | {"status", "cause", "fallback_agent_name", "fallbacks", "recover", "asked_agent_name", "lease_owner", "job_id"}
-    | {"livekit_dispatch_id", "worker_id", "agent_sid", "recovers", "replaces", "replaces_kind", "intent_key"}
+    | {"status", "cause", "fallbacks", "recover", "asked_agent_name", "lease_owner", "job_id", "livekit_dispatch_id"}
+    | {"worker_id", "agent_sid", "replaces", "replaces_kind", "handed_to", "request_key", "intent_key"}
 )
 """Likewise of a dispatch."""
 
