@@ -17,12 +17,11 @@ from app.outbox.dispatch_factory import ended, ladder_back_to, replacement_of
 from app.outbox.move import Move
 from app.outbox.states import WAITING
 
+_BESIDE = "handover/"
+
 
 def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
-    """Return the pending dispatch of the agent that the call of `first` is handed over to.
-
-    It has the intent key of `first`, which must have ended: while that one is live, give it another.
-    """
+    """Return the pending dispatch of the agent that the call of `first` is handed over to, with its intent key."""
     return replacement_of(first, identity, now)._replace(
         agent_name=agent_name,
         replaces_kind=ReplacesKind.HANDOVER,
@@ -33,12 +32,35 @@ def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, 
     )
 
 
+def dispatch_beside(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
+    """Return the same while `first` is live: until it has ended, the other has an intent key of its own."""
+    return next_dispatch(first, agent_name, identity, reason, now)._replace(intent_key=f"{_BESIDE}{first.id}")
+
+
+def is_beside(dispatch: Dispatch) -> bool:
+    """Return whether `dispatch` was to take over from another that has kept the call so far."""
+    return dispatch.intent_key.startswith(_BESIDE)
+
+
 def handed_over_by_itself(first: Dispatch, departure: Departure, identity: str, now: datetime) -> tuple[Move, Dispatch]:
     """Return the end of a dispatch whose agent left and named the next one, and the dispatch of that."""
     reason = f"the agent has left, and handed over to {departure.next_agent}"
     end = Move(first, DispatchStatus.ENDED, Cause.HANDED_OVER, reason, fields=ended(now))
     after = next_dispatch(first, departure.next_agent, identity, f"handed over by {first.agent_to_ask}", now)
-    return end, after._replace(fallbacks=ladder_back_to(first))
+    is_brief = departure.stayed_s < first.min_stay_s
+    return end, after._replace(fallbacks=ladder_back_to(first), recoveries=first.recoveries + is_brief)
+
+
+def is_handed_over(first: Dispatch, departure: Departure, *, budget: int) -> bool:
+    """Return whether the agent's leaving hands its callers over.
+
+    One that was lost at once has said so before it began; and agents that only pass callers on are followed as often as
+    agents that are lost.
+    """
+    if not departure.next_agent:
+        return False
+    is_brief = departure.stayed_s < first.min_stay_s
+    return not is_brief or not (departure.is_lost or first.recoveries >= budget)
 
 
 def left_during_handover(first: Dispatch, departure: Departure, now: datetime) -> Move:
@@ -49,11 +71,19 @@ def left_during_handover(first: Dispatch, departure: Departure, now: datetime) -
 
 
 def partners_of(moves: Iterable[Move]) -> dict[str, Dispatch]:
-    """Return by the id of the other dispatch of its hand-over what these moves ended, or whose agent they brought."""
+    """Return by the id of the other dispatch of its hand-over what these moves ended, or whose agent they brought.
+
+    What counts is how all of them leave a dispatch: an agent may join and leave in one batch.
+    """
     found: dict[str, Dispatch] = {}
+    before_all: dict[str, Dispatch] = {}
+    results: dict[str, Dispatch] = {}
     for one in moves:
-        before, after = one.dispatch, one.result
-        if before.handed_to is not None and after.status not in LIVE:
+        before_all.setdefault(one.dispatch.id, one.dispatch)
+        results[one.dispatch.id] = one.result
+    for dispatch_id, after in results.items():
+        before = before_all[dispatch_id]
+        if before.handed_to is not None and before.status in LIVE and after.status not in LIVE:
             found[before.handed_to] = after
         is_next = before.replaces_kind is ReplacesKind.HANDOVER and before.status in WAITING
         if is_next and before.replaces is not None and after.status not in WAITING:
@@ -61,7 +91,7 @@ def partners_of(moves: Iterable[Move]) -> dict[str, Dispatch]:
     return found
 
 
-def settled(concerned: Mapping[str, Dispatch], others: Mapping[str, Dispatch], now: datetime) -> list[Move]:
+def moves_of_partners(concerned: Mapping[str, Dispatch], others: Mapping[str, Dispatch], now: datetime) -> list[Move]:
     """Return what follows for the `others` of hand-overs, by the id that `partners_of` gave them."""
     moves = []
     for other_id, one in concerned.items():

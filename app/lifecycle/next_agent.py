@@ -14,7 +14,7 @@ from app.db.types import DispatchStatus
 from app.errors import NotFoundError
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.departure import Departure
-from app.lifecycle.handover import handed_over_by_itself, left_during_handover
+from app.lifecycle.handover import handed_over_by_itself, is_handed_over, left_during_handover
 from app.lifecycle.leaving import (
     AgentGone,
     after_agent_gone,
@@ -23,7 +23,7 @@ from app.lifecycle.leaving import (
     early_leaving,
     remaining_of,
 )
-from app.lifecycle.previous import previous_handing_over, previous_left
+from app.lifecycle.previous import PreviousCause, previous_with_agent
 from app.livekit.vocabulary import ROOM_OVER
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
@@ -55,26 +55,26 @@ def agent_left(
     `present`: the SIDs that LiveKit lists, if it was asked.
     """
     remaining = remaining_of(dispatch, people, now, present=present)
-    is_alone = (remaining.served or remaining.late) and departure.disconnect_reason not in ROOM_OVER
-    if dispatch.handed_to is not None and is_alone:
+    leaves_callers = (remaining.served or remaining.late) and departure.disconnect_reason not in ROOM_OVER
+    # A withdrawal that took the agent out has deleted the dispatch already.
+    if departure.disconnect_reason not in ROOM_OVER and (leaves_callers or not dispatch.withdraw):
+        deletion = deletion_of(dispatch)
+        after.withdrawals += [deletion] if deletion is not None else []
+    if dispatch.handed_to is not None and leaves_callers:
         return left_during_handover(dispatch, departure, now), None
-    if departure.next_agent and is_alone:
+    if leaves_callers and is_handed_over(dispatch, departure, budget=settings.recovery_budget):
         end, following = handed_over_by_itself(dispatch, departure, new_id(), now)
-        previous = previous_handing_over(dispatch, departure.context, now)
-        after.withdrawals += [deletion] if (deletion := deletion_of(dispatch)) is not None else []
+        previous = previous_with_agent(dispatch, PreviousCause.HANDOVER, departure.context, now)
         return end, following._replace(**rendered_after(connection, settings, following, previous))
     decision = agent_gone(dispatch, departure, remaining, budget=settings.recovery_budget)
     change = after_agent_gone(dispatch, departure, decision, now)
-    # A withdrawal that took the agent out has deleted the dispatch already.
-    if departure.disconnect_reason not in ROOM_OVER and (remaining.served or remaining.late or not dispatch.withdraw):
-        deletion = deletion_of(dispatch)
-        after.withdrawals += [deletion] if deletion is not None else []
+    lost = previous_with_agent(dispatch, PreviousCause.LOST, departure.context, now)
     if decision is AgentGone.NEXT_ATTEMPT:
         mark_left_early(connection, dispatch, left_at=now, detail=early_leaving(dispatch, departure))
-        return after_previous(connection, settings, change, previous_left(dispatch, departure, now)), None
+        return after_previous(connection, settings, change, lost), None
     if not decision.is_replaced:
         return change, None
-    fields = rendered_after(connection, settings, dispatch, previous_left(dispatch, departure, now))
+    fields = rendered_after(connection, settings, dispatch, lost)
     return change, replacement_of(dispatch, new_id(), now)._replace(**fields)
 
 

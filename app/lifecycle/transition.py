@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.db.audit_log import AuditEntry, append
 from app.db.types import Cause, DispatchStatus
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.handover import partners_of, settled
+from app.lifecycle.handover import moves_of_partners, partners_of
 from app.lifecycle.leaving import withdrawal_of
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import inherit_callers, insert_dispatches, read_locked, write_moves
@@ -38,7 +38,7 @@ def _settle_handovers(connection: Connection, after: AfterCommit, moves: Sequenc
     concerned = partners_of(moves)
     if not concerned:
         return
-    following = settled(concerned, read_locked(connection, concerned), now)
+    following = moves_of_partners(concerned, read_locked(connection, concerned), now)
     for one in following:
         if one.cause is Cause.HANDED_OVER:
             withdrawal = withdrawal_of(one.dispatch)
@@ -62,9 +62,13 @@ def create(
 
 def replace(
     connection: Connection, after: AfterCommit, replacements: Sequence[Dispatch], now: datetime, by: str = "usher"
-) -> None:
-    """Insert dispatches that replace others (`replaces`); they take over the callers that have not left."""
+) -> set[str]:
+    """Insert dispatches that replace others (`replaces`); they take over the callers that have not left.
+
+    Return the ids of those whose intent no other dispatch has.
+    """
     if not replacements:
-        return
+        return set()
     created = create(connection, after, replacements, now, by)
     inherit_callers(connection, {one.replaces: one.id for one in replacements if one.replaces and one.id in created})
+    return created

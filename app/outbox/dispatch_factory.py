@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from app.db.rule_columns import MAX_FALLBACKS
 from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import Dispatch
 from app.plan.build import Intent
@@ -129,9 +130,9 @@ def _rung(agent_name: str, answer_timeout_s: int, max_attempts: int, rule_rung: 
 
 
 def ladder_back_to(dispatch: Dispatch) -> list[dict[str, Any]]:
-    """Return the fallbacks of an agent that took over from that of `dispatch`: that one again, then its own."""
-    first = _rung(dispatch.agent_name, dispatch.answer_timeout_s, dispatch.max_attempts, 0)
-    return [first, *(dict(one) for one in dispatch.fallbacks or ())]
+    """Return the fallbacks of an agent that took over from that of `dispatch`: that one again, then those after it."""
+    present = _rung(dispatch.agent_to_ask, dispatch.wait_s, dispatch.attempts_allowed, dispatch.rule_rung)
+    return [present, *(dict(one) for one in (dispatch.fallbacks or ())[dispatch.rung :])][:MAX_FALLBACKS]
 
 
 def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:

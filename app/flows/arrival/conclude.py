@@ -10,7 +10,7 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from app.db.types import LIVE, Cause, DispatchStatus
-from app.flows.arrival.settle_doubts import end_doubts, lose_agent, mark_absent_callers
+from app.flows.arrival.settle_doubts import end_doubts, is_past_doubt, lose_agent, mark_absent_callers
 from app.flows.context import Context
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.room_comparison import Comparison, still_true
@@ -83,7 +83,7 @@ async def conclude(
             case _:
                 pending.append(finding)
     results = {dispatch.id: dispatch for dispatch in comparison.intended.live}
-    is_doubted = any(one.doubtful_until is not None for one in comparison.intended.live)
+    is_doubted = any(is_past_doubt(one, comparison.seen) for one in comparison.intended.live)
     if is_doubted:
         await transactions.run(
             lambda connection, _: mark_absent_callers(connection, comparison, context.clock.now()), project=project

@@ -30,7 +30,7 @@ class DoubtChecker:
         """Check every such room once, except those that LiveKit did not answer about a moment ago."""
         now, tick = self._context.clock.now(), self._context.clock.monotonic()
         projects = self._context.clients.keys()
-        found = await self._context.writer.run(lambda connection: rooms_past_doubt(connection, now, projects))
+        found = await self._context.read(lambda connection: rooms_past_doubt(connection, now, projects))
         self._not_before = {room: due for room, due in self._not_before.items() if due > tick}
         rooms = [room for room in found if room not in self._not_before]
         at_once = asyncio.Semaphore(_ROOMS_AT_ONCE)

@@ -15,7 +15,7 @@ from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import after_no_show
 from app.lifecycle.next_agent import after_previous
-from app.lifecycle.previous import previous_absent
+from app.lifecycle.previous import PreviousCause, previous_without_agent
 from app.lifecycle.transition import move
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
@@ -121,6 +121,7 @@ def _write_no_show(
         is_over=absence.is_over,
     )
     change = after_no_show(current, absence.detail, now, delay_s=delay_s, is_repeated=is_repeated)
-    change = after_previous(connection, context.settings, change, previous_absent(current))
+    previous = previous_without_agent(current, PreviousCause.NO_SHOW)
+    change = after_previous(connection, context.settings, change, previous)
     move(connection, after, [change], now)
     return change

@@ -12,13 +12,13 @@ from app.db.types import LIVE
 from app.flows.context import Context
 from app.flows.room_comparison import Comparison
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import agent_lost, doubt_over
 from app.lifecycle.leaving import Withdrawal
 from app.lifecycle.next_agent import rendered_after
-from app.lifecycle.previous import previous_left
+from app.lifecycle.previous import PreviousCause, previous_with_agent
 from app.lifecycle.transition import move
 from app.observe.compare import AgentLost
+from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import replacement_of
 from app.outbox.dispatch_store import mark_left, read_locked, waiting_callers
@@ -46,7 +46,7 @@ def lose_agent(
     replacement = None
     if is_replaced:
         # A substitute is listed with the mark of the lost dispatch: LiveKit is checked for it before any call.
-        previous = previous_left(dispatch, unseen_departure(dispatch, now), now)
+        previous = previous_with_agent(dispatch, PreviousCause.LOST, None, now)
         fields = rendered_after(connection, context.settings, dispatch, previous)
         replacement = replacement_of(dispatch, new_id(), now)._replace(must_look=finding.has_substitute, **fields)
     if dispatch.agent_sid in ghosts and dispatch.agent_identity:
@@ -83,7 +83,7 @@ def end_doubts(connection: Connection, after: AfterCommit, comparison: Compariso
 def _past_doubt(connection: Connection, comparison: Comparison) -> list[Dispatch]:
     """Return the dispatches whose doubt the comparison resolves, as they are now, if nothing was noted since."""
     seen = comparison.seen
-    over = {one.id: one for one in comparison.intended.live if one.room_sid == seen.room_sid and _is_over(one, seen.at)}
+    over = {one.id: one for one in comparison.intended.live if is_past_doubt(one, seen)}
     return [
         one
         for one in read_locked(connection, over).values()
@@ -91,5 +91,7 @@ def _past_doubt(connection: Connection, comparison: Comparison) -> list[Dispatch
     ]
 
 
-def _is_over(dispatch: Dispatch, at: datetime) -> bool:
-    return dispatch.doubtful_until is not None and dispatch.doubtful_until <= at
+def is_past_doubt(dispatch: Dispatch, seen: RoomObservation) -> bool:
+    """Return whether the doubt about a dispatch was over when its room was observed."""
+    is_over = dispatch.doubtful_until is not None and dispatch.doubtful_until <= seen.at
+    return is_over and dispatch.room_sid == seen.room_sid

@@ -80,7 +80,7 @@ class Withdrawer:
 
     async def _restarted_at(self, withdrawal: Withdrawal) -> datetime | None:
         session = (withdrawal.project, withdrawal.room_sid)
-        return await self._context.writer.run(lambda connection: restarts(connection, [session]).get(session))
+        return await self._context.read(lambda connection: restarts(connection, [session]).get(session))
 
     async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
         """Return whether the agent has a caller again, such as one that reloaded the page."""

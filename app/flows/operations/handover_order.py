@@ -12,16 +12,17 @@ from app.audit import known_agents, timeline
 from app.clock import new_id
 from app.db.rule_columns import COLUMN
 from app.db.tables import dispatches
-from app.db.types import LIVE, ReplacesKind
+from app.db.transaction import RaceLostError
+from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, nearest
 from app.flows.operations.result import read_all
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.handover import next_dispatch
+from app.lifecycle.handover import dispatch_beside, is_beside
 from app.lifecycle.next_agent import rendered_after
-from app.lifecycle.previous import previous_handing_over
+from app.lifecycle.previous import PreviousCause, previous_with_agent
 from app.lifecycle.transition import move, replace
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import read_locked, waiting_callers
+from app.outbox.dispatch_store import waiting_callers
 from app.outbox.move import Move
 from app.rules.check import check_value
 from app.settings import Settings
@@ -58,55 +59,53 @@ class Handover:
         return "under_way" if self.following.status in LIVE else "failed"
 
 
+def find_handover(connection: Connection, order: HandoverOrder) -> Handover | str:
+    """Return the hand-over that `order` has made before, or else the id of the dispatch that has its call now.
+
+    Raises `NotFoundError` for an unknown call, and `ConflictError` if no dispatch has the call, or several have.
+    """
+    return _made_before(connection, order) or _dispatch_of(connection, order.call)
+
+
 def hand_over(
-    connection: Connection, after: AfterCommit, settings: Settings, order: HandoverOrder, *, by: str, now: datetime
+    connection: Connection,
+    after: AfterCommit,
+    settings: Settings,
+    order: HandoverOrder,
+    dispatch_id: str,
+    *,
+    by: str,
+    now: datetime,
 ) -> Handover:
-    """Create the dispatch of the next agent; see `Operations.hand_over`."""
+    """Create the dispatch of the next agent beside that of the first; see `Operations.hand_over`."""
     problems = [problem for name, value in _checked(order) for problem in check_value(COLUMN[name], value)]
     if problems:
         raise InvalidInputError("body", problems)
-    known = _by_request_key(connection, order)
-    if known is not None:
-        return known
-    dispatch_id = _dispatch_of(connection, order.call)
     first = read_all(connection, [dispatch_id])[dispatch_id]
-    known = _by_request_key(
-        connection, order
-    )  # the same request may have come first while this one waited for the lock
-    if known is not None:
-        return known
+    # The same request may have come first while this one waited for the lock.
+    made = _made_before(connection, order)
+    if made is not None:
+        return made
     if first.status not in LIVE:
         raise ConflictError(f"the call is not live any more: {first.reason or first.status}")
-    under_way = first.handed_to or _arriving(connection, first)
+    under_way = first.id if is_beside(first) else first.handed_to
     if under_way is not None:
         raise ConflictError(f"the call is being handed over already, by dispatch {under_way}")
     if waiting_callers(connection, [first.id]).get(first.id) == set():
         raise ConflictError("the caller has left")
     reason = f"handed over by {by}" + (f": {order.reason}" if order.reason else "")
-    following = next_dispatch(first, order.agent_name, new_id(), reason[:2000], now)._replace(
-        intent_key=f"handover/{first.id}",
+    following = dispatch_beside(first, order.agent_name, new_id(), reason[:2000], now)._replace(
         request_key=order.request_key,
         answer_timeout_s=order.timeout_s or first.answer_timeout_s,
     )
-    previous = previous_handing_over(first, order.context, None)
+    previous = previous_with_agent(first, PreviousCause.HANDOVER, order.context, None)
     following = following._replace(**rendered_after(connection, settings, following, previous))
-    replace(connection, after, [following], now, by=by)
+    if not replace(connection, after, [following], now, by=by):
+        raise RaceLostError
     noted = {"handed_to": following.id}
-    move(
-        connection,
-        after,
-        [Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)],
-        now,
-    )
-    return Handover(first, following)
-
-
-def _arriving(connection: Connection, dispatch: Dispatch) -> str | None:
-    """Return the id of `dispatch` if it is itself the next one of a hand-over whose first agent is still there."""
-    if dispatch.replaces_kind is not ReplacesKind.HANDOVER or dispatch.replaces is None:
-        return None
-    before = read_locked(connection, [dispatch.replaces]).get(dispatch.replaces)
-    return dispatch.id if before is not None and before.handed_to == dispatch.id and before.status in LIVE else None
+    change = Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)
+    move(connection, after, [change], now)
+    return Handover(change.result, following)
 
 
 def read_handover(connection: Connection, dispatch_id: str) -> Handover:
@@ -125,7 +124,7 @@ def _checked(order: HandoverOrder) -> list[tuple[str, Any]]:
     return [("agent_name", order.agent_name), *timeout]
 
 
-def _by_request_key(connection: Connection, order: HandoverOrder) -> Handover | None:
+def _made_before(connection: Connection, order: HandoverOrder) -> Handover | None:
     if order.request_key is None:
         return None
     found = connection.scalar(select(dispatches.c.id).where(dispatches.c.request_key == order.request_key))
@@ -153,7 +152,7 @@ def _dispatch_of(connection: Connection, call: str) -> str:
     return str(live[0].id)
 
 
-def doubts_about(connection: Connection, agent_name: str) -> list[str]:
+def warnings_about(connection: Connection, agent_name: str) -> list[str]:
     """Return what makes it doubtful that an agent of this name comes."""
     names = [one.name for one in known_agents(connection)]
     if agent_name in names:

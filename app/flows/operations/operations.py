@@ -17,7 +17,7 @@ from app.db.types import Cause, DispatchStatus, EventSource
 from app.errors import ConflictError
 from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
-from app.flows.operations.handover_order import Handover, HandoverOrder, hand_over
+from app.flows.operations.handover_order import Handover, HandoverOrder, find_handover, hand_over
 from app.flows.operations.redrive import redrive
 from app.flows.operations.result import OperationResult, read_all
 from app.flows.transactions import Transactions
@@ -73,8 +73,11 @@ class Operations:
         `InvalidInputError` for a name that no agent can have.
         """
         settings, now = self._context.settings, self._context.clock.now()
+        found = await self._context.read(lambda connection: find_handover(connection, order))
+        if isinstance(found, Handover):
+            return found
         return await self._transactions.run(
-            lambda connection, after: hand_over(connection, after, settings, order, by=by, now=now)
+            lambda connection, after: hand_over(connection, after, settings, order, found, by=by, now=now)
         )
 
     async def cancel(self, ids: Sequence[str], by: str) -> OperationResult:

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from app.clock import new_id
 from app.flows.operations.result import OperationResult, read_all
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.previous import previous_redriven
+from app.lifecycle.handover import is_beside
+from app.lifecycle.previous import PreviousCause, previous_without_agent
 from app.lifecycle.transition import replace
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import asked_for, redrive_of
@@ -54,6 +55,8 @@ def redrive(
             result.refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
         elif dispatch.id in before:
             result.refused[dispatch.id] = f"was redriven as dispatch {before[dispatch.id]}"
+        elif is_beside(dispatch):
+            result.refused[dispatch.id] = "was a hand-over that failed; hand the call over again"
         elif dispatch.session in closed:
             result.refused[dispatch.id] = "its room has closed"
         elif callers.get(dispatch.id) == set():
@@ -100,7 +103,7 @@ def _asked_for_now(
     connection: Connection, dispatch: Dispatch, book: RuleBook, metadata_max_bytes: int
 ) -> dict[str, Any] | str:
     """Return the columns that the dispatch's rule fills now, or why it cannot; those of then if the rule is gone."""
-    previous = previous_redriven(dispatch)
+    previous = previous_without_agent(dispatch, PreviousCause.REDRIVE)
     rule = book.rule(dispatch.rule_id)
     if rule is None:
         return {"intent_key": dispatch.intent_key, "previous": previous}

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 from app.db.any_of import any_of
 from app.db.tables import dispatches, events
 from app.db.types import LIVE, Cause, DispatchStatus
+from app.lifecycle.handover import is_beside
 from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.livekit.attributes import CALL_STATUS
 from app.livekit.client import SeenParticipant
@@ -101,6 +102,7 @@ def read_stored(
         for one in found
         if one.status is DispatchStatus.FAILED
         and one.cause in LIVEKIT_TROUBLE
+        and not is_beside(one)  # the hand-over has failed; the first agent has the call
         and (one.id not in waiting or waiting[one.id].intersection(sids))
     ]
     live: dict[str, list[ServedDispatch]] = defaultdict(list)

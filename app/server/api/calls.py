@@ -32,7 +32,7 @@ from app.audit import (
 from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import NotFoundError
-from app.flows.operations.handover_order import Handover, HandoverOrder, doubts_about, read_handover
+from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover, warnings_about
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
 from app.server.request_context import RequestContext
 
@@ -220,7 +220,7 @@ async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
         body.timeout_s,
         idempotency_key(request),
     )
-    doubts = await context.read(lambda connection: doubts_about(connection, body.agent_name))
+    warnings = await context.read(lambda connection: warnings_about(connection, body.agent_name))
     found = await context.orchestrator.operations.hand_over(order, request.user.name)
     found = await _wait_for(context, found, request.query.wait)
     return {
@@ -228,7 +228,7 @@ async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
         "replaces": found.first.id,
         "status": found.state,
         "detail": found.following.reason,
-        "warnings": doubts,
+        "warnings": warnings,
     }
 
 

@@ -24,7 +24,7 @@ from app.audit import (
 )
 from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, NotFoundError
-from app.flows.operations.handover_order import HandoverOrder, doubts_about
+from app.flows.operations.handover_order import HandoverOrder, warnings_about
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
@@ -165,9 +165,9 @@ async def cancel(request: PageRequest) -> Response:
 
 async def hand_over(request: PageRequest) -> Response:
     order = HandoverOrder(request.field("id"), agent_name := request.field("agent_name").strip())
-    doubts = await request.context.read(lambda connection: doubts_about(connection, agent_name))
+    warnings = await request.context.read(lambda connection: warnings_about(connection, agent_name))
     await request.context.orchestrator.operations.hand_over(order, request.signed_in.name)
-    return redirect(_back(request), "handed-over-unknown" if doubts else "handed-over")
+    return redirect(_back(request), "handed-over-unknown" if warnings else "handed-over")
 
 
 async def replay(request: PageRequest) -> Response:

@@ -14,7 +14,7 @@ import pytest
 from app.errors import ConflictError, InvalidInputError
 from app.flows.operations.handover_order import Handover, HandoverOrder
 from app.livekit.vocabulary import DisconnectReason
-from app.simulator import Behaviour
+from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -194,6 +194,75 @@ async def test_a_call_is_handed_on_and_back(sqlite_database: Database) -> None:
         assert [one["status"] for one in world.dispatches()] == ["ended"] * 4 + ["joined"]
 
 
+@in_virtual_time
+async def test_a_handover_that_livekit_refused_is_not_made_by_the_sweep(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        world.simulator.faults.always("CreateDispatch", Fault(FaultKind.REFUSE, code="internal"))
+        await hand_over(world, first["id"])
+        failed = await world.until_status("failed", within=200)
+        assert world.dispatch(id=first["id"])["cause"] == "handover_failed"
+        world.simulator.faults.clear()
+        await world.wait(5)
+        await world.usher.orchestrator.sweeper.run_once()
+        await world.wait(30)
+        assert world.agents("room") == [first["agent_identity"]]
+        redriven = await world.usher.orchestrator.operations.redrive([failed["id"]], "maria")
+        assert redriven.refused == {failed["id"]: "was a hand-over that failed; hand the call over again"}
+
+
+@in_virtual_time
+async def test_the_fallback_of_the_next_agent_is_the_one_that_was_there(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(max_attempts=1, answer_timeout_s=10, fallbacks=["backup"])
+        world.simulator.add_worker("backup")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined", within=30)
+        leave(world, first["agent_identity"], DisconnectReason.CLIENT_INITIATED, **{"usher.next": "expert"})
+        row = await world.until_status("joined", within=90, replaces=first["id"])
+        assert [one["agent_name"] for one in world.attempts(row["id"])] == ["expert", "backup"]
+
+
+@in_virtual_time
+async def test_the_dispatch_of_an_agent_that_is_lost_in_the_middle_is_deleted(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(recover="lost", max_attempts=1)
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert", Behaviour(join_after=2))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(5)
+        await hand_over(world, first["id"], timeout_s=5)
+        await world.wait(0.5)
+        leave(world, first["agent_identity"], DisconnectReason.AGENT_ERROR)
+        await world.until_status("joined", within=20, replaces=first["id"])
+        await world.wait(20)
+        client = world.usher.orchestrator.context.clients["default"]
+        listed = await client.list_dispatches("room")
+        assert [one.agent_name for one in listed if one.agent_name and not one.deleted] == ["expert"]
+
+
+@pytest.mark.parametrize("reason", [DisconnectReason.AGENT_ERROR, DisconnectReason.CLIENT_INITIATED])
+@in_virtual_time
+async def test_agents_that_only_pass_a_caller_on_come_to_an_end(
+    sqlite_database: Database, reason: DisconnectReason
+) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker(
+            "greeter", Behaviour(leaves_after=0.3, leaves_with=reason, says_on_leaving=PASSED_ON)
+        )
+        world.simulator.join("room", "ana")
+        await world.wait(120)
+        assert len(world.simulator.ledger.dispatches) <= 12
+        assert not world.dispatches(status="joined")
+
+
+PASSED_ON = {"usher.next": "greeter"}
 ACTS = ("hand over", "first dies", "next dies", "rejoin", "sweep", "hand over again")
 
 

@@ -5,6 +5,8 @@ The route, the checks of the input and the OpenAPI document are all made from th
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -150,11 +152,16 @@ _LONGEST_KEY: Final = 200
 
 
 def idempotency_key(request: ApiRequest) -> str | None:
-    """Return the request's `Idempotency-Key`, which is the user's own; BadRequestError for one that is too long."""
+    """Return the digest of the request's `Idempotency-Key`, its path and its user; None if it has none.
+
+    Raises `BadRequestError` for one that is too long.
+    """
     given = request.http.headers.get("idempotency-key", "").strip()
     if len(given) > _LONGEST_KEY or not given.isprintable():
         raise BadRequestError(f"Idempotency-Key must be printable and have at most {_LONGEST_KEY} characters")
-    return f"{request.user.name}/{given}" if given else None
+    if not given:
+        return None
+    return hashlib.sha256(json.dumps([request.user.name, request.http.url.path, given]).encode()).hexdigest()
 
 
 def load_json(raw: bytes) -> Any:
