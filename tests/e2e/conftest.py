@@ -42,9 +42,9 @@ def nobody_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def site(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """LiveKit and Usher, set up as the README says: Usher is LiveKit's webhook URL. Shared by a module."""
-    scene = Scene(programs, directory=tmp_path_factory.mktemp("desk"))
+    scene = Scene(programs, directory=tmp_path_factory.mktemp("site"))
     try:
         scene.start()
         scene.start_usher()
@@ -54,7 +54,7 @@ def desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def relayed_desk(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def relayed_site(programs: Programs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """LiveKit and Usher with a relay between them that can lose webhooks, and a sweep every 2 s. Shared by a module."""
     scene = Scene(programs, directory=tmp_path_factory.mktemp("relayed"), through_relay=True)
     try:

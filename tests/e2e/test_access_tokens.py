@@ -16,20 +16,20 @@ WISH = {"department": "support", "language": "es"}
 
 
 @pytest.fixture(scope="module")
-def api_token(desk: Scene) -> str:
+def api_token(site: Scene) -> str:
     """What the token server shows at Usher's API."""
-    desk.usher.run("users", "add", "token-server", "--role", "editor")
-    token: str = json.loads(desk.usher.run("users", "token", "token-server", "--json"))["token"]
+    site.usher.run("users", "add", "token-server", "--role", "editor")
+    token: str = json.loads(site.usher.run("users", "token", "token-server", "--json"))["token"]
     return token
 
 
 @pytest.fixture
-def scene(desk: Scene) -> Scene:
-    desk.clear()
-    if not desk.workers:
-        desk.start_worker("support-agent")
-    desk.usher.add_rule("support", {"participant": {"metadata": {"department": ["support"]}}}, "support-agent")
-    return desk
+def scene(site: Scene) -> Scene:
+    site.clear()
+    if not site.workers:
+        site.start_worker("support-agent")
+    site.usher.add_rule("support", {"participant": {"metadata": {"department": ["support"]}}}, "support-agent")
+    return site
 
 
 def promise(scene: Scene, api_token: str, room: str, identity: str, name: str) -> dict[str, Any]:

@@ -19,20 +19,20 @@ SALES = {"participant": {"metadata": {"department": ["sales"]}}}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _workers(desk: Scene) -> None:
+def _workers(site: Scene) -> None:
     for agent_name in ("support-agent", "sales-agent"):
-        desk.start_worker(agent_name, wait=False)
-    for worker in desk.workers:
+        site.start_worker(agent_name, wait=False)
+    for worker in site.workers:
         worker.wait_for_registration()
 
 
 @pytest.fixture
-def scene(desk: Scene) -> Scene:
-    """The shared desk with the two rules of a small company, edited with plain SQL."""
-    desk.clear()
-    desk.usher.add_rule("support", SUPPORT, "support-agent")
-    desk.usher.add_rule("sales", SALES, "sales-agent")
-    return desk
+def scene(site: Scene) -> Scene:
+    """The shared site with the two rules of a small company, edited with plain SQL."""
+    site.clear()
+    site.usher.add_rule("support", SUPPORT, "support-agent")
+    site.usher.add_rule("sales", SALES, "sales-agent")
+    return site
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,12 @@ Row = dict[str, Any]
 
 
 @pytest.fixture
-def scene(desk: Scene) -> Iterator[Scene]:
-    desk.clear()
-    yield desk
-    for worker in desk.workers:
+def scene(site: Scene) -> Iterator[Scene]:
+    site.clear()
+    yield site
+    for worker in site.workers:
         worker.kill()
-    desk.workers.clear()
+    site.workers.clear()
 
 
 def with_agents(scene: Scene, agent_name: str, **columns: object) -> dict[str, Participant]:

@@ -49,15 +49,15 @@ def everybody_keeps_one_agent(scene: Scene, rooms: Collection[str], *, within: f
 
 
 @pytest.fixture
-def scene(desk: Scene) -> Scene:
-    desk.clear()
-    return desk
+def scene(site: Scene) -> Scene:
+    site.clear()
+    return site
 
 
 @pytest.fixture(scope="module")
-def substitute(desk: Scene) -> str:
+def substitute(site: Scene) -> str:
     """The name of an agent that is always there."""
-    desk.start_worker("substitute")
+    site.start_worker("substitute")
     return "substitute"
 
 

@@ -33,17 +33,17 @@ def only_agent(scene: Scene, room: str, agent_name: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def agents(relayed_desk: Scene) -> Scene:
-    relayed_desk.start_worker("greeter")
-    relayed_desk.start_worker("expert")
-    relayed_desk.start_worker("hands over", behaviour="hand_over")
-    return relayed_desk
+def agents(relayed_site: Scene) -> Scene:
+    relayed_site.start_worker("greeter")
+    relayed_site.start_worker("expert")
+    relayed_site.start_worker("hands over", behaviour="hand_over")
+    return relayed_site
 
 
 @pytest.fixture(scope="module")
-def api_token(relayed_desk: Scene) -> str:
-    relayed_desk.usher.run("users", "add", "supervisor", "--role", "editor")
-    token: str = json.loads(relayed_desk.usher.run("users", "token", "supervisor", "--json"))["token"]
+def api_token(relayed_site: Scene) -> str:
+    relayed_site.usher.run("users", "add", "supervisor", "--role", "editor")
+    token: str = json.loads(relayed_site.usher.run("users", "token", "supervisor", "--json"))["token"]
     return token
 
 

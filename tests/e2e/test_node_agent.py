@@ -11,15 +11,15 @@ from tests.harness.scene import Scene
 
 
 def test_an_agent_of_the_node_sdk_comes(
-    desk: Scene, node_sdk: Path, note_arrival: Callable[[Participant], None]
+    site: Scene, node_sdk: Path, note_arrival: Callable[[Participant], None]
 ) -> None:
-    desk.start_node_worker(node_sdk, "node-agent")
-    desk.usher.add_rule("node", {"room": {"name": ["node"]}}, "node-agent")
-    ana = desk.join("ana", "node", name="Ana")
+    site.start_node_worker(node_sdk, "node-agent")
+    site.usher.add_rule("node", {"room": {"name": ["node"]}}, "node-agent")
+    ana = site.join("ana", "node", name="Ana")
     assert ana.wait_for_greeting(within=30) == "Hello Ana, this is Node."
     note_arrival(ana)
-    dispatch = desk.usher.wait_for_dispatch(room="node", identity="ana")
-    [agent] = desk.livekit.agents("node", "node-agent")
+    dispatch = site.usher.wait_for_dispatch(room="node", identity="ana")
+    [agent] = site.livekit.agents("node", "node-agent")
     assert dispatch["agent_identity"] == agent.identity
     assert agent.identity.startswith("agent-AJ_")
     assert agent.attributes["lk.agent.name"] == agent.attributes["lk.agent_name"] == "node-agent"

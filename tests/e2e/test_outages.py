@@ -15,19 +15,19 @@ MARGIN_SECONDS = 5.0  # for the sweep itself and the agent's start, on a busy ma
 
 
 @pytest.fixture(scope="module")
-def _worker(relayed_desk: Scene) -> None:
-    relayed_desk.start_worker("greeter")
+def _worker(relayed_site: Scene) -> None:
+    relayed_site.start_worker("greeter")
 
 
 @pytest.fixture
-def scene(relayed_desk: Scene, _worker: None) -> Scene:
-    relayed_desk.relay.pass_all_on()
-    for process in (relayed_desk.server, relayed_desk.usher):
+def scene(relayed_site: Scene, _worker: None) -> Scene:
+    relayed_site.relay.pass_all_on()
+    for process in (relayed_site.server, relayed_site.usher):
         if not process.alive:  # a failed test must not fail the next
             process.start()
-    relayed_desk.clear()
-    relayed_desk.usher.add_rule("all", {"room": {"name": [{"prefix": "call-"}]}}, "greeter")
-    return relayed_desk
+    relayed_site.clear()
+    relayed_site.usher.add_rule("all", {"room": {"name": [{"prefix": "call-"}]}}, "greeter")
+    return relayed_site
 
 
 def one_agent_each(scene: Scene, *rooms: str) -> None:
