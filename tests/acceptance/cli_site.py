@@ -105,7 +105,7 @@ class LiveKit:
     def _ask(self, method: str, path: str, values: Mapping[str, Any] | None = None) -> Any:
         body = json.dumps(values).encode() if values is not None else None
         request = urllib.request.Request(self.url + path, data=body, method=method)  # noqa: S310 - our own simulator
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - likewise
+        with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310 - likewise
             return json.loads(response.read() or b"null")
 
 
@@ -185,7 +185,7 @@ def free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own server
             return bool(response.status == 200)
     except OSError:
         return False
@@ -202,9 +202,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(5)
+            process.wait(60)
     if process.stdout is not None:
         process.stdout.close()

@@ -21,7 +21,7 @@ def browser() -> Iterator[Browser]:
     path = find_chromium()
     if path is None:
         missing("Chromium (apt-get install chromium)")
-    expect.set_options(timeout=15_000)
+    expect.set_options(timeout=60_000)
     with chromium(path) as browser:
         yield browser
 
@@ -35,7 +35,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(timezone_id="Europe/Madrid", locale="en-GB")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

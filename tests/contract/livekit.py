@@ -17,6 +17,7 @@ from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo
 
 from tests.harness.network.relay import Relay
+from tests.harness.polling import GIVE_UP_S
 
 WorkerKind = Literal[
     "greet",
@@ -112,8 +113,8 @@ class Calls:
         return real * self.livekit.tempo
 
     async def eventually(self, poll: Callable[[], Awaitable[Seen]], *, within: float, what: str) -> Seen:
-        """Return the first truthy answer; fail after `within` real server's seconds (and never before 2 s of ours)."""
-        deadline = asyncio.get_running_loop().time() + max(2.0, self.seconds(within))
+        """Return the first truthy answer; fail after `within` real server's seconds, and at least GIVE_UP_S of ours."""
+        deadline = asyncio.get_running_loop().time() + max(GIVE_UP_S, self.seconds(within))
         while True:
             late = asyncio.get_running_loop().time() >= deadline
             seen = await poll()

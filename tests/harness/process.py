@@ -89,7 +89,7 @@ class Process:
         if self.alive:
             self._started.terminate()
 
-    def stop(self, *, within: float = 10) -> int | None:
+    def stop(self, *, within: float = 60) -> int | None:
         """Ask it to stop, wait, kill what is left; return its exit status, or None when it had to be killed."""
         if self._popen is None:
             return None

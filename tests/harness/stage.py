@@ -93,7 +93,7 @@ class Stage:
         rows = self.rows("SELECT participant_identity, status FROM dispatches ORDER BY id")
         return {row["participant_identity"]: row["status"] for row in rows}
 
-    def wait_for(self, identity: str, status: str, *, within: float = 20.0) -> None:
+    def wait_for(self, identity: str, status: str, *, within: float = 60.0) -> None:
         """Return once the latest dispatch of a participant is in `status`."""
         deadline = time.monotonic() + within
         while self.statuses().get(identity) != status:

@@ -74,7 +74,7 @@ class Usher(Process):
     def _request(
         self, method: str, path: str, body: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        with closing(http.client.HTTPConnection(LOOPBACK, self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)) as connection:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
             return Answer(response.status, response.read())
@@ -99,13 +99,13 @@ class Usher(Process):
 
     def rows(self, query: str, *values: object) -> list[Row]:
         """Return what a reading query finds, as an operator's SQL shell shows it."""
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=60)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(query, values)]
 
     def change(self, statement: str, *values: object) -> None:
         """Carry out one writing statement and commit it, as an operator's SQL shell does."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(self.database, timeout=60)) as connection, connection:
             connection.execute(statement, values)
 
     def add_rule(self, name: str, pattern: object, agent_name: str, **columns: object) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import Database
 def test_an_index_can_be_built_concurrently_while_the_lock_is_held(postgres_database: Database) -> None:
     engine = create_migration_engine(postgres_database.url)
     with migration_lock(engine), engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("SET statement_timeout = '20s'")
+        connection.exec_driver_sql("SET statement_timeout = '60s'")
         connection.exec_driver_sql("CREATE INDEX CONCURRENTLY ix_probes_started_at ON probes (started_at)")
 
 
@@ -32,5 +32,5 @@ def test_the_lock_keeps_others_waiting(empty_database: Database) -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(0.5)
             order.append("first")
-        waiting.result(20)
+        waiting.result(60)
     assert order == ["first", "second"]

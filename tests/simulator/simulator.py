@@ -145,7 +145,7 @@ class Simulator(StandInLiveKit):
     def objections(self) -> list[str]:
         return self.twirp.objections
 
-    async def wait_until(self, condition: Callable[[], bool], *, within: float = 20.0) -> None:
+    async def wait_until(self, condition: Callable[[], bool], *, within: float = 60.0) -> None:
         """Return as soon as `condition` holds; TimeoutError after `within` seconds of real time."""
         async with asyncio.timeout(within):
             while not condition():  # noqa: ASYNC110 - any part of the state may make it true

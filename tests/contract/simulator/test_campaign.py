@@ -16,6 +16,7 @@ from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour, Timing
 from app.simulator.api.connection import Listener
 from app.simulator.entities import Room
+from app.simulator.ledger import DispatchEntry, Fate
 from tests.simulator import Mishap, Simulator, Verdict, judge
 from tests.simulator.bulk import Callers, Campaign
 
@@ -48,6 +49,12 @@ async def receiver(handle: Callable[[dict[str, Any]], Awaitable[None]]) -> Async
         await listener.stop()
 
 
+def has_settled(simulator: Simulator, dispatch: DispatchEntry) -> bool:
+    """Return whether an agent came by the dispatch, or none will: nobody took the job, or its room is closed."""
+    none_will = dispatch.fate not in {Fate.OPEN, Fate.ASSIGNED} or simulator.room(dispatch.room) is None
+    return bool(dispatch.agents) or none_will
+
+
 async def run_campaign(handler: Handler, *, fault_share: float, prepare: Callable[[Simulator], None]) -> Verdict:
     """Let CALLERS come, each to a room of their own, and let `handler` send them agents."""
     simulator = Simulator(timing=Timing(departure_timeout=1000, empty_timeout=1000).scaled(TEMPO))
@@ -65,7 +72,7 @@ async def run_campaign(handler: Handler, *, fault_share: float, prepare: Callabl
             await Campaign(simulator, Callers(CALLERS, rate=1000)).run()
             await simulator.wait_until(lambda: len(simulator.ledger.callers) == CALLERS, within=60)
             await simulator.webhooks.drained()
-            await asyncio.sleep(0.1)
+            await simulator.wait_until(lambda: all(has_settled(simulator, one) for one in simulator.ledger.dispatches))
             await simulator.webhooks.drained()
     return judge(simulator.ledger)
 

@@ -51,10 +51,8 @@ async def test_it_serves_calls_and_posts_webhooks_for_its_callers(relay: Relay) 
                 await client.agent_dispatch.create_dispatch(
                     api.CreateAgentDispatchRequest(room="program", agent_name="greeter")
                 )
-                people: list[str] = []
-                for _ in range(500):
-                    people = people or await agents(client)
-                    await asyncio.sleep(0 if people else 0.01)
+                while not (people := await agents(client)):  # noqa: ASYNC110 - in another process
+                    await asyncio.sleep(0.01)
             await asyncio.to_thread(relay.wait_for, "participant_joined", room="program", identity="ana")
             agent = await asyncio.to_thread(relay.wait_for, "participant_joined", room="program", identity=people[0])
             assert agent.webhook["participant"]["kind"] == "AGENT"

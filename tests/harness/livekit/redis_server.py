@@ -37,6 +37,6 @@ class RedisServer(Process):
 
     def ask(self, *command: str) -> str:
         """Return what Redis answers to a short command, in its own protocol."""
-        with socket.create_connection((LOOPBACK, self.port), timeout=5) as connection:
+        with socket.create_connection((LOOPBACK, self.port), timeout=60) as connection:
             connection.sendall(" ".join(command).encode() + b"\r\n")
             return connection.recv(4096).decode()

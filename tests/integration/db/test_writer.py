@@ -70,7 +70,7 @@ async def test_on_commit_runs_before_the_flush(
     flushed: list[bool] = []
 
     def slow(engine: Engine) -> None:
-        flushed.append(disk.wait(10))
+        flushed.append(disk.wait(60))
         flush(engine)
 
     monkeypatch.setattr("app.db.writer.flush", slow)
@@ -79,7 +79,7 @@ async def test_on_commit_runs_before_the_flush(
             lambda c, items: [put(c, item) for item in items], "a", on_commit=lambda _: announced.set()
         )
     )
-    await asyncio.wait_for(announced.wait(), 10)
+    await asyncio.wait_for(announced.wait(), 60)
     assert names(sqlite_database) == ["a"]
     assert not waiting.done()
     assert flushed == []
@@ -126,7 +126,7 @@ async def test_a_transaction_commits_while_another_is_flushed(
 
     def slow(engine: Engine) -> None:
         flushing.set()
-        disk.wait(10)
+        disk.wait(60)
         flush(engine)
 
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
@@ -135,9 +135,9 @@ async def test_a_transaction_commits_while_another_is_flushed(
     monkeypatch.setattr("app.db.writer.flush", slow)
     committed = asyncio.Event()
     first = asyncio.create_task(flushing_writer.run_batched(handler, "a"))
-    assert await asyncio.to_thread(flushing.wait, 10)
+    assert await asyncio.to_thread(flushing.wait, 60)
     second = asyncio.create_task(flushing_writer.run_batched(handler, "b", on_commit=lambda _: committed.set()))
-    await asyncio.wait_for(committed.wait(), 10)
+    await asyncio.wait_for(committed.wait(), 60)
     assert not first.done()
     assert not second.done()
     disk.set()
@@ -154,7 +154,7 @@ async def test_each_result_waits_for_a_flush_that_began_after_its_commit(
     def slow(_engine: Engine) -> None:
         steps.append("flush begins")
         flushing.set()
-        disk.wait(10)
+        disk.wait(60)
         steps.append("flush ends")
 
     def handler(connection: Connection, items: Sequence[str]) -> list[str]:
@@ -166,7 +166,7 @@ async def test_each_result_waits_for_a_flush_that_began_after_its_commit(
 
     monkeypatch.setattr("app.db.writer.flush", slow)
     first = asyncio.create_task(write("a"))
-    assert await asyncio.to_thread(flushing.wait, 10)
+    assert await asyncio.to_thread(flushing.wait, 60)
     second = asyncio.create_task(write("b"))
     while "b committed" not in steps:  # noqa: ASYNC110 - no event says so
         await asyncio.sleep(0.001)
@@ -209,7 +209,7 @@ async def test_units_that_wait_share_a_transaction_and_keep_their_order(writer: 
         transactions.add(id(connection.get_transaction()))
         return put(connection, name)
 
-    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(60)))
     await asyncio.sleep(0)
     others = [asyncio.create_task(writer.run(partial(unit, name=f"{n:03}"))) for n in range(50)]
     await asyncio.sleep(0)
@@ -227,7 +227,7 @@ async def test_a_bad_unit_fails_alone(writer: Writer, database: Database) -> Non
         put(connection, "never")
         raise ValueError("bad unit")
 
-    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(60)))
     await asyncio.sleep(0)
     good = asyncio.create_task(writer.run(lambda connection: put(connection, "good")))
     bad = asyncio.create_task(writer.run(fail))
@@ -250,7 +250,7 @@ async def test_items_of_one_handler_are_given_together(writer: Writer) -> None:
         sizes.append(len(items))
         return [item * 2 for item in items]
 
-    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(60)))
     await asyncio.sleep(0)
     waiting = [asyncio.create_task(writer.run_batched(handler, item)) for item in range(10)]
     await asyncio.sleep(0)
@@ -268,7 +268,7 @@ async def test_background_units_run_after_urgent_ones(writer: Writer, database: 
         transactions.append(list(items))
         return [put(connection, item) for item in items]
 
-    first = asyncio.create_task(writer.run(lambda _: hold.wait(10)))
+    first = asyncio.create_task(writer.run(lambda _: hold.wait(60)))
     await asyncio.sleep(0)
     background = [
         asyncio.create_task(writer.run_batched(handler, f"background {n}", background=True)) for n in range(2)
@@ -304,7 +304,7 @@ async def test_background_units_run_although_urgent_ones_never_stop(sqlite_datab
 
 async def test_background_units_run_when_nothing_else_waits(writer: Writer, database: Database) -> None:
     await asyncio.wait_for(
-        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", background=True), 5
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", background=True), 60
     )
     assert names(database) == ["a"]
 
@@ -424,7 +424,7 @@ async def test_a_connection_that_cannot_be_opened_makes_the_database_unavailable
     engine = database.writer_engine()
     event.listen(engine, "do_connect", refuse)
     writer = Writer(engine)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(DatabaseUnavailableError, match="Too many open files"):
             await writer.run_batched(put_all, "a")
         event.remove(engine, "do_connect", refuse)

@@ -17,7 +17,7 @@ def test_the_url_that_is_logged_reaches_the_listener(host: str) -> None:
         listener.setblocking(True)  # noqa: FBT003 - the socket API
         address = local_url(*listener.getsockname()[:2])
         called, port = address.removeprefix("http://").rsplit(":", 1)
-        with socket.create_connection((called.strip("[]"), int(port)), timeout=5):
+        with socket.create_connection((called.strip("[]"), int(port)), timeout=60):
             listener.accept()[0].close()
 
 
