@@ -163,6 +163,41 @@ class AccessKind(StrEnum):
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - likewise; unknown, expired or revoked, or its user is disabled
 
 
+class IncidentKind(StrEnum):
+    """What can be wrong; `app.incidents` says when an incident of each kind opens and closes."""
+
+    AGENT_NOT_JOINING = "agent_not_joining"
+    NO_SHOW = "no_show"
+    NO_RULE = "no_rule"
+    OBJECTIVE_BURNING = "objective_burning"
+    LIVEKIT_REFUSES = "livekit_refuses"
+    LIVEKIT_UNREACHABLE = "livekit_unreachable"
+    WEBHOOKS_SILENT = "webhooks_silent"
+    RULE_BROKEN = "rule_broken"
+    QUEUE_GROWING = "queue_growing"
+    REPLICA_CLOCK = "replica_clock"
+    WEBHOOK_PAUSED = "webhook_paused"  # a webhook of ours to a program
+
+
+class OutgoingEvent(StrEnum):
+    """What programs can subscribe to; people are notified of incidents alone."""
+
+    CALL_ANSWERED = "call.answered"
+    CALL_NO_SHOW = "call.no_show"
+    CALL_ABANDONED = "call.abandoned"
+    CALL_HANDED_OVER = "call.handed_over"
+    INCIDENT_OPENED = "incident.opened"
+    INCIDENT_CLOSED = "incident.closed"
+
+
+class DeliveryStatus(StrEnum):
+    """What became of a message to a person or a program."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+
+
 class Timestamp(TypeDecorator[datetime]):
     """A point in time with microseconds.
 

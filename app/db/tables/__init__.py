@@ -1,7 +1,8 @@
 """The schema as it is now, with the meaning of each column: one module per subject.
 
-Names are public: operators and other tools read the tables, and write `routing_rules` and `agent_limits`, with plain
-SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get this schema: `migrations/`.
+Names are public: operators and other tools read the tables, and write `routing_rules`, `agent_limits` and
+`notifications`, with plain SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get
+this schema: `migrations/`.
 """
 
 from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
@@ -14,6 +15,13 @@ from app.db.tables.calls import (
     events,
     status_in,
     token_dispatches,
+)
+from app.db.tables.incidents import (
+    incidents,
+    notification_deliveries,
+    notifications,
+    webhook_deliveries,
+    webhook_subscriptions,
 )
 from app.db.tables.operations import audit_log, heartbeats, personal_reads, probes, schema_compatibility
 from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
@@ -30,7 +38,10 @@ __all__ = [
     "dispatches",
     "events",
     "heartbeats",
+    "incidents",
     "metadata",
+    "notification_deliveries",
+    "notifications",
     "personal_reads",
     "probes",
     "routing_rules",
@@ -43,4 +54,6 @@ __all__ = [
     "token_dispatches",
     "triggers",
     "users",
+    "webhook_deliveries",
+    "webhook_subscriptions",
 ]

@@ -210,6 +210,10 @@ dispatch_attempts = Table(
     Column("joined_at", Timestamp),  # left_early: when its agent joined; of the last attempt the dispatch says it
     Column("left_at", Timestamp),
     one_of("outcome", AttemptOutcome, "outcome"),
+    # Few rows while agents join: those that did not.
+    partial_index(
+        "ix_dispatch_attempts_missed", "dispatch_id", "agent_name", where="outcome IN ('no_show', 'left_early')"
+    ),
 )
 
 # Dispatches promised to a token server (POST /api/v1/decide), which puts them into an access token. When the
