@@ -103,6 +103,7 @@ class EventOutcome(StrEnum):
     SERVED = "served"
     NO_MATCH = "no_match"
     IGNORED = "ignored"
+    LOOKING_UP = "looking_up"  # its rules are evaluated once its lookups are answered
 
 
 class EventSource(StrEnum):

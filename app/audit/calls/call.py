@@ -28,7 +28,7 @@ _MAX_DISPATCHES = 200
 class CallState(StrEnum):
     """The state of a call."""
 
-    WAITING = "waiting"  # for an agent
+    WAITING = "waiting"  # for an agent, or for the answer of a lookup
     NO_SHOW = "no_show"  # no agent joined
     FAILED = "failed"  # the dispatch could not be made or delivered
     ANSWERED = "answered"  # the agent is in the room
@@ -147,6 +147,8 @@ def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallS
                 return (CallState.ABANDONED if gave_up else state), one.reason
     if joined.outcome is EventOutcome.NO_MATCH:
         return CallState.NO_MATCH, "no rule matched"
+    if joined.outcome is EventOutcome.LOOKING_UP:
+        return CallState.WAITING, "the answer of a lookup is awaited"
     return CallState.IGNORED, ""
 
 

@@ -21,7 +21,7 @@ from app.livekit.vocabulary import EventType
 from app.outbox.dispatch import asked_agent
 from app.outbox.states import WAITING
 
-CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
+CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH, EventOutcome.LOOKING_UP)
 """Outcomes of the join of a caller, as opposed to an agent or another machine."""
 
 _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {

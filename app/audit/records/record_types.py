@@ -71,11 +71,15 @@ class EventSummary(_Row):
 
 @dataclass(frozen=True, slots=True)
 class EventDetail(EventSummary):
-    """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it."""
+    """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it.
+
+    `lookups`: what each lookup answered, by name; null where none was asked.
+    """
 
     dedupe_key: str
     body: Mapping[str, Any]
     decision: Mapping[str, Any] | None
+    lookups: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ OUTCOME_STYLES = {
     EventOutcome.SERVED: "green",
     EventOutcome.NO_MATCH: "yellow",
     EventOutcome.IGNORED: "dim",
+    EventOutcome.LOOKING_UP: "yellow",
 }
 _STATE_STYLES = {
     CallState.WAITING: "yellow",

@@ -3,6 +3,9 @@
 Names are public: operators and other tools read the tables, and write `routing_rules`, `agent_limits` and
 `notifications`, with plain SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get
 this schema: `migrations/`.
+Names are public: operators and other tools read the tables, and write `routing_rules`, `lookups` and `agent_limits`,
+with plain SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get this schema:
+`migrations/`.
 """
 
 from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
@@ -23,6 +26,7 @@ from app.db.tables.incidents import (
     webhook_deliveries,
     webhook_subscriptions,
 )
+from app.db.tables.lookups import lookup_changes, lookups
 from app.db.tables.operations import audit_log, heartbeats, personal_reads, probes, schema_compatibility
 from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
 from app.db.tables.triggers import triggers
@@ -39,6 +43,8 @@ __all__ = [
     "events",
     "heartbeats",
     "incidents",
+    "lookup_changes",
+    "lookups",
     "metadata",
     "notification_deliveries",
     "notifications",

@@ -66,6 +66,8 @@ events = Table(
     Column("outcome", Text, nullable=False),
     Column("rules_version", BigInteger, nullable=False),  # of the rule book that decided
     Column("decision", Json),  # which rules matched, which did not and why
+    Column("lookups", Json),  # answers of lookups by name, without what USHER_REDACT names; NULL: none was asked
+    Column("lookup_due_at", Timestamp),  # looking_up: when any replica may ask again
     UniqueConstraint("dedupe_key"),
     one_of("source", EventSource, "source"),
     one_of("outcome", EventOutcome, "outcome"),
