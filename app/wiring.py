@@ -163,7 +163,13 @@ async def service(
 
 def _worker_setup(url: URL, settings: Settings) -> Setup:
     database_url = url.render_as_string(hide_password=False)
-    return Setup(database_url, settings.phone_region, settings.metadata_max_bytes, tuple(settings.redact))
+    return Setup(
+        database_url,
+        settings.phone_region,
+        settings.metadata_max_bytes,
+        settings.all_redacted,
+        settings.hash_names_key.get_secret_value(),
+    )
 
 
 async def first_admin_of_settings(settings: Settings, context: Context) -> None:

@@ -14,7 +14,7 @@ from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, li
 from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events
 from app.audit.lists.follow import DispatchChange, changes_after, events_after
 from app.audit.lists.paging import LARGEST_PAGE, Page
-from app.audit.lists.recent_traffic import RecentTraffic, read_traffic
+from app.audit.lists.recent_traffic import RecentTraffic, read_recent_traffic
 from app.audit.lists.trial_events import recent_events
 from app.audit.people.person import find_person
 from app.audit.people.person_export import export_person
@@ -133,7 +133,7 @@ __all__ = [
     "objective_text",
     "probes_of",
     "queue_depth",
-    "read_traffic",
+    "read_recent_traffic",
     "recent_events",
     "rows_about",
     "sweep_heartbeats",

@@ -108,7 +108,7 @@ class Context:
 
     def __post_init__(self) -> None:
         object.__setattr__(
-            self, "defects", Defects(self.metrics, self.clock, hides_messages=self.settings.redacts_anything)
+            self, "defects", Defects(self.metrics, self.clock, hides_messages=bool(self.settings.all_redacted))
         )
 
     async def read(self, load: Callable[[Connection], T]) -> T:

@@ -40,7 +40,7 @@ class RequestContext:
         self.health = HealthEndpoint(orchestrator, readers, key)
         self.reads = ReadRecorder(self)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
-        self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.redact)
+        self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.all_redacted)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
         self.workers = workers

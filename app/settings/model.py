@@ -163,6 +163,9 @@ class Settings(BaseModel):
         return self.retention_days if own is None else own
 
     @property
-    def redacts_anything(self) -> bool:
-        """Whether anything is left out, in any project."""
-        return bool(self.redact) or any(one.redact for one in self.projects)
+    def all_redacted(self) -> tuple[str, ...]:
+        """The paths that are left out of the bodies of at least one project, and USHER_REDACT."""
+        paths = dict.fromkeys(self.redact)
+        for project in self.projects:
+            paths |= dict.fromkeys(project.redact or ())
+        return tuple(paths)

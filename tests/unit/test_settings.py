@@ -327,7 +327,7 @@ def test_projects_have_their_own_redaction_and_retention(tmp_path: Path) -> None
     assert settings.redact_of("plain") == settings.redact_of("unknown") == ("participant.name",)
     assert settings.redact_of("own") == ("participant.metadata.ssn",)
     assert (settings.retention_days_of("plain"), settings.retention_days_of("own")) == (30, 0.5)
-    assert settings.redacts_anything
+    assert settings.all_redacted == ("participant.name", "participant.metadata.ssn")
 
 
 @pytest.mark.parametrize(

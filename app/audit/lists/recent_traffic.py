@@ -33,10 +33,10 @@ class RecentTraffic:
     latest_id: str
 
 
-def read_traffic(
+def read_recent_traffic(
     connection: Connection, now: datetime, hidden: Collection[str], known: RecentTraffic | None = None
 ) -> RecentTraffic:
-    """Return what the latest events of the last days hold; `hidden`: the paths of `USHER_REDACT`.
+    """Return what the latest events of the last days hold; `hidden`: the paths left out of stored events.
 
     With `known`, only events after those in it are read, and added to a copy.
     """
@@ -44,7 +44,7 @@ def read_traffic(
     query = select(events).where(events.c.id >= oldest).order_by(events.c.id.desc()).limit(MOST_EVENTS + 1)
     rows = connection.execute(query if known is None else query.where(events.c.id > known.latest_id)).mappings().all()
     if known is not None and len(rows) > MOST_EVENTS:
-        return read_traffic(connection, now, hidden)
+        return read_recent_traffic(connection, now, hidden)
     recent = with_joins(connection, [from_row(row) for row in rows[:MOST_EVENTS]])
     traffic = Traffic(is_whole=len(rows) <= MOST_EVENTS, hidden=hidden) if known is None else known.traffic.copy()
     joined = filter(None, map(_agent_in, recent))

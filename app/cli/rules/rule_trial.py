@@ -114,7 +114,7 @@ def _event_in_file(source: str, project: str, settings: Settings) -> Event | Non
             source=EventSource.WEBHOOK,
             received_at=SystemClock().now(),
             event_id=new_id(),
-            redact=settings.redact,
+            redact=settings.redact_of(project),
         )
     except OSError as error:
         raise _unusable(f"{source} cannot be read: {error.strerror or error}") from error

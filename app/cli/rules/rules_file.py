@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.audit import read_traffic
+from app.audit import read_recent_traffic
 from app.cli.framework.database import reading
 from app.clock import SystemClock
 from app.errors import NotFoundError, did_you_mean
@@ -41,7 +41,7 @@ def recent_traffic() -> Traffic:
     """Return what recent events hold, for warnings about rules that ask for something else."""
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
-        return read_traffic(connection, SystemClock().now(), settings.redact).traffic
+        return read_recent_traffic(connection, SystemClock().now(), settings.all_redacted).traffic
 
 
 def warnings_of(book: RuleBook) -> dict[int, list[str]]:

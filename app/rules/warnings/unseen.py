@@ -38,7 +38,7 @@ class Traffic:
     """What recent events hold, by their type, and which agents dispatches name.
 
     `is_whole`: these are all events of the last `DAYS` days, else the latest of them. `agents`: whether each has
-    joined one of its latest dispatches. `hidden`: paths that stored events lack (`USHER_REDACT`).
+    joined one of its latest dispatches. `hidden`: paths that stored events of some project lack (`USHER_REDACT`).
     """
 
     is_whole: bool = True

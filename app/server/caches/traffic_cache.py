@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from app.audit import RecentTraffic, read_traffic
+from app.audit import RecentTraffic, read_recent_traffic
 from app.clock import Clock
 from app.rules.warnings.unseen import Traffic
 
@@ -32,5 +32,5 @@ class TrafficCache:
             tick = self._clock.monotonic()
             if tick - self._read_at >= READ_ANEW_S:
                 self._known, self._read_at = None, tick
-            self._known = read_traffic(connection, self._clock.now(), self._hidden, self._known)
+            self._known = read_recent_traffic(connection, self._clock.now(), self._hidden, self._known)
             return self._known.traffic

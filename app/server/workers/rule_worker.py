@@ -27,6 +27,7 @@ from app.livekit.participant.phone import use_phone_region
 from app.rules.book.read_book import follow, read_book
 from app.rules.book.rule_book import RuleBook
 from app.server.caches.traffic_cache import TrafficCache
+from app.webhook.name_digest import use_name_key
 
 NICENESS: Final = 10
 """On a busy machine webhooks get nine tenths of a processor that a worker wants, too."""
@@ -44,6 +45,8 @@ class Setup:
     phone_region: str
     metadata_max_bytes: int
     redact: tuple[str, ...] = ()
+    """Paths left out of stored events, of any project."""
+    hash_names_key: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -107,6 +110,13 @@ def receive(stream: IO[bytes]) -> Any:
     return pickle.loads(content)  # noqa: S301 - written by `send` in the parent or in a worker of it
 
 
+def wait_readable(stream: IO[bytes], within_s: float) -> bool:
+    """Return whether the stream can be read, or has ended, before the time is over; its descriptor may be any."""
+    poll = select.poll()  # `select.select` takes no descriptor above 1023
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
+
+
 def main() -> None:
     """Run jobs until the parent ends, or has none for `IDLE_S`."""
     jobs = sys.stdin.buffer
@@ -118,12 +128,12 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     setup: Setup = receive(jobs)
     use_phone_region(setup.phone_region)
+    use_name_key(setup.hash_names_key)
     readers = create_reader_engine(parse_database_url(setup.database_url))
     state = WorkerState(readers, setup.metadata_max_bytes, TrafficCache(SystemClock(), setup.redact))
     send(results, Outcome())
     while True:
-        ready, _, _ = select.select([jobs], [], [], IDLE_S)
-        if not ready:
+        if not wait_readable(jobs, IDLE_S):
             return
         try:
             function, arguments = receive(jobs)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Lock
 from typing import Any, Final, TypeVar
 
 from app.errors import TooManyRequestsError, TooMuchWorkError
 from app.logs import get_logger
-from app.server.workers.rule_worker import Outcome, Setup, receive, send
+from app.server.workers.rule_worker import Outcome, Setup, receive, send, wait_readable
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -28,6 +28,10 @@ _MAX_JOBS: Final = 20
 """Jobs that run or wait; more would wait longer than a browser does."""
 
 
+class _ClosedError(Exception):
+    """The pool was closed meanwhile."""
+
+
 class WorkerPool:
     """Starts workers when there is something to do; they end by themselves when there is not."""
 
@@ -39,9 +43,10 @@ class WorkerPool:
         self._turns: dict[str, asyncio.Lock] = {}
         self._slots = asyncio.Semaphore(WORKERS)
         self._threads = ThreadPoolExecutor(WORKERS, "usher-jobs")
+        self._lock = Lock()  # of the two lists and of whether the pool is closed
         self._is_closed = False
         self._idle: list[_Worker] = []
-        self._working: set[_Worker] = set()
+        self._working: list[_Worker] = []
 
     async def run(self, user_id: str, job: Callable[..., T], *arguments: Any, in_turn: bool = False) -> T:
         """Return what `job(state, *arguments)` returns in a worker; both must be picklable.
@@ -69,28 +74,59 @@ class WorkerPool:
 
     def close(self) -> None:
         """End all workers, with what they are doing."""
-        self._is_closed = True
-        for worker in (*self._idle, *self._working):
+        with self._lock:
+            self._is_closed = True
+            idle, working = [*self._idle], [*self._working]
+            self._idle.clear()
+        for worker in working:
+            worker.end_process()  # its thread, which reads and writes, closes the pipes
+        for worker in idle:
             worker.kill()
         self._threads.shutdown(wait=False)
 
     def _run(self, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
-        while self._idle:
+        while (idle := self._take_idle()) is not None:
             with suppress(BrokenPipeError, EOFError):  # that worker has ended for want of work
-                return self._run_in(self._idle.pop(), job, arguments)
-        if self._is_closed:
-            return Outcome(defect="the service is stopping")
+                return self._run_in(idle, job, arguments)
         try:
-            return self._run_in(_Worker(self._setup), job, arguments)
+            return self._run_in(self._start(), job, arguments)
+        except _ClosedError:
+            return Outcome(defect="the service is stopping")
         except (OSError, EOFError) as error:
             return Outcome(defect=f"a worker ended: {type(error).__name__} {error}")
 
+    def _take_idle(self) -> _Worker | None:
+        with self._lock:
+            if not self._idle:
+                return None
+            worker = self._idle.pop()
+            self._working.append(worker)
+            return worker
+
+    def _start(self) -> _Worker:
+        """Return a worker that is ready for a job; OSError or EOFError if it does not come to that."""
+        with self._lock:  # a process takes milliseconds to fork: `close` must know it
+            if self._is_closed:
+                raise _ClosedError
+            worker = _Worker()
+            self._working.append(worker)
+        try:
+            worker.prepare(self._setup)
+        except BaseException:
+            self._end(worker)
+            raise
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        worker.kill()
+        with self._lock:
+            self._working.remove(worker)
+
     def _run_in(self, worker: _Worker, job: Callable[..., Any], arguments: tuple[Any, ...]) -> Outcome:
-        self._working.add(worker)
         try:
             outcome = worker.run(job, arguments, self._time_limit_s)
         except TimeoutError:
-            worker.kill()
+            self._end(worker)
             _log.warning(
                 "a job took too long and was stopped",
                 job=getattr(job, "__name__", str(job)),
@@ -98,22 +134,28 @@ class WorkerPool:
             )
             message = f"this took longer than {self._time_limit_s:g} s and was stopped; try fewer or simpler rules"
             return Outcome(error=TooMuchWorkError, message=message)
-        except (OSError, EOFError):
-            worker.kill()
+        except BaseException:
+            self._end(worker)
             raise
-        finally:
-            self._working.discard(worker)
-        self._idle.append(worker)
+        with self._lock:
+            self._working.remove(worker)
+            if not self._is_closed:
+                self._idle.append(worker)
+                return outcome
+        worker.kill()
         return outcome
 
 
 class _Worker:
     """One process, used by one thread at a time."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self) -> None:
         # `-P`: not the packages of the folder in which the service was started.
         command = [sys.executable, "-P", "-c", "from app.server.workers.rule_worker import main; main()"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own code
+
+    def prepare(self, setup: Setup) -> None:
+        """Wait until the process can take a job; OSError or EOFError if it cannot."""
         self._call(setup, _STARTS_WITHIN_S)
 
     def run(self, job: Callable[..., Any], arguments: tuple[Any, ...], within_s: float) -> Outcome:
@@ -121,9 +163,12 @@ class _Worker:
         outcome: Outcome = self._call((job, arguments), within_s)
         return outcome
 
-    def kill(self) -> None:
+    def end_process(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def kill(self) -> None:
+        self.end_process()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(OSError):
@@ -134,7 +179,6 @@ class _Worker:
         if jobs is None or results is None:
             raise EOFError
         send(jobs, message)
-        ready, _, _ = select.select([results], [], [], within_s)
-        if not ready:
-            raise TimeoutError
+        if not wait_readable(results, within_s):
+            raise TimeoutError("no answer in time")
         return receive(results)

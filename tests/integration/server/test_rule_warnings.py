@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from app.accounts.roles import Role
-from app.audit import read_traffic
+from app.audit import read_recent_traffic
 from app.audit.lists import recent_traffic
 from app.clock import SystemClock
 from tests.integration.server.conftest import Running
@@ -64,7 +64,7 @@ async def test_only_the_latest_events_are_read(running: Running, monkeypatch: py
     clock = SystemClock()
 
     async def read(known: Any = None) -> Any:
-        return await running.write(lambda connection: read_traffic(connection, clock.now(), (), known))
+        return await running.write(lambda connection: read_recent_traffic(connection, clock.now(), (), known))
 
     for number in range(2):
         await running.join(f"user-{number}", f"hall-{number}")

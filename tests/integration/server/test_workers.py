@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, suppress
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,9 @@ from app.server.workers.form_job import parse_form
 from app.server.workers.rule_jobs import simulate_text
 from app.server.workers.rule_worker import Setup, WorkerState
 from app.server.workers.worker_pool import WorkerPool
+from app.settings import read_settings
+from app.webhook.name_digest import use_name_key
+from app.wiring import service
 from tests.conftest import Database, StillClock
 from tests.harness.proc import children_of, command_of
 from tests.integration.server.conftest import Running
@@ -97,6 +104,85 @@ async def test_an_interrupt_at_the_terminal_is_for_the_service(pool: WorkerPool)
     os.kill(worker, signal.SIGINT)
     assert await pool.run("eva", parse_form, b"a=2") == {"a": ["2"]}
     assert children() == [worker]
+
+
+async def test_a_pool_works_however_many_files_are_open(sqlite_database: Database) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2_048:
+        pytest.skip(f"this process may open {hard} files only")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2_048, hard))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1_030):
+            stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        pool = pool_of(sqlite_database)
+        stack.callback(pool.close)
+        assert await pool.run("eva", parse_form, b"a=1") == {"a": ["1"]}
+
+
+async def test_a_worker_that_does_not_get_ready_is_ended(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.server.workers.worker_pool._STARTS_WITHIN_S", 0.001)
+    with pytest.raises(RuntimeError, match="no answer in time"):
+        await pool.run("eva", parse_form, b"a=1")
+    assert children() == []
+
+
+async def test_jobs_that_begin_at_once_get_a_worker_each_whatever_ended_before(pool: WorkerPool) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            # Given one idle worker, or two of which one has ended
+            await pool.run("eva", parse_form, b"a=1")
+            os.kill(children()[0], signal.SIGKILL)
+            jobs = [pool.run(user, parse_form, b"a=2") for user in ("eva", "ana")]
+            assert await asyncio.gather(*jobs) == [{"a": ["2"]}] * 2
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(children()) == 2
+
+
+async def test_a_worker_that_starts_while_the_pool_closes_ends(pool: WorkerPool) -> None:
+    starting = asyncio.create_task(pool.run("eva", parse_form, b"a=1"))
+    async with asyncio.timeout(60):
+        while not children() and not starting.done():  # noqa: ASYNC110 - of the kernel
+            await asyncio.sleep(0)
+    pool.close()
+    with suppress(RuntimeError):
+        await starting
+    assert children() == []
+
+
+async def test_workers_know_all_redacted_paths_and_the_key_of_names(sqlite_database: Database, tmp_path: Path) -> None:
+    entries = [
+        {"name": name, "url": "ws://127.0.0.1:9", "api_key": name, "api_secret": "x" * 32, "redact": [path]}
+        for name, path in (("east", "participant.metadata.ssn"), ("west", "participant.metadata.card"))
+    ]
+    file = tmp_path / "projects.yaml"
+    file.write_text(json.dumps({"projects": entries}))
+    settings = {
+        "USHER_PROJECTS_FILE": str(file),
+        "USHER_HASH_NAMES_KEY": "k" * 32,
+        "DATABASE_URL": sqlite_database.text,
+    }
+    try:
+        async with service(
+            read_settings({**settings, "DATABASE_URL": sqlite_database.text, "USHER_SWEEP_INTERVAL": "0"})
+        ) as built:
+            running = Running(built, sqlite_database)
+            async with running.client(await running.token()) as client:
+                # Given a call of another project that lacks both
+                await running.join("ana", "hall", metadata={"language": "es"})
+                for asked in ("ssn", "card", "other"):
+                    pattern = {"participant": {"metadata": {asked: ["x"]}}}
+                    draft = {"name": "a", "pattern": pattern, "agent_name": "ana"}
+                    checked = (await client.post("/api/v1/rules/check", json=draft)).json()
+                    saved = (await client.post("/api/v1/rules", json={**draft, "name": asked})).json()
+                    for answer in (checked, saved):
+                        paths = [one["path"] for one in answer["warnings"] if one["kind"] == "unseen_path"]
+                        assert paths == ([f"participant.metadata.{asked}"] if asked == "other" else [])
+    finally:
+        use_name_key("")
 
 
 async def test_workers_end_with_the_pool(pool: WorkerPool) -> None:
