@@ -17,6 +17,7 @@ FREE_PATHS: Final = frozenset({"room.metadata", "participant.metadata", "partici
 """Paths below which applications choose the names."""
 
 SECRET_PATH: Final = "room.turnPassword"  # noqa: S105 - the name of a field
+CODECS_PATH: Final = "room.enabledCodecs"
 
 _SENSITIVITY: Final = "logger.sensitivity"
 _SECRET: Final = 2  # SENSITIVITY_SECRET in logger/options.proto

@@ -1,4 +1,4 @@
-"""Copies of webhook JSON without secrets and without what `USHER_REDACT` names."""
+"""Copies of webhook JSON without secrets, without what nobody needs, and without what `USHER_REDACT` names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from app.webhook.metadata import parsed_metadata
 
 SECRET_FIELD = "turnPassword"  # noqa: S105 - the name of a field
 """A room's TURN password: never stored, shown, matched or passed on."""
+_NOT_KEPT_OF_ROOMS: Final = frozenset({SECRET_FIELD, "enabledCodecs"})
+"""The list of codecs is the same in every webhook of a server, and was a third of the stored bytes of a body."""
 
 _WITH_CREDENTIALS: Final = ("ingressInfo", "egressInfo")
 """Messages that hold stream keys and credentials of storage at any depth."""
@@ -32,23 +34,23 @@ _PHONE_SOURCES: Final = tuple(f"participant.attributes.{name}" for name in (PHON
 
 
 def without_secrets(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy without TURN passwords, stream keys and credentials of storage."""
-    body = _without_turn_password(content)
+    """Return a copy without TURN passwords, lists of codecs, stream keys and credentials of storage."""
+    body = _with_short_rooms(content)
     for name in _WITH_CREDENTIALS:
         if name in body:
             body[name] = _without_names(body[name], secret_names())
     return body
 
 
-def _without_turn_password(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy without the room's TURN password, which is in `room` and in messages that hold a room (`job`)."""
+def _with_short_rooms(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy without TURN password and codecs, which are in `room` and in messages that hold a room (`job`)."""
     body = dict(content)
     for name, value in content.items():
         if isinstance(value, dict):
-            if SECRET_FIELD in value:
-                body[name] = {key: entry for key, entry in value.items() if key != SECRET_FIELD}
-            if any(isinstance(entry, dict) and SECRET_FIELD in entry for entry in value.values()):
-                body[name] = _without_turn_password(body[name])
+            if not _NOT_KEPT_OF_ROOMS.isdisjoint(value):
+                body[name] = {key: entry for key, entry in value.items() if key not in _NOT_KEPT_OF_ROOMS}
+            if any(isinstance(entry, dict) and not _NOT_KEPT_OF_ROOMS.isdisjoint(entry) for entry in value.values()):
+                body[name] = _with_short_rooms(body[name])
     return body
 
 

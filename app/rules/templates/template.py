@@ -36,7 +36,7 @@ MOST_ATTRIBUTE_BYTES: Final = 65_536
 """LiveKit takes 64 KiB of attributes, keys and values together, in UTF-8."""
 
 _MOST_SAMPLE_BYTES: Final = 131_072
-_EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": ""}
+_EMPTY_ROOM: Final[dict[str, Any]] = {"name": "", "sid": "", "metadata": "", "enabledCodecs": []}
 _EMPTY_PHONE: Final[dict[str, Any]] = {"caller": "", "called": "", "direction": ""}
 _EMPTY_PARTICIPANT: Final[dict[str, Any]] = {"identity": "", "sid": "", "name": "", "metadata": "", "attributes": {}}
 

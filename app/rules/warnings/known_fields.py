@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from app.errors import Problem
 from app.livekit.attributes import SIP_ATTRIBUTES
-from app.livekit.webhook_fields import FREE_PATHS, SECRET_PATH, KnownField, known_fields
+from app.livekit.webhook_fields import CODECS_PATH, FREE_PATHS, SECRET_PATH, KnownField, known_fields
 from app.rules.language.matcher import Exact, Key, Matcher, OneOf
 from app.rules.language.pattern import Pattern
 
@@ -29,6 +29,9 @@ def check_fields(pattern: Pattern) -> list[Problem]:
 def _check_field(path: str, matchers: tuple[Matcher, ...]) -> Iterator[Problem]:
     if path == SECRET_PATH:
         yield Problem(path, "is a secret that rules never see")
+        return
+    if path == CODECS_PATH or path.startswith(f"{CODECS_PATH}."):
+        yield Problem(path, "is left out of rooms: rules never see it")
         return
     parts = path.split(".")
     known: KnownField | None = known_fields()[""]

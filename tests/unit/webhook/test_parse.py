@@ -58,12 +58,13 @@ def test_a_phone_call_as_livekit_sent_it() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.json")), ids=lambda path: path.stem)
-def test_the_turn_password_goes_nowhere(path: Path) -> None:
+def test_the_turn_password_and_the_codecs_of_a_room_go_nowhere(path: Path) -> None:
     content = json.loads(path.read_text("utf-8"))
     content["job"] = {"room": content["room"]}
     event = read(content)
     for kept in (event.body, event.document, event.shareable):
         assert "turnPassword" not in json.dumps(kept)
+        assert "enabledCodecs" not in json.dumps(kept)
     assert event.body["room"]["name"] == content["room"]["name"]
 
 

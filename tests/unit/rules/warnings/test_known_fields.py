@@ -21,6 +21,7 @@ from app.rules.warnings.known_fields import check_fields
         ({"room": ["x"]}, "room", None),
         ({"room": {"name": {"first": ["x"]}}}, "room.name.first", None),
         ({"room": {"turnPassword": [{"exists": True}]}}, "room.turnPassword", None),
+        ({"room": {"enabledCodecs": {"mime": ["audio/opus"]}}}, "room.enabledCodecs.mime", None),
         ({"participant": {"kind": ["sip"]}}, "participant.kind", "SIP"),
         ({"participant": {"permission": {"canPublish": ["True"]}}}, "participant.permission.canPublish", "true"),
         ({"event": ["participant_join"]}, "event", "participant_joined"),
