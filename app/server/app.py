@@ -23,6 +23,7 @@ from app.server.access.site import Site
 from app.server.api.routes import api_routes
 from app.server.caches.objectives_cache import REFRESH_S
 from app.server.console.routes import console_routes
+from app.server.documentation.routes import documentation_routes
 from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
 from app.server.request_context import RequestContext
@@ -64,6 +65,7 @@ def create_app(
         Route("/metrics", metrics.answer),
         *api_routes(context),
         *console_routes(context),
+        *documentation_routes(),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
     webhook = WebhookEndpoint(orchestrator, verifier)

@@ -48,6 +48,11 @@ def pages(stage: Stage) -> dict[str, str]:
         "logins": "/console/logins",
         "account": "/console/account",
         "api": "/api",
+        "docs": "/docs/",
+        "docs-page": "/docs/operations",
+        "docs-table": "/docs/rule-conditions",
+        "docs-search": "/docs/search?q=backup",
+        "docs-missing": "/docs/unheard-of",
     }
 
 

@@ -1,0 +1,131 @@
+"""The documentation over HTTP: every page, its links, search, and what strangers may ask."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.server.documentation.library import APP, library, page_files
+from app.server.documentation.links import CONSOLE_HELP, docs_url
+from app.version import usher_version
+from tests.integration.server.conftest import Running, running
+
+__all__ = ["running"]
+
+ROOT = APP.parent
+USER_PAGES = [page.name for page in library().order]
+_DOCS_URL = re.compile(r"""docs_url\(\s*["']([^"']+)["'](?:,\s*["']([^"']+)["'])?""")
+
+
+class Links(HTMLParser):
+    """The targets and the ids of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.ids: set[str] = set()
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "a" and values.get("href"):
+            self.targets.append(str(values["href"]))
+        if values.get("id"):
+            self.ids.add(str(values["id"]))
+
+
+@pytest.mark.parametrize("name", sorted(library().pages))
+async def test_every_page_is_served_without_login_and_its_links_lead_somewhere(running: Running, name: str) -> None:
+    async with running.client() as client:
+        path = "/docs/" if name == "index" else f"/docs/{name}"
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert f"Version {usher_version()}" in answer.text
+        assert "set-cookie" not in answer.headers
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert "style=" not in answer.text
+        assert "<script" not in answer.text
+        broken = [target for target in Links(answer.text).targets if not await leads_somewhere(client, path, target)]
+    assert broken == []
+
+
+async def leads_somewhere(client: httpx2.AsyncClient, path: str, target: str) -> bool:
+    if target.startswith(("https://", "mailto:")):
+        return True
+    address, _, anchor = target.partition("#")
+    answer = await client.get(address or path)
+    if answer.status_code not in {200, 303, 307}:
+        return False
+    return not anchor or anchor in Links(answer.text).ids
+
+
+def test_every_page_for_users_is_in_the_index_once() -> None:
+    expected = {name for name in page_files() if not name.startswith("decisions")}
+    assert sorted(USER_PAGES) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", USER_PAGES)
+def test_links_of_pages_for_users_are_served(name: str) -> None:
+    """A link to a file that only the repository has is no link at `/docs`."""
+    text = re.sub(r"```.*?```|`[^`]*`", "", (APP / page_files()[name]).read_text("utf-8"), flags=re.DOTALL)
+    written = len(re.findall(r"(?<!!)\[[^\]]*\]\([^)\s]+\)", text))
+    html = library().pages[name].html
+    assert html.count("<a ") - html.count('<a class="anchor"') >= written
+
+
+def test_addresses_of_pages_in_code_and_templates_lead_to_a_heading() -> None:
+    named = [
+        (str(path.relative_to(ROOT)), page, anchor)
+        for folder in (APP / "server", APP / "cli")
+        for path in folder.rglob("*")
+        if path.suffix in {".py", ".html"}
+        for page, anchor in _DOCS_URL.findall(path.read_text("utf-8"))
+    ]
+    named += [("CONSOLE_HELP", page, "") for page, _ in CONSOLE_HELP.values()]
+    anchors = {name: {section.anchor for section in page.sections} for name, page in library().pages.items()}
+    wrong = [one for one in named if one[1] not in anchors or (one[2] and one[2] not in anchors[one[1]])]
+    assert wrong == []
+    assert docs_url("operations", "upgrade") == "/docs/operations#upgrade"
+
+
+async def test_search_finds_pages_and_shows_the_query_escaped(running: Running) -> None:
+    async with running.client() as client:
+        answer = await client.get("/docs/search", params={"q": "USHER_PUBLIC_URL"})
+        assert answer.status_code == 200
+        assert "/docs/access#the-public-url" in Links(answer.text).targets
+        evil = await client.get("/docs/search", params={"q": '"><script>alert(1)</script>'})
+        assert evil.status_code == 200
+        assert "<script>" not in evil.text
+        assert (await client.get("/docs/search")).status_code == 200
+        assert (await client.get("/docs/search", params={"q": "\0" * 5_000})).status_code == 200
+
+
+async def test_an_address_that_is_no_page_is_404_with_what_is_similar(running: Running) -> None:
+    async with running.client() as client:
+        answer = await client.get("/docs/back-up")
+        assert answer.status_code == 404
+        assert 'role="search"' in answer.text
+        assert "/docs/operations#back-up-and-restore" in Links(answer.text).targets
+        for path in ("/docs/../app.py", "/docs/%2e%2e/%2e%2e/etc/passwd", "/docs/x" * 500):
+            assert (await client.get(path)).status_code == 404
+
+
+async def test_file_names_lead_to_their_page(running: Running) -> None:
+    async with running.client() as client:
+        for path, target in (("/docs", "/docs/"), ("/docs/access.md", "/docs/access"), ("/docs/index.md", "/docs/")):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (307, target)
+
+
+async def test_the_console_links_to_the_documentation_before_and_after_login(running: Running) -> None:
+    async with running.client() as client:
+        assert "/docs/" in Links((await client.get("/console/login")).text).targets
+
+
+def test_templates_of_the_documentation_need_no_script() -> None:
+    templates: Path = APP / "server" / "templates"
+    assert all("<script" not in path.read_text("utf-8") for path in templates.glob("docs*.html"))
