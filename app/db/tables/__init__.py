@@ -29,10 +29,24 @@ from app.db.tables.incidents import (
 from app.db.tables.lookups import lookup_changes, lookups
 from app.db.tables.operations import audit_log, heartbeats, personal_reads, probes, schema_compatibility
 from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
+from app.db.tables.search import (
+    HAS_NUMBER,
+    IS_CALL,
+    MAX_DIGITS,
+    MAX_SEARCHED,
+    reversed_digits,
+    searched_identity,
+    searched_name,
+    searched_room,
+)
 from app.db.tables.triggers import triggers
 
 __all__ = [
+    "HAS_NUMBER",
+    "IS_CALL",
     "LOST_ROOM",
+    "MAX_DIGITS",
+    "MAX_SEARCHED",
     "access_log",
     "agent_limits",
     "api_tokens",
@@ -50,10 +64,14 @@ __all__ = [
     "notifications",
     "personal_reads",
     "probes",
+    "reversed_digits",
     "routing_rules",
     "rule_changes",
     "rule_editor",
     "schema_compatibility",
+    "searched_identity",
+    "searched_name",
+    "searched_room",
     "sessions",
     "signing_keys",
     "status_in",

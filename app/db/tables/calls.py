@@ -177,6 +177,7 @@ dispatches = Table(
     Index(None, "room_name", "id"),
     partial_index("uq_dispatches_request_key", "request_key", where="request_key IS NOT NULL", unique=True),
     partial_index("ix_dispatches_agent_sid", "agent_sid", where="agent_sid IS NOT NULL"),
+    partial_index("ix_dispatches_job_id", "job_id", where="job_id IS NOT NULL"),
 )
 
 # Everyone a dispatch serves: the caller it was made for and, with scope `room`, those who joined later. It is given up
@@ -212,6 +213,9 @@ dispatch_attempts = Table(
     Column("joined_at", Timestamp),  # left_early: when its agent joined; of the last attempt the dispatch says it
     Column("left_at", Timestamp),
     one_of("outcome", AttemptOutcome, "outcome"),
+    partial_index(
+        "ix_dispatch_attempts_livekit_dispatch_id", "livekit_dispatch_id", where="livekit_dispatch_id IS NOT NULL"
+    ),
     # Few rows while agents join: those that did not.
     partial_index(
         "ix_dispatch_attempts_missed", "dispatch_id", "agent_name", where="outcome IN ('no_show', 'left_early')"

@@ -1,0 +1,110 @@
+"""Indexes that find calls by the begin of a name or by the end of a phone number, and what they hold.
+
+They hold joins of callers only: one entry per call. They are of expressions, not of columns of their own: whatever
+rewrites an event (redaction, erasure, digests) also changes what finds it, and rows of earlier releases are found.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Index, Text, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.db.tables.calls import events
+
+MAX_SEARCHED: Final = 100
+"""Characters of a name that the index holds: an entry of an index of PostgreSQL has at most 2,700 bytes."""
+MAX_DIGITS: Final = 15
+"""Digits of the longest phone number (E.164)."""
+
+IS_CALL: Final = "type = 'participant_joined' AND outcome IN ('planned', 'served', 'no_match')"
+"""Condition of the indexes, in the text that a statement needs to use them."""
+HAS_NUMBER: Final = f"phone_number IS NOT NULL AND {IS_CALL}"
+
+
+class searched_identity(FunctionElement[str]):  # noqa: N801 - reads as a SQL function
+    """`events.participant_identity` as it is searched: in lower case, cut."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class searched_room(FunctionElement[str]):  # noqa: N801 - likewise
+    """`events.room_name` as it is searched."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class searched_name(FunctionElement[str]):  # noqa: N801 - likewise
+    """The name of the participant, which only the body has, as it is searched."""
+
+    type = Text()
+    inherit_cache = True
+
+
+class reversed_digits(FunctionElement[str]):  # noqa: N801 - likewise
+    """The last digits of `events.phone_number`, the last one first."""
+
+    type = Text()
+    inherit_cache = True
+
+
+def _lower(text_: str) -> str:
+    return f"lower(substr({text_}, 1, {MAX_SEARCHED}))"
+
+
+def _lower_bytes(text_: str) -> str:
+    # In the collation C, PostgreSQL compares bytes and lowers ASCII only, as SQLite does.
+    return f'lower(substr({text_}, 1, {MAX_SEARCHED}) COLLATE "C")'
+
+
+def _reversed_on_sqlite() -> str:
+    digits = "substr(phone_number, 1, instr(phone_number || '@', '@') - 1)"  # of an address such as +34…@trunk
+    for separator in ("+", " ", "-", "(", ")", ".", "/"):
+        digits = f"replace({digits}, '{separator}', '')"
+    # There is no function that reverses a text.
+    return "(" + " || ".join(f"substr({digits}, -{place}, 1)" for place in range(1, MAX_DIGITS + 1)) + ")"
+
+
+_REVERSED_ON_POSTGRESQL: Final = (
+    f"reverse(right(regexp_replace(split_part(phone_number, '@', 1), '[^0-9]', '', 'g'), {MAX_DIGITS}))"
+)
+_SPELLED: Final[dict[type[FunctionElement[str]], tuple[str, str]]] = {
+    searched_identity: (_lower("participant_identity"), _lower_bytes("participant_identity")),
+    searched_room: (_lower("room_name"), _lower_bytes("room_name")),
+    searched_name: (
+        _lower("CASE WHEN json_valid(body) THEN json_extract(body, '$.participant.name') END"),
+        _lower_bytes("body #>> '{participant,name}'"),
+    ),
+    reversed_digits: (
+        _reversed_on_sqlite(),
+        f'({_REVERSED_ON_POSTGRESQL} COLLATE "C")',
+    ),
+}
+
+
+def _on_sqlite(element: FunctionElement[str], _compiler: SQLCompiler, **_: Any) -> str:
+    return _SPELLED[type(element)][0]
+
+
+def _on_postgresql(element: FunctionElement[str], _compiler: SQLCompiler, **_: Any) -> str:
+    return _SPELLED[type(element)][1]
+
+
+for _kind in _SPELLED:
+    compiles(_kind, "sqlite")(_on_sqlite)
+    compiles(_kind, "postgresql")(_on_postgresql)
+
+
+for _name, _expression, _condition in (
+    ("ix_events_searched_identity", searched_identity(), IS_CALL),
+    ("ix_events_searched_room", searched_room(), IS_CALL),
+    ("ix_events_searched_name", searched_name(), IS_CALL),
+    ("ix_events_reversed_digits", reversed_digits(), HAS_NUMBER),
+):
+    _where = text(_condition)
+    Index(_name, _expression, events.c.id, sqlite_where=_where, postgresql_where=_where)
