@@ -18,6 +18,7 @@ from livekit.api.agent_dispatch_service import AgentDispatchService
 from livekit.api.room_service import RoomService
 
 from app.clock import Clock
+from app.livekit.failures.error_answers import ReadingSession
 from app.settings import Project
 
 TOKEN_LIFE_S: Final = 600
@@ -33,7 +34,8 @@ class _SigningService:
         self._key = project.api_key
         self._secret = project.api_secret.get_secret_value()
         self._clock = clock
-        super().__init__(session, project.url, self._key, self._secret, failover=False)  # type: ignore[call-arg]
+        reading = ReadingSession(session)
+        super().__init__(reading, project.url, self._key, self._secret, failover=False)  # type: ignore[call-arg]
 
     def _auth_header(self, grants: VideoGrants | None, sip: SIPGrants | None = None) -> dict[str, str]:
         if grants is None or sip is not None:

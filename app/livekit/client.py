@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.livekit.failures.trouble import Trouble
 from app.livekit.outcome import Outcome
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import ParticipantKind, RestartPolicy
@@ -96,6 +97,16 @@ class LiveKitClient(Protocol):
     @property
     def is_down(self) -> bool:
         """Whether none of the latest calls was answered, so that it is not only single calls that fail."""
+        ...
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the latest calls failed; None while LiveKit answers."""
+        ...
+
+    @property
+    def was_called(self) -> bool:
+        """Whether a call has ended since the start, so that no `trouble` means that LiveKit answers."""
         ...
 
     async def create_dispatch(self, request: DispatchRequest) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.errors import UsherError
+from app.livekit.failures.trouble import REFUSALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,9 @@ class LiveKitUnavailableError(UsherError):
         """What to look at first."""
         if self.code is None:
             return "is it running, and is LIVEKIT_URL its address?"
-        if self.code in _REFUSED:
+        if self.code in REFUSALS:
             return "compare LIVEKIT_API_KEY and LIVEKIT_API_SECRET with its configuration"
         return "it answers with an error of its own; see its log"
-
-
-_REFUSED = frozenset({"unauthenticated", "permission_denied"})
 
 
 class LiveKitTransientError(LiveKitUnavailableError):

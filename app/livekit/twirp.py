@@ -14,6 +14,9 @@ from app.clock import Clock, jitter
 from app.livekit.access_token import AgentDispatches, Rooms
 from app.livekit.answers import seen_dispatch, seen_participant, seen_room
 from app.livekit.client import DispatchRequest, SeenDispatch, SeenParticipant, SeenRoom
+from app.livekit.failures.call_record import CallRecord
+from app.livekit.failures.error_answers import DATE
+from app.livekit.failures.trouble import REFUSALS, Trouble, TroubleKind, failure_kind, refusal
 from app.livekit.outcome import (
     Accepted,
     LiveKitTransientError,
@@ -60,7 +63,7 @@ class LiveKitApi:
         self._timeout_s = timeout_s
         self._metrics = metrics
         self._clock = clock
-        self._unanswered = 0
+        self._record = CallRecord()
         self._own_session = None
         if session is None:
             session = self._own_session = aiohttp.ClientSession(
@@ -77,7 +80,15 @@ class LiveKitApi:
 
     @property
     def is_down(self) -> bool:
-        return self._unanswered >= DOWN_AFTER
+        return self._record.unanswered >= DOWN_AFTER
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._record.trouble
+
+    @property
+    def was_called(self) -> bool:
+        return self._record.is_known
 
     async def create_dispatch(self, request: DispatchRequest) -> Outcome:
         message = dispatch_protocol.CreateAgentDispatchRequest(
@@ -89,7 +100,6 @@ class LiveKitApi:
             restart_policy=request.restart_policy.value,
         )
         outcome = await self._create(message)
-        self._note(answered=isinstance(outcome, Accepted | Rejected))
         self._metrics.calls.labels("CreateDispatch", type(outcome).__name__.lower()).inc()
         return outcome
 
@@ -99,21 +109,28 @@ class LiveKitApi:
             async with asyncio.timeout(self._timeout_s):
                 created = await self._dispatches.create_dispatch(message)
         except api.TwirpError as error:
+            self._note_error(error)
             if error.status >= 500:
                 return Unknown(error.code, error.message, is_answered=True)
             if error.code in OVERLOADED:
                 return Unreachable(error.code, error.message)
             return Rejected(error.code, error.message, permanent=error.code in PERMANENT)
         except aiohttp.ClientConnectorError as error:
+            self._record.note_failure(failure_kind(error), str(error))
             return Unreachable("unreachable", str(error))
         except TimeoutError:
-            return Unknown("timeout", f"no answer within {self._timeout_s:g} s")
+            self._record.note_failure(TroubleKind.UNREACHABLE, text := f"no answer within {self._timeout_s:g} s")
+            return Unknown("timeout", text)
         except (aiohttp.ClientError, OSError) as error:
-            return Unknown("connection", str(error) or type(error).__name__)
+            self._record.note_failure(failure_kind(error), text := str(error) or type(error).__name__)
+            return Unknown("connection", text)
         except Exception as error:  # noqa: BLE001 - the answer is not Twirp: the call may have had its effect
-            return Unknown("unreadable", f"{type(error).__name__}: {error}")
+            self._record.note_failure(TroubleKind.ERROR, text := f"{type(error).__name__}: {error}")
+            return Unknown("unreadable", text)
         if not created.id:
-            return Unknown("unreadable", "LiveKit's answer names no dispatch id")
+            self._record.note_failure(TroubleKind.ERROR, text := "LiveKit's answer names no dispatch id")
+            return Unknown("unreadable", text)
+        self._record.note_answer()
         return Accepted(created.id)
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
@@ -185,18 +202,20 @@ class LiveKitApi:
         except api.TwirpError as error:
             self._metrics.calls.labels(method, error.code).inc()
             is_passing = error.status >= 500 or error.code in OVERLOADED
-            self._note(answered=not is_passing)
+            self._note_error(error)
             if error.code == "not_found":
                 raise RoomNotFoundError(f"{method}: {error.message}") from error
             kind = LiveKitTransientError if is_passing else LiveKitUnavailableError
             raise kind(f"{method}: {error.code}: {error.message}", error.code) from error
         except TimeoutError as error:
-            self._failed(method)
-            raise LiveKitTransientError(f"{method}: timed out after {self._timeout_s:g} s") from error
+            text = f"timed out after {self._timeout_s:g} s"
+            self._note_failure(method, TroubleKind.UNREACHABLE, text)
+            raise LiveKitTransientError(f"{method}: {text}") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            self._failed(method)
-            raise LiveKitTransientError(f"{method}: {str(error) or type(error).__name__}") from error
-        self._note(answered=True)
+            text = str(error) or type(error).__name__
+            self._note_failure(method, failure_kind(error), text)
+            raise LiveKitTransientError(f"{method}: {text}") from error
+        self._record.note_answer()
         self._metrics.calls.labels(method, "answered").inc()
         return answer
 
@@ -214,9 +233,15 @@ class LiveKitApi:
                 one.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
 
-    def _failed(self, method: str) -> None:
-        self._note(answered=False)
+    def _note_failure(self, method: str, kind: TroubleKind, text: str) -> None:
+        self._record.note_failure(kind, text)
         self._metrics.calls.labels(method, "failed").inc()
 
-    def _note(self, *, answered: bool) -> None:
-        self._unanswered = 0 if answered else self._unanswered + 1
+    def _note_error(self, error: api.TwirpError) -> None:
+        if error.code in REFUSALS:
+            kind = refusal(error.message, error.metadata.get(DATE, ""), self._clock.now())
+            self._record.note_failure(kind, error.message)
+        elif error.status >= 500 or error.code in OVERLOADED:
+            self._record.note_failure(TroubleKind.ERROR, f"{error.code}: {error.message}")
+        else:
+            self._record.note_answer()

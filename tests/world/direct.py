@@ -82,6 +82,7 @@ class _Exchange:
         self.transport = self  # the simulator reaches for uvicorn's to cut the connection
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.status = 0
+        self.headers: dict[str, str] = {}  # of the answer; uvicorn would add the date
         self.body = b""
 
     async def receive(self) -> dict[str, Any]:
@@ -109,6 +110,9 @@ class _Exchange:
 
     async def json(self) -> Any:
         return json.loads(self.body)
+
+    async def text(self, *, errors: str = "strict") -> str:
+        return self.body.decode(errors=errors)
 
 
 class DirectSession:

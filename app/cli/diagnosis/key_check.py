@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,10 +11,9 @@ import aiohttp
 import jwt
 
 from app.clock import Clock
+from app.livekit.failures.trouble import TroubleKind, refusal, seconds_ahead
 from app.settings import Project
 
-LEEWAY_S: Final = 60
-"""Seconds by which LiveKit lets clocks differ before it refuses a token."""
 _METHOD: Final = "/twirp/livekit.RoomService/ListRooms"
 
 
@@ -29,6 +27,13 @@ class KeyVerdict(StrEnum):
     WRONG_SECRET = "wrong secret"  # noqa: S105 - a verdict
     WRONG_CLOCK = "wrong clock"
     TROUBLE = "trouble"
+
+
+_REFUSALS: Final = {
+    TroubleKind.UNKNOWN_KEY: KeyVerdict.UNKNOWN_KEY,
+    TroubleKind.WRONG_SECRET: KeyVerdict.WRONG_SECRET,
+    TroubleKind.WRONG_CLOCK: KeyVerdict.WRONG_CLOCK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +68,17 @@ async def check_key(project: Project, clock: Clock, timeout_s: float) -> KeyAnsw
         ):
             text = (await response.text(errors="replace")).strip()[:300]
             milliseconds = round((clock.monotonic() - began) * 1000)
-            ahead_s = _ahead(response.headers.get("Date"), clock)
-            return KeyAnswer(_verdict(response, text, ahead_s), text, milliseconds, ahead_s)
+            date = response.headers.get("Date", "")
+            verdict = _verdict(response, refusal(text, date, clock.now()))
+            return KeyAnswer(verdict, text, milliseconds, seconds_ahead(date, clock.now()))
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         text = str(error) or f"no answer within {timeout_s:g} s"
         return KeyAnswer(KeyVerdict.UNREACHABLE, text, round((clock.monotonic() - began) * 1000), None)
 
 
-def _verdict(response: aiohttp.ClientResponse, text: str, ahead_s: float | None) -> KeyVerdict:
+def _verdict(response: aiohttp.ClientResponse, refused: TroubleKind) -> KeyVerdict:
     if response.status == 200:
         return KeyVerdict.ACCEPTED if response.content_type == "application/json" else KeyVerdict.NOT_LIVEKIT
     if response.status == 401:
-        if "api key" in text.lower():
-            return KeyVerdict.UNKNOWN_KEY
-        if ahead_s is not None and abs(ahead_s) > LEEWAY_S:
-            return KeyVerdict.WRONG_CLOCK
-        return KeyVerdict.WRONG_SECRET
+        return _REFUSALS[refused]
     return KeyVerdict.NOT_LIVEKIT if response.status in {404, 405} else KeyVerdict.TROUBLE
-
-
-def _ahead(date: str | None, clock: Clock) -> float | None:
-    try:
-        theirs = parsedate_to_datetime(date or "")
-    except ValueError:
-        return None
-    theirs = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
-    # The header has whole seconds: what it says began up to a second ago.
-    return round((theirs - clock.now() + timedelta(seconds=0.5)).total_seconds(), 1)

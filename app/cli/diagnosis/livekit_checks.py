@@ -9,9 +9,10 @@ import re
 import aiohttp
 
 from app.cli.diagnosis.finding import Finding, failed, ok, skipped, warning
-from app.cli.diagnosis.key_check import LEEWAY_S, KeyAnswer, KeyVerdict, check_key
+from app.cli.diagnosis.key_check import KeyAnswer, KeyVerdict, check_key
 from app.clock import Clock, new_id
 from app.errors import UsherError
+from app.livekit.failures.trouble import LEEWAY_S
 from app.livekit.twirp import LiveKitApi
 from app.metrics import Metrics
 from app.settings import Project, Settings, local_url

@@ -1,0 +1,1 @@
+"""How calls to LiveKit fail, in its own words."""
