@@ -15,6 +15,7 @@ from app.server.documentation.markdown import Page, read_page
 
 APP: Final = Path(__file__).parents[2]
 INDEX: Final = "index"
+_OF_FOLDER: Final = "README.md"
 
 _ELSEWHERE: Final = {
     "rule-language": "rules/README.md",
@@ -79,8 +80,7 @@ def library() -> Library:
 
 
 def _name_of(path: Path) -> str:
-    name = path.with_suffix("").as_posix()
-    return name.removesuffix("/README") if path.name == "README.md" else name
+    return path.parent.as_posix() if path.name == _OF_FOLDER else path.with_suffix("").as_posix()
 
 
 def _served(file: str, names: Mapping[str, str], target: str) -> str | None:
@@ -89,7 +89,7 @@ def _served(file: str, names: Mapping[str, str], target: str) -> str | None:
         return target
     path, _, anchor = target.partition("#")
     file = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
-    name = names.get(file, names.get(f"{file}/README.md"))
+    name = names.get(file, names.get(posixpath.join(file, _OF_FOLDER)))
     if name is None:
         return _FILES.get(file)
     return (DOCS if name == INDEX else DOCS + name) + (f"#{anchor}" if anchor else "")

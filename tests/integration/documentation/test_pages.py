@@ -116,9 +116,14 @@ async def test_an_address_that_is_no_page_is_404_with_what_is_similar(running: R
 
 async def test_file_names_lead_to_their_page(running: Running) -> None:
     async with running.client() as client:
-        for path, target in (("/docs", "/docs/"), ("/docs/access.md", "/docs/access"), ("/docs/index.md", "/docs/")):
-            answer = await client.get(path)
-            assert (answer.status_code, answer.headers["location"]) == (307, target)
+        for file, target in (
+            ("", ""),
+            ("/access{}", "access"),
+            ("/index{}", ""),
+            ("/decisions/json-e{}", "decisions/json-e"),
+        ):
+            answer = await client.get("/docs" + file.format(".md"))
+            assert (answer.status_code, answer.headers["location"]) == (307, f"/docs/{target}")
 
 
 async def test_the_console_links_to_the_documentation_before_and_after_login(running: Running) -> None:

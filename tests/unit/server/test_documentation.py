@@ -8,6 +8,9 @@ from app.server.documentation.markdown import Page, anchor_of, read_page
 from app.server.documentation.search import MAX_FOUND, search
 
 
+ACCESS = "access.md"
+
+
 def page(text: str, name: str = "page") -> Page:
     return read_page(name, text, lambda target: None if target.startswith("../") else f"/docs/{target}")
 
@@ -32,8 +35,8 @@ def test_headings_that_repeat_are_numbered() -> None:
 
 
 def test_links_lead_to_where_the_target_is_served_and_others_become_text() -> None:
-    found = page("# T\n\n[one](one.md) and **[the `code`](../code.py)** here [two](two.md)\n")
-    assert '<a href="/docs/one.md">one</a> and <strong>the <code>code</code></strong> here' in found.html
+    found = page(f"# T\n\n[one]({ACCESS}) and **[the `code`](../code.py)** here [two]({ACCESS})\n")
+    assert f'<a href="/docs/{ACCESS}">one</a> and <strong>the <code>code</code></strong> here' in found.html
     assert found.html.count("<a ") == 2
 
 
