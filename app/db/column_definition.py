@@ -29,6 +29,7 @@ class FormSection(StrEnum):
     ARRIVAL = "If the agent does not join"
     OBJECTIVE = "Objective"
     LIMITS = "When, and for how many callers"
+    QUEUE = "How many calls at a time, and who waits"
 
 
 class _Required:

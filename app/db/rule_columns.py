@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
+from app.db.columns.queue_columns import QUEUE_COLUMNS
 from app.db.types import OnMatch, Recover, Scope
 
 MAX_NAME: Final = 200
@@ -248,6 +249,7 @@ RULE_COLUMNS: Final = (
         "The agent is removed when its participant has left the room and not come back for a moment.",
         default=True,
     ),
+    *QUEUE_COLUMNS,
     RuleColumn(
         "objective_percent",
         ColumnKind.NUMBER,

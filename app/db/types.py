@@ -46,7 +46,7 @@ class Cause(StrEnum):
     CLAIMED = "claimed"
     SENDER_LOST = "sender_lost"  # claimed from a replica that died while it sent
     CALLER_PRESENT = "caller_present"  # LiveKit was asked before the call
-    WAITS_FOR_LIMIT = "waits_for_limit"
+    WAITS_FOR_LIMIT = "waits_for_limit"  # written before there were queues
     ACCEPTED = "accepted"
     ADOPTED = "adopted"  # LiveKit had it, though no call said so
     LATE_ANSWER = "late_answer"  # LiveKit accepted an attempt that had been given up
@@ -83,6 +83,11 @@ class Cause(StrEnum):
     HANDOVER = "handover"  # the call is to go on with this agent
     HANDED_OVER = "handed_over"  # another agent has the call
     HANDOVER_FAILED = "handover_failed"  # the other did not come
+    # Queued
+    QUEUED = "queued"  # its rule or agent is at its limit, or the agent is out of service
+    QUEUE_TIMEOUT = "queue_timeout"  # no place within `queue_timeout_s`, and no other agent to ask
+    SUBSTITUTE = "substitute"  # another agent is asked in place of one that is out of service
+    OUT_OF_SERVICE = "out_of_service"  # its agent was out of service for too long, and no other could be asked
 
 
 class AttemptOutcome(StrEnum):

@@ -45,11 +45,17 @@ class Dispatch(NamedTuple):
     min_stay_s: int
     recover: Recover
     withdraw: bool
+    max_calls: int | None
+    queue_timeout_s: int | None
+    queue_priority: int
+    announce: bool
     attempts: int
     counted_attempts: int
     rung: int
     asked_agent_name: str | None
     next_attempt_at: datetime | None
+    queued_at: datetime | None
+    placed_at: datetime | None
     must_look: bool
     deletion_announced_at: datetime | None
     is_sent_away: bool

@@ -39,12 +39,18 @@ _COPIED_TO_REPLACEMENT = (
     "recover",
     "unlisted_at",
     "withdraw",
+    "max_calls",
+    "queue_timeout_s",
+    "queue_priority",
+    "announce",
 )
 _UNSENT: Mapping[str, Any] = {
     "attempts": 0,
     "counted_attempts": 0,
     "rung": 0,
     "asked_agent_name": None,
+    "queued_at": None,
+    "placed_at": None,
     "must_look": False,
     "deletion_announced_at": None,
     "is_sent_away": False,
@@ -110,6 +116,10 @@ def asked_for(intent: Intent, rules_version: int) -> dict[str, Any]:
         "min_stay_s": rule.min_stay_s,
         "recover": rule.recover,
         "withdraw": rule.withdraw,
+        "max_calls": rule.max_calls,
+        "queue_timeout_s": rule.queue_timeout_s,
+        "queue_priority": rule.queue_priority,
+        "announce": rule.announce,
     }
 
 

@@ -127,7 +127,7 @@ def write_moves(connection: Connection, moves: Sequence[Move]) -> None:
             _update(connection, groups)
             groups, touched = {}, set()
         touched.add(move.dispatch.id)
-        values = {"status": move.status, "cause": move.cause, "reason": move.reason, **move.fields}
+        values = move.columns
         groups.setdefault(tuple(sorted(values)), []).append({"id": move.dispatch.id, **values})
     _update(connection, groups)
 

@@ -45,6 +45,10 @@ class Rule:
     min_stay_s: int
     recover: Recover
     withdraw: bool
+    max_calls: int | None
+    queue_timeout_s: int | None
+    queue_priority: int
+    announce: bool
     objective_percent: float | None
     objective_s: float | None
     hours: ActiveHours | None = field(compare=False, repr=False)

@@ -79,8 +79,17 @@ def _sorted(rows: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def translated(before: Rows) -> Rows:
-    """Return the rows as they are to be after the upgrade: `recover` names agents, fallbacks are a list."""
-    return {name: [_translated(name, row) for row in rows] for name, rows in before.items()}
+    """Return the rows as they are to be after the upgrade: `recover` names agents, fallbacks are a list.
+
+    `agents` takes the place of `agent_limits`.
+    """
+    after = {name: [_translated(name, row) for row in rows] for name, rows in before.items() if name != "agent_limits"}
+    return {**after, "agents": _sorted([_agent(row) for row in before["agent_limits"]])}
+
+
+def _agent(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    limits = {"max_calls": row["max_active"], "starts_per_second": row["starts_per_second"]}
+    return {"agent_name": row["agent_name"], **limits, "out_of_service_until": None, "note": ""}
 
 
 def _translated(table: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,6 +208,16 @@ def test_triggers_go_on_recording(recorded: Database) -> None:
     (*_, last) = recorded.execute('SELECT change, "after" FROM rule_changes ORDER BY id')
     after = json.loads(last["after"]) if isinstance(last["after"], str) else last["after"]
     assert (last["change"], after["name"], after["priority"]) == ("update", "answered", 7)
+
+
+def test_limits_of_agents_are_on_record_and_go_on_being_recorded(recorded: Database) -> None:
+    schema.upgrade(recorded.url)
+    recorded.execute("UPDATE agents SET max_calls = 5 WHERE agent_name = 'rare'")
+    rows = recorded.execute(
+        "SELECT change, \"after\", changed_by FROM agent_changes WHERE agent_name = 'rare' ORDER BY id"
+    )
+    changes = [(row["change"], _document(row["after"])["max_calls"], row["changed_by"].split(":")[0]) for row in rows]
+    assert changes == [("insert", 0, "usher migrate"), ("update", 5, "sql")]
 
 
 def test_users_and_tokens_go_on_with_no_expiry_where_there_was_none(recorded: Database) -> None:

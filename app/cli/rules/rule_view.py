@@ -61,6 +61,8 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
         marks.append(f"recover {row['recover']}")
     if not row["withdraw"]:
         marks.append("agent stays")
+    if row["max_calls"] is not None:
+        marks.append(f"at most {row['max_calls']}")
     return marks
 
 

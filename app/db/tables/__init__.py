@@ -1,14 +1,12 @@
 """The schema as it is now, with the meaning of each column: one module per subject.
 
-Names are public: operators and other tools read the tables, and write `routing_rules`, `agent_limits` and
+Names are public: operators and other tools read the tables, and write `routing_rules`, `agents`, `lookups` and
 `notifications`, with plain SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get
 this schema: `migrations/`.
-Names are public: operators and other tools read the tables, and write `routing_rules`, `lookups` and `agent_limits`,
-with plain SQL. Defaults and CHECKs therefore live in the database. Times are UTC. How databases get this schema:
-`migrations/`.
 """
 
 from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
+from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
 from app.db.tables.calls import (
     LOST_ROOM,
@@ -28,7 +26,7 @@ from app.db.tables.incidents import (
 )
 from app.db.tables.lookups import lookup_changes, lookups
 from app.db.tables.operations import audit_log, heartbeats, personal_reads, probes, schema_compatibility
-from app.db.tables.rules import agent_limits, routing_rules, rule_changes, rule_editor
+from app.db.tables.rules import routing_rules, rule_changes, rule_editor
 from app.db.tables.search import (
     HAS_NUMBER,
     IS_CALL,
@@ -48,7 +46,8 @@ __all__ = [
     "MAX_DIGITS",
     "MAX_SEARCHED",
     "access_log",
-    "agent_limits",
+    "agent_changes",
+    "agents",
     "api_tokens",
     "audit_log",
     "dispatch_attempts",

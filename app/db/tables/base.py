@@ -50,7 +50,7 @@ def flag(name: str) -> Boolean:
     return Boolean(create_constraint=True, name=name)
 
 
-def partial_index(name: str, *columns: str, where: str | TextClause, unique: bool = False) -> Index:
+def partial_index(name: str, *columns: str | TextClause, where: str | TextClause, unique: bool = False) -> Index:
     """Return an index of the rows for which `where` holds.
 
     A statement uses it only if its condition is the same text: the planners do not see through bound values.

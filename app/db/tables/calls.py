@@ -38,6 +38,14 @@ LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""
 
 
+ASKED = text("coalesce(asked_agent_name, agent_name)")
+"""The agent that is asked now, spelled as the index of the queues needs it."""
+PLACE_KEPT = "status = 'pending' AND placed_at IS NOT NULL"
+"""Condition of dispatches between two attempts, spelled as their partial index needs it."""
+ANNOUNCED = "announce AND status IN ('pending', 'sending', 'dispatched', 'joined')"
+"""Condition of live dispatches that announce their state, spelled as their partial index needs it."""
+
+
 def status_in(*statuses: DispatchStatus) -> TextClause:
     """Return the condition of a partial index of `dispatches`, in exactly the text that its statements must use."""
     return text("status IN (" + ", ".join(f"'{status}'" for status in statuses) + ")")
@@ -114,11 +122,19 @@ dispatches = Table(
     Column("min_stay_s", Integer, nullable=False, server_default="3"),
     Column("recover", Text, nullable=False, server_default=Recover.NEVER),
     Column("withdraw", Boolean, nullable=False),
+    Column("max_calls", Integer),  # of the rule, if the rule does not exist any more
+    Column("queue_timeout_s", Integer),
+    Column("queue_priority", Integer, nullable=False, server_default="100"),
+    Column("announce", Boolean, nullable=False, server_default=false()),
     Column("attempts", Integer, nullable=False, server_default="0"),  # calls made to LiveKit
     Column("counted_attempts", Integer, nullable=False, server_default="0"),  # those that max_attempts counts
     Column("rung", Integer, nullable=False, server_default="0"),  # of fallbacks: 0 is agent_name, 1 the first of them
     Column("asked_agent_name", Text),  # by the latest attempt, if a fallback was asked
-    Column("next_attempt_at", Timestamp),  # pending, sending: not before this
+    # pending, sending: not before this; in the queue: when the wait is over, NULL for one without an end
+    Column("next_attempt_at", Timestamp),
+    Column("queued_at", Timestamp),  # pending: in the queue of its agent and its rule since then
+    # live: when the agent that is asked was last started for it; pending: it keeps its place between two attempts
+    Column("placed_at", Timestamp),
     Column("must_look", Boolean, nullable=False, server_default=false()),  # LiveKit may have it: look before sending
     Column("deletion_announced_at", Timestamp),  # dispatched: we began to delete it at LiveKit, since no agent came
     # joined: it was being deleted as its agent joined, so LiveKit sends that agent away in a while
@@ -153,6 +169,7 @@ dispatches = Table(
     one_of("recover", Recover, "recover"),
     one_of("replaces_kind", ReplacesKind, "replaces_kind"),
     CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
+    CheckConstraint("queued_at IS NULL OR status = 'pending'", name="queued_at"),
     CheckConstraint("deletion_announced_at IS NULL OR status = 'dispatched'", name="deletion_announced_at"),
     CheckConstraint(f"doubtful_until IS NULL OR {status_in(*LIVE)}", name="doubtful_until"),
     CheckConstraint("NOT is_sent_away OR status = 'joined'", name="is_sent_away"),
@@ -161,6 +178,19 @@ dispatches = Table(
     partial_index(
         "ix_dispatches_due", "next_attempt_at", where=status_in(DispatchStatus.PENDING, DispatchStatus.SENDING)
     ),
+    # The queues: of each agent and rule those that wait, in their order.
+    partial_index(
+        "ix_dispatches_queue",
+        "project",
+        ASKED,
+        "rule_id",
+        "queue_priority",
+        "queued_at",
+        "id",
+        where="queued_at IS NOT NULL",
+    ),
+    partial_index("ix_dispatches_place_kept", "placed_at", where=PLACE_KEPT),
+    partial_index("ix_dispatches_announced", "id", where=ANNOUNCED),
     partial_index("ix_dispatches_unanswered", "answer_deadline", where=status_in(DispatchStatus.DISPATCHED)),
     partial_index("ix_dispatches_live_room", "room_name", where=status_in(*LIVE)),
     partial_index("ix_dispatches_doubtful_until", "doubtful_until", where="doubtful_until IS NOT NULL"),

@@ -1,4 +1,4 @@
-"""Rules, their history, and the limits of agents: the tables that operators edit."""
+"""Rules and their history: the table that operators edit most."""
 
 from __future__ import annotations
 
@@ -84,15 +84,4 @@ rule_editor = Table(
     metadata,
     Column("id", Serial, primary_key=True),
     Column("name", Text, nullable=False),
-)
-
-# Limits per agent; edited by operators with plain SQL.
-agent_limits = Table(
-    "agent_limits",
-    metadata,
-    Column("agent_name", Text, primary_key=True),
-    Column("max_active", Integer),  # dispatches of this agent at one time; NULL: no limit
-    Column("starts_per_second", Integer),  # CreateDispatch calls per second for this agent; NULL: no limit
-    CheckConstraint("max_active IS NULL OR max_active >= 0", name="max_active"),
-    CheckConstraint("starts_per_second IS NULL OR starts_per_second >= 1", name="starts_per_second"),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Connection, MetaData, event
 
 from app.db.rule_columns import RECORDED_COLUMNS
+from app.db.tables.agent_triggers import agent_triggers
 from app.db.tables.base import SQLITE_NOW, metadata
 from app.db.tables.lookups import lookup_triggers
 from app.db.tables.rules import routing_rules
@@ -20,7 +21,7 @@ from app.db.tables.rules import routing_rules
 def triggers(dialect: str) -> list[str]:
     """Return the statements that create all triggers; those on SQLite name each column of a rule."""
     own = _POSTGRESQL if dialect == "postgresql" else (*_record_rules(RECORDED_COLUMNS), *_SQLITE_APPEND_ONLY)
-    return [*own, *lookup_triggers(dialect)]
+    return [*own, *lookup_triggers(dialect), *agent_triggers(dialect)]
 
 
 @event.listens_for(metadata, "after_create")

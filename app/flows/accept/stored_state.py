@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from app.db.hot_statement import CombinedQuery
-from app.db.tables import agent_limits
+from app.db.tables import agents
+from app.db.tables.agents import IS_LIMITED
 from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, Promises, promised
 from app.outbox.room_session import LOST_IN_SESSIONS, SERVED_UNDER_NAME
 from app.outbox.statements import LIVE_INTENTS
@@ -22,7 +23,7 @@ _BEFORE_DECIDING = CombinedQuery([("version", VERSION), ("known", KNOWN), ("lost
 _BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
-        ("limited", select(agent_limits.c.agent_name)),
+        ("limited", select(agents.c.agent_name).where(text(IS_LIMITED))),
         ("live", LIVE_INTENTS),
         ("promised", VALID_PROMISES),
         *(("served", question) for question in SERVED_UNDER_NAME),

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
-from app.db.tables import agent_limits
+from app.db.tables import agents
+from app.db.tables.agents import IS_LIMITED
 from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter
@@ -85,7 +86,7 @@ def _may_be_under_way(dispatch: Dispatch, context: Context, elapsed_time: Elapse
 
 def _limits(connection: Connection) -> dict[str, Any]:
     # Locked, so that two replicas cannot both count the same free place.
-    query = select(agent_limits).order_by(agent_limits.c.agent_name).with_for_update()
+    query = select(agents).where(text(IS_LIMITED)).order_by(agents.c.agent_name).with_for_update()
     return {row["agent_name"]: row for row in connection.execute(query).mappings()}
 
 
@@ -98,7 +99,7 @@ def _note_limit_reached(
             one,
             one.status,
             Cause.WAITS_FOR_LIMIT,
-            f"waiting: the limit of {one.agent_to_ask} is reached (agent_limits)",
+            f"waiting: the limit of {one.agent_to_ask} is reached (table agents)",
         )
         for one in find_at_limit(connection, now, project, agent_names)
     ]

@@ -1,4 +1,4 @@
-"""Limits on starts: calls per second in all, and per agent what operators wrote into `agent_limits`."""
+"""Limits on starts: calls per second in all, and per agent what operators wrote into `agents`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Agent = tuple[str, str]
 class StartLimiter:
     """A token bucket for all starts of this process, and one per project and agent with `starts_per_second`.
 
-    `max_active` is counted in the database, so it holds over all replicas; rates hold per replica. Both hold for the
+    `max_calls` is counted in the database, so it holds over all replicas; rates hold per replica. Both hold for the
     agents of each project by themselves: their workers are others.
     """
 
@@ -65,7 +65,7 @@ class StartLimiter:
         return allowed
 
     def _startable(self, agent: _Agent, limit: Mapping[str, Any], active: int, now: float) -> bool:
-        if limit["max_active"] is not None and active >= limit["max_active"]:
+        if limit["max_calls"] is not None and active >= limit["max_calls"]:
             return False
         rate = limit["starts_per_second"]
         if rate is None:

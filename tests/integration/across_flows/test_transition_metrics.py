@@ -51,7 +51,7 @@ async def test_a_call_sent_at_once(database: Database) -> None:
 @in_virtual_time
 async def test_dispatches_created_pending_and_their_claims(postgres_database: Database, replicas: int) -> None:
     async with World(postgres_database, replicas=replicas) as world:
-        world.database.execute("INSERT INTO agent_limits (agent_name, max_active) VALUES ('greeter', 2)")
+        world.database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('greeter', 2)")
         world.rule()
         world.simulator.add_worker("greeter")
         for number in range(4):

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.any_of import any_of, one_of_texts
 from app.db.bulk_insert import insert_new
 from app.db.hot_statement import HotStatement
-from app.db.tables import agent_limits, dispatches, token_dispatches
+from app.db.tables import agents, dispatches, token_dispatches
 from app.db.types import Timestamp
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
@@ -84,15 +84,15 @@ def test_a_list_that_must_be_rendered_for_its_length_is_refused(database: Databa
 
 def test_errors_of_the_driver_are_sqlalchemys(database: Database) -> None:
     with database.writer_engine().begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE agent_limits RENAME TO elsewhere")
-        with pytest.raises(DBAPIError, match="agent_limits"):
-            HotStatement(select(agent_limits.c.agent_name)).rows(connection, {})
+        connection.exec_driver_sql("ALTER TABLE agents RENAME TO elsewhere")
+        with pytest.raises(DBAPIError, match="agents"):
+            HotStatement(select(agents.c.agent_name)).rows(connection, {})
         connection.rollback()
 
 
 async def test_a_connection_that_breaks_is_replaced(postgres_database: Database) -> None:
     writer = Writer(postgres_database.writer_engine())
-    statement = HotStatement(select(agent_limits.c.agent_name))
+    statement = HotStatement(select(agents.c.agent_name))
     killed = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid"
 
     async def broken() -> None:

@@ -84,7 +84,7 @@ async def test_a_limit_of_calls_per_second_is_shared(sqlite_database: Database) 
 async def test_the_limit_of_an_agent_holds_for_each_project_by_itself(sqlite_database: Database) -> None:
     async with World(sqlite_database, projects=(LOUD, QUIET)) as world:
         world.rule()
-        world.database.execute("INSERT INTO agent_limits (agent_name, max_active) VALUES ('greeter', 2)")
+        world.database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('greeter', 2)")
         for simulator in world.simulators.values():
             simulator.add_worker("greeter")
         for number in range(5):

@@ -14,7 +14,7 @@ def limit(world: World, agent_name: str, **columns: int) -> None:
     names = ", ".join(columns)
     places = ", ".join(f":{name}" for name in columns)
     world.database.execute(
-        f"INSERT INTO agent_limits (agent_name, {names}) VALUES (:agent_name, {places})",
+        f"INSERT INTO agents (agent_name, {names}) VALUES (:agent_name, {places})",
         agent_name=agent_name,
         **columns,
     )
@@ -24,7 +24,7 @@ def limit(world: World, agent_name: str, **columns: int) -> None:
 @in_virtual_time
 async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, replicas: int) -> None:
     async with World(postgres_database, replicas=replicas) as world:
-        limit(world, "greeter", max_active=2)
+        limit(world, "greeter", max_calls=2)
         world.rule()
         world.simulator.add_worker("greeter")
         for number in range(6):
@@ -34,7 +34,7 @@ async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, rep
             await world.wait(3)
             waiting = world.dispatches(status="pending")
             assert len(waiting) == left
-            assert {row["reason"] for row in waiting} == {"waiting: the limit of greeter is reached (agent_limits)"}
+            assert {row["reason"] for row in waiting} == {"waiting: the limit of greeter is reached (table agents)"}
             for row in world.dispatches(status="joined"):
                 world.simulator.finish_room(row["room_name"])
         await world.until(lambda: len(world.simulator.ledger.dispatches) == 6, within=5)
@@ -43,7 +43,7 @@ async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, rep
 @in_virtual_time
 async def test_callers_of_other_agents_pass_those_that_wait(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        limit(world, "scarce", max_active=0)
+        limit(world, "scarce", max_calls=0)
         world.rule("scarce", "scarce", {"room": {"name": [{"prefix": "scarce"}]}}, priority=1)
         world.rule()
         world.simulator.add_worker("greeter")
@@ -73,20 +73,20 @@ async def test_a_start_rate_is_kept(sqlite_database: Database) -> None:
 @in_virtual_time
 async def test_a_lifted_limit_holds_at_once(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        limit(world, "greeter", max_active=0)
+        limit(world, "greeter", max_calls=0)
         world.rule()
         world.simulator.add_worker("greeter")
         world.simulator.join("room", "ana")
         await world.wait(3)
         assert world.dispatch()["status"] == "pending"
-        world.database.execute("DELETE FROM agent_limits")
+        world.database.execute("DELETE FROM agents")
         await world.until_status("joined", within=1.5)
 
 
 @in_virtual_time
 async def test_a_caller_who_leaves_the_queue_is_cancelled(sqlite_database: Database) -> None:
     async with World(sqlite_database) as world:
-        limit(world, "greeter", max_active=0)
+        limit(world, "greeter", max_calls=0)
         world.rule()
         world.simulator.join("room", "ana")
         await world.wait(3)

@@ -47,6 +47,10 @@ VALUES: dict[str, Any] = {
     "min_stay_s": 10,
     "recover": "lost",
     "withdraw": False,
+    "max_calls": 4,
+    "queue_timeout_s": 60,
+    "queue_priority": 50,
+    "announce": True,
     "objective_percent": 99.5,
     "objective_s": 3,
 }

@@ -102,6 +102,8 @@ def _value(column: RuleColumn, text: str) -> Any:
         case ColumnKind.FLAG:
             return bool(text)
         case ColumnKind.INTEGER:
+            if not text.strip() and not column.is_required:
+                return column.default
             return int(text) if _is_integer(text) else text
         case ColumnKind.NUMBER:
             return _read_number(text.strip())

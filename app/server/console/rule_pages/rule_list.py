@@ -90,6 +90,8 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append(f"recovers {rule.recover}")
     if not rule.withdraw:
         tags.append("agent stays")
+    if rule.max_calls is not None:
+        tags.append(f"at most {rule.max_calls}")
     return Line(
         place,
         rule.id,
