@@ -25,6 +25,16 @@ class Metrics:
         self.events = Counter(
             "usher_events", "Events accepted", ["project", "type", "source", "outcome"], registry=self.registry
         )
+        self.lookups = Counter(
+            "usher_lookups", "Answers of lookups, by status", ["lookup", "status"], registry=self.registry
+        )
+        self.lookup_seconds = Histogram(
+            "usher_lookup_seconds",
+            "From the question of a lookup to its answer, or to the end of its time",
+            ["lookup"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self.transitions = Counter(
             "usher_dispatch_transitions", "Dispatches that reached a state", ["agent", "status"], registry=self.registry
         )

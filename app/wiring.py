@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +33,8 @@ from app.db.engine.sqlite_claim import claim_database
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
+from app.flows.lookup.ask import LookupAsker
+from app.flows.lookup.http_client import HttpLookupClient, LookupClient
 from app.flows.orchestrator import Orchestrator
 from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
@@ -44,7 +46,7 @@ from app.rules.book.rule_book import RuleBook
 from app.server.app import create_app
 from app.server.workers.rule_worker import Setup
 from app.server.workers.worker_pool import WorkerPool
-from app.settings import Project, Settings, shown_database_url
+from app.settings import Project, Settings, process_environment, shown_database_url
 from app.webhook.name_digest import use_name_key
 
 _log = get_logger(__name__)
@@ -91,6 +93,8 @@ def _read_book(readers: Engine) -> RuleBook:
         book = read_book(connection)
     for bad in book.bad.values():
         _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
+    for lookup in book.lookups.bad:
+        _log.warning("a lookup cannot be used", lookup=lookup.name, problems=[str(one) for one in lookup.problems])
     return book
 
 
@@ -102,11 +106,14 @@ async def service(
     engine: Engine | None = None,
     executor: Executor | None = None,
     connect: Callable[[Project, float, Metrics, Clock], LiveKitApi] = LiveKitApi,
+    lookup_client: LookupClient | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Service]:
     """Build the service, ready to be served; on leaving, finish what was accepted and close everything.
 
     The keyword arguments replace what is outside the process: tests give them to run the whole service in virtual
-    time. `engine` and `executor` are the writer's; `connect` makes the client of a project.
+    time. `engine` and `executor` are the writer's; `connect` makes the client of a project; `environment` holds what
+    the headers of lookups name.
     """
     use_phone_region(settings.phone_region)
     use_name_key(settings.hash_names_key.get_secret_value())
@@ -134,7 +141,9 @@ async def service(
         # Of one thread: the comparisons of big rooms must not take all those of requests.
         reader = Reader(readers, stack.enter_context(ThreadPoolExecutor(1, "usher-rooms")))
         context = Context(settings, writer, clients, metrics, clock, process_name(), reader)
-        orchestrator = Orchestrator(context, _read_book(readers))
+        variables = process_environment() if environment is None else environment
+        asker = LookupAsker(lookup_client or HttpLookupClient(), variables, metrics, clock)
+        orchestrator = Orchestrator(context, _read_book(readers), asker)
         if is_embedded(url):
             await orchestrator.take_over()
         secret = settings.secret_key.get_secret_value()

@@ -18,6 +18,9 @@ from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.deliver.take_over import take_over
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.erase.hash_names import RUN_EVERY_S, NameHasher
+from app.flows.lookup.ask import LookupAsker
+from app.flows.lookup.lookups import Lookups
+from app.flows.lookup.pending_events import take_over_lookups
 from app.flows.loop import Loop
 from app.flows.operations.operations import Operations
 from app.flows.probes.canary import Canary
@@ -36,6 +39,7 @@ _DELIVER_EVERY_S = 0.25
 _INSPECT_EVERY_S = 0.15
 _END_DOUBTS_EVERY_S = 0.5
 _KEEP_TIME_EVERY_S = 2.0
+_TAKE_UP_EVERY_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _CHECKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
 """Pauses between checks of a room while it is unclear whose an agent is: the job list can be 5 s late."""
@@ -46,7 +50,7 @@ _PAUSE_PER_CHECK = 4.0
 class Orchestrator:
     """All flows of one process."""
 
-    def __init__(self, context: Context, book: RuleBook) -> None:
+    def __init__(self, context: Context, book: RuleBook, lookup_asker: LookupAsker) -> None:
         self.context = context
         self.book = book
         """The rule book in use: that of the latest committed transaction that read a newer one."""
@@ -58,6 +62,7 @@ class Orchestrator:
         self.deliverer = Deliverer(context, transactions, limiter, elapsed_time)
         self.inspector = Inspector(context, transactions, elapsed_time)
         self.acceptor = Acceptor(context, transactions, lambda: self.book, self.deliverer.free_slots)
+        self.lookups = Lookups(context, lookup_asker, lambda: self.book, self.acceptor.evaluate)
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self.pruner = Pruner(context)
@@ -71,6 +76,7 @@ class Orchestrator:
             Loop("doubts", DoubtChecker(context, self.inspector).run_once, _END_DOUBTS_EVERY_S, context.defects),
             Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects),
             Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
+            Loop("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S, context.defects),
             Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
         ]
         if context.settings.sweep_interval > 0:
@@ -111,6 +117,7 @@ class Orchestrator:
         self.left_alone.submit(after.left_alone)
         self.withdrawer.submit(after.withdrawals)
         self.check_rooms(after.rooms_to_check)
+        self.lookups.submit(after.to_look_up)
         if after.is_due:
             self._deliver.wake()
 
@@ -124,6 +131,7 @@ class Orchestrator:
     async def take_over(self) -> None:
         """Take over what a dead process held; only where no other process can be alive, and before `start`."""
         await self._transactions.run(lambda connection, after: take_over(connection, after, self.context))
+        await self.context.writer.run(lambda connection: take_over_lookups(connection, self.context.clock.now()))
 
     def start(self) -> None:
         """Start the background loops."""
@@ -140,6 +148,7 @@ class Orchestrator:
         self.deliverer.stop()
         for loop in self._loops:
             await loop.stop()
+        await self.lookups.drain(timeout_s)
         await self.inspector.drain(timeout_s)
         await self.deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)

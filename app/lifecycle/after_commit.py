@@ -12,6 +12,16 @@ from app.metrics import Metrics
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
 from app.rules.book.rule_book import RuleBook
+from app.rules.lookups.lookup import Lookup
+from app.webhook.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """A stored event whose rules are evaluated once these lookups are answered."""
+
+    event: Event
+    lookups: tuple[Lookup, ...]
 
 
 @dataclass(slots=True)
@@ -33,6 +43,8 @@ class AfterCommit:
     """The rule book that the transaction read, to be used from now on; None if it is the one in use."""
     is_due: bool = False
     """Whether dispatches are due for the claim now, so that the delivery loop need not wait for its next tick."""
+    to_look_up: list[PendingEvent] = field(default_factory=list)
+    """Events that were stored to be evaluated later."""
     is_carried_out: bool = False
 
     def note_due(self, due: Iterable[datetime | None], now: datetime) -> None:

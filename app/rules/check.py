@@ -110,7 +110,7 @@ def _check_text(column: RuleColumn, value: Any) -> list[Problem]:
     if column.rows == 1 and (value != value.strip() or not value.isprintable()):
         message = "must be one line of printable characters, with no space before or after"
         return [Problem(column.name, message, found=value, suggestion=_printable(value))]
-    return _unstorable(column.name, value)
+    return json_problems(column.name, value)
 
 
 def _printable(value: str) -> str | None:
@@ -175,13 +175,13 @@ def _check_deployment(column: RuleColumn, value: Any) -> list[Problem]:
 
 def _check_pattern(column: RuleColumn, value: Any) -> list[Problem]:
     # Reading a pattern that is not JSON would report the same again.
-    return _unstorable(column.name, value) or [
+    return json_problems(column.name, value) or [
         problem.below(column.name) for problem in check_pattern(full_pattern(value))
     ]
 
 
 def _check_template(column: RuleColumn, value: Any) -> list[Problem]:
-    return _unstorable(column.name, value) or check_template(value, column.name)
+    return json_problems(column.name, value) or check_template(value, column.name)
 
 
 def _check_fallbacks(column: RuleColumn, value: Any) -> list[Problem]:
@@ -237,7 +237,7 @@ def _type_name(value: Any) -> str:
     return names.get(type(value)) or ("a number" if isinstance(value, int | float) else type(value).__name__)
 
 
-def _unstorable(path: str, value: Any, depth: int = 0) -> list[Problem]:
+def json_problems(path: str, value: Any, depth: int = 0) -> list[Problem]:
     """Return what in `value` is not JSON, or is JSON that only one of the databases can hold."""
     if depth > MAX_DEPTH:
         return [Problem(path, f"nests deeper than {MAX_DEPTH} levels")]
@@ -247,13 +247,15 @@ def _unstorable(path: str, value: Any, depth: int = 0) -> list[Problem]:
         problems = []
         for key, item in value.items():
             if isinstance(key, str):
-                problems += _unstorable(path, key, depth + 1) + _unstorable(join_path(path, key), item, depth + 1)
+                problems += json_problems(path, key, depth + 1) + json_problems(join_path(path, key), item, depth + 1)
             else:
                 problems.append(Problem(path, "has a key that is not text; put it in quotes", found=key))
         return problems
     if isinstance(value, list):
         return [
-            problem for index, item in enumerate(value) for problem in _unstorable(f"{path}[{index}]", item, depth + 1)
+            problem
+            for index, item in enumerate(value)
+            for problem in json_problems(f"{path}[{index}]", item, depth + 1)
         ]
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and value - value == 0):
         return []

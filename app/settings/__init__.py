@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.settings.addresses import accepted_hosts, host_name, is_loopback, local_url
 from app.settings.database_url import database_url_problem, shown_database_url
 from app.settings.model import DEVELOPMENT, Project, Settings
-from app.settings.reading import SHORTEST_CANARY_INTERVAL, read_settings
+from app.settings.reading import SHORTEST_CANARY_INTERVAL, process_environment, read_settings
 from app.settings.weak_secrets import weak_secrets
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "host_name",
     "is_loopback",
     "local_url",
+    "process_environment",
     "read_settings",
     "shown_database_url",
     "weak_secrets",

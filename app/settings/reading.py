@@ -31,7 +31,7 @@ def read_settings(
     `development` fills in what `livekit-server --dev` uses; `without_livekit` is for commands that only need the
     database. Raises `SettingsError` with every problem at once; no secret is part of a message.
     """
-    values, problems = clean_values(_process_environment() if environment is None else environment, _NAMES)
+    values, problems = clean_values(process_environment() if environment is None else environment, _NAMES)
     unreadable = {problem.path for problem in problems}
     if development:
         values = {**DEVELOPMENT, **values}
@@ -47,7 +47,8 @@ def read_settings(
     return settings.model_copy(update=update)
 
 
-def _process_environment() -> dict[str, str]:
+def process_environment() -> dict[str, str]:
+    """Return the environment variables of this process, over those of a `.env` file."""
     return {**{name: text for name, text in dotenv_values(".env").items() if text is not None}, **os.environ}
 
 

@@ -44,3 +44,5 @@ class Event:
     """Whether `room_name` is the room's own: one with NUL or half a surrogate pair is stored with U+FFFD instead."""
     is_immediate: bool = True
     """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""
+    lookups: Mapping[str, Any] | None = None
+    """The answers of lookups by name, as they are stored; None where none was asked."""

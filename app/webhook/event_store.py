@@ -16,6 +16,7 @@ from app.db.types import EventSource
 from app.errors import NotFoundError
 from app.livekit.vocabulary import LEAVINGS, EventType
 from app.webhook.event import Event
+from app.webhook.lookup_answers import with_answers
 from app.webhook.parse import prepare
 from app.webhook.trimmed import with_joins
 
@@ -124,11 +125,11 @@ def to_row(event: Event) -> dict[str, Any]:
 def from_row(row: Mapping[Any, Any]) -> Event:
     """Return the event in a row of `events`, prepared for matching again; it is not immediate any more.
 
-    What `USHER_REDACT` left out of the stored body is missing from the document too. `webhook.trimmed.with_joins`
-    completes trimmed participants.
+    What `USHER_REDACT` left out of the stored body and answers is missing from the document too.
+    `webhook.trimmed.with_joins` completes trimmed participants.
     """
     document = prepare(row["body"], row["project"], role=row["participant_role"])
-    return Event(
+    event = Event(
         id=row["id"],
         livekit_id=row["livekit_id"],
         dedupe_key=row["dedupe_key"],
@@ -150,6 +151,7 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         has_exact_room="\ufffd" not in row["room_name"],
         is_immediate=False,
     )
+    return with_answers(event, row["lookups"]) if row["lookups"] else event
 
 
 def _role_in(document: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from app.livekit.webhook_signature import Signature
 from app.strict_json import JsonError, parse_json, parse_storable_json
 from app.webhook.dedupe_keys import event_key, join_key, quoted
 from app.webhook.event import Event
+from app.webhook.lookup_answers import LOOKUP
 from app.webhook.metadata import parsed_metadata
 from app.webhook.redaction import leave_out, without_secrets
 
@@ -34,6 +35,7 @@ def parse(body: bytes, signature: Signature, received_at: datetime, event_id: st
     NUL and lone surrogates, which databases cannot store, become U+FFFD.
     """
     content = _decode(body)
+    content.pop(LOOKUP, None)  # which answers of lookups alone fill
     return build_event(
         content,
         project=signature.project,

@@ -12,6 +12,7 @@ from app.db.any_of import any_of
 from app.db.tables import events
 from app.livekit.vocabulary import JOINS
 from app.webhook.event import Event
+from app.webhook.lookup_answers import with_answers
 from app.webhook.parse import prepare
 
 _FROM_JOIN: Final = ("name", "kind", "kindDetails", "metadata", "attributes", "permission", "role", "phone")
@@ -25,6 +26,7 @@ _STORED_JOINS = (
         events.c.participant_role,
         events.c.phone_number,
         events.c.body,
+        events.c.lookups,
     )
     .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
     .where(any_of(events.c.participant_sid, "sids"), events.c.type.in_(JOINS))
@@ -39,6 +41,7 @@ class _Join:
     phone_number: str | None
     participant: Mapping[str, Any]
     shareable: Mapping[str, Any]
+    lookups: Mapping[str, Any] | None = None
 
 
 def is_incomplete(event: Event) -> bool:
@@ -74,13 +77,18 @@ def _stored_joins(connection: Connection, sids: set[str]) -> Iterator[tuple[str,
     for row in connection.execute(_STORED_JOINS, {"sids": sids}).mappings():
         participant = prepare(row["body"], row["project"], role=row["participant_role"])["participant"]
         join = _Join(
-            row["participant_kind"], participant["role"], row["phone_number"], participant, shareable=participant
+            row["participant_kind"],
+            participant["role"],
+            row["phone_number"],
+            participant,
+            shareable=participant,
+            lookups=row["lookups"],
         )
         yield row["project"], row["participant_sid"], join
 
 
 def _completed(event: Event, join: _Join) -> Event:
-    return replace(
+    completed = replace(
         event,
         participant_kind=join.kind,
         participant_role=join.role,
@@ -88,6 +96,7 @@ def _completed(event: Event, join: _Join) -> Event:
         document=_with_fields(event.document, join.participant),
         shareable=_with_fields(event.shareable, join.shareable),
     )
+    return with_answers(completed, join.lookups) if join.lookups else completed
 
 
 def _with_fields(document: Mapping[str, Any], participant: Mapping[str, Any]) -> dict[str, Any]:

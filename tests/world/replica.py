@@ -24,6 +24,7 @@ from app.wiring import Service, service
 from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
 from tests.world.executor import LoopExecutor
+from tests.world.lookup_services import LookupServices
 from tests.world.requests import request
 from tests.world.virtual_time import TokenClock, VirtualTimeLoop, in_context_of
 
@@ -34,7 +35,9 @@ Wires = Mapping[str, DirectListener]
 class Replica:
     """A running service, whose database and LiveKit can be cut off as by `kill -9`."""
 
-    def __init__(self, database: Database, wires: Wires, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, wires: Wires, clock: Clock, settings: Settings, services: LookupServices
+    ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
         self.alive = True
@@ -43,6 +46,7 @@ class Replica:
         self._wires = wires
         self._clock = clock
         self._settings = settings
+        self._services = services
         self._engine = database.writer_engine()
         self._sessions: list[DirectSession] = []
         self._stopping = asyncio.Event()
@@ -52,9 +56,11 @@ class Replica:
         self._serving = loop.create_task(self._serve(), context=self._context)
 
     @classmethod
-    async def started(cls, database: Database, wires: Wires, clock: Clock, settings: Settings) -> Self:
+    async def started(
+        cls, database: Database, wires: Wires, clock: Clock, settings: Settings, services: LookupServices
+    ) -> Self:
         """Return a replica that takes webhooks and whose loops run."""
-        replica = cls(database, wires, clock, settings)
+        replica = cls(database, wires, clock, settings, services)
         replica._serving.add_done_callback(replica._give_up)
         await replica._built
         return replica
@@ -62,7 +68,13 @@ class Replica:
     async def _serve(self) -> None:
         async with (
             service(
-                self._settings, clock=self._clock, engine=self._engine, executor=self.executor, connect=self._connect
+                self._settings,
+                clock=self._clock,
+                engine=self._engine,
+                executor=self.executor,
+                connect=self._connect,
+                lookup_client=self._services,
+                environment=self._services.environment,
             ) as built,
             built.app.router.lifespan_context(built.app),
         ):

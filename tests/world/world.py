@@ -20,6 +20,7 @@ from app.simulator.webhooks import Answer
 from tests.conftest import Database
 from tests.simulator import Simulator, Unit, Verdict, judge
 from tests.world.direct import DirectListener
+from tests.world.lookup_services import LookupServices
 from tests.world.replica import Replica
 from tests.world.virtual_time import LoopClock, VirtualTimeLoop
 
@@ -56,6 +57,7 @@ class World:
         self.simulator = self.simulators[projects[0]]
         self.wire = self.wires[projects[0]]
         self.replicas: list[Replica] = []
+        self.services = LookupServices()
         self.route: Callable[[bytes], Sequence[Replica]] = lambda _: [one for one in self.replicas if one.alive][:1]
         self._reader = database.reader_engine()
 
@@ -115,7 +117,7 @@ class World:
 
     async def add_replica(self) -> Replica:
         """Start one more Usher on the same database."""
-        replica = await Replica.started(self.database, self.wires, self.clock, self.settings)
+        replica = await Replica.started(self.database, self.wires, self.clock, self.settings, self.services)
         self.replicas.append(replica)
         return replica
 
@@ -131,11 +133,18 @@ class World:
     def rule(self, name: str = "all", agent_name: str = "greeter", pattern: Any = None, **columns: Any) -> None:
         """Insert a rule as an operator would; without a pattern it takes every caller."""
         row = {"name": name, "agent_name": agent_name, "pattern": pattern or {"event": ["participant_joined"]}}
-        row |= columns
+        self._insert("routing_rules", {**row, **columns})
+
+    def lookup(self, name: str = "crm", pattern: Any = None, url: str = "", **columns: Any) -> None:
+        """Insert a lookup as an operator would; without a pattern it is asked about every caller."""
+        row = {"name": name, "url": url or f"https://{name}.test/ask", "pattern": {} if pattern is None else pattern}
+        self._insert("lookups", {**row, **columns})
+
+    def _insert(self, table: str, row: Mapping[str, Any]) -> None:
         values = {key: json.dumps(value) if isinstance(value, dict | list) else value for key, value in row.items()}
         names = ", ".join(values)
         places = ", ".join(f":{key}" for key in values)
-        self.database.execute(f"INSERT INTO routing_rules ({names}) VALUES ({places})", **values)
+        self.database.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", **values)
 
     def rows(self, query: str, **parameters: Any) -> list[RowMapping]:
         with self._reader.connect() as connection:

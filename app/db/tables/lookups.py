@@ -56,6 +56,8 @@ lookup_changes = Table(
 
 LOOKUP_COLUMNS: Final = ("name", "enabled", "pattern", "url", "headers", "timeout_ms", "cache_s", "on_error")
 """What people write, in the order of forms and answers."""
+LOOKUP_STAMPS: Final = ("created_at", "updated_at", "updated_by")
+"""Written by the database."""
 LOOKUP_DOCUMENTS: Final = ("pattern", "headers", "on_error")
 """The columns that hold JSON."""
 

@@ -16,6 +16,7 @@ from app.flows.accept.caller_budget import CallerBudget
 from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
+from app.flows.accept.pending import hold_back, note_pending, pending, read_ready, write_evaluated
 from app.flows.accept.revive import revive_for
 from app.flows.accept.stored_state import read_state, read_stored
 from app.flows.context import Context
@@ -28,8 +29,9 @@ from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.rules.lookups.lookup import Lookup
 from app.webhook.event import Event
-from app.webhook.event_store import Departures, insert_once, to_row
+from app.webhook.event_store import Departures, insert_once, stored_event, to_row
 from app.webhook.trimmed import with_joins
 
 _log = get_logger(__name__)
@@ -66,19 +68,28 @@ class Acceptor:
         self._crowded = CrowdedRooms()
         self._budget = CallerBudget(context.settings.caller_budget)
         self._accept = transactions.batched(self._accept_batch, project_of=attrgetter("project"))
+        self._evaluate = transactions.batched(self._evaluate_batch, project_of=attrgetter("project"))
 
     async def accept(self, event: Event) -> Acceptance:
         """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be."""
         acceptance = await self._accept(event)
-        if acceptance.outcome is not None:
-            self._context.metrics.events.labels(event.project, event.type, event.source, acceptance.outcome).inc()
+        if acceptance.outcome is not EventOutcome.LOOKING_UP:  # which is counted by what it leads to
+            self._count(event, acceptance.outcome)
         return acceptance
+
+    async def evaluate(self, event: Event) -> None:
+        """Evaluate the rules for a stored event, now that its lookups are answered, unless somebody has done it."""
+        self._count(event, await self._evaluate(event))
+
+    def _count(self, event: Event, outcome: EventOutcome | None) -> None:
+        if outcome is not None:
+            self._context.metrics.events.labels(event.project, event.type, event.source, outcome).inc()
 
     def _accept_batch(self, connection: Connection, after: AfterCommit, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
         before = read_stored(connection, batch)
         stored = set(before.dedupe_keys)
-        book = self._newest_book(connection, after, before.rules_version)
+        book = self._newest_book(connection, after, before.versions)
         if book.index.names_events:  # else no event of a track can match, and joins show their participants whole
             batch = with_joins(connection, batch)
         decided: dict[str, DecidedEvent] = {}
@@ -87,17 +98,21 @@ class Acceptor:
             if event.dedupe_key in stored:
                 refused[event.id] = Acceptance("duplicate")
                 continue
-            one = self._decide(book, event)
+            lookups = self._lookups_to_ask(book, event)
+            one = pending(book, event, lookups) if lookups else self._decide(book, event)
             if event.type not in _LIFECYCLE and not one.plan.intents:
                 refused[event.id] = Acceptance("ignored")
                 continue
             stored.add(event.dedupe_key)
             decided[event.id] = one
+        if not book.lookups.is_empty:
+            hold_back(connection, book, decided)
         revive_for(connection, after, before.lost, [one.event for one in decided.values()], now)
         self._enqueue(connection, after, list(decided.values()), now)
         rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
         if insert_once(connection, rows) < len(rows):
             raise RaceLostError  # another replica stored one of them meanwhile
+        note_pending(connection, after, decided.values(), now)
         observe_events(
             connection, after, self._context, [one.event for one in decided.values()], now, crowded=self._crowded
         )
@@ -107,13 +122,39 @@ class Acceptor:
             for event in batch
         ]
 
-    def _newest_book(self, connection: Connection, after: AfterCommit, version: int) -> RuleBook:
+    def _evaluate_batch(
+        self, connection: Connection, after: AfterCommit, batch: Sequence[Event]
+    ) -> list[EventOutcome | None]:
+        """Decide upon pending events; None for those that somebody else has decided upon, or that have to wait."""
+        now = self._context.clock.now()
+        ready = read_ready(connection, batch, now)
+        book = self._newest_book(connection, after)
+        decided: dict[str, DecidedEvent] = {}
+        for event in batch:
+            if event.id in ready:
+                # Other events than joins get the answers about their participant from its join.
+                answered = event if event.type in JOINS else stored_event(connection, event.id)
+                decided[event.id] = self._decide(book, answered)
+        self._enqueue(connection, after, list(decided.values()), now)
+        write_evaluated(connection, [(one.event, _event_row(one)) for one in decided.values()])
+        return [decided[event.id].outcome if event.id in decided else None for event in batch]
+
+    def _newest_book(
+        self, connection: Connection, after: AfterCommit, versions: tuple[int, int] | None = None
+    ) -> RuleBook:
         """Return the book as this transaction sees it; it is used by others only once the transaction is committed."""
         known = self._book()
-        book = follow(connection, known, version)
+        book = follow(connection, known, versions)
         if book is not known:
             after.book = book
         return book
+
+    def _lookups_to_ask(self, book: RuleBook, event: Event) -> tuple[Lookup, ...]:
+        try:
+            return book.lookups.questions_about(event)
+        except Exception as error:  # noqa: BLE001 - a defect of ours must not cost the event its agent
+            self._context.defects.note("lookup", error, event_id=event.id, event_type=event.type)
+            return ()
 
     def _decide(self, book: RuleBook, event: Event) -> DecidedEvent:
         try:
@@ -157,6 +198,8 @@ def _event_row(decided: DecidedEvent) -> dict[str, Any]:
         decision["dispatches"] = decided.dispatches
     if decided.served_by:
         decision["served_by"] = decided.served_by
+    if decided.lookups:
+        decision["waits_for"] = [lookup.name for lookup in decided.lookups]
     if decided.reason:
         decision["reason"] = decided.reason
     return {

@@ -19,12 +19,13 @@ from app.flows.token_dispatches import redeem
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import deserted, may_be_reloading, withdrawal_of
 from app.lifecycle.transition import create, move
-from app.livekit.vocabulary import LEAVINGS
+from app.livekit.vocabulary import JOINS, LEAVINGS
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import from_intent, leased
 from app.outbox.dispatch_store import insert_callers, last_left, live_by_intent
 from app.plan.build import DispatchPlan, Intent
 from app.rules.book.evaluate import Decision
+from app.rules.lookups.lookup import Lookup
 from app.webhook.event import Event
 
 
@@ -39,6 +40,8 @@ class DecidedEvent:
     reason: str | None = None
     dispatches: list[str] = field(default_factory=list)
     served_by: list[str] = field(default_factory=list)
+    lookups: tuple[Lookup, ...] = ()
+    """Those to be answered before anything is decided."""
 
 
 def enqueue(
@@ -130,6 +133,8 @@ def _new_dispatches(
         if start is Start.AT_ONCE and not slots.take(event.project):
             start = Start.WHEN_CLAIMED
         dispatch = from_intent(new_id(), event, intent, decided.plan.rules_version, now)
+        if event.lookups and event.type in JOINS:  # the caller has waited since it joined
+            dispatch = dispatch._replace(created_at=min(now, event.received_at))
         dispatch = started(
             start, dispatch, intent, state.promises.unused_of(event, intent.agent_name), lease=lease, now=now
         )

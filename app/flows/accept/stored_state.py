@@ -15,11 +15,14 @@ from app.flows.token_dispatches import NO_PROMISES, VALID_FOR, VALID_PROMISES, P
 from app.outbox.room_session import LOST_IN_SESSIONS, SERVED_UNDER_NAME
 from app.outbox.statements import LIVE_INTENTS
 from app.rules.book.read_book import VERSION
+from app.rules.lookups.read_lookups import LOOKUPS_VERSION
 from app.webhook.event import Event
 from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
 
 _LOST_FOR = timedelta(seconds=60)
-_BEFORE_DECIDING = CombinedQuery([("version", VERSION), ("known", KNOWN), ("lost", LOST_IN_SESSIONS)])
+_BEFORE_DECIDING = CombinedQuery(
+    [("version", VERSION), ("lookups", LOOKUPS_VERSION), ("known", KNOWN), ("lost", LOST_IN_SESSIONS)]
+)
 _BEFORE_ENQUEUING = CombinedQuery(
     [
         ("departed", DEPARTED),
@@ -54,12 +57,13 @@ class StoredState:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What decides how a batch is accepted. `dedupe_keys`: those of its events that are stored already.
+    """What decides how a batch is accepted. `versions`: of the rules and of the lookups.
 
+    `dedupe_keys`: those of its events that are stored already.
     `lost`: ids of dispatches in its room sessions that ended because LiveKit did not list the room.
     """
 
-    rules_version: int
+    versions: tuple[int, int]
     dedupe_keys: set[str]
     lost: Collection[str]
 
@@ -73,7 +77,7 @@ def read_stored(connection: Connection, batch: Sequence[Event]) -> Stored:
     }
     answers = _BEFORE_DECIDING.run(connection, asked)
     return Stored(
-        rules_version=int(answers["version"][0][0]),
+        versions=(int(answers["version"][0][0]), int(answers["lookups"][0][0])),
         dedupe_keys={key for key, *_ in answers["known"]},
         lost={dispatch_id for dispatch_id, *_ in answers["lost"]},
     )

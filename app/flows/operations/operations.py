@@ -33,6 +33,7 @@ from app.rules.book.rule_book import RuleBook
 from app.webhook.dedupe_keys import event_key
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
+from app.webhook.lookup_answers import with_answers
 from app.webhook.name_digest import is_replaced
 from app.webhook.parse import build_event
 
@@ -122,7 +123,10 @@ def cancel(
 def replayed_event(
     connection: Connection, event_id: str, now: datetime, redact_of: Callable[[str], Sequence[str]] = lambda _: ()
 ) -> Event:
-    """Return a stored event as a new one, to be accepted again; callers who have left since are noticed then."""
+    """Return a stored event as a new one, to be accepted again; callers who have left since are noticed then.
+
+    It keeps the answers of lookups; those that were not asked then are asked now.
+    """
     stored = stored_event(connection, event_id)
     if stored.type in LEAVINGS | {EventType.ROOM_FINISHED}:
         raise ConflictError(f"{stored.type} reports an end; replaying it would end what has begun since")
@@ -131,7 +135,7 @@ def replayed_event(
     if is_replaced(stored.room_name, stored.participant_identity):
         raise ConflictError("its names were erased or hashed: LiveKit knows no such room or participant")
     identity = new_id()
-    return build_event(
+    replayed = build_event(
         stored.body,
         project=stored.project,
         source=EventSource.REPLAY,
@@ -142,3 +146,4 @@ def replayed_event(
         has_exact_room=stored.has_exact_room,
         is_immediate=False,
     )
+    return with_answers(replayed, stored.lookups or {})

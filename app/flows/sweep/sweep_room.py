@@ -206,6 +206,10 @@ class RoomSweeper:
             return True
         return participant.role not in PROGRAMS and self._book().index.names_roles
 
+    def _may_be_served(self, event: Event) -> bool:
+        book = self._book()
+        return bool(book.lookups.questions_about(event)) or bool(evaluate(book, event).matched)
+
     def _is_unreported(self, participant: SeenParticipant) -> bool:
         """Return whether a webhook should have arrived: the participant joined while this process was running."""
         return participant.joined_at > self._started_at.timestamp()
@@ -243,7 +247,7 @@ class RoomSweeper:
             dedupe_key=key,
             has_exact_room=storable(room.name) == room.name,
         )
-        if participant.role is not Role.CALLER and not evaluate(self._book(), event).matched:
+        if participant.role is not Role.CALLER and not self._may_be_served(event):
             return False
         _log.info("found by the sweep", event_id=event.id, event_type=event_type, room=room.name)
         await self._receive(event)

@@ -1,4 +1,4 @@
-"""Reads the rule book from the database, and applies later edits to it."""
+"""Reads the rule book from the database, with the lookups, and applies later edits to it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from app.db.tables import routing_rules, rule_changes
 from app.rules.book.read_rule import JsonText, read_rule
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import DOCUMENTS
+from app.rules.lookups.read_lookups import LOOKUPS_VERSION, read_lookups
 from app.rules.rule import BadRule, Rule
 
 _FETCHED = 1_000
@@ -20,26 +21,36 @@ _ASKED = 500
 VERSION = select(cast(func.coalesce(func.max(rule_changes.c.id), 0), Text))
 """The version of the rule book, as a text: the id of the latest recorded edit, 0 before any."""
 
+_VERSIONS = select(VERSION.scalar_subquery(), LOOKUPS_VERSION.scalar_subquery())
+
 
 def read_version(connection: Connection) -> int:
     """Return the version of the rule book."""
     return int(connection.scalar(VERSION) or 0)
 
 
+def read_versions(connection: Connection) -> tuple[int, int]:
+    """Return the versions of the rules and of the lookups."""
+    row = connection.execute(_VERSIONS).one()
+    return int(row[0] or 0), int(row[1] or 0)
+
+
 def read_book(connection: Connection) -> RuleBook:
-    """Return the book of all rules as the connection's transaction sees them."""
-    version = read_version(connection)
+    """Return the book of all rules and lookups as the connection's transaction sees them."""
+    version, of_lookups = read_versions(connection)
     statement = _select_rules(connection).order_by(routing_rules.c.priority, routing_rules.c.id)
-    return RuleBook.build(_read_rows(connection, statement), version)
+    book = RuleBook.build(_read_rows(connection, statement), version)
+    return book.with_lookups(read_lookups(connection, of_lookups))
 
 
-def follow(connection: Connection, book: RuleBook, version: int | None = None) -> RuleBook:
-    """Return the present book: the same object when no rule was edited, else one with the edited rules read anew.
+def follow(connection: Connection, book: RuleBook, versions: tuple[int, int] | None = None) -> RuleBook:
+    """Return the present book: the same object when nothing was edited, else one with what was edited read anew.
 
-    `version` is that of the database, if the transaction has read it already.
+    `versions` are those of rules and lookups in the database, if the transaction has read them already.
     """
-    if version is None:
-        version = read_version(connection)
+    version, of_lookups = read_versions(connection) if versions is None else versions
+    if of_lookups != book.lookups.version:
+        book = book.with_lookups(read_lookups(connection, of_lookups))
     if version == book.version:
         return book
     if version < book.version:  # the database was replaced by another, or an older copy

@@ -16,6 +16,7 @@ from app.rules.index.persistent import Ordered, Shards
 from app.rules.index.rule_index import Index
 from app.rules.language.compile import Alternative, Condition, compile_alternatives
 from app.rules.language.limits import MAX_ALTERNATIVES
+from app.rules.lookups.lookup import NO_LOOKUPS, LookupBook
 from app.rules.rule import BadRule, Rule
 
 __all__ = ["BadRule", "JsonText", "Rule", "RuleBook"]
@@ -36,13 +37,22 @@ class RuleBook:
     Immutable: `updated` returns a new one, which shares everything that did not change.
     """
 
-    __slots__ = ("_bad", "_lines", "_order", "_rules", "index", "version")
+    __slots__ = ("_bad", "_lines", "_order", "_rules", "index", "lookups", "version")
 
     def __init__(
-        self, version: int, index: Index, lines: Shards[int, _Line], order: Ordered[_Line], bad: dict[int, BadRule]
+        self,
+        version: int,
+        index: Index,
+        lines: Shards[int, _Line],
+        order: Ordered[_Line],
+        bad: dict[int, BadRule],
+        *,
+        lookups: LookupBook = NO_LOOKUPS,
     ) -> None:
         self.version = version
         self.index = index
+        self.lookups = lookups
+        """The lookups to ask before rules are evaluated."""
         self._lines = lines
         self._order = order
         self._bad = bad
@@ -84,7 +94,11 @@ class RuleBook:
             order.add(line)
             if rule.enabled:
                 index.add(line.entries)
-        return RuleBook(version, index, lines, order, bad)
+        return RuleBook(version, index, lines, order, bad, lookups=self.lookups)
+
+    def with_lookups(self, lookups: LookupBook) -> RuleBook:
+        """Return the book of the same rules with other lookups."""
+        return RuleBook(self.version, self.index, self._lines, self._order, self._bad, lookups=lookups)
 
     @property
     def rules(self) -> Sequence[Rule]:

@@ -1,8 +1,9 @@
 """Renders job metadata and dispatch attributes from a rule's JSON-e templates.
 
-A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `rule` (see RULE_FACTS), `now` (ISO
-text of the event's time, never the clock's) and `previous` (the agent before this one, null for the first). The
-evaluator, its limits and where it differs from the json-e package are listed in `app.rules.templates.jsone`.
+A template sees the prepared event (`event`, `room`, `participant`, `project`, ...), `lookup` (what lookups answered),
+`rule` (see RULE_FACTS), `now` (ISO text of the event's time, never the clock's) and `previous` (the agent before this
+one, null for the first). The evaluator, its limits and where it differs from the json-e package are listed in
+`app.rules.templates.jsone`.
 """
 
 from __future__ import annotations
@@ -138,7 +139,8 @@ def _render(
     *,
     previous: Mapping[str, Any] | None,
 ) -> Any:
-    scope = {**FUNCTIONS, **document, "rule": rule_facts(rule), "now": iso_text(now), "previous": previous}
+    given = {"rule": rule_facts(rule), "now": iso_text(now), "previous": previous}
+    scope = {**FUNCTIONS, "lookup": {}, **document, **given}
     # LiveKit leaves empty texts out; a template may rely on them, since callers without metadata or number are common.
     if isinstance(room := scope.get("room"), dict):
         scope["room"] = {name: value for name, value in (_EMPTY_ROOM | room).items() if name != SECRET_FIELD}
@@ -212,7 +214,7 @@ def _sample_scope() -> dict[str, Any]:
     )
     return {
         **FUNCTIONS,
-        **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped", "previous"], UNKNOWN),
+        **unknown(["track", "egressInfo", "ingressInfo", "job", "numDropped", "previous", "lookup"], UNKNOWN),
         "event": EventType.PARTICIPANT_JOINED.value,
         "id": "EV_sample",
         "createdAt": 1795366441,

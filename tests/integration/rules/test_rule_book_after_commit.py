@@ -15,6 +15,8 @@ from app.db.types import EventOutcome, EventSource
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
+from app.flows.lookup.ask import LookupAsker
+from app.flows.lookup.http_client import HttpLookupClient
 from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
 from app.rules.book.read_book import follow, read_book
@@ -74,7 +76,9 @@ def usher(database: Database, clock: StillClock) -> Iterator[tuple[Orchestrator,
     engine = database.writer_engine()
     with database.reader_engine().connect() as connection:
         book = read_book(connection)
-    yield Orchestrator(Context(settings, Writer(engine), {}, Metrics(), clock, "replica"), book), engine
+    context = Context(settings, Writer(engine), {}, Metrics(), clock, "replica")
+    asker = LookupAsker(HttpLookupClient(), {}, context.metrics, clock)
+    yield Orchestrator(context, book, asker), engine
 
 
 async def test_an_edit_that_was_rolled_back_is_not_in_the_book(database: Database, clock: StillClock) -> None:

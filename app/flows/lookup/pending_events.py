@@ -1,0 +1,50 @@
+"""Stored events whose lookups nobody answered in time: their process has ended, or could not reach the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, or_, select, update
+
+from app.db.tables import events
+from app.db.tables.lookups import MAX_TIMEOUT_MS
+from app.db.types import EventOutcome
+from app.webhook.event import Event
+from app.webhook.event_store import from_row
+from app.webhook.trimmed import with_joins
+
+CLAIMED_AT_ONCE: Final = 50
+_LEASE: Final = timedelta(milliseconds=MAX_TIMEOUT_MS) + timedelta(seconds=3)
+_IMPOSSIBLE: Final = timedelta(minutes=1)
+"""No event is due so late: the clock was set back since."""
+
+_IS_PENDING = events.c.outcome == EventOutcome.LOOKING_UP
+_IS_DUE = or_(
+    events.c.lookup_due_at.is_(None),
+    events.c.lookup_due_at <= bindparam("now"),
+    events.c.lookup_due_at > bindparam("impossible"),
+)
+_DUE = select(events.c.id).where(_IS_PENDING, _IS_DUE).order_by(events.c.id).limit(CLAIMED_AT_ONCE)
+
+
+def due_ids(connection: Connection, now: datetime, without: Collection[str]) -> list[str]:
+    """Return ids of events that any replica may take up, oldest first; those `without` are in hand here."""
+    found = connection.scalars(_DUE, {"now": now, "impossible": now + _IMPOSSIBLE}).all()
+    return [one for one in found if one not in without]
+
+
+def claim(connection: Connection, ids: Sequence[str], now: datetime) -> list[Event]:
+    """Take up those of these events that are still due, so that no other replica does; return them."""
+    due = {"now": now, "impossible": now + _IMPOSSIBLE}
+    query = select(events).where(events.c.id.in_(ids), _IS_PENDING, _IS_DUE).order_by(events.c.id).with_for_update()
+    rows = connection.execute(query, due).mappings().all()
+    claimed = [row["id"] for row in rows]
+    connection.execute(update(events).where(events.c.id.in_(claimed)).values(lookup_due_at=now + _LEASE))
+    return with_joins(connection, [from_row(row) for row in rows])
+
+
+def take_over_lookups(connection: Connection, now: datetime) -> None:
+    """Make all pending events due; only where no other process can be alive."""
+    connection.execute(update(events).where(_IS_PENDING).values(lookup_due_at=now))

@@ -1,0 +1,1 @@
+"""Lookups: HTTP questions about a caller, whose answers rules match and templates read."""
