@@ -7,7 +7,6 @@ import pytest
 from app.server.documentation.markdown import Page, anchor_of, read_page
 from app.server.documentation.search import MAX_FOUND, search
 
-
 ACCESS = "access.md"
 
 
