@@ -12,7 +12,7 @@ from app.metrics import Metrics
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
 from app.rules.book.rule_book import RuleBook
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
 
 

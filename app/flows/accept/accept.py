@@ -29,7 +29,7 @@ from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
 from app.webhook.event_store import Departures, insert_once, stored_event, to_row
 from app.webhook.trimmed import with_joins

@@ -25,7 +25,7 @@ from app.outbox.dispatch_factory import from_intent, leased
 from app.outbox.dispatch_store import insert_callers, last_left, live_by_intent
 from app.plan.build import DispatchPlan, Intent
 from app.rules.book.evaluate import Decision
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
 
 

@@ -17,7 +17,7 @@ from app.lifecycle.after_commit import AfterCommit, PendingEvent
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.plan.build import DispatchPlan
 from app.rules.book.rule_book import RuleBook
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
 
 _GRACE: Final = timedelta(seconds=3)

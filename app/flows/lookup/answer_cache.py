@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from app.livekit.attributes import SIP_RULE_ID
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
 
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Answers kept at most, in bytes of their JSON."""

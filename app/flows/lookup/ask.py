@@ -14,8 +14,8 @@ from app.flows.lookup.answer_cache import AnswerCache, cache_key
 from app.flows.lookup.http_client import LookupClient, LookupFailedError
 from app.logs import get_logger
 from app.metrics import Metrics
-from app.rules.lookups.check import ENV, is_header_value
-from app.rules.lookups.lookup import Lookup
+from app.rules.lookups.lookup_book import Lookup
+from app.rules.lookups.lookup_check import ENV, is_header_value
 from app.settings.lookup_secrets import variable, variable_problem
 from app.strict_json import JsonError, parse_storable_json
 from app.webhook.event import Event

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from app.rules.lookups.check import MAX_ANSWER_BYTES
+from app.rules.lookups.lookup_check import MAX_ANSWER_BYTES
 from app.version import usher_version
 
 _CHUNK: Final = 16_384

@@ -16,7 +16,7 @@ from app.rules.index.persistent import Ordered, Shards
 from app.rules.index.rule_index import Index
 from app.rules.language.compile import Alternative, Condition, compile_alternatives
 from app.rules.language.limits import MAX_ALTERNATIVES
-from app.rules.lookups.lookup import NO_LOOKUPS, LookupBook
+from app.rules.lookups.lookup_book import NO_LOOKUPS, LookupBook
 from app.rules.rule import BadRule, Rule
 
 __all__ = ["BadRule", "JsonText", "Rule", "RuleBook"]

@@ -11,8 +11,8 @@ from app.db.tables import lookup_changes, lookups
 from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS, LOOKUP_STAMPS
 from app.errors import Problem
 from app.rules.language.compile import compile_alternatives
-from app.rules.lookups.check import REQUIRED, check_lookup, read_lookup_pattern
-from app.rules.lookups.lookup import BadLookup, Lookup, LookupBook
+from app.rules.lookups.lookup_book import BadLookup, Lookup, LookupBook
+from app.rules.lookups.lookup_check import REQUIRED, check_lookup, read_lookup_pattern
 from app.strict_json import JsonError, parse_json
 
 LOOKUPS_VERSION: Final = select(cast(func.coalesce(func.max(lookup_changes.c.id), 0), Text))
