@@ -69,12 +69,18 @@ class Orchestrator:
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._took: dict[tuple[str, str], float] = {}
-        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects)
+        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects, rests=True)
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
             self._deliver,
-            Loop("doubts", DoubtChecker(context, self.inspector).run_once, _END_DOUBTS_EVERY_S, context.defects),
-            Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects),
+            Loop(
+                "doubts",
+                DoubtChecker(context, self.inspector).run_once,
+                _END_DOUBTS_EVERY_S,
+                context.defects,
+                rests=True,
+            ),
+            Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects, rests=True),
             Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
             Loop("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S, context.defects),
             Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
@@ -118,6 +124,9 @@ class Orchestrator:
         self.withdrawer.submit(after.withdrawals)
         self.check_rooms(after.rooms_to_check)
         self.lookups.submit(after.to_look_up)
+        if after.moves or after.created:
+            for loop in self._loops:
+                loop.stir()
         if after.is_due:
             self._deliver.wake()
 
