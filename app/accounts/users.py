@@ -136,10 +136,12 @@ def set_role(connection: Connection, user_id: str, role: Role, *, by: str, now: 
 def set_projects(
     connection: Connection, user_id: str, projects: Collection[str] | None, *, by: str, now: datetime
 ) -> User:
-    """Restrict a user to some LiveKit projects, with all tokens and at once; None: to none."""
+    """Restrict a user to some LiveKit projects, with all tokens and at once; None lifts the restriction."""
     user = _read_for_update(connection, user_id)
     wanted = stored_projects(projects)
     _require_unrestricted_admin(user.role, projects)
+    if wanted == (None if user.projects is None else list(user.projects)):
+        return user
     after = "all projects" if wanted is None else f"projects {', '.join(wanted)}"
     entry = AuditEntry("user", user.id, None, "restricted", f"{user.name!r} may see {after}", now, by)
     return _change(connection, user, entry, projects=wanted)

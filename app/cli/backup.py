@@ -16,7 +16,7 @@ from app.cli.framework.exclusive import without_server
 from app.cli.framework.terminal import progress, say
 from app.db import schema
 from app.db.engine import is_embedded
-from app.db.engine.sqlite_backup import copy_database, require_usable, set_aside
+from app.db.engine.sqlite_backup import copy_database, replace_database, require_usable
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, UsherError
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="the backup", show_default=False)]
@@ -84,8 +84,7 @@ def restore(
             _confirm(database)
         incoming = database.with_name(f"{database.name}.restoring")
         copy_database(file, incoming)
-        aside = set_aside(database)
-        incoming.replace(database)
+        aside = replace_database(database, incoming)
     say(f"restored {database} from {file}, schema {revision}")
     if aside is not None:
         say(f"the database before is {aside}")

@@ -44,7 +44,7 @@ def create_app(
 ) -> Starlette:
     """Return the application; `lifespan` starts and stops the flows, `key` signs links and cookies."""
     context = RequestContext(orchestrator, readers, workers, key)
-    metrics = MetricsEndpoint(orchestrator, readers, context.objectives, key)
+    metrics = MetricsEndpoint(context)
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)
 
     @asynccontextmanager

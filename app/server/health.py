@@ -19,7 +19,7 @@ from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.rules.book.rule_book import RuleBook
-from app.server.privacy.names import Pseudonyms, may_see_names
+from app.server.privacy.names import NameAccess, Pseudonyms
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped
@@ -104,8 +104,9 @@ class Health:
 class HealthEndpoint:
     """Answers load balancers and operators."""
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, key: str) -> None:
+    def __init__(self, orchestrator: Orchestrator, readers: Engine, names: NameAccess, key: str) -> None:
         self._orchestrator = orchestrator
+        self._names = names
         self._pseudonyms = Pseudonyms(key)
         self._readers = readers
         self._write_check = WriteCheck(orchestrator.context)
@@ -121,7 +122,8 @@ class HealthEndpoint:
         Names and texts of errors are for requests with a token only.
         """
         health = await self.read()
-        is_known = await may_see_names(self._orchestrator.context, self._readers, request)
+        answers = health.database.status != "unavailable"
+        is_known = await self._names.may_see_names(request, asks_database=answers)
         document = health.to_json() if is_known else health.without_names(self._pseudonyms)
         if health.is_ready:
             return JSONResponse(document)

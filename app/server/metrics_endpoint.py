@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from threading import Lock
 
 from prometheus_client import generate_latest
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,10 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from app.audit import Objective, queue_depth
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
-from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
-from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives, ObjectivesCache
-from app.server.privacy.names import NamelessRegistry, Pseudonyms, may_see_names
+from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives
+from app.server.privacy.names import NamelessRegistry, Pseudonyms
+from app.server.request_context import RequestContext
 from app.token_bucket import TokenBucket
 
 _SCRAPE_WAIT_S = 1.0
@@ -32,12 +30,13 @@ _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 class MetricsEndpoint:
     """Answers scrapes by Prometheus."""
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, objectives: ObjectivesCache, key: str) -> None:
-        self._orchestrator = orchestrator
-        self._pseudonyms = Pseudonyms(key)
-        self._readers = readers
-        self._objectives = objectives
-        self._rendering = Lock()
+    def __init__(self, context: RequestContext) -> None:
+        self._orchestrator = context.orchestrator
+        self._pseudonyms = Pseudonyms(context.key)
+        self._names = context.names
+        self._readers = context.readers
+        self._objectives = context.objectives
+        self._rendering = asyncio.Lock()
         self._fresh = TokenBucket(_FRESH_PER_SECOND, _FRESH_BURST)
         self._last_for_strangers = b""
 
@@ -47,7 +46,7 @@ class MetricsEndpoint:
         Without a token names of agents, rules and projects are replaced by digests.
         """
         context = self._orchestrator.context
-        is_known = await may_see_names(context, self._readers, request)
+        is_known = await self._names.may_see_names(request)
         if not is_known and context.settings.metrics_token.get_secret_value():
             return PlainTextResponse("a bearer token is required: see USHER_METRICS_TOKEN\n", 401)
         if not is_known:
@@ -58,19 +57,19 @@ class MetricsEndpoint:
             found: Objectives | None = await self._objectives.get(METRICS_WINDOWS, wait_at_most_s=_SCRAPE_WAIT_S)
         except DatabaseUnavailableError:
             found = None  # the counters are still worth an answer
-        text = await asyncio.to_thread(self._render, found, is_known=is_known)
+        # One at a time: gauges are cleared and set again, and a database that hangs must not take all threads.
+        async with self._rendering:
+            text = await asyncio.to_thread(self._render, found, is_known=is_known)
         if not is_known:
             self._last_for_strangers = text
         return Response(text, headers={"content-type": _CONTENT_TYPE})
 
     def _render(self, found: Objectives | None, *, is_known: bool) -> bytes:
-        # One at a time: gauges are cleared and set again.
-        with self._rendering:
-            self._refresh()
-            if found is not None:
-                _set_objectives(self._orchestrator.context.metrics, found.items)
-            registry = self._orchestrator.context.metrics.registry
-            return generate_latest(registry if is_known else NamelessRegistry(registry, self._pseudonyms))
+        self._refresh()
+        if found is not None:
+            _set_objectives(self._orchestrator.context.metrics, found.items)
+        registry = self._orchestrator.context.metrics.registry
+        return generate_latest(registry if is_known else NamelessRegistry(registry, self._pseudonyms))
 
     def _refresh(self) -> None:
         metrics, book = self._orchestrator.context.metrics, self._orchestrator.book

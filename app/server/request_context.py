@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from app.accounts.sessions import session_limits
 from app.db.engine.reader import Reader
+from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
 from app.rules.book.read_book import follow
@@ -19,6 +21,7 @@ from app.server.caches.objectives_cache import ObjectivesCache
 from app.server.caches.statistics_cache import StatisticsCache
 from app.server.caches.traffic_cache import TrafficCache
 from app.server.health import HealthEndpoint
+from app.server.privacy.names import NameAccess
 from app.server.privacy.read_recorder import ReadRecorder
 from app.server.workers.worker_pool import WorkerPool
 
@@ -37,7 +40,8 @@ class RequestContext:
         self.readers = readers
         self._reader = Reader(readers)
         self._book = orchestrator.book
-        self.health = HealthEndpoint(orchestrator, readers, key)
+        self.names = NameAccess(orchestrator.context, readers)
+        self.health = HealthEndpoint(orchestrator, readers, self.names, key)
         self.reads = ReadRecorder(self)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
         self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.all_redacted)
@@ -61,6 +65,16 @@ class RequestContext:
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Return what `unit` returns, once its transaction has been committed."""
         return await self.flow_context.writer.run(unit)
+
+    async def write_trace(self, unit: Callable[[Connection], object]) -> None:
+        """Write what a read leaves behind, such as when a token was last used; while that is impossible, do nothing.
+
+        Pages and the API can be read while the database takes no writes, and wait for them only once.
+        """
+        if self.flow_context.writer.trouble():
+            return
+        with suppress(DatabaseUnavailableError):
+            await self.write(unit)
 
     def book(self, connection: Connection) -> RuleBook:
         """Return the rule book with every committed edit, including those that no webhook has picked up yet.

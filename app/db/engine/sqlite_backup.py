@@ -14,6 +14,9 @@ from app.errors import ConflictError, DatabaseUnavailableError
 _PAGES_AT_ONCE: Final = 2000
 """Between as many pages (8 MB) writers get their turn."""
 
+_OF_LOG: Final = ("-wal", "-shm")
+_FORMAT: Final = b"SQLite format 3\0"  # what each SQLite file begins with
+
 Progress = Callable[[int, int], None]
 
 
@@ -57,20 +60,60 @@ def require_usable(path: Path) -> str:
     return str(found[0])
 
 
-def set_aside(database: Path) -> Path | None:
-    """Rename a database with its log, and return its new name; None if there is none. No process may have it open."""
-    if not database.exists():
-        return None
-    aside = database.with_name(f"{database.name}.before-restore")
-    number = 1
-    while aside.exists():
+def replace_database(database: Path, incoming: Path) -> Path | None:
+    """Rename `incoming` to `database`; return the name that the database before has now, None if there was none.
+
+    No process may have either open. Whenever this is interrupted, the database before is whole under one of its names,
+    and its log is never beside another database: SQLite would apply it.
+    """
+    aside = _unused_name(database) if database.exists() else None
+    try:
+        if aside is None or not _is_whole_without_log(database):
+            _move_log(database, aside or _unused_name(database))
+        if aside is not None:
+            _also_name(database, aside)
+        _flush(database.parent)
+        incoming.replace(database)
+        _flush(database.parent)
+    except OSError as error:
+        raise DatabaseUnavailableError(f"{database} cannot be replaced: {error.strerror or error}") from error
+    return aside
+
+
+def _unused_name(database: Path) -> Path:
+    aside, number = database.with_name(f"{database.name}.before-restore"), 1
+    while aside.exists() or _beside(aside, "-wal").exists():
         number += 1
         aside = database.with_name(f"{database.name}.before-restore-{number}")
-    for suffix in ("-wal", "-shm", ""):  # the log first: a database without its log would be an older state
-        file = database.with_name(database.name + suffix)
-        if file.exists():
-            file.rename(aside.with_name(aside.name + suffix))
     return aside
+
+
+def _is_whole_without_log(database: Path) -> bool:
+    """Return whether the database needs no log, once what the log holds has been written into it."""
+    with database.open("rb") as file:
+        is_database = file.read(len(_FORMAT)) == _FORMAT
+    if is_database:
+        with contextlib.suppress(sqlite3.Error), _opened(database, "rw") as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").close()
+    return not any(_beside(database, suffix).exists() for suffix in _OF_LOG)
+
+
+def _move_log(database: Path, aside: Path) -> None:
+    """Give the log, which SQLite cannot write into a damaged or missing database, the name that belongs to `aside`."""
+    for suffix in _OF_LOG:
+        if (file := _beside(database, suffix)).exists():
+            file.rename(_beside(aside, suffix))
+
+
+def _also_name(database: Path, aside: Path) -> None:
+    try:
+        aside.hardlink_to(database)
+    except OSError:  # a file system without links
+        database.rename(aside)
+
+
+def _beside(database: Path, suffix: str) -> Path:
+    return database.with_name(database.name + suffix)
 
 
 @contextlib.contextmanager

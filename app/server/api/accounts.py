@@ -128,9 +128,12 @@ async def change_a_user(request: ApiRequest) -> dict[str, Any]:
 
     def unit(connection: Connection) -> dict[str, Any]:
         user = _user(connection, user_id)
+        lifts_restriction = "projects" in order.model_fields_set and order.projects is None
+        if lifts_restriction:  # before the role: an admin cannot be restricted
+            user = set_projects(connection, user_id, None, by=by, now=now)
         if order.role is not None:
             user = set_role(connection, user_id, order.role, by=by, now=now)
-        if "projects" in order.model_fields_set:
+        if "projects" in order.model_fields_set and not lifts_restriction:
             user = set_projects(connection, user_id, order.projects, by=by, now=now)
         if order.disabled is not None:
             user = set_disabled(connection, user_id, disabled=order.disabled, by=by, now=now)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from app.errors import NotFoundError, PreconditionNeededError
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import complete
+from app.rules.editing.apply import lock_rules
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.history import RuleChange, history
 from app.rules.editing.stored_rules import (
@@ -85,8 +86,12 @@ async def replace_a_rule(request: ApiRequest) -> Answer:
 async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
     expected = _expected(request)
     rule_id, editor = request.number("rule_id"), request.user.name
-    await _require_own(request, rule_id)
-    rule = await request.context.write(lambda connection: delete_rule(connection, rule_id, editor, expected))
+
+    def unit(connection: Connection) -> StoredRule:
+        _require_own(connection, request, rule_id)
+        return delete_rule(connection, rule_id, editor, expected)
+
+    rule = await request.context.write(unit)
     return {**rule.to_json(), "problems": [], "warnings": []}
 
 
@@ -119,22 +124,24 @@ async def rule_history(request: ApiRequest) -> dict[str, Any]:
 async def _change(request: ApiRequest, *, whole: bool) -> Answer:
     expected, columns = _expected(request), require_object(request.body)
     rule_id, editor = request.number("rule_id"), request.user.name
-    await _require_own(request, rule_id)
     if whole or "pattern" in columns:
         require_only(columns.get("pattern"), request.user.projects)
     if whole:
         columns = complete(columns) | {name: columns[name] for name in columns} if _has_needed(columns) else columns
-    rule = await request.context.write(
-        lambda connection: change_rule(connection, rule_id, columns, editor, expected, whole=whole)
-    )
+
+    def unit(connection: Connection) -> StoredRule:
+        _require_own(connection, request, rule_id)
+        return change_rule(connection, rule_id, columns, editor, expected, whole=whole)
+
+    rule = await request.context.write(unit)
     return await _answer(request, rule.id)
 
 
-async def _require_own(request: ApiRequest, rule_id: int) -> None:
-    """Raise an error unless the rule is for the user's projects alone. An edit in between fails by its version."""
+def _require_own(connection: Connection, request: ApiRequest, rule_id: int) -> None:
+    """Lock the rules, and raise an error unless the rule is for the user's projects alone."""
     if request.user.projects is not None:
-        rule = await request.context.read(lambda connection: read_stored_rule(connection, rule_id))
-        require_only(rule.row.get("pattern"), request.user.projects)
+        lock_rules(connection)  # with If-Match: * no version would show an edit in between
+        require_only(read_stored_rule(connection, rule_id).row.get("pattern"), request.user.projects)
 
 
 def _has_needed(columns: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +19,6 @@ from app.accounts.users import User
 from app.db.types import AccessKind
 from app.errors import (
     BadRequestError,
-    DatabaseUnavailableError,
     FormRefusedError,
     InvalidInputError,
     NotAllowedError,
@@ -124,6 +122,10 @@ class PageRequest:
             **values,
         )
         return HTMLResponse(text, status)
+
+    async def note_read(self, operation: str) -> None:
+        """Record that the user gets data of participants, where a form shows them; pages: see `page_route`."""
+        await self.context.reads.note(self.signed_in.name, "console", operation, "")
 
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, which the script puts into its place."""
@@ -240,9 +242,7 @@ async def _record_seen(request: PageRequest, session: Session) -> None:
     refreshes = request.http.method == "GET" and "x-fragment" in request.http.headers
     if refreshes or now - session.last_seen_at < request.console.limits.seen_every:
         return
-    # Pages can be read while the database takes no writes.
-    with contextlib.suppress(DatabaseUnavailableError):
-        await request.context.write(partial(record_seen, session_id=session.id, now=now))
+    await request.context.write_trace(partial(record_seen, session_id=session.id, now=now))
 
 
 def _record_refusal(request: PageRequest, path: str, error: UsherError) -> None:

@@ -47,6 +47,8 @@ async def run(request: PageRequest) -> Response:
     except (TooManyRequestsError, TooMuchWorkError) as error:
         problems = [Problem("", str(error))]
         return _page(request, text=text, hours=hours, delete=delete, problems=problems, status=error.status)
+    if found.groups:
+        await request.note_read("/console/simulate")
     return _page(request, text=text, hours=hours, delete=delete, found=found)
 
 

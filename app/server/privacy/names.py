@@ -23,6 +23,10 @@ _NEUTRAL_LABELS: Final = frozenset(
     {"status", "type", "source", "outcome", "reason", "method", "window", "where", "le", "quantile"}
 )
 """Labels of metrics whose values are Usher's or LiveKit's own terms; those of all others are names."""
+_TOKENS_AT_ONCE: Final = 2
+"""Tokens that are looked up at a time: each takes a thread, also from a database that hangs."""
+_LOOK_UP_S: Final = 2.0
+"""Longest wait for a place, and for the answer: orchestrators and Prometheus time out soon."""
 _NOBODYS_NAME: Final = frozenset({"", "default"})
 """Values that nobody chose: that of the only project, and none."""
 
@@ -33,29 +37,47 @@ def bearer_of(request: Request) -> str:
     return token.strip() if scheme.casefold() == "bearer" else ""
 
 
-async def may_see_names(context: Context, readers: Engine, request: Request) -> bool:
-    """Return whether the request has USHER_METRICS_TOKEN, or an API token of a viewer or more for all projects.
+class NameAccess:
+    """Decides who may see names on `/readyz` and `/metrics`, which answer also while the database does not."""
 
-    False where that cannot be found out.
-    """
-    given = bearer_of(request)
-    if not given:
-        return False
-    token = context.settings.metrics_token.get_secret_value()
-    if token and hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
-        return True
-    return await asyncio.to_thread(_may_read_all, context, readers, given)
+    def __init__(self, context: Context, readers: Engine) -> None:
+        self._context = context
+        self._readers = readers
+        self._places = asyncio.Semaphore(_TOKENS_AT_ONCE)
 
+    async def may_see_names(self, request: Request, *, asks_database: bool = True) -> bool:
+        """Return whether the request has USHER_METRICS_TOKEN, or an API token of a viewer or more for all projects.
 
-def _may_read_all(context: Context, readers: Engine, given: str) -> bool:
-    try:
-        with readers.connect() as connection:
-            bearer = find_bearer(connection, given, context.clock.now())
-    except SQLAlchemyError:
-        return False
-    if bearer is None or bearer.role is None:
-        return False
-    return bearer.role.includes(Role.VIEWER) and bearer.projects is None
+        False where that cannot be found out: without asking the database, or when it does not answer in time.
+        """
+        given = bearer_of(request)
+        if not given:
+            return False
+        token = self._context.settings.metrics_token.get_secret_value()
+        if token and hmac.compare_digest(token.encode(), given.encode("utf-8", "replace")):
+            return True
+        return asks_database and await self._look_up(given)
+
+    async def _look_up(self, given: str) -> bool:
+        try:
+            async with asyncio.timeout(_LOOK_UP_S):
+                await self._places.acquire()
+        except TimeoutError:
+            return False
+        looking_up = asyncio.create_task(asyncio.to_thread(self._may_read_all, given), name="usher-token")
+        looking_up.add_done_callback(lambda _: self._places.release())  # the thread may take longer than we wait
+        done, _ = await asyncio.wait([looking_up], timeout=_LOOK_UP_S)
+        return bool(done) and looking_up.result()
+
+    def _may_read_all(self, given: str) -> bool:
+        try:
+            with self._readers.connect() as connection:
+                bearer = find_bearer(connection, given, self._context.clock.now())
+        except SQLAlchemyError:
+            return False
+        if bearer is None or bearer.role is None:
+            return False
+        return bearer.role.includes(Role.VIEWER) and bearer.projects is None
 
 
 class Pseudonyms:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -33,6 +35,17 @@ async def log_in(running: Serving, client: httpx2.AsyncClient, name: str, role: 
 def recorded(database: Database) -> list[tuple[str, ...]]:
     rows = database.execute("SELECT user_name, channel, operation, subject FROM personal_reads ORDER BY id")
     return [tuple(row.values()) for row in rows]
+
+
+def as_field(value: Any) -> str:
+    """Return a value of a rule as the form of the console has it."""
+    match value:
+        case None | False:
+            return ""
+        case True:
+            return "on"
+        case _:
+            return value if isinstance(value, str) else json.dumps(value)
 
 
 async def call(client: httpx2.AsyncClient, database: Database) -> str:
@@ -79,6 +92,29 @@ async def test_each_read_says_who_read_what_and_when(database: Database, tmp_pat
             ("vera", "console", "/console/calls/", event_id),
             ("vera", "console", "/console/calls", "caller-PA_1"),
         ]
+        # And where a form shows calls
+        rule = (await client.post("/api/v1/rules", json={"name": "r", "pattern": {}, "agent_name": "x"})).json()
+        draft = {**{name: as_field(value) for name, value in rule.items()}, "name": "new"}
+        last = database.execute("SELECT max(id) AS id FROM personal_reads")[0]["id"]
+        forms = {
+            "/console/simulate": {"rules": "rules: []", "hours": "24", "delete": "on"},
+            "/console/rules/check": draft,
+            "/console/rules/new": {**draft, "action": "try"},
+            f"/console/rules/{rule['id']}": {**draft, "action": "try"},
+        }
+        csrf = re.search(r'name="csrf" value="([^"]+)"', (await browser.get("/console/rules")).text)
+        assert csrf is not None
+        before = len(recorded(database))
+        for path, fields in forms.items():
+            shown = await browser.post(path, data={**fields, "csrf": csrf[1]})
+            assert (shown.status_code, "caller-PA_1" in shown.text) == (200, True), path
+        saved = {**forms["/console/rules/new"], "action": "save", "csrf": csrf[1]}
+        assert (await browser.post("/console/rules/new", data=saved)).status_code == 303
+        assert recorded(database)[before:] == [
+            ("vera", "console", operation, "")
+            for operation in ("/console/simulate", "/console/rules/check", "/console/rules/new", "/console/rules/")
+        ]
+        database.execute("DELETE FROM personal_reads WHERE id > :last", last=last)
         # Admins list them, everywhere
         page = (await browser.get("/console/reads?subject=caller-PA_1")).text
         assert "caller-PA_1" in page

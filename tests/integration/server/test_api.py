@@ -25,6 +25,15 @@ async def admin(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
+async def test_reads_go_on_while_the_database_takes_no_writes(running: Running) -> None:
+    async with running.client(await running.token(Role.VIEWER)) as client:
+        with running.database.writer_engine().begin() as holding:
+            holding.exec_driver_sql("UPDATE api_tokens SET last_used_at = last_used_at")
+            for path in ("rules", "me", "calls", "statistics"):
+                assert (await client.get(f"/api/v1/{path}")).status_code == 200, path
+        assert (await running.read("SELECT last_used_at FROM api_tokens"))[0]["last_used_at"] is None
+
+
 async def test_a_valid_token_is_required(running: Running) -> None:
     async with running.client() as client:
         for headers in ({}, {"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic abc"}):

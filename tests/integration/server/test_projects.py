@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
+from sqlalchemy import Connection
 
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token
 from app.accounts.users import set_projects
+from app.rules.editing.edit_rule import change_rule
 from app.server.api.routes import ENDPOINTS
+from tests.harness.serving import until
 from tests.integration.server.conftest import Running
 
 RULE = {"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "greeter"}
@@ -103,6 +108,32 @@ async def test_rules_are_written_for_the_own_projects_only(running: Running) -> 
     assert (await client.delete(path, headers={"If-Match": "*"})).status_code == 200
 
 
+async def test_a_rule_given_to_another_project_meanwhile_cannot_be_changed_or_deleted(running: Running) -> None:
+    everything = running.client(await running.token())
+    own = {**RULE, "pattern": {"project": ["default"]}}
+    client = await restricted(running, "default")
+    for method, body in (("PATCH", {"priority": 7}), ("DELETE", None)):
+        rule = (await everything.post("/api/v1/rules", json={**own, "name": method})).json()
+        path, begun, goes_on = f"/api/v1/rules/{rule['id']}", threading.Event(), threading.Event()
+
+        def give_away(connection: Connection) -> None:
+            begun.set()  # noqa: B023 - awaited below
+            assert goes_on.wait(60)  # noqa: B023 - likewise
+            change_rule(connection, rule["id"], {"pattern": {"project": ["other"]}}, "x", None, whole=False)  # noqa: B023
+
+        giving = asyncio.create_task(running.write(give_away))
+        assert await asyncio.to_thread(begun.wait, 60)
+        # When the user changes it while another edit of it is under way
+        changing = asyncio.create_task(client.request(method, path, json=body, headers={"If-Match": "*"}))
+        await until(lambda: running.service.orchestrator.context.writer.backlog)
+        goes_on.set()
+        await giving
+        # Then it is seen as it is after that edit
+        assert (await changing).status_code == 422, method
+        found = (await everything.get(path)).json()
+        assert (found["pattern"], found["priority"]) == ({"project": ["other"]}, 100)
+
+
 async def test_operations_on_all_projects_are_refused(running: Running) -> None:
     client = await restricted(running, "default", role=Role.EDITOR)
     for endpoint in ENDPOINTS:
@@ -148,5 +179,15 @@ async def test_admins_restrict_users_over_the_api(running: Running) -> None:
     token = await admin.post(f"{path}/tokens", json={"name": "x", "role": "viewer", "projects": ["b"]})
     assert token.json()["projects"] == ["b"]
     assert (await running.client(token.json()["secret"]).get("/api/v1/me")).json()["projects"] == ["b"]
+    changes = "SELECT reason FROM audit_log WHERE to_state = 'restricted'"
+    before = await running.read(changes)
+    assert (await admin.patch(path, json={"projects": ["a", "b", "a"]})).json()["projects"] == ["a", "b"]
+    assert await running.read(changes) == before
+    assert (await admin.patch(path, json={"role": "admin"})).status_code == 422
+    assert (await admin.patch(path, json={"role": "admin", "projects": ["a"]})).status_code == 422
+    changed = (await admin.patch(path, json={"role": "admin", "projects": None})).json()
+    assert (changed["role"], changed["projects"]) == ("admin", None)
+    changed = (await admin.patch(path, json={"role": "viewer", "projects": ["a"]})).json()
+    assert (changed["role"], changed["projects"]) == ("viewer", ["a"])
     assert (await admin.patch(path, json={"projects": None})).json()["projects"] is None
     assert (await admin.patch(path, json={"projects": []})).status_code == 422

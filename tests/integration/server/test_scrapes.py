@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections import Counter
 from typing import Any
@@ -11,7 +13,30 @@ from prometheus_client import generate_latest
 
 from app.accounts.roles import Role
 from app.server import metrics_endpoint
+from app.server.privacy import names
 from tests.integration.server.conftest import Running
+
+
+async def test_answers_do_not_wait_for_a_database_that_hangs(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, looking = threading.Event(), Counter[str]()
+
+    def hang(*_arguments: Any) -> None:
+        looking["now"] += 1
+        looking["most"] = max(looking["most"], looking["now"])
+        hangs.wait(60)
+        looking["now"] -= 1
+
+    token = await running.token(Role.VIEWER)
+    monkeypatch.setattr(names, "find_bearer", hang)
+    monkeypatch.setattr(names, "_LOOK_UP_S", 0.2)
+    try:
+        async with running.client(token) as client:
+            answers = await asyncio.gather(*(client.get(path) for path in ("/readyz", "/metrics") * 10))
+            assert {answer.status_code for answer in answers} == {200}
+            assert not [answer for answer in answers if "greeter" in answer.text]
+            assert 1 <= looking["most"] <= 2
+    finally:
+        hangs.set()
 
 
 async def test_many_scrapes_without_a_token_are_rendered_a_few_times(

@@ -14,6 +14,7 @@ from app.accounts.sessions import shortened
 from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, Token, find_any_bearer, find_bearer, record_use
 from app.db.types import AccessKind, format_instant
 from app.errors import NotAllowedError, NotAuthenticatedError
+from app.server.privacy.names import bearer_of
 from app.server.request_context import RequestContext
 
 
@@ -40,7 +41,7 @@ class ApiUser:
 
 async def identify(context: RequestContext, request: Request) -> ApiUser:
     """Return the user of the request's token; NotAuthenticatedError without a valid one."""
-    secret = _secret_of(request)
+    secret = bearer_of(request)
     if not secret:
         raise NotAuthenticatedError(
             "a token is needed: Authorization: Bearer usher_… (make one with `usher users token`)"
@@ -64,7 +65,7 @@ async def record_refusal(
     context: RequestContext, request: Request, path: str, error: NotAuthenticatedError | NotAllowedError
 ) -> None:
     """Record that a request was refused; one without a token is not worth it."""
-    if not (secret := _secret_of(request)):
+    if not (secret := bearer_of(request)):
         return
     bearer = await context.read(partial(find_any_bearer, secret=secret))
     kind = AccessKind.ROLE_REFUSED if isinstance(error, NotAllowedError) else AccessKind.TOKEN_REFUSED
@@ -75,12 +76,7 @@ async def record_refusal(
     context.access.note(AccessEntry(kind, name, address, user_agent, where))
 
 
-def _secret_of(request: Request) -> str:
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    return secret.strip() if scheme.casefold() == "bearer" else ""
-
-
 async def _note_use(context: RequestContext, bearer: Bearer) -> None:
     now, last = context.now, bearer.token.last_used_at
     if last is None or now - last >= USE_RECORDED_EVERY:
-        await context.write(lambda connection: record_use(connection, bearer.token.id, now))
+        await context.write_trace(lambda connection: record_use(connection, bearer.token.id, now))

@@ -140,7 +140,7 @@ async def delete(request: PageRequest) -> Response:
 
 async def check(request: PageRequest) -> Response:
     """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
-    form, tried = await _try(request, _whole(request.field("rule_id")))
+    form, tried = await _try(request, _whole(request.field("rule_id")), "/console/rules/check")
     # While the user types, a required field that is still empty is no mistake.
     missing = [one for one in form.problems if one.path in {"name", "agent_name"} and not form.draft[one.path]]
     wrong = [one for one in form.problems if one not in missing]
@@ -148,7 +148,7 @@ async def check(request: PageRequest) -> Response:
 
 
 async def _tried(request: PageRequest, rule: StoredRule | None = None) -> Response:
-    form, tried = await _try(request, rule.id if rule else None)
+    form, tried = await _try(request, rule.id if rule else None, "/console/rules/" if rule else "/console/rules/new")
     status = 422 if form.problems else 200
     return _editor(request, form.fields, rule=rule, problems=form.problems, tried=tried, status=status)
 
@@ -168,10 +168,13 @@ async def _read_form_draft(request: PageRequest) -> FormDraft:
     return await request.context.workers.run(request.signed_in.id, read_form_draft, sent)
 
 
-async def _try(request: PageRequest, replaces: int | None) -> tuple[FormDraft, TriedDraft]:
+async def _try(request: PageRequest, replaces: int | None, operation: str) -> tuple[FormDraft, TriedDraft]:
     # In turn: while a draft is checked, its author types on.
     run = request.context.workers.run
-    return await run(request.signed_in.id, try_form_draft, _sent(request), replaces, in_turn=True)
+    form, tried = await run(request.signed_in.id, try_form_draft, _sent(request), replaces, in_turn=True)
+    if tried.events:
+        await request.note_read(operation)
+    return form, tried
 
 
 def _sent(request: PageRequest) -> Fields:
