@@ -40,7 +40,7 @@ class Loop:
         self._interval_s = interval_s
         self._defects = defects
         self._rests = rests
-        self._stirred_at = 0.0
+        self._quiet_rounds = 0
         self._is_resting = False
         self._woken = asyncio.Event()
         self._stopping = False
@@ -48,7 +48,6 @@ class Loop:
 
     def start(self) -> None:
         """Start; the first call is made at once."""
-        self._stirred_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"usher-{self.name}")
 
     def wake(self) -> None:
@@ -57,7 +56,7 @@ class Loop:
 
     def stir(self) -> None:
         """Do not rest for the next while: something happened that may become due."""
-        self._stirred_at = asyncio.get_running_loop().time()
+        self._quiet_rounds = 0
         if self._is_resting:
             self._woken.set()
 
@@ -79,12 +78,12 @@ class Loop:
             else:
                 if any(counts.values()):
                     _log.debug(self.name, **counts)
-                    self._stirred_at = asyncio.get_running_loop().time()
+                    self._quiet_rounds = 0
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._pause())
             self._woken.clear()
 
     def _pause(self) -> float:
-        idle = asyncio.get_running_loop().time() - self._stirred_at
-        self._is_resting = self._rests and idle >= RESTS_AFTER_S
+        self._is_resting = self._rests and self._quiet_rounds * self._interval_s >= RESTS_AFTER_S
+        self._quiet_rounds += 1
         return max(self._interval_s, REST_S) if self._is_resting else self._interval_s
