@@ -18,6 +18,8 @@ from app.flows.deliver.start_limiter import StartLimiter
 from app.flows.deliver.take_over import take_over
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.erase.hash_names import RUN_EVERY_S, NameHasher
+from app.flows.incidents.evaluator import EVALUATE_EVERY_S, IncidentEvaluator
+from app.flows.incidents.replica_states import own_state, to_heartbeat
 from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.lookups import Lookups
 from app.flows.lookup.pending_events import take_over_lookups
@@ -66,6 +68,7 @@ class Orchestrator:
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self.pruner = Pruner(context)
+        self.incidents = IncidentEvaluator(context, lambda: self.book)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._took: dict[tuple[str, str], float] = {}
@@ -84,12 +87,13 @@ class Orchestrator:
             Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
             Loop("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S, context.defects),
             Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
+            Loop("incidents", self.incidents.run_once, EVALUATE_EVERY_S, context.defects),
         ]
         if context.settings.sweep_interval > 0:
             self._loops.append(
                 Loop("sweep", self.sweeper.run_once, _turns(context.settings.sweep_interval), context.defects)
             )
-        self._heartbeat = None if context.writer.is_embedded else ServingHeartbeat(context)
+        self._heartbeat = None if context.writer.is_embedded else _heartbeat(context)
         if self._heartbeat is not None:
             self._loops.append(Loop("heartbeat", self._heartbeat.run_once, BEAT_EVERY_S, context.defects))
         if context.settings.hash_names_key.get_secret_value():
@@ -191,3 +195,7 @@ class Orchestrator:
 def _turns(interval_s: float) -> float:
     """Return how often to ask whose turn it is: more often than it is taken, to follow soon a replica that dies."""
     return min(interval_s, max(1.0, interval_s / 6))
+
+
+def _heartbeat(context: Context) -> ServingHeartbeat:
+    return ServingHeartbeat(context, lambda: to_heartbeat(own_state(context)))

@@ -15,7 +15,9 @@ from app.db.types import format_instant, parse_instant
 SWEEPER = "sweeper"
 CANARY = "canary"
 HASHER = "hasher"
-_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867}  # "ushe" and what follows it
+INCIDENTS = "incidents"
+# "ushe" and what follows it
+_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867, INCIDENTS: 0x75736868}
 """Turns are taken one by one on PostgreSQL."""
 BEAT_EVERY_S = 5.0
 """A replica at work renews its heartbeat this often."""

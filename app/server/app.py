@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Engine
@@ -15,13 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from app.audit import Objective
 from app.errors import UsherError
 from app.flows.loop import Loop
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.server.access.site import Site
 from app.server.api.routes import api_routes
-from app.server.caches.objectives_cache import REFRESH_S
+from app.server.caches.objectives_cache import METRICS_WINDOWS, REFRESH_S, ObjectivesCache
 from app.server.console.routes import console_routes
 from app.server.documentation.routes import documentation_routes
 from app.server.metrics_endpoint import MetricsEndpoint
@@ -45,6 +47,7 @@ def create_app(
     """Return the application; `lifespan` starts and stops the flows, `key` signs links and cookies."""
     context = RequestContext(orchestrator, readers, workers, key)
     metrics = MetricsEndpoint(context)
+    orchestrator.incidents.use_objectives(partial(_ready_objectives, context.objectives))
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)
 
     @asynccontextmanager
@@ -87,6 +90,11 @@ class _Application(Starlette):
             await self._webhook(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+
+async def _ready_objectives(cache: ObjectivesCache) -> Sequence[Objective]:
+    found = await cache.get(METRICS_WINDOWS, wait_at_most_s=0.0)
+    return found.items
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:

@@ -5,7 +5,9 @@ On SQLite a lock of the file says so; on PostgreSQL servers and commands run on 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
@@ -22,14 +24,16 @@ SILENT_S = 30
 
 
 class ServingHeartbeat:
-    """Writes the heartbeat of this process, and removes it at the end."""
+    """Writes the heartbeat of this process, with what `describe` says of it, and removes it at the end."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, describe: Callable[[], Mapping[str, Any]]) -> None:
         self._context = context
+        self._describe = describe
 
     async def run_once(self) -> dict[str, int]:
         """Write the heartbeat, in the database's time."""
-        await self._context.writer.run(lambda connection: _beat(connection, self._context.owner))
+        detail = dict(self._describe())
+        await self._context.writer.run(lambda connection: _beat(connection, self._context.owner, detail))
         return {}
 
     async def stop(self) -> None:
@@ -43,15 +47,22 @@ class ServingHeartbeat:
             return
 
 
-def _beat(connection: Connection, replica: str) -> None:
-    row = insert(heartbeats).values(component=COMPONENT, replica=replica, beat_at=func.now(), detail={})
-    connection.execute(row.on_conflict_do_update(index_elements=["component", "replica"], set_={"beat_at": func.now()}))
+def _beat(connection: Connection, replica: str, detail: Mapping[str, Any]) -> None:
+    row = insert(heartbeats).values(component=COMPONENT, replica=replica, beat_at=func.now(), detail=detail)
+    changed = {"beat_at": func.now(), "detail": detail}
+    connection.execute(row.on_conflict_do_update(index_elements=["component", "replica"], set_=changed))
 
 
 def serving_replicas(connection: Connection) -> list[str]:
     """Return the names of the processes that serve with this database; always empty on SQLite."""
+    return sorted(heartbeat_details(connection))
+
+
+def heartbeat_details(connection: Connection) -> dict[str, Mapping[str, Any]]:
+    """Return by name what each process that serves with this database says of itself; always empty on SQLite."""
     if is_embedded(connection.engine.url):
-        return []
+        return {}
     since: ColumnElement[datetime] = literal_column(f"now() - interval '{SILENT_S} seconds'")
-    query = select(heartbeats.c.replica).where(heartbeats.c.component == COMPONENT, heartbeats.c.beat_at > since)
-    return list(connection.execute(query.order_by(heartbeats.c.replica)).scalars())
+    query = select(heartbeats.c.replica, heartbeats.c.detail)
+    query = query.where(heartbeats.c.component == COMPONENT, heartbeats.c.beat_at > since)
+    return {row.replica: row.detail for row in connection.execute(query)}

@@ -1,0 +1,172 @@
+"""Opens, counts and closes incidents, every few seconds, in one replica at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection
+
+from app.audit import Objective, sweep_heartbeats
+from app.db.types import IncidentKind
+from app.errors import UsherError
+from app.flows.context import Context
+from app.flows.incidents.replica_states import read_replicas
+from app.flows.turns import INCIDENTS, keep_turn, take_turn
+from app.incidents.changes import plan_changes
+from app.incidents.conditions.agents_not_joining import agents_not_joining
+from app.incidents.conditions.callers_without_agents import callers_without_agents
+from app.incidents.conditions.livekit_troubles import livekit_troubles, silent_webhooks
+from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
+from app.incidents.conditions.rule_troubles import broken_rules, burning_objectives
+from app.incidents.facts.agent_attempts import read_attempts, read_waiting
+from app.incidents.facts.lost_calls import read_lost_calls
+from app.incidents.incident import Incident
+from app.incidents.incident_store import Written, open_incidents, write_changes
+from app.incidents.sighting import Sighting
+from app.logs import get_logger
+from app.rules.book.read_book import follow
+from app.rules.book.rule_book import RuleBook
+
+_log = get_logger(__name__)
+
+EVALUATE_EVERY_S: Final = 5.0
+_CHECK_ROOM: Final = "usher-incident-check"
+"""A room that does not exist: asking for it shows whether LiveKit can be called again, where nothing is swept."""
+
+Objectives = Callable[[], Awaitable[Sequence[Objective]]]
+Find = Callable[[], Iterable[Sighting]]
+
+
+class IncidentEvaluator:
+    """Compares what is wrong with the incidents that are open. `on_written` gets what a transaction changed, in it."""
+
+    def __init__(
+        self,
+        context: Context,
+        book: Callable[[], RuleBook],
+        on_written: Callable[[Connection, Written], None] = lambda _connection, _written: None,
+    ) -> None:
+        self._context = context
+        self._book = book
+        self._on_written = on_written
+        self._objectives: Objectives | None = None
+        self._known_book = book()
+        self._wanted: tuple[RuleBook, set[str]] | None = None
+
+    def use_objectives(self, objectives: Objectives) -> None:
+        """Take the counts of objectives from here: who shows them keeps them up to date."""
+        self._objectives = objectives
+
+    async def run_once(self) -> dict[str, int]:
+        """Evaluate if it is this replica's turn; return how many incidents opened and closed."""
+        if not self._context.writer.is_embedded and not await self._context.writer.run(self._take_turn):
+            return {}
+        try:
+            return await self._evaluate()
+        finally:
+            if not self._context.writer.is_embedded:
+                await self._context.writer.run(self._end_turn)
+
+    def _take_turn(self, connection: Connection) -> bool:
+        context = self._context
+        return take_turn(connection, context.owner, context.clock.now(), EVALUATE_EVERY_S, INCIDENTS)
+
+    def _end_turn(self, connection: Connection) -> None:
+        keep_turn(connection, self._context.owner, self._context.clock.now(), busy=False, component=INCIDENTS)
+
+    async def _evaluate(self) -> dict[str, int]:
+        await self._ask_livekit()
+        objectives = None if self._objectives is None else await self._objectives()
+        known, sightings, unjudged = await self._context.read(partial(self._look, objectives=objectives))
+        if not plan_changes(known, sightings, unjudged):
+            return {}
+        written = await self._context.writer.run(partial(self._write, sightings=sightings, unjudged=unjudged))
+        for one in written.opened:
+            _log.warning("an incident has opened", kind=str(one.kind), incident=one.id, title=one.title)
+        for one in written.closed:
+            _log.info("an incident has closed", kind=str(one.kind), incident=one.id, title=one.title)
+        return {"opened": len(written.opened), "closed": len(written.closed)}
+
+    async def _ask_livekit(self) -> None:
+        """Ask a LiveKit that failed whether it still does, where no sweep would."""
+        if self._context.settings.sweep_interval > 0:
+            return
+        for client in self._context.clients.values():
+            if client.trouble is not None:
+                with contextlib.suppress(UsherError):  # the client keeps why
+                    await client.find_room(_CHECK_ROOM)
+
+    def _look(
+        self, connection: Connection, objectives: Sequence[Objective] | None
+    ) -> tuple[list[Incident], list[Sighting], set[IncidentKind]]:
+        now = self._context.clock.now()
+        known = open_incidents(connection)
+        sightings: list[Sighting] = []
+        unjudged: set[IncidentKind] = set()
+        for kinds, find in self._conditions(connection, known, now, objectives):
+            try:
+                sightings += find()
+            except UsherError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a defect in one condition must not hide what the others find
+                self._context.defects.note("incidents", error, kinds=[str(kind) for kind in kinds])
+                unjudged |= set(kinds)
+        if objectives is None:
+            unjudged.add(IncidentKind.OBJECTIVE_BURNING)
+        return known, sightings, unjudged
+
+    def _conditions(
+        self, connection: Connection, known: Sequence[Incident], now: datetime, objectives: Sequence[Objective] | None
+    ) -> Iterator[tuple[tuple[IncidentKind, ...], Find]]:
+        kind = IncidentKind
+        waiting = read_waiting(connection, now)
+        lost = read_lost_calls(connection, now)
+        newest = max(self._known_book, self._book(), key=lambda one: one.version)
+        book = self._known_book = follow(connection, newest)
+        replicas = read_replicas(connection, self._context)
+        yield (
+            (kind.AGENT_NOT_JOINING,),
+            lambda: agents_not_joining(read_attempts(connection, known, now), waiting, self._is_wanted),
+        )
+        without_agent = [one for one in lost if one.kind is not kind.RULE_BROKEN]
+        yield (kind.NO_SHOW, kind.NO_RULE), lambda: callers_without_agents(without_agent, now)
+        by_project = Counter(one.project for one in waiting)
+        states = [state for replica in replicas for state in replica.livekit]
+        yield (kind.LIVEKIT_REFUSES, kind.LIVEKIT_UNREACHABLE), lambda: livekit_troubles(states, by_project)
+        swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
+        missed = {project: swept.get(project, 0) for project in self._context.clients}
+        yield (kind.WEBHOOKS_SILENT,), lambda: silent_webhooks(missed)
+        failed = [one for one in lost if one.kind is kind.RULE_BROKEN]
+        yield (kind.RULE_BROKEN,), lambda: broken_rules(book.bad.values(), failed, now)
+        yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
+        yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas})
+        yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(())
+
+    def _is_wanted(self, agent: str) -> bool:
+        """Return whether a failed probe of an agent matters: a rule names it, or it is probed on a schedule."""
+        if self._wanted is None or self._wanted[0] is not self._known_book:
+            self._wanted = self._known_book, _agents_of(self._known_book)
+        scheduled = {one.rpartition("/")[2] for one in self._context.settings.canary_agents}
+        return agent in self._wanted[1] or agent in scheduled
+
+    def _write(self, connection: Connection, sightings: Sequence[Sighting], unjudged: set[IncidentKind]) -> Written:
+        # Read again: another replica, whose turn was late, may have written meanwhile.
+        changes = plan_changes(open_incidents(connection), sightings, unjudged)
+        written = write_changes(connection, changes, self._context.clock.now())
+        self._on_written(connection, written)
+        return written
+
+
+def _agents_of(book: RuleBook) -> set[str]:
+    """Return the agents that enabled rules name, as the first or as a fallback."""
+    wanted = set()
+    for rule in book.rules:
+        if rule.enabled:
+            wanted.add(rule.agent_name)
+            wanted |= {one.agent_name for one in rule.fallback_agents}
+    return wanted

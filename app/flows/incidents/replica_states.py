@@ -1,0 +1,57 @@
+"""What each replica knows of its clock and of LiveKit: its own, and what the others wrote into their heartbeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.db.database_clock import machine_ahead_s
+from app.flows.context import Context
+from app.flows.replicas.serving import heartbeat_details
+from app.incidents.conditions.livekit_troubles import LiveKitState
+from app.livekit.failures.trouble import Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """One process that serves; `ahead_s`: by how many seconds its machine's clock is ahead of the database's."""
+
+    name: str
+    ahead_s: float
+    livekit: tuple[LiveKitState, ...]
+
+
+def own_state(context: Context) -> ReplicaState:
+    """Return the state of this process."""
+    states = [LiveKitState(context.owner, name, one.was_called, one.trouble) for name, one in context.clients.items()]
+    return ReplicaState(context.owner, machine_ahead_s(context.clock), tuple(states))
+
+
+def to_heartbeat(state: ReplicaState) -> dict[str, Any]:
+    """Return what other replicas are to know of this one."""
+    livekit = {
+        one.project: {"was_called": one.was_called, "trouble": None if one.trouble is None else one.trouble.to_json()}
+        for one in state.livekit
+    }
+    return {"ahead_s": round(state.ahead_s, 3), "livekit": livekit}
+
+
+def read_replicas(connection: Connection, context: Context) -> list[ReplicaState]:
+    """Return the state of this process, and of all others that serve with this database."""
+    found = [own_state(context)]
+    for name, detail in heartbeat_details(connection).items():
+        if name != context.owner:
+            found.append(_from_heartbeat(name, detail, context))
+    return found
+
+
+def _from_heartbeat(name: str, detail: Mapping[str, Any], context: Context) -> ReplicaState:
+    livekit = [
+        LiveKitState(name, project, bool(one["was_called"]), one["trouble"] and Trouble.from_json(one["trouble"]))
+        for project, one in detail.get("livekit", {}).items()
+        if project in context.clients
+    ]
+    return ReplicaState(name, float(detail.get("ahead_s", 0.0)), tuple(livekit))

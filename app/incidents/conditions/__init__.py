@@ -1,0 +1,1 @@
+"""Decides what is wrong: one module for each kind of incident, pure functions from facts to sightings."""

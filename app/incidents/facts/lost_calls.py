@@ -1,0 +1,60 @@
+"""Reads the callers of the last minutes who got no agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, select
+
+from app.audit.lists.access_path import ByIndexedValue, IdRange
+from app.db.record_ids import lowest_id_at
+from app.db.tables import dispatches, events
+from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, IncidentKind
+from app.incidents.conditions.callers_without_agents import LostCall
+from app.incidents.sighting import QUIET_S
+
+MAX_LOST: Final = 2_000
+_LONGEST_WAIT: Final = timedelta(hours=1)
+"""From the creation of a dispatch to its end without an agent, with all attempts and fallbacks."""
+
+
+def read_lost_calls(connection: Connection, now: datetime) -> list[LostCall]:
+    """Return the calls without an agent, those without a rule, and those whose rule failed (`RULE_BROKEN`)."""
+    return [*_without_agent(connection, now), *_without_rule(connection, now)]
+
+
+def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
+    column = dispatches.c
+    since = now - timedelta(seconds=QUIET_S)
+    for status in (DispatchStatus.NO_SHOW, DispatchStatus.FAILED):
+        path = ByIndexedValue(column.status, status, column.id)
+        ids = IdRange(None, lowest_id_at(since - _LONGEST_WAIT))
+        query = (
+            select(column.rule_name, column.project, column.event_id, column.ended_at, column.created_at, column.cause)
+            .where(*path.conditions(ids))
+            .order_by(*path.order())
+            .limit(MAX_LOST)
+        )
+        for row in connection.execute(query):
+            at = row.ended_at or row.created_at
+            if at >= since:
+                is_rules = row.cause == Cause.TEMPLATE_FAILED
+                kind = IncidentKind.RULE_BROKEN if is_rules else IncidentKind.NO_SHOW
+                yield LostCall(kind, row.rule_name, row.project, row.event_id, at)
+
+
+def _without_rule(connection: Connection, now: datetime) -> Iterator[LostCall]:
+    column = events.c
+    path = ByIndexedValue(column.outcome, EventOutcome.NO_MATCH, column.id)
+    ids = IdRange(None, lowest_id_at(now - timedelta(seconds=QUIET_S)))
+    query = (
+        select(column.id, column.project, column.received_at, column.source)
+        .where(*path.conditions(ids))
+        .order_by(*path.order())
+        .limit(MAX_LOST)
+    )
+    for row in connection.execute(query):
+        if row.source != EventSource.REPLAY:
+            yield LostCall(IncidentKind.NO_RULE, "", row.project, row.id, row.received_at)

@@ -1,0 +1,157 @@
+"""Incidents open, count and close by themselves: one for each thing that is wrong, however many callers it concerns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import RowMapping
+
+from app.simulator import Fault, FaultKind
+from tests.conftest import Database
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+def incidents(world: World, **wanted: Any) -> list[RowMapping]:
+    conditions = "".join(f" AND {name} = :{name}" for name in wanted)
+    return world.rows(f"SELECT * FROM incidents WHERE true{conditions} ORDER BY id", **wanted)
+
+
+def detail(row: RowMapping) -> dict[str, Any]:
+    """Return the detail of an incident, which SQLite gives as text."""
+    found: dict[str, Any] = json.loads(row["detail"]) if isinstance(row["detail"], str) else row["detail"]
+    return found
+
+
+async def until_open(world: World, kind: str, *, within: float = 30.0) -> RowMapping:
+    await world.until(lambda: incidents(world, kind=kind), within=within, what=f"an incident {kind} opens")
+    (row,) = incidents(world, kind=kind)
+    assert row["closed_at"] is None
+    return row
+
+
+async def until_closed(world: World, kind: str, *, within: float) -> RowMapping:
+    def closed() -> Any:
+        return [row for row in incidents(world, kind=kind) if row["closed_at"] is not None]
+
+    await world.until(closed, within=within, what=f"the incident {kind} closes")
+    (row,) = incidents(world, kind=kind)
+    return row
+
+
+@in_virtual_time
+async def test_51_callers_who_wait_for_one_agent_are_one_incident(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(agent_name="absent", answer_timeout_s=300, max_attempts=1)
+        for number in range(51):
+            world.simulator.join(f"hall-{number}", f"caller-{number}")
+        row = await until_open(world, "agent_not_joining", within=60)
+        await world.until(lambda: incidents(world, kind="agent_not_joining")[0]["count"] == 51, within=20)
+        assert (row["subject"], row["project"]) == ("absent", "default")
+        known = {event["id"] for event in world.events(type="participant_joined")}
+        assert set(detail(row)["calls"]) <= known
+
+
+@in_virtual_time
+async def test_an_agent_whose_fallback_takes_its_calls_is_an_incident_and_none_of_its_fallback(
+    sqlite_database: Database,
+) -> None:
+    async with World(sqlite_database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule(agent_name="absent", answer_timeout_s=1, max_attempts=1, fallbacks=["greeter"])
+        for number in range(3):
+            world.simulator.join(f"hall-{number}", f"caller-{number}")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 3, within=30)
+        row = await until_open(world, "agent_not_joining")
+        assert (row["subject"], row["count"]) == ("absent", 3)
+        assert len(incidents(world)) == 1
+
+
+@in_virtual_time
+async def test_it_closes_once_the_agent_joins_again_and_opens_anew_later(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(agent_name="greeter", answer_timeout_s=1, max_attempts=3)
+        world.simulator.join("hall-0", "caller-0")
+        await world.until_status("no_show", within=60)
+        first = await until_open(world, "agent_not_joining")
+        world.simulator.add_worker("greeter")
+        for number in range(1, 4):
+            world.simulator.join(f"hall-{number}", f"caller-{number}")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 3, within=30)
+        closed = await until_closed(world, "agent_not_joining", within=15)
+        assert (closed["id"], closed["count"]) == (first["id"], 1)
+
+
+@in_virtual_time
+async def test_callers_without_a_rule_are_counted(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(pattern={"room": {"name": ["elsewhere"]}})
+        for number in range(4):
+            world.simulator.join(f"hall-{number}", f"caller-{number}")
+        await until_open(world, "no_rule")
+        await world.until(lambda: incidents(world, kind="no_rule")[0]["count"] == 4, within=15)
+
+
+@in_virtual_time
+async def test_a_caller_without_an_agent_is_an_incident_of_its_rule(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(name="sales", agent_name="absent", answer_timeout_s=1, max_attempts=1)
+        world.simulator.join("hall", "ana")
+        row = await until_open(world, "no_show", within=60)
+        assert (row["subject"], row["count"]) == ("sales", 1)
+
+
+@pytest.mark.parametrize("sweep", [0.0, 30.0])
+@in_virtual_time
+async def test_an_unreachable_livekit_is_an_incident_until_it_answers(sqlite_database: Database, sweep: float) -> None:
+    async with World(sqlite_database, sweep=sweep) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        await world.wire.stop()
+        world.simulator.join("hall", "ana")
+        row = await until_open(world, "livekit_unreachable", within=60)
+        assert detail(row)["reason"] == "unreachable"
+        await world.wire.start()
+        await until_closed(world, "livekit_unreachable", within=60)
+
+
+@in_virtual_time
+async def test_a_refused_key_is_an_incident_in_livekits_own_words(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5, settings={"LIVEKIT_API_SECRET": "x" * 32}) as world:
+        row = await until_open(world, "livekit_refuses", within=60)
+        assert detail(row)["reason"] == "wrong_secret"
+        assert "HTTP 401: " in detail(row)["text"]
+
+
+@in_virtual_time
+async def test_a_broken_rule_is_an_incident_without_a_webhook_and_closes_when_mended(database: Database) -> None:
+    async with World(database) as world:
+        world.rule(name="odd", pattern={"room": "not a list"})
+        row = await until_open(world, "rule_broken")
+        assert row["subject"] == "odd"
+        database.execute('UPDATE routing_rules SET enabled = false, pattern = \'{"event": ["x"]}\'')
+        await until_closed(world, "rule_broken", within=15)
+
+
+@in_virtual_time
+async def test_a_restart_keeps_an_open_incident(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.simulator.faults.always("ListRooms", Fault(FaultKind.REFUSE))
+        row = await until_open(world, "livekit_unreachable", within=60)
+        await world.usher.kill()
+        await world.add_replica()
+        await world.wait(60)
+        assert [one["id"] for one in incidents(world)] == [row["id"]]
+        assert incidents(world)[0]["closed_at"] is None
+
+
+@in_virtual_time
+async def test_two_replicas_open_one_incident(postgres_database: Database) -> None:
+    async with World(postgres_database, replicas=2, sweep=5) as world:
+        world.rule(pattern={"room": {"name": ["elsewhere"]}})
+        world.simulator.join("hall", "ana")
+        await until_open(world, "no_rule")
+        await world.wait(30)
+        assert len(incidents(world)) == 1
