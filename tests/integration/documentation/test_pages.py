@@ -57,6 +57,9 @@ async def leads_somewhere(client: httpx2.AsyncClient, path: str, target: str) ->
     if target.startswith(("https://", "mailto:")):
         return True
     address, _, anchor = target.partition("#")
+    if address.startswith("/docs/"):  # each is fetched by a case of its own
+        page = library().pages.get(address.removeprefix("/docs/") or "index")
+        return page is not None and (not anchor or anchor in {section.anchor for section in page.sections})
     answer = await client.get(address or path)
     if answer.status_code not in {200, 303, 307}:
         return False
