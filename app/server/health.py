@@ -82,6 +82,14 @@ class Health:
                     for one in bad
                 ],
             },
+            "lookups": {
+                "version": self.book.lookups.version,
+                "lookups": len(self.book.lookups.usable),
+                "bad": [
+                    {"id": one.id, "name": one.name, "problems": [str(problem) for problem in one.problems]}
+                    for one in self.book.lookups.bad[:_MAX_BAD_RULES]
+                ],
+            },
             "writer_backlog": self.writer_backlog,
             "clock": {
                 "ahead_of_database_s": round(self.machine_ahead_s, 1),
@@ -91,10 +99,11 @@ class Health:
         }
 
     def without_names(self, pseudonyms: Pseudonyms) -> dict[str, Any]:
-        """Return the same for anybody: rules by id only, projects by digests, and no texts of errors."""
+        """Return the same for anybody: rules and lookups by id only, projects by digests, and no texts of errors."""
         document = self.to_json()
         document["database"] = self.database.without_names(pseudonyms)
-        document["rules"]["bad"] = [{"id": rule["id"]} for rule in document["rules"]["bad"]]
+        for part in ("rules", "lookups"):
+            document[part]["bad"] = [{"id": one["id"]} for one in document[part]["bad"]]
         document["defects"] = {
             where: {"count": one["count"], "last_at": one["last_at"]} for where, one in document["defects"].items()
         }

@@ -47,7 +47,7 @@ def try_(
     """Test whether a rule serves an event, and show why not or the agent's metadata; exit 1 if it does not."""
     settings = read_settings(without_livekit=True)
     use_phone_region(settings.phone_region)
-    tested = _event_in_file(event, project, settings)
+    tested = event_in_file(event, project, settings)
     if file is None:
         with reading(settings) as connection:
             draft = find_rule(read_rules(connection), name)
@@ -99,7 +99,7 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
         yield plain(f"   attributes: {json.dumps(dict(trial.attributes), ensure_ascii=False)}")
 
 
-def _event_in_file(source: str, project: str, settings: Settings) -> Event | None:
+def event_in_file(source: str, project: str, settings: Settings) -> Event | None:
     """Return the event in a file or standard input; None if `source` is not a file but may be the id of an event."""
     if source != "-" and not Path(source).exists() and not source.endswith((".json", ".txt")) and "/" not in source:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -14,7 +15,7 @@ from app.flows.lookup.answer_cache import AnswerCache, cache_key
 from app.flows.lookup.http_client import LookupClient, LookupFailedError
 from app.logs import get_logger
 from app.metrics import Metrics
-from app.rules.lookups.lookup_book import Lookup
+from app.rules.lookups.lookup_book import Lookup, LookupBook
 from app.rules.lookups.lookup_check import ENV, is_header_value
 from app.settings.lookup_secrets import variable, variable_problem
 from app.strict_json import JsonError, parse_storable_json
@@ -57,6 +58,23 @@ class LookupAsker:
         body = to_json(event.shareable)
         answers = await asyncio.gather(*(self._ask(lookup, event.shareable, body) for lookup in lookups))
         return {answer.name: answer.to_json() for answer in answers}
+
+    async def test(self, lookup: Lookup, event: Event) -> dict[str, Any]:
+        """Ask one lookup about an event, whether or not it matches and without the cache; return what came of it."""
+        answer = await self._ask(replace(lookup, cache_s=0), event.shareable, to_json(event.shareable))
+        return {
+            "matches": any(one.id == lookup.id for one in LookupBook(usable=(lookup,)).matching(event.document)),
+            "status": str(answer.status),
+            "answer": answer.answer,
+            "error": answer.error,
+            "seconds": round(answer.seconds, 6),
+            "sent": dict(event.shareable),
+        }
+
+    def missing_variables(self, lookup: Lookup) -> list[str]:
+        """Return the environment variables of the lookup's headers that are not set."""
+        named = (value.removeprefix(ENV) for value in lookup.headers.values() if value.startswith(ENV))
+        return sorted({name for name in named if not variable(self._environment, name)})
 
     async def _ask(self, lookup: Lookup, document: Mapping[str, Any], body: bytes) -> LookupAnswer:
         asked_at, began = self._clock.now(), self._clock.monotonic()

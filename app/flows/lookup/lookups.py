@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
 
 from app.errors import UsherError
 from app.flows.context import Context
@@ -12,7 +15,9 @@ from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.pending_events import claim, due_ids
 from app.lifecycle.after_commit import PendingEvent
 from app.logs import get_logger
+from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
 from app.webhook.lookup_answers import with_answers
 
@@ -55,14 +60,28 @@ class Lookups:
         ids = await self._context.read(lambda connection: due_ids(connection, now, self._tasks))
         if not ids:
             return {}
-        claimed = await self._context.writer.run(lambda connection: claim(connection, ids, now))
-        self.submit(PendingEvent(event, self._book().lookups.questions_about(event)) for event in claimed)
-        return {"lookups taken up": len(claimed)}
+
+        def take_up(connection: Connection) -> list[PendingEvent]:
+            # This replica may have had no webhook since the lookup was written. Not kept: an edit may be rolled back.
+            book = follow(connection, self._book())
+            return [PendingEvent(one, book.lookups.questions_about(one)) for one in claim(connection, ids, now)]
+
+        pending = await self._context.writer.run(take_up)
+        self.submit(pending)
+        return {"lookups taken up": len(pending)}
 
     async def answered(self, event: Event, book: RuleBook) -> Event:
         """Return an event that is not stored, such as that of a participant to come, with the answers about it."""
         answers = await self._asker.ask(book.lookups.questions_about(event), event)
         return with_answers(event, answers, self._context.settings.redact_of(event.project))
+
+    async def tested(self, lookup: Lookup, event: Event) -> dict[str, Any]:
+        """Ask one lookup about an event, whether or not it matches, and return the answer as a JSON object."""
+        return await self._asker.test(lookup, event)
+
+    def missing_variables(self, lookup: Lookup | None) -> list[str]:
+        """Return the environment variables of the lookup's headers that are not set in this process."""
+        return [] if lookup is None else self._asker.missing_variables(lookup)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the questions under way; what is left is asked again after the next start, or by another replica."""

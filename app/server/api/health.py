@@ -13,6 +13,7 @@ class Health(BaseModel):
     status: str
     database: dict[str, Any]
     rules: dict[str, Any]
+    lookups: dict[str, Any]
     writer_backlog: int
     clock: dict[str, Any]
     defects: dict[str, Any]

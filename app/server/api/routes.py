@@ -23,6 +23,7 @@ from app.server.api import (
     accounts,
     calls,
     health,
+    lookups,
     people,
     rule_sets,
     rule_shapes,
@@ -72,6 +73,7 @@ class RulesFile(Model):
 _V1 = "/api/v1"
 _ALL_METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
 _RULE = f"{_V1}/rules/{{rule_id}}"
+_LOOKUP = f"{_V1}/lookups/{{name}}"
 _FIX: dict[str, Any] = {"body_is_checked_by_handler": True, "role": Role.EDITOR, "body_max_bytes": RULE_MAX_BYTES}
 _TRY: dict[str, Any] = {"body_is_for_worker": True, "body_max_bytes": RULE_MAX_BYTES}
 
@@ -113,6 +115,16 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              RulesFile),
     Endpoint("GET", f"{_V1}/rules/hits", statistics.list_rule_hits, "List when each rule last created a dispatch",
              statistics.SeenRules),
+    Endpoint("GET", f"{_V1}/lookups", lookups.list_the_lookups, "List lookups", lookups.LookupList),
+    Endpoint("GET", _LOOKUP, lookups.read_a_lookup, "Read a lookup", lookups.Lookup, etag=True),
+    Endpoint("PUT", _LOOKUP, lookups.put_a_lookup, "Create or replace a lookup", lookups.Lookup, etag=True,
+             body=lookups.LookupDraft, problems=(409, 412, 428), example=lookups.EXAMPLE,
+             description="One that exists is replaced with `If-Match` only.", **_FIX),
+    Endpoint("DELETE", _LOOKUP, lookups.delete_a_lookup, "Delete a lookup", lookups.Lookup, role=Role.EDITOR,
+             if_match=True),
+    Endpoint("POST", f"{_LOOKUP}/test", lookups.try_a_lookup, "Ask a lookup about an event", lookups.LookupTested,
+             body=lookups.LookupTestOrder, role=Role.EDITOR, shows_people=True,
+             description="Sends the document to the lookup's URL, whether or not its pattern matches."),
     Endpoint("GET", f"{_V1}/events", calls.list_the_events, "List events", shapes.EventPage,
              query=calls.EventsQuery, shows_people=True, by_project=True),
     Endpoint("GET", f"{_V1}/events/{{event_id}}", calls.read_event, "Read an event with its body and decision",

@@ -1,0 +1,166 @@
+"""Reads stored lookups, and creates, replaces and deletes one, refusing an edit that is based on an older version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, null, select, text, update
+
+from app.db.tables import lookup_changes, lookups, rule_editor
+from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS
+from app.db.types import format_instant
+from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, NotFoundError, Problem
+from app.rules.lookups.lookup_book import Lookup
+from app.rules.lookups.lookup_check import REQUIRED, check_lookup, complete
+from app.rules.lookups.read_lookups import read_documents, read_lookup, select_lookups
+from app.strict_json import is_storable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLookup:
+    """A lookup as it stands; `version` is the id of its latest recorded change, which `If-Match` names.
+
+    `problems` say why it cannot be used; empty when it can.
+    """
+
+    id: int
+    version: int
+    row: Mapping[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str | None
+    problems: tuple[Problem, ...]
+    usable: Lookup | None
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}"'
+
+    @property
+    def name(self) -> str:
+        return str(self.row["name"])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the lookup with every column and its version."""
+        return {
+            "id": self.id,
+            **{column: self.row[column] for column in LOOKUP_COLUMNS},
+            "version": self.version,
+            "created_at": format_instant(self.created_at),
+            "updated_at": format_instant(self.updated_at),
+            "updated_by": self.updated_by,
+        }
+
+
+def list_stored_lookups(connection: Connection) -> list[StoredLookup]:
+    """Return all lookups by name, bad ones too."""
+    latest = select(lookup_changes.c.lookup_id, func.max(lookup_changes.c.id)).group_by(lookup_changes.c.lookup_id)
+    versions = dict(connection.execute(latest).tuples())
+    rows = connection.execute(select_lookups(connection)).mappings().all()
+    return [_stored(row, versions.get(row["id"], 0)) for row in rows]
+
+
+def find_lookup(connection: Connection, name: str) -> StoredLookup | None:
+    """Return the lookup of that name; None when there is none."""
+    if not is_storable(name):
+        return None
+    row = connection.execute(select_lookups(connection).where(lookups.c.name == name)).mappings().first()
+    if row is None:
+        return None
+    version = connection.scalar(select(func.max(lookup_changes.c.id)).where(lookup_changes.c.lookup_id == row["id"]))
+    return _stored(row, version or 0)
+
+
+def read_stored_lookup(connection: Connection, name: str) -> StoredLookup:
+    """Return the lookup of that name; NotFoundError when there is none."""
+    found = find_lookup(connection, name)
+    if found is None:
+        raise NotFoundError(f"no lookup has the name {name!r}")
+    return found
+
+
+def put_lookup(
+    connection: Connection, name: str, columns: Mapping[str, Any], editor: str, expected: int | None
+) -> StoredLookup:
+    """Create the lookup of that name, or replace it; columns that are left out get their defaults.
+
+    InvalidInputError with every problem; EditedMeanwhileError unless it is still at version `expected` (None: whatever
+    it is at, or new); ConflictError when `columns` give it a name that is taken.
+    """
+    draft = {**columns, "name": columns.get("name") or name}
+    if problems := check_lookup(draft):
+        raise InvalidInputError("this lookup cannot be saved", problems)
+    _lock(connection)
+    before = find_lookup(connection, name)
+    _refuse_if_edited(connection, name, before, expected)
+    row = complete(draft)
+    if row["name"] != name and find_lookup(connection, row["name"]) is not None:
+        raise ConflictError(f"there is a lookup named {row['name']!r} already")
+    values = {column: _value(column, value) for column, value in row.items()}
+    if before is None:
+        _edit(connection, editor, insert(lookups).values(values))
+    elif any(before.row[column] != row[column] for column in LOOKUP_COLUMNS):
+        _edit(connection, editor, update(lookups).where(lookups.c.id == before.id).values(values))
+    return read_stored_lookup(connection, row["name"])
+
+
+def delete_lookup(connection: Connection, name: str, editor: str, expected: int | None) -> StoredLookup:
+    """Delete a lookup and return what it was; its history stays."""
+    _lock(connection)
+    before = read_stored_lookup(connection, name)
+    _refuse_if_edited(connection, name, before, expected)
+    _edit(connection, editor, delete(lookups).where(lookups.c.id == before.id))
+    return before
+
+
+def _value(column: str, value: Any) -> Any:
+    # JSON columns take None for NULL, but a pattern is never null.
+    return null() if value is None and column in LOOKUP_DOCUMENTS and column not in REQUIRED else value
+
+
+def _stored(row: Mapping[Any, Any], version: int) -> StoredLookup:
+    values, _ = read_documents(row)
+    read = read_lookup(row)
+    return StoredLookup(
+        row["id"],
+        version,
+        values,
+        row["created_at"],
+        row["updated_at"],
+        row["updated_by"],
+        () if isinstance(read, Lookup) else read.problems,
+        read if isinstance(read, Lookup) else None,
+    )
+
+
+def _lock(connection: Connection) -> None:
+    """Keep other edits from starting until the transaction ends; on SQLite a writing transaction is alone."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE lookups IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _edit(connection: Connection, editor: str, statement: Any) -> None:
+    """Run a statement whose changes the triggers record as those of `editor`."""
+    editing = connection.execute(insert(rule_editor).values(name=editor)).inserted_primary_key
+    connection.execute(statement)
+    connection.execute(delete(rule_editor).where(rule_editor.c.id == (editing[0] if editing else None)))
+
+
+def _refuse_if_edited(connection: Connection, name: str, found: StoredLookup | None, expected: int | None) -> None:
+    if expected is None:
+        return
+    if found is None:
+        raise EditedMeanwhileError(f"the lookup {name!r} was deleted meanwhile; nothing was saved")
+    if found.version == expected:
+        return
+    change = connection.execute(
+        select(lookup_changes.c.changed_by, lookup_changes.c.changed_at).where(lookup_changes.c.id == found.version)
+    ).first()
+    by = f" by {change.changed_by} at {format_instant(change.changed_at)}" if change else ""
+    raise EditedMeanwhileError(
+        f"the lookup was edited meanwhile{by} (it is at version {found.version}, you began from {expected}); "
+        "nothing was saved"
+    )

@@ -1,0 +1,168 @@
+"""Lookups over the API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.clock import new_id
+from app.db.types import EventSource
+from app.errors import InvalidInputError, PreconditionNeededError, Problem, UnreadableWebhookError
+from app.rules.lookups.edit_lookup import (
+    StoredLookup,
+    delete_lookup,
+    find_lookup,
+    list_stored_lookups,
+    put_lookup,
+    read_stored_lookup,
+)
+from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
+from app.server.api.rule_shapes import Mistake
+from app.server.problems import problem_json
+from app.webhook.event import Event
+from app.webhook.event_store import stored_event
+from app.webhook.lookup_answers import AnswerStatus
+from app.webhook.parse import build_event
+
+EXAMPLE = {
+    "pattern": {"participant": {"kind": ["SIP"]}},
+    "url": "https://crm.example.com/usher",
+    "headers": {"authorization": "env:CRM_TOKEN"},
+    "on_error": {"tier": "unknown"},
+}
+
+
+class LookupDraft(BaseModel):
+    """A lookup as people write it; a column that is left out has its default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field("", description="another name than that of the path renames it", examples=["crm"])
+    enabled: bool = True
+    pattern: dict[str, Any] = Field(description="which joins it is asked about; `{}` for every caller")
+    url: str = Field(examples=["https://crm.example.com/usher"])
+    headers: dict[str, str] | None = Field(
+        None, description="`env:NAME` takes the value from an environment variable", examples=[{"x-tenant": "acme"}]
+    )
+    timeout_ms: int = Field(1500, ge=1, le=5000)
+    cache_s: int = Field(0, ge=0, le=86400)
+    on_error: Any = Field(None, description="stands for the answer when none comes in time")
+
+
+class Lookup(BaseModel):
+    """A lookup as it is stored; plain SQL may have put anything into its columns."""
+
+    id: int
+    name: Any
+    enabled: Any
+    pattern: Any
+    url: Any
+    headers: Any
+    timeout_ms: Any
+    cache_s: Any
+    on_error: Any
+    version: int = Field(description="of its latest change; the ETag")
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str | None
+    problems: list[Mistake] = Field(description="why it cannot be used and is not asked; empty when it can")
+    missing_variables: list[str] = Field(description="environment variables of its headers that are not set")
+
+
+class LookupList(BaseModel):
+    items: list[Lookup]
+
+
+class LookupTestOrder(Model):
+    """The event to ask about: the id of a stored one, or a webhook body."""
+
+    event_id: Text | None = None
+    event: dict[str, Any] | None = Field(None, description="a webhook body")
+    project: Text | None = Field(None, description="LiveKit project of `event`; the first one if it is left out")
+
+
+class LookupTested(BaseModel):
+    matches: bool = Field(description="whether the lookup would be asked about this event")
+    status: AnswerStatus
+    answer: Any = Field(description="with another status than `ok`: its `on_error`")
+    error: str = Field(description="why there is no answer; empty with `ok`")
+    seconds: float
+    sent: dict[str, Any] = Field(description="the document that was posted")
+
+
+async def list_the_lookups(request: ApiRequest) -> dict[str, Any]:
+    stored = await request.context.read(list_stored_lookups)
+    return {"items": [_shown(request, one) for one in stored]}
+
+
+async def read_a_lookup(request: ApiRequest) -> Answer:
+    name = request.identifier("name")
+    return _answer(request, await request.context.read(lambda connection: read_stored_lookup(connection, name)))
+
+
+async def put_a_lookup(request: ApiRequest) -> Answer:
+    name, editor = request.identifier("name"), request.user.name
+    columns = require_object(request.body)
+    has_version = "if-match" in request.http.headers
+    if not has_version and await request.context.read(lambda connection: find_lookup(connection, name)) is not None:
+        raise PreconditionNeededError(
+            "If-Match is required for a lookup that exists: the ETag from reading it, or * to overwrite any edit"
+        )
+    expected = expected_version(request.http) if has_version else None
+    stored = await request.context.write(lambda connection: put_lookup(connection, name, columns, editor, expected))
+    return _answer(request, stored)
+
+
+async def delete_a_lookup(request: ApiRequest) -> dict[str, Any]:
+    if "if-match" not in request.http.headers:
+        raise PreconditionNeededError("If-Match is required: the ETag from reading the lookup, or * for any version")
+    expected, name, editor = expected_version(request.http), request.identifier("name"), request.user.name
+    stored = await request.context.write(lambda connection: delete_lookup(connection, name, editor, expected))
+    return _shown(request, stored)
+
+
+async def try_a_lookup(request: ApiRequest) -> dict[str, Any]:
+    name, order = request.identifier("name"), request.body
+    event = _given_event(request, order) if order.event is not None else None
+    if (event is None) == (order.event_id is None):
+        raise InvalidInputError("body", [Problem("event", "give either `event_id` or `event`")])
+    stored = await request.context.read(lambda connection: read_stored_lookup(connection, name))
+    if stored.usable is None:
+        raise InvalidInputError("this lookup cannot be used", list(stored.problems))
+    if event is None:
+        event = await request.context.read(lambda connection: stored_event(connection, str(order.event_id)))
+    return await request.context.orchestrator.lookups.tested(stored.usable, event)
+
+
+def _given_event(request: ApiRequest, order: LookupTestOrder) -> Event:
+    settings = request.context.flow_context.settings
+    projects = [project.name for project in settings.projects]
+    project = order.project if order.project is not None else projects[0]
+    if project not in projects:
+        raise InvalidInputError("body", [Problem("project", f"must be one of {', '.join(projects)}", project)])
+    try:
+        return build_event(
+            order.event or {},
+            project=project,
+            source=EventSource.WEBHOOK,
+            received_at=request.context.now,
+            event_id=new_id(),
+            redact=settings.redact_of(project),
+        )
+    except UnreadableWebhookError as error:
+        raise InvalidInputError("body", [Problem("event", str(error))]) from error
+
+
+def _answer(request: ApiRequest, stored: StoredLookup) -> Answer:
+    return Answer(_shown(request, stored), {"ETag": stored.etag})
+
+
+def _shown(request: ApiRequest, stored: StoredLookup) -> dict[str, Any]:
+    missing = request.context.orchestrator.lookups.missing_variables(stored.usable)
+    return {
+        **stored.to_json(),
+        "problems": [problem_json(problem) for problem in stored.problems],
+        "missing_variables": missing,
+    }
