@@ -23,7 +23,6 @@ from app.server.api import (
     accounts,
     calls,
     health,
-    lookups,
     people,
     rule_sets,
     rule_shapes,
@@ -37,6 +36,7 @@ from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
+from app.server.api.lookups import lookup_shapes, lookups
 from app.server.request_context import RequestContext
 from app.version import usher_version
 
@@ -115,15 +115,15 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              RulesFile),
     Endpoint("GET", f"{_V1}/rules/hits", statistics.list_rule_hits, "List when each rule last created a dispatch",
              statistics.SeenRules),
-    Endpoint("GET", f"{_V1}/lookups", lookups.list_the_lookups, "List lookups", lookups.LookupList),
-    Endpoint("GET", _LOOKUP, lookups.read_a_lookup, "Read a lookup", lookups.Lookup, etag=True),
-    Endpoint("PUT", _LOOKUP, lookups.put_a_lookup, "Create or replace a lookup", lookups.Lookup, etag=True,
-             body=lookups.LookupDraft, problems=(409, 412, 428), example=lookups.EXAMPLE,
+    Endpoint("GET", f"{_V1}/lookups", lookups.list_the_lookups, "List lookups", lookup_shapes.LookupList),
+    Endpoint("GET", _LOOKUP, lookups.read_a_lookup, "Read a lookup", lookup_shapes.Lookup, etag=True),
+    Endpoint("PUT", _LOOKUP, lookups.put_a_lookup, "Create or replace a lookup", lookup_shapes.Lookup, etag=True,
+             body=lookup_shapes.LookupDraft, problems=(409, 412, 428), example=lookup_shapes.EXAMPLE,
              description="One that exists is replaced with `If-Match` only.", **_FIX),
-    Endpoint("DELETE", _LOOKUP, lookups.delete_a_lookup, "Delete a lookup", lookups.Lookup, role=Role.EDITOR,
+    Endpoint("DELETE", _LOOKUP, lookups.delete_a_lookup, "Delete a lookup", lookup_shapes.Lookup, role=Role.EDITOR,
              if_match=True),
-    Endpoint("POST", f"{_LOOKUP}/test", lookups.try_a_lookup, "Ask a lookup about an event", lookups.LookupTested,
-             body=lookups.LookupTestOrder, role=Role.EDITOR, shows_people=True,
+    Endpoint("POST", f"{_LOOKUP}/test", lookups.try_a_lookup, "Ask a lookup about an event", lookup_shapes.LookupTested,
+             body=lookup_shapes.LookupTestOrder, role=Role.EDITOR, shows_people=True,
              description="Sends the document to the lookup's URL, whether or not its pattern matches."),
     Endpoint("GET", f"{_V1}/events", calls.list_the_events, "List events", shapes.EventPage,
              query=calls.EventsQuery, shows_people=True, by_project=True),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from app.clock import new_id
 from app.db.types import EventSource
@@ -18,78 +15,12 @@ from app.rules.lookups.edit_lookup import (
     put_lookup,
     read_stored_lookup,
 )
-from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
-from app.server.api.rule_shapes import Mistake
+from app.server.api.framework.endpoint import Answer, ApiRequest, expected_version, require_object
+from app.server.api.lookups.lookup_shapes import LookupTestOrder
 from app.server.problems import problem_json
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
-from app.webhook.lookup_answers import AnswerStatus
 from app.webhook.parse import build_event
-
-EXAMPLE = {
-    "pattern": {"participant": {"kind": ["SIP"]}},
-    "url": "https://crm.example.com/usher",
-    "headers": {"authorization": "env:CRM_TOKEN"},
-    "on_error": {"tier": "unknown"},
-}
-
-
-class LookupDraft(BaseModel):
-    """A lookup as people write it; a column that is left out has its default."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field("", description="another name than that of the path renames it", examples=["crm"])
-    enabled: bool = True
-    pattern: dict[str, Any] = Field(description="which joins it is asked about; `{}` for every caller")
-    url: str = Field(examples=["https://crm.example.com/usher"])
-    headers: dict[str, str] | None = Field(
-        None, description="`env:NAME` takes the value from an environment variable", examples=[{"x-tenant": "acme"}]
-    )
-    timeout_ms: int = Field(1500, ge=1, le=5000)
-    cache_s: int = Field(0, ge=0, le=86400)
-    on_error: Any = Field(None, description="stands for the answer when none comes in time")
-
-
-class Lookup(BaseModel):
-    """A lookup as it is stored; plain SQL may have put anything into its columns."""
-
-    id: int
-    name: Any
-    enabled: Any
-    pattern: Any
-    url: Any
-    headers: Any
-    timeout_ms: Any
-    cache_s: Any
-    on_error: Any
-    version: int = Field(description="of its latest change; the ETag")
-    created_at: datetime
-    updated_at: datetime
-    updated_by: str | None
-    problems: list[Mistake] = Field(description="why it cannot be used and is not asked; empty when it can")
-    missing_variables: list[str] = Field(description="environment variables of its headers that are not set")
-
-
-class LookupList(BaseModel):
-    items: list[Lookup]
-
-
-class LookupTestOrder(Model):
-    """The event to ask about: the id of a stored one, or a webhook body."""
-
-    event_id: Text | None = None
-    event: dict[str, Any] | None = Field(None, description="a webhook body")
-    project: Text | None = Field(None, description="LiveKit project of `event`; the first one if it is left out")
-
-
-class LookupTested(BaseModel):
-    matches: bool = Field(description="whether the lookup would be asked about this event")
-    status: AnswerStatus
-    answer: Any = Field(description="with another status than `ok`: its `on_error`")
-    error: str = Field(description="why there is no answer; empty with `ok`")
-    seconds: float
-    sent: dict[str, Any] = Field(description="the document that was posted")
 
 
 async def list_the_lookups(request: ApiRequest) -> dict[str, Any]:

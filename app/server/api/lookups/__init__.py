@@ -1,0 +1,1 @@
+"""Lookups over the API."""
