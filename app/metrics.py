@@ -74,6 +74,12 @@ class Metrics:
         self.abandoned = Counter(
             "usher_callers_gone", "Callers who left before an agent came", ["agent"], registry=self.registry
         )
+        self.caller_actions = Counter(
+            "usher_caller_actions",
+            "Callers to be removed or transferred, by how that ended: done, failed or cancelled",
+            ["action", "outcome"],
+            registry=self.registry,
+        )
         self.probes = Counter("usher_probes", "Canary dispatches", ["agent", "outcome"], registry=self.registry)
         self.objective_seconds = Gauge(
             "usher_objective_seconds", "Seconds within which an agent should join", ["rule"], registry=self.registry

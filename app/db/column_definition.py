@@ -25,7 +25,7 @@ class FormSection(StrEnum):
     """A group of fields in the console's form; the value is its heading."""
 
     CALLERS = "Which callers"
-    AGENT = "Which agent, with which data"
+    AGENT = "What happens, and with which data"
     ARRIVAL = "If the agent does not join"
     OBJECTIVE = "Objective"
     LIMITS = "When, and for how many callers"

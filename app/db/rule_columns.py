@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
+from app.db.columns.action_columns import ACTION, ON_NO_SHOW, TRANSFER_TO
 from app.db.columns.queue_columns import QUEUE_COLUMNS
 from app.db.types import OnMatch, Recover, Scope
 
@@ -83,12 +84,14 @@ RULE_COLUMNS: Final = (
         must_be_object=True,
         rows=9,
     ),
+    ACTION,
     RuleColumn(
         "agent_name",
         ColumnKind.AGENT,
         FormSection.AGENT,
         "Agent name",
-        "Exactly as the agent's worker registers it.",
+        "Exactly as the agent's worker registers it. Needed for the action `dispatch`, and only there.",
+        default=None,
         least=1,
         most=MAX_AGENT_NAME,
         in_database=True,
@@ -219,6 +222,8 @@ RULE_COLUMNS: Final = (
         default=None,
         rows=3,
     ),
+    ON_NO_SHOW,
+    TRANSFER_TO,
     RuleColumn(
         "min_stay_s",
         ColumnKind.INTEGER,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
+from app.flows.actions.deliver_actions import ActionDeliverer
 from app.flows.arrival.doubts import DoubtChecker
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.left_alone import LeftAlone
@@ -38,6 +39,7 @@ from app.webhook.event import Event
 _log = get_logger(__name__)
 
 _DELIVER_EVERY_S = 0.25
+_ACT_EVERY_S = 0.5
 _INSPECT_EVERY_S = 0.15
 _END_DOUBTS_EVERY_S = 0.5
 _KEEP_TIME_EVERY_S = 2.0
@@ -69,6 +71,8 @@ class Orchestrator:
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self.pruner = Pruner(context)
         self.incidents = IncidentEvaluator(context, lambda: self.book)
+        self.action_deliverer = ActionDeliverer(context, transactions)
+        self._act = Loop("caller actions", self.action_deliverer.run_once, _ACT_EVERY_S, context.defects, rests=True)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._took: dict[tuple[str, str], float] = {}
@@ -76,6 +80,7 @@ class Orchestrator:
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
         self._loops = [
             self._deliver,
+            self._act,
             Loop(
                 "doubts",
                 DoubtChecker(context, self.inspector).run_once,
@@ -133,6 +138,8 @@ class Orchestrator:
                 loop.stir()
         if after.is_due:
             self._deliver.wake()
+        if after.has_due_actions:
+            self._act.wake()
 
     def check_rooms(self, rooms: Iterable[tuple[str, str]]) -> None:
         """Check rooms until it is clear whose the agents in them are; one requested meanwhile starts over."""
@@ -159,11 +166,13 @@ class Orchestrator:
         self.canary.stop()
         self.left_alone.stop()
         self.deliverer.stop()
+        self.action_deliverer.stop()
         for loop in self._loops:
             await loop.stop()
         await self.lookups.drain(timeout_s)
         await self.inspector.drain(timeout_s)
         await self.deliverer.drain(timeout_s)
+        await self.action_deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)
         if self._heartbeat is not None:
             await self._heartbeat.stop()

@@ -8,21 +8,25 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from app.db.columns.action_types import RuleAction
 from app.errors import InvalidInputError
 from app.json_shape import Instant, JsonShape
+from app.livekit.vocabulary import ParticipantKind
+from app.outbox.caller_action import NO_PHONE_CALL
 from app.plan.build import build_intent
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
+from app.rules.goal import rule_goal
 from app.rules.rule import DRAFT_ID
 from app.rules.warnings.rule_warnings import RuleWarning, WarningKind, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
-_UNNAMED: Final = {"name": "this rule", "agent_name": "agent"}
+_UNNAMED: Final = {"name": "this rule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,10 @@ class TrialOfEvent(JsonShape):
     room_name: str
     participant_identity: str
     matches: bool
-    served: Annotated[bool, Field(description="its agent would be dispatched, all other rules considered")]
+    served: Annotated[
+        bool, Field(description="its agent would be dispatched, or its action done, all other rules considered")
+    ]
+    action: RuleAction
     why: str
     metadata: str | None
     attributes: Mapping[str, str] | None
@@ -43,11 +50,16 @@ class TrialOfEvent(JsonShape):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the draft does with one event. `served`: its agent would be dispatched, all other rules considered."""
+    """What the draft does with one event. `served`: it would be this rule that acts, all other rules considered.
+
+    `goal`: the agent that the rule dispatches, or its action in words.
+    """
 
     event: Event
     verdict: Verdict
     served: bool
+    action: RuleAction
+    goal: str
     metadata: str | None
     attributes: Mapping[str, str] | None
     failure: str | None
@@ -69,6 +81,7 @@ class Trial:
             participant_identity=self.event.participant_identity,
             matches=self.matches,
             served=self.served,
+            action=self.action,
             why=self.verdict.describe(),
             metadata=self.metadata,
             attributes=self.attributes,
@@ -104,9 +117,13 @@ def try_rule(
             if not served:
                 ended_by = reached[-1].name if reached else None
                 verdict = Verdict(rule_id, rule.name, Outcome.SHADOWED, shadowed_by=ended_by)
-            intent = build_intent(rule, event, metadata_max_bytes)
-            metadata, attributes, failure = intent.metadata, intent.attributes, intent.failure
-        trials.append(Trial(event, verdict, served, metadata, attributes, failure))
+            if rule.action is RuleAction.DISPATCH:
+                intent = build_intent(rule, event, metadata_max_bytes)
+                metadata, attributes, failure = intent.metadata, intent.attributes, intent.failure
+            elif rule.action is RuleAction.TRANSFER and event.participant_kind != ParticipantKind.SIP:
+                failure = NO_PHONE_CALL.format(kind=event.participant_kind or "unknown")
+        goal = rule_goal(rule.action, rule.agent_name, rule.transfer_to)
+        trials.append(Trial(event, verdict, served, rule.action, goal, metadata, attributes, failure))
     return trials
 
 
@@ -123,6 +140,8 @@ def draft_warnings(
     usable = {column: value for column, value in draft.items() if column not in wrong}
     rule_id = replaces or DRAFT_ID
     row = {**complete({**_UNNAMED, **usable}), "id": rule_id, "enabled": True}
+    if row["action"] == RuleAction.DISPATCH and row["agent_name"] is None:
+        row["agent_name"] = "agent"
     among_others = book.updated([row], (), book.version)
     rule = among_others.rule(rule_id)
     if rule is None:

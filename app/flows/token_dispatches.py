@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from app.clock import new_id
 from app.db.any_of import any_of
+from app.db.columns.action_types import RuleAction
 from app.db.tables import token_dispatches
 from app.db.types import Cause, Scope, replaces_agents
 from app.flows.context import Context
@@ -51,15 +52,32 @@ class Promise:
     failure: str | None
 
 
-async def decide(context: Context, book: RuleBook, expected: Expected) -> list[Promise]:
-    """Return the dispatches that `expected` will get, and store them until the participant joins."""
+@dataclass(frozen=True, slots=True)
+class OtherAction:
+    """What a rule will do with a participant other than dispatching an agent."""
+
+    rule: str
+    action: RuleAction
+    transfer_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDecision:
+    """What the rules want for a participant when it joins."""
+
+    promises: Sequence[Promise]
+    others: Sequence[OtherAction]
+
+
+async def decide(context: Context, book: RuleBook, expected: Expected) -> TokenDecision:
+    """Return what `expected` will get, and store the dispatches among it until the participant joins."""
     now = context.clock.now()
     settings = context.settings
     most, redact = settings.metadata_max_bytes, settings.redact_of(expected.project)
-    intents = expect(book, expected, now=now, event_id=new_id(), max_bytes=most, redact=redact)
+    plan = expect(book, expected, now=now, event_id=new_id(), max_bytes=most, redact=redact)
     promises = []
     rows = []
-    for intent in intents:
+    for intent in plan.intents:
         identity = new_id()
         marked = {**intent.attributes, DISPATCH_ID_ATTRIBUTE: identity}
         promises.append(
@@ -96,7 +114,8 @@ async def decide(context: Context, book: RuleBook, expected: Expected) -> list[P
             connection.execute(insert(token_dispatches), rows)
 
     await context.writer.run(write)
-    return promises
+    acting = [one.rule for one in plan.actions] + ([plan.ignored_by] if plan.ignored_by is not None else [])
+    return TokenDecision(promises, [OtherAction(one.name, one.action, one.transfer_to) for one in acting])
 
 
 Key = tuple[str, str, str, str]

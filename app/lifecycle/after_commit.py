@@ -9,6 +9,7 @@ from datetime import datetime
 from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
+from app.outbox.caller_action import CallerAction
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
 from app.rules.book.rule_book import RuleBook
@@ -45,6 +46,10 @@ class AfterCommit:
     """Whether dispatches are due for the claim now, so that the delivery loop need not wait for its next tick."""
     to_look_up: list[PendingEvent] = field(default_factory=list)
     """Events that were stored to be evaluated later."""
+    actions: list[CallerAction] = field(default_factory=list)
+    """Actions on callers that were created or have changed, as they are then."""
+    has_due_actions: bool = False
+    """Whether an action on a caller is due now."""
     is_carried_out: bool = False
 
     def note_due(self, due: Iterable[datetime | None], now: datetime) -> None:
@@ -73,7 +78,10 @@ class AfterCommit:
 
 
 def count(metrics: Metrics, after: AfterCommit) -> None:
-    """Count every state that a dispatch reached in a committed transaction."""
+    """Count every state that a dispatch reached in a committed transaction, and the actions on callers that ended."""
+    for action in after.actions:
+        if not action.is_live:
+            metrics.caller_actions.labels(action.kind, action.status).inc()
     for dispatch in after.created:
         metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
         if dispatch.cause is Cause.OVER_BUDGET:

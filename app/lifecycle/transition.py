@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.db.audit_log import AuditEntry, append
-from app.db.types import Cause, DispatchStatus
+from app.db.types import LIVE, Cause, DispatchStatus
 from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.callers.unserved_callers import act_on_unserved
 from app.lifecycle.handover import moves_of_partners, partners_of
 from app.lifecycle.leaving import withdrawal_of
 from app.outbox.dispatch import Dispatch
@@ -31,6 +32,7 @@ def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now:
     )
     after.moves += moves
     _settle_handovers(connection, after, moves, now)
+    act_on_unserved(connection, after, [one.result for one in moves if one.status not in LIVE], now)
     after.note_due((one.fields.get("next_attempt_at") for one in moves if one.status is DispatchStatus.PENDING), now)
 
 

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 from livekit.protocol.agent import Job, JobState, JobStatus
 from livekit.protocol.agent_dispatch import AgentDispatch
 from livekit.protocol.models import ParticipantInfo, Room
+from livekit.protocol.sip import SIPTransferStatus, TransferSIPParticipantRequest, TransferSIPParticipantResponse
 
 from app.livekit.attributes import agent_name_of
-from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant, SeenRoom
+from app.livekit.client import (
+    RINGING_TIMEOUT_S,
+    SeenDispatch,
+    SeenJob,
+    SeenParticipant,
+    SeenRoom,
+    TransferRequest,
+)
+from app.livekit.outcome import ActionOutcome, Done, ParticipantGone, Rejected, Unknown, Unreachable
 from app.livekit.participant.role import Role, decide_role
 from app.livekit.protojson import enum_text
 
@@ -77,3 +86,34 @@ def _state_reason(state: JobState) -> str:
     field = JobState.DESCRIPTOR.fields_by_name.get("reason")  # livekit-protocol has it since 1.1.4
     kinds: Any = field and field.enum_type
     return enum_text(kinds, state.reason) if kinds else ""
+
+
+_TRANSFER_FAILED: Final = SIPTransferStatus.STS_TRANSFER_FAILED
+"""Servers that do not tell how a transfer ended leave the status out, which reads as if it were under way."""
+
+
+def transfer_message(request: TransferRequest) -> TransferSIPParticipantRequest:
+    """Return the request of a transfer, with the time for which the other phone may ring."""
+    message = TransferSIPParticipantRequest(
+        room_name=request.room_name, participant_identity=request.identity, transfer_to=request.transfer_to
+    )
+    message.ringing_timeout.seconds = RINGING_TIMEOUT_S
+    return message
+
+
+def outcome_of_removal(answer: object) -> ActionOutcome:
+    """Return what the answer to a RemoveParticipant, or its failure, means."""
+    return _outcome(answer, "LiveKit removed the participant")
+
+
+def outcome_of_transfer(answer: object) -> ActionOutcome:
+    """Return what the answer to a TransferSIPParticipant, or its failure, means."""
+    if isinstance(answer, TransferSIPParticipantResponse) and answer.status == _TRANSFER_FAILED:
+        return Rejected("transfer_failed", f"SIP {answer.sip_status.code} {answer.sip_status.status}".strip())
+    return _outcome(answer, "LiveKit transferred the call")
+
+
+def _outcome(answer: object, done: str) -> ActionOutcome:
+    if isinstance(answer, Rejected) and answer.code == "not_found":
+        return ParticipantGone(answer.text)
+    return answer if isinstance(answer, Rejected | Unknown | Unreachable) else Done(done)

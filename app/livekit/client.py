@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.livekit.failures.trouble import Trouble
-from app.livekit.outcome import Outcome
+from app.livekit.outcome import ActionOutcome, Outcome
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import ParticipantKind, RestartPolicy
+
+RINGING_TIMEOUT_S: Final = 30
+"""Seconds for which LiveKit lets the destination of a transfer ring: its own default, which the call states."""
+TRANSFER_TIMEOUT_S: Final = RINGING_TIMEOUT_S + 2.0
+"""Seconds after which a transfer has no answer; LiveKit is done with it by then."""
 
 WebhookJson = Callable[[], Mapping[str, object]]
 """Makes the webhook JSON (protojson) of what LiveKit listed; only on demand, since it takes 0.1 ms."""
@@ -25,6 +30,15 @@ class DispatchRequest:
     attributes: Mapping[str, str]
     deployment: str | None
     restart_policy: RestartPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRequest:
+    """One TransferSIPParticipant call: where the phone call of a participant is to go on."""
+
+    room_name: str
+    identity: str
+    transfer_to: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,14 @@ class LiveKitClient(Protocol):
 
     async def remove_participant(self, room_name: str, identity: str) -> None:
         """Remove a participant from a room; no error if it has left already."""
+        ...
+
+    async def remove_once(self, room_name: str, identity: str) -> ActionOutcome:
+        """Remove a participant; never raises, never repeats the call: it names an identity, which may join again."""
+        ...
+
+    async def transfer_once(self, request: TransferRequest) -> ActionOutcome:
+        """Transfer a phone call and return how that ended, within `TRANSFER_TIMEOUT_S`; never raises or repeats it."""
         ...
 
     async def delete_room(self, room_name: str) -> None:

@@ -46,7 +46,23 @@ class Unreachable:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """LiveKit has done what it was asked to do with a participant; `text` is its answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantGone:
+    """The call certainly had no effect, since LiveKit has no such participant or room."""
+
+    text: str
+
+
 Outcome = Accepted | Rejected | Unknown | Unreachable
+ActionOutcome = Done | ParticipantGone | Rejected | Unknown | Unreachable
+"""Of a call that does something to a participant."""
 
 
 class LiveKitUnavailableError(UsherError):

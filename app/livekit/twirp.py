@@ -11,14 +11,29 @@ from livekit import api
 from livekit.protocol import agent_dispatch as dispatch_protocol
 
 from app.clock import Clock, jitter
-from app.livekit.access_token import AgentDispatches, Rooms
-from app.livekit.answers import seen_dispatch, seen_participant, seen_room
-from app.livekit.client import DispatchRequest, SeenDispatch, SeenParticipant, SeenRoom
+from app.livekit.access_token import AgentDispatches, Phones, Rooms
+from app.livekit.answers import (
+    outcome_of_removal,
+    outcome_of_transfer,
+    seen_dispatch,
+    seen_participant,
+    seen_room,
+    transfer_message,
+)
+from app.livekit.client import (
+    TRANSFER_TIMEOUT_S,
+    DispatchRequest,
+    SeenDispatch,
+    SeenParticipant,
+    SeenRoom,
+    TransferRequest,
+)
 from app.livekit.failures.call_record import CallRecord
 from app.livekit.failures.error_answers import DATE
 from app.livekit.failures.trouble import REFUSALS, Trouble, TroubleKind, failure_kind, refusal
 from app.livekit.outcome import (
     Accepted,
+    ActionOutcome,
     LiveKitTransientError,
     LiveKitUnavailableError,
     Outcome,
@@ -72,6 +87,7 @@ class LiveKitApi:
             )
         self._rooms = Rooms(session, project, clock)
         self._dispatches = AgentDispatches(session, project, clock)
+        self._phones = Phones(session, project, clock)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -104,22 +120,38 @@ class LiveKitApi:
         return outcome
 
     async def _create(self, message: dispatch_protocol.CreateAgentDispatchRequest) -> Outcome:
+        created = await self._once(lambda: self._dispatches.create_dispatch(message), self._timeout_s)
+        if isinstance(created, Rejected | Unknown | Unreachable):
+            return created
+        if not created.id:
+            self._record.note_failure(TroubleKind.ERROR, text := "LiveKit's answer names no dispatch id")
+            return Unknown("unreadable", text)
+        return Accepted(created.id)
+
+    async def _once(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T | Rejected | Unknown | Unreachable:
+        """Return the answer to a call that is made once, or how it failed."""
         try:
             # livekit-api 1.2.2 passes `timeout=None` with each request, which overrules the session's limit.
-            async with asyncio.timeout(self._timeout_s):
-                created = await self._dispatches.create_dispatch(message)
+            async with asyncio.timeout(timeout_s):
+                answer = await call()
         except api.TwirpError as error:
-            self._note_error(error)
-            if error.status >= 500:
+            # A transfer that the other side refused is answered with the SIP status, and perhaps with a status of 500.
+            is_sip = isinstance(error, api.SipCallError)
+            if is_sip:
+                self._record.note_answer()
+            else:
+                self._note_error(error)
+            if error.status >= 500 and not is_sip:
                 return Unknown(error.code, error.message, is_answered=True)
-            if error.code in OVERLOADED:
+            if error.code in OVERLOADED and not is_sip:
                 return Unreachable(error.code, error.message)
-            return Rejected(error.code, error.message, permanent=error.code in PERMANENT)
+            text = str(error) if is_sip else error.message
+            return Rejected(error.code, text, permanent=error.code in PERMANENT)
         except aiohttp.ClientConnectorError as error:
             self._record.note_failure(failure_kind(error), str(error))
             return Unreachable("unreachable", str(error))
         except TimeoutError:
-            self._record.note_failure(TroubleKind.UNREACHABLE, text := f"no answer within {self._timeout_s:g} s")
+            self._record.note_failure(TroubleKind.UNREACHABLE, text := f"no answer within {timeout_s:g} s")
             return Unknown("timeout", text)
         except (aiohttp.ClientError, OSError) as error:
             self._record.note_failure(failure_kind(error), text := str(error) or type(error).__name__)
@@ -127,11 +159,22 @@ class LiveKitApi:
         except Exception as error:  # noqa: BLE001 - the answer is not Twirp: the call may have had its effect
             self._record.note_failure(TroubleKind.ERROR, text := f"{type(error).__name__}: {error}")
             return Unknown("unreadable", text)
-        if not created.id:
-            self._record.note_failure(TroubleKind.ERROR, text := "LiveKit's answer names no dispatch id")
-            return Unknown("unreadable", text)
         self._record.note_answer()
-        return Accepted(created.id)
+        return answer
+
+    async def remove_once(self, room_name: str, identity: str) -> ActionOutcome:
+        request = api.RoomParticipantIdentity(room=room_name, identity=identity)
+        answer = await self._once(lambda: self._rooms.remove_participant(request), self._timeout_s)
+        return self._counted("RemoveParticipant", outcome_of_removal(answer))
+
+    async def transfer_once(self, request: TransferRequest) -> ActionOutcome:
+        message, transfer = transfer_message(request), self._phones.transfer_sip_participant
+        answer = await self._once(lambda: transfer(message, timeout=TRANSFER_TIMEOUT_S), TRANSFER_TIMEOUT_S)
+        return self._counted("TransferSIPParticipant", outcome_of_transfer(answer))
+
+    def _counted(self, method: str, outcome: ActionOutcome) -> ActionOutcome:
+        self._metrics.calls.labels(method, type(outcome).__name__.lower()).inc()
+        return outcome
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
         delete = self._dispatches.delete_dispatch

@@ -7,6 +7,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from app.db.columns.action_types import OnNoShow
 from app.db.types import Cause, DispatchStatus, Recover, ReplacesKind, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
@@ -42,6 +43,8 @@ class Dispatch(NamedTuple):
     answer_timeout_s: int
     max_attempts: int
     fallbacks: Sequence[Mapping[str, Any]] | None
+    on_no_show: OnNoShow
+    transfer_to: str | None
     min_stay_s: int
     recover: Recover
     withdraw: bool
@@ -139,6 +142,7 @@ class Dispatch(NamedTuple):
             cause=Cause(stored.cause),
             scope=Scope(stored.scope),
             recover=Recover(stored.recover),
+            on_no_show=OnNoShow(stored.on_no_show),
             replaces_kind=None if stored.replaces_kind is None else ReplacesKind(stored.replaces_kind),
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
+from app.db.columns.action_types import CallerActionKind, RuleAction
 from app.db.types import Scope
 from app.plan.keys import intent_key
 from app.rules.book.evaluate import Decision
@@ -28,21 +29,52 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAction:
+    """What a rule wants LiveKit to do with the participant of an event."""
+
+    rule: Rule
+    kind: CallerActionKind
+
+
+@dataclass(frozen=True, slots=True)
 class DispatchPlan:
-    """What one event asks for, in the order of the rules; no two intents have the same key."""
+    """What one event asks for, in the order of the rules; no two intents have the same key.
+
+    `actions`: at most one of each kind. `ignored_by`: the rule that wants nothing to be done, if one has matched.
+    """
 
     event: Event
     rules_version: int
     intents: tuple[Intent, ...]
+    actions: tuple[PlannedAction, ...] = ()
+    ignored_by: Rule | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done for the event."""
+        return not self.intents and not self.actions
 
 
 def build_plan(decision: Decision, event: Event, metadata_max_bytes: int) -> DispatchPlan:
     """Return the plan for `decision`: pure; a template that fails makes an intent with a `failure`, never an error."""
     intents: dict[str, Intent] = {}
+    actions: dict[CallerActionKind, PlannedAction] = {}
+    ignored_by = None
     for rule in decision.matched:
-        intent = build_intent(rule, event, metadata_max_bytes)
-        intents.setdefault(intent.intent_key, intent)
-    return DispatchPlan(event, decision.rules_version, tuple(intents.values()))
+        match rule.action:
+            case RuleAction.DISPATCH:
+                intent = build_intent(rule, event, metadata_max_bytes)
+                intents.setdefault(intent.intent_key, intent)
+            case RuleAction.REMOVE:
+                actions.setdefault(CallerActionKind.REMOVE, PlannedAction(rule, CallerActionKind.REMOVE))
+            case RuleAction.TRANSFER:
+                actions.setdefault(CallerActionKind.TRANSFER, PlannedAction(rule, CallerActionKind.TRANSFER))
+            case RuleAction.IGNORE:
+                ignored_by = rule
+            case _:
+                assert_never(rule.action)
+    planned = tuple(intents.values()), tuple(actions.values())
+    return DispatchPlan(event, decision.rules_version, *planned, ignored_by)
 
 
 def build_intent(
@@ -57,6 +89,8 @@ def build_intent(
 
     `previous` names the agent before, if any; `template` of the metadata is used instead of the rule's.
     """
+    if rule.agent_name is None:
+        raise ValueError(f"rule {rule.name!r} dispatches no agent")
     scope = Scope(rule.scope)
     metadata, failure, attributes = "", None, {}
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.db.types import EventSource
 from app.livekit.vocabulary import EventType
-from app.plan.build import Intent, build_plan
+from app.plan.build import DispatchPlan, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
@@ -32,10 +32,10 @@ class Expected:
 
 def expect(
     book: RuleBook, expected: Expected, *, now: datetime, event_id: str, max_bytes: int, redact: Sequence[str] = ()
-) -> tuple[Intent, ...]:
-    """Return the intents that the join of `expected` would have now, without what is at the paths `redact`; pure."""
+) -> DispatchPlan:
+    """Return the plan that the join of `expected` would have now, without what is at the paths `redact`; pure."""
     event = _event(expected, now, event_id, redact)
-    return build_plan(evaluate(book, event), event, max_bytes).intents
+    return build_plan(evaluate(book, event), event, max_bytes)
 
 
 def _event(expected: Expected, now: datetime, event_id: str, redact: Sequence[str]) -> Event:

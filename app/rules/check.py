@@ -14,6 +14,7 @@ from typing import Any, Final
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.rule_columns import COLUMN, MAX_FALLBACKS, RULE_COLUMNS
 from app.errors import Problem, join_path, nearest
+from app.rules.check_action import check_action, check_transfer_to, needs_agent
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE
 from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
 from app.rules.conditions.rollout import check_rollout_key
@@ -40,14 +41,18 @@ def check_rule(row: Mapping[str, Any]) -> list[Problem]:
     unknown = (problem for name in row if (problem := _unknown_column(name)) is not None)
     problems = list(islice(unknown, MAX_UNKNOWN))  # each costs a search for what was meant
     for column in RULE_COLUMNS:
-        if column.name in row:
+        if column.name in row and not _lacks_agent(column, row):
             problems += check_value(column, row[column.name])
-        elif column.is_required:
+        elif column.is_required or _lacks_agent(column, row):
             problems.append(Problem(column.name, "is required"))
     expression, holidays = row.get("active_hours"), row.get("holidays")
     if isinstance(expression, str):
         problems += check_hours(expression, holidays if isinstance(holidays, str) else None)
-    return problems + _check_objective(row)
+    return problems + _check_objective(row) + check_action(row)
+
+
+def _lacks_agent(column: RuleColumn, row: Mapping[str, Any]) -> bool:
+    return column.kind is ColumnKind.AGENT and row.get(column.name) is None and needs_agent(row)
 
 
 def check_value(column: RuleColumn, value: Any) -> list[Problem]:
@@ -93,6 +98,7 @@ _MEANT: Final = {
     "rollout": "rollout_percent",
     "timeout": "answer_timeout_s",
     "retries": "max_attempts",
+    "transfer": "transfer_to",
     "fallback": "fallbacks",
     "fallback_agent_name": "fallbacks",
     "country": "holidays",
@@ -218,6 +224,10 @@ def _check_fallback(path: str, entry: Any) -> list[Problem]:
 _FALLBACK_FIELDS: Final = ("agent_name", "answer_timeout_s", "max_attempts", "metadata")
 
 
+def _check_transfer_to(column: RuleColumn, value: Any) -> list[Problem]:
+    return _check_text(column, value) or check_transfer_to(column, value)
+
+
 def _check_text_with(check_text: Callable[[str], list[Problem]]) -> Check:
     def check(column: RuleColumn, value: Any) -> list[Problem]:
         return check_text(value) if isinstance(value, str) else [_wrong_type(column, value, "text")]
@@ -281,5 +291,6 @@ SPECIAL_CHECKS: Final[Mapping[str, Check]] = {
     "active_hours": _check_text_with(lambda _expression: []),  # with the holidays, in check_rule
     "timezone": _check_text_with(check_timezone),
     "holidays": _check_text_with(check_holidays),
+    "transfer_to": _check_transfer_to,
 }
 """Columns whose kind does not say all that is allowed."""

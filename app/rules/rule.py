@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from app.db.columns.action_types import OnNoShow, RuleAction
 from app.db.types import OnMatch, Recover, Scope
 from app.errors import Problem
 from app.rules.conditions.hours import ActiveHours
@@ -28,7 +29,8 @@ class Rule:
     enabled: bool
     priority: int
     pattern_text: str
-    agent_name: str
+    action: RuleAction
+    agent_name: str | None
     metadata_text: str | None
     attributes_text: str | None
     deployment: str | None
@@ -42,6 +44,8 @@ class Rule:
     answer_timeout_s: int
     max_attempts: int
     fallbacks_text: str | None
+    on_no_show: OnNoShow
+    transfer_to: str | None
     min_stay_s: int
     recover: Recover
     withdraw: bool
@@ -74,6 +78,12 @@ class Rule:
     def fallback_agents(self) -> tuple[Fallback, ...]:
         """The agents to ask in turn when `agent_name` did not come."""
         return read_fallbacks(self.fallbacks, self.answer_timeout_s)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The names of the agents to ask in turn; none unless the rule dispatches."""
+        own = () if self.agent_name is None else (self.agent_name,)
+        return own + tuple(one.agent_name for one in self.fallback_agents)
 
     @property
     def rank(self) -> int:

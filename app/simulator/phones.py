@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.livekit.vocabulary import DisconnectReason, ParticipantKind
 from app.simulator.dispatches import Dispatches
@@ -30,6 +30,10 @@ class Phones:
     identifiers: Identifiers
     rooms: Rooms
     dispatches: Dispatches
+    transfers: list[tuple[str, str]] = field(default_factory=list)
+    """SID and destination of each transfer that was begun."""
+    busy: set[str] = field(default_factory=set)
+    """Destinations that take no call."""
 
     def __post_init__(self) -> None:
         self.rooms.published.append(self._answer_ringing)
@@ -117,6 +121,16 @@ class Phones:
 
         self.schedule.call_later(rings_after, dialled)
         return participant
+
+    async def transfer(self, room: Room, phone: Participant, transfer_to: str) -> bool:
+        """Ring another phone for a call, and return whether that took it: then the call has left the room."""
+        self.transfers.append((phone.sid, transfer_to))
+        await self.schedule.sleep(self.timing.transfer)
+        if transfer_to in self.busy or not self._there(room.name, phone):
+            return False
+        self._become(phone, "hangup")
+        self.rooms.leave(room, phone, DisconnectReason.CLIENT_INITIATED)
+        return True
 
     def hang_up(self, room: str, identity: str) -> None:
         """Let the far end hang up; KeyError if it is not there."""

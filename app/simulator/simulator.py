@@ -93,7 +93,7 @@ class Simulator:
         self.dispatches = Dispatches(self.schedule, self._identifiers, self.rooms, self.jobs, self.ledger)
         self.phones = Phones(self.schedule, self.timing, self._identifiers, self.rooms, self.dispatches)
         self.service = Service(
-            self.schedule, self.timing, self.rooms, self.dispatches, limits or Limits(), keeps_attributes
+            self.schedule, self.timing, self.rooms, self.dispatches, self.phones, limits or Limits(), keeps_attributes
         )
         self.twirp = TwirpApplication(
             self.service,

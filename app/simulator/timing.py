@@ -31,6 +31,8 @@ class Timing:
     """How long a dispatch call on an unknown room takes until it answers 503."""
     termination_wait: float = 3.0
     """How long a job that was ended may stay before the server removes its agent."""
+    transfer: float = 2.0
+    """How long a transfer takes: until the other phone has answered or refused."""
     assignment_timeout: float = 10.0
     """How long the server waits for a worker to say yes or no."""
     worker_reconnect: float = 1.0

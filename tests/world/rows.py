@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.db.columns.action_types import OnNoShow
 from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.livekit.client import SeenDispatch, SeenJob, SeenParticipant
 from app.livekit.participant.role import Role
@@ -40,6 +41,8 @@ _SENT = Dispatch(
     max_attempts=3,
     fallbacks=None,
     min_stay_s=3,
+    on_no_show=OnNoShow.WAIT,
+    transfer_to=None,
     recover=Recover.NEVER,
     withdraw=False,
     max_calls=None,

@@ -130,7 +130,7 @@ class World:
 
     # The database, with plain SQL
 
-    def rule(self, name: str = "all", agent_name: str = "greeter", pattern: Any = None, **columns: Any) -> None:
+    def rule(self, name: str = "all", agent_name: str | None = "greeter", pattern: Any = None, **columns: Any) -> None:
         """Insert a rule as an operator would; without a pattern it takes every caller."""
         row = {"name": name, "agent_name": agent_name, "pattern": pattern or {"event": ["participant_joined"]}}
         self._insert("routing_rules", {**row, **columns})

@@ -17,6 +17,7 @@ from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
 from app.cli.rules.rules_file import find_rule, read_file
 from app.clock import SystemClock, new_id
+from app.db.columns.action_types import RuleAction
 from app.db.types import EventSource
 from app.errors import InvalidInputError, Problem, UnreadableWebhookError
 from app.flows.rule_trial import Trial, require_good_rule, try_rule
@@ -86,7 +87,7 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
         yield Text.assemble("   found ", plain(", ".join(mismatch.found) or "nothing", "bold"))
         return
     if trial.served:
-        yield Text.assemble(("yes ", "bold green"), "rule ", name, plain(f" sends {rule['agent_name']} to {who}"))
+        yield Text.assemble(("yes ", "bold green"), "rule ", name, plain(f" {_what(trial)} {who}"))
     else:
         yield Text.assemble(("no ", "bold red"), "rule ", name, plain(f" {trial.verdict.describe()}"))
     if not rule["enabled"]:
@@ -94,9 +95,23 @@ def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:
     if trial.failure:
         yield plain(f"   but {trial.failure}", "bold red")
         return
+    if trial.metadata is None:
+        return
     yield plain(f"   metadata: {trial.metadata}")
     if trial.attributes:
         yield plain(f"   attributes: {json.dumps(dict(trial.attributes), ensure_ascii=False)}")
+
+
+def _what(trial: Trial) -> str:
+    match trial.action:
+        case RuleAction.DISPATCH:
+            return f"sends {trial.goal} to"
+        case RuleAction.IGNORE:
+            return "ignores"
+        case RuleAction.REMOVE:
+            return "removes"
+        case RuleAction.TRANSFER:
+            return f"has, by {trial.goal}, the call of"
 
 
 def event_in_file(source: str, project: str, settings: Settings) -> Event | None:

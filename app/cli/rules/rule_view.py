@@ -14,6 +14,7 @@ from app.cli.framework.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.editing.history import RuleChange
 from app.rules.fallbacks import names_of_fallbacks
+from app.rules.goal import rule_goal
 
 CHANGE_WORDS = {"insert": "created", "update": "changed", "delete": "deleted"}
 _LONGEST = 160
@@ -31,7 +32,10 @@ def rules_table(
         style = "bold red" if wrong else "" if enabled else "dim"
         name = plain(row["name"], style)
         marks = [*(["cannot be used"] if wrong else []), *([] if enabled else ["disabled"]), *_marks(row)]
-        agent = ", else ".join([f"→ {row['agent_name']}", *names_of_fallbacks(row["fallbacks"])])
+        goals = [rule_goal(row["action"], row["agent_name"], row["transfer_to"]), *names_of_fallbacks(row["fallbacks"])]
+        if row["on_no_show"] != DEFAULTS["on_no_show"]:
+            goals.append(rule_goal(row["on_no_show"], None, row["transfer_to"]))
+        agent = "→ " + ", else ".join(goals)
         name.append("\n").append_text(plain(agent, "dim"))
         if marks:
             name.append("\n").append_text(plain(", ".join(marks), "yellow"))

@@ -93,7 +93,8 @@ def _view(outcome: Simulation) -> Iterator[RenderableType]:
 
 
 def _group_view(group: Group) -> Iterator[RenderableType]:
-    before, after = (", ".join(agents) or "none" for agents in (group.agents_before, group.agents_after))
+    sides = (group.agents_before + group.actions_before, group.agents_after + group.actions_after)
+    before, after = (", ".join(agents) or "none" for agents in sides)
     yield plain(f"  {group.events}: {before} → {after}")
     rows = table("", "event / caller", "why", narrow=("",))
     for one in group.examples:

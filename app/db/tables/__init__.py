@@ -8,6 +8,7 @@ this schema: `migrations/`.
 from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
 from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
+from app.db.tables.caller_actions import ACTION_IS_LIVE, ACTION_IS_MADE, caller_actions
 from app.db.tables.calls import (
     LOST_ROOM,
     dispatch_attempts,
@@ -40,6 +41,8 @@ from app.db.tables.search import (
 from app.db.tables.triggers import triggers
 
 __all__ = [
+    "ACTION_IS_LIVE",
+    "ACTION_IS_MADE",
     "HAS_NUMBER",
     "IS_CALL",
     "LOST_ROOM",
@@ -50,6 +53,7 @@ __all__ = [
     "agents",
     "api_tokens",
     "audit_log",
+    "caller_actions",
     "dispatch_attempts",
     "dispatch_callers",
     "dispatches",

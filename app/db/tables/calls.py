@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 
+from app.db.columns.action_types import OnNoShow
 from app.db.tables.base import metadata, partial_index
 from app.db.types import (
     LIVE,
@@ -119,6 +120,8 @@ dispatches = Table(
     Column("answer_timeout_s", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
     Column("fallbacks", Json),  # agents to ask in turn when agent_name did not come, each with its time and attempts
+    Column("on_no_show", Text, nullable=False, server_default=OnNoShow.WAIT),  # what becomes of the callers then
+    Column("transfer_to", Text),
     Column("min_stay_s", Integer, nullable=False, server_default="3"),
     Column("recover", Text, nullable=False, server_default=Recover.NEVER),
     Column("withdraw", Boolean, nullable=False),
@@ -167,6 +170,7 @@ dispatches = Table(
     one_of("scope", Scope, "scope"),
     one_of("cause", Cause, "cause"),
     one_of("recover", Recover, "recover"),
+    one_of("on_no_show", OnNoShow, "on_no_show"),
     one_of("replaces_kind", ReplacesKind, "replaces_kind"),
     CheckConstraint("NOT must_look OR status IN ('pending', 'sending')", name="must_look"),
     CheckConstraint("queued_at IS NULL OR status = 'pending'", name="queued_at"),

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from app.db.column_definition import ColumnKind, RuleColumn
+from app.db.columns.action_columns import ACTION_CHECKS
 from app.db.rule_columns import OBJECTIVE_CHECK, RULE_COLUMNS
 from app.db.tables.base import Serial, current_instant, flag, metadata, partial_index
 from app.db.types import Json, Quantity, Timestamp, one_of
@@ -56,6 +57,7 @@ routing_rules = Table(
     *(CheckConstraint(column.check, name=column.name) for column in RULE_COLUMNS if column.check),
     *(one_of(column.name, column.choices, column.name) for column in RULE_COLUMNS if column.choices),
     CheckConstraint(OBJECTIVE_CHECK, name="objective"),
+    *(CheckConstraint(condition, name=name) for name, condition in ACTION_CHECKS.items()),
     partial_index("ix_routing_rules_objective", "id", where="objective_s IS NOT NULL"),
 )
 

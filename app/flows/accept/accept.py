@@ -17,6 +17,7 @@ from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
 from app.flows.accept.pending import hold_back, note_pending, pending, read_ready, write_evaluated
+from app.flows.accept.plan_actions import plan_actions
 from app.flows.accept.revive import revive_for
 from app.flows.accept.stored_state import read_state, read_stored
 from app.flows.context import Context
@@ -100,7 +101,7 @@ class Acceptor:
                 continue
             lookups = self._lookups_to_ask(book, event)
             one = pending(book, event, lookups) if lookups else self._decide(book, event)
-            if event.type not in _LIFECYCLE and not one.plan.intents:
+            if event.type not in _LIFECYCLE and one.plan.is_empty and one.plan.ignored_by is None:
                 refused[event.id] = Acceptance("ignored")
                 continue
             stored.add(event.dedupe_key)
@@ -165,8 +166,11 @@ class Acceptor:
             reason = f"defect: {self._context.defects.describe(error)}"
             plan = DispatchPlan(event, book.version, ())
             return DecidedEvent(event, plan, None, EventOutcome.NO_MATCH, reason)
-        if plan.intents:
+        if not plan.is_empty:
             outcome = EventOutcome.PLANNED
+        elif plan.ignored_by is not None:
+            reason = f"rule {plan.ignored_by.name!r} ignores it"
+            return DecidedEvent(event, plan, decision, EventOutcome.IGNORED, reason)
         elif event.type == EventType.PARTICIPANT_JOINED and event.participant_role == Role.CALLER:
             outcome = EventOutcome.NO_MATCH
         else:
@@ -176,7 +180,7 @@ class Acceptor:
     def _enqueue(
         self, connection: Connection, after: AfterCommit, decided: Sequence[DecidedEvent], now: datetime
     ) -> None:
-        planned = [one for one in decided if one.plan.intents]
+        planned = [one for one in decided if not one.plan.is_empty]
         if not planned:
             return
         keys = {intent.intent_key for one in planned for intent in one.plan.intents}
@@ -190,6 +194,7 @@ class Acceptor:
             return self._budget.grant(connection, event, now, tick)
 
         enqueue(connection, after, self._context, self._free_slots, decided, grant=grant, state=state, now=now)
+        plan_actions(connection, after, planned, now)
 
 
 def _event_row(decided: DecidedEvent) -> dict[str, Any]:
@@ -200,6 +205,8 @@ def _event_row(decided: DecidedEvent) -> dict[str, Any]:
         decision["served_by"] = decided.served_by
     if decided.lookups:
         decision["waits_for"] = [lookup.name for lookup in decided.lookups]
+    if decided.actions:
+        decision["actions"] = decided.actions
     if decided.reason:
         decision["reason"] = decided.reason
     return {
@@ -221,6 +228,8 @@ def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
         reason = "the room was closed already"
     elif event.type not in LEAVINGS and gone.include(event):
         reason = "the participant had left already"
+    elif not decided.plan.intents and (event.type in LEAVINGS or not event.participant_sid):
+        reason = "the event shows no participant that could be removed or transferred"
     else:
         return
     decided.plan = DispatchPlan(event, decided.plan.rules_version, ())

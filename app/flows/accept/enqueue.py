@@ -17,6 +17,7 @@ from app.flows.accept.stored_state import StoredState
 from app.flows.context import Context
 from app.flows.token_dispatches import redeem
 from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.callers.unserved_callers import act_on_unserved
 from app.lifecycle.leaving import deserted, may_be_reloading, withdrawal_of
 from app.lifecycle.transition import create, move
 from app.livekit.vocabulary import JOINS, LEAVINGS
@@ -31,7 +32,7 @@ from app.webhook.event import Event
 
 @dataclass(slots=True)
 class DecidedEvent:
-    """An event with what the rules decided for it; `dispatches` and `served_by` are filled when these are stored."""
+    """An event with what the rules decided for it; the lists are filled with ids when the rows are stored."""
 
     event: Event
     plan: DispatchPlan
@@ -39,6 +40,7 @@ class DecidedEvent:
     outcome: EventOutcome
     reason: str | None = None
     dispatches: list[str] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
     served_by: list[str] = field(default_factory=list)
     lookups: tuple[Lookup, ...] = ()
     """Those to be answered before anything is decided."""
@@ -80,6 +82,7 @@ def enqueue(
         if each.plan.intents and not each.dispatches:
             each.outcome = EventOutcome.SERVED
     insert_callers(connection, [row for each in decided for row in _caller_rows(each)])
+    act_on_unserved(connection, after, [one.dispatch for one in new if one.start is Start.FAILED], now)
     redeem(connection, from_token, now)
 
 

@@ -164,9 +164,4 @@ class IncidentEvaluator:
 
 def _agents_of(book: RuleBook) -> set[str]:
     """Return the agents that enabled rules name, as the first or as a fallback."""
-    wanted = set()
-    for rule in book.rules:
-        if rule.enabled:
-            wanted.add(rule.agent_name)
-            wanted |= {one.agent_name for one in rule.fallback_agents}
-    return wanted
+    return {agent for rule in book.rules if rule.enabled for agent in rule.agents}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.db.columns.action_types import RuleAction
 from app.rules.language.matcher import show_value
 from app.rules.rule import Rule
 
@@ -104,7 +105,7 @@ class Decision:
         """Return what is stored with the event: rules that matched or nearly did, bounded in size."""
         document: dict[str, Any] = {
             "rules_version": self.rules_version,
-            "matched": [{"rule_id": rule.id, "rule": rule.name} for rule in self.matched[:_SHOWN]],
+            "matched": [_matched(rule) for rule in self.matched[:_SHOWN]],
         }
         if len(self.matched) > _SHOWN:
             document["matched_in_all"] = len(self.matched)
@@ -116,6 +117,12 @@ class Decision:
         """Return one readable line for every rule that was judged."""
         judged = self.passed_over if self.verdicts is None else self.verdicts
         return [f"{verdict.rule_name}: {verdict.describe()}" for verdict in judged]
+
+
+def _matched(rule: Rule) -> dict[str, Any]:
+    """Return a rule that matched, with its action if it is not to dispatch an agent."""
+    named: dict[str, Any] = {"rule_id": rule.id, "rule": rule.name}
+    return named if rule.action is RuleAction.DISPATCH else {**named, "action": rule.action.value}
 
 
 def shortened(values: list[Any]) -> tuple[str, ...]:

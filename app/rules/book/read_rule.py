@@ -131,13 +131,12 @@ def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
     values = {column.name: value for column, value in zip(_SETTINGS, settings, strict=True)}
     values |= {flag: bool(values[flag]) for flag in FLAGS if values[flag] in (0, 1)}
     # Only what makes the row unusable counts: a space after an agent's name, say, does not.
-    names = [column for column in _SETTINGS if column.kind is ColumnKind.AGENT]
-    checked = {name: value for name, value in values.items() if COLUMN[name] not in names}
+    agent = values["agent_name"]
+    is_usable = agent is None or (isinstance(agent, str) and agent != "")
+    checked = {**values, "agent_name": "agent" if agent is not None else None}
     problems = [problem for problem in check_rule(checked) if problem.path not in REQUIRED]
-    for column in names:
-        value = values[column.name]
-        if not (isinstance(value, str) and value) and not (value is None and column.is_nullable):
-            problems.append(Problem(column.name, "must be the name of an agent", value))
+    if not is_usable:
+        problems.append(Problem("agent_name", "must be the name of an agent", agent))
     if problems:
         return tuple(problems)
     expression = values["active_hours"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.json_shape import Instant, JsonShape
 from app.rules.book.decision import Outcome
@@ -16,6 +16,7 @@ from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.columns import matching_order
 from app.rules.editing.difference import diff
+from app.rules.goal import rule_goal
 from app.rules.language.document import DocumentView
 from app.rules.templates.template import TemplateError, TemplateText, render_attributes, render_metadata
 from app.webhook.event import Event
@@ -32,6 +33,7 @@ class Effect(StrEnum):
     OTHER_AGENT = "other_agent"
     NO_AGENT = "no_agent"  # had one
     NEW_AGENT = "new_agent"  # had none
+    OTHER_ACTION = "other_action"  # the same agents or none; ignored, removed or transferred where it was not, or so
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class PastEvent:
     event: Event
     agents: tuple[str, ...] | None = None
     rules: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    """Of those rules that did not dispatch an agent: `ignore`, `remove` or `transfer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,28 @@ class Example(JsonShape):
     why: str
 
 
+def _is_empty(actions: tuple[str, ...]) -> bool:
+    return not actions
+
+
 @dataclass(slots=True)
 class Group(JsonShape):
-    """All events that would have gone from the same agents to the same agents, by the same rules."""
+    """All events that would have gone from the same agents to the same agents, by the same rules.
+
+    The actions of rules that dispatch no agent are absent where there are none.
+    """
+
+    __pydantic_config__ = ConfigDict(
+        json_schema_extra={"required": ["effect", "agents_before", "agents_after", "rules_before", "rules_after"]}
+    )
 
     effect: Effect
     agents_before: tuple[str, ...]
     agents_after: tuple[str, ...]
     rules_before: tuple[str, ...]
     rules_after: tuple[str, ...]
+    actions_before: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)]
+    actions_after: Annotated[tuple[str, ...], Field(exclude_if=_is_empty)]
     events: int = 0
     examples: list[Example] = field(default_factory=list)
 
@@ -88,6 +105,7 @@ class _Answer:
     rules: tuple[str, ...]
     dispatch_data: frozenset[tuple[Any, ...]] | None
     failures: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
 
 def draft_rows(
@@ -142,9 +160,14 @@ def simulate(
 
 def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _Answer:
     agents: dict[str, None] = {}
-    rules, data, failures = [], [], []
+    rules, failures, actions = [], [], []
+    data: list[tuple[Any, ...]] = []
     for rule in matched:
         rules.append(rule.name)
+        if rule.agent_name is None:
+            actions.append(rule.action.value)
+            data.append((rule.action, rule.transfer_to))
+            continue
         try:
             metadata: Any = None  # the default document differs by nothing but the rule's name
             if rule.metadata_text is not None:
@@ -157,16 +180,24 @@ def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _
             continue
         agents[rule.agent_name] = None
         data.append((rule.agent_name, metadata, tuple(attributes.items()), rule.deployment, rule.scope))
-    return _Answer(tuple(agents), tuple(rules), frozenset(data), tuple(failures))
+    return _Answer(tuple(agents), tuple(rules), frozenset(data), tuple(failures), tuple(dict.fromkeys(actions)))
 
 
 def _effect(before: _Answer, after: _Answer) -> Effect:
     if set(before.agents) == set(after.agents):
+        if set(before.actions) != set(after.actions):
+            return Effect.OTHER_ACTION
         same = before.dispatch_data is None or before.dispatch_data == after.dispatch_data
         return Effect.SAME if same else Effect.OTHER_DATA
     if not after.agents:
         return Effect.NO_AGENT
     return Effect.OTHER_AGENT if before.agents else Effect.NEW_AGENT
+
+
+def _does(rule: Rule) -> str:
+    if rule.agent_name is not None:
+        return f"sends {rule.agent_name!r}"
+    return f"has the action {rule_goal(rule.action, None, rule.transfer_to)!r}"
 
 
 class _Comparison:
@@ -181,7 +212,7 @@ class _Comparison:
     def compare(self, past: PastEvent) -> Effect:
         matched = evaluate(self._draft, past.event).matched
         if self._current is None:
-            before = _Answer(past.agents or (), past.rules, None)
+            before = _Answer(past.agents or (), past.rules, None, actions=past.actions)
         else:
             matched_before = evaluate(self._current, past.event).matched
             if matched_before == matched:
@@ -194,7 +225,15 @@ class _Comparison:
         return effect
 
     def _note(self, effect: Effect, before: _Answer, after: _Answer, event: Event) -> None:
-        key = (effect, before.agents, after.agents, before.rules, after.rules)
+        key = (
+            effect,
+            before.agents,
+            after.agents,
+            before.rules,
+            after.rules,
+            before.actions,
+            after.actions,
+        )
         group = self.groups.get(key)
         if group is None:
             if len(self.groups) >= MOST_GROUPS:
@@ -217,11 +256,11 @@ class _Comparison:
         reasons = [*after.failures]
         reasons += [self._why_not(name, after, event) for name in before.rules if name not in after.rules]
         reasons += [
-            f"rule {name!r} sends {line.agent_name!r} now"
+            f"rule {name!r} {_does(line)} now"
             for name in after.rules
             if name in before.rules
             and isinstance(line := self._line(name), Rule)
-            and line.agent_name not in before.agents
+            and (line.agent_name or line.action.value) not in {*before.agents, *before.actions}
         ]
         served = [name for name in after.rules if name not in before.rules]
         if served and not after.failures:

@@ -57,12 +57,13 @@ def _past_events(connection: Connection, rows: Sequence[RowMapping]) -> Iterator
         )
         agents |= {row.id: row.agent_name for row in connection.execute(statement)}
     for row in rows:
-        if row["outcome"] == EventOutcome.IGNORED and (row["decision"] or {}).get("reason"):
+        matched = [one for one in (row["decision"] or {}).get("matched") or [] if isinstance(one, Mapping)]
+        actions = tuple(dict.fromkeys(str(rule["action"]) for rule in matched if "action" in rule))
+        if row["outcome"] == EventOutcome.IGNORED and (row["decision"] or {}).get("reason") and not actions:
             continue
         found = [agents[dispatch] for dispatch in served[row["id"]] if dispatch in agents]
-        matched = (row["decision"] or {}).get("matched") or []
         rules = tuple(str(rule.get("rule", "")) for rule in matched)
-        yield PastEvent(from_row(row), tuple(dict.fromkeys(found)), rules)
+        yield PastEvent(from_row(row), tuple(dict.fromkeys(found)), rules, actions)
 
 
 def _serving(decision: Mapping[str, Any] | None) -> list[str]:

@@ -117,8 +117,7 @@ def saved_rule_warnings(book: RuleBook, rule: Rule, traffic: Traffic) -> list[Ru
         warn(WarningKind.UNSEEN_PATH, problem)
     for problem in values:
         warn(WarningKind.UNSEEN_VALUE, problem)
-    asked = [rule.agent_name, *(one.agent_name for one in rule.fallback_agents)]
-    for problem in check_agents(asked, traffic.agents):
+    for problem in check_agents(rule.agents, traffic.agents):
         warn(WarningKind.UNSEEN_AGENT, problem)
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from app.db.columns.action_types import RuleAction
 from app.errors import InvalidInputError, Problem
 from app.flows.token_dispatches import Promise, decide
 from app.livekit.participant.role import ROLE_OF_KIND
@@ -49,8 +50,17 @@ class PromisedAgent(BaseModel):
     failure: str | None = Field(description="why this agent cannot be dispatched; leave it out of the token")
 
 
+class ActionOfRule(BaseModel):
+    rule: str
+    action: RuleAction
+    transfer_to: str | None
+
+
 class Decided(BaseModel):
     rules_version: int
+    actions: list[ActionOfRule] = Field(
+        description="what will be done with the participant when it joins, other than dispatching agents"
+    )
     agents: list[PromisedAgent] = Field(description="for `RoomConfiguration.agents` of the access token")
 
 
@@ -76,8 +86,12 @@ async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
         attributes=participant.attributes,
     )
     book = await context.read(context.book)
-    promises = await decide(context.flow_context, book, expected)
-    return {"rules_version": book.version, "agents": [_promise_json(one) for one in promises]}
+    decided = await decide(context.flow_context, book, expected)
+    return {
+        "rules_version": book.version,
+        "agents": [_promise_json(one) for one in decided.promises],
+        "actions": [{"rule": one.rule, "action": one.action, "transfer_to": one.transfer_to} for one in decided.others],
+    }
 
 
 def _promise_json(promise: Promise) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _no_webhooks(has_events: bool, webhook_url: str) -> Advice:
 
 
 def _absent_agents(connection: Connection, book: RuleBook) -> list[Advice]:
-    wanted = list(dict.fromkeys(rule.agent_name for rule in book.rules if rule.enabled))[:50]
+    wanted = list(dict.fromkeys(rule.agent_name for rule in book.rules if rule.enabled and rule.agent_name))[:50]
     found = []
     for name, missed in absent_agents(connection, wanted).items():
         times = "once" if missed == 1 else f"{missed} times"

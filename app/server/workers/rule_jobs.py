@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.audit import recent_events
+from app.db.columns.action_types import RuleAction
 from app.errors import InvalidInputError, Problem
 from app.flows.rule_trial import MOST_EVENTS, Trial, draft_warnings, require_good_rule, try_rule
 from app.rules.book.rule_book import RuleBook
@@ -130,7 +131,9 @@ def try_form_draft(state: WorkerState, fields: Fields, replaces: int | None) -> 
     """Return the draft in the form of a rule, and what it would do."""
     form = read_form_draft(state, fields)
     draft = form.draft
-    usable = {**complete(draft), "name": draft["name"] or "this rule", "agent_name": draft["agent_name"] or "agent"}
+    usable = {**complete(draft), "name": draft["name"] or "this rule"}
+    if usable["action"] == RuleAction.DISPATCH:
+        usable["agent_name"] = usable["agent_name"] or "agent"
     cannot_be_tried = any(problem.path.startswith(_TRIED_FIELDS) for problem in form.problems)
 
     def load(connection: Connection) -> TriedDraft:

@@ -18,12 +18,14 @@ class TokenRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """The `video` claim of a token; all false without a token."""
+    """The claims `video` and `sip` of a token; all false without a token."""
 
     room_admin: bool = False
     room_create: bool = False
     room_list: bool = False
     room: str = ""
+    sip_call: bool = False
+    """`sip.call` of the token."""
     every_room: bool = False
     """Not LiveKit's: tokens are not checked."""
 
@@ -31,7 +33,7 @@ class Grants:
         return self.room_admin and (self.every_room or self.room == room)
 
 
-ALL_GRANTS = Grants(room_admin=True, room_create=True, room_list=True, every_room=True)
+ALL_GRANTS = Grants(room_admin=True, room_create=True, room_list=True, sip_call=True, every_room=True)
 
 
 def read_grants(authorization: str, keys: Mapping[str, str]) -> Grants:
@@ -58,4 +60,5 @@ def read_grants(authorization: str, keys: Mapping[str, str]) -> Grants:
         room_create=bool(video.get("roomCreate")),
         room_list=bool(video.get("roomList")),
         room=str(video.get("room", "")),
+        sip_call=bool((claims.get("sip") or {}).get("call")),
     )

@@ -1,4 +1,4 @@
-"""The answers of AgentDispatchService and RoomService, as livekit-server 1.13.5 gives them."""
+"""The answers of AgentDispatchService, RoomService and SIP, as livekit-server 1.13.5 gives them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import NoReturn
 from livekit.protocol import agent_dispatch as dispatch_protocol
 from livekit.protocol import models
 from livekit.protocol import room as room_protocol
+from livekit.protocol import sip as sip_protocol
 
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator.api.access import Grants
 from app.simulator.api.messages import dispatch_message, participant_message, room_message
 from app.simulator.dispatches import Dispatches
 from app.simulator.entities import Dispatch, DispatchOrder, Participant, Room
+from app.simulator.phones import STATUS, Phones
 from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Limits, Timing
@@ -24,11 +26,12 @@ _DEPLOYMENT = re.compile(r"[A-Za-z0-9.-]{0,63}")
 
 
 class ServiceError(Exception):
-    """An answer that is an error: a Twirp code and LiveKit's text."""
+    """An answer that is an error: a Twirp code, LiveKit's text, and what it adds to them."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, details: Mapping[str, str] | None = None) -> None:
         self.code = code
         self.message = message
+        self.details = details or {}
         super().__init__(f"{code}: {message}")
 
 
@@ -49,6 +52,7 @@ class Service:
     timing: Timing
     rooms: Rooms
     dispatches: Dispatches
+    phones: Phones
     limits: Limits = field(default_factory=Limits)
     keeps_attributes: bool = True
     """False: a server before 1.13.2, which silently drops the attributes of dispatches."""
@@ -119,6 +123,24 @@ class Service:
         await self._need_connected(participant)
         self.rooms.leave(room, participant, DisconnectReason.PARTICIPANT_REMOVED)
         return room_protocol.RemoveParticipantResponse()
+
+    async def transfer_sip_participant(
+        self, request: sip_protocol.TransferSIPParticipantRequest, call: Call
+    ) -> sip_protocol.TransferSIPParticipantResponse:
+        """Transfer a phone call and answer when that has ended, as livekit-sip does for REFER."""
+        _need(call.grants.sip_call)
+        room, participant = self._participant(request.room_name, request.participant_identity, call)
+        if not request.transfer_to.startswith(("tel:", "sip:")):
+            raise ServiceError("invalid_argument", "transfer_to must be a tel: or sip: URI")
+        if STATUS not in participant.attributes:
+            raise ServiceError("internal", "no SIP session associated with participant")
+        if participant.attributes[STATUS] != "active":
+            raise ServiceError("failed_precondition", "can't transfer non established call")
+        if not await self.phones.transfer(room, participant, request.transfer_to):
+            raise ServiceError(
+                "unavailable", "call transfer failed", {"sip_status_code": "486", "sip_status": "Busy Here"}
+            )
+        return sip_protocol.TransferSIPParticipantResponse()
 
     async def update_participant(
         self, request: room_protocol.UpdateParticipantRequest, call: Call

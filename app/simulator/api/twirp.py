@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from google.protobuf.message import DecodeError, Message
 from livekit.protocol import agent_dispatch as dispatch_protocol
 from livekit.protocol import room as room_protocol
+from livekit.protocol import sip as sip_protocol
 from starlette.types import Receive, Scope, Send
 
 from app.simulator.api.access import ALL_GRANTS, TokenRefusedError, read_grants
@@ -95,6 +96,12 @@ class TwirpApplication:
                 (room, "ListParticipants", room_protocol.ListParticipantsRequest, service.list_participants),
                 (room, "GetParticipant", room_protocol.RoomParticipantIdentity, service.get_participant),
                 (room, "RemoveParticipant", room_protocol.RoomParticipantIdentity, service.remove_participant),
+                (
+                    "SIP",
+                    "TransferSIPParticipant",
+                    sip_protocol.TransferSIPParticipantRequest,
+                    service.transfer_sip_participant,
+                ),
                 (room, "UpdateParticipant", room_protocol.UpdateParticipantRequest, service.update_participant),
                 (room, "CreateRoom", room_protocol.CreateRoomRequest, service.create_room),
                 (room, "DeleteRoom", room_protocol.DeleteRoomRequest, service.delete_room),
@@ -114,7 +121,8 @@ class TwirpApplication:
         try:
             self._announce(method.name)
             request = _parse(method, form, body)
-            entry.room = getattr(request, "room", "") or getattr(request, "name", "")
+            named = (getattr(request, name, "") for name in ("room", "room_name", "name"))
+            entry.room = next(filter(None, named), "")
             grants = (
                 read_grants(headers.get(b"authorization", b"").decode("latin-1"), self.keys)
                 if self.authenticate
@@ -136,7 +144,7 @@ class TwirpApplication:
             return await _send(send, 401, b"text/plain; charset=utf-8", str(error).encode())
         except ServiceError as error:
             entry.answered = error.code
-            return await _fail(send, error.code, error.message)
+            return await _fail(send, error.code, error.message, error.details)
 
     def _announce(self, method: str) -> None:
         for observer in self.observers:
@@ -204,8 +212,8 @@ async def _answer(send: Send, form: str, message: Message) -> None:
         await _send(send, 200, b"application/json", text.encode())
 
 
-async def _fail(send: Send, code: str, message: str) -> None:
-    body = json.dumps({"code": code, "msg": message}).encode()
+async def _fail(send: Send, code: str, message: str, details: Mapping[str, str] | None = None) -> None:
+    body = json.dumps({"code": code, "msg": message, **({"meta": dict(details)} if details else {})}).encode()
     await _send(send, HTTP_STATUS.get(code, 500), b"application/json", body)
 
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from app.audit import CallState
+from app.db.columns.action_types import CallerActionCause, CallerActionStatus
 from app.db.types import (
     AccessKind,
     AttemptOutcome,
@@ -50,6 +51,8 @@ def first_cells(page: Path, heading: str) -> list[str]:
         ("reference/states.md", "`events.outcome`", EventOutcome),
         ("reference/states.md", "`events.source`", EventSource),
         ("reference/states.md", "`dispatches.replaces_kind`", ReplacesKind),
+        ("reference/states.md", "`caller_actions.status`", CallerActionStatus),
+        ("reference/states.md", "`caller_actions.cause`", CallerActionCause),
         ("reference/states.md", "state", CallState),
     ],
 )

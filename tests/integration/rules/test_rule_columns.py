@@ -30,6 +30,7 @@ VALUES: dict[str, Any] = {
     "enabled": False,
     "priority": 7,
     "pattern": {"participant": {"kind": ["SIP"]}},
+    "action": "dispatch",
     "agent_name": "support-es",
     "metadata": {"language": "es"},
     "attributes": {"team": "${rule.name}"},
@@ -44,6 +45,8 @@ VALUES: dict[str, Any] = {
     "answer_timeout_s": 20,
     "max_attempts": 2,
     "fallbacks": ["reception", {"agent_name": "voicemail", "answer_timeout_s": 5, "max_attempts": 2}],
+    "on_no_show": "transfer",
+    "transfer_to": "tel:+34911222333",
     "min_stay_s": 10,
     "recover": "lost",
     "withdraw": False,
@@ -54,7 +57,15 @@ VALUES: dict[str, Any] = {
     "objective_percent": 99.5,
     "objective_s": 3,
 }
-"""A value of each column that is not its default."""
+"""A value of each column that is not its default, but of `action`: those of the others need an agent."""
+ALTERED: dict[str, dict[str, Any]] = {
+    "objective_percent": {"objective_percent": None, "objective_s": None},
+    "objective_s": {"objective_percent": None, "objective_s": None},
+    "action": {"action": "transfer", "agent_name": None, "fallbacks": None, "on_no_show": "wait"},
+    "agent_name": {"agent_name": "other"},
+    "transfer_to": {"transfer_to": "sip:desk@example.com"},
+}
+"""What else must change with a column, or where its default does not fit `VALUES`."""
 
 each_column = pytest.mark.parametrize("column", RULE_COLUMNS, ids=lambda column: column.name)
 
@@ -71,7 +82,7 @@ def connection(database: Database) -> Iterator[Connection]:
 def test_the_table_has_the_defined_columns_and_each_has_a_value_here() -> None:
     assert {column.name for column in routing_rules.columns} == {"id", *STAMPS, *COLUMN}
     assert VALUES.keys() == COLUMN.keys()
-    assert all(VALUES[column.name] != column.default for column in RULE_COLUMNS)
+    assert [column.name for column in RULE_COLUMNS if VALUES[column.name] == column.default] == ["action"]
 
 
 @each_column
@@ -104,9 +115,10 @@ def test_each_column_has_one_field_in_the_form(column: RuleColumn) -> None:
 @each_column
 @pytest.mark.parametrize("format_", ["yaml", "json"])
 def test_each_column_is_in_rules_files(column: RuleColumn, format_: Format) -> None:
-    text = export_rules([VALUES], format_)
+    row = {**VALUES, **ALTERED["action"]} if column.name == "action" else VALUES
+    text = export_rules([row], format_)
     assert column.name in text
-    assert read_rules_file(text).rules[0][column.name] == VALUES[column.name]
+    assert read_rules_file(text).rules[0][column.name] == row[column.name]
 
 
 def test_each_column_is_recorded_by_the_database(connection: Connection) -> None:
@@ -116,14 +128,13 @@ def test_each_column_is_recorded_by_the_database(connection: Connection) -> None
     assert {name: change.after[name] for name in VALUES} == VALUES
     for column in RULE_COLUMNS:
         latest = connection.scalar(select(rule_changes.c.id).order_by(rule_changes.c.id.desc()).limit(1)) or 0
-        # A default or another name would do; the value of the other objective column must go with its own.
-        names = ("objective_percent", "objective_s") if column.name.startswith("objective") else (column.name,)
-        values = {name: "other" if COLUMN[name].is_required else COLUMN[name].default for name in names}
+        other = {column.name: "other" if column.is_required else column.default}
+        values = ALTERED.get(column.name, other)
         connection.execute(update(routing_rules).values(values))
         recorded = history(connection, after_version=latest)
-        connection.execute(update(routing_rules).values({name: VALUES[name] for name in names}))
+        connection.execute(update(routing_rules).values({name: VALUES[name] for name in values}))
         assert [change.change for change in recorded] == ["update"], column.name
-        assert {value.path.split(".")[0] for value in recorded[0].values} == set(names)
+        assert {value.path.split(".")[0] for value in recorded[0].values} == values.keys()
 
 
 def test_each_column_is_read(connection: Connection) -> None:

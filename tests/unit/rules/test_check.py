@@ -48,7 +48,7 @@ FULL: dict[str, Any] = {
 def test_good_rules_have_no_problems() -> None:
     assert check_rule(GOOD) == []
     assert check_rule(FULL) == []
-    assert check_rule({**GOOD, **DEFAULTS}) == []
+    assert check_rule({**DEFAULTS, **GOOD}) == []
 
 
 def test_the_columns_are_those_of_the_table() -> None:

@@ -110,7 +110,9 @@ def _value(column: RuleColumn, text: str) -> Any:
         case ColumnKind.LADDER | ColumnKind.PATTERN | ColumnKind.TEMPLATE:
             empty: Any = None if column.is_nullable else {}
             return parse_json(text) if text.strip() else empty
-        case ColumnKind.TEXT | ColumnKind.AGENT | ColumnKind.CHOICE:
+        case ColumnKind.CHOICE:
+            return text.strip() or column.default  # a form from before the column was there lacks it
+        case ColumnKind.TEXT | ColumnKind.AGENT:
             if column.rows > 1:
                 return text.replace("\r\n", "\n")
             return text.strip() or (None if column.is_nullable else "")

@@ -11,8 +11,10 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from app.audit import RuleHits, count_rule_hits, last_hits, objective_text
+from app.db.columns.action_types import OnNoShow
 from app.db.types import OnMatch, Recover
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
+from app.rules.goal import rule_goal
 from app.rules.warnings.rule_warnings import rule_warnings
 
 PAGE: Final = 50
@@ -27,7 +29,7 @@ class Line:
     name: str
     enabled: bool
     priority: int
-    agent_name: str
+    goal: str
     pattern: Any
     tags: tuple[str, ...]
     hits: int
@@ -66,7 +68,11 @@ def book_lines(connection: Connection, book: RuleBook, *, start: int, search: st
 def _chosen(book: RuleBook, search: str) -> Any:
     wanted = search.casefold()
     for place, rule in enumerate(book.lines(), start=1):
-        text = rule.name if isinstance(rule, BadRule) else f"{rule.name}\n{rule.agent_name}\n{rule.pattern_text}"
+        text = (
+            rule.name
+            if isinstance(rule, BadRule)
+            else f"{rule.name}\n{rule.agent_name or rule.action}\n{rule.pattern_text}"
+        )
         if wanted in text.casefold():
             yield place, rule
 
@@ -84,6 +90,8 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
     if rule.active_hours:
         tags.append("hours")
     tags += [f"else {one.agent_name}" for one in rule.fallback_agents]
+    if rule.on_no_show is not OnNoShow.WAIT:
+        tags.append(f"else {rule_goal(rule.on_no_show, None, rule.transfer_to)}")
     if rule.objective_percent is not None and rule.objective_s is not None:
         tags.append(objective_text(rule.objective_percent, rule.objective_s))
     if rule.recover is not Recover.NEVER:
@@ -98,7 +106,7 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         rule.name,
         rule.enabled,
         rule.priority,
-        rule.agent_name,
+        rule_goal(rule.action, rule.agent_name, rule.transfer_to),
         rule.pattern,
         tuple(tags),
         hits,

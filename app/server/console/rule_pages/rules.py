@@ -66,7 +66,7 @@ async def show_new(request: PageRequest) -> Response:
 
 
 async def save_new(request: PageRequest) -> Response:
-    if request.field("action") == "try":
+    if request.field("submit") == "try":
         return await _tried(request)
     form = await _read_form_draft(request)
     if form.problems:
@@ -100,7 +100,7 @@ async def show_rule(request: PageRequest) -> Response:
 async def save_rule(request: PageRequest) -> Response:
     rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
     stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
-    if request.field("action") == "try":
+    if request.field("submit") == "try":
         return await _tried(request, stored)
     form = await _read_form_draft(request)
     if form.problems:

@@ -1,0 +1,1 @@
+"""Removes and transfers callers: claim, ask LiveKit who is there, call, settle."""
