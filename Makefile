@@ -69,9 +69,11 @@ install: $(STAMP) ## make .venv with everything that the other targets need
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Usher needs Python 3.11 or later: make PYTHON=python3.12 install"; exit 2; }
+	@echo "Making $(VENV) with everything that Usher and its tests need: one to three minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[postgres,dev]'
-	touch $@
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[postgres,dev]'
+	@touch $@
+	@echo "Done. The program is $(BIN)/usher." 
 
 clean: ## remove .venv and everything that tools have made
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -44,6 +44,7 @@ from app.metrics import Metrics
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.server.app import create_app
+from app.server.console.access.sign_in_link import sign_in_route
 from app.server.workers.rule_worker import Setup
 from app.server.workers.worker_pool import WorkerPool
 from app.settings import Project, Settings, process_environment, shown_database_url
@@ -168,6 +169,11 @@ async def service(
         stack.callback(workers.close)
         app = create_app(orchestrator, Verifier(settings.projects), readers, workers, key=key, lifespan=lifespan)
         yield Service(app, orchestrator, key, first_admin_path)
+
+
+def add_sign_in_link(built: Service, path: str, session_secret: str) -> None:
+    """Let everybody who opens `path` be logged in with this session: for `usher demo`, which runs on one machine."""
+    built.app.router.routes.insert(0, sign_in_route(path, session_secret))
 
 
 def _worker_setup(url: URL, settings: Settings) -> Setup:

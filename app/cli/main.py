@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, Entry]] = {
-    "demo": Entry("app.cli.demo:demo", "Run everything on this machine, with a simulated LiveKit and a few callers."),
+    "demo": Entry("app.cli.demo.demo:demo", "Run everything on this machine: a simulated LiveKit, a few callers."),
     "serve": Entry("app.cli.serve:serve", "Receive webhooks, dispatch agents, and check that they join."),
     "doctor": Entry("app.cli.diagnosis.doctor:doctor", "Try every part of an installation; say how to mend it."),
     "migrate": Entry("app.cli.migrate:app", "Upgrade, downgrade or check the database schema."),

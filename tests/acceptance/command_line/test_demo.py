@@ -1,0 +1,61 @@
+"""`usher demo`: it shows its address last, opens signed in, and finds a port."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from tests.acceptance.cli_site import USHER, wait_for
+
+LINK = re.compile(r"http://127\.0\.0\.1:(\d+)/console/demo/[\w-]+")
+
+
+@contextmanager
+def demo(folder: Path, name: str) -> Iterator[Path]:
+    """Run the demo in a terminal of 80 columns; yield the file that has what it prints."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("USHER", "LIVEKIT"))}
+    printed = folder / f"{name}.txt"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(
+            [USHER, "demo"],
+            cwd=folder,
+            env={**environment, "COLUMNS": "80", "PYTHONUNBUFFERED": "1"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for(lambda: process.poll() is not None or "Ctrl-C" in printed.read_text("utf-8"), "address of the demo")
+        assert process.poll() is None, printed.read_text("utf-8")
+        yield printed
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_the_demo_ends_its_story_with_a_link_that_is_signed_in(tmp_path: Path) -> None:
+    with demo(tmp_path, "first") as first, demo(tmp_path, "second") as second:
+        texts = [first.read_text("utf-8"), second.read_text("utf-8")]
+        links = [LINK.search(text) for text in texts]
+        assert all(links)
+        assert len({link[1] for link in links if link}) == 2  # two demos at once have two ports
+        assert max(len(line) for text in texts for line in text.splitlines()) <= 80
+        assert "\n".join(texts[0].splitlines()[-10:]).count("/console/demo/") == 1
+        link = links[0]
+        assert link is not None
+        with httpx2.Client(follow_redirects=True) as browser:
+            page = browser.get(link[0])
+            assert page.status_code == 200
+            assert page.url.path == "/console/"
+            assert "Log out" in page.text
+            calls = browser.get(f"http://127.0.0.1:{link[1]}/console/calls?state=no_show")
+            assert "eve" in calls.text
+        with httpx2.Client() as stranger:
+            wrong = stranger.get(f"{link[0]}x")
+            assert wrong.status_code == 404
+            assert stranger.get(f"http://127.0.0.1:{link[1]}/console/").status_code == 303
