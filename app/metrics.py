@@ -116,6 +116,9 @@ class Metrics:
             "Seconds by which this machine's clock is ahead of the database's; negative if it is behind",
             registry=self.registry,
         )
+        self.incidents = Gauge(
+            "usher_incidents", "Open incidents that are not muted, by kind", ["kind"], registry=self.registry
+        )
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)
         self.rules = Gauge("usher_rules", "Rules in the book", registry=self.registry)
         self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)

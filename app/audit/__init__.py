@@ -43,7 +43,7 @@ from app.audit.records.record_types import (
 from app.audit.statistics.counts import dispatch_statistics
 from app.audit.statistics.figures import BUCKET_BOUNDS_S, NO_FIGURES, DispatchStatistics, Figures, Waits
 from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
-from app.audit.statistics.names import Seen, absent_agents, known_agents, last_hits
+from app.audit.statistics.names import Seen, known_agents, last_hits
 from app.audit.statistics.objectives import (
     MAX_OBJECTIVES,
     Attainment,
@@ -100,7 +100,6 @@ __all__ = [
     "Timeline",
     "TriedRule",
     "Waits",
-    "absent_agents",
     "changes_after",
     "count_attainment",
     "count_rule_hits",

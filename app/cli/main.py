@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "trigger": Entry("app.cli.trigger:trigger", "Make up a webhook, sign it, and post it to a running Usher."),
     "call": Entry("app.cli.diagnosis.trial_call:call", "Call for a test, and say which agent joins, after how long."),
     "probe": Entry("app.cli.probe:probe", "Dispatch agents into throw-away rooms and time their arrival."),
+    "incidents": Entry("app.cli.incidents.incidents:app", "What is wrong now, and what was: list, mute, unmute."),
     "users": Entry("app.cli.users:app", "Users of the console, and their API tokens."),
     "people": Entry("app.cli.people:app", "What is stored about one person: export it, erase it."),
 }

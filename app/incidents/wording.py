@@ -75,8 +75,8 @@ def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) 
     callers = f"{_callers(count)} concerned"
     if waiting:
         callers += f", {waiting} waiting now"
-    if detail.get("probe_failed"):
-        callers += ", and its latest probe failed"
+    if detail.get("probe"):
+        callers += f"; its latest probe failed: {detail['probe']}"
     return f"Agent {agent!r}{where} does not join: {attempts}; {callers}"
 
 

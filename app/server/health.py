@@ -18,11 +18,15 @@ from app.db.database_clock import CLOCK_OFF_S, machine_ahead_s
 from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
+from app.incidents import Incident, open_incidents
+from app.livekit.failures.trouble import Trouble
 from app.rules.book.rule_book import RuleBook
 from app.server.privacy.names import NameAccess, Pseudonyms
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped
+_NAMELESS = frozenset({"kind", "count", "opened_at", "remedy"})
+"""Fields of an incident that hold no names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class DatabaseHealth:
     status: str
     detail: str = ""
     sweeps: tuple[SweepHeartbeat, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    """Those that are open."""
 
     def to_json(self) -> dict[str, Any]:
         if self.status == "ok":
@@ -62,6 +68,8 @@ class Health:
     writer_backlog: int
     machine_ahead_s: float
     """By how many seconds this machine's clock is ahead of the database's, which leases and deadlines go by."""
+    livekit: Mapping[str, Trouble | None]
+    """By project, why this process cannot call LiveKit; None where it can, or has not tried yet."""
     defects: Mapping[str, Any]
     """Errors of Usher's own that this process caught since its start."""
 
@@ -95,6 +103,8 @@ class Health:
                 "ahead_of_database_s": round(self.machine_ahead_s, 1),
                 "is_off": abs(self.machine_ahead_s) > CLOCK_OFF_S,
             },
+            "livekit": {project: _trouble_json(trouble) for project, trouble in self.livekit.items()},
+            "incidents": [_incident_json(one) for one in self.database.incidents],
             "defects": dict(self.defects),
         }
 
@@ -104,6 +114,13 @@ class Health:
         document["database"] = self.database.without_names(pseudonyms)
         for part in ("rules", "lookups"):
             document[part]["bad"] = [{"id": one["id"]} for one in document[part]["bad"]]
+        document["livekit"] = {
+            pseudonyms.of(project): {key: each for key, each in one.items() if key != "text"}
+            for project, one in document["livekit"].items()
+        }
+        document["incidents"] = [
+            {key: each for key, each in one.items() if key in _NAMELESS} for one in document["incidents"]
+        ]
         document["defects"] = {
             where: {"count": one["count"], "last_at": one["last_at"]} for where, one in document["defects"].items()
         }
@@ -145,7 +162,9 @@ class HealthEndpoint:
             database = DatabaseHealth("unwritable" if database.status == "ok" else database.status, trouble)
         context = self._orchestrator.context
         ahead_s = machine_ahead_s(context.clock)
-        return Health(database, self._orchestrator.book, context.writer.backlog, ahead_s, context.defects.to_json())
+        livekit = {project: client.trouble for project, client in context.clients.items()}
+        book, backlog = self._orchestrator.book, context.writer.backlog
+        return Health(database, book, backlog, ahead_s, livekit, context.defects.to_json())
 
     async def _database(self) -> DatabaseHealth:
         # Shared, so that a database that hangs does not take one thread for each question.
@@ -159,8 +178,20 @@ class HealthEndpoint:
         try:
             with self._readers.connect() as connection:
                 schema.require_compatible(connection)
-                return DatabaseHealth("ok", sweeps=tuple(sweep_heartbeats(connection)))
+                sweeps, incidents = sweep_heartbeats(connection), open_incidents(connection)
+                return DatabaseHealth("ok", sweeps=tuple(sweeps), incidents=tuple(incidents))
         except SchemaMismatchError as error:
             return DatabaseHealth("schema", str(error))
         except SQLAlchemyError as error:
             return DatabaseHealth("unavailable", type(error).__name__)
+
+
+def _trouble_json(trouble: Trouble | None) -> dict[str, Any]:
+    if trouble is None:
+        return {"status": "ok"}
+    return {"status": str(trouble.kind), "text": trouble.text, "remedy": trouble.kind.remedy}
+
+
+def _incident_json(incident: Incident) -> dict[str, Any]:
+    document = incident.to_json()
+    return {name: document[name] for name in ("id", "kind", "title", "remedy", "count", "opened_at", "muted_until")}

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from app.audit import Objective, queue_depth
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
+from app.incidents import count_open
 from app.metrics import Metrics
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives
 from app.server.privacy.names import NamelessRegistry, Pseudonyms
@@ -80,10 +81,13 @@ class MetricsEndpoint:
         metrics.writer_backlog.set(self._orchestrator.context.writer.backlog)
         try:
             with self._readers.connect() as connection:
-                depth = queue_depth(connection, self._orchestrator.context.clock.now())
+                now = self._orchestrator.context.clock.now()
+                depth, incidents = queue_depth(connection, now), count_open(connection, now)
         except SQLAlchemyError:
             return
         metrics.queue_depth.set(depth.due)
+        for kind, number in incidents.items():
+            metrics.incidents.labels(kind).set(number)
         for status, count in depth.by_status.items():
             metrics.dispatches.labels(status).set(count)
 

@@ -1,4 +1,4 @@
-"""The agents and rules that dispatches name, when each was last named, and which agents do not join."""
+"""The agents and rules that dispatches name, and when each was last named."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
-from app.db.types import DispatchStatus
 from app.json_shape import Instant, JsonShape
 
 MAX_NAMES: Final = 500
-_LATEST_TRIED: Final = 20  # dispatches of an agent: one that joined none of them is absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +49,6 @@ def names(connection: Connection, column: ColumnElement[str]) -> list[str]:
     distinct = distinct.union_all(select(following).where(distinct.c.name.is_not(None)))
     query = select(distinct.c.name).where(distinct.c.name.is_not(None)).limit(MAX_NAMES)
     return list(connection.scalars(query))
-
-
-def absent_agents(connection: Connection, agents: Sequence[str]) -> dict[str, int]:
-    """Return the agents that joined none of their latest dispatches, each with how many of those they missed.
-
-    A dispatch whose fallback came is one that the agent missed.
-    """
-    column, wanted_names = dispatches.c, names_table(connection, agents)
-    recent = (
-        select(column.joined_at, column.status, column.rung)
-        .where(column.agent_name >= wanted_names.c.name, column.agent_name <= wanted_names.c.name)
-        .order_by(column.agent_name.desc(), column.id.desc())
-        .limit(_LATEST_TRIED)
-        .correlate(wanted_names)
-        .subquery()
-    )
-    missed = func.sum(case((or_(recent.c.status == DispatchStatus.NO_SHOW, recent.c.rung > 0), 1), else_=0))
-    came = func.sum(case((and_(recent.c.joined_at.is_not(None), recent.c.rung == 0), 1), else_=0))
-    missed_if_absent = select(case((came == 0, missed), else_=0)).scalar_subquery()
-    rows = connection.execute(select(wanted_names.c.name, missed_if_absent.label("missed")))
-    return {row.name: row.missed for row in rows if row.missed}
 
 
 def _seen(connection: Connection, column: ColumnElement[str], wanted: Sequence[str]) -> list[Seen]:

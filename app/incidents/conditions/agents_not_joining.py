@@ -28,6 +28,7 @@ class Attempt:
     joined: bool
     call_id: str | None = None
     dispatch_id: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _judge(
     if not failed:
         return None
     by_probe = bool(decided) and not decided[-1].joined and decided[-1].call_id is None
-    if failed >= FAILED_TO_OPEN or (by_probe and is_wanted(agent)):
+    if failed >= FAILED_TO_OPEN or (by_probe and is_wanted(agent)) or _has_never_joined(decided):
         level = Level.OPEN
     elif not overdue and len(latest) >= JOINED_TO_CLOSE and all(one.joined for one in latest[-JOINED_TO_CLOSE:]):
         return None
@@ -87,7 +88,12 @@ def _judge(
         "of": min(len(latest) + len(overdue), LATEST),
         "waiting": len(waiting),
         "since": format_instant(begun),
-        "probe_failed": by_probe,
+        "probe": decided[-1].text or "no agent joined" if by_probe else None,
         "calls": list(dict.fromkeys(reversed(calls)))[:MAX_CALLS],
     }
     return Sighting(Key(IncidentKind.AGENT_NOT_JOINING, agent, project), level, max(1, len(concerned)), detail)
+
+
+def _has_never_joined(decided: Sequence[Attempt]) -> bool:
+    """Return whether callers asked for an agent that joined none of its latest dispatches, such as a misspelled one."""
+    return not any(one.joined for one in decided) and any(one.call_id is not None for one in decided)

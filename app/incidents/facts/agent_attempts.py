@@ -39,7 +39,7 @@ def read_attempts(connection: Connection, known: Collection[Incident], now: date
     agents = {one.agent for one in missed if not one.joined}
     agents |= {one.subject for one in known if one.kind is IncidentKind.AGENT_NOT_JOINING}
     probed = [one for one in missed if one.agent in agents]
-    return [*probed, *(one for agent in sorted(agents)[:MAX_AGENTS] for one in _joined(connection, agent, now))]
+    return [*probed, *(one for agent in sorted(agents)[:MAX_AGENTS] for one in _joined(connection, agent))]
 
 
 def _missed(connection: Connection, now: datetime) -> Iterator[Attempt]:
@@ -56,10 +56,10 @@ def _missed(connection: Connection, now: datetime) -> Iterator[Attempt]:
         yield Attempt(row.agent_name, row.project, row.started_at, False, row.event_id, row.dispatch_id)  # noqa: FBT003
 
 
-def _joined(connection: Connection, agent: str, now: datetime) -> Iterator[Attempt]:
+def _joined(connection: Connection, agent: str) -> Iterator[Attempt]:
     column = dispatches.c
     columns = (column.id, column.agent_name, column.asked_agent_name, column.project, column.event_id, column.joined_at)
-    rows = latest_dispatches(columns, paths_of_agent(agent), now - WINDOW, _LATEST)
+    rows = latest_dispatches(columns, paths_of_agent(agent), None, _LATEST)
     for row in connection.execute(select(rows).where(rows.c.joined_at.is_not(None))):
         if (row.asked_agent_name or row.agent_name) == agent:
             yield Attempt(agent, row.project, row.joined_at, True, row.event_id, row.id)  # noqa: FBT003
@@ -68,14 +68,14 @@ def _joined(connection: Connection, agent: str, now: datetime) -> Iterator[Attem
 def _probes(connection: Connection, now: datetime) -> Iterator[Attempt]:
     column = probes.c
     query = (
-        select(column.agent_name, column.project, column.started_at, column.arrived)
+        select(column.agent_name, column.project, column.started_at, column.arrived, column.detail)
         .where(column.id >= lowest_id_at(now - _PROBE_WINDOW))
         .order_by(column.id.desc())
         .limit(_MAX_PROBES)
     )
     for row in connection.execute(query):
         if row.arrived is not None:
-            yield Attempt(row.agent_name, row.project, row.started_at, row.arrived)
+            yield Attempt(row.agent_name, row.project, row.started_at, row.arrived, text=row.detail)
 
 
 def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:

@@ -16,6 +16,8 @@ class Health(BaseModel):
     lookups: dict[str, Any]
     writer_backlog: int
     clock: dict[str, Any]
+    livekit: dict[str, Any]
+    incidents: list[dict[str, Any]]
     defects: dict[str, Any]
 
 

@@ -13,6 +13,7 @@ NAVIGATION: Final = (
     ("calls", "/console/calls", "Calls", Role.VIEWER),
     ("rules", "/console/rules", "Rules", Role.VIEWER),
     ("agents", "/console/agents", "Agents", Role.VIEWER),
+    ("incidents", "/console/incidents", "Incidents", Role.VIEWER),
     ("simulate", "/console/simulate", "Simulate", Role.VIEWER),
     ("users", "/console/users", "Users", Role.ADMIN),
 )

@@ -15,6 +15,8 @@ NOTICES: Final = {
     "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "
     "the first one stays.",
     "replayed": "Retried with the current rules.",
+    "muted": "Muted: it is in no banner, alert or notification for that long.",
+    "unmuted": "Not muted any more.",
     "user": "The user was changed.",
     "revoked": "The token has been revoked.",
     "password": "Your password was changed, and your other sessions have ended.",

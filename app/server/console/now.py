@@ -20,6 +20,7 @@ from app.audit import (
     list_calls,
     longest_waiting,
 )
+from app.incidents import Incident, open_incidents
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.framework import Console, PageRequest, page_route, redirect
 from app.server.console.histogram import histogram_of
@@ -28,6 +29,7 @@ from app.server.console.setup_advice import component_statuses, setup_advice
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)
 _LISTED: Final = 8
 _WAITING_LISTED: Final = 30
+_BANNERS: Final = 10
 
 
 def now_routes(console: Console) -> list[BaseRoute]:
@@ -60,7 +62,8 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
             "waiting": longest_waiting(connection, _WAITING_LISTED),
             "waiting_count": count_waiting(connection),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
-            "setup_advice": setup_advice(connection, context.book(connection), url, now),
+            "incidents": _banners(connection, now),
+            "setup_advice": setup_advice(connection, context.book(connection), url),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
 
@@ -78,6 +81,12 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
         "objectives": replace(objectives, items=tuple(sorted(objectives.items, key=_urgency)[:_LISTED])),
         "component_statuses": component_statuses(health, now, sweeps=sweeps),
     }
+
+
+def _banners(connection: Connection, now: datetime) -> list[Incident]:
+    """Return the open incidents that are not muted: those by which callers go without an agent first."""
+    found = [one for one in open_incidents(connection) if not one.is_muted(now)]
+    return sorted(found, key=lambda one: (not one.is_error, -one.count))[:_BANNERS]
 
 
 def _urgency(objective: Objective) -> tuple[bool, float]:

@@ -18,6 +18,7 @@ from app.server.console.access.users import users_routes
 from app.server.console.agents import agents_routes
 from app.server.console.calls import calls_routes
 from app.server.console.framework import Console
+from app.server.console.incident_pages.incidents import incidents_routes
 from app.server.console.now import now_routes
 from app.server.console.rule_pages.history import history_routes
 from app.server.console.rule_pages.rules import rules_routes
@@ -58,6 +59,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *rules_routes(console),
         *history_routes(console),
         *agents_routes(console),
+        *incidents_routes(console),
         *simulate_routes(console),
         *users_routes(console),
         *access_log_routes(console),

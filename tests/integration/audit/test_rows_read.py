@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from app.audit import (
-    absent_agents,
     count_attainment,
     count_rule_hits,
     count_waiting,
@@ -25,6 +24,10 @@ from app.audit import (
     recent_events,
 )
 from app.audit.statistics.counts import MAX_ROWS
+from app.db.types import IncidentKind
+from app.incidents import Incident
+from app.incidents.facts.agent_attempts import read_attempts, read_waiting
+from app.incidents.facts.lost_calls import read_lost_calls
 from tests.conftest import Database
 from tests.workload.audit_questions import questions
 from tests.workload.stored_calls import StoredCalls, fill
@@ -33,6 +36,10 @@ CALLS = 100_000
 MOST_OF_LISTS = 5_000
 NEWEST = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = NEWEST - timedelta(days=30)
+INCIDENTS = [
+    Incident("", IncidentKind.AGENT_NOT_JOINING, agent, "default", NEWEST, NEWEST, None, 1, {}, None, "", "")
+    for agent in ("steady", "retired", "agent-3", "agent-19", "unknown")
+]
 
 FIGURES: Mapping[str, Callable[[Connection], Any]] = {
     "figures of all": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST),
@@ -41,7 +48,9 @@ FIGURES: Mapping[str, Callable[[Connection], Any]] = {
     "figures of an agent that is none": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, agent="unknown"),
     "figures of a rule": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, rule_id=8),
     "objective": lambda c: count_attainment(c, target=objective_targets(c)[7], now=NEWEST, windows=(1, 24)),
-    "agents that never came": lambda c: absent_agents(c, ["steady", "retired", "agent-3", "agent-19", "unknown"]),
+    "attempts of agents": lambda c: read_attempts(c, INCIDENTS, NEWEST),
+    "callers who wait": lambda c: read_waiting(c, NEWEST),
+    "callers without an agent": lambda c: read_lost_calls(c, NEWEST),
     "agents": known_agents,
     "hits": lambda c: last_hits(c, ["steady", "rule-3", "unknown"]),
     "latest hits": count_rule_hits,

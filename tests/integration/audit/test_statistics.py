@@ -11,7 +11,6 @@ from sqlalchemy import Connection, event
 
 from app.audit import (
     Waits,
-    absent_agents,
     count_rule_hits,
     count_waiting,
     dispatch_statistics,
@@ -104,19 +103,6 @@ def test_agents_and_rules_are_known_with_their_last_dispatch(database: Database)
         }
 
 
-def test_an_agent_that_joined_none_of_its_latest_dispatches_is_listed_as_never_joining(database: Database) -> None:
-    rows = [_dispatch(second, agent_name="absent", status="no_show", ended_at=at(second + 9)) for second in range(3)]
-    rows += [_came(second, 1, agent_name="once") for second in range(3)]
-    rows += [_dispatch(10 + second, agent_name="once", status="no_show", ended_at=at(60)) for second in range(19)]
-    rows += [_came(second, 1, agent_name="long ago") for second in range(3)]
-    rows += [_dispatch(10 + second, agent_name="long ago", status="no_show", ended_at=at(60)) for second in range(20)]
-    rows += [_dispatch(50, agent_name="given up", status="cancelled", ended_at=at(60))]
-    with _read(database, rows) as connection:
-        asked = ["absent", "once", "long ago", "given up", "unknown"]
-        assert absent_agents(connection, asked) == {"absent": 3, "long ago": 20}
-        assert absent_agents(connection, []) == {}
-
-
 def test_statistics_of_an_empty_database_are_empty(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert known_agents(connection) == []
@@ -167,7 +153,6 @@ QUESTIONS: dict[str, tuple[Any, str]] = {
     "all": (lambda c: dispatch_statistics(c, at(10), NOW), PRIMARY),
     "agent": (lambda c: dispatch_statistics(c, at(10), NOW, agent="agent 3"), AGENT),
     "rule": (lambda c: dispatch_statistics(c, at(10), NOW, rule="rule 3"), RULE),
-    "agents that never came": (lambda c: absent_agents(c, ["agent 3", "agent 4"]), AGENT),
     "agents": (known_agents, AGENT),
     "hits": (lambda c: last_hits(c, ["rule 1", "rule 2"]), RULE),
     "latest hits": (count_rule_hits, PRIMARY),

@@ -2,43 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
-from sqlalchemy.engine import RowMapping
 
 from app.simulator import Fault, FaultKind
 from tests.conftest import Database
+from tests.integration.incidents.incident_rows import document, incidents, until_closed, until_open
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
-
-
-def incidents(world: World, **wanted: Any) -> list[RowMapping]:
-    conditions = "".join(f" AND {name} = :{name}" for name in wanted)
-    return world.rows(f"SELECT * FROM incidents WHERE true{conditions} ORDER BY id", **wanted)
-
-
-def detail(row: RowMapping) -> dict[str, Any]:
-    """Return the detail of an incident, which SQLite gives as text."""
-    found: dict[str, Any] = json.loads(row["detail"]) if isinstance(row["detail"], str) else row["detail"]
-    return found
-
-
-async def until_open(world: World, kind: str, *, within: float = 30.0) -> RowMapping:
-    await world.until(lambda: incidents(world, kind=kind), within=within, what=f"an incident {kind} opens")
-    (row,) = incidents(world, kind=kind)
-    assert row["closed_at"] is None
-    return row
-
-
-async def until_closed(world: World, kind: str, *, within: float) -> RowMapping:
-    def closed() -> Any:
-        return [row for row in incidents(world, kind=kind) if row["closed_at"] is not None]
-
-    await world.until(closed, within=within, what=f"the incident {kind} closes")
-    (row,) = incidents(world, kind=kind)
-    return row
 
 
 @in_virtual_time
@@ -51,7 +21,7 @@ async def test_51_callers_who_wait_for_one_agent_are_one_incident(database: Data
         await world.until(lambda: incidents(world, kind="agent_not_joining")[0]["count"] == 51, within=20)
         assert (row["subject"], row["project"]) == ("absent", "default")
         known = {event["id"] for event in world.events(type="participant_joined")}
-        assert set(detail(row)["calls"]) <= known
+        assert set(document(row["detail"])["calls"]) <= known
 
 
 @in_virtual_time
@@ -112,7 +82,7 @@ async def test_an_unreachable_livekit_is_an_incident_until_it_answers(sqlite_dat
         await world.wire.stop()
         world.simulator.join("hall", "ana")
         row = await until_open(world, "livekit_unreachable", within=60)
-        assert detail(row)["reason"] == "unreachable"
+        assert document(row["detail"])["reason"] == "unreachable"
         await world.wire.start()
         await until_closed(world, "livekit_unreachable", within=60)
 
@@ -121,8 +91,8 @@ async def test_an_unreachable_livekit_is_an_incident_until_it_answers(sqlite_dat
 async def test_a_refused_key_is_an_incident_in_livekits_own_words(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5, settings={"LIVEKIT_API_SECRET": "x" * 32}) as world:
         row = await until_open(world, "livekit_refuses", within=60)
-        assert detail(row)["reason"] == "wrong_secret"
-        assert "HTTP 401: " in detail(row)["text"]
+        assert document(row["detail"])["reason"] == "wrong_secret"
+        assert "HTTP 401: " in document(row["detail"])["text"]
 
 
 @in_virtual_time

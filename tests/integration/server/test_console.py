@@ -203,7 +203,7 @@ async def test_a_call_without_a_rule_is_explained_and_retried(running: Running, 
 PAGES = """
 /console/ /console/now /console/calls /console/calls?cursor=nonsense /console/rules /console/history /console/agents
 /console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
-/console/agents/support-es /console/account /api
+/console/agents/support-es /console/account /api /console/incidents
 """
 
 
@@ -290,8 +290,11 @@ async def test_a_failed_probe_is_shown_on_now_and_agents(running: Running, edito
         )
     ]
     await running.write(lambda connection: connection.execute(insert(probes), rows))
+    rule = {**RULE, "agent_name": "what? <b>"}
+    await post(editor, "/console/rules/new", "/console/rules/new", **rule)
+    await running.service.orchestrator.incidents.run_once()
     now_page = (await editor.get("/console/")).text
-    assert now_page.count("did not join its latest probe") == 1
+    assert now_page.count("its latest probe failed: ") == 1
     assert "no worker took the job" in now_page
     assert 'href="/console/agents/what%3F%20%3Cb%3E"' in now_page
     listed = (await editor.get("/console/agents")).text

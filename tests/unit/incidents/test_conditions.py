@@ -42,7 +42,8 @@ def attempts(outcomes: str) -> list[Attempt]:
     [
         ("jjjjj", []),
         ("jjjjn", [HELD]),
-        ("nn", [HELD]),
+        ("n", [OPEN]),  # it has never joined
+        ("jnn", [HELD]),
         ("nnn", [OPEN]),
         ("jnjnn", [OPEN]),
         ("nnnjj", [OPEN]),  # the two that joined may be chance

@@ -1,0 +1,1 @@
+"""Endpoints of incidents, notifications and webhooks to programs."""

@@ -1,0 +1,1 @@
+"""Pages of incidents, notifications and webhooks to programs."""
