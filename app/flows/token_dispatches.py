@@ -7,7 +7,7 @@ sends it if not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from app.db.types import Cause, Scope, replaces_agents
 from app.flows.context import Context
 from app.livekit.vocabulary import RestartPolicy
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
-from app.plan.expected import Expected, expect
+from app.plan.expected import Expected, expect, expected_join
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
 
@@ -69,12 +69,20 @@ class TokenDecision:
     others: Sequence[OtherAction]
 
 
-async def decide(context: Context, book: RuleBook, expected: Expected) -> TokenDecision:
-    """Return what `expected` will get, and store the dispatches among it until the participant joins."""
+async def decide(
+    context: Context,
+    book: RuleBook,
+    expected: Expected,
+    ask_lookups: Callable[[Event, RuleBook], Awaitable[Event]],
+) -> TokenDecision:
+    """Return what `expected` will get, and store the dispatches among it until the participant joins.
+
+    Waits for the lookups that match, no longer than their time: the token server has to wait for the decision.
+    """
     now = context.clock.now()
-    settings = context.settings
-    most, redact = settings.metadata_max_bytes, settings.redact_of(expected.project)
-    plan = expect(book, expected, now=now, event_id=new_id(), max_bytes=most, redact=redact)
+    redact = context.settings.redact_of(expected.project)
+    event = await ask_lookups(expected_join(expected, now=now, event_id=new_id(), redact=redact), book)
+    plan = expect(book, event, context.settings.metadata_max_bytes)
     promises = []
     rows = []
     for intent in plan.intents:

@@ -30,15 +30,13 @@ class Expected:
     attributes: Mapping[str, str]
 
 
-def expect(
-    book: RuleBook, expected: Expected, *, now: datetime, event_id: str, max_bytes: int, redact: Sequence[str] = ()
-) -> DispatchPlan:
-    """Return the plan that the join of `expected` would have now, without what is at the paths `redact`; pure."""
-    event = _event(expected, now, event_id, redact)
+def expect(book: RuleBook, event: Event, max_bytes: int) -> DispatchPlan:
+    """Return the plan that an expected join would have now; pure."""
     return build_plan(evaluate(book, event), event, max_bytes)
 
 
-def _event(expected: Expected, now: datetime, event_id: str, redact: Sequence[str]) -> Event:
+def expected_join(expected: Expected, *, now: datetime, event_id: str, redact: Sequence[str] = ()) -> Event:
+    """Return the join of `expected` as an event, with what is at the paths `redact` left out of what is stored."""
     participant: dict[str, Any] = {
         "identity": expected.identity,
         "name": expected.name,

@@ -23,6 +23,7 @@ class StepKind(StrEnum):
     """What a step is about."""
 
     EVENT = "event"  # a webhook, or something that the sweep found
+    LOOKUP = "lookup"  # an answer about the caller, or that none came
     DECISION = "decision"  # which rules matched
     DISPATCH = "dispatch"  # a dispatch changed state
     CALL = "call"  # to LiveKit
@@ -147,42 +148,6 @@ def _event_reason(event: EventDetail, lateness: float) -> str:
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:
         reasons.append(f"the webhook arrived {duration_text(lateness)} late")
     return "; ".join(reasons)
-
-
-def decision_step(event: EventDetail) -> Step | None:
-    """Return the step of the rules' decision about an event; None when no rules were evaluated."""
-    decision = event.decision or {}
-    matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]
-    passed_over = _entries(decision, "passed_over")
-    why = str(decision.get("reason", ""))
-    version = decision.get("rules_version", event.rules_version)
-    facts = {"rules_version": version, "outcome": str(event.outcome)}
-    served_by = [str(one) for one in decision.get("served_by") or ()]
-    if served_by:
-        facts["served_by"] = served_by
-    if matched:
-        names = ", ".join(repr(name) for name in matched)
-        title = f"{'rule' if len(matched) == 1 else 'rules'} {names} matched"
-        if served_by and not decision.get("dispatches"):
-            why = why or "another dispatch already serves this caller with that agent"
-    elif event.outcome == "no_match" and not why:
-        title = "no rule matched"
-    elif why:
-        title = "no agent was dispatched"
-    else:
-        return None
-    near = [f"{entry.get('rule')!r} would have matched, but is {_PASSED_OVER.get(str(entry.get('outcome')), 'off')}"
-            for entry in passed_over]  # fmt: skip
-    reason = "; ".join([*([why] if why else []), *near])
-    return Step(event.received_at, StepKind.DECISION, title, reason, event_id=event.id, facts=facts)
-
-
-_PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled out to this caller"}
-
-
-def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    entries = decision.get(name)
-    return [one for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
 
 
 def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:

@@ -11,13 +11,13 @@ from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
 from app.audit.calls.call import MAX_EVENTS, CallFacts, CallHead, CallState, read_call
+from app.audit.calls.decision_steps import decision_step, lookup_steps
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import (
     Step,
     StepKind,
     call_step,
     change_step,
-    decision_step,
     event_step,
     intervention_step,
 )
@@ -82,7 +82,7 @@ def _rank(step: Step) -> int:
     match step.kind:
         case StepKind.EVENT:
             return 0
-        case StepKind.DECISION:
+        case StepKind.LOOKUP | StepKind.DECISION:
             return 1
         case StepKind.DISPATCH:
             return 2 if step.state is DispatchStatus.SENDING or "rule" in step.facts else 4
@@ -93,6 +93,7 @@ def _rank(step: Step) -> int:
 def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
     for event in facts.events:
         yield event_step(event)
+        yield from lookup_steps(event)
         decided = decision_step(event)
         if decided is not None:
             yield decided

@@ -222,6 +222,8 @@ class _Step:
                 "body": self.scrubber.json(skeleton(row["body"]) if is_private else row["body"]),
                 "decision": self.scrubber.decision(row["decision"]),
             }
+            if is_private:
+                changed["lookups"] = None
             if is_own:
                 changed |= {"participant_identity": self.pseudonym, "phone_number": None}
             write_changed(connection, events, row, changed)

@@ -52,6 +52,8 @@ class LookupBook:
     version: int = 0
     usable: tuple[Lookup, ...] = ()
     bad: tuple[BadLookup, ...] = ()
+    is_known: bool = True
+    """False for a book of rules alone, such as that of a rules file."""
 
     @property
     def is_empty(self) -> bool:
@@ -92,4 +94,4 @@ class LookupBook:
         )
 
 
-NO_LOOKUPS: Final = LookupBook()
+NO_LOOKUPS: Final = LookupBook(is_known=False)

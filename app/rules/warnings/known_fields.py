@@ -13,6 +13,7 @@ from app.livekit.attributes import SIP_ATTRIBUTES
 from app.livekit.webhook_fields import CODECS_PATH, FREE_PATHS, SECRET_PATH, KnownField, known_fields
 from app.rules.language.matcher import Exact, Key, Matcher, OneOf
 from app.rules.language.pattern import Pattern
+from app.webhook.lookup_answers import LOOKUP
 
 _ATTRIBUTES = "participant.attributes."
 
@@ -32,6 +33,8 @@ def _check_field(path: str, matchers: tuple[Matcher, ...]) -> Iterator[Problem]:
         return
     if path == CODECS_PATH or path.startswith(f"{CODECS_PATH}."):
         yield Problem(path, "is left out of rooms: rules never see it")
+        return
+    if path.startswith(f"{LOOKUP}."):
         return
     parts = path.split(".")
     known: KnownField | None = known_fields()[""]

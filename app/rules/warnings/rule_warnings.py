@@ -24,6 +24,7 @@ from app.rules.language.matcher import Matcher, Numeric
 from app.rules.language.pattern import DEFAULT_EVENT, OR, Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import Rule
 from app.rules.warnings.known_fields import check_fields
+from app.rules.warnings.lookup_names import check_lookup_names
 from app.rules.warnings.overlap import tied_rule
 from app.rules.warnings.participant_fields import check_participants
 from app.rules.warnings.sample import make_sample
@@ -43,6 +44,7 @@ class WarningKind(StrEnum):
     UNSEEN_PATH = "unseen_path"
     UNSEEN_VALUE = "unseen_value"
     UNSEEN_AGENT = "unseen_agent"
+    UNKNOWN_LOOKUP = "unknown_lookup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
     found = [
         RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
         for kind, problem in _pattern_warnings(rule.pattern)
+    ]
+    found += [
+        RuleWarning(rule.id, rule.name, WarningKind.UNKNOWN_LOOKUP, problem.message, problem.path, problem.suggestion)
+        for problem in check_lookup_names(rule, book.lookups)
     ]
     alternatives = book.alternatives(rule.id)
     never = _why_never(rule, alternatives)

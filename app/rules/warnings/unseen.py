@@ -23,6 +23,7 @@ from app.rules.language.matcher import (
 )
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT, Alternative, Pattern
 from app.rules.warnings.sample import value_of
+from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
 DAYS: Final = 7
 """Days of events that are read."""
@@ -94,6 +95,8 @@ def check_traffic(pattern: Pattern, traffic: Traffic) -> tuple[list[Problem], li
         for path, matchers in conditions.items():
             if path == EVENT or not traffic.shows(path) or any(isinstance(one, Absent) for one in matchers):
                 continue
+            if path.startswith(f"{LOOKUP}.") and not seen.has(".".join(path.split(".")[:2]) + STATUS_SUFFIX):
+                continue  # the lookup was not asked about any of them
             if not seen.has(path):
                 paths[_unseen_path(path, seen)] = None
             elif (problem := _unseen_values(path, matchers, seen)) is not None:

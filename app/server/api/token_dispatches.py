@@ -86,7 +86,7 @@ async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
         attributes=participant.attributes,
     )
     book = await context.read(context.book)
-    decided = await decide(context.flow_context, book, expected)
+    decided = await decide(context.flow_context, book, expected, context.orchestrator.lookups.answered)
     return {
         "rules_version": book.version,
         "agents": [_promise_json(one) for one in decided.promises],

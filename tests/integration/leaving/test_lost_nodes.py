@@ -221,7 +221,8 @@ async def test_a_token_whose_dispatch_is_launched_again(
         world.simulator.add_worker("greeter")
         orchestrator = world.usher.orchestrator
         expected = Expected("default", "room", "", "ana", "", "STANDARD", "", {})
-        (promise,) = (await decide(orchestrator.context, orchestrator.book, expected)).promises
+        decided = await decide(orchestrator.context, orchestrator.book, expected, orchestrator.lookups.answered)
+        (promise,) = decided.promises
         order = DispatchOrder(promise.agent_name, promise.metadata, dict(promise.attributes))
         world.simulator.join("room", "ana", dispatches=[order])
         await world.until_status("joined")

@@ -69,7 +69,8 @@ async def calls(world: World) -> None:
     world.simulator.join("hall", "bob-0815", name="Bob Dylan", metadata='{"about": "asthma", "friend": "ana-4711"}')
     await world.wait(2)
     expected = Expected("default", "hall", "", "ana-4711", "Ana García", "STANDARD", '{"tier": "secret-tier"}', {})
-    await decide(world.usher.orchestrator.context, world.usher.orchestrator.book, expected)
+    usher = world.usher.orchestrator
+    await decide(usher.context, usher.book, expected, usher.lookups.answered)
     world.simulator.join("hall", "ana-4711", name="Ana García", metadata='{"about": "diabetes"}')
     sip = ParticipantKind.SIP
     room = f"call-_{NUMBER}_xVA4"

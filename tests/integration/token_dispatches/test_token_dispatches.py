@@ -26,7 +26,8 @@ def order(promise: Promise) -> DispatchOrder:
 async def promised(world: World) -> Promise:
     """Return what a token server that asks for `EXPECTED` is promised."""
     orchestrator = world.usher.orchestrator
-    (promise,) = (await decide(orchestrator.context, orchestrator.book, EXPECTED)).promises
+    decided = await decide(orchestrator.context, orchestrator.book, EXPECTED, orchestrator.lookups.answered)
+    (promise,) = decided.promises
     return promise
 
 

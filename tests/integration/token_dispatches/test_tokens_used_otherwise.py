@@ -32,7 +32,8 @@ async def token(world: World, identity: str) -> Sequence[DispatchOrder]:
     """Return the dispatches of an access token for `identity`, as its token server was promised them."""
     orchestrator = world.usher.orchestrator
     expected = Expected("default", "desk", "", identity, "", "STANDARD", "", {})
-    (promise,) = (await decide(orchestrator.context, orchestrator.book, expected)).promises
+    decided = await decide(orchestrator.context, orchestrator.book, expected, orchestrator.lookups.answered)
+    (promise,) = decided.promises
     return [order(promise)]
 
 
