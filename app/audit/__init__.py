@@ -5,8 +5,9 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 `--json` and in exports.
 """
 
-from app.audit.calls.call import CallHead, CallState
-from app.audit.calls.call_list import CALLER_OUTCOMES, CallFilter, list_calls
+from app.audit.calls.call_filter import CALLER_OUTCOMES, CallFilter
+from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
+from app.audit.calls.call_list import iterate_calls, list_calls
 from app.audit.calls.duration import duration_text
 from app.audit.calls.explanation import Explanation, TriedRule, explain
 from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
@@ -68,8 +69,10 @@ __all__ = [
     "Attainment",
     "AttemptRecord",
     "AuditRecord",
+    "CallDirection",
     "CallFilter",
     "CallHead",
+    "CallOutcome",
     "CallState",
     "CallerRecord",
     "DispatchChange",
@@ -116,6 +119,7 @@ __all__ = [
     "find_person",
     "get_dispatch",
     "get_event",
+    "iterate_calls",
     "iterate_dispatches",
     "iterate_events",
     "known_agents",

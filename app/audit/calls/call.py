@@ -1,102 +1,23 @@
-"""One call: what is stored of one participant in one room, and its state."""
+"""One call: what is stored of one participant in one room."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
-from typing import Annotated
 
-from pydantic import Field
 from sqlalchemy import Connection, select
 
+from app.audit.calls.call_head import CallDispatch, CallHead, head_of
 from app.audit.records.lookup import Projects, find_event, read_dispatches
-from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, EventSummary, columns_of
+from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
-from app.db.types import Cause, DispatchStatus, EventOutcome, ReplacesKind
-from app.json_shape import Instant, JsonShape
+from app.db.types import AttemptOutcome, ReplacesKind
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
-from app.outbox.states import WAITING
 
 MAX_EVENTS = 300
 """Events of one participant that a call shows."""
 
 _MAX_DISPATCHES = 200
-
-
-class CallState(StrEnum):
-    """The state of a call."""
-
-    WAITING = "waiting"  # for an agent, or for the answer of a lookup
-    NO_SHOW = "no_show"  # no agent joined
-    FAILED = "failed"  # the dispatch could not be made or delivered
-    ANSWERED = "answered"  # the agent is in the room
-    ABANDONED = "abandoned"  # the caller left before an agent joined
-    CANCELLED = "cancelled"
-    ENDED = "ended"  # the agent joined, and has left
-    NO_MATCH = "no_match"  # no rule matched
-    IGNORED = "ignored"
-
-
-@dataclass(frozen=True, slots=True)
-class CallHead(JsonShape):
-    """A call in short. `event_id` is its latest join; times are null as long as they have not come."""
-
-    event_id: str
-    project: str
-    room_name: str
-    room_sid: str
-    participant_identity: str
-    participant_sid: str
-    participant_kind: str
-    phone_number: str | None
-    joined_at: Instant
-    left_at: Instant | None
-    agent_joined_at: Instant | None
-    agents: tuple[str, ...]
-    state: CallState
-    reason: Annotated[str, Field(description="of the dispatch that decides the state, or of the event without one")]
-    seconds_to_agent: Annotated[float | None, Field(description="from the join to the first agent; null without one")]
-
-
-@dataclass(frozen=True, slots=True)
-class CallDispatch:
-    """One dispatch of a call, as far as the head of the call needs it."""
-
-    agent: str
-    status: DispatchStatus
-    cause: Cause
-    reason: str
-    joined_at: datetime | None
-    is_redriven: bool = False
-    """Whether an operator has put another in its place: then that one says how the call stands."""
-
-
-def head_of(
-    first: EventSummary, latest: EventSummary, made: Sequence[CallDispatch], left_at: datetime | None
-) -> CallHead:
-    """Return the head of a call from its first and latest join and its dispatches, oldest first."""
-    state, reason = _state_of(latest, made)
-    arrivals = [max(one.joined_at, first.received_at) for one in made if one.joined_at is not None]
-    agent_joined_at = min(arrivals, default=None)
-    return CallHead(
-        event_id=latest.id,
-        project=latest.project,
-        room_name=latest.room_name,
-        room_sid=latest.room_sid,
-        participant_identity=latest.participant_identity,
-        participant_sid=latest.participant_sid,
-        participant_kind=latest.participant_kind,
-        phone_number=first.phone_number,
-        joined_at=first.received_at,
-        left_at=left_at,
-        agent_joined_at=agent_joined_at,
-        agents=tuple(dict.fromkeys(one.agent for one in made)),
-        state=state,
-        reason=reason,
-        seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - first.received_at).total_seconds(),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,35 +42,27 @@ class CallFacts:
         left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
         replaced = {row.replaces for row in rows if row.replaces_kind is ReplacesKind.REDRIVE}
-        own = [
-            CallDispatch(row.agent_to_ask, row.status, row.cause, row.reason, row.joined_at, row.id in replaced)
-            for row in rows
-        ]
-        return head_of(first, latest, own, left.received_at if left else None)
+        own = [_made(record, is_redriven=record.dispatch.id in replaced) for record in self.dispatches]
+        name = (latest.body.get("participant") or {}).get("name")
+        return head_of(first, latest, own, left.received_at if left else None, name if isinstance(name, str) else None)
 
 
-_DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
-    (CallState.WAITING, WAITING),
-    (CallState.NO_SHOW, frozenset({DispatchStatus.NO_SHOW})),
-    (CallState.FAILED, frozenset({DispatchStatus.FAILED})),
-    (CallState.ANSWERED, frozenset({DispatchStatus.JOINED})),
-    (CallState.ENDED, frozenset({DispatchStatus.ENDED})),
-    (CallState.CANCELLED, frozenset({DispatchStatus.CANCELLED})),
-)
-
-
-def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallState, str]:
-    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides."""
-    for state, statuses in _DECISIVE:
-        for one in reversed(made):
-            if one.status in statuses and not one.is_redriven:
-                gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
-                return (CallState.ABANDONED if gave_up else state), one.reason
-    if joined.outcome is EventOutcome.NO_MATCH:
-        return CallState.NO_MATCH, "no rule matched"
-    if joined.outcome is EventOutcome.LOOKING_UP:
-        return CallState.WAITING, "the answer of a lookup is awaited"
-    return CallState.IGNORED, ""
+def _made(record: DispatchRecord, *, is_redriven: bool) -> CallDispatch:
+    row = record.dispatch
+    return CallDispatch(
+        row.agent_to_ask,
+        row.status,
+        row.cause,
+        row.reason,
+        row.joined_at,
+        is_redriven,
+        row.id,
+        row.rule_name,
+        row.agent_name,
+        row.rung,
+        row.replaces_kind is ReplacesKind.HANDOVER,
+        any(call.outcome == AttemptOutcome.LEFT_EARLY for call in record.calls),
+    )
 
 
 def read_call(connection: Connection, reference: str, projects: Projects = None) -> CallFacts:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
-from app.audit.calls.call import MAX_EVENTS, CallFacts, CallHead, CallState, read_call
+from app.audit.calls.call import MAX_EVENTS, CallFacts, read_call
+from app.audit.calls.call_head import CallHead, CallState
 from app.audit.calls.decision_steps import decision_step, lookup_steps
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import (

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,53 @@ class BySelectiveCondition:
         return self.condition
 
 
+_HIGHEST: Final = "\U0010ffff"
+"""Sorts after every other character."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByPrefix:
+    """The rows whose `text` begins with `prefix`, by an index of (text, key); `where` is that of a partial index.
+
+    The index has them in the order of the text. So all of them are read and sorted by the key if they are few
+    (`path_rows.MAX_PREFIXED`); if they are many, the rows that `newest` finds are filtered instead.
+    """
+
+    text: ColumnElement[str]
+    prefix: str
+    key: ColumnElement[str]
+    where: tuple[ColumnElement[bool], ...]
+    newest: ByPrimaryKey
+
+    def keys(self) -> Select[str]:
+        """Return the keys of all rows, in the order of the index: a planner must not take another way."""
+        found = select(self.key.label("id")).where(self.as_filter(), *self.where)
+        return found.order_by(self.text, self.key)
+
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds."""
+        return and_(self.text >= self.prefix, self.text < self.prefix + _HIGHEST)
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughNewerRows:
+    """The rows whose `key` is the `column` of a row that `first` finds in another table, where it is newer.
+
+    A bounded number is read, newest first, for one page. On the pages after the first, a row is left out to which only
+    rows refer that are newer by more than `delay`.
+    """
+
+    column: ColumnElement[str]
+    first: ByIndexedValue
+    key: ColumnElement[str]
+    delay: timedelta = timedelta(minutes=1)
+
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds."""
+        found = select(self.first.key).where(self.column == self.key, self.first.as_filter()).limit(1)
+        return found.scalar_subquery().is_not(None)
+
+
 @dataclass(frozen=True, slots=True)
 class ThroughOtherTable:
     """The rows whose `column` refers to a row that `first` finds in another table.
@@ -100,7 +148,7 @@ class ThroughOtherTable:
     """
 
     column: ColumnElement[str]
-    first: ByIndexedValue | BySelectiveCondition
+    first: ByIndexedValue | BySelectiveCondition | ByPrefix
 
     def as_filter(self) -> ColumnElement[bool]:
         """Return the condition on a row that another path finds: one look-up, where EXISTS may become a full scan."""
@@ -110,9 +158,9 @@ class ThroughOtherTable:
 
 IndexPath = ByPrimaryKey | ByIndexedValue | BySelectiveCondition
 """An access path within one table."""
-ValuePath = ByIndexedValue | BySelectiveCondition | ThroughOtherTable
+ValuePath = ByIndexedValue | BySelectiveCondition | ByPrefix | ThroughNewerRows | ThroughOtherTable
 """An access path that can also serve as a filter of rows which another one finds."""
-AccessPath = IndexPath | ThroughOtherTable
+AccessPath = IndexPath | ByPrefix | ThroughNewerRows | ThroughOtherTable
 
 
 def as_filter(paths: Iterable[ValuePath]) -> ColumnElement[bool]:

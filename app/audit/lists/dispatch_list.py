@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from app.audit.lists.access_path import (
     AccessPath,
@@ -19,7 +19,9 @@ from app.audit.lists.access_path import (
 )
 from app.audit.lists.event_list import by_phone_number
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
-from app.audit.lists.paging import Page, Search, read_all, read_page
+from app.audit.lists.latest_dispatches import paths_of_agent
+from app.audit.lists.paging import Page, read_all, read_page
+from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import DispatchSummary, columns_of
 from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus
@@ -34,7 +36,8 @@ _HASHED = ("participant_identity", "room_name")
 class DispatchFilter:
     """Which dispatches to list; a field that is None or empty does not filter.
 
-    `agent` is the agent of the rule. `since` (inclusive) and `until` (exclusive) bound when the dispatch was created.
+    `agent` is the agent of the rule; `asked_agent` that, or the fallback that was asked last. `since` (inclusive) and
+    `until` (exclusive) bound when the dispatch was created.
     `search` is exact: an identity, room name, phone number, agent, rule, or any id (dispatch, event, participant or
     room SID; a participant SID also finds dispatches created for another caller that serve it).
     """
@@ -47,6 +50,7 @@ class DispatchFilter:
     phone_number: str | None = None
     rule: str | None = None
     agent: str | None = None
+    asked_agent: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     search: str | None = None
@@ -70,8 +74,13 @@ def iterate_dispatches(connection: Connection, chosen: DispatchFilter) -> Iterat
     return read_all(connection, search_dispatches(chosen, columns_of(Dispatch)), Dispatch.from_row)
 
 
-def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Search:
-    """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those."""
+def search_dispatches(
+    chosen: DispatchFilter, columns: tuple[str, ...], more: Sequence[ColumnElement[bool]] = ()
+) -> Search:
+    """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those.
+
+    `more`: further conditions on the rows that are found.
+    """
     refuse_unstorable(chosen)
     column = dispatches.c
     candidates: list[tuple[ValuePath, ...]] = []
@@ -89,11 +98,13 @@ def search_dispatches(chosen: DispatchFilter, columns: tuple[str, ...]) -> Searc
         if value is not None:
             forms = stored_forms(value) if name in _HASHED else (value,)
             candidates.append(tuple(ByIndexedValue(column[name], form, column.id) for form in forms))
+    if chosen.asked_agent is not None:
+        candidates.append(tuple(paths_of_agent(chosen.asked_agent)))
     if chosen.statuses:
         candidates.append(
             tuple(ByIndexedValue(column.status, one, column.id) for one in dict.fromkeys(chosen.statuses))
         )
-    filters = [as_filter(paths) for paths in candidates[1:]]
+    filters = [*(as_filter(paths) for paths in candidates[1:]), *more]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
     if chosen.projects is not None:

@@ -17,7 +17,8 @@ from app.audit.lists.access_path import (
     as_filter,
 )
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
-from app.audit.lists.paging import Page, Search, read_all, read_page
+from app.audit.lists.paging import Page, read_all, read_page
+from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import EventDetail, EventSummary, columns_of
 from app.db.tables import events
 from app.db.types import EventOutcome, EventSource
@@ -64,8 +65,11 @@ def iterate_events(connection: Connection, chosen: EventFilter) -> Iterator[Even
     return read_all(connection, search_events(chosen, columns_of(EventDetail)), EventDetail.from_row)
 
 
-def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
-    """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those."""
+def search_events(chosen: EventFilter, columns: tuple[str, ...], found_by: tuple[AccessPath, ...] = ()) -> Search:
+    """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those.
+
+    `found_by`: the paths to follow, if the caller knows better ones.
+    """
     refuse_unstorable(chosen)
     column = events.c
     candidates: list[tuple[ValuePath, ...]] = []
@@ -85,7 +89,7 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
         )
     if chosen.types:
         candidates.append(tuple(ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(chosen.types)))
-    filters = [as_filter(paths) for paths in candidates[1:]]
+    filters = [as_filter(paths) for paths in (candidates if found_by else candidates[1:])]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
     if chosen.projects is not None:
@@ -93,6 +97,7 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...]) -> Search:
     if chosen.source is EventSource.WEBHOOK:
         filters.append(column.source == chosen.source)
     paths: tuple[AccessPath, ...] = candidates[0] if candidates else (ByPrimaryKey(column.id),)
+    paths = found_by or paths
     return Search(events, columns, paths, tuple(filters), chosen.since, chosen.until)
 
 

@@ -21,7 +21,7 @@ def path_of_rule(rule: str | None) -> IndexPath:
     return ByPrimaryKey(column.id) if rule is None else ByIndexedValue(column.rule_name, rule, column.id)
 
 
-def paths_of_agent(agent: str) -> list[IndexPath]:
+def paths_of_agent(agent: str) -> list[ByIndexedValue]:
     """Return the access paths to the dispatches of rules for an agent, and to those that ask it as a fallback."""
     column = dispatches.c
     asked = column.asked_agent_name

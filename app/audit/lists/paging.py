@@ -11,29 +11,21 @@ from __future__ import annotations
 import base64
 import binascii
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, func, select
+from sqlalchemy import Connection
 
-from app.audit.lists.access_path import AccessPath, BySelectiveCondition, IdRange, IndexPath, ThroughOtherTable
+from app.audit.lists.access_path import IdRange
+from app.audit.lists.path_rows import Search, rows_of_path
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError, Problem
 
 T = TypeVar("T")
-
-MAX_ROWS_CHECKED = 2_000
-"""Rows that are read for one page to apply a filter that no index serves together with the first.
-
-Of ten million, spread over the whole table, this many take about 20 ms on PostgreSQL.
-"""
-
-MAX_ROWS_OF_OTHER_TABLE = 400
-"""Rows of another table that are read for one page."""
 
 LARGEST_PAGE = 1_000
 
@@ -53,25 +45,13 @@ class Page(Generic[T]):
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """The rows to find in one table: those that any of `paths` finds and for which all of `filters` hold."""
-
-    table: Table
-    columns: tuple[str, ...]
-    paths: tuple[AccessPath, ...]
-    filters: tuple[ColumnElement[bool], ...]
-    since: datetime | None
-    until: datetime | None
-
-
 def read_page(
     connection: Connection, search: Search, read: Callable[[Mapping[Any, Any]], T], limit: int, cursor: str | None
 ) -> Page[T]:
     """Return the page of `search` that begins after `cursor`; raises InvalidInputError for a malformed cursor."""
     limit = max(1, min(limit, LARGEST_PAGE))
     ids = _id_range(search, cursor)
-    found = [_read_path(connection, search, path, ids, limit) for path in search.paths]
+    found = [rows_of_path(connection, search, path, ids, limit) for path in search.paths]
     # Each path is complete down to its `reach`; below the highest reach another path may have missed rows.
     reach = max((one.reach for one in found), default="")
     rows: list[Mapping[Any, Any]] = []
@@ -96,54 +76,6 @@ def read_all(
         cursor = page.next_cursor
         if cursor is None:
             return
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    rows: Sequence[Mapping[Any, Any]]
-    reach: str
-    """The lowest id that was read while more may follow; empty when there is no more."""
-
-
-def _read_path(connection: Connection, search: Search, path: AccessPath, ids: IdRange, limit: int) -> _Found:
-    key = search.table.c.id
-    horizon = ""
-    if isinstance(path, ThroughOtherTable):
-        first = path.first
-        query = _select_ids(first.key, first, IdRange(ids.before)).limit(MAX_ROWS_OF_OTHER_TABLE)
-        referred = connection.scalars(query).all()
-        if not referred:
-            return _Found((), "")
-        horizon = referred[-1] if len(referred) == MAX_ROWS_OF_OTHER_TABLE else ""
-        path = BySelectiveCondition(path.column.in_(referred), key)
-    elif search.filters:
-        horizon = connection.scalar(_select_ids(key, path, ids).offset(MAX_ROWS_CHECKED - 1).limit(1)) or ""
-    if horizon:
-        ids = ids.at_least(horizon)
-    rows = (
-        connection.execute(
-            select(*(search.table.c[name] for name in search.columns))
-            .where(*path.conditions(ids), *_filters(search))
-            .order_by(*path.order())
-            .limit(limit + 1)
-        )
-        .mappings()
-        .all()
-    )
-    return _Found(rows, rows[-1]["id"] if len(rows) > limit else horizon)
-
-
-def _filters(search: Search) -> list[ColumnElement[bool]]:
-    """Return the filters as one condition that no planner takes for selective.
-
-    A planner that does prefers to read the whole table and sort: it cannot see from the bounds of the range how few
-    rows there are.
-    """
-    return [func.coalesce(and_(*search.filters), false())] if search.filters else []
-
-
-def _select_ids(key: ColumnElement[str], path: IndexPath, ids: IdRange) -> Select[str]:
-    return select(key).where(*path.conditions(ids)).order_by(*path.order())
 
 
 def _id_range(search: Search, cursor: str | None) -> IdRange:

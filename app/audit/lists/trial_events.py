@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit.lists.access_path import ByIndexedValue
-from app.audit.lists.paging import Search, read_page
+from app.audit.lists.paging import read_page
+from app.audit.lists.path_rows import Search
 from app.db.tables import events
 from app.livekit.participant.role import PROGRAMS, ROLE_OF_KIND
 from app.livekit.vocabulary import EventType

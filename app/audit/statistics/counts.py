@@ -47,7 +47,7 @@ def dispatch_statistics(
     """
     paths: list[IndexPath]
     if agent is not None:
-        paths = paths_of_agent(agent)
+        paths = [*paths_of_agent(agent)]
     else:
         names = [rule] if rule_id is None else names_of_rule(connection, rule_id, since)
         paths = [path_of_rule(name) for name in names]

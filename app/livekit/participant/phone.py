@@ -77,6 +77,16 @@ def written_forms(number: str) -> set[str]:
     return written | {number, number.removeprefix("+"), str(phonenumbers.national_significant_number(parsed))}
 
 
+def national_digits(number: str) -> str:
+    """Return the digits of a number in E.164 without those of its country; empty if they cannot be divided."""
+    import phonenumbers  # noqa: PLC0415 - see `_from_digits`
+
+    try:
+        return str(phonenumbers.national_significant_number(phonenumbers.parse(number)))
+    except phonenumbers.NumberParseException:
+        return ""
+
+
 @lru_cache(maxsize=4096)
 def e164(number: str, region: str = "") -> str:
     """Return a phone number in E.164; empty if it is none, or names no country and neither does `region`."""

@@ -15,7 +15,7 @@ from app.audit import (
     list_dispatches,
     list_events,
 )
-from app.audit.lists import paging
+from app.audit.lists import path_rows
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 from tests.conftest import Database
@@ -105,13 +105,13 @@ DISPATCH_CASES: list[tuple[DispatchFilter, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("searched", [paging.MAX_ROWS_CHECKED, 7])
+@pytest.mark.parametrize("searched", [path_rows.MAX_ROWS_CHECKED, 7])
 def test_every_filter_of_dispatches_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
     # Given forty dispatches, and a search that may look at many rows, or at seven, for one page
-    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", searched)
-    monkeypatch.setattr(paging, "MAX_ROWS_OF_OTHER_TABLE", searched)
+    monkeypatch.setattr(path_rows, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(path_rows, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, orders = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in DISPATCH_CASES:
@@ -139,12 +139,12 @@ EVENT_CASES: list[tuple[EventFilter, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("searched", [paging.MAX_ROWS_CHECKED, 7])
+@pytest.mark.parametrize("searched", [path_rows.MAX_ROWS_CHECKED, 7])
 def test_every_filter_of_events_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
-    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", searched)
-    monkeypatch.setattr(paging, "MAX_ROWS_OF_OTHER_TABLE", searched)
+    monkeypatch.setattr(path_rows, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(path_rows, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
         for chosen, wanted in EVENT_CASES:
@@ -175,7 +175,7 @@ def test_any_id_finds_its_call_and_those_that_share_its_agent(database: Database
 
 def test_a_page_with_too_few_rows_says_how_far_it_searched(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a search of ten rows a page, and something that matches only thirty rows back
-    monkeypatch.setattr(paging, "MAX_ROWS_CHECKED", 10)
+    monkeypatch.setattr(path_rows, "MAX_ROWS_CHECKED", 10)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
         page = list_events(connection, EventFilter(project="eu"), limit=5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from app.audit import CallHead, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
+from app.audit import CallHead, CallOutcome, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.calls.call_view import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
@@ -35,7 +35,8 @@ def _timeline(identity: str) -> Timeline:
         event_id=event.id, project="default", room_name="support-1", room_sid="RM_1", participant_identity=identity,
         participant_sid="PA_1", participant_kind="STANDARD", phone_number="+34600111222", joined_at=NOW, left_at=None,
         agent_joined_at=None, agents=("support-es",), state=CallState.NO_SHOW, reason="nobody came",
-        seconds_to_agent=None,
+        seconds_to_agent=None, participant_name=None, direction=None, rules=("spanish",), asked_agents=("support-es",),
+        outcomes=(CallOutcome.NO_AGENT,),
     )  # fmt: skip
     steps = (
         Step(NOW, StepKind.EVENT, f"{identity} joined room support-1", seconds_since_joining=0.0),

@@ -1,0 +1,146 @@
+"""Which calls to list, and whether a call is one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
+from app.audit.calls.call_search import ends_of_numbers, lower_ascii
+from app.audit.records.record_types import EventSummary
+from app.db.types import DispatchStatus, EventOutcome
+from app.outbox.states import WAITING
+
+CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
+"""Outcomes of the join of a caller, as opposed to an agent or another machine."""
+
+_WITHOUT_DISPATCH = frozenset({CallState.NO_MATCH, CallState.IGNORED})
+_STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
+    CallState.WAITING: tuple(sorted(WAITING)),
+    CallState.NO_SHOW: (DispatchStatus.NO_SHOW,),
+    CallState.FAILED: (DispatchStatus.FAILED,),
+    CallState.ANSWERED: (DispatchStatus.JOINED,),
+    CallState.ABANDONED: (DispatchStatus.CANCELLED,),
+    CallState.CANCELLED: (DispatchStatus.CANCELLED,),
+    CallState.ENDED: (DispatchStatus.ENDED,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls to list; a field that is None or empty does not filter.
+
+    `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search` is exact, as for events.
+    `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of the participant's
+    metadata with their values as text. `since` and `until` bound when the caller joined, or, where dispatches are
+    followed (`follows_dispatches`), when the dispatch was created.
+    """
+
+    project: str | None = None
+    projects: tuple[str, ...] | None = None
+    state: CallState | None = None
+    states: tuple[CallState, ...] = ()
+    outcome: CallOutcome | None = None
+    direction: CallDirection | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    identity: str | None = None
+    room: str | None = None
+    phone_number: str | None = None
+    rule: str | None = None
+    agent: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None
+    q: str | None = None
+
+    @property
+    def wanted_states(self) -> frozenset[CallState]:
+        """The states of which the call has one; empty for any."""
+        return frozenset((*self.states, *(() if self.state is None else (self.state,))))
+
+    @property
+    def follows_dispatches(self) -> bool:
+        """Whether only calls with a dispatch are wanted, which an index of dispatches finds."""
+        states = self.wanted_states
+        return bool((states and not states & _WITHOUT_DISPATCH) or self.rule or self.agent or self.outcome)
+
+    @property
+    def statuses(self) -> tuple[DispatchStatus, ...]:
+        """The states of dispatches of which one is in every such call; empty for any."""
+        wanted = {status for state in self.wanted_states for status in _STATUSES.get(state, ())}
+        if self.outcome is CallOutcome.NO_AGENT and not wanted:
+            wanted = {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}
+        elif self.outcome is CallOutcome.ABANDONED and not wanted:
+            wanted = {DispatchStatus.CANCELLED}
+        return tuple(sorted(wanted))
+
+    @property
+    def event_outcomes(self) -> tuple[EventOutcome, ...]:
+        """What was decided for the joins of such calls."""
+        states = self.wanted_states
+        if not states or states - _WITHOUT_DISPATCH:
+            with_ignored = (EventOutcome.IGNORED,) if CallState.IGNORED in states else ()
+            return (*CALLER_OUTCOMES, *with_ignored)
+        named = {CallState.NO_MATCH: EventOutcome.NO_MATCH, CallState.IGNORED: EventOutcome.IGNORED}
+        return tuple(sorted(named[state] for state in states))
+
+    @property
+    def reads_every_call(self) -> bool:
+        """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
+        return bool(self.follows_dispatches or self.wanted_states or self.direction or self.metadata)
+
+    def has_dispatch(self, one: CallDispatch) -> bool:
+        """Return whether a dispatch is of those by which the call is found."""
+        if self.statuses and one.status not in self.statuses:
+            return False
+        if self.agent is not None and self.agent not in {one.first_agent, one.agent}:
+            return False
+        if self.rule is not None and one.rule != self.rule:
+            return False
+        return self.outcome is None or self.outcome in one.outcomes
+
+    def has_call(self, head: CallHead, made: Sequence[CallDispatch], body: Mapping[str, Any] | None) -> bool:
+        """Return whether a call matches; `body` is that of its join, needed if metadata are asked for."""
+        states = self.wanted_states
+        if states and head.state not in states:
+            return False
+        if self.direction is not None and head.direction is not self.direction:
+            return False
+        if self.metadata and not _has_metadata(body or {}, self.metadata):
+            return False
+        return not self.follows_dispatches or any(map(self.has_dispatch, made))
+
+
+def has_text(join: EventSummary, name: str | None, made: Sequence[CallDispatch], wanted: str) -> bool:
+    """Return whether `call_search` would find a call by `wanted`: for calls that another way has found."""
+    ids = (join.id, join.livekit_id, join.participant_sid, join.room_sid, *(one.id for one in made))
+    if wanted in ids:
+        return True
+    names = (join.participant_identity, join.room_name, name or "")
+    prefix = lower_ascii(wanted)
+    if any(lower_ascii(one).startswith(prefix) or one.casefold().startswith(wanted.casefold()) for one in names):
+        return True
+    digits = "".join(one for one in (join.phone_number or "").partition("@")[0] if one in "0123456789")
+    if digits and any(digits.endswith(end) for end in ends_of_numbers(wanted)):
+        return True
+    begun = (each for one in made for each in (one.first_agent, one.agent, one.rule))
+    return any(each.casefold().startswith(wanted.casefold()) for each in begun)
+
+
+def _has_metadata(body: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> bool:
+    participant = body.get("participant")
+    text = participant.get("metadata") if isinstance(participant, Mapping) else None
+    try:
+        fields = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(fields, Mapping):
+        return False
+    return all(name in fields and _as_text(fields[name]).casefold() == value.casefold() for name, value in wanted)
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

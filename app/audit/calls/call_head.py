@@ -1,0 +1,181 @@
+"""A call in short: its caller, its state, and what came of its dispatches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.audit.records.record_types import EventSummary
+from app.db.types import Cause, DispatchStatus, EventOutcome
+from app.json_shape import Instant, JsonShape
+from app.livekit.participant.role import PHONE_KINDS, Role
+from app.outbox.states import WAITING
+
+
+class CallState(StrEnum):
+    """The state of a call."""
+
+    WAITING = "waiting"  # for an agent, or for the answer of a lookup
+    NO_SHOW = "no_show"  # no agent joined
+    FAILED = "failed"  # the dispatch could not be made or delivered
+    ANSWERED = "answered"  # the agent is in the room
+    ABANDONED = "abandoned"  # the caller left before an agent joined
+    CANCELLED = "cancelled"
+    ENDED = "ended"  # the agent joined, and has left
+    NO_MATCH = "no_match"  # no rule matched
+    IGNORED = "ignored"
+
+
+class CallOutcome(StrEnum):
+    """What came of the dispatches of a call; a call may have several, and a redrive takes none away."""
+
+    JOINED = "joined"  # an agent joined
+    NO_AGENT = "no_agent"  # a dispatch ended without an agent: no show, or failed
+    ABANDONED = "abandoned"  # the caller left before an agent joined
+    FALLBACK = "fallback"  # the rule's agent did not join, and a fallback was asked
+    HANDED_OVER = "handed_over"  # another agent took the call over
+    LEFT_EARLY = "left_early"  # an agent left before `min_stay_s`
+
+
+class CallDirection(StrEnum):
+    """Who called whom, on the phone."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+@dataclass(frozen=True, slots=True)
+class CallHead(JsonShape):
+    """A call in short. `event_id` is its latest join; times are null as long as they have not come."""
+
+    event_id: str
+    project: str
+    room_name: str
+    room_sid: str
+    participant_identity: str
+    participant_sid: str
+    participant_kind: str
+    phone_number: str | None
+    joined_at: Instant
+    left_at: Instant | None
+    agent_joined_at: Instant | None
+    agents: tuple[str, ...]
+    state: CallState
+    reason: Annotated[str, Field(description="of the dispatch that decides the state, or of the event without one")]
+    seconds_to_agent: Annotated[float | None, Field(description="from the join to the first agent; null without one")]
+    participant_name: Annotated[str | None, Field(description="as the participant shows it; null if it has none")]
+    direction: Annotated[CallDirection | None, Field(description="of a phone call; null for others")]
+    rules: Annotated[tuple[str, ...], Field(description="by the names they had")]
+    asked_agents: Annotated[tuple[str, ...], Field(description="every agent that was asked, those that failed first")]
+    outcomes: Annotated[tuple[CallOutcome, ...], Field(description="what came of its dispatches")]
+
+
+@dataclass(frozen=True, slots=True)
+class CallDispatch:
+    """One dispatch of a call, as far as the head of the call needs it."""
+
+    agent: str
+    status: DispatchStatus
+    cause: Cause
+    reason: str
+    joined_at: datetime | None
+    is_redriven: bool = False
+    """Whether an operator has put another in its place: then that one says how the call stands."""
+    id: str = ""
+    rule: str = ""
+    first_agent: str = ""
+    """The agent of the rule; `agent` is the one that was asked last."""
+    rung: int = 0
+    is_handover: bool = False
+    left_early: bool = False
+    is_own: bool = True
+    """Whether it was made for this call; if not, for another caller whose agent serves this one too."""
+
+    @property
+    def outcomes(self) -> frozenset[CallOutcome]:
+        """What came of it; as `audit.statistics.counts` counts it."""
+        found: set[CallOutcome] = set()
+        if self.joined_at is not None:
+            found.add(CallOutcome.JOINED)
+        elif self.status in {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}:
+            found.add(CallOutcome.NO_AGENT)
+        elif self.status not in WAITING and self.cause is Cause.CALLER_LEFT:
+            found.add(CallOutcome.ABANDONED)
+        if self.rung:
+            found.add(CallOutcome.FALLBACK)
+        if self.is_handover and self.joined_at is not None:
+            found.add(CallOutcome.HANDED_OVER)
+        if self.left_early:
+            found.add(CallOutcome.LEFT_EARLY)
+        return frozenset(found)
+
+
+def head_of(
+    first: EventSummary,
+    latest: EventSummary,
+    made: Sequence[CallDispatch],
+    left_at: datetime | None,
+    name: str | None = None,
+) -> CallHead:
+    """Return the head of a call from its first and latest join and its dispatches, oldest first."""
+    state, reason = _state_of(latest, made)
+    outcomes = frozenset().union(*(one.outcomes for one in made))
+    arrivals = [max(one.joined_at, first.received_at) for one in made if one.joined_at is not None]
+    agent_joined_at = min(arrivals, default=None)
+    return CallHead(
+        event_id=latest.id,
+        project=latest.project,
+        room_name=latest.room_name,
+        room_sid=latest.room_sid,
+        participant_identity=latest.participant_identity,
+        participant_sid=latest.participant_sid,
+        participant_kind=latest.participant_kind,
+        phone_number=first.phone_number,
+        joined_at=first.received_at,
+        left_at=left_at,
+        agent_joined_at=agent_joined_at,
+        agents=tuple(dict.fromkeys(one.agent for one in made)),
+        state=state,
+        reason=reason,
+        seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - first.received_at).total_seconds(),
+        participant_name=name or None,
+        direction=_direction_of(latest),
+        rules=tuple(dict.fromkeys(one.rule for one in made if one.rule)),
+        asked_agents=tuple(dict.fromkeys(each for one in made for each in (one.first_agent, one.agent) if each)),
+        outcomes=tuple(one for one in CallOutcome if one in outcomes),
+    )
+
+
+def _direction_of(join: EventSummary) -> CallDirection | None:
+    if join.participant_kind not in PHONE_KINDS:
+        return None
+    return CallDirection.OUTBOUND if join.participant_role == Role.CALLEE else CallDirection.INBOUND
+
+
+_DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
+    (CallState.WAITING, WAITING),
+    (CallState.NO_SHOW, frozenset({DispatchStatus.NO_SHOW})),
+    (CallState.FAILED, frozenset({DispatchStatus.FAILED})),
+    (CallState.ANSWERED, frozenset({DispatchStatus.JOINED})),
+    (CallState.ENDED, frozenset({DispatchStatus.ENDED})),
+    (CallState.CANCELLED, frozenset({DispatchStatus.CANCELLED})),
+)
+
+
+def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallState, str]:
+    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides."""
+    for state, statuses in _DECISIVE:
+        for one in reversed(made):
+            if one.status in statuses and not one.is_redriven:
+                gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
+                return (CallState.ABANDONED if gave_up else state), one.reason
+    if joined.outcome is EventOutcome.NO_MATCH:
+        return CallState.NO_MATCH, "no rule matched"
+    if joined.outcome is EventOutcome.LOOKING_UP:
+        return CallState.WAITING, "the answer of a lookup is awaited"
+    return CallState.IGNORED, ""

@@ -1,0 +1,118 @@
+"""Reads the heads of calls from the rows of their joins and dispatches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.audit.calls.call_head import CallDispatch, CallHead, head_of
+from app.audit.records.record_types import EventSummary
+from app.db.tables import dispatch_attempts, dispatch_callers, dispatches, events
+from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
+from app.outbox.dispatch import asked_agent
+
+_OF_DISPATCH = (
+    "id",
+    "agent_name",
+    "asked_agent_name",
+    "rule_name",
+    "rung",
+    "status",
+    "cause",
+    "reason",
+    "joined_at",
+    "replaces",
+    "replaces_kind",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One call of a list, with what filters need."""
+
+    join: EventSummary
+    head: CallHead
+    made: tuple[CallDispatch, ...]
+    body: Mapping[str, Any] | None
+    """Of the join, if it was asked for."""
+
+
+def read_calls(connection: Connection, joins: Sequence[EventSummary], *, with_bodies: bool = False) -> list[CallRow]:
+    """Return the calls that began with these events, in their order."""
+    ids = [join.id for join in joins]
+    if not ids:
+        return []
+    rows: dict[str, dict[str, Mapping[Any, Any]]] = {join_id: {} for join_id in ids}
+    own: set[str] = set()
+    left: dict[str, datetime] = {}
+    columns = [dispatches.c[name] for name in _OF_DISPATCH]
+    made = select(dispatches.c.event_id, *columns).where(dispatches.c.event_id.in_(ids))
+    for row in connection.execute(made).mappings():
+        rows[row["event_id"]][row["id"]] = row
+        own.add(row["id"])
+    serving = (
+        select(dispatch_callers.c.event_id, dispatch_callers.c.left_at, *columns)
+        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
+        .where(dispatch_callers.c.event_id.in_(ids))
+    )
+    for row in connection.execute(serving).mappings():
+        rows[row["event_id"]].setdefault(row["id"], row)
+        if row["left_at"] is not None:
+            left[row["event_id"]] = row["left_at"]
+    early = _left_early(connection, [key for of_call in rows.values() for key in of_call])
+    details = _details(connection, ids, with_bodies=with_bodies)
+    found = []
+    for join in joins:
+        of_call = _dispatches_of(rows[join.id], own, early)
+        name, body = details.get(join.id, (None, None))
+        head = head_of(join, join, of_call, left.get(join.id), name)
+        found.append(CallRow(join, head, tuple(of_call), body))
+    return found
+
+
+def _details(
+    connection: Connection, ids: Sequence[str], *, with_bodies: bool
+) -> dict[str, tuple[str | None, Mapping[str, Any] | None]]:
+    """Return the callers' names, which only the bodies have, and the bodies if they are asked for."""
+    name = events.c.body["participant"]["name"].as_string().label("name")
+    columns = (events.c.id, name, events.c.body) if with_bodies else (events.c.id, name)
+    rows = connection.execute(select(*columns).where(events.c.id.in_(ids)))
+    return {row.id: (row.name, row.body if with_bodies else None) for row in rows}
+
+
+def _left_early(connection: Connection, dispatch_ids: Sequence[str]) -> set[str]:
+    """Return the dispatches of which an agent left before `min_stay_s`."""
+    if not dispatch_ids:
+        return set()
+    attempt = dispatch_attempts.c
+    query = select(attempt.dispatch_id).where(
+        attempt.dispatch_id.in_(dispatch_ids), attempt.outcome == AttemptOutcome.LEFT_EARLY
+    )
+    return set(connection.scalars(query))
+
+
+def _dispatches_of(rows: Mapping[str, Mapping[Any, Any]], own: set[str], early: set[str]) -> list[CallDispatch]:
+    """Return the dispatches of a call, oldest first; `rows` by id."""
+    redriven = {row["replaces"] for row in rows.values() if row["replaces_kind"] == ReplacesKind.REDRIVE}
+    return [
+        CallDispatch(
+            asked_agent(row["agent_name"], row["asked_agent_name"]),
+            DispatchStatus(row["status"]),
+            Cause(row["cause"]),
+            row["reason"],
+            row["joined_at"],
+            key in redriven,
+            key,
+            row["rule_name"],
+            row["agent_name"],
+            row["rung"],
+            row["replaces_kind"] == ReplacesKind.HANDOVER,
+            key in early,
+            key in own,
+        )
+        for key, row in sorted(rows.items())
+    ]

@@ -1,0 +1,140 @@
+"""Finds calls by whatever is known of them: the begin of a name, the end of a phone number, any id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
+
+from sqlalchemy import ColumnElement, Connection, select, text
+from sqlalchemy.sql.functions import FunctionElement
+
+from app.audit.lists.access_path import (
+    AccessPath,
+    ByIndexedValue,
+    ByPrefix,
+    ByPrimaryKey,
+    BySelectiveCondition,
+    ThroughNewerRows,
+)
+from app.audit.statistics.names import names
+from app.db.tables import (
+    HAS_NUMBER,
+    IS_CALL,
+    MAX_DIGITS,
+    MAX_SEARCHED,
+    dispatch_attempts,
+    dispatches,
+    events,
+    reversed_digits,
+    searched_identity,
+    searched_name,
+    searched_room,
+)
+from app.livekit.participant.phone import national_digits, number_in
+from app.webhook.name_digest import stored_forms
+
+LEAST_DIGITS: Final = 4
+"""Fewer digits are the end of too many numbers."""
+_NUMBER: Final = re.compile(r"(?:(?:sips?|tel):)?[+0-9 .()/\-\u00a0\u2011]+(?:@.*)?", re.IGNORECASE)
+_ID: Final = ("id", "livekit_id", "participant_sid", "room_sid")
+# Texts: what SQLAlchemy makes of other conditions, the planners do not take for those of the indexes.
+_CALLS: Final = cast("ColumnElement[bool]", text(IS_CALL))
+_PHONE_CALLS: Final = cast("ColumnElement[bool]", text(HAS_NUMBER))
+_MAX_NAMES: Final = 10  # agents or rules that one text begins
+
+
+def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
+    """Return the access paths to the joins of callers that a text finds.
+
+    It is the begin of an identity, of the caller's name or of a room, agent or rule, without case; a phone number in
+    any spelling, or its last digits; or a whole id of Usher or LiveKit.
+    """
+    column = events.c
+    paths: list[AccessPath] = [BySelectiveCondition(column[name] == wanted, column.id) for name in _ID]
+    paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id")]
+    paths.append(_of_attempt(wanted))
+    for form in _texts(wanted):
+        paths += [_by_prefix(expression, form) for expression in _TEXTS]
+    paths += [_by_prefix(reversed_digits(), digits[::-1]) for digits in ends_of_numbers(wanted)]
+    whole = whole_numbers(wanted)
+    paths += [ByIndexedValue(reversed_digits(), digits[::-1], column.id, (_PHONE_CALLS,)) for digits in whole]
+    for digest in stored_forms(wanted)[1:]:
+        paths += [ByIndexedValue(column[name], digest, column.id) for name in ("participant_identity", "room_name")]
+        paths.append(ByIndexedValue(column.phone_number, digest, column.id, (column.phone_number.is_not(None),)))
+    for name in ("agent_name", "asked_agent_name", "rule_name"):
+        paths += [_by_name(name, value) for value in _begun_by(connection, name, wanted)]
+    return tuple(paths)
+
+
+_TEXTS: Final[tuple[FunctionElement[str], ...]] = (searched_identity(), searched_room(), searched_name())
+
+
+def _by_prefix(expression: FunctionElement[str], prefix: str) -> ByPrefix:
+    column = events.c
+    condition = _PHONE_CALLS if isinstance(expression, reversed_digits) else _CALLS
+    return ByPrefix(expression, prefix, column.id, (condition,), ByPrimaryKey(column.id))
+
+
+def _texts(wanted: str) -> list[str]:
+    """Return the forms in which an index of texts may hold what begins with `wanted`.
+
+    The index has ASCII in lower case; of other letters the usual cases are tried.
+    """
+    cases = [wanted] if wanted.isascii() else [wanted, wanted.lower(), wanted.upper(), wanted.title()]
+    return list(dict.fromkeys(lower_ascii(one)[:MAX_SEARCHED] for one in cases))
+
+
+def lower_ascii(name: str) -> str:
+    """Return a text as both databases lower it: only the letters of ASCII."""
+    return "".join(one.lower() if one.isascii() else one for one in name)
+
+
+def _digits(wanted: str) -> str:
+    if not _NUMBER.fullmatch(wanted):
+        return ""
+    return "".join(re.findall("[0-9]", wanted.partition("@")[0]))
+
+
+def ends_of_numbers(wanted: str) -> list[str]:
+    """Return the digits with which the numbers end that a text may mean; none if it has too few."""
+    digits = _digits(wanted)
+    spelled = [number_in(wanted).removeprefix("+"), digits.removeprefix("00"), digits]
+    if digits.startswith("0") and not digits.startswith("00"):
+        spelled.append(digits.removeprefix("0"))  # the prefix of national numbers, which E.164 does not have
+    if len(digits) < LEAST_DIGITS:
+        return []
+    ends = sorted({one[-MAX_DIGITS:] for one in spelled if len(one) >= LEAST_DIGITS}, key=len)
+    return [one for one in ends if not any(one != shorter and one.endswith(shorter) for shorter in ends)]
+
+
+def whole_numbers(wanted: str) -> list[str]:
+    """Return the national digits of a whole number, since some trunks say numbers without the country."""
+    digits = _digits(wanted)
+    number = number_in(wanted) if len(digits) >= LEAST_DIGITS else ""
+    national = national_digits(number) if number else ""
+    return [national, f"0{national}"] if len(national) >= LEAST_DIGITS else []
+
+
+def _of_dispatch(condition: ColumnElement[bool]) -> BySelectiveCondition:
+    caused = select(dispatches.c.event_id).where(condition)
+    return BySelectiveCondition(events.c.id.in_(caused), events.c.id)
+
+
+def _of_attempt(livekit_dispatch_id: str) -> BySelectiveCondition:
+    attempt = dispatch_attempts.c
+    of = select(attempt.dispatch_id).where(attempt.livekit_dispatch_id == livekit_dispatch_id)
+    return _of_dispatch(dispatches.c.id.in_(of))
+
+
+def _by_name(column: str, value: str) -> ThroughNewerRows:
+    asked = dispatches.c.asked_agent_name
+    where = (asked.is_not(None),) if column == "asked_agent_name" else ()
+    first = ByIndexedValue(dispatches.c[column], value, dispatches.c.id, where)
+    return ThroughNewerRows(dispatches.c.event_id, first, events.c.id)
+
+
+def _begun_by(connection: Connection, column: str, wanted: str) -> Iterator[str]:
+    prefix = wanted.casefold()
+    known: Sequence[str] = names(connection, dispatches.c[column])
+    yield from [name for name in known if name.casefold().startswith(prefix)][:_MAX_NAMES]
