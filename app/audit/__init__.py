@@ -5,6 +5,7 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 `--json` and in exports.
 """
 
+from app.audit.calls.call_export import export_calls
 from app.audit.calls.call_filter import CALLER_OUTCOMES, CallFilter
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.calls.call_list import iterate_calls, list_calls
@@ -44,7 +45,7 @@ from app.audit.records.record_types import (
 from app.audit.statistics.counts import dispatch_statistics
 from app.audit.statistics.figures import BUCKET_BOUNDS_S, NO_FIGURES, DispatchStatistics, Figures, Waits
 from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
-from app.audit.statistics.names import Seen, known_agents, last_hits
+from app.audit.statistics.names import Seen, known_agents, known_rules, last_hits
 from app.audit.statistics.objectives import (
     MAX_OBJECTIVES,
     Attainment,
@@ -112,6 +113,7 @@ __all__ = [
     "duration_text",
     "events_after",
     "explain",
+    "export_calls",
     "export_dispatches",
     "export_events",
     "export_person",
@@ -123,6 +125,7 @@ __all__ = [
     "iterate_dispatches",
     "iterate_events",
     "known_agents",
+    "known_rules",
     "last_hits",
     "latest_probes",
     "latest_sources",

@@ -34,22 +34,29 @@ CONTENT_TYPES = {
 
 def export_events(found: Iterable[EventDetail], format_: ExportFormat) -> Iterator[str]:
     """Yield the lines of an export of events; CSV leaves out the documents (body, decision)."""
-    return _export(found, EventDetail.to_json, columns_of(EventSummary), format_)
+    return export_records(found, EventDetail.to_json, columns_of(EventSummary), format_)
 
 
 def export_dispatches(found: Iterable[Dispatch], format_: ExportFormat) -> Iterator[str]:
     """Yield the lines of an export of dispatches, each with all its columns."""
-    return _export(found, dispatch_json, columns_of(Dispatch), format_)
+    return export_records(found, dispatch_json, columns_of(Dispatch), format_)
 
 
-def _export(
-    found: Iterable[T], as_object: Callable[[T], Mapping[str, Any]], columns: tuple[str, ...], format_: ExportFormat
+def export_records(
+    found: Iterable[T],
+    as_object: Callable[[T], Mapping[str, Any]],
+    columns: tuple[str, ...],
+    format_: ExportFormat,
+    *,
+    with_header: bool = True,
 ) -> Iterator[str]:
+    """Yield the lines of an export; CSV has `columns` of the objects, JSON lines the whole objects."""
     if format_ is ExportFormat.JSONL:
         for one in found:
             yield json.dumps(as_object(one), ensure_ascii=False, separators=(",", ":")) + "\n"
         return
-    yield _csv_line(columns)
+    if with_header:
+        yield _csv_line(columns)
     for one in found:
         values = as_object(one)
         yield _csv_line([_cell(values[name]) for name in columns])

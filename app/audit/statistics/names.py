@@ -34,6 +34,11 @@ def known_agents(connection: Connection) -> list[Seen]:
     return sorted(found.values(), key=lambda seen: seen.name)[:MAX_NAMES]
 
 
+def known_rules(connection: Connection) -> list[str]:
+    """Return every rule that dispatches name, sorted, `MAX_NAMES` at most."""
+    return names(connection, dispatches.c.rule_name)
+
+
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
     """Return when each of the rules last made a dispatch, by name; None if never."""
     return {one.name: one.last_at for one in _seen(connection, dispatches.c.rule_name, rules)}

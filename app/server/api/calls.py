@@ -9,15 +9,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
+from starlette.responses import Response
 
 from app.audit import (
+    CONTENT_TYPES,
+    CallDirection,
     CallFilter,
     CallHead,
+    CallOutcome,
     CallState,
     DispatchFilter,
     DispatchSummary,
     EventFilter,
     EventSummary,
+    ExportFormat,
     Page,
     explain,
     get_dispatch,
@@ -34,6 +39,7 @@ from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import NotFoundError
 from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover, warnings_about
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
+from app.server.call_stream import MAX_SEARCH, METADATA_PATTERN, metadata_fields, stream_calls
 from app.server.request_context import RequestContext
 
 
@@ -79,9 +85,23 @@ class DispatchesQuery(PageQuery):
 
 
 class CallsQuery(PageQuery):
-    state: CallState | None = None
+    q: Text | None = Field(
+        None,
+        max_length=MAX_SEARCH,
+        description="what the identity, the caller's name, the room, an agent or a rule begins with, without case; a "
+        "phone number in any spelling or its last 4 or more digits; or an id of Usher or LiveKit",
+    )
+    state: list[CallState] = Field([])
+    outcome: CallOutcome | None = Field(None, description="what came of one of its dispatches")
+    direction: CallDirection | None = Field(None, description="of phone calls")
+    metadata: list[Annotated[str, Field(pattern=METADATA_PATTERN)]] = Field(
+        [], description="`field=value` of the participant's metadata, top-level fields only"
+    )
     rule: Text | None = Field(None, description="name of the rule")
-    agent: Text | None = Field(None, description="agent of the rule")
+    agent: Text | None = Field(None, description="an agent that was asked")
+    format: Literal["json", "csv", "jsonl"] | None = Field(
+        None, description="csv and jsonl stream the whole list from the cursor on; also by `Accept`"
+    )
 
 
 class ReferenceQuery(Model):
@@ -166,10 +186,30 @@ async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     return {"done": done.done, "refused": done.refused}
 
 
-async def list_the_calls(request: ApiRequest) -> Page[CallHead]:
+async def list_the_calls(request: ApiRequest) -> Page[CallHead] | Response:
     query: CallsQuery = request.query
-    chosen = CallFilter(**_common(request), state=query.state, rule=query.rule, agent=query.agent)
+    chosen = CallFilter(
+        **_common(request),
+        q=(query.q or "").strip() or None,
+        states=tuple(query.state),
+        outcome=query.outcome,
+        direction=query.direction,
+        metadata=metadata_fields(query.metadata),
+        rule=query.rule,
+        agent=query.agent,
+    )
+    format_ = _export_format(request)
+    if format_ is not None:
+        return await stream_calls(request.context, chosen, format_, cursor=query.cursor)
     return await request.context.read(lambda c: list_calls(c, chosen, limit=query.limit, cursor=query.cursor))
+
+
+def _export_format(request: ApiRequest) -> ExportFormat | None:
+    """Return the format that the query names, or else the header `Accept`; None for JSON."""
+    if request.query.format is not None:
+        return None if request.query.format == "json" else ExportFormat(request.query.format)
+    accepted = [one.partition(";")[0].strip() for one in request.http.headers.get("accept", "").split(",")]
+    return next((one for one in ExportFormat if CONTENT_TYPES[one].partition(";")[0] in accepted), None)
 
 
 async def read_call(request: ApiRequest) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from app.accounts.roles import Role
 from app.accounts.sessions import Session
 from app.accounts.tokens import Token
 from app.accounts.users import User
-from app.audit import DispatchDetail, EventDetail, Explanation, Timeline
+from app.audit import CONTENT_TYPES, DispatchDetail, EventDetail, Explanation, Timeline
 from app.errors import NotAllowedError, NotAuthenticatedError
 from app.incidents import Incident
 from app.rules.simulation.simulate import Simulation
@@ -146,6 +146,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "Cancel dispatches that wait for their agent", shapes.DispatchesChanged,
              body=calls.DispatchesOrder, role=Role.EDITOR, problems=(404,), by_project=True),
     Endpoint("GET", f"{_V1}/calls", calls.list_the_calls, "List calls", shapes.CallPage, query=calls.CallsQuery,
+             streams=tuple(CONTENT_TYPES.values()),
              shows_people=True, by_project=True),
     Endpoint("GET", f"{_V1}/calls/{{reference}}", calls.read_call,
              "Read the timeline of a call", Timeline, shows_people=True,

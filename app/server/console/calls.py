@@ -1,82 +1,45 @@
-"""The page Calls: finding calls, and the timeline of one."""
+"""The page of one call: its timeline, and what an operator can do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.audit import (
-    CallFilter,
     CallState,
     Explanation,
     Timeline,
     explain,
     known_agents,
-    list_calls,
     unknown_dispatches,
     unknown_events,
 )
 from app.db.types import LIVE
-from app.errors import ConflictError, InvalidInputError, NotFoundError
+from app.errors import ConflictError, NotFoundError
 from app.flows.operations.handover_order import HandoverOrder, warnings_about
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
+from app.server.console.call_list import call_list_routes
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
-_FILTERS: Final = ("search", "state", "agent", "rule", "from", "to")
 _RULES_SHOWN: Final = 60
 
 
 def calls_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Calls."""
     return [
-        page_route(console, "/console/calls", show_calls, shows_people=True, by_project=True),
+        *call_list_routes(console),
         form_route(console, "/console/calls/redrive", redrive, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/cancel", cancel, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/replay", replay, Role.EDITOR, by_project=True),
         form_route(console, "/console/calls/handover", hand_over, Role.EDITOR),
         page_route(console, "/console/calls/{reference:path}", show_call, shows_people=True, by_project=True),
     ]
-
-
-async def show_calls(request: PageRequest) -> Response:
-    chosen = {name: request.field(name).strip() for name in _FILTERS}
-    state = CallState(chosen["state"]) if chosen["state"] in set(CallState) else None
-    wanted = CallFilter(
-        projects=request.signed_in.projects,
-        state=state,
-        agent=chosen["agent"] or None,
-        rule=chosen["rule"] or None,
-        search=chosen["search"] or None,
-        since=_instant(chosen["from"], request.field("zone")),
-        until=_instant(chosen["to"], request.field("zone")),
-    )
-    cursor, problem = request.field("cursor") or None, ""
-    found = None
-    try:
-        found = await request.context.read(lambda connection: list_calls(connection, wanted, limit=40, cursor=cursor))
-    except InvalidInputError as error:
-        problem = "; ".join(map(str, error.problems))
-    kept = {name: value for name, value in {**chosen, "zone": request.field("zone")}.items() if value}
-    return request.page(
-        "calls.html",
-        active="calls",
-        chosen=chosen,
-        states=list(CallState),
-        found=found,
-        problem=problem,
-        is_filtered=any(chosen.values()),
-        next=f"/console/calls?{urlencode({**kept, 'cursor': found.next_cursor})}"
-        if found and found.next_cursor
-        else "",
-    )
 
 
 async def show_call(request: PageRequest) -> Response:
@@ -186,13 +149,3 @@ def _ids(request: PageRequest) -> list[str]:
 def _back(request: PageRequest) -> str:
     reference = request.field("reference")
     return f"/console/calls/{reference}" if reference.replace("-", "").isalnum() else "/console/calls"
-
-
-def _instant(text: str, zone: str) -> datetime | None:
-    """Return the instant of a local time in a form; `zone` is the browser's offset to UTC in minutes."""
-    try:
-        instant = datetime.fromisoformat(text).replace(tzinfo=UTC)
-        minutes = int(zone) if zone.lstrip("-").isdecimal() and len(zone) <= 5 else 0
-        return instant + timedelta(minutes=minutes)
-    except (ValueError, OverflowError):
-        return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LISTS_AGAIN_AFTER: Final = timedelta(minutes=10)
 """A page that refreshes itself is recorded this often."""
-_SUBJECTS: Final = ("of", "person", "identity", "phone_number", "search", "room", "from")
+_SUBJECTS: Final = ("of", "person", "identity", "phone_number", "q", "search", "room", "from")
 """Fields of queries, bodies and forms that say about whom something is asked, the most exact first."""
 
 

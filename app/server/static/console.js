@@ -27,6 +27,7 @@ function byDistance(instant) {
 
 function tick() {
   for (const element of document.querySelectorAll("[data-since]")) {
+    if (element.closest(".stale")) continue;
     const seconds = Math.max(0, (Date.now() - new Date(element.dataset.since).getTime()) / 1000);
     element.textContent = seconds < 60 ? `${seconds.toFixed(0)} s`
       : `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
@@ -43,21 +44,78 @@ async function fetchPart(url, options) {
   return answer.ok ? answer.text() : null;
 }
 
+const STALE_MS = 20000;
+const ANSWER_MS = 10000;
+
+// Renews a part of the page and says how it stands: live, paused, held while text is selected, or not updated.
 function refresh(element) {
   const every = Number(element.dataset.every || "3") * 1000;
-  let failures = 0;
-  const again = async () => {
-    // Replacing the part would move the keyboard focus and drop a selection.
-    const busy = document.hidden || element.contains(document.activeElement) || String(getSelection()).length > 0;
-    if (!busy) {
-      try {
-        const part = await fetchPart(element.dataset.refresh);
-        if (part !== null) { element.innerHTML = part; localize(element); tick(); failures = 0; }
-      } catch { failures = Math.min(failures + 1, 5); }
-    }
-    setTimeout(again, every * (failures + 1));
+  const sign = document.querySelector(`[data-live="${element.id}"]`);
+  const button = sign?.querySelector("[data-live-pause]");
+  let paused = false, updated = Date.now(), shown = null, timer = 0;
+
+  const held = () => {
+    const selection = getSelection();
+    if (String(selection).length > 0 && element.contains(selection.anchorNode)) return "while you select text";
+    const active = document.activeElement;
+    if (active && element.contains(active) && active.matches("input, select, textarea")) return "while you type";
+    if (element.querySelector("details[open]")) return "while details are open";
+    return "";
   };
-  setTimeout(again, every);
+  const show = () => {
+    const age = Date.now() - updated, why = paused ? "" : held();
+    const state = paused || why ? "paused" : age > STALE_MS ? "stale" : "live";
+    element.classList.toggle("stale", state === "stale");
+    if (!sign) return;
+    const text = paused ? "paused" : why ? `paused ${why}` : state === "stale" ? "not updated: Usher does not answer" : "live";
+    sign.hidden = false;
+    sign.dataset.state = state;
+    const place = sign.querySelector("[data-live-text]");
+    if (place.textContent !== text) place.textContent = text;
+    sign.querySelector("[data-live-ago]").textContent = `${Math.floor(age / 1000)} s ago`;
+    button.textContent = paused ? "Resume" : "Pause";
+    button.setAttribute("aria-pressed", String(paused));
+  };
+  const put = (part) => {
+    updated = Date.now();
+    if (part === shown) return;
+    shown = part;
+    const active = document.activeElement;
+    const focused = element.contains(active) ? active.id || active.getAttribute("href") : null;
+    element.innerHTML = part;
+    if (focused) [...element.querySelectorAll("a[href], [id]")].find((one) => (one.id || one.getAttribute("href")) === focused)?.focus({ preventScroll: true });
+    localize(element);
+    tick();
+    countInTitle();
+  };
+  const again = async () => {
+    clearTimeout(timer);
+    if (!paused && !held() && !document.hidden) {
+      try {
+        const part = await fetchPart(element.dataset.refresh, { signal: AbortSignal.timeout(ANSWER_MS) });
+        if (part !== null && !paused && !held()) put(part);
+      } catch { /* the sign says since when */ }
+    }
+    show();
+    timer = setTimeout(again, every);
+  };
+  button?.addEventListener("click", () => {
+    paused = !paused;
+    show();
+    if (!paused) again();
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) again(); });
+  setInterval(show, 1000);
+  show();
+  timer = setTimeout(again, every);
+}
+
+// How many callers wait stands in the tab's title.
+function countInTitle() {
+  const count = document.querySelector("[data-waiting-count]")?.dataset.waitingCount;
+  if (count === undefined) return;
+  const title = document.title.replace(/^\(\d+\) /, "");
+  document.title = count === "0" ? title : `(${count}) ${title}`;
 }
 
 function checkWhileTyping(form) {
@@ -101,6 +159,18 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { button.textContent = before; }, 1200);
 });
 
+// `/` and Ctrl-K or Cmd-K go to the search box.
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const letter = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+  const box = slash || letter ? document.querySelector("[data-find]") : null;
+  if (!box) return;
+  event.preventDefault();
+  box.focus();
+  box.select();
+});
+
 document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
@@ -111,6 +181,8 @@ document.addEventListener("DOMContentLoaded", () => {
   tick();
   setInterval(tick, 1000);
   for (const zone of document.querySelectorAll("input[data-zone]")) zone.value = String(new Date().getTimezoneOffset());
+  for (const zone of document.querySelectorAll("input[data-tz]")) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  countInTitle();
   for (const element of document.querySelectorAll("[data-refresh]")) refresh(element);
   for (const form of document.querySelectorAll("form[data-check]")) checkWhileTyping(form);
   for (const select of document.querySelectorAll("select[data-submits]")) {

@@ -108,6 +108,8 @@ class Endpoint:
     quotes_body: bool = True
     """Whether errors quote values of the body; not where these may be of a participant."""
 
+    streams: tuple[str, ...] = ()
+    """Content types other than JSON, which the handler may answer with a `Response` of its own."""
     shows_people: bool = False
     """Whether the answer holds data of participants: reads of it can be recorded."""
 
@@ -127,6 +129,8 @@ class Endpoint:
         if self.shows_people:
             operation, subject = self.handler.__name__, subject_of(request.path_params, query, body)
             await context.reads.note(user.name, "api", operation, subject)
+        if isinstance(result, Response):
+            return result
         document, headers = (result.document, result.headers) if isinstance(result, Answer) else (result, {})
         if not isinstance(document, dict):
             document = shape_of(self.answer).dump_python(document, mode="json", by_alias=True)

@@ -158,6 +158,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
         "description": HTTPStatus(endpoint.status).phrase,
         "content": {"application/json": {"schema": _schema(endpoint.answer, "serialization", schemas)}},
     }
+    good["content"] |= {one.partition(";")[0]: {"schema": {"type": "string"}} for one in endpoint.streams}
     if endpoint.etag:
         good["headers"] = {"ETag": {"description": "the version of the rule", "schema": {"type": "string"}}}
     statuses = {400, 401, 403, 422, 503, *endpoint.problems}
