@@ -120,6 +120,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        if self.cycle.response_complete:  # else it is of a later request, which waits behind this one
+            self.cycle.body = bytearray()  # what the handler did not read: kept, it would be 256 KiB a connection
         super().on_response_complete()
         if self._held and not self.flow.write_paused:
             self._guard.wait_turn(self, 1)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.audit import Objective
-from app.errors import UsherError
+from app.errors import TooManyRequestsError, UsherError
 from app.flows.loop import Loop
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
@@ -29,8 +29,13 @@ from app.server.documentation.routes import documentation_routes
 from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
 from app.server.request_context import RequestContext
+from app.server.turns import Lane, Turns
 from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
 from app.server.workers.worker_pool import WorkerPool
+
+_HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
+_SHORT_BYTES = 16 * 1024
+_BUSY = TooManyRequestsError("too many requests wait for their turn; try again", 1)
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -71,25 +76,40 @@ def create_app(
         *documentation_routes(),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
-    webhook = WebhookEndpoint(orchestrator, verifier)
+    turns = Turns(orchestrator.context.clock)
+    webhook = WebhookEndpoint(orchestrator, verifier, turns)
     site = Middleware(Site, settings=orchestrator.context.settings)
-    app = _Application(webhook, routes=routes, lifespan=running, exception_handlers=handlers, middleware=[site])
+    app = _Application(webhook, turns, routes=routes, lifespan=running, exception_handlers=handlers, middleware=[site])
     app.state.access = context.access
     return app
 
 
 class _Application(Starlette):
-    """Starlette, with webhooks answered before its routing and middleware."""
+    """Starlette, with webhooks answered before its routing and middleware, and before other requests."""
 
-    def __init__(self, webhook: WebhookEndpoint, **options: Any) -> None:
+    def __init__(self, webhook: WebhookEndpoint, turns: Turns, **options: Any) -> None:
         super().__init__(**options)
         self._webhook = webhook
+        self._turns = turns
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == WEBHOOK_PATH:
-            await self._webhook(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        if scope["type"] == "http":
+            if scope["path"] == WEBHOOK_PATH:
+                await self._webhook(scope, receive, send)
+                return
+            lane = Lane.HEALTH if scope["path"] in _HEALTH_PATHS else Lane.OTHER
+            if self._turns.is_full(lane) and _may_be_long(scope):
+                await problem(_BUSY)(scope, receive, send)
+                return
+            await self._turns.take(lane)
+        await super().__call__(scope, receive, send)
+
+
+def _may_be_long(scope: Scope) -> bool:
+    """Return whether the body of a request may hold more memory while it waits than a connection does anyhow."""
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _SHORT_BYTES
 
 
 async def _ready_objectives(cache: ObjectivesCache) -> Sequence[Objective]:

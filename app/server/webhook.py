@@ -26,6 +26,7 @@ from app.livekit.webhook_signature import Verifier
 from app.logs import LineSampler, get_logger
 from app.server.problems import http_problem, problem
 from app.server.request_body import read_body
+from app.server.turns import Turns
 from app.webhook.event import Event
 from app.webhook.parse import parse
 
@@ -59,8 +60,9 @@ _ANSWERS = {status: _answer(status) for status in ("accepted", "duplicate", "ign
 class WebhookEndpoint:
     """Verifies and parses a webhook, and answers 200 only once its event is committed."""
 
-    def __init__(self, orchestrator: Orchestrator, verifier: Verifier) -> None:
+    def __init__(self, orchestrator: Orchestrator, verifier: Verifier, turns: Turns) -> None:
         self._orchestrator = orchestrator
+        self._turns = turns
         self._verifier = verifier
         self._sampler = LineSampler()
 
@@ -72,6 +74,8 @@ class WebhookEndpoint:
         """
         status, refusal = await self._accept(scope, receive)
         if refusal is not None:
+            if refusal.status_code < 500:  # whoever forges webhooks gets answers as slowly as other strangers
+                await self._turns.take()
             await refusal(scope, receive, send)
             return
         start, body = _ANSWERS[status]

@@ -103,12 +103,15 @@ class _Connection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.calls: deque[deque[bytes]] = deque()
         self.due = 0.0
+        self.is_asked = False
+        """A request is under way."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
 
     def send(self, request: bytes, due: float) -> None:
         self.due = due
+        self.is_asked = True
         self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -123,10 +126,13 @@ class _Connection(asyncio.Protocol):
             self._received = received
             return
         self._received = received[head + 4 + length :]
+        self.is_asked = False
         self._answered(self, int(received[9:12]))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        self._answered(self, 0)
+        if self.is_asked:
+            self.is_asked = False
+            self._answered(self, 0)
 
 
 class _Run:
@@ -139,6 +145,7 @@ class _Run:
         self._head = f"POST {order.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/webhook+json\r\n"
         self._statuses: Counter[int] = Counter()
         self._calls = self._prepare()
+        self._connections: list[_Connection] = []
         self._idle: deque[_Connection] = deque()
         self._held_up: deque[float] = deque()
         self._done = asyncio.Event()
@@ -158,17 +165,16 @@ class _Run:
     async def run(self) -> Report:
         order, report = self._order, self._report
         loop = asyncio.get_running_loop()
-        connections: list[_Connection] = []
+        connections = self._connections
         for _ in range(order.connections):
-            _, connection = await loop.create_connection(lambda: _Connection(self._answered), "127.0.0.1", order.port)
-            connections.append(connection)
+            await self._open()
         start = time.monotonic()
         report.began, report.ended = start + order.warm_up, start + order.warm_up + order.seconds
         loop.call_later(order.warm_up + order.seconds, self._stop)
         if order.rate:
-            self._idle.extend(connections)
             await self._come_at_random(report.ended)
         else:
+            self._idle.clear()
             for connection in connections:
                 self._next(connection, time.monotonic())
         await asyncio.wait_for(self._done.wait(), order.seconds + order.warm_up + 30)
@@ -178,6 +184,12 @@ class _Run:
         report.milliseconds.sort()
         return report
 
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: _Connection(self._answered), "127.0.0.1", self._order.port)
+        self._connections.append(connection)
+        self._idle.append(connection)
+
     async def _come_at_random(self, until: float) -> None:
         chance = random.Random(self._order.mark)
         due = time.monotonic()
@@ -185,6 +197,9 @@ class _Run:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if self._stopped:
                 return  # the answer would not be counted
+            while self._idle and self._idle[0].transport.is_closing():  # by the server, which keeps none for ever
+                await self._open()
+                self._idle.popleft()
             if self._idle:
                 self._next(self._idle.popleft(), due)
             else:

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from app.accounts.roles import Role
 from app.server import metrics_endpoint
 from app.server.privacy import names
+from app.server.turns import MAX_WAITING
 from tests.integration.server.conftest import Running
 
 
@@ -59,3 +60,16 @@ async def test_many_scrapes_without_a_token_are_rendered_a_few_times(
     assert rendered["CollectorRegistry"] == 30
     # Twenty at once and five a second: the rest get the last one.
     assert 20 <= rendered["NamelessRegistry"] <= 21 + 5 * (time.monotonic() - began)
+
+
+async def test_a_flood_of_requests_is_answered_in_turn_and_long_ones_beyond_that_are_refused(running: Running) -> None:
+    async with running.client() as client:
+        flood = [client.get("/console/login") for _ in range(MAX_WAITING + 50)]
+        forged = [client.post("/livekit/webhook", content=b"{}") for _ in range(50)]
+        long = [client.post("/console/login", content=b"x" * 20_000) for _ in range(10)]
+        answers = await asyncio.gather(*flood, *long, *forged, client.get("/healthz"))
+        statuses = Counter(answer.status_code for answer in answers)
+        assert statuses == {200: len(flood) + 1, 429: len(long), 401: len(forged)}
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.headers["retry-after"] == "1"
+        assert (await client.get("/console/login")).status_code == 200

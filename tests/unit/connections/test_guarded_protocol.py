@@ -72,6 +72,20 @@ async def test_the_next_request_waits_until_the_peer_takes_its_answer() -> None:
     assert server.requests == 3
 
 
+async def test_nothing_is_kept_of_a_body_once_it_is_answered() -> None:
+    server = Server(reads_bodies=False)
+    for length, sent in ((8_200_000, 250_000), (250_000, 250_000)):
+        connection, wire = server.connect()
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        connection.data_received(head.encode() + b"x" * sent)
+        while not wire.statuses:
+            await settle()
+        assert len(connection.cycle.body) == 0
+        connection.data_received(b"x" * 100_000)
+        await settle()
+        assert len(connection.cycle.body) == 0
+
+
 async def test_requests_behind_a_chunked_body_are_few_or_refused() -> None:
     server = Server()
     for behind, statuses in ((10, [200] * 11), (100, [400])):

@@ -48,7 +48,7 @@ _WHEN: Final[Mapping[int, str]] = {
     413: "The body is too large.",
     422: "The request has mistakes; all of them are listed.",
     428: "`If-Match` is missing: send the ETag of the version that you edit.",
-    429: "Your previous check or simulation is still running.",
+    429: "Your previous check or simulation is still running, or too many requests wait: try again.",
     503: "The database or LiveKit does not answer: try again.",
 }
 
@@ -165,7 +165,7 @@ def _responses(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     if "{" in endpoint.path:
         statuses.add(404)
     if endpoint.body is not None:
-        statuses.add(413)
+        statuses |= {413, 429}
     if endpoint.if_match:
         statuses |= {412, 428}
     return {
