@@ -109,6 +109,33 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.queue_length = Gauge(
+            "usher_queue_length",
+            "Callers who wait for a place with an agent; with a rule: for a place of that rule",
+            ["agent", "rule"],
+            registry=self.registry,
+        )
+        self.queue_oldest = Gauge(
+            "usher_queue_oldest_wait_seconds",
+            "How long the first of these callers has waited",
+            ["agent", "rule"],
+            registry=self.registry,
+        )
+        self.agent_calls = Gauge(
+            "usher_agent_calls",
+            "Calls of an agent that has limits, in all projects",
+            ["agent"],
+            registry=self.registry,
+        )
+        self.agent_max_calls = Gauge(
+            "usher_agent_max_calls",
+            "Calls that an agent takes at a time in each project",
+            ["agent"],
+            registry=self.registry,
+        )
+        self.agent_out_of_service = Gauge(
+            "usher_agent_out_of_service", "1 while an agent is out of service", ["agent"], registry=self.registry
+        )
         self.queue_depth = Gauge("usher_queue_depth", "Dispatches due for delivery", registry=self.registry)
         self.writer_backlog = Gauge("usher_writer_backlog", "Writes waiting for the database", registry=self.registry)
         self.clock_ahead = Gauge(

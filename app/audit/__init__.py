@@ -58,6 +58,15 @@ from app.audit.statistics.objectives import (
 )
 from app.audit.statistics.probes import Probe, latest_probes, probes_of
 from app.audit.statistics.queue import QueueDepth, count_waiting, longest_waiting, queue_depth
+from app.audit.statistics.queues import (
+    MAX_WAITING,
+    Queue,
+    QueueOverview,
+    WaitingCaller,
+    calls_held,
+    places_in_queue,
+    queue_overview,
+)
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
 
 __all__ = [
@@ -66,6 +75,7 @@ __all__ = [
     "CONTENT_TYPES",
     "LARGEST_PAGE",
     "MAX_OBJECTIVES",
+    "MAX_WAITING",
     "NO_FIGURES",
     "Attainment",
     "AttemptRecord",
@@ -93,7 +103,9 @@ __all__ = [
     "ObjectiveWindow",
     "Page",
     "Probe",
+    "Queue",
     "QueueDepth",
+    "QueueOverview",
     "RecentTraffic",
     "RuleHits",
     "Seen",
@@ -103,7 +115,9 @@ __all__ = [
     "Target",
     "Timeline",
     "TriedRule",
+    "WaitingCaller",
     "Waits",
+    "calls_held",
     "changes_after",
     "count_attainment",
     "count_rule_hits",
@@ -137,8 +151,10 @@ __all__ = [
     "newest_events",
     "objective_targets",
     "objective_text",
+    "places_in_queue",
     "probes_of",
     "queue_depth",
+    "queue_overview",
     "read_recent_traffic",
     "recent_events",
     "rows_about",

@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "restore": Entry("app.cli.backup:restore", "Put a backup in the place of the SQLite database."),
     "rules": Entry("app.cli.rules.rules:app", "The routing rules."),
     "lookups": Entry("app.cli.rules.lookups:app", "Questions to your own systems before rules are evaluated."),
+    "agents": Entry("app.cli.rules.agents:app", "Agents: list, limit, take out of service, put back."),
     "simulate": Entry("app.cli.rules.simulate:simulate_", "Show what a draft of the rules would change for callers."),
     "explain": Entry("app.cli.calls.explain:explain", "Explain a call: every rule tried, and what happened next."),
     "events": Entry("app.cli.calls.events:app", "Events from webhooks and the sweep: list, show, export, replay."),

@@ -34,6 +34,7 @@ _DUE_TOO_LATE = (
     .where(
         status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),
         dispatches.c.next_attempt_at > bindparam("horizon", type_=Timestamp()),
+        dispatches.c.queued_at.is_(None),
         ~any_of(dispatches.c.id, "in_hand"),
     )
     .with_for_update(skip_locked=True)

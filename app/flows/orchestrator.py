@@ -136,7 +136,7 @@ class Orchestrator:
         if after.moves or after.created:
             for loop in self._loops:
                 loop.stir()
-        if after.is_due:
+        if after.is_due or (self.deliverer.has_queue and after.frees_places):
             self._deliver.wake()
         if after.has_due_actions:
             self._act.wake()

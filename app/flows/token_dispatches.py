@@ -22,6 +22,8 @@ from app.db.types import Cause, Scope, replaces_agents
 from app.flows.context import Context
 from app.livekit.vocabulary import RestartPolicy
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.outbox.queue_store import read_limits, read_places
+from app.plan.build import Intent
 from app.plan.expected import Expected, expect, expected_join
 from app.rules.book.rule_book import RuleBook
 from app.webhook.event import Event
@@ -29,6 +31,8 @@ from app.webhook.event import Event
 VALID_FOR = timedelta(days=7)
 """How long a promise is kept, used or not: access tokens live for hours, few for more than some days."""
 
+TAKEN_FOR = timedelta(minutes=2)
+"""For so long an unused promise counts against the limits of its agent and its rule, for further promises."""
 # Run at every join, so built once: building takes SQLAlchemy longer than running takes the database.
 _ARE_VALID = (
     any_of(token_dispatches.c.room_name, "room_names"),
@@ -83,9 +87,10 @@ async def decide(
     redact = context.settings.redact_of(expected.project)
     event = await ask_lookups(expected_join(expected, now=now, event_id=new_id(), redact=redact), book)
     plan = expect(book, event, context.settings.metadata_max_bytes)
+    allowed = await context.read(lambda connection: _with_place(connection, expected.project, plan.intents, now))
     promises = []
     rows = []
-    for intent in plan.intents:
+    for intent in allowed:
         identity = new_id()
         marked = {**intent.attributes, DISPATCH_ID_ATTRIBUTE: identity}
         promises.append(
@@ -124,6 +129,34 @@ async def decide(
     await context.writer.run(write)
     acting = [one.rule for one in plan.actions] + ([plan.ignored_by] if plan.ignored_by is not None else [])
     return TokenDecision(promises, [OtherAction(one.name, one.action, one.transfer_to) for one in acting])
+
+
+def _with_place(connection: Connection, project: str, intents: Sequence[Intent], now: datetime) -> list[Intent]:
+    """Return the intents whose agent and rule have a free place: the others are asked for when the participant joins.
+
+    What was promised a moment ago counts as taken, since its participant is about to join.
+    """
+    limits = read_limits(connection)
+    limited = [one for one in intents if one.agent_name in limits.agents or one.rule.max_calls is not None]
+    if not limited:
+        return list(intents)
+    places = read_places(connection, limits, {one.rule.id for one in limited}, now)
+    query = select(token_dispatches.c.agent_name, token_dispatches.c.rule_id).where(
+        token_dispatches.c.created_at >= now - TAKEN_FOR,
+        token_dispatches.c.used_at.is_(None),
+        token_dispatches.c.project == project,
+    )
+    for agent_name, rule_id in connection.execute(query):
+        places.count(project, agent_name, rule_id)
+    queued = {(lane.project, lane.agent_name) for lane in limits.lanes}
+    full = [
+        one
+        for one in limited
+        if (project, one.agent_name) in queued
+        or places.shortage_of_agent(project, one.agent_name) is not None
+        or places.is_rule_full(one.rule.id, one.rule.max_calls)
+    ]
+    return [one for one in intents if one not in full]
 
 
 Key = tuple[str, str, str, str]

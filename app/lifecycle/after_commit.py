@@ -57,6 +57,11 @@ class AfterCommit:
         self.is_due = self.is_due or any(one is not None and one <= now for one in due)
 
     @property
+    def frees_places(self) -> bool:
+        """Whether a dispatch has ended, or asks another agent, so that others may have its place."""
+        return any(one.dispatch.holds_place and not one.result.holds_place for one in self.moves)
+
+    @property
     def to_send(self) -> list[Dispatch]:
         """Dispatches created in this process's hands, without those that the same transaction ended again."""
         moved = {one.dispatch.id for one in self.moves}

@@ -157,7 +157,7 @@ def _after_failed_attempt(
         case NoShow.ASK_FALLBACK:
             rung = next_rung(dispatch) or 0
             name = (dispatch.fallbacks or ())[rung - 1]["agent_name"]
-            fields |= {"rung": rung, "asked_agent_name": name, "counted_attempts": 0}
+            fields |= {"rung": rung, "asked_agent_name": name, "counted_attempts": 0, "placed_at": None}
             reason += f"; asking {name} instead"
             return Move(dispatch, DispatchStatus.PENDING, Cause.FALLBACK, reason, fields=fields)
         case NoShow.GIVE_UP:

@@ -28,7 +28,9 @@ def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, 
         cause=Cause.HANDOVER,
         reason=reason,
         recoveries=first.recoveries,
+        placed_at=None,
         fallbacks=None,
+        queue_timeout_s=first.answer_timeout_s if first.queue_timeout_s is None else first.queue_timeout_s,
     )
 
 

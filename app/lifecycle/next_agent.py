@@ -78,7 +78,9 @@ def agent_left(
     return change, replacement_of(dispatch, new_id(), now)._replace(**fields)
 
 
-def after_previous(connection: Connection, settings: Settings, change: Move, previous: Mapping[str, Any]) -> Move:
+def after_previous(
+    connection: Connection, settings: Settings, change: Move, previous: Mapping[str, Any] | None
+) -> Move:
     """Return the move to a next attempt with metadata and attributes that name the agent before."""
     if change.status is not DispatchStatus.PENDING:
         return change
@@ -87,7 +89,7 @@ def after_previous(connection: Connection, settings: Settings, change: Move, pre
 
 
 def rendered_after(
-    connection: Connection, settings: Settings, dispatch: Dispatch, previous: Mapping[str, Any]
+    connection: Connection, settings: Settings, dispatch: Dispatch, previous: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return the columns of a dispatch whose agent comes after another.
 

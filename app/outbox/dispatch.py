@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from app.db.columns.action_types import OnNoShow
-from app.db.types import Cause, DispatchStatus, Recover, ReplacesKind, Scope
+from app.db.types import LIVE, Cause, DispatchStatus, Recover, ReplacesKind, Scope
 
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
@@ -92,6 +92,13 @@ class Dispatch(NamedTuple):
     def agent_to_ask(self) -> str:
         """The agent that the current attempt asks for: the rule's, or the fallback that is reached."""
         return asked_agent(self.agent_name, self.asked_agent_name)
+
+    @property
+    def holds_place(self) -> bool:
+        """Whether it counts against the limits of the agent that it asks for: until it ends or asks another agent."""
+        if self.status is DispatchStatus.PENDING:
+            return self.placed_at is not None
+        return self.status in LIVE
 
     @property
     def is_fallback(self) -> bool:

@@ -150,7 +150,11 @@ def ladder_back_to(dispatch: Dispatch) -> list[dict[str, Any]]:
 
 
 def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
-    """Return the pending dispatch that asks again for the agent of one that has ended."""
+    """Return the pending dispatch that asks again for the agent of one that has ended.
+
+    It has the place of the agent that left, if it is to ask for the same one.
+    """
+    has_place = dispatch.rung == 0 and dispatch.asked_agent_name is None and dispatch.holds_place
     copied = {name: getattr(dispatch, name) for name in _COPIED_TO_REPLACEMENT}
     columns: dict[str, Any] = {
         **_UNSENT,
@@ -158,6 +162,7 @@ def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch
         "replaces": dispatch.id,
         "replaces_kind": ReplacesKind.RECOVERY,
         "recoveries": dispatch.recoveries + 1,
+        "placed_at": now if has_place else None,
     }
     return Dispatch(
         id=identity,
@@ -177,6 +182,7 @@ def redrive_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
         cause=Cause.REDRIVEN,
         reason="redriven by hand",
         recoveries=dispatch.recoveries,
+        placed_at=None,
         must_look=dispatch.attempts > 0,
     )
 
@@ -187,6 +193,7 @@ def restarted(now: datetime) -> dict[str, Any]:
         "counted_attempts": 0,
         "rung": 0,
         "asked_agent_name": None,
+        "placed_at": None,
         "ended_at": None,
         "next_attempt_at": now,
         "must_look": True,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from app.db.bulk_insert import insert_new, update_many
 from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
-from app.db.types import AttemptOutcome, DispatchStatus
+from app.db.types import AttemptOutcome
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch, Session
 from app.outbox.move import Move
@@ -197,31 +197,21 @@ def find_due(
     limit: int,
     *,
     project: str,
-    without_agents: Collection[str] = (),
     in_hand: Collection[str] = (),
 ) -> list[Dispatch]:
     """Return the dispatches of a project that are due for a call and not leased, oldest first.
 
     Among them are those whose sender's lease ran out: it died, and whether LiveKit got the call is unknown. On
-    PostgreSQL rows that another replica has locked are skipped. `without_agents`: agents that may not start now.
+    PostgreSQL rows that another replica has locked are skipped.
     `in_hand`: ids under way in this process, whatever their lease says.
     """
     asked = {
         "now": now,
         "first": limit,
         "project": project,
-        "without_agents": without_agents,
         "in_hand": in_hand,
     }
     return [Dispatch.from_values(row) for row in statements.DUE.rows(connection, asked)]
-
-
-def find_at_limit(
-    connection: Connection, now: datetime, project: str, agent_names: Collection[str], limit: int = 100
-) -> list[Dispatch]:
-    """Return the due dispatches of these agents of a project, oldest first, unless noted as waiting for a limit."""
-    asked = {"now": now, "first": limit, "project": project, "agent_names": agent_names}
-    return [Dispatch.from_values(row) for row in statements.BLOCKED.rows(connection, asked)]
 
 
 def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
@@ -244,16 +234,3 @@ def release(connection: Connection, owner: str, now: datetime) -> int:
         .values(lease_owner=None, lease_until=now)
     )
     return result.rowcount
-
-
-def active_counts(connection: Connection, agent_names: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Return, by project and agent, how many dispatches are being sent, awaited or joined."""
-    query = (
-        select(dispatches.c.project, statements.ASKED, func.count())
-        .where(
-            dispatches.c.status.in_([DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED]),
-            statements.ASKED.in_(list(agent_names)),
-        )
-        .group_by(dispatches.c.project, statements.ASKED)
-    )
-    return {(row[0], row[1]): row[2] for row in connection.execute(query)}

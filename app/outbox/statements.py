@@ -13,7 +13,7 @@ from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, status_in
-from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
+from app.db.types import LIVE, DispatchStatus, Timestamp
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.
 LOCKED = HotStatement(
@@ -82,6 +82,7 @@ MARK_LEFT = HotStatement(
     .values(left_at=bindparam("at"))
 )
 ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
+"""The agent that is asked now."""
 _NOW = bindparam("now", type_=Timestamp())
 _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
 _FIRST = bindparam("first", type_=Integer())
@@ -95,22 +96,7 @@ DUE = HotStatement(
         dispatches.c.next_attempt_at <= _NOW,
         _UNHELD,
         dispatches.c.project == bindparam("project"),
-        ~any_of(ASKED, "without_agents"),
         ~any_of(dispatches.c.id, "in_hand"),
-    )
-    .order_by(dispatches.c.next_attempt_at)
-    .limit(_FIRST)
-    .with_for_update(skip_locked=True)
-)
-BLOCKED = HotStatement(
-    select(dispatches)
-    .where(
-        dispatches.c.status == DispatchStatus.PENDING,
-        dispatches.c.next_attempt_at <= _NOW,
-        _UNHELD,
-        dispatches.c.project == bindparam("project"),
-        any_of(ASKED, "agent_names"),
-        dispatches.c.cause != Cause.WAITS_FOR_LIMIT,
     )
     .order_by(dispatches.c.next_attempt_at)
     .limit(_FIRST)

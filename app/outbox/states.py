@@ -9,7 +9,7 @@ _S = DispatchStatus
 
 TRANSITIONS: dict[DispatchStatus | None, frozenset[DispatchStatus]] = {
     None: frozenset({_S.PENDING, _S.SENDING, _S.FAILED, _S.CANCELLED}),
-    _S.PENDING: frozenset({_S.SENDING, _S.JOINED, _S.CANCELLED}),
+    _S.PENDING: frozenset({_S.SENDING, _S.JOINED, _S.CANCELLED, _S.NO_SHOW}),
     _S.SENDING: frozenset({_S.PENDING, _S.DISPATCHED, _S.JOINED, _S.CANCELLED, _S.FAILED}),
     _S.DISPATCHED: frozenset({_S.PENDING, _S.JOINED, _S.CANCELLED, _S.NO_SHOW}),
     _S.JOINED: frozenset({_S.ENDED, _S.DISPATCHED, _S.PENDING, _S.NO_SHOW}),

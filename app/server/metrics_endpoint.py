@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from app.audit import Objective, queue_depth
+from app.agents.stored_agents import Agent, list_agents
+from app.audit import Objective, Queue, calls_held, queue_depth, queue_overview
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.incidents import count_open
@@ -22,6 +24,8 @@ from app.token_bucket import TokenBucket
 
 _SCRAPE_WAIT_S = 1.0
 """A scrape right after the start waits this long for the counts of objectives, and then goes without."""
+MAX_SERIES = 100
+"""Agents and queues that have series of their own, at most."""
 _FRESH_PER_SECOND = 5.0
 _FRESH_BURST = 20.0
 """Scrapes without a token that are rendered, at some milliseconds each; more get the last rendering."""
@@ -83,6 +87,8 @@ class MetricsEndpoint:
             with self._readers.connect() as connection:
                 now = self._orchestrator.context.clock.now()
                 depth, incidents = queue_depth(connection, now), count_open(connection, now)
+                _set_queues(metrics, queue_overview(connection, now, limit=0).queues)
+                _set_agents(metrics, list_agents(connection), calls_held(connection, now), now)
         except SQLAlchemyError:
             return
         metrics.queue_depth.set(depth.due)
@@ -90,6 +96,32 @@ class MetricsEndpoint:
             metrics.incidents.labels(kind).set(number)
         for status, count in depth.by_status.items():
             metrics.dispatches.labels(status).set(count)
+
+
+def _set_queues(metrics: Metrics, queues: Iterable[Queue]) -> None:
+    """Replace the series of the queues, the longest ones; projects are added up."""
+    metrics.queue_length.clear()
+    metrics.queue_oldest.clear()
+    longest = sorted(queues, key=lambda one: -one.length)[:MAX_SERIES]
+    oldest: dict[tuple[str, str], float] = {}
+    for one in longest:
+        labels = (one.agent_name, one.rule_name or "")
+        metrics.queue_length.labels(*labels).inc(one.length)
+        oldest[labels] = max(one.oldest_wait_s, oldest.get(labels, 0.0))
+    for labels, seconds in oldest.items():
+        metrics.queue_oldest.labels(*labels).set(seconds)
+
+
+def _set_agents(metrics: Metrics, agents: Iterable[Agent], calls: Mapping[tuple[str, str], int], now: datetime) -> None:
+    """Replace the series of the agents that have limits."""
+    for gauge in (metrics.agent_calls, metrics.agent_max_calls, metrics.agent_out_of_service):
+        gauge.clear()
+    for agent in [one for one in agents if one.is_limited][:MAX_SERIES]:
+        name = agent.agent_name
+        metrics.agent_calls.labels(name).set(sum(count for (_, one), count in calls.items() if one == name))
+        metrics.agent_out_of_service.labels(name).set(int(agent.is_out_of_service(now)))
+        if agent.max_calls is not None:
+            metrics.agent_max_calls.labels(name).set(agent.max_calls)
 
 
 def _set_objectives(metrics: Metrics, found: Iterable[Objective]) -> None:

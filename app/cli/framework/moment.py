@@ -19,6 +19,8 @@ ALLOWED = (
     "today, yesterday, a weekday, 'yesterday 14:02', or 2026-11-22T14:02"
 )
 
+ALLOWED_AHEAD = "a duration such as 30m, 2h or 1d12h, a time such as 18:00, 'tomorrow 09:00', or 2026-11-27T09:00"
+
 
 def parse_duration(text: str) -> timedelta | None:
     """Return the duration in a text such as `1h30m`; None if it is not a duration."""
@@ -78,6 +80,28 @@ def parse_moment(text: str, now: datetime, name: str) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as error:
         raise InvalidInputError("usage", [Problem(name, f"must be {ALLOWED}", text[:100])]) from error
+
+
+def parse_ahead(text: str, now: datetime, name: str) -> datetime:
+    """Return the instant that `text` names, which is to come: `2h` is in two hours, `18:00` the next one.
+
+    Raises InvalidInputError that names the option `name`.
+    """
+    text = text.strip().lower()
+    try:
+        if (ahead := parse_duration(text.removeprefix("in ").replace(" ", ""))) is not None:
+            return now + ahead
+        today = now.astimezone()
+        tomorrow = text.removeprefix("tomorrow").strip() if text.startswith("tomorrow") else None
+        clock_time = _TIME_OF_DAY.fullmatch(text if tomorrow is None else tomorrow or "00:00")
+        if clock_time:
+            hour, minute, second = (int(part or 0) for part in clock_time.groups())
+            instant = today.replace(hour=hour, minute=minute, second=second, microsecond=0)
+            is_next_day = tomorrow is not None or instant <= today
+            return (instant + timedelta(days=is_next_day)).astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InvalidInputError("usage", [Problem(name, f"must be {ALLOWED_AHEAD}", text[:100])]) from error
 
 
 def zone_name(now: datetime) -> str:

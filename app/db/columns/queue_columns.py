@@ -8,6 +8,7 @@ from app.db.column_definition import ColumnKind, FormSection, RuleColumn
 
 MAX_CALLS: Final = 1_000_000
 MAX_QUEUE_TIMEOUT_S: Final = 86_400
+MAX_STARTS_PER_SECOND: Final = 10_000
 
 QUEUE_COLUMNS: Final = (
     RuleColumn(

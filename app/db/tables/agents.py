@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text
 
-from app.db.columns.queue_columns import MAX_CALLS
+from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables.base import Serial, current_instant, metadata, partial_index
 from app.db.types import Json, Timestamp
 
-MAX_STARTS_PER_SECOND = 10_000
 RECORDED_OF_AGENTS = (
     "agent_name",
     "max_calls",

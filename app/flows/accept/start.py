@@ -54,7 +54,8 @@ def start_of(event: Event, intent: Intent, state: StoredState, now: datetime) ->
         return Start.AFTER_RETURN
     if state.promises.may_bring(event, intent.agent_name, intent.scope):
         return Start.PERHAPS_FROM_TOKEN
-    if intent.agent_name not in state.limited and _is_fresh(event, now):
+    is_limited = intent.agent_name in state.limited or intent.rule.max_calls is not None
+    if not is_limited and _is_fresh(event, now):
         return Start.AT_ONCE
     return Start.WHEN_CLAIMED
 

@@ -16,7 +16,7 @@ from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.deliver.call_queue import CallQueue
 from app.flows.deliver.call_slots import CallSlots
-from app.flows.deliver.claim import claim
+from app.flows.deliver.claim import Claimed, claim
 from app.flows.deliver.precheck import conclude
 from app.flows.deliver.room_checks import RoomChecks
 from app.flows.deliver.settle import settle
@@ -69,6 +69,8 @@ class Deliverer:
         self._room_checks = RoomChecks(context)
         self._turn = 0
         self._stopping = False
+        self.has_queue = False
+        """Whether callers waited for a place with an agent at the last claim."""
         self._settle = transactions.batched(
             partial(_settle_batch, context), background=True, project_of=lambda one: one.dispatch.project
         )
@@ -115,14 +117,20 @@ class Deliverer:
             # First calls do not count: there may be many, and retries must not wait for all of them.
             slots = {project: limit - self._again[project] for project in self._in_turn()}
             slots = {project: free for project, free in slots.items() if free > 0}
-            claimed = await self._claim(slots) if slots else []
-            for dispatch in claimed:
-                self._begin(dispatch, again=True)
-            total += len(claimed)
-            if len(claimed) < max(slots.values(), default=1):
+            if not slots:
                 break
-            await asyncio.wait([self._in_hand[one.id] for one in claimed], return_when=asyncio.FIRST_COMPLETED)
-        return {"claimed": total}
+            claimed = await self._claim(slots)
+            self.has_queue = claimed.has_queue
+            for dispatch in claimed.dispatches:
+                self._begin(dispatch, again=True)
+            total += len(claimed.dispatches)
+            if not claimed.more:
+                break
+            if len(claimed.dispatches) >= max(slots.values()):
+                tasks = [self._in_hand[one.id] for one in claimed.dispatches]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        # While callers wait, the loop does not rest: a limit that plain SQL raises moves the queue soon.
+        return {"claimed": total, "queues": int(self.has_queue)}
 
     def _in_turn(self) -> list[str]:
         """Return the projects, another first each time: what calls per second leave over goes to the first."""
@@ -130,8 +138,8 @@ class Deliverer:
         self._turn = (self._turn + 1) % max(1, len(projects))
         return projects[self._turn :] + projects[: self._turn]
 
-    async def _claim(self, slots: Mapping[str, int]) -> list[Dispatch]:
-        def write(connection: Connection, after: AfterCommit) -> list[Dispatch]:
+    async def _claim(self, slots: Mapping[str, int]) -> Claimed:
+        def write(connection: Connection, after: AfterCommit) -> Claimed:
             # Read here, for a hang may have ended the leases of what was begun while this waited for the writer.
             in_hand = self.in_hand()
             return claim(

@@ -23,7 +23,9 @@ from app.lifecycle.previous import PreviousCause, previous_with_agent
 from app.lifecycle.transition import move, replace
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import waiting_callers
+from app.outbox.free_places import Shortage
 from app.outbox.move import Move
+from app.outbox.queue_store import read_limits, read_places
 from app.rules.check import check_value
 from app.settings import Settings
 
@@ -93,10 +95,12 @@ def hand_over(
         raise ConflictError(f"the call is being handed over already, by dispatch {under_way}")
     if waiting_callers(connection, [first.id]).get(first.id) == set():
         raise ConflictError("the caller has left")
+    _refuse_shortage(connection, first, order, now)
     reason = f"handed over by {by}" + (f": {order.reason}" if order.reason else "")
     following = dispatch_beside(first, order.agent_name, new_id(), reason[:2000], now)._replace(
         request_key=order.request_key,
         answer_timeout_s=order.timeout_s or first.answer_timeout_s,
+        queue_timeout_s=order.timeout_s or first.answer_timeout_s,
     )
     previous = previous_with_agent(first, PreviousCause.HANDOVER, order.context, None)
     following = following._replace(**rendered_after(connection, settings, following, previous))
@@ -106,6 +110,20 @@ def hand_over(
     change = Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)
     move(connection, after, [change], now)
     return Handover(change.result, following)
+
+
+def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
+    """Raise ConflictError if the next agent has no place for the call.
+
+    Whoever hands it over can choose another at once, while the first agent still has the caller.
+    """
+    limits = read_limits(connection)
+    if order.agent_name not in limits.agents:
+        return
+    places = read_places(connection, limits, (), now)
+    shortage = places.shortage_of_agent(first.project, order.agent_name)
+    if shortage in {Shortage.OUT_OF_SERVICE, Shortage.AGENT_FULL}:
+        raise ConflictError(places.describe_agent(first.project, order.agent_name, shortage))
 
 
 def read_handover(connection: Connection, dispatch_id: str) -> Handover:

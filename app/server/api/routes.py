@@ -33,6 +33,7 @@ from app.server.api import (
     statistics,
     token_dispatches,
 )
+from app.server.api.agents.agent_routes import AGENT_ENDPOINTS
 from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
@@ -174,8 +175,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/statistics", statistics.read_statistics,
              "Read time to agent, objectives, and shares of no-shows, fallbacks and callers who left waiting",
              statistics.Statistics, query=statistics.WindowQuery),
-    Endpoint("GET", f"{_V1}/agents", statistics.list_agents,
-             "List agents with their last dispatch and their latest probe", statistics.SeenAgents),
+    *AGENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),
     Endpoint("GET", f"{_V1}/incidents", incidents.list_the_incidents, "List incidents, newest first",
@@ -262,8 +262,8 @@ def _document() -> dict[str, Any]:
 
 
 def _starlette_path(endpoint: Endpoint) -> str:
-    # An identity may hold slashes.
-    path = endpoint.path.replace("{reference}", "{reference:path}")
+    # An identity may hold slashes, and so may the name of an agent.
+    path = endpoint.path.replace("{reference}", "{reference:path}").replace("{agent_name}", "{agent_name:path}")
     for name in endpoint.numeric:
         path = path.replace(f"{{{name}}}", f"{{{name}:int}}")
     return path

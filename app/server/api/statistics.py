@@ -16,9 +16,7 @@ from app.audit import (
     Objective,
     Probe,
     Seen,
-    known_agents,
     last_hits,
-    latest_probes,
     probes_of,
 )
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
@@ -55,17 +53,6 @@ class Probes(BaseModel):
     items: list[Probe]
 
 
-@dataclass(frozen=True, slots=True)
-class SeenAgent(Seen):
-    """An agent that dispatches name or probes were made of."""
-
-    latest_probe: Annotated[Probe | None, Field(description="the latest probe with a result")]
-
-
-class SeenAgents(BaseModel):
-    items: list[SeenAgent]
-
-
 class ProbesQuery(Model):
     agent: Text
     limit: int = Field(20, ge=1, le=200)
@@ -79,12 +66,6 @@ async def read_statistics(request: ApiRequest) -> dict[str, Any]:
     )
     objectives = [one.to_json() for one in kept.items]
     return {**found.to_json(), "objectives": objectives, "objectives_are_cut": kept.is_cut}
-
-
-async def list_agents(request: ApiRequest) -> dict[str, Any]:
-    seen, probed = await request.context.read(lambda connection: (known_agents(connection), latest_probes(connection)))
-    last_at = dict.fromkeys(probed) | {one.name: one.last_at for one in seen}
-    return {"items": [SeenAgent(name, at, probed.get(name)).to_json() for name, at in sorted(last_at.items())]}
 
 
 async def list_probes(request: ApiRequest) -> dict[str, Any]:

@@ -45,7 +45,7 @@ ASKED: Mapping[str, tuple[HotStatement, Mapping[str, Any], set[str]]] = {
     ),
     "due": (
         statements.DUE,
-        {"now": NOW, "first": 1, "project": "default", "without_agents": ["b"], "in_hand": ["a"]},
+        {"now": NOW, "first": 1, "project": "default", "in_hand": ["a"]},
         {"next_attempt_at<?"},
     ),
     "unanswered": (

@@ -18,7 +18,7 @@ README = Path(states.__file__).parents[1] / "README.md"
 TABLE = """
 from \\ to    pending    sending    dispatched joined     ended      no_show    failed     cancelled
 (new)        yes        yes        .          .          .          .          yes        yes
-pending      .          yes        .          yes        .          .          .          yes
+pending      .          yes        .          yes        .          yes        .          yes
 sending      yes        .          yes        yes        .          .          yes        yes
 dispatched   yes        .          .          yes        .          yes        .          yes
 joined       yes        .          yes        .          yes        yes        .          .

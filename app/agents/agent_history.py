@@ -1,0 +1,53 @@
+"""Reads the recorded edits of agents from `agent_changes`, which the database's triggers write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from sqlalchemy import Connection, select
+
+from app.agents.stored_agents import EDITABLE
+from app.db.tables import agent_changes
+from app.json_shape import Instant, JsonShape
+
+
+@dataclass(frozen=True, slots=True)
+class AgentChange(JsonShape):
+    """One recorded edit of one agent; `before` and `after` are rows as they were, null where there was none."""
+
+    id: Annotated[int, Field(description="the version of the agent that the change led to")]
+    agent_name: str
+    change: Literal["insert", "update", "delete"]
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    changed_at: Instant
+    changed_by: str
+
+    @property
+    def differences(self) -> list[str]:
+        """What the edit changed, each as a line for people."""
+        before, after = self.before or {}, self.after or {}
+        return [
+            f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"
+            for name in EDITABLE
+            if _shown(before.get(name)) != _shown(after.get(name))
+        ]
+
+
+def agent_history(
+    connection: Connection, agent_name: str | None = None, *, limit: int = 100, before_version: int | None = None
+) -> list[AgentChange]:
+    """Return the recorded edits, newest first; page on with `before_version`, the id of the last change seen."""
+    query = select(agent_changes).order_by(agent_changes.c.id.desc()).limit(limit)
+    if agent_name is not None:
+        query = query.where(agent_changes.c.agent_name == agent_name)
+    if before_version is not None:
+        query = query.where(agent_changes.c.id < before_version)
+    return [AgentChange(**row) for row in connection.execute(query).mappings()]
+
+
+def _shown(value: Any) -> str:
+    return "none" if value in (None, "") else str(value)

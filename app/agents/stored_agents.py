@@ -1,0 +1,173 @@
+"""Rows of `agents` as they are shown and edited, and what is wrong with one that is to be saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+from sqlalchemy import Connection, RowMapping, Text, cast, func, select, type_coerce
+
+from app.agents.agent_limits import read_end
+from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
+from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
+from app.db.tables import agent_changes, agents
+from app.db.types import parse_instant
+from app.errors import InvalidInputError, Problem, nearest
+from app.json_shape import Instant, JsonShape
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+
+EDITABLE: Final = ("max_calls", "starts_per_second", "out_of_service_until", "substitute_agent_name", "note")
+"""The columns that people write, besides the name."""
+DEFAULTS: Final[Mapping[str, Any]] = {**dict.fromkeys(EDITABLE), "note": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Agent(JsonShape):
+    """What operators have set for an agent; one without a row has the defaults, and version 0."""
+
+    agent_name: str
+    max_calls: Annotated[int | None, Field(description="calls at a time in each project; null: no limit")] = None
+    starts_per_second: Annotated[int | None, Field(description="in each project; null: no limit")] = None
+    out_of_service_until: Annotated[Instant | None, Field(description="not asked before")] = None
+    substitute_agent_name: Annotated[str | None, Field(description="asked in its place meanwhile")] = None
+    note: str = ""
+    updated_at: Instant | None = None
+    updated_by: str | None = None
+    version: Annotated[int, Field(description="of its latest change; the ETag")] = 0
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}"'
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything but a note is set."""
+        return any(getattr(self, name) is not None for name in EDITABLE[:-1])
+
+    def is_out_of_service(self, now: datetime) -> bool:
+        return self.out_of_service_until is not None and now < self.out_of_service_until
+
+
+def list_agents(connection: Connection) -> list[Agent]:
+    """Return every agent that has a row, by name."""
+    latest = select(agent_changes.c.agent_name, func.max(agent_changes.c.id).label("version"))
+    found = connection.execute(latest.group_by(agent_changes.c.agent_name))
+    versions = {row.agent_name: row.version for row in found}
+    rows = connection.execute(_ROWS.order_by(agents.c.agent_name)).mappings()
+    return [_agent(row, versions.get(row["agent_name"], 0)) for row in rows]
+
+
+def stored_agent(connection: Connection, agent_name: str) -> Agent:
+    """Return an agent; one without a row has the defaults, and the version of its last change."""
+    version = connection.scalar(select(func.max(agent_changes.c.id)).where(agent_changes.c.agent_name == agent_name))
+    row = connection.execute(_ROWS.where(agents.c.agent_name == agent_name)).mappings().one_or_none()
+    return Agent(agent_name, version=version or 0) if row is None else _agent(row, version or 0)
+
+
+def has_row(connection: Connection, agent_name: str) -> bool:
+    """Return whether anything is stored about an agent."""
+    return connection.scalar(select(agents.c.agent_name).where(agents.c.agent_name == agent_name)) is not None
+
+
+# As text: SQLite holds whatever plain SQL has written.
+_ROWS = select(
+    *(column for column in agents.c if column.name != "out_of_service_until"),
+    cast(type_coerce(agents.c.out_of_service_until, Text), Text).label("until"),
+)
+
+
+def _agent(row: RowMapping, version: int) -> Agent:
+    return Agent(
+        row["agent_name"],
+        row["max_calls"],
+        row["starts_per_second"],
+        read_end(row["until"]),
+        row["substitute_agent_name"],
+        row["note"],
+        row["updated_at"],
+        row["updated_by"],
+        version,
+    )
+
+
+def checked(agent_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values to store for these columns; raises InvalidInputError with every problem."""
+    problems = _check_name("agent_name", agent_name)
+    stored: dict[str, Any] = {}
+    for name, value in values.items():
+        check = _CHECKS.get(name)
+        if check is None:
+            problems.append(
+                Problem(
+                    name,
+                    "is no field of an agent; fields are " + ", ".join(EDITABLE),
+                    suggestion=nearest(name, EDITABLE),
+                )
+            )
+            continue
+        found = [] if value is None and name != "note" else check(name, value)
+        problems += found
+        if not found:
+            stored[name] = _read_instant(value) if name == "out_of_service_until" else value
+    if stored.get("substitute_agent_name") == agent_name:
+        problems.append(Problem("substitute_agent_name", "must be another agent", agent_name))
+    if problems:
+        raise InvalidInputError("this agent cannot be saved", problems)
+    return stored
+
+
+def _check_name(path: str, value: Any) -> list[Problem]:
+    if not isinstance(value, str):
+        return [Problem(path, "must be the name of an agent", value)]
+    if not 1 <= len(value) <= MAX_AGENT_NAME or not value.isprintable() or value != value.strip():
+        return [
+            Problem(
+                path,
+                f"must have 1 to {MAX_AGENT_NAME} printable characters, none of them white space at the ends",
+                value[:100],
+            )
+        ]
+    return []
+
+
+def _whole_number(least: int, most: int) -> Callable[[str, Any], list[Problem]]:
+    def check(path: str, value: Any) -> list[Problem]:
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return []
+        return [Problem(path, f"must be a whole number from {least} to {most}, or null", value)]
+
+    return check
+
+
+def _check_instant(path: str, value: Any) -> list[Problem]:
+    try:
+        instant = _read_instant(value)
+    except (ValueError, TypeError, OverflowError):
+        instant = None
+    if instant is None or not 1970 <= instant.year <= 9999:
+        return [Problem(path, "must be a time such as 2026-11-26T18:00:00Z, or null", str(value)[:100])]
+    return []
+
+
+def _read_instant(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        return parse_instant(value)
+    return value if isinstance(value, datetime) else None
+
+
+def _check_note(path: str, value: Any) -> list[Problem]:
+    if not isinstance(value, str) or len(value) > MAX_DESCRIPTION:
+        return [Problem(path, f"must be text of at most {MAX_DESCRIPTION} characters")]
+    return [] if is_storable(value) else [Problem(path, UNSTORABLE_MESSAGE)]
+
+
+_CHECKS: Final[Mapping[str, Callable[[str, Any], list[Problem]]]] = {
+    "max_calls": _whole_number(0, MAX_CALLS),
+    "starts_per_second": _whole_number(1, MAX_STARTS_PER_SECOND),
+    "out_of_service_until": _check_instant,
+    "substitute_agent_name": _check_name,
+    "note": _check_note,
+}

@@ -1,0 +1,187 @@
+"""`usher agents`: which agents there are, how much they take, and which are out of service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from app.agents.agent_history import agent_history
+from app.agents.agent_limits import FOREVER
+from app.agents.edit_agent import change_agent
+from app.agents.stored_agents import Agent, list_agents, stored_agent
+from app.audit import calls_held, known_agents, queue_overview
+from app.cli.framework.database import editor, reading, write
+from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
+from app.cli.framework.options import ByOption, JsonOption, LimitOption
+from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
+from app.clock import SystemClock
+from app.errors import InvalidInputError, NotFoundError, Problem
+from app.json_shape import shape_of
+
+app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
+NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules name it")]
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """List the agents that rules have asked for or something is set for, with their calls and queues."""
+    now = SystemClock().now()
+    with reading() as connection:
+        lines = _lines(connection, now)
+    if as_json:
+        say_json(lines)
+        return
+    made = table("agent", "calls", "waiting", "starts/s", "in service", "note", narrow=("calls", "waiting"))
+    for line in lines:
+        most = line["max_calls"]
+        calls = f"{line['calls']}" if most is None else f"{line['calls']}/{most}"
+        made.add_row(
+            plain(line["agent_name"]), calls, str(line["waiting"]), plain(line["starts_per_second"] or ""),
+            _service(line), plain(line["note"]),
+        )  # fmt: skip
+    show(made)
+    if not lines:
+        note("no dispatch has named an agent yet, and nothing is set for one")
+
+
+@app.command()
+def pause(
+    agent: NameArgument,
+    until: Annotated[
+        str | None, typer.Argument(metavar="[UNTIL]", help=ALLOWED_AHEAD + "; default: until resumed")
+    ] = None,
+    *,
+    substitute: Annotated[str | None, typer.Option("--substitute", metavar="AGENT", help="asked meanwhile")] = None,
+    reason: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="for your colleagues")] = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take an agent out of service: it is not asked, but its substitute or the fallbacks of the rule are."""
+    now = SystemClock().now()
+    end = FOREVER if until is None else parse_ahead(until, now, "UNTIL")
+    if end <= now:
+        raise InvalidInputError("usage", [Problem("UNTIL", f"must be in the future; {ALLOWED_AHEAD}", until)])
+    columns: dict[str, Any] = {"out_of_service_until": end}
+    columns |= {} if substitute is None else {"substitute_agent_name": substitute or None}
+    columns |= {} if reason is None else {"note": reason}
+    _change(agent, columns, by, as_json=as_json)
+
+
+@app.command()
+def resume(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = False) -> None:
+    """Put an agent back into service; exit 1 if it is in service."""
+    now = SystemClock().now()
+    with reading() as connection:
+        before = stored_agent(connection, agent)
+    if not before.is_out_of_service(now):
+        raise NotFoundError(f"{agent} is in service")
+    _change(agent, {"out_of_service_until": None}, by, as_json=as_json)
+
+
+@app.command()
+def limit(
+    agent: NameArgument,
+    *,
+    max_calls: Annotated[
+        str | None, typer.Option("--max-calls", metavar="N", help="at a time; `none`: no limit")
+    ] = None,
+    starts: Annotated[str | None, typer.Option("--starts-per-second", metavar="N", help="`none`: no limit")] = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Limit how many calls an agent takes, or remove a limit; without options show the limits."""
+    given = {"max_calls": ("--max-calls", max_calls), "starts_per_second": ("--starts-per-second", starts)}
+    columns = {name: _number(option, text) for name, (option, text) in given.items() if text is not None}
+    _change(agent, columns, by, as_json=as_json)
+
+
+@app.command()
+def history(
+    agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", help="only this one")] = None,
+    *,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List who changed what of agents, the latest first; exit 1 if nothing was ever changed."""
+    with reading() as connection:
+        found = agent_history(connection, agent, limit=limit)
+    if as_json:
+        say_json([change.to_json() for change in found])
+    else:
+        made = table("when", "who", "agent", "change", narrow=("when",))
+        for change in found:
+            lines = change.differences or [change.change]
+            made.add_row(
+                show_moment(change.changed_at), plain(change.changed_by), plain(change.agent_name), stacked(*lines)
+            )
+        show(made)
+    if not found:
+        raise NotFoundError("nothing of " + ("an agent" if agent is None else agent) + " was changed")
+
+
+def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: bool) -> None:
+    def unit(connection: Connection) -> Agent:
+        return change_agent(connection, agent, columns, editor(by))
+
+    if columns:
+        after = write(unit)
+    else:
+        with reading() as connection:
+            after = stored_agent(connection, agent)
+    if as_json:
+        say_json(after.to_json())
+    else:
+        say(_sentence(after, SystemClock().now()))
+
+
+def _sentence(agent: Agent, now: datetime) -> str:
+    limits = [] if agent.max_calls is None else [f"at most {agent.max_calls} calls at a time"]
+    limits += [] if agent.starts_per_second is None else [f"at most {agent.starts_per_second} starts a second"]
+    text = f"{agent.agent_name}: {', '.join(limits) or 'no limits'}"
+    if not agent.is_out_of_service(now):
+        return f"{text}; in service"
+    text += f"; out of service {_until(agent.out_of_service_until)}"
+    return text + (f", {agent.substitute_agent_name} is asked" if agent.substitute_agent_name else "")
+
+
+def _until(end: datetime | None) -> str:
+    return "until it is resumed" if end is None or end >= FOREVER - timedelta(days=1) else f"until {show_moment(end)}"
+
+
+def _service(line: Mapping[str, Any]) -> Any:
+    if line["in_service"]:
+        return plain("yes")
+    end = datetime.fromisoformat(line["out_of_service_until"])
+    substitute = line["substitute_agent_name"]
+    return stacked(f"no, {_until(end)}", f"{substitute} is asked" if substitute else "")
+
+
+def _lines(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+    stored = {one.agent_name: one for one in list_agents(connection)}
+    names = sorted({*stored, *(one.name for one in known_agents(connection))})
+    calls, waiting = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for (_, name), count in calls_held(connection, now).items():
+        calls[name] = calls.get(name, 0) + count
+    for one in queue_overview(connection, now).queues:
+        waiting[one.agent_name] = waiting.get(one.agent_name, 0) + one.length
+    return [
+        {
+            **shape_of(Agent).dump_python(agent, mode="json"),
+            "in_service": not agent.is_out_of_service(now),
+            "calls": calls[agent.agent_name],
+            "waiting": waiting[agent.agent_name],
+        }
+        for agent in (stored.get(name, Agent(name)) for name in names)
+    ]
+
+
+def _number(option: str, text: str) -> int | None:
+    if text.strip().lower() in {"none", "null", ""}:
+        return None
+    if not (text.strip().isascii() and text.strip().isdecimal()) or len(text) > 9:
+        raise InvalidInputError("usage", [Problem(option, "must be a whole number, or `none`", text[:50])])
+    return int(text)

@@ -1,0 +1,1 @@
+"""What becomes of callers for whom no agent has a free place."""

@@ -1,0 +1,1 @@
+"""Agents and queues over the API."""

@@ -1,0 +1,35 @@
+"""The endpoints about agents and queues."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from app.accounts.roles import Role
+from app.agents.stored_agents import Agent
+from app.audit import QueueOverview
+from app.server.api.agents import agents
+from app.server.api.framework.endpoint import Endpoint
+
+_AGENT: Final = "/api/v1/agents/{agent_name}"
+
+AGENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    Endpoint("GET", "/api/v1/agents", agents.list_the_agents,
+             "List agents with their limits, their load, their last dispatch and their latest probe", agents.Agents),
+    Endpoint("GET", _AGENT, agents.read_an_agent, "Read what is set for an agent", agents.AgentState, etag=True),
+    Endpoint("PATCH", _AGENT, agents.change_an_agent, "Change limits of an agent, or take it out of service",
+             agents.AgentState, etag=True, if_match=True, body=agents.AgentChanges, problems=(409,),
+             example={"max_calls": 20}, body_is_checked_by_handler=True, role=Role.EDITOR),
+    Endpoint("PUT", _AGENT, agents.replace_an_agent, "Set everything of an agent", agents.AgentState, etag=True,
+             if_match=True, body=agents.AgentDraft, problems=(409,), body_is_checked_by_handler=True,
+             example={"max_calls": 20, "substitute_agent_name": "reception"}, role=Role.EDITOR,
+             description="An agent for which nothing is set yet is at version 0."),
+    Endpoint("DELETE", _AGENT, agents.forget_an_agent, "Remove all that is set for an agent", Agent,
+             role=Role.EDITOR, if_match=True, problems=(404, 409), description="Its history stays."),
+    Endpoint("GET", f"{_AGENT}/history", agents.list_changes_of_an_agent, "List the changes of an agent",
+             agents.AgentHistory, query=agents.AgentHistoryQuery),
+    Endpoint("GET", "/api/v1/agents/history", agents.list_changes_of_agents, "List the changes of all agents",
+             agents.AgentHistory, query=agents.AgentHistoryQuery),
+    Endpoint("GET", "/api/v1/queue", agents.read_the_queue,
+             "List the callers who wait for a place with an agent, with position and expected wait", QueueOverview,
+             query=agents.QueueQuery, shows_people=True, by_project=True),
+)  # fmt: skip

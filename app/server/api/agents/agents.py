@@ -1,0 +1,196 @@
+"""Agents over the API: their limits, whether they are in service, who waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from app.agents.agent_history import AgentChange, agent_history
+from app.agents.edit_agent import change_agent, forget_agent
+from app.agents.stored_agents import Agent, has_row, list_agents, stored_agent
+from app.audit import MAX_WAITING, Probe, calls_held, known_agents, latest_probes, queue_overview
+from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
+from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
+from app.errors import NotFoundError, PreconditionNeededError
+from app.json_shape import Instant
+from app.server.api.framework.endpoint import Answer, ApiRequest, Model, expected_version, require_object
+
+_ONE_LINE = r"^[!-~]([ -~]*[!-~])?$"
+
+
+class AgentDraft(BaseModel):
+    """What is set for an agent; what is left out has its default."""
+
+    max_calls: int | None = Field(None, ge=0, le=MAX_CALLS, description="calls at a time in each project")
+    starts_per_second: int | None = Field(None, ge=1, le=MAX_STARTS_PER_SECOND, description="in each project")
+    out_of_service_until: datetime | None = Field(None, description="not asked before; null or past: in service")
+    substitute_agent_name: str | None = Field(
+        None, min_length=1, max_length=MAX_AGENT_NAME, pattern=_ONE_LINE, description="asked in its place meanwhile"
+    )
+    note: str = Field("", max_length=MAX_DESCRIPTION)
+
+
+class AgentChanges(AgentDraft):
+    """Columns of an agent to change; the others stay as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentState(Agent):
+    """What is set for an agent, and how it stands now."""
+
+    in_service: bool
+    calls: Annotated[int, Field(description="that it has now, or that are being sent to it")]
+    waiting: Annotated[int, Field(description="callers in its queue")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAgent(AgentState):
+    """An agent that dispatches name, probes were made of, or something is set for."""
+
+    name: Annotated[str, Field(description="the same as `agent_name`")]
+    last_at: Annotated[Instant | None, Field(description="when the latest dispatch of it was created")]
+    latest_probe: Annotated[Probe | None, Field(description="the latest probe with a result")]
+
+
+class Agents(BaseModel):
+    items: list[ListedAgent]
+
+
+class AgentHistory(BaseModel):
+    items: list[AgentChange]
+    next_before_version: int | None = Field(description="ask with this as `before_version` for older changes")
+
+
+class AgentHistoryQuery(Model):
+    limit: int = Field(50, ge=1, le=200)
+    before_version: int | None = Field(None, ge=0, le=2**53, description="only changes before this version")
+
+
+class QueueQuery(Model):
+    limit: int = Field(200, ge=1, le=MAX_WAITING, description="callers that are listed at most")
+
+
+async def list_the_agents(request: ApiRequest) -> dict[str, Any]:
+    now = request.context.now
+
+    def load(connection: Connection) -> list[dict[str, Any]]:
+        stored = {one.agent_name: one for one in list_agents(connection)}
+        seen, probed = known_agents(connection), latest_probes(connection)
+        last_at = dict.fromkeys([*stored, *probed]) | {one.name: one.last_at for one in seen}
+        calls, waiting = _load(connection, now)
+        return [
+            ListedAgent(
+                **_state(stored.get(name, Agent(name)), now, calls, waiting),
+                name=name,
+                last_at=at,
+                latest_probe=probed.get(name),
+            ).to_json()
+            for name, at in sorted(last_at.items())
+        ]
+
+    return {"items": await request.context.read(load)}
+
+
+async def read_an_agent(request: ApiRequest) -> Answer:
+    return await _answer(request)
+
+
+async def change_an_agent(request: ApiRequest) -> Answer:
+    return await _change(request, whole=False)
+
+
+async def replace_an_agent(request: ApiRequest) -> Answer:
+    return await _change(request, whole=True)
+
+
+async def forget_an_agent(request: ApiRequest) -> dict[str, Any]:
+    expected, name, editor = _expected(request), request.identifier("agent_name"), request.user.name
+    before = await request.context.write(lambda connection: forget_agent(connection, name, editor, expected))
+    return before.to_json()
+
+
+async def list_changes_of_an_agent(request: ApiRequest) -> dict[str, Any]:
+    name, query = request.identifier("agent_name"), request.query
+    found = await request.context.read(
+        lambda connection: agent_history(connection, name, limit=query.limit + 1, before_version=query.before_version)
+    )
+    return _history(found, query.limit)
+
+
+async def list_changes_of_agents(request: ApiRequest) -> dict[str, Any]:
+    query = request.query
+    found = await request.context.read(
+        lambda connection: agent_history(connection, limit=query.limit + 1, before_version=query.before_version)
+    )
+    return _history(found, query.limit)
+
+
+async def read_the_queue(request: ApiRequest) -> dict[str, Any]:
+    now, limit = request.context.now, request.query.limit
+    found = await request.context.read(
+        lambda connection: queue_overview(connection, now, limit=limit, projects=request.user.projects)
+    )
+    return found.to_json()
+
+
+def _history(found: list[AgentChange], limit: int) -> dict[str, Any]:
+    shown = found[:limit]
+    return {
+        "items": [change.to_json() for change in shown],
+        "next_before_version": shown[-1].id if len(found) > limit else None,
+    }
+
+
+async def _change(request: ApiRequest, *, whole: bool) -> Answer:
+    expected, columns = _expected(request), require_object(request.body)
+    name, editor = request.identifier("agent_name"), request.user.name
+    await request.context.write(
+        lambda connection: change_agent(connection, name, columns, editor, expected, whole=whole)
+    )
+    return await _answer(request)
+
+
+def _expected(request: ApiRequest) -> int | None:
+    if "if-match" not in request.http.headers:
+        raise PreconditionNeededError(
+            "If-Match is required: the ETag from reading the agent, or * to overwrite any edit"
+        )
+    return expected_version(request.http)
+
+
+async def _answer(request: ApiRequest) -> Answer:
+    name, now = request.identifier("agent_name"), request.context.now
+
+    def load(connection: Connection) -> AgentState:
+        if not has_row(connection, name) and name not in {one.name for one in known_agents(connection)}:
+            raise NotFoundError(f"nothing is set for an agent {name!r}, and no dispatch has named it")
+        calls, waiting = _load(connection, now)
+        return AgentState(**_state(stored_agent(connection, name), now, calls, waiting))
+
+    state = await request.context.read(load)
+    return Answer(state.to_json(), {"ETag": state.etag})
+
+
+def _load(connection: Connection, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many calls each agent has, and how many callers wait for it, in all projects."""
+    calls: dict[str, int] = {}
+    waiting: dict[str, int] = {}
+    for (_, name), count in calls_held(connection, now).items():
+        calls[name] = calls.get(name, 0) + count
+    for one in queue_overview(connection, now).queues:
+        waiting[one.agent_name] = waiting.get(one.agent_name, 0) + one.length
+    return calls, waiting
+
+
+def _state(agent: Agent, now: datetime, calls: Mapping[str, int], waiting: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        **asdict(agent),
+        "in_service": not agent.is_out_of_service(now),
+        "calls": calls.get(agent.agent_name, 0),
+        "waiting": waiting.get(agent.agent_name, 0),
+    }
