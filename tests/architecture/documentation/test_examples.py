@@ -27,8 +27,8 @@ from app.rules.editing.rules_file import read_rules_file
 from app.settings import read_settings
 from app.settings.model import Settings
 from app.webhook.parse import build_event
-from tests.architecture.documentation.pages import Block, blocks, inline_commands, user_pages
 from tests.architecture.documentation.reference_pages import commands, program
+from tests.harness.pages import Block, blocks, inline_commands, shell_commands, user_pages
 
 _RULES = re.compile(r"^```yaml\n(rules:.*?)^```\n(.*?)(?=^```|^#|\Z)", re.DOTALL | re.MULTILINE)
 _ROW = re.compile(r"^\| `(\{.*?\})` \| (?:`([^`|]*)` \| )?(.*?) \|$", re.MULTILINE)
@@ -128,16 +128,6 @@ def test_sql_in_examples_leaves_rules_that_can_be_used(page: str, tmp_path: Path
     readers.dispose()
     assert not book.bad
     assert book.rules or "INSERT" not in "".join(block.text for block in blocks("sql") if block.page == page)
-
-
-def shell_commands() -> list[tuple[str, str]]:
-    """Return each line of a shell block that runs usher."""
-    return [
-        (str(block), line.strip())
-        for block in blocks("sh")
-        for line in block.text.replace("\\\n", " ").splitlines()
-        if line.strip().split(" ")[0].endswith("usher")
-    ]
 
 
 COMMANDS = {" ".join(words): command for words, command in commands(program())}

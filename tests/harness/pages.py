@@ -49,6 +49,16 @@ def _dedented(text: str, indent: str) -> str:
     return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
 
 
+def shell_commands() -> list[tuple[str, str]]:
+    """Return the page and the text of each line of a shell block that runs usher."""
+    return [
+        (block.page, line.strip())
+        for block in blocks("sh")
+        for line in block.text.replace("\\\n", " ").splitlines()
+        if line.strip().split(" ")[0].endswith("usher")
+    ]
+
+
 def inline_commands() -> Iterator[tuple[str, str]]:
     """Yield the page and the text of each `usher …` that stands in running text."""
     for page, text in user_pages().items():
