@@ -122,6 +122,7 @@ __all__ = [
     "count_attainment",
     "count_rule_hits",
     "count_waiting",
+    "count_waiting_calls",
     "dispatch_json",
     "dispatch_statistics",
     "duration_text",

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Select, Text, case, cast, func, select
 
 from app.audit.lists.access_path import IndexPath
 from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule, paths_of_agent
+from app.audit.statistics.call_counts import count_calls
 from app.audit.statistics.dialects import listed, read_list, seconds_between
 from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStatistics, Figures, RuleFigures, Tally
 from app.db.record_ids import instant_of_id
@@ -52,7 +53,7 @@ def dispatch_statistics(
         names = [rule] if rule_id is None else names_of_rule(connection, rule_id, since)
         paths = [path_of_rule(name) for name in names]
     if not paths:
-        return DispatchStatistics(since, as_of, is_cut=False, overall=NO_FIGURES, agents=(), rules=())
+        return DispatchStatistics(since, as_of, is_cut=False, overall=NO_FIGURES, agents=(), rules=(), calls=None)
     is_of_all = agent is None and rule is None and rule_id is None
     most = MAX_ROWS if is_of_all else MAX_ROWS_OF_ONE
     rows = connection.execute(sums(connection, paths, since, most)).all()
@@ -78,6 +79,7 @@ def dispatch_statistics(
         overall=Figures(**(overall if agent is None else by_agent[agent]).figures()),
         agents=tuple(AgentFigures(**one.figures(), agent=name) for name, one in sorted(by_agent.items())),
         rules=tuple(RuleFigures(**one.figures(), rule=name) for name, one in sorted(by_rule.items())),
+        calls=count_calls(connection, reach or since, as_of, most) if is_of_all else None,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import Field
 
+from app.audit.statistics.call_counts import CallCounts
 from app.json_shape import Instant, JsonShape
 
 BUCKET_BOUNDS_S: Final = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 30.0, 60.0)
@@ -104,6 +105,7 @@ class DispatchStatistics(JsonShape):
     overall: Figures
     agents: tuple[AgentFigures, ...]
     rules: tuple[RuleFigures, ...]
+    calls: Annotated[CallCounts | None, Field(description="null if only one agent or rule was asked for")]
 
 
 class Tally:

@@ -40,6 +40,12 @@ def count_waiting(connection: Connection) -> int:
     return connection.scalar(query) or 0
 
 
+def count_waiting_calls(connection: Connection) -> int:
+    """Return how many calls wait for an agent."""
+    query = select(func.count(dispatches.c.event_id.distinct())).where(dispatches.c.status.in_(sorted(WAITING)))
+    return connection.scalar(query) or 0
+
+
 def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]:
     """Return the dispatches that wait for their agent, oldest first, `limit` at most."""
     column = dispatches.c

@@ -14,9 +14,10 @@ from starlette.routing import BaseRoute
 from app.audit import (
     CallFilter,
     CallHead,
+    CallOutcome,
     CallState,
     Objective,
-    count_waiting,
+    count_waiting_calls,
     list_calls,
     longest_waiting,
 )
@@ -60,7 +61,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
         return {
             "now": now,
             "waiting": longest_waiting(connection, _WAITING_LISTED),
-            "waiting_count": count_waiting(connection),
+            "waiting_count": count_waiting_calls(connection),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
             "incidents": _banners(connection, now),
             "setup_advice": setup_advice(connection, context.book(connection), url),
@@ -98,4 +99,7 @@ def _trouble(connection: Connection, since: datetime) -> list[CallHead]:
     found: list[CallHead] = []
     for state in _TROUBLE:
         found += list_calls(connection, CallFilter(state=state, since=since), limit=_LISTED).items
+    for outcome in (CallOutcome.FALLBACK, CallOutcome.LEFT_EARLY):
+        found += list_calls(connection, CallFilter(outcome=outcome, since=since), limit=_LISTED).items
+    found = list({call.event_id: call for call in found}.values())
     return sorted(found, key=lambda call: call.joined_at, reverse=True)[: 2 * _LISTED]

@@ -58,8 +58,10 @@ function refresh(element) {
     const selection = getSelection();
     if (String(selection).length > 0 && element.contains(selection.anchorNode)) return "while you select text";
     const active = document.activeElement;
-    if (active && element.contains(active) && active.matches("input, select, textarea")) return "while you type";
+    if (active && element.contains(active) && active.matches("input, select, textarea, summary")) return "while you type";
     if (element.querySelector("details[open]")) return "while details are open";
+    const fields = element.querySelectorAll("input:not([type=hidden], [type=checkbox]), textarea");
+    if ([...fields].some((one) => one.value !== one.defaultValue)) return "while a form is filled in";
     return "";
   };
   const show = () => {
@@ -78,6 +80,12 @@ function refresh(element) {
   };
   const put = (part) => {
     updated = Date.now();
+    const whole = "whole" in element.dataset;
+    if (whole) {
+      const page = new DOMParser().parseFromString(part, "text/html");
+      part = page.getElementById(element.id)?.innerHTML;
+      if (part === undefined) return;
+    }
     if (part === shown) return;
     shown = part;
     const active = document.activeElement;

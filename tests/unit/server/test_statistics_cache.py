@@ -32,7 +32,9 @@ class Database:
         if self.down:
             raise DatabaseUnavailableError("down")
         overall = replace(NO_FIGURES, dispatches=number)
-        return DispatchStatistics(DAY, DAY + timedelta(days=1), is_cut=False, overall=overall, agents=(), rules=())
+        return DispatchStatistics(
+            DAY, DAY + timedelta(days=1), is_cut=False, overall=overall, agents=(), rules=(), calls=None
+        )
 
 
 async def test_concurrent_requests_share_one_read(clock: StillClock) -> None:

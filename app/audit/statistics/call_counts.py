@@ -1,0 +1,78 @@
+"""Counts calls by what came of their dispatches, exactly as lists of calls find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+
+from app.audit.lists.access_path import ByPrimaryKey, IdRange
+from app.db.record_ids import lowest_id_at
+from app.db.tables import dispatches
+from app.db.types import Cause, DispatchStatus
+from app.json_shape import JsonShape
+from app.outbox.states import WAITING
+
+
+@dataclass(frozen=True, slots=True)
+class CallCounts(JsonShape):
+    """Calls with dispatches; a call counts for everything that came of them."""
+
+    calls: int
+    waiting: Annotated[int, Field(description="an agent is awaited now")]
+    decided: Annotated[int, Field(description="an agent joined, or none did, or the caller left first")]
+    joined: int
+    no_agent: Annotated[int, Field(description="a dispatch ended without an agent; a redrive takes none away")]
+    abandoned: Annotated[int, Field(description="the caller left before an agent joined")]
+    fallback: Annotated[int, Field(description="a fallback was asked, since the rule's agent did not join")]
+
+    @property
+    def joined_share(self) -> float | None:
+        return self.joined / self.decided if self.decided else None
+
+
+def count_calls(connection: Connection, since: datetime, until: datetime, most: int) -> CallCounts:
+    """Return the counts of the latest `most` dispatches created from `since` until `until`, by their calls."""
+    row = connection.execute(calls_query(since, until, most)).one()
+    return CallCounts(*(int(value or 0) for value in row))
+
+
+def calls_query(since: datetime, until: datetime, most: int) -> Select[*tuple[Any, ...]]:
+    """Return the query that counts calls; a test asserts its plan."""
+    column = dispatches.c
+    is_over = column.status.not_in(sorted(WAITING))
+    came = column.joined_at.is_not(None)
+    missed = and_(column.joined_at.is_(None), column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]))
+    left = and_(
+        column.joined_at.is_(None),
+        is_over,
+        column.status.not_in([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]),
+        column.cause == Cause.CALLER_LEFT,
+    )
+    flags: dict[str, ColumnElement[bool]] = {
+        "waiting": ~is_over,
+        "joined": came,
+        "no_agent": missed,
+        "abandoned": left,
+        "fallback": column.rung > 0,
+    }
+    path = ByPrimaryKey(column.id)
+    latest = (
+        select(column.event_id, *(case((flag, 1), else_=0).label(name) for name, flag in flags.items()))
+        .where(*path.conditions(IdRange(lowest_id_at(until), lowest_id_at(since))))
+        .order_by(*path.order())
+        .limit(most)
+        .subquery()
+    )
+    per_call = select(*(func.max(latest.c[name]).label(name) for name in flags)).group_by(latest.c.event_id).subquery()
+    each = per_call.c
+    decided = case((each.joined + each.no_agent + each.abandoned > 0, 1), else_=0)
+    return select(
+        func.count(),
+        func.sum(each.waiting),
+        func.sum(decided),
+        *(func.sum(each[name]) for name in ("joined", "no_agent", "abandoned", "fallback")),
+    ).select_from(per_call)
