@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
 from app.audit.lists.access_path import ByIndexedValue, IdRange
 from app.audit.records.record_types import DispatchSummary, columns_of
@@ -42,8 +42,10 @@ def count_waiting(connection: Connection) -> int:
 
 def count_waiting_calls(connection: Connection) -> int:
     """Return how many calls wait for an agent."""
-    query = select(func.count(dispatches.c.event_id.distinct())).where(dispatches.c.status.in_(sorted(WAITING)))
-    return connection.scalar(query) or 0
+    column = dispatches.c
+    paths = [ByIndexedValue(column.status, status, column.id) for status in sorted(WAITING)]
+    waiting = union(*(select(column.event_id).where(*path.conditions(IdRange())) for path in paths)).subquery()
+    return connection.scalar(select(func.count()).select_from(waiting)) or 0
 
 
 def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]:
