@@ -57,7 +57,7 @@ from app.audit.statistics.objectives import (
     objective_text,
 )
 from app.audit.statistics.probes import Probe, latest_probes, probes_of
-from app.audit.statistics.queue import QueueDepth, count_waiting, longest_waiting, queue_depth
+from app.audit.statistics.queue import QueueDepth, count_waiting, count_waiting_calls, longest_waiting, queue_depth
 from app.audit.statistics.queues import (
     MAX_WAITING,
     Queue,

@@ -44,7 +44,7 @@ def _fill(connection: Any) -> None:
         for nth in range(0 if without else chance.randint(1, 3)):
             fate = dict(chance.choice(FATES))
             made = joined + timedelta(seconds=nth + 0.01)
-            values = {"joined_at": made + timedelta(seconds=1)} if fate.pop("came", False) else {}
+            values: dict[str, Any] = {"joined_at": made + timedelta(seconds=1)} if fate.pop("came", False) else {}
             if before is not None and before["status"] in {"no_show", "failed"} and chance.random() < 0.5:
                 values |= {"replaces": before["id"], "replaces_kind": "redrive"}
             before = dispatch_row(made, row, **fate, **values)
