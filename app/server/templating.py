@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.server.documentation.links import CONSOLE_HELP, docs_url
+from app.server.documentation.links import CALL_HELP, CONSOLE_HELP, ERROR_HELP, docs_url
 from app.server.formatting import FILTERS
 
 HERE: Final = Path(__file__).parent
@@ -26,7 +26,7 @@ environment: Final = Environment(
     auto_reload=False,
 )
 environment.filters.update(FILTERS)
-environment.globals.update(docs_url=docs_url, console_help=CONSOLE_HELP)
+environment.globals.update(docs_url=docs_url, console_help=CONSOLE_HELP, error_help=ERROR_HELP, call_help=CALL_HELP)
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.audit import SweepHeartbeat, latest_sources
 from app.rules.book.rule_book import RuleBook
+from app.server.documentation.links import docs_url
 from app.server.health import DatabaseHealth, Health
 
 _SILENT_SWEEP: Final = timedelta(minutes=10)
@@ -25,6 +26,8 @@ class Advice:
     link: str = ""
     link_text: str = ""
     code: str = ""
+    help_url: str = ""
+    """The documentation about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +45,12 @@ def setup_advice(connection: Connection, book: RuleBook, webhook_url: str) -> li
     found: list[Advice] = []
     if not latest_sources(connection, 1):
         text = "No event has arrived yet. Set this address as the webhook URL in LiveKit:"
-        found.append(Advice("step", "Set the webhook in LiveKit", text, code=webhook_url))
+        help_url = docs_url("quickstart", "1-livekit-sending-webhooks")
+        found.append(Advice("step", "Set the webhook in LiveKit", text, code=webhook_url, help_url=help_url))
     if not book.rules and not book.bad:
         text = "A rule says which callers get which agent. Without one, events are recorded and nothing is dispatched."
-        found.append(Advice("step", "Create the first rule", text, "/console/rules/new", "New rule"))
+        help_url = docs_url("quickstart", "3-the-first-rule")
+        found.append(Advice("step", "Create the first rule", text, "/console/rules/new", "New rule", help_url=help_url))
     if book.rules and not any(rule.enabled for rule in book.rules):
         text = "Every rule is disabled, so no caller gets an agent."
         found.append(Advice("warning", "No rule is enabled", text, "/console/rules", "Show the rules"))

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from app.server.documentation.library import APP, library, page_files
-from app.server.documentation.links import CONSOLE_HELP, docs_url
+from app.server.documentation.links import CALL_HELP, CONSOLE_HELP, ERROR_HELP, docs_url
 from app.version import usher_version
 from tests.integration.server.conftest import Running, running
 
@@ -89,6 +89,7 @@ def test_addresses_of_pages_in_code_and_templates_lead_to_a_heading() -> None:
         for page, anchor in _DOCS_URL.findall(path.read_text("utf-8"))
     ]
     named += [("CONSOLE_HELP", page, "") for page, _ in CONSOLE_HELP.values()]
+    named += [("links", page, anchor) for page, anchor in (*ERROR_HELP.values(), *CALL_HELP.values())]
     anchors = {name: {section.anchor for section in page.sections} for name, page in library().pages.items()}
     wrong = [one for one in named if one[1] not in anchors or (one[2] and one[2] not in anchors[one[1]])]
     assert wrong == []
