@@ -35,6 +35,7 @@ from app.errors import DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
 from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
+from app.flows.messages.senders import RealSenders, Senders
 from app.flows.orchestrator import Orchestrator
 from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
@@ -109,12 +110,13 @@ async def service(
     connect: Callable[[Project, float, Metrics, Clock], LiveKitApi] = LiveKitApi,
     lookup_client: LookupClient | None = None,
     environment: Mapping[str, str] | None = None,
+    senders: Senders | None = None,
 ) -> AsyncIterator[Service]:
     """Build the service, ready to be served; on leaving, finish what was accepted and close everything.
 
     The keyword arguments replace what is outside the process: tests give them to run the whole service in virtual
     time. `engine` and `executor` are the writer's; `connect` makes the client of a project; `environment` holds what
-    the headers of lookups name.
+    the headers of lookups name; `senders` reach people and programs.
     """
     use_phone_region(settings.phone_region)
     use_name_key(settings.hash_names_key.get_secret_value())
@@ -144,7 +146,9 @@ async def service(
         context = Context(settings, writer, clients, metrics, clock, process_name(), reader)
         variables = process_environment() if environment is None else environment
         asker = LookupAsker(lookup_client or HttpLookupClient(), variables, metrics, clock)
-        orchestrator = Orchestrator(context, _read_book(readers), asker)
+        orchestrator = Orchestrator(
+            context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
+        )
         if is_embedded(url):
             await orchestrator.take_over()
         secret = settings.secret_key.get_secret_value()
@@ -174,6 +178,11 @@ async def service(
 def add_sign_in_link(built: Service, path: str, session_secret: str) -> None:
     """Let everybody who opens `path` be logged in with this session: for `usher demo`, which runs on one machine."""
     built.app.router.routes.insert(0, sign_in_route(path, session_secret))
+
+
+def _closed_with(stack: AsyncExitStack, senders: Senders) -> Senders:
+    stack.push_async_callback(senders.close)
+    return senders
 
 
 def _worker_setup(url: URL, settings: Settings) -> Setup:

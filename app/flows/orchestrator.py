@@ -25,6 +25,9 @@ from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.lookups import Lookups
 from app.flows.lookup.pending_events import take_over_lookups
 from app.flows.loop import Loop
+from app.flows.messages.message_recorder import MessageRecorder
+from app.flows.messages.message_sender import SEND_EVERY_S, MessageSender
+from app.flows.messages.senders import Senders
 from app.flows.operations.operations import Operations
 from app.flows.probes.canary import Canary
 from app.flows.prune import Pruner
@@ -54,11 +57,13 @@ _PAUSE_PER_CHECK = 4.0
 class Orchestrator:
     """All flows of one process."""
 
-    def __init__(self, context: Context, book: RuleBook, lookup_asker: LookupAsker) -> None:
+    def __init__(self, context: Context, book: RuleBook, lookup_asker: LookupAsker, senders: Senders) -> None:
         self.context = context
         self.book = book
         """The rule book in use: that of the latest committed transaction that read a newer one."""
-        self._transactions = transactions = Transactions(context.writer, self.follow)
+        self.message_recorder = recorder = MessageRecorder(context)
+        self.messages = MessageSender(context, recorder, senders)
+        self._transactions = transactions = Transactions(context.writer, self.follow, recorder.record_calls)
         self.withdrawer = Withdrawer(context)
         self.left_alone = LeftAlone(context, transactions)
         elapsed_time = ElapsedTime(context.clock)
@@ -70,7 +75,7 @@ class Orchestrator:
         self.operations = Operations(context, transactions, lambda: self.book, self.receive)
         self.sweeper = Sweeper(context, transactions, self.inspector, lambda: self.book, self.receive)
         self.pruner = Pruner(context)
-        self.incidents = IncidentEvaluator(context, lambda: self.book)
+        self.incidents = IncidentEvaluator(context, lambda: self.book, recorder)
         self.action_deliverer = ActionDeliverer(context, transactions)
         self._act = Loop("caller actions", self.action_deliverer.run_once, _ACT_EVERY_S, context.defects, rests=True)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -78,6 +83,7 @@ class Orchestrator:
         self._took: dict[tuple[str, str], float] = {}
         self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects, rests=True)
         clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
+        self._send = Loop("messages", self.messages.run_once, SEND_EVERY_S, context.defects)
         self._loops = [
             self._deliver,
             self._act,
@@ -93,6 +99,7 @@ class Orchestrator:
             Loop("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S, context.defects),
             Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
             Loop("incidents", self.incidents.run_once, EVALUATE_EVERY_S, context.defects),
+            self._send,
         ]
         if context.settings.sweep_interval > 0:
             self._loops.append(
@@ -125,6 +132,8 @@ class Orchestrator:
         if after.book is not None:
             self.book = after.book
         count(self.context.metrics, after)
+        if self.message_recorder.take_news():
+            self._send.wake()
         for joined in after.joined:
             self.inspector.retry_spread.note_joined(joined.project, joined.agent_to_ask, self.context.clock.monotonic())
         self.deliverer.submit(after.to_send)
@@ -174,6 +183,7 @@ class Orchestrator:
         await self.deliverer.drain(timeout_s)
         await self.action_deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)
+        await self.messages.drain(timeout_s)
         if self._heartbeat is not None:
             await self._heartbeat.stop()
 

@@ -20,6 +20,8 @@ from app.db.tables import audit_log, dispatch_callers, dispatches, events, perso
 from app.db.types import LIVE
 from app.flows.context import Context
 from app.flows.token_dispatches import VALID_FOR
+from app.incidents.incident_store import prune_incidents
+from app.incidents.messages.delivery import prune_deliveries
 
 STEP = 200
 """Events deleted in one transaction: few enough not to delay acknowledgements."""
@@ -88,7 +90,7 @@ class Pruner:
         return prune_accesses(connection, before)
 
     def _prune_others(self, connection: Connection) -> None:
-        """Delete what has a retention of its own: promises that no token can use any more, and records of reads."""
+        """Delete promises that no token can use any more, records of reads, closed incidents, and what was sent."""
         now = self._context.clock.now()
         connection.execute(delete(token_dispatches).where(token_dispatches.c.created_at < now - VALID_FOR))
         days = self._context.settings.reads_retention_days
@@ -97,6 +99,10 @@ class Pruner:
         if before is not None:
             expired = expired.where(personal_reads.c.id < before)
         connection.execute(delete(personal_reads).where(personal_reads.c.id.in_(expired)))
+        if self._context.settings.retention_days > 0:
+            kept_since = now - timedelta(days=self._context.settings.retention_days)
+            prune_incidents(connection, kept_since)
+            prune_deliveries(connection, kept_since)
 
     def _prune(self, connection: Connection, after: str) -> _Step:
         now, settings = self._context.clock.now(), self._context.settings

@@ -17,9 +17,16 @@ ItemT = TypeVar("ItemT")
 class Transactions:
     """Runs units that change dispatches and hands each committed transaction's `AfterCommit` to `follow`, once."""
 
-    def __init__(self, writer: Writer, follow: Callable[[AfterCommit], None]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        follow: Callable[[AfterCommit], None],
+        record: Callable[[Connection, AfterCommit], None] = lambda _connection, _after: None,
+    ) -> None:
+        """`record` adds to each transaction, at its end, what belongs to it."""
         self._writer = writer
         self._follow = follow
+        self._record = record
 
     async def run(self, unit: Callable[[Connection, AfterCommit], T], *, project: str = "") -> T:
         """Return what `unit` returns once its transaction is on the disk and what follows has begun.
@@ -29,7 +36,9 @@ class Transactions:
 
         def transact(connection: Connection) -> tuple[T, AfterCommit]:
             after = AfterCommit()
-            return unit(connection, after), after
+            result = unit(connection, after)
+            self._record(connection, after)
+            return result, after
 
         result, after = await self._writer.run(transact, share=project)
         self._carry_out(after)
@@ -50,7 +59,9 @@ class Transactions:
 
         def transact(connection: Connection, items: Sequence[ItemT]) -> list[tuple[T, AfterCommit]]:
             after = AfterCommit()
-            return [(result, after) for result in handler(connection, after, items)]
+            results = handler(connection, after, items)
+            self._record(connection, after)
+            return [(result, after) for result in results]
 
         def on_commit(result: tuple[T, AfterCommit]) -> None:
             self._carry_out(result[1])

@@ -64,6 +64,11 @@ class Settings(BaseModel):
         alias="USHER_PUBLIC_URL",
         description="URL at which people reach the console, such as https://usher.example.com",
     )
+    notify_urls: SecretStr = Field(
+        SecretStr(""),
+        alias="USHER_NOTIFY_URLS",
+        description="Apprise URLs that get messages about incidents, separated by white space",
+    )
     allowed_hosts: _CommaSeparated = Field(
         (),
         alias="USHER_ALLOWED_HOSTS",
@@ -146,6 +151,11 @@ class Settings(BaseModel):
         SecretStr(""), alias="USHER_FIRST_ADMIN_PASSWORD", description="adds an admin if there is no user yet"
     )
     projects: tuple[Project, ...] = Field((), exclude=True)
+
+    @property
+    def notify_channels(self) -> tuple[str, ...]:
+        """The URLs of USHER_NOTIFY_URLS, which are secrets."""
+        return tuple(self.notify_urls.get_secret_value().split())
 
     @property
     def sends_secure_cookies(self) -> bool:

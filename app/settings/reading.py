@@ -84,6 +84,15 @@ def _check_hash_key(settings: Settings) -> list[Problem]:
     return [Problem("USHER_HASH_NAMES_KEY", message)]
 
 
+def _check_notify_urls(settings: Settings) -> list[Problem]:
+    schemes = [url.partition("://") for url in settings.notify_channels]
+    return [
+        Problem("USHER_NOTIFY_URLS", f"entry {place} is no Apprise URL, such as slack://… or mailto://…")
+        for place, (scheme, separator, rest) in enumerate(schemes, start=1)
+        if not (scheme.isalnum() and separator and rest)
+    ]
+
+
 def _check_phone_region(settings: Settings) -> list[Problem]:
     if not settings.phone_region:
         return []
@@ -129,6 +138,7 @@ def _check_public_url(settings: Settings) -> list[Problem]:
 _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_redaction,
     _check_hash_key,
+    _check_notify_urls,
     _check_phone_region,
     _check_secret_key,
     _check_canary_interval,

@@ -25,6 +25,7 @@ from tests.conftest import Database
 from tests.world.direct import DirectListener, DirectSession
 from tests.world.executor import LoopExecutor
 from tests.world.lookup_services import LookupServices
+from tests.world.receivers import Receivers
 from tests.world.requests import request
 from tests.world.virtual_time import TokenClock, VirtualTimeLoop, in_context_of
 
@@ -36,7 +37,14 @@ class Replica:
     """A running service, whose database and LiveKit can be cut off as by `kill -9`."""
 
     def __init__(
-        self, database: Database, wires: Wires, clock: Clock, settings: Settings, services: LookupServices
+        self,
+        database: Database,
+        wires: Wires,
+        clock: Clock,
+        settings: Settings,
+        *,
+        services: LookupServices,
+        receivers: Receivers,
     ) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)
@@ -44,6 +52,7 @@ class Replica:
         self.executor = LoopExecutor()
         self._loop = loop
         self._wires = wires
+        self._receivers = receivers
         self._clock = clock
         self._settings = settings
         self._services = services
@@ -56,11 +65,9 @@ class Replica:
         self._serving = loop.create_task(self._serve(), context=self._context)
 
     @classmethod
-    async def started(
-        cls, database: Database, wires: Wires, clock: Clock, settings: Settings, services: LookupServices
-    ) -> Self:
+    async def started(cls, database: Database, wires: Wires, clock: Clock, settings: Settings, **outside: Any) -> Self:
         """Return a replica that takes webhooks and whose loops run."""
-        replica = cls(database, wires, clock, settings, services)
+        replica = cls(database, wires, clock, settings, **outside)
         replica._serving.add_done_callback(replica._give_up)
         await replica._built
         return replica
@@ -75,6 +82,7 @@ class Replica:
                 connect=self._connect,
                 lookup_client=self._services,
                 environment=self._services.environment,
+                senders=self._receivers,
             ) as built,
             built.app.router.lifespan_context(built.app),
         ):

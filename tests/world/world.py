@@ -21,6 +21,7 @@ from tests.conftest import Database
 from tests.simulator import Simulator, Unit, Verdict, judge
 from tests.world.direct import DirectListener
 from tests.world.lookup_services import LookupServices
+from tests.world.receivers import Receivers
 from tests.world.replica import Replica
 from tests.world.virtual_time import LoopClock, VirtualTimeLoop
 
@@ -47,6 +48,7 @@ class World:
         self.loop = loop
         self.clock = LoopClock(loop)
         self.database = database
+        self.receivers = Receivers()
         given = {"USHER_SWEEP_INTERVAL": str(sweep), "USHER_METRICS_TOKEN": "of the world"}
         self.settings_given = {**given, **options.pop("settings", {})}
         self._wanted = replicas
@@ -117,7 +119,14 @@ class World:
 
     async def add_replica(self) -> Replica:
         """Start one more Usher on the same database."""
-        replica = await Replica.started(self.database, self.wires, self.clock, self.settings, self.services)
+        replica = await Replica.started(
+            self.database,
+            self.wires,
+            self.clock,
+            self.settings,
+            services=self.services,
+            receivers=self.receivers,
+        )
         self.replicas.append(replica)
         return replica
 

@@ -16,6 +16,7 @@ from app.db.types import IncidentKind
 from app.errors import UsherError
 from app.flows.context import Context
 from app.flows.incidents.replica_states import read_replicas
+from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.turns import INCIDENTS, keep_turn, take_turn
 from app.incidents.changes import plan_changes
 from app.incidents.conditions.agents_not_joining import agents_not_joining
@@ -27,6 +28,7 @@ from app.incidents.facts.agent_attempts import read_attempts, read_waiting
 from app.incidents.facts.lost_calls import read_lost_calls
 from app.incidents.incident import Incident
 from app.incidents.incident_store import Written, open_incidents, write_changes
+from app.incidents.messages.subscription import paused_subscriptions
 from app.incidents.sighting import Sighting
 from app.logs import get_logger
 from app.rules.book.read_book import follow
@@ -43,17 +45,17 @@ Find = Callable[[], Iterable[Sighting]]
 
 
 class IncidentEvaluator:
-    """Compares what is wrong with the incidents that are open. `on_written` gets what a transaction changed, in it."""
+    """Compares what is wrong with the incidents that are open; `recorder` stores messages about what changes."""
 
     def __init__(
         self,
         context: Context,
         book: Callable[[], RuleBook],
-        on_written: Callable[[Connection, Written], None] = lambda _connection, _written: None,
+        recorder: MessageRecorder,
     ) -> None:
         self._context = context
         self._book = book
-        self._on_written = on_written
+        self._recorder = recorder
         self._objectives: Objectives | None = None
         self._known_book = book()
         self._wanted: tuple[RuleBook, set[str]] | None = None
@@ -82,8 +84,8 @@ class IncidentEvaluator:
     async def _evaluate(self) -> dict[str, int]:
         await self._ask_livekit()
         objectives = None if self._objectives is None else await self._objectives()
-        known, sightings, unjudged = await self._context.read(partial(self._look, objectives=objectives))
-        if not plan_changes(known, sightings, unjudged):
+        known, sightings, unjudged, is_untold = await self._context.read(partial(self._look, objectives=objectives))
+        if not plan_changes(known, sightings, unjudged) and not is_untold:
             return {}
         written = await self._context.writer.run(partial(self._write, sightings=sightings, unjudged=unjudged))
         for one in written.opened:
@@ -103,7 +105,7 @@ class IncidentEvaluator:
 
     def _look(
         self, connection: Connection, objectives: Sequence[Objective] | None
-    ) -> tuple[list[Incident], list[Sighting], set[IncidentKind]]:
+    ) -> tuple[list[Incident], list[Sighting], set[IncidentKind], bool]:
         now = self._context.clock.now()
         known = open_incidents(connection)
         sightings: list[Sighting] = []
@@ -118,7 +120,7 @@ class IncidentEvaluator:
                 unjudged |= set(kinds)
         if objectives is None:
             unjudged.add(IncidentKind.OBJECTIVE_BURNING)
-        return known, sightings, unjudged
+        return known, sightings, unjudged, self._recorder.has_untold(connection, known, now)
 
     def _conditions(
         self, connection: Connection, known: Sequence[Incident], now: datetime, objectives: Sequence[Objective] | None
@@ -145,7 +147,7 @@ class IncidentEvaluator:
         yield (kind.RULE_BROKEN,), lambda: broken_rules(book.bad.values(), failed, now)
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
         yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas})
-        yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(())
+        yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(paused_subscriptions(connection))
 
     def _is_wanted(self, agent: str) -> bool:
         """Return whether a failed probe of an agent matters: a rule names it, or it is probed on a schedule."""
@@ -158,7 +160,7 @@ class IncidentEvaluator:
         # Read again: another replica, whose turn was late, may have written meanwhile.
         changes = plan_changes(open_incidents(connection), sightings, unjudged)
         written = write_changes(connection, changes, self._context.clock.now())
-        self._on_written(connection, written)
+        self._recorder.record_incidents(connection, written)
         return written
 
 

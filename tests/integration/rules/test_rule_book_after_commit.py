@@ -17,6 +17,7 @@ from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient
+from app.flows.messages.senders import RealSenders
 from app.flows.orchestrator import Orchestrator
 from app.metrics import Metrics
 from app.rules.book.read_book import follow, read_book
@@ -78,7 +79,7 @@ def usher(database: Database, clock: StillClock) -> Iterator[tuple[Orchestrator,
         book = read_book(connection)
     context = Context(settings, Writer(engine), {}, Metrics(), clock, "replica")
     asker = LookupAsker(HttpLookupClient(), {}, context.metrics, clock)
-    yield Orchestrator(context, book, asker), engine
+    yield Orchestrator(context, book, asker, RealSenders(clock)), engine
 
 
 async def test_an_edit_that_was_rolled_back_is_not_in_the_book(database: Database, clock: StillClock) -> None:

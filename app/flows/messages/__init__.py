@@ -1,0 +1,1 @@
+"""Sends messages about incidents and calls to people and programs."""

@@ -1,0 +1,117 @@
+"""Stores messages in the transaction of what they tell. While nobody wants one, that costs no statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.db.types import DeliveryStatus, OutgoingEvent
+from app.flows.context import Context
+from app.flows.messages.call_events import call_data, call_events
+from app.incidents.incident import Incident
+from app.incidents.incident_store import Written, open_incidents
+from app.incidents.messages.channel import Channel, channels_of_settings, read_channels
+from app.incidents.messages.delivery import add_notifications, add_webhooks, drop_pending, told_channels
+from app.incidents.messages.payload import for_people, for_programs, incident_data
+from app.incidents.messages.subscription import Endpoint, read_endpoints
+from app.lifecycle.after_commit import AfterCommit
+
+_OPENED, _CLOSED = OutgoingEvent.INCIDENT_OPENED, OutgoingEvent.INCIDENT_CLOSED
+
+
+class MessageRecorder:
+    """Knows who wants messages, as of the latest `know`: at most some seconds ago."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._of_settings = channels_of_settings(context.settings.notify_channels)
+        self.endpoints: Sequence[Endpoint] = ()
+        self.channels: Sequence[Channel] = self._of_settings
+        self._has_news = False
+
+    def know(self, connection: Connection) -> None:
+        """Read who wants messages."""
+        self.endpoints = read_endpoints(connection)
+        self.channels = [*self._of_settings, *read_channels(connection)]
+
+    def take_news(self) -> bool:
+        """Return whether a webhook of a call was stored since the last time, so that sending need not wait."""
+        has_news, self._has_news = self._has_news, False
+        return has_news
+
+    def record_calls(self, connection: Connection, after: AfterCommit) -> None:
+        """Store webhooks of what a transaction did to dispatches."""
+        if not self.endpoints or not (after.moves or after.created):
+            return
+        url = self._context.settings.public_url
+        found = [
+            (event, call_data(dispatch, url))
+            for event, dispatch in call_events(after)
+            if any(one.takes(event) for one in self.endpoints)
+        ]
+        if found:
+            self._has_news = True
+            self._add_webhooks(connection, found, self._context.clock.now())
+
+    def record_incidents(self, connection: Connection, written: Written) -> None:
+        """Store messages of incidents that have opened or closed."""
+        now, url = self._context.clock.now(), self._context.settings.public_url
+        events = [(_OPENED, one) for one in written.opened] + [(_CLOSED, one) for one in written.closed]
+        if self.endpoints and events:
+            self._add_webhooks(connection, [(event, incident_data(one, url)) for event, one in events], now)
+        if self.channels:
+            self._notify_of_closed(connection, written.closed, now)
+            self.notify_of_open(connection, open_incidents(connection), now)
+
+    def notify_of_open(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> int:
+        """Store messages to the channels that were not told of an open incident, nor are muted or quiet now.
+
+        So the end of quiet hours, or of a mute, tells of what is still wrong.
+        """
+        url = self._context.settings.public_url
+        untold = [
+            (channel, one.id, _OPENED, for_people(one, _OPENED, url))
+            for channel, one in self._untold(connection, lasting, now)
+        ]
+        return add_notifications(connection, untold, now)
+
+    def has_untold(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> bool:
+        """Return whether `notify_of_open` would store a message."""
+        return any(self._untold(connection, lasting, now))
+
+    def _untold(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> list[tuple[str, Incident]]:
+        unmuted = [one for one in lasting if not one.is_muted(now)]
+        wanted = [(channel.name, one) for channel in self.channels for one in unmuted if channel.takes(one.kind, now)]
+        told = told_channels(connection, [one.id for one in unmuted]) if wanted else {}
+        return [(channel, one) for channel, one in wanted if (one.id, channel) not in told]
+
+    def _notify_of_closed(self, connection: Connection, closed: Sequence[Incident], now: datetime) -> None:
+        told = told_channels(connection, [one.id for one in closed]) if closed else {}
+        by_name = {one.name: one for one in self.channels}
+        url = self._context.settings.public_url
+        wanted = []
+        for incident in closed:
+            for (incident_id, channel), status in told.items():
+                if incident_id != incident.id:
+                    continue
+                if status is DeliveryStatus.PENDING:
+                    drop_pending(connection, incident.id, channel, now)
+                elif channel in by_name and not incident.is_muted(now) and by_name[channel].takes(incident.kind, now):
+                    wanted.append((channel, incident.id, _CLOSED, for_people(incident, _CLOSED, url)))
+        add_notifications(connection, wanted, now)
+
+    def _add_webhooks(
+        self, connection: Connection, events: Iterable[tuple[OutgoingEvent, dict[str, Any]]], now: datetime
+    ) -> None:
+        # Read again, and locked: one that is deleted meanwhile must not fail the transaction of the call.
+        endpoints = read_endpoints(connection, locked=True)
+        wanted = [
+            (one.id, event, for_programs(event, data, now))
+            for event, data in events
+            for one in endpoints
+            if one.takes(event)
+        ]
+        add_webhooks(connection, wanted, now)

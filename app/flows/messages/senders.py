@@ -1,0 +1,169 @@
+"""The two ways out: Apprise's channels, and HTTP. Neither raises, and a receiver that hangs holds up nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+import aiohttp
+
+from app.clock import Clock
+from app.incidents.messages.delivery import Outcome
+
+NOTIFY_WITHIN_S: Final = 20.0
+POST_WITHIN_S: Final = 10.0
+MAX_ANSWER_BYTES: Final = 4096
+"""Of a program's answer; the rest is not read."""
+_MAX_HANGING: Final = 2
+"""Threads that may hang in one channel; further messages to it fail at once, and are tried again later."""
+_SHORTEST_SECRET: Final = 4
+_SHOWN: Final = 200
+
+
+class Senders(Protocol):
+    """What reaches people and programs."""
+
+    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
+        """Send a message to a channel of Apprise."""
+        ...
+
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        """Post a webhook to a program."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class RealSenders:
+    """Sends over the network."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._hanging: Counter[str] = Counter()
+
+    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
+        if self._hanging[url] >= _MAX_HANGING:
+            return Outcome(delivered=False, text="earlier messages to this channel have not been answered yet")
+        began = self._clock.monotonic()
+        self._hanging[url] += 1
+        sending = _in_thread(lambda: _notify(url, title, body, is_open=is_open))
+        sending.add_done_callback(lambda _: self._hanging.subtract([url]))
+        try:
+            async with asyncio.timeout(NOTIFY_WITHIN_S):
+                text = await asyncio.shield(asyncio.wrap_future(sending))
+        except TimeoutError:
+            text = f"no answer within {NOTIFY_WITHIN_S:g} s"
+        except Exception as error:  # noqa: BLE001 - the libraries of channels raise what they like
+            text = without_secrets(f"{type(error).__name__}: {error}", url)
+        return Outcome(delivered=not text, text=text, milliseconds=self._since(began))
+
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+        began = self._clock.monotonic()
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=POST_WITHIN_S)
+            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        try:
+            async with self._session.post(url, data=body.encode(), headers=headers, allow_redirects=False) as response:
+                answer = (await response.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
+                return _of_answer(response, answer, self._since(began))
+        except TimeoutError:
+            text = f"no answer within {POST_WITHIN_S:g} s"
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            text = without_secrets(str(error) or type(error).__name__, url)
+        return Outcome(delivered=False, text=text, milliseconds=self._since(began))
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _since(self, began: float) -> int:
+        return round((self._clock.monotonic() - began) * 1000)
+
+
+def _of_answer(response: aiohttp.ClientResponse, answer: str, milliseconds: int) -> Outcome:
+    status = response.status
+    if 200 <= status < 300:
+        return Outcome(delivered=True, text="", status=status, milliseconds=milliseconds)
+    text = " ".join(answer.split())[:_SHOWN]
+    if 300 <= status < 400:
+        text = "redirects are not followed"
+    after = response.headers.get("Retry-After", "")
+    return Outcome(
+        delivered=False,
+        text=f"HTTP {status}: {text}" if text else f"HTTP {status}",
+        status=status,
+        milliseconds=milliseconds,
+        retry_after_s=float(after) if after.isascii() and after.isdecimal() and len(after) < 8 else None,
+        is_gone=status == 410,
+    )
+
+
+def _in_thread(work: Callable[[], str]) -> Future[str]:
+    """Run `work` in a thread of its own that ends with the process, however long it hangs."""
+    future: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="usher-notify", daemon=True).start()
+    return future
+
+
+def _notify(url: str, title: str, body: str, *, is_open: bool) -> str:
+    """Return why a message could not be sent; empty if it was."""
+    import apprise  # noqa: PLC0415 - it takes a third of a second, and most processes send nothing
+
+    log = logging.getLogger("apprise")
+    heard = _Warnings(threading.get_ident())
+    log.addHandler(heard)
+    log.propagate = False
+    log.setLevel(logging.WARNING)
+    try:
+        sender = apprise.Apprise()
+        if not sender.add(url):
+            return "Apprise knows no such channel, or the URL lacks a part"
+        kind = apprise.NotifyType.WARNING if is_open else apprise.NotifyType.SUCCESS
+        if sender.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+            return ""
+    finally:
+        log.removeHandler(heard)
+    return without_secrets(" ".join(heard.lines)[:_SHOWN] or "the channel reports a failure", url)
+
+
+class _Warnings(logging.Handler):
+    """Keeps what Apprise says in one thread: it returns only whether it succeeded."""
+
+    def __init__(self, thread: int) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = thread
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.lines.append(record.getMessage())
+
+
+def without_secrets(text: str, url: str) -> str:
+    """Return a text without the parts of a URL that may be secrets: all but its scheme and host."""
+    rest = url.partition("://")[2]
+    path = "/" + rest.partition("/")[2]
+    pieces = {url, rest, path, path.partition("?")[0], *re.split(r"[/&=?@:+,#]", rest)}
+    host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
+    secrets = {each for piece in pieces for each in (piece, unquote(piece))}
+    for secret in sorted(secrets - {host}, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "…")
+    return text

@@ -1,0 +1,184 @@
+"""Channels that people are notified by: rows of `notifications`, and the URLs of USHER_NOTIFY_URLS."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app.db.audit_log import AuditEntry, append
+from app.db.tables import notifications
+from app.db.types import IncidentKind
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.json_shape import JsonShape
+from app.rules.conditions.hours import check_hours, check_timezone, parse_hours
+
+OF_SETTINGS: Final = "USHER_NOTIFY_URLS"
+LONGEST_NAME: Final = 100
+_LONGEST_URL: Final = 4000
+_URL: Final = re.compile(r"[A-Za-z0-9]+://\S")
+_HOST_SCHEMES: Final = frozenset(
+    {"http", "https", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "ntfys", "syslog"}
+)
+"""Schemes whose host is a host; that of others may be a token, as in slack://TOKEN/."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel with its URL, which is a secret."""
+
+    name: str
+    url: str
+    kinds: tuple[str, ...] | None = None
+    quiet_hours: str | None = None
+    timezone: str = "UTC"
+
+    def takes(self, kind: IncidentKind, now: datetime) -> bool:
+        """Return whether people are to be notified of this kind now; hours that cannot be read are no quiet hours."""
+        if self.kinds is not None and kind not in self.kinds:
+            return False
+        if not self.quiet_hours:
+            return True
+        try:
+            return not parse_hours(self.quiet_hours, self.timezone, None).covers(now)
+        except InvalidInputError:
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class Notification(JsonShape):
+    """A row of `notifications` as people see it: without its secret."""
+
+    name: str
+    enabled: bool
+    target: Annotated[str, Field(description="scheme of the URL, and its host where that is no secret")]
+    kinds: Annotated[list[str] | None, Field(description="kinds of incidents; null: all")]
+    quiet_hours: str | None
+    timezone: str
+
+
+def shown_target(url: str) -> str:
+    """Return as much of an Apprise URL as is no secret."""
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:
+        scheme, host = "", ""
+    return f"{scheme}://{host if scheme in _HOST_SCHEMES else '…'}"
+
+
+def channels_of_settings(urls: Sequence[str]) -> list[Channel]:
+    """Return the channels of USHER_NOTIFY_URLS, named by their place in it."""
+    return [Channel(f"{OF_SETTINGS}[{place}]", url) for place, url in enumerate(urls)]
+
+
+def read_channels(connection: Connection) -> list[Channel]:
+    """Return the enabled rows of `notifications`."""
+    query = select(notifications).where(notifications.c.enabled).order_by(notifications.c.name)
+    return [_channel(row) for row in connection.execute(query).mappings()]
+
+
+def _channel(row: Mapping[Any, Any]) -> Channel:
+    kinds = row["kinds"]
+    # Operators write rows with plain SQL: what is no list means all kinds.
+    wanted = tuple(map(str, kinds)) if isinstance(kinds, list) else None
+    return Channel(row["name"], row["url"], wanted, row["quiet_hours"], row["timezone"])
+
+
+def list_notifications(connection: Connection) -> list[Notification]:
+    """Return all rows by name, without their URLs."""
+    rows = connection.execute(select(notifications).order_by(notifications.c.name)).mappings()
+    return [_notification(row) for row in rows]
+
+
+def get_channel(connection: Connection, name: str) -> Channel:
+    """Return the channel of a row, enabled or not; raises NotFoundError."""
+    return _channel(_row(connection, name))
+
+
+def _row(connection: Connection, name: str) -> Mapping[Any, Any]:
+    row = connection.execute(select(notifications).where(notifications.c.name == name)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no notification has the name {name!r}")
+    return row
+
+
+def _notification(row: Mapping[Any, Any]) -> Notification:
+    kinds = row["kinds"] if isinstance(row["kinds"], list) else None
+    target = shown_target(row["url"])
+    return Notification(row["name"], row["enabled"], target, kinds, row["quiet_hours"], row["timezone"])
+
+
+def check_notification(values: Mapping[str, Any]) -> list[Problem]:
+    """Return what is wrong with new values of a row; no URL is part of a message."""
+    problems: list[Problem] = []
+    if "name" in values:
+        problems += check_name(values["name"])
+    if "url" in values:
+        url = values["url"]
+        if len(url) > _LONGEST_URL or not url.isprintable() or not _URL.match(url):
+            problems.append(Problem("url", "must be an Apprise URL, such as slack://… or mailto://…"))
+    known = set(IncidentKind)
+    problems += [
+        Problem(f"kinds[{place}]", f"is no kind of incident; there are {', '.join(sorted(known))}", kind)
+        for place, kind in enumerate(values.get("kinds") or ())
+        if kind not in known
+    ]
+    if values.get("quiet_hours"):
+        found = check_hours(values["quiet_hours"], None)
+        problems += [Problem("quiet_hours", one.message, one.found, one.suggestion) for one in found]
+    if "timezone" in values:
+        problems += check_timezone(values["timezone"])
+    return problems
+
+
+def check_name(name: str) -> list[Problem]:
+    """Return what is wrong with the name of a channel or a subscription."""
+    if 1 <= len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip() and "/" not in name:
+        return []
+    return [Problem("name", f"must have 1 to {LONGEST_NAME} printable characters and no slash", name[:LONGEST_NAME])]
+
+
+def add_notification(connection: Connection, values: Mapping[str, Any], *, by: str, now: datetime) -> Notification:
+    """Add a channel; raises InvalidInputError with every problem, ConflictError if there is one of that name."""
+    problems = check_notification(values)
+    if problems:
+        raise InvalidInputError("this notification cannot be added", problems)
+    name = values["name"]
+    if connection.scalar(select(notifications.c.name).where(notifications.c.name == name)) is not None:
+        raise ConflictError(f"there is a notification {name!r} already")
+    connection.execute(insert(notifications).values(**values, created_at=now, updated_at=now, updated_by=by))
+    _record(connection, name, "added", by=by, now=now)
+    return _notification(_row(connection, name))
+
+
+def change_notification(
+    connection: Connection, name: str, values: Mapping[str, Any], *, by: str, now: datetime
+) -> Notification:
+    """Change columns of a channel; raises NotFoundError, InvalidInputError."""
+    _row(connection, name)
+    problems = check_notification(values)
+    if problems:
+        raise InvalidInputError("this notification cannot be changed", problems)
+    changed = {**values, "updated_at": now, "updated_by": by}
+    connection.execute(update(notifications).where(notifications.c.name == name).values(changed))
+    _record(connection, name, "changed", by=by, now=now)
+    return _notification(_row(connection, name))
+
+
+def delete_notification(connection: Connection, name: str, *, by: str, now: datetime) -> Notification:
+    """Delete a channel and return it; raises NotFoundError."""
+    deleted = _notification(_row(connection, name))
+    connection.execute(delete(notifications).where(notifications.c.name == name))
+    _record(connection, name, "deleted", by=by, now=now)
+    return deleted
+
+
+def _record(connection: Connection, name: str, state: str, *, by: str, now: datetime) -> None:
+    append(connection, [AuditEntry("notification", name, None, state, f"notification {name!r} {state}", now, by)])

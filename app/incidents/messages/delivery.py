@@ -1,0 +1,207 @@
+"""Deliveries: stored in the transaction of what they tell, claimed with a lease, settled with the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+from sqlalchemy import Connection, Table, delete, select, text, update
+
+from app.clock import new_id
+from app.db.bulk_insert import insert_new
+from app.db.record_ids import lowest_id_at
+from app.db.tables import notification_deliveries, webhook_deliveries
+from app.db.types import DeliveryStatus, OutgoingEvent
+from app.errors import ConflictError, NotFoundError
+from app.incidents.messages.retry_delays import GIVE_UP_AFTER, delay_after
+from app.json_shape import Instant, JsonShape
+
+LEASE: Final = timedelta(seconds=60)
+"""Longer than an attempt may take; after that another replica may try."""
+MAX_LOGGED: Final = 30
+"""Attempts that are kept of a delivery, the latest."""
+_LONGEST_TEXT: Final = 300
+_PRUNED_AT_ONCE: Final = 500
+_IS_PENDING = text("status = 'pending'")  # in the words of the partial index
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt ended. `retry_after_s`: the receiver asked to wait; `is_gone`: it wants no more at all."""
+
+    delivered: bool
+    text: str
+    status: int | None = None
+    milliseconds: int = 0
+    retry_after_s: float | None = None
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this process sends now."""
+
+    id: str
+    target: str
+    payload: str
+    attempts: int
+    created_at: datetime
+    log: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(JsonShape):
+    """A message to a program, with its attempts."""
+
+    id: Annotated[str, Field(description="the webhook-id, the same for every attempt")]
+    event: str
+    status: DeliveryStatus
+    attempts: int
+    created_at: Instant
+    next_attempt_at: Instant | None
+    finished_at: Instant | None
+    payload: Annotated[str, Field(description="the body, as it is signed and sent")]
+    log: Annotated[list[dict[str, Any]], Field(description="the latest attempts, oldest first")]
+
+
+def target_column(table: Table) -> Any:
+    """Return the column that says where the deliveries of a table go."""
+    return table.c.subscription_id if table is webhook_deliveries else table.c.channel
+
+
+def add_webhooks(connection: Connection, wanted: Iterable[tuple[str, OutgoingEvent, str]], now: datetime) -> int:
+    """Store webhooks, each given by subscription, event and body; return how many."""
+    rows = [
+        {**_new_row(event, payload, now), "subscription_id": subscription} for subscription, event, payload in wanted
+    ]
+    return insert_new(connection, webhook_deliveries, rows)
+
+
+def add_notifications(
+    connection: Connection, wanted: Iterable[tuple[str, str, OutgoingEvent, str]], now: datetime
+) -> int:
+    """Store messages to people, each given by channel, incident, event and text, unless they exist; return how many."""
+    rows = [
+        {**_new_row(event, payload, now), "channel": channel, "incident_id": incident_id}
+        for channel, incident_id, event, payload in wanted
+    ]
+    return insert_new(connection, notification_deliveries, rows)
+
+
+def _new_row(event: OutgoingEvent, payload: str, now: datetime) -> dict[str, Any]:
+    return {"id": new_id(), "event": str(event), "payload": payload, "next_attempt_at": now, "created_at": now}
+
+
+def told_channels(connection: Connection, incident_ids: Collection[str]) -> dict[tuple[str, str], DeliveryStatus]:
+    """Return by incident and channel what became of the message that it opened."""
+    column = notification_deliveries.c
+    query = select(column.incident_id, column.channel, column.status).where(
+        column.incident_id.in_(incident_ids), column.event == OutgoingEvent.INCIDENT_OPENED
+    )
+    return {(row[0], row[1]): DeliveryStatus(row[2]) for row in connection.execute(query)}
+
+
+def drop_pending(connection: Connection, incident_id: str, channel: str, now: datetime) -> None:
+    """Give up a message that an incident opened: it is over before the message could be sent."""
+    column = notification_deliveries.c
+    connection.execute(
+        update(notification_deliveries)
+        .where(_IS_PENDING, column.incident_id == incident_id, column.channel == channel)
+        .values(status=DeliveryStatus.FAILED, finished_at=now, next_attempt_at=None)
+    )
+
+
+def has_due(connection: Connection, table: Table, target: str, now: datetime) -> bool:
+    """Return whether a delivery to a target is due."""
+    query = select(table.c.id).where(_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now)
+    return connection.scalar(query.limit(1)) is not None
+
+
+def claim(connection: Connection, table: Table, target: str, limit: int, *, owner: str, now: datetime) -> list[Claimed]:
+    """Lease up to `limit` due deliveries to a target, those that are due longest first."""
+    due = (
+        select(table)
+        .where(_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now)
+        .order_by(table.c.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    found = []
+    for row in connection.execute(due).mappings().all():
+        leased = {"lease_owner": owner, "lease_until": now + LEASE, "next_attempt_at": now + LEASE}
+        connection.execute(update(table).where(table.c.id == row["id"]).values(attempts=row["attempts"] + 1, **leased))
+        found.append(Claimed(row["id"], target, row["payload"], row["attempts"] + 1, row["created_at"], row["log"]))
+    return found
+
+
+def settle(
+    connection: Connection, table: Table, claimed: Claimed, outcome: Outcome, *, owner: str, now: datetime
+) -> DeliveryStatus:
+    """Record an attempt; return whether it is delivered, tried again later, or given up."""
+    entry = {
+        "at": _seconds(now),
+        "status": outcome.status,
+        "text": outcome.text[:_LONGEST_TEXT],
+        "milliseconds": outcome.milliseconds,
+    }
+    values: dict[str, Any] = {
+        "log": [*claimed.log, entry][-MAX_LOGGED:],
+        "lease_owner": None,
+        "lease_until": None,
+        "next_attempt_at": None,
+    }
+    if outcome.delivered:
+        status = DeliveryStatus.DELIVERED
+    elif outcome.is_gone or now - claimed.created_at >= GIVE_UP_AFTER:
+        status = DeliveryStatus.FAILED
+    else:
+        status = DeliveryStatus.PENDING
+        values["next_attempt_at"] = now + delay_after(claimed.attempts, outcome.retry_after_s)
+    if status is not DeliveryStatus.PENDING:
+        values["finished_at"] = now
+    held = update(table).where(table.c.id == claimed.id, table.c.lease_owner == owner)
+    connection.execute(held.values(status=status, **values))
+    return status
+
+
+def _seconds(instant: datetime) -> str:
+    return instant.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def list_deliveries(connection: Connection, subscription_id: str, *, limit: int) -> list[Delivery]:
+    """Return the latest deliveries to a program, newest first."""
+    column = webhook_deliveries.c
+    query = select(webhook_deliveries).where(column.subscription_id == subscription_id)
+    rows = connection.execute(query.order_by(column.id.desc()).limit(limit)).mappings()
+    names = ("id", "event", "attempts", "created_at", "next_attempt_at", "finished_at", "payload", "log")
+    return [Delivery(**{name: row[name] for name in names}, status=DeliveryStatus(row["status"])) for row in rows]
+
+
+def resend(connection: Connection, delivery_id: str, now: datetime) -> str:
+    """Make a delivery due again, with the same id; return its subscription. Raises NotFoundError, ConflictError."""
+    column = webhook_deliveries.c
+    row = connection.execute(select(webhook_deliveries).where(column.id == delivery_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"no delivery has the id {delivery_id!r}")
+    if row["lease_until"] is not None and row["lease_until"] > now:
+        raise ConflictError("this delivery is being sent at this moment")
+    again = {"status": DeliveryStatus.PENDING, "next_attempt_at": now, "finished_at": None, "created_at": now}
+    connection.execute(update(webhook_deliveries).where(column.id == delivery_id).values(again))
+    return str(row["subscription_id"])
+
+
+def prune_deliveries(connection: Connection, before: datetime) -> int:
+    """Delete webhooks that were stored before `before` and are not pending; return how many."""
+    column = webhook_deliveries.c
+    old = (
+        select(column.id)
+        .where(column.id < lowest_id_at(before), column.status != DeliveryStatus.PENDING)
+        .order_by(column.id)
+        .limit(_PRUNED_AT_ONCE)
+    )
+    ids = list(connection.scalars(old))
+    connection.execute(delete(webhook_deliveries).where(column.id.in_(ids)))
+    return len(ids)
