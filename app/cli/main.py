@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "call": Entry("app.cli.diagnosis.trial_call:call", "Call for a test, and say which agent joins, after how long."),
     "probe": Entry("app.cli.probe:probe", "Dispatch agents into throw-away rooms and time their arrival."),
     "incidents": Entry("app.cli.incidents.incidents:app", "What is wrong now, and what was: list, mute, unmute."),
+    "notifications": Entry("app.cli.incidents.notifications:app", "Who is notified of incidents: list, test."),
     "users": Entry("app.cli.users:app", "Users of the console, and their API tokens."),
     "people": Entry("app.cli.people:app", "What is stored about one person: export it, erase it."),
 }

@@ -132,11 +132,12 @@ def _notify(url: str, title: str, body: str, *, is_open: bool) -> str:
     log.propagate = False
     log.setLevel(logging.WARNING)
     try:
-        sender = apprise.Apprise()
-        if not sender.add(url):
+        # The channel itself, since `Apprise.notify` sends in threads of its own, apart from their warnings.
+        channel = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+        if not isinstance(channel, apprise.NotifyBase):
             return "Apprise knows no such channel, or the URL lacks a part"
         kind = apprise.NotifyType.WARNING if is_open else apprise.NotifyType.SUCCESS
-        if sender.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
+        if channel.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
             return ""
     finally:
         log.removeHandler(heard)
