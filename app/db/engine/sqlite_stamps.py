@@ -53,14 +53,14 @@ class Stamps:
         self._written_at = _clock.monotonic()
         return stamp
 
-    def require_expected(self) -> None:
-        """Raise `OSError` unless the file shows one of the numbers."""
+    def require_expected(self, *, is_shorter: bool) -> None:
+        """Raise `OSError` unless the file shows one of the numbers, and if it `is_shorter` than before, is whole."""
         with self._lock:
-            self._require_expected()
+            self._require_expected(is_shorter=is_shorter)
 
-    def _require_expected(self) -> None:
+    def _require_expected(self, *, is_shorter: bool) -> None:
         try:
-            stamp = read_stamp(self._path)
+            stamp = read_stamp(self._path, is_whole=is_shorter)
         except sqlite3.Error as error:
             raise OSError(f"the file {Path(self._path).name} was overwritten or truncated; {_REMEDY}") from error
         if stamp not in self._expected:
@@ -74,10 +74,17 @@ class Stamps:
 _REMEDY: Final = "restart Usher to use what is there now, or restore a backup"
 
 
-def read_stamp(path: str) -> int:
-    """Return the number in the file at `path`, without its log; raises `sqlite3.Error` if it is no whole database."""
+def read_stamp(path: str, *, is_whole: bool = False) -> int:
+    """Return the number in the file at `path`, without its log; raises `sqlite3.Error` if it is no database.
+
+    With `is_whole` also if it has fewer pages than its header says. While a reader keeps SQLite from writing all of the
+    log to the file, that is nothing wrong: pages that are free are not written, and only the end of a checkpoint that
+    is complete gives the file its size.
+    """
     # SQLite reads it, for closing a descriptor of the file here would drop the locks of its other connections.
     with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as connection:
+        if not is_whole:
+            connection.execute("PRAGMA writable_schema = ON")  # then SQLite does not compare the number of pages
         stamp: int = connection.execute("PRAGMA user_version").fetchone()[0]
         return stamp
 

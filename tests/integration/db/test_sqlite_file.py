@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from app.db import schema
 from app.db.engine import create_writer_engine, watch_storage
 from app.db.engine.sqlite_claim import claim_database
+from app.db.engine.sqlite_stamps import read_stamp
 from app.db.tables import rule_editor
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
@@ -288,6 +289,29 @@ async def test_checkpoints_of_anybody_are_no_trouble(
         await watched.writer.run(put)
         await watched.writer.close()
     assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 22
+
+
+async def test_a_checkpoint_that_a_reader_keeps_from_its_end_is_no_trouble(sqlite_database: Database) -> None:
+    watched = Watched(sqlite_database)
+    await watched.writer.run(put)
+    shell = sqlite3.connect(watched.path, isolation_level=None)
+    reader = sqlite3.connect(watched.path, isolation_level=None)
+    with closing(shell), closing(reader):
+        # Given a reader that sees new pages at the end of the file, but not what is written to them afterwards
+        shell.execute("CREATE TABLE large AS SELECT randomblob(4000) AS value FROM sqlite_master LIMIT 50")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM large").fetchone()
+        shell.execute("UPDATE large SET value = randomblob(4000)")
+        # When a checkpoint writes what it may: the header with the number of pages, but not the last of them
+        watched.checkpoint()
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            read_stamp(str(watched.path), is_whole=True)
+        # Then the file is taken for what it is
+        await watched.writer.run(put)
+        reader.execute("COMMIT")
+        await watched.writer.run(put)
+    await watched.writer.close()
+    assert not Path(f"{watched.path}-wal.set-aside-1").exists()  # noqa: ASYNC240 - nothing else runs
 
 
 def modes(folder: Path) -> dict[str, str]:
