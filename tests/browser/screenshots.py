@@ -41,6 +41,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "history": "/console/history",
         "agents": "/console/agents?hours=168",
         "agent": "/console/agents/phone-agent?hours=168",
+        "queue": "/console/queue",
         "incidents": "/console/incidents",
         "simulate": "/console/simulate",
         "users": "/console/users",

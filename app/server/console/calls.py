@@ -15,6 +15,7 @@ from app.audit import (
     Timeline,
     explain,
     known_agents,
+    places_in_queue,
     unknown_dispatches,
     unknown_events,
 )
@@ -51,7 +52,11 @@ async def show_call(request: PageRequest) -> Response:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
     details = _details(found)
     agents = await request.context.read(known_agents) if details["can_hand_over"] else []
-    return request.page("call.html", active="calls", agents=[one.name for one in agents], **details)
+    queued = [one.id for one in details["dispatches"] if one.queued_at is not None]
+    now = request.context.now
+    places = await request.context.read(lambda connection: places_in_queue(connection, queued, now))
+    agent_names = [one.name for one in agents]
+    return request.page("call.html", active="calls", agents=agent_names, queue=list(places.values()), **details)
 
 
 def _details(found: Explanation) -> dict[str, Any]:

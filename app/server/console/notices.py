@@ -6,6 +6,7 @@ from typing import Final
 
 NOTICES: Final = {
     "saved": "Saved. The rule applies from the next webhook on.",
+    "agent-saved": "Saved. It holds for the next call.",
     "deleted": "Deleted. It can be restored from its history.",
     "reverted": "Restored.",
     "redriven": "Dispatched again.",

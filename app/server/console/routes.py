@@ -15,7 +15,8 @@ from app.server.console.access.login import login_routes
 from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
-from app.server.console.agents import agents_routes
+from app.server.console.agent_pages.agents import agents_routes
+from app.server.console.agent_pages.queue import queue_routes
 from app.server.console.calls import calls_routes
 from app.server.console.framework import Console
 from app.server.console.incident_pages.incidents import incidents_routes
@@ -59,6 +60,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *rules_routes(console),
         *history_routes(console),
         *agents_routes(console),
+        *queue_routes(console),
         *incidents_routes(console),
         *simulate_routes(console),
         *users_routes(console),

@@ -1,0 +1,176 @@
+"""The page Agents: how soon each agent joins, how often it does not, and what it may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.agents.agent_history import agent_history
+from app.agents.agent_limits import FOREVER
+from app.agents.edit_agent import change_agent
+from app.agents.stored_agents import Agent, list_agents, stored_agent
+from app.audit import (
+    NO_FIGURES,
+    CallFilter,
+    Figures,
+    Probe,
+    Seen,
+    calls_held,
+    known_agents,
+    latest_probes,
+    list_calls,
+    probes_of,
+    queue_overview,
+)
+from app.errors import EditedMeanwhileError, InvalidInputError, Problem
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
+from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.console.histogram import histogram_of
+
+WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
+_PROBES_SHOWN: Final = 10
+_CHANGES_SHOWN: Final = 20
+
+
+def agents_routes(console: Console) -> list[BaseRoute]:
+    """Return the routes of the page Agents."""
+    return [
+        page_route(console, "/console/agents", show_agents),
+        page_route(console, "/console/agents/{name:path}", show_agent, shows_people=True),
+        form_route(console, "/console/agents/{name:path}", save_agent),
+    ]
+
+
+async def show_agents(request: PageRequest) -> Response:
+    hours, context = _hours(request), request.context
+    found, objectives, (seen, probed) = await asyncio.gather(
+        context.statistics.get(int(hours)),
+        context.objectives.get((*PAGE_WINDOWS, int(hours)), wait_at_most_s=PAGE_WAIT_S),
+        context.read(lambda connection: (known_agents(connection), latest_probes(connection))),
+    )
+    now = context.now
+    stored, load = await context.read(lambda connection: (list_agents(connection), _load(connection, now)))
+    settings = {one.agent_name: one for one in stored}
+    seen += [Seen(name, None) for name in settings if name not in {one.name for one in seen}]
+    seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
+    figures: dict[str, Figures] = {one.agent: one for one in found.agents}
+    lines = [
+        {
+            **_line(one, figures.get(one.name, NO_FIGURES), probed.get(one.name)),
+            "agent": settings.get(one.name, Agent(one.name)),
+            "calls": load.get(one.name, 0),
+        }
+        for one in seen
+    ]
+    lines.sort(key=lambda line: -line["figures"].dispatches)
+    facts: dict[str, Any] = {
+        "lines": lines,
+        "found": found,
+        "objectives": objectives,
+        "hours": hours,
+        "windows": WINDOWS,
+        "now": now,
+        "forever": FOREVER,
+    }
+    return request.page("agents.html", active="agents", **facts)
+
+
+async def show_agent(request: PageRequest) -> Response:
+    return await _agent_page(request)
+
+
+async def save_agent(request: PageRequest) -> Response:
+    """Set what the form says; a refused form is shown again with its problems."""
+    name, editor, now = request.http.path_params["name"], request.signed_in.name, request.context.now
+    fields, columns, problems = read_fields(request.field, now)
+    version = fields["version"]
+    expected = int(version) if version.isascii() and version.isdecimal() and len(version) < 16 else 0
+    if not problems:
+        try:
+            await request.context.write(
+                lambda connection: change_agent(connection, name, columns, editor, expected, whole=True)
+            )
+        except InvalidInputError as error:
+            problems = list(error.problems)
+        except EditedMeanwhileError as error:
+            return await _agent_page(request, fields, conflict=str(error), status=409)
+    if problems:
+        return await _agent_page(request, fields, problems=problems, status=422)
+    return redirect(f"/console/agents/{quote(name)}", "agent-saved")
+
+
+async def _agent_page(
+    request: PageRequest,
+    fields: Mapping[str, str] | None = None,
+    *,
+    problems: Sequence[Problem] = (),
+    conflict: str = "",
+    status: int = 200,
+) -> Response:
+    name, hours, context = request.http.path_params["name"], _hours(request), request.context
+    now = context.now
+
+    def load(connection: Connection) -> dict[str, Any]:
+        return {
+            "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
+            "probes": probes_of(connection, name, _PROBES_SHOWN),
+            "agent": stored_agent(connection, name),
+            "calls_now": _load(connection, now).get(name, 0),
+            "waiting_now": sum(one.length for one in queue_overview(connection, now).queues if one.agent_name == name),
+            "changes": agent_history(connection, name, limit=_CHANGES_SHOWN),
+        }
+
+    facts, found, objectives = await asyncio.gather(
+        context.read(load),
+        context.statistics.get(int(hours), agent=name),
+        context.objectives.get((*PAGE_WINDOWS, int(hours)), agent=name, wait_at_most_s=PAGE_WAIT_S),
+    )
+    facts |= {
+        "found": found,
+        "figures": found.overall,
+        "waits": found.overall.seconds_to_agent,
+        "given_up": found.overall.seconds_given_up,
+        "histogram": histogram_of(found.overall),
+        "objectives": objectives,
+        "fields": fields or fields_of(facts["agent"], now),
+        "pauses": PAUSES,
+        "problems": problems,
+        "by_field": by_field(problems),
+        "conflict": conflict,
+        "now": now,
+        "forever": FOREVER,
+    }
+    return request.page("agent.html", status=status, active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
+
+
+def _load(connection: Connection, now: datetime) -> dict[str, int]:
+    """Return how many calls each agent has, in all projects."""
+    found: dict[str, int] = {}
+    for (_, name), count in calls_held(connection, now).items():
+        found[name] = found.get(name, 0) + count
+    return found
+
+
+def _hours(request: PageRequest) -> str:
+    hours = request.field("hours", "24")
+    return hours if hours in WINDOWS else "24"
+
+
+def _line(seen: Seen, figures: Figures, probe: Probe | None) -> dict[str, Any]:
+    return {
+        "probe": probe,
+        "name": seen.name,
+        "last_at": seen.last_at,
+        "figures": figures,
+        "waits": figures.seconds_to_agent,
+        "no_show_share": figures.no_show_share,
+        "abandoned_share": figures.abandoned_share,
+    }
