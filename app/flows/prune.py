@@ -16,7 +16,16 @@ from sqlalchemy import Connection, bindparam, delete, select
 from app.accounts.access_log import prune_accesses
 from app.accounts.sessions import delete_expired, session_limits
 from app.db.record_ids import lowest_id_at
-from app.db.tables import audit_log, dispatch_callers, dispatches, events, personal_reads, token_dispatches
+from app.db.tables import (
+    ACTION_IS_LIVE,
+    audit_log,
+    caller_actions,
+    dispatch_callers,
+    dispatches,
+    events,
+    personal_reads,
+    token_dispatches,
+)
 from app.db.types import LIVE
 from app.flows.context import Context
 from app.flows.token_dispatches import VALID_FOR
@@ -115,14 +124,17 @@ class Pruner:
             self._kept_after = seen[-1].id
         settled = set(old) - _needed(connection, old)
         of_them = list(connection.execute(select(dispatches.c.id).where(dispatches.c.event_id.in_(settled))).scalars())
-        connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_([*of_them, *settled])))
+        acted = select(caller_actions.c.id).where(caller_actions.c.event_id.in_(settled))
+        actions = list(connection.execute(acted).scalars())
+        connection.execute(delete(audit_log).where(audit_log.c.entity_id.in_([*of_them, *actions, *settled])))
+        connection.execute(delete(caller_actions).where(caller_actions.c.id.in_(actions)))
         connection.execute(delete(dispatches).where(dispatches.c.id.in_(of_them)))
         connection.execute(delete(events).where(events.c.id.in_(settled)))
         return _Step(len(settled), seen[-1].id if len(seen) == STEP else None)
 
 
 def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
-    """Return those of these events that have a live dispatch, made for them or serving them."""
+    """Return those of these events that have a live dispatch, made for them or serving them, or a live action."""
     live = dispatches.c.status.in_(LIVE)
     made = select(dispatches.c.event_id).where(dispatches.c.event_id.in_(event_ids), live)
     served = (
@@ -130,4 +142,5 @@ def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
         .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
         .where(dispatch_callers.c.event_id.in_(event_ids), live)
     )
-    return set(connection.execute(made.union(served)).scalars())
+    acting = select(caller_actions.c.event_id).where(caller_actions.c.event_id.in_(event_ids), ACTION_IS_LIVE)
+    return set(connection.execute(made.union(served, acting)).scalars())

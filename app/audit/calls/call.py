@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app.audit.calls.call_head import CallDispatch, CallHead, head_of
+from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
+from app.audit.records.action_records import ActionRecord, read_actions
 from app.audit.records.lookup import Projects, find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
@@ -31,6 +32,8 @@ class CallFacts:
     room_events: tuple[EventDetail, ...]
     agent_events: tuple[EventDetail, ...]
     dispatches: tuple[DispatchRecord, ...]
+    actions: tuple[ActionRecord, ...]
+    """Removals and transfers of the caller."""
     interventions: tuple[AuditRecord, ...]
     """Actions of users on the events, such as replays."""
 
@@ -44,7 +47,9 @@ class CallFacts:
         replaced = {row.replaces for row in rows if row.replaces_kind is ReplacesKind.REDRIVE}
         own = [_made(record, is_redriven=record.dispatch.id in replaced) for record in self.dispatches]
         name = (latest.body.get("participant") or {}).get("name")
-        return head_of(first, latest, own, left.received_at if left else None, name if isinstance(name, str) else None)
+        actions = [CallAction(one.kind, one.status, one.reason) for one in self.actions]
+        shown, left_at = name if isinstance(name, str) else None, left.received_at if left else None
+        return head_of(first, latest, own, left_at, shown, actions=actions)
 
 
 def _made(record: DispatchRecord, *, is_redriven: bool) -> CallDispatch:
@@ -78,6 +83,7 @@ def read_call(connection: Connection, reference: str, projects: Projects = None)
         tuple(_room_events(connection, project, subject.room_sid)) if subject.room_sid else (),
         tuple(_events_of(connection, project, agents - {sid})),
         tuple(records),
+        tuple(read_actions(connection, project, sid, [one.id for one in own])),
         tuple(_interventions(connection, [one.id for one in own])),
     )
 

@@ -17,7 +17,13 @@ from app.outbox.states import WAITING
 CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
 """Outcomes of the join of a caller, as opposed to an agent or another machine."""
 
-_WITHOUT_DISPATCH = frozenset({CallState.NO_MATCH, CallState.IGNORED})
+_WITHOUT_DISPATCH: Mapping[CallState, EventOutcome] = {
+    CallState.NO_MATCH: EventOutcome.NO_MATCH,
+    CallState.IGNORED: EventOutcome.IGNORED,
+    CallState.REMOVED: EventOutcome.PLANNED,
+    CallState.TRANSFERRED: EventOutcome.PLANNED,
+}
+"""States of calls that may have no dispatch, each with what was decided for its join."""
 _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
     CallState.WAITING: tuple(sorted(WAITING)),
     CallState.NO_SHOW: (DispatchStatus.NO_SHOW,),
@@ -65,7 +71,7 @@ class CallFilter:
     def follows_dispatches(self) -> bool:
         """Whether only calls with a dispatch are wanted, which an index of dispatches finds."""
         states = self.wanted_states
-        return bool((states and not states & _WITHOUT_DISPATCH) or self.rule or self.agent or self.outcome)
+        return bool((states and not states & _WITHOUT_DISPATCH.keys()) or self.rule or self.agent or self.outcome)
 
     @property
     def statuses(self) -> tuple[DispatchStatus, ...]:
@@ -81,11 +87,10 @@ class CallFilter:
     def event_outcomes(self) -> tuple[EventOutcome, ...]:
         """What was decided for the joins of such calls."""
         states = self.wanted_states
-        if not states or states - _WITHOUT_DISPATCH:
+        if not states or states - _WITHOUT_DISPATCH.keys():
             with_ignored = (EventOutcome.IGNORED,) if CallState.IGNORED in states else ()
             return (*CALLER_OUTCOMES, *with_ignored)
-        named = {CallState.NO_MATCH: EventOutcome.NO_MATCH, CallState.IGNORED: EventOutcome.IGNORED}
-        return tuple(sorted(named[state] for state in states))
+        return tuple(sorted({_WITHOUT_DISPATCH[state] for state in states}))
 
     @property
     def reads_every_call(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.audit.records.record_types import EventSummary
+from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import PHONE_KINDS, Role
@@ -27,6 +28,8 @@ class CallState(StrEnum):
     ABANDONED = "abandoned"  # the caller left before an agent joined
     CANCELLED = "cancelled"
     ENDED = "ended"  # the agent joined, and has left
+    REMOVED = "removed"  # by a rule, and no agent was dispatched
+    TRANSFERRED = "transferred"  # likewise
     NO_MATCH = "no_match"  # no rule matched
     IGNORED = "ignored"
 
@@ -115,15 +118,26 @@ class CallDispatch:
         return frozenset(found)
 
 
+@dataclass(frozen=True, slots=True)
+class CallAction:
+    """One action on the caller, as far as the head of the call needs it."""
+
+    kind: CallerActionKind
+    status: CallerActionStatus
+    reason: str
+
+
 def head_of(
     first: EventSummary,
     latest: EventSummary,
     made: Sequence[CallDispatch],
     left_at: datetime | None,
     name: str | None = None,
+    *,
+    actions: Sequence[CallAction] = (),
 ) -> CallHead:
-    """Return the head of a call from its first and latest join and its dispatches, oldest first."""
-    state, reason = _state_of(latest, made)
+    """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first."""
+    state, reason = _state_of(latest, made, actions)
     outcomes = frozenset().union(*(one.outcomes for one in made))
     arrivals = [max(one.joined_at, first.received_at) for one in made if one.joined_at is not None]
     agent_joined_at = min(arrivals, default=None)
@@ -167,13 +181,29 @@ _DECISIVE: tuple[tuple[CallState, frozenset[DispatchStatus]], ...] = (
 )
 
 
-def _state_of(joined: EventSummary, made: Sequence[CallDispatch]) -> tuple[CallState, str]:
-    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides."""
+_DONE = {CallerActionKind.REMOVE: CallState.REMOVED, CallerActionKind.TRANSFER: CallState.TRANSFERRED}
+
+
+def _state_of(
+    joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction]
+) -> tuple[CallState, str]:
+    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides.
+
+    What was done with the caller decides only where there was no dispatch, or where it ended one that was under way.
+    """
+    done = next((one for one in reversed(actions) if one.status is CallerActionStatus.DONE), None)
     for state, statuses in _DECISIVE:
         for one in reversed(made):
             if one.status in statuses and not one.is_redriven:
                 gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
+                if gave_up and done is not None:
+                    return _DONE[done.kind], done.reason
                 return (CallState.ABANDONED if gave_up else state), one.reason
+    if done is not None:
+        return _DONE[done.kind], done.reason
+    if actions:
+        state = CallState.FAILED if actions[-1].status is CallerActionStatus.FAILED else CallState.IGNORED
+        return state, actions[-1].reason
     if joined.outcome is EventOutcome.NO_MATCH:
         return CallState.NO_MATCH, "no rule matched"
     if joined.outcome is EventOutcome.LOOKING_UP:

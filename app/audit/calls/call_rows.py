@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.audit.calls.call_head import CallDispatch, CallHead, head_of
+from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
 from app.audit.records.record_types import EventSummary
-from app.db.tables import dispatch_attempts, dispatch_callers, dispatches, events
+from app.db.columns.action_types import CallerActionKind, CallerActionStatus
+from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import asked_agent
 
@@ -65,12 +66,24 @@ def read_calls(connection: Connection, joins: Sequence[EventSummary], *, with_bo
             left[row["event_id"]] = row["left_at"]
     early = _left_early(connection, [key for of_call in rows.values() for key in of_call])
     details = _details(connection, ids, with_bodies=with_bodies)
+    actions = _actions_of(connection, ids)
     found = []
     for join in joins:
         of_call = _dispatches_of(rows[join.id], own, early)
         name, body = details.get(join.id, (None, None))
-        head = head_of(join, join, of_call, left.get(join.id), name)
+        head = head_of(join, join, of_call, left.get(join.id), name, actions=actions.get(join.id, ()))
         found.append(CallRow(join, head, tuple(of_call), body))
+    return found
+
+
+def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, list[CallAction]]:
+    """Return what was to be done with the callers who joined by these events, oldest first."""
+    found: dict[str, list[CallAction]] = {}
+    columns = [caller_actions.c[name] for name in ("event_id", "kind", "status", "reason")]
+    query = select(*columns).where(caller_actions.c.event_id.in_(event_ids)).order_by(caller_actions.c.id)
+    for row in connection.execute(query):
+        action = CallAction(CallerActionKind(row.kind), CallerActionStatus(row.status), row.reason)
+        found.setdefault(row.event_id, []).append(action)
     return found
 
 

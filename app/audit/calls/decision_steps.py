@@ -1,4 +1,4 @@
-"""The steps of a timeline that lead to the decision about an event: the answers of lookups, and which rules matched."""
+"""Steps of a timeline: the answers of lookups, which rules matched, and what LiveKit did with the caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import Step, StepKind
-from app.audit.records.record_types import EventDetail
+from app.audit.records.action_records import ActionRecord
+from app.audit.records.record_types import AuditRecord, EventDetail
+from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import EventOutcome, parse_instant
 from app.webhook.lookup_answers import AnswerStatus
 
@@ -81,3 +83,43 @@ _PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled o
 def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     entries = decision.get(name)
     return [one for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+
+
+_TITLES = {
+    CallerActionStatus.SENDING: "LiveKit is asked to {what}",
+    CallerActionStatus.DONE: "{done}",
+    CallerActionStatus.FAILED: "LiveKit did not {what}",
+    CallerActionStatus.CANCELLED: "it is not necessary any more to {what}",
+}
+
+
+def action_step(action: ActionRecord, change: AuditRecord) -> Step:
+    """Return the step of one change of an action's state."""
+    what, done = _words(action)
+    state = CallerActionStatus(change.to_state)
+    if change.from_state is None:
+        title = f"rule {action.rule_name!r} wants LiveKit to {what}"
+    elif state is CallerActionStatus.PENDING:
+        title = f"LiveKit will be asked again to {what}"
+    else:
+        title = _TITLES[state].format(what=what, done=done)
+    facts = {"action_id": action.id, "rule": action.rule_name, "participant_sid": action.participant_sid}
+    if action.transfer_to is not None:
+        facts["transfer_to"] = action.transfer_to
+    return Step(
+        change.changed_at,
+        StepKind.ACTION,
+        title,
+        change.reason,
+        change.changed_by,
+        dispatch_id=action.dispatch_id,
+        facts=facts,
+        action_state=state,
+    )
+
+
+def _words(action: ActionRecord) -> tuple[str, str]:
+    """Return what is to be done, and what has been done."""
+    if action.kind is CallerActionKind.REMOVE:
+        return "remove the caller", "the caller has been removed"
+    return f"transfer the call to {action.transfer_to}", f"the call has been transferred to {action.transfer_to}"

@@ -14,11 +14,14 @@ from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
 from app.audit.records.lookup import Projects
 from app.audit.records.record_types import EventDetail, columns_of
+from app.db.columns.action_types import RuleAction
 from app.json_shape import JsonShape
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import book_at, read_book, read_version
 from app.rules.book.rule_book import RuleBook
+from app.rules.goal import rule_goal
+from app.rules.rule import BadRule, Rule
 from app.rules.rule_projects import may_match
 from app.webhook.event_store import from_row
 
@@ -41,7 +44,11 @@ class TriedRule(JsonShape):
     outcome: Outcome
     words: Annotated[str, Field(description="the verdict as a sentence")]
     priority: int | None
-    agent_name: Annotated[str | None, Field(description="null for a rule that could not be used")]
+    agent_name: Annotated[
+        str | None, Field(description="null for a rule that could not be used, or that dispatches no agent")
+    ]
+    action: Annotated[RuleAction | None, Field(description="null for a rule that could not be used")]
+    goal: Annotated[str, Field(exclude=True)]  # the agent, or the action in words
     path: Annotated[str | None, _Absent] = None
     expected: Annotated[str | None, _Absent] = None
     found: Annotated[tuple[str, ...] | None, _Absent] = None
@@ -49,16 +56,19 @@ class TriedRule(JsonShape):
     detail: Annotated[str | None, _Absent] = None
 
     @classmethod
-    def of(cls, verdict: Verdict, priority: int | None = None, agent_name: str | None = None) -> Self:
-        """Return the verdict in this shape."""
+    def of(cls, verdict: Verdict, line: Rule | BadRule | None = None) -> Self:
+        """Return the verdict on a rule in this shape."""
+        rule = line if isinstance(line, Rule) else None
         mismatch = verdict.mismatch
         return cls(
             rule_id=verdict.rule_id,
             rule=verdict.rule_name,
             outcome=verdict.outcome,
             words=verdict.describe(),
-            priority=priority,
-            agent_name=agent_name,
+            priority=line.priority if line else None,
+            agent_name=rule.agent_name if rule else None,
+            action=rule.action if rule else None,
+            goal=rule_goal(rule.action, rule.agent_name, rule.transfer_to) if rule else "",
             path=mismatch.path if mismatch else None,
             expected=mismatch.expected if mismatch else None,
             found=mismatch.found if mismatch else None,
@@ -115,11 +125,9 @@ def _tried(book: RuleBook, verdicts: Any, projects: Projects) -> tuple[TriedRule
     tried = []
     for verdict in verdicts:
         rule = book.rule(verdict.rule_id)
-        bad = book.bad.get(verdict.rule_id)
-        line = rule or bad
         if projects is not None and (rule is None or not may_match(json.loads(rule.pattern_text), projects)):
             continue  # it is a rule of other projects
-        tried.append(TriedRule.of(verdict, line.priority if line else None, rule.agent_name if rule else None))
+        tried.append(TriedRule.of(verdict, rule or book.bad.get(verdict.rule_id)))
     return tuple(tried)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
+from app.db.columns.action_types import CallerActionStatus
 from app.db.types import AttemptOutcome, DispatchStatus, EventSource
 from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import Role
@@ -27,6 +28,7 @@ class StepKind(StrEnum):
     DECISION = "decision"  # which rules matched
     DISPATCH = "dispatch"  # a dispatch changed state
     CALL = "call"  # to LiveKit
+    ACTION = "action"  # a removal or a transfer of the caller changed state
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Step(JsonShape):
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds_since_previous: float | None = None
     seconds_since_joining: float | None = None
+    action_state: CallerActionStatus | None = None
 
 
 def event_step(event: EventDetail, agent_name: str = "") -> Step:

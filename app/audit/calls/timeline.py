@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.audit.calls.call import MAX_EVENTS, CallFacts, read_call
 from app.audit.calls.call_head import CallHead, CallState
-from app.audit.calls.decision_steps import decision_step, lookup_steps
+from app.audit.calls.decision_steps import action_step, decision_step, lookup_steps
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import (
     Step,
@@ -22,6 +22,7 @@ from app.audit.calls.step import (
     event_step,
     intervention_step,
 )
+from app.audit.records.action_records import ActionRecord
 from app.audit.records.lookup import Projects
 from app.audit.records.record_types import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
@@ -46,6 +47,7 @@ class Timeline(JsonShape):
     dispatches: Annotated[
         tuple[DispatchRecord, ...], PlainSerializer(_columns, return_type=list[DispatchColumns], when_used="json")
     ]
+    actions: tuple[ActionRecord, ...]
 
 
 def timeline(connection: Connection, reference: str, projects: Projects = None) -> Timeline:
@@ -75,7 +77,7 @@ def timeline_of(facts: CallFacts) -> Timeline:
                 seconds_since_joining=_seconds(call.joined_at, step.at) if step.at >= call.joined_at else None,
             )
         )
-    return Timeline(call, facts.subject, _summary(call, facts), tuple(dated), facts.dispatches)
+    return Timeline(call, facts.subject, _summary(call, facts), tuple(dated), facts.dispatches, facts.actions)
 
 
 def _rank(step: Step) -> int:
@@ -89,6 +91,8 @@ def _rank(step: Step) -> int:
             return 2 if step.state is DispatchStatus.SENDING or "rule" in step.facts else 4
         case StepKind.CALL:
             return 3
+        case StepKind.ACTION:
+            return 5
 
 
 def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
@@ -110,8 +114,8 @@ def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
     for event in facts.agent_events:
         if event.received_at >= joined_at:
             yield event_step(event, names.get(event.participant_sid, ""))
-    for change in facts.interventions:
-        yield intervention_step(change)
+    yield from (action_step(action, change) for action in facts.actions for change in action.changes)
+    yield from map(intervention_step, facts.interventions)
     for record in facts.dispatches:
         is_own = record.dispatch.event_id in own
         for step in _dispatch_steps(record):
@@ -141,6 +145,8 @@ _SENTENCES: Mapping[CallState, str] = {
     CallState.CANCELLED: "the dispatch of {agents} to {who} was cancelled: {reason}",
     CallState.NO_MATCH: "no agent joined {who}, because no rule matched",
     CallState.IGNORED: "no agent was dispatched to {who}: {ignored_because}",
+    CallState.REMOVED: "{who} was removed from the room: {reason}",
+    CallState.TRANSFERRED: "the call of {who} was transferred: {reason}",
 }
 
 
@@ -155,7 +161,9 @@ def _summary(call: CallHead, facts: CallFacts) -> str:
         agents=agents,
         reason=call.reason,
         arrival=_arrival(agents, who, call.seconds_to_agent),
-        ignored_because=(subject.decision or {}).get("reason") or "it is not a participant that gets agents",
+        ignored_because=call.reason
+        or (subject.decision or {}).get("reason")
+        or "it is not a participant that gets agents",
     )
     return sentence.rstrip(".") + "."
 

@@ -10,7 +10,15 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from app.audit.people.person import IDS_AT_ONCE, Person
-from app.db.tables import audit_log, dispatch_callers, dispatches, events, routing_rules, token_dispatches
+from app.db.tables import (
+    audit_log,
+    caller_actions,
+    dispatch_callers,
+    dispatches,
+    events,
+    routing_rules,
+    token_dispatches,
+)
 from app.db.types import LIVE
 from app.livekit.participant.role import PROGRAMS
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
@@ -21,12 +29,14 @@ PRESENT_FOR: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class PersonRows:
-    """Ids of rows; `other_events` and `other_dispatches` are of the same room sessions."""
+    """Ids of rows; those of others are of the same room sessions. Actions are removals and transfers of callers."""
 
     own_events: tuple[str, ...]
     other_events: tuple[str, ...]
     own_dispatches: tuple[str, ...]
     other_dispatches: tuple[str, ...]
+    own_actions: tuple[str, ...]
+    other_actions: tuple[str, ...]
     own_promises: tuple[str, ...]
     other_promises: tuple[str, ...]
     audit_lines: tuple[int, ...]
@@ -65,13 +75,20 @@ def rows_about(connection: Connection, person: Person, now: datetime) -> PersonR
     promises += select_rows(connection, _PROMISE_COLUMNS, token_dispatches.c.room_name, names)
     promised = {row["id"]: row for row in promises if person.project in {None, row["project"]}}
     own_promises = {key for key, row in promised.items() if is_theirs(row)}
-    concerned = [*own, *(row["id"] for row in others), *by_id]
+    acted = select_rows(connection, _ACTION_COLUMNS, caller_actions.c.room_sid, rooms)
+    acted += select_rows(connection, _ACTION_COLUMNS, caller_actions.c.participant_identity, person.identities)
+    actions = {row["id"]: row for row in acted if person.project in {None, row["project"]}}
+    own_actions = {key for key, row in actions.items() if is_theirs(row) or row["event_id"] in own}
+    of_sessions = {key for key, row in actions.items() if (row["project"], row["room_sid"]) in person.rooms}
+    concerned = [*own, *(row["id"] for row in others), *by_id, *actions]
     lines = {row["id"] for row in select_rows(connection, (audit_log.c.id,), audit_log.c.entity_id, concerned)}
     return PersonRows(
         own_events=person.event_ids,
         other_events=tuple(sorted(row["id"] for row in others)),
         own_dispatches=tuple(sorted(own_dispatches)),
         other_dispatches=tuple(sorted(session - own_dispatches)),
+        own_actions=tuple(sorted(own_actions)),
+        other_actions=tuple(sorted(of_sessions - own_actions)),
         own_promises=tuple(sorted(own_promises)),
         other_promises=tuple(sorted(promised.keys() - own_promises)),
         audit_lines=tuple(sorted(lines)),
@@ -88,6 +105,9 @@ _EVENT_COLUMNS: Final = tuple(
 _DISPATCH_COLUMNS: Final = tuple(
     dispatches.c[name]
     for name in ("id", "project", "event_id", "room_sid", "room_name", "participant_identity", "status")
+)
+_ACTION_COLUMNS: Final = tuple(
+    caller_actions.c[name] for name in ("id", "project", "event_id", "room_sid", "participant_identity")
 )
 _PROMISE_COLUMNS: Final = tuple(
     token_dispatches.c[name] for name in ("id", "project", "room_name", "participant_identity")

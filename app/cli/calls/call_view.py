@@ -190,8 +190,8 @@ def _mark(one: TriedRule) -> Text:
 
 def _rule_text(one: TriedRule) -> Text:
     text = plain(one.rule, "bold" if one.outcome is Outcome.MATCHED else "")
-    if one.agent_name:
-        text.append("\n").append_text(plain(f"→ {one.agent_name}", "dim"))
+    if one.goal:
+        text.append("\n").append_text(plain(f"→ {one.goal}", "dim"))
     return text
 
 
@@ -205,6 +205,6 @@ def _verdict_text(one: TriedRule) -> Text:
 
 
 def _matching_now(why: Explanation) -> RenderableType:
-    names = ", ".join(f"{one.rule!r} (→ {one.agent_name})" for one in why.matching_now or ())
+    names = ", ".join(f"{one.rule!r} (→ {one.goal})" for one in why.matching_now or ())
     since = f"The rules have been edited since (now version {why.present_version}): "
     return plain(since + (f"the event would match {names}." if names else "no rule would match either."), "dim")

@@ -23,6 +23,7 @@ from app.audit.people.person_rows import PersonRows, read_by_id, rows_about
 from app.clock import new_secret
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import (
+    caller_actions,
     dispatches,
     events,
     personal_reads,
@@ -30,6 +31,7 @@ from app.db.tables import (
 )
 from app.errors import ConflictError
 from app.flows.erase.rewrite import (
+    ACTION_COLUMNS_KEPT,
     DISPATCH_COLUMNS_KEPT,
     EVENT_COLUMNS_KEPT,
     overwriting,
@@ -158,6 +160,7 @@ class _Step:
             ("delete_promises", rows.own_promises),
             ("scrub_promises", rows.other_promises),
             ("scrub_audit", rows.audit_lines),
+            ("erase_actions", (*rows.own_actions, *rows.other_actions)),
             ("erase_dispatches", (*rows.own_dispatches, *rows.other_dispatches)),
             ("erase_events", (*rows.other_events, *rows.own_events)),
         ):
@@ -191,6 +194,14 @@ class _Step:
 
     def scrub_audit(self, connection: Connection, ids: Sequence[int]) -> None:
         scrub_audit(connection, self.scrubber, ids)
+
+    def erase_actions(self, connection: Connection, ids: Sequence[str]) -> None:
+        own = set(self.rows.own_actions)
+        for row in read_by_id(connection, caller_actions, ids):
+            changed = scrubbed(self.scrubber, caller_actions, ACTION_COLUMNS_KEPT, row)
+            if row["id"] in own:
+                changed["participant_identity"] = self.pseudonym
+            write_changed(connection, caller_actions, row, changed)
 
     def erase_dispatches(self, connection: Connection, ids: Sequence[str]) -> None:
         own = set(self.rows.own_dispatches)

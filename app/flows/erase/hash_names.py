@@ -17,10 +17,11 @@ from sqlalchemy import Connection, bindparam, select
 
 from app.audit.people.person import SIP_PREFIX
 from app.audit.people.person_rows import read_by_id, select_rows
-from app.db.tables import audit_log, dispatches, events
+from app.db.tables import audit_log, caller_actions, dispatches, events
 from app.db.types import LIVE
 from app.flows.context import Context
 from app.flows.erase.rewrite import (
+    ACTION_COLUMNS_KEPT,
     DISPATCH_COLUMNS_KEPT,
     EVENT_COLUMNS_KEPT,
     overwriting,
@@ -63,6 +64,7 @@ _OLD = (
 
 _NAMES: Final = ("id", "project", "room_name", "participant_identity")
 _EVENT_COLUMNS: Final = tuple(events.c[name] for name in (*_NAMES, "participant_role", "phone_number"))
+_ACTION_COLUMNS: Final = tuple(caller_actions.c[name] for name in ("id", "project", "status"))
 _DISPATCH_COLUMNS: Final = tuple(dispatches.c[name] for name in (*_NAMES, "status"))
 
 
@@ -72,6 +74,7 @@ class _Session:
 
     event_ids: Sequence[str]
     dispatch_ids: Sequence[str]
+    action_ids: Sequence[str]
     audit_ids: Sequence[int]
     terms: Mapping[str, str]
 
@@ -149,17 +152,23 @@ def _until(rows: Iterable[Any], before: Any) -> list[Any]:
 
 def _sessions(connection: Connection, rooms: Iterable[tuple[str, str]]) -> Iterator[_Session]:
     for project, room_sid in rooms:
-        of_room, made = (
+        of_room, made, acted = (
             [one for one in select_rows(connection, columns, table.c.room_sid, [room_sid]) if one["project"] == project]
-            for table, columns in ((events, _EVENT_COLUMNS), (dispatches, _DISPATCH_COLUMNS))
+            for table, columns in (
+                (events, _EVENT_COLUMNS),
+                (dispatches, _DISPATCH_COLUMNS),
+                (caller_actions, _ACTION_COLUMNS),
+            )
         )
-        if any(row["status"] in LIVE for row in made):
+        if any(row["status"] in LIVE for row in (*made, *acted)):
             continue
         event_ids, dispatch_ids = sorted(row["id"] for row in of_room), sorted(row["id"] for row in made)
-        lines = select_rows(connection, (audit_log.c.id,), audit_log.c.entity_id, [*event_ids, *dispatch_ids])
+        action_ids = sorted(row["id"] for row in acted)
+        concerned = [*event_ids, *dispatch_ids, *action_ids]
+        lines = select_rows(connection, (audit_log.c.id,), audit_log.c.entity_id, concerned)
         terms = _terms([*of_room, *made])
         if terms:
-            yield _Session(event_ids, dispatch_ids, sorted(line["id"] for line in lines), terms)
+            yield _Session(event_ids, dispatch_ids, action_ids, sorted(line["id"] for line in lines), terms)
 
 
 def _without_room(connection: Connection, ids: Sequence[str]) -> Iterator[_Session]:
@@ -171,7 +180,7 @@ def _without_room(connection: Connection, ids: Sequence[str]) -> Iterator[_Sessi
             if isinstance(named.get(name), str):
                 terms[named[name]] = digest_of(named[name])
         if terms:
-            yield _Session([row["id"]], [], [], terms)
+            yield _Session([row["id"]], [], [], [], terms)
 
 
 def _terms(rows: Sequence[Any]) -> dict[str, str]:
@@ -200,6 +209,7 @@ def _units(sessions: Sequence[_Session]) -> Iterator[Callable[[Connection], None
         steps: tuple[tuple[Any, Sequence[Any]], ...] = (
             (scrub_audit, session.audit_ids),
             (_hash_dispatches, session.dispatch_ids),
+            (_hash_actions, session.action_ids),
             (_hash_events, session.event_ids),
         )
         for step, ids in steps:
@@ -225,6 +235,12 @@ def _hash_dispatches(connection: Connection, scrubber: Scrubber, ids: Sequence[s
         write_changed(connection, dispatches, row, {**changed, "intent_key": digest_of(row["intent_key"])})
     scrub_attempts(connection, scrubber, ids)
     rename_callers(connection, ids, lambda _sid, identity: scrubber.text(identity))
+
+
+def _hash_actions(connection: Connection, scrubber: Scrubber, ids: Sequence[str]) -> None:
+    for row in read_by_id(connection, caller_actions, ids):
+        changed = scrubbed(scrubber, caller_actions, ACTION_COLUMNS_KEPT, row)
+        write_changed(connection, caller_actions, row, changed)
 
 
 def _hash_events(connection: Connection, scrubber: Scrubber, ids: Sequence[str]) -> None:

@@ -18,10 +18,27 @@ EVENT_COLUMNS_KEPT: Final = frozenset(
 """Columns of an event that say nothing of a person; names are replaced in all others that hold text."""
 DISPATCH_COLUMNS_KEPT: Final = frozenset(
     {"id", "event_id", "rule_name", "project", "room_sid", "participant_sid", "agent_name", "deployment", "scope"}
-    | {"status", "cause", "fallbacks", "recover", "asked_agent_name", "lease_owner", "job_id", "livekit_dispatch_id"}
+    | {
+        "on_no_show",
+        "transfer_to",
+        "status",
+        "cause",
+        "fallbacks",
+        "recover",
+        "asked_agent_name",
+        "lease_owner",
+        "job_id",
+        "livekit_dispatch_id",
+    }
     | {"worker_id", "agent_sid", "replaces", "replaces_kind", "handed_to", "request_key", "intent_key"}
 )
 """Likewise of a dispatch."""
+
+ACTION_COLUMNS_KEPT: Final = frozenset(
+    {"id", "event_id", "dispatch_id", "rule_name", "project", "room_sid", "participant_sid", "participant_kind"}
+    | {"kind", "status", "cause", "lease_owner"}
+)
+"""Likewise of an action on a caller."""
 
 
 def scrubbed(scrubber: Scrubber, table: Table, kept: frozenset[str], row: dict[str, Any]) -> dict[str, Any]:

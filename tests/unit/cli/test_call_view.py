@@ -13,6 +13,7 @@ from app.audit import CallHead, CallOutcome, CallState, EventDetail, Explanation
 from app.cli.calls.call_view import explanation_view, timeline_view
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
+from app.rules.book.rule_book import RuleBook
 
 NOW = datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC)
 LONG = "sip_+34600111222_" + "x" * 150
@@ -45,7 +46,7 @@ def _timeline(identity: str) -> Timeline:
             DispatchStatus.NO_SHOW, {"job_id": "AJ_1", "served_by": ["a", "b"]}, 30.0, 30.0,
         ),
     )  # fmt: skip
-    return Timeline(call, event, f"nobody came to {identity}.", steps, ())
+    return Timeline(call, event, f"nobody came to {identity}.", steps, (), ())
 
 
 def _explanation(identity: str, rules: list[TriedRule], **values: Any) -> Explanation:
@@ -55,7 +56,8 @@ def _explanation(identity: str, rules: list[TriedRule], **values: Any) -> Explan
 
 def _rule(number: int, outcome: Outcome) -> TriedRule:
     mismatch = Mismatch("participant.metadata.language", '"es"', ('"en"',)) if outcome is Outcome.PATTERN else None
-    return TriedRule.of(Verdict(number, f"rule {number}", outcome, mismatch), 100, "support-es")
+    rule = {"id": number, "name": f"rule {number}", "agent_name": "support-es", "pattern": {"room": {"name": ["a"]}}}
+    return TriedRule.of(Verdict(number, f"rule {number}", outcome, mismatch), RuleBook.build([rule], 1).rule(number))
 
 
 def _printed(*renderables: Any, width: int = 80) -> str:
