@@ -31,7 +31,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `name` is its path below `/docs/`."""
+    """One page. `name` is its path below `/docs/`; `html` is what follows its title."""
 
     name: str
     title: str
@@ -56,6 +56,8 @@ def read_page(name: str, text: str, link_of: LinkOf) -> Page:
     _set_anchors(tokens)
     _set_links(tokens, link_of)
     sections = _sections(tokens)
+    if tokens and (tokens[0].type, tokens[0].tag) == ("heading_open", "h1"):
+        tokens = tokens[3:]  # the title: its beginning, its text, its end
     title = next((section.heading for section in sections if section.level == 1), name)
     return Page(name, title, Markup(reader.renderer.render(tokens, reader.options, {})), sections)  # noqa: S704 - ours
 
@@ -120,8 +122,6 @@ class _Renderer(RendererHTML):
 
     def heading_close(self, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
         opening, tag = tokens[index - 2], tokens[index].tag
-        if tag == "h1":
-            return "</h1>\n"
         heading = escape(_plain(tokens[index - 1]))
         return f' <a class="anchor" href="#{opening.attrGet("id")}" aria-label="Link to: {heading}">#</a></{tag}>\n'
 
