@@ -15,6 +15,8 @@ from markupsafe import Markup, escape
 
 _COMMENT: Final = re.compile(r"\s*<!--.*?-->\s*", re.DOTALL)
 
+_FEW: Final = 3  # headings; a page with so few has its entries beneath them, as the runbook
+
 LinkOf = Callable[[str], str | None]
 """Return the address at which the target of a link is served, or None if it is not."""
 
@@ -40,8 +42,11 @@ class Page:
 
     @property
     def contents(self) -> Sequence[Section]:
-        """The headings of a table of contents."""
-        return [section for section in self.sections if section.level == 2]
+        """The headings of a table of contents; those beneath them, too, if they are few."""
+        headings = [section for section in self.sections if section.level == 2]
+        if len(headings) > _FEW:
+            return headings
+        return [section for section in self.sections if section.level in {2, 3}]
 
 
 def anchor_of(heading: str) -> str:
