@@ -39,6 +39,8 @@ def pages(stage: Stage) -> dict[str, str]:
         "rule-doubtful": "/console/rules/7",
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",
+        "lookups": "/console/lookups",
+        "lookup-new": "/console/lookups/new",
         "agents": "/console/agents?hours=168",
         "agent": "/console/agents/phone-agent?hours=168",
         "queue": "/console/queue",

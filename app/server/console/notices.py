@@ -9,6 +9,8 @@ NOTICES: Final = {
     "agent-saved": "Saved. It holds for the next call.",
     "deleted": "Deleted. It can be restored from its history.",
     "reverted": "Restored.",
+    "lookup-saved": "Saved. It is asked from the next join on.",
+    "lookup-deleted": "Deleted.",
     "redriven": "Dispatched again.",
     "cancelled": "Cancelled.",
     "refused": "Nothing was changed: the state of the dispatch has changed in the meantime.",

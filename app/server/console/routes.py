@@ -22,6 +22,7 @@ from app.server.console.framework import Console
 from app.server.console.incident_pages.incidents import incidents_routes
 from app.server.console.now import now_routes
 from app.server.console.rule_pages.history import history_routes
+from app.server.console.rule_pages.lookups import lookups_routes
 from app.server.console.rule_pages.rules import rules_routes
 from app.server.console.simulate import simulate_routes
 from app.server.request_context import RequestContext
@@ -58,6 +59,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *now_routes(console),
         *calls_routes(console),
         *rules_routes(console),
+        *lookups_routes(console),
         *history_routes(console),
         *agents_routes(console),
         *queue_routes(console),

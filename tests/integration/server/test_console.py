@@ -203,7 +203,7 @@ async def test_a_call_without_a_rule_is_explained_and_retried(running: Running, 
 PAGES = """
 /console/ /console/now /console/calls /console/calls?cursor=nonsense /console/rules /console/history /console/agents
 /console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
-/console/agents/support-es /console/queue /console/account /api /console/incidents
+/console/lookups /console/lookups/new /console/agents/support-es /console/queue /console/account /api /console/incidents
 """
 
 
