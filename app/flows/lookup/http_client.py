@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +109,8 @@ def _reason(error: Exception) -> str:
         case aiohttp.ClientSSLError():
             return f"no TLS connection to {error.host} could be made"
         case aiohttp.ClientConnectorError():
-            return f"no connection to {error.host}:{error.port}: {error.strerror or type(error.os_error).__name__}"
+            why = os.strerror(error.errno) if error.errno else type(error.os_error).__name__
+            return f"no connection to {error.host}:{error.port}: {why}"
         case aiohttp.ServerDisconnectedError():
             return "it closed the connection without an answer"
         case aiohttp.ClientPayloadError():
