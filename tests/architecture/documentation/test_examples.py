@@ -127,6 +127,7 @@ def test_sql_in_examples_leaves_rules_that_can_be_used(page: str, tmp_path: Path
         book = read_book(reading)
     readers.dispose()
     assert not book.bad
+    assert not book.lookups.bad
     assert book.rules or "INSERT INTO routing_rules" not in "".join(
         block.text for block in blocks("sql") if block.page == page
     )
