@@ -58,7 +58,7 @@ class StoredLookup:
 def list_stored_lookups(connection: Connection) -> list[StoredLookup]:
     """Return all lookups by name, bad ones too."""
     latest = select(lookup_changes.c.lookup_id, func.max(lookup_changes.c.id)).group_by(lookup_changes.c.lookup_id)
-    versions = dict(connection.execute(latest).tuples().all())
+    versions = {row[0]: row[1] for row in connection.execute(latest)}
     rows = connection.execute(select_lookups(connection)).mappings().all()
     return [_stored(row, versions.get(row["id"], 0)) for row in rows]
 
