@@ -14,7 +14,7 @@ from app.audit.records.record_types import EventSummary
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import WAITING
 
-CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH)
+CALLER_OUTCOMES = (EventOutcome.PLANNED, EventOutcome.SERVED, EventOutcome.NO_MATCH, EventOutcome.LOOKING_UP)
 """Outcomes of the join of a caller, as opposed to an agent or another machine."""
 
 _WITHOUT_DISPATCH: Mapping[CallState, EventOutcome] = {
