@@ -45,6 +45,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "agent": "/console/agents/phone-agent?hours=168",
         "queue": "/console/queue",
         "incidents": "/console/incidents",
+        "notifications": "/console/notifications",
         "simulate": "/console/simulate",
         "users": "/console/users",
         "reads": "/console/reads",

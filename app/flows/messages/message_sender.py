@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
+from app.clock import new_id
 from app.db.tables import notification_deliveries, webhook_deliveries
 from app.db.types import DeliveryStatus
 from app.errors import UsherError
@@ -19,7 +20,7 @@ from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.messages.senders import Senders
 from app.incidents.messages.channel import Channel
 from app.incidents.messages.delivery import Claimed, Outcome, claim, has_due, settle
-from app.incidents.messages.payload import signed_headers, trial_message
+from app.incidents.messages.payload import signed_headers, trial_message, trial_webhook
 from app.incidents.messages.subscription import Endpoint
 from app.incidents.messages.subscription_state import note_outcome
 from app.logs import get_logger
@@ -69,10 +70,11 @@ class MessageSender:
         message = trial_message(self._context.settings.public_url)
         return await self._senders.notify(channel.url, message["title"], message["text"], is_open=False)
 
-    async def try_endpoint(self, endpoint: Endpoint, delivery_id: str, body: str) -> Outcome:
-        """Post a test webhook to a program, and return what came of it."""
-        headers = signed_headers(delivery_id, endpoint.secret, body, self._context.clock.now())
-        return await self._senders.post(endpoint.url, headers, body)
+    async def try_endpoint(self, endpoint: Endpoint) -> Outcome:
+        """Post a test webhook to a program, of type `test`, and return what came of it."""
+        now = self._context.clock.now()
+        body = trial_webhook(endpoint.name, now)
+        return await self._senders.post(endpoint.url, signed_headers(new_id(), endpoint.secret, body, now), body)
 
     def _find_due(self, connection: Connection) -> list[tuple[Table, str, int, Send]]:
         self._recorder.know(connection)

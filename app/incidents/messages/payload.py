@@ -45,6 +45,11 @@ def for_programs(event: OutgoingEvent, data: Mapping[str, Any], now: datetime) -
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
+def trial_webhook(name: str, now: datetime) -> str:
+    """Return the body of a test."""
+    return json.dumps({"type": "test", "timestamp": format_instant(now), "data": {"subscription": name}})
+
+
 def incident_data(incident: Incident, public_url: str) -> dict[str, Any]:
     """Return what a webhook says of an incident."""
     link = f"{public_url}/console/incidents#{incident.id}" if public_url else None

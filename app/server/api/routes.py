@@ -18,7 +18,6 @@ from app.accounts.tokens import Token
 from app.accounts.users import User
 from app.audit import CONTENT_TYPES, DispatchDetail, EventDetail, Explanation, Timeline
 from app.errors import NotAllowedError, NotAuthenticatedError
-from app.incidents import Incident
 from app.rules.simulation.simulate import Simulation
 from app.server.api import (
     accounts,
@@ -38,7 +37,7 @@ from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
-from app.server.api.incidents import incidents
+from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
 from app.server.request_context import RequestContext
 from app.version import usher_version
@@ -178,14 +177,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *AGENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),
-    Endpoint("GET", f"{_V1}/incidents", incidents.list_the_incidents, "List incidents, newest first",
-             incidents.IncidentPage, query=incidents.IncidentsQuery),
-    Endpoint("GET", f"{_V1}/incidents/{{incident_id}}", incidents.read_incident, "Read an incident", Incident),
-    Endpoint("POST", f"{_V1}/incidents/{{incident_id}}/mute", incidents.mute_an_incident,
-             "Keep an incident out of banners, alerts and notifications for a while", Incident,
-             body=incidents.MuteOrder, role=Role.EDITOR, problems=(409,), example={"minutes": 480}),
-    Endpoint("POST", f"{_V1}/incidents/{{incident_id}}/unmute", incidents.unmute_an_incident,
-             "End the mute of an incident", Incident, role=Role.EDITOR, problems=(409,)),
+    *INCIDENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/health", health.read_health, "Read the state of the database, the rules and the sweep",
              health.Health),
     Endpoint("GET", f"{_V1}/me", accounts.read_myself, "Read the user and the role of this token", accounts.Myself,

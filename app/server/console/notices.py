@@ -18,6 +18,11 @@ NOTICES: Final = {
     "handed-over-unknown": "The agent is on its way. None of this name was dispatched before: if it does not come, "
     "the first one stays.",
     "replayed": "Retried with the current rules.",
+    "channel-added": "The channel was added. Send it a test.",
+    "channel-deleted": "The channel was deleted.",
+    "program-resumed": "Webhooks are sent to it again.",
+    "program-deleted": "The subscription was deleted, with its deliveries.",
+    "resent": "It will be sent again within seconds.",
     "muted": "Muted: it is in no banner, alert or notification for that long.",
     "unmuted": "Not muted any more.",
     "user": "The user was changed.",

@@ -20,6 +20,7 @@ from app.server.console.agent_pages.queue import queue_routes
 from app.server.console.calls import calls_routes
 from app.server.console.framework import Console
 from app.server.console.incident_pages.incidents import incidents_routes
+from app.server.console.incident_pages.notifications import notifications_routes
 from app.server.console.now import now_routes
 from app.server.console.rule_pages.history import history_routes
 from app.server.console.rule_pages.lookups import lookups_routes
@@ -64,6 +65,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *agents_routes(console),
         *queue_routes(console),
         *incidents_routes(console),
+        *notifications_routes(console),
         *simulate_routes(console),
         *users_routes(console),
         *access_log_routes(console),
