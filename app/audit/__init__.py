@@ -11,6 +11,7 @@ from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, Call
 from app.audit.calls.call_list import iterate_calls, list_calls
 from app.audit.calls.duration import duration_text
 from app.audit.calls.explanation import Explanation, TriedRule, explain
+from app.audit.calls.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
 from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, list_dispatches, newest_dispatches
 from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events
@@ -108,6 +109,7 @@ __all__ = [
     "QueueOverview",
     "RecentTraffic",
     "RuleHits",
+    "SameCaller",
     "Seen",
     "Step",
     "StepKind",
@@ -118,6 +120,7 @@ __all__ = [
     "WaitingCaller",
     "Waits",
     "calls_held",
+    "calls_of_same_caller",
     "changes_after",
     "count_attainment",
     "count_rule_hits",

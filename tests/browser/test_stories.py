@@ -237,3 +237,65 @@ def test_pages_work_without_script(stage: Stage, context: BrowserContext) -> Non
 
 def _wait_for_localized(page: Page) -> None:
     page.wait_for_function("""() => !document.querySelector(".facts time").textContent.includes("UTC")""")
+
+
+def test_a_call_leads_to_the_callers_other_calls_and_into_a_ticket(stage: Stage, context: BrowserContext) -> None:
+    # Given a caller who called twice, and rules of which one nearly matched
+    stage.add_worker("support")
+    stage.add_rules(
+        {"name": "german", "priority": 10, "agent_name": "support",
+         "pattern": {"participant": {"metadata": {"department": ["support"], "language": ["de"]}}}},
+        {"name": "sales", "priority": 20, "agent_name": "support",
+         "pattern": {"participant": {"metadata": {"department": ["sales"]}}}},
+        {"name": "support", "priority": 30, "agent_name": "support",
+         "pattern": {"participant": {"metadata": {"department": ["support"]}}}},
+    )  # fmt: skip
+    for room in ("hall-1", "hall-2"):
+        stage.join(room, "ana", {"department": "support", "language": "es"}, name="Ana *Pérez*")
+        stage.wait_for("ana", "joined")
+        stage.do(lambda room=room: stage.simulator.leave(room, "ana"))
+        stage.wait_for("ana", "ended")
+    page = context.new_page()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/calls?q=ana")
+    page.get_by_role("table", name="Calls found").get_by_role("link", name="ana").first.click()
+    # Then the matched rule stands first, the near miss after it, and the rest is folded
+    expect(page.get_by_role("table", name="Rules tried", exact=True).locator("a.who")).to_have_text(
+        ["support", "german"]
+    )
+    expect(page.get_by_role("table", name="Rules tried", exact=True)).to_contain_text("1 of 2 held")
+    page.get_by_text("1 other rule").click()
+    expect(page.get_by_role("table", name="Other rules tried")).to_contain_text("sales")
+    # And since the call is over, nothing is offered that cannot help
+    expect(page.get_by_role("button", name="Retry with the current rules")).to_have_count(0)
+    expect(page.get_by_text("there is nobody to retry for")).to_be_visible()
+    # When it is copied as Markdown, then the ticket has link and steps
+    latest = page.url
+    page.get_by_role("button", name="Copy as Markdown").click()
+    ticket = page.evaluate("navigator.clipboard.readText()")
+    assert latest in ticket
+    assert "- Caller: ana (Ana \\*Pérez\\*)" in ticket
+    assert "support joined" in ticket
+    # And the caller's call before is one click away, and back
+    page.get_by_role("link", name="Previous call of this caller").click()
+    expect(page.locator(".call-head .facts")).to_contain_text("hall-1")
+    page.get_by_role("link", name="Next call").click()
+    expect(page.locator(".call-head .facts")).to_contain_text("hall-2")
+
+
+def test_a_live_call_renews_itself(stage: Stage, context: BrowserContext) -> None:
+    stage.add_worker("greeter", Behaviour(never_joins=True))
+    stage.add_rules(
+        {"name": "all", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "greeter", "answer_timeout_s": 600}
+    )
+    stage.join("hall", "ana")
+    stage.wait_for("ana", "dispatched")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    # The tab says how many wait
+    expect(page).to_have_title("(1) Now · Usher")
+    page.goto(f"{stage.url}/console/calls/ana")
+    expect(page.locator(".chip.large")).to_have_text("waiting")
+    stage.do(lambda: stage.simulator.leave("hall", "ana"))
+    expect(page.locator(".chip.large")).to_have_text("abandoned")

@@ -52,6 +52,10 @@ class TriedRule(JsonShape):
     path: Annotated[str | None, _Absent] = None
     expected: Annotated[str | None, _Absent] = None
     found: Annotated[tuple[str, ...] | None, _Absent] = None
+    held: Annotated[int | None, Field(exclude_if=_is_none, description="how many conditions of its pattern held")] = (
+        None
+    )
+    conditions: Annotated[int | None, Field(exclude_if=_is_none, description="how many its pattern has")] = None
     shadowed_by: Annotated[str | None, _Absent] = None
     detail: Annotated[str | None, _Absent] = None
 
@@ -72,6 +76,8 @@ class TriedRule(JsonShape):
             path=mismatch.path if mismatch else None,
             expected=mismatch.expected if mismatch else None,
             found=mismatch.found if mismatch else None,
+            held=mismatch.held if mismatch else None,
+            conditions=mismatch.conditions if mismatch else None,
             shadowed_by=verdict.shadowed_by,
             detail=verdict.detail or None,
         )

@@ -45,32 +45,41 @@ def redrive(
     already, and what the rule's template still cannot make.
     """
     current = read_all(connection, ids)
-    callers = waiting_callers(connection, ids)
-    closed = closed_sessions(connection, {one.session for one in current.values()})
-    before = redriven_as(connection, ids)
-    result = OperationResult()
+    result = OperationResult(refused=redrive_refusals(connection, current.values()))
     again: list[tuple[Dispatch, dict[str, Any]]] = []
     for dispatch in sorted(current.values(), key=lambda one: one.id, reverse=True):
-        if dispatch.status not in REDRIVABLE:
-            result.refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
-        elif dispatch.id in before:
-            result.refused[dispatch.id] = f"was redriven as dispatch {before[dispatch.id]}"
-        elif is_beside(dispatch):
-            result.refused[dispatch.id] = "was a hand-over that failed; hand the call over again"
-        elif dispatch.session in closed:
-            result.refused[dispatch.id] = "its room has closed"
-        elif callers.get(dispatch.id) == set():
-            result.refused[dispatch.id] = "its callers have left"
-        elif is_replaced(dispatch.room_name, dispatch.participant_identity):
-            result.refused[dispatch.id] = "its names were erased or hashed, so LiveKit cannot be asked for its room"
+        if dispatch.id in result.refused:
+            continue
+        wanted = _asked_for_now(connection, dispatch, book, metadata_max_bytes)
+        if isinstance(wanted, str):
+            result.refused[dispatch.id] = wanted
         else:
-            wanted = _asked_for_now(connection, dispatch, book, metadata_max_bytes)
-            if isinstance(wanted, str):
-                result.refused[dispatch.id] = wanted
-            else:
-                again.append((dispatch, wanted))
+            again.append((dispatch, wanted))
     _write(connection, after, again, result, by=by, now=now)
     return result
+
+
+def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict[str, str]:
+    """Return why dispatches cannot be redriven, by id; those that can, as far as is stored, are left out."""
+    ids = [one.id for one in made]
+    callers = waiting_callers(connection, ids)
+    closed = closed_sessions(connection, {one.session for one in made})
+    before = redriven_as(connection, ids)
+    refused = {}
+    for dispatch in made:
+        if dispatch.status not in REDRIVABLE:
+            refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
+        elif dispatch.id in before:
+            refused[dispatch.id] = f"was redriven as dispatch {before[dispatch.id]}"
+        elif is_beside(dispatch):
+            refused[dispatch.id] = "was a hand-over that failed; hand the call over again"
+        elif dispatch.session in closed:
+            refused[dispatch.id] = "its room has closed"
+        elif callers.get(dispatch.id) == set():
+            refused[dispatch.id] = "its callers have left"
+        elif is_replaced(dispatch.room_name, dispatch.participant_identity):
+            refused[dispatch.id] = "its names were erased or hashed, so LiveKit cannot be asked for its room"
+    return refused
 
 
 def _write(

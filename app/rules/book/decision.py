@@ -37,6 +37,9 @@ class Mismatch:
     path: str
     expected: str
     found: tuple[str, ...]
+    held: int = 0
+    """How many of the pattern's conditions held."""
+    conditions: int = 1
 
     def describe(self) -> str:
         there = ", ".join(self.found) if self.found else "nothing"

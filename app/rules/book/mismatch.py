@@ -26,14 +26,20 @@ def _explain_alternative(alternative: Alternative, view: DocumentView) -> tuple[
     """Return how many conditions held, and the first that did not."""
     held = 0
     first: Mismatch | None = None
-    for path, expected, holds in _conditions(alternative, view):
+    conditions = _conditions(alternative, view)
+    # The last ones are those that the pattern itself states.
+    stated = conditions[len(conditions) - len(alternative.conditions) :]
+    held_stated = sum(holds for *_, holds in stated)
+    for path, expected, holds in conditions:
         if holds:
             held += 1
         elif first is None:
-            first = Mismatch(path, expected, shortened([value for value, _ in view.leaves(path)]))
+            found = shortened([value for value, _ in view.leaves(path)])
+            first = Mismatch(path, expected, found, held_stated, len(stated))
     if first is None and not alternative.holds(view):
         paths = ", ".join(condition.path for condition in alternative.conditions)
-        first = Mismatch(paths, "all of these to hold in the same array element", ("each only in different elements",))
+        expected = "all of these to hold in the same array element"
+        first = Mismatch(paths, expected, ("each only in different elements",), held_stated, len(stated))
     return held, first
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -12,7 +13,10 @@ from app.accounts.roles import Role
 from app.audit import (
     CallState,
     Explanation,
+    SameCaller,
     Timeline,
+    TriedRule,
+    calls_of_same_caller,
     explain,
     known_agents,
     places_in_queue,
@@ -22,13 +26,18 @@ from app.audit import (
 from app.db.types import LIVE
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations.handover_order import HandoverOrder, warnings_about
+from app.flows.operations.redrive import redrive_refusals
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
 from app.server.console.call_list import call_list_routes
+from app.server.console.call_text import call_markdown
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
 _RULES_SHOWN: Final = 60
+_NEAR_SHOWN: Final = 5
+_PASSED_OVER: Final = frozenset({Outcome.SHADOWED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT})
+_ROOM_CLOSED: Final = "its room has closed"
 
 
 def calls_routes(console: Console) -> list[BaseRoute]:
@@ -45,12 +54,26 @@ def calls_routes(console: Console) -> list[BaseRoute]:
 
 async def show_call(request: PageRequest) -> Response:
     reference = request.http.path_params["reference"]
+    projects = request.signed_in.projects
+
+    def load(connection: Connection) -> tuple[Explanation, SameCaller, dict[str, str]]:
+        found = explain(connection, reference, projects)
+        made = [record.dispatch for record in found.timeline.dispatches]
+        beside = calls_of_same_caller(connection, found.timeline.call, projects)
+        return found, beside, redrive_refusals(connection, made)
+
     try:
-        projects = request.signed_in.projects
-        found = await request.context.read(lambda connection: explain(connection, reference, projects))
+        found, beside, refusals = await request.context.read(load)
     except NotFoundError as error:
         return request.page("call_missing.html", status=404, active="calls", reference=reference, message=str(error))
-    details = _details(found)
+    details = _details(found, refusals)
+    base = request.context.flow_context.settings.public_url or str(request.http.base_url).rstrip("/")
+    address = f"{base}/console/calls/{details['reference']}"
+    details |= {
+        "beside": beside,
+        "address": address,
+        "markdown": call_markdown(found.timeline, details["summary"], address),
+    }
     agents = await request.context.read(known_agents) if details["can_hand_over"] else []
     queued = [one.id for one in details["dispatches"] if one.queued_at is not None]
     now = request.context.now
@@ -59,26 +82,43 @@ async def show_call(request: PageRequest) -> Response:
     return request.page("call.html", active="calls", agents=agent_names, queue=list(places.values()), **details)
 
 
-def _details(found: Explanation) -> dict[str, Any]:
+def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:
     timeline = found.timeline
-    tried: Sequence[Any] = found.rules
-    shown = [one for one in tried if one.outcome is not Outcome.DISABLED][:_RULES_SHOWN]
-    latest = timeline.dispatches[-1].dispatch if timeline.dispatches else None
+    matched, near, others = _ranked(found.rules)
+    redrivable = [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in REDRIVABLE]
+    can_redrive = [one for one in redrivable if one not in refusals]
+    is_over = timeline.call.left_at is not None or _ROOM_CLOSED in refusals.values()
     return {
         "found": found,
         "call": timeline.call,
         "steps": timeline.steps,
         "summary": _sentence(timeline.summary),
         "dispatches": [record.dispatch for record in timeline.dispatches],
-        "tried": shown,
-        "tried_in_all": len(tried),
-        "latest": latest,
-        "can_redrive": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in REDRIVABLE],
+        "matched": matched,
+        "near": near,
+        "others": others[:_RULES_SHOWN],
+        "tried_in_all": len(found.rules),
+        "can_redrive": can_redrive,
+        "why_not_redrive": refusals[redrivable[-1]] if redrivable and not can_redrive else "",
+        "can_replay": not is_over,
         "can_hand_over": [r.dispatch for r in timeline.dispatches if _can_be_handed_over(r.dispatch)],
         "can_cancel": [r.dispatch.id for r in timeline.dispatches if r.dispatch.status in WAITING],
-        "hint": _hint(found, timeline),
+        "hint": _hint(found, timeline, can_redrive=bool(can_redrive)),
         "reference": timeline.call.event_id,
     }
+
+
+def _ranked(tried: Sequence[TriedRule]) -> tuple[list[TriedRule], list[TriedRule], list[TriedRule]]:
+    """Return the rules that matched, those that nearly did, the nearest first, and all others in matching order."""
+    matched = [one for one in tried if one.outcome is Outcome.MATCHED]
+    by_pattern = [
+        one for one in tried if one.outcome in {Outcome.SHADOWED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}
+    ]
+    failed = [one for one in tried if one.outcome is Outcome.PATTERN and one.held]
+    failed.sort(key=lambda one: ((one.conditions or 0) - (one.held or 0), -(one.held or 0)))
+    near = [*by_pattern, *failed][:_NEAR_SHOWN]
+    shown = {id(one) for one in (*matched, *near)}
+    return matched, near, [one for one in tried if id(one) not in shown]
 
 
 def _can_be_handed_over(dispatch: Dispatch) -> bool:
@@ -90,7 +130,7 @@ def _sentence(summary: str) -> str:
     return summary[:1].upper() + summary[1:] if summary.startswith(("no agent ", "the dispatch ")) else summary
 
 
-def _hint(found: Explanation, timeline: Timeline) -> str:
+def _hint(found: Explanation, timeline: Timeline, *, can_redrive: bool) -> str:
     """Return what an operator can do about the call; empty if nothing."""
     state = timeline.call.state
     if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
@@ -102,9 +142,11 @@ def _hint(found: Explanation, timeline: Timeline) -> str:
         case CallState.NO_MATCH:
             return "No rule matched. See below which condition failed, or create a rule from this call."
         case CallState.NO_SHOW:
-            return "Check that a worker with this agent name runs and has capacity, then redrive."
+            check = "Check that a worker with this agent name runs and has capacity"
+            return f"{check}, then redrive." if can_redrive else f"{check}, for the next caller."
         case CallState.FAILED:
-            return "Fix what the reason says (the rule, or LiveKit), then redrive: the metadata is rendered again."
+            fix = "Fix what the reason says (the rule, or LiveKit)"
+            return f"{fix}, then redrive: the metadata is rendered again." if can_redrive else f"{fix}."
         case _:
             return ""
 

@@ -11,6 +11,7 @@ const formats = {
 };
 
 function localize(root) {
+  for (const element of root.querySelectorAll("[data-needs-script]")) element.hidden = false;
   for (const element of root.querySelectorAll("time[datetime]")) {
     const instant = new Date(element.dateTime);
     if (Number.isNaN(instant.getTime())) continue;

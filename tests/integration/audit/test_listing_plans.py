@@ -15,6 +15,7 @@ from app.audit import (
     CallState,
     DispatchFilter,
     EventFilter,
+    calls_of_same_caller,
     get_dispatch,
     list_calls,
     list_dispatches,
@@ -216,3 +217,9 @@ def test_filters_of_calls_that_no_index_serves_go_by_index_in_bounded_steps(conn
         CallFilter(metadata=(("language", "es"),)),
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
+
+
+def test_the_callers_other_calls_go_by_index(connection: Connection) -> None:
+    for chosen in (CallFilter(identity="caller 6"), CallFilter(phone_number="+9")):
+        call = list_calls(connection, chosen, limit=3).items[-1]
+        _assert_by_index(connection, lambda asked, call=call: calls_of_same_caller(asked, call))
