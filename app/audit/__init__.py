@@ -5,13 +5,13 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 `--json` and in exports.
 """
 
-from app.audit.calls.call_export import export_calls
-from app.audit.calls.call_filter import CALLER_OUTCOMES, CallFilter
+from app.audit.call_lists.call_export import export_calls
+from app.audit.call_lists.call_filter import CALLER_OUTCOMES, CallFilter
+from app.audit.call_lists.call_list import iterate_calls, list_calls
+from app.audit.call_lists.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
-from app.audit.calls.call_list import iterate_calls, list_calls
 from app.audit.calls.duration import duration_text
 from app.audit.calls.explanation import Explanation, TriedRule, explain
-from app.audit.calls.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
 from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, list_dispatches, newest_dispatches
 from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events

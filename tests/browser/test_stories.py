@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from app.accounts.roles import Role
@@ -253,7 +255,7 @@ def test_a_call_leads_to_the_callers_other_calls_and_into_a_ticket(stage: Stage,
     for room in ("hall-1", "hall-2"):
         stage.join(room, "ana", {"department": "support", "language": "es"}, name="Ana *Pérez*")
         stage.wait_for("ana", "joined")
-        stage.do(lambda room=room: stage.simulator.leave(room, "ana"))
+        stage.do(partial(stage.simulator.leave, room, "ana"))
         stage.wait_for("ana", "ended")
     page = context.new_page()
     context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from app.audit import CallDirection, CallFilter, CallOutcome, CallState, iterate_calls, list_calls
-from app.audit.calls import call_list
+from app.audit.call_lists import call_list
 from app.audit.lists import path_rows
 from app.livekit.participant.phone import use_phone_region
 from app.webhook.name_digest import digest_of, digest_of_number, use_name_key

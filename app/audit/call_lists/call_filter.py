@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.audit.call_lists.call_search import ends_of_numbers, lower_ascii
 from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
-from app.audit.calls.call_search import ends_of_numbers, lower_ascii
 from app.audit.records.record_types import EventSummary
 from app.db.types import DispatchStatus, EventOutcome
 from app.outbox.states import WAITING

@@ -13,10 +13,10 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from app.audit.calls.call_filter import CallFilter, has_text
+from app.audit.call_lists.call_filter import CallFilter, has_text
+from app.audit.call_lists.call_rows import CallRow, read_calls
+from app.audit.call_lists.call_search import call_search
 from app.audit.calls.call_head import CallHead, CallOutcome
-from app.audit.calls.call_rows import CallRow, read_calls
-from app.audit.calls.call_search import call_search
 from app.audit.lists.access_path import AccessPath, ByPrefix
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
 from app.audit.lists.event_list import EventFilter, search_events

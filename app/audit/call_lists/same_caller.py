@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.audit.calls.call_filter import CALLER_OUTCOMES
+from app.audit.call_lists.call_filter import CALLER_OUTCOMES
 from app.audit.calls.call_head import CallHead
 from app.audit.lists.access_path import ByIndexedValue, IdRange
 from app.audit.lists.event_list import by_phone_number

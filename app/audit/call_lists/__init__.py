@@ -1,0 +1,1 @@
+"""Lists of calls: finding, filtering and exporting them."""
