@@ -16,21 +16,23 @@ from starlette.types import ASGIApp
 
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule
-from app.simulator.webhooks import Answer
+from app.simulator.webhooks import Answer, sign
 from tests.conftest import Database
 from tests.simulator import Simulator, Unit, Verdict, judge
 from tests.world.direct import DirectListener
 from tests.world.lookup_services import LookupServices
 from tests.world.receivers import Receivers
 from tests.world.replica import Replica
-from tests.world.virtual_time import LoopClock, VirtualTimeLoop
+from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
 
 
 class World:
     """A simulated LiveKit that posts its webhooks to the first replica that is alive (or as `route` says).
 
     With `projects` there is one for each, all of the same seed, so that they name alike what they do alike; `simulator`
-    is that of the first, and `of_projects` has more settings of some.
+    is that of the first, and `of_projects` has more settings of some. `signs_by_machine`: webhooks are signed at the
+    machine's time, for runs of more than the six minutes for which the world's time is near it; none is then a retry by
+    its signature.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class World:
         sweep: float = 0.0,
         projects: Sequence[str] = ("default",),
         of_projects: Mapping[str, Mapping[str, Any]] | None = None,
+        signs_by_machine: bool = False,
         **options: Any,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -53,6 +56,7 @@ class World:
         self.settings_given = {**given, **options.pop("settings", {})}
         self._wanted = replicas
         self._of_projects = of_projects or {}
+        self._signs_by_machine = signs_by_machine
         options = {"webhook_urls": ["http://usher.test/livekit/webhook"], "seed": 7, **options}
         self.wires: dict[str, DirectListener] = {}
         self.simulators = {name: self._simulator(name, number, options) for number, name in enumerate(projects)}
@@ -134,6 +138,9 @@ class World:
         replicas = self.route(body)
         if not replicas:
             return Answer(0)
+        if self._signs_by_machine:
+            token = sign(body, self.simulator.key, self.simulator.secret, LoopSchedule(TokenClock()))
+            headers = {**headers, "Authorization": token}
         answers = await asyncio.gather(*(replica.post(body, headers) for replica in replicas))
         return answers[0]
 
