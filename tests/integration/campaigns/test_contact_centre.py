@@ -9,7 +9,7 @@ from tests.world.contact_centre import LIMITS, ContactCentre
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
-CALLS = 400
+CALLS = 250
 
 
 @pytest.mark.parametrize("seed", [1, 2])
