@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
 from app.flows.actions.deliver_actions import ActionDeliverer
+from app.flows.announce.announcer import Announcer
 from app.flows.arrival.doubts import DoubtChecker
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.left_alone import LeftAlone
@@ -46,6 +47,7 @@ _ACT_EVERY_S = 0.5
 _INSPECT_EVERY_S = 0.15
 _END_DOUBTS_EVERY_S = 0.5
 _KEEP_TIME_EVERY_S = 2.0
+_ANNOUNCE_EVERY_S = 0.5
 _TAKE_UP_EVERY_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _CHECKS_AFTER_S = (0.2, 0.8, 2.0, 3.0, 3.0)
@@ -110,6 +112,8 @@ class Orchestrator:
             self._loops.append(Loop("heartbeat", self._heartbeat.run_once, BEAT_EVERY_S, context.defects))
         if context.settings.hash_names_key.get_secret_value():
             self._loops.append(Loop("hash names", NameHasher(context).run_once, RUN_EVERY_S, context.defects))
+        self.announcer = Announcer(context)
+        self._loops.append(Loop("announce", self.announcer.run_once, _ANNOUNCE_EVERY_S, context.defects, rests=True))
         self.canary = Canary(context)
         if context.settings.canary_interval > 0:
             self._loops.append(
@@ -178,6 +182,7 @@ class Orchestrator:
         self.action_deliverer.stop()
         for loop in self._loops:
             await loop.stop()
+        await self.announcer.stop()
         await self.lookups.drain(timeout_s)
         await self.inspector.drain(timeout_s)
         await self.deliverer.drain(timeout_s)

@@ -15,9 +15,10 @@ from app.db.types import format_instant, parse_instant
 SWEEPER = "sweeper"
 CANARY = "canary"
 HASHER = "hasher"
+ANNOUNCER = "announcer"
 INCIDENTS = "incidents"
 # "ushe" and what follows it
-_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867, INCIDENTS: 0x75736868}
+_LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867, INCIDENTS: 0x75736868, ANNOUNCER: 0x75736869}
 """Turns are taken one by one on PostgreSQL."""
 BEAT_EVERY_S = 5.0
 """A replica at work renews its heartbeat this often."""
@@ -65,6 +66,25 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
             return False
     beat(connection, component, replica, now, {"began": format_instant(now), "busy": True})
     connection.execute(delete(heartbeats).where(heartbeats.c.beat_at < now - _FORGOTTEN))
+    return True
+
+
+def lead(connection: Connection, replica: str, now: datetime, component: str = ANNOUNCER) -> bool:
+    """Return whether `replica` is the one that does a job all the time: it goes on, or the one before is silent."""
+    if connection.dialect.name != "postgresql":
+        return True
+    asked = text("SELECT pg_try_advisory_xact_lock(:key)")
+    if not connection.execute(asked, {"key": _LOCKS[component]}).scalar():
+        return False
+    query = select(heartbeats).where(heartbeats.c.component == component)
+    own: datetime | None = None
+    for row in connection.execute(query).mappings():
+        if row["replica"] == replica:
+            own = row["beat_at"]
+        elif 0 <= (now - row["beat_at"]).total_seconds() < _SILENT_S:
+            return False
+    if own is None or not 0 <= (now - own).total_seconds() < BEAT_EVERY_S:
+        beat(connection, component, replica, now, {})
     return True
 
 

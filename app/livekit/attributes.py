@@ -44,6 +44,12 @@ PUBLISHES_ON_BEHALF: Final = "lk.publish_on_behalf"
 SIMULATOR: Final = "lk.simulator"
 """On the callers of `lk agent simulate`."""
 
+ANNOUNCED_STATE: Final = "usher.state"
+ANNOUNCED_POSITION: Final = "usher.position"
+ANNOUNCED_WAIT: Final = "usher.expected_wait_s"
+ANNOUNCED: Final = (ANNOUNCED_STATE, ANNOUNCED_POSITION, ANNOUNCED_WAIT)
+"""Those that Usher sets on callers whose rule says `announce`."""
+
 
 def agent_name_of(attributes: Mapping[str, Any]) -> str:
     """Return the agent name in a participant's attributes; empty if there is none."""

@@ -127,6 +127,10 @@ class LiveKitClient(Protocol):
         """Ask for an agent; never raises, never repeats the call."""
         ...
 
+    async def update_attributes(self, room_name: str, identity: str, attributes: Mapping[str, str]) -> None:
+        """Set attributes of a participant, an empty one removes it; called once, and says nothing about `is_down`."""
+        ...
+
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
         """Delete a dispatch and end its jobs; no error if it is gone already."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 import aiohttp
@@ -213,6 +213,16 @@ class LiveKitApi:
             await self._ask("RemoveParticipant", lambda: self._rooms.remove_participant(request))
         except RoomNotFoundError:
             return
+
+    async def update_attributes(self, room_name: str, identity: str, attributes: Mapping[str, str]) -> None:
+        request = api.UpdateParticipantRequest(room=room_name, identity=identity, attributes=dict(attributes))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._rooms.update_participant(request)
+        except (api.TwirpError, TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            self._metrics.calls.labels("UpdateParticipant", "failed").inc()
+            raise LiveKitUnavailableError(f"UpdateParticipant: {str(error) or 'timed out'}") from error
+        self._metrics.calls.labels("UpdateParticipant", "answered").inc()
 
     async def delete_room(self, room_name: str) -> None:
         request = api.DeleteRoomRequest(room=room_name)

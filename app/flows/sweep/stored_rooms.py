@@ -16,7 +16,7 @@ from app.db.tables import dispatches, events
 from app.db.types import LIVE, Cause, DispatchStatus
 from app.lifecycle.handover import is_beside
 from app.lifecycle.retry import LIVEKIT_TROUBLE
-from app.livekit.attributes import CALL_STATUS
+from app.livekit.attributes import ANNOUNCED, CALL_STATUS
 from app.livekit.client import SeenParticipant
 from app.livekit.vocabulary import JOINS, EventType
 from app.outbox.dispatch import Dispatch
@@ -148,15 +148,16 @@ def state_of(participant: Mapping[str, Any], unwatched: Collection[str]) -> str:
 
 
 def unwatched_attributes(book: RuleBook) -> Collection[str]:
-    """Return the attributes whose changes are nothing to report: the status of phone calls, unless a rule asks for it.
+    """Return the attributes whose changes are nothing to report.
 
-    Each call that is answered changes it, and rules that ask for updates mean those of metadata.
+    Those are what Usher itself announces, and the status of phone calls unless a rule asks for it: each call that is
+    answered changes it, and rules that ask for updates mean those of metadata.
     """
     if not book.index.names_events:
-        return (CALL_STATUS,)
+        return (CALL_STATUS, *ANNOUNCED)
     updated, status = json.dumps(EventType.PARTICIPANT_UPDATED), json.dumps(CALL_STATUS)
     asked_for = any(updated in rule.pattern_text and status in rule.pattern_text for rule in book.rules)
-    return () if asked_for else (CALL_STATUS,)
+    return ANNOUNCED if asked_for else (CALL_STATUS, *ANNOUNCED)
 
 
 def update_key(project: str, participant_sid: str, last_event_id: str, state: str) -> str:

@@ -1,0 +1,149 @@
+"""Announces to callers whether they wait, at which position, and when their agent is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select, text
+
+from app.audit import WaitingCaller, places_in_queue
+from app.db.any_of import any_of
+from app.db.hot_statement import HotStatement
+from app.db.tables import dispatch_callers, dispatches
+from app.db.tables.calls import ANNOUNCED
+from app.db.types import DispatchStatus
+from app.flows.announce.announced_state import (
+    Announced,
+    AnnouncedState,
+    Listener,
+    attributes_of,
+    chosen,
+    interval_after,
+    state_of,
+)
+from app.flows.context import Context
+from app.flows.turns import lead
+from app.livekit.outcome import LiveKitUnavailableError
+from app.logs import get_logger
+
+_log = get_logger(__name__)
+
+_AT_ONCE = 8
+"""UpdateParticipant calls of one project that are under way at once."""
+_LIVE = HotStatement(
+    select(
+        dispatches.c.project,
+        dispatches.c.room_name,
+        dispatch_callers.c.participant_identity,
+        dispatches.c.id,
+        dispatches.c.status,
+        dispatches.c.queued_at,
+    )
+    .select_from(dispatches.join(dispatch_callers, dispatch_callers.c.dispatch_id == dispatches.c.id))
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_announced", "sqlite")
+    .where(text(ANNOUNCED), dispatch_callers.c.left_at.is_(None))
+)
+_ENDED = HotStatement(select(dispatches.c.id, dispatches.c.status).where(any_of(dispatches.c.id, "ids")))
+
+
+@dataclass(slots=True)
+class _Sent:
+    dispatch_id: str
+    attributes: dict[str, str]
+    tick: float
+
+
+class Announcer:
+    """Compares what each caller was told with what is stored; of several replicas one announces.
+
+    What it cannot send is logged and dropped: the next change is sent. LiveKit gets no more than some calls at a time,
+    and no dispatch waits for them.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._sent: dict[Listener, _Sent] = {}
+        self._under_way: dict[Listener, asyncio.Task[None]] = {}
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def run_once(self) -> dict[str, int]:
+        """Begin to send what has changed."""
+        now = self._context.clock.now()
+        live = await self._context.read(self._read)
+        if not live and not self._sent:
+            return {"announced": 0}
+        if not await self._context.writer.run(lambda connection: lead(connection, self._context.owner, now)):
+            self._sent.clear()  # another replica announces, and knows what it has sent
+            return {"announced": 0}
+        current = chosen(live)
+        queued = [one.dispatch_id for one in current.values() if one.queued_at is not None]
+        gone = {listener: one.dispatch_id for listener, one in self._sent.items() if listener not in current}
+        places, failed = await self._context.read(
+            lambda connection: (places_in_queue(connection, queued, now), _failed(connection, gone, now))
+        )
+        count = sum(self._announce(one, places.get(one.dispatch_id)) for one in current.values())
+        for listener, dispatch_id in gone.items():
+            if listener in failed:
+                count += self._send(listener, dispatch_id, attributes_of(AnnouncedState.FAILED, None))
+            elif listener not in self._under_way:
+                del self._sent[listener]
+        return {"announced": count}
+
+    async def stop(self) -> None:
+        """End the calls under way: what they announce is of no use any more."""
+        for task in tuple(self._under_way.values()):
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way.values())
+
+    def _read(self, connection: Connection) -> list[Announced]:
+        return [
+            Announced(Listener(project, room, identity), dispatch_id, DispatchStatus(status), queued_at)
+            for project, room, identity, dispatch_id, status, queued_at in _LIVE.rows(connection, {})
+            if project in self._context.clients
+        ]
+
+    def _announce(self, one: Announced, place: WaitingCaller | None) -> bool:
+        state = state_of(one.status, one.queued_at)
+        return state is not None and self._send(one.listener, one.dispatch_id, attributes_of(state, place))
+
+    def _send(self, listener: Listener, dispatch_id: str, attributes: dict[str, str]) -> bool:
+        """Begin to send unless the caller knows it, a call is under way, or the last one was a moment ago."""
+        tick, sent = self._context.clock.monotonic(), self._sent.get(listener)
+        if sent is not None:
+            sent.dispatch_id = dispatch_id
+            is_soon = tick - sent.tick < interval_after(sent.attributes, attributes)
+            if sent.attributes == attributes or is_soon or listener in self._under_way:
+                return False
+        self._sent[listener] = _Sent(dispatch_id, attributes, tick)
+        task = asyncio.create_task(self._update(listener, attributes))
+        self._under_way[listener] = task
+        task.add_done_callback(lambda _: self._under_way.pop(listener, None))
+        return True
+
+    async def _update(self, listener: Listener, attributes: dict[str, str]) -> None:
+        try:
+            async with self._slots[listener.project]:
+                sent = self._sent.get(listener)
+                if sent is not None:
+                    sent.tick = self._context.clock.monotonic()
+                client = self._context.clients[listener.project]
+                await client.update_attributes(listener.room_name, listener.identity, attributes)
+        except LiveKitUnavailableError as error:
+            _log.info("the state of a call could not be announced", room=listener.room_name, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a task of its own: nothing else would report it
+            self._context.defects.note("announce", error, room=listener.room_name)
+
+
+def _failed(connection: Connection, gone: dict[Listener, str], _now: datetime) -> set[Listener]:
+    """Return the callers whose dispatch has ended without an agent."""
+    if not gone:
+        return set()
+    rows = _ENDED.rows(connection, {"ids": set(gone.values())})
+    over = {
+        dispatch_id for dispatch_id, status in rows if state_of(DispatchStatus(status), None) is AnnouncedState.FAILED
+    }
+    return {listener for listener, dispatch_id in gone.items() if dispatch_id in over}

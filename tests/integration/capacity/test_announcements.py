@@ -1,0 +1,131 @@
+"""Callers are told by participant attributes how their wait stands; LiveKit's trouble with that delays no dispatch."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from app.simulator import Fault, FaultKind
+from tests.conftest import Database
+from tests.integration.capacity.test_queues import agent, hang_up
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+
+def told(world: World, room: str, identity: str) -> dict[str, str]:
+    """Return what Usher has written on a caller."""
+    attributes = world.simulator.participant(room, identity).attributes
+    return {name: value for name, value in attributes.items() if name.startswith("usher.") and value}
+
+
+def count_updates(world: World) -> list[float]:
+    """Return a list that gets the time of each UpdateParticipant call."""
+    moments: list[float] = []
+
+    def note(path: str) -> None:
+        if path.endswith("/UpdateParticipant"):
+            moments.append(world.loop.time())
+
+    world.wire.observers.append(note)
+    return moments
+
+
+def is_told(world: World, room: str, identity: str, **wanted: str) -> Any:
+    return lambda: told(world, room, identity) == {f"usher.{name}": value for name, value in wanted.items()}
+
+
+@in_virtual_time
+async def test_a_caller_is_told_the_position_and_then_that_the_agent_is_there(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=1)
+        world.rule(announce=True)
+        world.simulator.add_worker("greeter")
+        for number in range(3):
+            world.simulator.join(f"room-{number}", f"ana-{number}")
+            await world.wait(0.3)
+        first = is_told(world, "room-0", "ana-0", state="connected")
+        await world.until(first, within=5)
+        wait = {"expected_wait_s": "3600"}
+        await world.until(is_told(world, "room-1", "ana-1", state="queued", position="1", **wait), within=5)
+        last = is_told(world, "room-2", "ana-2", state="queued", position="2", expected_wait_s="7200")
+        await world.until(last, within=5)
+        await hang_up(world, "room-0")
+        await world.until(is_told(world, "room-1", "ana-1", state="connected"), within=6)
+        moved = is_told(world, "room-2", "ana-2", state="queued", position="1", expected_wait_s="1800")
+        await world.until(moved, within=6)
+
+
+@in_virtual_time
+async def test_a_caller_without_an_agent_is_told_that_it_failed(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule(announce=True, queue_timeout_s=4)
+        world.simulator.join("room", "ana")
+        await world.until(is_told(world, "room", "ana", state="queued", position="1"), within=3)
+        await world.until_status("no_show", within=6)
+        await world.until(is_told(world, "room", "ana", state="failed"), within=4)
+
+
+@in_virtual_time
+async def test_nothing_is_announced_unless_the_rule_says_so(database: Database) -> None:
+    async with World(database) as world:
+        moments = count_updates(world)
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        await world.wait(5)
+        assert moments == []
+
+
+@in_virtual_time
+async def test_a_livekit_that_hangs_at_announcements_delays_no_dispatch_and_is_not_stormed(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=1)
+        world.rule(announce=True)
+        world.simulator.add_worker("greeter")
+        moments = count_updates(world)
+        world.simulator.faults.always("UpdateParticipant", Fault(FaultKind.HANG_BEFORE, seconds=60))
+        for number in range(20):
+            world.simulator.join(f"room-{number}", f"ana-{number}")
+        await world.until(lambda: len(world.dispatches(status="joined")) == 1, within=3)
+        began = world.loop.time()
+
+        def is_another_there(gone: str) -> bool:
+            return [one["id"] for one in world.dispatches(status="joined")] not in ([], [gone])
+
+        for _ in range(5):
+            (row,) = world.dispatches(status="joined")
+            world.simulator.finish_room(row["room_name"])
+            await world.until(partial(is_another_there, row["id"]), within=4)
+        assert world.loop.time() - began < 15
+        await world.wait(20)
+        assert len(moments) <= 8 * (world.loop.time() / 5 + 1)  # eight at once, each for the request's timeout
+
+
+@in_virtual_time
+async def test_announcements_do_not_make_the_sweep_report_a_change(database: Database) -> None:
+    async with World(database, sweep=3) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule(pattern={"event": ["participant_joined", "participant_updated"]}, announce=True)
+        world.simulator.join("room", "ana")
+        await world.until(is_told(world, "room", "ana", state="queued", position="1"), within=3)
+        await world.wait(10)
+        assert [row["type"] for row in world.events(participant_identity="ana")] == ["participant_joined"]
+        assert len(world.dispatches()) == 1
+
+
+@in_virtual_time
+async def test_one_of_two_replicas_announces_and_the_other_takes_over(postgres_database: Database) -> None:
+    async with World(postgres_database, replicas=2) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule(announce=True)
+        moments = count_updates(world)
+        for number in range(2):
+            world.simulator.join(f"room-{number}", f"ana-{number}")
+        await world.until(is_told(world, "room-1", "ana-1", state="queued", position="2"), within=5)
+        await world.wait(10)
+        assert len(moments) == 2
+        await world.replicas[0].kill()
+        world.simulator.leave("room-0", "ana-0")
+        await world.until(is_told(world, "room-1", "ana-1", state="queued", position="1"), within=30)
