@@ -50,7 +50,9 @@ def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail:
         case _K.RULE_BROKEN:
             return f"Rule {subject!r} cannot be used: {next(iter(detail.get('problems', ())), '')}"
         case _K.QUEUE_GROWING:
-            return f"The queue for {subject!r}{where} grows: {_callers(int(detail.get('waiting', count)))} wait"
+            waiting = int(detail.get("waiting", count))
+            verb = "waits" if waiting == 1 else "wait"
+            return f"The queue of agent {subject!r}{where} grows: {_callers(waiting)} {verb}"
         case _K.REPLICA_CLOCK:
             ahead = int(detail.get("ahead_s", 0))
             direction = "ahead of" if ahead > 0 else "behind"

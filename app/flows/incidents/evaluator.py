@@ -22,10 +22,12 @@ from app.incidents.changes import plan_changes
 from app.incidents.conditions.agents_not_joining import agents_not_joining
 from app.incidents.conditions.callers_without_agents import callers_without_agents
 from app.incidents.conditions.livekit_troubles import livekit_troubles, silent_webhooks
+from app.incidents.conditions.queues_growing import growing_queues
 from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
 from app.incidents.conditions.rule_troubles import broken_rules, burning_objectives
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting
 from app.incidents.facts.lost_calls import read_lost_calls
+from app.incidents.facts.queue_lengths import read_queues
 from app.incidents.incident import Incident
 from app.incidents.incident_store import Written, open_incidents, write_changes
 from app.incidents.messages.subscription import paused_subscriptions
@@ -143,6 +145,7 @@ class IncidentEvaluator:
         swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
         missed = {project: swept.get(project, 0) for project in self._context.clients}
         yield (kind.WEBHOOKS_SILENT,), lambda: silent_webhooks(missed)
+        yield (kind.QUEUE_GROWING,), lambda: growing_queues(read_queues(connection, now))
         failed = [one for one in lost if one.kind is kind.RULE_BROKEN]
         yield (kind.RULE_BROKEN,), lambda: broken_rules(book.bad.values(), failed, now)
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())

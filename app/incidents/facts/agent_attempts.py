@@ -15,7 +15,7 @@ from app.audit.lists.access_path import ByIndexedValue, IdRange
 from app.audit.lists.latest_dispatches import latest_dispatches, paths_of_agent
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatch_attempts, dispatches, probes
-from app.db.types import Cause, DispatchStatus, IncidentKind
+from app.db.types import DispatchStatus, IncidentKind
 from app.incidents.conditions.agents_not_joining import Attempt, Waiting
 from app.incidents.incident import Incident
 from app.outbox.states import WAITING
@@ -79,7 +79,7 @@ def _probes(connection: Connection, now: datetime) -> Iterator[Attempt]:
 
 
 def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:
-    """Return the callers who wait for an agent, but for those whom a limit keeps waiting."""
+    """Return the callers who wait for an agent, but for those who wait for a place with it."""
     found: list[Waiting] = []
     for status in sorted(WAITING):
         found += (_waiting(row, now) for row in connection.execute(_of_status(status)))
@@ -92,7 +92,7 @@ def _of_status(status: DispatchStatus) -> Any:
     path = ByIndexedValue(column.status, status, column.id)
     return (
         select(*wanted, column.status, column.created_at, column.dispatched_at)
-        .where(*path.conditions(IdRange()), column.cause != Cause.WAITS_FOR_LIMIT)
+        .where(*path.conditions(IdRange()), column.queued_at.is_(None))
         .order_by(*path.order())
         .limit(MAX_WAITING)
     )

@@ -28,6 +28,7 @@ from app.db.types import IncidentKind
 from app.incidents import Incident
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting
 from app.incidents.facts.lost_calls import read_lost_calls
+from app.incidents.facts.queue_lengths import read_queues
 from tests.conftest import Database
 from tests.workload.audit_questions import questions
 from tests.workload.stored_calls import StoredCalls, fill
@@ -50,6 +51,7 @@ FIGURES: Mapping[str, Callable[[Connection], Any]] = {
     "objective": lambda c: count_attainment(c, target=objective_targets(c)[7], now=NEWEST, windows=(1, 24)),
     "attempts of agents": lambda c: read_attempts(c, INCIDENTS, NEWEST),
     "callers who wait": lambda c: read_waiting(c, NEWEST),
+    "queues": lambda c: read_queues(c, NEWEST),
     "callers without an agent": lambda c: read_lost_calls(c, NEWEST),
     "agents": known_agents,
     "hits": lambda c: last_hits(c, ["steady", "rule-3", "unknown"]),

@@ -125,3 +125,16 @@ async def test_two_replicas_open_one_incident(postgres_database: Database) -> No
         await until_open(world, "no_rule")
         await world.wait(30)
         assert len(incidents(world)) == 1
+
+
+@in_virtual_time
+async def test_a_queue_that_grows_is_an_incident_of_its_agent_alone(database: Database) -> None:
+    async with World(database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule()
+        database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('greeter', 1)")
+        for number in range(6):
+            world.simulator.join(f"hall-{number}", f"caller-{number}")
+        row = await until_open(world, "queue_growing", within=120)
+        assert (row["subject"], row["count"]) == ("greeter", 5)
+        assert [one["kind"] for one in incidents(world)] == ["queue_growing"]

@@ -13,6 +13,7 @@ from app.errors import Problem
 from app.incidents.conditions.agents_not_joining import Attempt, Waiting, agents_not_joining
 from app.incidents.conditions.callers_without_agents import LostCall, callers_without_agents
 from app.incidents.conditions.livekit_troubles import LiveKitState, livekit_troubles, silent_webhooks
+from app.incidents.conditions.queues_growing import QueueLength, growing_queues
 from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
 from app.incidents.conditions.rule_troubles import broken_rules, burning_objectives
 from app.incidents.sighting import Level, Sighting
@@ -183,3 +184,23 @@ def test_a_clock_that_is_off_by_5_s_opens_and_below_3_s_closes(ahead_s: float, e
 def test_a_paused_subscription_is_an_incident() -> None:
     (found,) = paused_webhooks([("crm", 12)])
     assert (found.key.subject, found.count) == ("crm", 12)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "longest_s", "came", "started", "expected"),
+    [
+        (1, 600, 1, 0, []),
+        (3, 59, 3, 0, [HELD]),
+        (3, 60, 3, 2, [OPEN]),
+        (3, 60, 2, 2, [HELD]),  # as many get a place
+        (2, 300, 2, 0, [HELD]),
+        (50, 29, 50, 0, []),
+    ],
+)
+def test_a_queue_grows_while_more_come_than_get_a_place(
+    waiting: int, longest_s: float, came: int, started: int, expected: list[Level]
+) -> None:
+    queue = QueueLength("greeter", "default", waiting, longest_s, came, started, [f"c{one}" for one in range(waiting)])
+    found = list(growing_queues([queue]))
+    assert levels(found) == expected
+    assert all(one.count == waiting and len(one.detail["calls"]) <= 5 for one in found)
