@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jwt
 from livekit.api import TokenVerifier, WebhookReceiver
 
 from app.errors import SignatureRefusedError
+from app.livekit.webhook_delivery import Signature
 from app.settings import Project
 
 _LATEST_TIME = 1e12  # seconds since the epoch: later than any webhook, and well within a float
@@ -34,17 +34,6 @@ class _SignedBody(str):
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:  # noqa: ARG002 - str's signature
         return self.raw
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The project whose key signed a webhook, and when, in seconds since the epoch; 0 if the token does not say.
-
-    LiveKit signs a webhook once, before its first try.
-    """
-
-    project: str
-    signed_at: float
 
 
 class _Key(NamedTuple):

@@ -15,8 +15,7 @@ from app.livekit.participant.phone import phone_of
 from app.livekit.participant.role import PHONE_KINDS, Role, is_trimmed, role_in_webhook, was_dialled
 from app.livekit.protojson import prepare_webhook
 from app.livekit.vocabulary import EventType, ParticipantKind
-from app.livekit.webhook_delivery import is_delayed
-from app.livekit.webhook_signature import Signature
+from app.livekit.webhook_delivery import Signature, is_delayed
 from app.strict_json import JsonError, parse_json, parse_storable_json
 from app.webhook.dedupe_keys import event_key, join_key, quoted
 from app.webhook.event import Event

@@ -19,7 +19,7 @@ from livekit.protocol.webhook import WebhookEvent
 from app.db.types import EventSource
 from app.livekit.answers import seen_dispatch, seen_participant, seen_room
 from app.livekit.participant.role import Role
-from app.livekit.webhook_signature import Signature
+from app.livekit.webhook_delivery import Signature
 from app.webhook.parse import build_event, parse
 
 NOW = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)

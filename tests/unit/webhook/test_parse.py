@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import UnreadableWebhookError
-from app.livekit.webhook_signature import Signature
+from app.livekit.webhook_delivery import Signature
 from app.webhook.event import Event
 from app.webhook.parse import parse
 

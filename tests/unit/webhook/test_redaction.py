@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from livekit.protocol.webhook import WebhookEvent
 
+from app.livekit.webhook_delivery import Signature
 from app.livekit.webhook_fields import secret_names
-from app.livekit.webhook_signature import Signature
 from app.webhook.event import Event
 from app.webhook.parse import parse
 from app.webhook.redaction import leave_out
