@@ -199,3 +199,8 @@ class TooManyRequestsError(UsherError):
     def __init__(self, message: str, retry_after_s: int) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+def cause_of(error: Exception) -> str:
+    """Return the first line of what a driver says; of SQLAlchemy's errors that of the driver's below them."""
+    return (str(getattr(error, "orig", None) or error).strip() or type(error).__name__).splitlines()[0]

@@ -31,7 +31,7 @@ from app.db.engine import (
 from app.db.engine.reader import Reader
 from app.db.engine.sqlite_claim import claim_database
 from app.db.writer import Writer
-from app.errors import DatabaseUnavailableError, Problem, SettingsError
+from app.errors import DatabaseUnavailableError, Problem, SettingsError, cause_of
 from app.flows.context import Context
 from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
@@ -80,7 +80,7 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
             schema.require_compatible(connection)
     except SQLAlchemyError as error:
         readers.dispose()
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = cause_of(error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"cannot open the database {where}: {cause} (see DATABASE_URL)") from error
     except BaseException:

@@ -33,6 +33,14 @@ class PersonalRead(JsonShape):
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPage(JsonShape):
+    """Reads, newest first; `next_cursor` is None on the last page."""
+
+    items: list[PersonalRead]
+    next_cursor: str | None
+
+
 def record_read(
     connection: Connection, now: datetime, *, user: str, channel: str, operation: str, subject: str
 ) -> None:
@@ -59,19 +67,21 @@ def list_reads(
     *,
     user: str | None = None,
     subject: str | None = None,
-    before: str | None = None,
     limit: int = 50,
-) -> list[PersonalRead]:
-    """Return reads, newest first: of a user, of a subject, older than the one with the id `before`."""
+    cursor: str | None = None,
+) -> ReadPage:
+    """Return one page, of a user, of a subject; `cursor` is the `next_cursor` of the page before."""
     column = personal_reads.c
-    for name, value in (("user", user), ("subject", subject), ("before", before)):
+    for name, value in (("user", user), ("subject", subject), ("cursor", cursor)):
         if value is not None and not is_storable(value):
             raise InvalidInputError("reads", [Problem(name, UNSTORABLE_MESSAGE)])
-    query = select(personal_reads).order_by(column.id.desc()).limit(limit)
+    query = select(personal_reads).order_by(column.id.desc()).limit(limit + 1)
     if user is not None:
         query = query.where(column.user_name == user)
     if subject is not None:
         query = query.where(column.subject.in_(stored_forms(subject)))
-    if before is not None:
-        query = query.where(column.id < before)
-    return [PersonalRead(**row) for row in connection.execute(query).mappings()]
+    if cursor is not None:
+        query = query.where(column.id < cursor)
+    found = [PersonalRead(**row) for row in connection.execute(query).mappings()]
+    items = found[:limit]
+    return ReadPage(items, items[-1].id if len(found) > limit else None)

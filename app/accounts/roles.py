@@ -14,7 +14,7 @@ Projects = frozenset[str] | None
 
 
 class Role(StrEnum):
-    """Decide: ask which agents an access token gets. Viewer: read. Editor: both, and change. Admin: manage users."""
+    """Decider: ask which agents an access token gets. Viewer: read. Editor: both, and change. Admin: manage users."""
 
     VIEWER = "viewer"
     EDITOR = "editor"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from sqlalchemy.engine import URL
 
 from app.cli.framework.database import database_url
 from app.cli.framework.exclusive import without_server
-from app.cli.framework.terminal import progress, say
+from app.cli.framework.terminal import progress, require_consent, say
 from app.db import schema
 from app.db.engine import is_embedded
 from app.db.engine.sqlite_backup import copy_database, replace_database, require_usable
@@ -81,7 +80,7 @@ def restore(
         raise ConflictError(f"{file} has the schema {revision}, which is newer than this Usher works with")
     with without_server(url, "restore"):
         if database.exists() and not yes:
-            _confirm(database)
+            require_consent(f"Replace {database}?")
         incoming = database.with_name(f"{database.name}.restoring")
         copy_database(file, incoming)
         aside = replace_database(database, incoming)
@@ -90,13 +89,6 @@ def restore(
         say(f"the database before is {aside}")
     if revision != schema.latest_revision():
         say("it is of another version; usher serve migrates it, or run: usher migrate up")
-
-
-def _confirm(database: Path) -> None:
-    if not sys.stdin.isatty():
-        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
-    if not typer.confirm(f"Replace {database}?"):
-        raise typer.Exit(1)
 
 
 def _libpq(url: URL) -> str:

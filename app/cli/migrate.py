@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -13,11 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.framework.exclusive import without_server
 from app.cli.framework.options import JsonOption
-from app.cli.framework.terminal import say_json
+from app.cli.framework.terminal import require_consent, say_json
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.migration.loss import Downgrade, plan_downgrade
-from app.errors import DatabaseUnavailableError, InvalidInputError, Problem, SchemaMismatchError
+from app.errors import DatabaseUnavailableError, SchemaMismatchError, cause_of
 from app.settings import read_settings, shown_database_url
 
 T = TypeVar("T")
@@ -54,16 +53,9 @@ def down(
         typer.echo("no table and no column is dropped")
     with without_server(url, "downgrade"):
         if not yes:
-            _confirm()
+            require_consent("Downgrade?")
         _guard(url, lambda: schema.downgrade(url, revision))
     typer.echo(_guard(url, lambda: _described(url)))
-
-
-def _confirm() -> None:
-    if not sys.stdin.isatty():
-        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
-    if not typer.confirm("Downgrade?"):
-        raise typer.Exit(1)
 
 
 def _plan(url: URL, revision: str) -> Downgrade:
@@ -111,6 +103,6 @@ def _guard(url: URL, action: Callable[[], T]) -> T:
     try:
         return action()
     except (SQLAlchemyError, CommandError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = cause_of(error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} reports: {cause}") from error

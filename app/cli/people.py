@@ -67,7 +67,7 @@ def reads(
 ) -> None:
     """List which user read which call or person; recorded while USHER_READS_RETENTION_DAYS is set."""
     with reading() as connection:
-        found = list_reads(connection, user=user, subject=subject, limit=limit)
+        found = list_reads(connection, user=user, subject=subject, limit=limit).items
     if as_json:
         say_json([one.to_json() for one in found])
         return

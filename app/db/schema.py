@@ -107,8 +107,13 @@ def describe(connection: Connection) -> str:
 
 
 def _is_known(revision: str) -> bool:
-    script = ScriptDirectory.from_config(_config())
-    return revision in {one.revision for one in script.walk_revisions()}
+    return revision in _revisions()
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    # Read once: `/readyz` and every start compare with them, and each file of the migrations is imported for it.
+    return frozenset(one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions())
 
 
 def _config() -> Config:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalEr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from app.db.engine import require_storage
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
 
 _log = get_logger(__name__)
@@ -175,7 +175,6 @@ def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
     )
     if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None
-    cause = getattr(error, "orig", None) or error
-    unavailable = DatabaseUnavailableError(f"the database cannot take the write: {str(cause).strip().splitlines()[0]}")
+    unavailable = DatabaseUnavailableError(f"the database cannot take the write: {cause_of(error)}")
     unavailable.__cause__ = error
     return unavailable

@@ -74,7 +74,7 @@ class WebhookEndpoint:
         """
         status, refusal = await self._accept(scope, receive)
         if refusal is not None:
-            if refusal.status_code < 500:  # whoever forges webhooks gets answers as slowly as other strangers
+            if refusal.status_code < 500:  # forged webhooks are answered as slowly as other requests of strangers
                 await self._turns.take()
             await refusal(scope, receive, send)
             return

@@ -18,7 +18,7 @@ def weak_secrets(settings: Settings) -> list[Problem]:
     for project in settings.projects:
         for key, secret in project.keys.items():
             text = secret.get_secret_value()
-            if len(text) < SHORTEST_SECRET or len(set(text)) < _LEAST_VARIETY:
+            if is_weak(text):
                 setting = _setting(settings, project.name, is_main=key == project.api_key)
                 message = (
                     f"the secret of key {key!r} can be guessed (it has {len(text)} characters, {len(set(text))} of "
@@ -27,6 +27,11 @@ def weak_secrets(settings: Settings) -> list[Problem]:
                 )
                 warnings.append(Problem(setting, message))
     return warnings
+
+
+def is_weak(secret: str) -> bool:
+    """Return whether a secret can be guessed."""
+    return len(secret) < SHORTEST_SECRET or len(set(secret)) < _LEAST_VARIETY
 
 
 def _setting(settings: Settings, project: str, *, is_main: bool) -> str:

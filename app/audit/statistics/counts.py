@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Text, case, cast, func, select
+from sqlalchemy import Connection, Select, Text, case, cast, func, literal, select
 
 from app.audit.lists.access_path import IndexPath
 from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule, paths_of_agent
@@ -38,6 +38,7 @@ def dispatch_statistics(
     agent: str | None = None,
     rule: str | None = None,
     rule_id: int | None = None,
+    projects: Collection[str] | None = None,
 ) -> DispatchStatistics:
     """Return the figures of the dispatches created since `since`; `as_of` is the present instant.
 
@@ -45,6 +46,8 @@ def dispatch_statistics(
     count who was asked: a dispatch whose fallback came counts as a no-show of each agent before, and as an arrival of
     the fallback. Overall and for its rule it counts once. With `agent`, what it missed between the first and the last
     agent of a ladder is not found.
+
+    `projects`: only dispatches of these among the latest that are read (None: of all).
     """
     paths: list[IndexPath]
     if agent is not None:
@@ -56,13 +59,13 @@ def dispatch_statistics(
         return DispatchStatistics(since, as_of, is_cut=False, overall=NO_FIGURES, agents=(), rules=(), calls=None)
     is_of_all = agent is None and rule is None and rule_id is None
     most = MAX_ROWS if is_of_all else MAX_ROWS_OF_ONE
-    rows = connection.execute(sums(connection, paths, since, most)).all()
+    rows = connection.execute(sums(connection, paths, since, most, projects)).all()
     overall = Tally()
     by_agent: defaultdict[str, Tally] = defaultdict(Tally)
     by_rule: defaultdict[str, Tally] = defaultdict(Tally)
     for row in rows:
-        if rule_id is not None and row.rule_id != rule_id:
-            continue  # another rule that has, or had, the same name
+        if not row.is_own or (rule_id is not None and row.rule_id != rule_id):
+            continue  # of another project, or another rule that has, or had, the same name
         seconds = read_list(row.seconds)
         for tally in (overall, by_rule[row.rule_name]):
             tally.add(row.fate, row.dispatches, row.dispatches if row.rung else 0, seconds)
@@ -87,8 +90,14 @@ def _fallbacks(row: Any) -> list[dict[str, Any]]:
     return json.loads(row.fallbacks) if row.fallbacks else []
 
 
-def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, most: int) -> Select[Any]:
-    """Return the query that counts the latest `most` dispatches by agent, rule and fate.
+def sums(
+    connection: Connection,
+    paths: Sequence[IndexPath],
+    since: datetime,
+    most: int,
+    projects: Collection[str] | None = None,
+) -> Select[Any]:
+    """Return the query that counts the latest `most` dispatches by agent, rule and fate, and whether they are `is_own`.
 
     A test asserts its plan. The database puts the waits into lists: to fetch them as rows costs ten times as much.
     """
@@ -115,9 +124,11 @@ def sums(connection: Connection, paths: Sequence[IndexPath], since: datetime, mo
         column.rung,
         case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
         seconds.label("seconds"),
+        # Not a condition: to find as many of a small project as of all, any number of rows would be read.
+        (literal(1) if projects is None else case((column.project.in_(projects), 1), else_=0)).label("is_own"),
     )
     rows = latest_dispatches(columns, paths, since, most).c
-    group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate, rows.rung, rows.fallbacks)
+    group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate, rows.rung, rows.fallbacks, rows.is_own)
     return select(
         *group,
         func.count().label("dispatches"),

@@ -15,11 +15,10 @@ from app.errors import UsherError
 from app.livekit.failures.trouble import LEEWAY_S
 from app.livekit.twirp import LiveKitApi
 from app.metrics import Metrics
-from app.settings import Project, Settings, local_url
+from app.settings import SHORTEST_SECRET, Project, Settings, is_weak, local_url
 
 ROOM_PREFIX = "usher-doctor-"
 WEBHOOK_WITHIN_S = 10.0
-_SHORT_SECRET = 32  # RFC 7518: a key for HS256 has 256 bits at least
 _CLOCKS_APART_S = 5.0
 _COUNTED = re.compile(r"^usher_webhooks_total\{[^}]*\} (\S+)$", re.MULTILINE)
 
@@ -30,12 +29,12 @@ async def livekit_findings(project: Project, settings: Settings, clock: Clock) -
     part = _part("LiveKit", project, settings)
     findings = [_of_answer(part, project, answer)]
     secret = project.api_secret.get_secret_value()
-    if len(secret.encode()) < _SHORT_SECRET:
+    if is_weak(secret):
         findings.append(
             warning(
                 _part("secret", project, settings),
-                f"has {len(secret.encode())} bytes",
-                f"use a secret of {_SHORT_SECRET} bytes or more: one who guesses it can sign webhooks and make rooms",
+                f"can be guessed: {len(secret)} characters, {len(set(secret))} of them different",
+                f"use at least {SHORTEST_SECRET} random characters: with it, webhooks are forged and rooms made",
             )
         )
     if answer.ahead_s is not None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
-from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.errors import DatabaseUnavailableError, SchemaMismatchError, cause_of
 from app.livekit.participant.phone import use_phone_region
 from app.settings import Settings, read_settings, shown_database_url
 from app.webhook.name_digest import use_name_key
@@ -89,7 +89,7 @@ def database_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = cause_of(error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} reports: {cause} (see DATABASE_URL)") from error
 

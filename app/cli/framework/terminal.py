@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -43,6 +44,14 @@ def show(*renderables: RenderableType) -> None:
     console = Console(highlight=False, soft_wrap=False)
     for renderable in renderables:
         console.print(renderable)
+
+
+def require_consent(question: str) -> None:
+    """Ask; end the command unless the answer is yes. InvalidInputError that names --yes without a terminal."""
+    if not sys.stdin.isatty():
+        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
+    if not typer.confirm(question):
+        raise typer.Exit(1)
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.transaction import as_unavailable
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, cause_of
 
 T = TypeVar("T")
 
@@ -38,5 +38,5 @@ class Reader:
             unavailable = as_unavailable(error)
             if unavailable is None:
                 raise
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            cause = cause_of(error)
             raise DatabaseUnavailableError(f"the database does not answer: {cause}") from error

@@ -42,7 +42,7 @@ class SqliteFile:
         if has_log:
             log, index = f"{self._real_path}-wal", f"{self._real_path}-shm"
             self._sidecars = {log: _identity(log), index: _identity(index)}
-            self._log.descriptor(log)
+            self._log.descriptor(log, self._sidecars[log])
 
     def closed(self) -> None:
         """Note that the connection is closed: if it was the last, SQLite has removed the log."""
@@ -78,7 +78,8 @@ class SqliteFile:
         self.require_in_place()
         if not self._sidecars:  # then COMMIT flushes
             return
-        log = self._log.descriptor(f"{self._real_path}-wal")
+        path = f"{self._real_path}-wal"
+        log = self._log.descriptor(path, self._sidecars[path])
         _sync(log)
         if os.pread(log, 4, 0) not in _LOG_BEGINS:
             raise OSError(f"the file {Path(self._path).name}-wal was overwritten or truncated; restart Usher")
@@ -103,9 +104,8 @@ class _OpenFile:
         self._descriptor = -1
         self._identity: tuple[int, int] | None = None
 
-    def descriptor(self, path: str) -> int:
-        """Return a descriptor of the file that is at `path` now: SQLite may have made it anew."""
-        identity = _identity(path)
+    def descriptor(self, path: str, identity: tuple[int, int]) -> int:
+        """Return a descriptor of the file at `path`, which has that identity now: SQLite may have made it anew."""
         if identity != self._identity:
             self.close()
             self._descriptor = os.open(path, os.O_RDWR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -23,14 +23,24 @@ def count_traffic(connection: Connection, since: datetime, until: datetime | Non
     return connection.scalar(select(func.count()).select_from(events).where(_between(since, until))) or 0
 
 
-def read_traffic(connection: Connection, since: datetime, until: datetime | None = None) -> Iterator[PastEvent]:
+def read_traffic(
+    connection: Connection,
+    since: datetime,
+    until: datetime | None = None,
+    *,
+    projects: Collection[str] | None = None,
+) -> Iterator[PastEvent]:
     """Yield the events received from `since` on and before `until`, oldest first, a thousand in memory at a time.
+
+    Only those of `projects` (None: of all).
 
     Joins of callers who had left again before they were accepted are passed over: no rules would have served them.
     """
     last = ""
     while True:
         page = and_(_between(since, until), events.c.id > last)
+        if projects is not None:
+            page = and_(page, events.c.project.in_(projects))
         rows = connection.execute(select(events).where(page).order_by(events.c.id).limit(_FETCHED)).mappings().all()
         yield from _past_events(connection, rows)
         if len(rows) < _FETCHED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -36,8 +35,8 @@ from app.audit import (
 )
 from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.errors import NotFoundError
 from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover, warnings_about
+from app.server.access.own_projects import require_own
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
 from app.server.call_stream import MAX_SEARCH, METADATA_PATTERN, metadata_fields, stream_calls
 from app.server.request_context import RequestContext
@@ -125,15 +124,6 @@ def _common(request: ApiRequest) -> dict[str, Any]:
     return {**chosen, "projects": None if request.user.projects is None else tuple(sorted(request.user.projects))}
 
 
-async def _require_own(request: ApiRequest, unknown: Callable[..., list[str]], ids: Sequence[str], what: str) -> None:
-    """Raise NotFoundError for ids of other projects than the user's; others are looked up by what follows."""
-    if request.user.projects is None:
-        return
-    missing = await request.context.read(lambda connection: unknown(connection, ids, request.user.projects))
-    if missing:
-        raise NotFoundError(f"no {what} has the id {', '.join(missing)}")
-
-
 async def list_the_events(request: ApiRequest) -> Page[EventSummary]:
     query: EventsQuery = request.query
     chosen = EventFilter(
@@ -151,7 +141,7 @@ async def read_event(request: ApiRequest) -> dict[str, Any]:
 
 async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
     operations = request.context.orchestrator.operations
-    await _require_own(request, unknown_events, [request.identifier("event_id")], "event")
+    await require_own(request.context, request.user.projects, unknown_events, [request.identifier("event_id")], "event")
     event, acceptance = await operations.replay(request.identifier("event_id"), request.user.name)
     outcome = None if acceptance.outcome is None else str(acceptance.outcome)
     return {"event_id": event.id, "status": acceptance.status, "outcome": outcome}
@@ -171,7 +161,7 @@ async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
 
 
 async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
-    await _require_own(request, unknown_dispatches, request.body.ids, "dispatch")
+    await require_own(request.context, request.user.projects, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.redrive(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )
@@ -179,7 +169,7 @@ async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
 
 
 async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
-    await _require_own(request, unknown_dispatches, request.body.ids, "dispatch")
+    await require_own(request.context, request.user.projects, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.cancel(
         list(dict.fromkeys(request.body.ids)), request.user.name
     )

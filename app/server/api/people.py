@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.accounts.reads import PersonalRead, list_reads
+from app.accounts.reads import ReadPage, list_reads
 from app.audit import export_person, find_person, rows_about
 from app.errors import NotFoundError
 from app.flows.erase.erase import Access, erase_person
@@ -57,20 +57,13 @@ class ReadsQuery(Model):
     cursor: Text | None = Field(None, description="`next_cursor` of the previous page")
 
 
-class ReadPage(BaseModel):
-    items: list[PersonalRead]
-    next_cursor: str | None
-
-
-async def list_the_reads(request: ApiRequest) -> dict[str, Any]:
+async def list_the_reads(request: ApiRequest) -> ReadPage:
     query: ReadsQuery = request.query
-    found = await request.context.read(
+    return await request.context.read(
         lambda connection: list_reads(
-            connection, user=query.user, subject=query.subject, before=query.cursor, limit=query.limit
+            connection, user=query.user, subject=query.subject, limit=query.limit, cursor=query.cursor
         )
     )
-    following = found[-1].id if len(found) == query.limit else None
-    return {"items": [one.to_json() for one in found], "next_cursor": following}
 
 
 async def export_a_person(request: ApiRequest) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.accounts.access_log import AccessPage
+from app.accounts.reads import ReadPage
 from app.accounts.roles import Role
 from app.accounts.sessions import Session
 from app.accounts.tokens import Token
@@ -73,6 +73,7 @@ class RulesFile(Model):
 
 
 _V1 = "/api/v1"
+# Each path answers 405 itself: else the open end of another path takes what is left, as of GET /calls/ana/handover.
 _ALL_METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"]
 _RULE = f"{_V1}/rules/{{rule_id}}"
 _LOOKUP = f"{_V1}/lookups/{{name}}"
@@ -163,7 +164,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              Explanation, query=calls.ReferenceQuery, shows_people=True, problems=(404,), by_project=True),
     Endpoint("POST", f"{_V1}/simulate", simulation.simulate_rules, "Try a draft of the rules on past traffic",
              Simulation, body=SimulateOrder, body_is_for_worker=True, shows_people=True, problems=(429,),
-             example={"rules": [_EXAMPLE], "hours": 24},
+             by_project=True, example={"rules": [_EXAMPLE], "hours": 24},
              description="Rules are identified by name; rules not in the draft are kept unless `delete` is set."),
     Endpoint("POST", f"{_V1}/decide", token_dispatches.decide_for_a_token, "Decide which agents a participant gets",
              token_dispatches.Decided, body=token_dispatches.DecideOrder, role=Role.DECIDER, quotes_body=False,
@@ -173,7 +174,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              by_project=True),
     Endpoint("GET", f"{_V1}/statistics", statistics.read_statistics,
              "Read time to agent, objectives, and shares of no-shows, fallbacks and callers who left waiting",
-             statistics.Statistics, query=statistics.WindowQuery),
+             statistics.Statistics, query=statistics.WindowQuery, by_project=True),
     *AGENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),
@@ -208,7 +209,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/logins", accounts.list_logins, "List logins, failed logins and refused requests",
              AccessPage, query=accounts.LoginsQuery, role=Role.ADMIN),
     Endpoint("GET", f"{_V1}/people/reads", people.list_the_reads, "List who read which call or person",
-             people.ReadPage, query=people.ReadsQuery, role=Role.ADMIN,
+             ReadPage, query=people.ReadsQuery, role=Role.ADMIN,
              description="Recorded while USHER_READS_RETENTION_DAYS is set."),
     Endpoint("GET", f"{_V1}/tokens", accounts.list_the_tokens, "List API tokens", accounts.TokenList, role=Role.ADMIN),
     Endpoint("DELETE", f"{_V1}/tokens/{{token_id}}", accounts.revoke_a_token, "Revoke an API token", Token,
@@ -235,17 +236,8 @@ def api_routes(context: RequestContext) -> list[BaseRoute]:
     return [
         Route("/api/openapi.json", openapi),
         Route("/api", reference),
-        *(Route(path, _handler(context, by_path[path]), methods=_methods(path, by_path)) for path in paths),
+        *(Route(path, _handler(context, by_path[path]), methods=_ALL_METHODS) for path in paths),
     ]
-
-
-def _methods(path: str, by_path: Mapping[str, Mapping[str, Endpoint]]) -> list[str]:
-    """Return the methods that reach the endpoints of a path.
-
-    They are all if the open end of another path would take the rest: `GET /calls/ana/handover` is answered 405.
-    """
-    ends = [other.partition("{")[0] for other in by_path if other.endswith(":path}") and other != path]
-    return _ALL_METHODS if path.startswith(tuple(ends)) else list(by_path[path])
 
 
 @cache

@@ -8,4 +8,5 @@ from app.server.workers.rule_jobs import simulate_order
 
 
 async def simulate_rules(request: ApiRequest) -> Simulation:
-    return await request.context.workers.run(request.user.user_id, simulate_order, request.body, request.context.now)
+    user, now = request.user, request.context.now
+    return await request.context.workers.run(user.user_id, simulate_order, request.body, now, user.projects)

@@ -20,7 +20,7 @@ STALE_S: Final = 120.0  # older figures are not returned at all
 _MAX_ENTRIES: Final = 200
 
 Read = Callable[[Callable[[Connection], DispatchStatistics]], Awaitable[DispatchStatistics]]
-_Key = tuple[float, str | None, str | None, int | None]
+_Key = tuple[float, str | None, str | None, int | None, frozenset[str] | None]
 
 
 @dataclass(slots=True)
@@ -39,10 +39,16 @@ class StatisticsCache:
         self._entries: dict[_Key, _Entry] = {}
 
     async def get(
-        self, hours: float, *, agent: str | None = None, rule: str | None = None, rule_id: int | None = None
+        self,
+        hours: float,
+        *,
+        agent: str | None = None,
+        rule: str | None = None,
+        rule_id: int | None = None,
+        projects: frozenset[str] | None = None,
     ) -> DispatchStatistics:
         """Return the figures of the last `hours`, at most STALE_S old; see `dispatch_statistics` for the rest."""
-        key = (hours, agent, rule, rule_id)
+        key = (hours, agent, rule, rule_id, projects)
         entry, now = self._entries.get(key), self._clock.monotonic()
         if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
             entry = self._begin(key, entry.latest if now - entry.at < STALE_S else None)
@@ -60,10 +66,12 @@ class StatisticsCache:
     def _begin(self, key: _Key, latest: DispatchStatistics | None) -> _Entry:
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.pop(next(iter(self._entries)))
-        hours, agent, rule, rule_id = key
+        hours, agent, rule, rule_id, projects = key
         now = self._clock.now()
         since = now - timedelta(hours=hours)
-        load = partial(dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id)
+        load = partial(
+            dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id, projects=projects
+        )
         task = asyncio.create_task(_call(self._read, load))
         entry = _Entry(self._clock.monotonic(), task, latest)
         self._entries.pop(key, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -30,6 +30,7 @@ from app.flows.operations.redrive import redrive_refusals
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
+from app.server.access.own_projects import require_own
 from app.server.console.call_list import call_list_routes
 from app.server.console.call_text import call_markdown
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
@@ -151,24 +152,14 @@ def _hint(found: Explanation, timeline: Timeline, *, can_redrive: bool) -> str:
             return ""
 
 
-async def _require_own(request: PageRequest, unknown: Callable[..., list[str]], ids: Sequence[str]) -> None:
-    """Raise NotFoundError for ids of other projects than the user's; others are looked up by what follows."""
-    projects = request.signed_in.projects
-    if projects is None:
-        return
-    missing = await request.context.read(lambda connection: unknown(connection, ids, projects))
-    if missing:
-        raise NotFoundError(f"nothing has the id {', '.join(missing)}")
-
-
 async def redrive(request: PageRequest) -> Response:
-    await _require_own(request, unknown_dispatches, _ids(request))
+    await require_own(request.context, request.signed_in.projects, unknown_dispatches, _ids(request), "dispatch")
     done = await request.context.orchestrator.operations.redrive(_ids(request), request.signed_in.name)
     return redirect(_back(request), "redriven" if done.done else "refused")
 
 
 async def cancel(request: PageRequest) -> Response:
-    await _require_own(request, unknown_dispatches, _ids(request))
+    await require_own(request.context, request.signed_in.projects, unknown_dispatches, _ids(request), "dispatch")
     done = await request.context.orchestrator.operations.cancel(_ids(request), request.signed_in.name)
     return redirect(_back(request), "cancelled" if done.done else "refused")
 
@@ -181,7 +172,7 @@ async def hand_over(request: PageRequest) -> Response:
 
 
 async def replay(request: PageRequest) -> Response:
-    await _require_own(request, unknown_events, [request.field("event_id")])
+    await require_own(request.context, request.signed_in.projects, unknown_events, [request.field("event_id")], "event")
     event, _ = await request.context.orchestrator.operations.replay(request.field("event_id"), request.signed_in.name)
     return redirect(f"/console/calls/{event.id}", "replayed")
 

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.accounts.access_log import AccessEntry
 from app.accounts.roles import Role
-from app.accounts.sessions import PREFIX, Limits, Session, find_session, record_seen, shortened
+from app.accounts.sessions import PREFIX, Session, find_session, record_seen, shortened
 from app.accounts.users import User
 from app.db.types import AccessKind
 from app.errors import (
@@ -52,7 +52,6 @@ class Console:
     context: RequestContext
     cookies: Cookies
     passwords: PasswordChecker
-    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,6 @@ async def _serve(console: Console, path: str, handler: Handler, role: Role | Non
         response = _problem_page(request, error)
     if gets_cookie and "set-cookie" not in response.headers:
         console.cookies.write(http, response, request.cookie)
-    response.headers.setdefault("Cache-Control", "no-store")
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
@@ -226,7 +224,9 @@ async def _identify(request: PageRequest) -> tuple[PageRequest, bool]:
     """Return the request with session and user, and whether its browser is to get a cookie for want of a valid one."""
     console, secret, now = request.console, request.cookie, request.context.now
     if secret.startswith(PREFIX):
-        found = await console.context.read(partial(find_session, secret=secret, now=now, limits=console.limits))
+        found = await console.context.read(
+            partial(find_session, secret=secret, now=now, limits=console.context.session_limits)
+        )
         if found is not None:
             session, user = found
             await _record_seen(request, session)
@@ -240,7 +240,7 @@ async def _record_seen(request: PageRequest, session: Session) -> None:
     now = request.context.now
     # A page that refreshes itself does not mean that its user is there.
     refreshes = request.http.method == "GET" and "x-fragment" in request.http.headers
-    if refreshes or now - session.last_seen_at < request.console.limits.seen_every:
+    if refreshes or now - session.last_seen_at < request.context.session_limits.seen_every:
         return
     await request.context.write_trace(partial(record_seen, session_id=session.id, now=now))
 

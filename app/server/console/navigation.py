@@ -18,7 +18,7 @@ NAVIGATION: Final = (
     ("users", "/console/users", "Users", Role.ADMIN),
 )
 
-_BY_PROJECT: Final = frozenset({"calls"})
+_BY_PROJECT: Final = frozenset({"calls", "simulate"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
 
 

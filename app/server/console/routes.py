@@ -35,7 +35,6 @@ class _Static(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["X-Content-Type-Options"] = "nosniff"
         if STATIC_VERSION in scope["path"]:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         return response
@@ -44,7 +43,7 @@ class _Static(StaticFiles):
 def console_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes of the console."""
     cookies = Cookies(context.key, context.flow_context.settings)
-    console = Console(context, cookies, PasswordChecker(context.flow_context.clock), context.session_limits)
+    console = Console(context, cookies, PasswordChecker(context.flow_context.clock))
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)

@@ -8,10 +8,11 @@ from typing import Any, Final
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.accounts.roles import Role
+from app.accounts.roles import Role, read_projects
 from app.errors import InvalidInputError, Problem, TooManyRequestsError, TooMuchWorkError
 from app.rules.editing.rules_file import export_rules
 from app.rules.editing.stored_rules import read_rules
+from app.rules.rule_projects import may_match
 from app.rules.simulation.simulate import Simulation
 from app.server.console.framework import Console, PageRequest, form_route, page_route
 from app.server.workers.rule_jobs import MAX_EVENTS, simulate_text
@@ -24,13 +25,14 @@ _MAX_RULES_SHOWN: Final = 300
 def simulate_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Simulate."""
     return [
-        page_route(console, "/console/simulate", show_simulate),
-        form_route(console, "/console/simulate", run, Role.VIEWER),
+        page_route(console, "/console/simulate", show_simulate, by_project=True),
+        form_route(console, "/console/simulate", run, Role.VIEWER, by_project=True),
     ]
 
 
 async def show_simulate(request: PageRequest) -> Response:
-    rows = await request.context.read(read_rules)
+    projects = read_projects(request.signed_in.projects)
+    rows = [row for row in await request.context.read(read_rules) if may_match(row["pattern"], projects)]
     text = export_rules(rows) if len(rows) <= _MAX_RULES_SHOWN else "rules:\n"
     return _page(request, text=text, hours="24", delete=len(rows) <= _MAX_RULES_SHOWN)
 
@@ -41,7 +43,9 @@ async def run(request: PageRequest) -> Response:
     delete = bool(request.field("delete"))
     since = request.context.now - timedelta(hours=int(hours))
     try:
-        found = await request.context.workers.run(request.signed_in.id, simulate_text, text, delete, since)
+        user = request.signed_in
+        projects = read_projects(user.projects)
+        found = await request.context.workers.run(user.id, simulate_text, text, delete, since, projects)
     except InvalidInputError as error:
         return _page(request, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
     except (TooManyRequestsError, TooMuchWorkError) as error:

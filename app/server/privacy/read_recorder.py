@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LISTS_AGAIN_AFTER: Final = timedelta(minutes=10)
 """A page that refreshes itself is recorded this often."""
 _SUBJECTS: Final = ("of", "person", "identity", "phone_number", "q", "search", "room", "from")
-"""Fields of queries, bodies and forms that say about whom something is asked, the most exact first."""
+"""Fields of queries, bodies and forms that name the person or record asked for, the most exact first."""
 
 
 class ReadRecorder:
@@ -40,7 +40,7 @@ class ReadRecorder:
 
 
 def subject_of(path: Any, *fields: Any) -> str:
-    """Return about whom or what a request asks: parameters of its path, else the first field that says it."""
+    """Return the person or record asked for: parameters of the path, else the first field that names it."""
     named = " ".join(str(value) for value in path.values())
     if named:
         return named

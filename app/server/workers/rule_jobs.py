@@ -38,8 +38,8 @@ _TRIED_FIELDS: Final = ("pattern", "metadata", "attributes", "active", "time")
 _APPLY_OPTIONS: Final = {"delete": bool, "dry_run": bool, "expected_version": int}
 
 
-def simulate_order(state: WorkerState, raw: bytes, now: datetime) -> Simulation:
-    """Return what the draft in a request of the API would have changed."""
+def simulate_order(state: WorkerState, raw: bytes, now: datetime, projects: frozenset[str] | None = None) -> Simulation:
+    """Return what the draft in a request of the API would have changed for events of `projects` (None: of all)."""
     order = require_object(load_json(raw))
     known = {"rules", "delete", "hours"}
     problems = [Problem(name, "is not a field of this request") for name in order if name not in known]
@@ -50,12 +50,18 @@ def simulate_order(state: WorkerState, raw: bytes, now: datetime) -> Simulation:
         problems.append(Problem("delete", "must be true or false", delete))
     if problems:
         raise InvalidInputError("body", problems)
-    return _simulate(state, _rules_of(order), delete=delete, since=now - timedelta(hours=hours))
+    since = now - timedelta(hours=hours)
+    return _simulate(state, _rules_of(order), delete=delete, since=since, projects=projects)
 
 
-def simulate_text(state: WorkerState, text: str, delete: bool, since: datetime) -> Simulation:
-    """Return what the draft in a text, YAML or JSON, would have changed for the events received from `since` on."""
-    return _simulate(state, read_rules_file(text).rules, delete=delete, since=since)
+def simulate_text(
+    state: WorkerState, text: str, delete: bool, since: datetime, projects: frozenset[str] | None = None
+) -> Simulation:
+    """Return what the draft in a text, YAML or JSON, would have changed for the events received from `since` on.
+
+    Only for those of `projects` (None: of all).
+    """
+    return _simulate(state, read_rules_file(text).rules, delete=delete, since=since, projects=projects)
 
 
 def check_draft(state: WorkerState, raw: bytes) -> dict[str, Any]:
@@ -213,10 +219,17 @@ def edit_answer(edit: rule_set.RuleSetEdit, warnings: Sequence[RuleWarning]) -> 
     return {**edit.to_json(), "written": edit.written, "warnings": found}
 
 
-def _simulate(state: WorkerState, wanted: Sequence[Mapping[str, Any]], *, delete: bool, since: datetime) -> Simulation:
+def _simulate(
+    state: WorkerState,
+    wanted: Sequence[Mapping[str, Any]],
+    *,
+    delete: bool,
+    since: datetime,
+    projects: frozenset[str] | None,
+) -> Simulation:
     def load(connection: Connection) -> Simulation:
         draft = RuleBook.build(draft_rows(read_rules(connection), wanted, delete=delete), 0)
-        traffic = islice(read_traffic(connection, since), MAX_EVENTS)
+        traffic = islice(read_traffic(connection, since, projects=projects), MAX_EVENTS)
         return simulate(draft, traffic, current=state.book(connection), metadata_max_bytes=state.metadata_max_bytes)
 
     simulation: Simulation = state.read(load)

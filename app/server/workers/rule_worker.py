@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.clock import SystemClock
 from app.db.engine import create_reader_engine, parse_database_url
-from app.errors import DatabaseUnavailableError, InvalidInputError, Problem, UsherError
+from app.errors import DatabaseUnavailableError, InvalidInputError, Problem, UsherError, cause_of
 from app.livekit.participant.phone import use_phone_region
 from app.rules.book.read_book import follow, read_book
 from app.rules.book.rule_book import RuleBook
@@ -64,7 +64,7 @@ class WorkerState:
             with self.readers.connect() as connection:
                 return load(connection)
         except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            cause = cause_of(error)
             raise DatabaseUnavailableError(f"the database does not answer: {cause}") from error
 
     def book(self, connection: Connection) -> RuleBook:

@@ -108,5 +108,5 @@ def test_without_service_and_schema(tmp_path: Path) -> None:
     text = " ".join(answer.out.split())
     assert "run: usher migrate up" in text
     assert "start it: usher serve" in text
-    assert "warning secret has 5 bytes use a secret of 32 bytes or more" in text
+    assert "warning secret can be guessed: 5 characters, 5 of them different use at least 32 random characters" in text
     assert "skipped webhooks" in text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
@@ -37,15 +36,32 @@ def recorded(database: Database) -> list[tuple[str, ...]]:
     return [tuple(row.values()) for row in rows]
 
 
-def as_field(value: Any) -> str:
-    """Return a value of a rule as the form of the console has it."""
-    match value:
-        case None | False:
-            return ""
-        case True:
-            return "on"
-        case _:
-            return value if isinstance(value, str) else json.dumps(value)
+class Form(HTMLParser):
+    """The fields of the forms of a page, as a browser would send them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._name = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        if tag == "input" and found.get("name") and (found.get("type") != "checkbox" or "checked" in found):
+            self.fields[found["name"]] = found.get("value", "")
+        elif tag in {"textarea", "select"}:
+            self._name = found.get("name", "")
+            self.fields[self._name] = ""
+        elif tag == "option" and "selected" in found:
+            self.fields[self._name] = found["value"]
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "textarea":
+            self.fields[self._name] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self.lasttag = ""
 
 
 async def call(client: httpx2.AsyncClient, database: Database) -> str:
@@ -94,13 +110,14 @@ async def test_each_read_says_who_read_what_and_when(database: Database, tmp_pat
         ]
         # And where a form shows calls
         rule = (await client.post("/api/v1/rules", json={"name": "r", "pattern": {}, "agent_name": "x"})).json()
-        draft = {**{name: as_field(value) for name, value in rule.items()}, "name": "new"}
+        page = (await browser.get(f"/console/rules/{rule['id']}")).text
+        draft = {**Form(page).fields, "name": "new"}
         last = database.execute("SELECT max(id) AS id FROM personal_reads")[0]["id"]
         forms = {
             "/console/simulate": {"rules": "rules: []", "hours": "24", "delete": "on"},
             "/console/rules/check": draft,
-            "/console/rules/new": {**draft, "action": "try"},
-            f"/console/rules/{rule['id']}": {**draft, "action": "try"},
+            "/console/rules/new": {**draft, "submit": "try"},
+            f"/console/rules/{rule['id']}": {**draft, "submit": "try"},
         }
         csrf = re.search(r'name="csrf" value="([^"]+)"', (await browser.get("/console/rules")).text)
         assert csrf is not None
@@ -108,7 +125,7 @@ async def test_each_read_says_who_read_what_and_when(database: Database, tmp_pat
         for path, fields in forms.items():
             shown = await browser.post(path, data={**fields, "csrf": csrf[1]})
             assert (shown.status_code, "caller-PA_1" in shown.text) == (200, True), path
-        saved = {**forms["/console/rules/new"], "action": "save", "csrf": csrf[1]}
+        saved = {**forms["/console/rules/new"], "submit": "save", "csrf": csrf[1]}
         assert (await browser.post("/console/rules/new", data=saved)).status_code == 303
         assert recorded(database)[before:] == [
             ("vera", "console", operation, "")
@@ -122,6 +139,9 @@ async def test_each_read_says_who_read_what_and_when(database: Database, tmp_pat
         first = (await client.get("/api/v1/people/reads?limit=3&user=vera")).json()
         rest = (await client.get(f"/api/v1/people/reads?user=vera&cursor={first['next_cursor']}")).json()
         assert [one["subject"] for one in first["items"] + rest["items"]] == ["caller-PA_1", event_id, "", ""]
+        assert rest["next_cursor"] is None
+        whole = (await client.get("/api/v1/people/reads?limit=4&user=vera")).json()
+        assert (len(whole["items"]), whole["next_cursor"]) == (4, None)
         terminal = Terminal(tmp_path, {"DATABASE_URL": database.text, "USHER_READS_RETENTION_DAYS": "30"})
         assert [one["subject"] for one in terminal.json("people", "reads", "--user", "vera")][:2] == [
             "caller-PA_1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -132,6 +133,44 @@ async def test_a_rule_given_to_another_project_meanwhile_cannot_be_changed_or_de
         assert (await changing).status_code == 422, method
         found = (await everything.get(path)).json()
         assert (found["pattern"], found["priority"]) == ({"project": ["other"]}, 100)
+
+
+async def test_statistics_are_of_the_own_projects(running: Running) -> None:
+    await with_calls(running)
+    everything = running.client(await running.token(Role.VIEWER))
+    client = await restricted(running, "default", role=Role.VIEWER)
+    strangers = await restricted(running, "third", role=Role.VIEWER)
+    for query in ("", "?rule=all", "?agent=greeter", "?hours=1"):
+        counts = [
+            (await one.get(f"/api/v1/statistics{query}")).json()["overall"]["dispatches"]
+            for one in (everything, client, strangers)
+        ]
+        assert counts == [2, 1, 0], query
+    assert [one["rule"] for one in (await strangers.get("/api/v1/statistics")).json()["rules"]] == []
+
+
+async def test_objectives_are_of_rules_for_the_own_projects_alone(running: Running) -> None:
+    everything = running.client(await running.token())
+    patterns: dict[str, Any] = {"mine": ["default"], "ours": ["default", "other"], "theirs": ["other"]}
+    for name, projects in patterns.items():
+        rule = {**RULE, "name": name, "pattern": {"project": projects}, "objective_percent": 90, "objective_s": 5}
+        assert (await everything.post("/api/v1/rules", json=rule)).status_code == 201
+    client = await restricted(running, "default", role=Role.VIEWER)
+    found = [[one["rule"] for one in (await user.get("/api/v1/statistics")).json()["objectives"]]
+             for user in (everything, client)]  # fmt: skip
+    assert found == [["mine", "ours", "theirs"], ["mine"]]
+
+
+async def test_drafts_are_tried_on_calls_of_the_own_projects(running: Running) -> None:
+    await with_calls(running)
+    everything = running.client(await running.token(Role.VIEWER))
+    client = await restricted(running, "default", role=Role.VIEWER)
+    order = {"rules": [{**RULE, "agent_name": "another"}]}
+    whole, own = [(await one.post("/api/v1/simulate", json=order)).json() for one in (everything, client)]
+    assert (whole["events"], own["events"], own["changes"]) == (2, 1, 1)
+    assert "bob" in json.dumps(whole)
+    assert "bob" not in json.dumps(own)
+    assert "ana" in json.dumps(own)
 
 
 async def test_operations_on_all_projects_are_refused(running: Running) -> None:

@@ -95,7 +95,7 @@ async def revoke_my_token(request: PageRequest) -> Response:
 async def _account(
     request: PageRequest, *, problems: list[Problem] | None = None, secret: str = "", status: int = 200
 ) -> Response:
-    user, now, limits = request.signed_in, request.context.now, request.console.limits
+    user, now, limits = request.signed_in, request.context.now, request.context.session_limits
 
     def load(connection: Connection) -> tuple[list[Token], list[Session]]:
         return list_tokens(connection, user.id), list_sessions(connection, now, limits, user.id)

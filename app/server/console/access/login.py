@@ -122,7 +122,7 @@ async def choose_password(request: PageRequest) -> Response:
 
 async def logged_in(request: PageRequest, user: User, response: Response, detail: str = "") -> Response:
     """Start a session of a user who has just typed the password, with a new cookie, and return `response`."""
-    now, limits = request.context.now, request.console.limits
+    now, limits = request.context.now, request.context.session_limits
 
     def unit(connection: Connection) -> str:
         _, secret = start_session(

@@ -22,10 +22,10 @@ def reads_routes(console: Console) -> list[BaseRoute]:
 
 async def show_reads(request: PageRequest) -> Response:
     user, subject = request.field("user").strip(), request.field("subject").strip()
-    before = request.field("before") or None
-    found = await request.context.read(
+    cursor = request.field("before") or None
+    page = await request.context.read(
         lambda connection: list_reads(
-            connection, user=user or None, subject=subject or None, before=before, limit=_SHOWN
+            connection, user=user or None, subject=subject or None, limit=_SHOWN, cursor=cursor
         )
     )
     chosen = {name: value for name, value in (("user", user), ("subject", subject)) if value}
@@ -33,8 +33,8 @@ async def show_reads(request: PageRequest) -> Response:
     return request.page(
         "reads.html",
         active="users",
-        found=found,
+        found=page.items,
         chosen={"user": user, "subject": subject},
         is_recorded=days > 0,
-        next=f"/console/reads?{urlencode({**chosen, 'before': found[-1].id})}" if len(found) == _SHOWN else "",
+        next=f"/console/reads?{urlencode({**chosen, 'before': page.next_cursor})}" if page.next_cursor else "",
     )

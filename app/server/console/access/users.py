@@ -117,7 +117,7 @@ async def delete(request: PageRequest) -> Response:
 
 
 async def show_sessions(request: PageRequest) -> Response:
-    user_id, now, limits = request.path_id("user_id"), request.context.now, request.console.limits
+    user_id, now, limits = request.path_id("user_id"), request.context.now, request.context.session_limits
 
     def load(connection: Connection) -> tuple[User, list[Session]]:
         return read_user(connection, user_id), list_sessions(connection, now, limits, user_id)
