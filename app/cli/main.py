@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "simulate": Entry("app.cli.rules.simulate:simulate_", "Show what a draft of the rules would change for callers."),
     "explain": Entry("app.cli.calls.explain:explain", "Explain a call: every rule tried, and what happened next."),
     "events": Entry("app.cli.calls.events:app", "Events from webhooks and the sweep: list, show, export, replay."),
+    "calls": Entry("app.cli.calls.calls:app", "Calls of participants: find, list, export."),
     "dispatches": Entry("app.cli.calls.dispatches:app", "Dispatches of agents: list, show, export, cancel, redrive."),
     "trigger": Entry("app.cli.trigger:trigger", "Make up a webhook, sign it, and post it to a running Usher."),
     "call": Entry("app.cli.diagnosis.trial_call:call", "Call for a test, and say which agent joins, after how long."),

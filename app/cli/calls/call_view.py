@@ -32,7 +32,7 @@ OUTCOME_STYLES = {
     EventOutcome.IGNORED: "dim",
     EventOutcome.LOOKING_UP: "yellow",
 }
-_STATE_STYLES = {
+STATE_STYLES = {
     CallState.WAITING: "yellow",
     CallState.ANSWERED: "green",
     CallState.NO_SHOW: "bold red",
@@ -51,7 +51,7 @@ def timeline_view(timeline: Timeline) -> RenderableType:
         " in room ",
         plain(call.room_name, "bold"),
         "  ",
-        (str(call.state).replace("_", " "), _STATE_STYLES.get(call.state, "")),
+        (str(call.state).replace("_", " "), STATE_STYLES.get(call.state, "")),
     )
     ids = [
         f"{name} {value}"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.audit import DispatchFilter, EventFilter
+from app.audit import CallDirection, CallFilter, CallOutcome, CallState, DispatchFilter, EventFilter
 from app.cli.framework.moment import parse_moment
 from app.clock import SystemClock
 from app.db.types import DispatchStatus, EventOutcome, EventSource
@@ -83,6 +83,52 @@ def dispatch_filter(
         since=begin,
         until=end,
         search=search,
+    )
+
+
+def call_filter(
+    *,
+    q: Annotated[
+        str | None,
+        typer.Option(
+            "--find",
+            "-q",
+            metavar="TEXT",
+            help="how a name, room, agent or rule begins, a phone number or its last digits, any id",
+        ),
+    ] = None,
+    project: _Project = None,
+    state: Annotated[list[CallState] | None, typer.Option("--state", help="only in this state; repeatable")] = None,
+    outcome: Annotated[CallOutcome | None, typer.Option("--outcome", help="only with this outcome")] = None,
+    direction: Annotated[CallDirection | None, typer.Option("--direction", help="only such phone calls")] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option("--metadata", metavar="FIELD=VALUE", help="only with this field of the metadata; repeatable"),
+    ] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="only of this rule, by name")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="only where this agent was asked")] = None,
+    since: _Since = None,
+    until: _Until = None,
+) -> CallFilter:
+    """Return the filter that the options describe."""
+    begin, end = period(since, until)
+    fields = []
+    for one in metadata or ():
+        name, mark, value = one.partition("=")
+        if not mark or not name.strip():
+            raise InvalidInputError("usage", [Problem("--metadata", "must be FIELD=VALUE, such as language=es", one)])
+        fields.append((name.strip(), value.strip()))
+    return CallFilter(
+        q=(q or "").strip() or None,
+        project=project,
+        states=tuple(state or ()),
+        outcome=outcome,
+        direction=direction,
+        metadata=tuple(fields),
+        rule=rule,
+        agent=agent,
+        since=begin,
+        until=end,
     )
 
 

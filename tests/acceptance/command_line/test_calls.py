@@ -261,3 +261,33 @@ def test_a_draft_is_tried_on_the_traffic_that_was(site: Site) -> None:
     now = site.terminal.run("rules", "export")
     same = site.terminal.run("simulate", "-", "--since", "1h", "--fail-on-change", stdin=now.out)
     assert (same.code, "0 would be served differently" in same.out) == (0, True)
+
+
+def test_calls_are_found_listed_and_exported_without_a_rule_too(site: Site) -> None:
+    # Given a caller that a rule matched and one that none did
+    terminal = site.terminal
+    for identity, room, metadata in (("Greta.Find", "slow-greta", "{}"), ("harry.find", "lobby-find", '{"tier": 7}')):
+        sent = ["--identity", identity, "--room", room, "--metadata", metadata]
+        assert terminal.run("trigger", "participant_joined", *sent).code == 0
+        _event(site, identity)
+    # Then they are found by how a name begins, without case, and by their metadata
+    (found,) = terminal.json("calls", "list", "--find", "GRETA")
+    assert found["participant_identity"] == "Greta.Find"
+    (found,) = terminal.json("calls", "list", "--metadata", "tier=7", "--since", "yesterday")
+    assert (found["participant_identity"], found["state"]) == ("harry.find", "no_match")
+    assert "harry.find" in terminal.run("calls", "list", "-q", "lobby-f").out
+    # When the list is exported, then it has columns for people
+    (row,) = csv.DictReader(io.StringIO(terminal.run("calls", "export", "-q", "lobby-find").out))
+    assert (row["caller"], row["state"], row["agents_asked"]) == ("harry.find", "no_match", "")
+    # And a call is explained by how its caller's name begins, if that is one caller
+    assert "harry.find" in terminal.run("explain", "HARRY.f").out
+    for identity in ("harriet.find", "harris.find"):
+        sent = ["--identity", identity, "--room", "lobby-find"]
+        assert terminal.run("trigger", "participant_joined", *sent).code == 0
+        _event(site, identity)
+    several = terminal.run("explain", "harri")
+    assert several.code == 1
+    assert "'harriet.find'" in several.err
+    wrong = terminal.run("calls", "list", "--metadata", "tier")
+    assert wrong.code == 2
+    assert "FIELD=VALUE" in wrong.err

@@ -1,0 +1,69 @@
+"""`usher calls`: find, list and export calls, also those that no rule matched."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from app.audit import CallFilter, CallHead, ExportFormat, duration_text, export_calls, iterate_calls
+from app.cli.calls.call_view import STATE_STYLES
+from app.cli.calls.filter_options import call_filter
+from app.cli.framework.database import reading
+from app.cli.framework.moment import show_moment, zone_name
+from app.cli.framework.options import JsonOption, LimitOption, OutputOption, choosing
+from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.clock import SystemClock
+
+app = typer.Typer(help="Calls of participants: find, list, export.", no_args_is_help=True)
+
+
+@app.command("list")
+@choosing(call_filter)
+def list_(chosen: CallFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """List calls, newest first; `usher explain CALL` says what happened in one."""
+    with reading() as connection:
+        found = list(islice(iterate_calls(connection, chosen), limit + 1))
+    if as_json:
+        say_json([call.to_json() for call in found[:limit]])
+        return
+    if not found:
+        say("No calls." if chosen == CallFilter() else "No call matches.")
+        return
+    show(_table(found[:limit]))
+    if len(found) > limit:
+        note(f"There are more than {limit}; see --limit, or narrow the selection.")
+
+
+def _table(found: list[CallHead]) -> Table:
+    first = f"time ({zone_name(SystemClock().now())}) / id"
+    rows = table(first, "caller / room", "state / agent", narrow=(first,))
+    for call in found:
+        caller = call.participant_identity + (f" ({call.participant_name})" if call.participant_name else "")
+        state = plain(str(call.state).replace("_", " "), STATE_STYLES.get(call.state, ""))
+        if call.seconds_to_agent is not None:
+            state.append(f" after {duration_text(call.seconds_to_agent)}", "dim")
+        agents = ", ".join(call.asked_agents)
+        if agents:
+            state.append("\n").append_text(plain(agents, "dim"))
+        rows.add_row(stacked(show_moment(call.joined_at), call.event_id), stacked(caller or "-", call.room_name), state)
+    return rows
+
+
+@app.command()
+@choosing(call_filter)
+def export(
+    chosen: CallFilter,
+    *,
+    format_: Annotated[
+        ExportFormat, typer.Option("--format", "-f", help="csv: columns for people; jsonl: one JSON object a line")
+    ] = ExportFormat.CSV,
+    output: OutputOption = None,
+) -> None:
+    """Write all calls that match, newest first, as CSV or JSON lines."""
+    with reading() as connection, progress("calls") as report:
+        count = write_lines(export_calls(iterate_calls(connection, chosen), format_), output, report)
+    if output not in {None, "-"}:
+        note(f"{count - (format_ is ExportFormat.CSV)} calls written to {output}")
