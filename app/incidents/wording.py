@@ -15,7 +15,8 @@ _REMEDIES: Final[Mapping[IncidentKind, str]] = {
     "project, with capacity left. Its calls can be retried once it is back.",
     _K.NO_SHOW: "Open the calls to see which agents were asked, and why none joined. Give the rule a fallback, or "
     "retry the calls whose callers are still there.",
-    _K.NO_RULE: "Open a call and look at which rules were tried. Add a rule for these callers.",
+    _K.NO_RULE: "Open a call and look at which rules were tried. Add a rule for these callers, or "
+    "one with the action ignore for those who need no agent.",
     _K.OBJECTIVE_BURNING: "Compare the agent's time to join with what it was before, and check that its workers have "
     "capacity.",
     _K.WEBHOOKS_SILENT: "Set LiveKit's webhook URL to this Usher, with the API key that Usher uses. Until then callers "
@@ -72,7 +73,7 @@ def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
 
 def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) -> str:
     failed, of = detail.get("failed", 0), detail.get("of", 0)
-    attempts = f"{failed} of its last {of} attempts failed" if of else "callers wait for it"
+    attempts = f"{failed} of its last {of} attempts failed" if of > 1 else "its only attempt failed"
     waiting = detail.get("waiting", 0)
     callers = f"{_callers(count)} concerned"
     if waiting:

@@ -307,3 +307,46 @@ async def test_a_failed_probe_is_shown_on_now_and_agents(running: Running, edito
         assert {one["name"]: one["latest_probe"]["arrived"] for one in items} == {"tough": True, "what? <b>": False}
         found = (await client.get("/api/v1/probes", params={"agent": "tough"})).json()["items"]
         assert [one["milliseconds_to_agent"] for one in found] == [420, None]
+
+
+async def test_channels_and_programs_are_added_tested_and_deleted_on_a_page(running: Running) -> None:
+    page = "/console/notifications"
+    await running.add_user("ada", Role.ADMIN)
+    async with running.client() as admin:
+        await log_in(admin, "ada")
+        assert "Nobody is notified" in (await admin.get(page)).text
+        secret = {"name": "on call", "url": "json://user:pass-word@127.0.0.1:9/path-secret", "kinds": "no_show"}
+        assert (await post(admin, page, f"{page}/people", **secret)).status_code == 303
+        refused = await post(admin, page, f"{page}/people", name="x", url="no-url-but-secret", quiet_hours="25")
+        assert refused.status_code == 422
+        tested = (await post(admin, page, f"{page}/people/on%20call/test")).text
+        assert "The test to on call failed: " in tested
+        made = (await post(admin, page, f"{page}/programs", name="crm", url="http://127.0.0.1:9/hook?k=val-ue")).text
+        assert "whsec_" in made
+        (row,) = await running.read("SELECT id FROM webhook_subscriptions")
+        program = f"{page}/programs/{row['id']}"
+        assert "Nothing was sent yet" in (await admin.get(program)).text
+        assert "The test to crm failed: " in (await post(admin, page, f"{program}/test")).text
+        shown = (await admin.get(page)).text
+        for hidden in ("pass-word", "path-secret", "val-ue", "whsec_"):
+            assert hidden not in shown + tested
+        assert (await post(admin, page, f"{program}/resume")).status_code == 303
+        assert (await post(admin, page, f"{program}/delete")).status_code == 303
+        assert (await post(admin, page, f"{page}/people/on%20call/delete")).status_code == 303
+        assert "Nobody is notified" in (await admin.get(page)).text
+
+
+async def test_an_editor_mutes_an_incident_and_sees_no_notifications(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    await running.join("ana", "hall")
+    await running.service.orchestrator.incidents.run_once()
+    assert "1 caller matched no rule" in (await editor.get("/console/")).text
+    (row,) = await running.read("SELECT id FROM incidents")
+    path = f"/console/incidents/{row['id']}"
+    assert (await post(editor, "/console/incidents", f"{path}/mute", minutes="60")).status_code == 303
+    assert "muted until" in (await editor.get("/console/incidents")).text
+    assert "1 caller matched no rule" not in (await editor.get("/console/")).text
+    assert (await post(editor, "/console/incidents", f"{path}/unmute")).status_code == 303
+    assert "1 caller matched no rule" in (await editor.get("/console/")).text
+    assert (await editor.get("/console/notifications")).status_code == 403

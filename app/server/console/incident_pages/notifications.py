@@ -71,7 +71,7 @@ async def _page(request: PageRequest, **more: Any) -> Response:
         kinds=list(IncidentKind),
         events=list(OutgoingEvent),
         **await request.context.read(load),
-        **more,
+        **{"secret": "", "secret_of": "", "tested": "", "outcome": None, **more},
     )
 
 
