@@ -70,6 +70,7 @@ def dispatch_statistics(
         for tally in (overall, by_rule[row.rule_name]):
             tally.add(row.fate, row.dispatches, row.dispatches if row.rung else 0, seconds)
         asked = [row.agent_name, *(fallback["agent_name"] for fallback in _fallbacks(row)[: row.rung])]
+        asked[-1] = row.asked_agent_name or asked[-1]  # another, if that one was out of service
         for missing in asked[:-1]:
             by_agent[missing].add("no_shows", row.dispatches, row.dispatches, [])
         by_agent[asked[-1]].add(row.fate, row.dispatches, 0, seconds)
@@ -122,13 +123,23 @@ def sums(
         column.rule_id,
         fate.label("fate"),
         column.rung,
+        column.asked_agent_name,
         case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
         seconds.label("seconds"),
         # Not a condition: to find as many of a small project as of all, any number of rows would be read.
         (literal(1) if projects is None else case((column.project.in_(projects), 1), else_=0)).label("is_own"),
     )
     rows = latest_dispatches(columns, paths, since, most).c
-    group = (rows.agent_name, rows.rule_name, rows.rule_id, rows.fate, rows.rung, rows.fallbacks, rows.is_own)
+    group = (
+        rows.agent_name,
+        rows.rule_name,
+        rows.rule_id,
+        rows.fate,
+        rows.rung,
+        rows.asked_agent_name,
+        rows.fallbacks,
+        rows.is_own,
+    )
     return select(
         *group,
         func.count().label("dispatches"),

@@ -1,8 +1,9 @@
 """Whether rules meet their objectives ("95 % within 3 s"), and how fast each uses up its error budget.
 
 Counted in the database, so that the result survives a restart. A call counts if an agent joined, if none did, or if the
-caller waited longer than the objective's seconds, whether it then left or still waits. A call counts neither way if
-the caller left sooner or the dispatch was cancelled by hand.
+caller waited longer than the objective's seconds, whether it then left or still waits; waiting for a lookup or in a
+queue is waiting. A fallback is a miss of the rule's agent, however soon it came. A call counts neither way if the
+caller left sooner or the dispatch was cancelled by hand. A hand-over is no new call.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, 
 from app.audit.statistics.dialects import seconds_between
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
-from app.db.types import Cause, DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus, ReplacesKind, Timestamp
 from app.json_shape import Instant, JsonShape
 from app.outbox.states import WAITING
 
@@ -180,8 +181,13 @@ def tally(
         column.status.in_(sorted(WAITING)),
         column.cause == Cause.CALLER_LEFT,
     )
-    is_own = column.rule_id == target.rule_id
-    missed = or_(and_(column.joined_at.is_(None), no_agent_joined), and_(may_have_missed, waited > target.seconds))
+    is_handover = func.coalesce(column.replaces_kind, "") == ReplacesKind.HANDOVER
+    is_own = and_(column.rule_id == target.rule_id, ~is_handover)
+    missed = or_(
+        and_(column.joined_at.is_(None), no_agent_joined),
+        and_(may_have_missed, waited > target.seconds),
+        and_(column.joined_at.is_not(None), column.rung > 0),
+    )
     columns = (
         column.id,
         and_(is_own, missed).label("missed"),

@@ -97,6 +97,8 @@ def dispatch_row(instant: datetime, event: Mapping[str, Any], **values: Any) -> 
         "rung": 0,
         "asked_agent_name": None,
         "next_attempt_at": None,
+        "queued_at": None,
+        "placed_at": None,
         "livekit_dispatch_id": None,
         "job_id": None,
         "worker_id": None,

@@ -85,6 +85,28 @@ def test_it_counts_callers_that_had_an_agent_or_should_have_had_one(database: Da
     assert found.is_burning
 
 
+def test_a_fallback_is_a_miss_and_a_substitute_and_the_wait_in_a_queue_count_as_they_are(database: Database) -> None:
+    _rule(database)
+    ladder = [{"agent_name": "reception", "answer_timeout_s": 5, "max_attempts": 1, "rule_rung": 1}]
+    fallback = {"rung": 1, "asked_agent_name": "reception", "fallbacks": ladder}
+    _store(
+        database,
+        [
+            _came(10, 1.0, **fallback),  # soon, and yet not the agent of the rule
+            _came(20, 1.0, asked_agent_name="substitute"),  # for one out of service
+            _came(30, 40.0, placed_at=at(69)),  # 39 s of them in a queue
+            _dispatch(40, status="pending", cause="queued", queued_at=at(41)),
+            _came(50, 60.0, replaces="another", replaces_kind="handover"),  # no new call
+        ],
+    )
+    (found,) = _ask(database, 1)
+    assert (found.windows[0].calls, found.windows[0].missed) == (4, 3)
+    with database.reader_engine().connect() as connection:
+        agents = {one.agent: one for one in dispatch_statistics(connection, at(0), NOW).agents}
+    assert (agents["reception"].arrived, agents["substitute"].arrived) == (1, 1)
+    assert agents["support-es"].no_shows == 1
+
+
 def test_each_window_has_its_own_counts(database: Database) -> None:
     _rule(database, percent=99.9, seconds=0.5)
     _store(database, [_came(second, 0.1 if second % 10 else 0.7) for second in range(0, 3600, 6)])
