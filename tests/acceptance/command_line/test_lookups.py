@@ -1,0 +1,103 @@
+"""`usher lookups`: what is asked, and what a service answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.cli_site import Terminal
+from tests.conftest import Database
+
+JOIN = {"event": "participant_joined", "participant": {"identity": "ana", "name": "Ana", "sid": "PA_1"}}
+
+
+class Crm(BaseHTTPRequestHandler):
+    """Answers with the name of the caller, and with what it was sent as a secret."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        known = self.headers.get("authorization") == "Bearer of the crm"
+        body = json.dumps({"name": asked["participant"]["name"], "known": known}).encode()
+        self.send_response(200 if self.path == "/ask" else 500)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def crm() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Crm)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database, crm: str) -> None:
+    # Given lookups that were written with SQL: one that works, one whose service fails, one that cannot be used
+    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text, "CRM_TOKEN": "Bearer of the crm"})
+    assert "No lookups" in terminal.run("lookups", "list").out
+    insert = (
+        "INSERT INTO lookups (name, pattern, url, headers, on_error) VALUES (:name, :pattern, :url, :headers, :other)"
+    )
+    headers = json.dumps({"authorization": "env:CRM_TOKEN"})
+    for name, pattern, url in (
+        ("crm", "{}", f"{crm}/ask"),
+        ("down", '{"room": {"name": ["x"]}}', f"{crm}/fail"),
+        ("bad", "[]", "ftp://x"),
+    ):
+        row = {"name": name, "pattern": pattern, "url": url, "headers": headers, "other": '{"name": ""}'}
+        sqlite_database.execute(insert, **row)
+    # When they are listed
+    answer = terminal.run("lookups", "list")
+    # Then the bad one is shown with what is wrong
+    assert answer.code == 0
+    assert "ftp://x" in answer.out
+    assert "3 lookups, 1 cannot be used" in answer.out + answer.err
+    listed = {one["name"]: one for one in terminal.json("lookups", "list")}
+    assert listed["crm"]["headers"] == {"authorization": "env:CRM_TOKEN"}
+    assert [bool(one["problems"]) for one in listed.values()] == [True, False, False]
+    # When the one that works is tested with an event in a file
+    file = terminal.write("join.json", json.dumps(JOIN))
+    tested = terminal.json("lookups", "test", "crm", "--event", file)
+    # Then its service was asked, with the secret of this environment
+    assert (tested["status"], tested["answer"]) == ("ok", {"name": "Ana", "known": True})
+    assert terminal.run("lookups", "test", "crm", "--event", "-", stdin=json.dumps(JOIN)).code == 0
+    # When the other is tested, the answer is no, and the default is shown
+    failed = terminal.run("lookups", "test", "down", "--event", file)
+    assert failed.code == 1
+    assert "it answered 500" in failed.out
+    assert "would not be asked" in failed.out
+    # Then what cannot be asked is wrong use, and what is not there is a plain no
+    assert terminal.run("lookups", "test", "bad", "--event", file).code == 2
+    assert terminal.run("lookups", "test", "none", "--event", file).code == 1
+    assert terminal.run("lookups", "test", "crm", "--event", "unknown-id").code == 1
+    assert terminal.run("lookups", "test", "crm").code == 2
+
+
+def test_a_rule_is_tested_with_an_answer_given_by_hand(tmp_path: Path, sqlite_database: Database) -> None:
+    # Given a rule that reads the answer of a lookup, which nobody can be asked for
+    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    sqlite_database.execute("INSERT INTO lookups (name, pattern, url) VALUES ('crm', '{}', 'http://127.0.0.1:9/')")
+    sqlite_database.execute(
+        "INSERT INTO routing_rules (name, pattern, agent_name, metadata) VALUES "
+        """('vip', '{"lookup": {"crm": {"tier": ["gold"]}}}', 'concierge', '"${lookup.crm.name}"')"""
+    )
+    given = terminal.write("gold.json", json.dumps({**JOIN, "lookup": {"crm": {"tier": "gold", "name": "Ana"}}}))
+    without = terminal.write("none.json", json.dumps(JOIN))
+    # When the rule is tested with an answer in the event
+    answer = terminal.json("rules", "test", "vip", "--event", given)
+    # Then it matches, and its template reads the answer; without one it does not match
+    assert (answer["served"], answer["metadata"]) == (True, '"Ana"')
+    assert terminal.run("rules", "test", "vip", "--event", without).code == 1

@@ -1,0 +1,130 @@
+"""Lookups over the API and in the console, on both kinds of database."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.accounts.roles import Role
+from tests.integration.server.conftest import Running
+
+CRM: dict[str, Any] = {
+    "pattern": {"participant": {"metadata": {"language": ["es"]}}},
+    "url": "http://127.0.0.1:9/",
+    "on_error": {"tier": "none"},
+}
+
+
+@pytest.fixture
+async def editor(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    async with running.client(await running.token(Role.EDITOR, "maria")) as client:
+        yield client
+
+
+async def test_a_lookup_is_created_replaced_and_deleted(running: Running, editor: httpx2.AsyncClient) -> None:
+    url = "/api/v1/lookups/crm"
+    assert (await editor.get(url)).status_code == 404
+    made = await editor.put(url, json=CRM)
+    assert made.status_code == 200, made.text
+    found, tag = made.json(), made.headers["etag"]
+    assert (found["name"], found["enabled"], found["timeout_ms"], found["updated_by"]) == ("crm", True, 1500, "maria")
+    assert found["problems"] == found["missing_variables"] == []
+
+    assert (await editor.put(url, json=CRM)).status_code == 428
+    with_header = {**CRM, "headers": {"authorization": "env:NOT_SET_HERE"}, "cache_s": 5}
+    changed = await editor.put(url, json=with_header, headers={"If-Match": tag})
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["missing_variables"] == ["NOT_SET_HERE"]
+    assert (await editor.put(url, json=CRM, headers={"If-Match": tag})).status_code == 412
+
+    renamed = await editor.put(url, json={**CRM, "name": "customers"}, headers={"If-Match": "*"})
+    assert (renamed.json()["name"], renamed.json()["id"]) == ("customers", found["id"])
+    assert (await editor.get(url)).status_code == 404
+    (listed,) = (await editor.get("/api/v1/lookups")).json()["items"]
+    assert (listed["name"], listed["cache_s"]) == ("customers", 0)
+
+    assert (await editor.delete("/api/v1/lookups/customers")).status_code == 428
+    assert (await editor.delete("/api/v1/lookups/customers", headers={"If-Match": "*"})).status_code == 200
+    assert (await editor.get("/api/v1/lookups")).json()["items"] == []
+    changes = await running.read("SELECT change, changed_by FROM lookup_changes ORDER BY id")
+    assert [one["change"] for one in changes] == ["insert", "update", "update", "delete"]
+    assert {one["changed_by"] for one in changes} == {"maria"}
+
+
+async def test_every_mistake_is_reported_and_nothing_saved(editor: httpx2.AsyncClient) -> None:
+    wrong = {"pattern": {"lookup": {"a": [1]}}, "url": "x", "timeout_ms": 9000, "colour": "red"}
+    answer = await editor.put("/api/v1/lookups/my-crm", json=wrong)
+    assert answer.status_code == 422
+    paths = {problem["path"] for problem in answer.json()["errors"]}
+    assert paths == {"name", "pattern.lookup.a", "url", "timeout_ms", "colour"}
+    assert (await editor.get("/api/v1/lookups")).json()["items"] == []
+
+
+async def test_a_name_that_is_taken(editor: httpx2.AsyncClient) -> None:
+    for name in ("a", "b"):
+        assert (await editor.put(f"/api/v1/lookups/{name}", json=CRM)).status_code == 200
+    answer = await editor.put("/api/v1/lookups/a", json={**CRM, "name": "b"}, headers={"If-Match": "*"})
+    assert answer.status_code == 409
+
+
+async def test_viewers_read_lookups_and_write_none(running: Running) -> None:
+    async with running.client(await running.token(Role.VIEWER)) as client:
+        assert (await client.get("/api/v1/lookups")).status_code == 200
+        assert (await client.put("/api/v1/lookups/crm", json=CRM)).status_code == 403
+        assert (await client.post("/api/v1/lookups/crm/test", json={"event_id": "x"})).status_code == 403
+
+
+async def test_a_test_says_what_was_sent_and_why_there_is_no_answer(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    await editor.put("/api/v1/lookups/crm", json=CRM)
+    event_id, _ = await running.join("ana", "hall", metadata={"language": "de"})
+    url = "/api/v1/lookups/crm/test"
+    tested = (await editor.post(url, json={"event_id": event_id})).json()
+    assert (tested["status"], tested["answer"], tested["matches"]) == ("error", {"tier": "none"}, False)
+    assert "no connection to 127.0.0.1:9" in tested["error"]
+    assert tested["sent"]["participant"]["identity"] == "ana"
+    assert "turnPassword" not in json.dumps(tested)
+    body = {"event": "participant_joined", "participant": {"identity": "eva", "metadata": '{"language": "es"}'}}
+    assert (await editor.post(url, json={"event": body})).json()["matches"] is True
+    assert (await editor.post(url, json={})).status_code == 422
+    assert (await editor.post(url, json={"event": body, "event_id": event_id})).status_code == 422
+    assert (await editor.post(url, json={"event": {"x": 1}})).status_code == 422
+    assert (await editor.post(url, json={"event_id": "unknown"})).status_code == 404
+    assert (await editor.post("/api/v1/lookups/none/test", json={"event_id": event_id})).status_code == 404
+
+
+async def test_a_row_that_cannot_be_used_is_shown_with_its_problems(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    running.database.execute(
+        "INSERT INTO lookups (name, pattern, url) VALUES ('bad name', '[]', 'ftp://x'), ('good', '{}', 'http://x/')"
+    )
+    await running.join("ana", "hall")
+    bad, good = (await editor.get("/api/v1/lookups")).json()["items"]
+    assert [problem["path"] for problem in bad["problems"]] == ["name", "pattern", "url"]
+    assert (good["problems"], good["updated_by"].startswith("sql")) == ([], True)
+    health = (await editor.get("/api/v1/health")).json()["lookups"]
+    assert (health["lookups"], [one["name"] for one in health["bad"]]) == (1, ["bad name"])
+    async with running.client() as anybody:
+        ready = (await anybody.get("/readyz")).json()["lookups"]
+    assert ready["bad"] == [{"id": bad["id"]}]
+
+
+async def test_the_secret_is_in_no_answer(
+    running: Running, editor: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRM_TOKEN", "Bearer-8a7f")
+    stored = await editor.put("/api/v1/lookups/crm", json={**CRM, "headers": {"authorization": "env:CRM_TOKEN"}})
+    event_id, _ = await running.join("ana", "hall")
+    tested = await editor.post("/api/v1/lookups/crm/test", json={"event_id": event_id})
+    for answer in (stored, tested, await editor.get("/api/v1/lookups")):
+        assert answer.status_code == 200
+        assert "8a7f" not in answer.text
+    rows = await running.read("SELECT * FROM lookups")
+    assert re.search("8a7f", str(rows)) is None
