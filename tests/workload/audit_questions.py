@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.audit import (
+    CallDirection,
     CallFilter,
+    CallOutcome,
     CallState,
     DispatchFilter,
     EventFilter,
@@ -74,6 +76,23 @@ def questions(stored: StoredCalls) -> dict[str, Question]:
         "calls of common identity": CallFilter(identity="anonymous"),
         "calls of common room": CallFilter(search="lobby"),
         "calls of common number, of an agent": CallFilter(phone_number="+15550000000", agent="agent-3"),
+        "calls found by an identity": CallFilter(q=f"CALLER-{calls // 3}"),
+        "calls found by how few identities begin": CallFilter(q=f"caller-{calls // 3}"[:-2]),
+        "calls found by how most identities begin": CallFilter(q="Caller-"),
+        "calls found by how most begin, without an agent": CallFilter(q="caller-", state=CallState.NO_SHOW),
+        "calls found by how a common room begins": CallFilter(q="lobb"),
+        "calls found by a common number": CallFilter(q="555 000 0000"),
+        "calls found by four digits": CallFilter(q=f"{calls // 100:06}"[-4:]),
+        "calls found by nothing": CallFilter(q="nothing of that name"),
+        "calls found by a participant": CallFilter(q=f"PA_{calls // 2}"),
+        "calls of an agent, found by a name": CallFilter(q="caller-1", agent="agent-3"),
+        "calls via fallback": CallFilter(outcome=CallOutcome.FALLBACK),
+        "calls handed over": CallFilter(outcome=CallOutcome.HANDED_OVER),
+        "calls left too soon": CallFilter(outcome=CallOutcome.LEFT_EARLY),
+        "calls with an agent": CallFilter(outcome=CallOutcome.JOINED),
+        "calls abandoned": CallFilter(outcome=CallOutcome.ABANDONED),
+        "calls in, by phone": CallFilter(direction=CallDirection.INBOUND),
+        "calls with metadata that none has": CallFilter(metadata=(("language", "xx"),)),
         "search common room, number": DispatchFilter(search="lobby", phone_number="+15550000000"),
     }
     readers: dict[type[Any], Callable[..., Any]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -395,3 +397,37 @@ async def test_a_path_below_that_of_a_call_has_methods_of_its_own(admin: httpx2.
         answer = await admin.request(method, "/api/v1/calls/ana/handover")
         assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert "GET" in (await admin.request("OPTIONS", "/api/v1/calls/ana/of/spain")).headers["allow"]
+
+
+async def test_calls_are_found_filtered_and_exported(running: Running) -> None:
+    # Given a caller whose rule matched, and one that none matched
+    token = await running.token()
+    async with running.client(token) as client:
+        assert (await client.post("/api/v1/rules", json=RULE)).status_code == 201
+        await running.join("Ana.Perez", "hall-1", metadata={"language": "es"}, name="Ana Pérez")
+        await running.join("=visitor", "hall-2", metadata={"language": "de"})
+
+        async def found(**query: Any) -> list[str]:
+            answer = await client.get("/api/v1/calls", params=query)
+            assert answer.status_code == 200, answer.text
+            return [call["participant_identity"] for call in answer.json()["items"]]
+
+        assert await found(q="ana p") == await found(q="HALL-1") == await found(q="support-") == ["Ana.Perez"]
+        assert await found(metadata=["language=de"]) == await found(state=["no_match", "failed"]) == ["=visitor"]
+        [call] = (await client.get("/api/v1/calls", params={"q": "ana"})).json()["items"]
+        assert (call["participant_name"], call["rules"], call["asked_agents"]) == (
+            "Ana Pérez",
+            ["spanish"],
+            ["support-es"],
+        )
+        # Then the list is a file, by query or by header, with what a spreadsheet may read
+        as_csv = await client.get("/api/v1/calls", params={"format": "csv"})
+        assert as_csv.headers["content-type"] == "text/csv; charset=utf-8"
+        rows = list(csv.DictReader(io.StringIO(as_csv.text)))
+        assert [(row["caller"], row["state"]) for row in rows] == [("'=visitor", "no_match"), ("Ana.Perez", "waiting")]
+        lines = await client.get("/api/v1/calls", params={"q": "ana"}, headers={"Accept": "application/jsonl"})
+        assert [json.loads(line)["participant_identity"] for line in lines.text.splitlines()] == ["Ana.Perez"]
+        # And what is no field and value is refused by name
+        wrong = await client.get("/api/v1/calls", params={"metadata": "language"})
+        assert wrong.status_code == 422
+        assert wrong.json()["errors"][0]["path"].startswith("metadata")
