@@ -40,13 +40,13 @@ def _found(page: Page) -> list[str]:
 
 
 def test_a_call_is_found_from_any_page_by_what_the_customer_says(page: Page, stage: Stage) -> None:
-    for said, caller in (
-        ("699 12 34 56", "sip_+34699123456"),
-        ("3456", "sip_+34699123456"),
-        ("ANA PÉR", "ana.perez"),
-        ("support-7F", "ana.perez"),
+    for where, said, caller in (
+        ("agents", "699 12 34 56", "sip_+34699123456"),
+        ("calls/visitor", "3456", "sip_+34699123456"),
+        ("rules", "ANA PÉR", "ana.perez"),
+        ("", "support-7F", "ana.perez"),
     ):
-        page.goto(f"{stage.url}/console/agents")
+        page.goto(f"{stage.url}/console/{where}")
         # When `/` is pressed, then the search box has the focus
         page.keyboard.press("/")
         expect(page.get_by_label("Find a call")).to_be_focused()
