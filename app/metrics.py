@@ -36,12 +36,17 @@ class Metrics:
             registry=self.registry,
         )
         self.transitions = Counter(
-            "usher_dispatch_transitions", "Dispatches that reached a state", ["agent", "status"], registry=self.registry
+            "usher_dispatch_transitions",
+            "Dispatches that reached a state",
+            ["project", "agent", "status"],
+            registry=self.registry,
         )
         self.dispatches = Gauge(
             "usher_dispatches", "Live dispatches in the database", ["status"], registry=self.registry
         )
-        self.calls = Counter("usher_livekit_calls", "Calls to LiveKit", ["method", "outcome"], registry=self.registry)
+        self.calls = Counter(
+            "usher_livekit_calls", "Calls to LiveKit", ["project", "method", "outcome"], registry=self.registry
+        )
         self.seconds_to_call = Histogram(
             "usher_seconds_to_create_dispatch",
             "From the webhook's receipt to the CreateDispatch call",

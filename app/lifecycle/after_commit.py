@@ -88,14 +88,14 @@ def count(metrics: Metrics, after: AfterCommit) -> None:
         if not action.is_live:
             metrics.caller_actions.labels(action.kind, action.status).inc()
     for dispatch in after.created:
-        metrics.transitions.labels(dispatch.agent_name, dispatch.status).inc()
+        metrics.transitions.labels(dispatch.project, dispatch.agent_name, dispatch.status).inc()
         if dispatch.cause is Cause.OVER_BUDGET:
             metrics.over_budget.labels(dispatch.project).inc()
         if dispatch.replaces_kind is ReplacesKind.RECOVERY:
             metrics.recoveries.labels(dispatch.agent_name).inc()
     for move in after.moves:
         if move.status is not move.dispatch.status:
-            metrics.transitions.labels(move.dispatch.agent_name, move.status).inc()
+            metrics.transitions.labels(move.dispatch.project, move.dispatch.agent_name, move.status).inc()
             _count_outcome(metrics, move)
 
 

@@ -75,7 +75,7 @@ class LiveKitApi:
         clock: Clock,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        self._timeout_s = timeout_s
+        self._project, self._timeout_s = project.name, timeout_s
         self._metrics = metrics
         self._clock = clock
         self._record = CallRecord()
@@ -116,7 +116,7 @@ class LiveKitApi:
             restart_policy=request.restart_policy.value,
         )
         outcome = await self._create(message)
-        self._metrics.calls.labels("CreateDispatch", type(outcome).__name__.lower()).inc()
+        self._metrics.calls.labels(self._project, "CreateDispatch", type(outcome).__name__.lower()).inc()
         return outcome
 
     async def _create(self, message: dispatch_protocol.CreateAgentDispatchRequest) -> Outcome:
@@ -173,7 +173,7 @@ class LiveKitApi:
         return self._counted("TransferSIPParticipant", outcome_of_transfer(answer))
 
     def _counted(self, method: str, outcome: ActionOutcome) -> ActionOutcome:
-        self._metrics.calls.labels(method, type(outcome).__name__.lower()).inc()
+        self._metrics.calls.labels(self._project, method, type(outcome).__name__.lower()).inc()
         return outcome
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
@@ -220,9 +220,9 @@ class LiveKitApi:
             async with asyncio.timeout(self._timeout_s):
                 await self._rooms.update_participant(request)
         except (api.TwirpError, TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            self._metrics.calls.labels("UpdateParticipant", "failed").inc()
+            self._metrics.calls.labels(self._project, "UpdateParticipant", "failed").inc()
             raise LiveKitUnavailableError(f"UpdateParticipant: {str(error) or 'timed out'}") from error
-        self._metrics.calls.labels("UpdateParticipant", "answered").inc()
+        self._metrics.calls.labels(self._project, "UpdateParticipant", "answered").inc()
 
     async def delete_room(self, room_name: str) -> None:
         request = api.DeleteRoomRequest(room=room_name)
@@ -253,7 +253,7 @@ class LiveKitApi:
             async with asyncio.timeout(self._timeout_s - (self._clock.monotonic() - began)):
                 answer = await self._first_answer(call)
         except api.TwirpError as error:
-            self._metrics.calls.labels(method, error.code).inc()
+            self._metrics.calls.labels(self._project, method, error.code).inc()
             is_passing = error.status >= 500 or error.code in OVERLOADED
             self._note_error(error)
             if error.code == "not_found":
@@ -269,7 +269,7 @@ class LiveKitApi:
             self._note_failure(method, failure_kind(error), text)
             raise LiveKitTransientError(f"{method}: {text}") from error
         self._record.note_answer()
-        self._metrics.calls.labels(method, "answered").inc()
+        self._metrics.calls.labels(self._project, method, "answered").inc()
         return answer
 
     async def _first_answer(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -288,7 +288,7 @@ class LiveKitApi:
 
     def _note_failure(self, method: str, kind: TroubleKind, text: str) -> None:
         self._record.note_failure(kind, text)
-        self._metrics.calls.labels(method, "failed").inc()
+        self._metrics.calls.labels(self._project, method, "failed").inc()
 
     def _note_error(self, error: api.TwirpError) -> None:
         if error.code in REFUSALS:

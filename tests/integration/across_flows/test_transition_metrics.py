@@ -45,6 +45,8 @@ async def test_a_call_sent_at_once(database: Database) -> None:
         world.simulator.finish_room("room")
         await world.until_status("ended")
         await settle_and_compare(world, sending=1, dispatched=1, joined=1, ended=1)
+        labels = {"project": "default", "agent": "greeter", "status": "joined"}
+        assert world.usher.metric("usher_dispatch_transitions_total", **labels) == 1
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

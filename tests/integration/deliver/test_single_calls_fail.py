@@ -90,10 +90,13 @@ async def test_a_livekit_that_is_down_is_known_for_it_and_asked_once(sqlite_data
             with pytest.raises(LiveKitUnavailableError):
                 await client.list_rooms()
         assert client.is_down
-        asked = world.usher.metric("usher_livekit_calls_total", method="ListRooms", outcome="failed")
+        asked = world.usher.metric("usher_livekit_calls_total", project="default", method="ListRooms", outcome="failed")
         with pytest.raises(LiveKitUnavailableError):
             await client.list_rooms()
-        assert world.usher.metric("usher_livekit_calls_total", method="ListRooms", outcome="failed") == asked + 1
+        assert (
+            world.usher.metric("usher_livekit_calls_total", project="default", method="ListRooms", outcome="failed")
+            == asked + 1
+        )
         await world.wire.start()
         await client.list_rooms()
         assert not client.is_down
