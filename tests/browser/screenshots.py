@@ -20,7 +20,7 @@ Scheme: TypeAlias = Literal["light", "dark"]
 
 SIZES = {"wide": (1440, 900), "narrow": (390, 844)}
 FOLDER = Path(".cache/screenshots")
-README_PICTURES = {"now": (1440, 900), "call-fallback": (1280, 980)}
+README_PICTURES = {"now": (1440, 1240), "call-fallback": (1280, 980)}
 README_FOLDER = Path(".github/pictures")
 
 
