@@ -148,8 +148,10 @@ class ContactCentre:
 
     async def _outages(self) -> None:
         """Take one agent out of service for two minutes, with or without a substitute, again and again."""
+        pause = 60.0
         while True:
-            await asyncio.sleep(self._chance.expovariate(1 / 200))
+            await asyncio.sleep(pause)
+            pause = self._chance.expovariate(1 / 200)
             name = self._chance.choice(list(LIMITS))
             substitute = self._chance.choice([None, *(one for one in LIMITS if one != name)])
             until = format_instant(self._world.clock.now() + timedelta(seconds=120))
@@ -164,8 +166,10 @@ class ContactCentre:
 
     async def _kills(self) -> None:
         """Kill Usher and start another three seconds later; LiveKit repeats its webhooks meanwhile."""
+        pause = 90.0
         while True:
-            await asyncio.sleep(self._chance.expovariate(1 / 300))
+            await asyncio.sleep(pause)
+            pause = self._chance.expovariate(1 / 300)
             await self._world.usher.kill()
             await asyncio.sleep(3)
             self._world.replicas.clear()

@@ -25,7 +25,7 @@ async def test_a_contact_centre_loses_and_doubles_nobody_and_keeps_its_limits(
         print(centre.verdict(), centre.tally)
         assert centre.findings() == []
         # And there was something to keep
-        assert centre.tally.longest_queue > 3
+        assert centre.tally.longest_queue > 1
         assert centre.tally.kills > 0
         assert centre.tally.out_of_service > 0
         assert set(centre.tally.handed_over) == {"by the agent", "by an operator"}
