@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.harness.polling import eventually
@@ -107,7 +108,7 @@ def test_the_version_is_printed(installed: Installed, wheel: Path) -> None:
     assert installed.run("--version") == f"usher {wheel.name.split('-')[1]}\n"
 
 
-def test_the_schema_is_migrated_and_a_webhook_is_answered(installed: Installed) -> None:
+def test_the_schema_is_migrated_a_webhook_is_answered_and_the_documentation_is_served(installed: Installed) -> None:
     assert "schema is at" in installed.run("migrate", "up")
     serve = Process(
         "usher", [installed.program, "serve"], directory=installed.folder, environment=installed.environment
@@ -117,10 +118,12 @@ def test_the_schema_is_migrated_and_a_webhook_is_answered(installed: Installed) 
         eventually(lambda: accepts_connections(installed.port), within=30, what="usher serve listens")
         url = f"http://{LOOPBACK}:{installed.port}"
         installed.run("trigger", "participant_joined", "--identity", "ana", "--room", "hall", "--url", url)
+        documentation = httpx2.get(f"{url}/docs/reference/settings")
     finally:
         serve.stop()
     (event,) = json.loads(installed.run("events", "list", "--json"))
     assert (event["type"], event["participant_identity"]) == ("participant_joined", "ana")
+    assert (documentation.status_code, "USHER_PUBLIC_URL" in documentation.text) == (200, True)
 
 
 def test_the_demo_serves_every_caller(installed: Installed) -> None:
