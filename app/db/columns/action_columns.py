@@ -38,7 +38,7 @@ ON_NO_SHOW: Final = RuleColumn(
 TRANSFER_TO: Final = RuleColumn(
     "transfer_to",
     ColumnKind.TEXT,
-    FormSection.ARRIVAL,
+    FormSection.AGENT,
     "Transfer to",
     "Where phone calls are transferred to: `tel:+34911222333` or `sip:desk@example.com`.",
     default=None,

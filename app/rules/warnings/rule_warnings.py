@@ -23,6 +23,7 @@ from app.rules.language.document import DocumentView
 from app.rules.language.matcher import Matcher, Numeric
 from app.rules.language.pattern import DEFAULT_EVENT, OR, Pattern, PatternError, full_pattern, read_pattern
 from app.rules.rule import Rule
+from app.rules.warnings.action_warnings import check_transfer, check_useless
 from app.rules.warnings.known_fields import check_fields
 from app.rules.warnings.lookup_names import check_lookup_names
 from app.rules.warnings.overlap import tied_rule
@@ -40,6 +41,8 @@ class WarningKind(StrEnum):
     FIELD = "field"
     REPEATED_FIELD = "repeated_field"
     OR_IS_FIELD = "or_is_field"
+    NOT_A_PHONE = "not_a_phone"
+    NO_EFFECT = "no_effect"
     PRIORITY_TIE = "priority_tie"
     UNSEEN_PATH = "unseen_path"
     UNSEEN_VALUE = "unseen_value"
@@ -86,6 +89,12 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
         for problem in check_lookup_names(rule, book.lookups)
     ]
     alternatives = book.alternatives(rule.id)
+    of_action = [(WarningKind.NOT_A_PHONE, problem) for problem in check_transfer(rule, alternatives)]
+    of_action += [(WarningKind.NO_EFFECT, problem) for problem in check_useless(rule)]
+    found += [
+        RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
+        for kind, problem in of_action
+    ]
     never = _why_never(rule, alternatives)
     if never:
         found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.NEVER_MATCHES, never))
