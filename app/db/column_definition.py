@@ -14,6 +14,7 @@ class ColumnKind(StrEnum):
     AGENT = "agent"
     CHOICE = "choice"
     FLAG = "flag"
+    INSTANT = "instant"
     INTEGER = "integer"
     NUMBER = "number"
     LADDER = "ladder"

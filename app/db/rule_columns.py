@@ -24,6 +24,7 @@ from typing import Final
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
 from app.db.columns.action_columns import ACTION, ON_NO_SHOW, TRANSFER_TO
+from app.db.columns.pause_column import PAUSED_UNTIL
 from app.db.columns.queue_columns import QUEUE_COLUMNS
 from app.db.types import OnMatch, Recover, Scope
 
@@ -188,6 +189,7 @@ RULE_COLUMNS: Final = (
         "An ISO 3166 code, such as `ES` or `DE-BY`; needed for `PH` in the active hours.",
         default=None,
     ),
+    PAUSED_UNTIL,
     RuleColumn(
         "answer_timeout_s",
         ColumnKind.INTEGER,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.rule_columns import COLUMN, MAX_FALLBACKS, RULE_COLUMNS
 from app.errors import Problem, join_path, nearest
-from app.rules.check_action import check_action, check_transfer_to, needs_agent
+from app.rules.check_action import check_action, check_instant, check_transfer_to, needs_agent
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE
 from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
 from app.rules.conditions.rollout import check_rollout_key
@@ -278,6 +278,7 @@ _CHECKS: Final[Mapping[ColumnKind, Check]] = {
     ColumnKind.AGENT: _check_text,
     ColumnKind.CHOICE: _check_choice,
     ColumnKind.FLAG: _check_flag,
+    ColumnKind.INSTANT: lambda column, value: _check_text(column, value) or check_instant(column, value),
     ColumnKind.INTEGER: _check_integer,
     ColumnKind.NUMBER: _check_number,
     ColumnKind.LADDER: _check_fallbacks,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app.db.column_definition import RuleColumn
 from app.db.columns.action_types import OnNoShow, RuleAction
-from app.db.types import OnMatch
+from app.db.types import OnMatch, format_instant, parse_instant
 from app.errors import Problem
 
 _LONGEST_SHOWN: Final = 100
@@ -71,6 +71,16 @@ def _action(row: Mapping[str, Any]) -> RuleAction:
 def _on_no_show(row: Mapping[str, Any]) -> OnNoShow:
     value = row.get("on_no_show")
     return OnNoShow(value) if isinstance(value, str) and value in set(OnNoShow) else OnNoShow.WAIT
+
+
+def check_instant(column: RuleColumn, value: str) -> list[Problem]:
+    """Return what is wrong with a moment; one without a time zone, as plain SQL writes them, is of UTC."""
+    try:
+        format_instant(parse_instant(value))
+    except (ValueError, OverflowError):
+        message = "must be a time in ISO 8601, such as 2026-12-24T18:00:00Z or 2026-12-24T19:00+01:00"
+        return [Problem(column.name, message, found=value[:_LONGEST_SHOWN])]
+    return []
 
 
 def check_transfer_to(column: RuleColumn, value: str) -> list[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.db.column_definition import ColumnKind
+from app.db.columns.pause_column import canonical_instant
 from app.db.rule_columns import COLUMN, RULE_COLUMNS
 
 WRITABLE: Final = tuple(COLUMN)
@@ -23,13 +24,22 @@ DOCUMENTS: Final = tuple(column.name for column in RULE_COLUMNS if column.is_doc
 FLAGS: Final = tuple(column.name for column in RULE_COLUMNS if column.kind is ColumnKind.FLAG)
 """The columns that are true or false."""
 
+INSTANTS: Final = tuple(column.name for column in RULE_COLUMNS if column.kind is ColumnKind.INSTANT)
+"""The columns that hold moments."""
+
 STAMPS: Final = ("created_at", "updated_at", "updated_by")
 """Written by the database."""
 
 
 def complete(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the writable columns of `row` in their order, with the defaults of those that are left out."""
-    return {column: row[column] if column in row else DEFAULTS.get(column) for column in WRITABLE}
+    completed = {column: row[column] if column in row else DEFAULTS.get(column) for column in WRITABLE}
+    return with_instants(completed)
+
+
+def with_instants(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with its instants in the one form in which they are shown, so that equal ones are the same."""
+    return {name: canonical_instant(value) if name in INSTANTS else value for name, value in row.items()}
 
 
 def matching_order(row: Mapping[str, Any]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from app.db.columns.action_types import OnNoShow, RuleAction
@@ -41,6 +42,7 @@ class Rule:
     active_hours: str | None
     timezone: str
     holidays: str | None
+    paused_until: str | None
     answer_timeout_s: int
     max_attempts: int
     fallbacks_text: str | None
@@ -55,6 +57,8 @@ class Rule:
     announce: bool
     objective_percent: float | None
     objective_s: float | None
+    resumes_at: datetime | None = field(compare=False, repr=False)
+    """`paused_until`, parsed."""
     hours: ActiveHours | None = field(compare=False, repr=False)
     """`active_hours`, parsed; None when the rule is always in force. Rules of equal hours share one object."""
 

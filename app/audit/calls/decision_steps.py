@@ -77,7 +77,7 @@ def decision_step(event: EventDetail) -> Step | None:
     return Step(_decided_at(event), StepKind.DECISION, title, reason, event_id=event.id, facts=facts)
 
 
-_PASSED_OVER = {"out_of_hours": "out of hours", "outside_rollout": "not rolled out to this caller"}
+_PASSED_OVER = {"paused": "paused", "out_of_hours": "out of hours", "outside_rollout": "not rolled out to this caller"}
 
 
 def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

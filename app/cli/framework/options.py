@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 ByOption = Annotated[str | None, typer.Option("--by", metavar="NAME", help="name to record (default: yours)")]
+WhyOption = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="the reason, which the history shows")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="number of rows at most")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be done, do nothing")]
 OutputOption = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="file to write")]

@@ -57,6 +57,8 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
         marks.append("per participant")
     if row["rollout_percent"] != DEFAULTS["rollout_percent"]:
         marks.append(f"{row['rollout_percent']} %")
+    if row["paused_until"]:
+        marks.append(f"paused until {row['paused_until']}")
     if row["active_hours"]:
         marks.append(f"{row['active_hours']} {row['timezone']}")
     if row["objective_percent"] is not None and row["objective_s"] is not None:
@@ -89,6 +91,8 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
 def change_words(change: RuleChange) -> Text:
     """Return one change of a rule and the values that changed."""
     text = plain(f"{change.rule}: {CHANGE_WORDS[change.change]}", "bold")
+    if change.why:
+        text.append("\n").append_text(plain(f"“{change.why}”"))
     for value in change.values[:8]:
         text.append("\n").append_text(plain(value, "dim"))
     if len(change.values) > 8:

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
-from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
+from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, WhyOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table, write_lines
+from app.cli.rules.pauses import pause, resume
 from app.cli.rules.rule_trial import try_
 from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
 from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, recent_traffic, warnings_of
@@ -28,6 +29,8 @@ from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
+app.command()(pause)
+app.command()(resume)
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")]
 
@@ -138,6 +141,7 @@ def apply_(
             "--expect-version", min=0, help="refuse if the rules were edited after this version (see --dry-run)"
         ),
     ] = None,
+    why: WhyOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -157,6 +161,7 @@ def apply_(
             editor="" if dry_run else editor(by),
             expected_version=expect_version,
             dry_run=dry_run,
+            why=why,
         )
         found = edit.warnings(read_book(connection), traffic)
         known = _by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
@@ -209,6 +214,7 @@ def revert_(
     *,
     rule: Annotated[str | None, typer.Option("--rule", metavar="NAME", help="only this rule, not all")] = None,
     dry_run: DryRunOption = False,
+    why: WhyOption = None,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -216,7 +222,7 @@ def revert_(
 
     def change(connection: Connection) -> RuleSetEdit:
         author = "" if dry_run else editor(by)
-        return revert_rules(connection, version, name=rule, editor=author, dry_run=dry_run)
+        return revert_rules(connection, version, name=rule, editor=author, dry_run=dry_run, why=why)
 
     if dry_run:
         with reading() as connection:

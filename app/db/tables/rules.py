@@ -20,6 +20,7 @@ from sqlalchemy import (
 
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.columns.action_columns import ACTION_CHECKS
+from app.db.columns.pause_column import InstantText
 from app.db.rule_columns import OBJECTIVE_CHECK, RULE_COLUMNS
 from app.db.tables.base import Serial, current_instant, flag, metadata, partial_index
 from app.db.types import Json, Quantity, Timestamp, one_of
@@ -29,6 +30,7 @@ def _rule_column(column: RuleColumn) -> Column[Any]:
     """Return the column of `routing_rules` for a definition."""
     types: dict[ColumnKind, Any] = {
         ColumnKind.FLAG: flag(column.name),
+        ColumnKind.INSTANT: InstantText,
         ColumnKind.INTEGER: Integer,
         ColumnKind.NUMBER: Quantity,
         ColumnKind.LADDER: Json,
@@ -72,8 +74,13 @@ rule_changes = Table(
     Column("after", Json),  # likewise; NULL for a delete
     Column("changed_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("changed_by", Text, nullable=False),
+    # The same of all changes that were made together; on SQLite each change by plain SQL has its own. NULL: recorded by
+    # an Usher that wrote none.
+    Column("change_set", Text),
+    Column("why", Text),  # given by the editor; NULL: not given, or plain SQL
     CheckConstraint("change IN ('insert', 'update', 'delete')", name="change"),
     Index(None, "rule_id", "id"),
+    partial_index("ix_rule_changes_change_set", "change_set", where="change_set IS NOT NULL"),
     # For the SQLite trigger that looks for a removed rule by its name.
     Index("ix_rule_changes_replaced", text("json_extract(\"after\", '$.name')")).ddl_if(dialect="sqlite"),
     sqlite_autoincrement=True,
@@ -86,4 +93,6 @@ rule_editor = Table(
     metadata,
     Column("id", Serial, primary_key=True),
     Column("name", Text, nullable=False),
+    Column("change_set", Text),  # of the changes that the transaction makes
+    Column("why", Text),
 )

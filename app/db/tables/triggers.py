@@ -40,34 +40,39 @@ def _record_rules(columns: Sequence[str]) -> list[str]:
     rule that had the same name and no longer exists.
     """
     old, new = _document("OLD", columns), _document("NEW", columns)
-    editor = "(SELECT name FROM rule_editor ORDER BY id DESC LIMIT 1)"
-    record = 'INSERT INTO rule_changes (rule_id, change, "before", "after", changed_at, changed_by)'
+    of_editor = "(SELECT {column} FROM rule_editor ORDER BY id DESC LIMIT 1)"
+    editor = of_editor.format(column="name")
+    made_with = f"coalesce({of_editor.format(column='change_set')}, lower(hex(randomblob(16))))"
+    together = f"{made_with}, {of_editor.format(column='why')}"
+    record = 'INSERT INTO rule_changes (rule_id, change, "before", "after", changed_at, changed_by, change_set, why)'
     stamp = f"UPDATE routing_rules SET updated_at = {SQLITE_NOW}, updated_by = "  # noqa: S608 - of constants
     watched = ", ".join(f'"{column}"' for column in columns)
     return [
         f"""CREATE TRIGGER routing_rules_inserted AFTER INSERT ON routing_rules BEGIN
             {record}
-            SELECT c.rule_id, 'delete', c."after", NULL, {SQLITE_NOW}, coalesce({editor}, 'sql')
+            SELECT c.rule_id, 'delete', c."after", NULL, {SQLITE_NOW}, coalesce({editor}, 'sql'), {together}
               FROM rule_changes c
              WHERE json_extract(c."after", '$.name') = NEW.name AND c.rule_id <> NEW.id
                AND NOT EXISTS (SELECT 1 FROM routing_rules r WHERE r.id = c.rule_id)
                AND NOT EXISTS (SELECT 1 FROM rule_changes later WHERE later.rule_id = c.rule_id AND later.id > c.id);
-            {record} VALUES (NEW.id, 'insert', NULL, {new}, {SQLITE_NOW}, coalesce({editor}, NEW.updated_by, 'sql'));
+            {record} VALUES (
+                NEW.id, 'insert', NULL, {new}, {SQLITE_NOW}, coalesce({editor}, NEW.updated_by, 'sql'), {together});
             {stamp} coalesce({editor}, NEW.updated_by, 'sql') WHERE id = NEW.id;
         END""",  # noqa: S608 - made of column names
         f"""CREATE TRIGGER routing_rules_updated AFTER UPDATE OF {watched} ON routing_rules
             WHEN {old} IS NOT {new} BEGIN
-            {record} SELECT OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql')
+            {record} SELECT OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql'), {together}
               WHERE OLD.id <> NEW.id;
             {record} VALUES (
                 NEW.id, CASE WHEN OLD.id = NEW.id THEN 'update' ELSE 'insert' END,
                 CASE WHEN OLD.id = NEW.id THEN {old} END, {new}, {SQLITE_NOW},
-                coalesce({editor}, CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN NEW.updated_by END, 'sql'));
+                coalesce({editor}, CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN NEW.updated_by END, 'sql'),
+                {together});
             {stamp} coalesce({editor}, CASE WHEN NEW.updated_by IS NOT OLD.updated_by THEN NEW.updated_by END, 'sql')
               WHERE id = NEW.id;
         END""",
         f"""CREATE TRIGGER routing_rules_deleted AFTER DELETE ON routing_rules BEGIN
-            {record} VALUES (OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql'));
+            {record} VALUES (OLD.id, 'delete', {old}, NULL, {SQLITE_NOW}, coalesce({editor}, 'sql'), {together});
         END""",
     ]
 
@@ -114,7 +119,11 @@ _POSTGRESQL = (
     """CREATE FUNCTION usher_record_rule_change() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         editor text := (SELECT name FROM rule_editor ORDER BY id DESC LIMIT 1);
-        was jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) - 'created_at' - 'updated_at' - 'updated_by' END;
+        made_with text := coalesce((SELECT change_set FROM rule_editor ORDER BY id DESC LIMIT 1),
+            pg_current_xact_id()::text);
+        reason text := (SELECT why FROM rule_editor ORDER BY id DESC LIMIT 1);
+        was jsonb := CASE WHEN TG_OP <> 'INSERT'
+            THEN to_jsonb(OLD) - 'created_at' - 'updated_at' - 'updated_by' END;
         is_now jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) - 'created_at' - 'updated_at' - 'updated_by' END;
     BEGIN
         IF was IS NOT DISTINCT FROM is_now THEN
@@ -122,25 +131,26 @@ _POSTGRESQL = (
         END IF;
         PERFORM pg_advisory_xact_lock(hashtext('usher.rule_changes'));
         IF TG_OP = 'UPDATE' AND OLD.id <> NEW.id THEN
-            INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by)
-            VALUES (OLD.id, 'delete', was, clock_timestamp(), NEW.updated_by);
-            INSERT INTO rule_changes (rule_id, change, after, changed_at, changed_by)
-            VALUES (NEW.id, 'insert', is_now, clock_timestamp(), NEW.updated_by);
+            INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by, change_set, why)
+            VALUES (OLD.id, 'delete', was, clock_timestamp(), NEW.updated_by, made_with, reason);
+            INSERT INTO rule_changes (rule_id, change, after, changed_at, changed_by, change_set, why)
+            VALUES (NEW.id, 'insert', is_now, clock_timestamp(), NEW.updated_by, made_with, reason);
         ELSIF TG_OP = 'DELETE' THEN
-            INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by)
-            VALUES (OLD.id, 'delete', was, clock_timestamp(), coalesce(editor, 'sql:' || session_user));
+            INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by, change_set, why)
+            VALUES (OLD.id, 'delete', was, clock_timestamp(),
+                    coalesce(editor, 'sql:' || session_user), made_with, reason);
         ELSE
-            INSERT INTO rule_changes (rule_id, change, before, after, changed_at, changed_by)
-            VALUES (NEW.id, lower(TG_OP), was, is_now, clock_timestamp(), NEW.updated_by);
+            INSERT INTO rule_changes (rule_id, change, before, after, changed_at, changed_by, change_set, why)
+            VALUES (NEW.id, lower(TG_OP), was, is_now, clock_timestamp(), NEW.updated_by, made_with, reason);
         END IF;
         RETURN NULL;
     END $$""",
     """CREATE FUNCTION usher_rules_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM pg_advisory_xact_lock(hashtext('usher.rule_changes'));
-        INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by)
+        INSERT INTO rule_changes (rule_id, change, before, changed_at, changed_by, change_set, why)
         SELECT id, 'delete', to_jsonb(r) - 'created_at' - 'updated_at' - 'updated_by', clock_timestamp(),
-               'sql:' || session_user
+               'sql:' || session_user, pg_current_xact_id()::text, NULL
           FROM routing_rules r ORDER BY id;
         RETURN NULL;
     END $$""",

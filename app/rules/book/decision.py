@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     MATCHED = "matched"
     DISABLED = "disabled"
     PATTERN = "pattern"
+    PAUSED = "paused"
     OUT_OF_HOURS = "out_of_hours"
     OUTSIDE_ROLLOUT = "outside_rollout"
     SHADOWED = "shadowed"
@@ -66,6 +67,8 @@ class Verdict:
                 return "is disabled"
             case Outcome.PATTERN:
                 return self.mismatch.describe() if self.mismatch else "its pattern did not match"
+            case Outcome.PAUSED:
+                return f"would match, but is paused until {self.detail}"
             case Outcome.OUT_OF_HOURS:
                 return f"would match, but is out of hours: {self.detail}"
             case Outcome.OUTSIDE_ROLLOUT:
@@ -95,8 +98,9 @@ class Verdict:
 class Decision:
     """Which rules an event goes to, in the order they are served.
 
-    `passed_over` are the rules whose pattern matched but which were out of hours or outside their rollout. `verdicts`
-    has one for every rule of the book in its order, bad ones too, when the decision was explained; else it is None.
+    `passed_over` are the rules whose pattern matched but which were paused, out of hours or outside their rollout.
+    `verdicts` has one for every rule of the book in its order, bad ones too, when the decision was explained; else it
+    is None.
     """
 
     rules_version: int

@@ -64,7 +64,7 @@ def _explain(book: RuleBook, event: Event) -> Decision:
         if verdict.outcome is Outcome.MATCHED and isinstance(line, Rule):
             matched.append(line)
             ended_by = line if line.on_match is OnMatch.STOP else None
-    near = {Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}
+    near = {Outcome.PAUSED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}
     passed_over = tuple(verdict for verdict in verdicts if verdict.outcome in near)
     return Decision(book.version, tuple(matched), passed_over, tuple(verdicts))
 
@@ -85,6 +85,8 @@ def _judge(book: RuleBook, line: Rule | BadRule, event: Event, view: DocumentVie
 
 def _refusal(rule: Rule, event: Event) -> Verdict | None:
     """Return why a rule whose pattern matched does not apply; None when it does."""
+    if rule.resumes_at is not None and event.occurred_at < rule.resumes_at:
+        return Verdict(rule.id, rule.name, Outcome.PAUSED, detail=rule.paused_until or "")
     hours = rule.hours
     if hours is not None and not hours.covers(event.occurred_at):
         return Verdict(rule.id, rule.name, Outcome.OUT_OF_HOURS, detail=f"{rule.active_hours} ({rule.timezone})")

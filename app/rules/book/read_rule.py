@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from app.db.column_definition import ColumnKind
 from app.db.rule_columns import COLUMN, RULE_COLUMNS
+from app.db.types import parse_instant
 from app.errors import Problem
 from app.rules.check import check_rule, check_value
 from app.rules.columns import DEFAULTS, DOCUMENTS, FLAGS, REQUIRED
@@ -142,7 +143,8 @@ def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
     expression = values["active_hours"]
     hours = None if expression is None else parse_hours(expression, values["timezone"], values["holidays"])
     choices = {column.name: column.choices(values[column.name]) for column in _SETTINGS if column.choices}
-    return values | choices | {"hours": hours}
+    resumes_at = None if values["paused_until"] is None else parse_instant(values["paused_until"])
+    return values | choices | {"hours": hours, "resumes_at": resumes_at}
 
 
 @lru_cache(maxsize=4096)

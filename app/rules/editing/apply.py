@@ -6,11 +6,12 @@ Everything here runs in the caller's transaction, which the caller rolls back wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, text, update
 from sqlalchemy.exc import IntegrityError
 
+from app.clock import new_id
 from app.db.tables import routing_rules, rule_editor
 from app.errors import ConflictError, InvalidInputError
 from app.rules.check import check_rule
@@ -18,6 +19,9 @@ from app.rules.columns import WRITABLE
 from app.rules.editing.difference import Change, RuleDifference, is_effective
 from app.rules.editing.history import history
 from app.rules.editing.stored_rules import rules_version
+
+MAX_WHY: Final = 500
+"""Characters of a recorded reason."""
 
 
 def apply(
@@ -27,8 +31,9 @@ def apply(
     expected_version: int,
     *,
     are_checked: bool = False,
+    why: str | None = None,
 ) -> int:
-    """Write the differences, recorded as edits by `editor`; return the version they lead to.
+    """Write the differences, recorded as edits by `editor` for the reason `why`; return the version they lead to.
 
     Raises ConflictError when the rules are no longer at `expected_version`, from which the differences were made, and
     InvalidInputError with every problem when a rule to be written does not pass `check_rule`,
@@ -41,13 +46,19 @@ def apply(
         _refuse_problems(effective)
     if not effective:
         return expected_version
-    editing = connection.execute(insert(rule_editor).values(name=editor)).inserted_primary_key
+    made_by = {"name": editor, "change_set": new_id(), "why": shortened_reason(why)}
+    editing = connection.execute(insert(rule_editor).values(made_by)).inserted_primary_key
     try:
         _write(connection, effective)
     except IntegrityError as error:
         raise ConflictError(f"the database refuses the rules: {str(error.orig).splitlines()[0]}") from error
     connection.execute(delete(rule_editor).where(rule_editor.c.id == _first(editing)))
     return rules_version(connection)
+
+
+def shortened_reason(why: str | None) -> str | None:
+    """Return a reason as it is recorded: one line of at most `MAX_WHY` characters; None for an empty one."""
+    return " ".join((why or "").split())[:MAX_WHY] or None
 
 
 def _first(row: Row[Any] | None) -> Any:

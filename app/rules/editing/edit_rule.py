@@ -17,18 +17,26 @@ from app.rules.editing.difference import Change, RuleDifference, changed_columns
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule, rule_named, rules_version
 
 
-def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str) -> StoredRule:
+def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str, *, why: str | None = None) -> StoredRule:
     """Add a rule; InvalidInputError with every problem, ConflictError when its name is taken."""
     _refuse_problems(draft)
     lock_rules(connection)
     row = complete(draft)
     _refuse_taken_name(connection, row["name"])
-    apply(connection, [RuleDifference(Change.CREATED, row["name"], None, None, row)], editor, rules_version(connection))
+    difference = RuleDifference(Change.CREATED, row["name"], None, None, row)
+    apply(connection, [difference], editor, rules_version(connection), why=why)
     return read_stored_rule(connection, rule_named(connection, row["name"]) or 0)
 
 
 def change_rule(
-    connection: Connection, rule_id: int, columns: Mapping[str, Any], editor: str, expected: int | None, *, whole: bool
+    connection: Connection,
+    rule_id: int,
+    columns: Mapping[str, Any],
+    editor: str,
+    expected: int | None,
+    *,
+    whole: bool,
+    why: str | None = None,
 ) -> StoredRule:
     """Change the given columns of a rule (`whole`: the others go back to their defaults).
 
@@ -46,17 +54,19 @@ def change_rule(
     if after["name"] != before.row.get("name"):
         _refuse_taken_name(connection, after["name"])
     difference = RuleDifference(Change.CHANGED, str(before.row.get("name")), rule_id, before.row, after)
-    apply(connection, [difference], editor, rules_version(connection))
+    apply(connection, [difference], editor, rules_version(connection), why=why)
     return read_stored_rule(connection, rule_id)
 
 
-def delete_rule(connection: Connection, rule_id: int, editor: str, expected: int | None) -> StoredRule:
+def delete_rule(
+    connection: Connection, rule_id: int, editor: str, expected: int | None, *, why: str | None = None
+) -> StoredRule:
     """Delete a rule and return what it was; its history stays, and `revert` brings it back."""
     lock_rules(connection)
     before = read_stored_rule(connection, rule_id)
     _refuse_if_edited(connection, before, expected)
     difference = RuleDifference(Change.DELETED, str(before.row.get("name")), rule_id, before.row, None)
-    apply(connection, [difference], editor, rules_version(connection))
+    apply(connection, [difference], editor, rules_version(connection), why=why)
     return before
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 from app.db.tables import audit_log, rule_changes
 from app.errors import NotFoundError
 from app.json_shape import Instant, JsonShape
-from app.rules.columns import WRITABLE, matching_order
+from app.rules.columns import WRITABLE, matching_order, with_instants
 from app.rules.editing.difference import ValueChange, compare_values
 from app.rules.editing.stored_rules import rules_version
 
@@ -30,6 +30,8 @@ class RuleChange(JsonShape):
     after: Mapping[str, Any] | None
     changed_at: Instant
     changed_by: str
+    change_set: Annotated[str | None, Field(description="the same for all changes that were made together")]
+    why: Annotated[str | None, Field(description="the reason that the editor gave")]
 
 
 def history(
@@ -61,14 +63,19 @@ def history(
 
 
 def reasons_of(connection: Connection, changes: Iterable[RuleChange]) -> dict[int, str]:
-    """Return the reasons that editors gave, by the id of the change, of all edits of the rules in `changes`."""
-    entities = {f"rule:{change.rule_id}" for change in changes}
+    """Return the reasons that editors gave, by the id of the change, of the rules in `changes`.
+
+    Those from before `rule_changes.why` are in the audit log.
+    """
+    given = list(changes)
+    entities = {f"rule:{change.rule_id}" for change in given}
     query = select(audit_log.c.to_state, audit_log.c.reason).where(audit_log.c.entity_id.in_(entities))
-    return {
+    earlier = {
         int(row.to_state.removeprefix("version ")): row.reason
         for row in connection.execute(query)
         if row.to_state.startswith("version ")
     }
+    return earlier | {change.id: change.why for change in given if change.why}
 
 
 def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:
@@ -100,7 +107,7 @@ def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:
 
 
 def _change_of(row: RowMapping) -> RuleChange:
-    before, after = row["before"], row["after"]
+    before, after = (None if side is None else with_instants(side) for side in (row["before"], row["after"]))
     return RuleChange(
         id=row["id"],
         rule_id=row["rule_id"],
@@ -111,6 +118,8 @@ def _change_of(row: RowMapping) -> RuleChange:
         after=after,
         changed_at=row["changed_at"],
         changed_by=row["changed_by"],
+        change_set=row["change_set"],
+        why=row["why"],
     )
 
 
@@ -127,4 +136,4 @@ def rules_at(connection: Connection, version: int) -> list[dict[str, Any]]:
     change = rule_changes.c
     last = select(func.max(change.id)).where(change.id <= version).group_by(change.rule_id)
     rows = connection.scalars(select(change.after).where(change.id.in_(last), change.change != "delete"))
-    return sorted((dict(row) for row in rows), key=matching_order)
+    return sorted((with_instants(row) for row in rows), key=matching_order)

@@ -80,6 +80,7 @@ def apply_rules(
     expected_version: int | None = None,
     dry_run: bool = False,
     are_checked: bool = False,
+    why: str | None = None,
 ) -> RuleSetEdit:
     """Make the stored rules equal to `wanted` (complete rows, by name), and return what that changed.
 
@@ -91,12 +92,18 @@ def apply_rules(
     version = rules_version(connection)
     if not dry_run:
         expected = version if expected_version is None else expected_version
-        version = apply(connection, differences, editor, expected, are_checked=are_checked)
+        version = apply(connection, differences, editor, expected, are_checked=are_checked, why=why)
     return RuleSetEdit(differences, version, written=not dry_run)
 
 
 def revert_rules(
-    connection: Connection, to_version: int, *, name: str | None, editor: str, dry_run: bool = False
+    connection: Connection,
+    to_version: int,
+    *,
+    name: str | None,
+    editor: str,
+    dry_run: bool = False,
+    why: str | None = None,
 ) -> RuleSetEdit:
     """Bring all rules, or the one of that name, back to a version, and return what that changed."""
     if not dry_run:
@@ -104,7 +111,7 @@ def revert_rules(
     differences = plan_revert(connection, to_version, name)
     version = rules_version(connection)
     if not dry_run:
-        version = apply(connection, differences, editor, version)
+        version = apply(connection, differences, editor, version, why=why)
     return RuleSetEdit(differences, version, written=not dry_run)
 
 

@@ -16,7 +16,7 @@ from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables import routing_rules, rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
-from app.rules.columns import DOCUMENTS, FLAGS, WRITABLE
+from app.rules.columns import DOCUMENTS, FLAGS, WRITABLE, with_instants
 from app.strict_json import JsonError, is_storable, parse_json
 
 _LARGEST_ID: Final = 2**63 - 1
@@ -76,7 +76,7 @@ def _with_documents(connection: Connection, ids: Sequence[int]) -> list[StoredRu
         return []
     latest = select(func.max(rule_changes.c.id)).where(rule_changes.c.rule_id.in_(ids)).group_by(rule_changes.c.rule_id)
     documents = {
-        row.rule_id: (row.id, row.after)
+        row.rule_id: (row.id, with_instants(row.after))
         for row in connection.execute(
             select(rule_changes.c.id, rule_changes.c.rule_id, rule_changes.c.after).where(rule_changes.c.id.in_(latest))
         )
@@ -132,7 +132,7 @@ def _from_sqlite(row: RowMapping) -> dict[str, Any]:
     for column in FLAGS:
         if read[column] in {0, 1}:
             read[column] = bool(read[column])
-    return read
+    return with_instants(read)
 
 
 def rules_version(connection: Connection) -> int:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field
 
 from app.json_shape import Instant, JsonShape
-from app.rules.book.decision import Outcome
 from app.rules.book.evaluate import evaluate
 from app.rules.book.mismatch import first_mismatch
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
@@ -279,7 +278,7 @@ class _Comparison:
         if mismatch is not None:
             return f"rule {name!r} does not match: {mismatch.describe()}"
         for verdict in evaluate(self._draft, event).passed_over:
-            if verdict.rule_id == line.id and verdict.outcome in {Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}:
+            if verdict.rule_id == line.id:
                 return f"rule {name!r} {verdict.describe()}"
         before_it = after.rules[-1] if after.rules else "another rule"
         return f"rule {name!r} is not reached: {before_it!r} comes before it and ends the search"

@@ -166,7 +166,8 @@ def shadowing_rule(book: RuleBook, rule: Rule) -> Rule | None:
 
 
 def _always_ends(rule: Rule) -> bool:
-    return rule.on_match is OnMatch.STOP and rule.rollout_percent == 100 and rule.active_hours is None
+    is_whole = rule.rollout_percent == 100 and rule.active_hours is None and rule.paused_until is None
+    return rule.on_match is OnMatch.STOP and is_whole
 
 
 def _why_never(rule: Rule, alternatives: tuple[Alternative, ...]) -> str | None:

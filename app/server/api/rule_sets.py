@@ -36,6 +36,7 @@ async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
             editor=editor,
             expected_version=order.expected_version,
             are_checked=True,
+            why=request.query.why,
         )
     )
     return await _answer(request, edit)
@@ -46,7 +47,9 @@ async def revert_rules(request: ApiRequest) -> dict[str, Any]:
     editor, version, name = request.user.name, order.to_version, order.name
     if order.dry_run:
         return await request.context.workers.run(request.user.user_id, try_revert, version, name, editor)
-    edit = await request.context.write(lambda c: rule_set.revert_rules(c, version, name=name, editor=editor))
+    edit = await request.context.write(
+        lambda c: rule_set.revert_rules(c, version, name=name, editor=editor, why=request.query.why)
+    )
     return await _answer(request, edit)
 
 

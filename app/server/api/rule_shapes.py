@@ -43,6 +43,7 @@ _TYPES: Final[Mapping[ColumnKind, Any]] = {
     ColumnKind.TEXT: str,
     ColumnKind.AGENT: str,
     ColumnKind.FLAG: bool,
+    ColumnKind.INSTANT: Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})],
     ColumnKind.INTEGER: int,
     ColumnKind.NUMBER: float,
     ColumnKind.LADDER: Annotated[

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.errors import NotFoundError, PreconditionNeededError
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import complete
-from app.rules.editing.apply import lock_rules
+from app.rules.editing.apply import MAX_WHY, lock_rules
 from app.rules.editing.edit_rule import change_rule, create_rule, delete_rule
 from app.rules.editing.history import RuleChange, history
 from app.rules.editing.stored_rules import (
@@ -33,6 +33,10 @@ class RulesQuery(Model):
         None, description="`next_cursor` of the previous page", pattern=r"^-?[0-9]{1,10}\.[0-9]{1,18}$"
     )
     name: Text | None = Field(None, description="only the rule of that name")
+
+
+class ReasonQuery(Model):
+    why: Text | None = Field(None, max_length=MAX_WHY, description="the reason, which the history shows")
 
 
 class HistoryQuery(Model):
@@ -70,7 +74,8 @@ async def read_rule(request: ApiRequest) -> Answer:
 async def create_a_rule(request: ApiRequest) -> Answer:
     draft = require_object(request.body)
     require_only(draft.get("pattern"), request.user.projects)
-    rule = await request.context.write(lambda connection: create_rule(connection, draft, request.user.name))
+    why = request.query.why
+    rule = await request.context.write(lambda connection: create_rule(connection, draft, request.user.name, why=why))
     answer = await _answer(request, rule.id)
     return Answer(answer.document, {**answer.headers, "Location": f"/api/v1/rules/{rule.id}"})
 
@@ -89,7 +94,7 @@ async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
 
     def unit(connection: Connection) -> StoredRule:
         _require_own(connection, request, rule_id)
-        return delete_rule(connection, rule_id, editor, expected)
+        return delete_rule(connection, rule_id, editor, expected, why=request.query.why)
 
     rule = await request.context.write(unit)
     return {**rule.to_json(), "problems": [], "warnings": []}
@@ -131,7 +136,7 @@ async def _change(request: ApiRequest, *, whole: bool) -> Answer:
 
     def unit(connection: Connection) -> StoredRule:
         _require_own(connection, request, rule_id)
-        return change_rule(connection, rule_id, columns, editor, expected, whole=whole)
+        return change_rule(connection, rule_id, columns, editor, expected, whole=whole, why=request.query.why)
 
     rule = await request.context.write(unit)
     return await _answer(request, rule.id)

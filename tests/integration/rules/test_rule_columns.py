@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "active_hours": "Mo-Fr 09:00-18:00; PH off",
     "timezone": "Europe/Madrid",
     "holidays": "ES",
+    "paused_until": "2026-12-24T18:00:00.000000Z",
     "answer_timeout_s": 20,
     "max_attempts": 2,
     "fallbacks": ["reception", {"agent_name": "voicemail", "answer_timeout_s": 5, "max_attempts": 2}],

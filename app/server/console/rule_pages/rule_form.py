@@ -112,7 +112,7 @@ def _value(column: RuleColumn, text: str) -> Any:
             return parse_json(text) if text.strip() else empty
         case ColumnKind.CHOICE:
             return text.strip() or column.default  # a form from before the column was there lacks it
-        case ColumnKind.TEXT | ColumnKind.AGENT:
+        case ColumnKind.TEXT | ColumnKind.AGENT | ColumnKind.INSTANT:
             if column.rows > 1:
                 return text.replace("\r\n", "\n")
             return text.strip() or (None if column.is_nullable else "")

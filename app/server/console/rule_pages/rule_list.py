@@ -87,6 +87,8 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append("continues")
     if rule.rollout_percent < 100:
         tags.append(f"{rule.rollout_percent} %")
+    if rule.paused_until:
+        tags.append(f"paused until {rule.paused_until}")
     if rule.active_hours:
         tags.append("hours")
     tags += [f"else {one.agent_name}" for one in rule.fallback_agents]

@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.audit import DispatchStatistics, get_event
-from app.db.audit_log import AuditEntry, append
 from app.errors import ConflictError, EditedMeanwhileError, Problem
 from app.rules.columns import WRITABLE, complete
 from app.rules.editing.difference import compare_values
@@ -74,7 +73,7 @@ async def save_new(request: PageRequest) -> Response:
     draft = form.draft
     editor = request.signed_in.name
     try:
-        rule = await request.context.write(lambda c: _record_reason(c, request, create_rule(c, draft, editor)))
+        rule = await request.context.write(lambda c: create_rule(c, draft, editor, why=request.field("why")))
     except ConflictError as error:
         return _editor(request, form.fields, problems=[Problem("name", str(error))], status=409)
     return redirect(f"/console/rules/{rule.id}", "saved")
@@ -110,9 +109,8 @@ async def save_rule(request: PageRequest) -> Response:
     expected = -1 if version is None else version
 
     def unit(connection: Connection) -> StoredRule:
-        return _record_reason(
-            connection, request, change_rule(connection, rule_id, draft, editor, expected, whole=True)
-        )
+        why = request.field("why")
+        return change_rule(connection, rule_id, draft, editor, expected, whole=True, why=why)
 
     try:
         await request.context.write(unit)
@@ -228,14 +226,3 @@ def _editor(
 
 def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
-
-
-def _record_reason(connection: Connection, request: PageRequest, rule: StoredRule) -> StoredRule:
-    """Record why the edit was made; triggers of the database record editor and time."""
-    why = " ".join(request.field("why").split())[:500]
-    if why:
-        entry = AuditEntry(
-            "rule", f"rule:{rule.id}", None, f"version {rule.version}", why, request.context.now, request.signed_in.name
-        )
-        append(connection, [entry])
-    return rule
