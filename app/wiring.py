@@ -146,6 +146,7 @@ async def service(
         context = Context(settings, writer, clients, metrics, clock, process_name(), reader)
         variables = process_environment() if environment is None else environment
         asker = LookupAsker(lookup_client or HttpLookupClient(), variables, metrics, clock)
+        stack.push_async_callback(asker.close)
         orchestrator = Orchestrator(
             context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
         )

@@ -48,6 +48,10 @@ def _of_contents(connection: Connection) -> list[Finding]:
         findings.append(warning("rules", "there are none, so no agent is dispatched", remedy))
     else:
         findings.append(ok("rules", f"{len(book)} can be used"))
+    if book.lookups.bad:
+        names = ", ".join(repr(one.name) for one in book.lookups.bad[:5])
+        remedy = "see what is wrong: usher lookups list"
+        findings.append(warning("lookups", f"{len(book.lookups.bad)} cannot be used: {names}", remedy))
     if not count_users(connection):
         remedy = "open the link that usher serve logs, or run: usher users add NAME --role admin"
         findings.append(warning("users", "there are none, so the console cannot be used", remedy))

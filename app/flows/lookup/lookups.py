@@ -90,7 +90,6 @@ class Lookups:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-        await self._asker.close()
 
     async def _complete(self, pending: PendingEvent, before: asyncio.Task[None] | None) -> None:
         event = pending.event

@@ -68,6 +68,8 @@ def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database
     listed = {one["name"]: one for one in terminal.json("lookups", "list")}
     assert listed["crm"]["headers"] == {"authorization": "env:CRM_TOKEN"}
     assert [bool(one["problems"]) for one in listed.values()] == [True, False, False]
+    doctor = terminal.run("doctor")
+    assert "1 cannot be used: 'bad'" in " ".join((doctor.out + doctor.err).split())
     # When the one that works is tested with an event in a file
     file = terminal.write("join.json", json.dumps(JOIN))
     tested = terminal.json("lookups", "test", "crm", "--event", file)
