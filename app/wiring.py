@@ -144,8 +144,12 @@ async def service(
         # Of one thread: the comparisons of big rooms must not take all those of requests.
         reader = Reader(readers, stack.enter_context(ThreadPoolExecutor(1, "usher-rooms")))
         context = Context(settings, writer, clients, metrics, clock, process_name(), reader)
-        variables = process_environment() if environment is None else environment
-        asker = LookupAsker(lookup_client or HttpLookupClient(), variables, metrics, clock)
+        asker = LookupAsker(
+            lookup_client or HttpLookupClient(),
+            process_environment() if environment is None else environment,
+            metrics,
+            clock,
+        )
         stack.push_async_callback(asker.close)
         orchestrator = Orchestrator(
             context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
