@@ -154,8 +154,7 @@ async def service(
         orchestrator = Orchestrator(
             context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
         )
-        if is_embedded(url):
-            await orchestrator.take_over()
+        await orchestrator.prepare(is_alone=is_embedded(url))
         secret = settings.secret_key.get_secret_value()
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now(), secret))
         await first_admin_of_settings(settings, context)

@@ -136,7 +136,7 @@ class Orchestrator:
         if after.book is not None:
             self.book = after.book
         count(self.context.metrics, after)
-        if self.message_recorder.take_news():
+        if self.message_recorder.pop_recorded():
             self._send.wake()
         for joined in after.joined:
             self.inspector.retry_spread.note_joined(joined.project, joined.agent_to_ask, self.context.clock.monotonic())
@@ -161,8 +161,14 @@ class Orchestrator:
             if room not in self._checks:
                 self._checks[room] = asyncio.create_task(self._check(room))
 
-    async def take_over(self) -> None:
-        """Take over what a dead process held; only where no other process can be alive, and before `start`."""
+    async def prepare(self, *, is_alone: bool) -> None:
+        """Read who wants messages and, where no other process can be alive, take over what a dead one held.
+
+        To be called before `start`, and before a webhook is taken.
+        """
+        await self.context.read(self.message_recorder.refresh)
+        if not is_alone:
+            return
         await self._transactions.run(lambda connection, after: take_over(connection, after, self.context))
         await self.context.writer.run(lambda connection: take_over_lookups(connection, self.context.clock.now()))
 

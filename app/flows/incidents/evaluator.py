@@ -84,10 +84,10 @@ class IncidentEvaluator:
         keep_turn(connection, self._context.owner, self._context.clock.now(), busy=False, component=INCIDENTS)
 
     async def _evaluate(self) -> dict[str, int]:
-        await self._ask_livekit()
+        await self._check_livekit()
         objectives = None if self._objectives is None else await self._objectives()
-        known, sightings, unjudged, is_untold = await self._context.read(partial(self._look, objectives=objectives))
-        if not plan_changes(known, sightings, unjudged) and not is_untold:
+        known, sightings, unjudged, is_unnotified = await self._context.read(partial(self._find, objectives=objectives))
+        if not plan_changes(known, sightings, unjudged) and not is_unnotified:
             return {}
         written = await self._context.writer.run(partial(self._write, sightings=sightings, unjudged=unjudged))
         for one in written.opened:
@@ -96,7 +96,7 @@ class IncidentEvaluator:
             _log.info("an incident has closed", kind=str(one.kind), incident=one.id, title=one.title)
         return {"opened": len(written.opened), "closed": len(written.closed)}
 
-    async def _ask_livekit(self) -> None:
+    async def _check_livekit(self) -> None:
         """Ask a LiveKit that failed whether it still does, where no sweep would."""
         if self._context.settings.sweep_interval > 0:
             return
@@ -105,7 +105,7 @@ class IncidentEvaluator:
                 with contextlib.suppress(UsherError):  # the client keeps why
                     await client.find_room(_CHECK_ROOM)
 
-    def _look(
+    def _find(
         self, connection: Connection, objectives: Sequence[Objective] | None
     ) -> tuple[list[Incident], list[Sighting], set[IncidentKind], bool]:
         now = self._context.clock.now()
@@ -122,7 +122,7 @@ class IncidentEvaluator:
                 unjudged |= set(kinds)
         if objectives is None:
             unjudged.add(IncidentKind.OBJECTIVE_BURNING)
-        return known, sightings, unjudged, self._recorder.has_untold(connection, known, now)
+        return known, sightings, unjudged, self._recorder.has_unnotified(connection, known, now)
 
     def _conditions(
         self, connection: Connection, known: Sequence[Incident], now: datetime, objectives: Sequence[Objective] | None

@@ -1,4 +1,4 @@
-"""Stores messages in the transaction of what they tell. While nobody wants one, that costs no statement."""
+"""Stores messages in the transaction of the change that they report. While nobody wants one, it costs no statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.flows.messages.call_events import call_data, call_events
 from app.incidents.incident import Incident
 from app.incidents.incident_store import Written, open_incidents
 from app.incidents.messages.channel import Channel, channels_of_settings, read_channels
-from app.incidents.messages.delivery import add_notifications, add_webhooks, drop_pending, told_channels
+from app.incidents.messages.delivery import add_notifications, add_webhooks, drop_pending, opening_messages
 from app.incidents.messages.payload import for_people, for_programs, incident_data
 from app.incidents.messages.subscription import Endpoint, read_endpoints
 from app.lifecycle.after_commit import AfterCommit
@@ -23,24 +23,24 @@ _OPENED, _CLOSED = OutgoingEvent.INCIDENT_OPENED, OutgoingEvent.INCIDENT_CLOSED
 
 
 class MessageRecorder:
-    """Knows who wants messages, as of the latest `know`: at most some seconds ago."""
+    """Stores messages for the channels and endpoints that the latest `refresh`, at most some seconds ago, has read."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._of_settings = channels_of_settings(context.settings.notify_channels)
         self.endpoints: Sequence[Endpoint] = ()
         self.channels: Sequence[Channel] = self._of_settings
-        self._has_news = False
+        self._has_recorded = False
 
-    def know(self, connection: Connection) -> None:
-        """Read who wants messages."""
+    def refresh(self, connection: Connection) -> None:
+        """Read the enabled channels and endpoints."""
         self.endpoints = read_endpoints(connection)
         self.channels = [*self._of_settings, *read_channels(connection)]
 
-    def take_news(self) -> bool:
+    def pop_recorded(self) -> bool:
         """Return whether a webhook of a call was stored since the last time, so that sending need not wait."""
-        has_news, self._has_news = self._has_news, False
-        return has_news
+        has_recorded, self._has_recorded = self._has_recorded, False
+        return has_recorded
 
     def record_calls(self, connection: Connection, after: AfterCommit) -> None:
         """Store webhooks of what a transaction did to dispatches."""
@@ -53,11 +53,12 @@ class MessageRecorder:
             if any(one.takes(event) for one in self.endpoints)
         ]
         if found:
-            self._has_news = True
+            self._has_recorded = True
             self._add_webhooks(connection, found, self._context.clock.now())
 
     def record_incidents(self, connection: Connection, written: Written) -> None:
         """Store messages of incidents that have opened or closed."""
+        self.refresh(connection)
         now, url = self._context.clock.now(), self._context.settings.public_url
         events = [(_OPENED, one) for one in written.opened] + [(_CLOSED, one) for one in written.closed]
         if self.endpoints and events:
@@ -67,34 +68,36 @@ class MessageRecorder:
             self.notify_of_open(connection, open_incidents(connection), now)
 
     def notify_of_open(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> int:
-        """Store messages to the channels that were not told of an open incident, nor are muted or quiet now.
+        """Store messages about open incidents for channels that have none yet; not of muted ones, nor in quiet hours.
 
-        So the end of quiet hours, or of a mute, tells of what is still wrong.
+        So when quiet hours, or a mute, end, messages about what is still wrong go out.
         """
         url = self._context.settings.public_url
-        untold = [
+        missing = [
             (channel, one.id, _OPENED, for_people(one, _OPENED, url))
-            for channel, one in self._untold(connection, lasting, now)
+            for channel, one in self._unnotified(connection, lasting, now)
         ]
-        return add_notifications(connection, untold, now)
+        return add_notifications(connection, missing, now)
 
-    def has_untold(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> bool:
+    def has_unnotified(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> bool:
         """Return whether `notify_of_open` would store a message."""
-        return any(self._untold(connection, lasting, now))
+        return any(self._unnotified(connection, lasting, now))
 
-    def _untold(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> list[tuple[str, Incident]]:
+    def _unnotified(
+        self, connection: Connection, lasting: Sequence[Incident], now: datetime
+    ) -> list[tuple[str, Incident]]:
         unmuted = [one for one in lasting if not one.is_muted(now)]
         wanted = [(channel.name, one) for channel in self.channels for one in unmuted if channel.takes(one.kind, now)]
-        told = told_channels(connection, [one.id for one in unmuted]) if wanted else {}
-        return [(channel, one) for channel, one in wanted if (one.id, channel) not in told]
+        opened = opening_messages(connection, [one.id for one in unmuted]) if wanted else {}
+        return [(channel, one) for channel, one in wanted if (one.id, channel) not in opened]
 
     def _notify_of_closed(self, connection: Connection, closed: Sequence[Incident], now: datetime) -> None:
-        told = told_channels(connection, [one.id for one in closed]) if closed else {}
+        opened = opening_messages(connection, [one.id for one in closed]) if closed else {}
         by_name = {one.name: one for one in self.channels}
         url = self._context.settings.public_url
         wanted = []
         for incident in closed:
-            for (incident_id, channel), status in told.items():
+            for (incident_id, channel), status in opened.items():
                 if incident_id != incident.id:
                     continue
                 if status is DeliveryStatus.PENDING:

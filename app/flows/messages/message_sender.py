@@ -77,7 +77,7 @@ class MessageSender:
         return await self._senders.post(endpoint.url, signed_headers(new_id(), endpoint.secret, body, now), body)
 
     def _find_due(self, connection: Connection) -> list[tuple[Table, str, int, Send]]:
-        self._recorder.know(connection)
+        self._recorder.refresh(connection)
         now = self._context.clock.now()
         found: list[tuple[Table, str, int, Send]] = []
         for endpoint in self._recorder.endpoints:

@@ -1,4 +1,4 @@
-"""Deliveries: stored in the transaction of what they tell, claimed with a lease, settled with the outcome."""
+"""Deliveries: stored in the transaction of what they report, claimed with a lease, settled with the outcome."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _new_row(event: OutgoingEvent, payload: str, now: datetime) -> dict[str, Any
     return {"id": new_id(), "event": str(event), "payload": payload, "next_attempt_at": now, "created_at": now}
 
 
-def told_channels(connection: Connection, incident_ids: Collection[str]) -> dict[tuple[str, str], DeliveryStatus]:
-    """Return by incident and channel what became of the message that it opened."""
+def opening_messages(connection: Connection, incident_ids: Collection[str]) -> dict[tuple[str, str], DeliveryStatus]:
+    """Return by incident and channel what became of the message that the incident has opened."""
     column = notification_deliveries.c
     query = select(column.incident_id, column.channel, column.status).where(
         column.incident_id.in_(incident_ids), column.event == OutgoingEvent.INCIDENT_OPENED

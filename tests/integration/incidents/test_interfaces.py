@@ -1,4 +1,4 @@
-"""API, `/readyz`, `/metrics` and the console tell of the same incidents."""
+"""API, `/readyz`, `/metrics` and the console show the same incidents."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_wrong_orders_are_refused(sqlite_database: Database) -> None:
 
 
 @in_virtual_time
-async def test_a_wrong_key_is_told_with_livekits_words_and_a_remedy(sqlite_database: Database) -> None:
+async def test_a_wrong_key_is_shown_with_livekits_words_and_a_remedy(sqlite_database: Database) -> None:
     async with World(sqlite_database, sweep=5, settings={"LIVEKIT_API_KEY": "APIold"}) as world:
         await until_open(world, "livekit_refuses", within=60)
         ready = await world.usher.get("/readyz")

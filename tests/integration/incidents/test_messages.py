@@ -46,7 +46,7 @@ def types(posts: list[Post]) -> list[str]:
 
 
 @in_virtual_time
-async def test_people_are_told_once_when_an_incident_opens_and_once_when_it_closes(database: Database) -> None:
+async def test_people_get_one_message_when_an_incident_opens_and_one_when_it_closes(database: Database) -> None:
     channel(database)
     settings = {"USHER_PUBLIC_URL": "https://usher.test", "USHER_NOTIFY_URLS": "json://ops.test"}
     async with World(database, settings=settings) as world:
@@ -99,7 +99,7 @@ async def test_a_channel_gets_what_it_asked_for(
 
 
 @in_virtual_time
-async def test_the_end_of_quiet_hours_and_of_a_mute_tells_of_what_is_still_wrong(sqlite_database: Database) -> None:
+async def test_the_end_of_quiet_hours_and_of_a_mute_sends_what_is_still_wrong(sqlite_database: Database) -> None:
     channel(sqlite_database, quiet_hours="24/7")
     async with World(sqlite_database) as world:
         world.rule(name="odd", pattern=BROKEN)
@@ -202,7 +202,7 @@ async def test_a_program_gets_signed_webhooks_of_calls_without_names(database: D
 
 
 @in_virtual_time
-async def test_a_handover_is_told_when_the_next_agent_is_there(sqlite_database: Database) -> None:
+async def test_a_handover_is_reported_when_the_next_agent_is_there(sqlite_database: Database) -> None:
     subscription(sqlite_database, events='["call.handed_over"]')
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
@@ -307,3 +307,14 @@ async def test_closed_incidents_and_what_was_sent_go_after_the_retention_and_ope
         database.execute("UPDATE routing_rules SET enabled = false WHERE name = 'odd'")
         await world.until(lambda: [one["subject"] for one in incidents(world)] == ["strange"], within=120)
         assert world.rows("SELECT * FROM webhook_deliveries") == []
+
+
+@in_virtual_time
+async def test_a_call_of_the_first_moment_after_a_start_is_reported(sqlite_database: Database) -> None:
+    subscription(sqlite_database, events='["call.answered"]')
+    async with World(sqlite_database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule()
+        world.simulator.join("hall", "ana")
+        await world.until_status("joined")
+        await world.until(lambda: types(world.receivers.posts) == ["call.answered"], within=20)

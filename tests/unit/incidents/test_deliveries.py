@@ -83,7 +83,7 @@ def test_urls_of_programs(url: str) -> None:
     assert url_problem(url) == ""
 
 
-def test_every_mistake_in_a_notification_is_told_and_its_url_is_not() -> None:
+def test_every_mistake_in_a_notification_is_named_and_its_url_is_not() -> None:
     found = check_notification(
         {
             "name": "a/b",
