@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from app.simulator import Fault, FaultKind
@@ -138,3 +140,23 @@ async def test_a_queue_that_grows_is_an_incident_of_its_agent_alone(database: Da
         row = await until_open(world, "queue_growing", within=120)
         assert (row["subject"], row["count"]) == ("greeter", 5)
         assert [one["kind"] for one in incidents(world)] == ["queue_growing"]
+
+
+@in_virtual_time
+async def test_troubles_of_another_replica_are_incidents(
+    postgres_database: Database,
+) -> None:
+    trouble = {"kind": "unknown_key", "text": "HTTP 401: invalid API key: APIold", "failures": 3}
+    said = {"ahead_s": 600.0, "livekit": {"default": {"was_called": True, "trouble": trouble}}}
+    postgres_database.execute(
+        "INSERT INTO heartbeats (component, replica, beat_at, detail) "
+        "VALUES ('server', 'other:1:ab', now() + interval '1 hour', CAST(:said AS jsonb))",
+        said=json.dumps(said),
+    )
+    async with World(postgres_database) as world:
+        clock = await until_open(world, "replica_clock")
+        assert (clock["subject"], document(clock["detail"])) == ("other:1:ab", {"ahead_s": 600})
+        refused = await until_open(world, "livekit_refuses")
+        assert document(refused["detail"])["replica"] == "other:1:ab"
+        postgres_database.execute("DELETE FROM heartbeats WHERE replica = 'other:1:ab'")
+        await until_closed(world, "replica_clock", within=30)
