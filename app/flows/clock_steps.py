@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, case, select, update
 
 from app.db.any_of import any_of
+from app.db.columns.action_types import CallerActionStatus
 from app.db.database_clock import CLOCK_OFF_S, DatabaseClock
-from app.db.tables import dispatches, status_in
+from app.db.tables import ACTION_IS_LIVE, caller_actions, dispatches, status_in
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.flows.context import Context
 from app.flows.transactions import Transactions
@@ -19,6 +20,7 @@ from app.lifecycle.doubt import UNLISTED_S
 from app.lifecycle.presence import RETURN_S
 from app.lifecycle.retry import LONGEST_DELAY_S
 from app.lifecycle.transition import move
+from app.livekit.client import TRANSFER_TIMEOUT_S
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
@@ -102,7 +104,15 @@ class ClockCorrector:
             again = {"doubtful_until": now + longest_doubt}
             moves.append(Move(dispatch, dispatch.status, Cause.CLOCK_STEP, _REASON, fields=again))
         move(connection, after, moves, now)
-        return len(moves)
+        return len(moves) + self._bring_back_actions(connection, now)
+
+    def _bring_back_actions(self, connection: Connection, now: datetime) -> int:
+        """Make actions on callers due that are due later than a lease allows; a call may be under way until then."""
+        call = timedelta(seconds=TRANSFER_TIMEOUT_S)
+        due = case((caller_actions.c.status == CallerActionStatus.PENDING, now), else_=now + call)
+        too_late = caller_actions.c.next_attempt_at > now + call + self._context.lease + _TOLERANCE
+        brought_back = update(caller_actions).where(ACTION_IS_LIVE, too_late).values(next_attempt_at=due)
+        return connection.execute(brought_back).rowcount
 
     def _report(self, ahead_s: float) -> None:
         was_off, self._is_off = self._is_off, abs(ahead_s) > CLOCK_OFF_S

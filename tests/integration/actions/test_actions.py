@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from app.db.types import format_instant
 from app.simulator import Behaviour, Fault, FaultKind
 from app.simulator.phones import STATUS
 from tests.conftest import Database
@@ -301,3 +303,17 @@ async def test_metrics_count_actions_by_outcome(database: Database) -> None:
         metrics = world.usher.orchestrator.context.metrics.registry
         labels = {"action": "remove", "outcome": "done"}
         assert metrics.get_sample_value("usher_caller_actions_total", labels) == 1.0
+
+
+@in_virtual_time
+async def test_an_action_that_a_clock_set_back_moved_into_the_future_is_done_now(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("blocked", None, action="remove")
+        world.simulator.faults.always("ListParticipants", Fault(FaultKind.RESET_BEFORE))
+        world.simulator.join("room", "ana")
+        await world.until(lambda: [one for one in actions(world) if one["cause"] == "livekit_unreachable"])
+        world.simulator.faults.clear()
+        later = format_instant(world.clock.now() + timedelta(hours=1))
+        database.execute("UPDATE caller_actions SET next_attempt_at = :later", later=later)
+        row = await ended(world, within=20)
+        assert (row["status"], row["cause"]) == ("done", "accepted")
