@@ -211,7 +211,7 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case DispatchStatus.JOINED, DispatchStatus.NO_SHOW:
             title = f"{agent} did not stay"
         case _, DispatchStatus.PENDING:
-            title = "the call is retried" if before is DispatchStatus.SENDING else "the next attempt begins"
+            title = _PENDING.get(before, "the next attempt begins")
         case _, DispatchStatus.SENDING:
             title = "the dispatch is sent" if before is DispatchStatus.PENDING else "the dispatch is checked at LiveKit"
         case DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED:
@@ -231,6 +231,10 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
     return Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
 
 
+_PENDING: Mapping[DispatchStatus | None, str] = {
+    DispatchStatus.SENDING: "the call is retried",
+    DispatchStatus.PENDING: "waiting to be sent",  # in a queue, mostly
+}
 _ENDS = {
     DispatchStatus.ENDED: "the dispatch of {agent} has ended",
     DispatchStatus.CANCELLED: "the dispatch of {agent} is cancelled",

@@ -82,7 +82,8 @@ def placement(dispatch: Dispatch, places: Places) -> Placement:
     if shortage is Shortage.OUT_OF_SERVICE:
         back_at = places.limits[dispatch.agent_to_ask].out_of_service_until
         ends = min((one for one in (ends, back_at) if one is not None), default=None)
-    return Wait(ends, f"waiting: {why}")
+        return Wait(ends, f"{why}; no other agent to ask")
+    return Wait(ends, f"no free place: {why}")
 
 
 def queue_ends(dispatch: Dispatch, now: datetime) -> datetime | None:

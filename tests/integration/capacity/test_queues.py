@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.audit import timeline
 from app.db.types import format_instant
 from app.errors import ConflictError
 from app.flows.operations.handover_order import HandoverOrder
@@ -335,3 +336,23 @@ async def test_nothing_over_a_limit_is_promised_to_a_token_server(database: Data
         world.simulator.join("room-1", "ana-1")
         await world.wait(2)
         assert queue(world) == ["room-1"]
+
+
+@in_virtual_time
+async def test_the_timeline_says_why_a_caller_waited_and_what_ended_it(database: Database) -> None:
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=1)
+        world.rule()
+        world.simulator.add_worker("greeter")
+        for number in range(2):
+            world.simulator.join(f"room-{number}", f"ana-{number}")
+            await world.wait(0.5)
+        with database.reader_engine().connect() as connection:
+            waiting = timeline(connection, "ana-1")
+        assert waiting.summary == "ana-1 is waiting for greeter: no free place: greeter has 1 of 1 calls."
+        await hang_up(world, "room-0")
+        await world.until_status("joined", room_name="room-1")
+        with database.reader_engine().connect() as connection:
+            steps = {step.title: step.reason for step in timeline(connection, "ana-1").steps}
+        assert steps["waiting to be sent"] == "no free place: greeter has 1 of 1 calls"
+        assert steps["the dispatch is sent"].startswith("greeter has a free place, after ")

@@ -34,7 +34,7 @@ async def test_no_more_of_an_agent_than_its_cap(postgres_database: Database, rep
             await world.wait(3)
             waiting = world.dispatches(status="pending")
             assert len(waiting) == left
-            assert {row["reason"] for row in waiting} == {"waiting: greeter has 2 of 2 calls"}
+            assert {row["reason"] for row in waiting} == {"no free place: greeter has 2 of 2 calls"}
             for row in world.dispatches(status="joined"):
                 world.simulator.finish_room(row["room_name"])
         await world.until(lambda: len(world.simulator.ledger.dispatches) == 6, within=5)
