@@ -29,12 +29,11 @@ from app.server.documentation.routes import documentation_routes
 from app.server.metrics_endpoint import MetricsEndpoint
 from app.server.problems import http_problem, problem
 from app.server.request_context import RequestContext
-from app.server.turns import Lane, Turns
+from app.server.turns import Lane, Turns, may_be_long
 from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
 from app.server.workers.worker_pool import WorkerPool
 
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
-_SHORT_BYTES = 16 * 1024
 _BUSY = TooManyRequestsError("too many requests wait for their turn; try again", 1)
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
@@ -98,18 +97,11 @@ class _Application(Starlette):
                 await self._webhook(scope, receive, send)
                 return
             lane = Lane.HEALTH if scope["path"] in _HEALTH_PATHS else Lane.OTHER
-            if self._turns.is_full(lane) and _may_be_long(scope):
+            if self._turns.is_full(lane) and may_be_long(scope):
                 await problem(_BUSY)(scope, receive, send)
                 return
             await self._turns.take(lane)
         await super().__call__(scope, receive, send)
-
-
-def _may_be_long(scope: Scope) -> bool:
-    """Return whether the body of a request may hold more memory while it waits than a connection does anyhow."""
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"0")
-    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _SHORT_BYTES
 
 
 async def _ready_objectives(cache: ObjectivesCache) -> Sequence[Objective]:

@@ -13,10 +13,13 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Final
 
+from starlette.types import Scope
+
 from app.clock import Clock
 
 _AT_ONCE: Final = 2
 """Requests of a lane that begin in one round: at a millisecond each, they hold up a webhook by as much."""
+_SHORT_BYTES: Final = 16 * 1024
 MAX_WAITING: Final = 256
 """Requests that wait in a lane, before those with long bodies are refused: each holds up to 300 kB of its body."""
 
@@ -76,3 +79,10 @@ class Turns:
                     turn.set_result(None)
         if self._is_busy:
             self._begin_round()
+
+
+def may_be_long(scope: Scope) -> bool:
+    """Return whether the body of a request may hold more memory while it waits than a connection does anyhow."""
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _SHORT_BYTES

@@ -26,7 +26,7 @@ from app.livekit.webhook_signature import Verifier
 from app.logs import LineSampler, get_logger
 from app.server.problems import http_problem, problem
 from app.server.request_body import read_body
-from app.server.turns import Turns
+from app.server.turns import Turns, may_be_long
 from app.webhook.event import Event
 from app.webhook.parse import parse
 
@@ -74,7 +74,9 @@ class WebhookEndpoint:
         """
         status, refusal = await self._accept(scope, receive)
         if refusal is not None:
-            if refusal.status_code < 500:  # forged webhooks are answered as slowly as other requests of strangers
+            # Forged webhooks are answered as slowly as other requests of strangers. Not long ones: until they are
+            # answered, what arrives of them is kept; then the guard of connections throws it away, in turns of its own.
+            if refusal.status_code < 500 and not may_be_long(scope):
                 await self._turns.take()
             await refusal(scope, receive, send)
             return

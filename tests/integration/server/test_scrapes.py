@@ -73,3 +73,17 @@ async def test_a_flood_of_requests_is_answered_in_turn_and_long_ones_beyond_that
         refused = next(answer for answer in answers if answer.status_code == 429)
         assert refused.headers["retry-after"] == "1"
         assert (await client.get("/console/login")).status_code == 200
+
+
+async def test_long_forged_webhooks_are_answered_at_once_so_that_nothing_of_them_is_kept(running: Running) -> None:
+    async with running.client() as client:
+        answered: list[str] = []
+
+        async def ask(name: str, method: str, path: str, content: bytes = b"") -> None:
+            await client.request(method, path, content=content)
+            answered.append(name)
+
+        flood = [ask("page", "GET", "/console/login") for _ in range(200)]
+        forged = [ask("long", "POST", "/livekit/webhook", b"x" * 100_000) for _ in range(5)]
+        await asyncio.gather(*flood, *forged)
+    assert [place for place, name in enumerate(answered) if name == "long"][-1] < 100
