@@ -84,6 +84,23 @@ async def test_changed_metadata_has_no_webhook_and_shows_first_in_participant_le
     assert events == ["participant_joined", "participant_left"]
 
 
+async def test_updated_attributes_are_merged_and_empty_ones_removed(calls: Calls) -> None:
+    await calls.livekit.join("ana", "updated", metadata="m", attributes={"keep": "1"})
+    await calls.webhooks("participant_joined", "updated", "ana")
+    for attributes, wanted in (
+        ({"usher.state": "queued", "usher.position": "2"}, {"usher.state": "queued", "usher.position": "2"}),
+        ({"usher.state": "connected", "usher.position": ""}, {"usher.state": "connected"}),
+    ):
+        order = api.UpdateParticipantRequest(room="updated", identity="ana", attributes=attributes)
+        await calls.client.room.update_participant(order)
+
+        async def updated(wanted: dict[str, str] = wanted) -> bool:
+            [ana] = await calls.participants("updated")
+            return ana.metadata == "m" and dict(ana.attributes) == {"keep": "1", **wanted}
+
+        await calls.eventually(updated, within=5, what="the server has the new attributes")
+
+
 async def test_a_removed_participants_webhook_has_the_reason(calls: Calls) -> None:
     await calls.livekit.join("ana", "thrown-out")
     await calls.client.room.remove_participant(api.RoomParticipantIdentity(room="thrown-out", identity="ana"))
