@@ -111,7 +111,7 @@ def _what(trial: Trial) -> str:
         case RuleAction.REMOVE:
             return "removes"
         case RuleAction.TRANSFER:
-            return f"has, by {trial.goal}, the call of"
+            return f"has the action {trial.goal!r} for"
 
 
 def event_in_file(source: str, project: str, settings: Settings) -> Event | None:
