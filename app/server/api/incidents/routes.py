@@ -28,7 +28,7 @@ INCIDENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              "List the channels that people are notified by", notifications.NotificationList, role=Role.ADMIN),
     Endpoint("POST", f"{_V1}/notifications", notifications.add_a_notification, "Add a channel",
              Notification, status=201, body=notifications.NewNotification, role=Role.ADMIN, problems=(409,),
-             quotes_body=False, example={"name": "on call", "url": "slack://TOKEN-A/TOKEN-B/TOKEN-C"}),
+             quotes_body=False, example={"name": "on call", "url": "jsons://alerts.example.com/usher"}),
     Endpoint("PATCH", _NOTIFICATION, notifications.change_a_notification, "Change a channel", Notification,
              body=notifications.NotificationChange, role=Role.ADMIN, quotes_body=False),
     Endpoint("DELETE", _NOTIFICATION, notifications.delete_a_notification, "Delete a channel", Notification,
