@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ WORKERS = ("support-agent", "reception-agent")
 DO_NOT_END = {"serve", "demo"}
 """Commands that run until they are stopped; they have tests of their own."""
 
+ASKS_A_SYSTEM_OF_YOURS = ("lookups", "test")
+"""Exits 1 where that system does not answer, as nobody does at an address of an example."""
+PLACEHOLDER = "019ab000-0000-7000-8000-000000000000"
+
 PAGES = sorted({page for page, _ in shell_commands()})
 
 
@@ -57,17 +63,28 @@ def set_scene(site: Site) -> None:
             assert site.terminal.run("trigger", event, *caller, "--room", "hall", "--sid", f"PA_{number}").code == 0
 
 
+def run_sql(site: Site, page: str) -> None:
+    """Run the SQL of a page; a rule that the scene has already stays as it is."""
+    with closing(sqlite3.connect(str(site.database.url.database), timeout=30)) as connection:
+        for block in blocks("sql"):
+            if block.page == page:
+                with suppress(sqlite3.IntegrityError):
+                    connection.executescript(block.text)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_can_be_run_one_after_the_other(site: Site, page: str) -> None:
     lines = [shlex.split(line, comments=True)[1:] for name, line in shell_commands() if name == page]
     if ["users", "add", "ana"] in [words[:3] for words in lines]:
         site.terminal.json("users", "delete", "ana", "--yes")
+    run_sql(site, page)
+    (event, *_) = site.terminal.json("events", "list", "--type", "participant_joined", "--limit", "1")
     failed = []
     for words in lines:
         if words[0] in DO_NOT_END:
             continue
-        answer = site.terminal.run(*words, stdin="y\n")
-        if answer.code != 0:
+        answer = site.terminal.run(*[event["id"] if word == PLACEHOLDER else word for word in words], stdin="y\n")
+        if answer.code > (tuple(words[:2]) == ASKS_A_SYSTEM_OF_YOURS):
             failed.append((words, answer.code, answer.err[-500:], answer.out[-300:]))
     assert failed == []
 
