@@ -64,8 +64,9 @@ def set_scene(site: Site) -> None:
 
 
 def run_sql(site: Site, page: str) -> None:
-    """Run the SQL of a page; a rule that the scene has already stays as it is."""
+    """Run the SQL of a page, without limits that a page before has set; rules of the scene stay as they are."""
     with closing(sqlite3.connect(str(site.database.url.database), timeout=30)) as connection:
+        connection.executescript("DELETE FROM agents;")
         for block in blocks("sql"):
             if block.page == page:
                 with suppress(sqlite3.IntegrityError):
