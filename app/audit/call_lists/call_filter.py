@@ -24,6 +24,8 @@ _WITHOUT_DISPATCH: Mapping[CallState, EventOutcome] = {
     CallState.TRANSFERRED: EventOutcome.PLANNED,
 }
 """States of calls that may have no dispatch, each with what was decided for its join."""
+_OF_JOINS = frozenset({CallState.NO_MATCH, CallState.IGNORED})
+"""States that follow from what was decided for the join alone."""
 _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
     CallState.WAITING: tuple(sorted(WAITING)),
     CallState.NO_SHOW: (DispatchStatus.NO_SHOW,),
@@ -95,7 +97,7 @@ class CallFilter:
     @property
     def reads_every_call(self) -> bool:
         """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
-        return bool(self.follows_dispatches or self.wanted_states or self.direction or self.metadata)
+        return bool(self.follows_dispatches or self.wanted_states - _OF_JOINS or self.metadata)
 
     def has_dispatch(self, one: CallDispatch) -> bool:
         """Return whether a dispatch is of those by which the call is found."""
@@ -110,7 +112,7 @@ class CallFilter:
     def has_call(self, head: CallHead, made: Sequence[CallDispatch], body: Mapping[str, Any] | None) -> bool:
         """Return whether a call matches; `body` is that of its join, needed if metadata are asked for."""
         states = self.wanted_states
-        if states and head.state not in states:
+        if states - _OF_JOINS and head.state not in states:
             return False
         if self.direction is not None and head.direction is not self.direction:
             return False

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
 from app.audit.call_lists.call_search import call_search
-from app.audit.calls.call_head import CallHead, CallOutcome
+from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.lists.access_path import AccessPath, ByPrefix
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
 from app.audit.lists.event_list import EventFilter, search_events
@@ -26,7 +26,8 @@ from app.audit.lists.path_rows import is_common
 from app.audit.records.record_types import EventSummary, columns_of
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.db.tables import dispatch_attempts, dispatches, events
-from app.db.types import AttemptOutcome, ReplacesKind
+from app.db.types import AttemptOutcome, Cause, ReplacesKind
+from app.livekit.participant.role import PHONE_KINDS, Role
 from app.livekit.vocabulary import EventType
 
 MAX_CALLS_CHECKED: Final = 400
@@ -156,6 +157,7 @@ class _Lister:
             ),
             ("id",),
             self._paths,
+            _conditions_on_joins(chosen),
         )
         return read_page(self._connection, search, lambda row: _Row(row["id"], row["id"], None), size, cursor)
 
@@ -164,6 +166,8 @@ class _Lister:
         more: list[ColumnElement[bool]] = []
         if chosen.outcome is CallOutcome.JOINED:
             more.append(column.joined_at.is_not(None))
+        elif CallOutcome.ABANDONED is chosen.outcome or chosen.wanted_states == {CallState.ABANDONED}:
+            more.append(column.cause == Cause.CALLER_LEFT)
         elif chosen.outcome is CallOutcome.FALLBACK:
             more.append(column.rung > 0)
         elif chosen.outcome is CallOutcome.HANDED_OVER:
@@ -194,3 +198,18 @@ class _Lister:
         return read_page(
             self._connection, search, lambda row: _Row(row["id"], row["event_id"], row["id"]), size, cursor
         )
+
+
+def _conditions_on_joins(chosen: CallFilter) -> list[ColumnElement[bool]]:
+    """Return what the database can check of a join; what it can only narrow is checked again on each call."""
+    column = events.c
+    found: list[ColumnElement[bool]] = []
+    if chosen.direction is not None:
+        is_callee = column.participant_role == Role.CALLEE
+        found.append(column.participant_kind.in_(sorted(PHONE_KINDS)))
+        found.append(is_callee if chosen.direction is CallDirection.OUTBOUND else ~is_callee)
+    metadata = func.lower(column.body["participant"]["metadata"].as_string())
+    for field in chosen.metadata:
+        # In JSON, other characters may be written in several ways.
+        found += [metadata.contains(one.lower(), autoescape=True) for one in field if one.isascii() and one.isalnum()]
+    return found

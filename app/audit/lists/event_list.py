@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, literal_column
+from sqlalchemy import ColumnElement, Connection, literal_column
 
 from app.audit.lists.access_path import (
     AccessPath,
@@ -65,10 +65,15 @@ def iterate_events(connection: Connection, chosen: EventFilter) -> Iterator[Even
     return read_all(connection, search_events(chosen, columns_of(EventDetail)), EventDetail.from_row)
 
 
-def search_events(chosen: EventFilter, columns: tuple[str, ...], found_by: tuple[AccessPath, ...] = ()) -> Search:
+def search_events(
+    chosen: EventFilter,
+    columns: tuple[str, ...],
+    found_by: tuple[AccessPath, ...] = (),
+    more: Sequence[ColumnElement[bool]] = (),
+) -> Search:
     """Return the search for `chosen`: by the filter that leaves the fewest rows, the others applied to those.
 
-    `found_by`: the paths to follow, if the caller knows better ones.
+    `found_by`: the paths to follow, if the caller knows better ones; `more`: further conditions on what is found.
     """
     refuse_unstorable(chosen)
     column = events.c
@@ -89,7 +94,7 @@ def search_events(chosen: EventFilter, columns: tuple[str, ...], found_by: tuple
         )
     if chosen.types:
         candidates.append(tuple(ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(chosen.types)))
-    filters = [as_filter(paths) for paths in (candidates if found_by else candidates[1:])]
+    filters = [*(as_filter(paths) for paths in (candidates if found_by else candidates[1:])), *more]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
     if chosen.projects is not None:
