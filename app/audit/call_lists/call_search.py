@@ -58,7 +58,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
         paths += [_by_prefix(expression, form) for expression in _TEXTS]
     paths += [_by_prefix(reversed_digits(), digits[::-1]) for digits in ends_of_numbers(wanted)]
     whole = whole_numbers(wanted)
-    paths += [ByIndexedValue(reversed_digits(), digits[::-1], column.id, (_PHONE_CALLS,)) for digits in whole]
+    paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
     for digest in stored_forms(wanted)[1:]:
         paths += [ByIndexedValue(column[name], digest, column.id) for name in ("participant_identity", "room_name")]
         paths.append(ByIndexedValue(column.phone_number, digest, column.id, (column.phone_number.is_not(None),)))
@@ -68,12 +68,19 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
 
 
 _TEXTS: Final[tuple[FunctionElement[str], ...]] = (searched_identity(), searched_room(), searched_name())
+_INDEXES: Final[dict[type[FunctionElement[str]], str]] = {
+    searched_identity: "ix_events_searched_identity",
+    searched_room: "ix_events_searched_room",
+    searched_name: "ix_events_searched_name",
+    reversed_digits: "ix_events_reversed_digits",
+}
 
 
-def _by_prefix(expression: FunctionElement[str], prefix: str) -> ByPrefix:
+def _by_prefix(expression: FunctionElement[str], prefix: str, *, is_whole: bool = False) -> ByPrefix:
     column = events.c
     condition = _PHONE_CALLS if isinstance(expression, reversed_digits) else _CALLS
-    return ByPrefix(expression, prefix, column.id, (condition,), ByPrimaryKey(column.id))
+    index = _INDEXES[type(expression)]
+    return ByPrefix(expression, prefix, column.id, (condition,), ByPrimaryKey(column.id), index, is_whole)
 
 
 def _texts(wanted: str) -> list[str]:

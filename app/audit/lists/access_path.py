@@ -109,15 +109,19 @@ class ByPrefix:
     key: ColumnElement[str]
     where: tuple[ColumnElement[bool], ...]
     newest: ByPrimaryKey
+    index: str
+    """Its name: without statistics, SQLite prefers the index of any column that is compared for equality."""
+    is_whole: bool = False
+    """Whether the text is the prefix and nothing more."""
 
     def keys(self) -> Select[str]:
         """Return the keys of all rows, in the order of the index: a planner must not take another way."""
         found = select(self.key.label("id")).where(self.as_filter(), *self.where)
-        return found.order_by(self.text, self.key)
+        return found.order_by(self.text, self.key).with_hint(self.key.table, f"INDEXED BY {self.index}", "sqlite")
 
     def as_filter(self) -> ColumnElement[bool]:
         """Return the condition on a row that another path finds."""
-        return and_(self.text >= self.prefix, self.text < self.prefix + _HIGHEST)
+        return and_(self.text >= self.prefix, self.text <= self.prefix + ("" if self.is_whole else _HIGHEST))
 
 
 @dataclass(frozen=True, slots=True)
