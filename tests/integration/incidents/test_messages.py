@@ -267,6 +267,7 @@ async def test_without_a_subscription_a_call_costs_no_statement_more(sqlite_data
     async with World(sqlite_database) as world:
         world.simulator.add_worker("greeter")
         world.rule()
+        await world.wait(3)  # what the start itself prunes is over
         assert await statements(world, "ana") == 0
         subscription(sqlite_database)
         await world.wait(3)
