@@ -13,12 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
+
+# A busy machine makes single examples slow, and a test asserts no time.
+hypothesis.settings.register_profile("without a deadline", deadline=None)
+hypothesis.settings.load_profile("without a deadline")
 
 
 def missing(part: str) -> NoReturn:
