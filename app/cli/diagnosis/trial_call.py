@@ -34,6 +34,8 @@ ROOM_PREFIX = "usher-call-"
 TIMEOUT_S = 30.0
 _POLL_S = 0.1
 _HANGS_UP_WITHIN_S = 10.0
+_TAKEN_FOR_ABSENT_S = 1.0
+"""A call cancelled sooner was not hung up by us: LiveKit was asked for its caller, and does not list a placeholder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,9 @@ def _reason(one: DispatchSummary) -> str:
     if one.joined_at is not None or one.status not in {DispatchStatus.CANCELLED, DispatchStatus.NO_SHOW}:
         return one.reason or one.status
     waited = ((one.ended_at or one.created_at) - one.created_at).total_seconds()
+    if one.status is DispatchStatus.CANCELLED and waited < _TAKEN_FOR_ABSENT_S:
+        detail = "a call that waits for a place (agents, max_calls) needs a caller whom LiveKit lists"
+        return f"{one.agent_asked!r} was not asked: {detail}"
     cause = f"not within {waited:.1f} s" if one.status is DispatchStatus.CANCELLED else one.reason
     return f"{cause}; is a worker registered under {one.agent_asked!r}?"
 

@@ -52,6 +52,19 @@ async def test_an_agent_that_does_not_join_is_named_with_the_cause(sqlite_databa
         await until(lambda: not running.simulator.rooms.by_name)
 
 
+async def test_an_agent_with_limits_cannot_be_tried_with_a_placeholder(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    sqlite_database.execute(RULE.format(name="sales"))
+    sqlite_database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('sales-agent', 5)")
+    async with serving(sqlite_database.text) as running:
+        running.simulator.add_worker("sales-agent")
+        answer = await call(running, sqlite_database, tmp_path, "--metadata", '{"department": "sales"}', "--json")
+        (dispatch,) = answer.json["dispatches"]
+        assert answer.code == 1
+        assert "'sales-agent' was not asked: a call that waits for a place" in dispatch["reason"]
+
+
 async def test_a_caller_that_no_rule_matches(sqlite_database: Database, tmp_path: Path) -> None:
     sqlite_database.execute(RULE.format(name="sales"))
     async with serving(sqlite_database.text) as running:
