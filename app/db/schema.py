@@ -107,11 +107,11 @@ def describe(connection: Connection) -> str:
 
 
 def _is_known(revision: str) -> bool:
-    return revision in _revisions()
+    return revision in _revisions(_MIGRATIONS)
 
 
 @cache
-def _revisions() -> frozenset[str]:
+def _revisions(_folder: Path) -> frozenset[str]:
     # Read once: `/readyz` and every start compare with them, and each file of the migrations is imported for it.
     return frozenset(one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions())
 

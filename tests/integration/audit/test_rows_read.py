@@ -23,6 +23,7 @@ from app.audit import (
     objective_targets,
     recent_events,
 )
+from app.audit.lists.path_rows import MAX_PREFIXED
 from app.audit.statistics.counts import MAX_ROWS
 from app.db.types import IncidentKind
 from app.incidents import Incident
@@ -34,7 +35,8 @@ from tests.workload.audit_questions import questions
 from tests.workload.stored_calls import StoredCalls, fill
 
 CALLS = 100_000
-MOST_OF_LISTS = 5_000
+MOST_OF_LISTS = MAX_PREFIXED + 1
+"""One more shows that there are more."""
 NEWEST = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = NEWEST - timedelta(days=30)
 INCIDENTS = [
