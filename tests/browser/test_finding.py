@@ -16,7 +16,7 @@ from tests.harness.stage import Stage
 
 @pytest.fixture
 def page(stage: Stage, context: BrowserContext) -> Page:
-    """Three callers, one of whom gets a fallback, one no rule; a viewer is logged in."""
+    """Three callers: a fallback joined for one, no rule matched another; a viewer is logged in."""
     stage.add_worker("support-en")
     stage.add_rules(
         {"name": "spanish", "pattern": {"participant": {"metadata": {"language": ["es"]}}}, "agent_name": "support-es",

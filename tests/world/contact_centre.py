@@ -28,7 +28,7 @@ from tests.world.world import World
 LIMITS = {"sales": 6, "support": 8, "billing": 3}
 """Most calls of each agent at the same time."""
 GOING_S = 6.0
-"""An agent whose call is over is in the room for so long at most: until LiveKit has taken it out, or told of a loss."""
+"""An agent whose call is over is in the room for so long at most: LiveKit takes it out, or reports its loss."""
 _BETWEEN_CALLS_S = 2.0
 _TALK_S = 20.0
 _PATIENCE_S = 60.0

@@ -46,7 +46,7 @@ class CallOutcome(StrEnum):
 
 
 class CallDirection(StrEnum):
-    """Who called whom, on the phone."""
+    """The numbers of a phone call: who called, and which number was called."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"

@@ -216,7 +216,7 @@ def _reason(one: DispatchSummary) -> str:
         return one.reason or one.status
     waited = ((one.ended_at or one.created_at) - one.created_at).total_seconds()
     if one.status is DispatchStatus.CANCELLED and waited < _TAKEN_FOR_ABSENT_S:
-        detail = "a call that waits for a place (agents, max_calls) needs a caller whom LiveKit lists"
+        detail = "a call that waits for a place (agents, max_calls) needs a caller that LiveKit lists"
         return f"{one.agent_asked!r} was not asked: {detail}"
     cause = f"not within {waited:.1f} s" if one.status is DispatchStatus.CANCELLED else one.reason
     return f"{cause}; is a worker registered under {one.agent_asked!r}?"

@@ -1,4 +1,4 @@
-"""Tells callers how their wait stands, by participant attributes; off the path of delivery.
+"""Announces to callers their place in the queue, by participant attributes; no delivery waits for it.
 
 Trigger: each half second, what has changed of callers whose rule says `announce`. Writes nothing but its heartbeat.
 """

@@ -57,7 +57,7 @@ class _Sent:
 
 
 class Announcer:
-    """Compares what each caller was told with what is stored; of several replicas one announces.
+    """Compares what was announced to each caller with what is stored; of several replicas one announces.
 
     What it cannot send is logged and dropped: the next change is sent. LiveKit gets no more than some calls at a time,
     and no dispatch waits for them.

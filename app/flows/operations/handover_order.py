@@ -115,7 +115,7 @@ def hand_over(
 def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
     """Raise ConflictError if the next agent has no place for the call.
 
-    Whoever hands it over can choose another at once, while the first agent still has the caller.
+    The one who hands it over can choose another at once, while the first agent still has the caller.
     """
     limits = read_limits(connection)
     if order.agent_name not in limits.agents:

@@ -105,9 +105,10 @@ def after_call(
     jitter: float,
     is_down: bool,
 ) -> ActionMove:
-    """Return what follows `outcome` of a call that began at `started_at`; `seen` is whom LiveKit listed before it.
+    """Return what follows `outcome` of a call that began at `started_at`.
 
-    `timeout_s`: how long the call may take. `is_down`: LiveKit has answered none of the latest calls.
+    `seen`: the participant as LiveKit listed it before the call. `timeout_s`: how long the call may take. `is_down`:
+    LiveKit has answered none of the latest calls.
     """
     attempts = action.attempts + 1
     longest = LONGEST_DELAY_S if is_down else LONGEST_TROUBLE_S

@@ -34,7 +34,7 @@ def is_without_agent(dispatch: Dispatch) -> bool:
 def act_on_unserved(connection: Connection, after: AfterCommit, ended: Collection[Dispatch], now: datetime) -> None:
     """Create what the rules want for the callers of these dispatches, as far as no agent joined and none is coming.
 
-    A caller whom another live dispatch serves is left alone: that one decides when it ends without an agent, too.
+    A caller that another live dispatch serves is left alone: that dispatch decides if it ends without an agent, too.
     """
     ids = {one.id for one in ended if is_without_agent(one)}
     if not ids:

@@ -1,1 +1,1 @@
-"""What becomes of callers for whom no agent has a free place."""
+"""What becomes of callers while no agent has a free place for them."""

@@ -23,38 +23,38 @@ async def removed(world: World, identity: str = "ana-4711") -> None:
 
 
 @in_virtual_time
-async def test_the_timeline_tells_each_step_with_livekits_answer(database: Database) -> None:
+async def test_the_timeline_shows_each_step_with_livekits_answer(database: Database) -> None:
     async with World(database) as world:
         await removed(world)
         with database.reader_engine().connect() as connection:
-            told = timeline(connection, "ana-4711")
+            shown = timeline(connection, "ana-4711")
             why = explain(connection, "ana-4711")
             (listed,) = list_calls(connection, CallFilter(state=CallState.REMOVED)).items
-        steps = [(one.title, one.reason) for one in told.steps if one.kind is StepKind.ACTION]
+        steps = [(one.title, one.reason) for one in shown.steps if one.kind is StepKind.ACTION]
         assert [title for title, _ in steps] == [
             "rule 'blocked' wants LiveKit to remove the caller",
             "LiveKit is asked to remove the caller",
             "the caller has been removed",
         ]
         assert steps[-1][1] == "LiveKit removed the participant"
-        assert told.call.state is listed.state is CallState.REMOVED
-        assert told.summary == "ana-4711 was removed from the room: LiveKit removed the participant."
+        assert shown.call.state is listed.state is CallState.REMOVED
+        assert shown.summary == "ana-4711 was removed from the room: LiveKit removed the participant."
         assert [(one.rule, one.action) for one in why.rules] == [("blocked", "remove")]
-        (action,) = told.to_json()["actions"]
+        (action,) = shown.to_json()["actions"]
         assert (action["status"], action["answer"]) == ("done", "LiveKit removed the participant")
         assert [one["to_state"] for one in action["changes"]] == ["pending", "sending", "done"]
 
 
 @in_virtual_time
-async def test_the_timeline_tells_why_a_caller_got_no_agent_who_is_ignored(database: Database) -> None:
+async def test_the_timeline_shows_why_a_caller_got_no_agent_who_is_ignored(database: Database) -> None:
     async with World(database) as world:
         world.rule("not ana", None, action="ignore")
         world.simulator.join("room", "ana")
         await world.until(lambda: world.events(type="participant_joined"))
         with database.reader_engine().connect() as connection:
-            told = timeline(connection, "ana")
-        assert told.call.state is CallState.IGNORED
-        assert told.summary == "no agent was dispatched to ana: rule 'not ana' ignores it."
+            shown = timeline(connection, "ana")
+        assert shown.call.state is CallState.IGNORED
+        assert shown.summary == "no agent was dispatched to ana: rule 'not ana' ignores it."
 
 
 @in_virtual_time
@@ -67,8 +67,8 @@ async def test_a_caller_who_is_transferred_while_the_agent_is_awaited_has_not_ab
         world.simulator.join("room", "sip_1", kind="SIP", attributes=PHONE)
         await world.until_status("cancelled", within=60)
         with database.reader_engine().connect() as connection:
-            told = timeline(connection, "sip_1")
-        assert told.call.state is CallState.TRANSFERRED
+            shown = timeline(connection, "sip_1")
+        assert shown.call.state is CallState.TRANSFERRED
 
 
 @in_virtual_time

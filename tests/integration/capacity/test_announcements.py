@@ -1,4 +1,4 @@
-"""Callers are told by participant attributes how their wait stands; LiveKit's trouble with that delays no dispatch."""
+"""A caller's place in the queue is announced by participant attributes; trouble with that delays no dispatch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
 
-def told(world: World, room: str, identity: str) -> dict[str, str]:
+def announced(world: World, room: str, identity: str) -> dict[str, str]:
     """Return what Usher has written on a caller."""
     attributes = world.simulator.participant(room, identity).attributes
     return {name: value for name, value in attributes.items() if name.startswith("usher.") and value}
@@ -31,7 +31,7 @@ def count_updates(world: World) -> list[float]:
 
 
 def is_told(world: World, room: str, identity: str, **wanted: str) -> Any:
-    return lambda: told(world, room, identity) == {f"usher.{name}": value for name, value in wanted.items()}
+    return lambda: announced(world, room, identity) == {f"usher.{name}": value for name, value in wanted.items()}
 
 
 @in_virtual_time

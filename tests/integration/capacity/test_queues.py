@@ -282,7 +282,7 @@ async def test_a_thousand_waiting_callers_cost_as_many_statements_as_one(databas
             statements.clear()
             await world.wait(10)
             counts.append(len(statements))
-        assert counts[1] < 1.2 * counts[0], counts  # loops and their turns take some, whoever waits
+        assert counts[1] < 1.2 * counts[0], counts  # the loops ask as often, however many callers wait
 
 
 @pytest.mark.parametrize("columns", [{"max_calls": 0}, {"out_of_service_until": None}])
