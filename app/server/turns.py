@@ -1,4 +1,4 @@
-"""Lets LiveKit's webhooks go first: other requests begin one after the other, in half of the event loop's time.
+"""Lets LiveKit's webhooks go first: while there are any, other requests begin in half of the event loop's time.
 
 A webhook takes some steps of the event loop and a transaction of the writer's thread, which waits for the interpreter's
 lock in between. Where 500 peers log in as fast as they can, or the machine is busy, each step would take as long as
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Final
 
@@ -20,6 +21,7 @@ from app.clock import Clock
 _AT_ONCE: Final = 2
 """Requests of a lane that begin in one round: at a millisecond each, they hold up a webhook by as much."""
 _SHORT_BYTES: Final = 16 * 1024
+"""Most bytes of a body that a connection may hold without a limit of their number: a form of a stranger has as many."""
 MAX_WAITING: Final = 256
 """Requests that wait in a lane, before those with long bodies are refused: each holds up to 300 kB of its body."""
 
@@ -32,10 +34,10 @@ class Lane(IntEnum):
 
 
 class Turns:
-    """Gives turns in rounds; after each it rests for as long as the round took, with all that ran in between.
+    """Gives turns in rounds. While a webhook is being accepted, each is followed by a rest for as long as it took.
 
-    So this adapts to the machine: the longer a pass of the event loop takes, the fewer turns there are. A request that
-    comes alone begins at once.
+    What ran in between counts, so this adapts to the machine: the longer a pass of the event loop takes, the fewer
+    turns there are. A request that comes alone begins at once.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -43,6 +45,16 @@ class Turns:
         self._waiting: tuple[deque[asyncio.Future[None]], ...] = tuple(deque() for _ in Lane)
         self._is_busy = False
         self._began = 0.0
+        self._webhooks = 0
+
+    @contextmanager
+    def webhook(self) -> Iterator[None]:
+        """Give the loop to a verified webhook for half of the time until the block ends."""
+        self._webhooks += 1
+        try:
+            yield
+        finally:
+            self._webhooks -= 1
 
     async def take(self, lane: Lane = Lane.OTHER) -> None:
         """Return when it is the request's turn."""
@@ -67,7 +79,8 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._end_round)  # behind the requests that begin now
 
     def _end_round(self) -> None:
-        asyncio.get_running_loop().call_later(self._now() - self._began, self._next_round)
+        rest = self._now() - self._began if self._webhooks else 0.0
+        asyncio.get_running_loop().call_later(rest, self._next_round)
 
     def _next_round(self) -> None:
         self._is_busy = False
@@ -82,7 +95,7 @@ class Turns:
 
 
 def may_be_long(scope: Scope) -> bool:
-    """Return whether the body of a request may hold more memory while it waits than a connection does anyhow."""
+    """Return whether the body of a request may exceed `_SHORT_BYTES`."""
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")
     return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _SHORT_BYTES

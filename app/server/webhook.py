@@ -98,7 +98,8 @@ class WebhookEndpoint:
             signature = self._verifier.verify(body, authorization)
             project = signature.project
             event = parse(body, signature, received_at, new_id(), context.settings.redact_of(signature.project))
-            acceptance = await self._receive(event)
+            with self._turns.webhook():
+                acceptance = await self._receive(event)
         except SignatureRefusedError as error:
             context.metrics.refused.labels(error.reason).inc()
             self._log_refusal(error.reason, detail=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -35,16 +36,11 @@ class Found:
 def search(pages: Sequence[Page], query: str) -> Sequence[Found]:
     """Return the sections in which all words of `query` occur, the best first; if none has all, those with most."""
     words = list(dict.fromkeys(query[:MAX_QUERY].casefold().split()))[:MAX_WORDS]
-    rated = [
-        (held, points, Found(page, section, _excerpt(section.text, words)))
-        for page in pages
-        for section in page.sections
-        for held, points in [_rate(page, section, words)]
-        if held
-    ]
-    most = max((held for held, _, _ in rated), default=0)
-    best = sorted((one for one in rated if one[0] == most), key=lambda one: -one[1])
-    return [found for _, _, found in best[:MAX_FOUND]]
+    rated = [(*_rate(page, section, words), page, section) for page in pages for section in page.sections]
+    most = max((held for held, *_ in rated), default=0)
+    best = sorted((one for one in rated if one[0] == most > 0), key=lambda one: -one[1])[:MAX_FOUND]
+    any_word = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
+    return [Found(page, section, _excerpt(section.text, any_word)) for _, _, page, section in best]
 
 
 def _rate(page: Page, section: Section, words: Sequence[str]) -> tuple[int, int]:
@@ -59,18 +55,16 @@ def _rate(page: Page, section: Section, words: Sequence[str]) -> tuple[int, int]
     return held, points
 
 
-def _excerpt(text: str, words: Sequence[str]) -> Markup:
+def _excerpt(text: str, any_word: re.Pattern[str]) -> Markup:
+    """Return the part of the text around the first word, with each word marked."""
     folded = text.casefold()
     if len(folded) != len(text):  # some characters fold into two
         folded = text.lower() if len(text.lower()) == len(text) else text
-    first = min((at for word in words if (at := folded.find(word)) >= 0), default=0)
-    start, end = max(0, first - _BEFORE), min(len(text), first + _AFTER)
+    first = any_word.search(folded)
+    start = max(0, first.start() - _BEFORE) if first else 0
+    end = min(len(text), (first.start() if first else 0) + _AFTER)
     marked, at = escape("… " if start else ""), start
-    while at < end:
-        hits = [(found, word) for word in words if start <= (found := folded.find(word, at, end))]
-        if not hits:
-            break
-        found, word = min(hits, key=lambda hit: (hit[0], -len(hit[1])))
-        marked += escape(text[at:found]) + Markup("<mark>{}</mark>").format(text[found : found + len(word)])
-        at = found + len(word)
+    for hit in any_word.finditer(folded, start, end):
+        marked += escape(text[at : hit.start()]) + Markup("<mark>{}</mark>").format(text[hit.start() : hit.end()])
+        at = hit.end()
     return marked + escape(text[at:end]) + (" …" if end < len(text) else "")
