@@ -21,7 +21,7 @@ from app.clock import Clock
 _AT_ONCE: Final = 2
 """Requests of a lane that begin in one round: at a millisecond each, they hold up a webhook by as much."""
 _SHORT_BYTES: Final = 16 * 1024
-"""Most bytes of a body that a connection may hold without a limit of their number: a form of a stranger has as many."""
+"""Requests with longer bodies are refused while many wait. A form before the login has at most so many bytes."""
 MAX_WAITING: Final = 256
 """Requests that wait in a lane, before those with long bodies are refused: each holds up to 300 kB of its body."""
 
