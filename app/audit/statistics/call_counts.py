@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -34,13 +35,20 @@ class CallCounts(JsonShape):
         return self.joined / self.decided if self.decided else None
 
 
-def count_calls(connection: Connection, since: datetime, until: datetime, most: int) -> CallCounts:
-    """Return the counts of the latest `most` dispatches created from `since` until `until`, by their calls."""
-    row = connection.execute(calls_query(since, until, most)).one()
+def count_calls(
+    connection: Connection, since: datetime, until: datetime, most: int, projects: Collection[str] | None = None
+) -> CallCounts:
+    """Return the counts of the latest `most` dispatches created from `since` until `until`, by their calls.
+
+    `projects`: only calls of these among them (None: of all).
+    """
+    row = connection.execute(calls_query(since, until, most, projects)).one()
     return CallCounts(*(int(value or 0) for value in row))
 
 
-def calls_query(since: datetime, until: datetime, most: int) -> Select[*tuple[Any, ...]]:
+def calls_query(
+    since: datetime, until: datetime, most: int, projects: Collection[str] | None = None
+) -> Select[*tuple[Any, ...]]:
     """Return the query that counts calls; a test asserts its plan."""
     column = dispatches.c
     is_over = column.status.not_in(sorted(WAITING))
@@ -61,13 +69,16 @@ def calls_query(since: datetime, until: datetime, most: int) -> Select[*tuple[An
     }
     path = ByPrimaryKey(column.id)
     latest = (
-        select(column.event_id, *(case((flag, 1), else_=0).label(name) for name, flag in flags.items()))
+        select(column.event_id, column.project, *(case((flag, 1), else_=0).label(name) for name, flag in flags.items()))
         .where(*path.conditions(IdRange(lowest_id_at(until), lowest_id_at(since))))
         .order_by(*path.order())
         .limit(most)
         .subquery()
     )
-    per_call = select(*(func.max(latest.c[name]).label(name) for name in flags)).group_by(latest.c.event_id).subquery()
+    by_call = select(*(func.max(latest.c[name]).label(name) for name in flags)).group_by(latest.c.event_id)
+    if projects is not None:  # after the limit: to find as many of a small project, any number of rows would be read
+        by_call = by_call.where(latest.c.project.in_(projects))
+    per_call = by_call.subquery()
     each = per_call.c
     decided = case((each.joined + each.no_agent + each.abandoned > 0, 1), else_=0)
     return select(

@@ -83,7 +83,7 @@ def dispatch_statistics(
         overall=Figures(**(overall if agent is None else by_agent[agent]).figures()),
         agents=tuple(AgentFigures(**one.figures(), agent=name) for name, one in sorted(by_agent.items())),
         rules=tuple(RuleFigures(**one.figures(), rule=name) for name, one in sorted(by_rule.items())),
-        calls=count_calls(connection, reach or since, as_of, most) if is_of_all else None,
+        calls=count_calls(connection, reach or since, as_of, most, projects) if is_of_all else None,
     )
 
 

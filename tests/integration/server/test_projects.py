@@ -147,6 +147,9 @@ async def test_statistics_are_of_the_own_projects(running: Running) -> None:
         ]
         assert counts == [2, 1, 0], query
     assert [one["rule"] for one in (await strangers.get("/api/v1/statistics")).json()["rules"]] == []
+    calls = [(await one.get("/api/v1/statistics")).json()["calls"] for one in (everything, client, strangers)]
+    assert [one["calls"] for one in calls] == [2, 1, 0]
+    assert [one["decided"] + one["waiting"] for one in calls] == [2, 1, 0]
 
 
 async def test_objectives_are_of_rules_for_the_own_projects_alone(running: Running) -> None:
