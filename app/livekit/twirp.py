@@ -216,12 +216,10 @@ class LiveKitApi:
 
     async def update_attributes(self, room_name: str, identity: str, attributes: Mapping[str, str]) -> None:
         request = api.UpdateParticipantRequest(room=room_name, identity=identity, attributes=dict(attributes))
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._rooms.update_participant(request)
-        except (api.TwirpError, TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+        answer = await self._once(lambda: self._rooms.update_participant(request), self._timeout_s)
+        if isinstance(answer, Rejected | Unknown | Unreachable):
             self._metrics.calls.labels(self._project, "UpdateParticipant", "failed").inc()
-            raise LiveKitUnavailableError(f"UpdateParticipant: {str(error) or 'timed out'}") from error
+            raise LiveKitUnavailableError(f"UpdateParticipant: {answer.text}")
         self._metrics.calls.labels(self._project, "UpdateParticipant", "answered").inc()
 
     async def delete_room(self, room_name: str) -> None:

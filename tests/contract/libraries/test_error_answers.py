@@ -118,3 +118,13 @@ async def test_without_a_server_livekit_is_unreachable() -> None:
 def test_an_error_of_tls_is_told_apart() -> None:
     assert failure_kind(ssl.SSLCertVerificationError("self-signed certificate")) is TroubleKind.TLS
     assert failure_kind(aiohttp.ServerDisconnectedError()) is TroubleKind.UNREACHABLE
+
+
+async def test_an_update_of_attributes_that_fails_counts_among_the_calls() -> None:
+    refused = plain(401, "invalid API key: APIkey")
+    async with answering(refused, web.Response(body=b"")) as client:
+        with pytest.raises(LiveKitUnavailableError, match="UpdateParticipant: HTTP 401: invalid API key"):
+            await client.update_attributes("hall", "ana", {"state": "waiting"})
+        assert client.trouble == Trouble(TroubleKind.UNKNOWN_KEY, "HTTP 401: invalid API key: APIkey")
+        await client.update_attributes("hall", "ana", {"state": "waiting"})
+        assert client.trouble is None
