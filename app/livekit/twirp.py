@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import aiohttp
+from google.protobuf.message import DecodeError
 from livekit import api
 from livekit.protocol import agent_dispatch as dispatch_protocol
 
@@ -120,13 +122,14 @@ class LiveKitApi:
         return outcome
 
     async def _create(self, message: dispatch_protocol.CreateAgentDispatchRequest) -> Outcome:
-        created = await self._once(lambda: self._dispatches.create_dispatch(message), self._timeout_s)
-        if isinstance(created, Rejected | Unknown | Unreachable):
+        async def create() -> dispatch_protocol.AgentDispatch:
+            created = await self._dispatches.create_dispatch(message)
+            if not created.id:
+                raise DecodeError("LiveKit's answer names no dispatch id")
             return created
-        if not created.id:
-            self._record.note_failure(TroubleKind.ERROR, text := "LiveKit's answer names no dispatch id")
-            return Unknown("unreadable", text)
-        return Accepted(created.id)
+
+        created = await self._once(create, self._timeout_s)
+        return created if isinstance(created, Rejected | Unknown | Unreachable) else Accepted(created.id)
 
     async def _once(self, call: Callable[[], Awaitable[T]], timeout_s: float) -> T | Rejected | Unknown | Unreachable:
         """Return the answer to a call that is made once, or how it failed."""
@@ -157,7 +160,8 @@ class LiveKitApi:
             self._record.note_failure(failure_kind(error), text := str(error) or type(error).__name__)
             return Unknown("connection", text)
         except Exception as error:  # noqa: BLE001 - the answer is not Twirp: the call may have had its effect
-            self._record.note_failure(TroubleKind.ERROR, text := f"{type(error).__name__}: {error}")
+            text = str(error) if isinstance(error, DecodeError) else f"{type(error).__name__}: {error}"
+            self._record.note_failure(TroubleKind.ERROR, text)
             return Unknown("unreadable", text)
         self._record.note_answer()
         return answer
@@ -178,10 +182,8 @@ class LiveKitApi:
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
         delete = self._dispatches.delete_dispatch
-        try:
+        with suppress(RoomNotFoundError):
             await self._ask("DeleteDispatch", lambda: delete(livekit_dispatch_id, room_name))
-        except RoomNotFoundError:
-            return
 
     async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
         listed = await self._ask("ListDispatch", lambda: self._dispatches.list_dispatch(room_name))
@@ -209,10 +211,8 @@ class LiveKitApi:
 
     async def remove_participant(self, room_name: str, identity: str) -> None:
         request = api.RoomParticipantIdentity(room=room_name, identity=identity)
-        try:
+        with suppress(RoomNotFoundError):
             await self._ask("RemoveParticipant", lambda: self._rooms.remove_participant(request))
-        except RoomNotFoundError:
-            return
 
     async def update_attributes(self, room_name: str, identity: str, attributes: Mapping[str, str]) -> None:
         request = api.UpdateParticipantRequest(room=room_name, identity=identity, attributes=dict(attributes))
@@ -224,10 +224,8 @@ class LiveKitApi:
 
     async def delete_room(self, room_name: str) -> None:
         request = api.DeleteRoomRequest(room=room_name)
-        try:
+        with suppress(RoomNotFoundError):
             await self._ask("DeleteRoom", lambda: self._rooms.delete_room(request))
-        except RoomNotFoundError:
-            return
 
     async def create_room(self, room_name: str) -> str:
         request = api.CreateRoomRequest(name=room_name, empty_timeout=60, departure_timeout=5)

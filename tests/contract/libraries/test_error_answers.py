@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from app.clock import SystemClock
 from app.livekit.client import DispatchRequest
 from app.livekit.failures.trouble import Trouble, TroubleKind, failure_kind
-from app.livekit.outcome import LiveKitUnavailableError, Rejected, Unreachable
-from app.livekit.twirp import LiveKitApi
+from app.livekit.outcome import LiveKitUnavailableError, Rejected, Unknown, Unreachable
+from app.livekit.twirp import DOWN_AFTER, LiveKitApi
 from app.livekit.vocabulary import RestartPolicy
 from app.metrics import Metrics
 from app.settings import Project
@@ -128,3 +128,13 @@ async def test_an_update_of_attributes_that_fails_counts_among_the_calls() -> No
         assert client.trouble == Trouble(TroubleKind.UNKNOWN_KEY, "HTTP 401: invalid API key: APIkey")
         await client.update_attributes("hall", "ana", {"state": "waiting"})
         assert client.trouble is None
+
+
+async def test_answers_without_a_dispatch_id_in_a_row_mean_that_livekit_is_down() -> None:
+    async with answering(web.Response(body=b"")) as client:
+        for _ in range(DOWN_AFTER):
+            assert not client.is_down
+            outcome = await client.create_dispatch(REQUEST)
+            assert outcome == Unknown("unreadable", "LiveKit's answer names no dispatch id")
+        assert client.is_down
+        assert client.trouble == Trouble(TroubleKind.ERROR, "LiveKit's answer names no dispatch id", DOWN_AFTER)
