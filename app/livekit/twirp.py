@@ -161,7 +161,7 @@ class LiveKitApi:
             return Unknown("connection", text)
         except Exception as error:  # noqa: BLE001 - the answer is not Twirp: the call may have had its effect
             text = str(error) if isinstance(error, DecodeError) else f"{type(error).__name__}: {error}"
-            self._record.note_failure(TroubleKind.ERROR, text)
+            self._record.note_failure(failure_kind(error), text)
             return Unknown("unreadable", text)
         self._record.note_answer()
         return answer
@@ -260,7 +260,7 @@ class LiveKitApi:
             text = f"timed out after {self._timeout_s:g} s"
             self._note_failure(method, TroubleKind.UNREACHABLE, text)
             raise LiveKitTransientError(f"{method}: {text}") from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, DecodeError, ValueError) as error:
             text = str(error) or type(error).__name__
             self._note_failure(method, failure_kind(error), text)
             raise LiveKitTransientError(f"{method}: {text}") from error

@@ -85,6 +85,8 @@ def seconds_ahead(date: str, now: datetime) -> float | None:
 
 
 def failure_kind(error: BaseException) -> TroubleKind:
-    """Return what an error of the connection means."""
+    """Return what an error of the connection means, or one of reading the answer."""
+    if not isinstance(error, aiohttp.ClientError | OSError):
+        return TroubleKind.ERROR  # of protobuf, say: the answer is that of another server, or of a proxy
     is_tls = isinstance(error, ssl.SSLError | aiohttp.ClientSSLError | aiohttp.ClientConnectorCertificateError)
     return TroubleKind.TLS if is_tls else TroubleKind.UNREACHABLE

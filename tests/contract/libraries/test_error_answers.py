@@ -11,6 +11,7 @@ from email.utils import format_datetime
 import aiohttp
 import pytest
 from aiohttp import web
+from google.protobuf.message import DecodeError
 from pydantic import SecretStr
 
 from app.clock import SystemClock
@@ -138,3 +139,21 @@ async def test_answers_without_a_dispatch_id_in_a_row_mean_that_livekit_is_down(
             assert outcome == Unknown("unreadable", "LiveKit's answer names no dispatch id")
         assert client.is_down
         assert client.trouble == Trouble(TroubleKind.ERROR, "LiveKit's answer names no dispatch id", DOWN_AFTER)
+
+
+async def test_a_page_of_another_server_is_an_error_of_livekit() -> None:
+    page = web.Response(text="<html><h1>Welcome</h1></html>", content_type="text/html")
+    async with answering(page) as client:
+        with pytest.raises(LiveKitUnavailableError, match=r"ListRooms: Error parsing message") as caught:
+            await client.list_rooms()
+        assert "is LIVEKIT_URL its address" in caught.value.advice
+        assert client.trouble is not None
+        assert client.trouble.kind is TroubleKind.ERROR
+        outcome = await client.create_dispatch(REQUEST)
+        assert isinstance(outcome, Unknown)
+        assert client.trouble.kind is TroubleKind.ERROR
+
+
+@pytest.mark.parametrize("error", [ValueError("no number"), DecodeError("no message")])
+def test_an_answer_that_cannot_be_read_is_an_error_of_livekit(error: Exception) -> None:
+    assert failure_kind(error) is TroubleKind.ERROR
