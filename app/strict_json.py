@@ -1,4 +1,4 @@
-"""Reads JSON as RFC 8259 defines it, and says which of it both databases can hold.
+"""Reads and compares JSON as RFC 8259 defines it, and says which of it both databases can hold.
 
 Python's `json` also takes `NaN` and `Infinity`. JSON text may escape NUL and halves of surrogate pairs; PostgreSQL
 stores neither.
@@ -91,6 +91,15 @@ def storable(value: Any) -> Any:
     if isinstance(value, list):
         return [storable(entry) for entry in value]
     return value
+
+
+def same_json(one: Any, other: Any) -> bool:
+    """Compare as JSON does: true is not 1, the order of keys does not count, 3 and 3.0 are one number."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_json(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_json, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _refuse_constant(name: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.strict_json import MAX_DEPTH, JsonError, is_storable, parse_json, parse_storable_json, storable
+from app.strict_json import MAX_DEPTH, JsonError, is_storable, parse_json, parse_storable_json, same_json, storable
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,13 @@ def test_what_is_storable_stays_as_it_is(text: str) -> None:
     kept = storable(text)
     assert is_storable(kept)
     assert (kept == text) == is_storable(text)
+
+
+def test_values_are_compared_as_json() -> None:
+    assert same_json({"a": 1, "b": [2]}, {"b": [2.0], "a": 1})
+    assert not same_json({"a": True}, {"a": 1})
+    assert not same_json([True], [1])
+    assert not same_json({"a": None}, {})
+    assert not same_json([1, 2], [2, 1])
+    assert not same_json("1", 1)
+    assert same_json(None, None)

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, computed_field
 from app.errors import join_path
 from app.json_shape import JsonShape
 from app.rules.columns import DEFAULTS, WRITABLE
+from app.strict_json import same_json
 
 _LONGEST_VALUE: Final = 160
 
@@ -74,7 +75,7 @@ class RuleDifference(JsonShape):
     def columns(self) -> tuple[str, ...]:
         """The columns whose values are not the same, in their order; all written ones for a new rule."""
         if self.change is Change.CREATED and self.after is not None:
-            return tuple(column for column in WRITABLE if not same(self.after.get(column), DEFAULTS.get(column)))
+            return tuple(column for column in WRITABLE if not same_json(self.after.get(column), DEFAULTS.get(column)))
         if self.change is not Change.CHANGED or self.before is None or self.after is None:
             return ()
         return changed_columns(self.before, self.after)
@@ -120,16 +121,7 @@ def diff(
 
 def changed_columns(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the writable columns whose values are not the same."""
-    return tuple(column for column in WRITABLE if not same(before.get(column), after.get(column)))
-
-
-def same(one: Any, other: Any) -> bool:
-    """Compare as JSON does: true is not 1, the order of keys does not count, 3 and 3.0 are one number."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+    return tuple(column for column in WRITABLE if not same_json(before.get(column), after.get(column)))
 
 
 def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueChange]:
@@ -137,7 +129,7 @@ def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueChange]:
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from compare_values(join_path(path, key), before.get(key, MISSING), after.get(key, MISSING))
-    elif not same(before, after):
+    elif not same_json(before, after):
         yield ValueChange(path, before, after)
 
 

@@ -16,7 +16,7 @@ from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, N
 from app.rules.lookups.lookup_book import Lookup
 from app.rules.lookups.lookup_check import REQUIRED, check_lookup, complete
 from app.rules.lookups.read_lookups import read_documents, read_lookup, select_lookups
-from app.strict_json import is_storable
+from app.strict_json import is_storable, same_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def put_lookup(
     values = {column: _value(column, value) for column, value in row.items()}
     if before is None:
         _edit(connection, editor, insert(lookups).values(values))
-    elif any(before.row[column] != row[column] for column in LOOKUP_COLUMNS):
+    elif not all(same_json(before.row[column], row[column]) for column in LOOKUP_COLUMNS):
         _edit(connection, editor, update(lookups).where(lookups.c.id == before.id).values(values))
     return read_stored_lookup(connection, row["name"])
 

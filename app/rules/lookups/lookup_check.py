@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from pydantic_core import to_json
 
 from app.db.tables.lookups import LOOKUP_COLUMNS, MAX_CACHE_S, MAX_TIMEOUT_MS
 from app.errors import Problem, join_path, nearest
@@ -188,7 +189,7 @@ def _check_whole(least: int, most: int) -> Callable[[str, Any], list[Problem]]:
 
 def _check_on_error(column: str, value: Any) -> list[Problem]:
     problems = json_problems(column, value)
-    if not problems and len(json.dumps(value)) > MAX_ANSWER_BYTES:
+    if not problems and len(to_json(value)) > MAX_ANSWER_BYTES:
         return [Problem(column, f"must have at most {MAX_ANSWER_BYTES} bytes, as answers may have")]
     return problems
 

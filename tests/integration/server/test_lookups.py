@@ -56,6 +56,16 @@ async def test_a_lookup_is_created_replaced_and_deleted(running: Running, editor
     assert {one["changed_by"] for one in changes} == {"maria"}
 
 
+async def test_true_in_place_of_one_is_a_change(editor: httpx2.AsyncClient) -> None:
+    url = "/api/v1/lookups/crm"
+    made = await editor.put(url, json={**CRM, "on_error": {"vip": 1}})
+    changed = await editor.put(url, json={**CRM, "on_error": {"vip": True}}, headers={"If-Match": made.headers["etag"]})
+    assert changed.json()["on_error"]["vip"] is True
+    assert changed.headers["etag"] != made.headers["etag"]
+    again = await editor.put(url, json={**CRM, "on_error": {"vip": True}}, headers={"If-Match": "*"})
+    assert again.headers["etag"] == changed.headers["etag"]
+
+
 async def test_every_mistake_is_reported_and_nothing_saved(editor: httpx2.AsyncClient) -> None:
     wrong = {"pattern": {"lookup": {"a": [1]}}, "url": "x", "timeout_ms": 9000, "colour": "red"}
     answer = await editor.put("/api/v1/lookups/my-crm", json=wrong)

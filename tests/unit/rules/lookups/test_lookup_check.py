@@ -26,6 +26,7 @@ STORED = {"id": 1, "enabled": 1, "timeout_ms": 1500, "cache_s": 0, "headers": No
         {"pattern": {"$or": [{"event": ["room_started"]}, {"participant": {"kind": ["SIP"]}}]}},
         {"pattern": {"participant": {"attributes": {"lookup": ["x"]}}}},
         {"on_error": [1, None, {"a": "b"}], "cache_s": 86_400, "timeout_ms": 5000},
+        {"on_error": "ü" * 32_000},
         {"name": "a" * 63},
     ],
 )
@@ -84,6 +85,7 @@ def test_a_lookup_that_may_be_saved(columns: dict[str, Any]) -> None:
         ({"cache_s": -1}, "cache_s"),
         ({"cache_s": 1.5}, "cache_s"),
         ({"on_error": "x" * 70_000}, "on_error"),
+        ({"on_error": "ü" * 33_000}, "on_error"),
         ({"on_error": {"a": float("nan")}}, "on_error.a"),
         ({"on_error": "\0"}, "on_error"),
         ({"timeout": 5}, "timeout"),
