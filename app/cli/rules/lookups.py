@@ -114,6 +114,6 @@ def _view(lookup: Lookup, event: Event, tested: dict[str, Any]) -> Iterator[Rend
     words = "answer" if answered else "in its place"
     yield plain(f"   {words}: {json.dumps(tested['answer'], ensure_ascii=False)}")
     if not tested["matches"]:
-        yield plain("   its pattern does not match this event: it would not be asked", "yellow")
+        yield plain("   it would not be asked: this is no join, or its pattern does not match", "yellow")
     if not lookup.enabled:
         yield plain("   it is disabled", "yellow")

@@ -26,7 +26,7 @@ from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
-from app.strict_json import JsonError, parse_json
+from app.strict_json import JsonError, parse_storable_json
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
 from app.webhook.parse import build_event
@@ -120,7 +120,7 @@ def event_in_file(source: str, project: str, settings: Settings) -> Event | None
         return None
     try:
         raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        body = parse_json(raw.decode("utf-8-sig"))
+        body = parse_storable_json(raw.decode("utf-8-sig"))
         if not isinstance(body, dict):
             raise _unusable(f"{source} is not a webhook body: not a JSON object")
         return build_event(

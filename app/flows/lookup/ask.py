@@ -55,15 +55,15 @@ class LookupAsker:
         Never raises: whatever goes wrong is the error of that lookup. They get the document without what USHER_REDACT
         leaves out.
         """
-        body = to_json(event.shareable)
-        answers = await asyncio.gather(*(self._ask(lookup, event.shareable, body) for lookup in lookups))
+        answers = await asyncio.gather(*(self._ask(lookup, event.shareable) for lookup in lookups))
         return {answer.name: answer.to_json() for answer in answers}
 
     async def test(self, lookup: Lookup, event: Event) -> dict[str, Any]:
         """Ask one lookup about an event, whether or not it matches and without the cache; return what came of it."""
-        answer = await self._ask(replace(lookup, cache_s=0), event.shareable, to_json(event.shareable))
+        answer = await self._ask(replace(lookup, cache_s=0), event.shareable)
+        book = LookupBook(usable=(replace(lookup, enabled=True),))
         return {
-            "matches": any(one.id == lookup.id for one in LookupBook(usable=(lookup,)).matching(event.document)),
+            "matches": bool(book.questions_about(replace(event, lookups=None))),
             "status": str(answer.status),
             "answer": answer.answer,
             "error": answer.error,
@@ -76,16 +76,16 @@ class LookupAsker:
         named = (value.removeprefix(ENV) for value in lookup.headers.values() if value.startswith(ENV))
         return sorted({name for name in named if not variable(self._environment, name)})
 
-    async def _ask(self, lookup: Lookup, document: Mapping[str, Any], body: bytes) -> LookupAnswer:
+    async def _ask(self, lookup: Lookup, document: Mapping[str, Any]) -> LookupAnswer:
         asked_at, began = self._clock.now(), self._clock.monotonic()
-        key = cache_key(lookup, document) if lookup.cache_s else b""
-        if key and (cached := self._cache.get(key, began)) is not None:
-            self._count(lookup, AnswerStatus.OK)
-            return LookupAnswer(lookup.name, AnswerStatus.OK, cached[0], asked_at, 0.0, is_cached=True)
         status, answer, error = AnswerStatus.ERROR, lookup.on_error, ""
-        size = 0
+        key, size = b"", 0
         try:
-            headers = self._headers(lookup)
+            key = cache_key(lookup, document) if lookup.cache_s else b""
+            if key and (cached := self._cache.get(key, began)) is not None:
+                self._count(lookup, AnswerStatus.OK)
+                return LookupAnswer(lookup.name, AnswerStatus.OK, cached[0], asked_at, 0.0, is_cached=True)
+            headers, body = self._headers(lookup), to_json(document)
             async with asyncio.timeout(lookup.timeout_s):
                 found = await self._post(lookup, headers, body)
             answer, size, status = parse_storable_json(found), len(found), AnswerStatus.OK

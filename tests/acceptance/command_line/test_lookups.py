@@ -76,6 +76,8 @@ def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database
     # Then its service was asked, with the secret of this environment
     assert (tested["status"], tested["answer"]) == ("ok", {"name": "Ana", "known": True})
     assert terminal.run("lookups", "test", "crm", "--event", "-", stdin=json.dumps(JOIN)).code == 0
+    half = json.dumps({**JOIN, "participant": {**JOIN["participant"], "name": "\ud800"}})  # type: ignore[dict-item]
+    assert terminal.run("lookups", "test", "crm", "--event", "-", stdin=half).code == 0
     # When the other is tested, the answer is no, and the default is shown
     failed = terminal.run("lookups", "test", "down", "--event", file)
     assert failed.code == 1

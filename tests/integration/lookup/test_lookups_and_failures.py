@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy.event import listen, remove
 from sqlalchemy.pool import Pool
 
-from app.flows.lookup.ask import MAX_OPEN
+from app.db.types import EventSource
+from app.flows.lookup.ask import MAX_OPEN, LookupAsker
+from app.metrics import Metrics
+from app.rules.lookups.read_lookups import read_lookups
+from app.webhook.parse import build_event
 from tests.conftest import Database
 from tests.integration.accept.test_accept import post, webhook
 from tests.world.virtual_time import in_virtual_time
@@ -147,6 +152,26 @@ async def test_a_service_that_hangs_does_not_hold_up_others(sqlite_database: Dat
         assert world.services.most_open == MAX_OPEN + 1
         assert "wait for an answer already" in document(at_once[0]["lookups"])["crm"]["error"]
         await world.until(lambda: {one["outcome"] for one in joins(world)} == {"planned"}, within=6)
+
+
+@in_virtual_time
+async def test_a_document_that_cannot_be_sent_is_an_error_of_each_lookup(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.lookup()
+        world.lookup("kept", cache_s=60)
+        with sqlite_database.reader_engine().connect() as connection:
+            lookups = read_lookups(connection, 1).usable
+        event = build_event(
+            webhook("participant_joined"),
+            project="default",
+            source=EventSource.WEBHOOK,
+            received_at=world.clock.now(),
+            event_id="1",
+        )
+        asker = LookupAsker(world.services, {}, Metrics(), world.clock)
+        answers = await asker.ask(lookups, replace(event, shareable={"half": "\ud800", "set": {1}}))
+        assert {name: one["status"] for name, one in answers.items()} == {"crm": "error", "kept": "error"}
+        assert world.services.asked == []
 
 
 @in_virtual_time

@@ -103,10 +103,21 @@ async def test_a_test_says_what_was_sent_and_why_there_is_no_answer(
     body = {"event": "participant_joined", "participant": {"identity": "eva", "metadata": '{"language": "es"}'}}
     assert (await editor.post(url, json={"event": body})).json()["matches"] is True
     assert (await editor.post(url, json={})).status_code == 422
+    left = {**body, "event": "participant_left"}
+    assert (await editor.post(url, json={"event": left})).json()["matches"] is False
     assert (await editor.post(url, json={"event": body, "event_id": event_id})).status_code == 422
     assert (await editor.post(url, json={"event": {"x": 1}})).status_code == 422
     assert (await editor.post(url, json={"event_id": "unknown"})).status_code == 404
     assert (await editor.post("/api/v1/lookups/none/test", json={"event_id": event_id})).status_code == 404
+
+
+async def test_a_disabled_lookup_matches_what_it_would_be_asked_about(editor: httpx2.AsyncClient) -> None:
+    both = {"event": ["participant_joined", "participant_left"]}
+    await editor.put("/api/v1/lookups/crm", json={**CRM, "pattern": both, "enabled": False})
+    for event, matches in (("participant_joined", True), ("participant_left", False)):
+        body = {"event": event, "participant": {"identity": "eva"}}
+        tested = await editor.post("/api/v1/lookups/crm/test", json={"event": body})
+        assert tested.json()["matches"] is matches
 
 
 async def test_a_row_that_cannot_be_used_is_shown_with_its_problems(

@@ -69,7 +69,7 @@ class LookupTestOrder(Model):
 
 
 class LookupTested(BaseModel):
-    matches: bool = Field(description="whether the lookup would be asked about this event")
+    matches: bool = Field(description="whether the lookup, while enabled, is asked about this event")
     status: AnswerStatus
     answer: Any = Field(description="with another status than `ok`: its `on_error`")
     error: str = Field(description="why there is no answer; empty with `ok`")
