@@ -192,7 +192,7 @@ def expected_version(request: Request) -> int | None:
         return None
     if tag := _ETAG.fullmatch(given):
         return int(tag[1])
-    raise BadRequestError("If-Match is not the ETag of a rule; send the one from reading the rule")
+    raise BadRequestError("If-Match is not an ETag; send the one from reading what you edit")
 
 
 def _read_query(model: type[Model], request: Request) -> Model:
