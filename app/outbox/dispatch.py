@@ -101,6 +101,11 @@ class Dispatch(NamedTuple):
         return self.status in LIVE
 
     @property
+    def is_of_rule(self) -> bool:
+        """Whether it counts against `max_calls` of its rule: no fallback is asked, and no call is handed over."""
+        return self.rung == 0 and self.replaces_kind is not ReplacesKind.HANDOVER
+
+    @property
     def is_fallback(self) -> bool:
         """Whether a fallback is being asked."""
         return self.rung > 0

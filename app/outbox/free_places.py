@@ -1,7 +1,7 @@
 """Who may start: the places of agents and rules, counted from live rows and taken one by one.
 
 An agent's limits hold in each project by itself, since its workers there are others. A rule's `max_calls` holds for the
-calls with its own agent; fallbacks are what is asked beyond it.
+calls with its own agent; fallbacks are what is asked beyond it, and a call that is handed over has left the rule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from app.agents.agent_limits import AgentLimits, substitute_of
-from app.db.types import ReplacesKind
 from app.outbox.dispatch import Dispatch
 
 Agent = tuple[str, str]
@@ -22,11 +21,12 @@ Agent = tuple[str, str]
 
 
 class Lane(NamedTuple):
-    """A part of a queue: callers of one rule who wait for one agent."""
+    """A part of a queue: callers of one rule who wait for one agent. `is_of_rule`: and for a place of the rule."""
 
     project: str
     agent_name: str
     rule_id: int
+    is_of_rule: bool
 
 
 class Shortage(Enum):
@@ -57,10 +57,6 @@ class Places:
         self.now = now
         self._rules = rules
         self._held = held
-
-    def is_limited(self, dispatch: Dispatch) -> bool:
-        """Return whether `dispatch` needs a place before its agent may be asked."""
-        return dispatch.agent_to_ask in self.limits or self._rule_limit(dispatch, dispatch.rung) is not None
 
     def is_out_of_service(self, agent_name: str) -> bool:
         """Return whether the agent is not to be asked now."""
@@ -109,7 +105,7 @@ class Places:
 
     def take(self, dispatch: Dispatch) -> None:
         """Count a place for `dispatch`, whose agent is being asked."""
-        self.count(dispatch.project, dispatch.agent_to_ask, dispatch.rule_id, is_of_rule=dispatch.rung == 0)
+        self.count(dispatch.project, dispatch.agent_to_ask, dispatch.rule_id, is_of_rule=dispatch.is_of_rule)
 
     def count(self, project: str, agent_name: str, rule_id: int, *, is_of_rule: bool = True) -> None:
         """Count a place as taken; `is_of_rule`: also one of the rule."""
@@ -119,16 +115,14 @@ class Places:
 
     def may_be_free(self, lane: Lane) -> bool:
         """Return whether the first callers of a queue may start now, or have another agent to ask."""
-        limit = self.limits.get(lane.agent_name)
-        if limit is not None:
-            if limit.is_out_of_service(self.now):
-                return substitute_of(lane.agent_name, self.limits, self.now) is not None
-            if limit.max_calls is not None and self._held.agents[lane.project, lane.agent_name] >= limit.max_calls:
-                return False
-        return not self.is_rule_full(lane.rule_id, self._rules.get(lane.rule_id))
+        shortage = self.shortage_of_agent(lane.project, lane.agent_name)
+        if shortage is Shortage.OUT_OF_SERVICE:
+            return substitute_of(lane.agent_name, self.limits, self.now) is not None
+        if shortage is Shortage.AGENT_FULL:
+            return False
+        return not lane.is_of_rule or not self.is_rule_full(lane.rule_id, self._rules.get(lane.rule_id))
 
     def _rule_limit(self, dispatch: Dispatch, rung: int) -> int | None:
-        # The call that is handed over has the rule's place already.
-        if rung > 0 or dispatch.replaces_kind is ReplacesKind.HANDOVER:
+        if rung > 0 or not dispatch.is_of_rule:
             return None
         return self._rules.get(dispatch.rule_id, dispatch.max_calls)

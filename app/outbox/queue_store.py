@@ -41,6 +41,8 @@ RATE_WINDOW_S = 1.0
 _PROJECT, _RULE_ID = dispatches.c.project, dispatches.c.rule_id
 _QUEUED = text("queued_at IS NOT NULL")
 """In exactly the text of the index of the queues."""
+_IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'handover')", Boolean)
+"""`Dispatch.is_of_rule`."""
 _LIMITED_AGENTS = select(
     agents.c.agent_name,
     cast(agents.c.max_calls, Text),
@@ -48,11 +50,12 @@ _LIMITED_AGENTS = select(
     cast(type_coerce(agents.c.out_of_service_until, Text), Text),
     agents.c.substitute_agent_name,
 ).where(text(IS_LIMITED))
+_GROUPS = (_PROJECT, ASKED, _RULE_ID, _IS_OF_RULE)
 _LANES = (
-    select(_PROJECT, ASKED, cast(_RULE_ID, Text), cast(func.count(), Text))
+    select(_PROJECT, ASKED, cast(_RULE_ID, Text), cast(cast(_IS_OF_RULE, Integer), Text), cast(func.count(), Text))
     .with_hint(dispatches, "INDEXED BY ix_dispatches_queue", "sqlite")
     .where(_QUEUED)
-    .group_by(_PROJECT, ASKED, _RULE_ID)
+    .group_by(*_GROUPS)
 )
 LIMITS = CombinedQuery([("agents", _LIMITED_AGENTS), ("lanes", _LANES)])
 """One statement for each look of the delivery loop, however many callers wait."""
@@ -71,8 +74,12 @@ def read_limits(connection: Connection) -> Limits:
     found = LIMITS.run(connection, {})
     return Limits(
         {name: _agent(name, *rest) for name, *rest in found["agents"]},
-        {Lane(project, agent, int(rule_id)): int(length) for project, agent, rule_id, length, *_ in found["lanes"]},
+        {_lane(*group): int(length) for *group, length in found["lanes"]},
     )
+
+
+def _lane(project: str, agent_name: str, rule_id: str, is_of_rule: str) -> Lane:
+    return Lane(project, agent_name, int(rule_id), is_of_rule=is_of_rule == "1")
 
 
 def _agent(name: str, calls: str | None, starts: str | None, until: str | None, substitute: str | None) -> AgentLimits:
@@ -90,9 +97,7 @@ def lock_places(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": PLACES_LOCK})
 
 
-_IS_OF_RULE = literal_column("rung = 0", Boolean)
 _RECENT = func.sum(func.coalesce(cast(dispatches.c.placed_at > bindparam("since", type_=Timestamp()), Integer), 0))
-_GROUPS = (_PROJECT, ASKED, _RULE_ID, _IS_OF_RULE)
 _COUNTED = select(*_GROUPS, func.count(), _RECENT).group_by(*_GROUPS)
 HELD = HotStatement(
     union_all(
@@ -133,7 +138,7 @@ _NUMBERED = (
         dispatches.c.id,
         func.row_number()
         .over(
-            partition_by=(_PROJECT, ASKED, _RULE_ID),
+            partition_by=_GROUPS,
             order_by=(dispatches.c.queue_priority, dispatches.c.queued_at, dispatches.c.id),
         )
         .label("place"),
@@ -156,4 +161,4 @@ def read_heads(connection: Connection, lanes: Iterable[Lane], most: int) -> list
         return []
     rows = HEADS.rows(connection, {"agent_names": {lane.agent_name for lane in wanted}, "most": most})
     found = map(Dispatch.from_values, rows)
-    return [one for one in found if Lane(one.project, one.agent_to_ask, one.rule_id) in wanted]
+    return [one for one in found if Lane(one.project, one.agent_to_ask, one.rule_id, one.is_of_rule) in wanted]
