@@ -31,6 +31,7 @@ __all__ = [
     "render_attributes",
     "render_metadata",
     "rule_facts",
+    "template_expressions",
 ]
 
 MOST_ATTRIBUTE_BYTES: Final = 65_536
@@ -121,6 +122,11 @@ def check_template(template: Any, column: str = "metadata") -> list[Problem]:
     if _mentions_secret(template):
         problems.append(Problem(column, f"{SECRET_FIELD} is a secret and is never given to agents", found=SECRET_FIELD))
     return _without_repetition(problems)
+
+
+def template_expressions(template: TemplateText, column: str = "metadata") -> tuple[str, ...]:
+    """Return the source of each expression in the template of `column`, without the texts beside them."""
+    return _compiled_whatever(template, column).expressions
 
 
 def rule_facts(rule: Any) -> dict[str, Any]:

@@ -1,37 +1,47 @@
-"""Warnings about rules that name lookups which nobody asks."""
+"""Warnings about rules that name a missing, disabled or unusable lookup."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from app.errors import Problem, nearest
-from app.rules.language.pattern import full_pattern, read_pattern
+from app.rules.language.compile import Alternative
 from app.rules.lookups.lookup_book import LookupBook
 from app.rules.rule import Rule
+from app.rules.templates.template import TemplateText, template_expressions
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
-_IN_TEMPLATE: Final = re.compile(rf"""\b{LOOKUP}(?:\.|\[\\?["'])([A-Za-z][A-Za-z0-9_]*)""")
+_NAME: Final = "[A-Za-z][A-Za-z0-9_]*"
+_IN_EXPRESSION: Final = re.compile(
+    rf"""(?<![\w.]){LOOKUP}(?:\.({_NAME})|\[\s*(?:'({_NAME})'|"({_NAME})")\s*\])|'[^']*'|"[^"]*\""""
+)
+"""A lookup by its name; or a string, which is consumed so that its content is not taken for a name."""
 
 
-def check_lookup_names(rule: Rule, lookups: LookupBook) -> list[Problem]:
+def check_lookup_names(rule: Rule, alternatives: Sequence[Alternative], lookups: LookupBook) -> list[Problem]:
     """Return a problem for each lookup that a usable rule names and that is not asked; none if they are not known."""
     if not lookups.is_known:
         return []
-    problems = (_check_name(path, name, lookups) for path, name in _named(rule))
+    problems = (_check_name(path, name, lookups) for path, name in _named(rule, alternatives))
     return list(dict.fromkeys(problem for problem in problems if problem is not None))
 
 
-def _named(rule: Rule) -> Iterator[tuple[str, str]]:
-    for alternative in read_pattern(full_pattern(rule.pattern)).alternatives:
-        for path in alternative:
-            if path.startswith(f"{LOOKUP}."):
-                yield path, path.split(".")[1]
-    templates = {"metadata": rule.metadata_text, "attributes": rule.attributes_text, "fallbacks": rule.fallbacks_text}
-    for column, text in templates.items():
-        for found in _IN_TEMPLATE.finditer(text or ""):
-            yield column, found[1]
+def _named(rule: Rule, alternatives: Sequence[Alternative]) -> Iterator[tuple[str, str]]:
+    for alternative in alternatives:
+        for condition in alternative.conditions:
+            if condition.path.startswith(f"{LOOKUP}."):
+                yield condition.path, condition.path.split(".")[1]
+    templates = [("metadata", rule.metadata_text), ("attributes", rule.attributes_text)]
+    templates += [("fallbacks", fallback.metadata_text) for fallback in rule.fallback_agents]
+    for column, text in templates:
+        if text is None or LOOKUP not in text:  # saves nearly all rules the compilation
+            continue
+        for expression in template_expressions(TemplateText(text)):
+            for found in _IN_EXPRESSION.finditer(expression):
+                if name := found[1] or found[2] or found[3]:
+                    yield column, name
 
 
 def _check_name(path: str, name: str, lookups: LookupBook) -> Problem | None:

@@ -64,6 +64,11 @@ class RuleWarning(JsonShape):
     path: str = ""
     suggestion: str | None = None
 
+    @classmethod
+    def of(cls, rule: Rule, kind: WarningKind, problem: Problem) -> RuleWarning:
+        """Return the problem as a warning about the rule."""
+        return cls(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
+
     def __str__(self) -> str:
         place = f"{self.path}: " if self.path else ""
         hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
@@ -80,21 +85,14 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
     """Return the warnings of one rule of the book; none for a disabled rule."""
     if not rule.enabled:
         return []
-    found = [
-        RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
-        for kind, problem in _pattern_warnings(rule.pattern)
-    ]
-    found += [
-        RuleWarning(rule.id, rule.name, WarningKind.UNKNOWN_LOOKUP, problem.message, problem.path, problem.suggestion)
-        for problem in check_lookup_names(rule, book.lookups)
-    ]
     alternatives = book.alternatives(rule.id)
-    of_action = [(WarningKind.NOT_A_PHONE, problem) for problem in check_transfer(rule, alternatives)]
-    of_action += [(WarningKind.NO_EFFECT, problem) for problem in check_useless(rule)]
-    found += [
-        RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
-        for kind, problem in of_action
+    problems = _pattern_warnings(rule.pattern)
+    problems += [
+        (WarningKind.UNKNOWN_LOOKUP, problem) for problem in check_lookup_names(rule, alternatives, book.lookups)
     ]
+    problems += [(WarningKind.NOT_A_PHONE, problem) for problem in check_transfer(rule, alternatives)]
+    problems += [(WarningKind.NO_EFFECT, problem) for problem in check_useless(rule)]
+    found = [RuleWarning.of(rule, kind, problem) for kind, problem in problems]
     never = _why_never(rule, alternatives)
     if never:
         found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.NEVER_MATCHES, never))
@@ -117,7 +115,7 @@ def saved_rule_warnings(book: RuleBook, rule: Rule, traffic: Traffic) -> list[Ru
 
     def warn(kind: WarningKind, problem: Problem) -> None:
         if not any(one.path == problem.path and one.kind is WarningKind.FIELD for one in found):
-            found.append(RuleWarning(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion))
+            found.append(RuleWarning.of(rule, kind, problem))
 
     tied = tied_rule(book, rule)
     if tied is not None:

@@ -115,6 +115,9 @@ def test_rules_that_name_a_lookup_that_is_not_asked_are_warned_of(database: Data
         ("good", {"lookup": {"customers": {"tier": ["gold"]}}}, {"$eval": "lookup.customers_status"}),
         ("typo", {"lookup": {"custmers_status": ["ok"]}}, None),
         ("template", {}, "${lookup.customer.name}"),
+        ("bracket", {}, {"a": [{"$eval": "lookup['customr'].name"}]}),
+        ("text", {}, {"see": "https://lookup.acme.com", "$${lookup.x}": "lookup.x", "y": "$${lookup.z}"}),
+        ("string", {}, "${participant.lookup.x}${'lookup.x'}${lookup[\"customers\"].name}"),
         ("disabled", {"lookup": {"off": {"x": [1]}}}, None),
         ("unusable", {"lookup": {"bad": {"x": [1]}}}, None),
     ):
@@ -136,6 +139,9 @@ def test_rules_that_name_a_lookup_that_is_not_asked_are_warned_of(database: Data
         "good": [],
         "typo": [("lookup.custmers_status", "customers")],
         "template": [("metadata", "customers")],
+        "bracket": [("metadata", "customers")],
+        "text": [],
+        "string": [],
         "disabled": [("lookup.off.x", None)],
         "unusable": [("lookup.bad.x", None)],
     }

@@ -52,11 +52,13 @@ class Constant:
 class CompiledTemplate:
     """A template ready to be rendered, or the problems that it has in every event."""
 
-    __slots__ = ("_node", "problems")
+    __slots__ = ("_node", "expressions", "problems")
 
-    def __init__(self, node: Node, problems: list[Problem]) -> None:
+    def __init__(self, node: Node, problems: list[Problem], expressions: tuple[str, ...] = ()) -> None:
         self._node = node
         self.problems = problems
+        self.expressions = expressions
+        """The source of each expression; texts beside them are not included."""
 
     def render(self, scope: Scope, run: Run) -> Any:
         """Return what the template means in `scope`; null where it leaves itself out.
@@ -77,7 +79,7 @@ def compile_template(template: Any, root: str) -> CompiledTemplate:
     except _TooLargeError:
         message = f"the template may have at most {LARGEST_TEMPLATE} characters and {MOST_EXPRESSIONS} expressions"
         node = compilation.refuse(root, message)
-    return CompiledTemplate(node, compilation.problems)
+    return CompiledTemplate(node, compilation.problems, tuple(compilation.expressions))
 
 
 class _TooLargeError(Exception):
@@ -87,8 +89,9 @@ class _TooLargeError(Exception):
 class _Compilation:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.expressions: list[str] = []
         self._size = 0
-        self._expressions = 0
+        self._expressions_begun = 0
 
     def value(self, template: Any, path: str, depth: int) -> Node:
         self._grow(1)
@@ -113,6 +116,7 @@ class _Compilation:
             return self.refuse(path, f"needs an expression in a string, found {kind_of(source)}", source)
         self._grow(len(source))
         self._count_expression()
+        self.expressions.append(source)
         try:
             return with_path(path, compile_expression(source), source)
         except Mistake as mistake:
@@ -135,8 +139,8 @@ class _Compilation:
             raise _TooLargeError
 
     def _count_expression(self) -> None:
-        self._expressions += 1
-        if self._expressions > MOST_EXPRESSIONS:
+        self._expressions_begun += 1
+        if self._expressions_begun > MOST_EXPRESSIONS:
             raise _TooLargeError
 
     def _object(self, template: dict[Any, Any], path: str, depth: int) -> Node:
@@ -200,6 +204,7 @@ class _Compilation:
                 node, end = compile_until_brace(text, at)
             except Mistake as mistake:
                 return self.refuse(path, mistake.message, text, mistake.suggestion)
+            self.expressions.append(text[at:end])
             pieces.append(with_path(path, node, text))
             at = end + 1
         pieces.append(text[at:])
