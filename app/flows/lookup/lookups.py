@@ -55,9 +55,9 @@ class Lookups:
             task.add_done_callback(partial(self._forget, one.event.id, key))
 
     async def run_once(self) -> dict[str, int]:
-        """Take up the events whose time is over and that nobody has evaluated; return how many."""
-        now = self._context.clock.now()
-        ids = await self._context.read(lambda connection: due_ids(connection, now, self._tasks))
+        """Claim overdue pending events and submit them; return how many."""
+        now, in_hand = self._context.clock.now(), tuple(self._tasks)  # the read runs in another thread
+        ids = await self._context.read(lambda connection: due_ids(connection, now, in_hand))
         if not ids:
             return {}
 

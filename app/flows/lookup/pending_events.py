@@ -1,4 +1,4 @@
-"""Stored events whose lookups nobody answered in time: their process has ended, or could not reach the database."""
+"""Pending events past their deadline: their process ended or could not reach the database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, not_, or_, select, update
 
+from app.db.any_of import any_of
 from app.db.tables import events
 from app.db.tables.lookups import MAX_TIMEOUT_MS
 from app.db.types import EventOutcome
@@ -26,13 +27,17 @@ _IS_DUE = or_(
     events.c.lookup_due_at <= bindparam("now"),
     events.c.lookup_due_at > bindparam("impossible"),
 )
-_DUE = select(events.c.id).where(_IS_PENDING, _IS_DUE).order_by(events.c.id).limit(CLAIMED_AT_ONCE)
+_DUE = (
+    select(events.c.id)
+    .where(_IS_PENDING, _IS_DUE, not_(any_of(events.c.id, "without")))
+    .order_by(events.c.id)
+    .limit(CLAIMED_AT_ONCE)
+)
 
 
 def due_ids(connection: Connection, now: datetime, without: Collection[str]) -> list[str]:
-    """Return ids of events that any replica may take up, oldest first; those `without` are in hand here."""
-    found = connection.scalars(_DUE, {"now": now, "impossible": now + _IMPOSSIBLE}).all()
-    return [one for one in found if one not in without]
+    """Return ids of due events, oldest first, except `without`, which this process already handles."""
+    return list(connection.scalars(_DUE, {"now": now, "impossible": now + _IMPOSSIBLE, "without": without}))
 
 
 def claim(connection: Connection, ids: Sequence[str], now: datetime) -> list[Event]:

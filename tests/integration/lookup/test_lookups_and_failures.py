@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sqlalchemy.pool import Pool
 
 from app.db.types import EventSource
 from app.flows.lookup.ask import MAX_OPEN, LookupAsker
+from app.flows.lookup.pending_events import CLAIMED_AT_ONCE, due_ids
 from app.metrics import Metrics
 from app.rules.lookups.read_lookups import read_lookups
 from app.webhook.parse import build_event
@@ -124,6 +126,22 @@ async def test_replicas_evaluate_an_event_once_together(postgres_database: Datab
         assert len(world.dispatches()) == 10
         assert {one["outcome"] for one in joins(world)} == {"planned"}
         assert {row["agent_name"] for row in world.dispatches()} == {"concierge"}
+
+
+@in_virtual_time
+async def test_events_in_hand_hide_no_overdue_event_of_another_process(database: Database) -> None:
+    async with World(database) as world:
+        rules(world)
+        world.lookup(timeout_ms=5000)
+        world.services.answer("crm", {"tier": "gold"}, after=1.0)
+        for number in range(CLAIMED_AT_ONCE + 1):
+            world.simulator.join(f"room-{number}", f"caller-{number}")
+        await world.until(lambda: len(joins(world)) == CLAIMED_AT_ONCE + 1)
+        *in_hand, other = sorted(one["id"] for one in joins(world))
+        with database.reader_engine().connect() as connection:
+            later = world.clock.now() + timedelta(seconds=30)
+            assert due_ids(connection, later, in_hand) == [other]
+            assert len(due_ids(connection, later, ())) == CLAIMED_AT_ONCE
 
 
 @in_virtual_time
