@@ -40,7 +40,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",
         "lookups": "/console/lookups",
-        "lookup-new": "/console/lookups/new",
+        "lookup-new": "/console/new-lookup",
         "agents": "/console/agents?hours=168",
         "agent": "/console/agents/phone-agent?hours=168",
         "queue": "/console/queue",

@@ -203,8 +203,18 @@ async def test_a_call_without_a_rule_is_explained_and_retried(running: Running, 
 PAGES = """
 /console/ /console/now /console/calls /console/calls?cursor=nonsense /console/rules /console/history /console/agents
 /console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
-/console/lookups /console/lookups/new /console/agents/support-es /console/queue /console/account /api /console/incidents
+/console/lookups /console/new-lookup /console/agents/support-es /console/queue /console/account /api /console/incidents
 """
+
+
+async def test_a_lookup_named_new_has_a_page(running: Running, editor: httpx2.AsyncClient) -> None:
+    running.database.execute("INSERT INTO lookups (name, pattern, url) VALUES ('new', '{}', 'https://crm.test/')")
+    assert "https://crm.test/" in (await editor.get("/console/lookups/new")).text
+    fields = {"name": "other", "pattern": "{}", "url": "https://other.test/", "enabled": "on"}
+    added = await post(editor, "/console/new-lookup", "/console/new-lookup", **fields)
+    assert added.status_code == 303, added.text
+    names = await running.read("SELECT name FROM lookups ORDER BY id")
+    assert [one["name"] for one in names] == ["new", "other"]
 
 
 @pytest.mark.parametrize("path", PAGES.split())

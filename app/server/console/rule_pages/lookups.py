@@ -30,8 +30,8 @@ def lookups_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Lookups."""
     return [
         page_route(console, "/console/lookups", show_lookups),
-        page_route(console, "/console/lookups/new", show_new, Role.EDITOR),
-        form_route(console, "/console/lookups/new", save_new, Role.EDITOR),
+        page_route(console, "/console/new-lookup", show_new, Role.EDITOR),
+        form_route(console, "/console/new-lookup", save_new, Role.EDITOR),
         page_route(console, "/console/lookups/{name}", show_lookup),
         form_route(console, "/console/lookups/{name}", save_lookup, Role.EDITOR),
         form_route(console, "/console/lookups/{name}/test", ask, Role.EDITOR),
