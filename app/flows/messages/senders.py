@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import aiohttp
 
 from app.clock import Clock
+from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.incidents.messages.delivery import Outcome
 
 NOTIFY_WITHIN_S: Final = 20.0
@@ -48,7 +49,7 @@ class RealSenders:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = HttpPool()
         self._hanging: Counter[str] = Counter()
 
     async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
@@ -69,25 +70,28 @@ class RealSenders:
 
     async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
         began = self._clock.monotonic()
-        if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=POST_WITHIN_S)
-            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
         try:
-            async with self._session.post(url, data=body.encode(), headers=headers, allow_redirects=False) as response:
-                answer = (await response.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
+            async with (
+                asyncio.timeout(POST_WITHIN_S),
+                self._pool.post(url, headers, body.encode()) as response,
+            ):
+                answer = "" if is_compressed(response) else await _start_of(response)
                 return _of_answer(response, answer, self._since(began))
         except TimeoutError:
             text = f"no answer within {POST_WITHIN_S:g} s"
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            text = without_secrets(str(error) or type(error).__name__, url)
+            text = failure_reason(error)
         return Outcome(delivered=False, text=text, milliseconds=self._since(began))
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pool.close()
 
     def _since(self, began: float) -> int:
         return round((self._clock.monotonic() - began) * 1000)
+
+
+async def _start_of(response: aiohttp.ClientResponse) -> str:
+    return (await response.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
 
 
 def _of_answer(response: aiohttp.ClientResponse, answer: str, milliseconds: int) -> Outcome:

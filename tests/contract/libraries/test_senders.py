@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +16,7 @@ from aiohttp import web
 from app.clock import SystemClock
 from app.flows.messages import senders
 from app.flows.messages.senders import RealSenders
+from tests.harness.serving import until
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -133,3 +136,53 @@ async def test_a_program_that_cannot_be_reached_is_a_failure() -> None:
         outcome = await made.post("http://127.0.0.1:9/hook?token=secret-token", {}, "{}")
     assert not outcome.delivered
     assert "secret-token" not in outcome.text
+
+
+async def test_name_servers_that_hang_take_no_thread_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging, asked = threading.Event(), []
+
+    def resolve(host: str, *_parts: Any, **_more: Any) -> list[Any]:
+        asked.append(host)
+        hanging.wait(600)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    async with sending() as made:
+        posts = [asyncio.create_task(made.post(f"http://{n}.example.com/", {}, "{}")) for n in range(40)]
+        try:
+            await until(lambda: len(asked) >= 2)
+            await asyncio.wait_for(asyncio.to_thread(int), 60)
+        finally:
+            hanging.set()
+        assert not any(one.delivered for one in await asyncio.gather(*posts))
+
+
+async def test_programs_that_hang_do_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(senders, "POST_WITHIN_S", 60)
+    asked, goes_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.release()
+        if request.path == "/hang":
+            await goes_on.wait()
+        return web.Response()
+
+    async with receiver(answer) as place, sending() as made:
+        posts = [asyncio.create_task(made.post(f"http://{place}/hang", {}, "{}")) for _ in range(101)]
+        try:
+            async with asyncio.timeout(50):
+                for _ in posts:
+                    await asked.acquire()
+                assert (await made.post(f"http://{place}/other", {}, "{}")).delivered
+        finally:
+            goes_on.set()
+        assert all(one.delivered for one in await asyncio.gather(*posts))
+
+
+async def test_a_compressed_answer_is_not_decompressed() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        body = gzip.compress(b"x" * 10_000_000)
+        return web.Response(status=500, body=body, headers={"content-encoding": "gzip"})
+
+    async with receiver(answer) as place, sending() as made:
+        assert (await made.post(f"http://{place}/", {}, "{}")).text == "HTTP 500"

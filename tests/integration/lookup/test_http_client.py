@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from app.flows.lookup.http_client import HttpLookupClient, LookupFailedError
 from app.rules.lookups.lookup_check import MAX_ANSWER_BYTES
+from tests.harness.serving import until
 
 
 class Service:
@@ -156,3 +158,12 @@ async def test_a_question_that_is_given_up_closes_its_connection(service: Servic
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert await client.post(f"{service.url}/ok", {}, b"{}") == b'{"a": 1}'
+
+
+async def test_closing_ends_the_threads_that_resolve_names(client: HttpLookupClient) -> None:
+    with pytest.raises(LookupFailedError):
+        await client.post("http://localhost:9/", {}, b"{}")
+    resolving = [thread for thread in threading.enumerate() if thread.name.startswith("usher-names")]
+    assert resolving
+    await client.close()
+    await until(lambda: not any(thread.is_alive() for thread in resolving))

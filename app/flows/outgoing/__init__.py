@@ -1,0 +1,1 @@
+"""HTTP to services of the operator: those that answer lookups, and programs that get webhooks."""
