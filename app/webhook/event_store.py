@@ -151,7 +151,7 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         has_exact_room="\ufffd" not in row["room_name"],
         is_immediate=False,
     )
-    return with_answers(event, row["lookups"]) if row["lookups"] else event
+    return with_answers(event, row["lookups"])
 
 
 def _role_in(document: Mapping[str, Any]) -> str:

@@ -33,6 +33,13 @@ _STORED_JOINS = (
     .order_by(events.c.id)
 )
 
+_STORED_ANSWERS = (
+    select(events.c.participant_sid, events.c.project, events.c.lookups)
+    .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
+    .where(any_of(events.c.participant_sid, "sids"), events.c.type.in_(JOINS), events.c.lookups.is_not(None))
+    .order_by(events.c.id)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Join:
@@ -73,6 +80,20 @@ def with_joins(connection: Connection, batch: Sequence[Event]) -> list[Event]:
     return completed
 
 
+def with_answers_of_joins(connection: Connection, batch: Sequence[Event]) -> list[Event]:
+    """Return the events; those other than joins with the answers of lookups about their participant, from its join.
+
+    For events in hand, whose documents hold what `USHER_REDACT` keeps out of the stored ones.
+    """
+    sids = {event.participant_sid for event in batch if event.participant_sid and event.type not in JOINS}
+    rows = connection.execute(_STORED_ANSWERS, {"sids": sids}) if sids else ()
+    found = {(row.project, row.participant_sid): row.lookups for row in rows}
+    return [
+        event if event.type in JOINS else with_answers(event, found.get((event.project, event.participant_sid)))
+        for event in batch
+    ]
+
+
 def _stored_joins(connection: Connection, sids: set[str]) -> Iterator[tuple[str, str, _Join]]:
     for row in connection.execute(_STORED_JOINS, {"sids": sids}).mappings():
         participant = prepare(row["body"], row["project"], role=row["participant_role"])["participant"]
@@ -96,7 +117,7 @@ def _completed(event: Event, join: _Join) -> Event:
         document=_with_fields(event.document, join.participant),
         shareable=_with_fields(event.shareable, join.shareable),
     )
-    return with_answers(completed, join.lookups) if join.lookups else completed
+    return with_answers(completed, join.lookups)
 
 
 def _with_fields(document: Mapping[str, Any], participant: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,8 @@ from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.rules.lookups.lookup_book import Lookup
 from app.webhook.event import Event
-from app.webhook.event_store import Departures, insert_once, stored_event, to_row
-from app.webhook.trimmed import with_joins
+from app.webhook.event_store import Departures, insert_once, to_row
+from app.webhook.trimmed import with_answers_of_joins, with_joins
 
 _log = get_logger(__name__)
 
@@ -106,7 +106,7 @@ class Acceptor:
                 continue
             stored.add(event.dedupe_key)
             decided[event.id] = one
-        if not book.lookups.is_empty:
+        if book.lookups.version:  # else there was never a lookup, and no event is pending
             hold_back(connection, book, decided)
         revive_for(connection, after, before.lost, [one.event for one in decided.values()], now)
         self._enqueue(connection, after, list(decided.values()), now)
@@ -130,12 +130,8 @@ class Acceptor:
         now = self._context.clock.now()
         ready = read_ready(connection, batch, now)
         book = self._newest_book(connection, after)
-        decided: dict[str, DecidedEvent] = {}
-        for event in batch:
-            if event.id in ready:
-                # Other events than joins get the answers about their participant from its join.
-                answered = event if event.type in JOINS else stored_event(connection, event.id)
-                decided[event.id] = self._decide(book, answered)
+        answered = with_answers_of_joins(connection, [event for event in batch if event.id in ready])
+        decided = {event.id: self._decide(book, event) for event in answered}
         self._enqueue(connection, after, list(decided.values()), now)
         write_evaluated(connection, [(one.event, _event_row(one)) for one in decided.values()])
         return [decided[event.id].outcome if event.id in decided else None for event in batch]

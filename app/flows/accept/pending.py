@@ -29,6 +29,13 @@ _PENDING = (
     .order_by(events.c.id)
 )
 
+_STILL_PENDING = (
+    select(events.c.id)
+    .where(any_of(events.c.id, "ids"), events.c.outcome == EventOutcome.LOOKING_UP)
+    .order_by(events.c.id)  # replicas lock in one order
+    .with_for_update()
+)
+
 
 def pending(book: RuleBook, event: Event, lookups: tuple[Lookup, ...], reason: str | None = None) -> DecidedEvent:
     """Return the event as one about which nothing is decided until `lookups` are answered."""
@@ -80,10 +87,8 @@ def read_ready(connection: Connection, batch: Sequence[Event], now: datetime) ->
     Not those that another replica has evaluated meanwhile; nor those of whose participant an earlier event waits
     elsewhere: these keep their answers, and are taken up again.
     """
-    ids = [event.id for event in batch]
-    held = select(events.c.id).where(events.c.id.in_(ids), events.c.outcome == EventOutcome.LOOKING_UP)
-    mine = set(connection.scalars(held.with_for_update()))
-    earlier = _pending_of(connection, [event for event in batch if event.id in mine and event.participant_sid])
+    mine = set(connection.scalars(_STILL_PENDING, {"ids": [event.id for event in batch]}))
+    earlier = _pending_of(connection, [event for event in batch if event.id in mine and _may_wait(event)])
     ready: set[str] = set()
     early = []
     for event in batch:

@@ -146,4 +146,4 @@ def replayed_event(
         has_exact_room=stored.has_exact_room,
         is_immediate=False,
     )
-    return with_answers(replayed, stored.lookups or {})
+    return with_answers(replayed, stored.lookups)

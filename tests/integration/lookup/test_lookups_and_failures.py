@@ -202,16 +202,57 @@ async def test_events_of_a_participant_are_evaluated_in_their_order(database: Da
         world.rule("vip", "concierge", VIP, priority=3)
         world.lookup()
         world.services.answer("crm", {"tier": "gold"}, after=1.0)
-        assert await post(world, webhook("participant_joined")) == 200
-        track = webhook("track_published", track={"sid": "TR_1"})
-        track["participant"] = {"sid": "PA_1", "identity": "caller-PA_1"}
-        assert await post(world, track) == 200
+        join = webhook("participant_joined")
+        assert await post(world, join) == 200
+        assert await post(world, track_of(join)) == 200
         await world.wait(0.5)
         assert [one["outcome"] for one in world.events()] == ["looking_up", "looking_up"]
         assert world.dispatches() == []
         await world.until(lambda: len(world.dispatches()) == 2)
         assert {row["agent_name"] for row in world.dispatches()} == {"concierge", "transcriber"}
         assert len(world.services.asked) == 1
+
+
+def track_of(join: dict[str, Any], **track: Any) -> dict[str, Any]:
+    """A track that the participant of a join publishes; as LiveKit does, it names SID and identity only."""
+    body = webhook("track_published", track={"sid": "TR_1", **track})
+    body["participant"] = {name: join["participant"][name] for name in ("sid", "identity")}
+    return body
+
+
+@in_virtual_time
+async def test_rules_see_what_is_not_stored_of_an_event_that_waits_for_a_join(database: Database) -> None:
+    async with World(database, settings={"USHER_REDACT": "track.name"}) as world:
+        pattern = {"event": ["track_published"], "track": {"name": ["secret"]}, "lookup": {"crm": {"tier": ["gold"]}}}
+        world.rule("tracks", "transcriber", pattern, scope="participant", priority=1)
+        early = {"event": ["track_published"], "track": {"name": ["secret"]}}
+        world.rule("any track", "listener", early, scope="participant", priority=2)
+        world.lookup()
+        world.services.answer("crm", {"tier": "gold"}, after=1.0)
+        join = webhook("participant_joined")
+        assert await post(world, join) == 200
+        assert await post(world, track_of(join, name="secret")) == 200
+        assert [one["outcome"] for one in world.events()] == ["looking_up", "looking_up"]
+        await world.until(world.dispatches)
+        assert [row["agent_name"] for row in world.dispatches()] == ["transcriber"]
+        (track,) = world.events(type="track_published")
+        assert "secret" not in json.dumps(document(track["body"]))
+
+
+@in_virtual_time
+async def test_events_keep_their_order_when_the_last_lookup_is_disabled_meanwhile(database: Database) -> None:
+    async with World(database) as world:
+        world.rule("tracks", "transcriber", {"event": ["track_published"]}, scope="participant", priority=1)
+        world.rule("all", "greeter", {}, scope="participant", priority=2)
+        world.lookup()
+        world.services.answer("crm", {"tier": "gold"}, after=1.0)
+        join = webhook("participant_joined")
+        assert await post(world, join) == 200
+        world.database.execute("UPDATE lookups SET enabled = false")
+        assert await post(world, track_of(join)) == 200
+        assert [one["outcome"] for one in world.events()] == ["looking_up", "looking_up"]
+        await world.until(lambda: len(world.dispatches()) == 2)
+        assert {one["outcome"] for one in world.events(participant_sid="PA_1")} == {"planned"}
 
 
 @in_virtual_time
