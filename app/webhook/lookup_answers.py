@@ -53,13 +53,11 @@ class LookupAnswer:
         return document
 
 
-def with_answers(
-    event: Event, answers: Mapping[str, Mapping[str, Any]] | None, redact: Sequence[str] = ()
-) -> Event:
+def with_answers(event: Event, answers: Mapping[str, Mapping[str, Any]] | None, redact: Sequence[str] = ()) -> Event:
     """Return the event with these answers, as `LookupAnswer.to_json` gives them, and those that it has already.
 
-    None is what events without answers have stored. Rules match the whole answers. What is at the paths `redact`, such as `lookup.crm.birthday`, is neither stored nor
-    given to templates.
+    None is what events without answers have stored. Rules match the whole answers. What is at the paths `redact`, such
+    as `lookup.crm.birthday`, is neither stored nor given to templates.
     """
     if not answers:
         return event
