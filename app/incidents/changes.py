@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from app.db.types import IncidentKind
 from app.incidents.incident import Incident
 from app.incidents.sighting import Key, Level, Sighting
+
+MAX_OPEN: Final = 500
+"""Open incidents that are read at once, so that no more are opened: one that is not read would be opened again."""
 
 
 @dataclass(slots=True)
@@ -28,15 +31,14 @@ def plan_changes(
 ) -> Changes:
     """Return what `sightings` change about the incidents that are open; those of kinds `unjudged` stay as they are.
 
-    The count of an incident only grows.
+    The count of an incident only grows. With `MAX_OPEN` of them open, others open once some have closed.
     """
     by_key = {one.key: one for one in sightings}
     changes = Changes()
     seen: set[Key] = set()
     for incident in known:
-        key = Key(incident.kind, incident.subject, incident.project)
-        seen.add(key)
-        sighting = by_key.get(key)
+        seen.add(incident.key)
+        sighting = by_key.get(incident.key)
         if incident.kind in unjudged:
             continue
         if sighting is None:
@@ -46,5 +48,6 @@ def plan_changes(
         detail = sighting.detail or incident.detail
         if count != incident.count or dict(detail) != dict(incident.detail):
             changes.updated.append((incident, count, detail))
-    changes.opened = [one for key, one in by_key.items() if key not in seen and one.level is Level.OPEN]
+    opened = [one for key, one in by_key.items() if key not in seen and one.level is Level.OPEN]
+    changes.opened = opened[: max(0, MAX_OPEN - len(seen))]
     return changes

@@ -17,12 +17,10 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import incidents
 from app.db.types import IncidentKind
 from app.errors import ConflictError, NotFoundError
-from app.incidents.changes import Changes
+from app.incidents.changes import MAX_OPEN, Changes
 from app.incidents.incident import Incident
 from app.incidents.sighting import Sighting
 
-MAX_OPEN: Final = 500
-"""Open incidents that are read at once, the oldest; as many agents or rules can be wrong before some are left out."""
 _PRUNED_AT_ONCE: Final = 500
 _IS_OPEN = text("closed_at IS NULL")  # in the words of the partial index
 

@@ -43,7 +43,10 @@ class Post:
 
 @dataclass
 class Receivers:
-    """Takes what is sent; to a URL in `failing` attempts fail, to one in `hanging` they end after `HANGS_S`."""
+    """Takes what is sent; to a URL in `failing` attempts fail, to one in `hanging` they end after `HANGS_S`.
+
+    What hangs fails then, unless its URL has left `hanging` meanwhile.
+    """
 
     notices: list[Notice] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
@@ -67,7 +70,8 @@ class Receivers:
         self.attempts.append(url)
         if url in self.hanging:
             await asyncio.sleep(HANGS_S)
-            return Outcome(delivered=False, text="no answer")
+            if url in self.hanging:
+                return Outcome(delivered=False, text="no answer")
         return self.failing.get(url, Outcome(delivered=True, text="", status=200))
 
     async def close(self) -> None:

@@ -12,9 +12,15 @@ from app.db.types import DeliveryStatus, OutgoingEvent
 from app.flows.context import Context
 from app.flows.messages.call_events import call_data, call_events
 from app.incidents.incident import Incident
-from app.incidents.incident_store import Written, open_incidents
+from app.incidents.incident_store import Written, get_incident, open_incidents
 from app.incidents.messages.channel import Channel, channels_of_settings, read_channels
-from app.incidents.messages.delivery import add_notifications, add_webhooks, drop_pending, opening_messages
+from app.incidents.messages.delivery import (
+    add_notifications,
+    add_webhooks,
+    drop_pending,
+    opening_messages,
+    read_opening,
+)
 from app.incidents.messages.payload import for_people, for_programs, incident_data
 from app.incidents.messages.subscription import Endpoint, read_endpoints
 from app.lifecycle.after_commit import AfterCommit
@@ -92,19 +98,28 @@ class MessageRecorder:
         return [(channel, one) for channel, one in wanted if (one.id, channel) not in opened]
 
     def _notify_of_closed(self, connection: Connection, closed: Sequence[Incident], now: datetime) -> None:
-        opened = opening_messages(connection, [one.id for one in closed]) if closed else {}
-        by_name = {one.name: one for one in self.channels}
-        url = self._context.settings.public_url
-        wanted = []
-        for incident in closed:
-            for (incident_id, channel), status in opened.items():
-                if incident_id != incident.id:
-                    continue
-                if status is DeliveryStatus.PENDING:
-                    drop_pending(connection, incident.id, channel, now)
-                elif channel in by_name and not incident.is_muted(now) and by_name[channel].takes(incident.kind, now):
-                    wanted.append((channel, incident.id, _CLOSED, for_people(incident, _CLOSED, url)))
-        add_notifications(connection, wanted, now)
+        by_id = {one.id: one for one in closed}
+        opened = opening_messages(connection, by_id) if closed else {}
+        for (incident_id, channel), status in opened.items():
+            # One that another replica delivers at this moment is not pending any more.
+            is_pending = status is DeliveryStatus.PENDING
+            if not (is_pending and drop_pending(connection, incident_id, channel, now)):
+                self._add_end(connection, channel, by_id[incident_id], now)
+
+    def record_missed_end(self, connection: Connection, delivery_id: str, now: datetime) -> None:
+        """Store the end of an incident that closed while the message about its opening was being delivered."""
+        opening = read_opening(connection, delivery_id)
+        if opening is not None:
+            incident_id, channel = opening
+            incident = get_incident(connection, incident_id)
+            if not incident.is_open:
+                self._add_end(connection, channel, incident, now)
+
+    def _add_end(self, connection: Connection, channel: str, incident: Incident, now: datetime) -> None:
+        takes = any(one.name == channel and one.takes(incident.kind, now) for one in self.channels)
+        if takes and not incident.is_muted(now):
+            message = for_people(incident, _CLOSED, self._context.settings.public_url)
+            add_notifications(connection, [(channel, incident.id, _CLOSED, message)], now)
 
     def _add_webhooks(
         self, connection: Connection, events: Iterable[tuple[OutgoingEvent, dict[str, Any]]], now: datetime

@@ -85,8 +85,8 @@ class MessageSender:
             if free > 0 and has_due(connection, webhook_deliveries, endpoint.id, now):
                 found.append((webhook_deliveries, endpoint.id, free, partial(self._post, endpoint)))
         for channel in self._recorder.channels:
-            is_free = not self._under_way[channel.name]
-            if is_free and has_due(connection, notification_deliveries, channel.name, now):
+            may_send = not self._under_way[channel.name] and not channel.is_quiet(now)
+            if may_send and has_due(connection, notification_deliveries, channel.name, now):
                 found.append((notification_deliveries, channel.name, 1, partial(self._notify, channel)))
         return found
 
@@ -115,6 +115,8 @@ class MessageSender:
         status = settle(connection, table, claimed, outcome, owner=owner, now=now)
         if table is webhook_deliveries:
             note_outcome(connection, claimed.target, outcome, now)
+        elif status is DeliveryStatus.DELIVERED:
+            self._recorder.record_missed_end(connection, claimed.id, now)
         return status
 
     async def _post(self, endpoint: Endpoint, claimed: Claimed) -> Outcome:

@@ -40,15 +40,17 @@ class Channel:
     timezone: str = "UTC"
 
     def takes(self, kind: IncidentKind, now: datetime) -> bool:
-        """Return whether people are to be notified of this kind now; hours that cannot be read are no quiet hours."""
-        if self.kinds is not None and kind not in self.kinds:
-            return False
+        """Return whether people are to be notified of this kind now."""
+        return (self.kinds is None or kind in self.kinds) and not self.is_quiet(now)
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Return whether these are quiet hours; those that cannot be read are none."""
         if not self.quiet_hours:
-            return True
+            return False
         try:
-            return not parse_hours(self.quiet_hours, self.timezone, None).covers(now)
+            return parse_hours(self.quiet_hours, self.timezone, None).covers(now)
         except InvalidInputError:
-            return True
+            return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import Connection, Table, delete, select, text, update
+from sqlalchemy import Connection, Table, and_, delete, exists, select, text, update
 
 from app.clock import new_id
 from app.db.bulk_insert import insert_new
 from app.db.record_ids import lowest_id_at
-from app.db.tables import notification_deliveries, webhook_deliveries
+from app.db.tables import incidents, notification_deliveries, webhook_deliveries
 from app.db.types import DeliveryStatus, OutgoingEvent
 from app.errors import ConflictError, NotFoundError
 from app.incidents.messages.retry_delays import GIVE_UP_AFTER, delay_after
@@ -30,7 +30,7 @@ _IS_PENDING = text("status = 'pending'")  # in the words of the partial index
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one attempt ended. `retry_after_s`: the receiver asked to wait; `is_gone`: it wants no more at all."""
+    """How one attempt ended. `retry_after_s`: the receiver asked to wait; `is_gone`: it answered 410."""
 
     delivered: bool
     text: str
@@ -104,27 +104,48 @@ def opening_messages(connection: Connection, incident_ids: Collection[str]) -> d
     return {(row[0], row[1]): DeliveryStatus(row[2]) for row in connection.execute(query)}
 
 
-def drop_pending(connection: Connection, incident_id: str, channel: str, now: datetime) -> None:
-    """Give up a message that an incident opened: it is over before the message could be sent."""
+def drop_pending(connection: Connection, incident_id: str, channel: str, now: datetime) -> bool:
+    """Give up the messages to a channel about an incident that has closed; return whether one was pending.
+
+    An attempt that is under way may still deliver one; `settle` records that.
+    """
     column = notification_deliveries.c
-    connection.execute(
+    dropped = connection.execute(
         update(notification_deliveries)
         .where(_IS_PENDING, column.incident_id == incident_id, column.channel == channel)
         .values(status=DeliveryStatus.FAILED, finished_at=now, next_attempt_at=None)
     )
+    return dropped.rowcount > 0
+
+
+def read_opening(connection: Connection, delivery_id: str) -> tuple[str, str] | None:
+    """Return incident and channel of a message that an incident has opened; None if it is another message."""
+    column = notification_deliveries.c
+    query = select(column.incident_id, column.channel).where(
+        column.id == delivery_id, column.event == OutgoingEvent.INCIDENT_OPENED
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.incident_id, row.channel)
 
 
 def has_due(connection: Connection, table: Table, target: str, now: datetime) -> bool:
-    """Return whether a delivery to a target is due."""
-    query = select(table.c.id).where(_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now)
-    return connection.scalar(query.limit(1)) is not None
+    """Return whether a delivery to a target is due; those about a muted incident are not."""
+    return connection.scalar(select(table.c.id).where(*_is_due(table, target, now)).limit(1)) is not None
+
+
+def _is_due(table: Table, target: str, now: datetime) -> list[Any]:
+    conditions = [_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now]
+    if table is notification_deliveries:
+        is_muted = exists().where(incidents.c.id == table.c.incident_id, incidents.c.muted_until > now)
+        conditions.append(~is_muted)
+    return conditions
 
 
 def claim(connection: Connection, table: Table, target: str, limit: int, *, owner: str, now: datetime) -> list[Claimed]:
     """Lease up to `limit` due deliveries to a target, those that are due longest first."""
     due = (
         select(table)
-        .where(_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now)
+        .where(*_is_due(table, target, now))
         .order_by(table.c.next_attempt_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -140,7 +161,10 @@ def claim(connection: Connection, table: Table, target: str, limit: int, *, owne
 def settle(
     connection: Connection, table: Table, claimed: Claimed, outcome: Outcome, *, owner: str, now: datetime
 ) -> DeliveryStatus:
-    """Record an attempt; return whether it is delivered, tried again later, or given up."""
+    """Record an attempt; return whether it is delivered, tried again later, or given up.
+
+    A message that was given up while the attempt was under way stays so, unless the attempt has delivered it.
+    """
     entry = {
         "at": _seconds(now),
         "status": outcome.status,
@@ -153,17 +177,18 @@ def settle(
         "lease_until": None,
         "next_attempt_at": None,
     }
+    is_held = and_(table.c.id == claimed.id, table.c.lease_owner == owner)
+    is_dropped = connection.scalar(select(table.c.status).where(is_held).with_for_update()) == DeliveryStatus.FAILED
     if outcome.delivered:
         status = DeliveryStatus.DELIVERED
-    elif outcome.is_gone or now - claimed.created_at >= GIVE_UP_AFTER:
+    elif is_dropped or outcome.is_gone or now - claimed.created_at >= GIVE_UP_AFTER:
         status = DeliveryStatus.FAILED
     else:
         status = DeliveryStatus.PENDING
         values["next_attempt_at"] = now + delay_after(claimed.attempts, outcome.retry_after_s)
     if status is not DeliveryStatus.PENDING:
         values["finished_at"] = now
-    held = update(table).where(table.c.id == claimed.id, table.c.lease_owner == owner)
-    connection.execute(held.values(status=status, **values))
+    connection.execute(update(table).where(is_held).values(status=status, **values))
     return status
 
 

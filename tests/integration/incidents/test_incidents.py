@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app.incidents.changes import MAX_OPEN
 from app.simulator import Fault, FaultKind
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import document, incidents, until_closed, until_open
@@ -105,6 +106,20 @@ async def test_a_broken_rule_is_an_incident_without_a_webhook_and_closes_when_me
         assert row["subject"] == "odd"
         database.execute('UPDATE routing_rules SET enabled = false, pattern = \'{"event": ["x"]}\'')
         await until_closed(world, "rule_broken", within=15)
+
+
+@in_virtual_time
+async def test_with_more_wrong_than_are_read_at_once_incidents_still_close_and_open(sqlite_database: Database) -> None:
+    for number in range(MAX_OPEN + 1):
+        sqlite_database.execute(
+            "INSERT INTO routing_rules (name, agent_name, pattern) VALUES (:name, 'greeter', '{\"room\": 1}')",
+            name=f"odd {number}",
+        )
+    async with World(sqlite_database) as world:
+        await world.until(lambda: len(incidents(world, kind="rule_broken")) == MAX_OPEN, within=60)
+        sqlite_database.execute("UPDATE routing_rules SET enabled = false WHERE name = 'odd 7'")
+        await world.until(lambda: incidents(world, subject="odd 7")[0]["closed_at"] is not None, within=60)
+        await world.until(lambda: incidents(world, subject=f"odd {MAX_OPEN}"), within=60)
 
 
 @in_virtual_time

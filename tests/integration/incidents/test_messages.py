@@ -171,6 +171,55 @@ async def test_a_message_of_what_is_over_before_it_could_be_sent_is_dropped(sqli
         assert world.receivers.notices == []
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+@in_virtual_time
+async def test_the_end_is_reported_if_the_opening_arrives_after_it_and_no_opening_is_sent_after_the_end(
+    database: Database, arrives: bool
+) -> None:
+    channel(database)
+    async with World(database) as world:
+        receivers = world.receivers
+        receivers.hanging.add(PEOPLE)
+        world.rule(name="odd", pattern=BROKEN)
+        await world.until(lambda: receivers.attempts, within=20)
+        database.execute("UPDATE routing_rules SET enabled = false")
+        await until_closed(world, "rule_broken", within=15)
+        if not arrives:
+            receivers.failing[PEOPLE] = REFUSED
+        receivers.hanging.clear()
+        await world.wait(30)
+        receivers.failing.clear()
+        await world.wait(300)
+        assert [one.is_open for one in receivers.notices] == ([True, False] if arrives else [])
+        statuses = [row["status"] for row in world.rows("SELECT status FROM notification_deliveries ORDER BY id")]
+        assert statuses == (["delivered", "delivered"] if arrives else ["failed"])
+
+
+@pytest.mark.parametrize(
+    ("hush", "unhush"),
+    [
+        ("UPDATE incidents SET muted_until = '2100-01-01T00:00:00Z'", "UPDATE incidents SET muted_until = NULL"),
+        ("UPDATE notifications SET quiet_hours = '24/7'", "UPDATE notifications SET quiet_hours = NULL"),
+    ],
+)
+@in_virtual_time
+async def test_no_message_is_tried_again_while_its_incident_is_muted_or_in_quiet_hours(
+    database: Database, hush: str, unhush: str
+) -> None:
+    channel(database)
+    async with World(database) as world:
+        receivers = world.receivers
+        receivers.failing[PEOPLE] = REFUSED
+        world.rule(name="odd", pattern=BROKEN)
+        await world.until(lambda: receivers.attempts, within=20)
+        database.execute(hush)
+        receivers.failing.clear()
+        await world.wait(600)
+        assert receivers.notices == []
+        database.execute(unhush)
+        await world.until(lambda: [one.is_open for one in receivers.notices] == [True], within=15)
+
+
 @in_virtual_time
 async def test_a_program_gets_signed_webhooks_of_calls_without_names(database: Database) -> None:
     subscription(database)

@@ -9,7 +9,7 @@ import pytest
 
 from app.db.types import IncidentKind
 from app.incidents import Incident
-from app.incidents.changes import plan_changes
+from app.incidents.changes import MAX_OPEN, plan_changes
 from app.incidents.sighting import Key, Level, Sighting
 from app.incidents.wording import remedy_of, title_of
 
@@ -28,6 +28,14 @@ def test_what_is_not_sure_opens_nothing_and_keeps_what_is_open() -> None:
     held = replace(SEEN, level=Level.HELD)
     assert not plan_changes([], [held], ())
     assert not plan_changes([KNOWN], [held], ())
+
+
+@pytest.mark.parametrize(("known", "opened"), [(MAX_OPEN, 0), (MAX_OPEN - 1, 1), (MAX_OPEN + 1, 0)])
+def test_no_more_open_than_are_read_at_once(known: int, opened: int) -> None:
+    keys = [Key(IncidentKind.NO_SHOW, f"rule {number}", "default") for number in range(known + 3)]
+    sightings = [Sighting(key, Level.OPEN) for key in keys]
+    stored = [replace(KNOWN, id=str(place), subject=key.subject) for place, key in enumerate(keys[:known])]
+    assert len(plan_changes(stored, sightings, ()).opened) == opened
 
 
 def test_what_is_no_longer_wrong_closes() -> None:
