@@ -21,8 +21,7 @@ EVENT = "event"
 DEFAULT_EVENT = EventType.PARTICIPANT_JOINED.value
 """The event that a rule's pattern means when it names none."""
 
-# As in event-ruler's Constants: with one of these as a field's name, `$or` is not the operator.
-_RESERVED = frozenset(
+RESERVED = frozenset(
     {
         "exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr",
         "=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case", "date-after",
@@ -30,6 +29,7 @@ _RESERVED = frozenset(
         "ip-address-not-in-range",
     }
 )  # fmt: skip
+"""As in event-ruler's Constants: with one of these as a field's name, `$or` is not the operator."""
 
 Alternative = dict[str, tuple[Matcher, ...]]
 """Dotted path of a field → matchers, any of which suffices; all fields must hold together."""
@@ -115,7 +115,7 @@ class _Reader:
             elif name == OR and not self._legacy:
                 self.saw_or = True
                 alternatives = self._read_or(alternatives, content, path, here, depth=depth)
-            elif in_or and name in _RESERVED:
+            elif in_or and name in RESERVED:
                 self.problems.add(here, f"{name!r} is a match type; within $or stand objects that name fields", name)
             elif isinstance(content, dict):
                 inner = f"{path}.{name}" if path else name

@@ -1,0 +1,109 @@
+"""The lines of a form: rows as they are typed, with every mistake in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from app.rules.rows.operator import MEANINGS, Operator, Takes
+from app.rules.rows.rows import Criterion, Row, Rows, is_field_name, is_text_field
+from app.rules.rows.value_text import ValueTextError, read_values, write_values
+
+ALWAYS: Final = 0
+"""The group of the lines that must all hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the form: a field with a criterion, or without a field one more criterion of the field above.
+
+    `group` is `ALWAYS`, or the number of one of the groups of which one must hold.
+    """
+
+    group: int = ALWAYS
+    field: str = ""
+    operator: str = Operator.IS
+    values: str = ""
+    is_or: bool = False
+
+    @property
+    def is_blank(self) -> bool:
+        return not self.field.strip() and not self.values.strip() and self.operator == Operator.IS
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """A mistake in the line at `place`."""
+
+    place: int
+    message: str
+
+
+def lines_of(rows: Rows) -> list[Line]:
+    """Return the lines that show the rows."""
+    found = []
+    for number, group in enumerate((rows.always, *rows.groups)):
+        for row in group:
+            for place, criterion in enumerate(row.criteria):
+                takes = MEANINGS[criterion.operator].takes
+                values = write_values(criterion.values, takes=takes, is_text=is_text_field(row.field))
+                found.append(Line(number, "" if place else row.field, criterion.operator, values, is_or=place > 0))
+    return found
+
+
+def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:
+    """Return the rows in the lines of a form, and every mistake; lines that are blank are left out."""
+    problems: list[LineProblem] = []
+    fields: dict[int, dict[str, list[Criterion]]] = {ALWAYS: {}}
+    above: dict[int, str] = {}
+    for place, line in enumerate(lines):
+        if line.is_blank:
+            continue
+        group = fields.setdefault(line.group, {})
+        path = above.get(line.group, "") if line.is_or and not line.field.strip() else line.field.strip()
+        mistake = _mistake_of_field(path, line, group, fields[ALWAYS])
+        criterion, mistake_of_values = _read_criterion(line, path)
+        problems += [LineProblem(place, one) for one in (mistake, mistake_of_values) if one]
+        above[line.group] = path
+        if criterion is not None and path:
+            group.setdefault(path, []).append(criterion)
+    groups = tuple(_rows(fields[number]) for number in sorted(fields) if number != ALWAYS and fields[number])
+    return Rows(_rows(fields[ALWAYS]), groups), problems
+
+
+def _rows(fields: dict[str, list[Criterion]]) -> tuple[Row, ...]:
+    return tuple(Row(path, tuple(criteria)) for path, criteria in fields.items())
+
+
+def _mistake_of_field(
+    path: str, line: Line, group: dict[str, list[Criterion]], always: dict[str, list[Criterion]]
+) -> str:
+    if not path:
+        return "names no field, and there is none above it" if line.is_or else "needs a field"
+    if not is_field_name(path):
+        return f"has no field's name: {path[:60]}"
+    if line.is_or and not line.field.strip():
+        return ""
+    if path in group:
+        return f"asks for {path} once more; a pattern can ask for a field once, so add an “or” line to the first"
+    if group is not always and path in always:
+        return f"asks for {path}, which is asked for above the groups already"
+    return ""
+
+
+def _read_criterion(line: Line, path: str) -> tuple[Criterion | None, str]:
+    try:
+        operator = Operator(line.operator)
+    except ValueError:
+        return None, f"has no such operator: {line.operator[:30]}"
+    takes = MEANINGS[operator].takes
+    try:
+        values = read_values(line.values, takes=takes, is_text=is_text_field(path))
+    except ValueTextError as error:
+        return None, str(error)
+    if takes is Takes.NUMBER or takes is Takes.BOUNDS:
+        low_to_high = all(low <= high for low, high in pairwise(values))
+        return (Criterion(operator, values), "") if low_to_high else (None, "needs the lower number first")
+    return Criterion(operator, values), ""
