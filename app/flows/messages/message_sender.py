@@ -29,7 +29,7 @@ _log = get_logger(__name__)
 
 SEND_EVERY_S: Final = 2.0
 AT_ONCE: Final = 4
-"""Webhooks that are under way to one program. Of messages to one channel there is one: they keep their order."""
+"""Webhooks that are under way to one program; to a channel one message is sent at a time."""
 
 Send = Callable[[Claimed], Awaitable[Outcome]]
 
@@ -96,7 +96,7 @@ class MessageSender:
 
     async def _deliver(self, table: Table, claimed: Claimed, send: Send) -> None:
         try:
-            outcome = await send(claimed)
+            outcome = await self._attempt(claimed, send)
             status = await self._context.writer.run(
                 partial(self._settle, table=table, claimed=claimed, outcome=outcome)
             )
@@ -109,6 +109,15 @@ class MessageSender:
                 _log.warning("a message was not delivered", delivery=claimed.id, status=status, why=outcome.text)
         finally:
             self._under_way[claimed.target] -= 1
+
+    async def _attempt(self, claimed: Claimed, send: Send) -> Outcome:
+        try:
+            return await send(claimed)
+        except UsherError as error:
+            return Outcome(delivered=False, text=str(error))
+        except Exception as error:  # noqa: BLE001 - unsettled, it would be sent again after each lease, for ever
+            self._context.defects.note("messages", error, delivery=claimed.id)
+            return Outcome(delivered=False, text=f"Usher could not send it: {type(error).__name__}")
 
     def _settle(self, connection: Connection, table: Table, claimed: Claimed, outcome: Outcome) -> DeliveryStatus:
         now, owner = self._context.clock.now(), self._context.owner

@@ -1,4 +1,4 @@
-"""The two ways out: Apprise's channels, and HTTP. Neither raises, and a receiver that hangs holds up nothing else."""
+"""Sends over Apprise and over HTTP; a failure is an `Outcome`, never an exception."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import aiohttp
 
 from app.clock import Clock
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
+from app.incidents.messages.channel import HOST_SCHEMES
 from app.incidents.messages.delivery import Outcome
 
 NOTIFY_WITHIN_S: Final = 20.0
@@ -29,7 +30,7 @@ _SHOWN: Final = 200
 
 
 class Senders(Protocol):
-    """What reaches people and programs."""
+    """Sends messages to people and webhooks to programs."""
 
     async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
         """Send a message to a channel of Apprise."""
@@ -56,12 +57,12 @@ class RealSenders:
         if self._hanging[url] >= _MAX_HANGING:
             return Outcome(delivered=False, text="earlier messages to this channel have not been answered yet")
         began = self._clock.monotonic()
+        sending = asyncio.wrap_future(_in_thread(lambda: _notify(url, title, body, is_open=is_open)))
         self._hanging[url] += 1
-        sending = _in_thread(lambda: _notify(url, title, body, is_open=is_open))
-        sending.add_done_callback(lambda _: self._hanging.subtract([url]))
+        sending.add_done_callback(lambda _: self._hanging.subtract([url]))  # in the event loop, not in the thread
         try:
             async with asyncio.timeout(NOTIFY_WITHIN_S):
-                text = await asyncio.shield(asyncio.wrap_future(sending))
+                text = await asyncio.shield(sending)
         except TimeoutError:
             text = f"no answer within {NOTIFY_WITHIN_S:g} s"
         except Exception as error:  # noqa: BLE001 - the libraries of channels raise what they like
@@ -119,7 +120,7 @@ def _in_thread(work: Callable[[], str]) -> Future[str]:
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it belongs to who waits
+        except BaseException as error:  # noqa: BLE001 - re-raised in the awaiting task
             future.set_exception(error)
 
     threading.Thread(target=run, name="usher-notify", daemon=True).start()
@@ -131,8 +132,8 @@ def _notify(url: str, title: str, body: str, *, is_open: bool) -> str:
     import apprise  # noqa: PLC0415 - it takes a third of a second, and most processes send nothing
 
     log = logging.getLogger("apprise")
-    heard = _Warnings(threading.get_ident())
-    log.addHandler(heard)
+    warnings = _Warnings(threading.get_ident())
+    log.addHandler(warnings)
     log.propagate = False
     log.setLevel(logging.WARNING)
     try:
@@ -144,8 +145,8 @@ def _notify(url: str, title: str, body: str, *, is_open: bool) -> str:
         if channel.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
             return ""
     finally:
-        log.removeHandler(heard)
-    return without_secrets(" ".join(heard.lines)[:_SHOWN] or "the channel reports a failure", url)
+        log.removeHandler(warnings)
+    return without_secrets(" ".join(warnings.lines), url)[:_SHOWN] or "the channel reports a failure"
 
 
 class _Warnings(logging.Handler):
@@ -162,13 +163,13 @@ class _Warnings(logging.Handler):
 
 
 def without_secrets(text: str, url: str) -> str:
-    """Return a text without the parts of a URL that may be secrets: all but its scheme and host."""
-    rest = url.partition("://")[2]
+    """Return a text without the parts of a URL that may be secrets: all but its scheme and what is surely a host."""
+    scheme, _, rest = url.partition("://")
     path = "/" + rest.partition("/")[2]
     pieces = {url, rest, path, path.partition("?")[0], *re.split(r"[/&=?@:+,#]", rest)}
-    host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
-    secrets = {each for piece in pieces for each in (piece, unquote(piece))}
-    for secret in sorted(secrets - {host}, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, "…")
+    if scheme.lower() in HOST_SCHEMES:
+        pieces.discard(rest.partition("/")[0].rpartition("@")[2].partition(":")[0])
+    secrets = {each for piece in pieces for each in (piece, unquote(piece)) if len(each) >= _SHORTEST_SECRET}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)  # libraries turn hosts into small letters
     return text

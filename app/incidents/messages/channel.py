@@ -23,7 +23,7 @@ OF_SETTINGS: Final = "USHER_NOTIFY_URLS"
 LONGEST_NAME: Final = 100
 _LONGEST_URL: Final = 4000
 _URL: Final = re.compile(r"[A-Za-z0-9]+://\S")
-_HOST_SCHEMES: Final = frozenset(
+HOST_SCHEMES: Final = frozenset(
     {"http", "https", "json", "jsons", "xml", "xmls", "form", "forms", "mailto", "mailtos", "ntfys", "syslog"}
 )
 """Schemes whose host is a host; that of others may be a token, as in slack://TOKEN/."""
@@ -72,7 +72,7 @@ def shown_target(url: str) -> str:
         scheme, host = parts.scheme, parts.hostname or ""
     except ValueError:
         scheme, host = "", ""
-    return f"{scheme}://{host if scheme in _HOST_SCHEMES else '…'}"
+    return f"{scheme}://{host if scheme in HOST_SCHEMES else '…'}"
 
 
 def channels_of_settings(urls: Sequence[str]) -> list[Channel]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.types import OutgoingEvent, format_instant
+from app.errors import InvalidInputError, Problem
 from app.incidents.incident import Incident
 
 _OPENED = OutgoingEvent.INCIDENT_OPENED
@@ -57,9 +58,16 @@ def incident_data(incident: Incident, public_url: str) -> dict[str, Any]:
 
 
 def signed_headers(delivery_id: str, secret: str, body: str, now: datetime) -> dict[str, str]:
-    """Return the headers of Standard Webhooks: the id is the same for every attempt, the time is that of this one."""
+    """Return the headers of Standard Webhooks: the id is the same for every attempt, the time is that of this one.
+
+    Raises InvalidInputError where the secret is not base64: rows can be written by SQL.
+    """
     timestamp = str(int(now.timestamp()))
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+    except ValueError:
+        problem = Problem("secret", "is not base64")
+        raise InvalidInputError("the secret of this subscription cannot be used", [problem]) from None
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
     return {
         "content-type": "application/json",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import socket
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
+from apprise.decorators import notify
 
 from app.clock import SystemClock
 from app.flows.messages import senders
@@ -69,6 +72,18 @@ async def test_a_failing_channel_says_why_without_its_secret(caplog: pytest.LogC
         assert secret not in outcome.text + caplog.text
 
 
+async def test_half_of_a_secret_is_not_left_where_a_long_failure_is_cut() -> None:
+    def fail(*_parts: Any, **_more: Any) -> bool:
+        logging.getLogger("apprise").warning("%ssecret-token", "x" * 195)
+        return False
+
+    decorator: Any = notify
+    decorator(on="longfailure")(fail)
+    async with sending() as made:
+        outcome = await made.notify("longfailure://secret-token", "t", "b", is_open=True)
+    assert outcome.text.startswith("x" * 195 + "…")
+
+
 async def test_what_is_no_channel_is_reported() -> None:
     async with sending() as made:
         outcome = await made.notify("nonsense://secret-token", "t", "b", is_open=True)
@@ -90,6 +105,27 @@ async def test_a_channel_that_hangs_ends_after_its_time_and_further_messages_fai
             hanging.set()
     assert first.text == second.text == other.text == "no answer within 0.05 s"
     assert third.text == "earlier messages to this channel have not been answered yet"
+
+
+async def test_what_hangs_in_a_channel_is_counted_in_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two threads that change a count at the same time, one change is lost, and the channel is refused for ever."""
+    counting: list[int] = []
+
+    class Counted(Counter[str]):
+        def __setitem__(self, key: str, count: int) -> None:
+            counting.append(threading.get_ident())
+            super().__setitem__(key, count)
+
+    goes_on = threading.Event()
+    monkeypatch.setattr(senders, "Counter", Counted)
+    monkeypatch.setattr(senders, "_notify", lambda *_parts, **_more: str(goes_on.wait(600))[:0])
+    async with sending() as made:
+        notifying = asyncio.create_task(made.notify("json://x", "t", "b", is_open=True))
+        await until(lambda: counting)
+        goes_on.set()
+        assert (await notifying).delivered
+        await until(lambda: len(counting) == 2)
+    assert counting == [threading.get_ident()] * 2
 
 
 @pytest.mark.parametrize(

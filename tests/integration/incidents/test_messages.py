@@ -284,6 +284,33 @@ async def test_a_webhook_keeps_its_id_over_all_attempts(sqlite_database: Databas
         assert subscribed["failing_since"] is None
 
 
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("webhook_deliveries", "the secret of this subscription cannot be used: secret: is not base64"),
+        ("notification_deliveries", "Usher could not send it: KeyError"),
+    ],
+)
+@in_virtual_time
+async def test_what_cannot_be_sent_is_tried_again_on_record_and_given_up_after_a_day(
+    sqlite_database: Database, table: str, text: str
+) -> None:
+    subscription(sqlite_database, events='["incident.opened"]')
+    channel(sqlite_database)
+    async with World(sqlite_database) as world:
+        world.receivers.failing |= {PEOPLE: REFUSED, PROGRAM: REFUSED}
+        world.rule(name="odd", pattern=BROKEN)
+        await world.until(lambda: len(world.receivers.attempts) == 2, within=60)
+        sqlite_database.execute("UPDATE webhook_subscriptions SET secret = 'whsec_short'")
+        sqlite_database.execute("UPDATE notification_deliveries SET payload = '{}'")
+        await world.until(lambda: world.rows(f"SELECT * FROM {table} WHERE attempts = 3"), within=90)
+        await world.wait(1)
+        sqlite_database.execute(f"UPDATE {table} SET created_at = :long_ago", long_ago="2020-01-01 00:00:00.000000")
+        await world.until(lambda: world.rows(f"SELECT * FROM {table} WHERE status = 'failed'"), within=1000)
+        (row,) = world.rows(f"SELECT * FROM {table}")
+        assert [one["text"] for one in document(row["log"])] == ["HTTP 500", text, text, text]
+
+
 @in_virtual_time
 async def test_a_program_that_is_gone_is_paused_with_an_incident_until_it_is_resumed(
     sqlite_database: Database,

@@ -67,6 +67,12 @@ def test_secrets_of_a_url_are_left_out_of_errors() -> None:
     assert "10.0.0.1" in cleaned
 
 
+@pytest.mark.parametrize("url", ["pbul://A-t0ken", "PBUL://A-t0ken/", "slack://name@A-t0ken/B/C"])
+def test_a_host_that_is_a_token_is_left_out_of_errors_in_any_case(url: str) -> None:
+    cleaned = without_secrets("no answer to A-t0ken or a-t0ken", url)
+    assert cleaned == "no answer to … or …"
+
+
 def test_the_url_of_a_program_is_shown_without_user_and_query() -> None:
     assert shown_url("https://me:pw@crm.test:8443/hook?token=x") == "https://crm.test:8443/hook?…"
 
