@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, update
 
 from app.agents.stored_agents import DEFAULTS, Agent, checked, has_row, stored_agent
-from app.db.tables import agent_changes, agents, rule_editor
-from app.db.types import format_instant
-from app.errors import ConflictError, EditedMeanwhileError, NotFoundError
+from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
+from app.db.tables import agent_changes, agents
+from app.errors import NotFoundError
 
 
 def change_agent(
@@ -27,58 +27,27 @@ def change_agent(
     InvalidInputError with every problem; EditedMeanwhileError unless it is still at version `expected` (None: any).
     """
     values = checked(agent_name, {**DEFAULTS, **columns} if whole else columns)
-    _lock(connection)
+    lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
-    _refuse_if_edited(connection, before, expected)
+    refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
     exists = has_row(connection, agent_name)
     if all(getattr(before, name) == value for name, value in values.items()) and (exists or not values):
         return before
-    row_id = _begin(connection, editor)
-    if exists:
-        connection.execute(update(agents).where(agents.c.agent_name == agent_name).values(values))
-    else:
-        connection.execute(insert(agents).values(agent_name=agent_name, **values))
-    _end(connection, row_id)
+    with edited_by(connection, editor):
+        if exists:
+            connection.execute(update(agents).where(agents.c.agent_name == agent_name).values(values))
+        else:
+            connection.execute(insert(agents).values(agent_name=agent_name, **values))
     return stored_agent(connection, agent_name)
 
 
 def forget_agent(connection: Connection, agent_name: str, editor: str, expected: int | None = None) -> Agent:
     """Delete the row of an agent and return what it was; its history stays. NotFoundError if there is none."""
-    _lock(connection)
+    lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
     if not has_row(connection, agent_name):
         raise NotFoundError(f"nothing is set for an agent {agent_name!r}")
-    _refuse_if_edited(connection, before, expected)
-    row_id = _begin(connection, editor)
-    connection.execute(delete(agents).where(agents.c.agent_name == agent_name))
-    _end(connection, row_id)
+    refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
+    with edited_by(connection, editor):
+        connection.execute(delete(agents).where(agents.c.agent_name == agent_name))
     return before
-
-
-def _lock(connection: Connection) -> None:
-    # Before the version is read: the lock of the triggers alone would let two edits begin from the same version.
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE agents IN SHARE ROW EXCLUSIVE MODE"))
-
-
-def _begin(connection: Connection, editor: str) -> int:
-    made = connection.execute(insert(rule_editor).values(name=editor)).inserted_primary_key
-    if made is None:
-        raise ConflictError("the database gave the editor's row no id")
-    return int(made[0])
-
-
-def _end(connection: Connection, row_id: int) -> None:
-    connection.execute(delete(rule_editor).where(rule_editor.c.id == row_id))
-
-
-def _refuse_if_edited(connection: Connection, agent: Agent, expected: int | None) -> None:
-    if expected is None or expected == agent.version:
-        return
-    query = select(agent_changes.c.changed_by, agent_changes.c.changed_at).where(agent_changes.c.id == agent.version)
-    change = connection.execute(query).one_or_none()
-    by = "" if change is None else f" by {change.changed_by} at {format_instant(change.changed_at)}"
-    raise EditedMeanwhileError(
-        f"the agent was edited meanwhile{by} (it is at version {agent.version}, you began from {expected});"
-        " nothing was saved"
-    )

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, Text, cast, func, select, type_coerce
+from sqlalchemy import Connection, Select, Text, cast, func, select
 
+from app.db.editing.json_text import json_text, text_of
 from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables import routing_rules, rule_changes
-from app.rules.book.read_rule import JsonText, read_rule
+from app.rules.book.read_rule import read_rule
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import DOCUMENTS
 from app.rules.lookups.read_lookups import LOOKUPS_VERSION, read_lookups
@@ -69,7 +70,7 @@ def follow(connection: Connection, book: RuleBook, versions: tuple[int, int] | N
 def book_at(connection: Connection, version: int) -> RuleBook:
     """Return the book as it was at a version, rebuilt from the recorded edits."""
     latest = select(func.max(rule_changes.c.id)).where(rule_changes.c.id <= version).group_by(rule_changes.c.rule_id)
-    statement = select(_text_of(connection, rule_changes.c.after)).where(
+    statement = select(text_of(connection, rule_changes.c.after)).where(
         rule_changes.c.id.in_(latest), rule_changes.c.change != "delete"
     )
     found = connection.execute(statement, execution_options={"yield_per": _FETCHED}).scalars()
@@ -80,7 +81,7 @@ def book_at(connection: Connection, version: int) -> RuleBook:
 def rule_at(connection: Connection, rule_id: int, version: int) -> Rule | None:
     """Return a rule as it was at a version of the book; None if it did not exist or could not be used."""
     statement = (
-        select(_text_of(connection, rule_changes.c.after))
+        select(text_of(connection, rule_changes.c.after))
         .where(rule_changes.c.rule_id == rule_id, rule_changes.c.id <= version)
         .order_by(rule_changes.c.id.desc())
         .limit(1)
@@ -92,26 +93,12 @@ def rule_at(connection: Connection, rule_id: int, version: int) -> Rule | None:
 
 def _select_rules(connection: Connection) -> Select[Any]:
     columns = (routing_rules.c[name] for name in RECORDED_COLUMNS)
-    return select(*(_text_of(connection, column) if column.name in DOCUMENTS else column for column in columns))
-
-
-def _text_of(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:
-    """Return a JSON column as text: on SQLite, plain SQL may have stored text that is not JSON."""
-    if connection.dialect.name == "sqlite":
-        return type_coerce(column, Text).label(column.name)
-    return cast(column, Text).label(column.name)
+    return select(*(text_of(connection, column) if column.name in DOCUMENTS else column for column in columns))
 
 
 def _read_rows(connection: Connection, statement: Select[Any]) -> Iterator[dict[str, Any]]:
     for found in connection.execute(statement, execution_options={"yield_per": _FETCHED}).mappings():
         row = dict(found)
         for name in DOCUMENTS:
-            row[name] = _json_text(row[name])
+            row[name] = json_text(row[name])
         yield row
-
-
-def _json_text(value: Any) -> JsonText | None:
-    # SQLite turns text that looks like a number into one, and keeps a blob as it is.
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return None if value is None else JsonText(value)

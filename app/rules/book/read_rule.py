@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.db.column_definition import ColumnKind
+from app.db.editing.json_text import JsonText
 from app.db.rule_columns import COLUMN, RULE_COLUMNS
 from app.db.types import parse_instant
 from app.errors import Problem
@@ -19,12 +20,6 @@ from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
 from app.strict_json import parse_json
 from app.webhook.redaction import SECRET_FIELD
-
-
-class JsonText(str):
-    """A JSON column as the database holds it: text that is not parsed yet and may not be JSON."""
-
-    __slots__ = ()
 
 
 def read_rule(row: Mapping[str, Any]) -> tuple[Rule, Pattern] | BadRule:

@@ -10,7 +10,8 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from app.rules.book.read_rule import JsonText, read_rule
+from app.db.editing.json_text import JsonText
+from app.rules.book.read_rule import read_rule
 from app.rules.index.entry import Entry
 from app.rules.index.persistent import Ordered, Shards
 from app.rules.index.rule_index import Index

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, text, update
+from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from app.clock import new_id
-from app.db.tables import routing_rules, rule_editor
+from app.db.editing.edit import edited_by, lock_edits
+from app.db.tables import routing_rules
 from app.errors import ConflictError, InvalidInputError
 from app.rules.check import check_rule
 from app.rules.columns import WRITABLE
@@ -46,25 +47,17 @@ def apply(
         _refuse_problems(effective)
     if not effective:
         return expected_version
-    made_by = {"name": editor, "change_set": new_id(), "why": shortened_reason(why)}
-    editing = connection.execute(insert(rule_editor).values(made_by)).inserted_primary_key
-    try:
-        _write(connection, effective)
-    except IntegrityError as error:
-        raise ConflictError(f"the database refuses the rules: {str(error.orig).splitlines()[0]}") from error
-    connection.execute(delete(rule_editor).where(rule_editor.c.id == _first(editing)))
+    with edited_by(connection, editor, change_set=new_id(), why=shortened_reason(why)):
+        try:
+            _write(connection, effective)
+        except IntegrityError as error:
+            raise ConflictError(f"the database refuses the rules: {str(error.orig).splitlines()[0]}") from error
     return rules_version(connection)
 
 
 def shortened_reason(why: str | None) -> str | None:
     """Return a reason as it is recorded: one line of at most `MAX_WHY` characters; None for an empty one."""
     return " ".join((why or "").split())[:MAX_WHY] or None
-
-
-def _first(row: Row[Any] | None) -> Any:
-    if row is None:
-        raise ConflictError("the database gave the editor's row no id")
-    return row[0]
 
 
 def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
@@ -93,13 +86,8 @@ def _refuse_problems(differences: Sequence[RuleDifference]) -> None:
 
 
 def lock_rules(connection: Connection) -> None:
-    """Wait for edits under way and keep others from starting, until the transaction ends.
-
-    Call it before the version is read. The lock of the triggers alone could deadlock with a transaction that has
-    changed a row and waits for it. On SQLite a writing transaction has the database to itself.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE routing_rules IN SHARE ROW EXCLUSIVE MODE"))
+    """Keep others from editing rules until the transaction ends; to be called before the version is read."""
+    lock_edits(connection, routing_rules)
 
 
 def _write(connection: Connection, differences: Sequence[RuleDifference]) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from app.db.editing.edit import refuse_if_edited
 from app.db.tables import rule_changes
-from app.db.types import format_instant
-from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError
+from app.errors import ConflictError, InvalidInputError
 from app.rules.check import check_rule
 from app.rules.columns import WRITABLE, complete
 from app.rules.editing.apply import apply, lock_rules
@@ -47,7 +47,7 @@ def change_rule(
     given = {name: value for name, value in columns.items() if name != "id"}
     wanted = given if whole else {**{column: before.row.get(column) for column in WRITABLE}, **given}
     _refuse_problems(wanted)
-    _refuse_if_edited(connection, before, expected)
+    refuse_if_edited(connection, rule_changes, "rule", before.version, expected)
     after = {**complete(wanted), "id": rule_id}
     if not changed_columns(before.row, after):
         return before
@@ -64,7 +64,7 @@ def delete_rule(
     """Delete a rule and return what it was; its history stays, and `revert` brings it back."""
     lock_rules(connection)
     before = read_stored_rule(connection, rule_id)
-    _refuse_if_edited(connection, before, expected)
+    refuse_if_edited(connection, rule_changes, "rule", before.version, expected)
     difference = RuleDifference(Change.DELETED, str(before.row.get("name")), rule_id, before.row, None)
     apply(connection, [difference], editor, rules_version(connection), why=why)
     return before
@@ -78,15 +78,3 @@ def _refuse_problems(draft: Mapping[str, Any]) -> None:
 def _refuse_taken_name(connection: Connection, name: str) -> None:
     if rule_named(connection, name) is not None:
         raise ConflictError(f"there is a rule named {name!r} already")
-
-
-def _refuse_if_edited(connection: Connection, rule: StoredRule, expected: int | None) -> None:
-    if expected is None or expected == rule.version:
-        return
-    change = connection.execute(
-        select(rule_changes.c.changed_by, rule_changes.c.changed_at).where(rule_changes.c.id == rule.version)
-    ).one()
-    raise EditedMeanwhileError(
-        f"the rule was edited meanwhile by {change.changed_by} at {format_instant(change.changed_at)} "
-        f"(it is at version {rule.version}, you began from {expected}); nothing was saved"
-    )

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, null, select, text, update
+from sqlalchemy import Connection, delete, func, insert, null, select, update
 
-from app.db.tables import lookup_changes, lookups, rule_editor
+from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
+from app.db.tables import lookup_changes, lookups
 from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS
 from app.db.types import format_instant
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, NotFoundError, Problem
-from app.rules.lookups.lookup_book import Lookup
+from app.rules.lookups.lookup_book import BadLookup, Lookup
 from app.rules.lookups.lookup_check import REQUIRED, check_lookup, complete
 from app.rules.lookups.read_lookups import read_documents, read_lookup, select_lookups
 from app.strict_json import is_storable, same_json
@@ -21,10 +22,7 @@ from app.strict_json import is_storable, same_json
 
 @dataclass(frozen=True, slots=True)
 class StoredLookup:
-    """A lookup as it stands; `version` is the id of its latest recorded change, which `If-Match` names.
-
-    `problems` say why it cannot be used; empty when it can.
-    """
+    """A lookup as it stands; `version` is the id of its latest recorded change, which `If-Match` names."""
 
     id: int
     version: int
@@ -32,8 +30,17 @@ class StoredLookup:
     created_at: datetime
     updated_at: datetime
     updated_by: str | None
-    problems: tuple[Problem, ...]
-    usable: Lookup | None
+    read: Lookup | BadLookup
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Why it cannot be used; empty when it can."""
+        return self.read.problems if isinstance(self.read, BadLookup) else ()
+
+    @property
+    def usable(self) -> Lookup | None:
+        """The lookup; None when it cannot be used."""
+        return self.read if isinstance(self.read, Lookup) else None
 
     @property
     def etag(self) -> str:
@@ -93,7 +100,7 @@ def put_lookup(
     draft = {**columns, "name": columns.get("name") or name}
     if problems := check_lookup(draft):
         raise InvalidInputError("this lookup cannot be saved", problems)
-    _lock(connection)
+    lock_edits(connection, lookups)
     before = find_lookup(connection, name)
     _refuse_if_edited(connection, name, before, expected)
     row = complete(draft)
@@ -101,18 +108,21 @@ def put_lookup(
         raise ConflictError(f"there is a lookup named {row['name']!r} already")
     values = {column: _value(column, value) for column, value in row.items()}
     if before is None:
-        _edit(connection, editor, insert(lookups).values(values))
+        with edited_by(connection, editor):
+            connection.execute(insert(lookups).values(values))
     elif not all(same_json(before.row[column], row[column]) for column in LOOKUP_COLUMNS):
-        _edit(connection, editor, update(lookups).where(lookups.c.id == before.id).values(values))
+        with edited_by(connection, editor):
+            connection.execute(update(lookups).where(lookups.c.id == before.id).values(values))
     return read_stored_lookup(connection, row["name"])
 
 
 def delete_lookup(connection: Connection, name: str, editor: str, expected: int | None) -> StoredLookup:
     """Delete a lookup and return what it was; its history stays."""
-    _lock(connection)
+    lock_edits(connection, lookups)
     before = read_stored_lookup(connection, name)
     _refuse_if_edited(connection, name, before, expected)
-    _edit(connection, editor, delete(lookups).where(lookups.c.id == before.id))
+    with edited_by(connection, editor):
+        connection.execute(delete(lookups).where(lookups.c.id == before.id))
     return before
 
 
@@ -122,8 +132,7 @@ def _value(column: str, value: Any) -> Any:
 
 
 def _stored(row: Mapping[Any, Any], version: int) -> StoredLookup:
-    values, _ = read_documents(row)
-    read = read_lookup(row)
+    values, problems = read_documents(row)
     return StoredLookup(
         row["id"],
         version,
@@ -131,36 +140,12 @@ def _stored(row: Mapping[Any, Any], version: int) -> StoredLookup:
         row["created_at"],
         row["updated_at"],
         row["updated_by"],
-        () if isinstance(read, Lookup) else read.problems,
-        read if isinstance(read, Lookup) else None,
+        read_lookup(values, problems),
     )
-
-
-def _lock(connection: Connection) -> None:
-    """Keep other edits from starting until the transaction ends; on SQLite a writing transaction is alone."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE lookups IN SHARE ROW EXCLUSIVE MODE"))
-
-
-def _edit(connection: Connection, editor: str, statement: Any) -> None:
-    """Run a statement whose changes the triggers record as those of `editor`."""
-    editing = connection.execute(insert(rule_editor).values(name=editor)).inserted_primary_key
-    connection.execute(statement)
-    connection.execute(delete(rule_editor).where(rule_editor.c.id == (editing[0] if editing else None)))
 
 
 def _refuse_if_edited(connection: Connection, name: str, found: StoredLookup | None, expected: int | None) -> None:
-    if expected is None:
-        return
-    if found is None:
+    if expected is not None and found is None:
         raise EditedMeanwhileError(f"the lookup {name!r} was deleted meanwhile; nothing was saved")
-    if found.version == expected:
-        return
-    change = connection.execute(
-        select(lookup_changes.c.changed_by, lookup_changes.c.changed_at).where(lookup_changes.c.id == found.version)
-    ).first()
-    by = f" by {change.changed_by} at {format_instant(change.changed_at)}" if change else ""
-    raise EditedMeanwhileError(
-        f"the lookup was edited meanwhile{by} (it is at version {found.version}, you began from {expected}); "
-        "nothing was saved"
-    )
+    if found is not None:
+        refuse_if_edited(connection, lookup_changes, "lookup", found.version, expected)

@@ -26,7 +26,6 @@ class Lookup:
     timeout_ms: int
     cache_s: int
     on_error: Any
-    pattern: Any
     alternatives: tuple[Alternative, ...] = field(repr=False)
 
     @property
@@ -41,7 +40,6 @@ class BadLookup:
 
     id: int
     name: str
-    enabled: bool
     problems: tuple[Problem, ...]
 
 
@@ -69,7 +67,7 @@ class LookupBook:
         """Return the usable lookup of that name."""
         return next((lookup for lookup in self.usable if lookup.name == name), None)
 
-    def questions_about(self, event: Event) -> tuple[Lookup, ...]:
+    def lookups_for(self, event: Event) -> tuple[Lookup, ...]:
         """Return the lookups to ask before the rules are evaluated for `event`, but those that it has answers of."""
         if self.is_empty or event.type not in JOINS:
             return ()

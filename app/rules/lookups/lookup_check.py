@@ -17,6 +17,19 @@ from app.rules.language.pattern import EVENT, Pattern, PatternError, full_patter
 from app.settings.lookup_secrets import variable_problem
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
+__all__ = [
+    "DEFAULTS",
+    "ENV",
+    "MAX_ANSWER_BYTES",
+    "MAX_CACHE_S",
+    "MAX_TIMEOUT_MS",
+    "REQUIRED",
+    "check_lookup",
+    "complete",
+    "is_header_value",
+    "read_lookup_pattern",
+]
+
 MAX_ANSWER_BYTES: Final = 65_536
 """Longest answer, and `on_error`: it is stored with each event."""
 ENV: Final = "env:"

@@ -9,7 +9,7 @@ import pytest
 from app.flows.lookup.answer_cache import AnswerCache, cache_key
 from app.rules.lookups.lookup_book import Lookup
 
-LOOKUP = Lookup(1, "crm", True, "https://crm.test/", {}, 1500, 60, None, {}, ())  # noqa: FBT003 - enabled
+LOOKUP = Lookup(1, "crm", True, "https://crm.test/", {}, 1500, 60, None, ())  # noqa: FBT003 - enabled
 PHONE = {"sip.callID": "SCL_1", "sip.ruleID": "SDR_1", "sip.phoneNumber": "+34600111222", "sip.h.x": "a"}
 
 MADE_ANEW = """id createdAt room/sid room/numParticipants participant/sid participant/joinedAt

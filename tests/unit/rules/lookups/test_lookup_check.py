@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.rules.lookups import read_lookups
 from app.rules.lookups.lookup_book import BadLookup, Lookup, LookupBook
 from app.rules.lookups.lookup_check import check_lookup
-from app.rules.lookups.read_lookups import read_lookup
+from app.rules.lookups.read_lookups import read_documents, read_lookup
 
 GOOD: dict[str, Any] = {"name": "crm", "pattern": {}, "url": "https://crm.example.com/usher"}
 STORED = {"id": 1, "enabled": 1, "timeout_ms": 1500, "cache_s": 0, "headers": None, "on_error": None}
@@ -112,14 +113,24 @@ def test_all_mistakes_are_reported_at_once() -> None:
     ],
 )
 def test_what_plain_sql_may_have_stored_makes_one_bad_row(columns: dict[str, Any], path: str) -> None:
-    read = read_lookup({**STORED, **GOOD, "pattern": "{}", **columns})
+    read = read_lookup(*read_documents({**STORED, **GOOD, "pattern": "{}", **columns}))
     assert isinstance(read, BadLookup)
     assert [problem.path for problem in read.problems] == [path]
 
 
+def test_a_defect_in_reading_makes_one_bad_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(read_lookups, "compile_alternatives", fail)
+    read = read_lookup(*read_documents({**STORED, **GOOD, "pattern": "{}"}))
+    assert isinstance(read, BadLookup)
+    assert "RuntimeError: a defect" in str(read.problems[0])
+
+
 def book(**patterns: str) -> LookupBook:
     rows = [
-        read_lookup({**STORED, **GOOD, "id": number, "name": name, "pattern": pattern})
+        read_lookup(*read_documents({**STORED, **GOOD, "id": number, "name": name, "pattern": pattern}))
         for number, (name, pattern) in enumerate(patterns.items(), start=1)
     ]
     assert all(isinstance(row, Lookup) for row in rows)
