@@ -23,7 +23,7 @@ from app.audit.people.person import find_person
 from app.audit.people.person_export import export_person
 from app.audit.people.person_rows import rows_about
 from app.audit.records.export import CONTENT_TYPES, ExportFormat, export_dispatches, export_events
-from app.audit.records.lookup import (
+from app.audit.records.find_records import (
     find_event,
     get_dispatch,
     get_event,

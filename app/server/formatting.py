@@ -120,14 +120,9 @@ def browser(user_agent: str) -> str:
     return brief(user_agent, 40) or "unknown"
 
 
-def instant(value: datetime) -> str:
-    """Return a time as addresses have it."""
-    return format_instant(value)
-
-
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
-    "instant": instant,
+    "instant": format_instant,
     "seconds": seconds,
     "share": share,
     "count": count,

@@ -67,7 +67,7 @@ class RequestContext:
         return await self.flow_context.writer.run(unit)
 
     async def write_trace(self, unit: Callable[[Connection], object]) -> None:
-        """Write what a read leaves behind, such as when a token was last used; while that is impossible, do nothing.
+        """Write a by-product of a read, such as a token's last use; skip it while the database takes no writes.
 
         Pages and the API can be read while the database takes no writes, and wait for them only once.
         """

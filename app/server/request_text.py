@@ -1,4 +1,4 @@
-"""Refuses requests with text that databases cannot hold: NUL and halves of surrogate pairs."""
+"""Text of requests: numbers in it, and what databases cannot hold, which is NUL and halves of surrogate pairs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from starlette.requests import Request
 
 from app.errors import BadRequestError, join_path
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that `text` is in digits; None for anything else, and for more than a version can be."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 
 def require_storable_address(request: Request) -> None:

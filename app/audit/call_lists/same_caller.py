@@ -11,7 +11,7 @@ from app.audit.call_lists.call_filter import CALLER_OUTCOMES
 from app.audit.calls.call_head import CallHead
 from app.audit.lists.access_path import ByIndexedValue, IdRange
 from app.audit.lists.event_list import by_phone_number
-from app.audit.records.lookup import Projects
+from app.audit.records.find_records import Projects
 from app.db.tables import events
 from app.livekit.vocabulary import EventType
 

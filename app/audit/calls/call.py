@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
 from app.audit.records.action_records import ActionRecord, read_actions
-from app.audit.records.lookup import Projects, find_event, read_dispatches
+from app.audit.records.find_records import Projects, find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, ReplacesKind

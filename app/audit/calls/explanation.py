@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.audit.calls.call import read_call
 from app.audit.calls.timeline import Timeline, timeline_of
-from app.audit.records.lookup import Projects
+from app.audit.records.find_records import Projects
 from app.audit.records.record_types import EventDetail, columns_of
 from app.db.columns.action_types import RuleAction
 from app.json_shape import JsonShape

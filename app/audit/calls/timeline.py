@@ -23,7 +23,7 @@ from app.audit.calls.step import (
     intervention_step,
 )
 from app.audit.records.action_records import ActionRecord
-from app.audit.records.lookup import Projects
+from app.audit.records.find_records import Projects
 from app.audit.records.record_types import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.audit.people.person import Person
 from app.audit.people.person_rows import PersonRows, read_by_id, rows_of
 from app.audit.records.action_records import with_changes
-from app.audit.records.lookup import read_dispatches
+from app.audit.records.find_records import read_dispatches
 from app.audit.records.record_types import AuditRecord, EventDetail
 from app.db.tables import audit_log, caller_actions, events, token_dispatches
 from app.db.types import format_instant

@@ -13,7 +13,7 @@ WORKERS = ("support-agent", "sales-agent", "phone-agent", "reception-agent")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller of the demo. `expected` is the agent that should join; None: nobody can, which is what to look into."""
+    """A caller of the demo. `expected` is the agent that should join; None: no agent is running for it."""
 
     name: str
     identity: str

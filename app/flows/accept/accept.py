@@ -16,7 +16,7 @@ from app.flows.accept.caller_budget import CallerBudget
 from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
-from app.flows.accept.pending import hold_back, note_pending, pending, read_ready, write_evaluated
+from app.flows.accept.pending import as_pending, claim_ready, hold_back, note_pending, write_evaluated
 from app.flows.accept.plan_actions import plan_actions
 from app.flows.accept.revive import revive_for
 from app.flows.accept.stored_state import read_state, read_stored
@@ -79,7 +79,7 @@ class Acceptor:
         return acceptance
 
     async def evaluate(self, event: Event) -> None:
-        """Evaluate the rules for a stored event, now that its lookups are answered, unless somebody has done it."""
+        """Evaluate the rules for a stored event with its lookups answered, unless another replica has evaluated it."""
         self._count(event, await self._evaluate(event))
 
     def _count(self, event: Event, outcome: EventOutcome | None) -> None:
@@ -100,7 +100,7 @@ class Acceptor:
                 refused[event.id] = Acceptance("duplicate")
                 continue
             lookups = self._lookups_to_ask(book, event)
-            one = pending(book, event, lookups) if lookups else self._decide(book, event)
+            one = as_pending(book, event, lookups) if lookups else self._decide(book, event)
             if event.type not in _LIFECYCLE and one.plan.is_empty and one.plan.ignored_by is None:
                 refused[event.id] = Acceptance("ignored")
                 continue
@@ -126,9 +126,9 @@ class Acceptor:
     def _evaluate_batch(
         self, connection: Connection, after: AfterCommit, batch: Sequence[Event]
     ) -> list[EventOutcome | None]:
-        """Decide upon pending events; None for those that somebody else has decided upon, or that have to wait."""
+        """Decide upon pending events; None for those decided elsewhere or not yet allowed."""
         now = self._context.clock.now()
-        ready = read_ready(connection, batch, now)
+        ready = claim_ready(connection, batch, now)
         book = self._newest_book(connection, after)
         answered = with_answers_of_joins(connection, [event for event in batch if event.id in ready])
         decided = {event.id: self._decide(book, event) for event in answered}
@@ -148,7 +148,7 @@ class Acceptor:
 
     def _lookups_to_ask(self, book: RuleBook, event: Event) -> tuple[Lookup, ...]:
         try:
-            return book.lookups.questions_about(event)
+            return book.lookups.lookups_for(event)
         except Exception as error:  # noqa: BLE001 - a defect of ours must not cost the event its agent
             self._context.defects.note("lookup", error, event_id=event.id, event_type=event.type)
             return ()

@@ -37,7 +37,7 @@ _STILL_PENDING = (
 )
 
 
-def pending(book: RuleBook, event: Event, lookups: tuple[Lookup, ...], reason: str | None = None) -> DecidedEvent:
+def as_pending(book: RuleBook, event: Event, lookups: tuple[Lookup, ...], reason: str | None = None) -> DecidedEvent:
     """Return the event as one about which nothing is decided until `lookups` are answered."""
     plan = DispatchPlan(event, book.version, ())
     return DecidedEvent(event, plan, None, EventOutcome.LOOKING_UP, reason, lookups=lookups)
@@ -56,7 +56,7 @@ def hold_back(connection: Connection, book: RuleBook, decided: dict[str, Decided
     for one in asking:
         key = _key(one.event)
         if key in earlier or first.get(key, one.event.id) < one.event.id:
-            decided[one.event.id] = pending(
+            decided[one.event.id] = as_pending(
                 book, one.event, (), "an earlier event of the participant is evaluated first"
             )
 
@@ -68,7 +68,7 @@ def _may_wait(event: Event) -> bool:
 
 
 def note_pending(connection: Connection, after: AfterCommit, decided: Iterable[DecidedEvent], now: datetime) -> None:
-    """Write with stored events which answers they have, and until when this process sees to the pending ones."""
+    """Store the answers with the events, and when another replica may take over the pending ones."""
     rows = []
     for one in decided:
         is_pending = one.outcome is EventOutcome.LOOKING_UP
@@ -81,11 +81,11 @@ def note_pending(connection: Connection, after: AfterCommit, decided: Iterable[D
     update_many(connection, events, rows)
 
 
-def read_ready(connection: Connection, batch: Sequence[Event], now: datetime) -> Collection[str]:
-    """Return the ids of those of these pending events that may be evaluated now, and keep others from doing it.
+def claim_ready(connection: Connection, batch: Sequence[Event], now: datetime) -> Collection[str]:
+    """Lock these pending events and return the ids of those to evaluate now.
 
-    Not those that another replica has evaluated meanwhile; nor those of whose participant an earlier event waits
-    elsewhere: these keep their answers, and are taken up again.
+    Left out: events another replica has evaluated, and events behind an earlier pending one of their participant, which
+    keep their answers and are due again.
     """
     mine = set(connection.scalars(_STILL_PENDING, {"ids": [event.id for event in batch]}))
     earlier = _pending_of(connection, [event for event in batch if event.id in mine and _may_wait(event)])

@@ -46,7 +46,7 @@ def cache_key(lookup: Lookup, document: Mapping[str, Any]) -> bytes:
         left_out = _OF_ROOM_SESSION | {"name"} if by_sip_rule else _OF_ROOM_SESSION
         asked["room"] = {name: value for name, value in room.items() if name not in left_out}
     question = [lookup.id, lookup.url, dict(lookup.headers), asked]
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode("utf-8", "replace")).digest()
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).digest()
 
 
 class _Entry(NamedTuple):

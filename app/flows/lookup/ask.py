@@ -63,7 +63,7 @@ class LookupAsker:
         answer = await self._ask(replace(lookup, cache_s=0), event.shareable)
         book = LookupBook(usable=(replace(lookup, enabled=True),))
         return {
-            "matches": bool(book.questions_about(replace(event, lookups=None))),
+            "matches": bool(book.lookups_for(replace(event, lookups=None))),
             "status": str(answer.status),
             "answer": answer.answer,
             "error": answer.error,

@@ -18,7 +18,7 @@ class LookupFailedError(Exception):
 
 
 class LookupClient(Protocol):
-    """The way to the services that lookups ask."""
+    """Sends questions to the services of lookups."""
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bytes:
         """Return the body of a 2xx answer, of at most `MAX_ANSWER_BYTES`; LookupFailedError for any other."""

@@ -64,7 +64,7 @@ class Lookups:
         def take_up(connection: Connection) -> list[PendingEvent]:
             # This replica may have had no webhook since the lookup was written. Not kept: an edit may be rolled back.
             book = follow(connection, self._book())
-            return [PendingEvent(one, book.lookups.questions_about(one)) for one in claim(connection, ids, now)]
+            return [PendingEvent(one, book.lookups.lookups_for(one)) for one in claim(connection, ids, now)]
 
         pending = await self._context.writer.run(take_up)
         self.submit(pending)
@@ -72,7 +72,7 @@ class Lookups:
 
     async def answered(self, event: Event, book: RuleBook) -> Event:
         """Return an event that is not stored, such as that of a participant to come, with the answers about it."""
-        answers = await self._asker.ask(book.lookups.questions_about(event), event)
+        answers = await self._asker.ask(book.lookups.lookups_for(event), event)
         return with_answers(event, answers, self._context.settings.redact_of(event.project))
 
     async def tested(self, lookup: Lookup, event: Event) -> dict[str, Any]:

@@ -208,7 +208,7 @@ class RoomSweeper:
 
     def _may_be_served(self, event: Event) -> bool:
         book = self._book()
-        return bool(book.lookups.questions_about(event)) or bool(evaluate(book, event).matched)
+        return bool(book.lookups.lookups_for(event)) or bool(evaluate(book, event).matched)
 
     def _is_unreported(self, participant: SeenParticipant) -> bool:
         """Return whether a webhook should have arrived: the participant joined while this process was running."""

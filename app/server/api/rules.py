@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.errors import NotFoundError, PreconditionNeededError
+from app.errors import NotFoundError
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import complete
 from app.rules.editing.apply import MAX_WHY, lock_rules
@@ -22,7 +22,7 @@ from app.rules.editing.stored_rules import (
 from app.rules.rule_projects import may_match, require_only
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
-from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, expected_version, require_object
+from app.server.api.framework.endpoint import Answer, ApiRequest, Model, Text, require_object, required_version
 from app.server.problems import problem_json
 from app.server.workers.rule_jobs import check_draft, try_draft
 
@@ -89,7 +89,7 @@ async def replace_a_rule(request: ApiRequest) -> Answer:
 
 
 async def delete_a_rule(request: ApiRequest) -> dict[str, Any]:
-    expected = _expected(request)
+    expected = required_version(request, "rule")
     rule_id, editor = request.number("rule_id"), request.user.name
 
     def unit(connection: Connection) -> StoredRule:
@@ -127,7 +127,7 @@ async def rule_history(request: ApiRequest) -> dict[str, Any]:
 
 
 async def _change(request: ApiRequest, *, whole: bool) -> Answer:
-    expected, columns = _expected(request), require_object(request.body)
+    expected, columns = required_version(request, "rule"), require_object(request.body)
     rule_id, editor = request.number("rule_id"), request.user.name
     if whole or "pattern" in columns:
         require_only(columns.get("pattern"), request.user.projects)
@@ -151,14 +151,6 @@ def _require_own(connection: Connection, request: ApiRequest, rule_id: int) -> N
 
 def _has_needed(columns: dict[str, Any]) -> bool:
     return {"name", "pattern", "agent_name"} <= columns.keys()
-
-
-def _expected(request: ApiRequest) -> int | None:
-    if "if-match" not in request.http.headers:
-        raise PreconditionNeededError(
-            "If-Match is required: the ETag from reading the rule, or * to overwrite any edit"
-        )
-    return expected_version(request.http)
 
 
 async def _answer(request: ApiRequest, rule_id: int) -> Answer:

@@ -64,10 +64,10 @@ class NameAccess:
                 await self._places.acquire()
         except TimeoutError:
             return False
-        looking_up = asyncio.create_task(asyncio.to_thread(self._may_read_all, given), name="usher-token")
-        looking_up.add_done_callback(lambda _: self._places.release())  # the thread may take longer than we wait
-        done, _ = await asyncio.wait([looking_up], timeout=_LOOK_UP_S)
-        return bool(done) and looking_up.result()
+        checking = asyncio.create_task(asyncio.to_thread(self._may_read_all, given), name="usher-token")
+        checking.add_done_callback(lambda _: self._places.release())  # the thread may take longer than we wait
+        done, _ = await asyncio.wait([checking], timeout=_LOOK_UP_S)
+        return bool(done) and checking.result()
 
     def _may_read_all(self, given: str) -> bool:
         try:

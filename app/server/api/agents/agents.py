@@ -16,9 +16,9 @@ from app.agents.stored_agents import Agent, has_row, list_agents, stored_agent
 from app.audit import MAX_WAITING, Probe, calls_held, known_agents, latest_probes, queue_overview
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
-from app.errors import NotFoundError, PreconditionNeededError
+from app.errors import NotFoundError
 from app.json_shape import Instant
-from app.server.api.framework.endpoint import Answer, ApiRequest, Model, expected_version, require_object
+from app.server.api.framework.endpoint import Answer, ApiRequest, Model, require_object, required_version
 
 _ONE_LINE = r"^[!-~]([ -~]*[!-~])?$"
 
@@ -109,7 +109,7 @@ async def replace_an_agent(request: ApiRequest) -> Answer:
 
 
 async def forget_an_agent(request: ApiRequest) -> dict[str, Any]:
-    expected, name, editor = _expected(request), request.identifier("agent_name"), request.user.name
+    expected, name, editor = required_version(request, "agent"), request.identifier("agent_name"), request.user.name
     before = await request.context.write(lambda connection: forget_agent(connection, name, editor, expected))
     return before.to_json()
 
@@ -147,20 +147,12 @@ def _history(found: list[AgentChange], limit: int) -> dict[str, Any]:
 
 
 async def _change(request: ApiRequest, *, whole: bool) -> Answer:
-    expected, columns = _expected(request), require_object(request.body)
+    expected, columns = required_version(request, "agent"), require_object(request.body)
     name, editor = request.identifier("agent_name"), request.user.name
     await request.context.write(
         lambda connection: change_agent(connection, name, columns, editor, expected, whole=whole)
     )
     return await _answer(request)
-
-
-def _expected(request: ApiRequest) -> int | None:
-    if "if-match" not in request.http.headers:
-        raise PreconditionNeededError(
-            "If-Match is required: the ETag from reading the agent, or * to overwrite any edit"
-        )
-    return expected_version(request.http)
 
 
 async def _answer(request: ApiRequest) -> Answer:

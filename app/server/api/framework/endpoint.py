@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
-from app.errors import BadRequestError, InvalidInputError, Problem
+from app.errors import BadRequestError, InvalidInputError, PreconditionNeededError, Problem
 from app.json_shape import shape_of
 from app.server.api.framework.auth import ApiUser, expiry_warning, identify
 from app.server.privacy.read_recorder import subject_of
@@ -193,6 +193,15 @@ def expected_version(request: Request) -> int | None:
     if tag := _ETAG.fullmatch(given):
         return int(tag[1])
     raise BadRequestError("If-Match is not an ETag; send the one from reading what you edit")
+
+
+def required_version(request: ApiRequest, what: str) -> int | None:
+    """Return the version in `If-Match`; None for `*`, PreconditionNeededError without one. `what` is edited."""
+    if "if-match" not in request.http.headers:
+        raise PreconditionNeededError(
+            f"If-Match is required: the ETag from reading the {what}, or * to overwrite any edit"
+        )
+    return expected_version(request.http)
 
 
 def _read_query(model: type[Model], request: Request) -> Model:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.rules.lookups.lookup_check import DEFAULTS, MAX_CACHE_S, MAX_TIMEOUT_MS
 from app.server.api.framework.endpoint import Model, Text
 from app.server.api.rule_shapes import Mistake
 from app.webhook.lookup_answers import AnswerStatus
@@ -31,8 +32,8 @@ class LookupDraft(BaseModel):
     headers: dict[str, str] | None = Field(
         None, description="`env:NAME` takes the value from an environment variable", examples=[{"x-tenant": "acme"}]
     )
-    timeout_ms: int = Field(1500, ge=1, le=5000)
-    cache_s: int = Field(0, ge=0, le=86400)
+    timeout_ms: int = Field(DEFAULTS["timeout_ms"], ge=1, le=MAX_TIMEOUT_MS)
+    cache_s: int = Field(DEFAULTS["cache_s"], ge=0, le=MAX_CACHE_S)
     on_error: Any = Field(None, description="stands for the answer when none comes in time")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.clock import new_id
 from app.db.types import EventSource
-from app.errors import InvalidInputError, PreconditionNeededError, Problem, UnreadableWebhookError
+from app.errors import InvalidInputError, Problem, UnreadableWebhookError
 from app.rules.lookups.edit_lookup import (
     StoredLookup,
     delete_lookup,
@@ -15,7 +15,7 @@ from app.rules.lookups.edit_lookup import (
     put_lookup,
     read_stored_lookup,
 )
-from app.server.api.framework.endpoint import Answer, ApiRequest, expected_version, require_object
+from app.server.api.framework.endpoint import Answer, ApiRequest, require_object, required_version
 from app.server.api.lookups.lookup_shapes import LookupTestOrder
 from app.server.problems import problem_json
 from app.webhook.event import Event
@@ -36,20 +36,16 @@ async def read_a_lookup(request: ApiRequest) -> Answer:
 async def put_a_lookup(request: ApiRequest) -> Answer:
     name, editor = request.identifier("name"), request.user.name
     columns = require_object(request.body)
-    has_version = "if-match" in request.http.headers
-    if not has_version and await request.context.read(lambda connection: find_lookup(connection, name)) is not None:
-        raise PreconditionNeededError(
-            "If-Match is required for a lookup that exists: the ETag from reading it, or * to overwrite any edit"
-        )
-    expected = expected_version(request.http) if has_version else None
+    expected = None
+    exists = await request.context.read(lambda connection: find_lookup(connection, name)) is not None
+    if exists or "if-match" in request.http.headers:
+        expected = required_version(request, "lookup that exists")
     stored = await request.context.write(lambda connection: put_lookup(connection, name, columns, editor, expected))
     return _answer(request, stored)
 
 
 async def delete_a_lookup(request: ApiRequest) -> dict[str, Any]:
-    if "if-match" not in request.http.headers:
-        raise PreconditionNeededError("If-Match is required: the ETag from reading the lookup, or * for any version")
-    expected, name, editor = expected_version(request.http), request.identifier("name"), request.user.name
+    expected, name, editor = required_version(request, "lookup"), request.identifier("name"), request.user.name
     stored = await request.context.write(lambda connection: delete_lookup(connection, name, editor, expected))
     return _shown(request, stored)
 

@@ -34,6 +34,7 @@ from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.histogram import histogram_of
+from app.server.request_text import whole_number
 
 WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
 _PROBES_SHOWN: Final = 10
@@ -91,8 +92,7 @@ async def save_agent(request: PageRequest) -> Response:
     """Set what the form says; a refused form is shown again with its problems."""
     name, editor, now = request.http.path_params["name"], request.signed_in.name, request.context.now
     fields, columns, problems = read_fields(request.field, now)
-    version = fields["version"]
-    expected = int(version) if version.isascii() and version.isdecimal() and len(version) < 16 else 0
+    expected = whole_number(fields["version"]) or 0
     if not problems:
         try:
             await request.context.write(

@@ -15,6 +15,7 @@ from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history, reasons_of
 from app.rules.editing.rule_set import revert_rules
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.request_text import whole_number
 
 _SHOWN: Final = 30
 
@@ -38,8 +39,7 @@ def history_routes(console: Console) -> list[BaseRoute]:
 
 
 async def show_history(request: PageRequest) -> Response:
-    name, before = request.field("rule") or None, request.field("before")
-    version = int(before) if before.isdecimal() and len(before) < 16 else None
+    name, version = request.field("rule") or None, whole_number(request.field("before"))
 
     def load(connection: Connection) -> list[Entry]:
         found = history(connection, name, limit=_SHOWN + 1, before_version=version)
@@ -61,8 +61,8 @@ async def show_history(request: PageRequest) -> Response:
 
 
 async def revert_to(request: PageRequest) -> Response:
-    version, name = request.field("version"), request.field("rule") or None
-    wanted = int(version) if version.isdecimal() and len(version) < 16 else -1
+    version, name = whole_number(request.field("version")), request.field("rule") or None
+    wanted = -1 if version is None else version
     editor = request.signed_in.name
     await request.context.write(lambda c: revert_rules(c, wanted, name=name, editor=editor))
     return redirect("/console/rules", "reverted")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.errors import Problem
-from app.rules.lookups.lookup_check import DEFAULTS, check_lookup
+from app.rules.lookups.lookup_check import DEFAULTS, MAX_TIMEOUT_MS, check_lookup
 from app.server.formatting import indented
 from app.strict_json import JsonError, parse_json
 
@@ -43,7 +43,7 @@ FIELDS: Final = (
         "json",
         3,
     ),
-    LookupField("timeout_ms", "Milliseconds to wait", "At most 5000: the caller waits for as long.", "number"),
+    LookupField("timeout_ms", "Milliseconds to wait", f"At most {MAX_TIMEOUT_MS}: the caller waits.", "number"),
     LookupField("cache_s", "Seconds to keep an answer", "For the same caller; 0: it is asked each time.", "number"),
     LookupField("on_error", "Answer if none comes", "JSON that stands for the answer; empty: null.", "json", 3),
 )

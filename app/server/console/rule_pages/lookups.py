@@ -21,6 +21,7 @@ from app.rules.lookups.edit_lookup import (
 )
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.rule_pages.lookup_form import FIELDS, NEW, Fields, field_of, fields_of, read_draft
+from app.server.request_text import whole_number
 from app.webhook.event_store import stored_event
 
 _CALLS_OFFERED = 20
@@ -77,8 +78,8 @@ async def save_lookup(request: PageRequest) -> Response:
     fields, draft, problems = read_draft(request.field)
     if problems:
         return await _editor(request, fields, stored, problems=problems, status=422)
-    version = request.field("version")
-    expected = int(version) if version.isascii() and version.isdecimal() and len(version) < 16 else -1
+    version = whole_number(request.field("version"))
+    expected = -1 if version is None else version
     try:
         saved = await request.context.write(lambda c: put_lookup(c, stored.name, draft, editor, expected))
     except EditedMeanwhileError as error:

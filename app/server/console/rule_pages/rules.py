@@ -29,6 +29,7 @@ from app.server.console.rule_pages.rule_form import (
     read_draft,
 )
 from app.server.console.rule_pages.rule_list import book_lines
+from app.server.request_text import whole_number
 from app.server.workers.rule_jobs import FormDraft, TriedDraft, read_form_draft, try_form_draft
 from app.webhook.parse import prepare
 
@@ -51,7 +52,7 @@ def rules_routes(console: Console) -> list[BaseRoute]:
 
 
 async def show_rules(request: PageRequest) -> Response:
-    start, search = _whole(request.field("after")) or 0, request.field("search").strip()
+    start, search = whole_number(request.field("after")) or 0, request.field("search").strip()
     found = await request.context.read(lambda c: book_lines(c, request.context.book(c), start=start, search=search))
     return request.page("rules.html", active="rules", found=found, search=search)
 
@@ -105,7 +106,7 @@ async def save_rule(request: PageRequest) -> Response:
     if form.problems:
         return await _tried(request, stored)
     fields, draft = form.fields, form.draft
-    version = _whole(request.field("version"))
+    version = whole_number(request.field("version"))
     expected = -1 if version is None else version
 
     def unit(connection: Connection) -> StoredRule:
@@ -138,7 +139,7 @@ async def delete(request: PageRequest) -> Response:
 
 async def check(request: PageRequest) -> Response:
     """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
-    form, tried = await _try(request, _whole(request.field("rule_id")), "/console/rules/check")
+    form, tried = await _try(request, whole_number(request.field("rule_id")), "/console/rules/check")
     # While the user types, a required field that is still empty is no mistake.
     missing = [one for one in form.problems if one.path in {"name", "agent_name"} and not form.draft[one.path]]
     wrong = [one for one in form.problems if one not in missing]
@@ -222,7 +223,3 @@ def _editor(
         results=results,
         **_shown(tried),
     )
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else None
