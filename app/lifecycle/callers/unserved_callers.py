@@ -14,11 +14,10 @@ from app.db.tables import dispatch_callers, dispatches, events
 from app.db.types import LIVE, DispatchStatus
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.callers.action_transition import create_actions
+from app.lifecycle.handover import is_beside
 from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.outbox.caller_action import CallerAction, new_action
 from app.outbox.dispatch import Dispatch
-
-_KINDS = {OnNoShow.REMOVE: CallerActionKind.REMOVE, OnNoShow.TRANSFER: CallerActionKind.TRANSFER}
 
 
 def is_without_agent(dispatch: Dispatch) -> bool:
@@ -32,9 +31,9 @@ def is_without_agent(dispatch: Dispatch) -> bool:
 
 
 def act_on_unserved(connection: Connection, after: AfterCommit, ended: Collection[Dispatch], now: datetime) -> None:
-    """Create what the rules want for the callers of these dispatches, as far as no agent joined and none is coming.
+    """Create what the rules want for the callers of these dispatches, unless another live dispatch has the caller.
 
-    A caller that another live dispatch serves is left alone: that dispatch decides if it ends without an agent, too.
+    That one decides if it ends without an agent, too. One that was replaced decides nothing any more.
     """
     ids = {one.id for one in ended if is_without_agent(one)}
     if not ids:
@@ -76,14 +75,16 @@ def _deciding(serving: list[Dispatch]) -> Dispatch | None:
     """Return the dispatch that says what becomes of a caller, of all that serve it; None if nothing is to be done."""
     if any(one.status in LIVE for one in serving):
         return None
-    return next((one for one in serving if is_without_agent(one) and one.on_no_show is not OnNoShow.WAIT), None)
+    replaced = {one.replaces for one in serving if not is_beside(one)}
+    last = (one for one in serving if one.id not in replaced and is_without_agent(one))
+    return next((one for one in last if one.on_no_show is not OnNoShow.WAIT), None)
 
 
 def _action(dispatch: Dispatch, caller: Mapping[Any, Any], kind: str, now: datetime) -> CallerAction:
     return new_action(
         new_id(),
         now,
-        kind=_KINDS[dispatch.on_no_show],
+        kind=CallerActionKind(dispatch.on_no_show.value),
         transfer_to=dispatch.transfer_to,
         cause=CallerActionCause.NO_AGENT,
         reason=f"no agent joined, and rule {dispatch.rule_name!r} says on_no_show {dispatch.on_no_show}",

@@ -194,6 +194,33 @@ async def test_the_last_of_several_dispatches_to_fail_decides_for_the_first(data
 
 
 @in_virtual_time
+async def test_after_a_redrive_the_rule_as_it_is_then_says_what_becomes_of_the_caller(database: Database) -> None:
+    # Given a caller whose agent did not join, and whose transfer the other side has refused
+    async with World(database) as world:
+        columns = {"answer_timeout_s": 3, "max_attempts": 1, "on_no_show": "transfer", "transfer_to": DESK}
+        world.rule("all", "greeter", PHONES, **columns)
+        world.simulator.phones.busy.add(DESK)
+        attributes = {STATUS: "active", "sip.ruleID": "SDR_1"}
+        phone = world.simulator.join("room", "sip_1", kind="SIP", attributes=attributes)
+        first = await world.until_status("no_show", within=30)
+        refused = await ended(world, within=90)
+        assert (refused["status"], refused["dispatch_id"]) == ("failed", first["id"])
+        transfers = len(world.simulator.phones.transfers)
+
+        # When the rule says `wait` from now on, and the dispatch is redriven, and again no agent joins
+        world.database.execute("UPDATE routing_rules SET on_no_show = 'wait', transfer_to = NULL")
+        world.simulator.join("other", "eva")  # the next webhook brings the edited book
+        await world.until(lambda: world.events(participant_identity="eva", type="participant_joined"))
+        assert not (await world.usher.orchestrator.operations.redrive([first["id"]], "maria")).refused
+        await world.until(lambda: len(world.dispatches(status="no_show")) == 2, within=30)
+        await world.wait(20)
+
+        # Then the caller is left alone
+        assert len(actions(world)) == 1
+        assert world.simulator.phones.transfers == [(phone.sid, DESK)] * transfers
+
+
+@in_virtual_time
 async def test_callers_of_a_dispatch_that_cannot_be_rendered_are_removed(database: Database) -> None:
     async with World(database) as world:
         world.rule("all", metadata={"$eval": "participant.nothing"}, on_no_show="remove")
