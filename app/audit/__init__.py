@@ -62,13 +62,17 @@ from app.audit.statistics.queue import QueueDepth, count_waiting, count_waiting_
 from app.audit.statistics.queues import (
     MAX_WAITING,
     Queue,
+    QueueLength,
     QueueOverview,
     WaitingCaller,
     calls_held,
+    load_of_agents,
     places_in_queue,
+    queue_lengths,
     queue_overview,
 )
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
+from app.audit.statistics.start_counts import QueueKey, count_starts
 
 __all__ = [
     "BUCKET_BOUNDS_S",
@@ -106,6 +110,8 @@ __all__ = [
     "Probe",
     "Queue",
     "QueueDepth",
+    "QueueKey",
+    "QueueLength",
     "QueueOverview",
     "RecentTraffic",
     "RuleHits",
@@ -124,6 +130,7 @@ __all__ = [
     "changes_after",
     "count_attainment",
     "count_rule_hits",
+    "count_starts",
     "count_waiting",
     "count_waiting_calls",
     "dispatch_json",
@@ -150,6 +157,7 @@ __all__ = [
     "list_calls",
     "list_dispatches",
     "list_events",
+    "load_of_agents",
     "longest_waiting",
     "newest_dispatches",
     "newest_events",
@@ -158,6 +166,7 @@ __all__ = [
     "places_in_queue",
     "probes_of",
     "queue_depth",
+    "queue_lengths",
     "queue_overview",
     "read_recent_traffic",
     "recent_events",

@@ -1,4 +1,4 @@
-"""Reads what limits agents and rules, who holds their places, and who waits for one.
+"""Reads limits, held places and queues.
 
 Places are counted from live rows each time, never from a counter: whatever ends a dispatch frees its place.
 """
@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
-    Boolean,
     Connection,
     Integer,
     Text,
     bindparam,
     cast,
     func,
-    literal_column,
     select,
     text,
     type_coerce,
@@ -33,7 +31,7 @@ from app.db.tables.calls import PLACE_KEPT
 from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
 from app.outbox.free_places import Held, Lane, Places
-from app.outbox.statements import ASKED
+from app.outbox.statements import ASKED, IS_OF_RULE
 
 PLACES_LOCK = 0x7573686A
 """Advisory lock of PostgreSQL; `app.flows.turns` has those before it."""
@@ -41,8 +39,6 @@ RATE_WINDOW_S = 1.0
 _PROJECT, _RULE_ID = dispatches.c.project, dispatches.c.rule_id
 _QUEUED = text("queued_at IS NOT NULL")
 """In exactly the text of the index of the queues."""
-_IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'handover')", Boolean)
-"""`Dispatch.is_of_rule`."""
 _LIMITED_AGENTS = select(
     agents.c.agent_name,
     cast(agents.c.max_calls, Text),
@@ -50,9 +46,9 @@ _LIMITED_AGENTS = select(
     cast(type_coerce(agents.c.out_of_service_until, Text), Text),
     agents.c.substitute_agent_name,
 ).where(text(IS_LIMITED))
-_GROUPS = (_PROJECT, ASKED, _RULE_ID, _IS_OF_RULE)
+_GROUPS = (_PROJECT, ASKED, _RULE_ID, IS_OF_RULE)
 _LANES = (
-    select(_PROJECT, ASKED, cast(_RULE_ID, Text), cast(cast(_IS_OF_RULE, Integer), Text), cast(func.count(), Text))
+    select(_PROJECT, ASKED, cast(_RULE_ID, Text), cast(cast(IS_OF_RULE, Integer), Text), cast(func.count(), Text))
     .with_hint(dispatches, "INDEXED BY ix_dispatches_queue", "sqlite")
     .where(_QUEUED)
     .group_by(*_GROUPS)

@@ -8,7 +8,7 @@ dispatch to find one.
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, bindparam, exists, func, or_, select, update
+from sqlalchemy import Boolean, Integer, bindparam, exists, func, literal_column, or_, select, update
 
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
@@ -83,6 +83,8 @@ MARK_LEFT = HotStatement(
 )
 ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
 """The agent that is asked now."""
+IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'handover')", Boolean)
+"""`Dispatch.is_of_rule`."""
 _NOW = bindparam("now", type_=Timestamp())
 _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
 _FIRST = bindparam("first", type_=Integer())

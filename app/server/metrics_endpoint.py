@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.agents.stored_agents import Agent, list_agents
-from app.audit import Objective, Queue, calls_held, queue_depth, queue_overview
+from app.audit import Objective, QueueLength, calls_held, queue_depth, queue_lengths
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.incidents import count_open
@@ -87,7 +87,7 @@ class MetricsEndpoint:
             with self._readers.connect() as connection:
                 now = self._orchestrator.context.clock.now()
                 depth, incidents = queue_depth(connection, now), count_open(connection, now)
-                _set_queues(metrics, queue_overview(connection, now, limit=0).queues)
+                _set_queues(metrics, queue_lengths(connection, now))
                 _set_agents(metrics, list_agents(connection), calls_held(connection, now), now)
         except SQLAlchemyError:
             return
@@ -98,7 +98,7 @@ class MetricsEndpoint:
             metrics.dispatches.labels(status).set(count)
 
 
-def _set_queues(metrics: Metrics, queues: Iterable[Queue]) -> None:
+def _set_queues(metrics: Metrics, queues: Iterable[QueueLength]) -> None:
     """Replace the series of the queues, the longest ones; projects are added up."""
     metrics.queue_length.clear()
     metrics.queue_oldest.clear()

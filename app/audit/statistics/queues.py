@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, func, select, text
+from sqlalchemy import Connection, Integer, and_, bindparam, case, func, or_, select, text
 
-from app.agents.agent_limits import AgentLimits
-from app.db.record_ids import lowest_id_at
-from app.db.tables import dispatches
+from app.audit.statistics.start_counts import RATE_OVER, QueueKey, count_starts
+from app.db.any_of import any_of
+from app.db.hot_statement import HotStatement
+from app.db.tables import agents, dispatches
+from app.db.tables.agents import IS_LIMITED
 from app.json_shape import Instant, JsonShape
 from app.outbox.queue_store import read_held, read_limits
-from app.outbox.statements import ASKED
+from app.outbox.statements import ASKED, IS_OF_RULE
 
 MAX_WAITING: Final = 1_000
-"""Waiting callers that are read at most, the first in their queues."""
-_RATE_OVER: Final = timedelta(hours=1)
-_CREATED_WITHIN: Final = timedelta(hours=3)
-"""Calls that started within the last hour are looked for among those created within this time, which an index finds."""
+"""Waiting callers that are listed at most, and last position in a queue that is read for callers who are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class WaitingCaller(JsonShape):
 
 
 @dataclass(frozen=True, slots=True)
-class Queue(JsonShape):
+class QueueLength(JsonShape):
     """The callers who wait for one agent, or for a place of one rule."""
 
     project: str
@@ -55,6 +55,12 @@ class Queue(JsonShape):
     rule_name: Annotated[str | None, Field(description="null: those of all rules wait for the agent")]
     length: int
     oldest_wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Queue(QueueLength):
+    """The same with how long its callers may have to wait."""
+
     starts_last_hour: int
     expected_wait_s: Annotated[float | None, Field(description="of a caller who joins the queue now")]
 
@@ -68,36 +74,81 @@ class QueueOverview(JsonShape):
     is_cut: Annotated[bool, Field(description="whether more callers wait than are listed")]
 
 
-_Key = tuple[str, str, str | None]
-"""Project, agent, and the rule if the queue is the rule's."""
+_COLUMNS = dispatches.c
+# A rule's callers have a queue of their own if only the rule limits them.
+_OF_RULE = case(
+    (
+        and_(
+            IS_OF_RULE,
+            _COLUMNS.max_calls.is_not(None),
+            ASKED.not_in(select(agents.c.agent_name).where(text(IS_LIMITED))),
+        ),
+        _COLUMNS.rule_name,
+    )
+)
+_WAITING = (
+    select(
+        _COLUMNS.id, _COLUMNS.event_id, _COLUMNS.project, _COLUMNS.room_name, _COLUMNS.participant_identity,
+        ASKED.label("agent"), _OF_RULE.label("of_rule"), _COLUMNS.rule_name, _COLUMNS.queue_priority,
+        _COLUMNS.queued_at, _COLUMNS.next_attempt_at, _COLUMNS.reason,
+    )
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_queue", "sqlite")
+    .where(text("queued_at IS NOT NULL"))
+    .subquery()
+)  # fmt: skip
+_KEY = (_WAITING.c.project, _WAITING.c.agent, _WAITING.c.of_rule)
+_ORDER = (_WAITING.c.queue_priority, _WAITING.c.queued_at, _WAITING.c.id)
+_POSITION = func.row_number().over(partition_by=_KEY, order_by=_ORDER).label("position")
+_IN_PROJECTS = or_(bindparam("of_all", type_=Integer()) == 1, any_of(_WAITING.c.project, "projects"))
+_LENGTHS = HotStatement(select(*_KEY, func.count(), func.min(_WAITING.c.queued_at)).where(_IN_PROJECTS).group_by(*_KEY))
+_FIRST = HotStatement(
+    select(*_WAITING.c, _POSITION).where(_IN_PROJECTS).order_by(*_ORDER).limit(bindparam("most", type_=Integer()))
+)
+_NUMBERED = select(*_WAITING.c, _POSITION).subquery()
+_PLACES = HotStatement(
+    select(_NUMBERED).where(any_of(_NUMBERED.c.id, "ids"), _NUMBERED.c.position <= bindparam("last", type_=Integer()))
+)
+_NAMES = [column.name for column in _NUMBERED.c]
 
 
 def queue_overview(
     connection: Connection, now: datetime, *, limit: int = MAX_WAITING, projects: Collection[str] | None = None
 ) -> QueueOverview:
     """Return the queues of these LiveKit projects (None: of all) with at most `limit` callers, the next one first."""
-    rows = _read(connection, MAX_WAITING + 1, projects)
-    if not rows:
+    lengths = queue_lengths(connection, now, projects=projects)
+    if not lengths:
         return QueueOverview((), (), is_cut=False)
-    limited = read_limits(connection).agents
-    starts = _starts(connection, {row["agent"] for row in rows}, now)
-    members: dict[_Key, list[WaitingCaller]] = {}
-    for row in rows[:MAX_WAITING]:
-        key = _key(row, limited)
-        queue = members.setdefault(key, [])
-        queue.append(_caller(row, len(queue) + 1, _started(starts, key), now))
-    queues = tuple(_queue(key, waiting, _started(starts, key)) for key, waiting in sorted(members.items(), key=str))
-    items = [one for waiting in members.values() for one in waiting]
-    items.sort(key=lambda one: (one.queue_priority, one.queued_at, one.dispatch_id))
-    return QueueOverview(queues, tuple(items[:limit]), is_cut=len(rows) > min(limit, MAX_WAITING))
+    starts = count_starts(connection, {one.agent_name for one in lengths}, now)
+    rows = _FIRST.rows(connection, {**_of(projects), "most": min(limit, MAX_WAITING)})
+    items = tuple(_caller(row, starts, now) for row in rows)
+    queues = tuple(_queue(one, starts) for one in lengths)
+    return QueueOverview(queues, items, is_cut=sum(one.length for one in lengths) > len(items))
 
 
-def places_in_queue(connection: Connection, dispatch_ids: Collection[str], now: datetime) -> dict[str, WaitingCaller]:
-    """Return those of these dispatches that wait in a queue, with their positions."""
+def queue_lengths(
+    connection: Connection, now: datetime, *, projects: Collection[str] | None = None
+) -> tuple[QueueLength, ...]:
+    """Return the queues of these LiveKit projects (None: of all) that are not empty."""
+    rows = _LENGTHS.rows(connection, _of(projects))
+    found = [
+        QueueLength(project, agent, rule, length, _seconds(since, now)) for project, agent, rule, length, since in rows
+    ]
+    return tuple(sorted(found, key=lambda one: (one.project, one.agent_name, one.rule_name or "")))
+
+
+def places_in_queue(
+    connection: Connection,
+    dispatch_ids: Collection[str],
+    now: datetime,
+    count: Callable[[Connection, Collection[str], datetime], Counter[QueueKey]] = count_starts,
+) -> dict[str, WaitingCaller]:
+    """Return those of these dispatches that wait in a queue, up to position `MAX_WAITING`, with their positions."""
     if not dispatch_ids:
         return {}
-    found = queue_overview(connection, now).items
-    return {one.dispatch_id: one for one in found if one.dispatch_id in dispatch_ids}
+    rows = _PLACES.rows(connection, {"ids": dispatch_ids, "last": MAX_WAITING})
+    starts = count(connection, {row[_NAMES.index("agent")] for row in rows}, now)
+    found = (_caller(row, starts, now) for row in rows)
+    return {one.dispatch_id: one for one in found}
 
 
 def calls_held(connection: Connection, now: datetime) -> Mapping[tuple[str, str], int]:
@@ -105,58 +156,30 @@ def calls_held(connection: Connection, now: datetime) -> Mapping[tuple[str, str]
     return read_held(connection, now).agents
 
 
-def _read(connection: Connection, most: int, projects: Collection[str] | None) -> list[Mapping[str, Any]]:
-    column = dispatches.c
-    query = (
-        select(
-            column.id, column.event_id, column.project, column.room_name, column.participant_identity,
-            ASKED.label("agent"), column.rule_id, column.rule_name, column.max_calls, column.rung,
-            column.queue_priority, column.queued_at, column.next_attempt_at, column.reason,
-        )
-        .where(text("queued_at IS NOT NULL"))
-        .order_by(column.queue_priority, column.queued_at, column.id)
-        .limit(most)
-    )  # fmt: skip
-    if projects is not None:
-        query = query.where(column.project.in_(list(projects)))
-    return [dict(row) for row in connection.execute(query).mappings()]
+def load_of_agents(connection: Connection, now: datetime) -> tuple[Counter[str], Counter[str]]:
+    """Return how many calls each agent has, and how many callers wait for it, in all projects."""
+    calls, waiting = Counter[str](), Counter[str]()
+    for (_, name), number in calls_held(connection, now).items():
+        calls[name] += number
+    for lane, number in read_limits(connection).lanes.items():
+        waiting[lane.agent_name] += number
+    return calls, waiting
 
 
-def _key(row: Mapping[str, Any], limited: Mapping[str, AgentLimits]) -> _Key:
-    is_of_rule = row["agent"] not in limited and row["max_calls"] is not None and row["rung"] == 0
-    return row["project"], row["agent"], row["rule_name"] if is_of_rule else None
-
-
-def _starts(connection: Connection, names: Iterable[str], now: datetime) -> dict[_Key, int]:
-    """Return how many calls started within the last hour, for each agent and for each of its rules."""
-    column = dispatches.c
-    least, since, wanted = lowest_id_at(now - _CREATED_WITHIN), now - _RATE_OVER, sorted(names)
-    started = func.coalesce(column.placed_at, column.dispatched_at) >= since
-    found: dict[_Key, int] = {}
-    paths: tuple[tuple[ColumnElement[str], ColumnElement[bool] | None], ...] = (
-        (column.agent_name, column.asked_agent_name.is_(None)),
-        (column.asked_agent_name, None),
-    )
-    for path, also in paths:
-        query = select(column.project, path, column.rule_name, func.count()).where(
-            path.in_(wanted), column.id >= least, started
-        )
-        query = query if also is None else query.where(also)
-        for project, agent, rule, count in connection.execute(query.group_by(column.project, path, column.rule_name)):
-            for key in ((project, agent, None), (project, agent, rule)):
-                found[key] = found.get(key, 0) + count
-    return found
-
-
-def _started(starts: Mapping[_Key, int], key: _Key) -> int:
-    return starts.get(key, 0)
+def _of(projects: Collection[str] | None) -> dict[str, Any]:
+    return {"of_all": int(projects is None), "projects": projects or ()}
 
 
 def _expected(position: int, starts: int) -> float | None:
-    return None if starts == 0 else round(position * _RATE_OVER.total_seconds() / starts, 1)
+    return None if starts == 0 else round(position * RATE_OVER.total_seconds() / starts, 1)
 
 
-def _caller(row: Mapping[str, Any], position: int, starts: int, now: datetime) -> WaitingCaller:
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, round((now - since).total_seconds(), 3))
+
+
+def _caller(values: tuple[Any, ...], starts: Counter[QueueKey], now: datetime) -> WaitingCaller:
+    row = dict(zip(_NAMES, values, strict=True))
     return WaitingCaller(
         dispatch_id=row["id"],
         event_id=row["event_id"],
@@ -166,16 +189,18 @@ def _caller(row: Mapping[str, Any], position: int, starts: int, now: datetime) -
         agent_name=row["agent"],
         rule_name=row["rule_name"],
         queue_priority=row["queue_priority"],
-        position=position,
+        position=row["position"],
         queued_at=row["queued_at"],
-        waited_s=max(0.0, round((now - row["queued_at"]).total_seconds(), 3)),
-        expected_wait_s=_expected(position, starts),
+        waited_s=_seconds(row["queued_at"], now),
+        expected_wait_s=_expected(row["position"], starts[row["project"], row["agent"], row["of_rule"]]),
         waits_until=row["next_attempt_at"],
         reason=row["reason"],
     )
 
 
-def _queue(key: _Key, waiting: list[WaitingCaller], starts: int) -> Queue:
-    project, agent, rule = key
-    oldest = max(one.waited_s for one in waiting)
-    return Queue(project, agent, rule, len(waiting), oldest, starts, _expected(len(waiting) + 1, starts))
+def _queue(queue: QueueLength, starts: Counter[QueueKey]) -> Queue:
+    started = starts[queue.project, queue.agent_name, queue.rule_name]
+    return Queue(
+        queue.project, queue.agent_name, queue.rule_name, queue.length, queue.oldest_wait_s, started,
+        _expected(queue.length + 1, started),
+    )  # fmt: skip

@@ -16,6 +16,7 @@ from app.db.tables import dispatch_callers, dispatches
 from app.db.tables.calls import ANNOUNCED
 from app.db.types import DispatchStatus
 from app.flows.announce.announced_state import (
+    INTERVAL_S,
     Announced,
     AnnouncedState,
     Listener,
@@ -24,8 +25,9 @@ from app.flows.announce.announced_state import (
     interval_after,
     state_of,
 )
+from app.flows.announce.start_cache import StartCache
 from app.flows.context import Context
-from app.flows.turns import lead
+from app.flows.turns import BEAT_EVERY_S, lead
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 
@@ -65,6 +67,8 @@ class Announcer:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._starts = StartCache(context.clock)
+        self._leads_until = 0.0
         self._sent: dict[Listener, _Sent] = {}
         self._under_way: dict[Listener, asyncio.Task[None]] = {}
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(_AT_ONCE))
@@ -75,20 +79,25 @@ class Announcer:
         live = await self._context.read(self._read)
         if not live and not self._sent:
             return {"announced": 0}
-        if not await self._context.writer.run(lambda connection: lead(connection, self._context.owner, now)):
+        if not await self._leads(now):
             self._sent.clear()  # another replica announces, and knows what it has sent
             return {"announced": 0}
         current = chosen(live)
         queued = [one.dispatch_id for one in current.values() if one.queued_at is not None]
         gone = {listener: one.dispatch_id for listener, one in self._sent.items() if listener not in current}
         places, failed = await self._context.read(
-            lambda connection: (places_in_queue(connection, queued, now), _failed(connection, gone, now))
+            lambda connection: (
+                places_in_queue(connection, queued, now, self._starts.count),
+                _failed(connection, gone),
+            )
         )
         count = sum(self._announce(one, places.get(one.dispatch_id)) for one in current.values())
+        last, tick = attributes_of(AnnouncedState.FAILED, None), self._context.clock.monotonic()
         for listener, dispatch_id in gone.items():
-            if listener in failed:
-                count += self._send(listener, dispatch_id, attributes_of(AnnouncedState.FAILED, None))
-            elif listener not in self._under_way:
+            sent = self._sent[listener]
+            if listener in failed and sent.attributes != last:
+                count += self._send(listener, dispatch_id, last)
+            elif listener not in self._under_way and tick - sent.tick >= INTERVAL_S:
                 del self._sent[listener]
         return {"announced": count}
 
@@ -98,6 +107,15 @@ class Announcer:
             task.cancel()
         if self._under_way:
             await asyncio.wait(self._under_way.values())
+
+    async def _leads(self, now: datetime) -> bool:
+        """Return whether this replica is the one that announces; it asks only some times in the life of a heartbeat."""
+        tick = self._context.clock.monotonic()
+        if self._context.writer.is_embedded or tick < self._leads_until:
+            return True
+        leads = await self._context.writer.run(lambda connection: lead(connection, self._context.owner, now))
+        self._leads_until = tick + BEAT_EVERY_S / 2 if leads else 0.0
+        return leads
 
     def _read(self, connection: Connection) -> list[Announced]:
         return [
@@ -138,7 +156,7 @@ class Announcer:
             self._context.defects.note("announce", error, room=listener.room_name)
 
 
-def _failed(connection: Connection, gone: dict[Listener, str], _now: datetime) -> set[Listener]:
+def _failed(connection: Connection, gone: dict[Listener, str]) -> set[Listener]:
     """Return the callers whose dispatch has ended without an agent."""
     if not gone:
         return set()

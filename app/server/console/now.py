@@ -20,7 +20,7 @@ from app.audit import (
     count_waiting_calls,
     list_calls,
     longest_waiting,
-    queue_overview,
+    queue_lengths,
 )
 from app.incidents import Incident, open_incidents
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
@@ -63,7 +63,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
             "now": now,
             "waiting": longest_waiting(connection, _WAITING_LISTED),
             "waiting_count": count_waiting_calls(connection),
-            "queued_count": sum(one.length for one in queue_overview(connection, now, limit=0).queues),
+            "queued_count": sum(one.length for one in queue_lengths(connection, now)),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
             "incidents": _banners(connection, now),
             "setup_advice": setup_advice(connection, context.book(connection), url),

@@ -5,9 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import pytest
+
+from app.db.writer import Writer
+from app.flows.context import Context
+from app.flows.loop import RESTS_AFTER_S
 from app.simulator import Fault, FaultKind
 from tests.conftest import Database
-from tests.integration.capacity.test_queues import agent, hang_up
+from tests.integration.capacity.test_queues import agent, hang_up, queue
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -64,6 +69,61 @@ async def test_a_caller_without_an_agent_is_told_that_it_failed(database: Databa
         await world.until(is_told(world, "room", "ana", state="queued", position="1"), within=3)
         await world.until_status("no_show", within=6)
         await world.until(is_told(world, "room", "ana", state="failed"), within=4)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[str]:
+    """Return a list that gets a line for each call of a method."""
+    calls: list[str] = []
+    method = getattr(owner, name)
+
+    async def count(self: Any, *given: Any, **options: Any) -> Any:
+        calls.append(name)
+        return await method(self, *given, **options)
+
+    monkeypatch.setattr(owner, name, count)
+    return calls
+
+
+async def calls_within(world: World, calls: list[str], seconds: float) -> int:
+    calls.clear()
+    await world.wait(seconds)
+    return len(calls)
+
+
+@in_virtual_time
+async def test_callers_that_were_announced_as_failed_are_read_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = counted(monkeypatch, Context, "read")
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule(announce=True, queue_timeout_s=2)
+        await world.wait(10)
+        idle = await calls_within(world, reads, 20)
+        world.simulator.join("room", "ana")
+        await world.until(is_told(world, "room", "ana", state="failed"), within=10)
+        await world.wait(5)
+        after = await calls_within(world, reads, 20)
+        assert after < 1.2 * idle, (after, idle)
+
+
+@in_virtual_time
+async def test_to_announce_positions_hardly_uses_the_writer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions = counted(monkeypatch, Writer, "run")
+    async with World(database) as world:
+        agent(world, "greeter", max_calls=0)
+        world.rule()
+        world.simulator.join("room", "ana")
+        await world.until(lambda: queue(world) == ["room"], within=5)
+        await world.wait(RESTS_AFTER_S + 5)
+        silent = await calls_within(world, transactions, 20)
+        world.database.execute("UPDATE dispatches SET announce = true")
+        await world.until(is_told(world, "room", "ana", state="queued", position="1"), within=5)
+        more = await calls_within(world, transactions, 20) - silent
+        # Of several replicas one announces: it says every 2.5 s that it still does. SQLite has one.
+        assert more <= (16 if database.kind == "postgresql" else 6), more
 
 
 @in_virtual_time

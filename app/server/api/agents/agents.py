@@ -1,8 +1,8 @@
-"""Agents over the API: their limits, whether they are in service, who waits for them."""
+"""Agents over the API: their limits, whether they are in service, their queues."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app.agents.agent_history import AgentChange, agent_history
 from app.agents.edit_agent import change_agent, forget_agent
 from app.agents.stored_agents import Agent, has_row, list_agents, stored_agent
-from app.audit import MAX_WAITING, Probe, calls_held, known_agents, latest_probes, queue_overview
+from app.audit import MAX_WAITING, Probe, known_agents, latest_probes, load_of_agents, queue_overview
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.errors import NotFoundError
@@ -41,7 +41,7 @@ class AgentChanges(AgentDraft):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentState(Agent):
-    """What is set for an agent, and how it stands now."""
+    """What is set for an agent, and its current load."""
 
     in_service: bool
     calls: Annotated[int, Field(description="that it has now, or that are being sent to it")]
@@ -82,7 +82,7 @@ async def list_the_agents(request: ApiRequest) -> dict[str, Any]:
         stored = {one.agent_name: one for one in list_agents(connection)}
         seen, probed = known_agents(connection), latest_probes(connection)
         last_at = dict.fromkeys([*stored, *probed]) | {one.name: one.last_at for one in seen}
-        calls, waiting = _load(connection, now)
+        calls, waiting = load_of_agents(connection, now)
         return [
             ListedAgent(
                 **_state(stored.get(name, Agent(name)), now, calls, waiting),
@@ -161,28 +161,17 @@ async def _answer(request: ApiRequest) -> Answer:
     def load(connection: Connection) -> AgentState:
         if not has_row(connection, name) and name not in {one.name for one in known_agents(connection)}:
             raise NotFoundError(f"nothing is set for an agent {name!r}, and no dispatch has named it")
-        calls, waiting = _load(connection, now)
+        calls, waiting = load_of_agents(connection, now)
         return AgentState(**_state(stored_agent(connection, name), now, calls, waiting))
 
     state = await request.context.read(load)
     return Answer(state.to_json(), {"ETag": state.etag})
 
 
-def _load(connection: Connection, now: datetime) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many calls each agent has, and how many callers wait for it, in all projects."""
-    calls: dict[str, int] = {}
-    waiting: dict[str, int] = {}
-    for (_, name), count in calls_held(connection, now).items():
-        calls[name] = calls.get(name, 0) + count
-    for one in queue_overview(connection, now).queues:
-        waiting[one.agent_name] = waiting.get(one.agent_name, 0) + one.length
-    return calls, waiting
-
-
-def _state(agent: Agent, now: datetime, calls: Mapping[str, int], waiting: Mapping[str, int]) -> dict[str, Any]:
+def _state(agent: Agent, now: datetime, calls: Counter[str], waiting: Counter[str]) -> dict[str, Any]:
     return {
         **asdict(agent),
         "in_service": not agent.is_out_of_service(now),
-        "calls": calls.get(agent.agent_name, 0),
-        "waiting": waiting.get(agent.agent_name, 0),
+        "calls": calls[agent.agent_name],
+        "waiting": waiting[agent.agent_name],
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,12 +21,11 @@ from app.audit import (
     Figures,
     Probe,
     Seen,
-    calls_held,
     known_agents,
     latest_probes,
     list_calls,
+    load_of_agents,
     probes_of,
-    queue_overview,
 )
 from app.errors import EditedMeanwhileError, InvalidInputError, Problem
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
@@ -58,7 +56,9 @@ async def show_agents(request: PageRequest) -> Response:
         context.read(lambda connection: (known_agents(connection), latest_probes(connection))),
     )
     now = context.now
-    stored, load = await context.read(lambda connection: (list_agents(connection), _load(connection, now)))
+    stored, (calls, _) = await context.read(
+        lambda connection: (list_agents(connection), load_of_agents(connection, now))
+    )
     settings = {one.agent_name: one for one in stored}
     seen += [Seen(name, None) for name in settings if name not in {one.name for one in seen}]
     seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
@@ -67,7 +67,7 @@ async def show_agents(request: PageRequest) -> Response:
         {
             **_line(one, figures.get(one.name, NO_FIGURES), probed.get(one.name)),
             "agent": settings.get(one.name, Agent(one.name)),
-            "calls": load.get(one.name, 0),
+            "calls": calls[one.name],
         }
         for one in seen
     ]
@@ -119,12 +119,13 @@ async def _agent_page(
     now = context.now
 
     def load(connection: Connection) -> dict[str, Any]:
+        calls, waiting = load_of_agents(connection, now)
         return {
             "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
             "probes": probes_of(connection, name, _PROBES_SHOWN),
             "agent": stored_agent(connection, name),
-            "calls_now": _load(connection, now).get(name, 0),
-            "waiting_now": sum(one.length for one in queue_overview(connection, now).queues if one.agent_name == name),
+            "calls_now": calls[name],
+            "waiting_now": waiting[name],
             "changes": agent_history(connection, name, limit=_CHANGES_SHOWN),
         }
 
@@ -149,14 +150,6 @@ async def _agent_page(
         "forever": FOREVER,
     }
     return request.page("agent.html", status=status, active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
-
-
-def _load(connection: Connection, now: datetime) -> dict[str, int]:
-    """Return how many calls each agent has, in all projects."""
-    found: dict[str, int] = {}
-    for (_, name), count in calls_held(connection, now).items():
-        found[name] = found.get(name, 0) + count
-    return found
 
 
 def _hours(request: PageRequest) -> str:
