@@ -37,7 +37,8 @@ from app.server.console.framework import Console, PageRequest, form_route, page_
 
 _RULES_SHOWN: Final = 60
 _NEAR_SHOWN: Final = 5
-_PASSED_OVER: Final = frozenset({Outcome.SHADOWED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT})
+_PATTERN_HELD: Final = frozenset({Outcome.SHADOWED, Outcome.PAUSED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT})
+"""Outcomes of rules that did not match although their pattern held."""
 _ROOM_CLOSED: Final = "its room has closed"
 
 
@@ -112,9 +113,7 @@ def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:
 def _ranked(tried: Sequence[TriedRule]) -> tuple[list[TriedRule], list[TriedRule], list[TriedRule]]:
     """Return the rules that matched, those that nearly did, the nearest first, and all others in matching order."""
     matched = [one for one in tried if one.outcome is Outcome.MATCHED]
-    by_pattern = [
-        one for one in tried if one.outcome in {Outcome.SHADOWED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT}
-    ]
+    by_pattern = [one for one in tried if one.outcome in _PATTERN_HELD]
     failed = [one for one in tried if one.outcome is Outcome.PATTERN and one.held]
     failed.sort(key=lambda one: ((one.conditions or 0) - (one.held or 0), -(one.held or 0)))
     near = [*by_pattern, *failed][:_NEAR_SHOWN]
