@@ -119,6 +119,11 @@ class LiveKitClient(Protocol):
         ...
 
     @property
+    def recent_troubles(self) -> tuple[Trouble, ...]:
+        """Why calls of the last minute failed, whatever LiveKit has answered since."""
+        ...
+
+    @property
     def was_called(self) -> bool:
         """Whether a call has ended since the start, so that no `trouble` means that LiveKit answers."""
         ...

@@ -80,7 +80,7 @@ class LiveKitApi:
         self._project, self._timeout_s = project.name, timeout_s
         self._metrics = metrics
         self._clock = clock
-        self._record = CallRecord()
+        self._record = CallRecord(clock)
         self._own_session = None
         if session is None:
             session = self._own_session = aiohttp.ClientSession(
@@ -103,6 +103,10 @@ class LiveKitApi:
     @property
     def trouble(self) -> Trouble | None:
         return self._record.trouble
+
+    @property
+    def recent_troubles(self) -> tuple[Trouble, ...]:
+        return self._record.recent
 
     @property
     def was_called(self) -> bool:

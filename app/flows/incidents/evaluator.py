@@ -6,7 +6,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from app.audit import Objective, sweep_heartbeats
 from app.db.types import IncidentKind
 from app.errors import UsherError
 from app.flows.context import Context
-from app.flows.incidents.replica_states import read_replicas
+from app.flows.incidents.replica_states import ReplicaState, own_state, read_others
 from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.turns import INCIDENTS, keep_turn, take_turn
 from app.incidents.changes import plan_changes
@@ -86,7 +86,8 @@ class IncidentEvaluator:
     async def _evaluate(self) -> dict[str, int]:
         await self._check_livekit()
         objectives = None if self._objectives is None else await self._objectives()
-        known, sightings, unjudged, is_unnotified = await self._context.read(partial(self._find, objectives=objectives))
+        find = partial(self._find, objectives=objectives, own=own_state(self._context))
+        known, sightings, unjudged, is_unnotified = await self._context.read(find)
         if not plan_changes(known, sightings, unjudged) and not is_unnotified:
             return {}
         written = await self._context.writer.run(partial(self._write, sightings=sightings, unjudged=unjudged))
@@ -106,13 +107,13 @@ class IncidentEvaluator:
                     await client.find_room(_CHECK_ROOM)
 
     def _find(
-        self, connection: Connection, objectives: Sequence[Objective] | None
+        self, connection: Connection, objectives: Sequence[Objective] | None, own: ReplicaState
     ) -> tuple[list[Incident], list[Sighting], set[IncidentKind], bool]:
         now = self._context.clock.now()
         known = open_incidents(connection)
         sightings: list[Sighting] = []
         unjudged: set[IncidentKind] = set()
-        for kinds, find in self._conditions(connection, known, now, objectives):
+        for kinds, find in self._conditions(connection, known, now, objectives, own):
             try:
                 sightings += find()
             except UsherError:
@@ -125,31 +126,48 @@ class IncidentEvaluator:
         return known, sightings, unjudged, self._recorder.has_unnotified(connection, known, now)
 
     def _conditions(
-        self, connection: Connection, known: Sequence[Incident], now: datetime, objectives: Sequence[Objective] | None
+        self,
+        connection: Connection,
+        known: Sequence[Incident],
+        now: datetime,
+        objectives: Sequence[Objective] | None,
+        own: ReplicaState,
     ) -> Iterator[tuple[tuple[IncidentKind, ...], Find]]:
+        # Facts are read by the conditions, so that one that cannot be read costs only those that need it. Of some
+        # conditions there are few incidents; they come first, for the number that is open at a time is limited.
         kind = IncidentKind
-        waiting = read_waiting(connection, now)
-        lost = read_lost_calls(connection, now)
-        newest = max(self._known_book, self._book(), key=lambda one: one.version)
-        book = self._known_book = follow(connection, newest)
-        replicas = read_replicas(connection, self._context)
-        yield (
-            (kind.AGENT_NOT_JOINING,),
-            lambda: agents_not_joining(read_attempts(connection, known, now), waiting, self._is_wanted),
-        )
-        without_agent = [one for one in lost if one.kind is not kind.RULE_BROKEN]
-        yield (kind.NO_SHOW, kind.NO_RULE), lambda: callers_without_agents(without_agent, now)
-        by_project = Counter(one.project for one in waiting)
-        states = [state for replica in replicas for state in replica.livekit]
-        yield (kind.LIVEKIT_REFUSES, kind.LIVEKIT_UNREACHABLE), lambda: livekit_troubles(states, by_project)
-        swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
-        missed = {project: swept.get(project, 0) for project in self._context.clients}
-        yield (kind.WEBHOOKS_SILENT,), lambda: silent_webhooks(missed)
+        waiting = cache(lambda: read_waiting(connection, now))
+        lost = cache(lambda: read_lost_calls(connection, now))
+        replicas = cache(lambda: [own, *read_others(connection, self._context)])
+
+        def livekit() -> Iterable[Sighting]:
+            states = [state for replica in replicas() for state in replica.livekit]
+            return livekit_troubles(states, Counter(one.project for one in waiting()))
+
+        def webhooks() -> Iterable[Sighting]:
+            swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
+            return silent_webhooks({project: swept.get(project, 0) for project in self._context.clients})
+
+        def agents() -> Iterable[Sighting]:
+            return agents_not_joining(read_attempts(connection, known, now), waiting(), self._is_wanted)
+
+        def callers() -> Iterable[Sighting]:
+            return callers_without_agents((one for one in lost() if one.kind is not kind.RULE_BROKEN), now)
+
+        def rules() -> Iterable[Sighting]:
+            newest = max(self._known_book, self._book(), key=lambda one: one.version)
+            self._known_book = follow(connection, newest)
+            failed = [one for one in lost() if one.kind is kind.RULE_BROKEN]
+            return broken_rules(self._known_book.bad.values(), failed, now)
+
+        yield (kind.LIVEKIT_REFUSES, kind.LIVEKIT_UNREACHABLE), livekit
+        yield (kind.WEBHOOKS_SILENT,), webhooks
+        yield (kind.AGENT_NOT_JOINING,), agents
+        yield (kind.NO_SHOW, kind.NO_RULE), callers
         yield (kind.QUEUE_GROWING,), lambda: growing_queues(read_queues(connection, now))
-        failed = [one for one in lost if one.kind is kind.RULE_BROKEN]
-        yield (kind.RULE_BROKEN,), lambda: broken_rules(book.bad.values(), failed, now)
+        yield (kind.RULE_BROKEN,), rules
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
-        yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas})
+        yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas()})
         yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(paused_subscriptions(connection))
 
     def _is_wanted(self, agent: str) -> bool:

@@ -1,4 +1,4 @@
-"""What each replica knows of its clock and of LiveKit: its own, and what the others wrote into their heartbeats."""
+"""Each replica's clock offset and LiveKit state, its own and from heartbeats."""
 
 from __future__ import annotations
 
@@ -26,31 +26,41 @@ class ReplicaState:
 
 def own_state(context: Context) -> ReplicaState:
     """Return the state of this process."""
-    states = [LiveKitState(context.owner, name, one.was_called, one.trouble) for name, one in context.clients.items()]
+    states = [
+        LiveKitState(context.owner, name, one.was_called, one.trouble, one.recent_troubles)
+        for name, one in context.clients.items()
+    ]
     return ReplicaState(context.owner, machine_ahead_s(context.clock), tuple(states))
 
 
 def to_heartbeat(state: ReplicaState) -> dict[str, Any]:
     """Return what other replicas are to know of this one."""
     livekit = {
-        one.project: {"was_called": one.was_called, "trouble": None if one.trouble is None else one.trouble.to_json()}
+        one.project: {
+            "was_called": one.was_called,
+            "trouble": None if one.trouble is None else one.trouble.to_json(),
+            "recent": [trouble.to_json() for trouble in one.recent],
+        }
         for one in state.livekit
     }
     return {"ahead_s": round(state.ahead_s, 3), "livekit": livekit}
 
 
-def read_replicas(connection: Connection, context: Context) -> list[ReplicaState]:
-    """Return the state of this process, and of all others that serve with this database."""
-    found = [own_state(context)]
-    for name, detail in heartbeat_details(connection).items():
-        if name != context.owner:
-            found.append(_from_heartbeat(name, detail, context))
-    return found
+def read_others(connection: Connection, context: Context) -> list[ReplicaState]:
+    """Return the states of all other processes that serve with this database."""
+    details = heartbeat_details(connection)
+    return [_from_heartbeat(name, detail, context) for name, detail in details.items() if name != context.owner]
 
 
 def _from_heartbeat(name: str, detail: Mapping[str, Any], context: Context) -> ReplicaState:
     livekit = [
-        LiveKitState(name, project, bool(one["was_called"]), one["trouble"] and Trouble.from_json(one["trouble"]))
+        LiveKitState(
+            name,
+            project,
+            bool(one["was_called"]),
+            one["trouble"] and Trouble.from_json(one["trouble"]),
+            tuple(Trouble.from_json(trouble) for trouble in one.get("recent", ())),  # older versions write none
+        )
         for project, one in detail.get("livekit", {}).items()
         if project in context.clients
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +19,17 @@ FAILED_TO_OPEN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class LiveKitState:
-    """What one replica knows of one project; `was_called` is False as long as it has not called LiveKit."""
+    """What one replica knows of one project.
+
+    `was_called` is False as long as it has not called LiveKit. `trouble` is None while LiveKit answers it; `recent` are
+    the failures of the last minute, whatever was answered since.
+    """
 
     replica: str
     project: str
     was_called: bool
     trouble: Trouble | None
+    recent: tuple[Trouble, ...] = ()
 
 
 def livekit_troubles(states: Iterable[LiveKitState], waiting: Mapping[str, int]) -> Iterator[Sighting]:
@@ -39,25 +44,19 @@ def livekit_troubles(states: Iterable[LiveKitState], waiting: Mapping[str, int])
                 yield sighting
 
 
-def _judge(key: Key, states: Iterable[LiveKitState], waiting: int) -> Sighting | None:
+def _judge(key: Key, states: Sequence[LiveKitState], waiting: int) -> Sighting | None:
     is_refusal = key.kind is IncidentKind.LIVEKIT_REFUSES
     least = REFUSED_TO_OPEN if is_refusal else FAILED_TO_OPEN
-    level, worst, replica = None, None, ""
-    for state in states:
-        trouble = state.trouble
-        if trouble is None or trouble.kind.is_refusal != is_refusal:
-            # Nothing was asked since the start: what was found before it holds.
-            level = level or (None if state.was_called else Level.HELD)
-            continue
-        if worst is None or trouble.failures > worst.failures:
-            worst, replica = trouble, state.replica
-        level = max(level or Level.HELD, Level.OPEN if trouble.failures >= least else Level.HELD)
-    if level is None:
-        return None
-    if worst is None:
-        return Sighting(key, level, 0)
+    troubles = [(one.trouble, one.replica) for one in states if one.trouble is not None]
+    failing = [(trouble, replica) for trouble, replica in troubles if trouble.kind.is_refusal == is_refusal]
+    if not failing:
+        failed_lately = any(trouble.kind.is_refusal == is_refusal for one in states for trouble in one.recent)
+        # Without a call since the start, what was found before it holds.
+        is_held = failed_lately or not any(one.was_called for one in states)
+        return Sighting(key, Level.HELD, 0) if is_held else None
+    worst, replica = max(failing, key=lambda one: one[0].failures)
     detail = {"reason": str(worst.kind), "text": worst.text, "replica": replica, "waiting": waiting}
-    return Sighting(key, level, max(1, waiting), detail)
+    return Sighting(key, Level.OPEN if worst.failures >= least else Level.HELD, max(1, waiting), detail)
 
 
 def silent_webhooks(missed_joins: Mapping[str, int]) -> Iterator[Sighting]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -9,8 +10,10 @@ from typing import Any, Final
 
 from app.audit import Objective
 from app.db.types import IncidentKind
+from app.errors import join_path
 from app.incidents.conditions.callers_without_agents import LostCall
 from app.incidents.sighting import MAX_CALLS, Key, Level, Sighting, level_of
+from app.livekit.webhook_fields import known_fields
 from app.rules.rule import BadRule
 
 _PROBLEMS: Final = 5
@@ -36,9 +39,24 @@ def broken_rules(bad: Iterable[BadRule], failed: Iterable[LostCall], now: dateti
             detail: dict[str, Any] = {"problems": ["its metadata or attributes cannot be made for some callers"]}
             found[name] = Sighting(_broken(name), level, len(named), {**detail, "calls": named[:MAX_CALLS]})
     for rule in (one for one in bad if one.enabled):
-        detail = {"rule_id": rule.id, "problems": [str(one) for one in rule.problems[:_PROBLEMS]]}
+        places = dict.fromkeys(_place(one.path) for one in rule.problems)
+        detail = {"rule_id": rule.id, "problems": [f"{place} is not valid" for place in places][:_PROBLEMS]}
         found[rule.name] = Sighting(_broken(rule.name), Level.OPEN, 1, detail)
     yield from found.values()
+
+
+def _place(path: str) -> str:
+    """Return the column of a problem, and the field of LiveKit's that it is about.
+
+    The rest of its path, and its message, may hold what the rule looks for: the number of a caller, say.
+    """
+    column, *names = re.split(r"[.\[]", path)
+    known, here = known_fields(), ""
+    for name in names if column == "pattern" else ():
+        if join_path(here, name) not in known:
+            break
+        here = join_path(here, name)
+    return f"{column}.{here}" if here else column or "the rule"
 
 
 def _broken(name: str) -> Key:

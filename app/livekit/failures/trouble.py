@@ -61,8 +61,10 @@ class Trouble:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Trouble:
-        """Return what `to_json` made."""
-        return cls(TroubleKind(document["kind"]), str(document["text"]), int(document["failures"]))
+        """Return what `to_json` made; a kind that is not known, of a newer version, is an `ERROR`."""
+        kind = document["kind"]
+        known = TroubleKind(kind) if kind in set(TroubleKind) else TroubleKind.ERROR
+        return cls(known, str(document["text"]), int(document["failures"]))
 
 
 def refusal(text: str, date: str, now: datetime) -> TroubleKind:

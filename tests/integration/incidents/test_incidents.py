@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -87,7 +88,21 @@ async def test_an_unreachable_livekit_is_an_incident_until_it_answers(sqlite_dat
         row = await until_open(world, "livekit_unreachable", within=60)
         assert document(row["detail"])["reason"] == "unreachable"
         await world.wire.start()
-        await until_closed(world, "livekit_unreachable", within=60)
+        await until_closed(world, "livekit_unreachable", within=120)
+
+
+@in_virtual_time
+async def test_a_livekit_that_fails_now_and_then_is_one_incident(sqlite_database: Database) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        faults = world.simulator.faults
+        for _ in range(10):
+            faults.always("ListRooms", Fault(FaultKind.REFUSE))
+            await world.wait(30)
+            faults.clear()
+            await world.wait(20)
+        (row,) = incidents(world, kind="livekit_unreachable")
+        assert row["closed_at"] is None
+        await until_closed(world, "livekit_unreachable", within=90)
 
 
 @in_virtual_time
@@ -157,17 +172,19 @@ async def test_a_queue_that_grows_is_an_incident_of_its_agent_alone(database: Da
         assert [one["kind"] for one in incidents(world)] == ["queue_growing"]
 
 
-@in_virtual_time
-async def test_troubles_of_another_replica_are_incidents(
-    postgres_database: Database,
-) -> None:
-    trouble = {"kind": "unknown_key", "text": "HTTP 401: invalid API key: APIold", "failures": 3}
-    said = {"ahead_s": 600.0, "livekit": {"default": {"was_called": True, "trouble": trouble}}}
-    postgres_database.execute(
+def heartbeat(database: Database, **said: Any) -> None:
+    """Write the heartbeat of another replica that serves."""
+    database.execute(
         "INSERT INTO heartbeats (component, replica, beat_at, detail) "
         "VALUES ('server', 'other:1:ab', now() + interval '1 hour', CAST(:said AS jsonb))",
         said=json.dumps(said),
     )
+
+
+@in_virtual_time
+async def test_troubles_of_another_replica_are_incidents(postgres_database: Database) -> None:
+    trouble = {"kind": "unknown_key", "text": "HTTP 401: invalid API key: APIold", "failures": 3}
+    heartbeat(postgres_database, ahead_s=600.0, livekit={"default": {"was_called": True, "trouble": trouble}})
     async with World(postgres_database) as world:
         clock = await until_open(world, "replica_clock")
         assert (clock["subject"], document(clock["detail"])) == ("other:1:ab", {"ahead_s": 600})
@@ -175,3 +192,25 @@ async def test_troubles_of_another_replica_are_incidents(
         assert document(refused["detail"])["replica"] == "other:1:ab"
         postgres_database.execute("DELETE FROM heartbeats WHERE replica = 'other:1:ab'")
         await until_closed(world, "replica_clock", within=30)
+
+
+@in_virtual_time
+async def test_trouble_of_a_kind_that_only_a_newer_replica_knows_is_an_incident(postgres_database: Database) -> None:
+    trouble = {"kind": "of_a_newer_version", "text": "quota exceeded", "failures": 9}
+    said = {"default": {"was_called": True, "trouble": trouble, "recent": [trouble], "more": 1}}
+    heartbeat(postgres_database, ahead_s=0.0, livekit=said, more={"odd": True})
+    async with World(postgres_database) as world:
+        row = await until_open(world, "livekit_unreachable")
+        assert document(row["detail"])["text"] == "quota exceeded"
+
+
+@in_virtual_time
+async def test_facts_that_cannot_be_read_cost_only_the_incidents_that_rest_on_them(
+    postgres_database: Database,
+) -> None:
+    heartbeat(postgres_database, ahead_s="soon", livekit=["of another form"])
+    async with World(postgres_database) as world:
+        world.rule(name="odd", pattern={"room": "not a list"})
+        await until_open(world, "rule_broken")
+        postgres_database.execute("UPDATE routing_rules SET enabled = false")
+        await until_closed(world, "rule_broken", within=15)

@@ -103,12 +103,20 @@ def test_lost_callers_are_one_incident_for_each_rule() -> None:
 
 
 REFUSED = Trouble(TroubleKind.UNKNOWN_KEY, "HTTP 401: invalid API key: APIold")
+DOWN = Trouble(TroubleKind.UNREACHABLE, "no answer within 2 s")
 REFUSES, UNREACHABLE = IncidentKind.LIVEKIT_REFUSES, IncidentKind.LIVEKIT_UNREACHABLE
 
 
-def state(trouble: Trouble | None, *, failures: int = 1, was_called: bool = True, replica: str = "a") -> LiveKitState:
+def state(
+    trouble: Trouble | None,
+    *,
+    failures: int = 1,
+    was_called: bool = True,
+    replica: str = "a",
+    recent: tuple[Trouble, ...] = (),
+) -> LiveKitState:
     counted = trouble and Trouble(trouble.kind, trouble.text, failures)
-    return LiveKitState(replica, "default", was_called, counted)
+    return LiveKitState(replica, "default", was_called, counted, recent)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +131,12 @@ def state(trouble: Trouble | None, *, failures: int = 1, was_called: bool = True
         ([state(Trouble(TroubleKind.ERROR, "internal: no redis"), failures=5)], [(UNREACHABLE, OPEN)]),
         # After a restart nothing was asked yet, so that an incident of before stays.
         ([state(None, was_called=False)], [(REFUSES, HELD), (UNREACHABLE, HELD)]),
+        # Another replica's calls show that LiveKit can be called.
+        ([state(None, was_called=False), state(None, replica="b")], []),
+        ([state(None, was_called=False), state(REFUSED, failures=2, replica="b")], [(REFUSES, OPEN)]),
+        # It answers, but a call has failed in the last minute.
+        ([state(None, recent=(REFUSED,)), state(None, replica="b")], [(REFUSES, HELD)]),
+        ([state(REFUSED, recent=(REFUSED, DOWN))], [(REFUSES, HELD), (UNREACHABLE, HELD)]),
     ],
 )
 def test_livekit_is_judged_by_calls_in_a_row(
@@ -144,8 +158,29 @@ def test_silent_webhooks_are_an_incident_of_the_project() -> None:
 def test_a_rule_that_cannot_be_used_is_broken_until_it_can() -> None:
     bad = BadRule(7, "odd", 100, enabled=True, problems=(Problem("pattern", "must be an object"),))
     (found,) = broken_rules([bad], [], NOW)
-    assert (found.level, found.key.subject, found.detail["problems"]) == (OPEN, "odd", ["pattern: must be an object"])
+    assert (found.level, found.key.subject, found.detail["problems"]) == (OPEN, "odd", ["pattern is not valid"])
     assert list(broken_rules([], [], NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("", "the rule is not valid"),
+        ("pattern.participant.identity", "pattern.participant.identity is not valid"),
+        ("pattern.participant.identity[3].prefix", "pattern.participant.identity is not valid"),
+        ('pattern.participant.identity["ana@example.com"]', "pattern.participant.identity is not valid"),
+        ("pattern.participant.identity.ana", "pattern.participant.identity is not valid"),
+        ("pattern.participant.metadata.ana", "pattern.participant.metadata is not valid"),
+        ("pattern.ana", "pattern is not valid"),
+        ('pattern["$or"][1].room.name', "pattern is not valid"),
+        ("attributes.ana", "attributes is not valid"),
+        ("fallbacks[1].agent_name", "fallbacks is not valid"),
+    ],
+)
+def test_a_broken_rule_shows_where_it_is_wrong_and_none_of_its_values(path: str, shown: str) -> None:
+    problem = Problem(path, 'must be a list, found "ana@example.com"', "ana@example.com", '["ana@example.com"]')
+    (found,) = broken_rules([BadRule(7, "odd", 100, enabled=True, problems=(problem, problem))], [], NOW)
+    assert found.detail["problems"] == [shown]
 
 
 def test_a_rule_whose_metadata_failed_for_callers_is_broken_for_a_while() -> None:
