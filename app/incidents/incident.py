@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import quote
 
 from pydantic import Field
@@ -14,6 +14,11 @@ from app.db.types import IncidentKind
 from app.incidents.sighting import Key
 from app.incidents.wording import remedy_of, title_of
 from app.json_shape import Instant, JsonShape
+
+COUNT: Final = (
+    "callers concerned, where it is about callers: of no_show, no_rule and rule_broken the most within 15 minutes, of "
+    "agent_not_joining within an hour, since it opened"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Incident(JsonShape):
     opened_at: Instant
     updated_at: Instant
     closed_at: Instant | None
-    count: Annotated[int, Field(description="callers concerned, where it is about callers")]
+    count: Annotated[int, Field(description=COUNT)]
     detail: Annotated[Mapping[str, Any], Field(description="differs by kind; `calls` are ids for /api/v1/calls")]
     muted_until: Instant | None
     title: Annotated[str, Field(description="what is wrong, for people")]

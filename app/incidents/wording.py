@@ -36,9 +36,9 @@ def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail:
         case _K.AGENT_NOT_JOINING:
             return _agent_title(subject, where, count, detail)
         case _K.NO_SHOW:
-            return f"No agent joined for {_callers(count)} of rule {subject!r}{where}"
+            return f"No agent joined for {_callers(count)} of rule {subject!r}{where}{_within(count, '15 minutes')}"
         case _K.NO_RULE:
-            return f"{_callers(count)}{where} matched no rule"
+            return f"{_callers(count)}{where} matched no rule{_within(count, '15 minutes')}"
         case _K.OBJECTIVE_BURNING:
             missed = f": {detail['missed']} of {detail['of']} missed it in the last hour" if "missed" in detail else ""
             return f"Rule {subject!r} misses its objective ({detail.get('objective', '')}){missed}"
@@ -75,7 +75,7 @@ def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) 
     failed, of = detail.get("failed", 0), detail.get("of", 0)
     attempts = f"{failed} of its last {of} attempts failed" if of > 1 else "its only attempt failed"
     waiting = detail.get("waiting", 0)
-    callers = f"{_callers(count)} concerned"
+    callers = f"{_callers(count)} concerned{_within(count, 'an hour')}"
     if waiting:
         callers += f", {waiting} waiting now"
     if detail.get("probe"):
@@ -85,6 +85,11 @@ def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) 
 
 def _callers(count: int) -> str:
     return "1 caller" if count == 1 else f"{count} callers"
+
+
+def _within(count: int, time: str) -> str:
+    """Return over which time callers were counted: only the most at a time are known, not how many there were."""
+    return f" within {time}" if count > 1 else ""
 
 
 def _refused(detail: Mapping[str, Any]) -> str:

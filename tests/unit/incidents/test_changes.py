@@ -38,6 +38,23 @@ def test_no_more_open_than_are_read_at_once(known: int, opened: int) -> None:
     assert len(plan_changes(stored, sightings, ()).opened) == opened
 
 
+@pytest.mark.parametrize(
+    ("kind", "count", "title"),
+    [
+        (IncidentKind.NO_SHOW, 1, "No agent joined for 1 caller of rule 'sales'"),
+        (IncidentKind.NO_SHOW, 16, "No agent joined for 16 callers of rule 'sales' within 15 minutes"),
+        (IncidentKind.NO_RULE, 16, "16 callers matched no rule within 15 minutes"),
+        (
+            IncidentKind.AGENT_NOT_JOINING,
+            16,
+            "Agent 'sales' does not join: its only attempt failed; 16 callers concerned within an hour",
+        ),
+    ],
+)
+def test_a_title_says_over_which_time_its_callers_were_counted(kind: IncidentKind, count: int, title: str) -> None:
+    assert title_of(kind, "sales", "default", count, {}) == title
+
+
 def test_what_is_no_longer_wrong_closes() -> None:
     assert plan_changes([KNOWN], [], ()).closed == [KNOWN]
 
