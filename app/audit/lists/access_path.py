@@ -115,7 +115,7 @@ class ByPrefix:
     """Whether the text is the prefix and nothing more."""
 
     def keys(self) -> Select[str]:
-        """Return the keys of all rows, in the order of the index: a planner must not take another way."""
+        """Return the keys of all rows, in the order of the index: a planner must not choose another index."""
         found = select(self.key.label("id")).where(self.as_filter(), *self.where)
         return found.order_by(self.text, self.key).with_hint(self.key.table, f"INDEXED BY {self.index}", "sqlite")
 

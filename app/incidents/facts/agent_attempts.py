@@ -1,6 +1,6 @@
 """Reads the latest attempts of the agents that did not join lately, and the callers who wait for an agent.
 
-While agents join this costs one look at an index that holds failed attempts alone.
+While agents join this costs one index read: the index holds failed attempts alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads how many callers wait for a place with each agent; without a queue this is one look at an empty index."""
+"""Reads how many callers wait for a place with each agent; without a queue this is one index read."""
 
 from __future__ import annotations
 

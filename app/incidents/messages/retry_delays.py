@@ -7,7 +7,7 @@ from typing import Final
 
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 PAUSE_AFTER: Final = timedelta(days=5)
-"""A subscription whose every attempt failed for so long is paused."""
+"""A subscription is paused after failures alone for this long."""
 DELAYS_S: Final = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """Seconds after each attempt; the last one repeats until the message is given up."""
 LONGEST_RETRY_AFTER_S: Final = 3600.0
