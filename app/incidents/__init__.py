@@ -5,6 +5,7 @@
 
 from app.incidents.incident import Incident
 from app.incidents.incident_store import (
+    LONGEST_MUTE,
     IncidentFilter,
     count_open,
     get_incident,
@@ -14,6 +15,7 @@ from app.incidents.incident_store import (
 )
 
 __all__ = [
+    "LONGEST_MUTE",
     "Incident",
     "IncidentFilter",
     "count_open",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
 
 from app.audit.lists.paging import Page, decode_cursor, encode_cursor
 from app.clock import new_id
@@ -21,6 +20,7 @@ from app.incidents.changes import MAX_OPEN, Changes
 from app.incidents.incident import Incident
 from app.incidents.sighting import Sighting
 
+LONGEST_MUTE: Final = timedelta(days=3650)
 _PRUNED_AT_ONCE: Final = 500
 _IS_OPEN = text("closed_at IS NULL")  # in the words of the partial index
 
@@ -42,8 +42,10 @@ def open_incidents(connection: Connection) -> list[Incident]:
 
 def count_open(connection: Connection, now: datetime) -> dict[IncidentKind, int]:
     """Return how many open incidents of each kind are not muted; 0 for a kind without any."""
-    found = Counter(one.kind for one in open_incidents(connection) if not one.is_muted(now))
-    return {kind: found[kind] for kind in IncidentKind}
+    column = incidents.c
+    is_muted = and_(column.muted_until.is_not(None), column.muted_until > now)
+    query = select(column.kind, func.count()).where(_IS_OPEN, ~is_muted).group_by(column.kind)
+    return dict.fromkeys(IncidentKind, 0) | {IncidentKind(kind): count for kind, count in connection.execute(query)}
 
 
 def list_incidents(
@@ -105,7 +107,7 @@ def write_changes(connection: Connection, changes: Changes, now: datetime) -> Wr
     entries = [AuditEntry("incident", one.id, None, "open", one.title, now, "usher") for one in opened]
     entries += [AuditEntry("incident", one.id, "open", "closed", one.title, now, "usher") for one in changes.closed]
     append(connection, entries)
-    return Written(opened, [get_incident(connection, one) for one in ids])
+    return Written(opened, [replace(one, closed_at=now, updated_at=now) for one in changes.closed])
 
 
 def _open(connection: Connection, sighting: Sighting, now: datetime) -> Incident:
@@ -139,8 +141,8 @@ def _mute_of_last(connection: Connection, sighting: Sighting, now: datetime) -> 
     return until if until is not None and until > now else None
 
 
-def prune_incidents(connection: Connection, before: datetime) -> int:
-    """Delete closed incidents that opened before `before`, with what was sent about them; return how many."""
+def prune_incidents(connection: Connection, before: datetime) -> None:
+    """Delete some of the closed incidents that opened before `before`, with what was sent about them."""
     column = incidents.c
     old = (
         select(column.id)
@@ -148,6 +150,4 @@ def prune_incidents(connection: Connection, before: datetime) -> int:
         .order_by(column.id)
         .limit(_PRUNED_AT_ONCE)
     )
-    ids: Collection[str] = list(connection.scalars(old))
-    connection.execute(delete(incidents).where(incidents.c.id.in_(ids)))
-    return len(ids)
+    connection.execute(delete(incidents).where(column.id.in_(old)))

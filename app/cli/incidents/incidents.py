@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -16,11 +16,10 @@ from app.cli.framework.terminal import say, say_json, show, stacked, table
 from app.clock import SystemClock
 from app.db.types import IncidentKind
 from app.errors import InvalidInputError, Problem
-from app.incidents import Incident, IncidentFilter, list_incidents, mute_incident
+from app.incidents import LONGEST_MUTE, Incident, IncidentFilter, list_incidents, mute_incident
 
 app = typer.Typer(help="What is wrong now, and what was.", no_args_is_help=True)
 
-LONGEST_MUTE: Final = timedelta(days=3650)
 _Incident = Annotated[str, typer.Argument(metavar="INCIDENT", help="the id of an open incident")]
 
 

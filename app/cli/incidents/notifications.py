@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -73,7 +73,7 @@ def send_test(
     channels = _channels(settings, name)
     results = asyncio.run(_send(channels, settings.public_url))
     if as_json:
-        say_json([{"name": one.name, **_document(outcome)} for one, outcome in zip(channels, results, strict=True)])
+        say_json([{"name": one.name, **outcome.to_json()} for one, outcome in zip(channels, results, strict=True)])
     else:
         for one, outcome in zip(channels, results, strict=True):
             said = "sent" if outcome.delivered else f"failed: {outcome.text}"
@@ -82,10 +82,6 @@ def send_test(
         complain("nobody is notified")
     if not channels or not all(one.delivered for one in results):
         raise typer.Exit(1)
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    return {"delivered": outcome.delivered, "text": outcome.text, "milliseconds": outcome.milliseconds}
 
 
 def _channels(settings: Settings, name: str | None) -> list[Channel]:

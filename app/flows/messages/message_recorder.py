@@ -71,9 +71,9 @@ class MessageRecorder:
             self._add_webhooks(connection, [(event, incident_data(one, url)) for event, one in events], now)
         if self.channels:
             self._notify_of_closed(connection, written.closed, now)
-            self.notify_of_open(connection, open_incidents(connection), now)
+            self._notify_of_open(connection, open_incidents(connection), now)
 
-    def notify_of_open(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> int:
+    def _notify_of_open(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> None:
         """Store messages about open incidents for channels that have none yet; not of muted ones, nor in quiet hours.
 
         So when quiet hours, or a mute, end, messages about what is still wrong go out.
@@ -83,10 +83,10 @@ class MessageRecorder:
             (channel, one.id, _OPENED, for_people(one, _OPENED, url))
             for channel, one in self._unnotified(connection, lasting, now)
         ]
-        return add_notifications(connection, missing, now)
+        add_notifications(connection, missing, now)
 
     def has_unnotified(self, connection: Connection, lasting: Sequence[Incident], now: datetime) -> bool:
-        """Return whether `notify_of_open` would store a message."""
+        """Return whether a channel has no message yet about an open incident that it is to be notified of."""
         return any(self._unnotified(connection, lasting, now))
 
     def _unnotified(

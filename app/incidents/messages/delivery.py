@@ -11,6 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, Table, and_, delete, exists, select, text, update
 
 from app.clock import new_id
+from app.db.audit_log import AuditEntry, append
 from app.db.bulk_insert import insert_new
 from app.db.record_ids import lowest_id_at
 from app.db.tables import incidents, notification_deliveries, webhook_deliveries
@@ -25,7 +26,7 @@ MAX_LOGGED: Final = 30
 """Attempts that are kept of a delivery, the latest."""
 _LONGEST_TEXT: Final = 300
 _PRUNED_AT_ONCE: Final = 500
-_IS_PENDING = text("status = 'pending'")  # in the words of the partial index
+IS_PENDING = text("status = 'pending'")  # in the words of the partial index
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,15 @@ class Outcome:
     milliseconds: int = 0
     retry_after_s: float | None = None
     is_gone: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what people and programs read of it."""
+        return {
+            "delivered": self.delivered,
+            "text": self.text,
+            "status": self.status,
+            "milliseconds": self.milliseconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +82,23 @@ def target_column(table: Table) -> Any:
     return table.c.subscription_id if table is webhook_deliveries else table.c.channel
 
 
-def add_webhooks(connection: Connection, wanted: Iterable[tuple[str, OutgoingEvent, str]], now: datetime) -> int:
-    """Store webhooks, each given by subscription, event and body; return how many."""
+def add_webhooks(connection: Connection, wanted: Iterable[tuple[str, OutgoingEvent, str]], now: datetime) -> None:
+    """Store webhooks, each given by subscription, event and body."""
     rows = [
         {**_new_row(event, payload, now), "subscription_id": subscription} for subscription, event, payload in wanted
     ]
-    return insert_new(connection, webhook_deliveries, rows)
+    insert_new(connection, webhook_deliveries, rows)
 
 
 def add_notifications(
     connection: Connection, wanted: Iterable[tuple[str, str, OutgoingEvent, str]], now: datetime
-) -> int:
-    """Store messages to people, each given by channel, incident, event and text, unless they exist; return how many."""
+) -> None:
+    """Store messages to people, each given by channel, incident, event and text, unless they exist."""
     rows = [
         {**_new_row(event, payload, now), "channel": channel, "incident_id": incident_id}
         for channel, incident_id, event, payload in wanted
     ]
-    return insert_new(connection, notification_deliveries, rows)
+    insert_new(connection, notification_deliveries, rows)
 
 
 def _new_row(event: OutgoingEvent, payload: str, now: datetime) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def drop_pending(connection: Connection, incident_id: str, channel: str, now: da
     column = notification_deliveries.c
     dropped = connection.execute(
         update(notification_deliveries)
-        .where(_IS_PENDING, column.incident_id == incident_id, column.channel == channel)
+        .where(IS_PENDING, column.incident_id == incident_id, column.channel == channel)
         .values(status=DeliveryStatus.FAILED, finished_at=now, next_attempt_at=None)
     )
     return dropped.rowcount > 0
@@ -134,7 +144,7 @@ def has_due(connection: Connection, table: Table, target: str, now: datetime) ->
 
 
 def _is_due(table: Table, target: str, now: datetime) -> list[Any]:
-    conditions = [_IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now]
+    conditions = [IS_PENDING, target_column(table) == target, table.c.next_attempt_at <= now]
     if table is notification_deliveries:
         is_muted = exists().where(incidents.c.id == table.c.incident_id, incidents.c.muted_until > now)
         conditions.append(~is_muted)
@@ -205,21 +215,30 @@ def list_deliveries(connection: Connection, subscription_id: str, *, limit: int)
     return [Delivery(**{name: row[name] for name in names}, status=DeliveryStatus(row["status"])) for row in rows]
 
 
-def resend(connection: Connection, delivery_id: str, now: datetime) -> str:
-    """Make a delivery due again, with the same id; return its subscription. Raises NotFoundError, ConflictError."""
+def resend(connection: Connection, delivery_id: str, *, by: str, now: datetime) -> str:
+    """Make a delivery due again, with the same id; return its subscription. Raises NotFoundError, ConflictError.
+
+    Its attempts are counted anew, so that it is tried again as often as a new one.
+    """
     column = webhook_deliveries.c
-    row = connection.execute(select(webhook_deliveries).where(column.id == delivery_id)).mappings().first()
+    query = select(webhook_deliveries).where(column.id == delivery_id).with_for_update()
+    row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFoundError(f"no delivery has the id {delivery_id!r}")
     if row["lease_until"] is not None and row["lease_until"] > now:
         raise ConflictError("this delivery is being sent at this moment")
     again = {"status": DeliveryStatus.PENDING, "next_attempt_at": now, "finished_at": None, "created_at": now}
-    connection.execute(update(webhook_deliveries).where(column.id == delivery_id).values(again))
+    connection.execute(update(webhook_deliveries).where(column.id == delivery_id).values(**again, attempts=0))
+    reason = f"webhook {row['event']} is sent again"
+    append(
+        connection,
+        [AuditEntry("webhook_delivery", delivery_id, row["status"], DeliveryStatus.PENDING, reason, now, by)],
+    )
     return str(row["subscription_id"])
 
 
-def prune_deliveries(connection: Connection, before: datetime) -> int:
-    """Delete webhooks that were stored before `before` and are not pending; return how many."""
+def prune_deliveries(connection: Connection, before: datetime) -> None:
+    """Delete some of the webhooks that were stored before `before` and are not pending."""
     column = webhook_deliveries.c
     old = (
         select(column.id)
@@ -227,6 +246,4 @@ def prune_deliveries(connection: Connection, before: datetime) -> int:
         .order_by(column.id)
         .limit(_PRUNED_AT_ONCE)
     )
-    ids = list(connection.scalars(old))
-    connection.execute(delete(webhook_deliveries).where(column.id.in_(ids)))
-    return len(ids)
+    connection.execute(delete(webhook_deliveries).where(column.id.in_(old)))

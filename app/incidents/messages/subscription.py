@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
@@ -19,12 +19,12 @@ from app.db.tables import webhook_deliveries, webhook_subscriptions
 from app.db.types import OutgoingEvent
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.incidents.messages.channel import check_name
+from app.incidents.messages.delivery import IS_PENDING
 from app.json_shape import Instant, JsonShape
 
 _SECRET_BYTES: Final = 32
 _PREFIX: Final = "whsec_"
 _LONGEST_URL: Final = 2000
-_IS_PENDING = text("status = 'pending'")  # in the words of the partial index
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def paused_subscriptions(connection: Connection) -> list[tuple[str, int]]:
     """Return the names of those that are paused, with how many deliveries each holds up."""
     column, delivery = webhook_subscriptions.c, webhook_deliveries.c
     pending = (
-        select(func.count()).where(_IS_PENDING, delivery.subscription_id == column.id).correlate(webhook_subscriptions)
+        select(func.count()).where(IS_PENDING, delivery.subscription_id == column.id).correlate(webhook_subscriptions)
     )
     query = select(column.name, pending.scalar_subquery()).where(column.enabled, column.paused_at.is_not(None))
     return [(row[0], row[1]) for row in connection.execute(query)]

@@ -63,6 +63,11 @@ async def test_a_subscription_shows_its_secret_once_and_its_deliveries_with_thei
         await ask(world, token, "POST", f"/api/v1/webhook-deliveries/{delivery['id']}/resend")
         await world.until(lambda: len(world.receivers.posts) == 2, within=30)
         assert world.receivers.posts[1].headers["webhook-id"] == delivery["id"]
+        (line,) = world.rows("SELECT * FROM audit_log WHERE entity = 'webhook_delivery'")
+        assert (line["entity_id"], line["from_state"], line["to_state"]) == (delivery["id"], "failed", "pending")
+        assert (line["reason"], line["changed_by"]) == ("webhook incident.opened is sent again", "a admin")
+        (again,) = (await ask(world, token, "GET", f"{one}/deliveries"))["items"]
+        assert (again["status"], again["attempts"], len(again["log"])) == ("delivered", 1, 2)
         listed = await ask(world, token, "GET", path)
         for secret in ("pass-word", "query-secret", made["secret"]):
             assert secret not in json.dumps(listed)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from app.audit import Page
 from app.db.types import IncidentKind
 from app.errors import InvalidInputError, Problem
-from app.incidents import Incident, IncidentFilter, get_incident, list_incidents, mute_incident
+from app.incidents import LONGEST_MUTE, Incident, IncidentFilter, get_incident, list_incidents, mute_incident
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 IncidentPage = Annotated[Page[Incident], Field(title="IncidentPage")]
-LONGEST_MUTE: Final = timedelta(days=3650)
 
 
 class IncidentsQuery(Model):

@@ -15,7 +15,6 @@ from app.incidents.messages.channel import (
     get_channel,
     list_notifications,
 )
-from app.incidents.messages.delivery import Outcome
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 _Url = Annotated[Text, Field(max_length=4000, description="Apprise URL; a secret that is not shown again")]
@@ -47,16 +46,6 @@ class TestResult(BaseModel):
     text: str = Field(description="why not; empty if it was")
     status: int | None = Field(description="of HTTP, where the receiver is a program")
     milliseconds: int
-
-
-def result_json(outcome: Outcome) -> dict[str, Any]:
-    """Return what came of a test."""
-    return {
-        "delivered": outcome.delivered,
-        "text": outcome.text,
-        "status": outcome.status,
-        "milliseconds": outcome.milliseconds,
-    }
 
 
 async def list_the_notifications(request: ApiRequest) -> Any:
@@ -91,4 +80,4 @@ async def delete_a_notification(request: ApiRequest) -> Any:
 
 async def test_a_notification(request: ApiRequest) -> Any:
     channel = await request.context.read(partial(get_channel, name=request.identifier("name")))
-    return result_json(await request.context.orchestrator.messages.try_channel(channel))
+    return (await request.context.orchestrator.messages.try_channel(channel)).to_json()

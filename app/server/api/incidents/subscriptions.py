@@ -19,7 +19,6 @@ from app.incidents.messages.subscription import (
     resume_subscription,
 )
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
-from app.server.api.incidents.notifications import result_json
 
 
 class NewSubscription(Model):
@@ -81,7 +80,7 @@ async def delete_a_subscription(request: ApiRequest) -> Any:
 
 async def test_a_subscription(request: ApiRequest) -> Any:
     endpoint = await request.context.read(partial(get_endpoint, subscription_id=request.identifier("subscription_id")))
-    return result_json(await request.context.orchestrator.messages.try_endpoint(endpoint))
+    return (await request.context.orchestrator.messages.try_endpoint(endpoint)).to_json()
 
 
 async def list_the_deliveries(request: ApiRequest) -> Any:
@@ -95,7 +94,8 @@ async def list_the_deliveries(request: ApiRequest) -> Any:
 
 
 async def resend_a_delivery(request: ApiRequest) -> Any:
-    again = partial(resend, delivery_id=request.identifier("delivery_id"), now=request.context.now)
+    by, now = request.user.name, request.context.now
+    again = partial(resend, delivery_id=request.identifier("delivery_id"), by=by, now=now)
     subscription_id = await request.context.write(again)
     return (await request.context.read(partial(get_subscription, subscription_id=subscription_id))).to_json()
 

@@ -140,8 +140,8 @@ async def delete_program(request: PageRequest) -> Response:
 
 
 async def resend_to_program(request: PageRequest) -> Response:
-    delivery_id, now = request.path_id("delivery_id"), request.context.now
-    subscription_id = await request.context.write(partial(resend, delivery_id=delivery_id, now=now))
+    again = partial(resend, delivery_id=request.path_id("delivery_id"), **_who(request))
+    subscription_id = await request.context.write(again)
     return redirect(f"{_PATH}/programs/{subscription_id}", "resent")
 
 
