@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,16 +42,15 @@ _STATUSES: dict[CallState, tuple[DispatchStatus, ...]] = {
 class CallFilter:
     """Which calls to list; a field that is None or empty does not filter.
 
-    `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search` is exact, as for events.
-    `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of the participant's
-    metadata with their values as text. `since` and `until` bound when the caller joined, or, where dispatches are
-    followed (`follows_dispatches`), when the dispatch was created.
+    The call has one of `states`. `q` finds by the begin of names, the end of numbers, or ids (`call_search`); `search`
+    is exact, as for events. `agent` was asked, as the rule's agent or as a fallback. `metadata` has top-level fields of
+    the participant's metadata with their values as text. `since` and `until` bound when the caller joined, or, where
+    dispatches are followed (`follows_dispatches`), when the dispatch was created.
     """
 
     project: str | None = None
     projects: tuple[str, ...] | None = None
-    state: CallState | None = None
-    states: tuple[CallState, ...] = ()
+    states: AbstractSet[CallState] = frozenset()
     outcome: CallOutcome | None = None
     direction: CallDirection | None = None
     metadata: tuple[tuple[str, str], ...] = ()
@@ -65,20 +65,15 @@ class CallFilter:
     q: str | None = None
 
     @property
-    def wanted_states(self) -> frozenset[CallState]:
-        """The states of which the call has one; empty for any."""
-        return frozenset((*self.states, *(() if self.state is None else (self.state,))))
-
-    @property
     def follows_dispatches(self) -> bool:
         """Whether only calls with a dispatch are wanted, which an index of dispatches finds."""
-        states = self.wanted_states
-        return bool((states and not states & _WITHOUT_DISPATCH.keys()) or self.rule or self.agent or self.outcome)
+        has_dispatch = self.states and not self.states & _WITHOUT_DISPATCH.keys()
+        return bool(has_dispatch or self.rule or self.agent or self.outcome)
 
     @property
     def statuses(self) -> tuple[DispatchStatus, ...]:
         """The states of dispatches of which one is in every such call; empty for any."""
-        wanted = {status for state in self.wanted_states for status in _STATUSES.get(state, ())}
+        wanted = {status for state in self.states for status in _STATUSES.get(state, ())}
         if self.outcome is CallOutcome.NO_AGENT and not wanted:
             wanted = {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}
         elif self.outcome is CallOutcome.ABANDONED and not wanted:
@@ -88,7 +83,7 @@ class CallFilter:
     @property
     def event_outcomes(self) -> tuple[EventOutcome, ...]:
         """What was decided for the joins of such calls."""
-        states = self.wanted_states
+        states = self.states
         if not states or states - _WITHOUT_DISPATCH.keys():
             with_ignored = (EventOutcome.IGNORED,) if CallState.IGNORED in states else ()
             return (*CALLER_OUTCOMES, *with_ignored)
@@ -97,7 +92,7 @@ class CallFilter:
     @property
     def reads_every_call(self) -> bool:
         """Whether calls must be read to know whether they match, beyond what the lists of rows filter by."""
-        return bool(self.follows_dispatches or self.wanted_states - _OF_JOINS or self.metadata)
+        return bool(self.follows_dispatches or self.states - _OF_JOINS or self.metadata)
 
     def has_dispatch(self, one: CallDispatch) -> bool:
         """Return whether a dispatch is of those by which the call is found."""
@@ -111,8 +106,7 @@ class CallFilter:
 
     def has_call(self, head: CallHead, made: Sequence[CallDispatch], body: Mapping[str, Any] | None) -> bool:
         """Return whether a call matches; `body` is that of its join, needed if metadata are asked for."""
-        states = self.wanted_states
-        if states - _OF_JOINS and head.state not in states:
+        if self.states - _OF_JOINS and head.state not in self.states:
             return False
         if self.direction is not None and head.direction is not self.direction:
             return False

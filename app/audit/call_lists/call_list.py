@@ -23,7 +23,6 @@ from app.audit.lists.event_list import EventFilter, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import LARGEST_PAGE, Page, decode_cursor, encode_cursor, read_page
 from app.audit.lists.path_rows import is_common
-from app.audit.records.record_types import EventSummary, columns_of
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.db.tables import dispatch_attempts, dispatches, events
 from app.db.types import AttemptOutcome, Cause, ReplacesKind
@@ -109,12 +108,9 @@ class _Lister:
         wanted = list(dict.fromkeys(row.event_id for row in rows))
         if not wanted:
             return {}
-        query = select(*(events.c[name] for name in columns_of(EventSummary))).where(events.c.id.in_(wanted))
-        joins = {row["id"]: EventSummary.from_row(row) for row in self._connection.execute(query).mappings()}
-        known = [joins[event_id] for event_id in wanted if event_id in joins]
         calls = {
             row.join.id: row
-            for row in read_calls(self._connection, known, with_bodies=bool(self._chosen.metadata))
+            for row in read_calls(self._connection, wanted, with_bodies=bool(self._chosen.metadata))
             if self._is_wanted(row)
         }
         return {row.id: calls[row.event_id] for row in rows if row.event_id in calls and self._names(row, calls)}
@@ -166,7 +162,7 @@ class _Lister:
         more: list[ColumnElement[bool]] = []
         if chosen.outcome is CallOutcome.JOINED:
             more.append(column.joined_at.is_not(None))
-        elif CallOutcome.ABANDONED is chosen.outcome or chosen.wanted_states == {CallState.ABANDONED}:
+        elif CallOutcome.ABANDONED is chosen.outcome or chosen.states == {CallState.ABANDONED}:
             more.append(column.cause == Cause.CALLER_LEFT)
         elif chosen.outcome is CallOutcome.FALLBACK:
             more.append(column.rung > 0)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
-from app.audit.records.record_types import EventSummary
+from app.audit.records.record_types import EventSummary, columns_of
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
@@ -42,9 +42,10 @@ class CallRow:
     """Of the join, if it was asked for."""
 
 
-def read_calls(connection: Connection, joins: Sequence[EventSummary], *, with_bodies: bool = False) -> list[CallRow]:
-    """Return the calls that began with these events, in their order."""
-    ids = [join.id for join in joins]
+def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies: bool = False) -> list[CallRow]:
+    """Return the calls that began with these events, in their order; an id without an event is left out."""
+    joins = _joins(connection, event_ids, with_bodies=with_bodies)
+    ids = [event_id for event_id in event_ids if event_id in joins]
     if not ids:
         return []
     rows: dict[str, dict[str, Mapping[Any, Any]]] = {join_id: {} for join_id in ids}
@@ -65,14 +66,15 @@ def read_calls(connection: Connection, joins: Sequence[EventSummary], *, with_bo
         if row["left_at"] is not None:
             left[row["event_id"]] = row["left_at"]
     early = _left_early(connection, [key for of_call in rows.values() for key in of_call])
-    details = _details(connection, ids, with_bodies=with_bodies)
     actions = _actions_of(connection, ids)
     found = []
-    for join in joins:
-        of_call = _dispatches_of(rows[join.id], own, early)
-        name, body = details.get(join.id, (None, None))
-        head = head_of(join, join, of_call, left.get(join.id), name, actions=actions.get(join.id, ()))
-        found.append(CallRow(join, head, tuple(of_call), body))
+    for event_id in ids:
+        stored = joins[event_id]
+        join = EventSummary.from_row(stored)
+        of_call = _dispatches_of(rows[event_id], own, early)
+        name, done = stored["participant_name"], actions.get(event_id, ())
+        head = head_of(join, join, of_call, left.get(event_id), name, actions=done)
+        found.append(CallRow(join, head, tuple(of_call), stored.get("body")))
     return found
 
 
@@ -87,14 +89,15 @@ def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, l
     return found
 
 
-def _details(
-    connection: Connection, ids: Sequence[str], *, with_bodies: bool
-) -> dict[str, tuple[str | None, Mapping[str, Any] | None]]:
-    """Return the callers' names, which only the bodies have, and the bodies if they are asked for."""
-    name = events.c.body["participant"]["name"].as_string().label("name")
-    columns = (events.c.id, name, events.c.body) if with_bodies else (events.c.id, name)
-    rows = connection.execute(select(*columns).where(events.c.id.in_(ids)))
-    return {row.id: (row.name, row.body if with_bodies else None) for row in rows}
+def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> dict[str, Mapping[Any, Any]]:
+    """Return the events by id, with the callers' names, which only the bodies have, and the bodies if asked for."""
+    column = events.c
+    columns = [column[name] for name in columns_of(EventSummary)]
+    columns.append(column.body["participant"]["name"].as_string().label("participant_name"))
+    if with_bodies:
+        columns.append(column.body)
+    query = select(*columns).where(column.id.in_(ids))
+    return {row["id"]: row for row in connection.execute(query).mappings()}
 
 
 def _left_early(connection: Connection, dispatch_ids: Sequence[str]) -> set[str]:

@@ -121,7 +121,7 @@ def call_filter(
     return CallFilter(
         q=(q or "").strip() or None,
         project=project,
-        states=tuple(state or ()),
+        states=frozenset(state or ()),
         outcome=outcome,
         direction=direction,
         metadata=tuple(fields),

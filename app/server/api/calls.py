@@ -181,7 +181,7 @@ async def list_the_calls(request: ApiRequest) -> Page[CallHead] | Response:
     chosen = CallFilter(
         **_common(request),
         q=(query.q or "").strip() or None,
-        states=tuple(query.state),
+        states=frozenset(query.state),
         outcome=query.outcome,
         direction=query.direction,
         metadata=metadata_fields(query.metadata),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -87,16 +87,17 @@ def read_filters(request: PageRequest) -> CallFilters:
     for name, known in (("state", CallState), ("outcome", CallOutcome), ("direction", CallDirection)):
         given[name] = given[name] if given[name] in set(known) else ""
     given["range"] = given["range"] if given["range"] in RANGES else ""
-    given["metadata"] = ", ".join("=".join(one) for one in metadata_fields(given["metadata"].split(",")))
+    metadata = metadata_fields(given["metadata"].split(","))
+    given["metadata"] = ", ".join(map("=".join, metadata))
     zone = _zone(request)
     since, until = _period(given, zone, request.field("zone"), request.context.now)
     chosen = CallFilter(
         project=given["project"] or None,
         projects=request.signed_in.projects,
-        state=CallState(given["state"]) if given["state"] else None,
+        states={CallState(given["state"])} if given["state"] else frozenset(),
         outcome=CallOutcome(given["outcome"]) if given["outcome"] else None,
         direction=CallDirection(given["direction"]) if given["direction"] else None,
-        metadata=metadata_fields(given["metadata"].split(",")),
+        metadata=metadata,
         agent=given["agent"] or None,
         rule=given["rule"] or None,
         search=given["search"] or None,
@@ -140,8 +141,6 @@ def _period(
 
 def _fixed(offset: str) -> tzinfo:
     """Return the time zone of the browser's offset to UTC in minutes; UTC without one."""
-    from datetime import timezone  # noqa: PLC0415 - the name of a class of the standard library
-
     minutes = int(offset) if offset.lstrip("-").isdecimal() and len(offset) <= 5 else 0
     return timezone(timedelta(minutes=-minutes)) if abs(minutes) < 1440 else UTC
 

@@ -100,7 +100,7 @@ def _urgency(objective: Objective) -> tuple[bool, float]:
 def _trouble(connection: Connection, since: datetime) -> list[CallHead]:
     found: list[CallHead] = []
     for state in _TROUBLE:
-        found += list_calls(connection, CallFilter(state=state, since=since), limit=_LISTED).items
+        found += list_calls(connection, CallFilter(states={state}, since=since), limit=_LISTED).items
     for outcome in (CallOutcome.FALLBACK, CallOutcome.LEFT_EARLY):
         found += list_calls(connection, CallFilter(outcome=outcome, since=since), limit=_LISTED).items
     found = list({call.event_id: call for call in found}.values())

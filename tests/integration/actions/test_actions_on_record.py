@@ -29,7 +29,7 @@ async def test_the_timeline_shows_each_step_with_livekits_answer(database: Datab
         with database.reader_engine().connect() as connection:
             shown = timeline(connection, "ana-4711")
             why = explain(connection, "ana-4711")
-            (listed,) = list_calls(connection, CallFilter(state=CallState.REMOVED)).items
+            (listed,) = list_calls(connection, CallFilter(states={CallState.REMOVED})).items
         steps = [(one.title, one.reason) for one in shown.steps if one.kind is StepKind.ACTION]
         assert [title for title, _ in steps] == [
             "rule 'blocked' wants LiveKit to remove the caller",

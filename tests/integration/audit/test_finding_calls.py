@@ -122,8 +122,8 @@ def test_every_id_finds_its_call(database: Database, stored: dict[str, Any]) -> 
 def test_what_is_found_is_filtered_further(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert found(connection, "support-", agent="support") == {"ivan"}
-        assert found(connection, "support-", state=CallState.ENDED) == {"ana", "ivan"}
-        assert found(connection, "support-", state=CallState.NO_SHOW) == set()
+        assert found(connection, "support-", states={CallState.ENDED}) == {"ana", "ivan"}
+        assert found(connection, "support-", states={CallState.NO_SHOW}) == set()
         assert found(connection, "bob", projects=("default",)) == set()
         assert found(connection, "bob", projects=("us",)) == {"us"}
         assert found(connection, "sip_", direction=CallDirection.INBOUND) == {
@@ -156,10 +156,10 @@ def test_a_common_beginning_is_searched_from_the_newest_on_and_says_how_far(
     with database.reader_engine().connect() as connection:
         for chosen, expected in (
             (CallFilter(q="call-"), 60),
-            (CallFilter(q="CALL-", state=CallState.NO_SHOW), 60),
+            (CallFilter(q="CALL-", states={CallState.NO_SHOW}), 60),
             (CallFilter(q="call-", identity="eva"), 6),
-            (CallFilter(q="call-", identity="eva", state=CallState.NO_SHOW), 6),
-            (CallFilter(q="call-1", state=CallState.NO_SHOW), 11),
+            (CallFilter(q="call-", identity="eva", states={CallState.NO_SHOW}), 6),
+            (CallFilter(q="call-1", states={CallState.NO_SHOW}), 11),
         ):
             # Then paging gives each call once, newest first
             ids = [one.event_id for one in iterate_calls(connection, chosen)]

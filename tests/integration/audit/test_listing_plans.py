@@ -170,9 +170,9 @@ def test_what_finds_few_rows_by_another_table_goes_by_index(connection: Connecti
 def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
     for chosen in (
         CallFilter(),
-        CallFilter(state=CallState.WAITING),
-        CallFilter(state=CallState.NO_MATCH),
-        CallFilter(agent="agent 5", state=CallState.NO_SHOW),
+        CallFilter(states={CallState.WAITING}),
+        CallFilter(states={CallState.NO_MATCH}),
+        CallFilter(agent="agent 5", states={CallState.NO_SHOW}),
         CallFilter(identity="caller 5"),
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
@@ -195,7 +195,7 @@ SEARCHED = {
 
 @pytest.mark.parametrize("index", SEARCHED)
 def test_each_way_to_find_calls_goes_by_its_index(connection: Connection, index: str) -> None:
-    for more in ({}, {"state": CallState.ENDED, "projects": ("default",), **CURSOR_AND_TIME}):
+    for more in ({}, {"states": {CallState.ENDED}, "projects": ("default",), **CURSOR_AND_TIME}):
         chosen = CallFilter(q=SEARCHED[index], **more)
         # What is found is little, and sorted
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
@@ -205,7 +205,7 @@ def test_each_way_to_find_calls_goes_by_its_index(connection: Connection, index:
 
 def test_a_beginning_that_many_have_goes_by_index(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_rows, "MAX_PREFIXED", 50)
-    for chosen in (CallFilter(q="caller"), CallFilter(q="caller", state=CallState.NO_SHOW), CallFilter(q="room 1")):
+    for chosen in (CallFilter(q="caller"), CallFilter(q="caller", states={CallState.NO_SHOW}), CallFilter(q="room 1")):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
 
 

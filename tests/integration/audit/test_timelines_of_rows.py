@@ -306,11 +306,11 @@ def test_calls_are_listed_by_how_they_stand(database: Database) -> None:
         store(connection, event_rows=rows, dispatch_rows=orders, callers=callers)
     with database.reader_engine().connect() as connection:
         everything = list_calls(connection, CallFilter()).items
-        one = {name: list_calls(connection, CallFilter(state=CallState(name))).items for name in CALLS}
+        one = {name: list_calls(connection, CallFilter(states={CallState(name)})).items for name in CALLS}
         found = {name: timeline(connection, name).call for name in CALLS}
         by_agent = list_calls(connection, CallFilter(agent="agent 1", room="room 1")).items
         by_number = list_calls(connection, CallFilter(phone_number="+3")).items
-        nobody = list_calls(connection, CallFilter(identity="nobody", state=CallState.WAITING))
+        nobody = list_calls(connection, CallFilter(identity="nobody", states={CallState.WAITING}))
     # Then each is found under its state alone, and the list tells of it what its timeline tells
     assert [(call.participant_identity, call.state) for call in everything] == [(n, n) for n in reversed(CALLS)]
     for name in CALLS:
