@@ -73,6 +73,10 @@ from app.audit.statistics.queues import (
 )
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
 from app.audit.statistics.start_counts import QueueKey, count_starts
+from app.audit.trends.agent_trends import AgentTrend, agent_trends
+from app.audit.trends.points import OverTime, Point, over_time
+from app.audit.trends.rule_marks import RuleMark
+from app.audit.trends.time_slices import MAX_POINTS, MAX_SAMPLED
 
 __all__ = [
     "BUCKET_BOUNDS_S",
@@ -80,8 +84,11 @@ __all__ = [
     "CONTENT_TYPES",
     "LARGEST_PAGE",
     "MAX_OBJECTIVES",
+    "MAX_POINTS",
+    "MAX_SAMPLED",
     "MAX_WAITING",
     "NO_FIGURES",
+    "AgentTrend",
     "Attainment",
     "AttemptRecord",
     "AuditRecord",
@@ -106,7 +113,9 @@ __all__ = [
     "Figures",
     "Objective",
     "ObjectiveWindow",
+    "OverTime",
     "Page",
+    "Point",
     "Probe",
     "Queue",
     "QueueDepth",
@@ -115,6 +124,7 @@ __all__ = [
     "QueueOverview",
     "RecentTraffic",
     "RuleHits",
+    "RuleMark",
     "SameCaller",
     "Seen",
     "Step",
@@ -125,6 +135,7 @@ __all__ = [
     "TriedRule",
     "WaitingCaller",
     "Waits",
+    "agent_trends",
     "calls_held",
     "calls_of_same_caller",
     "changes_after",
@@ -163,6 +174,7 @@ __all__ = [
     "newest_events",
     "objective_targets",
     "objective_text",
+    "over_time",
     "places_in_queue",
     "probes_of",
     "queue_depth",

@@ -18,7 +18,7 @@ from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.server.access.access_recorder import AccessRecorder
 from app.server.caches.objectives_cache import ObjectivesCache
-from app.server.caches.statistics_cache import StatisticsCache
+from app.server.caches.statistics_cache import OverTimeCache, StatisticsCache
 from app.server.caches.traffic_cache import TrafficCache
 from app.server.health import HealthEndpoint
 from app.server.privacy.names import NameAccess
@@ -44,6 +44,7 @@ class RequestContext:
         self.health = HealthEndpoint(orchestrator, readers, self.names, key)
         self.reads = ReadRecorder(self)
         self.statistics = StatisticsCache(orchestrator.context.clock, self.read)
+        self.over_time = OverTimeCache(orchestrator.context.clock, self.read)
         self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.all_redacted)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)

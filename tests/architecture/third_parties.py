@@ -25,10 +25,12 @@ this page from what they declare.
 |---|---|---|
 """
 FOOT: Final = """
-Data of others that Usher itself holds:
+What others made and Usher itself holds:
 
 - `app/accounts/common_passwords.txt`: the commonest passwords, from @zxcvbn-ts/language-common 4.1.3, MIT; its licence
   and copyright stand in the file.
+- `app/server/static/uPlot.iife.min.js`, `uPlot.min.css`: uPlot 1.6.32, MIT, unchanged from
+  https://github.com/leeoniya/uPlot; its licence and copyright stand in `uPlot.LICENSE` beside them.
 """
 _SPDX = {
     "apache 2.0": "Apache-2.0",

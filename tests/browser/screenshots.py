@@ -43,6 +43,8 @@ def pages(stage: Stage) -> dict[str, str]:
         "lookup-new": "/console/new-lookup",
         "agents": "/console/agents?hours=168",
         "agent": "/console/agents/phone-agent?hours=168",
+        "trends": "/console/trends?hours=168",
+        "trends-agent": "/console/trends?hours=24&agent=phone-agent",
         "queue": "/console/queue",
         "incidents": "/console/incidents",
         "notifications": "/console/notifications",
@@ -98,6 +100,8 @@ def take(browser: Browser, stage: Stage, folder: Path) -> int:
                     page.fill("#rules", text)
                     page.click("main button:has-text('Simulate')")
                 page.wait_for_load_state("load")
+                if name.startswith("trends"):
+                    page.wait_for_selector("[data-drawn]")
                 page.screenshot(path=folder / f"{name}-{scheme}-{size}.png", full_page=name != "api")
                 taken += 1
             context.close()

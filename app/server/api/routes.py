@@ -16,7 +16,16 @@ from app.accounts.roles import Role
 from app.accounts.sessions import Session
 from app.accounts.tokens import Token
 from app.accounts.users import User
-from app.audit import CONTENT_TYPES, DispatchDetail, EventDetail, Explanation, Timeline
+from app.audit import (
+    CONTENT_TYPES,
+    MAX_POINTS,
+    MAX_SAMPLED,
+    DispatchDetail,
+    EventDetail,
+    Explanation,
+    OverTime,
+    Timeline,
+)
 from app.errors import NotAllowedError, NotAuthenticatedError
 from app.rules.simulation.simulate import Simulation
 from app.server.api import (
@@ -180,6 +189,12 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/statistics", statistics.read_statistics,
              "Read time to agent, objectives, and shares of no-shows, fallbacks and callers who left waiting",
              statistics.Statistics, query=statistics.WindowQuery, by_project=True),
+    Endpoint("GET", f"{_V1}/statistics/over-time", statistics.read_over_time,
+             "Read what became of dispatches over time, and when rules changed", OverTime,
+             query=statistics.WindowQuery, by_project=True,
+             description=f"In at most {MAX_POINTS + 1} intervals, the last of which has only begun. If "
+             f"more than {MAX_SAMPLED:,} dispatches are in them, a sample of each interval is read: counts are then "
+             "estimates, and `is_sampled` says so."),
     *AGENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),

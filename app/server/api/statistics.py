@@ -19,7 +19,7 @@ from app.audit import (
     last_hits,
     probes_of,
 )
-from app.rules.rule_projects import projects_of
+from app.server.access.own_projects import own_rules
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 from app.server.caches.objectives_cache import PAGE_WINDOWS
 
@@ -65,22 +65,22 @@ async def read_statistics(request: ApiRequest) -> dict[str, Any]:
         request.context.statistics.get(query.hours, agent=query.agent, rule=query.rule, projects=request.user.projects),
         request.context.objectives.get((*PAGE_WINDOWS, query.hours), agent=query.agent, rule=query.rule),
     )
-    own = await _own_rules(request)
+    own = await own_rules(request.context, request.user.projects)
     objectives = [one.to_json() for one in kept.items if own is None or one.rule_id in own]
     return {**found.to_json(), "objectives": objectives, "objectives_are_cut": kept.is_cut}
 
 
-async def _own_rules(request: ApiRequest) -> set[int] | None:
-    """Return the rules that match calls of the user's projects alone; None if it is restricted to none.
-
-    The objectives of others are kept, or missed, by calls of other projects, too.
-    """
+async def read_over_time(request: ApiRequest) -> dict[str, Any]:
+    query: WindowQuery = request.query
     allowed = request.user.projects
-    if allowed is None:
-        return None
-    book = await request.context.read(request.context.book)
-    named = ((rule.id, projects_of(rule.pattern)) for rule in book.rules)
-    return {rule_id for rule_id, projects in named if projects is not None and projects <= allowed}
+    found = await request.context.over_time.get(
+        query.hours,
+        agent=query.agent,
+        rule=query.rule,
+        projects=allowed,
+        rule_ids=await own_rules(request.context, allowed),
+    )
+    return found.to_json()
 
 
 async def list_probes(request: ApiRequest) -> dict[str, Any]:

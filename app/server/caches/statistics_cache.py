@@ -1,42 +1,25 @@
-"""Statistics cached for some seconds: reading them takes thousands of rows, and several pages show them."""
+"""Statistics of time windows, and figures over time, cached for some seconds."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from functools import partial
-from typing import Final
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit import DispatchStatistics, dispatch_statistics
+from app.audit import AgentTrend, DispatchStatistics, OverTime, agent_trends, dispatch_statistics, over_time
 from app.clock import Clock
-from app.errors import DatabaseUnavailableError
+from app.server.caches.figures_cache import FRESH_S, STALE_S, FiguresCache, Read
 
-FRESH_S: Final = 10.0  # younger figures are returned as they are
-STALE_S: Final = 120.0  # older figures are not returned at all
-_MAX_ENTRIES: Final = 200
-
-Read = Callable[[Callable[[Connection], DispatchStatistics]], Awaitable[DispatchStatistics]]
-_Key = tuple[float, str | None, str | None, int | None, frozenset[str] | None]
-
-
-@dataclass(slots=True)
-class _Entry:
-    at: float
-    task: asyncio.Task[DispatchStatistics]
-    latest: DispatchStatistics | None = None
+__all__ = ["FRESH_S", "STALE_S", "OverTimeCache", "StatisticsCache"]
 
 
 class StatisticsCache:
-    """Returns cached figures; between FRESH_S and STALE_S they are returned and read again in the background."""
+    """Returns cached figures of a time window."""
 
-    def __init__(self, clock: Clock, read: Read) -> None:
-        self._clock = clock
-        self._read = read
-        self._entries: dict[_Key, _Entry] = {}
+    def __init__(self, clock: Clock, read: Read[DispatchStatistics]) -> None:
+        self._cache = FiguresCache(clock, read)
 
     async def get(
         self,
@@ -48,36 +31,39 @@ class StatisticsCache:
         projects: frozenset[str] | None = None,
     ) -> DispatchStatistics:
         """Return the figures of the last `hours`, at most STALE_S old; see `dispatch_statistics` for the rest."""
-        key = (hours, agent, rule, rule_id, projects)
-        entry, now = self._entries.get(key), self._clock.monotonic()
-        if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
-            entry = self._begin(key, entry.latest if now - entry.at < STALE_S else None)
-        if entry is None:
-            entry = self._begin(key, None)
-        if not entry.task.done() and entry.latest is not None:
-            return entry.latest
-        try:
-            entry.latest = await asyncio.shield(entry.task)
-        except DatabaseUnavailableError:
-            self._entries.pop(key, None)
-            raise
-        return entry.latest
 
-    def _begin(self, key: _Key, latest: DispatchStatistics | None) -> _Entry:
-        if len(self._entries) >= _MAX_ENTRIES:
-            self._entries.pop(next(iter(self._entries)))
-        hours, agent, rule, rule_id, projects = key
-        now = self._clock.now()
-        since = now - timedelta(hours=hours)
-        load = partial(
-            dispatch_statistics, since=since, as_of=now, agent=agent, rule=rule, rule_id=rule_id, projects=projects
-        )
-        task = asyncio.create_task(_call(self._read, load))
-        entry = _Entry(self._clock.monotonic(), task, latest)
-        self._entries.pop(key, None)
-        self._entries[key] = entry
-        return entry
+        def load(connection: Connection, now: datetime) -> DispatchStatistics:
+            since = now - timedelta(hours=hours)
+            return dispatch_statistics(
+                connection, since, now, agent=agent, rule=rule, rule_id=rule_id, projects=projects
+            )
+
+        return await self._cache.get((hours, agent, rule, rule_id, projects), load)
 
 
-async def _call(read: Read, load: Callable[[Connection], DispatchStatistics]) -> DispatchStatistics:
-    return await read(load)
+class OverTimeCache:
+    """Returns cached figures over time."""
+
+    def __init__(self, clock: Clock, read: Read[Any]) -> None:
+        self._figures: FiguresCache[OverTime] = FiguresCache(clock, read)
+        self._trends: FiguresCache[Mapping[str, AgentTrend]] = FiguresCache(clock, read)
+
+    async def get(
+        self,
+        hours: float,
+        *,
+        agent: str | None = None,
+        rule: str | None = None,
+        projects: frozenset[str] | None = None,
+        rule_ids: frozenset[int] | None = None,
+    ) -> OverTime:
+        """Return the figures of the last `hours`, at most STALE_S old; see `over_time` for the rest."""
+
+        def load(connection: Connection, now: datetime) -> OverTime:
+            return over_time(connection, hours, now, agent=agent, rule=rule, projects=projects, rule_ids=rule_ids)
+
+        return await self._figures.get((hours, agent, rule, projects, rule_ids), load)
+
+    async def trends(self, hours: float) -> Mapping[str, AgentTrend]:
+        """Return the trend of each agent within the last `hours`, at most STALE_S old, by its name."""
+        return await self._trends.get(hours, lambda connection, now: agent_trends(connection, hours, now))

@@ -13,12 +13,13 @@ NAVIGATION: Final = (
     ("calls", "/console/calls", "Calls", Role.VIEWER),
     ("rules", "/console/rules", "Rules", Role.VIEWER),
     ("agents", "/console/agents", "Agents", Role.VIEWER),
+    ("trends", "/console/trends", "Trends", Role.VIEWER),
     ("incidents", "/console/incidents", "Incidents", Role.VIEWER),
     ("simulate", "/console/simulate", "Simulate", Role.VIEWER),
     ("users", "/console/users", "Users", Role.ADMIN),
 )
 
-_BY_PROJECT: Final = frozenset({"calls", "simulate"})
+_BY_PROJECT: Final = frozenset({"calls", "trends", "simulate"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
 
 

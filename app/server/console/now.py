@@ -24,8 +24,8 @@ from app.audit import (
 )
 from app.incidents import Incident, open_incidents
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
+from app.server.console.figures.histogram import histogram_of
 from app.server.console.framework import Console, PageRequest, page_route, redirect
-from app.server.console.histogram import histogram_of
 from app.server.console.setup_advice import component_statuses, setup_advice
 
 _TROUBLE: Final = (CallState.NO_SHOW, CallState.FAILED, CallState.ABANDONED, CallState.NO_MATCH)

@@ -18,6 +18,7 @@ from app.server.console.access.users import users_routes
 from app.server.console.agent_pages.agents import agents_routes
 from app.server.console.agent_pages.queue import queue_routes
 from app.server.console.calls import calls_routes
+from app.server.console.figures.trends import trends_routes
 from app.server.console.framework import Console
 from app.server.console.incident_pages.incidents import incidents_routes
 from app.server.console.incident_pages.notifications import notifications_routes
@@ -63,6 +64,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *history_routes(console),
         *agents_routes(console),
         *queue_routes(console),
+        *trends_routes(console),
         *incidents_routes(console),
         *notifications_routes(console),
         *simulate_routes(console),

@@ -11,6 +11,7 @@ CONSOLE_HELP: Final = {
     "calls": ("troubleshooting", "Troubleshooting by symptom"),
     "rules": ("rule-conditions", "The columns of a rule"),
     "agents": ("maintenance", "Maintenance of agents"),
+    "trends": ("trends", "Trends"),
     "incidents": ("incidents", "Incidents"),
     "simulate": ("rollout", "A rollout to some of the callers"),
     "users": ("access", "Users and access"),

@@ -21,6 +21,7 @@ from app.audit import (
     last_hits,
     longest_waiting,
     objective_targets,
+    over_time,
     recent_events,
 )
 from app.audit.lists.path_rows import MAX_PREFIXED
@@ -51,6 +52,10 @@ FIGURES: Mapping[str, Callable[[Connection], Any]] = {
     "figures of an agent that is none": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, agent="unknown"),
     "figures of a rule": lambda c: dispatch_statistics(c, LONG_AGO, NEWEST, rule_id=8),
     "objective": lambda c: count_attainment(c, target=objective_targets(c)[7], now=NEWEST, windows=(1, 24)),
+    "a month": lambda c: over_time(c, 720, NEWEST),
+    "a month of an agent": lambda c: over_time(c, 720, NEWEST, agent="agent-3"),
+    "a month of an agent that retired": lambda c: over_time(c, 720, NEWEST, agent="retired"),
+    "a month of a rule": lambda c: over_time(c, 720, NEWEST, rule="rule-3"),
     "attempts of agents": lambda c: read_attempts(c, INCIDENTS, NEWEST),
     "callers who wait": lambda c: read_waiting(c, NEWEST),
     "queues": lambda c: read_queues(c, NEWEST),

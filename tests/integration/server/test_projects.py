@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token
 from app.accounts.users import set_projects
-from app.rules.editing.edit_rule import change_rule
+from app.rules.editing.edit_rule import change_rule, create_rule
 from app.server.api.routes import ENDPOINTS
 from tests.harness.serving import until
 from tests.integration.server.conftest import Running
@@ -174,6 +174,20 @@ async def test_drafts_are_tried_on_calls_of_the_own_projects(running: Running) -
     assert "bob" in json.dumps(whole)
     assert "bob" not in json.dumps(own)
     assert "ana" in json.dumps(own)
+
+
+async def test_figures_over_time_hold_the_own_projects_only(running: Running) -> None:
+    await with_calls(running)
+    everything = running.client(await running.token(Role.VIEWER))
+    client = await restricted(running, "default", role=Role.VIEWER)
+    whole, own = [(await one.get("/api/v1/statistics/over-time?hours=1")).json() for one in (everything, client)]
+    assert [sum(point["dispatches"] for point in one["points"]) for one in (whole, own)] == [2, 1]
+    assert [mark["rules"] for mark in whole["changes"]] == [["all"]]
+    assert own["changes"] == []  # the rule is about calls of both projects
+    mine = {**RULE, "name": "mine", "pattern": {"project": ["default"]}}
+    await running.write(lambda connection: create_rule(connection, mine, "maria"))
+    own = (await client.get("/api/v1/statistics/over-time?hours=2")).json()
+    assert [mark["rules"] for mark in own["changes"]] == [["mine"]]
 
 
 async def test_operations_on_all_projects_are_refused(running: Running) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.audit import NO_FIGURES
 from app.audit.statistics.figures import histogram
-from app.server.console.histogram import Bar, Histogram, histogram_of, round_steps
+from app.server.console.figures.histogram import Bar, Histogram, histogram_of, round_steps
 from app.server.templating import environment
 
 

@@ -30,11 +30,11 @@ from app.audit import (
 from app.errors import EditedMeanwhileError, InvalidInputError, Problem
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
+from app.server.console.figures.histogram import histogram_of
+from app.server.console.figures.time_windows import WINDOWS, hours_of
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.console.histogram import histogram_of
 from app.server.request_text import whole_number
 
-WINDOWS: Final = {"1": "last hour", "24": "last 24 hours", "168": "last 7 days", "720": "last 30 days"}
 _PROBES_SHOWN: Final = 10
 _CHANGES_SHOWN: Final = 20
 
@@ -49,7 +49,7 @@ def agents_routes(console: Console) -> list[BaseRoute]:
 
 
 async def show_agents(request: PageRequest) -> Response:
-    hours, context = _hours(request), request.context
+    hours, context = hours_of(request), request.context
     found, objectives, (seen, probed) = await asyncio.gather(
         context.statistics.get(int(hours)),
         context.objectives.get((*PAGE_WINDOWS, int(hours)), wait_at_most_s=PAGE_WAIT_S),
@@ -115,7 +115,7 @@ async def _agent_page(
     conflict: str = "",
     status: int = 200,
 ) -> Response:
-    name, hours, context = request.http.path_params["name"], _hours(request), request.context
+    name, hours, context = request.http.path_params["name"], hours_of(request), request.context
     now = context.now
 
     def load(connection: Connection) -> dict[str, Any]:
@@ -150,11 +150,6 @@ async def _agent_page(
         "forever": FOREVER,
     }
     return request.page("agent.html", status=status, active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
-
-
-def _hours(request: PageRequest) -> str:
-    hours = request.field("hours", "24")
-    return hours if hours in WINDOWS else "24"
 
 
 def _line(seen: Seen, figures: Figures, probe: Probe | None) -> dict[str, Any]:

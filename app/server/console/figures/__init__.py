@@ -1,0 +1,1 @@
+"""Figures as pictures: histograms, small lines, and trends over time."""
