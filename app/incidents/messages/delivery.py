@@ -163,8 +163,12 @@ def claim(connection: Connection, table: Table, target: str, limit: int, *, owne
     found = []
     for row in connection.execute(due).mappings().all():
         leased = {"lease_owner": owner, "lease_until": now + LEASE, "next_attempt_at": now + LEASE}
+        since = row["created_at"]
+        if table is notification_deliveries:
+            # A mute or quiet hours may have held it for days, which do not count as days of failed attempts.
+            since = leased["created_at"] = since + (now - row["next_attempt_at"])
         connection.execute(update(table).where(table.c.id == row["id"]).values(attempts=row["attempts"] + 1, **leased))
-        found.append(Claimed(row["id"], target, row["payload"], row["attempts"] + 1, row["created_at"], row["log"]))
+        found.append(Claimed(row["id"], target, row["payload"], row["attempts"] + 1, since, row["log"]))
     return found
 
 

@@ -221,6 +221,28 @@ async def test_no_message_is_tried_again_while_its_incident_is_muted_or_in_quiet
 
 
 @in_virtual_time
+async def test_a_message_that_was_held_by_quiet_hours_has_its_day_of_attempts_left(database: Database) -> None:
+    channel(database)
+    async with World(database) as world:
+        receivers = world.receivers
+        receivers.failing[PEOPLE] = REFUSED
+        world.rule(name="odd", pattern=BROKEN)
+        await world.until(lambda: receivers.attempts, within=20)
+        database.execute("UPDATE notifications SET quiet_hours = '24/7'")
+        await world.wait(30)
+        database.execute(
+            "UPDATE notification_deliveries SET created_at = :stored, next_attempt_at = :due",
+            stored="2020-01-01 00:00:00.000000",
+            due="2020-01-01 00:00:05.000000",
+        )
+        before = len(receivers.attempts)
+        database.execute("UPDATE notifications SET quiet_hours = NULL")
+        await world.until(lambda: len(receivers.attempts) > before, within=15)
+        receivers.failing.clear()
+        await world.until(lambda: [one.is_open for one in receivers.notices] == [True], within=300)
+
+
+@in_virtual_time
 async def test_a_program_gets_signed_webhooks_of_calls_without_names(database: Database) -> None:
     subscription(database)
     async with World(database) as world:
