@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from app.db.types import parse_instant
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
-"""When an agent returns that plain SQL has taken out of service until `infinity`."""
+"""End of service of an agent that is out until it is put back; PostgreSQL's `infinity` is read as this."""
 MAX_SUBSTITUTES = 20
 """Longest chain of substitutes that is followed."""
 
@@ -27,7 +27,22 @@ class AgentLimits:
 
     def is_out_of_service(self, now: datetime) -> bool:
         """Return whether the agent is not to be asked at `now`; it is again from the instant itself on."""
-        return self.out_of_service_until is not None and now < self.out_of_service_until
+        return is_before_end(self.out_of_service_until, now)
+
+    @property
+    def is_out_indefinitely(self) -> bool:
+        """Whether the agent is out of service until it is put back."""
+        return is_indefinite(self.out_of_service_until)
+
+
+def is_before_end(end: datetime | None, now: datetime) -> bool:
+    """Return whether an agent that is out of service until `end` (None: in service) is so at `now`."""
+    return end is not None and now < end
+
+
+def is_indefinite(end: datetime | None) -> bool:
+    """Return whether `end` stands for none: it is `FOREVER`, perhaps written in another time zone."""
+    return end is not None and end >= FOREVER - timedelta(days=1)
 
 
 def substitute_of(agent_name: str, limits: Mapping[str, AgentLimits], now: datetime) -> str | None:

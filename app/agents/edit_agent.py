@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
 
-from app.agents.stored_agents import DEFAULTS, Agent, checked, has_row, stored_agent
+from app.agents.stored_agents import DEFAULTS, Agent, checked, stored_agent
 from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
 from app.db.tables import agent_changes, agents
 from app.errors import NotFoundError
@@ -30,11 +30,10 @@ def change_agent(
     lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
     refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
-    exists = has_row(connection, agent_name)
-    if all(getattr(before, name) == value for name, value in values.items()) and (exists or not values):
+    if all(getattr(before, name) == value for name, value in values.items()) and (before.is_stored or not values):
         return before
     with edited_by(connection, editor):
-        if exists:
+        if before.is_stored:
             connection.execute(update(agents).where(agents.c.agent_name == agent_name).values(values))
         else:
             connection.execute(insert(agents).values(agent_name=agent_name, **values))
@@ -45,7 +44,7 @@ def forget_agent(connection: Connection, agent_name: str, editor: str, expected:
     """Delete the row of an agent and return what it was; its history stays. NotFoundError if there is none."""
     lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
-    if not has_row(connection, agent_name):
+    if not before.is_stored:
         raise NotFoundError(f"nothing is set for an agent {agent_name!r}")
     refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
     with edited_by(connection, editor):

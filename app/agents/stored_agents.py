@@ -8,18 +8,19 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import Connection, RowMapping, Text, cast, func, select, type_coerce
+from sqlalchemy import Connection, RowMapping, func, select
 
-from app.agents.agent_limits import read_end
+from app.agents.agent_limits import is_before_end, is_indefinite, read_end
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables import agent_changes, agents
+from app.db.tables.agents import END_AS_TEXT, RECORDED_OF_AGENTS
 from app.db.types import parse_instant
 from app.errors import InvalidInputError, Problem, nearest
 from app.json_shape import Instant, JsonShape
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 
-EDITABLE: Final = ("max_calls", "starts_per_second", "out_of_service_until", "substitute_agent_name", "note")
+EDITABLE: Final = RECORDED_OF_AGENTS[1:]
 """The columns that people write, besides the name."""
 DEFAULTS: Final[Mapping[str, Any]] = {**dict.fromkeys(EDITABLE), "note": ""}
 
@@ -43,12 +44,23 @@ class Agent(JsonShape):
         return f'"{self.version}"'
 
     @property
-    def is_limited(self) -> bool:
+    def is_stored(self) -> bool:
+        """Whether it has a row."""
+        return self.updated_at is not None
+
+    @property
+    def has_settings(self) -> bool:
         """Whether anything but a note is set."""
         return any(getattr(self, name) is not None for name in EDITABLE[:-1])
 
     def is_out_of_service(self, now: datetime) -> bool:
-        return self.out_of_service_until is not None and now < self.out_of_service_until
+        """Return whether the agent is not to be asked at `now`."""
+        return is_before_end(self.out_of_service_until, now)
+
+    @property
+    def is_out_indefinitely(self) -> bool:
+        """Whether the agent is out of service until it is put back."""
+        return is_indefinite(self.out_of_service_until)
 
 
 def list_agents(connection: Connection) -> list[Agent]:
@@ -67,16 +79,7 @@ def stored_agent(connection: Connection, agent_name: str) -> Agent:
     return Agent(agent_name, version=version or 0) if row is None else _agent(row, version or 0)
 
 
-def has_row(connection: Connection, agent_name: str) -> bool:
-    """Return whether anything is stored about an agent."""
-    return connection.scalar(select(agents.c.agent_name).where(agents.c.agent_name == agent_name)) is not None
-
-
-# As text: SQLite holds whatever plain SQL has written.
-_ROWS = select(
-    *(column for column in agents.c if column.name != "out_of_service_until"),
-    cast(type_coerce(agents.c.out_of_service_until, Text), Text).label("until"),
-)
+_ROWS = select(*(column for column in agents.c if column.name != "out_of_service_until"), END_AS_TEXT.label("until"))
 
 
 def _agent(row: RowMapping, version: int) -> Agent:

@@ -101,7 +101,8 @@ class Places:
             return f"{agent_name} has {self._held.agents[project, agent_name]} of {limit.max_calls} calls"
         if shortage is Shortage.TOO_FAST:
             return f"{agent_name} starts at most {limit.starts_per_second} calls a second"
-        return f"{agent_name} is out of service until {limit.out_of_service_until:%Y-%m-%d %H:%M:%S} UTC"
+        end = "it is put back" if limit.is_out_indefinitely else f"{limit.out_of_service_until:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{agent_name} is out of service until {end}"
 
     def take(self, dispatch: Dispatch) -> None:
         """Count a place for `dispatch`, whose agent is being asked."""

@@ -18,7 +18,6 @@ from sqlalchemy import (
     func,
     select,
     text,
-    type_coerce,
     union_all,
 )
 
@@ -26,7 +25,7 @@ from app.agents.agent_limits import AgentLimits, read_end
 from app.db.any_of import any_of
 from app.db.hot_statement import CombinedQuery, HotStatement
 from app.db.tables import agents, dispatches, routing_rules, status_in
-from app.db.tables.agents import IS_LIMITED
+from app.db.tables.agents import END_AS_TEXT, IS_LIMITED
 from app.db.tables.calls import PLACE_KEPT
 from app.db.types import DispatchStatus, Timestamp
 from app.outbox.dispatch import Dispatch
@@ -43,7 +42,7 @@ _LIMITED_AGENTS = select(
     agents.c.agent_name,
     cast(agents.c.max_calls, Text),
     cast(agents.c.starts_per_second, Text),
-    cast(type_coerce(agents.c.out_of_service_until, Text), Text),
+    END_AS_TEXT,
     agents.c.substitute_agent_name,
 ).where(text(IS_LIMITED))
 _GROUPS = (_PROJECT, ASKED, _RULE_ID, IS_OF_RULE)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 
 from prometheus_client import generate_latest
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.agents.stored_agents import Agent, list_agents
-from app.audit import Objective, QueueLength, calls_held, queue_depth, queue_lengths
+from app.audit import Objective, QueueLength, calls_of_agents, queue_depth, queue_lengths
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.incidents import count_open
@@ -88,7 +89,7 @@ class MetricsEndpoint:
                 now = self._orchestrator.context.clock.now()
                 depth, incidents = queue_depth(connection, now), count_open(connection, now)
                 _set_queues(metrics, queue_lengths(connection, now))
-                _set_agents(metrics, list_agents(connection), calls_held(connection, now), now)
+                _set_agents(metrics, list_agents(connection), calls_of_agents(connection, now), now)
         except SQLAlchemyError:
             return
         metrics.queue_depth.set(depth.due)
@@ -112,13 +113,13 @@ def _set_queues(metrics: Metrics, queues: Iterable[QueueLength]) -> None:
         metrics.queue_oldest.labels(*labels).set(seconds)
 
 
-def _set_agents(metrics: Metrics, agents: Iterable[Agent], calls: Mapping[tuple[str, str], int], now: datetime) -> None:
+def _set_agents(metrics: Metrics, agents: Iterable[Agent], calls: Counter[str], now: datetime) -> None:
     """Replace the series of the agents that have limits."""
     for gauge in (metrics.agent_calls, metrics.agent_max_calls, metrics.agent_out_of_service):
         gauge.clear()
-    for agent in [one for one in agents if one.is_limited][:MAX_SERIES]:
+    for agent in [one for one in agents if one.has_settings][:MAX_SERIES]:
         name = agent.agent_name
-        metrics.agent_calls.labels(name).set(sum(count for (_, one), count in calls.items() if one == name))
+        metrics.agent_calls.labels(name).set(calls[name])
         metrics.agent_out_of_service.labels(name).set(int(agent.is_out_of_service(now)))
         if agent.max_calls is not None:
             metrics.agent_max_calls.labels(name).set(agent.max_calls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -151,19 +151,20 @@ def places_in_queue(
     return {one.dispatch_id: one for one in found}
 
 
-def calls_held(connection: Connection, now: datetime) -> Mapping[tuple[str, str], int]:
-    """Return by project and agent how many calls hold a place."""
-    return read_held(connection, now).agents
+def calls_of_agents(connection: Connection, now: datetime) -> Counter[str]:
+    """Return how many calls each agent has, in all projects."""
+    calls = Counter[str]()
+    for (_, name), number in read_held(connection, now).agents.items():
+        calls[name] += number
+    return calls
 
 
 def load_of_agents(connection: Connection, now: datetime) -> tuple[Counter[str], Counter[str]]:
     """Return how many calls each agent has, and how many callers wait for it, in all projects."""
-    calls, waiting = Counter[str](), Counter[str]()
-    for (_, name), number in calls_held(connection, now).items():
-        calls[name] += number
+    waiting = Counter[str]()
     for lane, number in read_limits(connection).lanes.items():
         waiting[lane.agent_name] += number
-    return calls, waiting
+    return calls_of_agents(connection, now), waiting
 
 
 def _of(projects: Collection[str] | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,14 +13,13 @@ from app.agents.agent_history import agent_history
 from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
-from app.audit import calls_held, known_agents, queue_overview
+from app.audit import known_agents, load_of_agents
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
 from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
-from app.json_shape import shape_of
 
 app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
 NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules name it")]
@@ -31,20 +30,29 @@ def list_(*, as_json: JsonOption = False) -> None:
     """List the agents that rules have asked for or something is set for, with their calls and queues."""
     now = SystemClock().now()
     with reading() as connection:
-        lines = _lines(connection, now)
+        agents, (calls, waiting) = _known(connection), load_of_agents(connection, now)
     if as_json:
-        say_json(lines)
+        say_json(
+            [
+                {
+                    **one.to_json(),
+                    "in_service": not one.is_out_of_service(now),
+                    "calls": calls[one.agent_name],
+                    "waiting": waiting[one.agent_name],
+                }
+                for one in agents
+            ]
+        )
         return
     made = table("agent", "calls", "waiting", "starts/s", "in service", "note", narrow=("calls", "waiting"))
-    for line in lines:
-        most = line["max_calls"]
-        calls = f"{line['calls']}" if most is None else f"{line['calls']}/{most}"
+    for one in agents:
+        held = f"{calls[one.agent_name]}" + ("" if one.max_calls is None else f"/{one.max_calls}")
         made.add_row(
-            plain(line["agent_name"]), calls, str(line["waiting"]), plain(line["starts_per_second"] or ""),
-            _service(line), plain(line["note"]),
+            plain(one.agent_name), held, str(waiting[one.agent_name]), plain(one.starts_per_second or ""),
+            _service(one, now), plain(one.note),
         )  # fmt: skip
     show(made)
-    if not lines:
+    if not agents:
         note("no dispatch has named an agent yet, and nothing is set for one")
 
 
@@ -144,39 +152,25 @@ def _sentence(agent: Agent, now: datetime) -> str:
     text = f"{agent.agent_name}: {', '.join(limits) or 'no limits'}"
     if not agent.is_out_of_service(now):
         return f"{text}; in service"
-    text += f"; out of service {_until(agent.out_of_service_until)}"
+    text += f"; out of service {_until(agent)}"
     return text + (f", {agent.substitute_agent_name} is asked" if agent.substitute_agent_name else "")
 
 
-def _until(end: datetime | None) -> str:
-    return "until it is resumed" if end is None or end >= FOREVER - timedelta(days=1) else f"until {show_moment(end)}"
+def _until(agent: Agent) -> str:
+    return "until it is resumed" if agent.is_out_indefinitely else f"until {show_moment(agent.out_of_service_until)}"
 
 
-def _service(line: Mapping[str, Any]) -> Any:
-    if line["in_service"]:
+def _service(agent: Agent, now: datetime) -> Any:
+    if not agent.is_out_of_service(now):
         return plain("yes")
-    end = datetime.fromisoformat(line["out_of_service_until"])
-    substitute = line["substitute_agent_name"]
-    return stacked(f"no, {_until(end)}", f"{substitute} is asked" if substitute else "")
+    substitute = agent.substitute_agent_name
+    return stacked(f"no, {_until(agent)}", f"{substitute} is asked" if substitute else "")
 
 
-def _lines(connection: Connection, now: datetime) -> list[dict[str, Any]]:
+def _known(connection: Connection) -> list[Agent]:
     stored = {one.agent_name: one for one in list_agents(connection)}
     names = sorted({*stored, *(one.name for one in known_agents(connection))})
-    calls, waiting = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
-    for (_, name), count in calls_held(connection, now).items():
-        calls[name] = calls.get(name, 0) + count
-    for one in queue_overview(connection, now).queues:
-        waiting[one.agent_name] = waiting.get(one.agent_name, 0) + one.length
-    return [
-        {
-            **shape_of(Agent).dump_python(agent, mode="json"),
-            "in_service": not agent.is_out_of_service(now),
-            "calls": calls[agent.agent_name],
-            "waiting": waiting[agent.agent_name],
-        }
-        for agent in (stored.get(name, Agent(name)) for name in names)
-    ]
+    return [stored.get(name, Agent(name)) for name in names]
 
 
 def _number(option: str, text: str) -> int | None:

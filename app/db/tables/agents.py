@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text
+from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, cast, type_coerce
 
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
@@ -50,6 +50,8 @@ agents = Table(
     ).ddl_if(dialect="sqlite"),
     partial_index("ix_agents_limited", "agent_name", where=IS_LIMITED),
 )
+END_AS_TEXT = cast(type_coerce(agents.c.out_of_service_until, Text), Text)
+"""SQLite holds whatever plain SQL has written, and PostgreSQL `infinity`."""
 
 # Append-only, written by triggers.
 agent_changes = Table(

@@ -80,7 +80,8 @@ def placement(dispatch: Dispatch, places: Places) -> Placement:
         name, rung = following
         return Ask(name, rung, Cause.FALLBACK, f"{why}; asking {name} instead")
     if shortage is Shortage.OUT_OF_SERVICE:
-        back_at = places.limits[dispatch.agent_to_ask].out_of_service_until
+        limits = places.limits[dispatch.agent_to_ask]
+        back_at = None if limits.is_out_indefinitely else limits.out_of_service_until
         ends = min((one for one in (ends, back_at) if one is not None), default=None)
         return Wait(ends, f"{why}; no other agent to ask")
     return Wait(ends, f"no free place: {why}")

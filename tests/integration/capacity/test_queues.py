@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from app.agents.agent_limits import FOREVER
+from app.agents.edit_agent import change_agent
 from app.audit import timeline
 from app.db.types import format_instant
 from app.errors import ConflictError
@@ -178,6 +180,27 @@ async def test_an_agent_out_of_service_is_not_asked_and_returns_by_itself(databa
         assert "greeter is out of service until" in row["reason"]
         assert world.simulator.ledger.dispatches == []
         await world.until_status("joined", within=5)
+
+
+@in_virtual_time
+async def test_callers_of_an_agent_that_is_out_until_it_is_put_back_wait_without_an_end(database: Database) -> None:
+    async with World(database) as world:
+        world.rule()
+        agent(world, "greeter")
+        with database.writer_engine().begin() as connection:
+            change_agent(connection, "greeter", {"out_of_service_until": FOREVER}, "maria")  # as `usher agents pause`
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until(lambda: queue(world) == ["room"], within=3)
+        row = world.dispatch()
+        assert row["reason"] == "greeter is out of service until it is put back; no other agent to ask"
+        assert row["next_attempt_at"] is None
+        if database.kind == "postgresql":
+            world.database.execute("UPDATE agents SET out_of_service_until = 'infinity'")
+            await world.wait(3)
+            assert queue(world) == ["room"]
+        world.database.execute("UPDATE agents SET out_of_service_until = NULL")
+        await world.until_status("joined", within=2)
 
 
 @in_virtual_time

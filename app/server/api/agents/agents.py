@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.agents.agent_history import AgentChange, agent_history
 from app.agents.edit_agent import change_agent, forget_agent
-from app.agents.stored_agents import Agent, has_row, list_agents, stored_agent
+from app.agents.stored_agents import Agent, list_agents, stored_agent
 from app.audit import MAX_WAITING, Probe, known_agents, latest_probes, load_of_agents, queue_overview
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
@@ -159,10 +159,10 @@ async def _answer(request: ApiRequest) -> Answer:
     name, now = request.identifier("agent_name"), request.context.now
 
     def load(connection: Connection) -> AgentState:
-        if not has_row(connection, name) and name not in {one.name for one in known_agents(connection)}:
+        agent = stored_agent(connection, name)
+        if not agent.is_stored and name not in {one.name for one in known_agents(connection)}:
             raise NotFoundError(f"nothing is set for an agent {name!r}, and no dispatch has named it")
-        calls, waiting = load_of_agents(connection, now)
-        return AgentState(**_state(stored_agent(connection, name), now, calls, waiting))
+        return AgentState(**_state(agent, now, *load_of_agents(connection, now)))
 
     state = await request.context.read(load)
     return Answer(state.to_json(), {"ETag": state.etag})

@@ -30,9 +30,8 @@ def fields_of(agent: Agent, now: datetime) -> dict[str, str]:
     """Return the texts of the form for an agent."""
     service, until = "", ""
     if agent.is_out_of_service(now) and agent.out_of_service_until is not None:
-        is_endless = agent.out_of_service_until >= FOREVER - timedelta(days=1)
-        service = "forever" if is_endless else "at"
-        until = "" if is_endless else agent.out_of_service_until.strftime("%Y-%m-%dT%H:%M:%S")
+        service = "forever" if agent.is_out_indefinitely else "at"
+        until = "" if agent.is_out_indefinitely else agent.out_of_service_until.strftime("%Y-%m-%dT%H:%M:%S")
     return {
         "max_calls": "" if agent.max_calls is None else str(agent.max_calls),
         "starts_per_second": "" if agent.starts_per_second is None else str(agent.starts_per_second),

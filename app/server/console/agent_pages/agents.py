@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.agents.agent_history import agent_history
-from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
 from app.audit import (
@@ -79,7 +78,6 @@ async def show_agents(request: PageRequest) -> Response:
         "hours": hours,
         "windows": WINDOWS,
         "now": now,
-        "forever": FOREVER,
     }
     return request.page("agents.html", active="agents", **facts)
 
@@ -147,7 +145,6 @@ async def _agent_page(
         "by_field": by_field(problems),
         "conflict": conflict,
         "now": now,
-        "forever": FOREVER,
     }
     return request.page("agent.html", status=status, active="agents", name=name, hours=hours, windows=WINDOWS, **facts)
 
