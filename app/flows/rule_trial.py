@@ -12,7 +12,7 @@ from app.db.columns.action_types import RuleAction
 from app.errors import InvalidInputError
 from app.json_shape import Instant, JsonShape
 from app.livekit.vocabulary import ParticipantKind
-from app.outbox.caller_action import NO_PHONE_CALL
+from app.outbox.caller_action import NO_PHONE_CALL_REASON
 from app.plan.build import build_intent
 from app.rules.book.decision import Outcome, Verdict
 from app.rules.book.evaluate import evaluate
@@ -121,7 +121,7 @@ def try_rule(
                 intent = build_intent(rule, event, metadata_max_bytes)
                 metadata, attributes, failure = intent.metadata, intent.attributes, intent.failure
             elif rule.action is RuleAction.TRANSFER and event.participant_kind != ParticipantKind.SIP:
-                failure = NO_PHONE_CALL.format(kind=event.participant_kind or "unknown")
+                failure = NO_PHONE_CALL_REASON.format(kind=event.participant_kind or "unknown")
         goal = rule_goal(rule.action, rule.agent_name, rule.transfer_to)
         trials.append(Trial(event, verdict, served, rule.action, goal, metadata, attributes, failure))
     return trials

@@ -41,6 +41,10 @@ class Departure:
         """Whether the reason proves that the agent did not leave by itself and was not removed."""
         return self.disconnect_reason not in NOT_LOST
 
+    def is_early(self, dispatch: Dispatch) -> bool:
+        """Return whether the agent of `dispatch` left before `min_stay_s`."""
+        return self.stayed_s < dispatch.min_stay_s
+
 
 def departure_of(dispatch: Dispatch, event: Event) -> Departure:
     """Return how the agent of `dispatch` left, from the webhook of its leaving."""

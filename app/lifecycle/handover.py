@@ -49,20 +49,18 @@ def handed_over_by_itself(first: Dispatch, departure: Departure, identity: str, 
     reason = f"the agent has left, and handed over to {departure.next_agent}"
     end = Move(first, DispatchStatus.ENDED, Cause.HANDED_OVER, reason, fields=ended(now))
     after = next_dispatch(first, departure.next_agent, identity, f"handed over by {first.agent_to_ask}", now)
-    is_brief = departure.stayed_s < first.min_stay_s
-    return end, after._replace(fallbacks=ladder_back_to(first), recoveries=first.recoveries + is_brief)
+    recoveries = first.recoveries + departure.is_early(first)
+    return end, after._replace(fallbacks=ladder_back_to(first), recoveries=recoveries)
 
 
 def is_handed_over(first: Dispatch, departure: Departure, *, budget: int) -> bool:
     """Return whether the agent's leaving hands its callers over.
 
-    One that was lost at once has said so before it began; and agents that only pass callers on are followed as often as
-    agents that are lost.
+    An agent that left before `min_stay_s` hands over only if it was not lost, and at most `budget` times.
     """
     if not departure.next_agent:
         return False
-    is_brief = departure.stayed_s < first.min_stay_s
-    return not is_brief or not (departure.is_lost or first.recoveries >= budget)
+    return not departure.is_early(first) or not (departure.is_lost or first.recoveries >= budget)
 
 
 def left_during_handover(first: Dispatch, departure: Departure, now: datetime) -> Move:

@@ -248,7 +248,7 @@ def _of_those_left_alone(dispatch: Dispatch, departure: Departure, remaining: Re
         return AgentGone.REPLACED_FOR_LATE
     if departure.is_done or was_removed:
         return AgentGone.NOT_REPLACED
-    if departure.stayed_s < dispatch.min_stay_s:
+    if departure.is_early(dispatch):
         return AgentGone.LEFT_TO_PERSON if remaining.person else AgentGone.NEXT_ATTEMPT
     if not departure.is_lost:
         if dispatch.recover is not Recover.ALWAYS:

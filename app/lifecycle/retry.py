@@ -53,11 +53,12 @@ def delay_of_check(waited: float, jitter: float, *, is_down: bool) -> float:
 
     One that is down for an hour gets a request every 8 s for each caller, not two a second.
     """
-    plain = min(_longest(is_down=is_down), max(FIRST_DELAY_S, waited / 2))
+    plain = min(longest_delay(is_down=is_down), max(FIRST_DELAY_S, waited / 2))
     return float(plain * (0.8 + 0.4 * jitter))
 
 
-def _longest(*, is_down: bool) -> float:
+def longest_delay(*, is_down: bool) -> float:
+    """Return the longest delay before another call, in seconds."""
     return LONGEST_DELAY_S if is_down else LONGEST_TROUBLE_S
 
 
@@ -79,7 +80,7 @@ def next_step(
     unless LiveKit was quick to answer that it failed.
     """
     later = now + timedelta(seconds=delay_before(dispatch.attempts, jitter))
-    soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, _longest(is_down=is_down)))
+    soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, longest_delay(is_down=is_down)))
     match outcome:
         case Accepted(adopted=True) if dispatch.attempts == 0:
             return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit took the dispatch of the access token")

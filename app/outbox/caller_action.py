@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from app.db.columns.action_types import CallerActionCause, CallerActionKind, CallerActionStatus
 from app.livekit.vocabulary import ParticipantKind
 
-NO_PHONE_CALL = "only phone calls (SIP participants) can be transferred; this participant is of kind {kind}"
+NO_PHONE_CALL_REASON = "only phone calls (SIP participants) can be transferred; this participant is of kind {kind}"
 
 
 class CallerAction(NamedTuple):
@@ -99,7 +99,7 @@ def new_action(
     return action._replace(
         status=CallerActionStatus.FAILED,
         cause=CallerActionCause.NO_PHONE_CALL,
-        reason=NO_PHONE_CALL.format(kind=participant_kind or "unknown"),
+        reason=NO_PHONE_CALL_REASON.format(kind=participant_kind or "unknown"),
         next_attempt_at=None,
         ended_at=now,
     )

@@ -66,5 +66,8 @@ def read_actions_locked(connection: Connection, ids: Collection[str]) -> dict[st
 
 def write_actions(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Write the columns that each row names over those of the action with its `id`."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        update_many(connection, caller_actions, [row])
+        groups.setdefault(tuple(sorted(row)), []).append(row)
+    for alike in groups.values():
+        update_many(connection, caller_actions, alike)

@@ -1,4 +1,4 @@
-"""Who may start: the places of agents and rules, counted from live rows and taken one by one.
+"""The free places of agents and rules: counted from live rows, and taken one by one.
 
 An agent's limits hold in each project by itself, since its workers there are others. A rule's `max_calls` holds for the
 calls with its own agent; fallbacks are what is asked beyond it, and a call that is handed over has left the rule.

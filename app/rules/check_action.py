@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
 _ENDS_SEARCH: Final = frozenset({RuleAction.IGNORE, RuleAction.REMOVE})
 """Actions after which no later rule can serve the caller."""
 
-NEEDED_BY: Final[Mapping[RuleAction, str]] = {
+WHY_NO_AGENT: Final[Mapping[RuleAction, str]] = {
     RuleAction.IGNORE: "no agent is dispatched",
     RuleAction.REMOVE: "the caller is removed, and no agent is dispatched",
     RuleAction.TRANSFER: "the call is transferred, and no agent is dispatched",
@@ -46,7 +46,7 @@ def _check_dispatch(row: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _check_without_agent(row: Mapping[str, Any], action: RuleAction) -> Iterator[Problem]:
-    why = NEEDED_BY[action]
+    why = WHY_NO_AGENT[action]
     for name in ("agent_name", "fallbacks"):
         if row.get(name) not in (None, []):
             yield Problem(name, f"must be left out with action {action}: {why}", found=_shown(row[name]))

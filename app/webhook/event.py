@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from app.db.types import EventSource
+from app.livekit.vocabulary import LEAVINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,8 @@ class Event:
     """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""
     lookups: Mapping[str, Any] | None = None
     """The answers of lookups by name, as they are stored; None where none was asked."""
+
+    @property
+    def shows_participant(self) -> bool:
+        """Whether it names a participant that is in the room by then."""
+        return bool(self.participant_sid) and self.type not in LEAVINGS

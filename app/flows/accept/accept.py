@@ -224,7 +224,7 @@ def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
         reason = "the room was closed already"
     elif event.type not in LEAVINGS and gone.include(event):
         reason = "the participant had left already"
-    elif not decided.plan.intents and (event.type in LEAVINGS or not event.participant_sid):
+    elif not decided.plan.intents and not event.shows_participant:
         reason = "the event shows no participant that could be removed or transferred"
     else:
         return

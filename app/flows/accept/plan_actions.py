@@ -13,7 +13,6 @@ from app.db.types import EventOutcome
 from app.flows.accept.enqueue import DecidedEvent
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.callers.action_transition import create_actions
-from app.livekit.vocabulary import LEAVINGS
 from app.outbox.caller_action import CallerAction, new_action
 from app.plan.build import PlannedAction
 from app.webhook.event import Event
@@ -25,7 +24,7 @@ def plan_actions(connection: Connection, after: AfterCommit, decided: Sequence[D
         (one, _action(one.event, planned, one.plan.rules_version, now))
         for one in decided
         for planned in one.plan.actions
-        if one.event.participant_sid and one.event.type not in LEAVINGS
+        if one.event.shows_participant
     ]
     if not new:
         return

@@ -60,8 +60,10 @@ def claim(
         found = find_due(connection, now, limit, project=project, in_hand=in_hand)
         is_full = is_full or (bool(found) and len(found) == limit)
         ready = [one for one in found if not _may_be_under_way(one, context, elapsed_time)]
-        waiting = [one for one in ready if needs_place(one, limits, now)]
-        starting = [one for one in ready if one not in waiting] if waiting else ready
+        waiting: list[Dispatch] = []
+        starting: list[Dispatch] = []
+        for one in ready:
+            (waiting if needs_place(one, limits, now) else starting).append(one)
         limiter.spend(len(starting))
         due += starting
         wanting += waiting

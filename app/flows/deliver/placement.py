@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import assert_never
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,7 @@ from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import withdrawal_of
 from app.lifecycle.next_agent import after_previous
-from app.lifecycle.queue.queueing import Ask, GiveUp, Start, as_move, placement
+from app.lifecycle.queue.queueing import Ask, GiveUp, Start, Wait, asking, given_up, placement, queued
 from app.outbox.dispatch import Dispatch
 from app.outbox.free_places import Places
 from app.outbox.move import Move
@@ -28,7 +29,7 @@ MAX_HEADS = 100
 
 @dataclass(slots=True)
 class Placed:
-    """Who may start now, as the dispatches are after `moves`, which also move the others on."""
+    """Dispatches that may start, and the moves of the others."""
 
     started: list[Dispatch] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
@@ -85,21 +86,30 @@ class _Giving:
         current = dispatch
         while True:
             decision = placement(current, self.places)
-            if isinstance(decision, Start):
-                self._start(current)
-                return
-            change = as_move(current, decision, self.places.now)
-            if change is None:
-                return
-            if isinstance(decision, GiveUp):
-                withdrawal = withdrawal_of(current)
-                self.after.withdrawals += [withdrawal] if withdrawal is not None else []
-            if isinstance(decision, Ask) and decision.rung != current.rung:
-                change = after_previous(self.connection, self.context.settings, change, current.previous)
-            self.placed.moves.append(change)
-            if not isinstance(decision, Ask):
-                return
-            current = change.result
+            match decision:
+                case Start():
+                    self._start(current)
+                    return
+                case Ask():
+                    current = self._ask(current, decision)
+                case Wait():
+                    change = queued(current, decision, self.places.now)
+                    self.placed.moves += [] if change is None else [change]
+                    return
+                case GiveUp():
+                    withdrawal = withdrawal_of(current)
+                    self.after.withdrawals += [] if withdrawal is None else [withdrawal]
+                    self.placed.moves.append(given_up(current, decision, self.places.now))
+                    return
+                case _:
+                    assert_never(decision)
+
+    def _ask(self, dispatch: Dispatch, decision: Ask) -> Dispatch:
+        change = asking(dispatch, decision, self.places.now)
+        if decision.rung != dispatch.rung:
+            change = after_previous(self.connection, self.context.settings, change, dispatch.previous)
+        self.placed.moves.append(change)
+        return change.result
 
     def _start(self, dispatch: Dispatch) -> None:
         if self.slots.get(dispatch.project, 0) < 1:

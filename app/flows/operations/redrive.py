@@ -60,7 +60,7 @@ def redrive(
 
 
 def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict[str, str]:
-    """Return why dispatches cannot be redriven, by id; those that can, as far as is stored, are left out."""
+    """Return by id why dispatches cannot be redriven; what only rendering can show is not checked."""
     ids = [one.id for one in made]
     callers = waiting_callers(connection, ids)
     closed = closed_sessions(connection, {one.session for one in made})

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from app.db.columns.action_types import CallerActionCause, CallerActionKind, CallerActionStatus
-from app.lifecycle.retry import ANSWERED_S, LONGEST_DELAY_S, LONGEST_TROUBLE_S, TROUBLE_LIMIT, delay_before
+from app.lifecycle.retry import ANSWERED_S, TROUBLE_LIMIT, delay_before, longest_delay
 from app.livekit.client import TRANSFER_TIMEOUT_S, SeenParticipant
 from app.livekit.outcome import ActionOutcome, Done, ParticipantGone, Rejected, Unknown, Unreachable
 from app.outbox.caller_action import CallerAction
@@ -111,8 +111,7 @@ def after_call(
     LiveKit has answered none of the latest calls.
     """
     attempts = action.attempts + 1
-    longest = LONGEST_DELAY_S if is_down else LONGEST_TROUBLE_S
-    soon = now + timedelta(seconds=delay_before(attempts, jitter, longest))
+    soon = now + timedelta(seconds=delay_before(attempts, jitter, longest_delay(is_down=is_down)))
     fields = {"attempts": attempts, "called_at": started_at, "answer": _answer(outcome), "must_check": False}
     match outcome:
         case Done(text):

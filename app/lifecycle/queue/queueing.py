@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 from app.agents.agent_limits import substitute_of
 from app.db.types import Cause, DispatchStatus
@@ -110,32 +110,34 @@ def _next(dispatch: Dispatch, places: Places, *, only_free: bool) -> tuple[str, 
     return None if only_free else in_service
 
 
-def as_move(dispatch: Dispatch, decision: Ask | Wait | GiveUp, now: datetime) -> Move | None:
-    """Return the move that carries out a decision; None if the dispatch waits as it did before."""
-    match decision:
-        case Ask(agent_name, rung, cause, reason):
-            fields: dict[str, Any] = {
-                "rung": rung,
-                "asked_agent_name": agent_name,
-                "counted_attempts": 0,
-                "queued_at": None,
-                "placed_at": None,
-                "next_attempt_at": now,
-            }
-            return Move(dispatch, DispatchStatus.PENDING, cause, reason, fields=fields)
-        case Wait(until, reason):
-            is_waiting = dispatch.queued_at is not None and dispatch.cause is Cause.QUEUED
-            if is_waiting and dispatch.next_attempt_at == until:
-                return None
-            fields = {
-                "queued_at": dispatch.queued_at or now,
-                "placed_at": None,
-                "next_attempt_at": until,
-                "lease_owner": None,
-                "lease_until": None,
-            }
-            return Move(dispatch, DispatchStatus.PENDING, Cause.QUEUED, reason, fields=fields)
-        case GiveUp(cause, reason):
-            return Move(dispatch, DispatchStatus.NO_SHOW, cause, reason, fields=ended(now))
-        case _:
-            assert_never(decision)
+def asking(dispatch: Dispatch, decision: Ask, now: datetime) -> Move:
+    """Return the move to another agent, which is due now."""
+    fields: dict[str, Any] = {
+        "rung": decision.rung,
+        "asked_agent_name": decision.agent_name,
+        "counted_attempts": 0,
+        "queued_at": None,
+        "placed_at": None,
+        "next_attempt_at": now,
+    }
+    return Move(dispatch, DispatchStatus.PENDING, decision.cause, decision.reason, fields=fields)
+
+
+def queued(dispatch: Dispatch, decision: Wait, now: datetime) -> Move | None:
+    """Return the move into the queue; None if the dispatch waits there as it did before."""
+    is_waiting = dispatch.queued_at is not None and dispatch.cause is Cause.QUEUED
+    if is_waiting and dispatch.next_attempt_at == decision.until:
+        return None
+    fields = {
+        "queued_at": dispatch.queued_at or now,
+        "placed_at": None,
+        "next_attempt_at": decision.until,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    return Move(dispatch, DispatchStatus.PENDING, Cause.QUEUED, decision.reason, fields=fields)
+
+
+def given_up(dispatch: Dispatch, decision: GiveUp, now: datetime) -> Move:
+    """Return the end of a dispatch without an agent."""
+    return Move(dispatch, DispatchStatus.NO_SHOW, decision.cause, decision.reason, fields=ended(now))

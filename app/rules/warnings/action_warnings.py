@@ -8,7 +8,7 @@ from typing import Final
 from app.db.columns.action_types import OnNoShow, RuleAction
 from app.errors import Problem
 from app.livekit.vocabulary import ParticipantKind
-from app.rules.check_action import NEEDED_BY
+from app.rules.check_action import WHY_NO_AGENT
 from app.rules.language.compile import KIND, Alternative
 from app.rules.rule import Rule
 
@@ -47,7 +47,7 @@ def check_useless(rule: Rule) -> Iterator[Problem]:
     if rule.action is not RuleAction.DISPATCH:
         for name in _OF_AGENTS:
             if getattr(rule, name) is not None:
-                yield Problem(name, f"has no effect with action {rule.action}: {NEEDED_BY[rule.action]}")
+                yield Problem(name, f"has no effect with action {rule.action}: {WHY_NO_AGENT[rule.action]}")
     if rule.transfer_to is None or rule.action is RuleAction.TRANSFER or rule.on_no_show is OnNoShow.TRANSFER:
         return
     yield Problem("transfer_to", "has no effect: neither action nor on_no_show is transfer")
