@@ -11,11 +11,12 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping, func, select
 
 from app.agents.agent_limits import is_before_end, is_indefinite, read_end
+from app.db.columns.pause_column import canonical_instant
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables import agent_changes, agents
 from app.db.tables.agents import END_AS_TEXT, RECORDED_OF_AGENTS
-from app.db.types import parse_instant
+from app.db.types import format_instant, parse_instant
 from app.errors import InvalidInputError, Problem, nearest
 from app.json_shape import Instant, JsonShape
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
@@ -96,30 +97,59 @@ def _agent(row: RowMapping, version: int) -> Agent:
     )
 
 
+def rows_of_agents(connection: Connection) -> list[dict[str, Any]]:
+    """Return what is set for each agent as a row of plain values, with the columns that people write."""
+    return [
+        {
+            "agent_name": agent.agent_name,
+            **{name: getattr(agent, name) for name in EDITABLE},
+            "out_of_service_until": agent.out_of_service_until and format_instant(agent.out_of_service_until),
+        }
+        for agent in list_agents(connection)
+    ]
+
+
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as `rows_of_agents` does, with the defaults of columns that are left out."""
+    completed = {"agent_name": row.get("agent_name"), **{name: row.get(name, DEFAULTS[name]) for name in EDITABLE}}
+    return {**completed, "out_of_service_until": canonical_instant(completed["out_of_service_until"])}
+
+
+def check_agent(row: Mapping[str, Any]) -> list[Problem]:
+    """Return all problems of what is to be set for an agent; empty when it may be saved."""
+    values = {name: value for name, value in row.items() if name != "agent_name"}
+    if "agent_name" not in row:
+        return [Problem("agent_name", "is required"), *_read(None, values)[1]]
+    return [*_check_name("agent_name", row["agent_name"]), *_read(row["agent_name"], values)[1]]
+
+
 def checked(agent_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values to store for these columns; raises InvalidInputError with every problem."""
-    problems = _check_name("agent_name", agent_name)
+    stored, problems = _read(agent_name, values)
+    problems = _check_name("agent_name", agent_name) + problems
+    if problems:
+        raise InvalidInputError("this agent cannot be saved", problems)
+    return stored
+
+
+def _read(agent_name: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return what to store for these columns of the agent, and what is wrong with them."""
+    problems: list[Problem] = []
     stored: dict[str, Any] = {}
     for name, value in values.items():
         check = _CHECKS.get(name)
         if check is None:
-            problems.append(
-                Problem(
-                    name,
-                    "is no field of an agent; fields are " + ", ".join(EDITABLE),
-                    suggestion=nearest(name, EDITABLE),
-                )
-            )
+            message = "is no field of an agent; fields are " + ", ".join(EDITABLE)
+            problems.append(Problem(name[:100] or '""', message, suggestion=nearest(name, EDITABLE)))
             continue
         found = [] if value is None and name != "note" else check(name, value)
         problems += found
         if not found:
             stored[name] = _read_instant(value) if name == "out_of_service_until" else value
-    if stored.get("substitute_agent_name") == agent_name:
-        problems.append(Problem("substitute_agent_name", "must be another agent", agent_name))
-    if problems:
-        raise InvalidInputError("this agent cannot be saved", problems)
-    return stored
+    substitute = stored.get("substitute_agent_name")
+    if substitute is not None and substitute == agent_name:
+        problems.append(Problem("substitute_agent_name", "must be another agent", substitute))
+    return stored, problems
 
 
 def _check_name(path: str, value: Any) -> list[Problem]:

@@ -17,7 +17,8 @@ from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from app.rules.columns import complete
-from app.rules.editing.rule_set import apply_rules
+from app.rules.editing.rule_set import apply_file
+from app.rules.editing.rules_file import RulesFile
 from app.simulator import Behaviour
 from app.wiring import Service
 from tests.harness.serving import serving
@@ -75,8 +76,8 @@ class Stage:
         self.write(lambda c: add_user(c, name, role, by="stage", now=datetime.now(UTC), password_hash=stored))
 
     def add_rules(self, *rules: dict[str, Any], editor: str = "maria") -> None:
-        rows = [complete(rule) for rule in rules]
-        self.write(lambda c: apply_rules(c, rows, delete=False, editor=editor))
+        wanted = RulesFile(tuple(complete(rule) for rule in rules))
+        self.write(lambda c: apply_file(c, wanted, delete=False, editor=editor))
 
     def add_worker(self, agent_name: str, behaviour: Behaviour | None = None) -> None:
         self.do(lambda: self.simulator.add_worker(agent_name, behaviour))

@@ -29,7 +29,7 @@ from app.clock import SystemClock, new_secret
 from app.db.engine import create_reader_engine, parse_database_url
 from app.errors import ConflictError
 from app.logs import configure_logs
-from app.rules.editing.rule_set import apply_rules
+from app.rules.editing.rule_set import apply_file
 from app.rules.editing.rules_file import read_rules_file
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, Simulator
@@ -138,10 +138,10 @@ async def _serving(settings: Settings, listener: socket.socket) -> AsyncIterator
 
 
 async def _apply_rules(built: Service) -> None:
-    wanted = read_rules_file(_RULES).rules
+    wanted = read_rules_file(_RULES)
 
     def write(connection: Connection) -> None:
-        apply_rules(connection, wanted, delete=False, editor=_USER)
+        apply_file(connection, wanted, delete=False, editor=_USER)
 
     await built.orchestrator.context.writer.run(write)
 

@@ -40,7 +40,7 @@ def list_(*, as_json: JsonOption = False) -> None:
         say_json([{**one.to_json(), "problems": [str(problem) for problem in one.problems]} for one in stored])
         return
     if not stored:
-        say("No lookups. Add one with SQL, in the console or with PUT /api/v1/lookups/NAME.")
+        say("No lookups. Add one with SQL, a rules file, the console or PUT /api/v1/lookups/NAME.")
         return
     show(_table(stored))
     bad = sum(bool(one.problems) for one in stored)

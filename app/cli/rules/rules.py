@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -22,8 +22,15 @@ from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.difference import describe
 from app.rules.editing.history import history
-from app.rules.editing.rule_set import RuleSetEdit, apply_rules, revert_rules, warnings_by_name
-from app.rules.editing.rules_file import export_rules
+from app.rules.editing.rule_set import (
+    ExpectedVersions,
+    RuleSetEdit,
+    apply_file,
+    read_tables,
+    revert_rules,
+    warnings_by_name,
+)
+from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_rules
 from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 
@@ -92,11 +99,12 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
     Warns of rules that are probably not meant as written: that never match or are never reached.
     """
     problems: list[Problem] = []
-    rules: tuple[dict[str, Any], ...] = ()
+    read = RulesFile(())
     try:
-        rules = read_file(file).rules
+        read = read_file(file)
     except InvalidInputError as error:
         problems = error.problems
+    rules = read.rules
     book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
     warned = _by_rule(warnings_by_name(book, [rule["name"] for rule in rules[:MOST_JUDGED]]))
     if as_json:
@@ -104,12 +112,13 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
             for one in problems
         ]
-        result = {"file": file, "usable": not problems, "rules": len(rules), "problems": mistakes}
+        others = {key: None if rows is None else len(rows) for key, rows in read.tables.items()}
+        result = {"file": file, "usable": not problems, "rules": len(rules), **others, "problems": mistakes}
         say_json({**result, "warnings": warned})
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
-        say(f"{file}: {len(rules)} {'rule' if len(rules) == 1 else 'rules'}, no mistakes")
+        say(f"{file}: {_counted(read)}, no mistakes")
         _warn(file, warned)
     if problems:
         raise typer.Exit(1)
@@ -121,12 +130,15 @@ def export(
     format_: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="format of the file")] = "yaml",
     output: OutputOption = None,
 ) -> None:
-    """Write all rules as a rules file; to apply it again changes nothing."""
+    """Write all rules, lookups and agents as a rules file; to apply it again changes nothing.
+
+    `lookups` and `agents` are left out if there are none.
+    """
     with reading() as connection:
-        rows = read_rules(connection)
-    write_lines([export_rules(rows, format_)], output)
+        found = read_tables(connection)
+    write_lines([found.to_text(format_)], output)
     if output not in {None, "-"}:
-        note(f"{len(rows)} rules written to {output}")
+        note(f"{_counted(found)} written to {output}")
 
 
 @app.command("apply")
@@ -134,12 +146,20 @@ def apply_(
     file: _File,
     *,
     dry_run: DryRunOption = False,
-    delete: Annotated[bool, typer.Option("--delete", help="delete rules that are not in the file")] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="delete what is not in the file, under the keys that it has")
+    ] = False,
     expect_version: Annotated[
         int | None,
         typer.Option(
             "--expect-version", min=0, help="refuse if the rules were edited after this version (see --dry-run)"
         ),
+    ] = None,
+    expect_lookups_version: Annotated[
+        int | None, typer.Option("--expect-lookups-version", min=0, help="the same for the lookups")
+    ] = None,
+    expect_agents_version: Annotated[
+        int | None, typer.Option("--expect-agents-version", min=0, help="the same for the agents")
     ] = None,
     why: WhyOption = None,
     by: ByOption = None,
@@ -147,22 +167,19 @@ def apply_(
 ) -> None:
     """Apply a rules file in one transaction and show the difference; rules are identified by name.
 
+    Lookups and agents are applied too if the file has the keys `lookups` and `agents`; without them they stay as they
+    are, also with --delete.
+
     Warns of what this edit makes worse; what was there before is shown by `usher rules list`.
     """
-    wanted = read_file(file).rules
+    wanted = read_file(file)
+    expected = ExpectedVersions(expect_version, expect_lookups_version, expect_agents_version)
     traffic = recent_traffic()
 
     def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
         before = read_book(connection)
-        edit = apply_rules(
-            connection,
-            wanted,
-            delete=delete,
-            editor="" if dry_run else editor(by),
-            expected_version=expect_version,
-            dry_run=dry_run,
-            why=why,
-        )
+        author = "" if dry_run else editor(by)
+        edit = apply_file(connection, wanted, delete=delete, editor=author, expected=expected, dry_run=dry_run, why=why)
         found = edit.warnings(read_book(connection), traffic)
         known = _by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
         return edit, _by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
@@ -170,16 +187,21 @@ def apply_(
     if dry_run:
         with reading() as connection:
             edit, warned = change(connection)
-        if expect_version not in {None, edit.version}:
-            note(f"The rules are at version {edit.version}, not {expect_version}.")
+        for key, version in edit.versions.items():
+            if getattr(expected, key) not in {None, version}:
+                note(f"The {key} are at version {version}, not {getattr(expected, key)}.")
     else:
         edit, warned = write(change)
     _say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
         _warn(file, warned)
     if dry_run and not as_json and edit.is_effective:
-        flag = " --delete" if delete else ""
-        note(f"Nothing was changed. To apply this: usher rules apply {file}{flag} --expect-version {edit.version}")
+        flags = [" --delete"] if delete else []
+        flags += [
+            f" --expect-{'' if key == 'rules' else f'{key}-'}version {version}"
+            for key, version in edit.versions.items()
+        ]
+        note(f"Nothing was changed. To apply this: usher rules apply {file}{''.join(flags)}")
 
 
 @app.command("history")
@@ -249,8 +271,16 @@ def _say_edit(edit: RuleSetEdit, *, as_json: bool, warned: _Warned | None = None
         say_json(document if warned is None else {**document, "warnings": warned})
         return
     say(describe(edit.differences))
+    for key, part in edit.tables.items():
+        say(f"{key}:", describe(part.differences, f"no {key}"))
     if edit.written and edit.is_effective:
-        say(f"the rules are at version {edit.version}")
+        say(*(f"the {key} are at version {version}" for key, version in edit.versions.items()))
+
+
+def _counted(read: RulesFile) -> str:
+    found = {"rules": read.rules, **read.tables}
+    counts = ((key, len(rows)) for key, rows in found.items() if rows is not None)
+    return ", ".join(f"{count} {key.removesuffix('s') if count == 1 else key}" for key, count in counts)
 
 
 def _warn(file: str, warned: _Warned) -> None:

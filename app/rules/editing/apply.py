@@ -33,8 +33,11 @@ def apply(
     *,
     are_checked: bool = False,
     why: str | None = None,
+    change_set: str | None = None,
 ) -> int:
     """Write the differences, recorded as edits by `editor` for the reason `why`; return the version they lead to.
+
+    `change_set` is that of other edits in the transaction; None: a new one.
 
     Raises ConflictError when the rules are no longer at `expected_version`, from which the differences were made, and
     InvalidInputError with every problem when a rule to be written does not pass `check_rule`,
@@ -47,7 +50,7 @@ def apply(
         _refuse_problems(effective)
     if not effective:
         return expected_version
-    with edited_by(connection, editor, change_set=new_id(), why=shortened_reason(why)):
+    with edited_by(connection, editor, change_set=change_set or new_id(), why=shortened_reason(why)):
         try:
             _write(connection, effective)
         except IntegrityError as error:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 
 from pydantic import ConfigDict, Field, computed_field
 
@@ -84,13 +84,34 @@ class RuleDifference(JsonShape):
     @property
     def values(self) -> tuple[ValueChange, ...]:
         """What changes; of a new rule, every value that is not the default."""
-        before: Mapping[str, Any] = self.before or {}
-        after: Mapping[str, Any] = self.after or {}
-        return tuple(
-            difference
-            for column in self.columns
-            for difference in compare_values(column, before.get(column, MISSING), after.get(column, MISSING))
-        )
+        return values_of(self.columns, self.before, self.after)
+
+
+class Difference(Protocol):
+    """What becomes of one row."""
+
+    @property
+    def change(self) -> Change: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def after(self) -> Mapping[str, Any] | None: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def values(self) -> tuple[ValueChange, ...]: ...
+
+
+def values_of(
+    columns: Iterable[str], before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
+) -> tuple[ValueChange, ...]:
+    """Return the differing parts of these columns of a row; None is a row that is not there."""
+    was, becomes = before or {}, after or {}
+    return tuple(
+        difference
+        for column in columns
+        for difference in compare_values(column, was.get(column, MISSING), becomes.get(column, MISSING))
+    )
 
 
 def diff(
@@ -136,8 +157,11 @@ def compare_values(path: str, before: Any, after: Any) -> Iterator[ValueChange]:
 _SIGNS: Final = {Change.CREATED: "+", Change.CHANGED: "~", Change.DELETED: "-"}
 
 
-def describe(differences: Sequence[RuleDifference]) -> str:
-    """Return the differences for a person: one block for each rule that changes, then one line that counts."""
+def describe(differences: Sequence[Difference], none: str = "no rules") -> str:
+    """Return the differences for a person: one block for each row that changes, then one line that counts.
+
+    The line is `none` where there is no row.
+    """
     blocks = []
     for difference in differences:
         sign = _SIGNS.get(difference.change)
@@ -150,27 +174,32 @@ def describe(differences: Sequence[RuleDifference]) -> str:
         else:
             lines += [f"    {value}" for value in difference.values]
         blocks.append("\n".join(lines))
-    return "\n".join([*blocks, summarize(differences)])
+    return "\n".join([*blocks, summarize(differences, none)])
 
 
-def summarize(differences: Iterable[RuleDifference]) -> str:
-    """Return the counts in one line, such as `1 created, 2 changed, 17 unchanged`."""
+def summarize(differences: Iterable[Difference], none: str = "no rules") -> str:
+    """Return the counts in one line, such as `1 created, 2 changed, 17 unchanged`; `none` for no row."""
     counts = Counter(difference.change for difference in differences)
     parts = [f"{counts[change]} {change}" for change in Change if counts[change]]
-    return ", ".join(parts) or "no rules"
+    return ", ".join(parts) or none
 
 
 def differences_to_json(differences: Iterable[RuleDifference]) -> dict[str, Any]:
     """Return the differences as a JSON document: `rules` without the unchanged ones, and `counts`."""
     listed = list(differences)
-    counts = Counter(difference.change for difference in listed)
     return {
         "rules": [difference.to_json() for difference in listed if difference.change in _SIGNS],
-        "counts": {str(change): counts[change] for change in Change},
+        "counts": count_changes(listed),
     }
 
 
-def is_effective(difference: RuleDifference) -> bool:
+def count_changes(differences: Iterable[Difference]) -> dict[str, int]:
+    """Return how many rows are created, changed, deleted and so on."""
+    counts = Counter(difference.change for difference in differences)
+    return {str(change): counts[change] for change in Change}
+
+
+def is_effective(difference: Difference) -> bool:
     """Return whether applying the difference writes anything."""
     return difference.change in _SIGNS
 

@@ -1,4 +1,4 @@
-"""Changes many rules at once: to what a rules file says, or back to an earlier version of the rule book.
+"""Changes many rows at once: to what a rules file says, or rules back to an earlier version of the rule book.
 
 The command line and the API use the same functions, in a transaction of theirs.
 """
@@ -6,16 +6,29 @@ The command line and the API use the same functions, in a transaction of theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from app.clock import new_id
+from app.db.editing.edit import edited_by, lock_edits
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.apply import apply, lock_rules
+from app.rules.editing.apply import apply, lock_rules, shortened_reason
 from app.rules.editing.difference import RuleDifference, diff, differences_to_json, is_effective
+from app.rules.editing.file_tables import LOOKUPS, RULES
 from app.rules.editing.revert import plan_revert
+from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.table_edit import (
+    EDITED_TABLES,
+    TableEdit,
+    diff_rows,
+    refuse_if_moved,
+    table_version,
+    write_rows,
+)
+from app.rules.lookups.read_lookups import lookup_book_of
 from app.rules.rule import DRAFT_ID, Rule
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
@@ -28,24 +41,43 @@ MAX_COMPARED_RULES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedVersions:
+    """The versions from which an edit was planned, of each table; None: any."""
+
+    rules: int | None = None
+    lookups: int | None = None
+    agents: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSetEdit:
     """What became of the rules, or would have become of them if `written` is false.
 
-    `version` is that of the rule book afterwards: the present one when nothing was written.
+    `version` is that of the rule book afterwards: the present one when nothing was written. `tables` has what became of
+    lookups and agents, by their key, if the file had it.
     """
 
     differences: Sequence[RuleDifference]
     version: int
     written: bool
+    tables: Mapping[str, TableEdit] = field(default_factory=dict)
 
     @property
     def is_effective(self) -> bool:
-        """Whether any rule changes."""
-        return any(map(is_effective, self.differences))
+        """Whether any rule, lookup or agent changes."""
+        if any(map(is_effective, self.differences)):
+            return True
+        return any(is_effective(one) for edit in self.tables.values() for one in edit.differences)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The version of each table that the file has, by its key."""
+        return {RULES.key: self.version} | {key: edit.version for key, edit in self.tables.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """Return version, changed rules and counts as a JSON object."""
-        return {"version": self.version, **differences_to_json(self.differences)}
+        """Return version, changed rules and counts as a JSON object; of lookups and agents too, null if untouched."""
+        tables = {key: edit.to_json() if (edit := self.tables.get(key)) else None for key in _TABLE_KEYS}
+        return {"version": self.version, **differences_to_json(self.differences), **tables}
 
     def warnings(self, book: RuleBook, traffic: Traffic) -> list[RuleWarning]:
         """Return the warnings of the rules that were wanted, as they stand afterwards.
@@ -62,6 +94,8 @@ class RuleSetEdit:
             if one.after is not None
         ]
         deleted = [one.rule_id for one in changed if one.after is None and one.rule_id is not None]
+        if (edit := self.tables.get(LOOKUPS.key)) is not None:
+            book = book.with_lookups(lookup_book_of(edit.rows))
         return book.updated(rows, deleted, book.version)
 
     def _names_to_check(self) -> list[str]:
@@ -71,29 +105,56 @@ class RuleSetEdit:
         return [one.after["name"] for one in wanted if one.after is not None]
 
 
-def apply_rules(
+_TABLE_KEYS: Final = tuple(edited.file.key for edited in EDITED_TABLES)
+
+
+def apply_file(
     connection: Connection,
-    wanted: Sequence[Mapping[str, Any]],
+    wanted: RulesFile,
     *,
     delete: bool,
     editor: str,
-    expected_version: int | None = None,
+    expected: ExpectedVersions = ExpectedVersions(),
     dry_run: bool = False,
-    are_checked: bool = False,
     why: str | None = None,
 ) -> RuleSetEdit:
-    """Make the stored rules equal to `wanted` (complete rows, by name), and return what that changed.
+    """Make the stored rules equal to those of the file, by name, and return what that changed; one change set.
 
-    `are_checked`: they come from `read_rules_file`, and need not be checked again while others wait to write.
-    Rules that are not wanted are deleted if `delete`, else kept. Errors are those of `apply`; a dry run writes nothing
-    and raises none.
+    Likewise lookups and agents if the file has their key. `wanted` comes from `read_rules_file`, so it is not checked
+    again while others wait to write. What is not wanted is deleted if `delete`, else kept. ConflictError if a table is
+    not at its expected version; a dry run writes nothing and raises none.
     """
-    differences = diff(read_rules(connection), wanted, delete=delete)
-    version = rules_version(connection)
+    tables = [edited for edited in EDITED_TABLES if getattr(wanted, edited.file.key) is not None]
     if not dry_run:
-        expected = version if expected_version is None else expected_version
-        version = apply(connection, differences, editor, expected, are_checked=are_checked, why=why)
-    return RuleSetEdit(differences, version, written=not dry_run)
+        lock_rules(connection)
+        for edited in tables:  # always in this order, so that two edits cannot wait for each other
+            lock_edits(connection, edited.table)
+        for edited in EDITED_TABLES:
+            refuse_if_moved(connection, edited, getattr(expected, edited.file.key))
+    differences = diff(read_rules(connection), wanted.rules, delete=delete)
+    version = rules_version(connection)
+    planned = {
+        edited: diff_rows(edited.file, edited.read(connection), getattr(wanted, edited.file.key), delete=delete)
+        for edited in tables
+    }
+    if not dry_run:
+        change_set = new_id()
+        base = version if expected.rules is None else expected.rules
+        version = apply(connection, differences, editor, base, are_checked=True, why=why, change_set=change_set)
+        if planned:
+            with edited_by(connection, editor, change_set=change_set, why=shortened_reason(why)):
+                for edited, changes in planned.items():
+                    write_rows(connection, edited, changes)
+    edits = {
+        edited.file.key: TableEdit(changes, table_version(connection, edited)) for edited, changes in planned.items()
+    }
+    return RuleSetEdit(differences, version, written=not dry_run, tables=edits)
+
+
+def read_tables(connection: Connection) -> RulesFile:
+    """Return what is stored as a file that, applied again, changes nothing; None for a table without rows."""
+    lookups, agents = (tuple(edited.read(connection)) or None for edited in EDITED_TABLES)
+    return RulesFile(tuple(read_rules(connection)), lookups, agents)
 
 
 def revert_rules(

@@ -5,7 +5,8 @@
       pattern: {participant: {metadata: {language: [es]}}}
       agent_name: support-es
 
-Keys are the columns of `routing_rules`; what is left out has the database's default. Rules are identified by name.
+Keys are the columns of `routing_rules`; what is left out has the database's default. Rules are identified by name. The
+keys `lookups` and `agents` beside `rules` hold those tables in the same way; they may be left out.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from app.errors import InvalidInputError, Problem, join_path, nearest
-from app.rules.check import check_rule
-from app.rules.columns import DEFAULTS, STAMPS, WRITABLE, complete, matching_order
+from app.rules.columns import matching_order
+from app.rules.editing.file_tables import AGENTS, FILE_TABLES, LOOKUPS, RULES, FileTable
 from app.rules.editing.yaml_text import Block, ParsedText, parse_yaml, write_yaml
 from app.strict_json import JsonError, parse_json
 
@@ -34,51 +35,72 @@ MOST_PROBLEMS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """The rules of a file in its order: each a row with every writable column, defaults filled in."""
+    """The rows of a file in its order, each with every writable column, defaults filled in.
+
+    `lookups` and `agents` are None if the file does not have the key: such a file says nothing about them.
+    """
 
     rules: tuple[dict[str, Any], ...]
+    lookups: tuple[dict[str, Any], ...] | None = None
+    agents: tuple[dict[str, Any], ...] | None = None
+
+    @property
+    def tables(self) -> dict[str, tuple[dict[str, Any], ...] | None]:
+        """Lookups and agents by their key."""
+        return {LOOKUPS.key: self.lookups, AGENTS.key: self.agents}
+
+    def to_text(self, format_: Format = "yaml") -> str:
+        """Return the file as `export_rules` writes it."""
+        return export_rules(self.rules, format_, lookups=self.lookups or (), agents=self.agents or ())
 
 
 def read_rules_file(source: Path | str, *, format_: Format | None = None) -> RulesFile:
-    """Return the rules in a file (a `Path`) or in a text.
+    """Return what stands in a file (a `Path`) or in a text.
 
-    Raises InvalidInputError with every problem of every rule; paths begin with `rules[n]`. The file's suffix
-    decides between JSON and YAML, else the first character.
+    Raises InvalidInputError with every problem of every row; paths begin with its place, such as `rules[n]`. The file's
+    suffix decides between JSON and YAML, else the first character.
     """
     what, text, format_ = _load(source, format_)
     parsed = _parse_json(text) if format_ == "json" else parse_yaml(text)
     problems = list(parsed.problems)
-    entries = _entries(parsed, problems)
-    for place, entry in enumerate(entries):
-        problems += _rule_problems(f"rules[{place}]", entry, parsed.lines)
-        if len(problems) > MOST_PROBLEMS:
-            break
-    problems += _repeated_names(entries, parsed.lines)
+    found = _entries(parsed, problems)
+    for table, entries in found.items():
+        for place, entry in enumerate(entries):
+            problems += _row_problems(table, f"{table.key}[{place}]", entry, parsed.lines)
+            if len(problems) > MOST_PROBLEMS:
+                break
+        problems += _repeated_names(table, entries, parsed.lines)
     if problems:
         raise InvalidInputError(what, _once(problems)[:MOST_PROBLEMS])
-    return RulesFile(tuple(complete(entry) for entry in entries))
+    rows = {table.key: tuple(table.complete(entry) for entry in entries) for table, entries in found.items()}
+    return RulesFile(rows[RULES.key], rows.get(LOOKUPS.key), rows.get(AGENTS.key))
 
 
-def export_rules(rows: Iterable[Mapping[str, Any]], format_: Format = "yaml") -> str:
+def export_rules(
+    rows: Iterable[Mapping[str, Any]],
+    format_: Format = "yaml",
+    *,
+    lookups: Iterable[Mapping[str, Any]] = (),
+    agents: Iterable[Mapping[str, Any]] = (),
+) -> str:
     """Return rules as the text of a rules file, in matching order, without what equals a default.
 
-    The text depends on nothing but the rules: exporting twice gives the same bytes.
+    Lookups and agents follow by name, each under a key that is left out without rows. The text depends on nothing but
+    the rows: exporting twice gives the same bytes.
     """
-    ordered = sorted(rows, key=matching_order)
-    entries = [_without_defaults(row) for row in ordered]
+    document = {RULES.key: [RULES.without_defaults(row) for row in sorted(rows, key=matching_order)]}
+    for table, others in ((LOOKUPS, lookups), (AGENTS, agents)):
+        if ordered := sorted(others, key=lambda row: str(row[table.name])):
+            document[table.key] = [table.without_defaults(row) for row in ordered]
     if format_ == "json":
-        return json.dumps({"rules": entries}, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return "".join(_yaml_of(key, entries) for key, entries in document.items())
+
+
+def _yaml_of(key: str, entries: list[dict[str, Any]]) -> str:
     if not entries:
-        return "rules: []\n"
-    return "rules:\n" + "\n".join(write_yaml(Block([entry])) for entry in entries)
-
-
-def _without_defaults(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        column: row[column]
-        for column in WRITABLE
-        if column in row and (column not in DEFAULTS or row[column] != DEFAULTS[column])
-    }
+        return f"{key}: []\n"
+    return f"{key}:\n" + "\n".join(write_yaml(Block([entry])) for entry in entries)
 
 
 def _load(source: Path | str, format_: Format | None) -> tuple[str, str, Format]:
@@ -142,45 +164,53 @@ def _repetitions(path: str, value: Any) -> Iterable[Problem]:
             yield from _repetitions(f"{path}[{place}]", item)
 
 
-def _entries(parsed: ParsedText, problems: list[Problem]) -> list[dict[str, Any]]:
-    """Return the entries under `rules`, and add what is wrong around them to `problems`."""
+def _entries(parsed: ParsedText, problems: list[Problem]) -> dict[FileTable, list[dict[str, Any]]]:
+    """Return the entries under each key of the file, and add what is wrong around them to `problems`."""
+    found: dict[FileTable, list[dict[str, Any]]] = {RULES: []}
     value = parsed.value
     if value is None and problems:
-        return []
+        return found
     if not isinstance(value, dict):
         problems.append(Problem("", "must have the key `rules`, with a list of rules"))
-        return []
+        return found
+    tables = {table.key: table for table in FILE_TABLES}
     for key in value:
-        if key != "rules":
-            message = "is not a known key; the only key at this level is `rules`"
-            problems.append(Problem(key, message, found=key, suggestion=nearest(key, ["rules"])))
-    if "rules" not in value:
-        problems.append(Problem("rules", "is required: the list of rules"))
+        if key not in tables:
+            message = f"is not a known key; keys at this level are {', '.join(tables)}"
+            problems.append(Problem(key, message, found=key, suggestion=nearest(key, tables)))
+    if RULES.key not in value:
+        problems.append(Problem(RULES.key, "is required: the list of rules"))
+    for key, table in tables.items():
+        if key in value:
+            found[table] = _rows_in(table, value[key], problems)
+    return found
+
+
+def _rows_in(table: FileTable, rows: Any, problems: list[Problem]) -> list[dict[str, Any]]:
+    if not isinstance(rows, list):
+        problems.append(Problem(table.key, f"must be a list; write `{table.key}: []` for none"))
         return []
-    rules = value["rules"]
-    if not isinstance(rules, list):
-        problems.append(Problem("rules", "must be a list; write `rules: []` for none"))
-        return []
+    columns = ", ".join(table.columns[:3])
     problems += [
-        Problem(f"rules[{place}]", f"must be an object with the columns of a rule, such as {', '.join(WRITABLE[:3])}")
-        for place, rule in enumerate(rules)
-        if not isinstance(rule, dict)
+        Problem(f"{table.key}[{place}]", f"must be an object with the columns of {table.noun}, such as {columns}")
+        for place, row in enumerate(rows)
+        if not isinstance(row, dict)
     ]
     # Keeps the indexes of the file.
-    return [rule if isinstance(rule, dict) else _NO_RULE for rule in rules]
+    return [row if isinstance(row, dict) else _NO_ROW for row in rows]
 
 
-_NO_RULE: Final[dict[str, Any]] = {}
+_NO_ROW: Final[dict[str, Any]] = {}
 
 
-def _rule_problems(path: str, entry: dict[str, Any], lines: Mapping[str, int]) -> Iterable[Problem]:
-    if entry is _NO_RULE:
+def _row_problems(table: FileTable, path: str, entry: dict[str, Any], lines: Mapping[str, int]) -> Iterable[Problem]:
+    if entry is _NO_ROW:
         return
-    for problem in check_rule(entry):
+    for problem in table.check(entry):
         yield _at_line(problem.below(path), lines)
-    for column in ("id", *STAMPS):
+    for column in table.stamps:
         if column in entry:
-            message = "is written by the database; rules are identified by name"
+            message = f"is written by the database; {table.key} are identified by {table.name}"
             yield _at_line(Problem(f"{path}.{column}", message, found=entry[column]), lines)
 
 
@@ -194,15 +224,15 @@ def _at_line(problem: Problem, lines: Mapping[str, int]) -> Problem:
     return Problem(problem.path, message, problem.found, problem.suggestion)
 
 
-def _repeated_names(entries: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterable[Problem]:
+def _repeated_names(table: FileTable, entries: list[dict[str, Any]], lines: Mapping[str, int]) -> Iterable[Problem]:
     first: dict[str, int] = {}
     for place, entry in enumerate(entries):
-        name = entry.get("name")
+        name = entry.get(table.name)
         if not isinstance(name, str):
             continue
         if name in first:
-            message = f"is also the name of rules[{first[name]}]; names are unique"
-            yield _at_line(Problem(f"rules[{place}].name", message, found=name), lines)
+            message = f"is also the name of {table.key}[{first[name]}]; names are unique"
+            yield _at_line(Problem(f"{table.key}[{place}].{table.name}", message, found=name), lines)
         first.setdefault(name, place)
 
 

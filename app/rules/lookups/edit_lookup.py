@@ -106,7 +106,7 @@ def put_lookup(
     row = complete(draft)
     if row["name"] != name and find_lookup(connection, row["name"]) is not None:
         raise ConflictError(f"there is a lookup named {row['name']!r} already")
-    values = {column: _value(column, value) for column, value in row.items()}
+    values = stored_values(row)
     if before is None:
         with edited_by(connection, editor):
             connection.execute(insert(lookups).values(values))
@@ -126,9 +126,17 @@ def delete_lookup(connection: Connection, name: str, editor: str, expected: int 
     return before
 
 
-def _value(column: str, value: Any) -> Any:
-    # JSON columns take None for NULL, but a pattern is never null.
-    return null() if value is None and column in LOOKUP_DOCUMENTS and column not in REQUIRED else value
+def rows_of_lookups(connection: Connection) -> list[dict[str, Any]]:
+    """Return each lookup as a row with the columns that people write; what is not JSON is a text."""
+    return [{column: one.row[column] for column in LOOKUP_COLUMNS} for one in list_stored_lookups(connection)]
+
+
+def stored_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store for a complete row; a JSON column that is null holds NULL, not JSON's null."""
+    return {
+        column: null() if value is None and column in LOOKUP_DOCUMENTS and column not in REQUIRED else value
+        for column, value in row.items()
+    }
 
 
 def _stored(row: Mapping[Any, Any], version: int) -> StoredLookup:

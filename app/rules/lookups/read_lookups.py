@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Text, cast, func, select
@@ -23,7 +23,15 @@ LOOKUPS_VERSION: Final = select(cast(func.coalesce(func.max(lookup_changes.c.id)
 def read_lookups(connection: Connection, version: int) -> LookupBook:
     """Return all lookups as the connection's transaction sees them; `version` is theirs."""
     rows = connection.execute(select_lookups(connection)).mappings()
-    read = [read_lookup(*read_documents(row)) for row in rows]
+    return _book_of([read_lookup(*read_documents(row)) for row in rows], version)
+
+
+def lookup_book_of(rows: Iterable[Mapping[str, Any]]) -> LookupBook:
+    """Return a book of lookups that may not be stored, each a row with every column that people write."""
+    return _book_of([read_lookup({**row, "id": number}, ()) for number, row in enumerate(rows, start=1)], version=0)
+
+
+def _book_of(read: Sequence[Lookup | BadLookup], version: int) -> LookupBook:
     usable = tuple(one for one in read if isinstance(one, Lookup))
     return LookupBook(version, usable, tuple(one for one in read if isinstance(one, BadLookup)))
 
@@ -48,6 +56,7 @@ def read_documents(row: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem
         try:
             values[column] = parse_json(str(stored))
         except JsonError as error:
+            values[column] = str(stored)
             problems.append(Problem(column, f"is not JSON: {error}", str(stored)[:200]))
     return values, problems
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -42,6 +43,7 @@ from app.server.api import (
     token_dispatches,
 )
 from app.server.api.agents.agent_routes import AGENT_ENDPOINTS
+from app.server.api.agents.agents import AgentRow
 from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
@@ -66,9 +68,13 @@ class TryOrder(Model):
 
 class ApplyOrder(Model):
     rules: list[rule_shapes.RuleDraft]
-    delete: bool = False
+    lookups: list[lookup_shapes.LookupRow] | None = Field(None, description="null: lookups stay as they are")
+    agents: list[AgentRow] | None = Field(None, description="null: agents stay as they are")
+    delete: bool = Field(default=False, description="delete what is not in the lists that are given")
     dry_run: bool = False
     expected_version: int | None = None
+    expected_lookups_version: int | None = None
+    expected_agents_version: int | None = None
 
 
 class SimulateOrder(Model):
@@ -79,6 +85,8 @@ class SimulateOrder(Model):
 
 class RulesFile(Model):
     rules: list[dict[str, Any]]
+    lookups: list[dict[str, Any]] | None = Field(None, description="absent when there are none")
+    agents: list[dict[str, Any]] | None = Field(None, description="absent when nothing is set for any")
 
 
 _V1 = "/api/v1"
@@ -128,7 +136,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              rule_shapes.RulesChanged, query=rules.ReasonQuery, body=ApplyOrder, role=Role.EDITOR, problems=(409, 429),
              body_is_for_worker=True, body_max_bytes=RULES_FILE_MAX_BYTES,
              example={"rules": [_EXAMPLE], "dry_run": True}),
-    Endpoint("GET", f"{_V1}/rules/export", rule_sets.export_rules_file, "Export all rules as a file that `apply` takes",
+    Endpoint("GET", f"{_V1}/rules/export", rule_sets.export_rules_file, "Export rules, lookups and agents for `apply`",
              RulesFile),
     Endpoint("GET", f"{_V1}/rules/hits", statistics.list_rule_hits, "List when each rule last created a dispatch",
              statistics.SeenRules),

@@ -9,8 +9,6 @@ from pydantic import Field
 
 from app.rules.editing import rule_set
 from app.rules.editing.rule_set import RuleSetEdit
-from app.rules.editing.rules_file import export_rules
-from app.rules.editing.stored_rules import read_rules
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 from app.server.workers.rule_jobs import edit_answer, read_rules_order, try_revert
 
@@ -29,13 +27,12 @@ async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
     if order.answer is not None:
         return order.answer
     edit = await request.context.write(
-        lambda connection: rule_set.apply_rules(
+        lambda connection: rule_set.apply_file(
             connection,
             order.wanted,
             delete=order.delete,
             editor=editor,
-            expected_version=order.expected_version,
-            are_checked=True,
+            expected=order.expected,
             why=request.query.why,
         )
     )
@@ -54,8 +51,7 @@ async def revert_rules(request: ApiRequest) -> dict[str, Any]:
 
 
 async def export_rules_file(request: ApiRequest) -> dict[str, Any]:
-    rows = await request.context.read(read_rules)
-    document: dict[str, Any] = json.loads(export_rules(rows, "json"))
+    document: dict[str, Any] = json.loads(await request.context.read(lambda c: rule_set.read_tables(c).to_text("json")))
     return document
 
 

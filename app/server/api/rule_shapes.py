@@ -14,6 +14,7 @@ from app.db.rule_columns import COLUMN, MAX_AGENT_NAME, MAX_FALLBACKS, RULE_COLU
 from app.flows.rule_trial import TrialOfEvent
 from app.rules.editing.difference import RuleDifference
 from app.rules.editing.history import RuleChange
+from app.rules.editing.table_edit import RowDifference
 from app.rules.warnings.rule_warnings import RuleWarning
 
 
@@ -160,11 +161,19 @@ class WarningOfRule(RuleWarning):
     rule: str
 
 
+class TableChanged(BaseModel):
+    version: int = Field(description="of the table now; with `dry_run` before")
+    changes: list[RowDifference]
+    counts: dict[str, int]
+
+
 class RulesChanged(BaseModel):
     version: int = Field(description="of the rule book now; with `dry_run` before")
     written: bool
     rules: list[RuleDifference]
     counts: dict[str, int]
+    lookups: TableChanged | None = Field(description="null if the file says nothing about lookups")
+    agents: TableChanged | None = Field(description="null if the file says nothing about agents")
     warnings: list[WarningOfRule] = Field(
         description="of the rules that stay, as they stand then; of very many only of those that change"
     )

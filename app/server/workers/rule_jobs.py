@@ -19,7 +19,8 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.editing import rule_set
-from app.rules.editing.rules_file import read_rules_file
+from app.rules.editing.file_tables import FILE_TABLES
+from app.rules.editing.rules_file import RulesFile, read_rules_file
 from app.rules.editing.stored_rules import read_rules, rule_named
 from app.rules.simulation.simulate import Simulation, draft_rows, simulate
 from app.rules.simulation.traffic import read_traffic
@@ -35,7 +36,14 @@ MAX_EVENTS: Final = 50_000
 _TRIALS_SHOWN: Final = 12
 _TRIED_FIELDS: Final = ("pattern", "metadata", "attributes", "active", "time")
 """Beginnings of the fields without which a draft cannot be tested."""
-_APPLY_OPTIONS: Final = {"delete": bool, "dry_run": bool, "expected_version": int}
+_APPLY_OPTIONS: Final = {
+    "delete": bool,
+    "dry_run": bool,
+    "expected_version": int,
+    "expected_lookups_version": int,
+    "expected_agents_version": int,
+}
+_FILE_KEYS: Final = tuple(table.key for table in FILE_TABLES)
 
 
 def simulate_order(state: WorkerState, raw: bytes, now: datetime, projects: frozenset[str] | None = None) -> Simulation:
@@ -51,7 +59,7 @@ def simulate_order(state: WorkerState, raw: bytes, now: datetime, projects: froz
     if problems:
         raise InvalidInputError("body", problems)
     since = now - timedelta(hours=hours)
-    return _simulate(state, _rules_of(order), delete=delete, since=since, projects=projects)
+    return _simulate(state, _file_of(order).rules, delete=delete, since=since, projects=projects)
 
 
 def simulate_text(
@@ -168,16 +176,16 @@ def try_form_draft(state: WorkerState, fields: Fields, replaces: int | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class RulesOrder:
-    """A request to apply a rules file: its checked rules, or for a dry run the answer."""
+    """A request to apply a rules file, which is checked; for a dry run with the answer."""
 
-    wanted: Sequence[Mapping[str, Any]]
+    wanted: RulesFile
     delete: bool
-    expected_version: int | None
+    expected: rule_set.ExpectedVersions
     answer: dict[str, Any] | None = None
 
 
 def read_rules_order(state: WorkerState, raw: bytes, editor: str) -> RulesOrder:
-    """Return the rules to apply; a dry run is carried out."""
+    """Return the file to apply; a dry run is carried out."""
     order = require_object(load_json(raw))
     problems = [
         Problem(name, f"must be {'a whole number' if kind is int else 'true or false'}", order[name])
@@ -185,21 +193,22 @@ def read_rules_order(state: WorkerState, raw: bytes, editor: str) -> RulesOrder:
         if name in order and type(order[name]) is not kind
     ]
     problems += [
-        Problem(name, "is not a known field") for name in order if name != "rules" and name not in _APPLY_OPTIONS
+        Problem(name, "is not a known field") for name in order if name not in _FILE_KEYS and name not in _APPLY_OPTIONS
     ]
     if problems:
         raise InvalidInputError("body", problems)
-    wanted, delete, expected = _rules_of(order), order.get("delete", False), order.get("expected_version")
+    wanted, delete = _file_of(order), order.get("delete", False)
+    expected = rule_set.ExpectedVersions(
+        order.get("expected_version"), order.get("expected_lookups_version"), order.get("expected_agents_version")
+    )
     if not order.get("dry_run", False):
         return RulesOrder(wanted, delete, expected)
 
     def load(connection: Connection) -> dict[str, Any]:
-        edit = rule_set.apply_rules(
-            connection, wanted, delete=delete, editor=editor, expected_version=expected, dry_run=True
-        )
+        edit = rule_set.apply_file(connection, wanted, delete=delete, editor=editor, dry_run=True)
         return edit_answer(edit, edit.warnings(state.book(connection), state.traffic.read(connection)))
 
-    return RulesOrder((), delete, expected, state.read(load))
+    return RulesOrder(wanted, delete, expected, state.read(load))
 
 
 def try_revert(state: WorkerState, to_version: int, name: str | None, editor: str) -> dict[str, Any]:
@@ -244,8 +253,9 @@ def _trials(
     return try_rule(state.book(connection), row, traffic, replaces=replaces, metadata_max_bytes=most)
 
 
-def _rules_of(order: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    return read_rules_file(json.dumps({"rules": order.get("rules")}), format_="json").rules
+def _file_of(order: Mapping[str, Any]) -> RulesFile:
+    tables = {key: order[key] for key in _FILE_KEYS if order.get(key) is not None}
+    return read_rules_file(json.dumps({"rules": None, **tables}), format_="json")
 
 
 def _is_whole(value: Any, least: int, most: int) -> bool:

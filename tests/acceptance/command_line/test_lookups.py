@@ -105,3 +105,46 @@ def test_a_rule_is_tested_with_an_answer_given_by_hand(tmp_path: Path, sqlite_da
     # Then it matches, and its template reads the answer; without one it does not match
     assert (answer["served"], answer["metadata"]) == (True, '"Ana"')
     assert terminal.run("rules", "test", "vip", "--event", without).code == 1
+
+
+def test_a_rules_file_brings_lookups_and_agents_to_another_installation(
+    tmp_path: Path, sqlite_database: Database
+) -> None:
+    # Given an installation with a lookup and an agent with a limit, both written with SQL
+    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    sqlite_database.execute(
+        "INSERT INTO lookups (name, pattern, url, headers) VALUES "
+        """('crm', '{}', 'https://crm.test/', '{"authorization": "env:CRM_TOKEN"}')"""
+    )
+    sqlite_database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('concierge', 3)")
+    # When it is exported
+    exported = terminal.run("rules", "export", "-o", "all.yaml")
+    # Then the file holds both, with the name of the secret, and checks clean
+    assert "0 rules, 1 lookup, 1 agent written to all.yaml" in exported.err
+    assert "env:CRM_TOKEN" in (tmp_path / "all.yaml").read_text()
+    assert terminal.run("rules", "check", "all.yaml").out.strip() == "all.yaml: 0 rules, 1 lookup, 1 agent, no mistakes"
+    counted = terminal.json("rules", "check", "all.yaml")
+    assert (counted["lookups"], counted["agents"]) == (1, 1)
+    assert terminal.run("rules", "apply", "all.yaml").lines == [
+        "no rules", "lookups:", "1 unchanged", "agents:", "1 unchanged",
+    ]  # fmt: skip
+    # When the file is applied where both were deleted
+    sqlite_database.execute("DELETE FROM lookups")
+    sqlite_database.execute("DELETE FROM agents")
+    planned = terminal.run("rules", "apply", "all.yaml", "--dry-run")
+    assert "+ crm (created)" in planned.out
+    assert "--expect-version 0 --expect-lookups-version 2 --expect-agents-version 2" in " ".join(planned.err.split())
+    # Then both are there again, and a plan that is out of date is refused
+    flags = ("--expect-lookups-version", "2", "--expect-agents-version", "2")
+    applied = terminal.run("rules", "apply", "all.yaml", "--by", "ana", *flags)
+    assert applied.lines[-3:] == [
+        "the rules are at version 0", "the lookups are at version 3", "the agents are at version 3",
+    ]  # fmt: skip
+    assert [one["updated_by"] for one in terminal.json("lookups", "list")] == ["ana"]
+    refused = terminal.run("rules", "apply", "all.yaml", *flags)
+    assert refused.code == 2
+    assert "the lookups were edited meanwhile" in " ".join(refused.err.split())
+    # When a file says nothing about them, they stay, also with --delete
+    terminal.write("rules.yaml", "rules: []")
+    assert terminal.run("rules", "apply", "rules.yaml", "--delete").lines == ["no rules"]
+    assert len(terminal.json("lookups", "list")) == 1

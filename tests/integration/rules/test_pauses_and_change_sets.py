@@ -17,7 +17,8 @@ from app.rules.check import check_rule
 from app.rules.columns import complete
 from app.rules.editing.edit_rule import change_rule, create_rule
 from app.rules.editing.history import history
-from app.rules.editing.rule_set import apply_rules, revert_rules
+from app.rules.editing.rule_set import apply_file, revert_rules
+from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_stored_rule
 from app.webhook.event import Event
 from tests.conftest import Database
@@ -79,14 +80,14 @@ def test_a_moment_that_is_none_makes_a_bad_rule_and_is_refused_on_saving(sqlite_
 
 def test_an_equal_moment_in_another_form_is_no_change(connection: Connection) -> None:
     create_rule(connection, rule(paused_until="2026-11-23T13:00+01:00"), "maria")
-    edit = apply_rules(connection, [rule(paused_until="2026-11-23T12:00:00Z")], delete=True, editor="maria")
+    edit = apply_file(connection, RulesFile((rule(paused_until="2026-11-23T12:00:00Z"),)), delete=True, editor="maria")
     assert not edit.is_effective
     assert not revert_rules(connection, edit.version, name=None, editor="maria").is_effective
 
 
 def test_all_changes_of_one_apply_are_one_set_with_its_reason(connection: Connection) -> None:
-    apply_rules(connection, [rule("a"), rule("b")], delete=True, editor="maria", why=" new   team ")
-    apply_rules(connection, [rule("a", priority=7), rule("c")], delete=True, editor="otto")
+    apply_file(connection, RulesFile((rule("a"), rule("b"))), delete=True, editor="maria", why=" new   team ")
+    apply_file(connection, RulesFile((rule("a", priority=7), rule("c"))), delete=True, editor="otto")
     changes = history(connection)
     later, first = changes[:3], changes[3:]
     assert {change.why for change in first} == {"new team"}

@@ -149,3 +149,49 @@ async def test_the_secret_is_in_no_answer(
         assert "8a7f" not in answer.text
     rows = await running.read("SELECT * FROM lookups")
     assert re.search("8a7f", str(rows)) is None
+
+
+async def test_a_rules_file_holds_lookups_and_agents_too(editor: httpx2.AsyncClient) -> None:
+    assert (await editor.get("/api/v1/rules/export")).json() == {"rules": []}
+    order: dict[str, Any] = {
+        "rules": [{"name": "vip", "pattern": {"lookup": {"crm": {"tier": ["gold"]}}}, "agent_name": "concierge"}],
+        "lookups": [{**CRM, "name": "crm", "headers": {"authorization": "env:CRM_TOKEN"}}],
+        "agents": [{"agent_name": "concierge", "max_calls": 3}],
+    }
+    planned = (await editor.post("/api/v1/rules/apply", json={**order, "dry_run": True})).json()
+    assert [one["name"] for one in planned["lookups"]["changes"]] == ["crm"]
+    assert [one for one in planned["warnings"] if one["kind"] == "unknown_lookup"] == []
+    assert (planned["written"], planned["version"], planned["agents"]["version"]) == (False, 0, 0)
+    assert (await editor.get("/api/v1/lookups")).json()["items"] == []
+
+    expected = {"expected_version": 0, "expected_lookups_version": 0, "expected_agents_version": 0}
+    done = await editor.post("/api/v1/rules/apply?why=new+crm", json={**order, **expected})
+    assert done.status_code == 200, done.text
+    assert (done.json()["lookups"]["version"], done.json()["agents"]["version"]) == (1, 1)
+    (crm,) = (await editor.get("/api/v1/lookups")).json()["items"]
+    assert (crm["headers"], crm["updated_by"]) == ({"authorization": "env:CRM_TOKEN"}, "maria")
+    exported = (await editor.get("/api/v1/rules/export")).json()
+    assert exported == order
+    again = (await editor.post("/api/v1/rules/apply", json={**exported, "delete": True})).json()
+    assert [again[key]["changes"] for key in ("lookups", "agents")] == [[], []]
+
+    late = await editor.post("/api/v1/rules/apply", json={**order, "rules": [], "delete": True, **expected})
+    assert late.status_code == 409
+    touched = (await editor.post("/api/v1/rules/apply", json={"rules": [], "lookups": None, "delete": True})).json()
+    assert (touched["lookups"], touched["agents"]) == (None, None)
+    assert len((await editor.get("/api/v1/lookups")).json()["items"]) == 1
+
+
+async def test_mistakes_in_lookups_and_agents_of_a_rules_file_name_their_field(editor: httpx2.AsyncClient) -> None:
+    order = {
+        "rules": [],
+        "lookups": [{"name": "crm", "pattern": {}, "url": "ftp://x"}],
+        "agents": [{"agent_name": "a", "max_calls": -1}],
+    }
+    refused = await editor.post("/api/v1/rules/apply", json=order)
+    assert refused.status_code == 422
+    assert [one["path"] for one in refused.json()["errors"]] == ["lookups[0].url", "agents[0].max_calls"]
+    mistakes: list[dict[str, Any]] = [{"lookups": {}}, {"agents": 7}, {"expected_agents_version": "1"}, {"lookup": []}]
+    for wrong in mistakes:
+        refused = await editor.post("/api/v1/rules/apply", json={"rules": [], **wrong})
+        assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, next(iter(wrong)))

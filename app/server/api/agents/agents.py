@@ -35,6 +35,12 @@ class AgentDraft(BaseModel):
     note: str = Field("", max_length=MAX_DESCRIPTION)
 
 
+class AgentRow(AgentDraft):
+    """What a rules file says about an agent."""
+
+    agent_name: str = Field(min_length=1, max_length=MAX_AGENT_NAME, pattern=_ONE_LINE)
+
+
 class AgentChanges(AgentDraft):
     """Columns of an agent to change; the others stay as they are."""
 

@@ -37,6 +37,12 @@ class LookupDraft(BaseModel):
     on_error: Any = Field(None, description="stands for the answer when none comes in time")
 
 
+class LookupRow(LookupDraft):
+    """A lookup in a rules file."""
+
+    name: str = Field(description="which lookup it is; another name is another lookup", examples=["crm"])
+
+
 class Lookup(BaseModel):
     """A lookup as it is stored; plain SQL may have put anything into its columns."""
 
