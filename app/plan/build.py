@@ -30,7 +30,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAction:
-    """What a rule wants LiveKit to do with the participant of an event."""
+    """What a rule asks LiveKit to do with the participant of an event."""
 
     rule: Rule
     kind: CallerActionKind

@@ -31,7 +31,7 @@ GOING_S = 6.0
 """An agent whose call is over is in the room for so long at most: LiveKit takes it out, or reports its loss."""
 _BETWEEN_CALLS_S = 2.0
 _TALK_S = 20.0
-_PATIENCE_S = 60.0
+_MEAN_WAIT_S = 60.0
 _SAMPLED_EVERY_S = 5.0
 
 
@@ -95,7 +95,7 @@ class ContactCentre:
     async def _call(self, number: int) -> None:
         room, identity = f"call-{number}", f"caller-{number}"
         self._world.simulator.join(room, identity)
-        if not await self._agent_comes(room, self._chance.expovariate(1 / _PATIENCE_S) + 5):
+        if not await self._agent_comes(room, self._chance.expovariate(1 / _MEAN_WAIT_S) + 5):
             self.tally.left_waiting += 1
         elif await self._talk(room) and self._chance.random() < 0.15:
             await (self._hands_over(room) if self._chance.random() < 0.5 else self._is_handed_over(room))
@@ -200,7 +200,7 @@ class ContactCentre:
         return self._world.judge(tolerance=1.0)
 
     def findings(self) -> list[str]:
-        """Return what went wrong, each as a sentence; empty if nobody was lost or doubled and no limit exceeded."""
+        """Return what went wrong: callers who were lost or served twice, and limits that were exceeded."""
         verdict = self.verdict()
         found = [] if verdict.clean and not verdict.alone else [str(verdict)]
         for name, most in LIMITS.items():

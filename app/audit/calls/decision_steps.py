@@ -98,7 +98,7 @@ def action_step(action: ActionRecord, change: AuditRecord) -> Step:
     what, done = _words(action)
     state = CallerActionStatus(change.to_state)
     if change.from_state is None:
-        title = f"rule {action.rule_name!r} wants LiveKit to {what}"
+        title = f"rule {action.rule_name!r} asks LiveKit to {what}"
     elif state is CallerActionStatus.PENDING:
         title = f"LiveKit will be asked again to {what}"
     else:

@@ -46,7 +46,7 @@ def list_(*, as_json: JsonOption = False) -> None:
         )
         return
     if not (fixed or stored or programs):
-        say("Nobody is notified; see USHER_NOTIFY_URLS, and the console's page Notifications.")
+        say("No channel is configured; see USHER_NOTIFY_URLS, and the console's page Notifications.")
         return
     rows = table("name", "target", "what", "state")
     for channel in fixed:
@@ -79,7 +79,7 @@ def send_test(
             said = "sent" if outcome.delivered else f"failed: {outcome.text}"
             show(plain(f"{one.name} ({shown_target(one.url)}): {said}", "green" if outcome.delivered else "bold red"))
     if not channels:
-        complain("nobody is notified")
+        complain("no channel is configured")
     if not channels or not all(one.delivered for one in results):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""What a transaction that changed dispatches means to programs: an agent joined, none did, the caller left, ..."""
+"""The webhook events of a transaction that changed dispatches: an agent joined, none did, the caller left, ..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores messages in the transaction of the change that they report. While nobody wants one, it costs no statement."""
+"""Stores messages in the transaction of the change that they report. Without a subscription, calls cost none."""
 
 from __future__ import annotations
 

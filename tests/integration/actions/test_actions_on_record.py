@@ -32,7 +32,7 @@ async def test_the_timeline_shows_each_step_with_livekits_answer(database: Datab
             (listed,) = list_calls(connection, CallFilter(states={CallState.REMOVED})).items
         steps = [(one.title, one.reason) for one in shown.steps if one.kind is StepKind.ACTION]
         assert [title for title, _ in steps] == [
-            "rule 'blocked' wants LiveKit to remove the caller",
+            "rule 'blocked' asks LiveKit to remove the caller",
             "LiveKit is asked to remove the caller",
             "the caller has been removed",
         ]

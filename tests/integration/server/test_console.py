@@ -325,7 +325,7 @@ async def test_channels_and_programs_are_added_tested_and_deleted_on_a_page(runn
     await running.add_user("ada", Role.ADMIN)
     async with running.client() as admin:
         await log_in(admin, "ada")
-        assert "Nobody is notified" in (await admin.get(page)).text
+        assert "No channel is configured" in (await admin.get(page)).text
         secret = {"name": "on call", "url": "json://user:pass-word@127.0.0.1:9/path-secret", "kinds": "no_show"}
         assert (await post(admin, page, f"{page}/people", **secret)).status_code == 303
         refused = await post(admin, page, f"{page}/people", name="x", url="no-url-but-secret", quiet_hours="25")
@@ -344,7 +344,7 @@ async def test_channels_and_programs_are_added_tested_and_deleted_on_a_page(runn
         assert (await post(admin, page, f"{program}/resume")).status_code == 303
         assert (await post(admin, page, f"{program}/delete")).status_code == 303
         assert (await post(admin, page, f"{page}/people/on%20call/delete")).status_code == 303
-        assert "Nobody is notified" in (await admin.get(page)).text
+        assert "No channel is configured" in (await admin.get(page)).text
 
 
 async def test_an_editor_mutes_an_incident_and_sees_no_notifications(
