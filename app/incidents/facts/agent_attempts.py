@@ -18,6 +18,8 @@ from app.db.tables import dispatch_attempts, dispatches, probes
 from app.db.types import DispatchStatus, IncidentKind
 from app.incidents.conditions.agents_not_joining import Attempt, Waiting
 from app.incidents.incident import Incident
+from app.outbox.dispatch import asked_agent
+from app.outbox.statements import ASKED
 from app.outbox.states import WAITING
 
 WINDOW: Final = timedelta(hours=1)
@@ -61,7 +63,7 @@ def _joined(connection: Connection, agent: str) -> Iterator[Attempt]:
     columns = (column.id, column.agent_name, column.asked_agent_name, column.project, column.event_id, column.joined_at)
     rows = latest_dispatches(columns, paths_of_agent(agent), None, _LATEST)
     for row in connection.execute(select(rows).where(rows.c.joined_at.is_not(None))):
-        if (row.asked_agent_name or row.agent_name) == agent:
+        if asked_agent(row.agent_name, row.asked_agent_name) == agent:
             yield Attempt(agent, row.project, row.joined_at, True, row.event_id, row.id)  # noqa: FBT003
 
 
@@ -88,10 +90,10 @@ def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:
 
 def _of_status(status: DispatchStatus) -> Any:
     column = dispatches.c
-    wanted = (column.id, column.event_id, column.project, column.agent_name, column.asked_agent_name)
+    wanted = (column.id, column.event_id, column.project, column.status, column.created_at, column.dispatched_at)
     path = ByIndexedValue(column.status, status, column.id)
     return (
-        select(*wanted, column.status, column.created_at, column.dispatched_at)
+        select(*wanted, ASKED.label("agent"))
         .where(*path.conditions(IdRange()), column.queued_at.is_(None))
         .order_by(*path.order())
         .limit(MAX_WAITING)
@@ -101,6 +103,4 @@ def _of_status(status: DispatchStatus) -> Any:
 def _waiting(row: Any, now: datetime) -> Waiting:
     is_awaited = row.status == DispatchStatus.DISPATCHED and row.dispatched_at is not None
     is_overdue = is_awaited and now - row.dispatched_at > _OVERDUE
-    return Waiting(
-        row.asked_agent_name or row.agent_name, row.project, row.event_id, row.id, is_overdue, row.created_at
-    )
+    return Waiting(row.agent, row.project, row.event_id, row.id, is_overdue, row.created_at)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select, text
 from app.audit.lists.latest_dispatches import latest_dispatches, paths_of_agent
 from app.db.tables import dispatches
 from app.incidents.conditions.queues_growing import RECENT, WAIT_TO_OPEN_S, WAITING_TO_OPEN, QueueLength
+from app.outbox.statements import ASKED
 
 MAX_QUEUED: Final = 2_000
 _MAX_STARTS: Final = 500  # of an agent, the latest
@@ -21,14 +22,14 @@ def read_queues(connection: Connection, now: datetime) -> list[QueueLength]:
     """Return the queues of all agents; the calls that started are counted where a queue may be growing."""
     column = dispatches.c
     query = (
-        select(column.project, column.agent_name, column.asked_agent_name, column.event_id, column.queued_at)
+        select(column.project, ASKED.label("agent"), column.event_id, column.queued_at)
         .where(text("queued_at IS NOT NULL"))  # in the words of the partial index
         .order_by(column.queue_priority, column.queued_at, column.id)
         .limit(MAX_QUEUED)
     )
     queues: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in connection.execute(query):
-        queues[row.project, row.asked_agent_name or row.agent_name].append(row)
+        queues[row.project, row.agent].append(row)
     return [_length(connection, project, agent, rows, now) for (project, agent), rows in sorted(queues.items())]
 
 
