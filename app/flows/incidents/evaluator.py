@@ -138,6 +138,7 @@ class IncidentEvaluator:
         kind = IncidentKind
         waiting = cache(lambda: read_waiting(connection, now))
         lost = cache(lambda: read_lost_calls(connection, now))
+        book = cache(lambda: self._newest_book(connection))
         replicas = cache(lambda: [own, *read_others(connection, self._context)])
 
         def livekit() -> Iterable[Sighting]:
@@ -149,16 +150,15 @@ class IncidentEvaluator:
             return silent_webhooks({project: swept.get(project, 0) for project in self._context.clients})
 
         def agents() -> Iterable[Sighting]:
-            return agents_not_joining(read_attempts(connection, known, now), waiting(), self._is_wanted)
+            is_wanted = partial(self._is_wanted, book())
+            return agents_not_joining(read_attempts(connection, known, now), waiting(), is_wanted)
 
         def callers() -> Iterable[Sighting]:
             return callers_without_agents((one for one in lost() if one.kind is not kind.RULE_BROKEN), now)
 
         def rules() -> Iterable[Sighting]:
-            newest = max(self._known_book, self._book(), key=lambda one: one.version)
-            self._known_book = follow(connection, newest)
             failed = [one for one in lost() if one.kind is kind.RULE_BROKEN]
-            return broken_rules(self._known_book.bad.values(), failed, now)
+            return broken_rules(book().bad.values(), failed, now)
 
         yield (kind.LIVEKIT_REFUSES, kind.LIVEKIT_UNREACHABLE), livekit
         yield (kind.WEBHOOKS_SILENT,), webhooks
@@ -170,10 +170,15 @@ class IncidentEvaluator:
         yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas()})
         yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(paused_subscriptions(connection))
 
-    def _is_wanted(self, agent: str) -> bool:
+    def _newest_book(self, connection: Connection) -> RuleBook:
+        newest = max(self._known_book, self._book(), key=lambda one: one.version)
+        self._known_book = follow(connection, newest)
+        return self._known_book
+
+    def _is_wanted(self, book: RuleBook, agent: str) -> bool:
         """Return whether a failed probe of an agent matters: a rule names it, or it is probed on a schedule."""
-        if self._wanted is None or self._wanted[0] is not self._known_book:
-            self._wanted = self._known_book, _agents_of(self._known_book)
+        if self._wanted is None or self._wanted[0] is not book:
+            self._wanted = book, _agents_of(book)
         scheduled = {one.rpartition("/")[2] for one in self._context.settings.canary_agents}
         return agent in self._wanted[1] or agent in scheduled
 
