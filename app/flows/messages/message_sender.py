@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table
 from app.clock import new_id
 from app.db.tables import notification_deliveries, webhook_deliveries
 from app.db.types import DeliveryStatus
-from app.errors import UsherError
+from app.errors import InvalidInputError, UsherError
 from app.flows.context import Context
 from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.messages.senders import Senders
@@ -72,9 +72,7 @@ class MessageSender:
 
     async def try_endpoint(self, endpoint: Endpoint) -> Outcome:
         """Post a test webhook to a program, of type `test`, and return what came of it."""
-        now = self._context.clock.now()
-        body = trial_webhook(endpoint.name, now)
-        return await self._senders.post(endpoint.url, signed_headers(new_id(), endpoint.secret, body, now), body)
+        return await self._post_signed(endpoint, new_id(), trial_webhook(endpoint.name, self._context.clock.now()))
 
     def _find_due(self, connection: Connection) -> list[tuple[Table, str, int, Send]]:
         self._recorder.refresh(connection)
@@ -113,8 +111,6 @@ class MessageSender:
     async def _attempt(self, claimed: Claimed, send: Send) -> Outcome:
         try:
             return await send(claimed)
-        except UsherError as error:
-            return Outcome(delivered=False, text=str(error))
         except Exception as error:  # noqa: BLE001 - unsettled, it would be sent again after each lease, for ever
             self._context.defects.note("messages", error, delivery=claimed.id)
             return Outcome(delivered=False, text=f"Usher could not send it: {type(error).__name__}")
@@ -129,8 +125,14 @@ class MessageSender:
         return status
 
     async def _post(self, endpoint: Endpoint, claimed: Claimed) -> Outcome:
-        headers = signed_headers(claimed.id, endpoint.secret, claimed.payload, self._context.clock.now())
-        return await self._senders.post(endpoint.url, headers, claimed.payload)
+        return await self._post_signed(endpoint, claimed.id, claimed.payload)
+
+    async def _post_signed(self, endpoint: Endpoint, message_id: str, body: str) -> Outcome:
+        try:
+            headers = signed_headers(message_id, endpoint.secret, body, self._context.clock.now())
+        except InvalidInputError as error:
+            return Outcome(delivered=False, text=str(error))
+        return await self._senders.post(endpoint.url, headers, body)
 
     async def _notify(self, channel: Channel, claimed: Claimed) -> Outcome:
         message: dict[str, Any] = json.loads(claimed.payload)

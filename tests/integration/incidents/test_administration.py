@@ -72,6 +72,10 @@ async def test_a_subscription_shows_its_secret_once_and_its_deliveries_with_thei
         for secret in ("pass-word", "query-secret", made["secret"]):
             assert secret not in json.dumps(listed)
         assert (await ask(world, token, "PATCH", one, {"events": None, "enabled": False}))["events"] is None
+        # A secret that was written by SQL, and cannot sign, is what the test finds
+        database.execute("UPDATE webhook_subscriptions SET secret = 'whsec_short'")
+        tested = await ask(world, token, "POST", f"{one}/test")
+        assert (tested["delivered"], "secret: is not base64" in tested["text"]) == (False, True)
         await ask(world, token, "DELETE", one)
         assert world.rows("SELECT * FROM webhook_deliveries") == []
 

@@ -11,7 +11,6 @@ from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.db.types import IncidentKind, OutgoingEvent
-from app.errors import UsherError
 from app.incidents.messages.channel import (
     add_notification,
     channels_of_settings,
@@ -20,7 +19,7 @@ from app.incidents.messages.channel import (
     list_notifications,
     shown_target,
 )
-from app.incidents.messages.delivery import Outcome, list_deliveries, resend
+from app.incidents.messages.delivery import list_deliveries, resend
 from app.incidents.messages.subscription import (
     add_subscription,
     delete_subscription,
@@ -122,10 +121,7 @@ async def show_program(request: PageRequest) -> Response:
 
 async def test_program(request: PageRequest) -> Response:
     endpoint = await request.context.read(partial(get_endpoint, subscription_id=request.path_id("subscription_id")))
-    try:
-        outcome = await request.context.orchestrator.messages.try_endpoint(endpoint)
-    except UsherError as error:
-        outcome = Outcome(delivered=False, text=str(error))
+    outcome = await request.context.orchestrator.messages.try_endpoint(endpoint)
     return await _page(request, tested=endpoint.name, outcome=outcome)
 
 
