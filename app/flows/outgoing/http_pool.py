@@ -32,7 +32,7 @@ class HttpPool:
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self._headers = headers or {}
         self._session: aiohttp.ClientSession | None = None
-        self._resolver: _OwnThreads | None = None
+        self._resolver: _ThreadResolver | None = None
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[ClientResponse]:
         """Return a request to be entered with `async with`; its errors are those of `failure_reason`."""
@@ -47,7 +47,7 @@ class HttpPool:
     def _opened(self) -> aiohttp.ClientSession:
         """Return the session, made with the first request: most deployments send none."""
         if self._session is None:
-            self._resolver = _OwnThreads()
+            self._resolver = _ThreadResolver()
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S, resolver=self._resolver),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -88,8 +88,8 @@ def failure_reason(error: Exception) -> str:
             return f"the connection failed: {type(error).__name__}"
 
 
-class _OwnThreads(AbstractResolver):
-    """Resolves names in threads of its own: a name server that hangs must not take those of LiveKit's names."""
+class _ThreadResolver(AbstractResolver):
+    """Resolves names in its own threads: a name server that hangs must not occupy those that resolve LiveKit's host."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, "usher-names")
