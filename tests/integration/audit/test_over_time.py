@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, insert, select
 
-from app.audit import Point, over_time
+from app.audit import Point, agent_trends, over_time
 from app.audit.trends import time_slices
 from app.audit.trends.time_slices import MAX_POINTS, grid_of
 from app.db.tables import routing_rules, rule_changes
@@ -146,6 +146,21 @@ def test_a_sample_estimates_how_many_there_were(database: Database, selection: d
     assert middle.no_show_share == pytest.approx(0.25, abs=0.1)
     assert middle.seconds_to_agent.count <= 40
     assert middle.seconds_to_agent.p50 == pytest.approx(2.0, abs=0.01)
+
+
+def test_trends_count_each_agent_that_was_asked(database: Database) -> None:
+    rows = [
+        _came(10, 1.0),
+        _came(20, 7.0, rung=1, asked_agent_name="second", fallbacks=[{"agent_name": "second"}]),
+        _dispatch(2 * HOUR, status="no_show", agent_name="third"),
+        _came(30, 1.0, asked_agent_name="substitute"),
+    ]
+    with _read(database, rows) as connection:
+        found = agent_trends(connection, 24, NOW)
+    sums = {name: (sum(one.asked), sum(one.missed)) for name, one in found.items()}
+    assert sums == {"support-es": (2, 1), "second": (1, 0), "third": (1, 1), "substitute": (1, 0)}
+    assert [count for count in found["third"].missed if count] == [1]
+    assert found["third"].missed.index(1) > found["support-es"].missed.index(1)
 
 
 def test_changes_of_rules_are_marked_once_for_each_set(database: Database) -> None:

@@ -361,3 +361,13 @@ async def test_an_editor_mutes_an_incident_and_sees_no_notifications(
     assert (await post(editor, "/console/incidents", f"{path}/unmute")).status_code == 303
     assert "1 caller matched no rule" in (await editor.get("/console/")).text
     assert (await editor.get("/console/notifications")).status_code == 403
+
+
+async def test_the_list_of_agents_shows_how_often_each_was_asked(running: Running, editor: httpx2.AsyncClient) -> None:
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    for room in ("hall", "yard"):
+        await running.join(f"ana of {room}", room, metadata={"language": "es"})
+    page = (await editor.get("/console/agents?hours=1")).text
+    assert "2 times asked, 0 not joined" in page
+    assert page.count('class="joined"') >= 1
+    assert "/console/trends?hours=1&amp;agent=support-es" in page

@@ -30,6 +30,7 @@ from app.errors import EditedMeanwhileError, InvalidInputError, Problem
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
 from app.server.console.figures.histogram import histogram_of
+from app.server.console.figures.sparkline import sparkline_of
 from app.server.console.figures.time_windows import WINDOWS, hours_of
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.request_text import whole_number
@@ -49,8 +50,9 @@ def agents_routes(console: Console) -> list[BaseRoute]:
 
 async def show_agents(request: PageRequest) -> Response:
     hours, context = hours_of(request), request.context
-    found, objectives, (seen, probed) = await asyncio.gather(
+    found, trends, objectives, (seen, probed) = await asyncio.gather(
         context.statistics.get(int(hours)),
+        context.over_time.trends(int(hours)),
         context.objectives.get((*PAGE_WINDOWS, int(hours)), wait_at_most_s=PAGE_WAIT_S),
         context.read(lambda connection: (known_agents(connection), latest_probes(connection))),
     )
@@ -65,6 +67,7 @@ async def show_agents(request: PageRequest) -> Response:
     lines = [
         {
             **_line(one, figures.get(one.name, NO_FIGURES), probed.get(one.name)),
+            "spark": sparkline_of(trends.get(one.name)),
             "agent": settings.get(one.name, Agent(one.name)),
             "calls": calls[one.name],
         }
