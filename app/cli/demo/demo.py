@@ -23,11 +23,13 @@ from app.accounts.roles import Role
 from app.accounts.sessions import session_limits, start_session
 from app.accounts.users import add_user
 from app.cli.demo.callers import CALLERS, WORKERS, join
+from app.cli.demo.past_week import past_week
 from app.cli.demo.story import Timeline, is_decided, joined_agent, latest_dispatches, result_table, rules_table
 from app.cli.serve import listen, serve_app
 from app.clock import SystemClock, new_secret
 from app.db.engine import create_reader_engine, parse_database_url
 from app.errors import ConflictError
+from app.flows.sample_history.write_history import write_history
 from app.logs import configure_logs
 from app.rules.editing.rule_set import apply_file
 from app.rules.editing.rules_file import read_rules_file
@@ -92,7 +94,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> bool:
         stack.callback(readers.dispose)
         console.print("[bold]Usher[/] receives the webhooks of a simulated LiveKit. Its rules:")
         console.print(rules_table(readers))
-        watching = asyncio.create_task(Timeline(readers, console).watch())
+        watching = asyncio.create_task(Timeline(readers, console, SystemClock().now()).watch())
         for caller in CALLERS:
             join(simulator, caller)
             await asyncio.sleep(0.6)
@@ -117,6 +119,7 @@ def _addresses(url: str, sign_in: _SignIn) -> Panel:
         f"  {url}{sign_in.path}",
         "",
         "Why did eve get no agent? Find her on the page Calls.",
+        "Two days ago sales-agent failed for hours: see the page Trends.",
         f"User {_USER}, password {sign_in.password}. Documentation: {url}/docs",
         "Callers hang up and call again every ten seconds. Ctrl-C ends the demo.",
     )
@@ -127,6 +130,7 @@ def _addresses(url: str, sign_in: _SignIn) -> Panel:
 async def _serving(settings: Settings, listener: socket.socket) -> AsyncIterator[_SignIn]:
     async with service(settings) as built:
         await _apply_rules(built)
+        await _write_past_week(built)
         sign_in = await _add_user(built, settings)
         stop = asyncio.Event()
         server = asyncio.create_task(serve_app(built.app, listener, stop))
@@ -144,6 +148,12 @@ async def _apply_rules(built: Service) -> None:
         apply_file(connection, wanted, delete=False, editor=_USER)
 
     await built.orchestrator.context.writer.run(write)
+
+
+async def _write_past_week(built: Service) -> None:
+    calls = past_week(SystemClock().now())
+    largest = built.orchestrator.context.settings.metadata_max_bytes
+    await built.orchestrator.context.writer.run(lambda connection: write_history(connection, calls, largest))
 
 
 async def _add_user(built: Service, settings: Settings) -> _SignIn:

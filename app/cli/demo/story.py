@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from sqlalchemy import Engine
 
 from app.audit import DispatchFilter, DispatchSummary, changes_after, events_after, newest_dispatches
 from app.cli.demo.callers import Caller
+from app.db.record_ids import lowest_id_at
 from app.db.types import DispatchStatus
 from app.livekit.vocabulary import EventType, ParticipantKind
 from app.rules.editing.stored_rules import read_rules
@@ -66,12 +68,16 @@ def result_table(latest: Mapping[str, DispatchSummary], callers: Sequence[Caller
 
 
 class Timeline:
-    """Prints events and changes of dispatches as they are stored; long texts go on beneath their column."""
+    """Prints events and changes of dispatches as they are stored; long texts go on beneath their column.
 
-    def __init__(self, readers: Engine, console: Console) -> None:
+    Those before `since` are left out.
+    """
+
+    def __init__(self, readers: Engine, console: Console, since: datetime) -> None:
         self._readers = readers
         self._console = console
-        self._last_event = ""
+        self._since = since
+        self._last_event = lowest_id_at(since)
         self._last_line = 0
         self._began: dict[str, tuple[str, Any]] = {}
 
@@ -93,6 +99,8 @@ class Timeline:
             for change in changes_after(connection, self._last_line):
                 line = change.line
                 self._last_line = line.id
+                if line.changed_at < self._since:
+                    continue
                 identity, began = self._began.get(change.event_id, ("?", line.changed_at))
                 seconds = (line.changed_at - began).total_seconds()
                 yield _line(seconds, identity, line.to_state, line.reason)
