@@ -92,10 +92,11 @@ def _add_dispatch(rows: _Rows, call: PastCall, event: Event, intent: Intent, ver
         rows.attempts.append(_attempt_row(call, made["id"], number, agent_name, accepted, missed=missed))
         made |= {"attempts": number, "rung": rung, "dispatched_at": accepted}
         if following is not None:
-            start = accepted + timedelta(seconds=made["answer_timeout_s"])
+            missed_at = accepted + timedelta(seconds=made["answer_timeout_s"])
+            start = missed_at + timedelta(seconds=_CALL_S)
             then = "asking again" if following == (agent_name, rung) else f"asking {following[0]} instead"
             text = f"{agent_name} did not join: {_MISSED}; {then}"
-            changes.append((DispatchStatus.DISPATCHED, DispatchStatus.PENDING, start, text))
+            changes.append((DispatchStatus.DISPATCHED, DispatchStatus.PENDING, missed_at, text))
             changes.append((DispatchStatus.PENDING, DispatchStatus.SENDING, start, "claimed for a call to LiveKit"))
     agent_name, rung = asked[-1]
     made["asked_agent_name"] = agent_name if rung else None

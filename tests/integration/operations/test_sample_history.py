@@ -16,7 +16,7 @@ from app.db.types import DispatchStatus
 from app.flows.sample_history.past_call import Fate
 from app.flows.sample_history.write_history import write_history
 from app.outbox.states import require_transition
-from app.rules.editing.rule_set import apply_rules
+from app.rules.editing.rule_set import apply_file
 from app.rules.editing.rules_file import read_rules_file
 from tests.conftest import Database
 
@@ -39,7 +39,7 @@ def test_the_past_week_is_the_same_each_time_and_over() -> None:
 def test_past_calls_are_told_as_if_usher_had_handled_them(database: Database) -> None:
     calls = past_week(NOW)
     with database.writer_engine().begin() as writing:
-        apply_rules(writing, read_rules_file(RULES).rules, delete=False, editor="demo")
+        apply_file(writing, read_rules_file(RULES), delete=False, editor="demo")
         write_history(writing, calls, 65_536)
     with database.reader_engine().connect() as connection:
         stored = connection.execute(select(dispatches).order_by(dispatches.c.id)).mappings().all()
