@@ -25,6 +25,8 @@ class AgentChange(JsonShape):
     after: Mapping[str, Any] | None
     changed_at: Instant
     changed_by: str
+    change_set: Annotated[str | None, Field(description="the same for all changes that were made together")]
+    why: Annotated[str | None, Field(description="the reason that the editor gave")]
 
     @property
     def differences(self) -> list[str]:

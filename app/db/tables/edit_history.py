@@ -35,16 +35,14 @@ class EditHistory:
     """The column of `changes` that holds the key; empty for `<noun>_id`."""
     stamped_by: str = ""
     """The function on PostgreSQL that writes the stamps; empty for one of its own."""
-    has_reasons: bool = False
-    """Whether `changes` has `change_set` and `why`."""
 
     @property
     def _reference(self) -> str:
         return self.reference or f"{self.noun}_id"
 
     def _record(self, columns: str) -> str:
-        more = ", change_set, why" if self.has_reasons else ""
-        return f"INSERT INTO {self.changes.name} ({self._reference}, change, {columns}, changed_at, changed_by{more})"
+        names = f"{self._reference}, change, {columns}, changed_at, changed_by, change_set, why"
+        return f"INSERT INTO {self.changes.name} ({names})"
 
     def triggers(self, dialect: str) -> list[str]:
         """Return the statements that create the triggers and, on PostgreSQL, their functions."""
@@ -101,7 +99,7 @@ class EditHistory:
         latest = f'SELECT "after" FROM {changes} WHERE {reference} = NEW.{key} ORDER BY id DESC LIMIT 1'  # noqa: S608
         return f"""CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} BEGIN
             {record} SELECT NEW.{key}, CASE WHEN ({latest}) IS NULL THEN 'insert' ELSE 'update' END, ({latest}),
-                {new}, {SQLITE_NOW}, {_BY_INSERT};
+                {new}, {SQLITE_NOW}, {_BY_INSERT}{self._reasons_on_sqlite()};
             {self._stamp(_BY_INSERT)}
         END"""
 
@@ -110,8 +108,6 @@ class EditHistory:
         return f"UPDATE {table} SET updated_at = {SQLITE_NOW}, updated_by = {by} WHERE {key} = NEW.{key};"  # noqa: S608
 
     def _reasons_on_sqlite(self) -> str:
-        if not self.has_reasons:
-            return ""
         made_with = f"coalesce({_EDITOR.format(column='change_set')}, lower(hex(randomblob(16))))"
         return f", {made_with}, {_EDITOR.format(column='why')}"
 
@@ -170,15 +166,12 @@ class EditHistory:
         # would miss a slower transaction with a smaller id. Rows of rule_editor are deleted before commit, so those of
         # other transactions are never visible here.
         key, without = self.key, "".join(f" - '{stamp}'" for stamp in self.stamps)
-        declared, reasons = "", ""
-        if self.has_reasons:
-            change_set = f"coalesce({_EDITOR.format(column='change_set')}, pg_current_xact_id()::text)"
-            declared = f"made_with text := {change_set}; reason text := {_EDITOR.format(column='why')};"
-            reasons = ", made_with, reason"
+        change_set = f"coalesce({_EDITOR.format(column='change_set')}, pg_current_xact_id()::text)"
         return f"""CREATE FUNCTION usher_record_{self.noun}_change() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
         editor text := {_NAME_OF_EDITOR};
-        {declared}
+        made_with text := {change_set};
+        reason text := {_EDITOR.format(column="why")};
         was jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD){without} END;
         is_now jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW){without} END;
     BEGIN
@@ -188,15 +181,16 @@ class EditHistory:
         PERFORM pg_advisory_xact_lock(hashtext('usher.{self.changes.name}'));
         IF TG_OP = 'UPDATE' AND OLD.{key} <> NEW.{key} THEN
             {self._record("before")}
-            VALUES (OLD.{key}, 'delete', was, clock_timestamp(), NEW.updated_by{reasons});
+            VALUES (OLD.{key}, 'delete', was, clock_timestamp(), NEW.updated_by, made_with, reason);
             {self._record("after")}
-            VALUES (NEW.{key}, 'insert', is_now, clock_timestamp(), NEW.updated_by{reasons});
+            VALUES (NEW.{key}, 'insert', is_now, clock_timestamp(), NEW.updated_by, made_with, reason);
         ELSIF TG_OP = 'DELETE' THEN
             {self._record("before")}
-            VALUES (OLD.{key}, 'delete', was, clock_timestamp(), coalesce(editor, 'sql:' || session_user){reasons});
+            VALUES (OLD.{key}, 'delete', was, clock_timestamp(), coalesce(editor, 'sql:' || session_user),
+                    made_with, reason);
         ELSE
             {self._record("before, after")}
-            VALUES (NEW.{key}, lower(TG_OP), was, is_now, clock_timestamp(), NEW.updated_by{reasons});
+            VALUES (NEW.{key}, lower(TG_OP), was, is_now, clock_timestamp(), NEW.updated_by, made_with, reason);
         END IF;
         RETURN NULL;
     END $$"""
@@ -204,12 +198,12 @@ class EditHistory:
     def _truncating(self) -> str:
         table, key, alias = self.table.name, self.key, self.table.name[0]
         without = "".join(f" - '{stamp}'" for stamp in self.stamps)
-        reasons = ", pg_current_xact_id()::text, NULL" if self.has_reasons else ""
         return f"""CREATE FUNCTION usher_{self.noun}s_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         PERFORM pg_advisory_xact_lock(hashtext('usher.{self.changes.name}'));
         {self._record("before")}
-        SELECT {key}, 'delete', to_jsonb({alias}){without}, clock_timestamp(), 'sql:' || session_user{reasons}
+        SELECT {key}, 'delete', to_jsonb({alias}){without}, clock_timestamp(), 'sql:' || session_user,
+               pg_current_xact_id()::text, NULL
           FROM {table} {alias} ORDER BY {key};
         RETURN NULL;
     END $$"""  # noqa: S608 - made of names in the schema

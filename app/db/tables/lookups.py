@@ -47,6 +47,8 @@ lookup_changes = Table(
     Column("after", Json),  # likewise; NULL for a delete
     Column("changed_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("changed_by", Text, nullable=False),
+    Column("change_set", Text),  # as in rule_changes
+    Column("why", Text),
     CheckConstraint("change IN ('insert', 'update', 'delete')", name="change"),
     Index(None, "lookup_id", "id"),
     # For the SQLite trigger that looks for a removed lookup by its name.

@@ -18,7 +18,7 @@ from app.db.tables.lookups import LOOKUP_COLUMNS, lookup_changes, lookups
 from app.db.tables.rules import routing_rules, rule_changes
 
 _HISTORIES: Final = (
-    EditHistory("rule", routing_rules, rule_changes, RECORDED_COLUMNS, has_reasons=True),
+    EditHistory("rule", routing_rules, rule_changes, RECORDED_COLUMNS),
     EditHistory("lookup", lookups, lookup_changes, ("id", *LOOKUP_COLUMNS), stamped_by="usher_stamp_rule"),
     EditHistory(
         "agent",

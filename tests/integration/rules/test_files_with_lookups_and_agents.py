@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from app.agents.agent_history import agent_history
 from app.agents.stored_agents import rows_of_agents
@@ -57,9 +57,9 @@ def engine(database: Database) -> Iterator[Engine]:
     engine.dispose()
 
 
-def apply_text(engine: Engine, text: str, *, delete: bool = False, editor: str = "ana", **options: Any) -> RuleSetEdit:
+def apply_text(engine: Engine, content: str, *, delete: bool = False, editor: str = "ana", **given: Any) -> RuleSetEdit:
     with engine.begin() as connection:
-        return apply_file(connection, read_rules_file(text), delete=delete, editor=editor, **options)
+        return apply_file(connection, read_rules_file(content), delete=delete, editor=editor, **given)
 
 
 def plan_of(edit: RuleSetEdit, key: str) -> list[tuple[str, str]]:
@@ -122,6 +122,25 @@ def test_an_export_applied_again_changes_nothing(database: Database, engine: Eng
         assert [[{**row, "id": 0} for row in rows] for rows in stored(connection)] == [
             [{**row, "id": 0} for row in rows] for rows in before
         ]
+
+
+def test_all_changes_of_a_file_are_one_change_set_with_its_reason(database: Database, engine: Engine) -> None:
+    apply_text(engine, WHOLE, why="moved  here")
+    with engine.begin() as connection:
+        made = [
+            row
+            for table in ("rule_changes", "lookup_changes", "agent_changes")
+            for row in connection.execute(text(f"SELECT change_set, why FROM {table}")).all()
+        ]
+    assert len(made) == 5
+    assert len({row.change_set for row in made}) == 1
+    assert {row.why for row in made} == {"moved here"}
+    # An edit by SQL belongs to no editor's set, and has one of its own.
+    database.execute("UPDATE agents SET max_calls = 7 WHERE agent_name = 'concierge'")
+    with engine.begin() as connection:
+        latest = agent_history(connection, "concierge")[0]
+    assert latest.change_set not in {None, made[0].change_set}
+    assert latest.why is None
 
 
 def test_an_export_without_lookups_and_agents_has_no_keys_for_them(engine: Engine) -> None:
@@ -211,8 +230,8 @@ def test_warnings_know_the_lookups_that_the_file_brings_or_deletes(engine: Engin
     apply_text(engine, "rules: []")
     traffic = Traffic()
 
-    def warned(text: str, *, delete: bool = False) -> list[str]:
-        edit = apply_text(engine, text, delete=delete, dry_run=True)
+    def warned(content: str, *, delete: bool = False) -> list[str]:
+        edit = apply_text(engine, content, delete=delete, dry_run=True)
         with engine.begin() as connection:
             found = edit.warnings(read_book(connection), traffic)
         return [str(one) for one in found if "lookup" in str(one)]
