@@ -11,8 +11,8 @@ from app.audit.call_lists.call_list import iterate_calls, list_calls
 from app.audit.call_lists.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.calls.duration import duration_text
-from app.audit.calls.explanation import Explanation, TriedRule, explain
-from app.audit.calls.timeline import Step, StepKind, Timeline, timeline
+from app.audit.calls.explanation import Explanation, RulesTried, TriedRule, explain
+from app.audit.calls.timeline import CallSteps, Step, StepKind, Timeline, timeline
 from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, list_dispatches, newest_dispatches
 from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events
 from app.audit.lists.follow import DispatchChange, changes_after, events_after
@@ -97,6 +97,7 @@ __all__ = [
     "CallHead",
     "CallOutcome",
     "CallState",
+    "CallSteps",
     "CallerRecord",
     "DispatchChange",
     "DispatchColumns",
@@ -125,6 +126,7 @@ __all__ = [
     "RecentTraffic",
     "RuleHits",
     "RuleMark",
+    "RulesTried",
     "SameCaller",
     "Seen",
     "Step",

@@ -12,6 +12,7 @@ import typer
 
 from app.cli.framework.flags import hide_flag_types
 from app.cli.framework.terminal import complain, quiet_pipe, say
+from app.cli.remote.choice import ServerOption, TokenOption, keep_choice, local_only, works_over_api
 from app.errors import InvalidInputError, NotFoundError, UsherError
 from app.version import usher_version
 
@@ -48,6 +49,9 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 
 
+_WITH_VALUE: Final = frozenset({"--server", "--token"})
+
+
 def build(arguments: Sequence[str]) -> typer.Typer:
     """Return the program with the command that the arguments name; without one, all commands with their help only.
 
@@ -57,24 +61,38 @@ def build(arguments: Sequence[str]) -> typer.Typer:
 
     @app.callback()
     def usher(
+        *,
         _version: Annotated[
             bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
         ] = False,
+        server: ServerOption = None,
+        token: TokenOption = None,
     ) -> None:
         """Dispatch agents to the callers of a LiveKit deployment."""
+        keep_choice(server, token)
 
-    wanted = next((argument for argument in arguments if not argument.startswith("-")), "")
+    wanted = _command_of(arguments)
     if wanted in COMMANDS:
         module, _, attribute = COMMANDS[wanted].place.partition(":")
         command = getattr(import_module(module), attribute)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=wanted)
         else:
-            app.command(wanted)(command)
+            app.command(wanted)(command if works_over_api(command) else local_only(command))
         return app
     for name, entry in COMMANDS.items():
         app.command(name, help=entry.help)(_not_loaded)
     return app
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    """Return the first argument that is neither an option nor the value of one."""
+    before = ""
+    for argument in arguments:
+        if not argument.startswith("-") and before not in _WITH_VALUE:
+            return argument
+        before = argument
+    return ""
 
 
 def _not_loaded() -> None:

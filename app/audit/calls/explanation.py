@@ -48,7 +48,7 @@ class TriedRule(JsonShape):
         str | None, Field(description="null for a rule that could not be used, or that dispatches no agent")
     ]
     action: Annotated[RuleAction | None, Field(description="null for a rule that could not be used")]
-    goal: Annotated[str, Field(exclude=True)]  # the agent, or the action in words
+    goal: Annotated[str, Field(description="the agent, or the action in words")]
     path: Annotated[str | None, _Absent] = None
     expected: Annotated[str | None, _Absent] = None
     found: Annotated[tuple[str, ...] | None, _Absent] = None
@@ -84,8 +84,8 @@ class TriedRule(JsonShape):
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation(JsonShape):
-    """Why a caller got the agents it got, or none."""
+class RulesTried(JsonShape):
+    """How the rules decided about an event, and what the present ones would decide."""
 
     event: EventDetail
     rules_version: Annotated[int, Field(description="of the rule book that decided")]
@@ -96,6 +96,12 @@ class Explanation(JsonShape):
     matching_now: Annotated[
         tuple[TriedRule, ...] | None, Field(description="of the present rule book, when it is another")
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation(RulesTried):
+    """Why a caller got the agents it got, or none."""
+
     timeline: Timeline
 
 

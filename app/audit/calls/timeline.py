@@ -37,13 +37,19 @@ def _columns(records: tuple[DispatchRecord, ...]) -> list[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline(JsonShape):
+class CallSteps(JsonShape):
     """A call and its steps, oldest first. `summary` is one sentence."""
 
     call: CallHead
-    subject: Annotated[EventDetail, Field(exclude=True)]  # the event that was asked for
     summary: str
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline(CallSteps):
+    """A call, its steps, and the dispatches and actions that they are made of."""
+
+    subject: Annotated[EventDetail, Field(exclude=True)]  # the event that was asked for
     dispatches: Annotated[
         tuple[DispatchRecord, ...], PlainSerializer(_columns, return_type=list[DispatchColumns], when_used="json")
     ]
@@ -77,7 +83,7 @@ def timeline_of(facts: CallFacts) -> Timeline:
                 seconds_since_joining=_seconds(call.joined_at, step.at) if step.at >= call.joined_at else None,
             )
         )
-    return Timeline(call, facts.subject, _summary(call, facts), tuple(dated), facts.dispatches, facts.actions)
+    return Timeline(call, _summary(call, facts), tuple(dated), facts.subject, facts.dispatches, facts.actions)
 
 
 def _rank(step: Step) -> int:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Self, get_type_hints
 
 from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
-from app.json_shape import Instant, JsonShape
+from app.json_shape import Instant, JsonShape, shape_of
 from app.outbox.dispatch import Dispatch, asked_agent
 
 _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
@@ -208,6 +208,13 @@ class DispatchRecord:
         """Return the columns of the dispatch and, beside them, `calls`, `changes` and `callers`."""
         document: dict[str, Any] = DispatchDetail(*self.dispatch, self.calls, self.changes, self.callers).to_json()
         return document
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Return the record of such an object."""
+        detail = shape_of(DispatchDetail).validate_python(document)
+        dispatch = Dispatch(*(getattr(detail, name) for name in columns_of(Dispatch)))
+        return cls(dispatch, detail.calls, detail.changes, detail.callers)
 
 
 def dispatch_json(dispatch: Dispatch) -> dict[str, Any]:

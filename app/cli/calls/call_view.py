@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.audit import CallState, DispatchRecord, Explanation, Step, StepKind, Timeline, TriedRule, duration_text
+from app.audit import CallState, CallSteps, DispatchRecord, RulesTried, Step, StepKind, TriedRule, duration_text
 from app.cli.framework.moment import show_moment
 from app.cli.framework.terminal import plain, table
 from app.db.types import DispatchStatus, EventOutcome
@@ -43,7 +43,7 @@ STATE_STYLES = {
 _SHOWN_RULES = 40
 
 
-def timeline_view(timeline: Timeline) -> RenderableType:
+def timeline_view(timeline: CallSteps) -> RenderableType:
     """Return a timeline: a sentence, the participant and room, and the steps with their times and reasons."""
     call = timeline.call
     head = Text.assemble(
@@ -67,7 +67,7 @@ def timeline_view(timeline: Timeline) -> RenderableType:
     return Group(*parts)
 
 
-def _steps(timeline: Timeline) -> Table:
+def _steps(timeline: CallSteps) -> Table:
     steps = table("time", "after", "what happened", narrow=("time", "after"))
     steps.columns[1].justify = "right"
     day = ""
@@ -138,7 +138,7 @@ def _readable(metadata: str) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) if isinstance(document, dict | list) else metadata
 
 
-def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
+def explanation_view(why: RulesTried, timeline: CallSteps, *, whole: bool) -> Iterator[RenderableType]:
     """Yield an explanation: the event, every rule that was tried, the current rules, and what happened next."""
     event = why.event
     who = event.participant_identity or f"room {event.room_name}"
@@ -154,10 +154,10 @@ def explanation_view(why: Explanation, *, whole: bool) -> Iterator[RenderableTyp
     if why.matching_now is not None:
         yield _matching_now(why)
         yield ""
-    yield timeline_view(why.timeline)
+    yield timeline_view(timeline)
 
 
-def _rules_tried(why: Explanation, *, whole: bool) -> Iterator[RenderableType]:
+def _rules_tried(why: RulesTried, *, whole: bool) -> Iterator[RenderableType]:
     if not why.rules:
         yield Text("There were no rules.", "yellow")
         return
@@ -204,7 +204,7 @@ def _verdict_text(one: TriedRule) -> Text:
     )
 
 
-def _matching_now(why: Explanation) -> RenderableType:
+def _matching_now(why: RulesTried) -> RenderableType:
     names = ", ".join(f"{one.rule!r} (→ {one.goal})" for one in why.matching_now or ())
     since = f"The rules have been edited since (now version {why.present_version}): "
     return plain(since + (f"the event would match {names}." if names else "no rule would match either."), "dim")

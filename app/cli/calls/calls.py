@@ -15,17 +15,24 @@ from app.cli.framework.database import reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import JsonOption, LimitOption, OutputOption, choosing
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.cli.remote import calls as remote
+from app.cli.remote.choice import chosen_server, over_api
 from app.clock import SystemClock
 
 app = typer.Typer(help="Calls of participants: find, list, export.", no_args_is_help=True)
 
 
 @app.command("list")
+@over_api
 @choosing(call_filter)
 def list_(chosen: CallFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List calls, newest first; `usher explain CALL` says what happened in one."""
-    with reading() as connection:
-        found = list(islice(iterate_calls(connection, chosen), limit + 1))
+    server = chosen_server()
+    if server is not None:
+        found = remote.read_calls(server, chosen, limit + 1)
+    else:
+        with reading() as connection:
+            found = list(islice(iterate_calls(connection, chosen), limit + 1))
     if as_json:
         say_json([call.to_json() for call in found[:limit]])
         return
@@ -53,6 +60,7 @@ def _table(found: list[CallHead]) -> Table:
 
 
 @app.command()
+@over_api
 @choosing(call_filter)
 def export(
     chosen: CallFilter,
@@ -63,7 +71,12 @@ def export(
     output: OutputOption = None,
 ) -> None:
     """Write all calls that match, newest first, as CSV or JSON lines."""
-    with reading() as connection, progress("calls") as report:
-        count = write_lines(export_calls(iterate_calls(connection, chosen), format_), output, report)
+    server = chosen_server()
+    with progress("calls") as report:
+        if server is not None:
+            count = write_lines(remote.export_calls(server, chosen, format_), output, report)
+        else:
+            with reading() as connection:
+                count = write_lines(export_calls(iterate_calls(connection, chosen), format_), output, report)
     if output not in {None, "-"}:
         note(f"{count - (format_ is ExportFormat.CSV)} calls written to {output}")

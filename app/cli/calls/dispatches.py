@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.audit import (
+    CallSteps,
     DispatchFilter,
     DispatchSummary,
     ExportFormat,
@@ -24,6 +25,7 @@ from app.audit import (
 from app.cli.calls.call_view import STATUS_STYLES, dispatch_view, timeline_view
 from app.cli.calls.filter_options import dispatch_filter
 from app.cli.calls.interventions import cancel_dispatches, print_result, redrive_dispatches, require_choice
+from app.cli.calls.remote_interventions import cancel_over_api, redrive_over_api
 from app.cli.framework.database import editor, reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import (
@@ -35,8 +37,12 @@ from app.cli.framework.options import (
     choosing,
 )
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
+from app.cli.remote import calls as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.server import Server, read_as
 from app.clock import SystemClock
 from app.db.types import DispatchStatus
+from app.errors import InvalidInputError, Problem
 from app.outbox.states import REDRIVABLE, WAITING
 
 app = typer.Typer(help="Dispatches of agents to callers: list, show, export, cancel, redrive.", no_args_is_help=True)
@@ -45,11 +51,16 @@ _Ids = Annotated[list[str] | None, typer.Argument(metavar="[DISPATCH]...", help=
 
 
 @app.command("list")
+@over_api
 @choosing(dispatch_filter)
 def list_(chosen: DispatchFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List dispatches, newest first."""
-    with reading() as connection:
-        found = list(islice(newest_dispatches(connection, chosen), limit + 1))
+    server = chosen_server()
+    if server is not None:
+        found = list(remote.read_dispatches(server, chosen, limit + 1))
+    else:
+        with reading() as connection:
+            found = list(islice(newest_dispatches(connection, chosen), limit + 1))
     if as_json:
         say_json([dispatch.to_json() for dispatch in found[:limit]])
         return
@@ -88,22 +99,31 @@ def _standing(dispatch: DispatchSummary) -> Text:
 
 
 @app.command("show")
+@over_api
 def show_(
     dispatch_id: Annotated[str, typer.Argument(metavar="DISPATCH", help="the id of a dispatch")],
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Show one dispatch and its whole call, step by step."""
-    with reading() as connection:
-        record = get_dispatch(connection, dispatch_id)
-        shown = timeline(connection, record.dispatch.id)
-    if as_json:
-        say_json({"dispatch": record.to_json(), "timeline": shown.to_json()})
+    server = chosen_server()
+    if server is not None:
+        record = remote.read_dispatch(server, dispatch_id)
+        document = remote.read_timeline(server, record.dispatch.id)
+        steps = read_as(CallSteps, document)
     else:
-        show(dispatch_view(record), "", timeline_view(shown))
+        with reading() as connection:
+            record = get_dispatch(connection, dispatch_id)
+            found = timeline(connection, record.dispatch.id)
+        document, steps = found.to_json(), found
+    if as_json:
+        say_json({"dispatch": record.to_json(), "timeline": document})
+    else:
+        show(dispatch_view(record), "", timeline_view(steps))
 
 
 @app.command()
+@over_api
 @choosing(dispatch_filter)
 def export(
     chosen: DispatchFilter,
@@ -114,14 +134,21 @@ def export(
     output: OutputOption = None,
 ) -> None:
     """Write all dispatches that match, newest first, as CSV or JSON lines."""
-    with reading() as connection, progress("dispatches") as report:
-        found = iterate_dispatches(connection, chosen)
-        count = write_lines(export_dispatches(found, format_), output, report)
+    server = chosen_server()
+    with progress("dispatches") as report:
+        if server is not None:
+            whole = (remote.read_dispatch(server, one.id).dispatch for one in remote.read_dispatches(server, chosen))
+            count = write_lines(export_dispatches(whole, format_), output, report)
+        else:
+            with reading() as connection:
+                found = iterate_dispatches(connection, chosen)
+                count = write_lines(export_dispatches(found, format_), output, report)
     if output not in {None, "-"}:
         note(f"{count - (format_ is ExportFormat.CSV)} dispatches written to {output}")
 
 
 @app.command()
+@over_api
 @choosing(dispatch_filter)
 def cancel(
     chosen: DispatchFilter,
@@ -136,12 +163,19 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Cancel dispatches that wait for their agent, by id or by options; those that were sent are deleted at LiveKit."""
-    wanted = _chosen(chosen, ids, tuple(sorted(WAITING)))
-    done = cancel_dispatches(wanted, by=editor(by), dry_run=dry_run, database_only=database_only)
+    server = editing_server(by)
+    if server is not None and database_only:
+        raise InvalidInputError("usage", [Problem("--database-only", "is not possible with --server")])
+    wanted = _chosen(server, chosen, ids, tuple(sorted(WAITING)))
+    if server is not None:
+        done = cancel_over_api(server, wanted, dry_run=dry_run)
+    else:
+        done = cancel_dispatches(wanted, by=editor(by), dry_run=dry_run, database_only=database_only)
     print_result(done, "cancelled", named=bool(ids), as_json=as_json)
 
 
 @app.command()
+@over_api
 @choosing(dispatch_filter)
 def redrive(
     chosen: DispatchFilter,
@@ -155,18 +189,25 @@ def redrive(
 
     A running usher serve delivers it; callers that have left meanwhile are skipped.
     """
-    wanted = _chosen(chosen, ids, tuple(sorted(REDRIVABLE)))
-    print_result(
-        redrive_dispatches(wanted, by=editor(by), dry_run=dry_run), "redriven", named=bool(ids), as_json=as_json
-    )
+    server = editing_server(by)
+    wanted = _chosen(server, chosen, ids, tuple(sorted(REDRIVABLE)))
+    if server is not None:
+        done = redrive_over_api(server, wanted, dry_run=dry_run)
+    else:
+        done = redrive_dispatches(wanted, by=editor(by), dry_run=dry_run)
+    print_result(done, "redriven", named=bool(ids), as_json=as_json)
 
 
-def _chosen(chosen: DispatchFilter, ids: list[str] | None, statuses: tuple[DispatchStatus, ...]) -> list[str]:
+def _chosen(
+    server: Server | None, chosen: DispatchFilter, ids: list[str] | None, statuses: tuple[DispatchStatus, ...]
+) -> list[str]:
     """Return the ids that were given, or those of the dispatches that match and are in one of `statuses`."""
     require_choice("DISPATCH", ids, is_filtered=chosen != DispatchFilter())
     if ids:
         return list(dict.fromkeys(ids))
     if not chosen.statuses:
         chosen = replace(chosen, statuses=statuses)
+    if server is not None:
+        return [dispatch.id for dispatch in remote.read_dispatches(server, chosen)]
     with reading() as connection:
         return [dispatch.id for dispatch in newest_dispatches(connection, chosen)]

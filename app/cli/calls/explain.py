@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from app import audit
+from app.audit import CallFilter, CallHead, CallSteps, RulesTried
 from app.cli.calls.call_view import explanation_view
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import say_json, show
+from app.cli.remote import calls as remote
+from app.cli.remote.choice import chosen_server, over_api
+from app.cli.remote.server import read_as
 from app.errors import NotFoundError
 
 _LISTED = 50
 _NAMED = 5
 
 
+@over_api
 def explain(
     reference: Annotated[
         str,
@@ -30,27 +35,38 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a call: every rule tried, which condition failed and what was found, and what happened next."""
-    with reading() as connection:
-        why = audit.explain(connection, _call_named(connection, reference))
+    chosen = CallFilter(q=reference.strip() or None)
+    server = chosen_server()
+    why: RulesTried
+    steps: CallSteps
+    if server is not None:
+        try:
+            document = remote.read_explanation(server, reference)
+        except NotFoundError as error:
+            found = remote.read_calls(server, chosen, _LISTED)
+            document = remote.read_explanation(server, _only_call(reference, found, error))
+        why, steps = read_as(RulesTried, document), read_as(CallSteps, document["timeline"])
+    else:
+        with reading() as connection:
+            try:
+                found_out = audit.explain(connection, reference)
+            except NotFoundError as error:
+                found = list(audit.list_calls(connection, chosen, limit=_LISTED).items)
+                found_out = audit.explain(connection, _only_call(reference, found, error))
+        document, why, steps = found_out.to_json(), found_out, found_out.timeline
     if as_json:
-        say_json(why.to_json())
+        say_json(document)
     else:
-        show(*explanation_view(why, whole=whole))
+        show(*explanation_view(why, steps, whole=whole))
 
 
-def _call_named(connection: Connection, reference: str) -> str:
-    """Return the reference, or the id of the only caller's latest call that it finds as `usher calls list` does.
+def _only_call(reference: str, found: Sequence[CallHead], unknown: NotFoundError) -> str:
+    """Return the id of the latest of the calls that a reference finds as `usher calls list` does.
 
-    Raises NotFoundError with the callers if it finds several.
+    Raises `unknown` if there are none, and NotFoundError with the callers if they are of several.
     """
-    try:
-        audit.find_event(connection, reference)
-    except NotFoundError:
-        found = audit.list_calls(connection, audit.CallFilter(q=reference.strip() or None), limit=_LISTED).items
-        if not found or not reference.strip():
-            raise
-    else:
-        return reference
+    if not found or not reference.strip():
+        raise unknown
     callers = list(dict.fromkeys(call.participant_identity for call in found))
     if len(callers) > 1:
         named = ", ".join(map(repr, callers[:_NAMED]))

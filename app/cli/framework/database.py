@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.remote.choice import require_no_server
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
@@ -56,7 +57,8 @@ async def _write(url: URL, unit: Callable[[Connection], T]) -> T:
 
 
 def database_url(settings: Settings | None = None) -> URL:
-    """Return the URL of the database in the settings."""
+    """Return the URL of the database in the settings; InvalidInputError where `--server` names another installation."""
+    require_no_server()
     chosen = settings or read_settings(without_livekit=True)
     use_phone_region(chosen.phone_region)
     use_name_key(chosen.hash_names_key.get_secret_value())

@@ -46,7 +46,7 @@ def _timeline(identity: str) -> Timeline:
             DispatchStatus.NO_SHOW, {"job_id": "AJ_1", "served_by": ["a", "b"]}, 30.0, 30.0,
         ),
     )  # fmt: skip
-    return Timeline(call, event, f"nobody came to {identity}.", steps, (), ())
+    return Timeline(call, f"nobody came to {identity}.", steps, event, (), ())
 
 
 def _explanation(identity: str, rules: list[TriedRule], **values: Any) -> Explanation:
@@ -73,7 +73,7 @@ def _printed(*renderables: Any, width: int = 80) -> str:
 def test_everything_fits_and_control_characters_are_replaced(identity: str, width: int) -> None:
     why = _explanation(identity, [_rule(1, Outcome.MATCHED), _rule(2, Outcome.PATTERN)])
     for printed in (_printed(timeline_view(_timeline(identity)), width=width),
-                    _printed(*explanation_view(why, whole=False), width=width)):  # fmt: skip
+                    _printed(*explanation_view(why, why.timeline, whole=False), width=width)):  # fmt: skip
         assert max(map(len, printed.splitlines())) <= width
         assert "\x1b" not in printed
         if identity is HOSTILE:
@@ -95,20 +95,21 @@ def test_of_many_rules_the_informative_ones_are_shown() -> None:
     rules[77] = _rule(77, Outcome.OUT_OF_HOURS)
     rules[88] = _rule(88, Outcome.MATCHED)
     why = _explanation("ana", rules)
-    short = _printed(*explanation_view(why, whole=False))
+    short = _printed(*explanation_view(why, why.timeline, whole=False))
     assert "rule 77" in short
     assert "rule 88" in short
     assert "rule 99" not in short
     assert "… and 60 other rules that did not match (--all shows them)" in short
-    assert "rule 99" in _printed(*explanation_view(why, whole=True))
+    assert "rule 99" in _printed(*explanation_view(why, why.timeline, whole=True))
 
 
 def test_doubts_and_the_current_rules_are_shown() -> None:
     now = (_rule(5, Outcome.MATCHED),)
     why = _explanation("ana", [], doubt="something is amiss", present_version=9, matching_now=now)
-    text = " ".join(_printed(*explanation_view(why, whole=False)).split())
+    text = " ".join(_printed(*explanation_view(why, why.timeline, whole=False)).split())
     assert "Warning: something is amiss." in text
     assert "There were no rules." in text
     assert "edited since (now version 9): the event would match 'rule 5' (→ support-es)." in text
-    nobody = _printed(*explanation_view(_explanation("ana", [], present_version=9, matching_now=()), whole=False))
+    why = _explanation("ana", [], present_version=9, matching_now=())
+    nobody = _printed(*explanation_view(why, why.timeline, whole=False))
     assert "no rule would match either." in " ".join(nobody.split())

@@ -1,0 +1,63 @@
+"""Redrive, cancel and replay over the API: the server carries them out, as the user of the token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from app.cli.calls.interventions import Result
+from app.cli.framework.terminal import progress
+from app.cli.remote.calls import read_dispatch, read_event
+from app.cli.remote.server import Server, path_of
+from app.errors import ConflictError
+
+_BATCH: Final = 100
+
+
+def redrive_over_api(server: Server, ids: Sequence[str], *, dry_run: bool) -> Result:
+    """Redrive dispatches; NotFoundError for an id that is none, whose batch is left alone."""
+    return _in_batches(server, "redrive", "would be redriven", ids, dry_run=dry_run)
+
+
+def cancel_over_api(server: Server, ids: Sequence[str], *, dry_run: bool) -> Result:
+    """Cancel dispatches; NotFoundError for an id that is none, whose batch is left alone."""
+    return _in_batches(server, "cancel", "would be cancelled", ids, dry_run=dry_run)
+
+
+def replay_over_api(server: Server, ids: Sequence[str], *, dry_run: bool) -> Result:
+    """Replay events; NotFoundError for an id that is none, after those before it."""
+    result = Result(dry_run=dry_run)
+    with progress("replaying", len(ids)) as report:
+        for count, event_id in enumerate(ids, start=1):
+            if dry_run:
+                result.done[read_event(server, event_id).id] = "would be replayed"
+            else:
+                _replay(server, event_id, result)
+            report(count)
+    return result
+
+
+def _replay(server: Server, event_id: str, result: Result) -> None:
+    try:
+        answer = server.send("POST", path_of("events", event_id, "replay"))
+    except ConflictError as error:
+        result.refused[event_id] = str(error)
+    else:
+        became = answer["outcome"] or answer["status"]
+        result.done[event_id] = f"{became} as event {answer['event_id']}".replace("_", " ")
+
+
+def _in_batches(server: Server, operation: str, would: str, ids: Sequence[str], *, dry_run: bool) -> Result:
+    result = Result(dry_run=dry_run)
+    with progress(operation, len(ids)) as report:
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            if dry_run:
+                result.done |= {read_dispatch(server, one).dispatch.id: would for one in batch}
+            else:
+                answer = server.send("POST", f"/dispatches/{operation}", {"ids": batch})
+                made = answer.get("made", {})
+                result.done |= {one: f"as dispatch {made[one]}" if one in made else "done" for one in answer["done"]}
+                result.refused |= answer["refused"]
+            report(start + len(batch))
+    return result

@@ -1,0 +1,1 @@
+"""Commands over the JSON API of a running Usher (`--server`, `--token`), without its database."""
