@@ -6,17 +6,19 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from sqlalchemy import Connection
 
-from app.accounts.reads import list_reads, record_read
+from app.accounts.reads import PersonalRead, list_reads, record_read
 from app.audit import export_person, find_person, rows_about
 from app.cli.framework.database import database_errors, database_url, editor, reading, require_database, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
 from app.cli.framework.terminal import complain, note, plain, say, say_json, show, table, write_lines
+from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.server import Server
 from app.clock import SystemClock
 from app.db.engine import create_reader_engine, create_writer_engine
 from app.db.writer import Writer
@@ -31,6 +33,7 @@ _Project = Annotated[str | None, typer.Option("--project", help="only in this Li
 
 
 @app.command()
+@over_api
 def export(
     person: _Person,
     *,
@@ -39,11 +42,23 @@ def export(
     _as_json: JsonOption = True,
 ) -> None:
     """Write everything that is stored about a person, always as JSON."""
+    server = chosen_server()
+    if server is not None:
+        document = server.send("POST", "/people/export", {"person": person, "project": project})
+    else:
+        document = _export_here(person, project)
+    os.umask(0o077)  # for the file's owner alone
+    write_lines([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], output)
+    if output not in {None, "-"}:
+        note(f"{len(document['events'])} events and {len(document['dispatches'])} dispatches written to {output}")
+
+
+def _export_here(person: str, project: str | None) -> dict[str, Any]:
     now = SystemClock().now()
     with reading() as connection:
         found = find_person(connection, person, project)
         rows = rows_about(connection, found, now)
-        document = export_person(connection, found, rows, now)
+        document: dict[str, Any] = export_person(connection, found, rows, now)
     if rows.is_empty:
         raise NotFoundError(f"nothing is stored about {person}")
     settings = read_settings(without_livekit=True)
@@ -51,13 +66,11 @@ def export(
         by = editor(None)
         record = {"user": by, "channel": "cli", "operation": "people export", "subject": person}
         write(lambda connection: record_read(connection, now, **record), settings)
-    os.umask(0o077)  # for the file's owner alone
-    write_lines([json.dumps(document, indent=2, ensure_ascii=False) + "\n"], output)
-    if output not in {None, "-"}:
-        note(f"{len(rows.own_events)} events and {len(rows.own_dispatches)} dispatches written to {output}")
+    return document
 
 
 @app.command()
+@over_api
 def reads(
     *,
     user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="only by this user")] = None,
@@ -66,8 +79,12 @@ def reads(
     as_json: JsonOption = False,
 ) -> None:
     """List which user read which call or person; recorded while USHER_READS_RETENTION_DAYS is set."""
-    with reading() as connection:
-        found = list_reads(connection, user=user, subject=subject, limit=limit).items
+    server = chosen_server()
+    if server is not None:
+        found = list(server.pages("/people/reads", {"user": user, "subject": subject}, PersonalRead, limit))
+    else:
+        with reading() as connection:
+            found = list_reads(connection, user=user, subject=subject, limit=limit).items
     if as_json:
         say_json([one.to_json() for one in found])
         return
@@ -82,6 +99,7 @@ def reads(
 
 
 @app.command()
+@over_api
 def erase(
     person: _Person,
     *,
@@ -95,8 +113,8 @@ def erase(
 
     Refused while the person is in a call.
     """
-    settings = read_settings(without_livekit=True)
-    erasure = _run(settings, person, project=project, by=editor(by), dry_run=True)
+    run = _eraser(editing_server(by), person, project, by)
+    erasure = run(dry_run=True)
     if erasure.live_rooms and not dry_run:
         where = ", ".join(erasure.live_rooms)
         complain(f"this person is in a call now (room {where}); erase it when the call has ended")
@@ -107,7 +125,7 @@ def erase(
             note(*_lines(erasure, "would be erased"))
             typer.confirm(f"Erase {person} for good?", abort=True, err=True)
         try:
-            erasure = _run(settings, person, project=project, by=editor(by), dry_run=False)
+            erasure = run(dry_run=False)
         except ConflictError as error:  # a call has begun meanwhile
             complain(str(error))
             raise typer.Exit(1) from error
@@ -131,8 +149,25 @@ def _lines(erasure: Erasure, done: str) -> list[str]:
     return lines
 
 
-def _run(settings: Settings, person: str, *, project: str | None, by: str, dry_run: bool) -> Erasure:
-    return asyncio.run(_erase(settings, person, project, by, dry_run=dry_run))
+class _Eraser(Protocol):
+    def __call__(self, *, dry_run: bool) -> Erasure: ...
+
+
+def _eraser(server: Server | None, person: str, project: str | None, by: str | None) -> _Eraser:
+    """Return what erases the person, over the API or in the database."""
+
+    def here(*, dry_run: bool) -> Erasure:
+        settings = read_settings(without_livekit=True)
+        return asyncio.run(_erase(settings, person, project, editor(by), dry_run=dry_run))
+
+    if server is None:
+        return here
+
+    def over_the_api(*, dry_run: bool) -> Erasure:
+        order = {"person": person, "project": project, "dry_run": dry_run}
+        return Erasure.from_json(server.send("POST", "/people/erase", order))
+
+    return over_the_api
 
 
 async def _erase(settings: Settings, person: str, project: str | None, by: str, *, dry_run: bool) -> Erasure:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from app.accounts.access_log import AccessFilter, list_accesses
+from app.accounts.access_log import Access, AccessFilter, list_accesses
 from app.accounts.sessions import end_session as end_a_session
 from app.accounts.sessions import list_sessions, session_limits
 from app.accounts.users import User, find_user, list_users, log_out_everywhere
@@ -16,6 +16,8 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import plain, say, say_json, show, stacked, table
+from app.cli.remote import users as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.clock import SystemClock
 from app.db.types import AccessKind
 from app.errors import NotFoundError, did_you_mean
@@ -24,12 +26,17 @@ from app.settings import read_settings
 _OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="only of this user")]
 
 
+@over_api
 def sessions(name: _OptionalName = None, *, as_json: JsonOption = False) -> None:
     """List the sessions of the console, last used first."""
-    settings, now = read_settings(without_livekit=True), SystemClock().now()
-    with reading(settings) as connection:
-        user_id = None if name is None else find_named(connection, name).id
-        found = list_sessions(connection, now, session_limits(settings), user_id)
+    server = chosen_server()
+    if server is not None:
+        found = remote.list_sessions(server, name)
+    else:
+        settings, now = read_settings(without_livekit=True), SystemClock().now()
+        with reading(settings) as connection:
+            user_id = None if name is None else find_named(connection, name).id
+            found = list_sessions(connection, now, session_limits(settings), user_id)
     if as_json:
         say_json([one.to_json() for one in found])
         return
@@ -44,6 +51,7 @@ def sessions(name: _OptionalName = None, *, as_json: JsonOption = False) -> None
     show(rows)
 
 
+@over_api
 def end_session(
     session_id: Annotated[str, typer.Argument(metavar="SESSION", help="the id of a session: usher users sessions")],
     *,
@@ -52,13 +60,18 @@ def end_session(
 ) -> None:
     """End a session, with immediate effect."""
     now = SystemClock().now()
-    ended = write(lambda connection: end_a_session(connection, session_id, by=editor(by), now=now))
+    server = editing_server(by)
+    if server is not None:
+        ended = remote.end_session(server, session_id)
+    else:
+        ended = write(lambda connection: end_a_session(connection, session_id, by=editor(by), now=now))
     if as_json:
         say_json(ended.to_json())
     else:
         say(f"a session of {ended.user_name} has ended")
 
 
+@over_api
 def log_out(
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of the user")],
     *,
@@ -67,15 +80,20 @@ def log_out(
 ) -> None:
     """End all sessions of a user; unused links to choose a password become invalid, too."""
     now = SystemClock().now()
-    user = write(
-        lambda connection: log_out_everywhere(connection, find_named(connection, name).id, by=editor(by), now=now)
-    )
+    server = editing_server(by)
+    if server is not None:
+        user = remote.log_out(server, name)
+    else:
+        user = write(
+            lambda connection: log_out_everywhere(connection, find_named(connection, name).id, by=editor(by), now=now)
+        )
     if as_json:
         say_json(user.to_json())
     else:
         say(f"all sessions of {user.name} have ended")
 
 
+@over_api
 def logins(
     name: _OptionalName = None,
     *,
@@ -89,8 +107,13 @@ def logins(
     """List logins, failed logins and refused requests, newest first; equal ones of a minute are one row."""
     begin, end = period(since, until)
     wanted = AccessFilter(name, tuple(kind or ()), address, begin, end)
-    with reading() as connection:
-        found = list_accesses(connection, wanted, limit=limit).items
+    server = chosen_server()
+    if server is not None:
+        chosen = {"user": name, "kind": kind, "address": address, "since": begin, "until": end}
+        found = list(server.pages("/logins", chosen, Access, limit))
+    else:
+        with reading() as connection:
+            found = list_accesses(connection, wanted, limit=limit).items
     if as_json:
         say_json([one.to_json() for one in found])
         return

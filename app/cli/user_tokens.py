@@ -14,6 +14,8 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
+from app.cli.remote import users as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.user_access import find_named
 from app.clock import SystemClock
 from app.errors import InvalidInputError, Problem
@@ -28,6 +30,7 @@ ProjectsOption = Annotated[
 ]
 
 
+@over_api
 def token(
     name: _Name,
     *,
@@ -57,7 +60,11 @@ def token(
             projects=project or None,
         )
 
-    made, secret = write(unit)
+    server = editing_server(by)
+    if server is not None:
+        made, secret = remote.issue_token(server, name, purpose, role=role, lifetime=lifetime, projects=project or None)
+    else:
+        made, secret = write(unit)
     if as_json:
         say_json({**made.to_json(), "token": secret})
         return
@@ -66,14 +73,19 @@ def token(
     note(f"Valid for the API as {made.role} {until}; it is not shown again. To revoke it: usher users revoke {made.id}")
 
 
+@over_api
 def tokens(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="only of this user")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List API tokens, newest first, without their secrets."""
-    with reading() as connection:
-        found = list_tokens(connection, None if name is None else find_named(connection, name).id)
+    server = chosen_server()
+    if server is not None:
+        found = remote.list_tokens(server, name)
+    else:
+        with reading() as connection:
+            found = list_tokens(connection, None if name is None else find_named(connection, name).id)
     now = SystemClock().now()
     if as_json:
         say_json([one.to_json() for one in found])
@@ -100,6 +112,7 @@ def _token_state(token: Token, now: datetime) -> str:
     return f"{'expires soon: ' if token.expires_soon(now) else 'until '}{show_moment(token.expires_at)}"
 
 
+@over_api
 def revoke(
     token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="the id of a token, see: usher users tokens")],
     *,
@@ -108,7 +121,11 @@ def revoke(
 ) -> None:
     """Revoke a token, with immediate effect."""
     now = SystemClock().now()
-    revoked = write(lambda connection: revoke_token(connection, token_id, by=editor(by), now=now))
+    server = editing_server(by)
+    if server is not None:
+        revoked = remote.revoke_token(server, token_id)
+    else:
+        revoked = write(lambda connection: revoke_token(connection, token_id, by=editor(by), now=now))
     if as_json:
         say_json(revoked.to_json())
     else:

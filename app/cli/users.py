@@ -27,6 +27,8 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
+from app.cli.remote import users as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.user_access import end_session, find_named, log_out, logins, sessions
 from app.cli.user_tokens import ProjectsOption, revoke, token, tokens
 from app.clock import SystemClock
@@ -54,10 +56,15 @@ _PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="read the
 
 
 @app.command("list")
+@over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List users by name."""
-    with reading() as connection:
-        users, tokens = list_users(connection), list_tokens(connection)
+    server = chosen_server()
+    if server is not None:
+        users, tokens = remote.list_users(server), remote.list_tokens(server, None)
+    else:
+        with reading() as connection:
+            users, tokens = list_users(connection), list_tokens(connection)
     now = SystemClock().now()
     if as_json:
         say_json([user.to_json() for user in users])
@@ -82,6 +89,7 @@ def list_(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+@over_api
 def add(
     name: _Name,
     *,
@@ -92,6 +100,13 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a user and print a link for choosing a password, unless one is given."""
+    server = editing_server(by)
+    if server is not None:
+        if password_stdin:
+            raise InvalidInputError("usage", [Problem("--password-stdin", "is not possible with --server")])
+        user, link = remote.add_user(server, name, role, project or None)
+        _print_user(user, f"{user.name} added as {user.role}", link, as_json=as_json)
+        return
     settings = read_settings(without_livekit=True)
     now = SystemClock().now()
     hashed = _read_password(name) if password_stdin else NO_PASSWORD
@@ -101,7 +116,8 @@ def add(
         return user, signing_key(connection, now, settings.secret_key.get_secret_value())
 
     user, key = write(unit, settings)
-    _print_user(user, f"{user.name} added as {user.role}", settings, "" if password_stdin else key, as_json=as_json)
+    link = "" if password_stdin else _password_link(settings, key, user)
+    _print_user(user, f"{user.name} added as {user.role}", link, as_json=as_json)
 
 
 @app.command()
@@ -121,10 +137,12 @@ def password(
 
     user, key = write(unit, settings)
     done = f"{user.name} has the new password" if hashed is not None else f"{user.name} keeps the old one until then"
-    _print_user(user, done, settings, "" if hashed is not None else key, as_json=as_json)
+    link = "" if hashed is not None else _password_link(settings, key, user)
+    _print_user(user, done, link, as_json=as_json)
 
 
 @app.command("role")
+@over_api
 def role_(
     name: _Name,
     role: Annotated[Role, typer.Argument(metavar="ROLE", help="viewer, editor, admin or decider")],
@@ -134,11 +152,18 @@ def role_(
 ) -> None:
     """Change the role of a user."""
     now = SystemClock().now()
-    user = write(lambda connection: set_role(connection, find_named(connection, name).id, role, by=editor(by), now=now))
-    _print_user(user, f"{user.name} is {user.role}", None, "", as_json=as_json)
+    server = editing_server(by)
+    if server is not None:
+        user = remote.change_user(server, name, role=role)
+    else:
+        user = write(
+            lambda connection: set_role(connection, find_named(connection, name).id, role, by=editor(by), now=now)
+        )
+    _print_user(user, f"{user.name} is {user.role}", as_json=as_json)
 
 
 @app.command()
+@over_api
 def projects(
     name: _Name,
     project: Annotated[list[str] | None, typer.Argument(metavar="[PROJECT]...", help="LiveKit projects")] = None,
@@ -151,26 +176,35 @@ def projects(
     if bool(project) is all_:
         raise InvalidInputError("usage", [Problem("PROJECT", "give the projects, or --all", None)])
     now = SystemClock().now()
-    user = write(
-        lambda connection: set_projects(connection, find_named(connection, name).id, project, by=editor(by), now=now)
-    )
+    server = editing_server(by)
+    if server is not None:
+        user = remote.change_user(server, name, projects=project or None)
+    else:
+        user = write(
+            lambda connection: set_projects(
+                connection, find_named(connection, name).id, project, by=editor(by), now=now
+            )
+        )
     shown = "all projects" if user.projects is None else ", ".join(user.projects)
-    _print_user(user, f"{user.name} may see {shown}", None, "", as_json=as_json)
+    _print_user(user, f"{user.name} may see {shown}", as_json=as_json)
 
 
 @app.command()
+@over_api
 def disable(name: _Name, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Disable a user, with all sessions and tokens, at once."""
     _set_disabled(name, by, disabled=True, as_json=as_json)
 
 
 @app.command()
+@over_api
 def enable(name: _Name, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Enable a user again."""
     _set_disabled(name, by, disabled=False, as_json=as_json)
 
 
 @app.command()
+@over_api
 def delete(
     name: _Name,
     *,
@@ -182,8 +216,14 @@ def delete(
     now = SystemClock().now()
     if not yes and not typer.confirm(f"Delete {name} with all sessions and tokens?", err=True):
         raise typer.Exit(1)
-    user = write(lambda connection: delete_user(connection, find_named(connection, name).id, by=editor(by), now=now))
-    _print_user(user, f"{user.name} is deleted", None, "", as_json=as_json)
+    server = editing_server(by)
+    if server is not None:
+        user = remote.delete_user(server, name)
+    else:
+        user = write(
+            lambda connection: delete_user(connection, find_named(connection, name).id, by=editor(by), now=now)
+        )
+    _print_user(user, f"{user.name} is deleted", as_json=as_json)
 
 
 def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -> None:
@@ -192,15 +232,17 @@ def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -
     def unit(connection: Connection) -> User:
         return set_disabled(connection, find_named(connection, name).id, disabled=disabled, by=editor(by), now=now)
 
-    user = write(unit)
-    _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", None, "", as_json=as_json)
+    server = editing_server(by)
+    user = write(unit) if server is None else remote.change_user(server, name, disabled=disabled)
+    _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", as_json=as_json)
 
 
-def _print_user(user: User, done: str, settings: Settings | None, key: str, *, as_json: bool) -> None:
-    link = ""
-    if key and settings is not None:
-        base = settings.public_url or local_url(settings.host, settings.port)
-        link = f"{base}/console/password/{password_code(key, user)}"
+def _password_link(settings: Settings, key: str, user: User) -> str:
+    base = settings.public_url or local_url(settings.host, settings.port)
+    return f"{base}/console/password/{password_code(key, user)}"
+
+
+def _print_user(user: User, done: str, link: str = "", *, as_json: bool) -> None:
     if as_json:
         say_json({**user.to_json(), **({"password_link": link} if link else {})})
         return

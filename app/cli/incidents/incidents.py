@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -13,6 +14,8 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import say, say_json, show, stacked, table
+from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.server import path_of, read_as
 from app.clock import SystemClock
 from app.db.types import IncidentKind
 from app.errors import InvalidInputError, Problem
@@ -32,6 +35,7 @@ class State(StrEnum):
 
 
 @app.command("list")
+@over_api
 def list_(
     *,
     state: Annotated[State, typer.Option("--state", help="open, closed or all")] = State.OPEN,
@@ -41,8 +45,13 @@ def list_(
 ) -> None:
     """List incidents, newest first; exit 1 if one is open that is not muted."""
     is_open = {State.OPEN: True, State.CLOSED: False, State.ALL: None}[state]
-    with reading() as connection:
-        found = list_incidents(connection, IncidentFilter(is_open, tuple(kind or ())), limit=limit).items
+    server = chosen_server()
+    found: Sequence[Incident]
+    if server is not None:
+        found = list(server.pages("/incidents", {"state": state, "kind": kind}, Incident, limit))
+    else:
+        with reading() as connection:
+            found = list_incidents(connection, IncidentFilter(is_open, tuple(kind or ())), limit=limit).items
     now = SystemClock().now()
     if as_json:
         say_json([one.to_json() for one in found])
@@ -68,6 +77,7 @@ def _since(incident: Incident, now: datetime) -> Text:
 
 
 @app.command()
+@over_api
 def mute(
     incident: _Incident,
     *,
@@ -83,6 +93,7 @@ def mute(
 
 
 @app.command()
+@over_api
 def unmute(incident: _Incident, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """End the mute of an incident."""
     _mute(incident, None, by, as_json=as_json)
@@ -90,7 +101,14 @@ def unmute(incident: _Incident, *, by: ByOption = None, as_json: JsonOption = Fa
 
 def _mute(incident_id: str, until: datetime | None, by: str | None, *, as_json: bool) -> None:
     now = SystemClock().now()
-    muted = write(lambda connection: mute_incident(connection, incident_id, until, by=editor(by), now=now))
+    server = editing_server(by)
+    if server is None:
+        muted = write(lambda connection: mute_incident(connection, incident_id, until, by=editor(by), now=now))
+    elif until is None:
+        muted = read_as(Incident, server.send("POST", path_of("incidents", incident_id, "unmute")))
+    else:
+        body = {"minutes": (until - now) / timedelta(minutes=1)}
+        muted = read_as(Incident, server.send("POST", path_of("incidents", incident_id, "mute"), body))
     if as_json:
         say_json(muted.to_json())
     else:

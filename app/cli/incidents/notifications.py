@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
-from app.cli.framework.terminal import complain, plain, say, say_json, show, stacked, table
+from app.cli.framework.terminal import complain, note, plain, say, say_json, show, stacked, table
+from app.cli.remote.choice import chosen_server, over_api
+from app.cli.remote.server import Server, path_of, read_as
 from app.clock import SystemClock
 from app.errors import NotFoundError, did_you_mean
 from app.flows.messages.senders import RealSenders
 from app.incidents.messages.channel import (
     Channel,
+    Notification,
     channels_of_settings,
     get_channel,
     list_notifications,
@@ -22,19 +25,27 @@ from app.incidents.messages.channel import (
 )
 from app.incidents.messages.delivery import Outcome
 from app.incidents.messages.payload import trial_message
-from app.incidents.messages.subscription import list_subscriptions
+from app.incidents.messages.subscription import Subscription, list_subscriptions
 from app.settings import Settings, read_settings
 
 app = typer.Typer(help="Who is notified of incidents.", no_args_is_help=True)
 
 
 @app.command("list")
+@over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List the channels of people and the webhooks to programs, without their secrets."""
-    settings = read_settings(without_livekit=True)
-    with reading(settings) as connection:
-        stored, programs = list_notifications(connection), list_subscriptions(connection)
-    fixed = channels_of_settings(settings.notify_channels)
+    server = chosen_server()
+    fixed: tuple[Channel, ...] = ()
+    if server is not None:
+        note("Channels of USHER_NOTIFY_URLS are listed on the server's machine alone.")
+        stored = [read_as(Notification, one) for one in server.get("/notifications")["items"]]
+        programs = [read_as(Subscription, one) for one in server.get("/webhook-subscriptions")["items"]]
+    else:
+        settings = read_settings(without_livekit=True)
+        with reading(settings) as connection:
+            stored, programs = list_notifications(connection), list_subscriptions(connection)
+        fixed = tuple(channels_of_settings(settings.notify_channels))
     if as_json:
         of_settings = [{"name": one.name, "target": shown_target(one.url)} for one in fixed]
         say_json(
@@ -63,25 +74,50 @@ def list_(*, as_json: JsonOption = False) -> None:
 
 
 @app.command("test")
+@over_api
 def send_test(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="a channel; without it, all of them")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Send a test message to channels, and say what came of it; exit 1 if one fails."""
+    server = chosen_server()
+    results = _test_over_api(server, name) if server is not None else _test_here(name)
+    if as_json:
+        say_json([{"name": one.name, **one.outcome.to_json()} for one in results])
+    else:
+        for one in results:
+            said = "sent" if one.outcome.delivered else f"failed: {one.outcome.text}"
+            show(plain(f"{one.name} ({one.target}): {said}", "green" if one.outcome.delivered else "bold red"))
+    if not results:
+        complain("no channel is configured")
+    if not results or not all(one.outcome.delivered for one in results):
+        raise typer.Exit(1)
+
+
+class _Tested(NamedTuple):
+    name: str
+    target: str
+    outcome: Outcome
+
+
+def _test_here(name: str | None) -> list[_Tested]:
     settings = read_settings(without_livekit=True)
     channels = _channels(settings, name)
-    results = asyncio.run(_send(channels, settings.public_url))
-    if as_json:
-        say_json([{"name": one.name, **outcome.to_json()} for one, outcome in zip(channels, results, strict=True)])
-    else:
-        for one, outcome in zip(channels, results, strict=True):
-            said = "sent" if outcome.delivered else f"failed: {outcome.text}"
-            show(plain(f"{one.name} ({shown_target(one.url)}): {said}", "green" if outcome.delivered else "bold red"))
-    if not channels:
-        complain("no channel is configured")
-    if not channels or not all(one.delivered for one in results):
-        raise typer.Exit(1)
+    outcomes = asyncio.run(_send(channels, settings.public_url))
+    return [_Tested(one.name, shown_target(one.url), outcome) for one, outcome in zip(channels, outcomes, strict=True)]
+
+
+def _test_over_api(server: Server, name: str | None) -> list[_Tested]:
+    stored = [read_as(Notification, one) for one in server.get("/notifications")["items"]]
+    wanted = stored if name is None else [one for one in stored if one.name == name]
+    if name is not None and not wanted:
+        hint = did_you_mean(name, (one.name for one in stored), "usher notifications list")
+        raise NotFoundError(f"no channel has the name {name!r}{hint}")
+    return [
+        _Tested(one.name, one.target, read_as(Outcome, server.send("POST", path_of("notifications", one.name, "test"))))
+        for one in wanted
+    ]
 
 
 def _channels(settings: Settings, name: str | None) -> list[Channel]:

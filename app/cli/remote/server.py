@@ -76,6 +76,18 @@ class Server:
             if cursor is None:
                 return
 
+    def history(self, path: str, kind: type[T], limit: int, before_version: int | None = None) -> list[T]:
+        """Return the latest changes, at most `limit`, those before a version."""
+        found: list[T] = []
+        while len(found) < limit:
+            asked = {"limit": min(limit - len(found), _LARGEST_PAGE), "before_version": before_version}
+            page = self.get(path, asked)
+            found += [read_as(kind, item) for item in page["items"]]
+            before_version = page["next_before_version"]
+            if before_version is None:
+                break
+        return found
+
     def lines(self, path: str, parameters: Parameters) -> Iterator[str]:
         """Yield the lines of a streamed answer, each with its end."""
         with self._open("GET", path, parameters, None, {}) as answer:
@@ -138,6 +150,8 @@ class Server:
         if problems:
             raise InvalidInputError(detail.partition(": ")[0], problems)
         match status:
+            case HTTPStatus.NOT_FOUND if detail == HTTPStatus.NOT_FOUND.phrase:  # of the router: no such path
+                raise ServerError(f"{self.url} has no such API; --server takes the URL of Usher without a path")
             case HTTPStatus.NOT_FOUND:
                 raise NotFoundError(detail)
             case HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED:

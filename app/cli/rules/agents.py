@@ -18,6 +18,8 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
+from app.cli.remote import agents as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.clock import SystemClock
 from app.errors import InvalidInputError, NotFoundError, Problem
 
@@ -26,11 +28,16 @@ NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules nam
 
 
 @app.command("list")
+@over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List the agents that rules have asked for or something is set for, with their calls and queues."""
     now = SystemClock().now()
-    with reading() as connection:
-        agents, (calls, waiting) = _known(connection), load_of_agents(connection, now)
+    server = chosen_server()
+    if server is not None:
+        agents, calls, waiting = remote.list_agents(server)
+    else:
+        with reading() as connection:
+            agents, (calls, waiting) = _known(connection), load_of_agents(connection, now)
     if as_json:
         say_json(
             [
@@ -57,6 +64,7 @@ def list_(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+@over_api
 def pause(
     agent: NameArgument,
     until: Annotated[
@@ -80,17 +88,23 @@ def pause(
 
 
 @app.command()
+@over_api
 def resume(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Put an agent back into service; exit 1 if it is in service."""
     now = SystemClock().now()
-    with reading() as connection:
-        before = stored_agent(connection, agent)
+    server = editing_server(by)
+    if server is not None:
+        before = remote.read_agent(server, agent)
+    else:
+        with reading() as connection:
+            before = stored_agent(connection, agent)
     if not before.is_out_of_service(now):
         raise NotFoundError(f"{agent} is in service")
     _change(agent, {"out_of_service_until": None}, by, as_json=as_json)
 
 
 @app.command()
+@over_api
 def limit(
     agent: NameArgument,
     *,
@@ -108,6 +122,7 @@ def limit(
 
 
 @app.command()
+@over_api
 def history(
     agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", help="only this one")] = None,
     *,
@@ -115,8 +130,12 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """List who changed what of agents, the latest first; exit 1 if nothing was ever changed."""
-    with reading() as connection:
-        found = agent_history(connection, agent, limit=limit)
+    server = chosen_server()
+    if server is not None:
+        found = remote.agent_history(server, agent, limit)
+    else:
+        with reading() as connection:
+            found = agent_history(connection, agent, limit=limit)
     if as_json:
         say_json([change.to_json() for change in found])
     else:
@@ -135,7 +154,10 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
     def unit(connection: Connection) -> Agent:
         return change_agent(connection, agent, columns, editor(by))
 
-    if columns:
+    server = editing_server(by)
+    if server is not None:
+        after = remote.change_agent(server, agent, columns) if columns else remote.read_agent(server, agent)
+    elif columns:
         after = write(unit)
     else:
         with reading() as connection:

@@ -14,6 +14,8 @@ from rich.text import Text
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
+from app.cli.remote import lookups as remote
+from app.cli.remote.choice import chosen_server, over_api
 from app.cli.rules.rule_trial import event_in_file
 from app.clock import SystemClock
 from app.errors import InvalidInputError
@@ -32,10 +34,15 @@ app = typer.Typer(help="Questions to your own systems before rules are evaluated
 
 
 @app.command("list")
+@over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List the lookups, with what keeps one from being asked."""
-    with reading() as connection:
-        stored = list_stored_lookups(connection)
+    server = chosen_server()
+    if server is not None:
+        stored = remote.list_lookups(server)
+    else:
+        with reading() as connection:
+            stored = list_stored_lookups(connection)
     if as_json:
         say_json([{**one.to_json(), "problems": [str(problem) for problem in one.problems]} for one in stored])
         return
@@ -66,6 +73,7 @@ def _table(stored: list[StoredLookup]) -> RenderableType:
 
 
 @app.command("test")
+@over_api
 def try_(
     name: Annotated[str, typer.Argument(metavar="LOOKUP", help="the name of a lookup")],
     *,
@@ -80,16 +88,22 @@ def try_(
     settings = read_settings(without_livekit=True)
     use_phone_region(settings.phone_region)
     asked = event_in_file(event, project, settings)
-    with reading(settings) as connection:
-        stored = read_stored_lookup(connection, name)
-        asked = asked or stored_event(connection, event)
-    if stored.usable is None:
-        raise InvalidInputError(f"lookup {name!r} cannot be used", list(stored.problems))
-    tested = asyncio.run(_ask(stored.usable, asked))
+    server = chosen_server()
+    if server is not None:
+        stored = remote.read_lookup(server, name)
+        tested = remote.ask_lookup(server, name, asked or event)
+    else:
+        with reading(settings) as connection:
+            stored = read_stored_lookup(connection, name)
+            asked = asked or stored_event(connection, event)
+        if stored.usable is None:
+            raise InvalidInputError(f"lookup {name!r} cannot be used", list(stored.problems))
+        tested = asyncio.run(_ask(stored.usable, asked))
     if as_json:
         say_json({"lookup": name, **tested})
     else:
-        show(*_view(stored.usable, asked, tested))
+        who = (asked.participant_identity or asked.room_name) if asked else f"event {event}"
+        show(*_view(stored, who, tested))
     if tested["status"] != AnswerStatus.OK:
         raise typer.Exit(1)
 
@@ -102,9 +116,8 @@ async def _ask(lookup: Lookup, event: Event) -> dict[str, Any]:
         await asker.close()
 
 
-def _view(lookup: Lookup, event: Event, tested: dict[str, Any]) -> Iterator[RenderableType]:
+def _view(lookup: StoredLookup, who: str, tested: dict[str, Any]) -> Iterator[RenderableType]:
     answered = tested["status"] == AnswerStatus.OK
-    who = event.participant_identity or event.room_name
     yield Text.assemble(
         (f"{tested['status']} ", "bold green" if answered else "bold red"),
         plain(f"lookup {lookup.name!r} about {who}, after {tested['seconds'] * 1000:.0f} ms"),
@@ -115,5 +128,5 @@ def _view(lookup: Lookup, event: Event, tested: dict[str, Any]) -> Iterator[Rend
     yield plain(f"   {words}: {json.dumps(tested['answer'], ensure_ascii=False)}")
     if not tested["matches"]:
         yield plain("   it would not be asked: this is no join, or its pattern does not match", "yellow")
-    if not lookup.enabled:
+    if lookup.row["enabled"] is not True:
         yield plain("   it is disabled", "yellow")

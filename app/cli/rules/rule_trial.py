@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ from rich.text import Text
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
+from app.cli.remote.calls import read_event
+from app.cli.remote.choice import chosen_server, over_api
+from app.cli.remote.rules import list_rules
 from app.cli.rules.rules_file import find_rule, read_file
 from app.clock import SystemClock, new_id
 from app.db.columns.action_types import RuleAction
@@ -24,14 +28,16 @@ from app.flows.rule_trial import Trial, require_good_rule, try_rule
 from app.livekit.participant.phone import use_phone_region
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
+from app.rules.columns import WRITABLE
 from app.rules.editing.stored_rules import read_rules
 from app.settings import Settings, read_settings
 from app.strict_json import JsonError, parse_storable_json
 from app.webhook.event import Event
-from app.webhook.event_store import stored_event
+from app.webhook.event_store import from_row, stored_event
 from app.webhook.parse import build_event
 
 
+@over_api
 def try_(
     name: Annotated[str, typer.Argument(metavar="RULE", help="the name of a rule, or its id")],
     *,
@@ -49,19 +55,24 @@ def try_(
     settings = read_settings(without_livekit=True)
     use_phone_region(settings.phone_region)
     tested = event_in_file(event, project, settings)
-    if file is None:
+    server = chosen_server()
+    if server is not None:
+        tested = tested or from_row(asdict(read_event(server, event)))
+        rules = list_rules(server).rules if file is None else _rules_in(file)
+        draft, book = find_rule(rules, name), RuleBook.build(rules, 0)
+    elif file is None:
         with reading(settings) as connection:
             draft = find_rule(read_rules(connection), name)
             book = read_book(connection)
             tested = tested or stored_event(connection, event)
     else:
-        rules = [{**rule, "id": number} for number, rule in enumerate(read_file(file).rules, start=1)]
+        rules = _rules_in(file)
         draft = find_rule(rules, name)
         book = RuleBook.build(rules, 0)
         if tested is None:
             with reading(settings) as connection:
                 tested = stored_event(connection, event)
-    rule = require_good_rule({key: value for key, value in draft.items() if key != "id"})
+    rule = require_good_rule({column: draft[column] for column in WRITABLE})
     most = settings.metadata_max_bytes
     (trial,) = try_rule(book, rule, [tested], replaces=draft["id"], metadata_max_bytes=most)
     if as_json:
@@ -70,6 +81,10 @@ def try_(
         show(*_view(draft, trial))
     if not trial.served or trial.failure:
         raise typer.Exit(1)
+
+
+def _rules_in(file: str) -> list[dict[str, Any]]:
+    return [{**rule, "id": number} for number, rule in enumerate(read_file(file).rules, start=1)]
 
 
 def _view(rule: dict[str, Any], trial: Trial) -> Iterator[RenderableType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import typer
@@ -13,6 +12,18 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption, WhyOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table, write_lines
+from app.cli.remote import rules as remote
+from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.rules.edit_view import (
+    Warned,
+    by_rule,
+    counted,
+    note_dry_run,
+    say_applied,
+    say_document,
+    say_edit,
+    warn,
+)
 from app.cli.rules.pauses import pause, resume
 from app.cli.rules.rule_trial import try_
 from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
@@ -20,7 +31,6 @@ from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, recent_t
 from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
-from app.rules.editing.difference import describe
 from app.rules.editing.history import history
 from app.rules.editing.rule_set import (
     ExpectedVersions,
@@ -32,7 +42,7 @@ from app.rules.editing.rule_set import (
 )
 from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_rules
-from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
+from app.rules.warnings.rule_warnings import saved_rule_warnings
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
@@ -43,13 +53,21 @@ _File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML o
 
 
 @app.command("list")
+@over_api
 def list_(*, as_json: JsonOption = False) -> None:
     """List the rules in matching order."""
-    with reading() as connection:
-        rows = read_rules(connection)
-        book = read_book(connection)
-    problems = {rule_id: [str(problem) for problem in one.problems] for rule_id, one in book.bad.items()}
-    warned = warnings_of(book)
+    server = chosen_server()
+    if server is not None:
+        rows, version = remote.list_rules(server)
+        problems = {row["id"]: row["problems"] for row in rows if row["problems"]}
+        warned = {row["id"]: row["warnings"] for row in rows if row["warnings"]}
+    else:
+        with reading() as connection:
+            rows = read_rules(connection)
+            book = read_book(connection)
+        version = book.version
+        problems = {rule_id: [str(problem) for problem in one.problems] for rule_id, one in book.bad.items()}
+        warned = warnings_of(book)
     if as_json:
         say_json(
             [{**row, "problems": problems.get(row["id"], []), "warnings": warned.get(row["id"], [])} for row in rows]
@@ -61,23 +79,30 @@ def list_(*, as_json: JsonOption = False) -> None:
     show(rules_table(rows, problems, warned))
     unusable_text = f", {len(problems)} cannot be used" if problems else ""
     warnings_text = f", {len(warned)} with warnings" if warned else ""
-    note(f"version {book.version} of the rules; {len(rows)} rules{unusable_text}{warnings_text}")
+    note(f"version {version} of the rules; {len(rows)} rules{unusable_text}{warnings_text}")
 
 
 @app.command("show")
+@over_api
 def show_(
     name: Annotated[str, typer.Argument(metavar="RULE", help="the name of a rule, or its id")],
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Show all columns of one rule, and its latest change."""
-    with reading() as connection:
-        row = find_rule(read_rules(connection), name)
-        book = read_book(connection)
-        changes = history(connection, row["name"], limit=1)
-    bad, rule = book.bad.get(row["id"]), book.rule(row["id"])
-    problems = [str(problem) for problem in bad.problems] if bad else []
-    warned = [str(one) for one in saved_rule_warnings(book, rule, recent_traffic())] if rule else []
+    server = chosen_server()
+    if server is not None:
+        row = remote.find_rule(server, name)
+        problems, warned, latest_one = row["problems"], row["warnings"], remote.latest_change(server, row["id"])
+        changes = [] if latest_one is None else [latest_one]
+    else:
+        with reading() as connection:
+            row = find_rule(read_rules(connection), name)
+            book = read_book(connection)
+            changes = history(connection, row["name"], limit=1)
+        bad, rule = book.bad.get(row["id"]), book.rule(row["id"])
+        problems = [str(problem) for problem in bad.problems] if bad else []
+        warned = [str(one) for one in saved_rule_warnings(book, rule, recent_traffic())] if rule else []
     if as_json:
         latest = changes[0].to_json() if changes else None
         say_json({**row, "problems": problems, "warnings": warned, "latest_change": latest})
@@ -106,7 +131,7 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
         problems = error.problems
     rules = read.rules
     book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
-    warned = _by_rule(warnings_by_name(book, [rule["name"] for rule in rules[:MOST_JUDGED]]))
+    warned = by_rule(warnings_by_name(book, [rule["name"] for rule in rules[:MOST_JUDGED]]))
     if as_json:
         mistakes = [
             {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
@@ -118,13 +143,14 @@ def check(file: _File, *, as_json: JsonOption = False) -> None:
     elif problems:
         say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
     else:
-        say(f"{file}: {_counted(read)}, no mistakes")
-        _warn(file, warned)
+        say(f"{file}: {counted(read)}, no mistakes")
+        warn(file, warned)
     if problems:
         raise typer.Exit(1)
 
 
 @app.command()
+@over_api
 def export(
     *,
     format_: Annotated[Literal["yaml", "json"], typer.Option("--format", "-f", help="format of the file")] = "yaml",
@@ -134,14 +160,19 @@ def export(
 
     `lookups` and `agents` are left out if there are none.
     """
-    with reading() as connection:
-        found = read_tables(connection)
+    server = chosen_server()
+    if server is not None:
+        found = remote.export_rules(server)
+    else:
+        with reading() as connection:
+            found = read_tables(connection)
     write_lines([found.to_text(format_)], output)
     if output not in {None, "-"}:
-        note(f"{_counted(found)} written to {output}")
+        note(f"{counted(found)} written to {output}")
 
 
 @app.command("apply")
+@over_api
 def apply_(
     file: _File,
     *,
@@ -174,15 +205,20 @@ def apply_(
     """
     wanted = read_file(file)
     expected = ExpectedVersions(expect_version, expect_lookups_version, expect_agents_version)
+    server = editing_server(by)
+    if server is not None:
+        document = remote.apply_rules(server, wanted, delete=delete, dry_run=dry_run, expected=expected, why=why)
+        say_applied(document, file, delete=delete, as_json=as_json)
+        return
     traffic = recent_traffic()
 
-    def change(connection: Connection) -> tuple[RuleSetEdit, _Warned]:
+    def change(connection: Connection) -> tuple[RuleSetEdit, Warned]:
         before = read_book(connection)
         author = "" if dry_run else editor(by)
         edit = apply_file(connection, wanted, delete=delete, editor=author, expected=expected, dry_run=dry_run, why=why)
         found = edit.warnings(read_book(connection), traffic)
-        known = _by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
-        return edit, _by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
+        known = by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
+        return edit, by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
 
     if dry_run:
         with reading() as connection:
@@ -192,19 +228,15 @@ def apply_(
                 note(f"The {key} are at version {version}, not {getattr(expected, key)}.")
     else:
         edit, warned = write(change)
-    _say_edit(edit, as_json=as_json, warned=warned)
+    say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
-        _warn(file, warned)
+        warn(file, warned)
     if dry_run and not as_json and edit.is_effective:
-        flags = [" --delete"] if delete else []
-        flags += [
-            f" --expect-{'' if key == 'rules' else f'{key}-'}version {version}"
-            for key, version in edit.versions.items()
-        ]
-        note(f"Nothing was changed. To apply this: usher rules apply {file}{''.join(flags)}")
+        note_dry_run(file, edit.versions, delete=delete)
 
 
 @app.command("history")
+@over_api
 def history_(
     name: Annotated[
         str | None, typer.Argument(metavar="[RULE]", help="only of the rule that has or had this name")
@@ -215,8 +247,12 @@ def history_(
     as_json: JsonOption = False,
 ) -> None:
     """Show the changes of rules, newest first; the number is the version of the rules after the change."""
-    with reading() as connection:
-        changes = history(connection, name, limit=limit, before_version=before)
+    server = chosen_server()
+    if server is not None:
+        changes = remote.history(server, name, limit, before)
+    else:
+        with reading() as connection:
+            changes = history(connection, name, limit=limit, before_version=before)
     if as_json:
         say_json([change.to_json() for change in changes])
         return
@@ -231,6 +267,7 @@ def history_(
 
 
 @app.command("revert")
+@over_api
 def revert_(
     version: Annotated[int, typer.Argument(min=0, help="a version of `usher rules history`")],
     *,
@@ -241,6 +278,11 @@ def revert_(
     as_json: JsonOption = False,
 ) -> None:
     """Restore all rules, or one, as they were at a version; the restoration is recorded as a change."""
+    server = editing_server(by)
+    if server is not None:
+        document = remote.revert_rules(server, version, name=rule, dry_run=dry_run, why=why)
+        say_document(document, as_json=as_json)
+        return
 
     def change(connection: Connection) -> RuleSetEdit:
         author = "" if dry_run else editor(by)
@@ -251,37 +293,4 @@ def revert_(
             edit = change(connection)
     else:
         edit = write(change)
-    _say_edit(edit, as_json=as_json)
-
-
-_Warned = dict[str, list[str]]
-"""Warnings by the name of the rule."""
-
-
-def _by_rule(warnings: Sequence[RuleWarning]) -> _Warned:
-    warned: _Warned = {}
-    for one in warnings:
-        warned.setdefault(one.rule_name, []).append(str(one))
-    return warned
-
-
-def _say_edit(edit: RuleSetEdit, *, as_json: bool, warned: _Warned | None = None) -> None:
-    if as_json:
-        document = {**edit.to_json(), "dry_run": not edit.written}
-        say_json(document if warned is None else {**document, "warnings": warned})
-        return
-    say(describe(edit.differences))
-    for key, part in edit.tables.items():
-        say(f"{key}:", describe(part.differences, f"no {key}"))
-    if edit.written and edit.is_effective:
-        say(*(f"the {key} are at version {version}" for key, version in edit.versions.items()))
-
-
-def _counted(read: RulesFile) -> str:
-    found = {"rules": read.rules, **read.tables}
-    counts = ((key, len(rows)) for key, rows in found.items() if rows is not None)
-    return ", ".join(f"{count} {key.removesuffix('s') if count == 1 else key}" for key, count in counts)
-
-
-def _warn(file: str, warned: _Warned) -> None:
-    note(*(f"{file}: warning: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))
+    say_edit(edit, as_json=as_json)

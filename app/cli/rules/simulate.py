@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -13,7 +14,10 @@ from app.cli.calls.filter_options import period
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, progress, say_json, show, table
+from app.cli.remote import rules as remote
+from app.cli.remote.choice import chosen_server, over_api
 from app.cli.rules.rules_file import read_file
+from app.clock import SystemClock
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.stored_rules import read_rules
@@ -29,6 +33,7 @@ _WORDS = {
 }
 
 
+@over_api
 def simulate_(
     draft: Annotated[str, typer.Argument(metavar="DRAFT", help="a rules file, YAML or JSON; - for standard input")],
     *,
@@ -50,14 +55,37 @@ def simulate_(
     """Show which past callers would get another agent, none, or a new one if DRAFT were applied."""
     wanted = read_file(draft).rules
     begin, end = period(since, until)
+    if begin is None:
+        raise AssertionError("--since has a default")
+    server = chosen_server()
+    if server is not None:
+        remote.refuse(until=until, against_then=against_then)
+        outcome = remote.simulate(server, wanted, delete=delete, begin=begin, now=SystemClock().now())
+    else:
+        outcome = _simulate_here(wanted, begin, end, delete=delete, against_then=against_then, examples=examples)
+    if as_json:
+        say_json(outcome.to_json())
+    else:
+        show(*_view(outcome, examples))
+    if fail_on_change and outcome.changes:
+        raise typer.Exit(1)
+
+
+def _simulate_here(
+    wanted: Sequence[Mapping[str, Any]],
+    begin: datetime,
+    end: datetime | None,
+    *,
+    delete: bool,
+    against_then: bool,
+    examples: int,
+) -> Simulation:
     settings = read_settings(without_livekit=True)
     with reading(settings) as connection:
         book = RuleBook.build(draft_rows(read_rules(connection), wanted, delete=delete), 0)
         current = None if against_then else read_book(connection)
-        if begin is None:
-            raise AssertionError("--since has a default")
         with progress("events", count_traffic(connection, begin, end)) as report:
-            outcome = simulate(
+            return simulate(
                 book,
                 read_traffic(connection, begin, end),
                 current=current,
@@ -65,15 +93,9 @@ def simulate_(
                 metadata_max_bytes=settings.metadata_max_bytes,
                 progress=report,
             )
-    if as_json:
-        say_json(outcome.to_json())
-    else:
-        show(*_view(outcome))
-    if fail_on_change and outcome.changes:
-        raise typer.Exit(1)
 
 
-def _view(outcome: Simulation) -> Iterator[RenderableType]:
+def _view(outcome: Simulation, examples: int) -> Iterator[RenderableType]:
     if not outcome.events:
         yield Text("No events are stored for that time.", "yellow")
         return
@@ -89,18 +111,18 @@ def _view(outcome: Simulation) -> Iterator[RenderableType]:
         yield plain(f"{count}: {words}", style)
         for group in outcome.groups:
             if group.effect is effect:
-                yield from _group_view(group)
+                yield from _group_view(group, examples)
 
 
-def _group_view(group: Group) -> Iterator[RenderableType]:
+def _group_view(group: Group, examples: int) -> Iterator[RenderableType]:
     sides = (group.agents_before + group.actions_before, group.agents_after + group.actions_after)
     before, after = (", ".join(agents) or "none" for agents in sides)
     yield plain(f"  {group.events}: {before} → {after}")
     rows = table("", "event / caller", "why", narrow=("",))
-    for one in group.examples:
+    for one in group.examples[:examples]:
         who = plain(one.event_id, "dim").append("\n")
         who.append_text(plain(f"{one.participant_identity or '-'} in {one.room_name}"))
         rows.add_row("  ", who, plain(one.why, "dim"))
-    if group.examples:
+    if group.examples[:examples]:
         rows.show_header = False
         yield rows

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -81,6 +81,21 @@ class Erasure:
             "in_a_call_in": list(self.live_rooms),
             "dry_run": self.dry_run,
         }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """Return what `to_json` made this of."""
+        return cls(
+            document["events"],
+            document["events_of_others"],
+            document["dispatches"],
+            document["dispatches_of_others"],
+            document["token_dispatches"],
+            document["audit_lines"],
+            tuple(document["rules_that_name_the_person"]),
+            tuple(document["in_a_call_in"]),
+            document["dry_run"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,30 +158,34 @@ _SIGNS: Final = {Change.CREATED: "+", Change.CHANGED: "~", Change.DELETED: "-"}
 
 
 def describe(differences: Sequence[Difference], none: str = "no rules") -> str:
-    """Return the differences for a person: one block for each row that changes, then one line that counts.
+    """Return the differences for a person, as `describe_changes` does."""
+    changes = [
+        {"change": one.change, "name": one.name, "values": [value.to_json() for value in one.values]}
+        for one in differences
+        if is_effective(one)
+    ]
+    return describe_changes(changes, count_changes(differences), none)
+
+
+def describe_changes(changes: Iterable[Mapping[str, Any]], counts: Mapping[str, int], none: str = "no rules") -> str:
+    """Return changes of rows, in their JSON form, for a person: one block for each row, then one line that counts.
 
     The line is `none` where there is no row.
     """
     blocks = []
-    for difference in differences:
-        sign = _SIGNS.get(difference.change)
-        if sign is None:
-            continue
-        lines = [f"{sign} {difference.name} ({difference.change})"]
-        if difference.change is Change.CREATED and difference.after is not None:
-            row = difference.after
-            lines += [f"    {column}: {_show(row.get(column))}" for column in difference.columns if column != "name"]
+    for one in changes:
+        change = Change(one["change"])
+        values = [
+            ValueChange(each["path"], each.get("before", MISSING), each.get("after", MISSING)) for each in one["values"]
+        ]
+        lines = [f"{_SIGNS[change]} {one['name']} ({change})"]
+        if change is Change.CREATED:
+            lines += [f"    {value.path}: {_show(value.after)}" for value in values if value.path != "name"]
         else:
-            lines += [f"    {value}" for value in difference.values]
+            lines += [f"    {value}" for value in values]
         blocks.append("\n".join(lines))
-    return "\n".join([*blocks, summarize(differences, none)])
-
-
-def summarize(differences: Iterable[Difference], none: str = "no rules") -> str:
-    """Return the counts in one line, such as `1 created, 2 changed, 17 unchanged`; `none` for no row."""
-    counts = Counter(difference.change for difference in differences)
-    parts = [f"{counts[change]} {change}" for change in Change if counts[change]]
-    return ", ".join(parts) or none
+    counted = ", ".join(f"{counts[change]} {change}" for change in Change if counts[change])
+    return "\n".join([*blocks, counted or none])
 
 
 def differences_to_json(differences: Iterable[RuleDifference]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from app.rules.editing.difference import (
     diff,
     differences_to_json,
     is_effective,
-    summarize,
 )
 
 
@@ -61,4 +60,4 @@ def test_long_values_are_cut_in_text_but_not_in_json() -> None:
     assert max(map(len, text.splitlines())) < 400
     assert "…" in text
     assert differences_to_json(differences)["rules"][0]["values"][0]["after"] == "y" * 500
-    assert summarize([]) == "no rules"
+    assert describe([]) == "no rules"

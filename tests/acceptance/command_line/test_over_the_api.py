@@ -1,0 +1,268 @@
+"""Commands with `--server` and `--token`: the same answers as from the database, from a machine that has none."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from app.cli.main import COMMANDS, main
+from tests.acceptance.cli_site import Answer, Site, Terminal, running_site, wait_for
+from tests.conftest import Database
+
+RULES = """
+rules:
+- name: spanish support
+  pattern: {participant: {metadata: {language: [es]}}}
+  agent_name: support-es
+- name: no worker
+  priority: 200
+  pattern: {room: {name: [{prefix: "empty-"}]}}
+  agent_name: ghost
+  answer_timeout_s: 1
+  max_attempts: 1
+"""
+LOOKUP = (
+    "INSERT INTO lookups (name, pattern, url) "
+    """VALUES ('crm', '{"participant": {"kind": ["SIP"]}}', 'https://crm.example.com/usher')"""
+)
+
+
+class Shell(Terminal):
+    """A terminal whose commands run in this process: some hundred of them, each a second earlier."""
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Answer:
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with ExitStack() as stack:
+            for change in (
+                patch.dict(os.environ, self.everything(environment), clear=True),
+                patch.object(sys, "argv", ["usher", *arguments]),
+                patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()))),
+                chdir(self.folder),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                stack.enter_context(change)
+            try:
+                copy_context().run(main)
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        return Answer(code, out.getvalue(), err.getvalue())
+
+
+@dataclass
+class Remote:
+    """A site with a terminal beside its database, and one that knows nothing but its URL and a token."""
+
+    site: Site
+    here: Terminal
+    terminal: Terminal
+
+    def run(self, *arguments: str, **environment: str) -> Answer:
+        return self.terminal.run(*arguments, **environment)
+
+    def json(self, *arguments: str) -> Any:
+        return self.terminal.json(*arguments)
+
+
+@pytest.fixture(scope="module")
+def remote(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> Iterator[Remote]:
+    folder, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
+    path = folder / "usher.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with running_site(folder, Database(make_url(f"sqlite:///{path}")), RULES, ("support-es",)) as site:
+        site.terminal.run("users", "add", "maria", "--role", "admin")
+        token = site.terminal.json("users", "token", "maria")["token"]
+        site.database.execute(LOOKUP)
+        for room, identity, metadata in (("support-1", "ana", '{"language": "es"}'), ("empty-1", "bob/b", "")):
+            site.livekit.post("join", room=room, identity=identity, metadata=metadata)
+        wait_for(lambda: _statuses(site) == {"joined", "no_show"}, "both calls to be decided")
+        here = Shell(site.terminal.folder, site.terminal.environment)
+        yield Remote(site, here, Shell(elsewhere, {"USHER_URL": site.url, "USHER_TOKEN": token}))
+
+
+def _statuses(site: Site) -> set[str]:
+    return {row["status"] for row in site.database.execute("SELECT status FROM dispatches")}
+
+
+READS = (
+    "calls list", "calls list -q bob --state no_show --since 1h", "calls export", "calls export --format jsonl",
+    "events list --type participant_joined", "events export", "events export --format csv",
+    "dispatches list --status no_show", "dispatches export --format csv", "explain ana", "explain bob/b",
+    "rules list", "rules show spanish support", "rules export", "rules export --format json", "rules history",
+    "agents list", "agents limit ghost", "lookups list", "notifications list", "people export ana", "people reads",
+    "users list", "users tokens", "users sessions maria", "users logins --since 1h",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", READS)
+def test_a_command_prints_the_same_over_the_api_as_from_the_database(remote: Remote, command: str) -> None:
+    words = command.split() if command != "rules show spanish support" else ["rules", "show", "spanish support"]
+    flags = [] if "export" in words else ["--json"]
+    here, there = remote.here.run(*words, *flags), remote.run(*words, *flags)
+    assert (there.code, _stable(there.out)) == (here.code, _stable(here.out))
+
+
+@pytest.mark.parametrize("command", ["calls list", "explain bob/b", "rules list", "agents list", "users tokens"])
+def test_a_table_is_the_same_over_the_api(remote: Remote, command: str) -> None:
+    here, there = remote.here.run(*command.split()), remote.run(*command.split())
+    assert _stable(there.out) == _stable(here.out)
+    assert there.err == here.err
+
+
+def _stable(text: str) -> str:
+    """Return what was printed without what each request changes: when a token was last used, when it was exported."""
+    kept = (line for line in text.splitlines() if '"last_used_at"' not in line and '"exported_at"' not in line)
+    return "\n".join(line.split(" used ")[0] for line in kept)
+
+
+def test_one_event_or_dispatch_is_shown_the_same(remote: Remote) -> None:
+    event = remote.json("events", "list", "--type", "participant_joined", "--identity", "ana")[0]["id"]
+    dispatch = remote.json("dispatches", "list", "--identity", "ana")[0]["id"]
+    for words in (("events", "show", event), ("dispatches", "show", dispatch)):
+        assert remote.run(*words).out == remote.here.run(*words).out
+        assert remote.json(*words) == remote.here.json(*words)
+
+
+def test_rules_are_edited_over_the_api_in_the_name_of_the_tokens_user(remote: Remote) -> None:
+    file = remote.terminal.write(
+        "more.yaml", RULES + "- {name: vip, pattern: {room: {name: [vip]}}, agent_name: vip}\n"
+    )
+    tried = remote.run("rules", "apply", file, "--dry-run")
+    assert "+ vip (created)" in tried.out
+    assert "1 created, 2 unchanged" in tried.out
+    assert "--expect-version" in tried.err
+    applied = remote.run("rules", "apply", file, "--why", "for the launch")
+    assert "the rules are at version" in applied.out
+    change = remote.json("rules", "history")[0]
+    assert (change["rule"], change["changed_by"], change["why"]) == ("vip", "maria", "for the launch")
+    paused = remote.json("rules", "pause", "vip", "--until", "2h")
+    assert paused["paused_until"] is not None
+    assert remote.json("rules", "resume", "vip")["paused_until"] is None
+    assert remote.run("rules", "test", "vip", "--event", _join_of(remote, "ana")).code == 1
+    assert remote.run("rules", "test", "spanish support", "--event", _join_of(remote, "ana")).code == 0
+    stale = remote.run(
+        "rules", "apply", remote.terminal.write("old.yaml", "rules: []"), "--delete", "--expect-version", "1"
+    )
+    assert stale.code == 2
+    assert "version" in stale.err
+    assert remote.run("rules", "revert", str(change["id"] - 1)).code == 0
+    assert remote.run("rules", "show", "vip").code == 1
+    simulated = remote.run("simulate", remote.terminal.write("none.yaml", "rules: []"), "--delete", "--since", "1h")
+    assert "no agent" in simulated.out
+
+
+def _join_of(remote: Remote, identity: str) -> str:
+    found = remote.json("events", "list", "--type", "participant_joined", "--identity", identity)
+    return str(found[0]["id"])
+
+
+def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
+    assert remote.json("agents", "pause", "ghost", "2h", "--note", "deploy")["note"] == "deploy"
+    assert "out of service until" in remote.here.run("agents", "limit", "ghost").out
+    assert "in service" in remote.run("agents", "resume", "ghost").out
+    assert remote.json("agents", "limit", "ghost", "--max-calls", "3")["max_calls"] == 3
+    assert remote.json("agents", "history", "ghost")[0]["changed_by"] == "maria"
+    failed = remote.json("dispatches", "list", "--status", "no_show")[0]["id"]
+    tried = remote.json("dispatches", "redrive", failed, "--dry-run")
+    assert tried["done"] == {failed: "would be redriven"}
+    done = remote.json("dispatches", "redrive", "--status", "no_show", "--identity", "bob/b")
+    assert done["done"][failed].startswith("as dispatch ")
+    assert remote.run("dispatches", "redrive", "01a00000-0000-7000-8000-000000000000").code == 1
+    replayed = remote.json("events", "replay", _join_of(remote, "ana"))
+    assert replayed["done"] or replayed["refused"]
+
+
+def test_users_are_managed_over_the_api(remote: Remote) -> None:
+    added = remote.run("users", "add", "tom", "--role", "viewer")
+    assert f"{remote.site.url}/console/password/" in added.out
+    token = remote.json("users", "token", "tom", "--role", "viewer", "--expires", "2d")
+    seen = remote.run("calls", "list", USHER_TOKEN=token["token"])
+    assert seen.code == 0
+    refused = remote.run("agents", "limit", "ghost", "--max-calls", "1", USHER_TOKEN=token["token"])
+    assert refused.code == 2
+    assert "editor" in refused.err
+    assert remote.run("users", "revoke", token["id"]).code == 0
+    gone = remote.run("calls", "list", USHER_TOKEN=token["token"])
+    assert gone.code == 2
+    assert "refuses the token" in gone.err
+    assert remote.json("users", "role", "tom", "editor")["role"] == "editor"
+    assert remote.json("users", "disable", "tom")["disabled"] is True
+    assert remote.run("users", "delete", "tom", "--yes").code == 0
+    missing = remote.run("users", "role", "mariana", "editor")
+    assert missing.code == 1
+    assert "did you mean 'maria'" in missing.err
+
+
+def test_a_person_is_erased_over_the_api(remote: Remote) -> None:
+    remote.site.livekit.post("join", room="lobby", identity="carla", metadata="")
+    wait_for(lambda: _join_of_or_none(remote, "carla"), "the join of carla")
+    tried = remote.json("people", "erase", "carla", "--dry-run")
+    assert tried["dry_run"] is True
+    assert tried["events"] >= 1
+    refused = remote.run("people", "erase", "carla", "--yes")
+    assert refused.code == 1
+    assert "in a call now" in refused.err
+
+
+def _join_of_or_none(remote: Remote, identity: str) -> Any:
+    return remote.json("events", "list", "--identity", identity)
+
+
+def test_wrong_uses_are_refused_in_plain_words(remote: Remote) -> None:
+    url = remote.site.url
+    for words, environment, part in (
+        (["calls", "list", "--server", "usher.example.com"], {}, "--server: must be the URL of a running Usher"),
+        (["calls", "list"], {"USHER_TOKEN": ""}, "--token: is needed, or USHER_TOKEN"),
+        (["calls", "list", "--token", "x"], {"USHER_URL": ""}, "--token: needs --server"),
+        (["calls", "list", "--token", "usher_wrong"], {}, "refuses the token"),
+        (["calls", "list", "--server", "http://127.0.0.1:1"], {}, "cannot be reached"),
+        (["calls", "list", "--server", f"{url}/console"], {}, "has no such API"),
+        (["calls", "list", "--since", "tomorrow"], {}, "--since"),
+        (["agents", "limit", "ghost", "--max-calls", "1", "--by", "eve"], {}, "--by: is not possible with --server"),
+        (["dispatches", "cancel", "--status", "pending", "--database-only"], {}, "--database-only"),
+        (["simulate", "-", "--against-then"], {}, "--against-then: is not possible with --server"),
+        (["--server", url, "migrate", "up"], {}, "this command works on this machine"),
+        (["--server", url, "serve"], {}, "this command works on this machine"),
+        (["users", "password", "maria", "--server", url], {}, "No such option"),
+        (["--server", url, "users", "password", "maria"], {}, "this command works on this machine"),
+    ):
+        answer = remote.terminal.run(*words, stdin="rules: []", **environment)
+        assert answer.code == 2, words
+        assert part in " ".join(answer.err.split()), (words, answer.err)
+
+
+def test_the_options_stand_before_or_after_the_command(remote: Remote) -> None:
+    given = ("--server", remote.site.url, "--token", remote.terminal.environment["USHER_TOKEN"])
+    nothing = {"USHER_URL": "", "USHER_TOKEN": ""}
+    before = remote.terminal.run(*given, "rules", "list", "--json", **nothing)
+    after = remote.terminal.run("rules", "list", "--json", *given, **nothing)
+    assert before.code == after.code == 0
+    assert json.loads(before.out) == json.loads(after.out)
+
+
+def test_every_command_but_those_of_this_machine_takes_a_server(remote: Remote) -> None:
+    local = {"demo", "serve", "doctor", "migrate", "backup", "restore", "trigger", "call", "probe"}
+    for name in COMMANDS.keys() - local:
+        leaves = _leaves(remote, name)
+        assert leaves
+        missing = {leaf for leaf in leaves if "--server" not in remote.run(*leaf.split(), "--help").out}
+        assert missing <= {"rules check", "users password"}, missing
+
+
+def _leaves(remote: Remote, name: str) -> list[str]:
+    text = remote.run(name, "--help").out
+    if "COMMAND [ARGS]" not in text:
+        return [name]
+    listed = text.partition("Commands")[2].splitlines()
+    return [f"{name} {line.split()[1]}" for line in listed if line.startswith("│ ") and line[2] != " "]
