@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.cli.framework.exclusive import without_server
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import require_consent, say_json
+from app.cli.remote.choice import require_no_server
 from app.db import schema
 from app.db.engine import create_reader_engine, parse_database_url
 from app.db.migration.loss import Downgrade, plan_downgrade
@@ -95,6 +96,7 @@ def _described(url: URL, *, check: bool = False) -> str:
 
 
 def _database_url() -> URL:
+    require_no_server()
     settings = read_settings(without_livekit=True)
     return parse_database_url(settings.database_url.get_secret_value())
 

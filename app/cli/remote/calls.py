@@ -73,4 +73,4 @@ def _of_calls(chosen: CallFilter) -> dict[str, Any]:
 
 def _of_filter(chosen: CallFilter | EventFilter | DispatchFilter, renamed: dict[str, str]) -> dict[str, Any]:
     """Return the fields of a filter as parameters of the API."""
-    return {renamed.get(name, name): value for name, value in asdict(chosen).items() if value not in {None, ()}}
+    return {renamed.get(name, name): value for name, value in asdict(chosen).items() if value}

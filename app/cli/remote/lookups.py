@@ -8,13 +8,14 @@ from typing import Any, Final
 from app.cli.remote.server import Server, path_of
 from app.errors import Problem
 from app.rules.lookups.edit_lookup import StoredLookup
+from app.rules.lookups.lookup_book import BadLookup
 from app.webhook.event import Event
 
 _BESIDE_COLUMNS: Final = {"id", "version", "created_at", "updated_at", "updated_by", "problems", "missing_variables"}
 
 
 def list_lookups(server: Server) -> list[StoredLookup]:
-    """Return the lookups by name; `usable` is left out."""
+    """Return the lookups by name, read as those that cannot be used: the server alone asks them."""
     return [_stored(one) for one in server.get("/lookups")["items"]]
 
 
@@ -38,6 +39,5 @@ def _stored(document: dict[str, Any]) -> StoredLookup:
         created_at=datetime.fromisoformat(document["created_at"]),
         updated_at=datetime.fromisoformat(document["updated_at"]),
         updated_by=document["updated_by"],
-        problems=tuple(problems),
-        usable=None,
+        read=BadLookup(document["id"], document["name"], tuple(problems)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -194,7 +194,7 @@ def parse_server_url(text: str) -> str:
 
 def _pairs(parameters: Parameters) -> Iterator[tuple[str, str]]:
     for name, value in parameters.items():
-        values: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
+        values: Collection[Any] = value if isinstance(value, list | tuple | frozenset) else [value]
         for one in values:
             if one is not None:
                 yield name, format_instant(one) if isinstance(one, datetime) else str(one)
