@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import make_url
 
 import app.server
+from app.flows.lookup.http_client import LookupFailedError
 from app.simulator import SIMULATOR_KEY, Fault, FaultKind
 from tests.conftest import Database, missing
 from tests.simulator import Mishap
@@ -28,7 +29,7 @@ from tests.world.world import World
 STATIC = Path(app.server.__file__ or "").parent / "static"
 ALERTS = STATIC / "prometheus-alerts.yaml"
 CASES = Path(__file__).parent / "prometheus-alerts.test.yaml"
-_FREE = frozenset({"agent", "fallback", "project", "rule", "le"})
+_FREE = frozenset({"agent", "fallback", "lookup", "project", "rule", "le"})
 """Labels whose values users choose; the values of all others are Usher's own."""
 _SERIES = re.compile(r"(\w+)(?:\{(.*)\})?")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -104,6 +105,13 @@ async def _scrape(database: Database) -> str:
         world.simulator.kill_worker(worker)
         await world.until(lambda: len(world.dispatches(room_name="hall")) == 2, within=60)
         await world.wait(60)  # for the probe of an agent without a worker
+        for lookup in ("crm", "slow", "broken"):
+            world.lookup(lookup, {"room": {"name": ["asked"]}}, timeout_ms=500)
+        world.services.answer("crm", {"tier": "gold"})
+        world.services.answer("slow", {}, after=5)
+        world.services.answer("broken", LookupFailedError("it answered 500"))
+        world.simulator.join("asked", "caller-asked")
+        await world.until_status("joined", room_name="asked")
         token = jwt.encode({"iss": SIMULATOR_KEY, "exp": 2**33, "sha256": ""}, "the secret of another key, 32 bytes")
         assert (await world.usher.post(b"{}", {"authorization": token})).status == 401
         world.simulator.faults.always("ListRooms", Fault(FaultKind.REFUSE))
