@@ -20,9 +20,9 @@ class TokenBucket:
         self._refilled_at: float | None = None
 
     def available(self, now: float) -> int:
-        """Return how many whole tokens there are at `now`."""
+        """Return how many whole tokens there are at `now`; 0 also while the bucket is overdrawn."""
         self._refill(now)
-        return int(self._tokens)
+        return max(0, int(self._tokens))
 
     def is_full(self, now: float) -> bool:
         """Return whether the bucket has forgotten all that was spent."""

@@ -18,8 +18,8 @@ _TICK_S: Final = 0.5
 """How often deadlines are compared with the time; a timer for each request would cost each webhook its making."""
 _TURN_S: Final = 0.01
 """How often turns are given out while connections wait for one."""
-_TURNS_PER_SECOND: Final = 1_000.0
-"""Turns of all connections together: at about 80 µs for the cheapest request, a twelfth of a processor."""
+_TURNS_PER_SECOND: Final = 250.0
+"""Turns of all connections together: at 100 to 400 µs each, by what is read and answered, a tenth of a processor."""
 _CLOSED_AT_ONCE: Final = 50
 """One in so many connections is closed when there are too many, so that not every new one searches the oldest."""
 

@@ -28,6 +28,10 @@ _MIN_CHUNK_BYTES: Final = 256
 """What chunks must have on average after that: each costs the same, be it a byte long."""
 _BYTES_OF_A_TURN: Final = 64 * 1024
 """Of a body that is thrown away because it has been answered."""
+_FREE_PIECES: Final = 8
+_SMALL_PIECE_BYTES: Final = 1024
+"""A request that comes in more than so many pieces of fewer bytes is read in turns: each piece costs the same, be it
+a byte long. Packets of a long request have more."""
 
 _OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
 
@@ -71,8 +75,11 @@ class GuardedProtocol(HttpToolsProtocol):
         """Fed since the latest byte of such a body: sizes of chunks, their extensions, headers behind the body."""
         self._chunks = 0
         self._chunked_bytes = 0
+        self._small_pieces = 0
         self._held: list[bytes] = []
         """Received, and fed to the parser once the present request has been answered."""
+        self._held_from = 0
+        """Where in the first of them the next request begins: cut off each time, all the rest would be copied."""
         self._unsent = 0
         self._unsent_since = 0.0
         self.flow: _Flow
@@ -174,21 +181,23 @@ class GuardedProtocol(HttpToolsProtocol):
         """Feed what was held back, and read on; the present request has been answered."""
         if self.transport.is_closing():
             return
-        data = b"".join(self._held)
+        data, place = b"".join(self._held), self._held_from
         self._held.clear()
+        self._held_from = 0
         self._guard.hold(self, 0)
         self.flow.is_held = False
         self.flow.resume_reading()
         if data:
-            self._read(data)
+            self._read(data, place)
 
-    def _read(self, data: bytes) -> None:
+    def _read(self, data: bytes, place: int = 0) -> None:
         """Feed the parser with one request at most, and hold back what follows it."""
-        place, size = 0, len(data)
+        begin, size = place, len(data)
         while place < size:
             if self._phase is _Phase.REQUEST:
                 if self.cycle is not None and not self.cycle.response_complete:
-                    self._hold(data[place:])
+                    self._hold(data[place:] if place > size // 2 else data)
+                    self._held_from = 0 if place > size // 2 else place
                     return
                 self._begin_request()
             end = self._end_of_body(place, size) if self._phase is _Phase.BODY else self._end_of_head(data, place)
@@ -209,7 +218,11 @@ class GuardedProtocol(HttpToolsProtocol):
                 self._stop_reading()
                 self._guard.wait_turn(self, 1 + size // _BYTES_OF_A_TURN)
             else:
-                self._guard.hold(self, self.unfinished_bytes + size)
+                self._guard.hold(self, self.unfinished_bytes + size - begin)
+                self._small_pieces += size - begin < _SMALL_PIECE_BYTES
+                if self._small_pieces > _FREE_PIECES and not self.flow.read_paused:
+                    self._stop_reading()
+                    self._guard.wait_turn(self, 1)
         elif self.unfinished_bytes:
             self._guard.hold(self, 0)
 
@@ -217,7 +230,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._head_bytes = self._head_lines = 0
         self._tail = b""
-        self._bytes_without_body = 0
+        self._bytes_without_body = self._small_pieces = 0
         self.since = self._now()
 
     def _end_of_head(self, data: bytes, place: int) -> int:

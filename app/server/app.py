@@ -17,10 +17,12 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.audit import Objective
+from app.clock import SystemClock
 from app.errors import TooManyRequestsError, UsherError
 from app.flows.loop import Loop
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
+from app.server.access.anonymous_answers import AnonymousAnswers
 from app.server.access.site import Site
 from app.server.api.routes import api_routes
 from app.server.caches.objectives_cache import METRICS_WINDOWS, REFRESH_S, ObjectivesCache
@@ -75,10 +77,12 @@ def create_app(
         *documentation_routes(),
     ]
     handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
-    turns = Turns(orchestrator.context.clock)
-    webhook = WebhookEndpoint(orchestrator, verifier, turns)
+    turns, answers = Turns(orchestrator.context.clock), AnonymousAnswers(SystemClock())
+    webhook = WebhookEndpoint(orchestrator, verifier, turns, answers)
     site = Middleware(Site, settings=orchestrator.context.settings)
-    app = _Application(webhook, turns, routes=routes, lifespan=running, exception_handlers=handlers, middleware=[site])
+    app = _Application(
+        webhook, turns, answers, routes=routes, lifespan=running, exception_handlers=handlers, middleware=[site]
+    )
     app.state.access = context.access
     return app
 
@@ -86,8 +90,9 @@ def create_app(
 class _Application(Starlette):
     """Starlette, with webhooks answered before its routing and middleware, and before other requests."""
 
-    def __init__(self, webhook: WebhookEndpoint, turns: Turns, **options: Any) -> None:
+    def __init__(self, webhook: WebhookEndpoint, turns: Turns, answers: AnonymousAnswers, **options: Any) -> None:
         super().__init__(**options)
+        self._answers = answers
         self._webhook = webhook
         self._turns = turns
 
@@ -101,6 +106,8 @@ class _Application(Starlette):
                 await problem(_BUSY)(scope, receive, send)
                 return
             await self._turns.take(lane)
+            if lane is Lane.OTHER:
+                send = self._answers.in_turn(scope, send)
         await super().__call__(scope, receive, send)
 
 

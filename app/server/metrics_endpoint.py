@@ -18,6 +18,7 @@ from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.incidents import count_open
 from app.metrics import Metrics
+from app.server.access.anonymous_answers import mark_identified
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives
 from app.server.privacy.names import NamelessRegistry, Pseudonyms
 from app.server.request_context import RequestContext
@@ -53,6 +54,8 @@ class MetricsEndpoint:
         """
         context = self._orchestrator.context
         is_known = await self._names.may_see_names(request)
+        if is_known:
+            mark_identified(request)
         if not is_known and context.settings.metrics_token.get_secret_value():
             return PlainTextResponse("a bearer token is required: see USHER_METRICS_TOKEN\n", 401)
         if not is_known:

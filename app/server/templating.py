@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,3 +44,19 @@ SECURITY_HEADERS: Final = {
 def render(template: str, **values: Any) -> str:
     """Return the HTML that `template` makes of `values`."""
     return environment.get_template(template).render(**values)
+
+
+@lru_cache(maxsize=64)
+def anonymous_problem_page(message: str, status: int) -> str:
+    """Return the page of a problem for a browser without a user; rendered once, for anybody can ask for it."""
+    return render(
+        "problem.html",
+        user=None,
+        navigation=[],
+        active="",
+        static=f"/console/static/{STATIC_VERSION}",
+        notice=None,
+        message=message,
+        problems=[],
+        status_code=status,
+    )

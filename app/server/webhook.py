@@ -24,9 +24,10 @@ from app.flows.accept.accept import Acceptance
 from app.flows.orchestrator import Orchestrator
 from app.livekit.webhook_signature import Verifier
 from app.logs import LineSampler, get_logger
+from app.server.access.anonymous_answers import AnonymousAnswers
 from app.server.problems import http_problem, problem
 from app.server.request_body import read_body
-from app.server.turns import Turns, may_be_long
+from app.server.turns import Turns
 from app.webhook.event import Event
 from app.webhook.parse import parse
 
@@ -60,9 +61,10 @@ _ANSWERS = {status: _answer(status) for status in ("accepted", "duplicate", "ign
 class WebhookEndpoint:
     """Verifies and parses a webhook, and answers 200 only once its event is committed."""
 
-    def __init__(self, orchestrator: Orchestrator, verifier: Verifier, turns: Turns) -> None:
+    def __init__(self, orchestrator: Orchestrator, verifier: Verifier, turns: Turns, answers: AnonymousAnswers) -> None:
         self._orchestrator = orchestrator
         self._turns = turns
+        self._answers = answers
         self._verifier = verifier
         self._sampler = LineSampler()
 
@@ -74,10 +76,8 @@ class WebhookEndpoint:
         """
         status, refusal = await self._accept(scope, receive)
         if refusal is not None:
-            # Forged webhooks are answered as slowly as other requests of strangers. Not long ones: until they are
-            # answered, what arrives of them is kept; then the guard of connections throws it away, in turns of its own.
-            if refusal.status_code < 500 and not may_be_long(scope):
-                await self._turns.take()
+            if refusal.status_code < 500:
+                await self._answers.wait(scope)
             await refusal(scope, receive, send)
             return
         start, body = _ANSWERS[status]
@@ -97,6 +97,7 @@ class WebhookEndpoint:
             body = await read_body(scope, receive, BODY_MAX_BYTES, lambda: self._verifier.require_signed(authorization))
             signature = self._verifier.verify(body, authorization)
             project = signature.project
+            self._answers.note_webhook()
             event = parse(body, signature, received_at, new_id(), context.settings.redact_of(signature.project))
             with self._turns.webhook():
                 acceptance = await self._receive(event)

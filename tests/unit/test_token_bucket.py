@@ -32,6 +32,7 @@ def test_tokens_come_back_at_the_rate_and_up_to_the_burst() -> None:
 def test_what_is_overdrawn_is_refilled_first() -> None:
     bucket = TokenBucket(1)
     bucket.spend(3)
+    assert bucket.available(0) == 0
     assert bucket.seconds_until_one(0) == pytest.approx(3)
     assert bucket.available(2.9) == 0
     assert bucket.available(3.1) == 1

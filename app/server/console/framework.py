@@ -26,6 +26,7 @@ from app.errors import (
     UsherError,
 )
 from app.logs import get_logger
+from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.navigation import navigation_of
@@ -34,7 +35,7 @@ from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
-from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, render
+from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, anonymous_problem_page, render
 from app.server.workers.form_job import parse_form, read_form
 
 _log = get_logger(__name__)
@@ -148,7 +149,6 @@ def page_route(
     """Return the route of a page for users with `role`; None is for everybody.
 
     `by_project`: it keeps to the projects that the user is restricted to; if not, such users are refused.
-
     `shows_people`: it holds data of participants, and reads of it can be recorded.
     """
     handler = _recording(handler, path) if shows_people else handler
@@ -188,18 +188,19 @@ def _for_all(handler: Handler, by_project: bool) -> Handler:
 
 
 async def _serve(console: Console, path: str, handler: Handler, role: Role | None, http: Request) -> Response:
-    request = PageRequest(console, http, console.cookies.read(http))
-    gets_cookie = False
+    request, gets_cookie = PageRequest(console, http, console.cookies.read(http)), False
     try:
         request, gets_cookie = await _identify(request)
         require_storable_address(http)
         if http.method == "POST":
+            if gets_cookie:  # no token can belong to a cookie that has just been made: the form is not read
+                if role is not None and _has_ended(request):
+                    return _ask_to_log_in(request)
+                console.cookies.require_csrf("", "")
             form = await _read_form(request)
             require_storable_form(form)
             request = replace(request, form=form)
-            if gets_cookie and role is not None and _has_ended(request):
-                return _ask_to_log_in(request)
-            console.cookies.require_csrf("" if gets_cookie else request.cookie, request.field(CSRF_FIELD))
+            console.cookies.require_csrf(request.cookie, request.field(CSRF_FIELD))
         response = await _authorized(request, handler, role)
     except UsherError as error:
         _record_refusal(request, path, error)
@@ -222,13 +223,12 @@ async def _authorized(request: PageRequest, handler: Handler, role: Role | None)
 
 async def _identify(request: PageRequest) -> tuple[PageRequest, bool]:
     """Return the request with session and user, and whether its browser is to get a cookie for want of a valid one."""
-    console, secret, now = request.console, request.cookie, request.context.now
+    console, secret = request.console, request.cookie
     if secret.startswith(PREFIX):
-        found = await console.context.read(
-            partial(find_session, secret=secret, now=now, limits=console.context.session_limits)
-        )
-        if found is not None:
+        load = partial(find_session, secret=secret, now=request.context.now, limits=request.context.session_limits)
+        if (found := await request.context.read(load)) is not None:
             session, user = found
+            mark_identified(request.http)
             await _record_seen(request, session)
             return replace(request, session=session, user=user), False
     if console.cookies.is_anonymous(secret):
@@ -249,8 +249,8 @@ def _record_refusal(request: PageRequest, path: str, error: UsherError) -> None:
     if not isinstance(error, NotAllowedError):
         return
     kind = AccessKind.FORM_REFUSED if isinstance(error, FormRefusedError) else AccessKind.ROLE_REFUSED
-    name = "" if request.user is None else request.user.name
     where = f"{request.http.method} {path}"  # that of the route: a link may hold a secret
+    name = "" if request.user is None else request.user.name
     request.context.access.note(AccessEntry(kind, name, request.address, request.user_agent, where))
 
 
@@ -263,9 +263,8 @@ def _ask_to_log_in(request: PageRequest) -> Response:
     http = request.http
     if http.headers.get("x-fragment"):
         return Response(status_code=401)
-    target = http.url.path + (f"?{http.url.query}" if http.url.query else "")
-    if http.method != "GET":
-        target = "/console/"
+    query = f"?{http.url.query}" if http.url.query else ""
+    target = http.url.path + query if http.method == "GET" else "/console/"
     ended = "&ended=1" if _has_ended(request) else ""
     return RedirectResponse(f"/console/login?next={quote(target)}{ended}", 303)
 
@@ -280,9 +279,12 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     problems = error.problems if isinstance(error, InvalidInputError) else []
     if not error.expected:
         _log.error("a page failed", path=request.http.url.path, detail=str(error))
-    response = request.page(
-        "problem.html", status=error.status, message=str(error), problems=problems, status_code=error.status
-    )
+    if request.user is None and not problems and not request.http.query_params:
+        response: Response = HTMLResponse(anonymous_problem_page(str(error), error.status), error.status)
+    else:
+        response = request.page(
+            "problem.html", status=error.status, message=str(error), problems=problems, status_code=error.status
+        )
     if isinstance(error, TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
@@ -292,8 +294,7 @@ async def _read_form(request: PageRequest) -> Mapping[str, Sequence[str]]:
     http, user = request.http, request.user
     if not http.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise BadRequestError("the body must be a form")
-    max_bytes = ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES
-    raw = await read_body(http.scope, http.receive, max_bytes)
+    raw = await read_body(http.scope, http.receive, ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES)
     if user is None or len(raw) <= ANONYMOUS_FORM_MAX_BYTES:
         return read_form(raw)
     return await request.context.workers.run(user.id, parse_form, raw)

@@ -54,17 +54,13 @@ def measure(*, quick: bool, names: Sequence[str] = tuple(ATTACKS), peers: int = 
         taken: list[float] = []
         counts: dict[str, int] = {}
         for number in range(rounds):
-            with process.folder(in_memory=True) as path, process.simulator(path) as livekit:
-                process.make_database(path)
-                with process.usher(path, livekit.url) as program:
-                    percentile, before = _p99(program, path, f"q{number}", seconds)
-                    quiet.append(percentile)
-                    with _siege(name, program, peers) as siege:
-                        percentile, during = _p99(program, path, f"a{number}", seconds)
-                    attacked.append(percentile)
-                    taken.append(during - before)
-                    grown.append(siege.grown_mb)
-                    counts = siege.counts
+            percentile, before, _ = _round(f"q{number}", seconds)
+            quiet.append(percentile)
+            percentile, during, siege = _round(f"a{number}", seconds, name, peers)
+            attacked.append(percentile)
+            taken.append(during - before)
+            grown.append(siege.grown_mb)
+            counts = siege.counts
         attack = ATTACKS[name]
         note = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         figures += [
@@ -73,6 +69,23 @@ def measure(*, quick: bool, names: Sequence[str] = tuple(ATTACKS), peers: int = 
             Figure(f"attacked, {name}: processor taken", "%", taken, Aim.AT_MOST, PROCESSOR_PERCENT),
         ]
     return figures
+
+
+def _round(mark: str, seconds: float, attack: str = "", peers: int = 0) -> tuple[float, float, Siege]:
+    """Return the 99th percentile in milliseconds, the service's share of a processor in percent, and the attack.
+
+    Each round has a service of its own, of the same age: joins of an earlier round would come to their answer
+    deadlines in the later one, and be taken for the attack's doing.
+    """
+    with process.folder(in_memory=True) as path, process.simulator(path) as livekit:
+        process.make_database(path)
+        with process.usher(path, livekit.url) as program:
+            if not attack:
+                time.sleep(BEGINS_WITHIN_S)
+                return *_p99(program, path, mark, seconds), Siege()
+            with _siege(attack, program, peers) as siege:
+                percentile, share = _p99(program, path, mark, seconds)
+            return percentile, share, siege
 
 
 def _p99(program: process.Program, path: Path, mark: str, seconds: float) -> tuple[float, float]:

@@ -99,6 +99,16 @@ async def test_a_form_without_the_csrf_token_of_the_session_is_refused(
     assert await running.read("SELECT * FROM routing_rules") == []
 
 
+async def test_a_form_of_a_browser_without_our_cookie_is_refused_before_it_is_read(running: Running) -> None:
+    form = {"name": "x" * 20_000, "csrf": "0" * 64}
+    async with running.client() as client:
+        refused = await client.post("/console/login", data=form)
+        assert refused.status_code == 403
+        assert "reload the page" in refused.text
+        assert refused.headers["content-security-policy"]
+        assert (await client.post("/console/login", data=form)).status_code == 413  # with the cookie of that answer
+
+
 async def test_cookies_are_restricted(running: Running) -> None:
     await running.add_user("eva", Role.EDITOR)
     async with running.client() as client:

@@ -59,6 +59,15 @@ async def test_a_name_is_tried_five_times_from_one_address_and_five_times_a_minu
     assert await attempts(checker, 8, lambda _: Attempt("eva", ATTACKER)) == 5
 
 
+async def test_an_address_without_attempts_left_is_refused_before_a_user_is_looked_up(clock: StillClock) -> None:
+    checker = PasswordChecker(clock)
+    checker.require_attempt_left(ATTACKER)
+    assert await attempts(checker, 30, lambda number: Attempt(f"user {number}", ATTACKER)) == 20
+    with pytest.raises(TooManyRequestsError, match="wait 3 s"):
+        checker.require_attempt_left(ATTACKER)
+    checker.require_attempt_left("192.0.2.77")
+
+
 async def test_wrong_passwords_from_elsewhere_do_not_lock_the_owner_out(clock: StillClock) -> None:
     checker = PasswordChecker(clock, Delays())
     await attempts(checker, 500, lambda index: Attempt("eva", f"198.51.100.{index % 250}"))

@@ -14,6 +14,7 @@ from app.accounts.sessions import shortened
 from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, Token, find_any_bearer, find_bearer, record_use
 from app.db.types import AccessKind, format_instant
 from app.errors import NotAllowedError, NotAuthenticatedError
+from app.server.access.anonymous_answers import mark_identified
 from app.server.privacy.names import bearer_of
 from app.server.request_context import RequestContext
 
@@ -50,6 +51,7 @@ async def identify(context: RequestContext, request: Request) -> ApiUser:
     bearer = await context.read(partial(find_bearer, secret=secret, now=now))
     if bearer is None or bearer.role is None:
         raise NotAuthenticatedError("this token is unknown, expired or revoked, or its user is disabled")
+    mark_identified(request)
     await _note_use(context, bearer)
     return ApiUser(bearer.user.id, bearer.user.name, bearer.role, bearer.projects, bearer.token)
 

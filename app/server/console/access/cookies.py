@@ -69,6 +69,14 @@ class Cookies:
             return ""
         return str(device) if (user_id, epoch) == (user.id, user.session_epoch) else ""
 
+    def has_device(self, request: Request) -> bool:
+        """Return whether some user has logged in before in the browser."""
+        try:
+            self._device.loads(request.cookies.get(self._name(request, DEVICE), ""))
+        except BadSignature:
+            return False
+        return True
+
     def remember_device(self, request: Request, response: Response, user: User) -> None:
         """Mark the browser as one in which `user` has logged in."""
         device = self.device_of(request, user) or new_secret()

@@ -24,6 +24,7 @@ from app.accounts.users import (
 )
 from app.db.types import AccessKind
 from app.errors import ConflictError, Problem, TooManyRequestsError
+from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
@@ -51,10 +52,13 @@ async def show_login(request: PageRequest) -> Response:
 
 async def log_in(request: PageRequest) -> Response:
     name, password, target = request.field("name").strip(), request.field("password"), _target(request)
-    user = None if check_name(name) else await request.context.read(partial(find_user, name=name))
-    known = "" if user is None else request.console.cookies.device_of(request.http, user)
-    stored = None if user is None else user.password_hash
+    user = None
     try:
+        if not request.console.cookies.has_device(request.http):
+            request.console.passwords.require_attempt_left(request.address)
+        user = None if check_name(name) else await request.context.read(partial(find_user, name=name))
+        known = "" if user is None else request.console.cookies.device_of(request.http, user)
+        stored = None if user is None else user.password_hash
         attempt = Attempt(name[:100], request.address, known and f"device {known}")
         is_right = await request.console.passwords.matches(attempt, password, stored)
     except TooManyRequestsError as error:
@@ -133,6 +137,7 @@ async def logged_in(request: PageRequest, user: User, response: Response, detail
         append_access(connection, [entry], now)
         return secret
 
+    mark_identified(request.http)
     secret = await request.context.write(unit)
     request.console.cookies.write(request.http, response, secret, limits.lifetime)
     request.console.cookies.remember_device(request.http, response, user)

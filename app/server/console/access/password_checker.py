@@ -16,12 +16,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from typing import Final, TypeVar
 
 from app.accounts.password import hash_password, verify_password
 from app.clock import Clock
 from app.errors import TooManyRequestsError
+from app.server.access.networks import network_of
 from app.token_bucket import KeyedBuckets
 
 T = TypeVar("T")
@@ -84,6 +84,10 @@ class PasswordChecker:
             self._by_browser.forget(attempt.browser)
         return is_right
 
+    def require_attempt_left(self, address: str) -> None:
+        """Raise TooManyRequestsError if a stranger at `address` has none, before anything is looked up."""
+        _require(self._by_address, network_of(address), self._clock.monotonic())
+
     async def hashed(self, password: str) -> str:
         """Return the hash of a new password; callers have checked the right to choose one."""
         async with self._known.turn:
@@ -95,7 +99,7 @@ class PasswordChecker:
         if attempt.browser:
             _spend(((self._by_browser, attempt.browser),), now)
             return 0.0
-        address = _network(attempt.address)
+        address = network_of(attempt.address)
         _spend(((self._by_address, address), (self._by_name_and_address, _name_and_address(attempt))), now)
         name = attempt.name.casefold()
         if self._by_name.available(name, now):
@@ -107,7 +111,7 @@ class PasswordChecker:
     async def _place(self, attempt: Attempt) -> AsyncIterator[None]:
         """Hold a place among those that wait; raise TooManyRequestsError if there is none."""
         waiting = self._lane(attempt).waiting
-        address = _network(attempt.address)
+        address = network_of(attempt.address)
         is_full = sum(waiting.values()) >= MAX_WAITING or waiting[address] >= MAX_WAITING_PER_ADDRESS
         if is_full and not attempt.browser:
             raise TooManyRequestsError("too many are logging in at this moment; wait 2 s", 2)
@@ -134,25 +138,16 @@ class PasswordChecker:
 
 def _spend(limits: tuple[tuple[KeyedBuckets, str], ...], now: float) -> None:
     for buckets, key in limits:
-        if not buckets.available(key, now):
-            wait_s = max(1, math.ceil(buckets.seconds_until_one(key, now)))
-            raise TooManyRequestsError(f"too many attempts to log in; wait {wait_s} s", wait_s)
+        _require(buckets, key, now)
     for buckets, key in limits:
         buckets.spend(key, now)
 
 
+def _require(buckets: KeyedBuckets, key: str, now: float) -> None:
+    if not buckets.available(key, now):
+        wait_s = max(1, math.ceil(buckets.seconds_until_one(key, now)))
+        raise TooManyRequestsError(f"too many attempts to log in; wait {wait_s} s", wait_s)
+
+
 def _name_and_address(attempt: Attempt) -> str:
-    return f"{_network(attempt.address)} {attempt.name.casefold()}"
-
-
-def _network(address: str) -> str:
-    """Return the IPv4 address, or the /64 of an IPv6 address: one host may use all addresses in it."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Address(int(parsed) >> 64 << 64))
+    return f"{network_of(attempt.address)} {attempt.name.casefold()}"
