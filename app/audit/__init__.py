@@ -46,7 +46,7 @@ from app.audit.records.record_types import (
 from app.audit.statistics.counts import dispatch_statistics
 from app.audit.statistics.figures import BUCKET_BOUNDS_S, NO_FIGURES, DispatchStatistics, Figures, Waits
 from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
-from app.audit.statistics.names import Seen, known_agents, known_rules, last_hits
+from app.audit.statistics.names import Seen, known_agents, known_rules, last_hits, last_joins
 from app.audit.statistics.objectives import (
     MAX_OBJECTIVES,
     Attainment,
@@ -165,6 +165,7 @@ __all__ = [
     "known_agents",
     "known_rules",
     "last_hits",
+    "last_joins",
     "latest_probes",
     "latest_sources",
     "list_calls",

@@ -218,7 +218,7 @@ RULE_COLUMNS: Final = (
         ColumnKind.LADDER,
         FormSection.ARRIVAL,
         "Fallbacks",
-        "Agents that are asked in turn when all attempts have failed: a JSON list of names, or of objects such as "
+        "Agents that are asked in turn when all attempts have failed: a list of names, or of objects such as "
         '`{"agent_name": "reception", "answer_timeout_s": 10, "max_attempts": 2, "metadata": {}}`. Each is asked once '
         "and has as long as the rule says, unless its entry says otherwise.",
         default=None,

@@ -49,3 +49,14 @@ def log_in(page: Page, stage: Stage, name: str, role: Role | None = None) -> Non
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Now", exact=True)).to_be_visible()
+
+
+def write_pattern(page: Page, pattern: str) -> None:
+    """Write the pattern of a rule as JSON in its form."""
+    page.get_by_role("button", name="JSON").click()
+    page.get_by_label("Pattern").fill(pattern)
+
+
+def unfold(page: Page, heading: str) -> None:
+    """Show a folded group of fields in the form of a rule."""
+    page.locator("details.fold summary").filter(has_text=heading).click()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import BrowserContext, expect
 
 from app.accounts.roles import Role
-from tests.browser.conftest import log_in
+from tests.browser.conftest import log_in, unfold, write_pattern
 from tests.harness.stage import Stage
 
 
@@ -17,6 +17,7 @@ def test_a_rule_that_transfers_is_made_with_the_fields_that_it_needs(context: Br
     expect(agent).to_be_visible()
     expect(address).to_be_hidden()
 
+    unfold(page, "If the agent does not join")
     page.select_option("#on_no_show", "transfer")
     expect(address).to_be_visible()
     page.select_option("#on_no_show", "wait")
@@ -28,7 +29,7 @@ def test_a_rule_that_transfers_is_made_with_the_fields_that_it_needs(context: Br
     page.select_option("#action", "transfer")
     expect(address).to_be_visible()
     page.fill("#name", "moved")
-    page.fill("#pattern", '{"participant": {"kind": ["SIP"]}}')
+    write_pattern(page, '{"participant": {"kind": ["SIP"]}}')
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#transfer_to-problem")).to_contain_text("is required with action transfer")
 

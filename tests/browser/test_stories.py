@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from app.accounts.roles import Role
 from app.simulator import Behaviour
-from tests.browser.conftest import log_in
+from tests.browser.conftest import log_in, unfold, write_pattern
 from tests.harness.stage import PASSWORD, Stage
 
 
@@ -24,7 +24,7 @@ def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: Brows
     expect(page.get_by_role("heading", name="Set the webhook in LiveKit")).to_be_visible()
     page.get_by_role("link", name="New rule").click()
     # When a rule is written, then it is checked while typing
-    page.get_by_label("Pattern").fill('{"participant": {"metadata": {"language": ["es"]}')
+    write_pattern(page, '{"participant": {"metadata": {"language": ["es"]}')
     expect(page.locator("#trial")).to_contain_text("is not JSON")
     page.get_by_label("Pattern").fill('{"participant": {"metadata": {"language": ["es"]}}}')
     page.get_by_label("Name", exact=True).fill("spanish")
@@ -74,7 +74,8 @@ def test_no_agent_joins_the_rule_is_fixed_and_the_call_retried(stage: Stage, con
     call = page.url
     # When the rule is fixed
     page.get_by_role("table", name="Rules tried").get_by_role("link", name="support").click()
-    page.get_by_label("Fallbacks").fill('["support"]')
+    unfold(page, "If the agent does not join")
+    page.get_by_label("Fallbacks").fill("support")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved")
     page.goto(call)
@@ -140,6 +141,7 @@ def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
     page.get_by_role("link", name="Rules", exact=True).click()
     page.get_by_role("link", name="hall", exact=True).click()
     # When half an objective is entered, then the other half is required while typing
+    unfold(page, "Objective")
     page.get_by_label("Percent of the callers").fill("95")
     expect(page.locator("#trial")).to_contain_text("is required with objective_percent")
     page.get_by_label("Within (seconds)").fill("7.5")
@@ -152,7 +154,7 @@ def test_an_objective_is_set_and_shown_and_a_doubtful_pattern_is_warned_of(
     expect(page.get_by_role("table", name="Objectives")).to_contain_text("0 of 2 missed")
     # When a pattern has a field that LiveKit never sends, then the nearest one is suggested, and saving is possible
     page.goto(f"{stage.url}/console/rules/1")
-    page.get_by_label("Pattern").fill('{"room": {"nam": ["hall"]}}')
+    write_pattern(page, '{"room": {"nam": ["hall"]}}')
     expect(page.locator("#trial")).to_contain_text("Check this")
     expect(page.locator("#trial")).to_contain_text("room.name")
     page.get_by_role("button", name="Save").click()

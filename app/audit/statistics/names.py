@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select, type_coerce
 
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
@@ -15,6 +15,7 @@ from app.db.tables import dispatches
 from app.json_shape import Instant, JsonShape
 
 MAX_NAMES: Final = 500
+_LATEST_ASKED: Final = 50  # dispatches of an agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,36 @@ def known_rules(connection: Connection) -> list[str]:
 def last_hits(connection: Connection, rules: Sequence[str]) -> dict[str, datetime | None]:
     """Return when each of the rules last made a dispatch, by name; None if never."""
     return {one.name: one.last_at for one in _seen(connection, dispatches.c.rule_name, rules)}
+
+
+def last_joins(connection: Connection, agents: Sequence[str]) -> dict[str, datetime]:
+    """Return when each of the agents last joined, as far as it did in its latest dispatches."""
+    asked = dispatches.c.asked_agent_name
+    own = case((asked.is_(None), dispatches.c.joined_at))
+    found: dict[str, datetime] = {}
+    for column, joined_at in ((dispatches.c.agent_name, own), (asked, dispatches.c.joined_at)):
+        for name, last_at in _last_joins(connection, column, joined_at, agents[:MAX_NAMES]):
+            found[name] = max(last_at, found.get(name, last_at))
+    return found
+
+
+def _last_joins(
+    connection: Connection, column: ColumnElement[str], joined_at: ColumnElement[Any], agents: Sequence[str]
+) -> list[tuple[str, datetime]]:
+    if not agents:
+        return []
+    wanted = names_table(connection, agents)
+    latest = (
+        select(joined_at.label("joined_at"))
+        .where(column >= wanted.c.name, column <= wanted.c.name)
+        .order_by(column.desc(), dispatches.c.id.desc())
+        .limit(_LATEST_ASKED)
+        .correlate(wanted)
+        .subquery()
+    )
+    last = select(func.max(latest.c.joined_at)).scalar_subquery()
+    rows = connection.execute(select(wanted.c.name, type_coerce(last, dispatches.c.joined_at.type).label("joined_at")))
+    return [(row.name, row.joined_at) for row in rows if row.joined_at is not None]
 
 
 def names(connection: Connection, column: ColumnElement[str]) -> list[str]:

@@ -20,6 +20,7 @@ from app.rules.language.matcher import (
     Nothing,
     OneOf,
     exact_key,
+    show_value,
 )
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT, Alternative, Pattern
 from app.rules.warnings.sample import value_of
@@ -46,27 +47,33 @@ class Traffic:
     agents: Mapping[str, bool] = field(default_factory=dict)
     hidden: Collection[str] = ()
     events: Counter[str] = field(default_factory=Counter)
-    values: dict[str, dict[str, set[Key] | None]] = field(default_factory=dict)
-    """By type and path, the distinct values; None where there are too many."""
+    paths: dict[str, Counter[str]] = field(default_factory=dict)
+    """By type, in how many events each path is."""
+    values: dict[str, dict[str, Counter[Key] | None]] = field(default_factory=dict)
+    """By type and path, how often each distinct value was found; None where there are too many."""
 
     def add(self, event_type: str, document: Mapping[str, Any]) -> None:
         """Note one more event."""
         self.events[event_type] += 1
         by_path = self.values.setdefault(event_type, {})
+        found = set()
         for path, value in _leaves(document, ""):
-            known = by_path.setdefault(path, set())
+            found.add(path)
+            known = by_path.setdefault(path, Counter())
             if known is not None:
-                known.add(exact_key(value))
+                known[exact_key(value)] += 1
                 if len(known) > _MOST_VALUES:
                     by_path[path] = None
+        self.paths.setdefault(event_type, Counter()).update(found)
 
     def copy(self) -> Traffic:
         """Return a copy to which more can be added."""
         values = {
-            one: {path: None if known is None else set(known) for path, known in by_path.items()}
+            one: {path: None if known is None else known.copy() for path, known in by_path.items()}
             for one, by_path in self.values.items()
         }
-        return replace(self, events=Counter(self.events), values=values)
+        paths = {one: counts.copy() for one, counts in self.paths.items()}
+        return replace(self, events=Counter(self.events), paths=paths, values=values)
 
     def shows(self, path: str) -> bool:
         """Return whether stored events hold what is at `path`, as far as it was sent."""
@@ -123,7 +130,7 @@ class _Seen:
 
     count: int
     which: str
-    by_path: Sequence[Mapping[str, set[Key] | None]]
+    by_path: Sequence[Mapping[str, Counter[Key] | None]]
 
     @classmethod
     def of(cls, conditions: Alternative, traffic: Traffic) -> _Seen:
@@ -145,10 +152,10 @@ class _Seen:
         """Return the distinct values at a path; None where there are too many."""
         found: set[Key] = set()
         for one in self.by_path:
-            known = one.get(path, set())
+            known = one.get(path, Counter())
             if known is None:
                 return None
-            found |= known
+            found.update(known)
         return found
 
     @property
@@ -191,13 +198,16 @@ def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Pro
 
 
 def _near(key: Key, known: Collection[Key]) -> str | None:
-    if not isinstance(key, str):
-        return None
     texts = [one for one in known if isinstance(one, str)]
+    if not isinstance(key, str):
+        text = _shown(key)
+        return f'"{text}"' if text in texts else None
+    same = next((one for one in known if not isinstance(one, str) and _shown(one) == key), None)
+    if same is not None:
+        return _shown(same)
     near = difflib.get_close_matches(key, texts, n=1)
     return f'"{near[0]}"' if near else None
 
 
 def _shown(key: Key) -> str:
-    value = value_of(key)
-    return f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return show_value(value_of(key))

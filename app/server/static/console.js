@@ -139,6 +139,11 @@ function checkWhileTyping(form) {
     place.removeAttribute("aria-busy");
     if (part === null) return;
     place.innerHTML = part;
+    for (const one of place.querySelectorAll("[data-into]")) {
+      const target = document.getElementById(one.dataset.into);
+      if (target && target.innerHTML !== one.innerHTML) target.innerHTML = one.innerHTML;
+      one.remove();
+    }
     localize(place);
     const wrong = new Set([...place.querySelectorAll("[data-field]")].map((each) => each.dataset.field));
     for (const field of form.elements) {

@@ -27,6 +27,7 @@ from app.rules.simulation.traffic import read_traffic
 from app.rules.warnings.rule_warnings import RuleWarning
 from app.server.api.framework.endpoint import load_json, require_object
 from app.server.api.statistics import MAX_HOURS
+from app.server.console.rule_pages.pattern_form import PatternForm, SentPattern, form_as_sent, json_of
 from app.server.console.rule_pages.rule_form import Fields, read_draft
 from app.server.problems import problem_json
 from app.server.workers.rule_worker import WorkerState
@@ -114,10 +115,25 @@ def try_draft(state: WorkerState, raw: bytes) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class SentForm:
+    """The form of a rule as it was sent: the columns, and the pattern in one of its forms."""
+
+    fields: Fields
+    pattern: SentPattern
+
+    @property
+    def size(self) -> int:
+        """Characters in it."""
+        lines = sum(len(line.field) + len(line.values) + 20 for line in self.pattern.lines)
+        return lines + len(self.pattern.text) + sum(map(len, self.fields.values()))
+
+
+@dataclass(frozen=True, slots=True)
 class FormDraft:
     """The form of a rule as it was sent, the draft that it makes, and all problems of that."""
 
     fields: Fields
+    pattern: PatternForm
     draft: dict[str, Any]
     problems: list[Problem]
 
@@ -136,14 +152,22 @@ class TriedDraft:
     sample: Trial | None = None
 
 
-def read_form_draft(_state: WorkerState, fields: Fields) -> FormDraft:
+def read_form_draft(_state: WorkerState, sent: SentForm) -> FormDraft:
     """Return the draft in the form of a rule."""
-    return FormDraft(*read_draft(lambda name: fields.get(name, "")))
+    return form_draft(sent)
 
 
-def try_form_draft(state: WorkerState, fields: Fields, replaces: int | None) -> tuple[FormDraft, TriedDraft]:
+def form_draft(sent: SentForm) -> FormDraft:
+    """Return the draft that a form makes."""
+    text, unreadable, _ = json_of(sent.pattern)
+    fields = {**sent.fields, "pattern": text}
+    _, draft, problems = read_draft(lambda name: fields.get(name, ""))
+    return FormDraft(fields, form_as_sent(sent.pattern), draft, unreadable + problems)
+
+
+def try_form_draft(state: WorkerState, sent: SentForm, replaces: int | None) -> tuple[FormDraft, TriedDraft]:
     """Return the draft in the form of a rule, and what it would do."""
-    form = read_form_draft(state, fields)
+    form = form_draft(sent)
     draft = form.draft
     usable = {**complete(draft), "name": draft["name"] or "this rule"}
     if usable["action"] == RuleAction.DISPATCH:

@@ -17,6 +17,7 @@ from app.audit import (
     dispatch_statistics,
     known_agents,
     last_hits,
+    last_joins,
     longest_waiting,
 )
 from app.audit.statistics import counts as module
@@ -104,6 +105,20 @@ def test_agents_and_rules_are_known_with_their_last_dispatch(database: Database)
         }
 
 
+def test_the_last_join_is_that_of_the_agent_that_was_asked(database: Database) -> None:
+    rows = [
+        _came(1, 1, agent_name="steady"),
+        _came(2, 3, agent_name="gone", asked_agent_name="stand-in", **second_rung("stand-in")),
+        _dispatch(3, agent_name="steady", status="no_show", ended_at=at(20)),
+    ]
+    with _read(database, rows) as connection:
+        assert last_joins(connection, ["steady", "gone", "stand-in", "unknown"]) == {
+            "steady": at(2),
+            "stand-in": at(5),
+        }
+        assert last_joins(connection, []) == {}
+
+
 def test_statistics_of_an_empty_database_are_empty(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert known_agents(connection) == []
@@ -156,6 +171,7 @@ QUESTIONS: dict[str, tuple[Any, str]] = {
     "rule": (lambda c: dispatch_statistics(c, at(10), NOW, rule="rule 3"), RULE),
     "agents": (known_agents, AGENT),
     "hits": (lambda c: last_hits(c, ["rule 1", "rule 2"]), RULE),
+    "last joins": (lambda c: last_joins(c, ["agent 1", "agent 2"]), AGENT),
     "latest hits": (count_rule_hits, PRIMARY),
     "waiting": (count_waiting, ""),
     "waiting calls": (count_waiting_calls, ""),

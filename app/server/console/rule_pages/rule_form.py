@@ -7,20 +7,37 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, assert_never
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
-from app.db.rule_columns import RULE_COLUMNS
+from app.db.rule_columns import COLUMN, RULE_COLUMNS
 from app.errors import Problem
 from app.livekit.participant.role import Role
 from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, WRITABLE
-from app.server.formatting import indented
+from app.server.formatting import brief, indented
 from app.strict_json import JsonError, parse_json
 
-SECTIONS: Final = tuple(
-    (section.value, tuple(column for column in RULE_COLUMNS if column.section is section)) for section in FormSection
+_FIRST: Final = ("name", "pattern", "action", "agent_name", "transfer_to")
+_HEADINGS: Final = {
+    **{section: section.value for section in FormSection if section is not FormSection.CALLERS},
+    FormSection.AGENT: "Data for the agent",
+}
+_NOTES: Final = ("enabled", "priority", "description")
+FOLDED: Final = (
+    ("Order and notes", tuple(COLUMN[name] for name in _NOTES)),
+    *(
+        (heading, tuple(one for one in RULE_COLUMNS if one.section is section and one.name not in _FIRST))
+        for section, heading in _HEADINGS.items()
+    ),
 )
-"""The form's groups of fields: heading and columns."""
+"""The groups of fields that are folded: heading and columns."""
+SECTIONS: Final = (("", tuple(COLUMN[name] for name in _FIRST)), *FOLDED)
+"""All fields of the form; those of the first group are always visible."""
 
-_FIRST_PATTERN: Final = {"participant": {"metadata": {"language": ["es"]}}}
+HINTS: Final = {
+    "fallbacks": "Agents that are asked in turn when all attempts have failed, one name a line. As JSON, each may have "
+    'its own time and data: `[{"agent_name": "reception", "answer_timeout_s": 10, "max_attempts": 2}]`.',
+    "agent_name": "Exactly as the agent's worker registers it.",
+}
+"""What the form says beside a field in place of the help for programs."""
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,9}([.,][0-9]{1,9})?")
 
@@ -37,14 +54,11 @@ def _shown(column: RuleColumn, value: Any) -> str:
         return "on" if value else ""
     if value is None:
         return ""
+    if column.kind is ColumnKind.LADDER and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        names = "\n".join(value)
+        if names and _names_in(names) == value:
+            return names
     return indented(value) if column.is_document and not isinstance(value, str) else str(value)
-
-
-def new_fields(event: Mapping[str, Any] | None = None) -> Fields:
-    """Return the form of a new rule: for callers like the one of `event` (a prepared document), if one is given."""
-    if event is None:
-        return fields_of({"name": "", "agent_name": "", "pattern": _FIRST_PATTERN})
-    return fields_of({"name": "", "agent_name": "", "pattern": pattern_like(event)})
 
 
 def pattern_like(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +82,10 @@ def pattern_like(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_draft(field: Callable[[str], str]) -> tuple[Fields, dict[str, Any], list[Problem]]:
-    """Return the fields as they were sent, the draft they make, and all its problems; `field` returns one by name."""
+    """Return the fields as they were sent, the draft they make, and all its problems; `field` returns one by name.
+
+    The pattern is JSON here: see `pattern_form` for its other forms.
+    """
     fields = {column: field(column) for column in WRITABLE}
     draft: dict[str, Any] = {}
     unreadable: list[Problem] = []
@@ -107,6 +124,8 @@ def _value(column: RuleColumn, text: str) -> Any:
             return int(text) if _is_integer(text) else text
         case ColumnKind.NUMBER:
             return _read_number(text.strip())
+        case ColumnKind.LADDER if (names := _names_in(text)) is not None:
+            return names
         case ColumnKind.LADDER | ColumnKind.PATTERN | ColumnKind.TEMPLATE:
             empty: Any = None if column.is_nullable else {}
             return parse_json(text) if text.strip() else empty
@@ -118,6 +137,33 @@ def _value(column: RuleColumn, text: str) -> Any:
             return text.strip() or (None if column.is_nullable else "")
         case unknown:
             assert_never(unknown)
+
+
+def _names_in(text: str) -> list[str] | None:
+    """Return the agents of a ladder that is written with one name a line, or commas; None if it is meant as JSON."""
+    text = text.strip()
+    if not text or text[0] in '[{"':
+        return None
+    try:
+        parse_json(text)
+    except JsonError:
+        return [name.strip() for name in re.split(r"[,\n]", text) if name.strip()]
+    return None
+
+
+def changed_values(fields: Fields, columns: tuple[RuleColumn, ...]) -> list[str]:
+    """Return what of these fields is not the default, as texts such as `Attempts: 1`."""
+    found = []
+    for column in columns:
+        value, default = fields[column.name].strip(), _shown(column, DEFAULTS.get(column.name))
+        if value == default:
+            continue
+        if column.kind is ColumnKind.FLAG:
+            found.append(f"{column.label}: {'yes' if value else 'no'}")
+        else:
+            shown = dict(column.options).get(value, value)
+            found.append(f"{column.label}: {brief(' '.join(shown.split()), 40)}")
+    return found
 
 
 def _read_number(text: str) -> float | str | None:

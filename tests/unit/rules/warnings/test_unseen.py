@@ -65,7 +65,7 @@ def test_a_path_that_no_event_has_is_named_with_the_nearest(
     ("pattern", "path", "nearest"),
     [
         ({"participant": {"metadata": {"language": ["ess", "en"]}}}, "participant.metadata.language", '"es"'),
-        ({"participant": {"metadata": {"vip": ["true"]}}}, "participant.metadata.vip", None),
+        ({"participant": {"metadata": {"vip": ["true"]}}}, "participant.metadata.vip", "true"),
         ({"participant": {"metadata": {"tags": ["c"]}}}, "participant.metadata.tags", None),
         ({"room": {"numParticipants": [{"numeric": [">", 5]}]}}, "room.numParticipants", None),
         ({"room": {"name": [{"prefix": "support-"}]}}, "room.name", None),
@@ -76,7 +76,7 @@ def test_a_value_that_no_event_has_is_named(traffic: Traffic, pattern: Any, path
     paths, values = warned(pattern, traffic)
     assert paths == []
     assert [one for one, _ in values] == [path]
-    if nearest is None or nearest == '"es"':
+    if nearest in {None, '"es"', "true"}:
         assert values[0][1] == nearest
 
 
@@ -140,3 +140,21 @@ def test_an_agent_that_has_not_joined_is_named_with_the_nearest(names: list[str]
 def test_where_no_agent_has_ever_joined_none_is_missed() -> None:
     assert check_agents(["anybody"], {}) == []
     assert check_agents(["anybody"], {"other": False}) == []
+
+
+def test_a_number_that_events_hold_as_a_text_is_suggested_as_one(traffic: Traffic) -> None:
+    traffic.add("participant_joined", joined("eva", metadata={"account": "4410", "floor": 3}))
+    paths, values = warned({"participant": {"metadata": {"account": [4410]}}}, traffic)
+    assert (paths, values) == ([], [("participant.metadata.account", '"4410"')])
+    paths, values = warned({"participant": {"metadata": {"floor": ["3"]}}}, traffic)
+    assert (paths, values) == ([], [("participant.metadata.floor", "3")])
+
+
+def test_traffic_counts_events_and_values(traffic: Traffic) -> None:
+    counted = traffic.copy()
+    counted.add("participant_joined", joined("eva", metadata={"language": "es", "tags": ["c", "d"]}))
+    joins = "participant_joined"
+    assert counted.values[joins]["participant.metadata.language"] == {"es": 3, "en": 1, "ca": 1}
+    assert (counted.paths[joins]["participant.metadata.tags"], counted.events[joins]) == (5, 5)
+    assert traffic.values[joins]["participant.metadata.language"] == {"es": 2, "en": 1, "ca": 1}, "a copy is its own"
+    assert traffic.paths[joins]["participant.metadata.tags"] == 4

@@ -1,0 +1,267 @@
+"""The editor of a rule: its form, the test of a draft, and saving."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from app.accounts.roles import Role
+from app.audit import DispatchStatistics, get_event
+from app.db.rule_columns import COLUMN
+from app.errors import ConflictError, EditedMeanwhileError, Problem
+from app.rules.columns import WRITABLE, complete
+from app.rules.editing.difference import compare_values
+from app.rules.editing.edit_rule import change_rule, create_rule
+from app.rules.editing.stored_rules import StoredRule, read_stored_rule
+from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
+from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.console.rule_pages.editor_facts import EditorFacts, read_facts, value_options
+from app.server.console.rule_pages.pattern_form import PatternForm, View, changed_form, pattern_form, sent_pattern
+from app.server.console.rule_pages.rule_form import (
+    FOLDED,
+    HINTS,
+    Fields,
+    changed_values,
+    fields_of,
+    pattern_like,
+    problems_by_field,
+)
+from app.server.console.rule_pages.starting_points import STARTING_POINTS, StartingPoint, starting_point
+from app.server.request_text import whole_number
+from app.server.workers.rule_jobs import FormDraft, SentForm, TriedDraft, form_draft, read_form_draft, try_form_draft
+from app.webhook.parse import prepare
+
+_CHECKED_HERE: Final = 16 * 1024
+"""Characters of a draft that are checked without a worker: within 3 ms."""
+
+
+def rule_editor_routes(console: Console) -> list[BaseRoute]:
+    """Return the routes of the editor."""
+    return [
+        page_route(console, "/console/rules/new", show_new, Role.EDITOR, shows_people=True),
+        form_route(console, "/console/rules/new", save_new, Role.EDITOR),
+        form_route(console, "/console/rules/check", check, Role.EDITOR),
+        form_route(console, "/console/rules/part", change_part, Role.EDITOR),
+        page_route(console, "/console/rules/values", show_values, Role.EDITOR, shows_people=True),
+        page_route(console, "/console/rules/{rule_id:int}", show_rule),
+        form_route(console, "/console/rules/{rule_id:int}", save_rule, Role.EDITOR),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Results:
+    """The figures of the saved rule."""
+
+    figures: DispatchStatistics
+    objectives: Objectives
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the editor shows, besides the form."""
+
+    rule: StoredRule | None = None
+    problems: Sequence[Problem] = ()
+    tried: TriedDraft | None = None
+    results: _Results | None = None
+    conflict: str = ""
+    other_edit: Sequence[Any] = ()
+    start: StartingPoint | None = None
+    status: int = 200
+    is_changed: bool = True
+
+
+async def show_new(request: PageRequest) -> Response:
+    event_id, start = request.field("from"), starting_point(request.field("start"))
+    row: dict[str, Any] = {"name": "", "agent_name": "", "pattern": {}}
+    if event_id:
+        record = await request.context.read(lambda connection: get_event(connection, event_id))
+        row["pattern"] = pattern_like(prepare(record.body, record.project))
+        return await _editor(request, fields_of(row), pattern_form(row["pattern"]), _Shown(is_changed=False))
+    if start is None:
+        return await _editor(request, fields_of(row), pattern_form({}), _Shown(is_changed=False))
+    pattern = PatternForm(View.ROWS, "{}", start.lines)
+    return await _editor(request, fields_of({**row, **start.columns}), pattern, _Shown(start=start, is_changed=False))
+
+
+async def save_new(request: PageRequest) -> Response:
+    if request.field("part"):
+        return await _changed_page(request)
+    if request.field("submit") == "try":
+        return await _tried(request)
+    form = await _read_form_draft(request)
+    if form.problems:
+        return await _tried(request)
+    draft = form.draft
+    editor = request.signed_in.name
+    try:
+        rule = await request.context.write(lambda c: create_rule(c, draft, editor, why=request.field("why")))
+    except ConflictError as error:
+        return await _editor(request, form.fields, form.pattern, _Shown(problems=[_of_name(error)], status=409))
+    return redirect(f"/console/rules/{rule.id}", "saved")
+
+
+async def show_rule(request: PageRequest) -> Response:
+    def load(connection: Connection) -> tuple[StoredRule, list[RuleWarning]]:
+        stored, book = read_stored_rule(connection, rule_id), request.context.book(connection)
+        known = book.rule(rule_id)
+        traffic = request.context.traffic.read(connection)
+        return stored, saved_rule_warnings(book, known, traffic) if known else []
+
+    rule_id = request.http.path_params["rule_id"]
+    (rule, warnings), figures, objectives = await asyncio.gather(
+        request.context.read(load),
+        request.context.statistics.get(24, rule_id=rule_id),
+        request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
+    )
+    shown = _Shown(rule, tried=TriedDraft(warnings), results=_Results(figures, objectives), is_changed=False)
+    return await _editor(request, fields_of(rule.row), pattern_form(rule.row.get("pattern")), shown)
+
+
+async def save_rule(request: PageRequest) -> Response:
+    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
+    stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
+    if request.field("part"):
+        return await _changed_page(request, stored)
+    if request.field("submit") == "try":
+        return await _tried(request, stored)
+    form = await _read_form_draft(request)
+    if form.problems:
+        return await _tried(request, stored)
+    draft = form.draft
+    version = whole_number(request.field("version"))
+    expected = -1 if version is None else version
+
+    def unit(connection: Connection) -> StoredRule:
+        why = request.field("why")
+        return change_rule(connection, rule_id, draft, editor, expected, whole=True, why=why)
+
+    try:
+        await request.context.write(unit)
+    except EditedMeanwhileError as error:
+        present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
+        other_edit = list(compare_values("", dict(complete(present.row)), complete(draft)))
+        shown = _Shown(present, conflict=str(error), other_edit=other_edit, status=409)
+        return await _editor(request, form.fields, form.pattern, shown)
+    except ConflictError as error:
+        return await _editor(request, form.fields, form.pattern, _Shown(stored, [_of_name(error)], status=409))
+    return redirect(f"/console/rules/{rule_id}", "saved")
+
+
+async def check(request: PageRequest) -> Response:
+    """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
+    form, tried = await _try(request, whole_number(request.field("rule_id")), "/console/rules/check")
+    # While the user types, a required field that is still empty is no mistake.
+    missing = [one for one in form.problems if one.path in {"name", "agent_name"} and not form.draft[one.path]]
+    wrong = [one for one in form.problems if one not in missing]
+    facts = await read_facts(request, form.fields["agent_name"])
+    return request.fragment(
+        "rule_check.html",
+        as_fragment=True,
+        problems=wrong,
+        missing=[one.path for one in missing],
+        agent_known=facts.agent_known,
+        **_trial(tried),
+    )
+
+
+async def change_part(request: PageRequest) -> Response:
+    """Answer the conditions after a button: another view, or a line or a group more or less."""
+    pattern, problems = changed_form(_sent(request).pattern, request.field("part"))
+    facts = await read_facts(request, "", pattern)
+    return request.fragment("rule_pattern.html", **facts.of_pattern(pattern), pattern_problems=problems)
+
+
+async def show_values(request: PageRequest) -> Response:
+    """Answer the values that recent events have in a field."""
+    return request.fragment("rule_values.html", value_suggestions=await value_options(request, request.field("field")))
+
+
+async def _changed_page(request: PageRequest, rule: StoredRule | None = None) -> Response:
+    sent = _sent(request)
+    pattern, problems = changed_form(sent.pattern, request.field("part"))
+    return await _editor(request, sent.fields, pattern, _Shown(rule, problems))
+
+
+async def _tried(request: PageRequest, rule: StoredRule | None = None) -> Response:
+    form, tried = await _try(request, rule.id if rule else None, "/console/rules/" if rule else "/console/rules/new")
+    status = 422 if form.problems else 200
+    return await _editor(request, form.fields, form.pattern, _Shown(rule, form.problems, tried, status=status))
+
+
+async def _read_form_draft(request: PageRequest) -> FormDraft:
+    sent = _sent(request)
+    if sent.size <= _CHECKED_HERE:
+        return form_draft(sent)
+    return await request.context.workers.run(request.signed_in.id, read_form_draft, sent)
+
+
+async def _try(request: PageRequest, replaces: int | None, operation: str) -> tuple[FormDraft, TriedDraft]:
+    # In turn: while a draft is checked, its author types on.
+    run = request.context.workers.run
+    form, tried = await run(request.signed_in.id, try_form_draft, _sent(request), replaces, in_turn=True)
+    if tried.events:
+        await request.note_read(operation)
+    return form, tried
+
+
+def _sent(request: PageRequest) -> SentForm:
+    fields = {column: request.field(column) for column in WRITABLE}
+    return SentForm(fields, sent_pattern(request.field, lambda name: request.form.get(name, ())))
+
+
+def _of_name(error: ConflictError) -> Problem:
+    return Problem("name", str(error))
+
+
+def _trial(tried: TriedDraft | None) -> dict[str, Any]:
+    tried = tried or TriedDraft([])
+    return {
+        "tried": tried.events is not None,
+        "warnings": tried.warnings,
+        "events": tried.events or 0,
+        "matching": tried.matching,
+        "matches": tried.matches,
+        "served": tried.served,
+        "others": tried.others,
+        "sample": tried.sample,
+    }
+
+
+async def _editor(request: PageRequest, fields: Fields, pattern: PatternForm, shown: _Shown) -> Response:
+    facts: EditorFacts = await read_facts(request, fields["agent_name"], pattern)
+    by_field = problems_by_field(list(shown.problems))
+    return request.page(
+        "rule.html",
+        status=shown.status,
+        active="rules",
+        folded=FOLDED,
+        columns=COLUMN,
+        hints=HINTS,
+        changed_values=changed_values,
+        fields=fields,
+        rule=shown.rule,
+        problems=list(shown.problems),
+        by_field=by_field,
+        pattern_problems=by_field.get("pattern", []),
+        conflict=shown.conflict,
+        other_edit=shown.other_edit,
+        missing=[],
+        why=request.field("why"),
+        results=shown.results,
+        start=shown.start,
+        starts=STARTING_POINTS if shown.rule is None and not shown.is_changed else (),
+        is_changed=shown.is_changed,
+        agents=facts.agents,
+        agent_known=facts.agent_known,
+        now=request.context.now,
+        **facts.of_pattern(pattern),
+        **_trial(shown.tried),
+    )

@@ -1,0 +1,86 @@
+"""What the form of a rule suggests for conditions: fields and values that recent events have, with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from app.livekit.vocabulary import EventType
+from app.livekit.webhook_fields import known_fields
+from app.rules.language.matcher import Key
+from app.rules.language.pattern import DEFAULT_EVENT, EVENT
+from app.rules.rows.lines import Line
+from app.rules.rows.operator import Takes
+from app.rules.rows.rows import is_field_name, is_text_field
+from app.rules.rows.value_text import write_values
+from app.rules.warnings.sample import value_of
+from app.rules.warnings.unseen import Traffic
+
+_MOST_FIELDS: Final = 150
+_MOST_VALUES: Final = 25
+_LONGEST_VALUE: Final = 80
+_USUAL: Final = {
+    "participant.phone.called": "number dialled",
+    "participant.phone.caller": "number of the caller",
+    "room.name": "name of the room",
+    "participant.identity": "identity of the caller",
+    "participant.name": "name of the caller",
+    "participant.phone.direction": "inbound or outbound",
+    "participant.kind": "STANDARD, SIP …",
+    "participant.role": "caller, agent, supervisor …",
+    "participant.attributes.sip.trunkID": "SIP trunk",
+    "event": "webhook, if not participant_joined",
+    "project": "LiveKit project",
+}
+"""Fields that rules usually ask for, offered even before an event has them."""
+_SELDOM: Final = ("id", "createdAt", "numDropped", "sid", "Sid", "joinedAt", "joinedAtMs", "version", "Ms", "Ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A field or a value that the form offers, and what it says beside it."""
+
+    text: str
+    note: str
+
+
+def suggested_fields(traffic: Traffic, lines: Sequence[Line] = ()) -> list[Suggestion]:
+    """Return the fields to offer: metadata and attributes of recent events, then those that rules usually name."""
+    types = _types(lines)
+    events = sum(traffic.events[one] for one in types)
+    counts: Counter[str] = Counter()
+    for one in types:
+        counts.update(traffic.paths.get(one, {}))
+    own = [path for path, _ in counts.most_common() if path.startswith(("participant.metadata", "participant.attrib"))]
+    others = [path for path, _ in counts.most_common() if not path.endswith(_SELDOM)]
+    known = [path for path, one in known_fields().items() if path and not one.fields and not path.endswith(_SELDOM)]
+    found: list[Suggestion] = []
+    for path in list(dict.fromkeys([*own, *_USUAL, *others, *known])):
+        if not is_field_name(path) or len(found) == _MOST_FIELDS:
+            continue
+        seen = f"in {counts[path]} of {events} events" if counts[path] else ""
+        found.append(Suggestion(path, " · ".join(filter(None, (_USUAL.get(path, ""), seen)))))
+    return found
+
+
+def suggested_values(traffic: Traffic, path: str, lines: Sequence[Line] = ()) -> list[Suggestion]:
+    """Return the values that recent events have in a field, the most frequent first."""
+    counts: Counter[Key] = Counter()
+    for one in _types(lines):
+        counts.update(traffic.values.get(one, {}).get(path) or {})
+    found = []
+    for key, count in counts.most_common(_MOST_VALUES):
+        text = write_values([value_of(key)], takes=Takes.VALUES, is_text=is_text_field(path))
+        if len(text) <= _LONGEST_VALUE:
+            found.append(Suggestion(text, f"{count} event{'' if count == 1 else 's'}"))
+    if not found and (known := known_fields().get(path)) is not None:
+        found = [Suggestion(value, "") for value in known.values]
+    return found
+
+
+def _types(lines: Sequence[Line]) -> list[str]:
+    """Return the types of events that the lines ask for."""
+    named = [one.strip() for line in lines if line.field.strip() == EVENT for one in line.values.split(",")]
+    return [one for one in EventType if one in named] or [DEFAULT_EVENT]

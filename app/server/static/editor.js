@@ -1,0 +1,73 @@
+// The form of a rule, with script: its parts change in place, values are suggested, and unsaved changes are guarded.
+"use strict";
+
+function enhanceEditor(form) {
+  const part = document.getElementById("pattern-part");
+  const saved = () => new URLSearchParams(new FormData(form)).toString();
+  let before = "changed" in form.dataset ? null : saved(), leaving = false;
+
+  // Buttons that change the conditions answer with the new part instead of a new page.
+  part.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[name=part]");
+    if (!button) return;
+    event.preventDefault();
+    const body = new URLSearchParams(new FormData(form));
+    body.set("part", button.value);
+    part.setAttribute("aria-busy", "true");
+    const answer = await fetchPart(form.dataset.part, { method: "POST", body }).catch(() => null);
+    part.removeAttribute("aria-busy");
+    if (answer === null) { leaving = true; form.requestSubmit(button); return; }
+    const untouched = before !== null && saved() === before;
+    part.innerHTML = answer;
+    focusAfter(button.value);
+    if (untouched && ["rows", "json", "yaml"].includes(button.value)) before = saved();
+    form.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  function focusAfter(value) {
+    const [name, place] = value.split("-");
+    const blank = [...part.querySelectorAll(".of-field")].filter((one) => !one.value);
+    const fields = part.querySelectorAll(".line input:not([type=hidden])");
+    const target = name === "or" ? part.querySelectorAll(".line")[Number(place) + 1]?.querySelector("select")
+      : name === "add" || name === "group" ? blank.at(-1)
+      : name === "remove" ? fields[0] || part.querySelector("[value^=add]")
+      : part.querySelector(`[name=part][value="${value}"]`);
+    target?.focus();
+  }
+
+  // The values that recent events have in the field, as soon as it is named.
+  part.addEventListener("change", async (event) => {
+    if (event.target.name !== "line-field") return;
+    const list = event.target.closest(".line").querySelector("datalist");
+    const url = `${form.dataset.values}?field=${encodeURIComponent(event.target.value)}`;
+    const answer = await fetchPart(url).catch(() => null);
+    if (answer !== null && list) list.innerHTML = answer;
+    delete list?.dataset.known;
+  });
+
+  // A list of values is completed after its last comma.
+  part.addEventListener("input", (event) => {
+    if (event.target.name !== "line-values") return;
+    const list = event.target.list;
+    if (!list) return;
+    list.dataset.known ??= JSON.stringify([...list.options].map((one) => [one.value, one.textContent]));
+    const typed = event.target.value, start = typed.slice(0, typed.lastIndexOf(",") + 1);
+    const used = new Set(typed.split(",").map((one) => one.trim()));
+    list.replaceChildren(...JSON.parse(list.dataset.known).filter(([value]) => !start || !used.has(value)).map(([value, note]) => {
+      const option = document.createElement("option");
+      option.value = start ? `${start} ${value}` : value;
+      option.textContent = note;
+      return option;
+    }));
+  });
+
+  form.addEventListener("submit", () => { leaving = true; });
+  window.addEventListener("beforeunload", (event) => {
+    if (!leaving && saved() !== before) event.preventDefault();
+  });
+  window.addEventListener("pageshow", () => { leaving = false; });
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  for (const form of document.querySelectorAll("form[data-guard]")) enhanceEditor(form);
+});

@@ -1,0 +1,198 @@
+"""The form of a rule over HTTP: conditions, JSON and YAML, suggestions, starting points, agents."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from html import unescape
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.accounts.roles import Role
+from app.rules.rows.lines import Line
+from app.server.console.rule_pages.starting_points import STARTING_POINTS
+from tests.integration.server.conftest import PASSWORD, Running
+from tests.integration.server.test_console import RULE, csrf_of, log_in, post
+
+LANGUAGE = "participant.metadata.language"
+
+
+@pytest.fixture
+async def editor(running: Running) -> AsyncIterator[httpx2.AsyncClient]:
+    await running.add_user("eva", Role.EDITOR)
+    async with running.client() as client:
+        assert (await log_in(client, "eva", PASSWORD)).status_code == 303
+        yield client
+
+
+def fields_of(lines: Sequence[Line], pattern: Any = None) -> dict[str, Any]:
+    """Return the fields of the form that hold these lines; `pattern` is what they were made from."""
+    return {
+        "pattern_as": "rows",
+        "pattern": json.dumps(pattern or {}),
+        "line-group": [str(line.group) for line in lines],
+        "line-or": ["1" if line.is_or else "" for line in lines],
+        "line-field": [line.field for line in lines],
+        "line-operator": [line.operator for line in lines],
+        "line-values": [line.values for line in lines],
+    }
+
+
+async def stored(running: Running) -> Any:
+    [row] = await running.read("SELECT pattern FROM routing_rules")
+    return row["pattern"] if isinstance(row["pattern"], dict) else json.loads(row["pattern"])
+
+
+async def test_conditions_are_saved_as_a_pattern(running: Running, editor: httpx2.AsyncClient) -> None:
+    lines = [
+        Line(field=LANGUAGE, values="es, ca"),
+        Line(operator="begins", values="es-", is_or=True),
+        Line(2, "room.name", "begins", "vip-"),
+        Line(),
+        Line(1, "participant.metadata.spent", "at-least", "1000"),
+    ]
+    made = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **fields_of(lines)})
+    assert made.status_code == 303, made.text
+    assert await stored(running) == {
+        "participant": {"metadata": {"language": ["es", "ca", {"prefix": "es-"}]}},
+        "$or": [
+            {"participant": {"metadata": {"spent": [{"numeric": [">=", 1000]}]}}},
+            {"room": {"name": [{"prefix": "vip-"}]}},
+        ],
+    }
+    page = unescape((await editor.get("/console/rules/1")).text)
+    assert 'value="es, ca"' in page
+    assert 'value="1000"' in page
+
+
+async def test_a_mistake_in_a_condition_is_shown_beside_it(running: Running, editor: httpx2.AsyncClient) -> None:
+    lines = [Line(field="room.name", values="hall"), Line(field=LANGUAGE)]
+    for path in ("/console/rules/new", "/console/rules/check"):
+        answer = await post(editor, "/console/rules/new", path, **{**RULE, **fields_of(lines)})
+        assert "ondition 2 needs at least one value" in answer.text
+    many = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **fields_of([*lines * 31])})
+    assert many.status_code == 422
+    assert "more than 60 conditions" in many.text
+    wrong = [Line(field="room.name", operator="wildcard", values="a**")]
+    refused = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **fields_of(wrong)})
+    assert refused.status_code == 422
+    assert 'value="a**"' in refused.text
+    assert await running.read("SELECT * FROM routing_rules") == []
+
+
+async def test_what_means_the_same_keeps_its_spelling(running: Running, editor: httpx2.AsyncClient) -> None:
+    dotted = {"participant.metadata.language": ["es"]}
+    await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "pattern": json.dumps(dotted)})
+    [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get("/console/rules/1")).text)
+    lines = fields_of([Line(field=LANGUAGE, values="es")], dotted)
+    saved = await post(editor, "/console/rules/1", "/console/rules/1", **{**RULE, **lines, "version": version})
+    assert saved.headers["location"].endswith("done=saved")
+    assert await stored(running) == dotted
+    lines = fields_of([Line(field=LANGUAGE, values="es, ca")], dotted)
+    await post(editor, "/console/rules/1", "/console/rules/1", **{**RULE, **lines, "version": version})
+    assert await stored(running) == {"participant": {"metadata": {"language": ["es", "ca"]}}}
+
+
+async def test_yaml_is_read_and_its_mistakes_are_reported(running: Running, editor: httpx2.AsyncClient) -> None:
+    yaml = "participant:\n  metadata: {language: [es, ca]}\n"
+    sent = {**RULE, "pattern_as": "yaml", "pattern": "participant: {"}
+    wrong = await post(editor, "/console/rules/new", "/console/rules/new", **sent)
+    assert wrong.status_code == 422
+    assert "is not YAML" in wrong.text
+    assert "participant: {" in wrong.text
+    made = await post(editor, "/console/rules/new", "/console/rules/new", **{**sent, "pattern": yaml})
+    assert made.status_code == 303
+    assert await stored(running) == {"participant": {"metadata": {"language": ["es", "ca"]}}}
+
+
+@pytest.mark.parametrize("path", ["/console/rules/part", "/console/rules/new"])
+async def test_one_form_becomes_another(editor: httpx2.AsyncClient, path: str) -> None:
+    async def change(part: str, **sent: Any) -> str:
+        token = csrf_of(await editor.get("/console/rules/new"))
+        answer = await editor.post(path, data={**RULE, "csrf": token, "part": part, **sent})
+        assert answer.status_code == 200
+        return unescape(answer.text)
+
+    as_json = {"pattern_as": "json", "pattern": '{"room": {"name": [{"prefix": "hall-"}]}}'}
+    rows = await change("rows", **as_json)
+    assert '<option value="begins" selected>' in rows
+    assert 'value="hall-"' in rows
+    assert "prefix: hall-" in await change("yaml", **as_json)
+    lines = [Line(field="room.name", operator="begins", values="hall-")]
+    back = await change("json", **fields_of(lines))
+    assert '{"prefix": "hall-"}' in back
+    assert "is not JSON" in await change("rows", pattern_as="json", pattern="{")
+    beyond = '{"$or": [{"a": [1]}, {"$or": [{"b": [1]}, {"c": [1]}]}]}'
+    assert "$or within $or" in await change("rows", pattern_as="json", pattern=beyond)
+    assert (await change("group", **fields_of(lines))).count('name="line-field"') == 3
+    assert (await change("add-0", **fields_of(lines))).count('name="line-field"') == 2
+    assert "or the same field" in await change("or-0", **fields_of(lines))
+    assert "there is no condition" in await change("remove-0", **fields_of(lines))
+    for nonsense in ("remove-9", "or-x", "add-9999", "what", "rows-1"):
+        assert "hall-" in await change(nonsense, **fields_of(lines))
+
+
+async def test_fields_and_values_of_recent_events_are_offered(running: Running, editor: httpx2.AsyncClient) -> None:
+    for number, language in enumerate(("es", "es", "<b>")):
+        await running.join(f"user-{number}", "hall", metadata={"language": language, "account": "4410"})
+    page = await post(editor, "/console/rules/new", "/console/rules/part", part="add-0", pattern_as="rows")
+    assert f'<option value="{LANGUAGE}">in 3 of 3 events</option>' in page.text
+    assert '<option value="participant.phone.called">number dialled</option>' in page.text
+    values = (await editor.get(f"/console/rules/values?field={LANGUAGE}")).text
+    assert '<option value="es">2 events</option>' in values
+    assert "&lt;b&gt;" in values
+    assert "&#34;4410&#34;" in (await editor.get("/console/rules/values?field=participant.metadata.account")).text
+    assert (await editor.get("/console/rules/values?field=unheard.of")).text.strip() == ""
+    kinds = (await editor.get("/console/rules/values?field=participant.kind")).text
+    assert "STANDARD" in kinds
+    async with running.client() as viewer:
+        await running.add_user("vera", Role.VIEWER)
+        await log_in(viewer, "vera")
+        assert (await viewer.get(f"/console/rules/values?field={LANGUAGE}")).status_code == 403
+
+
+async def test_starting_points_fill_the_form(editor: httpx2.AsyncClient) -> None:
+    for one in STARTING_POINTS:
+        page = (await editor.get(f"/console/rules/new?start={one.key}")).text
+        assert page.count('name="line-field"') == len(one.lines)
+        assert f'href="/docs/{one.guide}"' in page
+    block = (await editor.get("/console/rules/new?start=block")).text
+    assert '<option value="remove" selected>' in block
+    assert "Priority: 1<" in block
+    assert (await editor.get("/console/rules/new?start=unheard-of")).status_code == 200
+
+
+async def test_an_agent_that_never_joined_is_said_with_the_nearest(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    everybody = {**RULE, "pattern": "{}", "name": "all"}
+    await post(editor, "/console/rules/new", "/console/rules/new", **everybody)
+    await running.join("ana", "hall")
+    waiting = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
+    assert "It joined none of its latest dispatches." in waiting.text
+    await running.write(lambda c: c.exec_driver_sql("UPDATE dispatches SET joined_at = created_at, status = 'joined'"))
+    known = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
+    assert re.search(r"Joined \d+ s ago", known.text)
+    misspelt = await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, "agent_name": "suport-es"})
+    assert "No agent of this name was ever dispatched." in misspelt.text
+    assert "Did you mean <code><bdi>support-es</bdi></code>?" in misspelt.text
+    assert "support-es" in (await editor.get("/console/rules/new")).text
+
+
+async def test_the_bar_says_what_the_rule_matches(running: Running, editor: httpx2.AsyncClient) -> None:
+    await running.join("ana", "hall", metadata={"language": "es"})
+    matching = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
+    assert "Matches 1 of the last 1</strong> · reached by 1" in matching.text
+    other = {**RULE, "pattern": '{"participant": {"metadata": {"language": ["fr"]}}}'}
+    nothing = await post(editor, "/console/rules/new", "/console/rules/check", **other)
+    assert "Matches none of the last 1" in nothing.text
+    assert "banner warning" in nothing.text
+    assert (
+        "Still required: name"
+        in (await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, "name": ""})).text
+    )
+    wrong = {**RULE, "max_attempts": "x", "priority": "y"}
+    assert "2 mistakes" in (await post(editor, "/console/rules/new", "/console/rules/check", **wrong)).text
