@@ -18,7 +18,7 @@ from tests.benchmark.databases import per_call
 from tests.benchmark.figure import Figure, console_of_tables, show
 from tests.benchmark.pages import audit_pages
 from tests.benchmark.rules import edit_by_sql, evaluate, memory, update
-from tests.benchmark.webhooks import acknowledgement, carriage, mutations, sweep
+from tests.benchmark.webhooks import acknowledgement, carriage, low_traffic, mutations, sweep
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
@@ -30,6 +30,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "memory": lambda options: memory.measure(quick=options.quick),
     "edits": lambda options: edit_by_sql.measure(quick=options.quick),
     "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls, database=options.database),
+    "low_traffic": lambda options: low_traffic.measure(quick=options.quick),
     "sweep": lambda options: sweep.measure(quick=options.quick),
     "attacked": lambda options: attacked.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
