@@ -13,6 +13,7 @@ from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, Call
 from app.audit.calls.duration import duration_text
 from app.audit.calls.explanation import Explanation, RulesTried, TriedRule, explain
 from app.audit.calls.timeline import CallSteps, Step, StepKind, Timeline, timeline
+from app.audit.calls.waterfall import Waterfall, waterfall_of
 from app.audit.lists.dispatch_list import DispatchFilter, iterate_dispatches, list_dispatches, newest_dispatches
 from app.audit.lists.event_list import EventFilter, iterate_events, list_events, newest_events
 from app.audit.lists.follow import DispatchChange, changes_after, events_after
@@ -137,6 +138,7 @@ __all__ = [
     "TriedRule",
     "WaitingCaller",
     "Waits",
+    "Waterfall",
     "agent_trends",
     "calls_of_agents",
     "calls_of_same_caller",
@@ -191,4 +193,5 @@ __all__ = [
     "unknown_dispatches",
     "unknown_events",
     "was_any_sent",
+    "waterfall_of",
 ]

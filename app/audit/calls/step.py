@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
@@ -51,6 +53,7 @@ class Step(JsonShape):
     seconds_since_previous: float | None = None
     seconds_since_joining: float | None = None
     action_state: CallerActionStatus | None = None
+    is_internal: Annotated[bool, Field(description="says how Usher went about it, not what came of it")] = False
 
 
 def event_step(event: EventDetail, agent_name: str = "") -> Step:
@@ -228,8 +231,18 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case _:
             title = _ENDS[state].format(agent=agent)
     kept = {name: value for name, value in facts.items() if value}
-    return Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
+    step = Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
+    is_internal = change.changed_by == "usher" and before is not None and (before, state) in _INTERNAL
+    return replace(step, is_internal=is_internal)
 
+
+_INTERNAL = {
+    (DispatchStatus.PENDING, DispatchStatus.SENDING),
+    (DispatchStatus.SENDING, DispatchStatus.SENDING),
+    (DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED),
+    (DispatchStatus.JOINED, DispatchStatus.JOINED),
+}
+"""Changes that say how a dispatch is sent and checked."""
 
 _PENDING: Mapping[DispatchStatus | None, str] = {
     DispatchStatus.SENDING: "the call is retried",

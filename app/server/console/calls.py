@@ -22,6 +22,7 @@ from app.audit import (
     places_in_queue,
     unknown_dispatches,
     unknown_events,
+    waterfall_of,
 )
 from app.db.types import LIVE
 from app.errors import ConflictError, NotFoundError
@@ -81,7 +82,22 @@ async def show_call(request: PageRequest) -> Response:
     now = request.context.now
     places = await request.context.read(lambda connection: places_in_queue(connection, queued, now))
     agent_names = [one.name for one in agents]
+    details |= _shown(request, details) | {"waterfall": waterfall_of(found.timeline, now)}
     return request.page("call.html", active="calls", agents=agent_names, queue=list(places.values()), **details)
+
+
+def _shown(request: PageRequest, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which steps and which document the address asks for; both are kept while the page renews itself."""
+    tabs = [(f"d{place}", one.agent_to_ask) for place, one in enumerate(details["dispatches"], 1)]
+    tabs += [("lookups", "Lookups")] if details["found"].event.lookups else []
+    tabs.append(("event", "Event as received"))
+    tab = request.field("show")
+    return {
+        "all_steps": request.field("steps") == "all",
+        "internal_steps": sum(one.is_internal for one in details["steps"]),
+        "tabs": tabs,
+        "tab": tab if tab in dict(tabs) else tabs[0][0],
+    }
 
 
 def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:

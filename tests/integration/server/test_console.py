@@ -381,3 +381,31 @@ async def test_the_list_of_agents_shows_how_often_each_was_asked(running: Runnin
     assert "2 times asked, 0 not joined" in page
     assert page.count('class="joined"') >= 1
     assert "/console/trends?hours=1&amp;agent=support-es" in page
+
+
+async def test_a_call_shows_one_document_and_internal_steps_on_demand(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    event_id, _ = await running.join("ana", "hall", metadata={"language": "es"})
+    address = f"/console/calls/{event_id}"
+    page = (await editor.get(address)).text
+    assert "Course of the call" in page
+    assert "What support-es" in page
+    assert 'aria-label="The event as received"' not in page
+    event = (await editor.get(f"{address}?show=event")).text
+    assert 'aria-label="The event as received"' in event
+    assert 'aria-label="Metadata"' not in event
+    assert f'data-refresh="{address}?steps=&amp;show=event"' in event  # so the choice outlives a renewal
+    await running.write(
+        lambda c: c.exec_driver_sql(
+            "INSERT INTO audit_log (entity, entity_id, from_state, to_state, reason, changed_at, changed_by) "
+            "SELECT 'dispatch', id, 'pending', 'sending', 'claimed for a call to LiveKit', created_at, 'usher' "
+            "FROM dispatches"
+        )
+    )
+    page = (await editor.get(address)).text
+    step = '<p class="reason">claimed for a call to LiveKit</p>'
+    assert step not in page
+    assert re.search(r"Show \d internal step", page)
+    assert step in (await editor.get(f"{address}?steps=all")).text
