@@ -141,7 +141,7 @@ def history(
     else:
         made = table("when", "who", "agent", "change", narrow=("when",))
         for change in found:
-            lines = change.differences or [change.change]
+            lines = [*(change.differences or [change.change]), *([f"“{change.why}”"] if change.why else [])]
             made.add_row(
                 show_moment(change.changed_at), plain(change.changed_by), plain(change.agent_name), stacked(*lines)
             )

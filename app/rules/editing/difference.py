@@ -123,8 +123,8 @@ def diff(
 ) -> list[RuleDifference]:
     """Return what it takes to make `current` (stored rows) into `wanted` (complete rows), in the order of `wanted`.
 
-    Rules only in `current` come last: deleted if `delete`, else kept. By name, as files tell rules apart, a renamed
-    rule is a new one; by id it stays the same rule.
+    Rules only in `current` come last: deleted if `delete`, else kept. By name, as in files, a renamed rule is a new
+    one; by id it stays the same rule.
     """
     left = {row[by]: row for row in current}
     differences = []

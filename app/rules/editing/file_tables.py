@@ -1,4 +1,4 @@
-"""The tables that a rules file holds, each under a key of its own: which column names a row, and what a row may be."""
+"""The tables that a rules file holds, each under a key of its own: what identifies a row, and what it may be."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.rules.lookups import lookup_check
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FileTable:
-    """A table in a rules file. `noun` is what messages call a row, `name` the column by which rows are told apart."""
+    """A table in a rules file. `noun` is what messages call a row, `name` the column that identifies it."""
 
     key: str
     noun: str

@@ -136,11 +136,12 @@ def test_a_rules_file_brings_lookups_and_agents_to_another_installation(
     assert "--expect-version 0 --expect-lookups-version 2 --expect-agents-version 2" in " ".join(planned.err.split())
     # Then both are there again, and a plan that is out of date is refused
     flags = ("--expect-lookups-version", "2", "--expect-agents-version", "2")
-    applied = terminal.run("rules", "apply", "all.yaml", "--by", "ana", *flags)
+    applied = terminal.run("rules", "apply", "all.yaml", "--by", "ana", "--why", "new host", *flags)
     assert applied.lines[-3:] == [
         "the rules are at version 0", "the lookups are at version 3", "the agents are at version 3",
     ]  # fmt: skip
     assert [one["updated_by"] for one in terminal.json("lookups", "list")] == ["ana"]
+    assert "“new host”" in terminal.run("agents", "history", "concierge").out
     refused = terminal.run("rules", "apply", "all.yaml", *flags)
     assert refused.code == 2
     assert "the lookups were edited meanwhile" in " ".join(refused.err.split())
