@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
 from app.audit.lists.paging import Page, decode_cursor, encode_cursor
 from app.clock import new_id
@@ -32,11 +32,12 @@ class IncidentFilter:
     is_open: bool | None = None
     kinds: tuple[IncidentKind, ...] = ()
     subject: str | None = None
+    projects: Collection[str] | None = None
 
 
-def open_incidents(connection: Connection) -> list[Incident]:
-    """Return the open incidents, the oldest first, `MAX_OPEN` at most."""
-    query = select(incidents).where(_IS_OPEN).order_by(incidents.c.id).limit(MAX_OPEN)
+def open_incidents(connection: Connection, projects: Collection[str] | None = None) -> list[Incident]:
+    """Return the open incidents, the oldest first, `MAX_OPEN` at most; of all projects or of `projects`."""
+    query = select(incidents).where(_IS_OPEN, *_of(projects)).order_by(incidents.c.id).limit(MAX_OPEN)
     return [Incident.from_row(row) for row in connection.execute(query).mappings()]
 
 
@@ -52,7 +53,7 @@ def list_incidents(
     connection: Connection, wanted: IncidentFilter, *, limit: int, cursor: str | None = None
 ) -> Page[Incident]:
     """Return one page, newest first."""
-    query = select(incidents).order_by(incidents.c.id.desc()).limit(limit + 1)
+    query = select(incidents).where(*_of(wanted.projects)).order_by(incidents.c.id.desc()).limit(limit + 1)
     if wanted.is_open is not None:
         query = query.where(_IS_OPEN if wanted.is_open else incidents.c.closed_at.is_not(None))
     if wanted.kinds:
@@ -65,25 +66,37 @@ def list_incidents(
     return Page(tuple(found[:limit]), encode_cursor(found[limit - 1].id) if len(found) > limit else None, None)
 
 
-def get_incident(connection: Connection, incident_id: str) -> Incident:
-    """Return the incident with this id; raises NotFoundError."""
-    row = connection.execute(select(incidents).where(incidents.c.id == incident_id)).mappings().first()
+def get_incident(connection: Connection, incident_id: str, projects: Collection[str] | None = None) -> Incident:
+    """Return the incident with this id; NotFoundError if there is none, or it is of no project in `projects`."""
+    query = select(incidents).where(incidents.c.id == incident_id, *_of(projects))
+    row = connection.execute(query).mappings().first()
     if row is None:
         raise NotFoundError(f"no incident has the id {incident_id!r}")
     return Incident.from_row(row)
 
 
 def mute_incident(
-    connection: Connection, incident_id: str, until: datetime | None, *, by: str, now: datetime
+    connection: Connection,
+    incident_id: str,
+    until: datetime | None,
+    *,
+    by: str,
+    now: datetime,
+    projects: Collection[str] | None = None,
 ) -> Incident:
     """Mute an open incident until an instant, or unmute it with None; raises ConflictError if it is closed."""
-    incident = get_incident(connection, incident_id)
+    incident = get_incident(connection, incident_id, projects)
     if not incident.is_open:
         raise ConflictError("this incident is closed; another one of its kind opens unmuted")
     connection.execute(update(incidents).where(incidents.c.id == incident_id).values(muted_until=until, updated_at=now))
     state = "unmuted" if until is None else "muted"
     append(connection, [AuditEntry("incident", incident_id, "open", state, incident.title, now, by)])
     return get_incident(connection, incident_id)
+
+
+def _of(projects: Collection[str] | None) -> list[ColumnElement[bool]]:
+    """Return the condition that keeps to these projects: of an incident of none in particular it is not known whose."""
+    return [] if projects is None else [incidents.c.project.in_(projects)]
 
 
 @dataclass(frozen=True, slots=True)

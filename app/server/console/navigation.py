@@ -19,7 +19,7 @@ NAVIGATION: Final = (
     ("users", "/console/users", "Users", Role.ADMIN),
 )
 
-_BY_PROJECT: Final = frozenset({"calls", "trends", "simulate"})
+_BY_PROJECT: Final = frozenset({"calls", "incidents", "simulate", "trends"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
 
 

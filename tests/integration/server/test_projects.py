@@ -14,6 +14,10 @@ from sqlalchemy import Connection
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token
 from app.accounts.users import set_projects
+from app.db.types import IncidentKind
+from app.incidents.changes import Changes
+from app.incidents.incident_store import write_changes
+from app.incidents.sighting import Key, Level, Sighting
 from app.rules.editing.edit_rule import change_rule, create_rule
 from app.server.api.routes import ENDPOINTS
 from tests.harness.serving import until
@@ -188,6 +192,27 @@ async def test_figures_over_time_hold_the_own_projects_only(running: Running) ->
     await running.write(lambda connection: create_rule(connection, mine, "maria"))
     own = (await client.get("/api/v1/statistics/over-time?hours=2")).json()
     assert [mark["rules"] for mark in own["changes"]] == [["mine"]]
+
+
+def _open_incidents(connection: Connection, now: datetime) -> None:
+    for project in ("default", "other", ""):
+        key = Key(IncidentKind.NO_SHOW, "greeter", project)
+        write_changes(connection, Changes(opened=[Sighting(key, Level.OPEN, 1, {})]), now)
+
+
+async def test_incidents_are_of_the_own_projects(running: Running) -> None:
+    now = datetime.now(UTC)
+    await running.write(lambda connection: _open_incidents(connection, now))
+    everything = (await running.client(await running.token()).get("/api/v1/incidents")).json()["items"]
+    ids = {one["project"]: one["id"] for one in everything}
+    assert ids.keys() == {"default", "other", ""}
+    client = await restricted(running, "default")
+    assert [one["id"] for one in (await client.get("/api/v1/incidents")).json()["items"]] == [ids["default"]]
+    for project, status in (("default", 200), ("other", 404), ("", 404)):
+        path = f"/api/v1/incidents/{ids[project]}"
+        assert (await client.get(path)).status_code == status
+        assert (await client.post(f"{path}/mute", json={"minutes": 5})).status_code == status
+        assert (await client.post(f"{path}/unmute")).status_code == status
 
 
 async def test_operations_on_all_projects_are_refused(running: Running) -> None:

@@ -33,12 +33,13 @@ class MuteOrder(Model):
 async def list_the_incidents(request: ApiRequest) -> Any:
     query: IncidentsQuery = request.query
     is_open = {"open": True, "closed": False, "all": None}[query.state]
-    wanted = IncidentFilter(is_open, tuple(query.kind), query.subject)
+    wanted = IncidentFilter(is_open, tuple(query.kind), query.subject, request.user.projects)
     return await request.context.read(partial(list_incidents, wanted=wanted, limit=query.limit, cursor=query.cursor))
 
 
 async def read_incident(request: ApiRequest) -> Any:
-    return (await request.context.read(partial(get_incident, incident_id=request.identifier("incident_id")))).to_json()
+    get = partial(get_incident, incident_id=request.identifier("incident_id"), projects=request.user.projects)
+    return (await request.context.read(get)).to_json()
 
 
 async def mute_an_incident(request: ApiRequest) -> Any:
@@ -56,6 +57,7 @@ async def _mute(request: ApiRequest, until: datetime | None) -> Any:
         until=until,
         by=request.user.name,
         now=request.context.now,
+        projects=request.user.projects,
     )
     return (await request.context.write(mute)).to_json()
 

@@ -17,13 +17,14 @@ _SUBSCRIPTION = f"{_V1}/webhook-subscriptions/{{subscription_id}}"
 
 INCIDENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/incidents", incidents.list_the_incidents, "List incidents, newest first",
-             incidents.IncidentPage, query=incidents.IncidentsQuery),
-    Endpoint("GET", f"{_V1}/incidents/{{incident_id}}", incidents.read_incident, "Read an incident", Incident),
+             incidents.IncidentPage, query=incidents.IncidentsQuery, by_project=True),
+    Endpoint("GET", f"{_V1}/incidents/{{incident_id}}", incidents.read_incident, "Read an incident", Incident,
+             by_project=True),
     Endpoint("POST", f"{_V1}/incidents/{{incident_id}}/mute", incidents.mute_an_incident,
              "Keep an incident out of banners, alerts and notifications for a while", Incident,
-             body=incidents.MuteOrder, role=Role.EDITOR, problems=(409,), example={"minutes": 480}),
+             body=incidents.MuteOrder, role=Role.EDITOR, problems=(409,), example={"minutes": 480}, by_project=True),
     Endpoint("POST", f"{_V1}/incidents/{{incident_id}}/unmute", incidents.unmute_an_incident,
-             "End the mute of an incident", Incident, role=Role.EDITOR, problems=(409,)),
+             "End the mute of an incident", Incident, role=Role.EDITOR, problems=(409,), by_project=True),
     Endpoint("GET", f"{_V1}/notifications", notifications.list_the_notifications,
              "List the channels that people are notified by", notifications.NotificationList, role=Role.ADMIN),
     Endpoint("POST", f"{_V1}/notifications", notifications.add_a_notification, "Add a channel",

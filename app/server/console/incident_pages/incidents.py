@@ -22,18 +22,19 @@ _LISTED: Final = 30
 def incidents_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the page Incidents."""
     return [
-        page_route(console, "/console/incidents", show_incidents),
-        form_route(console, "/console/incidents/{incident_id}/mute", mute),
-        form_route(console, "/console/incidents/{incident_id}/unmute", unmute),
+        page_route(console, "/console/incidents", show_incidents, by_project=True),
+        form_route(console, "/console/incidents/{incident_id}/mute", mute, by_project=True),
+        form_route(console, "/console/incidents/{incident_id}/unmute", unmute, by_project=True),
     ]
 
 
 async def show_incidents(request: PageRequest) -> Response:
-    cursor = request.field("cursor") or None
+    cursor, projects = request.field("cursor") or None, request.signed_in.projects
 
     def load(connection: Connection) -> tuple[Sequence[Incident], Page[Incident]]:
-        closed = list_incidents(connection, IncidentFilter(is_open=False), limit=_LISTED, cursor=cursor)
-        return open_incidents(connection), closed
+        wanted = IncidentFilter(is_open=False, projects=projects)
+        closed = list_incidents(connection, wanted, limit=_LISTED, cursor=cursor)
+        return open_incidents(connection, projects), closed
 
     lasting, closed = await request.context.read(load)
     return request.page(
@@ -58,6 +59,7 @@ async def _mute(request: PageRequest, minutes: int | None) -> Response:
         until=None if minutes is None else now + timedelta(minutes=minutes),
         by=request.signed_in.name,
         now=now,
+        projects=request.signed_in.projects,
     )
     await request.context.write(unit)
     return redirect("/console/incidents", "unmuted" if minutes is None else "muted")
