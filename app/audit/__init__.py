@@ -74,6 +74,8 @@ from app.audit.statistics.queues import (
 )
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
 from app.audit.statistics.start_counts import QueueKey, count_starts
+from app.audit.storage.sizes import IndexSize, TableSize
+from app.audit.storage.storage import Storage, read_storage
 from app.audit.trends.agent_trends import AgentTrend, agent_trends
 from app.audit.trends.points import OverTime, Point, over_time
 from app.audit.trends.rule_marks import RuleMark
@@ -113,6 +115,7 @@ __all__ = [
     "Explanation",
     "ExportFormat",
     "Figures",
+    "IndexSize",
     "Objective",
     "ObjectiveWindow",
     "OverTime",
@@ -132,7 +135,9 @@ __all__ = [
     "Seen",
     "Step",
     "StepKind",
+    "Storage",
     "SweepHeartbeat",
+    "TableSize",
     "Target",
     "Timeline",
     "TriedRule",
@@ -186,6 +191,7 @@ __all__ = [
     "queue_lengths",
     "queue_overview",
     "read_recent_traffic",
+    "read_storage",
     "recent_events",
     "rows_about",
     "sweep_heartbeats",

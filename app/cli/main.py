@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "migrate": Entry("app.cli.migrate:app", "Upgrade, downgrade or check the database schema."),
     "backup": Entry("app.cli.backup:backup", "Copy the SQLite database into a file, also while it is served."),
     "restore": Entry("app.cli.backup:restore", "Put a backup in the place of the SQLite database."),
+    "storage": Entry("app.cli.storage:storage", "What the database takes by table, and what retention costs."),
     "rules": Entry("app.cli.rules.rules:app", "The routing rules."),
     "lookups": Entry("app.cli.rules.lookups:app", "Questions to your own systems before rules are evaluated."),
     "agents": Entry("app.cli.rules.agents:app", "Agents: list, limit, take out of service, put back."),

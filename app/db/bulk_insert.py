@@ -18,6 +18,7 @@ from sqlalchemy import JSON, Connection, Dialect, Insert, Table, Update, bindpar
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
+from app.db.columns.packed_json import PackedJson
 from app.db.hot_statement import execute_on_driver
 from app.db.types import Timestamp, format_instant
 
@@ -91,6 +92,8 @@ def _compile(
 
 
 def _converter(dialect: Dialect, kind: TypeEngine[Any]) -> _Convert | None:
+    if isinstance(kind, PackedJson):
+        return kind.for_driver(dialect)
     if isinstance(kind, JSON):
         return _document
     return _instant if isinstance(kind, Timestamp) and dialect.name == "sqlite" else None

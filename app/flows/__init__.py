@@ -12,7 +12,7 @@ probes            agents sent into rooms made for that, on a schedule or by hand
 token_dispatches  dispatches promised to a token server, and redeemed when the participant joins
 operations        redrive, cancel, replay: by the server and the command line
 clock_steps       deadlines after the wall clock was set back
-prune             events past the retention
+retention         events past their retention, and bodies of webhooks past theirs
 
 A flow writes through `transactions`, which hands what follows the commit to `orchestrator.follow`.
 """

@@ -31,8 +31,8 @@ from app.flows.messages.message_sender import SEND_EVERY_S, MessageSender
 from app.flows.messages.senders import Senders
 from app.flows.operations.operations import Operations
 from app.flows.probes.canary import Canary
-from app.flows.prune import Pruner
 from app.flows.replicas.serving import BEAT_EVERY_S, ServingHeartbeat
+from app.flows.retention.prune import Pruner
 from app.flows.sweep.sweep import Sweeper
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit, count

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
 from app.db.bulk_insert import insert_new, update_many
-from app.db.tables import dispatch_attempts, dispatch_callers, dispatches
+from app.db.tables import NOT_ENDED, dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import AttemptOutcome
 from app.outbox import statements
 from app.outbox.dispatch import Dispatch, Session
@@ -230,7 +230,7 @@ def release(connection: Connection, owner: str, now: datetime) -> int:
     """End the leases of what `owner` has not sent; return how many there were."""
     result = connection.execute(
         update(dispatches)
-        .where(dispatches.c.lease_owner == owner, dispatches.c.status.in_(WAITING))
+        .where(text(NOT_ENDED), dispatches.c.lease_owner == owner, dispatches.c.status.in_(WAITING))
         .values(lease_owner=None, lease_until=now)
     )
     return result.rowcount

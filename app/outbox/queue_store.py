@@ -24,7 +24,7 @@ from sqlalchemy import (
 from app.agents.agent_limits import AgentLimits, read_end
 from app.db.any_of import any_of
 from app.db.hot_statement import CombinedQuery, HotStatement
-from app.db.tables import agents, dispatches, routing_rules, status_in
+from app.db.tables import NOT_ENDED, agents, dispatches, routing_rules, status_in
 from app.db.tables.agents import END_AS_TEXT, IS_LIMITED
 from app.db.tables.calls import PLACE_KEPT
 from app.db.types import DispatchStatus, Timestamp
@@ -96,8 +96,8 @@ _RECENT = func.sum(func.coalesce(cast(dispatches.c.placed_at > bindparam("since"
 _COUNTED = select(*_GROUPS, func.count(), _RECENT).group_by(*_GROUPS)
 HELD = HotStatement(
     union_all(
-        _COUNTED.with_hint(dispatches, "INDEXED BY ix_dispatches_status_id", "sqlite").where(
-            status_in(DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
+        _COUNTED.with_hint(dispatches, "INDEXED BY ix_dispatches_not_ended", "sqlite").where(
+            text(NOT_ENDED), status_in(DispatchStatus.SENDING, DispatchStatus.DISPATCHED, DispatchStatus.JOINED)
         ),
         _COUNTED.with_hint(dispatches, "INDEXED BY ix_dispatches_place_kept", "sqlite").where(text(PLACE_KEPT)),
     )

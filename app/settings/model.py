@@ -80,6 +80,12 @@ class Settings(BaseModel):
     retention_days: float = Field(
         30.0, alias="USHER_RETENTION_DAYS", description="days that settled events are kept; 0 = forever", ge=0
     )
+    retention_bodies_days: float = Field(
+        0.0,
+        alias="USHER_RETENTION_BODIES_DAYS",
+        description="days that webhook bodies and answers of lookups are kept; 0 = as long as their events",
+        ge=0,
+    )
     reads_retention_days: float = Field(
         0.0,
         alias="USHER_READS_RETENTION_DAYS",

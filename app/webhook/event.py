@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from app.db.types import EventSource
 from app.livekit.vocabulary import LEAVINGS
+
+BODY_DROPPED: Final = "the body of this webhook was dropped after USHER_RETENTION_BODIES_DAYS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Event:
     """Whether `room_name` is the room's own: one with NUL or half a surrogate pair is stored with U+FFFD instead."""
     is_immediate: bool = True
     """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""
+    has_body: bool = True
+    """Whether `body` is what LiveKit sent. Once it is dropped, `body` has only what the columns of the row say."""
     lookups: Mapping[str, Any] | None = None
     """The answers of lookups by name, as they are stored; None where none was asked."""
 

@@ -14,7 +14,7 @@ from app.db.hot_statement import HotStatement
 from app.db.tables import events
 from app.db.types import EventSource
 from app.errors import NotFoundError
-from app.livekit.vocabulary import LEAVINGS, EventType
+from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.webhook.event import Event
 from app.webhook.lookup_answers import with_answers
 from app.webhook.parse import prepare
@@ -119,16 +119,18 @@ def to_row(event: Event) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "body": event.body,
+        "participant_name": name_in(event.body) if event.type in JOINS else None,
     }
 
 
 def from_row(row: Mapping[Any, Any]) -> Event:
     """Return the event in a row of `events`, prepared for matching again; it is not immediate any more.
 
-    What `USHER_REDACT` left out of the stored body and answers is missing from the document too.
-    `webhook.trimmed.with_joins` completes trimmed participants.
+    What `USHER_REDACT` left out of the stored body and answers is missing from the document too, and so is all but the
+    columns once the body is dropped. `webhook.trimmed.with_joins` completes trimmed participants.
     """
-    document = prepare(row["body"], row["project"], role=row["participant_role"])
+    body = remains_of(row) if row["body"] is None else row["body"]
+    document = prepare(body, row["project"], role=row["participant_role"])
     event = Event(
         id=row["id"],
         livekit_id=row["livekit_id"],
@@ -145,13 +147,33 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         phone_number=row["phone_number"],
         occurred_at=row["occurred_at"],
         received_at=row["received_at"],
-        body=row["body"],
+        body=body,
         document=document,
         shareable=document,
         has_exact_room="\ufffd" not in row["room_name"],
         is_immediate=False,
+        has_body=row["body"] is not None,
     )
     return with_answers(event, row["lookups"])
+
+
+def name_in(body: Mapping[str, Any]) -> str | None:
+    """Return the participant's name in a webhook; None if it has none."""
+    participant = body.get("participant")
+    name = participant.get("name") if isinstance(participant, Mapping) else None
+    return name if isinstance(name, str) and name else None
+
+
+def remains_of(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what the columns of a row say of a webhook whose body is dropped."""
+    body: dict[str, Any] = {"event": row["type"], "id": row["livekit_id"]}
+    if row["room_name"] or row["room_sid"]:
+        body["room"] = {"sid": row["room_sid"], "name": row["room_name"]}
+    if row["participant_sid"] or row["participant_identity"]:
+        participant = {"sid": row["participant_sid"], "identity": row["participant_identity"]}
+        more = {"name": row["participant_name"], "kind": row["participant_kind"]}
+        body["participant"] = participant | {name: value for name, value in more.items() if value}
+    return body
 
 
 def _role_in(document: Mapping[str, Any]) -> str:

@@ -96,6 +96,8 @@ def with_answers_of_joins(connection: Connection, batch: Sequence[Event]) -> lis
 
 def _stored_joins(connection: Connection, sids: set[str]) -> Iterator[tuple[str, str, _Join]]:
     for row in connection.execute(_STORED_JOINS, {"sids": sids}).mappings():
+        if row["body"] is None:  # dropped: the participant stays as the webhook shows it
+            continue
         participant = prepare(row["body"], row["project"], role=row["participant_role"])["participant"]
         join = _Join(
             row["participant_kind"],

@@ -10,10 +10,11 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.engine import RowMapping
 from starlette.types import ASGIApp
 
+from app.db.tables import events
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule
 from app.simulator.webhooks import Answer, sign
@@ -179,6 +180,11 @@ class World:
     def events(self, **wanted: Any) -> list[RowMapping]:
         conditions = "".join(f" AND {name} = :{name}" for name in wanted)
         return self.rows(f"SELECT * FROM events WHERE true{conditions} ORDER BY id", **wanted)
+
+    def body(self, event_id: str) -> Any:
+        """Return the stored body of an event, which is compressed."""
+        with self._reader.connect() as connection:
+            return connection.scalar(select(events.c.body).where(events.c.id == event_id))
 
     def attempts(self, dispatch_id: str) -> list[RowMapping]:
         query = "SELECT * FROM dispatch_attempts WHERE dispatch_id = :id ORDER BY number"

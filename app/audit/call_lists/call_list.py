@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
@@ -204,8 +204,4 @@ def _conditions_on_joins(chosen: CallFilter) -> list[ColumnElement[bool]]:
         is_callee = column.participant_role == Role.CALLEE
         found.append(column.participant_kind.in_(sorted(PHONE_KINDS)))
         found.append(is_callee if chosen.direction is CallDirection.OUTBOUND else ~is_callee)
-    metadata = func.lower(column.body["participant"]["metadata"].as_string())
-    for field in chosen.metadata:
-        # In JSON, other characters may be written in several ways.
-        found += [metadata.contains(one.lower(), autoescape=True) for one in field if one.isascii() and one.isalnum()]
     return found

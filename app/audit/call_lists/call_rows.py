@@ -15,6 +15,7 @@ from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import asked_agent
+from app.webhook.event_store import name_in
 
 _OF_DISPATCH = (
     "id",
@@ -74,7 +75,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         of_call = _dispatches_of(rows[event_id], own, early)
         name, done = stored["participant_name"], actions.get(event_id, ())
         head = head_of(join, join, of_call, left.get(event_id), name, actions=done)
-        found.append(CallRow(join, head, tuple(of_call), stored.get("body")))
+        found.append(CallRow(join, head, tuple(of_call), stored["body"]))
     return found
 
 
@@ -90,14 +91,18 @@ def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, l
 
 
 def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> dict[str, Mapping[Any, Any]]:
-    """Return the events by id, with the callers' names, which only the bodies have, and the bodies if asked for."""
+    """Return the events by id, with the callers' names, and the bodies if asked for.
+
+    Rows of earlier releases have the names in their bodies only.
+    """
     column = events.c
     columns = [column[name] for name in columns_of(EventSummary)]
-    columns.append(column.body["participant"]["name"].as_string().label("participant_name"))
-    if with_bodies:
-        columns.append(column.body)
-    query = select(*columns).where(column.id.in_(ids))
-    return {row["id"]: row for row in connection.execute(query).mappings()}
+    query = select(*columns, column.participant_name, column.body).where(column.id.in_(ids))
+    found: dict[str, Mapping[Any, Any]] = {}
+    for row in connection.execute(query).mappings():
+        name = row["participant_name"] or name_in(row["body"] or {})
+        found[row["id"]] = {**row, "participant_name": name, "body": row["body"] if with_bodies else None}
+    return found
 
 
 def _left_early(connection: Connection, dispatch_ids: Sequence[str]) -> set[str]:

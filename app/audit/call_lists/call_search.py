@@ -17,6 +17,7 @@ from app.audit.lists.access_path import (
     BySelectiveCondition,
     ThroughNewerRows,
 )
+from app.audit.lists.event_list import by_name, by_phone_number
 from app.audit.statistics.names import names
 from app.db.tables import (
     HAS_NUMBER,
@@ -60,8 +61,8 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     whole = whole_numbers(wanted)
     paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
     for digest in stored_forms(wanted)[1:]:
-        paths += [ByIndexedValue(column[name], digest, column.id) for name in ("participant_identity", "room_name")]
-        paths.append(ByIndexedValue(column.phone_number, digest, column.id, (column.phone_number.is_not(None),)))
+        paths += [by_name(name, digest) for name in ("participant_identity", "room_name")]
+        paths.append(by_phone_number(digest))
     for name in ("agent_name", "asked_agent_name", "rule_name"):
         paths += [_by_name(name, value) for value in _begun_by(connection, name, wanted)]
     return tuple(paths)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, select
 
 from app.audit.call_lists.call_filter import CALLER_OUTCOMES
 from app.audit.calls.call_head import CallHead
-from app.audit.lists.access_path import ByIndexedValue, IdRange
-from app.audit.lists.event_list import by_phone_number
+from app.audit.lists.access_path import IdRange
+from app.audit.lists.event_list import by_name, by_phone_number
 from app.audit.records.find_records import Projects
 from app.db.tables import events
 from app.livekit.vocabulary import EventType
@@ -33,7 +33,7 @@ def calls_of_same_caller(connection: Connection, call: CallHead, projects: Proje
     if call.phone_number:
         path = by_phone_number(call.phone_number)
     elif call.participant_identity:
-        path = ByIndexedValue(column.participant_identity, call.participant_identity, column.id)
+        path = by_name("participant_identity", call.participant_identity)
     else:
         return SameCaller(None, None)
 

@@ -14,6 +14,7 @@ from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDet
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, ReplacesKind
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
+from app.webhook.event_store import name_in
 
 MAX_EVENTS = 300
 """Events of one participant that a call shows."""
@@ -46,10 +47,9 @@ class CallFacts:
         rows = [record.dispatch for record in self.dispatches]
         replaced = {row.replaces for row in rows if row.replaces_kind is ReplacesKind.REDRIVE}
         own = [_made(record, is_redriven=record.dispatch.id in replaced) for record in self.dispatches]
-        name = (latest.body.get("participant") or {}).get("name")
+        name = latest.participant_name or name_in(latest.body or {})
         actions = [CallAction(one.kind, one.status, one.reason) for one in self.actions]
-        shown, left_at = name if isinstance(name, str) else None, left.received_at if left else None
-        return head_of(first, latest, own, left_at, shown, actions=actions)
+        return head_of(first, latest, own, left.received_at if left else None, name, actions=actions)
 
 
 def _made(record: DispatchRecord, *, is_redriven: bool) -> CallDispatch:

@@ -23,6 +23,7 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.goal import rule_goal
 from app.rules.rule import BadRule, Rule
 from app.rules.rule_projects import may_match
+from app.webhook.event import BODY_DROPPED
 from app.webhook.event_store import from_row
 
 
@@ -114,19 +115,20 @@ def explain(connection: Connection, reference: str, projects: Projects = None) -
     record = facts.subject
     book = book_at(connection, record.rules_version)
     event = from_row({name: getattr(record, name) for name in columns_of(EventDetail)})
-    tried = _tried(book, evaluate(book, event, explain=True).verdicts or (), projects)
+    # Without the body, rules would be tried on what the columns say, and nearly none would match.
+    tried = _tried(book, evaluate(book, event, explain=True).verdicts or (), projects) if event.has_body else ()
     present_version = read_version(connection)
     now: tuple[TriedRule, ...] | None = None
-    if present_version != record.rules_version:
+    if present_version != record.rules_version and event.has_body:
         present = read_book(connection)
         decision = evaluate(present, event)
         now = _tried(present, [Verdict(rule.id, rule.name, Outcome.MATCHED) for rule in decision.matched], projects)
     return Explanation(
         event=record,
         rules_version=record.rules_version,
-        matched=_matched(tried),
+        matched=_matched(tried) if event.has_body else tuple(_matched_then(record.decision or {})),
         rules=tried,
-        doubt=_doubt(record.decision or {}, tried),
+        doubt=_doubt(record.decision or {}, tried) if event.has_body else f"{BODY_DROPPED}: no rule can be tried on it",
         present_version=present_version,
         matching_now=now,
         timeline=timeline_of(facts),
@@ -151,7 +153,7 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
     stored = decision.get("matched")
     if not isinstance(stored, list) or "matched_in_all" in decision:
         return ""
-    then = [str(one.get("rule")) for one in stored if isinstance(one, Mapping)]
+    then = _matched_then(decision)
     again = list(_matched(tried))
     if then == again:
         return ""
@@ -159,6 +161,10 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
         f"{_names(then)} matched when the event arrived, {_names(again)} matches the stored event: that lacks "
         "what USHER_REDACT leaves out, or another version of Usher evaluated it"
     )
+
+
+def _matched_then(decision: Mapping[str, Any]) -> list[str]:
+    return [str(one.get("rule")) for one in decision.get("matched") or () if isinstance(one, Mapping)]
 
 
 def _names(names: list[str]) -> str:

@@ -143,13 +143,16 @@ def _event_reason(event: EventDetail, lateness: float) -> str:
     if event.source is EventSource.SWEEP:
         return f"by the sweep, {duration_text(lateness)} later; no webhook had arrived"
     reasons = []
-    participant = event.body.get("participant")
+    if event.body is None:
+        reasons.append("details are gone with the body of the webhook (USHER_RETENTION_BODIES_DAYS)")
+    body = event.body or {}
+    participant = body.get("participant")
     left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
     if isinstance(left, str):
         is_agent = event.participant_kind == ParticipantKind.AGENT
         text = _AGENT_LEFT if is_agent and left == DisconnectReason.CLIENT_INITIATED else DISCONNECT_REASONS.get(left)
         reasons.append(f"{text} ({left})" if text else left)
-    if isinstance(end := event.body.get("roomEndReason"), str):
+    if isinstance(end := body.get("roomEndReason"), str):
         reasons.append(f"{_ROOM_ENDS[end]} ({end})" if end in _ROOM_ENDS else end)
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:
         reasons.append(f"the webhook arrived {duration_text(lateness)} late")

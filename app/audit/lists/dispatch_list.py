@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, select, text
 
 from app.audit.lists.access_path import (
     AccessPath,
@@ -23,11 +24,13 @@ from app.audit.lists.latest_dispatches import paths_of_agent
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import DispatchSummary, columns_of
-from app.db.tables import dispatch_callers, dispatches, events
+from app.db.tables import NOT_ENDED, dispatch_callers, dispatches, events
 from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
 from app.webhook.name_digest import stored_forms
 
+_NOT_ENDED: Final = cast("ColumnElement[bool]", text(NOT_ENDED))
+"""In the text of the partial index: neither database concludes it from a bound value."""
 _HASHED = ("participant_identity", "room_name")
 """Columns whose names may have been replaced by digests."""
 
@@ -100,11 +103,12 @@ def search_dispatches(
             candidates.append(tuple(ByIndexedValue(column[name], form, column.id) for form in forms))
     if chosen.asked_agent is not None:
         candidates.append(tuple(paths_of_agent(chosen.asked_agent)))
-    if chosen.statuses:
-        candidates.append(
-            tuple(ByIndexedValue(column.status, one, column.id) for one in dict.fromkeys(chosen.statuses))
-        )
-    filters = [*(as_filter(paths) for paths in candidates[1:]), *more]
+    common = [*more]
+    if DispatchStatus.ENDED in chosen.statuses:  # nearly all are
+        common.append(column.status.in_(chosen.statuses))
+    elif chosen.statuses:
+        candidates.append(tuple(map(by_status, dict.fromkeys(chosen.statuses))))
+    filters = [*(as_filter(paths) for paths in candidates[1:]), *common]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
     if chosen.projects is not None:
@@ -113,17 +117,22 @@ def search_dispatches(
     return Search(dispatches, columns, paths, tuple(filters), chosen.since, chosen.until)
 
 
-def _dispatch_search(text: str) -> tuple[ValuePath, ...]:
+def by_status(status: DispatchStatus) -> ByIndexedValue:
+    """Return the access path to the dispatches in a state other than `ended`."""
+    return ByIndexedValue(dispatches.c.status, status, dispatches.c.id, (_NOT_ENDED,))
+
+
+def _dispatch_search(wanted: str) -> tuple[ValuePath, ...]:
     column = dispatches.c
-    served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == text)
-    forms = stored_forms(text)
+    served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == wanted)
+    forms = stored_forms(wanted)
     return (
-        *(BySelectiveCondition(column[name] == text, column.id) for name in ("id", "event_id", "room_sid")),
+        *(BySelectiveCondition(column[name] == wanted, column.id) for name in ("id", "event_id", "room_sid")),
         *(ByIndexedValue(column[name], form, column.id) for name in _HASHED for form in forms),
-        *(ByIndexedValue(column[name], text, column.id) for name in ("agent_name", "rule_name")),
+        *(ByIndexedValue(column[name], wanted, column.id) for name in ("agent_name", "rule_name")),
         BySelectiveCondition(column.id.in_(served), column.id),
         *(_through_events(by_phone_number(form)) for form in forms),
-        _through_events(BySelectiveCondition(events.c.livekit_id == text, events.c.id)),
+        _through_events(BySelectiveCondition(events.c.livekit_id == wanted, events.c.id)),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, literal_column
+from sqlalchemy import ColumnElement, Connection, literal_column, text
 
 from app.audit.lists.access_path import (
     AccessPath,
@@ -20,11 +21,15 @@ from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import EventDetail, EventSummary, columns_of
-from app.db.tables import events
+from app.db.tables import COMMON_TYPES, HAS_IDENTITY, RARE_OUTCOME, RARE_TYPE, events
 from app.db.types import EventOutcome, EventSource
 from app.webhook.name_digest import stored_forms
 
-_RARE = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
+# The literal conditions of the partial indexes: neither database concludes them from bound values.
+_RARE: Final = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
+_HAS_IDENTITY: Final = cast("ColumnElement[bool]", text(HAS_IDENTITY))
+_RARE_TYPE: Final = cast("ColumnElement[bool]", text(RARE_TYPE))
+_RARE_OUTCOME: Final = cast("ColumnElement[bool]", text(RARE_OUTCOME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +82,19 @@ def search_events(
     """
     refuse_unstorable(chosen)
     column = events.c
-    candidates: list[tuple[ValuePath, ...]] = []
-    if chosen.search:
-        candidates.append(_event_search(chosen.search))
-    if chosen.phone_number is not None:
-        candidates.append(tuple(map(by_phone_number, stored_forms(chosen.phone_number))))
-    for name, value in (("participant_identity", chosen.identity), ("room_name", chosen.room)):
-        if value is not None:
-            candidates.append(tuple(ByIndexedValue(column[name], form, column.id) for form in stored_forms(value)))
+    candidates = _selective(chosen)
     if chosen.source is not None and chosen.source is not EventSource.WEBHOOK:
-        # The literal condition of the partial index: neither database concludes it from a bound value.
         candidates.append((ByIndexedValue(column.source, chosen.source, column.id, (_RARE,)),))
-    if chosen.outcomes:
-        candidates.append(
-            tuple(ByIndexedValue(column.outcome, one, column.id) for one in dict.fromkeys(chosen.outcomes))
-        )
-    if chosen.types:
-        candidates.append(tuple(ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(chosen.types)))
-    filters = [*(as_filter(paths) for paths in (candidates if found_by else candidates[1:])), *more]
+    common = [*more]
+    if EventOutcome.IGNORED in chosen.outcomes:
+        common.append(column.outcome.in_(chosen.outcomes))
+    elif chosen.outcomes:
+        candidates.append(tuple(map(by_outcome, dict.fromkeys(chosen.outcomes))))
+    if not COMMON_TYPES.isdisjoint(chosen.types):
+        common.append(column.type.in_(chosen.types))
+    elif chosen.types:
+        candidates.append(tuple(map(by_rare_type, dict.fromkeys(chosen.types))))
+    filters = [*(as_filter(paths) for paths in (candidates if found_by else candidates[1:])), *common]
     if chosen.project is not None:
         filters.append(column.project == chosen.project)
     if chosen.projects is not None:
@@ -106,20 +106,45 @@ def search_events(
     return Search(events, columns, paths, tuple(filters), chosen.since, chosen.until)
 
 
-def _event_search(text: str) -> tuple[ValuePath, ...]:
+def _selective(chosen: EventFilter) -> list[tuple[ValuePath, ...]]:
+    """Return the paths of the filters that leave few rows, the best first."""
+    found: list[tuple[ValuePath, ...]] = []
+    if chosen.search:
+        found.append(_event_search(chosen.search))
+    if chosen.phone_number is not None:
+        found.append(tuple(map(by_phone_number, stored_forms(chosen.phone_number))))
+    for name, value in (("participant_identity", chosen.identity), ("room_name", chosen.room)):
+        if value is not None:
+            found.append(tuple(by_name(name, form) for form in stored_forms(value)))
+    return found
+
+
+def _event_search(wanted: str) -> tuple[ValuePath, ...]:
     column = events.c
     return (
         *(
-            BySelectiveCondition(column[name] == text, column.id)
+            BySelectiveCondition(column[name] == wanted, column.id)
             for name in ("id", "livekit_id", "participant_sid", "room_sid")
         ),
-        *(
-            ByIndexedValue(column[name], form, column.id)
-            for name in ("participant_identity", "room_name")
-            for form in stored_forms(text)
-        ),
-        *map(by_phone_number, stored_forms(text)),
+        *(by_name(name, form) for name in ("participant_identity", "room_name") for form in stored_forms(wanted)),
+        *map(by_phone_number, stored_forms(wanted)),
     )
+
+
+def by_name(column: str, name: str) -> ByIndexedValue:
+    """Return the access path to the events of a `participant_identity` or in a `room_name`."""
+    where = (_HAS_IDENTITY,) if column == "participant_identity" else ()
+    return ByIndexedValue(events.c[column], name, events.c.id, where)
+
+
+def by_outcome(outcome: EventOutcome) -> ByIndexedValue:
+    """Return the access path to the events of an outcome other than `ignored`."""
+    return ByIndexedValue(events.c.outcome, outcome, events.c.id, (_RARE_OUTCOME,))
+
+
+def by_rare_type(type_: str) -> ByIndexedValue:
+    """Return the access path to the events of a type that not every call has."""
+    return ByIndexedValue(events.c.type, type_, events.c.id, (_RARE_TYPE,))
 
 
 def by_phone_number(number: str) -> ByIndexedValue:

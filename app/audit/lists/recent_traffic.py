@@ -45,7 +45,7 @@ def read_recent_traffic(
     rows = connection.execute(query if known is None else query.where(events.c.id > known.latest_id)).mappings().all()
     if known is not None and len(rows) > MOST_EVENTS:
         return read_recent_traffic(connection, now, hidden)
-    recent = with_joins(connection, [from_row(row) for row in rows[:MOST_EVENTS]])
+    recent = with_joins(connection, [from_row(row) for row in rows[:MOST_EVENTS] if row["body"] is not None])
     traffic = Traffic(is_whole=len(rows) <= MOST_EVENTS, hidden=hidden) if known is None else known.traffic.copy()
     joined = filter(None, map(_agent_in, recent))
     traffic.agents = {**traffic.agents, **_agents(connection), **dict.fromkeys(joined, True)}

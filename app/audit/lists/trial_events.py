@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.audit.lists.access_path import ByIndexedValue
+from app.audit.lists.event_list import EventFilter, search_events
 from app.audit.lists.paging import read_page
-from app.audit.lists.path_rows import Search
 from app.db.tables import events
 from app.livekit.participant.role import PROGRAMS, ROLE_OF_KIND
 from app.livekit.vocabulary import EventType
@@ -26,10 +25,9 @@ def recent_events(connection: Connection, pattern: Any, limit: int) -> list[Even
     named = pattern.get("event") if isinstance(pattern, Mapping) else None
     types = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
     column = events.c
-    paths = tuple(
-        ByIndexedValue(column.type, one, column.id) for one in dict.fromkeys(types or [EventType.PARTICIPANT_JOINED])
-    )
+    types = types or [EventType.PARTICIPANT_JOINED]
     # Events of before roles were stored have a kind only.
-    no_program = (column.participant_role.not_in(PROGRAMS), column.participant_kind.not_in(ROLE_OF_KIND))
-    search = Search(events, tuple(column.keys()), paths, no_program, None, None)
-    return with_joins(connection, read_page(connection, search, from_row, limit, None).items)
+    no_program = [column.participant_role.not_in(PROGRAMS), column.participant_kind.not_in(ROLE_OF_KIND)]
+    search = search_events(EventFilter(types=tuple(types)), tuple(column.keys()), more=no_program)
+    found = read_page(connection, search, from_row, limit, None).items
+    return with_joins(connection, [event for event in found if event.has_body])

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, text
 
-from app.db.tables import dispatches, events, token_dispatches
+from app.db.tables import HAS_IDENTITY, dispatches, events, token_dispatches
 from app.errors import InvalidInputError, Problem
 from app.livekit.participant.phone import number_in, written_forms
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
@@ -63,7 +63,8 @@ def find_person(connection: Connection, reference: str, project: str | None = No
     identities |= {digest_of(identity) for identity in tuple(identities)}
     sids = _sids(connection, events.c.phone_number, phone_numbers, project)
     known: dict[str, Row[Any]] = {}
-    conditions = [events.c.participant_identity.in_(batch) for batch in _batches(identities)]
+    has_identity = text(HAS_IDENTITY)  # of the index
+    conditions = [and_(has_identity, events.c.participant_identity.in_(batch)) for batch in _batches(identities)]
     conditions += [events.c.participant_sid.in_(batch) for batch in _batches(sids)]
     for condition in conditions:
         known |= {row.id: row for row in connection.execute(_in_project(_EVENTS.where(condition), project))}

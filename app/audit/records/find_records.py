@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
-from app.audit.lists.access_path import ByIndexedValue, BySelectiveCondition, IdRange, IndexPath
-from app.audit.lists.event_list import by_phone_number
+from app.audit.lists.access_path import BySelectiveCondition, IdRange, IndexPath
+from app.audit.lists.event_list import by_name, by_phone_number
 from app.audit.records.record_types import (
     AttemptRecord,
     AuditRecord,
@@ -119,7 +119,7 @@ def _find_event(connection: Connection, reference: str, projects: Projects) -> E
     made_for = select(dispatches.c.event_id).where(dispatches.c.id == reference).scalar_subquery()
     column = events.c
     is_join = column.type.in_(JOINS)
-    by_identity = ByIndexedValue(column.participant_identity, reference, column.id)
+    by_identity = by_name("participant_identity", reference)
     by_sid = BySelectiveCondition(column.participant_sid == reference, column.id)
     # In the order of likelihood.
     for path, filters in (

@@ -73,13 +73,15 @@ class EventSummary(_Row):
 class EventDetail(EventSummary):
     """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it.
 
-    `lookups`: what each lookup answered, by name; null where none was asked.
+    `body` is null once it is dropped (USHER_RETENTION_BODIES_DAYS). `lookups`: what each lookup answered, by name; null
+    where none was asked. `participant_name` is that of a join; null in events of earlier releases.
     """
 
     dedupe_key: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     decision: Mapping[str, Any] | None
     lookups: Mapping[str, Any] | None = None
+    participant_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, union
+from sqlalchemy import Connection, and_, func, select, text, union
 
-from app.audit.lists.access_path import ByIndexedValue, IdRange
+from app.audit.lists.access_path import IdRange
+from app.audit.lists.dispatch_list import by_status as waiting_in
 from app.audit.records.record_types import DispatchSummary, columns_of
-from app.db.tables import dispatches
+from app.db.tables import NOT_ENDED, dispatches
 from app.db.types import LIVE, DispatchStatus
 from app.outbox.states import WAITING
 
@@ -26,7 +27,8 @@ class QueueDepth:
 def queue_depth(connection: Connection, now: datetime) -> QueueDepth:
     """Return how many dispatches are in each live state, and how many are due at `now`."""
     column = dispatches.c
-    by_status = select(column.status, func.count()).where(column.status.in_(LIVE)).group_by(column.status)
+    is_live = and_(text(NOT_ENDED), column.status.in_(LIVE))
+    by_status = select(column.status, func.count()).where(is_live).group_by(column.status)
     due = select(func.count()).where(
         column.status.in_([DispatchStatus.PENDING, DispatchStatus.SENDING]), column.next_attempt_at <= now
     )
@@ -36,14 +38,15 @@ def queue_depth(connection: Connection, now: datetime) -> QueueDepth:
 
 def count_waiting(connection: Connection) -> int:
     """Return how many dispatches wait for their agent."""
-    query = select(func.count()).select_from(dispatches).where(dispatches.c.status.in_(sorted(WAITING)))
+    is_waiting = and_(text(NOT_ENDED), dispatches.c.status.in_(sorted(WAITING)))
+    query = select(func.count()).select_from(dispatches).where(is_waiting)
     return connection.scalar(query) or 0
 
 
 def count_waiting_calls(connection: Connection) -> int:
     """Return how many calls wait for an agent."""
     column = dispatches.c
-    paths = [ByIndexedValue(column.status, status, column.id) for status in sorted(WAITING)]
+    paths = [waiting_in(status) for status in sorted(WAITING)]
     waiting = union(*(select(column.event_id).where(*path.conditions(IdRange())) for path in paths)).subquery()
     return connection.scalar(select(func.count()).select_from(waiting)) or 0
 
@@ -55,7 +58,7 @@ def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]
     found: list[DispatchSummary] = []
     # One look-up in (status, id) for each state: together they would be sorted as a whole.
     for status in sorted(WAITING):
-        path = ByIndexedValue(column.status, status, column.id)
+        path = waiting_in(status)
         query = select(*columns).where(*path.conditions(IdRange())).order_by(column.status, column.id).limit(limit)
         found += [DispatchSummary.from_row(row) for row in connection.execute(query).mappings()]
     found.sort(key=lambda one: one.created_at)

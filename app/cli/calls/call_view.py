@@ -158,6 +158,9 @@ def explanation_view(why: RulesTried, timeline: CallSteps, *, whole: bool) -> It
 
 
 def _rules_tried(why: RulesTried, *, whole: bool) -> Iterator[RenderableType]:
+    if why.event.body is None:
+        yield plain(f"Matched then: {', '.join(why.matched) or 'no rule'}.")
+        return
     if not why.rules:
         yield Text("There were no rules.", "yellow")
         return

@@ -96,8 +96,14 @@ def _simulate_here(
 
 
 def _view(outcome: Simulation, examples: int) -> Iterator[RenderableType]:
+    if outcome.without_body:
+        yield Text(
+            f"{outcome.without_body} further events cannot be tried: "
+            "their bodies were dropped after USHER_RETENTION_BODIES_DAYS.",
+            "yellow",
+        )
     if not outcome.events:
-        yield Text("No events are stored for that time.", "yellow")
+        yield Text("No events to try are stored for that time.", "yellow")
         return
     same = outcome.effects[Effect.SAME]
     yield Text.assemble(

@@ -10,7 +10,12 @@ from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
 from app.db.tables.caller_actions import ACTION_IS_LIVE, ACTION_IS_MADE, caller_actions
 from app.db.tables.calls import (
+    COMMON_TYPES,
+    HAS_IDENTITY,
     LOST_ROOM,
+    NOT_ENDED,
+    RARE_OUTCOME,
+    RARE_TYPE,
     dispatch_attempts,
     dispatch_callers,
     dispatches,
@@ -43,11 +48,16 @@ from app.db.tables.triggers import triggers
 __all__ = [
     "ACTION_IS_LIVE",
     "ACTION_IS_MADE",
+    "COMMON_TYPES",
+    "HAS_IDENTITY",
     "HAS_NUMBER",
     "IS_CALL",
     "LOST_ROOM",
     "MAX_DIGITS",
     "MAX_SEARCHED",
+    "NOT_ENDED",
+    "RARE_OUTCOME",
+    "RARE_TYPE",
     "access_log",
     "agent_changes",
     "agents",

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from app.db.columns.action_types import OnNoShow
+from app.db.columns.packed_json import PackedJson
 from app.db.tables.base import metadata, partial_index
 from app.db.types import (
     LIVE,
@@ -35,6 +36,16 @@ from app.db.types import (
     one_of,
 )
 
+COMMON_TYPES = frozenset({"participant_joined", "participant_left", "room_finished", "room_started"})
+"""Types of events that every call has: a list of those of one type is read by the primary key."""
+RARE_TYPE = "type NOT IN (" + ", ".join(f"'{one}'" for one in sorted(COMMON_TYPES)) + ")"
+"""Condition of other events, spelled as their partial index needs it."""
+RARE_OUTCOME = f"outcome <> '{EventOutcome.IGNORED}'"
+"""Condition of events that rules decided upon, one of six of a call, likewise."""
+HAS_IDENTITY = "participant_identity <> ''"
+"""Condition of events of participants, likewise."""
+NOT_ENDED = f"status <> '{DispatchStatus.ENDED}'"
+"""Condition of all dispatches but those that went well, likewise."""
 LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""
 
@@ -71,21 +82,23 @@ events = Table(
     Column("phone_number", Text),  # of the caller, from SIP attributes
     Column("occurred_at", Timestamp, nullable=False),  # by LiveKit's clock
     Column("received_at", Timestamp, nullable=False),  # by Usher's clock
-    Column("body", Json, nullable=False),  # the webhook, without what USHER_REDACT names
+    # The webhook, compressed, without what USHER_REDACT names; JSON null once USHER_RETENTION_BODIES_DAYS are over.
+    Column("body", PackedJson, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("rules_version", BigInteger, nullable=False),  # of the rule book that decided
     Column("decision", Json),  # which rules matched, which did not and why
     Column("lookups", Json),  # answers of lookups by name, without what USHER_REDACT names; NULL: none was asked
     Column("lookup_due_at", Timestamp),  # looking_up: when any replica may ask again
+    Column("participant_name", Text),  # in joins, if it has one; earlier releases have it in the body only
     UniqueConstraint("dedupe_key"),
     one_of("source", EventSource, "source"),
     one_of("outcome", EventOutcome, "outcome"),
     Index(None, "participant_sid"),
-    Index(None, "participant_identity", "id"),
+    partial_index("ix_events_participant_identity", "participant_identity", "id", where=HAS_IDENTITY),
     Index(None, "room_name", "id"),
     Index(None, "room_sid", "type"),  # whether a session is over, among all events in it
-    Index(None, "type", "id"),
-    Index(None, "outcome", "id"),
+    partial_index("ix_events_rare_type", "type", "id", where=RARE_TYPE),
+    partial_index("ix_events_rare_outcome", "outcome", "id", where=RARE_OUTCOME),
     Index(None, "livekit_id"),
     partial_index("ix_events_source", "source", "id", where="source <> 'webhook'"),
     partial_index("ix_events_phone_number", "phone_number", "id", where="phone_number IS NOT NULL"),
@@ -203,7 +216,7 @@ dispatches = Table(
     partial_index("ix_dispatches_lost_room", "room_name", where=LOST_ROOM),
     Index(None, "event_id"),
     Index(None, "room_sid"),
-    Index(None, "status", "id"),
+    partial_index("ix_dispatches_not_ended", "status", "id", where=NOT_ENDED),
     Index(None, "agent_name", "id"),
     partial_index("ix_dispatches_asked_agent_name_id", "asked_agent_name", "id", where="asked_agent_name IS NOT NULL"),
     Index(None, "rule_name", "id"),

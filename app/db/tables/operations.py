@@ -19,8 +19,7 @@ audit_log = Table(
     Column("reason", Text, nullable=False),
     Column("changed_at", Timestamp, nullable=False),
     Column("changed_by", Text, nullable=False),  # user, or `usher`
-    Index(None, "entity_id", "id"),
-    Index(None, "changed_at"),
+    Index(None, "entity_id"),
     sqlite_autoincrement=True,
 )
 

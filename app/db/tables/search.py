@@ -40,7 +40,7 @@ class searched_room(FunctionElement[str]):  # noqa: N801 - likewise
 
 
 class searched_name(FunctionElement[str]):  # noqa: N801 - likewise
-    """The name of the participant, which only the body has, as it is searched."""
+    """`events.participant_name`, or that in the body of a row of an earlier release, as it is searched."""
 
     type = Text()
     inherit_cache = True
@@ -77,8 +77,10 @@ _SPELLED: Final[dict[type[FunctionElement[str]], tuple[str, str]]] = {
     searched_identity: (_lower("participant_identity"), _lower_bytes("participant_identity")),
     searched_room: (_lower("room_name"), _lower_bytes("room_name")),
     searched_name: (
-        _lower("CASE WHEN json_valid(body) THEN json_extract(body, '$.participant.name') END"),
-        _lower_bytes("body #>> '{participant,name}'"),
+        _lower(
+            "coalesce(participant_name, CASE WHEN json_valid(body) THEN json_extract(body, '$.participant.name') END)"
+        ),
+        _lower_bytes("coalesce(participant_name, body #>> '{participant,name}')"),
     ),
     reversed_digits: (
         _reversed_on_sqlite(),

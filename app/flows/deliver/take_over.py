@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
-from app.db.tables import dispatches
+from app.db.tables import NOT_ENDED, dispatches
 from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
@@ -24,8 +24,9 @@ def take_over(connection: Connection, after: AfterCommit, context: Context) -> N
     now = context.clock.now()
     unused = context.lease - timedelta(seconds=context.settings.request_timeout)
     held = select(dispatches).where(
+        text(NOT_ENDED),
         (dispatches.c.status == DispatchStatus.SENDING)
-        | ((dispatches.c.status == DispatchStatus.DISPATCHED) & dispatches.c.lease_owner.is_not(None))
+        | ((dispatches.c.status == DispatchStatus.DISPATCHED) & dispatches.c.lease_owner.is_not(None)),
     )
     moves = []
     for row in connection.execute(held).mappings():

@@ -152,8 +152,9 @@ def _terms(connection: Connection, person: Person, rows: PersonRows) -> set[str]
     """Return the texts by which the person is known: identities, names, numbers."""
     terms = {*person.identities, *person.phone_numbers, *(written_forms(person.number) if person.number else ())}
     for row in read_by_id(connection, events, rows.own_events):
-        terms |= {row["participant_identity"], row["phone_number"] or ""}
-        for message in (row["body"], row["body"].get("job")):
+        terms |= {row["participant_identity"], row["phone_number"] or "", row["participant_name"] or ""}
+        body = row["body"] or {}
+        for message in (body, body.get("job")):
             participant = message.get("participant") if isinstance(message, dict) else None
             name = participant.get("name") if isinstance(participant, dict) else None
             terms.add(name if isinstance(name, str) else "")
@@ -245,13 +246,13 @@ class _Step:
             is_private = is_own or (row["project"], row["room_sid"]) not in self.rows.shared_rooms
             changed = scrubbed(self.scrubber, events, EVENT_COLUMNS_KEPT, row)
             changed |= {
-                "body": self.scrubber.json(skeleton(row["body"]) if is_private else row["body"]),
+                "body": self.scrubber.json(skeleton(row["body"]) if is_private and row["body"] else row["body"]),
                 "decision": self.scrubber.decision(row["decision"]),
             }
             if is_private:
                 changed["lookups"] = None
             if is_own:
-                changed |= {"participant_identity": self.pseudonym, "phone_number": None}
+                changed |= {"participant_identity": self.pseudonym, "participant_name": None, "phone_number": None}
             write_changed(connection, events, row, changed)
 
 

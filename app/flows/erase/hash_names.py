@@ -45,15 +45,15 @@ OLD_AFTER: Final = timedelta(hours=24)
 """A room without a live dispatch counts as over after this, though its end was not reported."""
 _PAUSE_S: Final = 0.02
 _SESSIONS: Final = 20
+_EVENTS_OF_A_SESSION: Final = 6  # about
 _ROWS: Final = 100
 _CURSORS: Final = "hashed"
 
 _FINISHED = (
-    select(events.c.id, events.c.project, events.c.room_sid, events.c.received_at)
-    .with_hint(events, "INDEXED BY ix_events_type_id", "sqlite")
-    .where(events.c.type == EventType.ROOM_FINISHED, events.c.id > bindparam("after"))
+    select(events.c.id, events.c.project, events.c.room_sid, events.c.received_at, events.c.type)
+    .where(events.c.id > bindparam("after"))
     .order_by(events.c.id)
-    .limit(_SESSIONS)
+    .limit(_SESSIONS * _EVENTS_OF_A_SESSION)
 )
 _OLD = (
     select(events.c.id, events.c.project, events.c.room_sid, events.c.received_at, events.c.room_name)
@@ -128,7 +128,8 @@ class NameHasher:
     def _finished(self, connection: Connection, after: str) -> _Found:
         before = self._context.clock.now() - SETTLED_AFTER
         rows = _until(connection.execute(_FINISHED, {"after": after}).mappings(), before)
-        rooms = dict.fromkeys((row["project"], row["room_sid"]) for row in rows if row["room_sid"])
+        finished = [row for row in rows if row["type"] == EventType.ROOM_FINISHED and row["room_sid"]]
+        rooms = dict.fromkeys((row["project"], row["room_sid"]) for row in finished)
         return _Found(list(_sessions(connection, rooms)), rows[-1]["id"] if rows else None)
 
     def _old(self, connection: Connection, after: str) -> _Found:
@@ -173,7 +174,7 @@ def _sessions(connection: Connection, rooms: Iterable[tuple[str, str]]) -> Itera
 
 def _without_room(connection: Connection, ids: Sequence[str]) -> Iterator[_Session]:
     for row in read_by_id(connection, events, ids):
-        ingress = row["body"].get("ingressInfo")
+        ingress = (row["body"] or {}).get("ingressInfo")
         named = ingress if isinstance(ingress, dict) else {}
         terms = _terms([row])
         for name in ("participantIdentity", "roomName"):

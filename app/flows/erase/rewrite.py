@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, Connection, Table, Text, delete, insert, update
 
 from app.audit.people.person_rows import read_by_id, rows_of
+from app.db.columns.packed_json import PackedJson
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers
 from app.flows.erase.scrub import Scrubber
 
@@ -43,7 +44,7 @@ ACTION_COLUMNS_KEPT: Final = frozenset(
 
 def scrubbed(scrubber: Scrubber, table: Table, kept: frozenset[str], row: dict[str, Any]) -> dict[str, Any]:
     """Return the texts and documents of a row, but those of the columns `kept`, with the names replaced."""
-    names = (column.name for column in table.c if isinstance(column.type, Text | JSON))
+    names = (column.name for column in table.c if isinstance(column.type, Text | JSON | PackedJson))
     return {name: scrubber.json(row[name]) for name in names if name not in kept}
 
 

@@ -31,7 +31,7 @@ from app.outbox.states import WAITING
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.webhook.dedupe_keys import event_key
-from app.webhook.event import Event
+from app.webhook.event import BODY_DROPPED, Event
 from app.webhook.event_store import stored_event
 from app.webhook.lookup_answers import with_answers
 from app.webhook.name_digest import is_replaced
@@ -132,6 +132,8 @@ def replayed_event(
         raise ConflictError(f"{stored.type} reports an end; replaying it would end what has begun since")
     if stored.participant_kind == ParticipantKind.AGENT:
         raise ConflictError("it is about an agent; replayed, it would be taken for an agent that has just joined")
+    if not stored.has_body:
+        raise ConflictError(f"{BODY_DROPPED}: there is nothing to replay")
     if is_replaced(stored.room_name, stored.participant_identity):
         raise ConflictError("its names were erased or hashed: LiveKit knows no such room or participant")
     identity = new_id()

@@ -27,6 +27,8 @@ from app.webhook.dedupe_keys import event_key, quoted
 
 @dataclass(frozen=True, slots=True)
 class LastSeen:
+    """`state` is empty if the body of the event is dropped."""
+
     event_id: str
     state: str
 
@@ -92,7 +94,7 @@ def read_stored(
     """
     participants: dict[str, LastSeen] = {}
     for event_id, sid, body in connection.execute(_REPORTED, {"sids": sids, "project": project}):
-        participants[sid] = LastSeen(event_id, state_of(body.get("participant") or {}, unwatched))
+        participants[sid] = LastSeen(event_id, state_of(body.get("participant") or {}, unwatched) if body else "")
     asked = {"room_sids": room_sids, "project": project}
     every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
     found = [one for one in every if one.status in _OF_CONCERN]

@@ -10,7 +10,7 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, func, select
 
 from app.db.any_of import any_of
-from app.db.tables import dispatches, events
+from app.db.tables import dispatches, events, status_in
 from app.db.types import LIVE, EventSource
 from app.errors import DatabaseUnavailableError, UsherError
 from app.flows.accept.accept import Acceptance
@@ -253,7 +253,7 @@ def _require_answers(client: LiveKitClient) -> None:
 def _unlisted(connection: Connection, project: str, present: Collection[str]) -> set[str]:
     """Return the names of the rooms of live dispatches that LiveKit did not list."""
     query = select(dispatches.c.room_name, dispatches.c.room_sid).where(
-        dispatches.c.project == project, dispatches.c.status.in_(LIVE)
+        dispatches.c.project == project, status_in(*LIVE)
     )
     return {name for name, sid in connection.execute(query) if sid not in present}
 

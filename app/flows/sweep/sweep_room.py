@@ -188,7 +188,7 @@ class RoomSweeper:
                 if await self._accept(project, room, participant, EventType.PARTICIPANT_JOINED, key):
                     tally.swept_in += 1
                     tally.unreported += self._is_unreported(participant)
-            elif last_seen.state != (state := self._state(project, participant)):
+            elif last_seen.state and last_seen.state != (state := self._state(project, participant)):
                 key = update_key(project, participant.sid, last_seen.event_id, state)
                 if await self._accept(project, room, participant, EventType.PARTICIPANT_UPDATED, key):
                     tally.updated += 1

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select, text
 
-from app.audit.lists.access_path import ByIndexedValue, IdRange
+from app.audit.lists.access_path import IdRange
+from app.audit.lists.dispatch_list import by_status
 from app.audit.lists.latest_dispatches import latest_dispatches, paths_of_agent
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatch_attempts, dispatches, probes
@@ -91,7 +92,7 @@ def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:
 def _of_status(status: DispatchStatus) -> Any:
     column = dispatches.c
     wanted = (column.id, column.event_id, column.project, column.status, column.created_at, column.dispatched_at)
-    path = ByIndexedValue(column.status, status, column.id)
+    path = by_status(status)
     return (
         select(*wanted, ASKED.label("agent"))
         .where(*path.conditions(IdRange()), column.queued_at.is_(None))

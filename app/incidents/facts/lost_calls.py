@@ -8,7 +8,9 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from app.audit.lists.access_path import ByIndexedValue, IdRange
+from app.audit.lists.access_path import IdRange
+from app.audit.lists.dispatch_list import by_status
+from app.audit.lists.event_list import by_outcome
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, events
 from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, IncidentKind
@@ -29,7 +31,7 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
     column = dispatches.c
     since = now - timedelta(seconds=QUIET_S)
     for status in (DispatchStatus.NO_SHOW, DispatchStatus.FAILED):
-        path = ByIndexedValue(column.status, status, column.id)
+        path = by_status(status)
         ids = IdRange(None, lowest_id_at(since - _LONGEST_WAIT))
         query = (
             select(column.rule_name, column.project, column.event_id, column.ended_at, column.created_at, column.cause)
@@ -47,7 +49,7 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
 
 def _without_rule(connection: Connection, now: datetime) -> Iterator[LostCall]:
     column = events.c
-    path = ByIndexedValue(column.outcome, EventOutcome.NO_MATCH, column.id)
+    path = by_outcome(EventOutcome.NO_MATCH)
     ids = IdRange(None, lowest_id_at(now - timedelta(seconds=QUIET_S)))
     query = (
         select(column.id, column.project, column.received_at, column.source)

@@ -88,6 +88,9 @@ class Simulation(JsonShape):
     """What a draft of the rules would have changed; groups that change, largest first."""
 
     events: int
+    without_body: Annotated[
+        int, Field(description="further events that no rule can be tried on: their bodies are dropped")
+    ]
     changes: Annotated[int, Field(description="events that would have been treated otherwise")]
     effects: Annotated[Mapping[Effect, int], Field(description="how many events of each effect")]
     groups: Annotated[
@@ -145,8 +148,11 @@ def simulate(
     """
     comparison = _Comparison(draft, current, most_examples, metadata_max_bytes)
     effects = dict.fromkeys(Effect, 0)
-    count = 0
+    count = without_body = 0
     for past in traffic:
+        if not past.event.has_body:
+            without_body += 1
+            continue
         effects[comparison.compare(past)] += 1
         count += 1
         if progress is not None and count % PROGRESS_EVERY == 0:
@@ -154,7 +160,7 @@ def simulate(
     if progress is not None:
         progress(count)
     groups = sorted(comparison.groups.values(), key=lambda group: -group.events)
-    return Simulation(count, count - effects[Effect.SAME], effects, tuple(groups))
+    return Simulation(count, without_body, count - effects[Effect.SAME], effects, tuple(groups))
 
 
 def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _Answer:

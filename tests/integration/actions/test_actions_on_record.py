@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.audit import CallFilter, CallState, explain, export_person, find_person, list_calls, rows_about, timeline
 from app.audit.calls.step import StepKind
 from app.flows.erase.erase import Access, erase_person
-from app.flows.prune import Pruner
+from app.flows.retention.prune import Pruner
 from app.simulator.phones import STATUS
 from tests.conftest import Database
 from tests.harness.dump import dump

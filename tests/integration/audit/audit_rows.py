@@ -11,6 +11,8 @@ from uuid import UUID
 from sqlalchemy import Connection, insert
 
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
+from app.livekit.vocabulary import JOINS
+from app.webhook.event_store import name_in
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 _numbers = count()
@@ -62,6 +64,7 @@ def event_row(instant: datetime, **values: Any) -> dict[str, Any]:
             **({"participant": participant_json} if participant else {}),
         },
     )
+    row.setdefault("participant_name", name_in(row["body"]) if row["type"] in JOINS else None)
     return row
 
 

@@ -6,10 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, select
 
+from app.db.tables import events
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations.result import OperationResult
-from app.flows.prune import STEP, Pruner
+from app.flows.retention.prune import STEP, Pruner
 from app.lifecycle.doubt import UNLISTED_S
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
@@ -231,7 +233,7 @@ async def test_what_is_older_than_the_retention_goes_and_nothing_live(database: 
         world.simulator.finish_room("served-2")
         await world.until_status("ended")
         pruner = Pruner(world.usher.orchestrator.context)
-        assert await pruner.run_once() == {"pruned": 0, "accesses": 0}
+        assert await pruner.run_once() == {"pruned": 0, "bodies": 0, "accesses": 0}
         old = world.clock.now() - timedelta(days=2)
         text = old.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         world.database.execute("UPDATE events SET received_at = :old", old=text if database.kind == "sqlite" else old)
@@ -246,4 +248,38 @@ async def test_what_is_older_than_the_retention_goes_and_nothing_live(database: 
         assert {row["room_name"] for row in world.dispatches()} == {"served-0", "served-1"}
         left = {row["entity_id"] for row in world.rows("SELECT entity_id FROM audit_log WHERE entity = 'dispatch'")}
         assert left == {row["id"] for row in world.dispatches()}
-        assert await pruner.run_once() == {"pruned": 0, "accesses": 0}
+        assert await pruner.run_once() == {"pruned": 0, "bodies": 0, "accesses": 0}
+
+
+@in_virtual_time
+async def test_bodies_go_before_facts_and_not_those_of_live_calls(database: Database) -> None:
+    async with World(database, settings={"USHER_RETENTION_BODIES_DAYS": "1"}) as world:
+        world.rule(pattern={"room": {"name": [{"prefix": "served"}]}})
+        world.simulator.add_worker("greeter")
+        for room in ("served-live", "served-over", "quiet"):
+            world.simulator.join(room, "ana", name="Ana", metadata='{"about": "diabetes"}')
+        await world.until(lambda: len(world.dispatches(status="joined")) == 2, within=5)
+        world.simulator.finish_room("served-over")
+        await world.until_status("ended")
+        pruner = Pruner(world.usher.orchestrator.context)
+        assert (await pruner.run_once())["bodies"] == 0
+        old = world.clock.now() - timedelta(days=2)
+        text = old.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        world.database.execute("UPDATE events SET received_at = :old", old=text if database.kind == "sqlite" else old)
+        world.simulator.join("quiet-new", "eva")
+        await world.until(lambda: world.events(room_name="quiet-new", participant_identity="eva"))
+        stored = len(world.events())
+        assert (await pruner.run_once())["bodies"] > 3
+        with_body = await world.usher.orchestrator.context.read(_rooms_with_bodies)
+        assert with_body == {"served-live", "quiet-new"}
+        assert len(world.events()) == stored
+        # When the call is over, its bodies follow
+        world.simulator.finish_room("served-live")
+        await world.until(lambda: not world.dispatches(status="joined"))
+        assert (await pruner.run_once())["bodies"] == 1
+        assert await pruner.run_once() == {"pruned": 0, "bodies": 0, "accesses": 0}
+
+
+def _rooms_with_bodies(connection: Connection) -> set[str]:
+    found = connection.execute(select(events.c.room_name, events.c.body).where(events.c.type == "participant_joined"))
+    return {row.room_name for row in found if row.body is not None}

@@ -15,7 +15,7 @@ from app.accounts.tokens import issue_token, revoke_token
 from app.db.record_ids import lowest_id_at
 from app.db.tables import access_log, api_tokens, sessions
 from app.db.types import AccessKind
-from app.flows.prune import Pruner
+from app.flows.retention.prune import Pruner
 from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import log_in, post
 
@@ -138,14 +138,14 @@ async def test_the_pruner_deletes_expired_sessions_and_old_rows(running: Running
         await log_in(new, "eva")
     before = await running.read("SELECT * FROM access_log")
     assert [row["kind"] for row in before] == ["login", "login"]
-    assert await Pruner(context).run_once() == {"pruned": 0, "accesses": 0}
+    assert await Pruner(context).run_once() == {"pruned": 0, "bodies": 0, "accesses": 0}
     assert len(await running.read("SELECT * FROM sessions")) == 1
     old_id = lowest_id_at(datetime.now(UTC) - timedelta(days=91))
     await running.write(lambda c: append_access(c, [entry], long_ago))
     await running.write(
         lambda c: c.execute(update(access_log).where(access_log.c.kind == "login_failed").values(id=old_id))
     )
-    assert await Pruner(context).run_once() == {"pruned": 0, "accesses": 1}
+    assert await Pruner(context).run_once() == {"pruned": 0, "bodies": 0, "accesses": 1}
     assert len(await running.read("SELECT * FROM access_log")) == 2
 
 

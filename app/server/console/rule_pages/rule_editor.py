@@ -36,6 +36,7 @@ from app.server.console.rule_pages.rule_form import (
 from app.server.console.rule_pages.starting_points import STARTING_POINTS, StartingPoint, starting_point
 from app.server.request_text import whole_number
 from app.server.workers.rule_jobs import FormDraft, SentForm, TriedDraft, form_draft, read_form_draft, try_form_draft
+from app.webhook.event import BODY_DROPPED
 from app.webhook.parse import prepare
 
 _CHECKED_HERE: Final = 16 * 1024
@@ -83,6 +84,8 @@ async def show_new(request: PageRequest) -> Response:
     row: dict[str, Any] = {"name": "", "agent_name": "", "pattern": {}}
     if event_id:
         record = await request.context.read(lambda connection: get_event(connection, event_id))
+        if record.body is None:
+            raise ConflictError(f"{BODY_DROPPED}: no rule can be made from it")
         row["pattern"] = pattern_like(prepare(record.body, record.project))
         return await _editor(request, fields_of(row), pattern_form(row["pattern"]), _Shown(is_changed=False))
     if start is None:

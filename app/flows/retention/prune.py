@@ -6,7 +6,6 @@ Also expired sessions of the console, and old rows of the access log.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -17,17 +16,16 @@ from app.accounts.access_log import prune_accesses
 from app.accounts.sessions import delete_expired, session_limits
 from app.db.record_ids import lowest_id_at
 from app.db.tables import (
-    ACTION_IS_LIVE,
     audit_log,
     caller_actions,
-    dispatch_callers,
     dispatches,
     events,
     personal_reads,
     token_dispatches,
 )
-from app.db.types import LIVE
 from app.flows.context import Context
+from app.flows.retention.drop_bodies import BodyDropper
+from app.flows.retention.needed_events import needed_events
 from app.flows.token_dispatches import VALID_FOR
 from app.incidents.incident_store import prune_incidents
 from app.incidents.messages.delivery import prune_deliveries
@@ -63,12 +61,13 @@ class Pruner:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._bodies = BodyDropper(context)
         self._kept_after = ""
         """Up to where events are that some project keeps longer than others: looked through again once an hour."""
         self._kept_since = float("-inf")
 
     async def run_once(self) -> dict[str, int]:
-        """Prune until nothing is left to prune; return how many events went."""
+        """Prune until nothing is left to prune; return how many events went, and how many lost their bodies."""
         await self._context.writer.run(self._prune_others)
         total = 0
         after: str | None = self._start() if self._shortest_days() > 0 else None
@@ -78,7 +77,8 @@ class Pruner:
             after = step.last
             if after is not None:
                 await asyncio.sleep(PAUSE_S)
-        return {"pruned": total, "accesses": await self._context.writer.run(self._prune_accesses)}
+        bodies = await self._bodies.run_once()
+        return {"pruned": total, "bodies": bodies, "accesses": await self._context.writer.run(self._prune_accesses)}
 
     def _shortest_days(self) -> float:
         """Return the shortest retention of all projects; 0 if all is kept forever."""
@@ -122,7 +122,7 @@ class Pruner:
         old = [row.id for row in seen if 0 < days[row.project] <= (now - row.received_at) / timedelta(days=1)]
         if len(old) < len(seen) and len(seen) == STEP:
             self._kept_after = seen[-1].id
-        settled = set(old) - _needed(connection, old)
+        settled = set(old) - needed_events(connection, old)
         of_them = list(connection.execute(select(dispatches.c.id).where(dispatches.c.event_id.in_(settled))).scalars())
         acted = select(caller_actions.c.id).where(caller_actions.c.event_id.in_(settled))
         actions = list(connection.execute(acted).scalars())
@@ -131,16 +131,3 @@ class Pruner:
         connection.execute(delete(dispatches).where(dispatches.c.id.in_(of_them)))
         connection.execute(delete(events).where(events.c.id.in_(settled)))
         return _Step(len(settled), seen[-1].id if len(seen) == STEP else None)
-
-
-def _needed(connection: Connection, event_ids: Collection[str]) -> set[str]:
-    """Return those of these events that have a live dispatch, made for them or serving them, or a live action."""
-    live = dispatches.c.status.in_(LIVE)
-    made = select(dispatches.c.event_id).where(dispatches.c.event_id.in_(event_ids), live)
-    served = (
-        select(dispatch_callers.c.event_id)
-        .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
-        .where(dispatch_callers.c.event_id.in_(event_ids), live)
-    )
-    acting = select(caller_actions.c.event_id).where(caller_actions.c.event_id.in_(event_ids), ACTION_IS_LIVE)
-    return set(connection.execute(made.union(served, acting)).scalars())

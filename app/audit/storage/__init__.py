@@ -1,0 +1,1 @@
+"""What the database takes on the disk, and what retention costs."""

@@ -1,0 +1,120 @@
+"""Webhook bodies as they are stored: compressed with a dictionary of what LiveKit's webhooks have in common.
+
+Six bodies of an answered call take 0.7 kB instead of 3.0, for 11 µs of processor time each. They are no JSON for SQL:
+SQLite has bytes in the column, PostgreSQL a JSON string with the same bytes in Base64. Rows of earlier releases hold
+the JSON itself and stay as they are. The first byte says how the rest is made, so that the dictionary can change.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic_core import to_json
+from sqlalchemy import JSON, Dialect
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
+
+DICTIONARIES: Final[Mapping[int, bytes]] = {
+    # What is frequent stands last: near matches are cheaper. An entry never changes, since stored bodies rest on it.
+    1: b"".join(
+        (
+            b'"egressInfo":{"egressId":"EG_","roomId":"RM_","roomName":"","status":"EGRESS_ACTIVE","startedAt":"17',
+            b'"ingressInfo":{"ingressId":"IN_","name":"","roomName":"","participantIdentity":"","participantName":"",',
+            b'"job":{"id":"AJ_","dispatchId":"AD_","type":"JT_ROOM","room":{"sid":"RM_","agentName":"","state":',
+            b'{"status":"JS_RUNNING"}},"track":{"sid":"TR_","type":"AUDIO","name":"","source":"MICROPHONE",',
+            b'"mimeType":"audio/opus","mid":"","stream":"camera"},"kindDetails":["CLOUD_AGENT"],"region":"",',
+            b'"attributes":{"lk.agent.state":"listening","sip.callTag":"","sip.callID":"SCL_","sip.callIDFull":"@',
+            b'","sip.callStatus":"active","ringing","sip.hostname":"","sip.phoneNumber":"+1","sip.ruleID":"SDR_",',
+            b'"sip.trunkID":"ST_","sip.trunkPhoneNumber":"+1"},"isPublisher":true,"numParticipants":1,"numPublishers":1,',
+            b'"metadata":"{\\"language\\":\\"en\\",\\"name\\":\\"","kind":"STANDARD","kind":"SIP","disconnectReason":',
+            b'"SIGNAL_CLOSE","state":"DISCONNECTED","disconnectReason":"CLIENT_INITIATED","disconnectReason":"ROOM_CLOSED",',
+            b'"roomEndReason":"ROOM_END_IDLE_TIMEOUT",{"event":"room_finished","room":{"sid":"RM_',
+            b'{"event":"participant_left","room":{"sid":"RM_{"event":"room_started","room":{"sid":"RM_',
+            b'"state":"ACTIVE","joinedAt":"179","joinedAtMs":"179","name":"","version":2,"permission":{',
+            b'"canSubscribe":true,"canPublish":true,"canPublishData":true,"canUpdateMetadata":true,"agent":true},',
+            b'"kind":"AGENT","attributes":{"lk.agent_name":"","lk.agent.name":"',
+            b'{"event":"participant_joined","room":{"sid":"RM_","name":"","emptyTimeout":300,"departureTimeout":20,',
+            b'"creationTime":"179","creationTimeMs":"179"},"participant":{"sid":"PA_","identity":"agent-AJ_",',
+            b'"state":"ACTIVE","joinedAt":"179","joinedAtMs":"179","version":2},"id":"EV_","createdAt":"179"}',
+        )
+    ),
+}
+_LATEST: Final = 1
+_LEVEL: Final = 5
+_LARGE: Final = 4_096
+"""Bytes from which a body is worth tables of zlib's usual size, which take 70 µs to set up."""
+_SMALL_TABLES: Final = zlib.compressobj(
+    _LEVEL, zlib.DEFLATED, -12, 3, zlib.Z_DEFAULT_STRATEGY, DICTIONARIES[_LATEST]
+)  # copied for each body: it has read the dictionary
+
+
+def pack(document: Any) -> bytes:
+    """Return JSON as the bytes to store."""
+    text = to_json(document)
+    if len(text) <= _LARGE:
+        packer = _SMALL_TABLES.copy()
+    else:
+        window, dictionary = -zlib.MAX_WBITS, DICTIONARIES[_LATEST]
+        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, window, zlib.DEF_MEM_LEVEL, zdict=dictionary)
+    return b"%c" % _LATEST + packer.compress(text) + packer.flush()
+
+
+def unpack(stored: bytes) -> Any:
+    """Return the JSON in bytes of `pack`; raises `ValueError` for others."""
+    dictionary = DICTIONARIES.get(stored[0]) if stored else None
+    if dictionary is None:
+        raise ValueError("a stored body was made by a newer version of Usher, or by another program")
+    try:
+        return json.loads(zlib.decompressobj(-zlib.MAX_WBITS, dictionary).decompress(stored[1:]))
+    except zlib.error as error:
+        raise ValueError(f"a stored body is damaged: {error}") from error
+
+
+class PackedJson(TypeDecorator[Any]):
+    """JSON that only this program reads, compressed; None is what JSON calls null, and says that there is none."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else JSON())
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        if dialect.name != "postgresql":
+            return _for_sqlite
+        convert = self.impl_instance.dialect_impl(dialect).bind_processor(dialect)
+        return lambda value: convert(_for_postgresql(value)) if convert else _for_postgresql(value)
+
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Callable[[Any], Any]:  # noqa: ARG002 - SQLAlchemy's signature
+        return _from_postgresql if dialect.name == "postgresql" else _from_sqlite
+
+    @staticmethod
+    def for_driver(dialect: Dialect) -> Callable[[Any], Any]:
+        """Return the conversion of a value that goes to the driver without SQLAlchemy."""
+        return _text_for_postgresql if dialect.name == "postgresql" else _for_sqlite
+
+
+def _for_sqlite(document: Any) -> bytes | str:
+    return "null" if document is None else pack(document)
+
+
+def _for_postgresql(document: Any) -> str | None:
+    return None if document is None else base64.b64encode(pack(document)).decode()
+
+
+def _text_for_postgresql(document: Any) -> str:
+    return "null" if document is None else f'"{_for_postgresql(document)}"'
+
+
+def _from_sqlite(stored: bytes | str | None) -> Any:
+    if isinstance(stored, bytes):
+        return unpack(stored)
+    return None if stored is None else json.loads(stored)
+
+
+def _from_postgresql(stored: Any) -> Any:
+    return unpack(base64.b64decode(stored)) if isinstance(stored, str) else stored

@@ -1,0 +1,85 @@
+"""The report on what the database takes, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.audit import read_storage
+from app.db.tables import metadata
+from tests.conftest import Database
+from tests.integration.audit.audit_rows import at, change_row, dispatch_row, event_row, store
+
+CALLS = 400
+APART_S = 60.0
+INDEXES = {
+    "sqlite": "SELECT tbl_name AS table_name, name FROM sqlite_master WHERE type = 'index'",
+    "postgresql": "SELECT tablename AS table_name, indexname AS name FROM pg_indexes WHERE schemaname = 'public'",
+}
+
+
+@pytest.fixture
+def stored(database: Database) -> Database:
+    """Calls one minute apart, each with its join, its dispatch and a line of the audit log."""
+    joins = [event_row(at(number * APART_S), participant_identity=f"caller-{number}") for number in range(CALLS)]
+    orders = [dispatch_row(at(number * APART_S), join) for number, join in enumerate(joins)]
+    changes = [change_row(at(0), order, None, "sending", reason="rule matched") for order in orders]
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=joins, dispatch_rows=orders, changes=changes)
+    if database.kind == "postgresql":
+        database.execute("ANALYZE")
+    return database
+
+
+def test_every_table_and_index_is_in_the_report(stored: Database) -> None:
+    with stored.reader_engine().connect() as connection:
+        report = read_storage(connection, 30, 0)
+    assert report.database == stored.kind
+    assert report.tables is not None
+    by_name = {table.name: table for table in report.tables}
+    assert by_name.keys() >= metadata.tables.keys()
+    every = {(table.name, index.name) for table in report.tables for index in table.indexes}
+    assert every >= {(row["table_name"], row["name"]) for row in stored.execute(INDEXES[stored.kind])}
+    for name in metadata.tables:
+        assert by_name[name].total_bytes == by_name[name].bytes + sum(one.bytes for one in by_name[name].indexes)
+    assert sum(table.total_bytes for table in report.tables) <= report.total_bytes
+    assert report.tables[0].name == "events"
+
+
+def test_the_cost_of_a_call_of_a_day_and_of_the_retention(stored: Database) -> None:
+    with stored.reader_engine().connect() as connection:
+        facts = read_storage(connection, 30, 0)
+        shorter = read_storage(connection, 30, 3)
+        forever = read_storage(connection, 0, 3)
+    assert facts.calls == CALLS
+    per_call, per_day = facts.bytes_per_call or 0, facts.calls_per_day or 0
+    of_bodies = facts.body_bytes_per_call or 0
+    assert per_day == pytest.approx(86_400 / APART_S, rel=0.01)
+    assert facts.bytes_per_day == pytest.approx(per_call * per_day)
+    assert facts.retained_bytes == pytest.approx(30 * per_call * per_day)
+    assert 50 < of_bodies < per_call
+    assert shorter.retained_bytes == pytest.approx(per_day * (30 * per_call - 27 * of_bodies))
+    assert forever.retained_bytes is None
+
+
+def test_an_empty_database_has_a_report(database: Database) -> None:
+    with database.reader_engine().connect() as connection:
+        report = read_storage(connection, 30, 0)
+    assert (report.calls, report.bytes_per_call, report.calls_per_day, report.retained_bytes) == (0, None, None, None)
+    assert report.total_bytes > 0
+
+
+def test_deleted_calls_leave_pages_that_are_used_before_the_file_grows(sqlite_database: Database) -> None:
+    rows = [event_row(at(number)) for number in range(2_000)]
+    with sqlite_database.writer_engine().begin() as connection:
+        store(connection, event_rows=rows)
+    with sqlite_database.reader_engine().connect() as connection:
+        full = read_storage(connection, 30, 0)
+    sqlite_database.execute("DELETE FROM events")
+    with sqlite_database.reader_engine().connect() as connection:
+        empty = read_storage(connection, 30, 0)
+    assert empty.total_bytes == full.total_bytes
+    assert (empty.free_bytes or 0) > full.total_bytes / 2
+    with sqlite_database.writer_engine().begin() as connection:
+        store(connection, event_rows=[event_row(at(number)) for number in range(1_000)])
+    with sqlite_database.reader_engine().connect() as connection:
+        assert read_storage(connection, 30, 0).total_bytes == full.total_bytes
