@@ -19,6 +19,7 @@ from app.livekit.client import LiveKitClient
 from app.logs import get_logger
 from app.metrics import Metrics
 from app.settings import Settings
+from app.webhook.delivery_delay import DeliveryDelays
 
 _log = get_logger(__name__)
 
@@ -105,6 +106,7 @@ class Context:
     reader: Reader | None = None
     defects: Defects = field(init=False)
     early_job_events: EarlyJobEvents = field(init=False, default_factory=EarlyJobEvents)
+    delivery_delays: DeliveryDelays = field(init=False, default_factory=DeliveryDelays)
 
     def __post_init__(self) -> None:
         object.__setattr__(

@@ -111,7 +111,7 @@ def _count_outcome(metrics: Metrics, move: Move) -> None:
         case DispatchStatus.JOINED:
             joined_at = move.fields.get("joined_at")
             if isinstance(joined_at, datetime):
-                waited = (joined_at - dispatch.created_at).total_seconds()
+                waited = (joined_at - dispatch.waits_since).total_seconds()
                 metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
         case DispatchStatus.CANCELLED if move.cause is Cause.CALLER_LEFT:
             metrics.abandoned.labels(dispatch.agent_name).inc()

@@ -115,7 +115,7 @@ def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> 
     """Return the move and the withdrawal by which `callers_gone` is carried out; `left_at`: when the last one left."""
     match callers_gone(dispatch):
         case CallersGone.CANCEL:
-            waited = max(0.0, (left_at - dispatch.created_at).total_seconds())
+            waited = max(0.0, (left_at - dispatch.waits_since).total_seconds())
             reason = f"the caller gave up after {waited:.1f} s"
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)

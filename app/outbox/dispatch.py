@@ -79,9 +79,15 @@ class Dispatch(NamedTuple):
     recoveries: int
     previous: Mapping[str, Any] | None
     created_at: datetime
+    waiting_since: datetime | None
     dispatched_at: datetime | None
     joined_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def waits_since(self) -> datetime:
+        """When its caller began to wait for it."""
+        return self.waiting_since or self.created_at
 
     @property
     def session(self) -> Session:

@@ -72,6 +72,7 @@ _UNSENT: Mapping[str, Any] = {
     "request_key": None,
     "recoveries": 0,
     "previous": None,
+    "waiting_since": None,
     "dispatched_at": None,
     "joined_at": None,
     "ended_at": None,

@@ -83,6 +83,8 @@ MARK_LEFT = HotStatement(
 )
 ASKED = func.coalesce(dispatches.c.asked_agent_name, dispatches.c.agent_name)
 """The agent that is asked now."""
+WAITS_SINCE = func.coalesce(dispatches.c.waiting_since, dispatches.c.created_at)
+"""`Dispatch.waits_since`."""
 IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'handover')", Boolean)
 """`Dispatch.is_of_rule`."""
 _NOW = bindparam("now", type_=Timestamp())

@@ -99,6 +99,7 @@ class WebhookEndpoint:
             project = signature.project
             self._answers.note_webhook()
             event = parse(body, signature, received_at, new_id(), context.settings.redact_of(signature.project))
+            event = context.delivery_delays.dated(event)
             with self._turns.webhook():
                 acceptance = await self._receive(event)
         except SignatureRefusedError as error:

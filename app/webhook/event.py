@@ -49,6 +49,8 @@ class Event:
     """Whether it was reported as it happened. Otherwise the caller may be gone: LiveKit is asked before a dispatch."""
     has_body: bool = True
     """Whether `body` is what LiveKit sent. Once it is dropped, `body` has only what the columns of the row say."""
+    waiting_since: datetime | None = None
+    """When its caller joined, by our clock, if that is known to have been before `received_at`."""
     lookups: Mapping[str, Any] | None = None
     """The answers of lookups by name, as they are stored; None where none was asked."""
 

@@ -76,6 +76,7 @@ _SENT = Dispatch(
     recoveries=0,
     previous=None,
     created_at=NOW - timedelta(seconds=10),
+    waiting_since=None,
     dispatched_at=NOW - timedelta(seconds=10),
     joined_at=None,
     ended_at=None,

@@ -29,6 +29,7 @@ _OF_DISPATCH = (
     "joined_at",
     "replaces",
     "replaces_kind",
+    "waiting_since",
 )
 
 
@@ -134,6 +135,7 @@ def _dispatches_of(rows: Mapping[str, Mapping[Any, Any]], own: set[str], early: 
             row["replaces_kind"] == ReplacesKind.HANDOVER,
             key in early,
             key in own,
+            row["waiting_since"],
         )
         for key, row in sorted(rows.items())
     ]

@@ -46,13 +46,17 @@ class CallFacts:
         left = next((one for one in self.events if one.type in LEAVINGS), None)
         rows = [record.dispatch for record in self.dispatches]
         replaced = {row.replaces for row in rows if row.replaces_kind is ReplacesKind.REDRIVE}
-        own = [_made(record, is_redriven=record.dispatch.id in replaced) for record in self.dispatches]
+        events = {one.id for one in self.events}
+        own = [
+            _made(record, is_redriven=record.dispatch.id in replaced, is_own=record.dispatch.event_id in events)
+            for record in self.dispatches
+        ]
         name = latest.participant_name or name_in(latest.body or {})
         actions = [CallAction(one.kind, one.status, one.reason) for one in self.actions]
         return head_of(first, latest, own, left.received_at if left else None, name, actions=actions)
 
 
-def _made(record: DispatchRecord, *, is_redriven: bool) -> CallDispatch:
+def _made(record: DispatchRecord, *, is_redriven: bool, is_own: bool) -> CallDispatch:
     row = record.dispatch
     return CallDispatch(
         row.agent_to_ask,
@@ -67,6 +71,8 @@ def _made(record: DispatchRecord, *, is_redriven: bool) -> CallDispatch:
         row.rung,
         row.replaces_kind is ReplacesKind.HANDOVER,
         any(call.outcome == AttemptOutcome.LEFT_EARLY for call in record.calls),
+        is_own,
+        row.waiting_since,
     )
 
 

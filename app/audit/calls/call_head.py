@@ -98,6 +98,8 @@ class CallDispatch:
     left_early: bool = False
     is_own: bool = True
     """Whether it was made for this call; if not, for another caller whose agent serves this one too."""
+    waiting_since: datetime | None = None
+    """When its caller joined, if that was before the join was received."""
 
     @property
     def outcomes(self) -> frozenset[CallOutcome]:
@@ -139,7 +141,8 @@ def head_of(
     """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first."""
     state, reason = _state_of(latest, made, actions)
     outcomes = frozenset().union(*(one.outcomes for one in made))
-    arrivals = [max(one.joined_at, first.received_at) for one in made if one.joined_at is not None]
+    joined_at = min([first.received_at, *(one.waiting_since for one in made if one.is_own and one.waiting_since)])
+    arrivals = [max(one.joined_at, joined_at) for one in made if one.joined_at is not None]
     agent_joined_at = min(arrivals, default=None)
     return CallHead(
         event_id=latest.id,
@@ -150,13 +153,13 @@ def head_of(
         participant_sid=latest.participant_sid,
         participant_kind=latest.participant_kind,
         phone_number=first.phone_number,
-        joined_at=first.received_at,
+        joined_at=joined_at,
         left_at=left_at,
         agent_joined_at=agent_joined_at,
         agents=tuple(dict.fromkeys(one.agent for one in made)),
         state=state,
         reason=reason,
-        seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - first.received_at).total_seconds(),
+        seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - joined_at).total_seconds(),
         participant_name=name or None,
         direction=_direction_of(latest),
         rules=tuple(dict.fromkeys(one.rule for one in made if one.rule)),

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, make_dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self, get_type_hints
+from typing import Annotated, Any, Self, get_type_hints
+
+from pydantic import Field
 
 from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape, shape_of
@@ -112,6 +114,7 @@ class DispatchSummary(_Row):
     replaces: str | None
     replaces_kind: ReplacesKind | None
     created_at: Instant
+    waiting_since: Annotated[Instant | None, Field(description="when the caller joined; null: at `created_at`")]
     dispatched_at: Instant | None
     joined_at: Instant | None
     ended_at: Instant | None
@@ -126,7 +129,12 @@ class DispatchSummary(_Row):
         """How long the caller waited until the agent joined; None if none has."""
         if self.joined_at is None:
             return None
-        return max(0.0, (self.joined_at - self.created_at).total_seconds())
+        return max(0.0, (self.joined_at - self.waits_since).total_seconds())
+
+    @property
+    def waits_since(self) -> datetime:
+        """When its caller began to wait for it."""
+        return self.waiting_since or self.created_at
 
 
 @dataclass(frozen=True, slots=True)

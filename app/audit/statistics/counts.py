@@ -23,6 +23,7 @@ from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStati
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
+from app.outbox.statements import WAITS_SINCE
 from app.outbox.states import WAITING
 
 MAX_ROWS: Final = 10_000
@@ -113,8 +114,8 @@ def sums(
         else_="cancelled",
     )
     seconds = case(
-        (column.joined_at.is_not(None), seconds_between(connection, column.created_at, column.joined_at)),
-        (gave_up, seconds_between(connection, column.created_at, column.ended_at)),
+        (column.joined_at.is_not(None), seconds_between(connection, WAITS_SINCE, column.joined_at)),
+        (gave_up, seconds_between(connection, WAITS_SINCE, column.ended_at)),
     )
     columns = (
         column.id,

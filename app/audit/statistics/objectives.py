@@ -22,6 +22,7 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
 from app.db.types import Cause, DispatchStatus, ReplacesKind, Timestamp
 from app.json_shape import Instant, JsonShape
+from app.outbox.statements import WAITS_SINCE
 from app.outbox.states import WAITING
 
 MAX_OBJECTIVES: Final = 100
@@ -173,7 +174,7 @@ def tally(
     """
     column = dispatches.c
     waited = seconds_between(
-        connection, column.created_at, func.coalesce(column.joined_at, column.ended_at, literal(now, Timestamp))
+        connection, WAITS_SINCE, func.coalesce(column.joined_at, column.ended_at, literal(now, Timestamp))
     )
     no_agent_joined = column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED])
     may_have_missed = or_(

@@ -61,5 +61,5 @@ def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]
         path = waiting_in(status)
         query = select(*columns).where(*path.conditions(IdRange())).order_by(column.status, column.id).limit(limit)
         found += [DispatchSummary.from_row(row) for row in connection.execute(query).mappings()]
-    found.sort(key=lambda one: one.created_at)
+    found.sort(key=lambda one: one.waits_since)
     return found[:limit]

@@ -19,6 +19,7 @@ from app.audit.trends.time_slices import Path, Slice, TimeGrid, grid_of, rows_of
 from app.db.tables import dispatch_attempts, dispatches
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.json_shape import Instant, JsonShape
+from app.outbox.statements import WAITS_SINCE
 from app.outbox.states import WAITING
 
 _QUEUED_OVER_S = 1.0
@@ -184,7 +185,7 @@ def counts_query(
         *(case((flag, 1), else_=0).label(name) for name, flag in flags.items()),
         case((and_(or_(is_asked, is_missed), is_of_rule), 1), else_=0).label("counts"),
         case((column.replaces.is_(None), column.event_id)).label("call"),
-        case((came, seconds_between(connection, column.created_at, column.joined_at))).label("seconds"),
+        case((came, seconds_between(connection, WAITS_SINCE, column.joined_at))).label("seconds"),
         case((seconds_between(connection, column.created_at, begun) > _QUEUED_OVER_S, in_queue)).label("queued"),
         seconds_between(connection, literal(since, Timestamp), column.created_at).label("queued_from"),
         (literal(1) if projects is None else case((column.project.in_(projects), 1), else_=0)).label("is_own"),

@@ -176,6 +176,7 @@ dispatches = Table(
     Column("recoveries", Integer, nullable=False, server_default="0"),  # replacements so far for this call
     Column("previous", Json),  # the agent before this one, as its metadata names it
     Column("created_at", Timestamp, nullable=False),
+    Column("waiting_since", Timestamp),  # when its caller joined; NULL: at created_at
     Column("dispatched_at", Timestamp),
     Column("joined_at", Timestamp),
     Column("ended_at", Timestamp),

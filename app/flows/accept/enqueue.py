@@ -136,8 +136,9 @@ def _new_dispatches(
         if start is Start.AT_ONCE and not slots.take(event.project):
             start = Start.WHEN_CLAIMED
         dispatch = from_intent(new_id(), event, intent, decided.plan.rules_version, now)
-        if event.lookups and event.type in JOINS:  # the caller has waited since it joined
-            dispatch = dispatch._replace(created_at=min(now, event.received_at))
+        if event.type in JOINS and (event.waiting_since is not None or event.lookups):
+            since = event.received_at if event.waiting_since is None else event.waiting_since
+            dispatch = dispatch._replace(waiting_since=min(now, since))
         dispatch = started(
             start, dispatch, intent, state.promises.unused_of(event, intent.agent_name), lease=lease, now=now
         )

@@ -40,7 +40,7 @@ def _events_of(move: Move) -> Iterator[OutgoingEvent]:
 def call_data(dispatch: Dispatch, public_url: str) -> dict[str, Any]:
     """Return what a webhook says of a dispatch: ids and names of rules and agents, and nothing that names a caller."""
     joined = dispatch.joined_at
-    waited = None if joined is None else max(0.0, (joined - dispatch.created_at).total_seconds())
+    waited = None if joined is None else max(0.0, (joined - dispatch.waits_since).total_seconds())
     return {
         "call_id": dispatch.event_id,
         "dispatch_id": dispatch.id,

@@ -247,6 +247,7 @@ class RoomSweeper:
             dedupe_key=key,
             has_exact_room=storable(room.name) == room.name,
         )
+        event = self._context.delivery_delays.dated_by_sweep(event, self._context.settings.sweep_interval)
         if participant.role is not Role.CALLER and not self._may_be_served(event):
             return False
         _log.info("found by the sweep", event_id=event.id, event_type=event_type, room=room.name)
