@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 from app.livekit.vocabulary import JOINS
@@ -40,10 +40,11 @@ class DeliveryDelays:
         sent_at = _sent_at(event)
         if sent_at is None:
             return event
-        seconds, difference = event.received_at.timestamp() - sent_at, self._of(event.project)
+        at, difference = event.received_at.timestamp(), self._of(event.project)
+        seconds = at - sent_at
         if abs(seconds) > _MAX_DIFFERENCE_S:
             return event
-        difference.note(seconds, event.received_at)
+        difference.note(seconds, at)
         delay = seconds - difference.seconds
         if event.type not in JOINS or not CERTAIN_S < delay <= MAX_DELAY_S:
             return event
@@ -78,16 +79,17 @@ class _Difference:
 
     shortest: float = math.inf
     before: float = 0.0
-    began_at: datetime | None = None
+    began_at: float | None = None
 
     @property
     def seconds(self) -> float:
+        """How far LiveKit's clock is behind ours, with the time that a webhook takes at least."""
         return min(self.shortest, self.before)
 
-    def note(self, seconds: float, at: datetime) -> None:
+    def note(self, seconds: float, at: float) -> None:
         if self.began_at is None:
             self.began_at = at
-        elif not timedelta() <= at - self.began_at < timedelta(seconds=_COMPARED_FOR_S):
+        elif not 0 <= at - self.began_at < _COMPARED_FOR_S:
             self.before, self.shortest, self.began_at = self.shortest, seconds, at
         self.shortest = min(self.shortest, seconds)
 
