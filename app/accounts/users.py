@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from pydantic import Field
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from app.accounts.password import NO_PASSWORD
 from app.accounts.roles import Role, stored_projects
@@ -19,6 +19,14 @@ from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
 
 MAX_NAME_LENGTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an OpenID Connect provider calls a person: `subject` is unique at `issuer` and never reused."""
+
+    issuer: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,8 @@ class User(JsonShape):
     disabled: bool
     session_epoch: Annotated[int, Field(exclude=True)]  # part of every session and link: raising it ends them all
     has_password: bool
+    identity: Annotated[Identity | None, Field(exclude=True)]
+    has_identity: Annotated[bool, Field(description="logs in through the OpenID Connect provider")]
     created_at: Instant
     last_login_at: Instant | None
 
@@ -59,6 +69,13 @@ def read_user(connection: Connection, user_id: str) -> User:
     if row is None:
         raise NotFoundError(f"no user has the id {user_id!r}")
     return _user(row)
+
+
+def find_user_by_identity(connection: Connection, identity: Identity) -> User | None:
+    """Return the user who logs in as `identity`; None if there is none."""
+    is_theirs = and_(users.c.identity_issuer == identity.issuer, users.c.identity_subject == identity.subject)
+    row = connection.execute(select(users).where(is_theirs)).mappings().first()
+    return None if row is None else _user(row)
 
 
 def add_user(
@@ -91,6 +108,8 @@ def add_user(
         "session_epoch": 0,
         "created_at": now,
         "last_login_at": None,
+        "identity_issuer": None,
+        "identity_subject": None,
     }
     connection.execute(insert(users).values(row))
     append(connection, [AuditEntry("user", row["id"], None, str(role), f"user {name!r} added", now, by)])
@@ -167,6 +186,27 @@ def set_password(connection: Connection, user_id: str, password_hash: str, *, by
     return _end_everything(connection, user, entry, password_hash=password_hash)
 
 
+def set_identity(connection: Connection, user_id: str, identity: Identity | None, *, by: str, now: datetime) -> User:
+    """Let a user log in as `identity`, or no longer through a provider (None), which ends all sessions.
+
+    Raises ConflictError if another user has the identity.
+    """
+    user = _read_for_update(connection, user_id)
+    if user.identity == identity:
+        return user
+    if identity is None:
+        entry = AuditEntry(
+            "user", user.id, None, "disconnected", f"{user.name!r} disconnected from the provider", now, by
+        )
+        return _end_everything(connection, user, entry, identity_issuer=None, identity_subject=None)
+    other = find_user_by_identity(connection, identity)
+    if other is not None:
+        raise ConflictError(f"this person logs in as {other.name!r} already")
+    note = f"{user.name!r} logs in as {identity.subject} of {identity.issuer}"
+    entry = AuditEntry("user", user.id, None, "connected", note, now, by)
+    return _change(connection, user, entry, identity_issuer=identity.issuer, identity_subject=identity.subject)
+
+
 def log_out_everywhere(connection: Connection, user_id: str, *, by: str, now: datetime, keep_session: str = "") -> User:
     """End all sessions of a user, in every browser, but `keep_session`; unused links become invalid, too."""
     user = _read_for_update(connection, user_id)
@@ -234,6 +274,7 @@ def _require_unrestricted_admin(role: Role, projects: Collection[str] | None) ->
 
 
 def _user(row: Mapping[Any, Any]) -> User:
+    issuer, subject = row["identity_issuer"], row["identity_subject"]
     return User(
         id=row["id"],
         name=row["name"],
@@ -243,6 +284,8 @@ def _user(row: Mapping[Any, Any]) -> User:
         disabled=bool(row["disabled"]),
         session_epoch=row["session_epoch"],
         has_password=row["password_hash"] != NO_PASSWORD,
+        identity=None if subject is None else Identity(issuer, subject),
+        has_identity=subject is not None,
         created_at=row["created_at"],
         last_login_at=row["last_login_at"],
     )

@@ -75,7 +75,8 @@ def list_(*, as_json: JsonOption = False) -> None:
     rows = table("name", "role", "state", "tokens", "since", "last login")
     for user in users:
         valid = sum(token.user_id == user.id and token.is_valid(now) for token in tokens)
-        state = "disabled" if user.disabled else "active" if user.has_password else "no password yet"
+        can_log_in = user.has_password or user.has_identity
+        state = "disabled" if user.disabled else "active" if can_log_in else "no password yet"
         style = "red" if user.disabled else ""
         rows.add_row(
             plain(user.name),

@@ -94,7 +94,7 @@ def revoke_token(server: Server, token_id: str) -> Token:
 
 
 def _user(document: dict[str, Any]) -> User:
-    return read_as(User, {**document, "password_hash": "", "session_epoch": 0})
+    return read_as(User, {**document, "password_hash": "", "session_epoch": 0, "identity": None})
 
 
 def _session(document: dict[str, Any]) -> Session:

@@ -30,7 +30,10 @@ users = Table(
     Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
     Column("last_login_at", Timestamp),
     Column("projects", Json),  # a list of LiveKit projects, whose calls and rules the user may see; NULL: all
+    Column("identity_issuer", Text),  # the OpenID Connect provider through which the user logs in, and
+    Column("identity_subject", Text),  # the user's `sub` there, which the provider never gives to another person
     UniqueConstraint("name"),
+    Index("uq_users_identity", "identity_issuer", "identity_subject", unique=True),
     CheckConstraint("role IN ('viewer', 'editor', 'admin', 'decider')", name="role"),
 )
 
@@ -62,7 +65,9 @@ sessions = Table(
     Column("created_at", Timestamp, nullable=False),
     Column("last_seen_at", Timestamp, nullable=False),
     Column("expires_at", Timestamp, nullable=False),  # whatever happens in it
-    Column("password_checked_at", Timestamp, nullable=False),  # when the user last typed the password
+    Column(
+        "password_checked_at", Timestamp, nullable=False
+    ),  # when the user last typed the password, or logged in at the provider
     Column("address", Text, nullable=False, server_default=""),
     Column("user_agent", Text, nullable=False, server_default=""),
     UniqueConstraint("secret_hash"),

@@ -13,11 +13,14 @@ from app.accounts.roles import Role
 from app.accounts.signing_key import signing_key
 from app.accounts.tokens import find_bearer, issue_token, list_tokens, revoke_token
 from app.accounts.users import (
+    Identity,
     add_user,
     find_user,
+    find_user_by_identity,
     list_users,
     log_out_everywhere,
     set_disabled,
+    set_identity,
     set_password,
     set_role,
 )
@@ -168,3 +171,23 @@ def test_passwords() -> None:
     for bad in ("short", "aaaaaaaaaaaa", "x" * 1001):
         assert check_password(bad), bad
     assert check_password("Maria.Lopez", name="maria.lopez")
+
+
+def test_an_identity_at_a_provider_is_of_one_user(database: Database, engine: Engine, clock: StillClock) -> None:
+    issuer = "https://login.example.com"
+    with engine.begin() as connection:
+        ana = add_user(connection, "ana", Role.VIEWER, by="cli", now=clock.now())
+        eva = add_user(connection, "eva", Role.VIEWER, by="cli", now=clock.now())
+        connected = set_identity(connection, ana.id, Identity(issuer, "1"), by="ana", now=clock.now())
+        assert (connected.has_identity, connected.session_epoch) == (True, ana.session_epoch)
+        assert find_user_by_identity(connection, Identity(issuer, "1")) == connected
+        assert find_user_by_identity(connection, Identity("https://other.example.com", "1")) is None
+        with pytest.raises(ConflictError):
+            set_identity(connection, eva.id, Identity(issuer, "1"), by="eva", now=clock.now())
+        # The same subject of another provider is another person
+        set_identity(connection, eva.id, Identity("https://other.example.com", "1"), by="eva", now=clock.now())
+        disconnected = set_identity(connection, ana.id, None, by="maria", now=clock.now())
+        assert disconnected.session_epoch == ana.session_epoch + 1
+        assert find_user_by_identity(connection, Identity(issuer, "1")) is None
+    states = [state for _, state, _ in audit_lines(database, "user")]
+    assert states == ["viewer", "viewer", "connected", "connected", "disconnected"]

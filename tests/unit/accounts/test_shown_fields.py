@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from app.accounts.roles import Role
-from app.accounts.users import User
+from app.accounts.users import Identity, User
 from app.json_shape import shape_of
 
 USER = User(
@@ -17,6 +17,8 @@ USER = User(
     disabled=False,
     session_epoch=3,
     has_password=True,
+    identity=Identity("https://login.example.com", "248289761001"),
+    has_identity=True,
     created_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
     last_login_at=None,
 )
@@ -27,6 +29,7 @@ SHOWN = {
     "projects": None,
     "disabled": False,
     "has_password": True,
+    "has_identity": True,
     "created_at": "2026-11-22T12:00:00.000000Z",
     "last_login_at": None,
 }
