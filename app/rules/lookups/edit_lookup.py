@@ -90,12 +90,18 @@ def read_stored_lookup(connection: Connection, name: str) -> StoredLookup:
 
 
 def put_lookup(
-    connection: Connection, name: str, columns: Mapping[str, Any], editor: str, expected: int | None
+    connection: Connection,
+    name: str,
+    columns: Mapping[str, Any],
+    editor: str,
+    expected: int | None,
+    *,
+    only_new: bool = False,
 ) -> StoredLookup:
-    """Create the lookup of that name, or replace it; columns that are left out get their defaults.
+    """Create the lookup of that name, or replace it unless `only_new`; columns that are left out get their defaults.
 
     InvalidInputError with every problem; EditedMeanwhileError unless it is still at version `expected` (None: whatever
-    it is at, or new); ConflictError when `columns` give it a name that is taken.
+    it is at, or new); ConflictError when its name, or the one that `columns` give it, is taken.
     """
     draft = {**columns, "name": columns.get("name") or name}
     if problems := check_lookup(draft):
@@ -104,6 +110,8 @@ def put_lookup(
     before = find_lookup(connection, name)
     _refuse_if_edited(connection, name, before, expected)
     row = complete(draft)
+    if only_new and before is not None:
+        raise ConflictError(f"there is a lookup named {name!r} already")
     if row["name"] != name and find_lookup(connection, row["name"]) is not None:
         raise ConflictError(f"there is a lookup named {row['name']!r} already")
     values = stored_values(row)

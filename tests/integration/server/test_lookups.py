@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -80,6 +81,13 @@ async def test_a_name_that_is_taken(editor: httpx2.AsyncClient) -> None:
         assert (await editor.put(f"/api/v1/lookups/{name}", json=CRM)).status_code == 200
     answer = await editor.put("/api/v1/lookups/a", json={**CRM, "name": "b"}, headers={"If-Match": "*"})
     assert answer.status_code == 409
+
+
+async def test_of_several_who_create_a_lookup_at_once_one_succeeds(editor: httpx2.AsyncClient) -> None:
+    made = (editor.put("/api/v1/lookups/crm", json={**CRM, "cache_s": number}) for number in range(5))
+    codes = [answer.status_code for answer in await asyncio.gather(*made)]
+    assert codes.count(200) == 1
+    assert set(codes) <= {200, 409, 428}
 
 
 async def test_viewers_read_lookups_and_write_none(running: Running) -> None:

@@ -36,11 +36,12 @@ async def read_a_lookup(request: ApiRequest) -> Answer:
 async def put_a_lookup(request: ApiRequest) -> Answer:
     name, editor = request.identifier("name"), request.user.name
     columns = require_object(request.body)
-    expected = None
     exists = await request.context.read(lambda connection: find_lookup(connection, name)) is not None
-    if exists or "if-match" in request.http.headers:
-        expected = required_version(request, "lookup that exists")
-    stored = await request.context.write(lambda connection: put_lookup(connection, name, columns, editor, expected))
+    only_new = not exists and "if-match" not in request.http.headers
+    expected = None if only_new else required_version(request, "lookup that exists")
+    stored = await request.context.write(
+        lambda connection: put_lookup(connection, name, columns, editor, expected, only_new=only_new)
+    )
     return _answer(request, stored)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -14,7 +13,6 @@ from app.errors import ConflictError, EditedMeanwhileError, NotFoundError, Probl
 from app.rules.lookups.edit_lookup import (
     StoredLookup,
     delete_lookup,
-    find_lookup,
     list_stored_lookups,
     put_lookup,
     read_stored_lookup,
@@ -55,14 +53,8 @@ async def save_new(request: PageRequest) -> Response:
     if problems:
         return await _editor(request, fields, problems=problems, status=422)
     name, editor = draft["name"], request.signed_in.name
-
-    def unit(connection: Connection) -> None:
-        if find_lookup(connection, name) is not None:
-            raise ConflictError(f"there is a lookup named {name!r} already")
-        put_lookup(connection, name, draft, editor, None)
-
     try:
-        await request.context.write(unit)
+        await request.context.write(lambda c: put_lookup(c, name, draft, editor, None, only_new=True))
     except ConflictError as error:
         return await _editor(request, fields, problems=[Problem("name", str(error))], status=409)
     return redirect(f"/console/lookups/{name}", "lookup-saved")
