@@ -212,9 +212,9 @@ def read_rules_order(state: WorkerState, raw: bytes, editor: str) -> RulesOrder:
     """Return the file to apply; a dry run is carried out."""
     order = require_object(load_json(raw))
     problems = [
-        Problem(name, f"must be {'a whole number' if kind is int else 'true or false'}", order[name])
+        Problem(name, f"must be {'a whole number, or null' if kind is int else 'true or false'}", order[name])
         for name, kind in _APPLY_OPTIONS.items()
-        if name in order and type(order[name]) is not kind
+        if name in order and type(order[name]) is not kind and not (kind is int and order[name] is None)
     ]
     problems += [
         Problem(name, "is not a known field") for name in order if name not in _FILE_KEYS and name not in _APPLY_OPTIONS

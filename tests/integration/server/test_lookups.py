@@ -172,6 +172,11 @@ async def test_a_rules_file_holds_lookups_and_agents_too(editor: httpx2.AsyncCli
     assert (planned["written"], planned["version"], planned["agents"]["version"]) == (False, 0, 0)
     assert (await editor.get("/api/v1/lookups")).json()["items"] == []
 
+    unknown = {
+        **dict.fromkeys(("expected_version", "expected_lookups_version", "expected_agents_version")),
+        "dry_run": True,
+    }
+    assert (await editor.post("/api/v1/rules/apply", json={**order, **unknown})).status_code == 200
     expected = {"expected_version": 0, "expected_lookups_version": 0, "expected_agents_version": 0}
     done = await editor.post("/api/v1/rules/apply?why=new+crm", json={**order, **expected})
     assert done.status_code == 200, done.text
