@@ -44,6 +44,12 @@ class Participant:
     def set_attributes(self, attributes: Mapping[str, str]) -> None:
         self.program.ask(self.seat, "set_attributes", attributes=dict(attributes))
 
+    def own_attributes(self) -> list[dict[str, str]]:
+        """Return this participant's attributes after each change, the latest last."""
+        changes = [each for each in list(self.happened) if each["event"] == "participant_attributes_changed"]
+        seen = [each["participant"] for each in changes]
+        return [one["attributes"] for one in seen if one["identity"] == self.identity]
+
     def remotes(self) -> list[dict[str, Any]]:
         """Return the others in the room as this participant sees them now."""
         seen: list[dict[str, Any]] = self.program.ask(self.seat, "remotes")

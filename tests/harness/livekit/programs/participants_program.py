@@ -23,7 +23,7 @@ def say(message: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def portrait(participant: rtc.RemoteParticipant) -> dict[str, Any]:
+def portrait(participant: rtc.Participant) -> dict[str, Any]:
     return {
         "identity": participant.identity,
         "sid": participant.sid,
@@ -35,7 +35,7 @@ def portrait(participant: rtc.RemoteParticipant) -> dict[str, Any]:
 
 def listen(seat: str, room: rtc.Room) -> None:
     def report(event: str, participant: rtc.Participant | None = None) -> None:
-        who = portrait(participant) if isinstance(participant, rtc.RemoteParticipant) else None
+        who = None if participant is None else portrait(participant)
         say({"seat": seat, "event": event, "at": time.time(), "participant": who})
 
     room.on("participant_connected", lambda who: report("participant_connected", who))
