@@ -75,8 +75,9 @@ class EventSummary(_Row):
 class EventDetail(EventSummary):
     """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it.
 
-    `body` is null once it is dropped (USHER_RETENTION_BODIES_DAYS). `lookups`: what each lookup answered, by name; null
-    where none was asked. `participant_name` is that of a join; null in events of earlier releases.
+    `body` is null once it is dropped (USHER_RETENTION_BODIES_DAYS), `decision` if no rule matched an ignored event.
+    `lookups`: what each lookup answered, by name; null where none was asked. `participant_name` is that of a join; null
+    in events of earlier releases.
     """
 
     dedupe_key: str

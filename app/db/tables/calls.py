@@ -86,7 +86,7 @@ events = Table(
     Column("body", PackedJson, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("rules_version", BigInteger, nullable=False),  # of the rule book that decided
-    Column("decision", Json),  # which rules matched, which did not and why
+    Column("decision", Json),  # which rules matched, which did not and why; NULL if none matched an ignored event
     Column("lookups", Json),  # answers of lookups by name, without what USHER_REDACT names; NULL: none was asked
     Column("lookup_due_at", Timestamp),  # looking_up: when any replica may ask again
     Column("participant_name", Text),  # in joins, if it has one; earlier releases have it in the body only

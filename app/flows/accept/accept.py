@@ -37,6 +37,8 @@ from app.webhook.trimmed import with_answers_of_joins, with_joins
 
 _log = get_logger(__name__)
 
+_SAID_ANYWAY = frozenset({"rules_version", "matched"})
+"""Fields of the decision about an event that no rule matched: they say no more than the other columns."""
 _LIFECYCLE = JOINS | LEAVINGS | {EventType.ROOM_STARTED, EventType.ROOM_FINISHED} | JOB_EVENTS
 """Event types that are always stored; others only when a rule matches them."""
 
@@ -205,11 +207,13 @@ def _event_row(decided: DecidedEvent) -> dict[str, Any]:
         decision["actions"] = decided.actions
     if decided.reason:
         decision["reason"] = decided.reason
+    says_nothing = decision.keys() <= _SAID_ANYWAY and not decision.get("matched")
+    is_empty = decided.outcome is EventOutcome.IGNORED and says_nothing
     return {
         **to_row(decided.event),
         "outcome": decided.outcome,
         "rules_version": decided.plan.rules_version,
-        "decision": decision,
+        "decision": None if is_empty else decision,
     }
 
 

@@ -20,6 +20,8 @@ from app.rules.simulation.traffic import read_traffic
 from app.webhook.event_store import stored_event
 from tests.conftest import Database
 from tests.integration.audit.audit_rows import NOON, at, event_row, store
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
 
 BODY = {
     "event": "participant_joined",
@@ -109,3 +111,17 @@ def test_what_needs_a_body_says_that_it_is_gone(database: Database) -> None:
         book = read_book(connection)
         outcome = simulate(book, read_traffic(connection, NOON - timedelta(hours=1)), current=book)
     assert (outcome.events, outcome.without_body) == (0, 1)
+
+
+@in_virtual_time
+async def test_an_ignored_event_that_no_rule_matched_has_no_decision(database: Database) -> None:
+    async with World(database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.join("hall", "ana")
+        await world.until_status("joined")
+        decided = {event["type"]: event["decision"] for event in world.events(participant_kind="STANDARD")}
+        assert decided["participant_joined"]
+        (started,) = world.events(type="room_started")
+        (agent,) = world.events(participant_kind="AGENT")
+        assert (started["decision"], agent["decision"]) == (None, None)
