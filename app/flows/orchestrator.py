@@ -128,7 +128,7 @@ class Orchestrator:
         """
         acceptance = await self.acceptor.accept(event)
         if acceptance.brings_calls:
-            await self.deliverer.back_pressure(event.project)
+            await self.deliverer.back_pressure(event.project, event.room_name)
         return acceptance
 
     def follow(self, after: AfterCommit) -> None:

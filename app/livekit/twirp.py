@@ -17,6 +17,7 @@ from app.livekit.access_token import AgentDispatches, Phones, Rooms
 from app.livekit.answers import (
     outcome_of_removal,
     outcome_of_transfer,
+    read_in_steps,
     seen_dispatch,
     seen_participant,
     seen_room,
@@ -185,13 +186,12 @@ class LiveKitApi:
         return outcome
 
     async def delete_dispatch(self, room_name: str, livekit_dispatch_id: str) -> None:
-        delete = self._dispatches.delete_dispatch
         with suppress(RoomNotFoundError):
-            await self._ask("DeleteDispatch", lambda: delete(livekit_dispatch_id, room_name))
+            await self._ask("DeleteDispatch", lambda: self._dispatches.delete_dispatch(livekit_dispatch_id, room_name))
 
     async def list_dispatches(self, room_name: str) -> list[SeenDispatch]:
         listed = await self._ask("ListDispatch", lambda: self._dispatches.list_dispatch(room_name))
-        return [seen_dispatch(entry) for entry in listed]
+        return await read_in_steps(seen_dispatch, listed)
 
     async def find_room(self, room_name: str) -> SeenRoom | None:
         rooms = await self._list_rooms([room_name])
@@ -203,7 +203,7 @@ class LiveKitApi:
     async def _list_rooms(self, names: list[str]) -> list[SeenRoom]:
         request = api.ListRoomsRequest(names=names)
         listed = await self._ask("ListRooms", lambda: self._rooms.list_rooms(request))
-        return [seen_room(room) for room in listed.rooms]
+        return await read_in_steps(seen_room, listed.rooms)
 
     async def list_participants(self, room_name: str) -> list[SeenParticipant]:
         request = api.ListParticipantsRequest(room=room_name)
@@ -211,7 +211,7 @@ class LiveKitApi:
             listed = await self._ask("ListParticipants", lambda: self._rooms.list_participants(request))
         except RoomNotFoundError:
             return []
-        return [seen_participant(participant) for participant in listed.participants]
+        return await read_in_steps(seen_participant, listed.participants)
 
     async def remove_participant(self, room_name: str, identity: str) -> None:
         request = api.RoomParticipantIdentity(room=room_name, identity=identity)

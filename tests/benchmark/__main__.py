@@ -18,7 +18,7 @@ from tests.benchmark.databases import per_call
 from tests.benchmark.figure import Figure, console_of_tables, show
 from tests.benchmark.pages import audit_pages
 from tests.benchmark.rules import edit_by_sql, evaluate, memory, update
-from tests.benchmark.webhooks import acknowledgement, carriage, low_traffic, mutations, sweep
+from tests.benchmark.webhooks import acknowledgement, big_room, carriage, low_traffic, mutations, sweep
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "acknowledgement": lambda options: acknowledgement.measure(quick=options.quick),
@@ -32,6 +32,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "audit": lambda options: audit_pages.measure(quick=options.quick, calls=options.calls, database=options.database),
     "low_traffic": lambda options: low_traffic.measure(quick=options.quick),
     "sweep": lambda options: sweep.measure(quick=options.quick),
+    "big-room": lambda options: big_room.measure(quick=options.quick),
     "attacked": lambda options: attacked.measure(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from app.fair_queue import FairQueue
+
 
 class CallSlots:
-    """Lends slots in order of request, retries before first calls: a stream of new calls must not starve them."""
+    """Lends slots to each room in turn, retries before first calls: a stream of new calls must not starve them.
+
+    In the order of requests, callers of all rooms would wait behind thousands of one.
+    """
 
     def __init__(self, limit: int) -> None:
         self._free = limit
-        self._again: deque[asyncio.Future[None]] = deque()
-        self._newcomers: deque[asyncio.Future[None]] = deque()
+        self._again = FairQueue()
+        self._newcomers = FairQueue()
 
     @asynccontextmanager
-    async def slot(self, *, again: bool) -> AsyncIterator[None]:
+    async def slot(self, room: str, *, again: bool) -> AsyncIterator[None]:
         """Hold a slot while the context lasts."""
         if self._free:
             self._free -= 1
         else:
-            await self._wait(self._again if again else self._newcomers)
+            await self._wait((self._again if again else self._newcomers).enter(room))
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _wait(self, queue: deque[asyncio.Future[None]]) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+    async def _wait(self, turn: asyncio.Future[None]) -> None:
         try:
             await turn
         except asyncio.CancelledError:
@@ -39,10 +41,5 @@ class CallSlots:
             raise
 
     def _pass_on(self) -> None:
-        for queue in (self._again, self._newcomers):
-            while queue:
-                turn = queue.popleft()
-                if not turn.done():
-                    turn.set_result(None)
-                    return
-        self._free += 1
+        if not (self._again.grant() or self._newcomers.grant()):
+            self._free += 1

@@ -100,9 +100,9 @@ class Deliverer:
                 self._queue.enter(dispatch, now)
             self._begin(dispatch, again=False)
 
-    async def back_pressure(self, project: str) -> None:
-        """Return when the project's queue of first calls is short enough, or after a moment."""
-        await self._queue.back_pressure(project)
+    async def back_pressure(self, project: str, room: str) -> None:
+        """Return when the project's queue of first calls has place for more of the room, or after a moment."""
+        await self._queue.back_pressure(project, room)
 
     def recheck_presence(self, dispatches: Iterable[Dispatch]) -> None:
         """Check LiveKit before sending these: a later transaction cancelled them while they were queued."""
@@ -185,7 +185,7 @@ class Deliverer:
                 log.error("the dispatch's LiveKit project is not configured any more", project=dispatch.project)
                 return
             settlement: Settlement | None = None
-            async with self._calls[dispatch.project].slot(again=again):
+            async with self._calls[dispatch.project].slot(dispatch.room_name, again=again):
                 held: Dispatch | None = dispatch
                 if not self._is_known_present(dispatch):
                     held = await self._still_wanted(dispatch, client)

@@ -7,13 +7,13 @@ what they cost webhooks. Requests of users, by session or token, and LiveKit's w
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Final
 
 from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
 from app.clock import Clock
+from app.fair_queue import FairQueue
 from app.server.access.networks import network_of
 from app.server.turns import may_be_long
 from app.token_bucket import TokenBucket
@@ -44,8 +44,7 @@ class AnonymousAnswers:
     def __init__(self, clock: Clock) -> None:
         self._now = clock.monotonic
         self._bucket = TokenBucket(PER_SECOND, AT_ONCE)
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        """By network, in the order of their turns."""
+        self._waiting = FairQueue()
         self._number_waiting = 0
         self._is_ticking = False
         self._webhook_at = -AFTER_WEBHOOK_S
@@ -77,15 +76,13 @@ class AnonymousAnswers:
         if not self._waiting and self._bucket.available(now):
             self._bucket.spend(1)
             return
-        network = network_of(scope["client"][0] if scope.get("client") else "")
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(network, deque()).append(turn)
+        turn = self._waiting.enter(network_of(scope["client"][0] if scope.get("client") else ""))
         self._number_waiting += 1
         self._tick_later()
         try:
             await turn
         finally:
-            self._number_waiting -= 1  # one that was cancelled is passed over when it is its turn
+            self._number_waiting -= 1
 
     def _tick_later(self) -> None:
         if not self._is_ticking:
@@ -95,15 +92,7 @@ class AnonymousAnswers:
     def _tick(self) -> None:
         self._is_ticking = False
         for _ in range(self._bucket.available(self._now())):
-            if not self._waiting:
-                return
-            network = next(iter(self._waiting))
-            turns = self._waiting.pop(network)
-            turn = turns.popleft()
-            if not turn.done():
+            if self._waiting.grant():
                 self._bucket.spend(1)
-                turn.set_result(None)
-            if turns:
-                self._waiting[network] = turns  # behind all others
         if self._waiting:
             self._tick_later()

@@ -9,7 +9,7 @@ async def test_retries_go_before_new_dispatches_and_each_kind_in_order() -> None
     slots, gate, began = CallSlots(1), asyncio.Event(), list[str]()
 
     async def call(name: str, *, again: bool) -> None:
-        async with slots.slot(again=again):
+        async with slots.slot("room", again=again):
             began.append(name)
             await gate.wait()
 
@@ -28,7 +28,7 @@ async def test_a_slot_is_not_lost_when_its_waiter_is_cancelled() -> None:
     slots, gate = CallSlots(1), asyncio.Event()
 
     async def call() -> None:
-        async with slots.slot(again=False):
+        async with slots.slot("room", again=False):
             await gate.wait()
 
     async def hold() -> None:
@@ -44,5 +44,20 @@ async def test_a_slot_is_not_lost_when_its_waiter_is_cancelled() -> None:
     gate.set()
     await asyncio.wait_for(asyncio.gather(holder, last), 60)
     assert (impatient.cancelled(), lucky.cancelled()) == (True, True)
-    async with asyncio.timeout(60), slots.slot(again=False):
+    async with asyncio.timeout(60), slots.slot("room", again=False):
         pass
+
+
+async def test_a_room_with_many_callers_holds_up_others_by_one_call_each() -> None:
+    slots, gate, began = CallSlots(1), asyncio.Event(), list[str]()
+
+    async def call(room: str) -> None:
+        async with slots.slot(room, again=False):
+            began.append(room)
+            await gate.wait()
+
+    calls = [asyncio.create_task(call(room)) for room in ["big"] * 100 + ["one", "two", "two"]]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(*calls)
+    assert began[:6] == ["big", "big", "one", "two", "big", "two"]

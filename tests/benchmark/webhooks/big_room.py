@@ -1,0 +1,116 @@
+"""One room with thousands of callers, each with an agent of its own: what callers of other rooms feel of it.
+
+Runs the real `usher serve` against the simulated LiveKit of the campaigns, all on this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.acceptance.campaign.programs import KEY, SECRET
+from tests.acceptance.campaign.scene import LONG, Scene, scene
+from tests.benchmark.figure import Aim, Figure
+from tests.benchmark.webhooks.acknowledgement import check
+from tests.benchmark.webhooks.load import Order, send
+from tests.harness.polling import eventually
+
+CALLERS = 5_000
+COMING_PER_SECOND = 250.0
+RATE = 40.0
+"""Joins per second in other rooms."""
+RATIO_TARGET = 2.0
+ROOM = "town-hall"
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What callers of other rooms felt in one round, in milliseconds at the 99th percentile."""
+
+    acknowledged: float
+    called: float
+    """From the webhook to CreateDispatch."""
+
+
+def measure(*, quick: bool) -> list[Figure]:
+    """Return the ratios of both percentiles while the big room fills, and while all are in it, against before."""
+    callers = 1_000 if quick else CALLERS
+    rounds, seconds = (2, 5.0) if quick else (3, 10.0)
+    with _scene(callers) as made:
+        before = [_others(made, f"b{number}", seconds) for number in range(rounds)]
+        made.let_in(callers, rate=COMING_PER_SECOND, room=ROOM)
+        coming = [_others(made, f"c{number}", seconds) for number in range(rounds)]
+        made.await_joins()
+        eventually(lambda: _served(made) >= callers, within=600, what="each caller of the big room has an agent")
+        there = [_others(made, f"t{number}", seconds) for number in range(rounds)]
+    note = f"against before, {RATE:g} joins/s in other rooms, scope participant in the big one"
+    return [
+        *_figures(f"while {callers:,} callers come into one room", before, coming, note),
+        *_figures(f"while {callers:,} callers and their agents are in one room", before, there, note),
+    ]
+
+
+@contextmanager
+def _scene(callers: int) -> Iterator[Scene]:
+    directory = Path(tempfile.mkdtemp(prefix="usher-big-room-"))
+    try:
+        with scene(directory, replace(LONG, callers=callers), seed=1, settings={"USHER_SWEEP_INTERVAL": "5"}) as made:
+            made.start(rules=False)
+            made.database.add_rule("big", "steward", {"room": {"name": [ROOM]}}, scope="participant")
+            made.database.add_rule("others", "greeter", {"room": {"name": [{"prefix": "call-"}]}})
+            made.add_workers("steward")
+            made.add_workers("greeter")
+            yield made
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _served(made: Scene) -> int:
+    query = "SELECT count(*) AS number FROM dispatches WHERE room_name = :room AND status = 'joined'"
+    [row] = made.database.rows(query, room=ROOM)
+    return int(row["number"])
+
+
+def _others(made: Scene, mark: str, seconds: float) -> Others:
+    report = send(Order(made.ushers[0].port, KEY, SECRET, mark, rate=RATE, seconds=seconds, connections=64))
+    check(report)
+    deadline = time.monotonic() + 60
+    while not report.sent_at.keys() <= (called := _called(made, mark)).keys():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{len(report.sent_at.keys() - called.keys())} joins have no dispatch after 60 s")
+        time.sleep(0.5)
+    times = sorted((called[room] - sent) * 1000 for room, sent in report.sent_at.items() if sent >= report.began)
+    return Others(report.percentile(0.99), times[min(len(times) - 1, int(len(times) * 0.99))])
+
+
+def _called(made: Scene, mark: str) -> dict[str, float]:
+    dispatches = made.livekit.ask("ledger")["dispatches"]
+    return {each["room"]: each["asked"] for each in dispatches if each["room"].startswith(f"call-{mark}-")}
+
+
+def _figures(when: str, before: Sequence[Others], during: Sequence[Others], note: str) -> list[Figure]:
+    acknowledged, called = [one.acknowledged for one in during], [one.called for one in during]
+    return [
+        Figure(
+            f"p99 of acknowledgements of other rooms {when}",
+            "ms",
+            acknowledged,
+            Aim.AT_MOST,
+            RATIO_TARGET,
+            [one.acknowledged for one in before],
+            note,
+        ),
+        Figure(
+            f"p99 of webhook to CreateDispatch of other rooms {when}",
+            "ms",
+            called,
+            Aim.AT_MOST,
+            RATIO_TARGET,
+            [one.called for one in before],
+        ),
+    ]
