@@ -62,6 +62,7 @@ from app.audit.statistics.probes import Probe, latest_probes, probes_of
 from app.audit.statistics.queue import QueueDepth, count_waiting, count_waiting_calls, longest_waiting, queue_depth
 from app.audit.statistics.queues import (
     MAX_WAITING,
+    Place,
     Queue,
     QueueLength,
     QueueOverview,
@@ -120,6 +121,7 @@ __all__ = [
     "ObjectiveWindow",
     "OverTime",
     "Page",
+    "Place",
     "Point",
     "Probe",
     "Queue",

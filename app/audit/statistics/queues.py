@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Field
 from sqlalchemy import Connection, Integer, and_, bindparam, case, func, or_, select, text
@@ -44,6 +44,14 @@ class WaitingCaller(JsonShape):
     ]
     waits_until: Annotated[Instant | None, Field(description="then another agent is asked, or none any more")]
     reason: str
+
+
+class Place(NamedTuple):
+    """Where a caller is in the queue of an agent."""
+
+    agent_name: str
+    position: int
+    expected_wait_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +112,11 @@ _LENGTHS = HotStatement(select(*_KEY, func.count(), func.min(_WAITING.c.queued_a
 _FIRST = HotStatement(
     select(*_WAITING.c, _POSITION).where(_IN_PROJECTS).order_by(*_ORDER).limit(bindparam("most", type_=Integer()))
 )
-_NUMBERED = select(*_WAITING.c, _POSITION).subquery()
+_NUMBERED = select(_WAITING.c.id, *_KEY, _POSITION).subquery()
 _PLACES = HotStatement(
     select(_NUMBERED).where(any_of(_NUMBERED.c.id, "ids"), _NUMBERED.c.position <= bindparam("last", type_=Integer()))
 )
-_NAMES = [column.name for column in _NUMBERED.c]
+_NAMES = (*(column.name for column in _WAITING.c), "position")
 
 
 def queue_overview(
@@ -141,14 +149,16 @@ def places_in_queue(
     dispatch_ids: Collection[str],
     now: datetime,
     count: Callable[[Connection, Collection[str], datetime], Counter[QueueKey]] = count_starts,
-) -> dict[str, WaitingCaller]:
-    """Return those of these dispatches that wait in a queue, up to position `MAX_WAITING`, with their positions."""
+) -> dict[str, Place]:
+    """Return the places of those of these dispatches that wait in a queue, up to position `MAX_WAITING`."""
     if not dispatch_ids:
         return {}
     rows = _PLACES.rows(connection, {"ids": dispatch_ids, "last": MAX_WAITING})
-    starts = count(connection, {row[_NAMES.index("agent")] for row in rows}, now)
-    found = (_caller(row, starts, now) for row in rows)
-    return {one.dispatch_id: one for one in found}
+    starts = count(connection, {agent for _, _, agent, *_ in rows}, now)
+    return {
+        dispatch_id: Place(agent, position, _expected(position, starts[project, agent, of_rule]))
+        for dispatch_id, project, agent, of_rule, position in rows
+    }
 
 
 def calls_of_agents(connection: Connection, now: datetime) -> Counter[str]:

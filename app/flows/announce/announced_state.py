@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from app.audit import WaitingCaller
+from app.audit import Place
 from app.db.types import DispatchStatus
 from app.livekit.attributes import ANNOUNCED_POSITION, ANNOUNCED_STATE, ANNOUNCED_WAIT
 
@@ -78,7 +78,7 @@ def _rank(one: Announced) -> int:
     return len(_RANK) if state is None else _RANK.get(state, len(_RANK))
 
 
-def attributes_of(state: AnnouncedState, place: WaitingCaller | None) -> dict[str, str]:
+def attributes_of(state: AnnouncedState, place: Place | None) -> dict[str, str]:
     """Return the attributes of a caller; empty ones are removed by LiveKit."""
     position = wait = ""
     if state is AnnouncedState.QUEUED and place is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, text
 
-from app.audit import WaitingCaller, places_in_queue
+from app.audit import Place, places_in_queue
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches
@@ -124,7 +124,7 @@ class Announcer:
             if project in self._context.clients
         ]
 
-    def _announce(self, one: Announced, place: WaitingCaller | None) -> bool:
+    def _announce(self, one: Announced, place: Place | None) -> bool:
         state = state_of(one.status, one.queued_at)
         return state is not None and self._send(one.listener, one.dispatch_id, attributes_of(state, place))
 
