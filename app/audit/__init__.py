@@ -79,6 +79,7 @@ from app.audit.storage.sizes import IndexSize, TableSize
 from app.audit.storage.storage import Storage, read_storage
 from app.audit.trends.agent_trends import AgentTrend, agent_trends
 from app.audit.trends.points import OverTime, Point, over_time
+from app.audit.trends.rollout import Rollout, compare_rollout
 from app.audit.trends.rule_marks import RuleMark
 from app.audit.trends.time_slices import MAX_POINTS, MAX_SAMPLED
 
@@ -130,6 +131,7 @@ __all__ = [
     "QueueLength",
     "QueueOverview",
     "RecentTraffic",
+    "Rollout",
     "RuleHits",
     "RuleMark",
     "RulesTried",
@@ -150,6 +152,7 @@ __all__ = [
     "calls_of_agents",
     "calls_of_same_caller",
     "changes_after",
+    "compare_rollout",
     "count_attainment",
     "count_rule_hits",
     "count_starts",

@@ -36,6 +36,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "call-no-match": f"/console/calls/{events['visitor-93']}",
         "rules": "/console/rules",
         "rule": "/console/rules/1",
+        "rule-rollout": "/console/rules/5",
         "rule-doubtful": "/console/rules/7",
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",

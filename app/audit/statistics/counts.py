@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, Text, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, case, cast, func, literal, select
 
 from app.audit.lists.access_path import IndexPath
 from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule, paths_of_agent
@@ -88,6 +88,28 @@ def dispatch_statistics(
     )
 
 
+def fate_of() -> ColumnElement[str]:
+    """Return the SQL of what became of a dispatch: the name of its count in `Figures`."""
+    column = dispatches.c
+    return case(
+        (column.joined_at.is_not(None), "arrived"),
+        (column.status.in_(sorted(WAITING)), "waiting"),
+        (column.status == DispatchStatus.NO_SHOW, "no_shows"),
+        (column.status == DispatchStatus.FAILED, "failed"),
+        (column.cause == Cause.CALLER_LEFT, "abandoned"),
+        else_="cancelled",
+    )
+
+
+def seconds_waited(connection: Connection) -> ColumnElement[float]:
+    """Return the SQL of how long a caller waited until its agent joined, or until it gave up; NULL for others."""
+    column = dispatches.c
+    return case(
+        (column.joined_at.is_not(None), seconds_between(connection, WAITS_SINCE, column.joined_at)),
+        (column.cause == Cause.CALLER_LEFT, seconds_between(connection, WAITS_SINCE, column.ended_at)),
+    )
+
+
 def _fallbacks(row: Any) -> list[dict[str, Any]]:
     return json.loads(row.fallbacks) if row.fallbacks else []
 
@@ -104,29 +126,16 @@ def sums(
     A test asserts its plan. The database puts the waits into lists: to fetch them as rows costs ten times as much.
     """
     column = dispatches.c
-    gave_up = column.cause == Cause.CALLER_LEFT
-    fate = case(
-        (column.joined_at.is_not(None), "arrived"),
-        (column.status.in_(sorted(WAITING)), "waiting"),
-        (column.status == DispatchStatus.NO_SHOW, "no_shows"),
-        (column.status == DispatchStatus.FAILED, "failed"),
-        (gave_up, "abandoned"),
-        else_="cancelled",
-    )
-    seconds = case(
-        (column.joined_at.is_not(None), seconds_between(connection, WAITS_SINCE, column.joined_at)),
-        (gave_up, seconds_between(connection, WAITS_SINCE, column.ended_at)),
-    )
     columns = (
         column.id,
         column.agent_name,
         column.rule_name,
         column.rule_id,
-        fate.label("fate"),
+        fate_of().label("fate"),
         column.rung,
         column.asked_agent_name,
         case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
-        seconds.label("seconds"),
+        seconds_waited(connection).label("seconds"),
         # Not a condition: to find as many of a small project as of all, any number of rows would be read.
         (literal(1) if projects is None else case((column.project.in_(projects), 1), else_=0)).label("is_own"),
     )

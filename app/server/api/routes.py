@@ -19,12 +19,9 @@ from app.accounts.tokens import Token
 from app.accounts.users import User
 from app.audit import (
     CONTENT_TYPES,
-    MAX_POINTS,
-    MAX_SAMPLED,
     DispatchDetail,
     EventDetail,
     Explanation,
-    OverTime,
     Timeline,
 )
 from app.errors import NotAllowedError, NotAuthenticatedError
@@ -50,6 +47,7 @@ from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
 from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
+from app.server.api.over_time import OVER_TIME_ENDPOINTS
 from app.server.request_context import RequestContext
 from app.version import usher_version
 
@@ -197,12 +195,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     Endpoint("GET", f"{_V1}/statistics", statistics.read_statistics,
              "Read time to agent, objectives, and shares of no-shows, fallbacks and callers who left waiting",
              statistics.Statistics, query=statistics.WindowQuery, by_project=True),
-    Endpoint("GET", f"{_V1}/statistics/over-time", statistics.read_over_time,
-             "Read what became of dispatches over time, and when rules changed", OverTime,
-             query=statistics.WindowQuery, by_project=True,
-             description=f"In at most {MAX_POINTS + 1} intervals, the last of which has only begun. If "
-             f"more than {MAX_SAMPLED:,} dispatches are in them, a sample of each interval is read: counts are then "
-             "estimates, and `is_sampled` says so."),
+    *OVER_TIME_ENDPOINTS,
     *AGENT_ENDPOINTS,
     Endpoint("GET", f"{_V1}/probes", statistics.list_probes, "List the latest probes of an agent", statistics.Probes,
              query=statistics.ProbesQuery),

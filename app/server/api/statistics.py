@@ -70,19 +70,6 @@ async def read_statistics(request: ApiRequest) -> dict[str, Any]:
     return {**found.to_json(), "objectives": objectives, "objectives_are_cut": kept.is_cut}
 
 
-async def read_over_time(request: ApiRequest) -> dict[str, Any]:
-    query: WindowQuery = request.query
-    allowed = request.user.projects
-    found = await request.context.over_time.get(
-        query.hours,
-        agent=query.agent,
-        rule=query.rule,
-        projects=allowed,
-        rule_ids=await own_rules(request.context, allowed),
-    )
-    return found.to_json()
-
-
 async def list_probes(request: ApiRequest) -> dict[str, Any]:
     query: ProbesQuery = request.query
     found = await request.context.read(lambda connection: probes_of(connection, query.agent, query.limit))

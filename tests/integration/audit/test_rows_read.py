@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, event
 
 from app.audit import (
+    agent_trends,
+    compare_rollout,
     count_attainment,
     count_rule_hits,
     count_waiting,
@@ -57,6 +59,8 @@ FIGURES: Mapping[str, Callable[[Connection], Any]] = {
     "a month of an agent": lambda c: over_time(c, 720, NEWEST, agent="agent-3"),
     "a month of an agent that retired": lambda c: over_time(c, 720, NEWEST, agent="retired"),
     "a month of a rule": lambda c: over_time(c, 720, NEWEST, rule="rule-3"),
+    "rollout": lambda c: compare_rollout(c, 8, LONG_AGO, NEWEST),
+    "trends of agents": lambda c: agent_trends(c, 720, NEWEST),
     "attempts of agents": lambda c: read_attempts(c, INCIDENTS, NEWEST),
     "callers who wait": lambda c: read_waiting(c, NEWEST),
     "queues": lambda c: read_queues(c, NEWEST),

@@ -15,6 +15,7 @@ from app.accounts.roles import Role
 from app.db.record_ids import lowest_id_at
 from app.db.rule_columns import COLUMN
 from app.db.tables import probes
+from app.rules.editing.edit_rule import create_rule
 from tests.integration.server.conftest import PASSWORD, Running
 
 RULE = {"name": "spanish", "priority": "10", "pattern": '{"participant": {"metadata": {"language": ["es"]}}}',
@@ -409,3 +410,23 @@ async def test_a_call_shows_one_document_and_internal_steps_on_demand(
     assert step not in page
     assert re.search(r"Show \d internal step", page)
     assert step in (await editor.get(f"{address}?steps=all")).text
+
+
+async def test_a_rule_with_a_share_is_shown_beside_the_rest(running: Running, editor: httpx2.AsyncClient) -> None:
+    whole = {"name": "new", "pattern": {"participant": {"metadata": {"language": ["es"]}}}, "agent_name": "next"}
+    other = {"name": "the others", "pattern": {"event": ["participant_joined"]}, "agent_name": "old", "priority": 900}
+    rule = await running.write(lambda connection: create_rule(connection, whole, "eva"))
+    await running.write(lambda connection: create_rule(connection, other, "eva"))
+    address = f"/console/rules/{rule.id}"
+    assert "Rollout beside the rest" not in (await editor.get(address)).text
+    await running.write(lambda c: c.exec_driver_sql("UPDATE routing_rules SET rollout_percent = 0 WHERE name = 'new'"))
+    await running.join("ana", "hall", metadata={"language": "es"})
+    await running.join("ben", "yard", metadata={"language": "fr"})  # not a caller of the rule
+    page = (await editor.get(address)).text
+    table = page.partition('aria-label="Rollout beside the rest"')[2].partition("</table>")[0]
+    assert re.search(r'Dispatches</th><td class="number">0</td><td class="number">1</td>', table)
+    assert "the others</bdi></a> (1)" in page
+    api = running.client(await running.token())
+    found = (await api.get(f"/api/v1/rules/{rule.id}/rollout")).json()
+    assert (found["inside"]["dispatches"], found["outside"]["dispatches"]) == (0, 1)
+    assert (await api.get("/api/v1/rules/77/rollout")).status_code == 404

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import DispatchStatistics, get_event
+from app.audit import DispatchStatistics, Rollout, get_event
 from app.db.rule_columns import COLUMN
 from app.errors import ConflictError, EditedMeanwhileError, Problem
 from app.rules.columns import WRITABLE, complete
@@ -62,6 +62,7 @@ class _Results:
 
     figures: DispatchStatistics
     objectives: Objectives
+    rollout: Rollout | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,10 @@ async def show_rule(request: PageRequest) -> Response:
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
-    shown = _Shown(rule, tried=TriedDraft(warnings), results=_Results(figures, objectives), is_changed=False)
+    is_rollout = rule.row.get("rollout_percent") not in {None, 100}
+    rollout = await request.context.over_time.rollout(rule_id) if is_rollout else None
+    results = _Results(figures, objectives, rollout)
+    shown = _Shown(rule, tried=TriedDraft(warnings), results=results, is_changed=False)
     return await _editor(request, fields_of(rule.row), pattern_form(rule.row.get("pattern")), shown)
 
 
