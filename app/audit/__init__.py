@@ -79,7 +79,7 @@ from app.audit.storage.sizes import IndexSize, TableSize
 from app.audit.storage.storage import Storage, read_storage
 from app.audit.trends.agent_trends import AgentTrend, agent_trends
 from app.audit.trends.points import OverTime, Point, over_time
-from app.audit.trends.rollout import Rollout, compare_rollout
+from app.audit.trends.rollout_comparison import Rollout, compare_rollout
 from app.audit.trends.rule_marks import RuleMark
 from app.audit.trends.time_slices import MAX_POINTS, MAX_SAMPLED
 

@@ -36,18 +36,18 @@ from app.server.api import (
     rules,
     shapes,
     simulation,
-    statistics,
     token_dispatches,
 )
 from app.server.api.agents.agent_routes import AGENT_ENDPOINTS
 from app.server.api.agents.agents import AgentRow
+from app.server.api.figures import statistics
+from app.server.api.figures.over_time import OVER_TIME_ENDPOINTS
 from app.server.api.framework.auth import record_refusal
 from app.server.api.framework.endpoint import RULE_MAX_BYTES, RULES_FILE_MAX_BYTES, Endpoint, Model
 from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
 from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
-from app.server.api.over_time import OVER_TIME_ENDPOINTS
 from app.server.request_context import RequestContext
 from app.version import usher_version
 

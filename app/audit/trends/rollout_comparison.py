@@ -53,11 +53,13 @@ def compare_rollout(connection: Connection, rule_id: int, since: datetime, as_of
         seconds_waited(connection).label("seconds"),
     )
     latest = latest_dispatches(columns, [ByPrimaryKey(column.id)], since, MAX_READ)
+    # A look-up for each dispatch: for a join, PostgreSQL would rather read all events.
+    decision = select(events.c.decision).where(events.c.id == latest.c.event_id).scalar_subquery()
+    decided = select(latest, decision.label("decision")).where(latest.c.rule_id != rule_id).subquery()
     query = (
-        select(latest, events.c.decision)
-        .join(events, events.c.id == latest.c.event_id)
-        .where(latest.c.rule_id != rule_id, cast(events.c.decision, Text).contains(_OUTSIDE))
-        .order_by(latest.c.id.desc())
+        select(decided)
+        .where(cast(decided.c.decision, Text).contains(_OUTSIDE))
+        .order_by(decided.c.id.desc())
         .limit(_MAX_OUTSIDE)
     )
     rows = connection.execute(query).all()

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from app.audit import Rollout, compare_rollout
-from app.audit.trends import rollout
+from app.audit.trends import rollout_comparison
 from app.db.tables import routing_rules
 from tests.conftest import Database
 from tests.integration.audit.audit_rows import at, dispatch_row, event_row, store
@@ -70,7 +70,7 @@ def test_only_callers_to_whom_the_rule_applies_are_compared(database: Database) 
 def test_both_sides_begin_at_the_same_instant_when_there_are_many(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollout, "MAX_READ", 10)
+    monkeypatch.setattr(rollout_comparison, "MAX_READ", 10)
     _with_the_rule(database)
     calls = [_call(one, NEW, after=1.0) if one % 2 else _call(one, OLD, OUTSIDE, after=1.0) for one in range(40)]
     found = _compare(database, *calls)

@@ -8,8 +8,8 @@ from typing import Any, Final
 from app.audit import MAX_POINTS, MAX_SAMPLED, OverTime, Rollout
 from app.rules.editing.stored_rules import read_stored_rule
 from app.server.access.own_projects import own_rules
+from app.server.api.figures.statistics import WindowQuery
 from app.server.api.framework.endpoint import ApiRequest, Endpoint
-from app.server.api.statistics import WindowQuery
 
 
 async def read_over_time(request: ApiRequest) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Figures over the API: of time windows, over time, of rollouts."""
