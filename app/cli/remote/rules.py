@@ -81,8 +81,8 @@ def change_rule(server: Server, name: str, columns: Mapping[str, Any], why: str 
 def export_rules(server: Server) -> RulesFile:
     """Return all rules, lookups and agents."""
     document = server.get("/rules/export")
-    rows = {table.key: tuple(map(table.complete, document.get(table.key) or ())) for table in FILE_TABLES}
-    return RulesFile(**rows)
+    found = {table: document[table.key] for table in FILE_TABLES if table.key in document}
+    return RulesFile(**{table.key: tuple(map(table.complete, rows)) for table, rows in found.items()})
 
 
 def apply_rules(
