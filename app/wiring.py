@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL
@@ -48,8 +49,11 @@ from app.server.app import create_app
 from app.server.console.access.sign_in_link import sign_in_route
 from app.server.workers.rule_worker import Setup
 from app.server.workers.worker_pool import WorkerPool
-from app.settings import Project, Settings, process_environment, shown_database_url
+from app.settings import Project, Settings, login_provider, process_environment, shown_database_url
 from app.webhook.name_digest import use_name_key
+
+if TYPE_CHECKING:
+    from app.flows.outgoing.identity_provider import IdentityProvider
 
 _log = get_logger(__name__)
 
@@ -175,7 +179,15 @@ async def service(
 
         workers = WorkerPool(_worker_setup(url, settings))
         stack.callback(workers.close)
-        app = create_app(orchestrator, Verifier(settings.projects), readers, workers, key=key, lifespan=lifespan)
+        app = create_app(
+            orchestrator,
+            Verifier(settings.projects),
+            readers,
+            workers,
+            key=key,
+            lifespan=lifespan,
+            identity_provider=_identity_provider(stack, settings, clock),
+        )
         yield Service(app, orchestrator, key, first_admin_path)
 
 
@@ -187,6 +199,19 @@ def add_sign_in_link(built: Service, path: str, session_secret: str) -> None:
 def _closed_with(stack: AsyncExitStack, senders: Senders) -> Senders:
     stack.push_async_callback(senders.close)
     return senders
+
+
+def _identity_provider(stack: AsyncExitStack, settings: Settings, clock: Clock) -> IdentityProvider | None:
+    """Return the OpenID Connect provider of the settings; None without one."""
+    provider = login_provider(settings)
+    if provider is None:
+        return None
+    # Imported where it is needed: what verifies its tokens takes 10 MB and 0.4 s.
+    from app.flows.outgoing.identity_provider import IdentityProvider  # noqa: PLC0415
+
+    made = IdentityProvider(provider, clock)
+    stack.push_async_callback(made.close)
+    return made
 
 
 def _worker_setup(url: URL, settings: Settings) -> Setup:

@@ -21,7 +21,7 @@ from app.json_shape import Instant, JsonShape
 from app.settings import Settings
 
 PASSWORD_FRESH_FOR: Final = timedelta(minutes=10)
-"""After the password was typed, what needs it again does not ask for this long."""
+"""After the password was typed, or the login at the provider, what needs it again does not ask for this long."""
 _SEEN_EVERY: Final = timedelta(minutes=1)  # spares a write at every request
 _MAX_USER_AGENT: Final = 300
 PREFIX: Final = "s."
@@ -66,9 +66,19 @@ class Session(JsonShape):
 
 
 def start_session(
-    connection: Connection, user: User, *, now: datetime, limits: Limits, address: str = "", user_agent: str = ""
+    connection: Connection,
+    user: User,
+    *,
+    now: datetime,
+    limits: Limits,
+    address: str = "",
+    user_agent: str = "",
+    confirmed_at: datetime | None = None,
 ) -> tuple[Session, str]:
-    """Start a session of a user who has just typed the password; return it and the secret of its cookie."""
+    """Start a session of a user; return it and the secret of its cookie.
+
+    `confirmed_at`: when the user logged in at the provider; None: the password was typed just now.
+    """
     secret = PREFIX + new_secret()
     row: dict[str, Any] = {
         "id": new_id(),
@@ -78,7 +88,7 @@ def start_session(
         "created_at": now,
         "last_seen_at": now,
         "expires_at": now + limits.lifetime,
-        "password_checked_at": now,
+        "password_checked_at": confirmed_at or now,
         "address": address,
         "user_agent": shortened(user_agent),
     }
@@ -109,7 +119,7 @@ def record_seen(connection: Connection, session_id: str, now: datetime) -> None:
 
 
 def record_password_check(connection: Connection, session_id: str, now: datetime) -> None:
-    """Record that the user has typed the password again in a session."""
+    """Record that the user has typed the password again in a session, or logged in at the provider again."""
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(password_checked_at=now))
 
 

@@ -126,13 +126,17 @@ def check_name(name: str) -> list[Problem]:
     return []
 
 
+def lock_users(connection: Connection) -> None:
+    """Wait until no other transaction holds this lock, which is for those that add a user unless there is one."""
+    connection.execute(select(signing_keys.c.purpose).with_for_update())
+
+
 def add_first_admin(connection: Connection, name: str, password_hash: str, *, by: str, now: datetime) -> User | None:
     """Add the first user, an admin, and return it; None if there is a user already, also if another replica is faster.
 
     Raises InvalidInputError for a name that is not allowed.
     """
-    # Two replicas may do this at the same moment: the second waits here, and then counts the user of the first.
-    connection.execute(select(signing_keys.c.purpose).with_for_update())
+    lock_users(connection)  # two replicas may do this at the same moment: the second counts the user of the first
     if count_users(connection):
         return None
     return add_user(connection, name, Role.ADMIN, by=by, now=now, password_hash=password_hash)
@@ -199,6 +203,7 @@ def set_identity(connection: Connection, user_id: str, identity: Identity | None
             "user", user.id, None, "disconnected", f"{user.name!r} disconnected from the provider", now, by
         )
         return _end_everything(connection, user, entry, identity_issuer=None, identity_subject=None)
+    lock_users(connection)
     other = find_user_by_identity(connection, identity)
     if other is not None:
         raise ConflictError(f"this person logs in as {other.name!r} already")

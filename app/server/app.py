@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from starlette.applications import Starlette
@@ -35,6 +35,9 @@ from app.server.turns import Lane, Turns, may_be_long
 from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
 from app.server.workers.worker_pool import WorkerPool
 
+if TYPE_CHECKING:
+    from app.flows.outgoing.identity_provider import IdentityProvider
+
 _HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _BUSY = TooManyRequestsError("too many requests wait for their turn; try again", 1)
 
@@ -49,9 +52,10 @@ def create_app(
     *,
     key: str,
     lifespan: Lifespan,
+    identity_provider: IdentityProvider | None = None,
 ) -> Starlette:
     """Return the application; `lifespan` starts and stops the flows, `key` signs links and cookies."""
-    context = RequestContext(orchestrator, readers, workers, key)
+    context = RequestContext(orchestrator, readers, workers, key, identity_provider)
     metrics = MetricsEndpoint(context)
     orchestrator.incidents.use_objectives(partial(_ready_objectives, context.objectives))
     refreshing = Loop("objectives", context.objectives.run_once, REFRESH_S, orchestrator.context.defects)

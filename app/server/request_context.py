@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -25,6 +25,9 @@ from app.server.privacy.names import NameAccess
 from app.server.privacy.read_recorder import ReadRecorder
 from app.server.workers.worker_pool import WorkerPool
 
+if TYPE_CHECKING:
+    from app.flows.outgoing.identity_provider import IdentityProvider
+
 T = TypeVar("T")
 
 
@@ -34,7 +37,14 @@ class RequestContext:
     `key` signs links and the cookies of browsers that are not logged in.
     """
 
-    def __init__(self, orchestrator: Orchestrator, readers: Engine, workers: WorkerPool, key: str) -> None:
+    def __init__(
+        self,
+        orchestrator: Orchestrator,
+        readers: Engine,
+        workers: WorkerPool,
+        key: str,
+        identity_provider: IdentityProvider | None = None,
+    ) -> None:
         self.orchestrator = orchestrator
         self.key = key
         self.readers = readers
@@ -49,6 +59,7 @@ class RequestContext:
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
         self.workers = workers
+        self.identity_provider = identity_provider
         self.session_limits = session_limits(orchestrator.context.settings)
 
     @property
@@ -58,6 +69,11 @@ class RequestContext:
     @property
     def now(self) -> datetime:
         return self.flow_context.clock.now()
+
+    @property
+    def provider_name(self) -> str:
+        """The OpenID Connect provider through which users may log in; empty without one."""
+        return "" if self.identity_provider is None else self.identity_provider.provider.name
 
     async def read(self, load: Callable[[Connection], T]) -> T:
         """Return what `load` returns, run in a thread on a reader connection; DatabaseUnavailableError without one."""

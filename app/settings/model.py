@@ -156,6 +156,36 @@ class Settings(BaseModel):
     first_admin_password: SecretStr = Field(
         SecretStr(""), alias="USHER_FIRST_ADMIN_PASSWORD", description="adds an admin if there is no user yet"
     )
+    oidc_issuer: str = Field(
+        "",
+        alias="USHER_OIDC_ISSUER",
+        description="OpenID Connect provider for logins, such as https://login.example.com",
+    )
+    oidc_client_id: str = Field("", alias="USHER_OIDC_CLIENT_ID", description="what the provider calls this Usher")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""), alias="USHER_OIDC_CLIENT_SECRET", description="its secret there; empty for a public client"
+    )
+    oidc_name: str = Field(
+        "your organisation",
+        alias="USHER_OIDC_NAME",
+        description="name of the provider on the login page",
+        max_length=60,
+    )
+    oidc_claim: str = Field(
+        "email", alias="USHER_OIDC_CLAIM", description="claim that is the user's name; email must be verified"
+    )
+    oidc_domains: _CommaSeparated = Field(
+        (), alias="USHER_OIDC_DOMAINS", description="domains of the addresses that may log in; empty = all"
+    )
+    oidc_role: str = Field(
+        "", alias="USHER_OIDC_ROLE", description="role of people who are no users yet; empty = they may not log in"
+    )
+    oidc_roles: _CommaSeparated = Field(
+        (), alias="USHER_OIDC_ROLES", description="roles by group at the provider: group=role, comma-separated"
+    )
+    oidc_groups_claim: str = Field(
+        "groups", alias="USHER_OIDC_GROUPS_CLAIM", description="claim with the groups of USHER_OIDC_ROLES"
+    )
     projects: tuple[Project, ...] = Field((), exclude=True)
 
     @property

@@ -13,6 +13,7 @@ from app.errors import Problem, SettingsError
 from app.settings.addresses import public_url_problem
 from app.settings.cleaning import clean_values
 from app.settings.database_url import database_url_problem
+from app.settings.login_provider import check_login_provider
 from app.settings.model import DEVELOPMENT, Settings
 from app.settings.projects import INDISPENSABLE, read_projects
 
@@ -145,4 +146,5 @@ _CHECKS: Final[tuple[Callable[[Settings], list[Problem]], ...]] = (
     _check_canary_agents,
     _check_database,
     _check_public_url,
+    check_login_provider,
 )

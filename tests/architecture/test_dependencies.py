@@ -28,8 +28,8 @@ LOADED_WITHOUT_IMPORT = {
     "tzdata": "zoneinfo reads it where the system has no zones",
 }
 TOOLS = {
-    "hypothesis", "import-linter", "mypy", "pytest-asyncio", "pytest-xdist", "ruff", "schemathesis",
-    "types-pyyaml", "uv",
+    "hypothesis", "import-linter", "mypy", "oidc-provider-mock", "pytest-asyncio", "pytest-xdist", "ruff",
+    "schemathesis", "types-pyyaml", "uv",
 }  # fmt: skip
 """Started by name, or found by pytest and mypy."""
 

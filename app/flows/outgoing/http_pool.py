@@ -1,4 +1,4 @@
-"""Posts to addresses that operators configure, whose servers may hang or answer anything."""
+"""Requests to addresses that operators configure, whose servers may hang or answer anything."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ class HttpPool:
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[ClientResponse]:
         """Return a request to be entered with `async with`; its errors are those of `failure_reason`."""
         return self._opened().post(url, headers=headers, data=body, allow_redirects=False)
+
+    def get(self, url: str, headers: Mapping[str, str]) -> AbstractAsyncContextManager[ClientResponse]:
+        """Return a request to be entered with `async with`; its errors are those of `failure_reason`."""
+        return self._opened().get(url, headers=headers, allow_redirects=False)
 
     async def close(self) -> None:
         if self._session is not None:

@@ -108,15 +108,15 @@ class PageRequest:
 
     def page(self, template: str, *, status: int = 200, active: str = "", **values: Any) -> Response:
         """Return a whole page."""
-        navigation = [] if self.user is None else navigation_of(self.user)
         text = render(
             template,
             user=self.user,
             may_edit=self.may(Role.EDITOR),
             may_manage=self.may(Role.ADMIN),
-            navigation=navigation,
+            navigation=[] if self.user is None else navigation_of(self.user),
             active=active,
             csrf=self.console.cookies.csrf(self.cookie),
+            provider_name=self.context.provider_name,
             static=f"/console/static/{STATIC_VERSION}",
             notice=NOTICES.get(self.http.query_params.get("done", "")),
             **values,

@@ -13,6 +13,7 @@ from app.server.console.access.account import account_routes
 from app.server.console.access.cookies import Cookies
 from app.server.console.access.login import login_routes
 from app.server.console.access.password_checker import PasswordChecker
+from app.server.console.access.provider_login import provider_login_routes
 from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
 from app.server.console.agent_pages.agents import agents_routes
@@ -56,6 +57,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         Mount(f"/console/static/{STATIC_VERSION}", files),
         Mount("/console/static", files),
         *login_routes(console),
+        *provider_login_routes(console),
         *account_routes(console),
         *now_routes(console),
         *calls_routes(console),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -95,17 +96,22 @@ def slow_refill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(password_checker, "REFILL_S", 36_000.0)
 
 
+@asynccontextmanager
+async def running_service(database: Database, **environment: str) -> AsyncIterator[Running]:
+    """Run the service without its background loops: what is accepted stays pending until a test moves it."""
+    settings = {
+        "LIVEKIT_URL": "http://127.0.0.1:9",
+        "LIVEKIT_API_KEY": "key",
+        "LIVEKIT_API_SECRET": "a secret of at least thirty-two bytes",
+        "DATABASE_URL": database.text,
+        "USHER_SWEEP_INTERVAL": "0",
+        **environment,
+    }
+    async with service(read_settings(settings)) as built:
+        yield Running(built, database)
+
+
 @pytest.fixture
 async def running(database: Database) -> AsyncIterator[Running]:
-    """The service without its background loops: what is accepted stays pending until a test moves it."""
-    settings = read_settings(
-        {
-            "LIVEKIT_URL": "http://127.0.0.1:9",
-            "LIVEKIT_API_KEY": "key",
-            "LIVEKIT_API_SECRET": "a secret of at least thirty-two bytes",
-            "DATABASE_URL": database.text,
-            "USHER_SWEEP_INTERVAL": "0",
-        }
-    )
-    async with service(settings) as built:
-        yield Running(built, database)
+    async with running_service(database) as built:
+        yield built

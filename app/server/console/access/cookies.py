@@ -2,13 +2,14 @@
 
 A browser that is not logged in has a signed random text, so that the login form has a CSRF token and no row is
 written for strangers. Logging in replaces it by the secret of a session. Another cookie marks browsers in which a user
-has logged in before; it gives no access.
+has logged in before; it gives no access. A third one holds what a login at the OpenID Connect provider must answer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -23,11 +24,14 @@ from app.settings import Settings, host_name, is_loopback
 
 SESSION: Final = "usher_session"
 DEVICE: Final = "usher_device"
+LOGIN_FLOW: Final = "usher_oidc"
 CSRF_FIELD: Final = "csrf"
 _SECURE_PREFIX: Final = "__Host-"
 """Browsers accept such a cookie only by TLS, for this host alone and the path /; so no other host can set it."""
 _ANONYMOUS_LASTS: Final = timedelta(days=7)
 _DEVICE_LASTS: Final = timedelta(days=180)
+_LOGIN_FLOW_LASTS: Final = timedelta(minutes=10)
+"""A login at the provider, with a second factor that must be looked for."""
 _SIGNER: Final = {"digest_method": hashlib.sha256}
 
 
@@ -40,6 +44,7 @@ class Cookies:
         self._comes_by_tls = settings.sends_secure_cookies
         self._anonymous = URLSafeTimedSerializer(key, salt="usher.anonymous", signer_kwargs=_SIGNER)
         self._device = URLSafeSerializer(key, salt="usher.device", signer_kwargs=_SIGNER)
+        self._login_flow = URLSafeTimedSerializer(key, salt="usher.oidc", signer_kwargs=_SIGNER)
 
     def read(self, request: Request) -> str:
         """Return the value of the session cookie; empty without one."""
@@ -82,6 +87,23 @@ class Cookies:
         device = self.device_of(request, user) or new_secret()
         value = self._device.dumps([user.id, user.session_epoch, device])
         self._set(request, response, DEVICE, value, _DEVICE_LASTS)
+
+    def begin_login_flow(self, request: Request, response: Response, values: Mapping[str, str]) -> None:
+        """Let the browser keep `values`, signed, while its user is at the provider."""
+        self._set(request, response, LOGIN_FLOW, self._login_flow.dumps(dict(values)), _LOGIN_FLOW_LASTS)
+
+    def login_flow_of(self, request: Request) -> dict[str, str] | None:
+        """Return what `begin_login_flow` let this browser keep; None without it, or if that was too long ago."""
+        try:
+            text = request.cookies.get(self._name(request, LOGIN_FLOW), "")
+            values: dict[str, str] = self._login_flow.loads(text, max_age=int(_LOGIN_FLOW_LASTS.total_seconds()))
+        except BadSignature:
+            return None
+        return values
+
+    def end_login_flow(self, request: Request, response: Response) -> None:
+        """Make the browser forget `begin_login_flow`: each is good for one answer of the provider."""
+        self._set(request, response, LOGIN_FLOW, "", timedelta())
 
     def csrf(self, value: str) -> str:
         """Return the CSRF token of the forms of a browser with this session cookie."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
+from typing import Final
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -28,6 +30,8 @@ from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 
+_NO_TARGETS: Final = ("/console/login", "/console/oidc/")
+
 
 def login_routes(console: Console) -> list[BaseRoute]:
     """Return the routes that need no login."""
@@ -44,14 +48,14 @@ def login_routes(console: Console) -> list[BaseRoute]:
 
 async def show_login(request: PageRequest) -> Response:
     if request.user is not None:
-        return redirect(_target(request))
+        return redirect(target_of(request))
     no_users = await request.context.read(count_users) == 0
     ended = request.field("ended") == "1"
-    return request.page("login.html", name="", next=_target(request), problem="", no_users=no_users, ended=ended)
+    return request.page("login.html", name="", next=target_of(request), problem="", no_users=no_users, ended=ended)
 
 
 async def log_in(request: PageRequest) -> Response:
-    name, password, target = request.field("name").strip(), request.field("password"), _target(request)
+    name, password, target = request.field("name").strip(), request.field("password"), target_of(request)
     user = None
     try:
         if not request.console.cookies.has_device(request.http):
@@ -63,13 +67,13 @@ async def log_in(request: PageRequest) -> Response:
         is_right = await request.console.passwords.matches(attempt, password, stored)
     except TooManyRequestsError as error:
         _note(request, AccessKind.LOGIN_THROTTLED, user)
-        response = _login_again(request, name, f"{error}.".capitalize(), 429)
+        response = login_again(request, name, f"{error}.".capitalize(), 429)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if not is_right or user is None or user.disabled:
         detail = "unknown name" if user is None else "the user is disabled" if user.disabled else "wrong password"
         _note(request, AccessKind.LOGIN_FAILED, user, detail)
-        return _login_again(request, name, "Name or password is wrong.", 401)
+        return login_again(request, name, "Name or password is wrong.", 401)
     return await logged_in(request, user, redirect(target))
 
 
@@ -124,13 +128,21 @@ async def choose_password(request: PageRequest) -> Response:
     return await logged_in(request, await request.context.write(unit), redirect("/console/"), "by a password link")
 
 
-async def logged_in(request: PageRequest, user: User, response: Response, detail: str = "") -> Response:
-    """Start a session of a user who has just typed the password, with a new cookie, and return `response`."""
+async def logged_in(
+    request: PageRequest, user: User, response: Response, detail: str = "", confirmed_at: datetime | None = None
+) -> Response:
+    """Start a session of a user, with a new cookie, and return `response`; `confirmed_at`: as of `start_session`."""
     now, limits = request.context.now, request.context.session_limits
 
     def unit(connection: Connection) -> str:
         _, secret = start_session(
-            connection, user, now=now, limits=limits, address=request.address, user_agent=request.user_agent
+            connection,
+            user,
+            now=now,
+            limits=limits,
+            address=request.address,
+            user_agent=request.user_agent,
+            confirmed_at=confirmed_at,
         )
         record_login(connection, user.id, now)
         entry = AccessEntry(AccessKind.LOGIN, user.name, request.address, request.user_agent, detail)
@@ -150,9 +162,10 @@ def repeated(request: PageRequest) -> list[Problem]:
     return [] if same else [Problem("repeated", "must be the same as the password")]
 
 
-def _login_again(request: PageRequest, name: str, problem: str, status: int) -> Response:
+def login_again(request: PageRequest, name: str, problem: str, status: int) -> Response:
+    """Return the login page, which says what is wrong."""
     return request.page(
-        "login.html", status=status, name=name, next=_target(request), problem=problem, no_users=False, ended=False
+        "login.html", status=status, name=name, next=target_of(request), problem=problem, no_users=False, ended=False
     )
 
 
@@ -161,8 +174,9 @@ def _note(request: PageRequest, kind: AccessKind, user: User | None, detail: str
     request.context.access.note(AccessEntry(kind, name, request.address, request.user_agent, detail))
 
 
-def _target(request: PageRequest) -> str:
+def target_of(request: PageRequest) -> str:
+    """Return the page of the console to go to after the login."""
     target = request.field("next", "/console/")
     # Only pages of the console: `//host` and `\\\\host` would lead to another host.
-    is_ours = target.startswith("/console/") and "\\" not in target and not target.startswith("/console/login")
+    is_ours = target.startswith("/console/") and "\\" not in target and not target.startswith(_NO_TARGETS)
     return target if is_ours else "/console/"

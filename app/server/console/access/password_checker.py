@@ -88,6 +88,10 @@ class PasswordChecker:
         """Raise TooManyRequestsError if a stranger at `address` has none, before anything is looked up."""
         _require(self._by_address, network_of(address), self._clock.monotonic())
 
+    def count(self, address: str) -> None:
+        """Count an attempt that needs no password here; raise TooManyRequestsError for one too many."""
+        _spend(((self._by_address, network_of(address)),), self._clock.monotonic())
+
     async def hashed(self, password: str) -> str:
         """Return the hash of a new password; callers have checked the right to choose one."""
         async with self._known.turn:

@@ -1,0 +1,1 @@
+"""Logins through an OpenID Connect provider: what its ID token proves, and which user that is."""
