@@ -29,6 +29,7 @@ _WORDS = {
     Effect.OTHER_AGENT: ("another agent", "yellow"),
     Effect.NO_AGENT: ("no agent", "bold red"),
     Effect.NEW_AGENT: ("an agent instead of none", "green"),
+    Effect.OTHER_ACTION: ("another action", "yellow"),
     Effect.OTHER_DATA: ("the same agent with other metadata", "cyan"),
 }
 
