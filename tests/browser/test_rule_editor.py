@@ -171,3 +171,59 @@ def test_conditions_work_without_script(stage: Stage, context: BrowserContext) -
     }
     [row] = stage.rows("SELECT fallbacks FROM routing_rules")
     assert json.loads(row["fallbacks"]) == ["reception", "voicemail"]
+
+
+def names_in_order(page: Page) -> list[str]:
+    return page.get_by_role("table", name="Rules in matching order").locator("a.who").all_inner_texts()
+
+
+def test_rules_are_ordered_by_buttons_choice_and_dragging(stage: Stage, context: BrowserContext) -> None:
+    stage.add_rules(*({"name": name, "pattern": {}, "agent_name": "greeter"} for name in ("one", "two", "three")))
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/rules")
+    moved = page.get_by_role("status").filter(has_text="Moved")
+    # By keyboard: the focus stays with the rule
+    page.get_by_role("button", name="Move three up").press("Enter")
+    expect(moved).to_be_visible()
+    assert names_in_order(page) == ["one", "three", "two"]
+    expect(page.get_by_role("button", name="Move three up")).to_be_focused()
+    page.get_by_role("button", name="Move one down").click()
+    expect(page.locator("tbody tr").first).to_contain_text("three")
+    assert names_in_order(page) == ["three", "one", "two"]
+    # By dragging
+    page.goto(f"{stage.url}/console/rules")
+    page.locator("#rule-2").drag_to(page.locator("#rule-3"))
+    expect(moved).to_be_visible()
+    assert names_in_order(page) == ["two", "three", "one"]
+    # By choice, on the page of the rule
+    page.get_by_role("link", name="one", exact=True).click()
+    page.get_by_label("Move above").select_option("2")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(moved).to_be_visible()
+    expect(page.locator("aside")).to_contain_text("Tried as number 1 of 3")
+
+
+def test_a_rule_is_switched_off_with_undo(stage: Stage, context: BrowserContext) -> None:
+    stage.add_rules(
+        {"name": "phone line", "pattern": {"room": {"name": ["hall"]}}, "agent_name": "phone-agent"},
+        {"name": "rest", "pattern": {}, "agent_name": "reception", "priority": 200},
+    )
+    stage.join("hall", "ana")
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/rules")
+    page.get_by_role("button", name="Disable phone line").click()
+    banner = page.get_by_role("status").filter(has_text="It is off")
+    expect(banner).to_contain_text("to reception")
+    banner.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Disable phone line")).to_be_visible()
+    page.get_by_role("button", name="Pause phone line for an hour").click()
+    expect(page.get_by_role("status").filter(has_text="It is paused")).to_be_visible()
+    page.get_by_role("button", name="Resume phone line").click()
+    expect(page.get_by_role("button", name="Pause phone line for an hour")).to_be_visible()
+    # And it can be duplicated
+    page.get_by_role("link", name="phone line", exact=True).click()
+    page.get_by_role("link", name="Duplicate").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("phone line (copy)")
+    expect(page.get_by_label("Values of condition 1")).to_have_value("hall")

@@ -53,6 +53,21 @@ def lines_of(rows: Rows) -> list[Line]:
     return found
 
 
+def describe_rows(rows: Rows) -> str:
+    """Return the rows as one line of text, such as `room.name begins with vip-`."""
+    groups: dict[int, list[str]] = {}
+    for line in lines_of(rows):
+        text = f"{MEANINGS[Operator(line.operator)].label} {line.values}".strip()
+        parts = groups.setdefault(line.group, [])
+        if line.is_or:
+            parts[-1] += f", or {text}"
+        else:
+            parts.append(f"{line.field} {text}")
+    always = groups.pop(ALWAYS, [])
+    choices = " or ".join(f"({' and '.join(parts)})" for parts in groups.values())
+    return " and ".join([*always, *([f"either {choices}"] if choices else [])]) or "every caller"
+
+
 def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:
     """Return the rows in the lines of a form, and every mistake; lines that are blank are left out."""
     problems: list[LineProblem] = []

@@ -7,6 +7,9 @@ from typing import Final
 NOTICES: Final = {
     "saved": "Saved. The rule applies from the next webhook on.",
     "agent-saved": "Saved. It holds for the next call.",
+    "switched-on": "The rule is on, from the next webhook on.",
+    "resumed": "The rule is not paused any more.",
+    "moved": "Moved. The order holds from the next webhook on.",
     "deleted": "Deleted. It can be restored from its history.",
     "reverted": "Restored.",
     "lookup-saved": "Saved. It is asked from the next join on.",

@@ -68,6 +68,44 @@ function enhanceEditor(form) {
   window.addEventListener("pageshow", () => { leaving = false; });
 }
 
+// Rules are dragged onto the one above which they go; the buttons of each row do the same.
+function dragRows(rows) {
+  let dragged = null;
+  for (const row of rows) {
+    row.draggable = true;
+    row.addEventListener("dragstart", (event) => {
+      dragged = row;
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", row.dataset.rule);
+      row.classList.add("dragged");
+    });
+    row.addEventListener("dragend", () => { dragged = null; for (const one of rows) one.classList.remove("dragged", "drop-here"); });
+    row.addEventListener("dragover", (event) => {
+      if (!dragged || dragged === row) return;
+      event.preventDefault();
+      for (const one of rows) one.classList.toggle("drop-here", one === row);
+    });
+    row.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (!dragged || dragged === row) return;
+      const form = dragged.querySelector("form.steps");
+      const above = document.createElement("input");
+      above.type = "hidden";
+      above.name = "above";
+      above.value = row.dataset.rule;
+      form.append(above);
+      form.submit();
+    });
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   for (const form of document.querySelectorAll("form[data-guard]")) enhanceEditor(form);
+  dragRows([...document.querySelectorAll("tr[data-rule]")]);
 });
+
+// After a move the focus is with the rule again; once the page has been scrolled to it, which would take the focus away.
+window.addEventListener("load", () => setTimeout(() => {
+  const row = location.hash.startsWith("#rule-") && document.getElementById(location.hash.slice(1));
+  if (row && document.querySelector("[role=status]")) row.querySelector(".steps button, a, button")?.focus();
+}));

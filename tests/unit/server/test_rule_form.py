@@ -10,7 +10,7 @@ import pytest
 from app.db.rule_columns import COLUMN
 from app.rules.rows.lines import Line
 from app.rules.rows.operator import MEANINGS
-from app.server.console.rule_pages.pattern_form import SentPattern, View, changed_form, pattern_form
+from app.server.console.rule_pages.editor.pattern_form import SentPattern, View, changed_form, pattern_form
 from app.server.console.rule_pages.rule_form import changed_values, fields_of, read_draft
 
 RULE = {"name": "all", "pattern": {}, "agent_name": "greeter"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final
@@ -15,14 +15,21 @@ from app.db.columns.action_types import OnNoShow
 from app.db.types import OnMatch, Recover
 from app.rules.book.rule_book import BadRule, Rule, RuleBook
 from app.rules.goal import rule_goal
+from app.rules.rows.lines import describe_rows
+from app.rules.rows.rows import Rows, rows_of
 from app.rules.warnings.rule_warnings import rule_warnings
 
 PAGE: Final = 50
+_LONGEST_DESCRIBED: Final = 2000  # characters of a pattern
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One rule of the page; `hits` counts its dispatches among the latest of all rules."""
+class ListedRule:
+    """One rule of the page; `hits` counts its dispatches among the latest of all rules.
+
+    `up` and `down` are the rules above which a move by one place puts it, 0 for the last place; None where there is no
+    such move. `tied_with`: the rule above, if it has the same priority, so that age decides.
+    """
 
     place: int
     id: int
@@ -31,18 +38,23 @@ class Line:
     priority: int
     goal: str
     pattern: Any
+    conditions: str
     tags: tuple[str, ...]
     hits: int
     last_hit: datetime | None
     warnings: tuple[str, ...]
     is_bad: bool
+    is_paused: bool = False
+    up: int | None = None
+    down: int | None = None
+    tied_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
     """A page of the list; `counted` is the number of dispatches among which hits are counted."""
 
-    lines: Sequence[Line]
+    lines: Sequence[ListedRule]
     rules: int
     version: int
     counted: int
@@ -54,15 +66,28 @@ def book_lines(connection: Connection, book: RuleBook, *, start: int, search: st
     found = list(islice(_chosen(book, search), start, start + PAGE + 1))
     shown = found[:PAGE]
     names = [rule.name for _, rule in shown]
+    order = [] if search else list(islice(book.lines(), start + PAGE + 2))
     hits = count_rule_hits(connection)
     counted = sum(one.count for one in hits.values())
     named = last_hits(connection, names)
     lines = []
     for place, rule in shown:
         own = hits.get(rule.id, RuleHits(0, None))
-        lines.append(_line(place, rule, own.count, own.last_at or named.get(rule.name), _warnings(book, rule)))
+        line = _line(place, rule, own.count, own.last_at or named.get(rule.name), _warnings(book, rule))
+        lines.append(line if search else _with_neighbours(line, order))
     following = start + PAGE if len(found) > PAGE else None
     return Lines(lines, len(book.rules) + len(book.bad), book.version, counted, following)
+
+
+def _with_neighbours(line: ListedRule, order: Sequence[Rule | BadRule]) -> ListedRule:
+    """Return the line with the moves by one place, from its place in the whole order."""
+    at = line.place - 1
+    above = order[at - 1] if at else None
+    tied = above.name if above is not None and above.priority == line.priority else ""
+    if line.is_bad:
+        return replace(line, tied_with=tied)
+    down = None if at + 1 == len(order) else order[at + 2].id if at + 2 < len(order) else 0
+    return replace(line, up=None if above is None else above.id, down=down, tied_with=tied)
 
 
 def _chosen(book: RuleBook, search: str) -> Any:
@@ -77,10 +102,24 @@ def _chosen(book: RuleBook, search: str) -> Any:
             yield place, rule
 
 
-def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]) -> Line:
+def _line(
+    place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None, warnings: tuple[str, ...]
+) -> ListedRule:
     if isinstance(rule, BadRule):
-        return Line(
-            place, rule.id, rule.name, rule.enabled, rule.priority, "", None, (), hits, last_hit, warnings, is_bad=True
+        return ListedRule(
+            place,
+            rule.id,
+            rule.name,
+            rule.enabled,
+            rule.priority,
+            "",
+            None,
+            "",
+            (),
+            hits,
+            last_hit,
+            warnings,
+            is_bad=True,
         )
     tags = []
     if rule.on_match is OnMatch.CONTINUE:
@@ -102,7 +141,7 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         tags.append("agent stays")
     if rule.max_calls is not None:
         tags.append(f"at most {rule.max_calls}")
-    return Line(
+    return ListedRule(
         place,
         rule.id,
         rule.name,
@@ -110,12 +149,20 @@ def _line(place: int, rule: Rule | BadRule, hits: int, last_hit: datetime | None
         rule.priority,
         rule_goal(rule.action, rule.agent_name, rule.transfer_to),
         rule.pattern,
+        _conditions(rule),
         tuple(tags),
         hits,
         last_hit,
         warnings,
         is_bad=False,
+        is_paused=bool(rule.paused_until),
     )
+
+
+def _conditions(rule: Rule) -> str:
+    """Return the conditions as text; empty where they cannot be shown as rows, or not within a millisecond."""
+    found = rows_of(rule.pattern) if len(rule.pattern_text) <= _LONGEST_DESCRIBED else None
+    return describe_rows(found) if isinstance(found, Rows) else ""
 
 
 def _warnings(book: RuleBook, rule: Rule | BadRule) -> tuple[str, ...]:

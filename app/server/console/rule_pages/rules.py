@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from app.accounts.roles import Role
-from app.rules.editing.edit_rule import change_rule, delete_rule
-from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.console.rule_pages.rule_editor import rule_editor_routes
-from app.server.console.rule_pages.rule_list import book_lines
+from app.server.console.framework import Console, PageRequest, page_route
+from app.server.console.rule_pages.editor.rule_editor import rule_editor_routes
+from app.server.console.rule_pages.rule_list import Lines, book_lines
+from app.server.console.rule_pages.rule_switches import Switched, read_switched, rule_switches_routes
 from app.server.request_text import whole_number
 
 
@@ -18,25 +18,17 @@ def rules_routes(console: Console) -> list[BaseRoute]:
     return [
         page_route(console, "/console/rules", show_rules),
         *rule_editor_routes(console),
-        form_route(console, "/console/rules/{rule_id:int}/switch", switch, Role.EDITOR),
-        form_route(console, "/console/rules/{rule_id:int}/delete", delete, Role.EDITOR),
+        *rule_switches_routes(console),
     ]
 
 
 async def show_rules(request: PageRequest) -> Response:
     start, search = whole_number(request.field("after")) or 0, request.field("search").strip()
-    found = await request.context.read(lambda c: book_lines(c, request.context.book(c), start=start, search=search))
-    return request.page("rules.html", active="rules", found=found, search=search)
 
+    def load(connection: Connection) -> tuple[Lines, Switched | None]:
+        book = request.context.book(connection)
+        found = book_lines(connection, book, start=start, search=search)
+        return found, read_switched(connection, book, request, whole_number(request.field("rule")))
 
-async def switch(request: PageRequest) -> Response:
-    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
-    columns = {"enabled": request.field("enabled") == "on"}
-    await request.context.write(lambda c: change_rule(c, rule_id, columns, editor, None, whole=False))
-    return redirect("/console/rules", "saved")
-
-
-async def delete(request: PageRequest) -> Response:
-    rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
-    await request.context.write(lambda c: delete_rule(c, rule_id, editor, None))
-    return redirect("/console/rules", "deleted")
+    found, switched = await request.context.read(load)
+    return request.page("rules.html", active="rules", found=found, search=search, start=start, switched=switched)

@@ -13,7 +13,7 @@ import pytest
 
 from app.accounts.roles import Role
 from app.rules.rows.lines import Line
-from app.server.console.rule_pages.starting_points import STARTING_POINTS
+from app.server.console.rule_pages.editor.starting_points import STARTING_POINTS
 from tests.integration.server.conftest import PASSWORD, Running
 from tests.integration.server.test_console import RULE, csrf_of, log_in, post
 
@@ -196,3 +196,63 @@ async def test_the_bar_says_what_the_rule_matches(running: Running, editor: http
     )
     wrong = {**RULE, "max_attempts": "x", "priority": "y"}
     assert "2 mistakes" in (await post(editor, "/console/rules/new", "/console/rules/check", **wrong)).text
+
+
+async def order_of(running: Running) -> list[str]:
+    return [row["name"] for row in await running.read("SELECT name FROM routing_rules ORDER BY priority, id")]
+
+
+async def make(editor: httpx2.AsyncClient, name: str, **columns: str) -> None:
+    made = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "name": name, **columns})
+    assert made.status_code == 303, made.text
+
+
+async def test_rules_are_moved_and_ties_are_said(running: Running, editor: httpx2.AsyncClient) -> None:
+    for name in ("one", "two", "three"):
+        await make(editor, name)
+    page = (await editor.get("/console/rules")).text
+    assert page.count("as the one above") == 2
+    moved = await post(editor, "/console/rules", "/console/rules/3/move", above="1")
+    assert moved.headers["location"] == "/console/rules?done=moved#rule-3"
+    assert await order_of(running) == ["three", "one", "two"]
+    await post(editor, "/console/rules", "/console/rules/3/move", above="2", after="50", search="t")
+    assert await order_of(running) == ["one", "three", "two"]
+    last = await post(editor, "/console/rules", "/console/rules/1/move", above="", from_page="rule")
+    assert last.headers["location"] == "/console/rules/1?done=moved#rule-1"
+    assert await order_of(running) == ["three", "two", "one"]
+    assert (await post(editor, "/console/rules", "/console/rules/1/move", above="99")).status_code == 404
+    assert "Tried as number 3 of 3" in (await editor.get("/console/rules/1")).text
+    by = {row["changed_by"] for row in await running.read("SELECT changed_by FROM rule_changes")}
+    assert by == {"eva"}
+
+
+async def test_switching_off_says_what_becomes_of_the_callers(running: Running, editor: httpx2.AsyncClient) -> None:
+    await make(editor, "spanish")
+    await make(editor, "all", pattern="{}", priority="100", agent_name="support-en")
+    for number in range(3):
+        await running.join(f"user-{number}", "hall", metadata={"language": "es"})
+    assert "callers an hour fall to support-en" in (await editor.get("/console/rules/1")).text
+    off = await post(editor, "/console/rules", "/console/rules/1/switch", search="spa")
+    assert off.headers["location"] == "/console/rules?off=off&search=spa&rule=1#rule-1"
+    page = (await editor.get(off.headers["location"])).text
+    assert "It is off. About" in page
+    assert "callers an hour fall to support-en." in page
+    assert [row["enabled"] for row in await running.read("SELECT enabled FROM routing_rules ORDER BY id")] == [0, 1]
+    on = await post(editor, "/console/rules", "/console/rules/1/switch", enabled="on", from_page="rule")
+    assert on.headers["location"] == "/console/rules/1?done=switched-on#rule-1"
+    paused = await post(editor, "/console/rules", "/console/rules/2/pause", hours="1")
+    page = (await editor.get(paused.headers["location"])).text
+    assert "It is paused. It has acted on none of the latest events." in page
+    assert "Resume all" in page
+    assert await running.read("SELECT * FROM routing_rules WHERE paused_until IS NOT NULL")
+    await post(editor, "/console/rules", "/console/rules/2/pause", hours="")
+    assert not await running.read("SELECT * FROM routing_rules WHERE paused_until IS NOT NULL")
+
+
+async def test_a_rule_is_duplicated(editor: httpx2.AsyncClient) -> None:
+    await make(editor, "spanish", max_attempts="7", fallbacks="reception")
+    page = (await editor.get("/console/rules/new?copy=1")).text
+    assert 'value="spanish (copy)"' in page
+    assert "Attempts: 7" in page
+    assert "reception</textarea>" in page
+    assert (await editor.get("/console/rules/new?copy=9")).status_code == 404

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.rules.language.pattern import PatternError, full_pattern, read_pattern
-from app.rules.rows.lines import Line, lines_of, read_lines
+from app.rules.rows.lines import Line, describe_rows, lines_of, read_lines
 from app.rules.rows.operator import GROUPS, MEANINGS, Operator
 from app.rules.rows.rows import BeyondRows, Rows, pattern_of, rows_of, same_meaning
 from tests.unit.rules.language.random_patterns import good_lists, patterns, value_lists
@@ -120,6 +120,18 @@ def test_groups_are_an_or_of_rows_beside_those_that_always_hold() -> None:
         {"plan": ["gold"]}, {"spent": [{"numeric": [">", 1000]}], "blocked": [{"exists": False}]}
     ]}}}  # fmt: skip
     assert rows_of(within) == rows, "an $or within objects is one of whole fields"
+
+
+def test_rows_are_described_in_a_line() -> None:
+    plans = {"plan": ["premium", {"prefix": "gold"}], "blocked": [{"exists": False}]}
+    pattern = {"room": {"name": ["hall"]}, "$or": [{"participant": {"attributes": plans}}, {"x": [1]}]}
+    rows = rows_of(pattern)
+    assert isinstance(rows, Rows)
+    assert describe_rows(rows) == (
+        "room.name is one of hall and either (participant.attributes.plan is one of premium, or begins with gold and "
+        "participant.attributes.blocked does not exist) or (x is one of 1)"
+    )
+    assert describe_rows(Rows()) == "every caller"
 
 
 def test_a_single_group_is_no_choice_and_empty_ones_do_not_count() -> None:

@@ -22,8 +22,15 @@ from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
-from app.server.console.rule_pages.editor_facts import EditorFacts, read_facts, value_options
-from app.server.console.rule_pages.pattern_form import PatternForm, View, changed_form, pattern_form, sent_pattern
+from app.server.console.rule_pages.editor.editor_facts import EditorFacts, read_facts, value_options
+from app.server.console.rule_pages.editor.pattern_form import (
+    PatternForm,
+    View,
+    changed_form,
+    pattern_form,
+    sent_pattern,
+)
+from app.server.console.rule_pages.editor.starting_points import STARTING_POINTS, StartingPoint, starting_point
 from app.server.console.rule_pages.rule_form import (
     FOLDED,
     HINTS,
@@ -33,7 +40,7 @@ from app.server.console.rule_pages.rule_form import (
     pattern_like,
     problems_by_field,
 )
-from app.server.console.rule_pages.starting_points import STARTING_POINTS, StartingPoint, starting_point
+from app.server.console.rule_pages.rule_switches import RuleOrder, read_order
 from app.server.request_text import whole_number
 from app.server.workers.rule_jobs import FormDraft, SentForm, TriedDraft, form_draft, read_form_draft, try_form_draft
 from app.webhook.event import BODY_DROPPED
@@ -78,10 +85,16 @@ class _Shown:
     start: StartingPoint | None = None
     status: int = 200
     is_changed: bool = True
+    order: RuleOrder | None = None
 
 
 async def show_new(request: PageRequest) -> Response:
     event_id, start = request.field("from"), starting_point(request.field("start"))
+    copied = whole_number(request.field("copy"))
+    if copied is not None:
+        stored = await request.context.read(lambda connection: read_stored_rule(connection, copied))
+        copy = {**stored.row, "name": f"{str(stored.row['name'])[:190]} (copy)"}
+        return await _editor(request, fields_of(copy), pattern_form(copy["pattern"]), _Shown())
     row: dict[str, Any] = {"name": "", "agent_name": "", "pattern": {}}
     if event_id:
         record = await request.context.read(lambda connection: get_event(connection, event_id))
@@ -113,22 +126,22 @@ async def save_new(request: PageRequest) -> Response:
 
 
 async def show_rule(request: PageRequest) -> Response:
-    def load(connection: Connection) -> tuple[StoredRule, list[RuleWarning]]:
+    def load(connection: Connection) -> tuple[StoredRule, list[RuleWarning], RuleOrder]:
         stored, book = read_stored_rule(connection, rule_id), request.context.book(connection)
         known = book.rule(rule_id)
         traffic = request.context.traffic.read(connection)
-        return stored, saved_rule_warnings(book, known, traffic) if known else []
+        warnings = saved_rule_warnings(book, known, traffic) if known else []
+        return stored, warnings, read_order(connection, book, request, stored)
 
     rule_id = request.http.path_params["rule_id"]
-    (rule, warnings), figures, objectives = await asyncio.gather(
+    (rule, warnings, order), figures, objectives = await asyncio.gather(
         request.context.read(load),
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
-    is_rollout = rule.row.get("rollout_percent") not in {None, 100}
-    rollout = await request.context.over_time.rollout(rule_id) if is_rollout else None
-    results = _Results(figures, objectives, rollout)
-    shown = _Shown(rule, tried=TriedDraft(warnings), results=results, is_changed=False)
+    shown = _Shown(
+        rule, tried=TriedDraft(warnings), results=_Results(figures, objectives), is_changed=False, order=order
+    )
     return await _editor(request, fields_of(rule.row), pattern_form(rule.row.get("pattern")), shown)
 
 
@@ -266,6 +279,8 @@ async def _editor(request: PageRequest, fields: Fields, pattern: PatternForm, sh
         start=shown.start,
         starts=STARTING_POINTS if shown.rule is None and not shown.is_changed else (),
         is_changed=shown.is_changed,
+        order=shown.order,
+        switched=shown.order.switched if shown.order else None,
         agents=facts.agents,
         agent_known=facts.agent_known,
         now=request.context.now,

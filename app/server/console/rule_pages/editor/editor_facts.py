@@ -15,9 +15,9 @@ from app.audit import Figures, Seen, known_agents, last_joins
 from app.rules.rows.operator import GROUPS, MEANINGS
 from app.rules.warnings.unseen import Traffic
 from app.server.console.framework import PageRequest
-from app.server.console.rule_pages.agent_choices import HOURS, AgentChoice, AgentHint, agent_choices, agent_hint
-from app.server.console.rule_pages.pattern_form import PatternForm
-from app.server.console.rule_pages.suggestions import Suggestion, suggested_fields, suggested_values
+from app.server.console.rule_pages.editor.agent_choices import HOURS, AgentChoice, AgentHint, agent_choices, agent_hint
+from app.server.console.rule_pages.editor.pattern_form import PatternForm
+from app.server.console.rule_pages.editor.suggestions import Suggestion, suggested_fields, suggested_values
 
 
 @dataclass(frozen=True, slots=True)

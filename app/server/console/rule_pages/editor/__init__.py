@@ -1,0 +1,1 @@
+"""What the editor of a rule shows and reads: conditions, suggestions, agents, starting points."""
