@@ -227,3 +227,37 @@ def test_a_rule_is_switched_off_with_undo(stage: Stage, context: BrowserContext)
     page.get_by_role("link", name="Duplicate").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("phone line (copy)")
     expect(page.get_by_label("Values of condition 1")).to_have_value("hall")
+
+
+def test_hours_are_picked_and_a_calls_fields_chosen(stage: Stage, context: BrowserContext) -> None:
+    # Given a call that no rule matched
+    stage.join("lobby", "ana", {"language": "es", "account": 4410})
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.get_by_role("link", name="ana", exact=True).first.click()
+    page.get_by_role("link", name="Create a rule from this call").click()
+    # When the rule is to ask for less than all, then it asks for what is chosen
+    expect(page.get_by_label("participant.metadata.account")).to_be_checked()
+    page.get_by_label("participant.metadata.account").uncheck()
+    page.get_by_role("button", name="Use these").click()
+    expect(page.get_by_label("Field of condition 1")).to_have_value("participant.metadata.language")
+    expect(page.get_by_label("Field of condition 2")).to_have_count(0)
+    page.get_by_label("Name", exact=True).fill("spanish, by day")
+    page.get_by_label("Agent name").fill("support-es")
+    # And hours are picked: weekdays are offered first
+    unfold(page, "When, and for how many callers")
+    page.get_by_role("button", name="Add hours").click()
+    expect(page.get_by_label("Hours 1 from")).to_have_value("09:00")
+    page.get_by_label("Hours 1 to").fill("17:30")
+    page.get_by_role("button", name="Add hours").click()
+    saturday = page.get_by_role("group", name="Hours 2")
+    saturday.get_by_label("Sa").check()
+    page.get_by_label("Hours 2 from").fill("22:00")
+    page.get_by_label("Hours 2 to").fill("02:00")
+    page.get_by_role("button", name="Text", exact=True).click()
+    expect(page.get_by_label("Active hours")).to_have_value("Mo-Fr 09:00-17:30, Sa 22:00-02:00")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    [row] = stage.rows("SELECT active_hours FROM routing_rules")
+    assert row["active_hours"] == "Mo-Fr 09:00-17:30, Sa 22:00-02:00"
+    assert pattern_of(stage, "spanish, by day") == {"participant": {"metadata": {"language": ["es"]}}}

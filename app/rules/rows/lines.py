@@ -73,7 +73,8 @@ def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:
     problems: list[LineProblem] = []
     fields: dict[int, dict[str, list[Criterion]]] = {ALWAYS: {}}
     above: dict[int, str] = {}
-    for place, line in enumerate(lines):
+    # Those that must always hold first: a group must not ask for their fields again.
+    for place, line in sorted(enumerate(lines), key=lambda numbered: numbered[1].group):
         if line.is_blank:
             continue
         group = fields.setdefault(line.group, {})
@@ -85,7 +86,7 @@ def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:
         if criterion is not None and path:
             group.setdefault(path, []).append(criterion)
     groups = tuple(_rows(fields[number]) for number in sorted(fields) if number != ALWAYS and fields[number])
-    return Rows(_rows(fields[ALWAYS]), groups), problems
+    return Rows(_rows(fields[ALWAYS]), groups), sorted(problems, key=lambda one: one.place)
 
 
 def _rows(fields: dict[str, list[Criterion]]) -> tuple[Row, ...]:

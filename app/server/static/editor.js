@@ -6,33 +6,34 @@ function enhanceEditor(form) {
   const saved = () => new URLSearchParams(new FormData(form)).toString();
   let before = "changed" in form.dataset ? null : saved(), leaving = false;
 
-  // Buttons that change the conditions answer with the new part instead of a new page.
-  part.addEventListener("click", async (event) => {
-    const button = event.target.closest("button[name=part]");
+  // Buttons that change conditions or hours answer with the new part instead of a new page.
+  form.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-changes] button[name=part]");
     if (!button) return;
     event.preventDefault();
+    const place = button.closest("[data-changes]");
     const body = new URLSearchParams(new FormData(form));
     body.set("part", button.value);
-    part.setAttribute("aria-busy", "true");
+    place.setAttribute("aria-busy", "true");
     const answer = await fetchPart(form.dataset.part, { method: "POST", body }).catch(() => null);
-    part.removeAttribute("aria-busy");
+    place.removeAttribute("aria-busy");
     if (answer === null) { leaving = true; form.requestSubmit(button); return; }
     const untouched = before !== null && saved() === before;
-    part.innerHTML = answer;
-    focusAfter(button.value);
-    if (untouched && ["rows", "json", "yaml"].includes(button.value)) before = saved();
+    place.innerHTML = answer;
+    focusAfter(place, button.value);
+    if (untouched && button.hasAttribute("aria-pressed")) before = saved();
     form.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
-  function focusAfter(value) {
-    const [name, place] = value.split("-");
-    const blank = [...part.querySelectorAll(".of-field")].filter((one) => !one.value);
-    const fields = part.querySelectorAll(".line input:not([type=hidden])");
-    const target = name === "or" ? part.querySelectorAll(".line")[Number(place) + 1]?.querySelector("select")
-      : name === "add" || name === "group" ? blank.at(-1)
-      : name === "remove" ? fields[0] || part.querySelector("[value^=add]")
-      : part.querySelector(`[name=part][value="${value}"]`);
-    target?.focus();
+  function focusAfter(place, value) {
+    const [name, number] = value.replace("hours-", "").split("-");
+    const inputs = [...place.querySelectorAll("input:not([type=hidden])")];
+    const target = name === "or" ? place.querySelectorAll(".line")[Number(number) + 1]?.querySelector("select")
+      : name === "group" || (name === "add" && place === part) ? [...place.querySelectorAll(".of-field")].filter((one) => !one.value).at(-1)
+      : name === "add" ? place.querySelector(".hours-row:last-of-type input[type=checkbox]")
+      : name === "remove" ? inputs[0]
+      : null;
+    (target || place.querySelector(`[name=part][value="${value}"]`) || place.querySelector("[name=part]"))?.focus();
   }
 
   // The values that recent events have in the field, as soon as it is named.

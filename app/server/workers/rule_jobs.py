@@ -28,6 +28,7 @@ from app.rules.warnings.rule_warnings import RuleWarning
 from app.server.api.figures.statistics import MAX_HOURS
 from app.server.api.framework.endpoint import load_json, require_object
 from app.server.api.statistics import MAX_HOURS
+from app.server.console.rule_pages.editor.hours_form import HoursForm, text_of_hours
 from app.server.console.rule_pages.editor.pattern_form import PatternForm, SentPattern, form_as_sent, json_of
 from app.server.console.rule_pages.rule_form import Fields, read_draft
 from app.server.problems import problem_json
@@ -121,6 +122,7 @@ class SentForm:
 
     fields: Fields
     pattern: SentPattern
+    hours: HoursForm
 
     @property
     def size(self) -> int:
@@ -135,6 +137,7 @@ class FormDraft:
 
     fields: Fields
     pattern: PatternForm
+    hours: HoursForm
     draft: dict[str, Any]
     problems: list[Problem]
 
@@ -161,9 +164,10 @@ def read_form_draft(_state: WorkerState, sent: SentForm) -> FormDraft:
 def form_draft(sent: SentForm) -> FormDraft:
     """Return the draft that a form makes."""
     text, unreadable, _ = json_of(sent.pattern)
-    fields = {**sent.fields, "pattern": text}
+    hours, mistakes = text_of_hours(sent.hours)
+    fields = {**sent.fields, "pattern": text, "active_hours": hours}
     _, draft, problems = read_draft(lambda name: fields.get(name, ""))
-    return FormDraft(fields, form_as_sent(sent.pattern), draft, unreadable + problems)
+    return FormDraft(fields, form_as_sent(sent.pattern), sent.hours, draft, unreadable + mistakes + problems)
 
 
 def try_form_draft(state: WorkerState, sent: SentForm, replaces: int | None) -> tuple[FormDraft, TriedDraft]:

@@ -256,3 +256,61 @@ async def test_a_rule_is_duplicated(editor: httpx2.AsyncClient) -> None:
     assert "Attempts: 7" in page
     assert "reception</textarea>" in page
     assert (await editor.get("/console/rules/new?copy=9")).status_code == 404
+
+
+HOURS: dict[str, Any] = {
+    "hours_as": "week",
+    "active_hours": "",
+    "hours-row": ["0", "1"],
+    "hours-days-0": ["0", "1", "2"],
+    "hours-start-0": "09:00",
+    "hours-end-0": "00:00",
+    "hours-days-1": ["5"],
+    "hours-start-1": "10:00",
+    "hours-end-1": "14:00",
+    "hours-closed": "on",
+}
+
+
+async def test_hours_are_rows_of_days_and_times(running: Running, editor: httpx2.AsyncClient) -> None:
+    sent = {**RULE, **HOURS, "holidays": "ES"}
+    lacking = await post(editor, "/console/rules/new", "/console/rules/new", **{**sent, "hours-days-1": []})
+    assert lacking.status_code == 422
+    assert "hours 2 name no day" in lacking.text
+    assert (await post(editor, "/console/rules/new", "/console/rules/new", **sent)).status_code == 303
+    [row] = await running.read("SELECT active_hours FROM routing_rules")
+    assert row["active_hours"] == "Mo-We 09:00-24:00; Sa 10:00-14:00; PH off"
+    page = (await editor.get("/console/rules/1")).text
+    assert page.count('name="hours-row"') == 2
+    assert 'name="hours-closed" value="on" checked' in page
+
+
+@pytest.mark.parametrize("path", ["/console/rules/part", "/console/rules/new"])
+async def test_hours_are_shown_as_rows_or_as_text(editor: httpx2.AsyncClient, path: str) -> None:
+    async def change(part: str, **sent: Any) -> str:
+        token = csrf_of(await editor.get("/console/rules/new"))
+        answer = await editor.post(path, data={**RULE, "csrf": token, "part": part, **sent})
+        assert answer.status_code == 200
+        return unescape(answer.text)
+
+    assert 'value="Mo-We 09:00-24:00; Sa 10:00-14:00; PH off"' in await change("hours-text", **HOURS)
+    assert (await change("hours-add", **HOURS)).count('name="hours-row"') == 3
+    assert (await change("hours-remove-1", **HOURS)).count('name="hours-row"') == 1
+    assert (await change("hours-week", active_hours="Mo-Fr 09:00-18:00")).count('name="hours-row"') == 1
+    assert "more than days and times" in await change("hours-week", active_hours="Dec 24 off")
+    assert (await change("hours-text", **{**HOURS, "hours-start-0": "late"})).count('name="hours-row"') == 2
+    assert "name no day" in await change("hours-text", **{**HOURS, "hours-days-0": []})
+
+
+async def test_a_rule_from_a_call_offers_its_fields(running: Running, editor: httpx2.AsyncClient) -> None:
+    event_id, _ = await running.join("ana", "hall", metadata={"language": "es", "account": 4410})
+    address = f"/console/rules/new?from={event_id}"
+    page = unescape((await editor.get(address)).text)
+    for path in (LANGUAGE, "participant.metadata.account", "room.name", "participant.identity"):
+        assert f'name="field" value="{path}"' in page
+    assert f'value="{LANGUAGE}" checked' in page
+    assert page.count('name="line-field"') == 2
+    narrowed = unescape((await editor.get(f"{address}&field={LANGUAGE}&field=room.name&field=unheard.of")).text)
+    assert narrowed.count('name="line-field"') == 2
+    assert 'value="hall"' in narrowed
+    assert 'value="participant.metadata.account" checked' not in narrowed

@@ -214,6 +214,10 @@ def test_a_pattern_beyond_rows_says_why(pattern: Any, reason: str) -> None:
             [Line(field="a", values="x"), Line(1, "a", "is", "y"), Line(2, "b", "is", "y")],
             [(1, "asks for a, which is asked for above the groups already")],
         ),
+        (
+            [Line(1, "a", "is", "y"), Line(field="a", values="x")],
+            [(0, "asks for a, which is asked for above the groups already")],
+        ),
     ],
 )
 def test_mistakes_are_reported_with_their_line(lines: list[Line], problems: list[tuple[int, str]]) -> None:

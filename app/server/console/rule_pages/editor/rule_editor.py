@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
-from app.audit import DispatchStatistics, Rollout, get_event
+from app.audit import get_event
 from app.db.rule_columns import COLUMN
 from app.errors import ConflictError, EditedMeanwhileError, Problem
 from app.rules.columns import WRITABLE, complete
@@ -20,24 +19,27 @@ from app.rules.editing.difference import compare_values
 from app.rules.editing.edit_rule import change_rule, create_rule
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
-from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS, Objectives
+from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.console.rule_pages.editor.call_fields import pattern_of_call
 from app.server.console.rule_pages.editor.editor_facts import EditorFacts, read_facts, value_options
+from app.server.console.rule_pages.editor.editor_state import Results, Shown, trial_values
+from app.server.console.rule_pages.editor.hours_form import HoursForm, changed_hours, hours_form, sent_hours
 from app.server.console.rule_pages.editor.pattern_form import (
     PatternForm,
     View,
     changed_form,
+    form_as_sent,
     pattern_form,
     sent_pattern,
 )
-from app.server.console.rule_pages.editor.starting_points import STARTING_POINTS, StartingPoint, starting_point
+from app.server.console.rule_pages.editor.starting_points import STARTING_POINTS, starting_point
 from app.server.console.rule_pages.rule_form import (
     FOLDED,
     HINTS,
     Fields,
     changed_values,
     fields_of,
-    pattern_like,
     problems_by_field,
 )
 from app.server.console.rule_pages.rule_switches import RuleOrder, read_order
@@ -63,49 +65,25 @@ def rule_editor_routes(console: Console) -> list[BaseRoute]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Results:
-    """The figures of the saved rule."""
-
-    figures: DispatchStatistics
-    objectives: Objectives
-    rollout: Rollout | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the editor shows, besides the form."""
-
-    rule: StoredRule | None = None
-    problems: Sequence[Problem] = ()
-    tried: TriedDraft | None = None
-    results: _Results | None = None
-    conflict: str = ""
-    other_edit: Sequence[Any] = ()
-    start: StartingPoint | None = None
-    status: int = 200
-    is_changed: bool = True
-    order: RuleOrder | None = None
-
-
 async def show_new(request: PageRequest) -> Response:
     event_id, start = request.field("from"), starting_point(request.field("start"))
     copied = whole_number(request.field("copy"))
     if copied is not None:
         stored = await request.context.read(lambda connection: read_stored_rule(connection, copied))
         copy = {**stored.row, "name": f"{str(stored.row['name'])[:190]} (copy)"}
-        return await _editor(request, fields_of(copy), pattern_form(copy["pattern"]), _Shown())
+        return await _editor_of(request, copy, pattern_form(copy["pattern"]), Shown())
     row: dict[str, Any] = {"name": "", "agent_name": "", "pattern": {}}
     if event_id:
         record = await request.context.read(lambda connection: get_event(connection, event_id))
         if record.body is None:
             raise ConflictError(f"{BODY_DROPPED}: no rule can be made from it")
-        row["pattern"] = pattern_like(prepare(record.body, record.project))
-        return await _editor(request, fields_of(row), pattern_form(row["pattern"]), _Shown(is_changed=False))
+        document = prepare(record.body, record.project)
+        pattern, offered = pattern_of_call(document, request.http.query_params.getlist("field"))
+        return await _editor_of(request, row, pattern, Shown(call_fields=offered, is_changed=False))
     if start is None:
-        return await _editor(request, fields_of(row), pattern_form({}), _Shown(is_changed=False))
+        return await _editor_of(request, row, pattern_form({}), Shown(is_changed=False))
     pattern = PatternForm(View.ROWS, "{}", start.lines)
-    return await _editor(request, fields_of({**row, **start.columns}), pattern, _Shown(start=start, is_changed=False))
+    return await _editor_of(request, {**row, **start.columns}, pattern, Shown(start=start, is_changed=False))
 
 
 async def save_new(request: PageRequest) -> Response:
@@ -121,7 +99,9 @@ async def save_new(request: PageRequest) -> Response:
     try:
         rule = await request.context.write(lambda c: create_rule(c, draft, editor, why=request.field("why")))
     except ConflictError as error:
-        return await _editor(request, form.fields, form.pattern, _Shown(problems=[_of_name(error)], status=409))
+        return await _editor(
+            request, form.fields, form.pattern, form.hours, Shown(problems=[_of_name(error)], status=409)
+        )
     return redirect(f"/console/rules/{rule.id}", "saved")
 
 
@@ -139,10 +119,8 @@ async def show_rule(request: PageRequest) -> Response:
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
-    shown = _Shown(
-        rule, tried=TriedDraft(warnings), results=_Results(figures, objectives), is_changed=False, order=order
-    )
-    return await _editor(request, fields_of(rule.row), pattern_form(rule.row.get("pattern")), shown)
+    shown = Shown(rule, tried=TriedDraft(warnings), results=Results(figures, objectives), is_changed=False, order=order)
+    return await _editor_of(request, rule.row, pattern_form(rule.row.get("pattern")), shown)
 
 
 async def save_rule(request: PageRequest) -> Response:
@@ -168,10 +146,12 @@ async def save_rule(request: PageRequest) -> Response:
     except EditedMeanwhileError as error:
         present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
         other_edit = list(compare_values("", dict(complete(present.row)), complete(draft)))
-        shown = _Shown(present, conflict=str(error), other_edit=other_edit, status=409)
-        return await _editor(request, form.fields, form.pattern, shown)
+        shown = Shown(present, conflict=str(error), other_edit=other_edit, status=409)
+        return await _refused(request, form, shown)
     except ConflictError as error:
-        return await _editor(request, form.fields, form.pattern, _Shown(stored, [_of_name(error)], status=409))
+        return await _editor(
+            request, form.fields, form.pattern, form.hours, Shown(stored, [_of_name(error)], status=409)
+        )
     return redirect(f"/console/rules/{rule_id}", "saved")
 
 
@@ -188,12 +168,15 @@ async def check(request: PageRequest) -> Response:
         problems=wrong,
         missing=[one.path for one in missing],
         agent_known=facts.agent_known,
-        **_trial(tried),
+        **trial_values(tried),
     )
 
 
 async def change_part(request: PageRequest) -> Response:
-    """Answer the conditions after a button: another view, or a line or a group more or less."""
+    """Answer the conditions or the hours after a button: another view, or a line or a group more or less."""
+    if request.field("part").startswith("hours-"):
+        hours, mistakes = changed_hours(_sent(request).hours, request.field("part"))
+        return request.fragment("rule_hours.html", hours=hours, hours_problems=mistakes)
     pattern, problems = changed_form(_sent(request).pattern, request.field("part"))
     facts = await read_facts(request, "", pattern)
     return request.fragment("rule_pattern.html", **facts.of_pattern(pattern), pattern_problems=problems)
@@ -205,15 +188,20 @@ async def show_values(request: PageRequest) -> Response:
 
 
 async def _changed_page(request: PageRequest, rule: StoredRule | None = None) -> Response:
-    sent = _sent(request)
-    pattern, problems = changed_form(sent.pattern, request.field("part"))
-    return await _editor(request, sent.fields, pattern, _Shown(rule, problems))
+    sent, part = _sent(request), request.field("part")
+    if part.startswith("hours-"):
+        hours, problems = changed_hours(sent.hours, part)
+        return await _editor(request, sent.fields, form_as_sent(sent.pattern), hours, Shown(rule, problems))
+    pattern, problems = changed_form(sent.pattern, part)
+    return await _editor(request, sent.fields, pattern, sent.hours, Shown(rule, problems))
 
 
 async def _tried(request: PageRequest, rule: StoredRule | None = None) -> Response:
     form, tried = await _try(request, rule.id if rule else None, "/console/rules/" if rule else "/console/rules/new")
     status = 422 if form.problems else 200
-    return await _editor(request, form.fields, form.pattern, _Shown(rule, form.problems, tried, status=status))
+    return await _editor(
+        request, form.fields, form.pattern, form.hours, Shown(rule, form.problems, tried, status=status)
+    )
 
 
 async def _read_form_draft(request: PageRequest) -> FormDraft:
@@ -234,28 +222,29 @@ async def _try(request: PageRequest, replaces: int | None, operation: str) -> tu
 
 def _sent(request: PageRequest) -> SentForm:
     fields = {column: request.field(column) for column in WRITABLE}
-    return SentForm(fields, sent_pattern(request.field, lambda name: request.form.get(name, ())))
+
+    def every(name: str) -> Sequence[str]:
+        return request.form.get(name, ())
+
+    return SentForm(fields, sent_pattern(request.field, every), sent_hours(request.field, every))
 
 
 def _of_name(error: ConflictError) -> Problem:
     return Problem("name", str(error))
 
 
-def _trial(tried: TriedDraft | None) -> dict[str, Any]:
-    tried = tried or TriedDraft([])
-    return {
-        "tried": tried.events is not None,
-        "warnings": tried.warnings,
-        "events": tried.events or 0,
-        "matching": tried.matching,
-        "matches": tried.matches,
-        "served": tried.served,
-        "others": tried.others,
-        "sample": tried.sample,
-    }
+async def _refused(request: PageRequest, form: FormDraft, shown: Shown) -> Response:
+    return await _editor(request, form.fields, form.pattern, form.hours, shown)
 
 
-async def _editor(request: PageRequest, fields: Fields, pattern: PatternForm, shown: _Shown) -> Response:
+async def _editor_of(request: PageRequest, row: Mapping[str, Any], pattern: PatternForm, shown: Shown) -> Response:
+    fields = fields_of(row)
+    return await _editor(request, fields, pattern, hours_form(fields["active_hours"]), shown)
+
+
+async def _editor(
+    request: PageRequest, fields: Fields, pattern: PatternForm, hours: HoursForm, shown: Shown
+) -> Response:
     facts: EditorFacts = await read_facts(request, fields["agent_name"], pattern)
     by_field = problems_by_field(list(shown.problems))
     return request.page(
@@ -271,6 +260,10 @@ async def _editor(request: PageRequest, fields: Fields, pattern: PatternForm, sh
         problems=list(shown.problems),
         by_field=by_field,
         pattern_problems=by_field.get("pattern", []),
+        hours=hours,
+        hours_problems=by_field.get("active_hours", []),
+        call_fields=shown.call_fields,
+        call_id=request.http.query_params.get("from", ""),
         conflict=shown.conflict,
         other_edit=shown.other_edit,
         missing=[],
@@ -285,5 +278,5 @@ async def _editor(request: PageRequest, fields: Fields, pattern: PatternForm, sh
         agent_known=facts.agent_known,
         now=request.context.now,
         **facts.of_pattern(pattern),
-        **_trial(shown.tried),
+        **trial_values(shown.tried),
     )
