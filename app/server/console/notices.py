@@ -11,6 +11,7 @@ NOTICES: Final = {
     "resumed": "The rule is not paused any more.",
     "moved": "Moved. The order holds from the next webhook on.",
     "deleted": "Deleted. It can be restored from its history.",
+    "undone": "Undone. What was changed since stays.",
     "reverted": "Restored.",
     "lookup-saved": "Saved. It is asked from the next join on.",
     "lookup-deleted": "Deleted.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from app.rules.columns import WRITABLE
 from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history, reasons_of
 from app.rules.editing.rule_set import revert_rules
+from app.rules.editing.undo_change import undo_change
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.request_text import whole_number
 
@@ -35,6 +37,7 @@ def history_routes(console: Console) -> list[BaseRoute]:
     return [
         page_route(console, "/console/history", show_history),
         form_route(console, "/console/history/revert", revert_to, Role.EDITOR),
+        form_route(console, "/console/history/undo", undo, Role.EDITOR),
     ]
 
 
@@ -66,6 +69,14 @@ async def revert_to(request: PageRequest) -> Response:
     editor = request.signed_in.name
     await request.context.write(lambda c: revert_rules(c, wanted, name=name, editor=editor))
     return redirect("/console/rules", "reverted")
+
+
+async def undo(request: PageRequest) -> Response:
+    """Undo one change, and nothing that was changed since."""
+    version, editor = whole_number(request.field("version")), request.signed_in.name
+    wanted = 0 if version is None else version
+    change = await request.context.write(lambda c: undo_change(c, wanted, editor))
+    return redirect(f"/console/history?{urlencode({'rule': change.rule})}", "undone")
 
 
 def _values(change: RuleChange) -> tuple[Any, ...]:

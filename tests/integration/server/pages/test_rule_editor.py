@@ -314,3 +314,45 @@ async def test_a_rule_from_a_call_offers_its_fields(running: Running, editor: ht
     assert narrowed.count('name="line-field"') == 2
     assert 'value="hall"' in narrowed
     assert 'value="participant.metadata.account" checked' not in narrowed
+
+
+async def test_one_change_is_undone_and_what_was_changed_since_stays(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    async def edit(columns: str) -> None:
+        await running.write(lambda c: c.exec_driver_sql(f"UPDATE routing_rules SET {columns} WHERE id = 1"))
+
+    async def undo(version: int) -> httpx2.Response:
+        return await post(editor, "/console/history", "/console/history/undo", version=str(version))
+
+    async def rule() -> dict[str, Any]:
+        [row] = await running.read("SELECT priority, max_attempts, agent_name FROM routing_rules")
+        return dict(row)
+
+    await make(editor, "spanish")
+    await edit("priority = 5")
+    await edit("max_attempts = 9")
+    await edit("agent_name = 'other'")
+    versions = [row["id"] for row in await running.read("SELECT id FROM rule_changes ORDER BY id")]
+    page = (await editor.get("/console/history")).text
+    assert page.count(">Undo this change<") == 4
+    assert "<del>10</del>" in page
+    assert "<ins>5</ins>" in page
+    undone = await undo(versions[1])
+    assert undone.headers["location"] == "/console/history?rule=spanish&done=undone"
+    assert await rule() == {"priority": 10, "max_attempts": 9, "agent_name": "other"}
+    again = await undo(versions[1])
+    assert again.status_code == 409
+    assert "changed again since" in again.text
+    assert (await undo(versions[0])).status_code == 409
+    await post(editor, "/console/rules", "/console/rules/1/delete")
+    assert (await undo(versions[2])).status_code == 409
+    [deleted] = await running.read("SELECT max(id) AS id FROM rule_changes")
+    assert (await undo(deleted["id"])).status_code == 303
+    assert await rule() == {"priority": 10, "max_attempts": 9, "agent_name": "other"}
+    [made] = await running.read("SELECT max(id) AS id FROM rule_changes")
+    assert (await undo(made["id"])).status_code == 303
+    assert await running.read("SELECT * FROM routing_rules") == []
+    assert (await undo(999)).status_code == 404
+    reasons = [row["why"] for row in await running.read("SELECT why FROM rule_changes WHERE why IS NOT NULL")]
+    assert f"undo of version {versions[1]}" in reasons
