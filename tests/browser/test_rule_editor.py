@@ -261,3 +261,25 @@ def test_hours_are_picked_and_a_calls_fields_chosen(stage: Stage, context: Brows
     [row] = stage.rows("SELECT active_hours FROM routing_rules")
     assert row["active_hours"] == "Mo-Fr 09:00-17:30, Sa 22:00-02:00"
     assert pattern_of(stage, "spanish, by day") == {"participant": {"metadata": {"language": ["es"]}}}
+
+
+def test_a_draft_is_tried_applied_and_undone(stage: Stage, context: BrowserContext) -> None:
+    stage.add_rules({"name": "all", "pattern": {}, "agent_name": "support-en"})
+    stage.join("hall", "ana", {"language": "es"})
+    page = context.new_page()
+    log_in(page, stage, "eva", Role.EDITOR)
+    page.goto(f"{stage.url}/console/rules/1")
+    page.get_by_label("Agent name").fill("support-es")
+    page.get_by_role("button", name="Try on the last day").click()
+    result = page.get_by_role("region", name="On the last 24 hours")
+    expect(result).to_contain_text(re.compile(r"1 of \d events would go another way"))
+    expect(result.get_by_role("link", name="ana")).to_be_visible()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status").filter(has_text="Saved")).to_be_visible()
+    page.get_by_role("link", name="History").click()
+    expect(page.get_by_role("table").first).to_contain_text("support-en")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Undo version 2 of all").click()
+    expect(page.get_by_role("status").filter(has_text="Undone")).to_be_visible()
+    [row] = stage.rows("SELECT agent_name FROM routing_rules")
+    assert row["agent_name"] == "support-en"

@@ -356,3 +356,18 @@ async def test_one_change_is_undone_and_what_was_changed_since_stays(
     assert (await undo(999)).status_code == 404
     reasons = [row["why"] for row in await running.read("SELECT why FROM rule_changes WHERE why IS NOT NULL")]
     assert f"undo of version {versions[1]}" in reasons
+
+
+async def test_a_draft_is_tried_on_the_last_day(running: Running, editor: httpx2.AsyncClient) -> None:
+    await make(editor, "all", pattern="{}", agent_name="support-en")
+    event_id, _ = await running.join("ana", "hall", metadata={"language": "es"})
+    await running.join("ben", "hall-2", metadata={"language": "en"})
+    draft = {**RULE, "priority": "1", "submit": "simulate"}
+    tried = unescape((await post(editor, "/console/rules/new", "/console/rules/new", **draft)).text)
+    assert "1 of 2 events would go another way" in tried
+    assert f'href="/console/calls/{event_id}"' in tried
+    assert len(await running.read("SELECT * FROM routing_rules")) == 1, "nothing is saved"
+    same = {**RULE, "name": "all", "pattern": "{}", "agent_name": "support-en", "submit": "simulate"}
+    assert "0 of 2 events" in (await post(editor, "/console/rules/1", "/console/rules/1", **same)).text
+    wrong = await post(editor, "/console/rules/new", "/console/rules/new", **{**draft, "max_attempts": "x"})
+    assert wrong.status_code == 422

@@ -9,6 +9,7 @@ from typing import Any
 from app.audit import DispatchStatistics
 from app.errors import Problem
 from app.rules.editing.stored_rules import StoredRule
+from app.rules.simulation.simulate import Simulation
 from app.server.caches.objectives_cache import Objectives
 from app.server.console.rule_pages.editor.call_fields import CallField
 from app.server.console.rule_pages.editor.starting_points import StartingPoint
@@ -39,6 +40,7 @@ class Shown:
     is_changed: bool = True
     order: RuleOrder | None = None
     call_fields: Sequence[CallField] = ()
+    simulation: Simulation | None = None
 
 
 def trial_values(tried: TriedDraft | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -44,6 +45,7 @@ from app.server.console.rule_pages.rule_form import (
 )
 from app.server.console.rule_pages.rule_switches import RuleOrder, read_order
 from app.server.request_text import whole_number
+from app.server.workers.draft_simulation import simulate_form_draft
 from app.server.workers.rule_jobs import FormDraft, SentForm, TriedDraft, form_draft, read_form_draft, try_form_draft
 from app.webhook.event import BODY_DROPPED
 from app.webhook.parse import prepare
@@ -89,7 +91,7 @@ async def show_new(request: PageRequest) -> Response:
 async def save_new(request: PageRequest) -> Response:
     if request.field("part"):
         return await _changed_page(request)
-    if request.field("submit") == "try":
+    if request.field("submit") in {"try", "simulate"}:
         return await _tried(request)
     form = await _read_form_draft(request)
     if form.problems:
@@ -128,7 +130,7 @@ async def save_rule(request: PageRequest) -> Response:
     stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
     if request.field("part"):
         return await _changed_page(request, stored)
-    if request.field("submit") == "try":
+    if request.field("submit") in {"try", "simulate"}:
         return await _tried(request, stored)
     form = await _read_form_draft(request)
     if form.problems:
@@ -147,7 +149,7 @@ async def save_rule(request: PageRequest) -> Response:
         present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
         other_edit = list(compare_values("", dict(complete(present.row)), complete(draft)))
         shown = Shown(present, conflict=str(error), other_edit=other_edit, status=409)
-        return await _refused(request, form, shown)
+        return await _editor_with(request, form, shown)
     except ConflictError as error:
         return await _editor(
             request, form.fields, form.pattern, form.hours, Shown(stored, [_of_name(error)], status=409)
@@ -198,10 +200,12 @@ async def _changed_page(request: PageRequest, rule: StoredRule | None = None) ->
 
 async def _tried(request: PageRequest, rule: StoredRule | None = None) -> Response:
     form, tried = await _try(request, rule.id if rule else None, "/console/rules/" if rule else "/console/rules/new")
-    status = 422 if form.problems else 200
-    return await _editor(
-        request, form.fields, form.pattern, form.hours, Shown(rule, form.problems, tried, status=status)
-    )
+    status, found = 422 if form.problems else 200, None
+    if request.field("submit") == "simulate" and not form.problems:
+        since, replaces = request.context.now - timedelta(hours=24), rule.id if rule else None
+        run, sent = request.context.workers.run, _sent(request)
+        found = await run(request.signed_in.id, simulate_form_draft, sent, replaces, since, in_turn=True)
+    return await _editor_with(request, form, Shown(rule, form.problems, tried, status=status, simulation=found))
 
 
 async def _read_form_draft(request: PageRequest) -> FormDraft:
@@ -233,7 +237,7 @@ def _of_name(error: ConflictError) -> Problem:
     return Problem("name", str(error))
 
 
-async def _refused(request: PageRequest, form: FormDraft, shown: Shown) -> Response:
+async def _editor_with(request: PageRequest, form: FormDraft, shown: Shown) -> Response:
     return await _editor(request, form.fields, form.pattern, form.hours, shown)
 
 
@@ -263,6 +267,7 @@ async def _editor(
         hours=hours,
         hours_problems=by_field.get("active_hours", []),
         call_fields=shown.call_fields,
+        simulation=shown.simulation,
         call_id=request.http.query_params.get("from", ""),
         conflict=shown.conflict,
         other_edit=shown.other_edit,
