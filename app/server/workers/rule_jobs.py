@@ -27,7 +27,6 @@ from app.rules.simulation.traffic import read_traffic
 from app.rules.warnings.rule_warnings import RuleWarning
 from app.server.api.figures.statistics import MAX_HOURS
 from app.server.api.framework.endpoint import load_json, require_object
-from app.server.api.statistics import MAX_HOURS
 from app.server.console.rule_pages.editor.hours_form import HoursForm, text_of_hours
 from app.server.console.rule_pages.editor.pattern_form import PatternForm, SentPattern, form_as_sent, json_of
 from app.server.console.rule_pages.rule_form import Fields, read_draft

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.audit import DispatchStatistics
+from app.audit import DispatchStatistics, Rollout
 from app.errors import Problem
 from app.rules.editing.stored_rules import StoredRule
 from app.rules.simulation.simulate import Simulation
@@ -23,6 +23,7 @@ class Results:
 
     figures: DispatchStatistics
     objectives: Objectives
+    rollout: Rollout | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,10 @@ async def show_rule(request: PageRequest) -> Response:
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
-    shown = Shown(rule, tried=TriedDraft(warnings), results=Results(figures, objectives), is_changed=False, order=order)
+    is_rollout = rule.row.get("rollout_percent") not in {None, 100}
+    rollout = await request.context.over_time.rollout(rule_id) if is_rollout else None
+    results = Results(figures, objectives, rollout)
+    shown = Shown(rule, tried=TriedDraft(warnings), results=results, is_changed=False, order=order)
     return await _editor_of(request, rule.row, pattern_form(rule.row.get("pattern")), shown)
 
 
