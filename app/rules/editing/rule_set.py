@@ -13,13 +13,17 @@ from sqlalchemy import Connection
 
 from app.clock import new_id
 from app.db.editing.edit import edited_by, lock_edits
+from app.errors import ConflictError, NotFoundError
 from app.rules.book.rule_book import RuleBook
+from app.rules.columns import WRITABLE
 from app.rules.editing.apply import apply, lock_rules, shortened_reason
-from app.rules.editing.difference import RuleDifference, diff, differences_to_json, is_effective
+from app.rules.editing.difference import RuleDifference, changed_columns, diff, differences_to_json, is_effective
+from app.rules.editing.edit_rule import change_rule, delete_rule
 from app.rules.editing.file_tables import LOOKUPS, RULES
+from app.rules.editing.history import RuleChange, history
 from app.rules.editing.revert import plan_revert
 from app.rules.editing.rules_file import RulesFile
-from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.stored_rules import read_rules, read_stored_rule, rules_version
 from app.rules.editing.table_edit import (
     EDITED_TABLES,
     TableEdit,
@@ -32,6 +36,7 @@ from app.rules.lookups.read_lookups import lookup_book_of
 from app.rules.rule import DRAFT_ID, Rule
 from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
+from app.strict_json import same_json
 
 MAX_WARNED_RULES: Final = 2_000
 """Rules whose warnings are looked for, at 0.1 ms each; of a larger set only those that change."""
@@ -174,6 +179,49 @@ def revert_rules(
     if not dry_run:
         version = apply(connection, differences, editor, version, why=why)
     return RuleSetEdit(differences, version, written=not dry_run)
+
+
+def undo_change(connection: Connection, version: int, editor: str) -> RuleChange:
+    """Undo the change that led to `version`, and return it.
+
+    Of an update only the columns that it changed go back. ConflictError if one of them was changed again since, or the
+    rule is not there any more; NotFoundError without such a change.
+    """
+    lock_rules(connection)
+    change = _change(connection, version)
+    why = f"undo of version {version}"
+    match change.change:
+        case "insert":
+            after = change.after or {}
+            _refuse_if_changed(connection, change, [column for column in WRITABLE if column in after])
+            delete_rule(connection, change.rule_id, editor, None, why=why)
+        case "delete":
+            revert_rules(connection, version - 1, name=change.rule, editor=editor, why=why)
+        case "update":
+            before = change.before or {}
+            columns = changed_columns(before, change.after or {})
+            _refuse_if_changed(connection, change, columns)
+            values: Mapping[str, Any] = {column: before.get(column) for column in columns}
+            change_rule(connection, change.rule_id, values, editor, None, whole=False, why=why)
+    return change
+
+
+def _change(connection: Connection, version: int) -> RuleChange:
+    found = history(connection, limit=1, after_version=version - 1, before_version=version + 1)
+    if not found:
+        raise NotFoundError(f"no change has led to version {version} of the rules")
+    return found[0]
+
+
+def _refuse_if_changed(connection: Connection, change: RuleChange, columns: list[str] | tuple[str, ...]) -> None:
+    try:
+        present = read_stored_rule(connection, change.rule_id).row
+    except NotFoundError as error:
+        raise ConflictError(f"rule {change.rule!r} is deleted since; nothing was changed") from error
+    after = change.after or {}
+    again = [column for column in columns if not same_json(present.get(column), after.get(column))]
+    if again:
+        raise ConflictError(f"{', '.join(again)} of rule {change.rule!r} changed again since; nothing was changed")
 
 
 def warnings_by_name(book: RuleBook, names: Sequence[str], traffic: Traffic | None = None) -> list[RuleWarning]:

@@ -14,8 +14,7 @@ from app.accounts.roles import Role
 from app.rules.columns import WRITABLE
 from app.rules.editing.difference import compare_values
 from app.rules.editing.history import RuleChange, history, reasons_of
-from app.rules.editing.rule_set import revert_rules
-from app.rules.editing.undo_change import undo_change
+from app.rules.editing.rule_set import revert_rules, undo_change
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.request_text import whole_number
 
