@@ -1,4 +1,4 @@
-"""Answers requests that prove nothing at a bounded rate while webhooks come, whatever they ask for.
+"""Answers requests that prove nothing at a bounded rate while webhooks come and many peers ask, whatever they ask for.
 
 A peer that waits for its answer sends its next request no sooner, so the rate of answers bounds that of requests, and
 what they cost webhooks. Requests of users, by session or token, and LiveKit's webhooks are not counted.
@@ -7,7 +7,7 @@ what they cost webhooks. Requests of users, by session or token, and LiveKit's w
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.types import Message, Scope, Send
@@ -26,6 +26,9 @@ AFTER_WEBHOOK_S: Final = 1.0
 """So long after a webhook answers wait; without webhooks there is nothing to hold up."""
 MAX_WAITING: Final = 1_000
 """Answers that wait; more go at once. Peers that wait for them are fewer, and to those that hung up nothing is sent."""
+FEW_PEERS: Final = 16
+"""So many connections within a second may ask as fast as they are answered, as a test does that sends forged webhooks
+one after the other: they hold up a webhook by an answer each."""
 _TICK_S: Final = 0.02
 
 
@@ -48,6 +51,9 @@ class AnonymousAnswers:
         self._number_waiting = 0
         self._is_ticking = False
         self._webhook_at = -AFTER_WEBHOOK_S
+        self._peers: set[Any] = set()
+        self._peers_since = -1.0
+        self._are_many = False
 
     def note_webhook(self) -> None:
         """Note that a signed webhook has come."""
@@ -71,7 +77,12 @@ class AnonymousAnswers:
         """
         now = self._now()
         is_quiet = now - self._webhook_at >= AFTER_WEBHOOK_S and not self._waiting
-        if is_quiet or may_be_long(scope) or self._number_waiting >= MAX_WAITING:
+        if (
+            not self._is_crowd(scope.get("client"), now)
+            or is_quiet
+            or may_be_long(scope)
+            or self._number_waiting >= MAX_WAITING
+        ):
             return
         if not self._waiting and self._bucket.available(now):
             self._bucket.spend(1)
@@ -83,6 +94,15 @@ class AnonymousAnswers:
             await turn
         finally:
             self._number_waiting -= 1
+
+    def _is_crowd(self, peer: Any, now: float) -> bool:
+        """Return whether more than `FEW_PEERS` connections have asked within this second or the last."""
+        if now - self._peers_since >= 1.0:
+            self._are_many = len(self._peers) > FEW_PEERS and now - self._peers_since < 2.0
+            self._peers, self._peers_since = set(), now
+        if len(self._peers) <= FEW_PEERS:
+            self._peers.add(peer)
+        return self._are_many or len(self._peers) > FEW_PEERS
 
     def _tick_later(self) -> None:
         if not self._is_ticking:

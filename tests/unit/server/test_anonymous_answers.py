@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import count
 
 from starlette.requests import Request
 from starlette.types import Message, Scope
@@ -11,6 +12,7 @@ from starlette.types import Message, Scope
 from app.server.access.anonymous_answers import (
     AFTER_WEBHOOK_S,
     AT_ONCE,
+    FEW_PEERS,
     MAX_WAITING,
     PER_SECOND,
     AnonymousAnswers,
@@ -18,9 +20,18 @@ from app.server.access.anonymous_answers import (
 )
 from tests.conftest import StillClock
 
+_ports = count()
 
-def scope_of(address: str = "192.0.2.1", headers: Iterable[tuple[bytes, bytes]] = ()) -> Scope:
-    return {"type": "http", "client": (address, 1), "headers": list(headers)}
+
+def scope_of(address: str = "192.0.2.1", headers: Iterable[tuple[bytes, bytes]] = (), port: int | None = None) -> Scope:
+    """Return a request of a connection of its own, unless it has a port."""
+    return {"type": "http", "client": (address, next(_ports) if port is None else port), "headers": list(headers)}
+
+
+async def many_peers(answers: AnonymousAnswers) -> None:
+    """Let so many connections ask that answers are paced from the next second on."""
+    for _ in range(FEW_PEERS + 1):
+        await answers.wait(scope_of())
 
 
 async def ticks() -> None:
@@ -47,6 +58,7 @@ class Flood:
 
 async def test_a_flood_is_answered_at_a_bounded_rate(clock: StillClock) -> None:
     answers = AnonymousAnswers(clock)
+    await many_peers(answers)
     answers.note_webhook()
     flood = Flood(answers, 900)
     await flood.reaches(int(AT_ONCE))
@@ -64,6 +76,7 @@ async def test_a_flood_is_answered_at_a_bounded_rate(clock: StillClock) -> None:
 
 async def test_a_flood_of_one_address_holds_up_others_by_an_answer_of_each(clock: StillClock) -> None:
     answers = AnonymousAnswers(clock)
+    await many_peers(answers)
     answers.note_webhook()
     flood = Flood(answers, 900)
     await flood.reaches(int(AT_ONCE))
@@ -82,6 +95,7 @@ async def test_a_flood_of_one_address_holds_up_others_by_an_answer_of_each(clock
 
 async def test_answers_to_users_do_not_wait(clock: StillClock) -> None:
     answers, sent = AnonymousAnswers(clock), []
+    await many_peers(answers)
     answers.note_webhook()
 
     async def send(message: Message) -> None:
@@ -97,6 +111,7 @@ async def test_answers_to_users_do_not_wait(clock: StillClock) -> None:
 
 async def test_long_requests_and_more_than_may_wait_are_answered_at_once(clock: StillClock) -> None:
     answers = AnonymousAnswers(clock)
+    await many_peers(answers)
     answers.note_webhook()
     flood = Flood(answers, int(AT_ONCE) + MAX_WAITING)
     await flood.reaches(int(AT_ONCE))
@@ -113,3 +128,22 @@ async def test_without_webhooks_no_answer_waits(clock: StillClock) -> None:
     answers.note_webhook()
     clock.advance(AFTER_WEBHOOK_S)
     await Flood(answers, 900).reaches(900)
+
+
+async def test_a_few_peers_are_answered_as_fast_as_they_ask(clock: StillClock) -> None:
+    answers = AnonymousAnswers(clock)
+    answers.note_webhook()
+    for number in range(int(AT_ONCE) * 4):
+        await asyncio.wait_for(answers.wait(scope_of(port=number % FEW_PEERS)), 60)
+    # A crowd is paced, those few too, and no more once it has gone
+    await many_peers(answers)
+    left = int(AT_ONCE) - FEW_PEERS - 1
+    flood = Flood(answers, left + 1)
+    await flood.reaches(left)
+    await ticks()
+    assert flood.answered == left
+    clock.advance(3)
+    await flood.reaches(left + 1)
+    answers.note_webhook()
+    for number in range(int(AT_ONCE) * 4):
+        await asyncio.wait_for(answers.wait(scope_of(port=number % FEW_PEERS)), 60)
