@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from app.db.types import Cause, DispatchStatus
 from app.observe.compare import JOB_LIST_LAG_S, Arrived
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import ended
+from app.outbox.dispatch_factory import at_rung, ended
 from app.outbox.move import Move
 
 
@@ -157,7 +157,7 @@ def _after_failed_attempt(
         case NoShow.ASK_FALLBACK:
             rung = next_rung(dispatch) or 0
             name = (dispatch.fallbacks or ())[rung - 1]["agent_name"]
-            fields |= {"rung": rung, "asked_agent_name": name, "counted_attempts": 0, "placed_at": None}
+            fields |= at_rung(dispatch, rung, name)
             reason += f"; asking {name} instead"
             return Move(dispatch, DispatchStatus.PENDING, Cause.FALLBACK, reason, fields=fields)
         case NoShow.GIVE_UP:

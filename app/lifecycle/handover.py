@@ -44,13 +44,22 @@ def is_beside(dispatch: Dispatch) -> bool:
     return dispatch.intent_key.startswith(_BESIDE)
 
 
-def handed_over_by_itself(first: Dispatch, departure: Departure, identity: str, now: datetime) -> tuple[Move, Dispatch]:
-    """Return the end of a dispatch whose agent left and named the next one, and the dispatch of that."""
-    reason = f"the agent has left, and handed over to {departure.next_agent}"
-    end = Move(first, DispatchStatus.ENDED, Cause.HANDED_OVER, reason, fields=ended(now))
-    after = next_dispatch(first, departure.next_agent, identity, f"handed over by {first.agent_to_ask}", now)
+def handed_over_by_itself(
+    first: Dispatch, departure: Departure, identity: str, now: datetime, *, budget: int
+) -> tuple[Move, Dispatch]:
+    """Return the end of a dispatch whose agent left and named the next one, and the dispatch of that.
+
+    If the next one fails, agents that had the call before are asked again as far as the `budget` of recoveries allows.
+    """
+    end_reason = f"the agent has left, and handed over to {departure.next_agent}"
+    end = Move(first, DispatchStatus.ENDED, Cause.HANDED_OVER, end_reason, fields=ended(now))
     recoveries = first.recoveries + departure.is_early(first)
-    return end, after._replace(fallbacks=ladder_back_to(first), recoveries=recoveries)
+    returns = max(0, budget - recoveries)
+    reason = f"handed over by {first.agent_to_ask}"
+    if not returns:
+        reason += f", which is not asked again: {recoveries} replacements were made for this call already"
+    after = next_dispatch(first, departure.next_agent, identity, reason, now)
+    return end, after._replace(fallbacks=ladder_back_to(first, returns=returns) or None, recoveries=recoveries)
 
 
 def is_handed_over(first: Dispatch, departure: Departure, *, budget: int) -> bool:

@@ -63,7 +63,7 @@ def agent_left(
     if dispatch.handed_to is not None and leaves_callers:
         return left_during_handover(dispatch, departure, now), None
     if leaves_callers and is_handed_over(dispatch, departure, budget=settings.recovery_budget):
-        end, following = handed_over_by_itself(dispatch, departure, new_id(), now)
+        end, following = handed_over_by_itself(dispatch, departure, new_id(), now, budget=settings.recovery_budget)
         previous = previous_with_agent(dispatch, PreviousCause.HANDOVER, departure.context, now)
         return end, following._replace(**rendered_after(connection, settings, following, previous))
     decision = agent_gone(dispatch, departure, remaining, budget=settings.recovery_budget)

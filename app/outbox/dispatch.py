@@ -13,6 +13,9 @@ from app.db.types import LIVE, Cause, DispatchStatus, Recover, ReplacesKind, Sco
 DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 """The dispatch attribute that carries our id to LiveKit and back in ListDispatch (servers from 1.13.2)."""
 
+IS_RETURN = "is_return"
+"""Set in an entry of `fallbacks` whose agent had the call before it was handed over."""
+
 
 Session = tuple[str, str]
 """A room session: its project and its SID. SIDs alone identify nothing: a project can report those of another."""
@@ -115,6 +118,15 @@ class Dispatch(NamedTuple):
     def is_fallback(self) -> bool:
         """Whether a fallback is being asked."""
         return self.rung > 0
+
+    @property
+    def is_return(self) -> bool:
+        """Whether the agent that is being asked had the call before: the one that it was handed over to has failed."""
+        return self.is_return_at(self.rung)
+
+    def is_return_at(self, rung: int) -> bool:
+        """Return whether the agent at this rung had the call before it was handed over."""
+        return bool(self.fallbacks and rung and self.fallbacks[rung - 1].get(IS_RETURN))
 
     @property
     def wait_s(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from app.db.rule_columns import MAX_FALLBACKS
 from app.db.types import Cause, DispatchStatus, ReplacesKind
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import IS_RETURN, Dispatch
 from app.plan.build import Intent
 from app.rules.fallbacks import Fallback
 from app.webhook.event import Event
@@ -144,10 +144,24 @@ def _rung(agent_name: str, answer_timeout_s: int, max_attempts: int, rule_rung: 
     }
 
 
-def ladder_back_to(dispatch: Dispatch) -> list[dict[str, Any]]:
-    """Return the fallbacks of an agent that took over from that of `dispatch`: that one again, then those after it."""
+def ladder_back_to(dispatch: Dispatch, *, returns: int | None = None) -> list[dict[str, Any]]:
+    """Return the fallbacks of an agent that took over from that of `dispatch`: that one again, then those after it.
+
+    `returns`: how many agents that had the call before may be asked again; None: all of them.
+    """
     present = _rung(dispatch.agent_to_ask, dispatch.wait_s, dispatch.attempts_allowed, dispatch.rule_rung)
-    return [present, *(dict(one) for one in (dispatch.fallbacks or ())[dispatch.rung :])][:MAX_FALLBACKS]
+    ladder = [{**present, IS_RETURN: True}, *(dict(one) for one in (dispatch.fallbacks or ())[dispatch.rung :])]
+    had_call = [place for place, one in enumerate(ladder) if one.get(IS_RETURN)]
+    left_out = set() if returns is None else set(had_call[returns:])
+    return [one for place, one in enumerate(ladder) if place not in left_out][:MAX_FALLBACKS]
+
+
+def at_rung(dispatch: Dispatch, rung: int, agent_name: str) -> dict[str, Any]:
+    """Return the columns of a dispatch that asks `agent_name` of this rung; a return to an agent is a recovery."""
+    columns = {"rung": rung, "asked_agent_name": agent_name, "counted_attempts": 0, "placed_at": None}
+    if rung != dispatch.rung and dispatch.is_return_at(rung):
+        columns["recoveries"] = dispatch.recoveries + 1
+    return columns
 
 
 def replacement_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:

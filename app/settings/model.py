@@ -122,7 +122,7 @@ class Settings(BaseModel):
         le=100_000,
     )
     recovery_budget: int = Field(
-        3, alias="USHER_RECOVERY_BUDGET", description="vanished agents replaced per call at most", ge=0, le=100
+        3, alias="USHER_RECOVERY_BUDGET", description="agents replaced or asked again per call at most", ge=0, le=100
     )
     canary_agents: _CommaSeparated = Field(
         (), alias="USHER_CANARY_AGENTS", description="comma-separated agents probed on a schedule; `project/agent` too"

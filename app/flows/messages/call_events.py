@@ -27,7 +27,7 @@ def _events_of(move: Move) -> Iterator[OutgoingEvent]:
     match move.status:
         case DispatchStatus.JOINED if move.dispatch.status in WAITING:
             yield OutgoingEvent.CALL_ANSWERED
-            if move.dispatch.replaces_kind is ReplacesKind.HANDOVER:
+            if move.dispatch.replaces_kind is ReplacesKind.HANDOVER and not move.dispatch.is_return:
                 yield OutgoingEvent.CALL_HANDED_OVER
         case DispatchStatus.NO_SHOW | DispatchStatus.FAILED:
             yield OutgoingEvent.CALL_NO_SHOW

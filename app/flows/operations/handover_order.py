@@ -56,6 +56,8 @@ class Handover:
     @property
     def state(self) -> str:
         """`under_way`, `done` (the next agent joined), or `failed` (the first one keeps the call, if it is there)."""
+        if self.following.is_return:
+            return "failed"
         if self.following.joined_at is not None:
             return "done"
         return "under_way" if self.following.status in LIVE else "failed"

@@ -12,7 +12,7 @@ from typing import Any
 from app.agents.agent_limits import substitute_of
 from app.db.types import Cause, DispatchStatus
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_factory import ended
+from app.outbox.dispatch_factory import at_rung, ended
 from app.outbox.free_places import Places, Shortage
 from app.outbox.move import Move
 
@@ -113,11 +113,8 @@ def _next(dispatch: Dispatch, places: Places, *, only_free: bool) -> tuple[str, 
 def asking(dispatch: Dispatch, decision: Ask, now: datetime) -> Move:
     """Return the move to another agent, which is due now."""
     fields: dict[str, Any] = {
-        "rung": decision.rung,
-        "asked_agent_name": decision.agent_name,
-        "counted_attempts": 0,
+        **at_rung(dispatch, decision.rung, decision.agent_name),
         "queued_at": None,
-        "placed_at": None,
         "next_attempt_at": now,
     }
     return Move(dispatch, DispatchStatus.PENDING, decision.cause, decision.reason, fields=fields)

@@ -262,6 +262,82 @@ async def test_agents_that_only_pass_a_caller_on_come_to_an_end(
         assert not world.dispatches(status="joined")
 
 
+@pytest.mark.parametrize("is_out_of_service", [False, True])
+@in_virtual_time
+async def test_handovers_to_an_agent_that_never_comes_end_at_the_budget(
+    database: Database, is_out_of_service: bool
+) -> None:
+    database.execute(
+        "INSERT INTO webhook_subscriptions (id, name, url, secret) VALUES ('crm', 'crm', :url, :secret)",
+        url="https://crm.test/hook",
+        secret="whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=",
+    )
+    settings = {"USHER_RECOVERY_BUDGET": "3"}
+    async with World(database, settings=settings, signs_by_machine=True) as world:
+        if is_out_of_service:
+            set_out_of_service(world, "nobody")
+        world.rule(max_attempts=1, answer_timeout_s=5, on_no_show="remove")
+        says = {"usher.next": "nobody"}
+        world.simulator.add_worker("greeter", Behaviour(leaves_after=5, says_on_leaving=says))
+        world.simulator.join("room", "ana")
+        await world.until_status("no_show", within=200)
+        await world.wait(300)
+        rows = world.dispatches()
+        assert [one["status"] for one in rows] == ["ended"] * 4 + ["no_show"]
+        assert [one["recoveries"] for one in rows] == [0, 1, 2, 3, 3]
+        assert [one["agent_name"] for one in rows] == ["greeter"] + ["nobody"] * 4
+        (noted,) = world.rows(
+            "SELECT reason FROM audit_log WHERE entity_id = :id AND from_state IS NULL", id=rows[-1]["id"]
+        )
+        assert noted["reason"].endswith("not asked again: 3 replacements were made for this call already")
+        (action,) = world.rows("SELECT kind, status, dispatch_id FROM caller_actions")
+        assert (action["kind"], action["status"], action["dispatch_id"]) == ("remove", "done", rows[-1]["id"])
+        # Nobody else has ever had the call.
+        sent = [one.type for one in world.receivers.posts]
+        assert sent.count("call.answered") == 4
+        assert sent.count("call.no_show") == 1
+        assert "call.handed_over" not in sent
+
+
+def set_out_of_service(world: World, agent_name: str) -> None:
+    world.database.execute(
+        "INSERT INTO agents (agent_name, out_of_service_until) VALUES (:name, '9999-12-31T00:00:00.000000Z')",
+        name=agent_name,
+    )
+
+
+@in_virtual_time
+async def test_agents_that_come_hand_over_to_each_other_more_often_than_the_budget_allows_recoveries(
+    sqlite_database: Database,
+) -> None:
+    async with World(sqlite_database, settings={"USHER_RECOVERY_BUDGET": "1"}) as world:
+        world.rule(max_attempts=1, answer_timeout_s=5)
+        for name, following in (("greeter", "expert"), ("expert", "greeter")):
+            says = {"usher.next": following}
+            world.simulator.add_worker(name, Behaviour(leaves_after=5, says_on_leaving=says))
+        world.simulator.join("room", "ana")
+        await world.until(lambda: len(world.dispatches()) == 9, within=90)
+        rows = world.dispatches()
+        assert [one["agent_name"] for one in rows] == ["greeter", "expert"] * 4 + ["greeter"]
+        assert {one["recoveries"] for one in rows} == {0}
+
+
+@in_virtual_time
+async def test_the_next_fallback_is_asked_where_the_first_agent_may_not_be_asked_again(
+    sqlite_database: Database,
+) -> None:
+    async with World(sqlite_database, settings={"USHER_RECOVERY_BUDGET": "0"}) as world:
+        world.rule(max_attempts=1, answer_timeout_s=3, fallbacks=["backup"])
+        for name in ("greeter", "backup"):
+            world.simulator.add_worker(name)
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(5)
+        leave(world, first["agent_identity"], DisconnectReason.CLIENT_INITIATED, **{"usher.next": "nobody"})
+        row = await world.until_status("joined", within=60, replaces=first["id"])
+        assert [one["agent_name"] for one in world.attempts(row["id"])] == ["nobody", "backup"]
+
+
 PASSED_ON = {"usher.next": "greeter"}
 ACTS = ("hand over", "first dies", "next dies", "rejoin", "sweep", "hand over again")
 
