@@ -36,6 +36,9 @@ class Provider(Process):
     def start(self, *, stdin: bool = False, stdout: bool = False) -> None:
         super().start(stdin=stdin, stdout=stdout)
         eventually(lambda: accepts_connections(self.port), within=60, what="the provider listens")
+        # Its first answers make its key and load what it needs, which must not count as an answer that Usher waits for
+        for path in ("/.well-known/openid-configuration", "/jwks"):
+            httpx2.get(f"{self.url}{path}", timeout=60).raise_for_status()
 
 
 @pytest.fixture
