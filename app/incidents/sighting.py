@@ -35,6 +35,14 @@ class Sighting:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+def caller_of(participant_sid: str, call_id: str) -> str:
+    """Return what tells a caller from the others of a project: its SID, or the call where no participant is known.
+
+    One caller may cause any number of dispatches, and each of them many attempts.
+    """
+    return participant_sid or call_id
+
+
 RECENT_S = 600.0
 """What happened within this time opens an incident."""
 QUIET_S = 900.0

@@ -20,14 +20,14 @@ JOINED_TO_CLOSE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt that is decided: a call to LiveKit, or a probe (`call_id` None)."""
+    """One attempt that is decided: a call to LiveKit, or a probe (`call_id` None). `caller`: see `caller_of`."""
 
     agent: str
     project: str
     at: datetime
     joined: bool
     call_id: str | None = None
-    dispatch_id: str = ""
+    caller: str = ""
     text: str = ""
 
 
@@ -38,7 +38,7 @@ class Waiting:
     agent: str
     project: str
     call_id: str
-    dispatch_id: str
+    caller: str
     is_overdue: bool
     since: datetime
 
@@ -80,7 +80,7 @@ def _judge(
     else:
         level = Level.HELD
     missed = [one for one in decided if not one.joined]
-    concerned = {one.dispatch_id for one in missed if one.call_id is not None} | {one.dispatch_id for one in waiting}
+    concerned = {one.caller for one in missed if one.call_id is not None} | {one.caller for one in waiting}
     calls = [*(one.call_id for one in missed if one.call_id is not None), *(one.call_id for one in overdue)]
     begun = min([one.at for one in missed] + [one.since for one in overdue])
     detail = {

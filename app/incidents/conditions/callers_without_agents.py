@@ -13,12 +13,13 @@ from app.incidents.sighting import MAX_CALLS, Key, Sighting, level_of
 
 @dataclass(frozen=True, slots=True)
 class LostCall:
-    """A call without an agent. `subject`: the rule that wanted one; empty if no rule matched."""
+    """A call without an agent. `subject`: the rule that wanted one, if any matched. `caller`: see `caller_of`."""
 
     kind: IncidentKind
     subject: str
     project: str
     call_id: str
+    caller: str
     at: datetime
 
 
@@ -32,4 +33,4 @@ def callers_without_agents(lost: Iterable[LostCall], now: datetime) -> Iterator[
         level = level_of((now - calls[0].at).total_seconds())
         if level is not None:
             named = list(dict.fromkeys(one.call_id for one in calls))
-            yield Sighting(key, level, len(named), {"calls": named[:MAX_CALLS]})
+            yield Sighting(key, level, len({one.caller for one in calls}), {"calls": named[:MAX_CALLS]})

@@ -37,7 +37,8 @@ def broken_rules(bad: Iterable[BadRule], failed: Iterable[LostCall], now: dateti
         if level is not None:
             named = list(dict.fromkeys(one.call_id for one in sorted(lost, key=lambda one: one.at, reverse=True)))
             detail: dict[str, Any] = {"problems": ["its metadata or attributes cannot be made for some callers"]}
-            found[name] = Sighting(_broken(name), level, len(named), {**detail, "calls": named[:MAX_CALLS]})
+            callers = {(one.project, one.caller) for one in lost}
+            found[name] = Sighting(_broken(name), level, len(callers), {**detail, "calls": named[:MAX_CALLS]})
     for rule in (one for one in bad if one.enabled):
         places = dict.fromkeys(_place(one.path) for one in rule.problems)
         detail = {"rule_id": rule.id, "problems": [f"{place} is not valid" for place in places][:_PROBLEMS]}

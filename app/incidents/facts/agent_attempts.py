@@ -19,6 +19,7 @@ from app.db.tables import dispatch_attempts, dispatches, probes
 from app.db.types import DispatchStatus, IncidentKind
 from app.incidents.conditions.agents_not_joining import Attempt, Waiting
 from app.incidents.incident import Incident
+from app.incidents.sighting import caller_of
 from app.outbox.dispatch import asked_agent
 from app.outbox.statements import ASKED
 from app.outbox.states import WAITING
@@ -54,9 +55,12 @@ def _missed(connection: Connection, now: datetime) -> Iterator[Attempt]:
         .limit(MAX_MISSED)
         .subquery()
     )
-    query = select(latest, dispatch.project, dispatch.event_id).join(dispatches, dispatch.id == latest.c.dispatch_id)
+    query = select(latest, dispatch.project, dispatch.event_id, dispatch.participant_sid).join(
+        dispatches, dispatch.id == latest.c.dispatch_id
+    )
     for row in connection.execute(query):
-        yield Attempt(row.agent_name, row.project, row.started_at, False, row.event_id, row.dispatch_id)  # noqa: FBT003
+        caller = caller_of(row.participant_sid, row.event_id)
+        yield Attempt(row.agent_name, row.project, row.started_at, False, row.event_id, caller)  # noqa: FBT003
 
 
 def _joined(connection: Connection, agent: str) -> Iterator[Attempt]:
@@ -65,7 +69,7 @@ def _joined(connection: Connection, agent: str) -> Iterator[Attempt]:
     rows = latest_dispatches(columns, paths_of_agent(agent), None, _LATEST)
     for row in connection.execute(select(rows).where(rows.c.joined_at.is_not(None))):
         if asked_agent(row.agent_name, row.asked_agent_name) == agent:
-            yield Attempt(agent, row.project, row.joined_at, True, row.event_id, row.id)  # noqa: FBT003
+            yield Attempt(agent, row.project, row.joined_at, True, row.event_id)  # noqa: FBT003
 
 
 def _probes(connection: Connection, now: datetime) -> Iterator[Attempt]:
@@ -91,7 +95,8 @@ def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:
 
 def _of_status(status: DispatchStatus) -> Any:
     column = dispatches.c
-    wanted = (column.id, column.event_id, column.project, column.status, column.created_at, column.dispatched_at)
+    caller = (column.event_id, column.participant_sid, column.project)
+    wanted = (column.id, *caller, column.status, column.created_at, column.dispatched_at)
     path = by_status(status)
     return (
         select(*wanted, ASKED.label("agent"))
@@ -104,4 +109,5 @@ def _of_status(status: DispatchStatus) -> Any:
 def _waiting(row: Any, now: datetime) -> Waiting:
     is_awaited = row.status == DispatchStatus.DISPATCHED and row.dispatched_at is not None
     is_overdue = is_awaited and now - row.dispatched_at > _OVERDUE
-    return Waiting(row.agent, row.project, row.event_id, row.id, is_overdue, row.created_at)
+    caller = caller_of(row.participant_sid, row.event_id)
+    return Waiting(row.agent, row.project, row.event_id, caller, is_overdue, row.created_at)

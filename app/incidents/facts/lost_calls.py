@@ -15,7 +15,7 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, events
 from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, IncidentKind
 from app.incidents.conditions.callers_without_agents import LostCall
-from app.incidents.sighting import QUIET_S
+from app.incidents.sighting import QUIET_S, caller_of
 
 MAX_LOST: Final = 2_000
 _LONGEST_WAIT: Final = timedelta(hours=1)
@@ -34,7 +34,15 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
         path = by_status(status)
         ids = IdRange(None, lowest_id_at(since - _LONGEST_WAIT))
         query = (
-            select(column.rule_name, column.project, column.event_id, column.ended_at, column.created_at, column.cause)
+            select(
+                column.rule_name,
+                column.project,
+                column.event_id,
+                column.participant_sid,
+                column.ended_at,
+                column.created_at,
+                column.cause,
+            )
             .where(*path.conditions(ids))
             .order_by(*path.order())
             .limit(MAX_LOST)
@@ -44,7 +52,8 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
             if at >= since:
                 is_rules = row.cause == Cause.TEMPLATE_FAILED
                 kind = IncidentKind.RULE_BROKEN if is_rules else IncidentKind.NO_SHOW
-                yield LostCall(kind, row.rule_name, row.project, row.event_id, at)
+                caller = caller_of(row.participant_sid, row.event_id)
+                yield LostCall(kind, row.rule_name, row.project, row.event_id, caller, at)
 
 
 def _without_rule(connection: Connection, now: datetime) -> Iterator[LostCall]:
@@ -52,11 +61,12 @@ def _without_rule(connection: Connection, now: datetime) -> Iterator[LostCall]:
     path = by_outcome(EventOutcome.NO_MATCH)
     ids = IdRange(None, lowest_id_at(now - timedelta(seconds=QUIET_S)))
     query = (
-        select(column.id, column.project, column.received_at, column.source)
+        select(column.id, column.project, column.participant_sid, column.received_at, column.source)
         .where(*path.conditions(ids))
         .order_by(*path.order())
         .limit(MAX_LOST)
     )
     for row in connection.execute(query):
         if row.source != EventSource.REPLAY:
-            yield LostCall(IncidentKind.NO_RULE, "", row.project, row.id, row.received_at)
+            caller = caller_of(row.participant_sid, row.id)
+            yield LostCall(IncidentKind.NO_RULE, "", row.project, row.id, caller, row.received_at)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.incidents.changes import MAX_OPEN
-from app.simulator import Fault, FaultKind
+from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import document, incidents, until_closed, until_open
 from tests.world.virtual_time import in_virtual_time
@@ -41,6 +41,26 @@ async def test_an_agent_whose_fallback_takes_its_calls_is_an_incident_and_none_o
         row = await until_open(world, "agent_not_joining")
         assert (row["subject"], row["count"]) == ("absent", 3)
         assert len(incidents(world)) == 1
+
+
+@in_virtual_time
+async def test_a_caller_who_is_handed_over_again_and_again_to_an_absent_agent_is_one_caller(
+    database: Database,
+) -> None:
+    async with World(database) as world:
+        world.rule(answer_timeout_s=2, max_attempts=1)
+        says = {"usher.next": "absent"}
+        world.simulator.add_worker("greeter", Behaviour(leaves_after=4, says_on_leaving=says))
+        world.simulator.join("hall", "ana")
+        await world.until(lambda: len(world.dispatches(agent_name="absent")) == 4, within=60)
+        await world.until_status("no_show", within=30)
+        await world.wait(15)
+        (row,) = incidents(world, kind="agent_not_joining")
+        assert (row["subject"], row["count"]) == ("absent", 1)
+        (call,) = document(row["detail"])["calls"]
+        assert call == world.dispatches()[0]["event_id"]
+        (lost,) = incidents(world, kind="no_show")
+        assert lost["count"] == 1
 
 
 @in_virtual_time

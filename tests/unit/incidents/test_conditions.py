@@ -70,11 +70,24 @@ def test_callers_who_wait_for_an_agent_are_counted_once_each() -> None:
     (found,) = agents_not_joining([], waiting, lambda _: True)
     assert (found.level, found.count, found.detail["waiting"]) == (OPEN, 51, 51)
     (again,) = agents_not_joining(
-        [Attempt("greeter", "default", NOW, joined=False, call_id="w1", dispatch_id="x1")],
+        [Attempt("greeter", "default", NOW, joined=False, call_id="w1", caller="x1")],
         waiting,
         lambda _: True,
     )
     assert again.count == 51
+
+
+def test_a_caller_who_waits_anew_each_time_is_one_caller_of_every_kind_of_incident() -> None:
+    decided = [Attempt("greeter", "default", NOW, False, "call", "ana") for _ in range(48)]  # noqa: FBT003
+    waiting = [Waiting("greeter", "default", "call", "ana", is_overdue=True, since=NOW) for _ in range(2)]
+    (found,) = agents_not_joining(decided, waiting, lambda _: True)
+    assert (found.count, found.detail["calls"]) == (1, ["call"])
+    lost = [LostCall(IncidentKind.NO_SHOW, "all", "default", f"c{one}", "ana", NOW) for one in range(3)]
+    (found,) = callers_without_agents(lost, NOW)
+    assert found.count == 1
+    elsewhere = LostCall(IncidentKind.RULE_BROKEN, "all", "there", "c9", "ana", NOW)
+    (found,) = broken_rules([], [*lost, elsewhere], NOW)
+    assert found.count == 2
 
 
 def test_callers_who_have_not_waited_long_are_no_sign() -> None:
@@ -83,7 +96,7 @@ def test_callers_who_have_not_waited_long_are_no_sign() -> None:
 
 
 def test_an_agent_is_judged_in_each_project_by_itself() -> None:
-    there = [Attempt("greeter", "there", one.at, True, one.call_id, one.dispatch_id) for one in attempts("jjj")]  # noqa: FBT003
+    there = [Attempt("greeter", "there", one.at, True, one.call_id, one.caller) for one in attempts("jjj")]  # noqa: FBT003
     (found,) = agents_not_joining([*attempts("nnn"), *there], [], lambda _: True)
     assert found.key == (IncidentKind.AGENT_NOT_JOINING, "greeter", "default")
 
@@ -92,12 +105,12 @@ def test_an_agent_is_judged_in_each_project_by_itself() -> None:
     ("seconds_ago", "expected"), [(0, [OPEN]), (600, [OPEN]), (601, [HELD]), (900, [HELD]), (901, [])]
 )
 def test_lost_callers_open_for_10_minutes_and_close_after_15(seconds_ago: float, expected: list[Level]) -> None:
-    lost = LostCall(IncidentKind.NO_RULE, "", "default", "c", NOW - timedelta(seconds=seconds_ago))
+    lost = LostCall(IncidentKind.NO_RULE, "", "default", "c", "PA_1", NOW - timedelta(seconds=seconds_ago))
     assert levels(list(callers_without_agents([lost], NOW))) == expected
 
 
 def test_lost_callers_are_one_incident_for_each_rule() -> None:
-    lost = [LostCall(IncidentKind.NO_SHOW, "ab"[one % 2], "default", f"c{one}", NOW) for one in range(20)]
+    lost = [LostCall(IncidentKind.NO_SHOW, "ab"[one % 2], "default", f"c{one}", f"PA_{one}", NOW) for one in range(20)]
     found = list(callers_without_agents(lost, NOW))
     assert [(one.key.subject, one.count, len(one.detail["calls"])) for one in found] == [("a", 10, 5), ("b", 10, 5)]
 
@@ -184,7 +197,7 @@ def test_a_broken_rule_shows_where_it_is_wrong_and_none_of_its_values(path: str,
 
 
 def test_a_rule_whose_metadata_failed_for_callers_is_broken_for_a_while() -> None:
-    lost = LostCall(IncidentKind.RULE_BROKEN, "odd", "default", "c", NOW - timedelta(minutes=11))
+    lost = LostCall(IncidentKind.RULE_BROKEN, "odd", "default", "c", "PA_1", NOW - timedelta(minutes=11))
     assert levels(list(broken_rules([], [lost], NOW))) == [HELD]
 
 
