@@ -12,12 +12,10 @@ from datetime import datetime
 
 from app.db.types import LIVE, Cause, DispatchStatus, ReplacesKind
 from app.lifecycle.departure import Departure
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import BESIDE, Dispatch
 from app.outbox.dispatch_factory import ended, ladder_back_to, replacement_of
 from app.outbox.move import Move
 from app.outbox.states import WAITING
-
-_BESIDE = "handover/"
 
 
 def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
@@ -36,12 +34,12 @@ def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, 
 
 def dispatch_beside(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
     """Return the same while `first` is live: until it has ended, the other has an intent key of its own."""
-    return next_dispatch(first, agent_name, identity, reason, now)._replace(intent_key=f"{_BESIDE}{first.id}")
+    return next_dispatch(first, agent_name, identity, reason, now)._replace(intent_key=f"{BESIDE}{first.id}")
 
 
 def is_beside(dispatch: Dispatch) -> bool:
     """Return whether `dispatch` was to take over from another that has kept the call so far."""
-    return dispatch.intent_key.startswith(_BESIDE)
+    return dispatch.intent_key.startswith(BESIDE)
 
 
 def handed_over_by_itself(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from app.db.columns.action_types import OnNoShow
 from app.db.types import LIVE, Cause, DispatchStatus, Recover, ReplacesKind, Scope
@@ -15,7 +15,8 @@ DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 
 IS_RETURN = "is_return"
 """Set in an entry of `fallbacks` whose agent had the call before it was handed over."""
-
+BESIDE: Final = "handover/"
+"""Begin of the intent key of a hand-over while the first agent has the call: see `lifecycle/handover.py`."""
 
 Session = tuple[str, str]
 """A room session: its project and its SID. SIDs alone identify nothing: a project can report those of another."""

@@ -14,6 +14,7 @@ from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, status_in
 from app.db.types import LIVE, DispatchStatus, Timestamp
+from app.outbox.dispatch import BESIDE
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.
 LOCKED = HotStatement(
@@ -87,6 +88,10 @@ WAITS_SINCE = func.coalesce(dispatches.c.waiting_since, dispatches.c.created_at)
 """`Dispatch.waits_since`."""
 IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'handover')", Boolean)
 """`Dispatch.is_of_rule`."""
+IS_HANDOVER = literal_column("(coalesce(replaces_kind, '') = 'handover')", Boolean)
+"""A call was handed over by it: the rule's own dispatch came before."""
+IS_BESIDE = dispatches.c.intent_key.startswith(BESIDE)
+"""`handover.is_beside`: what came of it is nothing that came of a caller, whom the first agent had."""
 _NOW = bindparam("now", type_=Timestamp())
 _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
 _FIRST = bindparam("first", type_=Integer())

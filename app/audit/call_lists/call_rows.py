@@ -14,7 +14,7 @@ from app.audit.records.record_types import EventSummary, columns_of
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
-from app.outbox.dispatch import asked_agent
+from app.outbox.dispatch import BESIDE, asked_agent
 from app.webhook.event_store import name_in
 
 _OF_DISPATCH = (
@@ -30,6 +30,7 @@ _OF_DISPATCH = (
     "replaces",
     "replaces_kind",
     "waiting_since",
+    "intent_key",
 )
 
 
@@ -136,6 +137,7 @@ def _dispatches_of(rows: Mapping[str, Mapping[Any, Any]], own: set[str], early: 
             key in early,
             key in own,
             row["waiting_since"],
+            row["intent_key"].startswith(BESIDE),
         )
         for key, row in sorted(rows.items())
     ]

@@ -14,6 +14,7 @@ from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDet
 from app.db.tables import audit_log, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, ReplacesKind
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
+from app.outbox.dispatch import BESIDE
 from app.webhook.event_store import name_in
 
 MAX_EVENTS = 300
@@ -73,6 +74,7 @@ def _made(record: DispatchRecord, *, is_redriven: bool, is_own: bool) -> CallDis
         any(call.outcome == AttemptOutcome.LEFT_EARLY for call in record.calls),
         is_own,
         row.waiting_since,
+        row.intent_key.startswith(BESIDE),
     )
 
 

@@ -100,6 +100,8 @@ class CallDispatch:
     """Whether it was made for this call; if not, for another caller whose agent serves this one too."""
     waiting_since: datetime | None = None
     """When its caller joined, if that was before the join was received."""
+    is_beside: bool = False
+    """Whether it was to take over from another dispatch, which has kept the call so far."""
 
     @property
     def outcomes(self) -> frozenset[CallOutcome]:
@@ -107,6 +109,8 @@ class CallDispatch:
         found: set[CallOutcome] = set()
         if self.joined_at is not None:
             found.add(CallOutcome.JOINED)
+        elif self.is_beside:
+            pass
         elif self.status in {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}:
             found.add(CallOutcome.NO_AGENT)
         elif self.status not in WAITING and self.cause is Cause.CALLER_LEFT:
@@ -197,7 +201,8 @@ def _state_of(
     done = next((one for one in reversed(actions) if one.status is CallerActionStatus.DONE), None)
     for state, statuses in _DECISIVE:
         for one in reversed(made):
-            if one.status in statuses and not one.is_redriven:
+            is_set_aside = one.is_redriven or (one.is_beside and state is not CallState.WAITING)
+            if one.status in statuses and not is_set_aside:
                 gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
                 if gave_up and done is not None:
                     return _DONE[done.kind], done.reason

@@ -15,6 +15,7 @@ from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
 from app.json_shape import JsonShape
+from app.outbox.statements import IS_BESIDE, IS_HANDOVER
 from app.outbox.states import WAITING
 
 
@@ -29,6 +30,7 @@ class CallCounts(JsonShape):
     no_agent: Annotated[int, Field(description="a dispatch ended without an agent; a redrive takes none away")]
     abandoned: Annotated[int, Field(description="the caller left before an agent joined")]
     fallback: Annotated[int, Field(description="a fallback was asked, since the rule's agent did not join")]
+    handed_over: Annotated[int, Field(description="the call went on with another agent")]
 
     @property
     def joined_share(self) -> float | None:
@@ -53,12 +55,15 @@ def calls_query(
     column = dispatches.c
     is_over = column.status.not_in(sorted(WAITING))
     came = column.joined_at.is_not(None)
-    missed = and_(column.joined_at.is_(None), column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]))
+    missed = and_(
+        column.joined_at.is_(None), column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]), ~IS_BESIDE
+    )
     left = and_(
         column.joined_at.is_(None),
         is_over,
         column.status.not_in([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]),
         column.cause == Cause.CALLER_LEFT,
+        ~IS_BESIDE,
     )
     flags: dict[str, ColumnElement[bool]] = {
         "waiting": ~is_over,
@@ -66,6 +71,7 @@ def calls_query(
         "no_agent": missed,
         "abandoned": left,
         "fallback": column.rung > 0,
+        "handed_over": and_(IS_HANDOVER, came),
     }
     path = ByPrimaryKey(column.id)
     latest = (
@@ -85,5 +91,5 @@ def calls_query(
         func.count(),
         func.sum(each.waiting),
         func.sum(decided),
-        *(func.sum(each[name]) for name in ("joined", "no_agent", "abandoned", "fallback")),
+        *(func.sum(each[name]) for name in ("joined", "no_agent", "abandoned", "fallback", "handed_over")),
     ).select_from(per_call)

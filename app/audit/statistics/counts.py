@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Text, and_, case, cast, func, literal, select
 
 from app.audit.lists.access_path import IndexPath
 from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule, paths_of_agent
@@ -23,7 +23,7 @@ from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStati
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
-from app.outbox.statements import WAITS_SINCE
+from app.outbox.statements import IS_BESIDE, IS_HANDOVER, WAITS_SINCE
 from app.outbox.states import WAITING
 
 MAX_ROWS: Final = 10_000
@@ -46,7 +46,7 @@ def dispatch_statistics(
     Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given. Those of agents
     count who was asked: a dispatch whose fallback came counts as a no-show of each agent before, and as an arrival of
     the fallback. Overall and for its rule it counts once. With `agent`, what it missed between the first and the last
-    agent of a ladder is not found.
+    agent of a ladder is not found. A hand-over is no new call: it counts for its agent alone.
 
     `projects`: only dispatches of these among the latest that are read (None: of all).
     """
@@ -68,7 +68,7 @@ def dispatch_statistics(
         if not row.is_own or (rule_id is not None and row.rule_id != rule_id):
             continue  # of another project, or another rule that has, or had, the same name
         seconds = read_list(row.seconds)
-        for tally in (overall, by_rule[row.rule_name]):
+        for tally in () if row.is_handover else (overall, by_rule[row.rule_name]):
             tally.add(row.fate, row.dispatches, row.dispatches if row.rung else 0, seconds)
         asked = [row.agent_name, *(fallback["agent_name"] for fallback in _fallbacks(row)[: row.rung])]
         asked[-1] = row.asked_agent_name or asked[-1]  # another, if that one was out of service
@@ -96,7 +96,7 @@ def fate_of() -> ColumnElement[str]:
         (column.status.in_(sorted(WAITING)), "waiting"),
         (column.status == DispatchStatus.NO_SHOW, "no_shows"),
         (column.status == DispatchStatus.FAILED, "failed"),
-        (column.cause == Cause.CALLER_LEFT, "abandoned"),
+        (and_(column.cause == Cause.CALLER_LEFT, ~IS_BESIDE), "abandoned"),
         else_="cancelled",
     )
 
@@ -133,6 +133,7 @@ def sums(
         column.rule_id,
         fate_of().label("fate"),
         column.rung,
+        IS_HANDOVER.label("is_handover"),
         column.asked_agent_name,
         case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
         seconds_waited(connection).label("seconds"),
@@ -146,6 +147,7 @@ def sums(
         rows.rule_id,
         rows.fate,
         rows.rung,
+        rows.is_handover,
         rows.asked_agent_name,
         rows.fallbacks,
         rows.is_own,

@@ -20,9 +20,9 @@ from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, 
 from app.audit.statistics.dialects import seconds_between
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
-from app.db.types import Cause, DispatchStatus, ReplacesKind, Timestamp
+from app.db.types import Cause, DispatchStatus, Timestamp
 from app.json_shape import Instant, JsonShape
-from app.outbox.statements import WAITS_SINCE
+from app.outbox.statements import IS_HANDOVER, WAITS_SINCE
 from app.outbox.states import WAITING
 
 MAX_OBJECTIVES: Final = 100
@@ -182,8 +182,7 @@ def tally(
         column.status.in_(sorted(WAITING)),
         column.cause == Cause.CALLER_LEFT,
     )
-    is_handover = func.coalesce(column.replaces_kind, "") == ReplacesKind.HANDOVER
-    is_own = and_(column.rule_id == target.rule_id, ~is_handover)
+    is_own = and_(column.rule_id == target.rule_id, ~IS_HANDOVER)
     missed = or_(
         and_(column.joined_at.is_(None), no_agent_joined),
         and_(may_have_missed, waited > target.seconds),

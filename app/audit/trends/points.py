@@ -19,7 +19,7 @@ from app.audit.trends.time_slices import Path, Slice, TimeGrid, grid_of, rows_of
 from app.db.tables import dispatch_attempts, dispatches
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.json_shape import Instant, JsonShape
-from app.outbox.statements import WAITS_SINCE
+from app.outbox.statements import IS_BESIDE, IS_HANDOVER, WAITS_SINCE
 from app.outbox.states import WAITING
 
 _QUEUED_OVER_S = 1.0
@@ -152,17 +152,18 @@ def counts_query(
     """Return the query that counts the dispatches of each slice; a test asserts how many rows it reads.
 
     With `agent`, a dispatch whose fallback was asked next counts as a no-show of the agent; one that it was not asked
-    for, as it was out of service, does not count.
+    for, as it was out of service, does not count. Without, a hand-over does not count: it is no new call.
     """
     column, since, now = dispatches.c, grid.since, grid.until
     is_asked, is_missed = _asked_and_missed(agent)
+    is_call = ~IS_HANDOVER if agent is None else literal(1) == 1
     is_of_rule = literal(1) == 1 if rule is None else column.rule_name == rule
     waits = and_(is_asked, column.status.in_(sorted(WAITING)))
     came = and_(is_asked, column.joined_at.is_not(None))
     missed = and_(
         column.joined_at.is_(None), column.status.in_([DispatchStatus.NO_SHOW, DispatchStatus.FAILED]), is_asked
     )
-    left = and_(is_asked, column.joined_at.is_(None), column.cause == Cause.CALLER_LEFT, ~waits, ~missed)
+    left = and_(is_asked, column.joined_at.is_(None), column.cause == Cause.CALLER_LEFT, ~waits, ~missed, ~IS_BESIDE)
     flags: dict[str, ColumnElement[bool]] = {
         "waiting": and_(waits, column.joined_at.is_(None)),
         "arrived": came,
@@ -183,7 +184,7 @@ def counts_query(
     in_queue = seconds_between(connection, column.created_at, func.coalesce(first_call, never_called))
     columns = (
         *(case((flag, 1), else_=0).label(name) for name, flag in flags.items()),
-        case((and_(or_(is_asked, is_missed), is_of_rule), 1), else_=0).label("counts"),
+        case((and_(or_(is_asked, is_missed), is_of_rule, is_call), 1), else_=0).label("counts"),
         case((column.replaces.is_(None), column.event_id)).label("call"),
         case((came, seconds_between(connection, WAITS_SINCE, column.joined_at))).label("seconds"),
         case((seconds_between(connection, column.created_at, begun) > _QUEUED_OVER_S, in_queue)).label("queued"),

@@ -17,6 +17,7 @@ from app.audit.statistics.figures import Figures, RuleFigures, Tally
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.db.tables import dispatches, events
 from app.json_shape import Instant, JsonShape
+from app.outbox.statements import IS_HANDOVER
 
 MAX_READ: Final = 5_000
 """Dispatches of all rules that are looked through, the latest."""
@@ -49,13 +50,16 @@ def compare_rollout(connection: Connection, rule_id: int, since: datetime, as_of
         column.rule_id,
         column.rule_name,
         column.rung,
+        IS_HANDOVER.label("is_handover"),
         fate_of().label("fate"),
         seconds_waited(connection).label("seconds"),
     )
     latest = latest_dispatches(columns, [ByPrimaryKey(column.id)], since, MAX_READ)
     # A look-up for each dispatch: for a join, PostgreSQL would rather read all events.
     decision = select(events.c.decision).where(events.c.id == latest.c.event_id).scalar_subquery()
-    decided = select(latest, decision.label("decision")).where(latest.c.rule_id != rule_id).subquery()
+    decided = (
+        select(latest, decision.label("decision")).where(latest.c.rule_id != rule_id, ~latest.c.is_handover).subquery()
+    )
     query = (
         select(decided)
         .where(cast(decided.c.decision, Text).contains(_OUTSIDE))

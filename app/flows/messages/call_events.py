@@ -7,6 +7,7 @@ from typing import Any
 
 from app.db.types import Cause, DispatchStatus, OutgoingEvent, ReplacesKind, format_instant
 from app.lifecycle.after_commit import AfterCommit
+from app.lifecycle.handover import is_beside
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
 from app.outbox.states import WAITING
@@ -15,7 +16,7 @@ from app.outbox.states import WAITING
 def call_events(after: AfterCommit) -> Iterator[tuple[OutgoingEvent, Dispatch]]:
     """Yield each event with the dispatch as it is now."""
     for dispatch in after.created:
-        if dispatch.status is DispatchStatus.FAILED:
+        if dispatch.status is DispatchStatus.FAILED and not is_beside(dispatch):
             yield OutgoingEvent.CALL_NO_SHOW, dispatch
     for move in after.moves:
         if move.status is not move.dispatch.status:
@@ -29,6 +30,8 @@ def _events_of(move: Move) -> Iterator[OutgoingEvent]:
             yield OutgoingEvent.CALL_ANSWERED
             if move.dispatch.replaces_kind is ReplacesKind.HANDOVER and not move.dispatch.is_return:
                 yield OutgoingEvent.CALL_HANDED_OVER
+        case _ if is_beside(move.result):
+            return  # whatever came of the hand-over, the first agent has the caller
         case DispatchStatus.NO_SHOW | DispatchStatus.FAILED:
             yield OutgoingEvent.CALL_NO_SHOW
         case DispatchStatus.CANCELLED if move.cause is Cause.CALLER_LEFT:

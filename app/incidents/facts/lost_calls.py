@@ -16,10 +16,21 @@ from app.db.tables import dispatches, events
 from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, IncidentKind
 from app.incidents.conditions.callers_without_agents import LostCall
 from app.incidents.sighting import QUIET_S, caller_of
+from app.outbox.dispatch import BESIDE
 
 MAX_LOST: Final = 2_000
 _LONGEST_WAIT: Final = timedelta(hours=1)
 """From the creation of a dispatch to its end without an agent, with all attempts and fallbacks."""
+_OF_DISPATCH: Final = (
+    "rule_name",
+    "project",
+    "event_id",
+    "participant_sid",
+    "ended_at",
+    "created_at",
+    "cause",
+    "intent_key",
+)
 
 
 def read_lost_calls(connection: Connection, now: datetime) -> list[LostCall]:
@@ -34,15 +45,7 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
         path = by_status(status)
         ids = IdRange(None, lowest_id_at(since - _LONGEST_WAIT))
         query = (
-            select(
-                column.rule_name,
-                column.project,
-                column.event_id,
-                column.participant_sid,
-                column.ended_at,
-                column.created_at,
-                column.cause,
-            )
+            select(*(column[name] for name in _OF_DISPATCH))
             .where(*path.conditions(ids))
             .order_by(*path.order())
             .limit(MAX_LOST)
@@ -51,6 +54,8 @@ def _without_agent(connection: Connection, now: datetime) -> Iterator[LostCall]:
             at = row.ended_at or row.created_at
             if at >= since:
                 is_rules = row.cause == Cause.TEMPLATE_FAILED
+                if row.intent_key.startswith(BESIDE) and not is_rules:
+                    continue  # a hand-over that failed: the first agent has the caller
                 kind = IncidentKind.RULE_BROKEN if is_rules else IncidentKind.NO_SHOW
                 caller = caller_of(row.participant_sid, row.event_id)
                 yield LostCall(kind, row.rule_name, row.project, row.event_id, caller, at)

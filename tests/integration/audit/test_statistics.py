@@ -19,6 +19,7 @@ from app.audit import (
     last_hits,
     last_joins,
     longest_waiting,
+    over_time,
 )
 from app.audit.statistics import counts as module
 from app.audit.statistics.objectives import Target, tally
@@ -80,6 +81,36 @@ def test_figures_count_the_outcomes_of_dispatches(database: Database) -> None:
         assert (one.overall.dispatches, [each.agent for each in one.agents]) == (1, ["other"])
         assert dispatch_statistics(connection, START, NOW, rule="spanish").overall.dispatches == 8
         assert count_waiting(connection) == 1
+
+
+def test_a_handover_counts_for_its_agent_and_is_no_new_call(database: Database) -> None:
+    beside = {"replaces_kind": "handover", "agent_name": "expert", "intent_key": "handover/first"}
+    joins = [event_row(at(second)) for second in (1, 2, 3, 4)]
+    rows = [row for join in joins for row in [dispatch_row(at(5), join, joined_at=at(6), status="joined")]]
+    rows += [
+        dispatch_row(at(20), joins[0], **beside, status="no_show", ended_at=at(30)),
+        dispatch_row(at(20), joins[1], **beside, status="cancelled", cause="caller_left", ended_at=at(22)),
+        dispatch_row(at(20), joins[2], **beside | {"intent_key": "a"}, joined_at=at(23), status="joined"),
+        dispatch_row(at(20), joins[3], **beside | {"intent_key": "b"}, status="no_show", ended_at=at(30)),  # cold
+    ]
+    with _read(database, rows) as connection:
+        found = dispatch_statistics(connection, START, NOW)
+        points = over_time(connection, 1, NOW).points
+        own = over_time(connection, 1, NOW, agent="expert").points
+        alone = dispatch_statistics(connection, START, NOW, agent="expert").overall
+    for one in (found.overall, *found.rules):
+        assert (one.dispatches, one.arrived, one.no_shows, one.abandoned, one.cancelled) == (4, 4, 0, 0, 0)
+    (expert,) = [one for one in found.agents if one.agent == "expert"]
+    for figures in (expert, alone):
+        assert (figures.dispatches, figures.arrived, figures.no_shows) == (4, 1, 2)
+        assert (figures.abandoned, figures.cancelled) == (0, 1)
+    assert found.calls is not None
+    assert (found.calls.calls, found.calls.joined, found.calls.no_agent) == (4, 4, 1)
+    assert (found.calls.abandoned, found.calls.handed_over) == (0, 1)
+    counted = [sum(getattr(one, name) for one in points) for name in ("calls", "dispatches", "arrived", "no_shows")]
+    assert counted == [4, 4, 4, 0]
+    counted = [sum(getattr(one, name) for one in own) for name in ("dispatches", "arrived", "no_shows", "abandoned")]
+    assert counted == [4, 1, 2, 0]
 
 
 def test_a_dispatch_that_comes_back_to_its_first_agent_counts_once_for_it(database: Database) -> None:

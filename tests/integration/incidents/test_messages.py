@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 
 from app.db.record_ids import lowest_id_at
 from app.incidents.messages.delivery import Outcome
+from app.livekit.vocabulary import DisconnectReason
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import a_token, ask, document, incidents, until_closed, until_open
 from tests.world.receivers import Post
@@ -287,6 +288,57 @@ async def test_a_handover_is_reported_when_the_next_agent_is_there(sqlite_databa
         await world.until(lambda: world.receivers.posts, within=30)
         (post,) = world.receivers.posts
         assert (post.type, post.document["data"]["agent_name"]) == ("call.handed_over", "expert")
+
+
+@in_virtual_time
+async def test_a_handover_that_fails_is_no_no_show_of_the_caller(database: Database) -> None:
+    subscription(database)
+    channel(database)
+    async with World(database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule(max_attempts=1)
+        await world.wait(3)
+        world.simulator.join("hall", "ana")
+        first = await world.until_status("joined")
+        token, call = await a_token(world), f"/api/v1/calls/{first['event_id']}"
+        order = {"agent_name": "nosuch", "timeout_s": 3}
+        await ask(world, token, "POST", f"{call}/handover", order)
+        await world.until_status("no_show", within=20, agent_name="nosuch")
+        await world.wait(60)
+        assert world.dispatch(id=first["id"])["status"] == "joined"
+        assert not incidents(world, kind="no_show")
+        assert not {"call.no_show", "call.abandoned"} & set(types(world.receivers.posts))
+        assert not [one for one in world.receivers.notices if "No agent joined" in one.title]
+        found = await ask(world, token, "GET", "/api/v1/statistics")
+        assert [(one["rule"], one["dispatches"], one["arrived"], one["no_shows"]) for one in found["rules"]] == [
+            (first["rule_name"], 1, 1, 0)
+        ]
+        assert [(one["agent"], one["no_shows"]) for one in found["agents"]] == [("greeter", 0), ("nosuch", 1)]
+        listed = await ask(world, token, "GET", "/api/v1/calls?outcome=no_agent")
+        assert listed["items"] == []
+        listed = await ask(world, token, "GET", "/api/v1/calls?state=answered")
+        assert [one["event_id"] for one in listed["items"]] == [first["event_id"]]
+        assert (await ask(world, token, "GET", call))["call"]["state"] == "answered"
+
+
+@in_virtual_time
+async def test_nobody_who_comes_after_a_cold_handover_is_a_no_show(sqlite_database: Database) -> None:
+    subscription(sqlite_database, events='["call.no_show"]')
+    async with World(sqlite_database) as world:
+        greeter = world.simulator.add_worker("greeter")
+        world.rule(max_attempts=1, answer_timeout_s=3)
+        await world.wait(3)
+        world.simulator.join("hall", "ana")
+        first = await world.until_status("joined")
+        room = world.simulator.room("hall")
+        assert room is not None
+        room.participants[first["agent_identity"]].attributes |= {"usher.next": "nosuch"}
+        world.simulator.leave("hall", first["agent_identity"], DisconnectReason.CLIENT_INITIATED)
+        world.simulator.stop_worker(greeter)
+        await world.until_status("no_show", within=60)
+        await until_open(world, "no_show")
+        await world.until(lambda: world.receivers.posts, within=30)
+        assert types(world.receivers.posts) == ["call.no_show"]
 
 
 @in_virtual_time
