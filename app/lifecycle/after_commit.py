@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.db.types import Cause, DispatchStatus, ReplacesKind
+from app.lifecycle.handover import is_beside
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
 from app.outbox.caller_action import CallerAction
@@ -113,7 +114,7 @@ def _count_outcome(metrics: Metrics, move: Move) -> None:
             if isinstance(joined_at, datetime):
                 waited = (joined_at - dispatch.waits_since).total_seconds()
                 metrics.seconds_to_agent.labels(dispatch.agent_to_ask).observe(max(0.0, waited))
-        case DispatchStatus.CANCELLED if move.cause is Cause.CALLER_LEFT:
+        case DispatchStatus.CANCELLED if move.cause is Cause.CALLER_LEFT and not is_beside(dispatch):
             metrics.abandoned.labels(dispatch.agent_name).inc()
         case _:
             pass

@@ -11,6 +11,7 @@ from typing import assert_never
 from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.lifecycle.arrival import after_early_leaving
 from app.lifecycle.departure import Departure
+from app.lifecycle.handover import is_beside
 from app.lifecycle.presence import RELOAD_S
 from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
 from app.observe.finding import Stray
@@ -117,6 +118,8 @@ def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> 
         case CallersGone.CANCEL:
             waited = max(0.0, (left_at - dispatch.waits_since).total_seconds())
             reason = f"the caller gave up after {waited:.1f} s"
+            if is_beside(dispatch):
+                reason = "the caller left while the call was being handed over"
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)
         case CallersGone.WITHDRAW:

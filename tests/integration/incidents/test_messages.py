@@ -322,6 +322,32 @@ async def test_a_handover_that_fails_is_no_no_show_of_the_caller(database: Datab
 
 
 @in_virtual_time
+async def test_a_caller_who_leaves_during_a_handover_has_not_given_up(database: Database) -> None:
+    subscription(database)
+    async with World(database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule()
+        await world.wait(3)
+        world.simulator.join("hall", "ana")
+        first = await world.until_status("joined")
+        token, call = await a_token(world), f"/api/v1/calls/{first['event_id']}"
+        await ask(world, token, "POST", f"{call}/handover", {"agent_name": "nosuch", "timeout_s": 20})
+        await world.wait(1)
+        world.simulator.leave("hall", "ana")
+        following = await world.until_status("cancelled", within=20)
+        assert following["reason"] == "the caller left while the call was being handed over"
+        await world.until(lambda: world.dispatch(id=first["id"])["status"] == "ended", within=60)
+        await world.wait(10)
+        assert types(world.receivers.posts) == ["call.answered"]
+        found = await ask(world, token, "GET", "/api/v1/statistics")
+        assert (found["overall"]["dispatches"], found["overall"]["abandoned"]) == (1, 0)
+        assert all(one["abandoned"] == 0 for one in found["agents"])
+        assert (await ask(world, token, "GET", "/api/v1/calls?outcome=abandoned"))["items"] == []
+        read = (await ask(world, token, "GET", call))["call"]
+        assert (read["state"], read["outcomes"]) == ("ended", ["joined"])
+
+
+@in_virtual_time
 async def test_nobody_who_comes_after_a_cold_handover_is_a_no_show(sqlite_database: Database) -> None:
     subscription(sqlite_database, events='["call.no_show"]')
     async with World(sqlite_database) as world:
