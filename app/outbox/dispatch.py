@@ -15,6 +15,7 @@ DISPATCH_ID_ATTRIBUTE = "usher.dispatch_id"
 
 IS_RETURN = "is_return"
 """Set in an entry of `fallbacks` whose agent had the call before it was handed over."""
+
 BESIDE: Final = "handover/"
 """Begin of the intent key of a hand-over while the first agent has the call: see `lifecycle/handover.py`."""
 
