@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from app.audit import Objective, sweep_heartbeats
+from app.db.transaction import as_unavailable
 from app.db.types import IncidentKind
 from app.errors import UsherError
 from app.flows.context import Context
@@ -118,7 +119,9 @@ class IncidentEvaluator:
                 sightings += find()
             except UsherError:
                 raise
-            except Exception as error:  # noqa: BLE001 - a defect in one condition must not hide what the others find
+            except Exception as error:  # a defect in one condition must not hide what the others find
+                if as_unavailable(error) is not None:
+                    raise
                 self._context.defects.note("incidents", error, kinds=[str(kind) for kind in kinds])
                 unjudged |= set(kinds)
         if objectives is None:

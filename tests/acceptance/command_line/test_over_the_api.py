@@ -252,7 +252,7 @@ def test_the_options_stand_before_or_after_the_command(remote: Remote) -> None:
 
 
 def test_every_command_but_those_of_this_machine_takes_a_server(remote: Remote) -> None:
-    local = {"demo", "serve", "doctor", "migrate", "backup", "restore", "trigger", "call", "probe"}
+    local = {"demo", "serve", "doctor", "migrate", "backup", "restore", "trigger", "call", "probe", "storage"}
     for name in COMMANDS.keys() - local:
         leaves = _leaves(remote, name)
         assert leaves

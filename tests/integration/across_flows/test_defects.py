@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from app.flows.sweep.stored_rooms import needs_a_check
 from app.livekit.answers import seen_participant
@@ -95,3 +97,20 @@ async def test_the_other_dispatches_are_sent(sqlite_database: Database, monkeypa
         assert await noted(world, "deliver") >= 1
         monkeypatch.undo()
         await world.until(lambda: world.agents(BAD), within=30)
+
+
+@in_virtual_time
+async def test_a_database_that_goes_during_the_evaluation_of_incidents_is_no_defect(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Exception] = []
+
+    def gone(_connection: Any) -> Any:
+        asked.append(OperationalError("SELECT 1", {}, sqlite3.OperationalError("disk I/O error")))
+        raise asked[-1]
+
+    monkeypatch.setattr("app.flows.incidents.evaluator.paused_subscriptions", gone)
+    async with World(sqlite_database) as world:
+        await world.until(lambda: asked, within=60)
+        await world.wait(1)
+        assert world.usher.metric("usher_defects_total", where="incidents") == 0
