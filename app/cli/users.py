@@ -28,7 +28,7 @@ from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
 from app.cli.remote import users as remote
-from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.choice import chosen_server, editing_server, over_api, refuse_with_server
 from app.cli.user_access import end_session, find_named, log_out, logins, sessions
 from app.cli.user_tokens import ProjectsOption, revoke, token, tokens
 from app.clock import SystemClock
@@ -103,8 +103,7 @@ def add(
     """Add a user and print a link for choosing a password, unless one is given."""
     server = editing_server(by)
     if server is not None:
-        if password_stdin:
-            raise InvalidInputError("usage", [Problem("--password-stdin", "is not possible with --server")])
+        refuse_with_server(password_stdin=password_stdin)
         user, link = remote.add_user(server, name, role, project or None)
         _print_user(user, f"{user.name} added as {user.role}", link, as_json=as_json)
         return

@@ -36,7 +36,7 @@ class Sighting:
 
 
 def caller_of(participant_sid: str, call_id: str) -> str:
-    """Return what tells a caller from the others of a project: its SID, or the call where no participant is known.
+    """Return what identifies a caller within a project: its SID, or the call where no participant is known.
 
     One caller may cause any number of dispatches, and each of them many attempts.
     """

@@ -91,7 +91,7 @@ IS_OF_RULE = literal_column("(rung = 0 AND coalesce(replaces_kind, '') <> 'hando
 IS_HANDOVER = literal_column("(coalesce(replaces_kind, '') = 'handover')", Boolean)
 """A call was handed over by it: the rule's own dispatch came before."""
 IS_BESIDE = dispatches.c.intent_key.startswith(BESIDE)
-"""`handover.is_beside`: what came of it is nothing that came of a caller, whom the first agent had."""
+"""`handover.is_beside`: its outcome is not that of the caller, who has the first agent."""
 _NOW = bindparam("now", type_=Timestamp())
 _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
 _FIRST = bindparam("first", type_=Integer())

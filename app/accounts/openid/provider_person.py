@@ -19,7 +19,7 @@ _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") +
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person whom the provider knows."""
+    """A person as the provider describes them."""
 
     identity: Identity
     name: str

@@ -38,11 +38,10 @@ from app.cli.framework.options import (
 )
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, stacked, table, write_lines
 from app.cli.remote import calls as remote
-from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.choice import chosen_server, editing_server, over_api, refuse_with_server
 from app.cli.remote.server import Server, read_as
 from app.clock import SystemClock
 from app.db.types import DispatchStatus
-from app.errors import InvalidInputError, Problem
 from app.outbox.states import REDRIVABLE, WAITING
 
 app = typer.Typer(help="Dispatches of agents to callers: list, show, export, cancel, redrive.", no_args_is_help=True)
@@ -164,8 +163,8 @@ def cancel(
 ) -> None:
     """Cancel dispatches that wait for their agent, by id or by options; those that were sent are deleted at LiveKit."""
     server = editing_server(by)
-    if server is not None and database_only:
-        raise InvalidInputError("usage", [Problem("--database-only", "is not possible with --server")])
+    if server is not None:
+        refuse_with_server(database_only=database_only)
     wanted = _chosen(server, chosen, ids, tuple(sorted(WAITING)))
     if server is not None:
         done = cancel_over_api(server, wanted, dry_run=dry_run)

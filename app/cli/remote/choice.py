@@ -110,3 +110,10 @@ def editing_server(by: str | None) -> Server | None:
             "usage", [Problem("--by", "is not possible with --server: the token's user is recorded")]
         )
     return server
+
+
+def refuse_with_server(**given: Any) -> None:
+    """Raise InvalidInputError for options that are not possible over the API: those that are set."""
+    flags = [f"--{name.replace('_', '-')}" for name, is_set in given.items() if is_set]
+    if flags:
+        raise InvalidInputError("usage", [Problem(flag, "is not possible with --server") for flag in flags])

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.cli.remote.server import ANY_VERSION, Server, path_of, read_as
-from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
+from app.errors import NotFoundError, Problem, did_you_mean
 from app.rules.columns import WRITABLE
 from app.rules.editing.file_tables import FILE_TABLES
 from app.rules.editing.history import RuleChange
@@ -117,17 +117,6 @@ def simulate(
     answer = server.send("POST", "/simulate", order)
     groups = [{**_GROUP_DEFAULTS, **group} for group in answer["groups"]]
     return read_as(Simulation, {**answer, "groups": groups})
-
-
-def refuse(**given: Any) -> None:
-    """Raise InvalidInputError for options that are not possible over the API: those that are set."""
-    problems = [
-        Problem(f"--{name.replace('_', '-')}", "is not possible with --server")
-        for name, is_set in given.items()
-        if is_set
-    ]
-    if problems:
-        raise InvalidInputError("usage", problems)
 
 
 def texts_of(found: Sequence[Mapping[str, Any]]) -> list[str]:

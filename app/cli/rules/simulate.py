@@ -15,7 +15,7 @@ from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, progress, say_json, show, table
 from app.cli.remote import rules as remote
-from app.cli.remote.choice import chosen_server, over_api
+from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
 from app.cli.rules.rules_file import read_file
 from app.clock import SystemClock
 from app.rules.book.read_book import read_book
@@ -60,7 +60,7 @@ def simulate_(
         raise AssertionError("--since has a default")
     server = chosen_server()
     if server is not None:
-        remote.refuse(until=until, against_then=against_then)
+        refuse_with_server(until=until, against_then=against_then)
         outcome = remote.simulate(server, wanted, delete=delete, begin=begin, now=SystemClock().now())
     else:
         outcome = _simulate_here(wanted, begin, end, delete=delete, against_then=against_then, examples=examples)

@@ -88,7 +88,7 @@ class IdentityProvider:
         return urlunsplit(parts._replace(query=joined))
 
     async def redeem(self, code: str, verifier: str, expected: Expected) -> Mapping[str, Any]:
-        """Return the verified claims about the person to whom the provider gave `code`.
+        """Return the verified claims about the person who came back from the provider with `code`.
 
         Raises LoginRefusedError if they cannot be trusted, ProviderError if the provider does not answer.
         """

@@ -30,7 +30,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PastCall:
-    """A caller who joined at `at`; `number` tells the calls apart, and makes their ids.
+    """A caller who joined at `at`; `number` is unique among the calls, and makes their ids.
 
     `seconds_to_agent` is until its agent joined; of other fates, until the caller left.
     """
@@ -64,7 +64,7 @@ class PastCall:
         return f"{prefix}_demo{self.number:08d}"
 
     def id_at(self, instant: datetime, place: int) -> str:
-        """Return a UUIDv7 of `instant`; `place` tells the rows of the call apart."""
+        """Return a UUIDv7 of `instant`; `place` is unique among the rows of the call."""
         return f"{lowest_id_at(instant)[:-12]}{self.number:010x}{place:02x}"
 
     def joins(self) -> Event:
