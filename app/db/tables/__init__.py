@@ -5,7 +5,7 @@ Names are public: operators and other tools read the tables, and write `routing_
 this schema: `migrations/`.
 """
 
-from app.db.tables.accounts import access_log, api_tokens, sessions, signing_keys, users
+from app.db.tables.accounts import access_log, api_tokens, saved_views, sessions, signing_keys, users
 from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
 from app.db.tables.caller_actions import ACTION_IS_LIVE, ACTION_IS_MADE, caller_actions
@@ -81,6 +81,7 @@ __all__ = [
     "routing_rules",
     "rule_changes",
     "rule_editor",
+    "saved_views",
     "schema_compatibility",
     "searched_identity",
     "searched_name",

@@ -1,4 +1,4 @@
-"""Users of the console and the API, their sessions and tokens, the keys that sign links, and the log of accesses."""
+"""Users of the console and the API, their sessions, tokens and saved views, keys that sign links, the access log."""
 
 from __future__ import annotations
 
@@ -88,6 +88,21 @@ access_log = Table(
     Column("count", Integer, nullable=False, server_default="1"),
     one_of("kind", AccessKind, "kind"),
     Index(None, "user_name", "id"),
+)
+
+# Filters of the list of calls that a user has given a name.
+saved_views = Table(
+    "saved_views",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("project", Text, nullable=False, server_default=""),  # that the filters name; empty: none
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),  # the filters, as the address of the list has them
+    Column("shared", Boolean, nullable=False, server_default=false()),  # others see it, too
+    Column("created_at", Timestamp, nullable=False),
+    Column("updated_at", Timestamp, nullable=False),
+    UniqueConstraint("user_id", "project", "name"),
 )
 
 # Secrets shared by all replicas, made at first use: they sign one-time links, and forms before the login.
