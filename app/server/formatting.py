@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from markupsafe import Markup, escape
 
 from app.audit import duration_text
 from app.db.types import format_instant
+from app.translation import current_language, gettext, number_text
 
 NOTHING: Final = "\u2013"
 """An en dash, where there is no figure."""
@@ -21,7 +22,7 @@ def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
     if instant is None:
         return NOTHING
     exact = format_instant(instant)
-    text = exact[11:19] if style == "time" else exact[:19].replace("T", " ")
+    text = exact[11:19] if style == "time" else current_language().time(instant.astimezone(UTC))
     return Markup('<time datetime="{}" title="{}" data-style="{}">{} UTC</time>').format(exact, exact, style, text)
 
 
@@ -35,28 +36,31 @@ def share(value: float | None) -> str:
     if value is None:
         return NOTHING
     percent = value * 100
-    return f"{percent:.0f} %" if percent in {0, 100} or percent >= 10 else f"{percent:.1f} %"
+    digits = 0 if percent in {0, 100} or percent >= 10 else 1
+    return gettext("%(number)s %%", number=number_text(percent, digits))
 
 
 def count(value: int | None) -> str:
     """Return a number with its thousands separated."""
-    return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
+    return NOTHING if value is None else number_text(value)
 
 
 def times(value: float | None) -> str:
     """Return a factor followed by a multiplication sign."""
     if value is None:
         return NOTHING
-    return f"{value:.1f}×" if value < 9.95 else f"{value:.0f}×"
+    return f"{number_text(value, 1 if value < 9.95 else 0)}×"
 
 
 def window(hours: float) -> str:
     """Return a time window such as `Last 24 hours`."""
     if hours < 1:
-        return f"Last {hours * 60:.0f} min"
+        return gettext("Last %(minutes)s min", minutes=number_text(hours * 60))
     if hours == 1:
-        return "Last hour"
-    return f"Last {hours:g} hours" if hours < 48 else f"Last {hours / 24:g} days"
+        return gettext("Last hour")
+    if hours < 48:
+        return gettext("Last %(hours)s hours", hours=f"{hours:g}")
+    return gettext("Last %(days)s days", days=f"{hours / 24:g}")
 
 
 def document(value: Any) -> str:
@@ -102,7 +106,7 @@ def brief(value: Any, most: int = 80) -> str:
 
 def state_text(state: Any) -> str:
     """Return the name of a state as text: `no_show` as `no show`."""
-    return str(state).replace("_", " ")
+    return gettext(str(state).replace("_", " "))
 
 
 _BROWSERS: Final = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
@@ -116,8 +120,8 @@ def browser(user_agent: str) -> str:
     name = next((name for mark, name in _BROWSERS if f"{mark}/" in user_agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     if name:
-        return f"{name} on {system}" if system else name
-    return brief(user_agent, 40) or "unknown"
+        return gettext("%(browser)s on %(system)s", browser=name, system=system) if system else name
+    return brief(user_agent, 40) or gettext("unknown")
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {

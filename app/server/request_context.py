@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -76,8 +77,12 @@ class RequestContext:
         return "" if self.identity_provider is None else self.identity_provider.provider.name
 
     async def read(self, load: Callable[[Connection], T]) -> T:
-        """Return what `load` returns, run in a thread on a reader connection; DatabaseUnavailableError without one."""
-        return await self._reader.run(load)
+        """Return what `load` returns, run in a thread on a reader connection; DatabaseUnavailableError without one.
+
+        Its sentences are in the language of the request.
+        """
+        context = copy_context()
+        return await self._reader.run(lambda connection: context.run(load, connection))
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
         """Return what `unit` returns, once its transaction has been committed."""

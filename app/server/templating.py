@@ -11,12 +11,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.server.documentation.links import CALL_HELP, CONSOLE_HELP, ERROR_HELP, docs_url
 from app.server.formatting import FILTERS
+from app.translation import Language, current_language
 
 HERE: Final = Path(__file__).parent
 # Files that change get another address, so browsers may cache them forever.
 STATIC_VERSION: Final = hashlib.sha256(
     b"".join(path.read_bytes() for path in sorted((HERE / "static").iterdir()) if path.is_file())
 ).hexdigest()[:12]
+
+
+def _gettext(text: str) -> str:
+    return current_language().texts.gettext(text)
+
+
+def _ngettext(singular: str, plural: str, number: int) -> str:
+    return current_language().texts.ngettext(singular, plural, number)
+
+
+def _pgettext(context: str, text: str) -> str:
+    return current_language().texts.pgettext(context, text)
+
 
 environment: Final = Environment(
     loader=FileSystemLoader(HERE / "templates"),
@@ -25,9 +39,13 @@ environment: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     auto_reload=False,
+    extensions=["jinja2.ext.i18n"],
 )
+environment.install_gettext_callables(_gettext, _ngettext, pgettext=_pgettext, newstyle=True)  # type: ignore[attr-defined]
 environment.filters.update(FILTERS)
-environment.globals.update(docs_url=docs_url, console_help=CONSOLE_HELP, error_help=ERROR_HELP, call_help=CALL_HELP)
+environment.globals.update(
+    language=current_language, docs_url=docs_url, console_help=CONSOLE_HELP, error_help=ERROR_HELP, call_help=CALL_HELP
+)
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -46,9 +64,13 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-@lru_cache(maxsize=64)
 def anonymous_problem_page(message: str, status: int) -> str:
     """Return the page of a problem for a browser without a user; rendered once, for anybody can ask for it."""
+    return _anonymous_problem_page(message, status, current_language())
+
+
+@lru_cache(maxsize=64)
+def _anonymous_problem_page(message: str, status: int, _language: Language) -> str:
     return render(
         "problem.html",
         user=None,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from app.translation import gettext, ngettext, number_text
+
 
 def duration_text(seconds: float) -> str:
     """Return a duration such as `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 10 min`, `3 days`; below 0 is taken for 0."""
     seconds = max(0.0, seconds)
     if seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
+        return gettext("%(number)s ms", number=number_text(seconds * 1000))
     if seconds < 59.95:
-        return f"{seconds:.1f} s"
+        return gettext("%(number)s s", number=number_text(seconds, 1))
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
+        return gettext("%(minutes)s min %(seconds)s s", minutes=minutes, seconds=f"{rest:02d}")
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+    if hours < 48:
+        return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=f"{minutes:02d}")
+    return ngettext("%(num)s day", "%(num)s days", hours // 24)

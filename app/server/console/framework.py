@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from app.accounts.access_log import AccessEntry
 from app.accounts.roles import Role
@@ -36,6 +36,7 @@ from app.server.request_body import read_body
 from app.server.request_context import RequestContext
 from app.server.request_text import require_storable_address, require_storable_form
 from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, anonymous_problem_page, render
+from app.server.translations.route import route_in_language
 from app.server.workers.form_job import parse_form, read_form
 
 _log = get_logger(__name__)
@@ -129,9 +130,8 @@ class PageRequest:
 
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, which the script puts into its place."""
-        return HTMLResponse(
-            render(template, may_edit=self.may(Role.EDITOR), csrf=self.console.cookies.csrf(self.cookie), **values)
-        )
+        csrf = self.console.cookies.csrf(self.cookie)
+        return HTMLResponse(render(template, may_edit=self.may(Role.EDITOR), csrf=csrf, **values))
 
 
 Handler = Callable[[PageRequest], Awaitable[Response]]
@@ -152,7 +152,8 @@ def page_route(
     `shows_people`: it holds data of participants, and reads of it can be recorded.
     """
     handler = _recording(handler, path) if shows_people else handler
-    return Route(path, partial(_serve, console, path, _for_all(handler, by_project), role), methods=["GET"])
+    endpoint = partial(_serve, console, path, _for_all(handler, by_project), role)
+    return route_in_language(path, endpoint, "GET", console.cookies.language_of)
 
 
 def _recording(handler: Handler, path: str) -> Handler:
@@ -170,7 +171,8 @@ def form_route(
     console: Console, path: str, handler: Handler, role: Role | None = Role.EDITOR, *, by_project: bool = False
 ) -> BaseRoute:
     """Return the route of a form; posts without the session's CSRF token are refused. `by_project`: as of pages."""
-    return Route(path, partial(_serve, console, path, _for_all(handler, by_project), role), methods=["POST"])
+    endpoint = partial(_serve, console, path, _for_all(handler, by_project), role)
+    return route_in_language(path, endpoint, "POST", console.cookies.language_of)
 
 
 def _for_all(handler: Handler, by_project: bool) -> Handler:
@@ -180,8 +182,7 @@ def _for_all(handler: Handler, by_project: bool) -> Handler:
 
     async def answer(request: PageRequest) -> Response:
         if request.user is not None and request.user.projects is not None:
-            message = f"this is about all projects; yours: {', '.join(request.user.projects)}"
-            raise NotAllowedError(message)
+            raise NotAllowedError(f"this is about all projects; yours: {', '.join(request.user.projects)}")
         return await handler(request)
 
     return answer
@@ -238,8 +239,7 @@ async def _identify(request: PageRequest) -> tuple[PageRequest, bool]:
 
 async def _record_seen(request: PageRequest, session: Session) -> None:
     now = request.context.now
-    # A page that refreshes itself does not mean that its user is there.
-    refreshes = request.http.method == "GET" and "x-fragment" in request.http.headers
+    refreshes = request.http.method == "GET" and "x-fragment" in request.http.headers  # its user may not be there
     if refreshes or now - session.last_seen_at < request.context.session_limits.seen_every:
         return
     await request.context.write_trace(partial(record_seen, session_id=session.id, now=now))

@@ -34,6 +34,7 @@ NOTICES: Final = {
     "password": "Your password was changed, and your other sessions have ended.",
     "confirmed": "You have confirmed who you are. Send the form again; it is not asked for within ten minutes.",
     "connected": "Your login at the provider is connected: you can log in through it.",
+    "language": "The language was changed.",
     "logged-out": "Your other sessions have ended.",
     "session": "The session has ended.",
     "gone": "The user was deleted, with all sessions and tokens.",

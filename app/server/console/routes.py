@@ -30,6 +30,7 @@ from app.server.console.rule_pages.rules import rules_routes
 from app.server.console.simulate import simulate_routes
 from app.server.request_context import RequestContext
 from app.server.templating import HERE, STATIC_VERSION
+from app.server.translations.catalogues import languages
 
 
 class _Static(StaticFiles):
@@ -44,6 +45,7 @@ class _Static(StaticFiles):
 
 def console_routes(context: RequestContext) -> list[BaseRoute]:
     """Return the routes of the console."""
+    languages()  # a file that cannot be read is a matter of the start
     cookies = Cookies(context.key, context.flow_context.settings)
     console = Console(context, cookies, PasswordChecker(context.flow_context.clock))
 

@@ -19,6 +19,7 @@ from app.server.api.accounts import require_role
 from app.server.console.access.confirmation import password_is_right, with_password
 from app.server.console.access.login import logged_in, repeated
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.translations.catalogues import languages
 
 LIFETIMES = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90), "365": timedelta(days=365)}
 
@@ -28,6 +29,7 @@ def account_routes(console: Console) -> list[BaseRoute]:
     return [
         page_route(console, "/console/account", show_account, by_project=True),
         form_route(console, "/console/account/password", change_password, Role.VIEWER, by_project=True),
+        form_route(console, "/console/account/language", choose_language, Role.VIEWER, by_project=True),
         form_route(console, "/console/account/logout", end_my_other_sessions, Role.VIEWER, by_project=True),
         form_route(console, "/console/account/sessions/{session_id}/end", end_my_session, Role.VIEWER, by_project=True),
         form_route(console, "/console/account/tokens", with_password(make_my_token), Role.VIEWER, by_project=True),
@@ -50,6 +52,13 @@ async def change_password(request: PageRequest) -> Response:
     stored, now = await request.console.passwords.hashed(password), request.context.now
     changed = await request.context.write(lambda c: set_password(c, user.id, stored, by=user.name, now=now))
     return await logged_in(request, changed, redirect("/console/account", "password"), "changed the password")
+
+
+async def choose_language(request: PageRequest) -> Response:
+    """Let the browser keep a language for the console; without one, pages are in the language that it asks for."""
+    tag, response = request.field("language"), redirect("/console/account", "language")
+    request.console.cookies.remember_language(request.http, response, tag if tag in languages() else "")
+    return response
 
 
 async def end_my_other_sessions(request: PageRequest) -> Response:
@@ -104,6 +113,8 @@ async def _account(
     roles = [role for role in Role if user.role.includes(role)]
     return request.page(
         "account.html",
+        languages=languages(),
+        chosen_language=request.console.cookies.language_of(request.http),
         status=status,
         tokens=tokens,
         sessions=sessions,

@@ -2,7 +2,8 @@
 
 A browser that is not logged in has a signed random text, so that the login form has a CSRF token and no row is
 written for strangers. Logging in replaces it by the secret of a session. Another cookie marks browsers in which a user
-has logged in before; it gives no access. A third one holds what a login at the OpenID Connect provider must answer.
+has logged in before; it gives no access. A third one holds what a login at the OpenID Connect provider must answer, a
+fourth the language that was chosen.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from app.settings import Settings, host_name, is_loopback
 SESSION: Final = "usher_session"
 DEVICE: Final = "usher_device"
 LOGIN_FLOW: Final = "usher_oidc"
+LANGUAGE: Final = "usher_language"
 CSRF_FIELD: Final = "csrf"
 _SECURE_PREFIX: Final = "__Host-"
 """Browsers accept such a cookie only by TLS, for this host alone and the path /; so no other host can set it."""
 _ANONYMOUS_LASTS: Final = timedelta(days=7)
 _DEVICE_LASTS: Final = timedelta(days=180)
+_LANGUAGE_LASTS: Final = timedelta(days=365)
 _LOGIN_FLOW_LASTS: Final = timedelta(minutes=10)
 """A login at the provider, with a second factor that must be looked for."""
 _SIGNER: Final = {"digest_method": hashlib.sha256}
@@ -104,6 +107,14 @@ class Cookies:
     def end_login_flow(self, request: Request, response: Response) -> None:
         """Make the browser forget `begin_login_flow`: each is good for one answer of the provider."""
         self._set(request, response, LOGIN_FLOW, "", timedelta())
+
+    def language_of(self, request: Request) -> str:
+        """Return the tag of the language that was chosen in the browser; empty if none was."""
+        return request.cookies.get(self._name(request, LANGUAGE), "")
+
+    def remember_language(self, request: Request, response: Response, tag: str) -> None:
+        """Let the browser keep a language; an empty tag makes it forget the one before."""
+        self._set(request, response, LANGUAGE, tag, _LANGUAGE_LASTS if tag else timedelta())
 
     def csrf(self, value: str) -> str:
         """Return the CSRF token of the forms of a browser with this session cookie."""

@@ -1,0 +1,1 @@
+"""The languages of the console: `messages.pot` lists its texts, and each `.po` file translates them."""
