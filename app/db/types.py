@@ -259,9 +259,15 @@ def _aware(value: datetime) -> datetime:
 
 
 def parse_instant(text: str) -> datetime:
-    """Read what `format_instant` or a person's `datetime('now')` wrote; UTC unless the text says otherwise."""
+    """Read what `format_instant` or a person's `datetime('now')` wrote; UTC unless the text says otherwise.
+
+    Raises `ValueError` for what is no time, and for one whose year in UTC is none.
+    """
     instant = datetime.fromisoformat(text)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    try:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"not in the years 1 to 9999: {text}") from error
 
 
 # JSONB on PostgreSQL: smaller and comparable. JSON text on SQLite. Python None is SQL NULL in both.

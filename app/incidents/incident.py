@@ -41,9 +41,10 @@ class Incident(JsonShape):
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:
         """Return the incident in a row of the table."""
-        kind, detail = IncidentKind(row["kind"]), row["detail"]
+        kind = IncidentKind(row["kind"])
+        detail = row["detail"] if isinstance(row["detail"], Mapping) else {}
         title = title_of(kind, row["subject"], row["project"], row["count"], detail)
-        return cls(**{**row, "kind": kind}, title=title, remedy=remedy_of(kind, detail))
+        return cls(**{**row, "kind": kind, "detail": detail}, title=title, remedy=remedy_of(kind, detail))
 
     @property
     def key(self) -> Key:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Dialect, Text
+from sqlalchemy import ColumnElement, Dialect, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator
 
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
+from app.db.columns.written_types import LAST_INSTANT, readable_instant
 from app.db.types import format_instant, parse_instant
 
 PAUSED_UNTIL: Final = RuleColumn(
@@ -25,6 +26,8 @@ PAUSED_UNTIL: Final = RuleColumn(
 def canonical_instant(value: Any) -> Any:
     """Return an instant in the one form in which Usher shows it; what is none is returned as it is."""
     try:
+        if value == "infinity":  # as PostgreSQL records it in the history
+            return format_instant(LAST_INSTANT)
         if isinstance(value, datetime):
             return format_instant(value)
         return format_instant(parse_instant(value)) if isinstance(value, str) else value
@@ -44,6 +47,9 @@ class InstantText(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> Any:
         kind = TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text()
         return dialect.type_descriptor(kind)
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return readable_instant(column, self)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
         if value is None or dialect.name != "postgresql":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, cast, type_coerce
 
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
+from app.db.columns.written_types import EPOCH, WrittenTimestamp
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables.base import Serial, current_instant, metadata, partial_index
 from app.db.types import Json, Timestamp
@@ -29,10 +30,10 @@ agents = Table(
     Column("agent_name", Text, primary_key=True),  # as rules name it
     Column("max_calls", Integer),  # of one project at a time; NULL: no limit
     Column("starts_per_second", Integer),  # calls of CreateDispatch in any second, of one project; NULL: no limit
-    Column("out_of_service_until", Timestamp),  # not asked before; NULL or past: in service
+    Column("out_of_service_until", WrittenTimestamp),  # not asked before; NULL or past: in service
     Column("substitute_agent_name", Text),  # asked in its place meanwhile; NULL: the fallbacks of the rule are
     Column("note", Text, nullable=False, server_default=""),
-    Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),  # user, or `sql`
     CheckConstraint(f"length(agent_name) BETWEEN 1 AND {MAX_AGENT_NAME}", name="agent_name"),
     CheckConstraint(f"max_calls BETWEEN 0 AND {MAX_CALLS}", name="max_calls"),

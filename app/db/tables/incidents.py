@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text, true
 
+from app.db.columns.written_types import EPOCH, WrittenJson, WrittenTimestamp
 from app.db.tables.base import current_instant, flag, metadata, partial_index
 from app.db.types import DeliveryStatus, IncidentKind, Json, OutgoingEvent, Timestamp, one_of
 
@@ -16,12 +17,12 @@ incidents = Table(
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False, server_default=""),  # the agent, rule or replica; empty: the project
     Column("project", Text, nullable=False, server_default=""),  # empty: it is of no single project
-    Column("opened_at", Timestamp, nullable=False),
-    Column("updated_at", Timestamp, nullable=False),
-    Column("closed_at", Timestamp),
+    Column("opened_at", WrittenTimestamp(EPOCH), nullable=False),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False),
+    Column("closed_at", WrittenTimestamp(EPOCH)),
     Column("count", Integer, nullable=False, server_default="1"),  # callers concerned, where it is about callers
-    Column("detail", Json, nullable=False),
-    Column("muted_until", Timestamp),  # no notification and no banner before this
+    Column("detail", WrittenJson, nullable=False),
+    Column("muted_until", WrittenTimestamp),  # no notification and no banner before this
     one_of("kind", IncidentKind, "kind"),
     partial_index("uq_incidents_open", "kind", "subject", "project", where="closed_at IS NULL", unique=True),
     Index(None, "kind", "subject", "project", "id"),
@@ -34,11 +35,11 @@ notifications = Table(
     Column("name", Text, primary_key=True),
     Column("enabled", flag("enabled"), nullable=False, server_default=true()),
     Column("url", Text, nullable=False),  # of Apprise; a secret that is never shown again
-    Column("kinds", Json),  # a list of kinds of incidents; NULL: all
+    Column("kinds", WrittenJson),  # a list of kinds of incidents; NULL: all
     Column("quiet_hours", Text),  # OpenStreetMap opening hours
     Column("timezone", Text, nullable=False, server_default="UTC"),
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),
 )
 
@@ -50,11 +51,11 @@ webhook_subscriptions = Table(
     Column("name", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("secret", Text, nullable=False),  # signs what is sent; shown once
-    Column("events", Json),  # a list of events; NULL: all
+    Column("events", WrittenJson),  # a list of events; NULL: all
     Column("enabled", flag("enabled"), nullable=False, server_default=true()),
-    Column("failing_since", Timestamp),  # the first failure since the latest success
-    Column("paused_at", Timestamp),  # after it has failed for long; a person resumes it
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("failing_since", WrittenTimestamp(EPOCH)),  # the first failure since the latest success
+    Column("paused_at", WrittenTimestamp(EPOCH)),  # after it has failed for long; a person resumes it
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),
     UniqueConstraint("name"),
 )

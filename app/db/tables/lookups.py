@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, text, true
 
+from app.db.columns.written_types import EPOCH, WrittenTimestamp
 from app.db.tables.base import Serial, current_instant, flag, metadata
 from app.db.types import Json, Timestamp
 
@@ -27,8 +28,8 @@ lookups = Table(
     Column("timeout_ms", Integer, nullable=False, server_default="1500"),
     Column("cache_s", Integer, nullable=False, server_default="0"),  # how long an answer is used again
     Column("on_error", Json),  # what stands for the answer if none comes
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),  # user, or `sql`
     UniqueConstraint("name"),
     CheckConstraint("length(name) BETWEEN 1 AND 200", name="name"),

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.columns.action_columns import ACTION_CHECKS
 from app.db.columns.pause_column import InstantText
+from app.db.columns.written_types import EPOCH, WrittenTimestamp
 from app.db.rule_columns import OBJECTIVE_CHECK, RULE_COLUMNS
 from app.db.tables.base import Serial, current_instant, flag, metadata, partial_index
 from app.db.types import Json, Quantity, Timestamp, one_of
@@ -52,8 +53,8 @@ routing_rules = Table(
     metadata,
     Column("id", Serial, primary_key=True),
     *map(_rule_column, RULE_COLUMNS),
-    Column("created_at", Timestamp, nullable=False, server_default=current_instant()),
-    Column("updated_at", Timestamp, nullable=False, server_default=current_instant()),
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),  # user, or `sql`
     UniqueConstraint("name"),
     *(CheckConstraint(column.check, name=column.name) for column in RULE_COLUMNS if column.check),

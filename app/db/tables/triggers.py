@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, MetaData, event
 
+from app.db.columns.written_times import time_triggers
 from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables.agents import RECORDED_OF_AGENTS, agent_changes, agents
 from app.db.tables.base import metadata
@@ -43,7 +44,7 @@ def triggers(dialect: str) -> list[str]:
     recording = [statement for history in _HISTORIES for statement in history.triggers(dialect)]
     if dialect == "postgresql":
         return [_REFUSE_ON_POSTGRESQL, *recording, _REFUSE_IN_AUDIT_LOG]
-    return [*recording, append_only_on_sqlite("audit_log", "UPDATE")]
+    return [*recording, append_only_on_sqlite("audit_log", "UPDATE"), *time_triggers()]
 
 
 @event.listens_for(metadata, "after_create")
