@@ -6,11 +6,10 @@ import os
 import random
 import secrets
 import socket
+import threading
 import time
 from datetime import UTC, datetime
-from typing import Protocol
-
-from uuid_utils import uuid7
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -33,9 +32,49 @@ class SystemClock:
         return time.monotonic()
 
 
+# Only lower case, and letters after digits: every collation of PostgreSQL sorts these texts as Python does.
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS: Final = tuple(first + second for first in _DIGITS for second in _DIGITS)
+_START_BITS: Final = 44
+_STEP_BITS: Final = 20
+"""The greatest of 45 bits is reached after 16 million ids in one millisecond."""
+
+
+class _Ids:
+    """Makes ids that no other process makes, each greater than the last one unless the wall clock is set back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._millisecond = -1
+        self._when = ""
+        self._number = 0
+
+    def next(self) -> str:
+        with self._lock:
+            millisecond = time.time_ns() // 1_000_000
+            if millisecond != self._millisecond:
+                when = f"{millisecond:012x}"
+                self._millisecond, self._when = millisecond, f"{when[:8]}-{when[8:]}"
+                self._number = secrets.randbits(_START_BITS)
+            else:
+                self._number += 1 + random.getrandbits(_STEP_BITS)
+            when, number = self._when, self._number
+        return (
+            f"{when}{_DIGITS[number >> 40]}{_PAIRS[number >> 30 & 1023]}{_PAIRS[number >> 20 & 1023]}"
+            f"{_PAIRS[number >> 10 & 1023]}{_PAIRS[number & 1023]}"
+        )
+
+
+_ids = _Ids()
+
+
 def new_id() -> str:
-    """Return a UUIDv7 as text: ids sort by the time they were made, which keyset paging relies on."""
-    return str(uuid7())
+    """Return 22 characters that sort by the time they were made, which keyset paging relies on.
+
+    A millisecond and 44 random bits: two replicas that make 350 ids a second each, as for 100 calls a second, make the
+    same one once in 4,500 years. Ids sort among the UUIDv7 of earlier releases too (`app.db.record_ids`).
+    """
+    return _ids.next()
 
 
 def jitter() -> float:

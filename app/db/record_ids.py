@@ -1,23 +1,29 @@
-"""Times in UUIDv7 ids: their order is the order of time, so a range of time is a range of ids."""
+"""Times in ids: their order is the order of time, so a range of time is a range of ids.
+
+An id of `app.clock.new_id` is the milliseconds since 1970 as `0199c2a4-5b1e`, then nine characters of base 32. Earlier
+releases made UUIDv7, such as `0199c2a4-5b1e-7000-8000-000000000000`. Both begin with the same text in the same
+millisecond, so ids of both forms sort by time among each other, also while replicas of both releases make them.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from uuid import UUID
+from typing import Final
 
-_LAST_MILLISECOND = 2**48 - 1
+_LAST_MILLISECOND: Final = 2**48 - 1
+_FORM: Final = re.compile(
+    r"([0-9a-f]{8})-([0-9a-f]{4})(?:[0-9a-v]{9}|-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})?", re.ASCII
+)
 
 
 def lowest_id_at(instant: datetime) -> str:
-    """Return the lowest UUIDv7 of the millisecond of `instant`."""
-    milliseconds = max(0, min(int(instant.timestamp() * 1000), _LAST_MILLISECOND))
-    return str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62))
+    """Return what sorts before all ids of the millisecond of `instant`, and after those of the one before."""
+    when = f"{max(0, min(int(instant.timestamp() * 1000), _LAST_MILLISECOND)):012x}"
+    return f"{when[:8]}-{when[8:]}"
 
 
 def instant_of_id(identity: str) -> datetime | None:
-    """Return when a UUIDv7 was made, to the millisecond; None for anything else."""
-    try:
-        made = UUID(identity)
-    except ValueError:
-        return None
-    return datetime.fromtimestamp((made.int >> 80) / 1000, UTC) if made.version == 7 else None
+    """Return when an id was made, to the millisecond, also for what `lowest_id_at` returns; None for anything else."""
+    made = _FORM.fullmatch(identity)
+    return None if made is None else datetime.fromtimestamp(int(made[1] + made[2], 16) / 1000, UTC)

@@ -129,7 +129,7 @@ def _add_probes(connection: Any) -> None:
             came = not (agent == "phone-agent" and minutes == 20)
             rows.append(
                 {
-                    "id": lowest_id_at(began)[:-2] + f"{len(rows):02x}",
+                    "id": f"{lowest_id_at(began)}{len(rows):09x}",
                     "project": "default",
                     "agent_name": agent,
                     "started_at": began,
@@ -160,10 +160,10 @@ def _add_a_week(connection: Any) -> None:
         if fate > 0.975:
             status, cause, reason = "cancelled", "caller_left", f"the caller gave up after {waited * 4:.1f} s"
         came = status == "ended"
-        unique = f"{number:012x}"
+        unique = f"{number:09x}"
         rows.append(
             {
-                "id": lowest_id_at(made)[:-12] + unique,
+                "id": lowest_id_at(made) + unique,
                 "event_id": f"seed-{number}",
                 "rule_id": 1,
                 "rule_name": rule,

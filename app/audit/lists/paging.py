@@ -1,6 +1,6 @@
 """Pages of long lists, newest first by id: each page costs about as much as the first, whatever is filtered.
 
-Ids are UUIDv7, so the order of ids is the order of time and a time range is a range of ids: one index (column, id)
+The order of ids is the order of time and a time range is a range of ids: one index (column, id)
 serves a filter, the range and the order together. Where a second filter remains, at most `MAX_ROWS_CHECKED` rows are
 read for one page; the page then says how far it got, and its cursor continues from there. So no combination of filters
 makes a query long.

@@ -43,7 +43,7 @@ class Stamps:
 
     def next(self, *, has_users: bool) -> int | None:
         """Return the number to be written; None if it cannot be remembered."""
-        stamp = int(new_id()[-7:], 16) | 1  # never 0, which is what a new file has
+        stamp = int(new_id()[-6:], 32) | 1  # never 0, which is what a new file has
         with self._lock:
             try:
                 self._remember([*self._expected, stamp], has_users)

@@ -19,7 +19,7 @@ ACTION_IS_MADE = text(
 caller_actions = Table(
     "caller_actions",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("id", Text, primary_key=True),
     Column("event_id", Text, nullable=False),  # the event that caused it; with a dispatch, the caller's join
     Column("dispatch_id", Text),  # the dispatch whose agents did not join; NULL: the rule's own action
     Column("rule_id", BigInteger, nullable=False),

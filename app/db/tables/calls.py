@@ -67,7 +67,7 @@ def status_in(*statuses: DispatchStatus) -> TextClause:
 events = Table(
     "events",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7: sorts by time
+    Column("id", Text, primary_key=True),  # sorts by time
     Column("livekit_id", Text, nullable=False),  # the webhook's id; empty if it has none
     Column("dedupe_key", Text, nullable=False),  # unique: LiveKit repeats a webhook until it is answered
     Column("project", Text, nullable=False),  # LiveKit project that sent it
@@ -108,7 +108,7 @@ events = Table(
 dispatches = Table(
     "dispatches",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7; also an attribute of the dispatch at LiveKit
+    Column("id", Text, primary_key=True),  # sorts by time; also an attribute of the dispatch at LiveKit
     Column("event_id", Text, nullable=False),  # the event that caused it
     Column("rule_id", BigInteger, nullable=False),
     Column("rule_name", Text, nullable=False),
@@ -275,7 +275,7 @@ dispatch_attempts = Table(
 token_dispatches = Table(
     "token_dispatches",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7, of the dispatch to come
+    Column("id", Text, primary_key=True),  # of the dispatch to come
     Column("project", Text, nullable=False),
     Column("room_name", Text, nullable=False),
     Column("participant_identity", Text, nullable=False),

@@ -13,7 +13,7 @@ from app.db.types import DeliveryStatus, IncidentKind, Json, OutgoingEvent, Time
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("subject", Text, nullable=False, server_default=""),  # the agent, rule or replica; empty: the project
     Column("project", Text, nullable=False, server_default=""),  # empty: it is of no single project
@@ -64,7 +64,7 @@ webhook_subscriptions = Table(
 def _delivery_columns() -> list[Column[object]]:
     """Return what deliveries to people and to programs have in common."""
     return [
-        Column("id", Text, primary_key=True),  # UUIDv7; of a webhook its webhook-id, the same for every attempt
+        Column("id", Text, primary_key=True),  # of a webhook its webhook-id, the same for every attempt
         Column("event", Text, nullable=False),
         Column("payload", Text, nullable=False),  # JSON, as it is sent
         Column("status", Text, nullable=False, server_default=DeliveryStatus.PENDING),

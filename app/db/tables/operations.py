@@ -55,7 +55,7 @@ schema_compatibility = Table("schema_compatibility", metadata, Column("oldest_re
 personal_reads = Table(
     "personal_reads",
     metadata,
-    Column("id", Text, primary_key=True),  # UUIDv7
+    Column("id", Text, primary_key=True),
     Column("read_at", Timestamp, nullable=False),
     Column("user_name", Text, nullable=False),
     Column("channel", Text, nullable=False),  # console, api, cli

@@ -64,8 +64,8 @@ class PastCall:
         return f"{prefix}_demo{self.number:08d}"
 
     def id_at(self, instant: datetime, place: int) -> str:
-        """Return a UUIDv7 of `instant`; `place` is unique among the rows of the call."""
-        return f"{lowest_id_at(instant)[:-12]}{self.number:010x}{place:02x}"
+        """Return an id of `instant`; `place` is unique among the rows of the call."""
+        return f"{lowest_id_at(instant)}{self.number:07x}{place:02x}"
 
     def joins(self) -> Event:
         """Return the event of the caller's webhook."""

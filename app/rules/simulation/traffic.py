@@ -49,7 +49,7 @@ def read_traffic(
 
 
 def _between(since: datetime, until: datetime | None) -> ColumnElement[bool]:
-    # Ids are UUIDv7, which begin with the milliseconds of their making: the primary key serves as index of time.
+    # Ids begin with the milliseconds of their making: the primary key serves as index of time.
     # A minute of slack covers clocks that are set back.
     conditions = [events.c.received_at >= since, events.c.id >= lowest_id_at(since - timedelta(minutes=1))]
     if until is not None:

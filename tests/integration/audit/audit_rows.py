@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert
 
+from app.db.record_ids import lowest_id_at
 from app.db.tables import audit_log, dispatch_attempts, dispatch_callers, dispatches, events
 from app.livekit.vocabulary import JOINS
 from app.webhook.event_store import name_in
@@ -24,8 +25,13 @@ def at(seconds: float) -> datetime:
 
 
 def make_id(instant: datetime) -> str:
-    """Return a UUIDv7 of `instant`; of one instant, later ones are greater."""
+    """Return an id of `instant`; of one instant, later ones are greater.
+
+    Those of every other second are UUIDv7, as replicas of earlier releases make them during a rolling upgrade.
+    """
     milliseconds = int(instant.timestamp() * 1000)
+    if milliseconds // 1000 % 2:
+        return f"{lowest_id_at(instant)}{next(_numbers):09d}"
     return str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | next(_numbers)))
 
 

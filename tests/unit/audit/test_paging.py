@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -50,6 +53,37 @@ def test_our_ids_contain_the_time_of_their_creation() -> None:
     assert before <= made <= after
 
 
-@pytest.mark.parametrize("identity", ["", "x", "5f0c9f7e-7f5e-4c39-9d6d-0b8b1a4a8d0e"])
+def test_our_ids_are_short_and_safe_in_urls_and_shells() -> None:
+    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-v]{13}", new_id())
+
+
+def test_ids_of_many_threads_differ_and_each_thread_gets_them_in_order() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: [new_id() for _ in range(2_000)], range(8)))
+    assert all(ids == sorted(ids) for ids in made)
+    assert len({identity for ids in made for identity in ids}) == 16_000
+
+
+@given(INSTANTS, st.integers(-3, 3), st.integers(0, 2**62 - 1))
+def test_ids_of_both_forms_sort_by_their_millisecond(instant: datetime, later: int, number: int) -> None:
+    milliseconds = int(instant.timestamp() * 1000)
+    uuid = str(UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | number))
+    other = lowest_id_at(instant + timedelta(milliseconds=later)) + "0123456v0"
+    assert (other > uuid) is (later >= 0)
+    assert lowest_id_at(instant) < uuid < lowest_id_at(instant + timedelta(milliseconds=1))
+    assert instant_of_id(uuid) == instant_of_id(lowest_id_at(instant)) == instant_of_id(lowest_id_at(instant) + "v" * 9)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        "",
+        "x",
+        "5f0c9f7e-7f5e-4c39-9d6d-0b8b1a4a8d0e",
+        "01a216eb-3c5d0123456vw",
+        "01a216eb-3c5d0123456w0",
+        "01a216eb-3c5d 12345670",
+    ],
+)
 def test_other_ids_have_no_instant(identity: str) -> None:
     assert instant_of_id(identity) is None
