@@ -68,7 +68,8 @@ def settled(
         return Settled(_as_move(current, step, written, now))
     if written is None or current.livekit_dispatch_id == written:
         return Settled()
-    noted = Move(current, current.status, current.cause, current.reason, fields={"livekit_dispatch_id": written})
+    fields = {"livekit_dispatch_id": written}
+    noted = Move(current, current.status, current.cause, current.reason, fields=fields, is_news=False)
     match current.status:
         case DispatchStatus.JOINED | DispatchStatus.DISPATCHED:
             # With another id or attempt noted, another replica has sent it again: the check finds the surplus.

@@ -19,7 +19,7 @@ from app.outbox.move import Move
 
 
 def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now: datetime) -> None:
-    """Carry out `moves` and write an audit line for each; a move to the same state only notes its reason."""
+    """Carry out `moves`, and write an audit line for each that is news."""
     if not moves:
         return
     write_moves(connection, moves)
@@ -28,6 +28,7 @@ def move(connection: Connection, after: AfterCommit, moves: Sequence[Move], now:
         [
             AuditEntry("dispatch", one.dispatch.id, one.dispatch.status, one.status, one.reason, now, one.by)
             for one in moves
+            if one.is_news
         ],
     )
     after.moves += moves

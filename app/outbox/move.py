@@ -14,7 +14,10 @@ _STARTED = frozenset({DispatchStatus.SENDING, DispatchStatus.DISPATCHED, Dispatc
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A dispatch goes on to `status` because of `cause`; `reason` is its text, `fields` are the other columns."""
+    """A dispatch goes on to `status` because of `cause`; `reason` is its text, `fields` are the other columns.
+
+    `is_news`: whether the audit log gets a line, which one that changes neither status nor reason does not need.
+    """
 
     dispatch: Dispatch
     status: DispatchStatus
@@ -22,6 +25,7 @@ class Move:
     reason: str
     by: str = "usher"
     fields: Mapping[str, Any] = field(default_factory=dict)
+    is_news: bool = True
 
     @property
     def columns(self) -> dict[str, Any]:

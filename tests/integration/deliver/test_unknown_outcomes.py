@@ -77,6 +77,20 @@ async def test_the_agent_itself_may_be_the_first_sign(sqlite_database: Database)
 
 
 @in_virtual_time
+async def test_an_answer_that_comes_after_its_agent_adds_no_line_to_the_audit_log(database: Database) -> None:
+    async with World(database) as world:
+        world.simulator.add_worker("greeter")
+        world.rule()
+        world.simulator.faults.script("CreateDispatch", Fault(FaultKind.HANG_AFTER, seconds=1))
+        world.simulator.join("room", "ana")
+        row = await world.until_status("joined", within=1)
+        await world.until(lambda: [one["outcome"] for one in world.attempts(row["id"])] == ["accepted"])
+        lines = world.rows("SELECT to_state FROM audit_log WHERE entity_id = :id ORDER BY id", id=row["id"])
+        assert [line["to_state"] for line in lines] == ["sending", "joined"]
+        assert world.dispatch()["livekit_dispatch_id"] == world.simulator.ledger.dispatches[0].id
+
+
+@in_virtual_time
 async def test_a_call_that_takes_effect_after_the_check_is_withdrawn_later(database: Database) -> None:
     """A call that timed out and takes effect after the look brings a second agent, for as long as it takes to see it.
 
