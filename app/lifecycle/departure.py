@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from app.db.rule_columns import MAX_AGENT_NAME
-from app.livekit.vocabulary import NOT_LOST, DisconnectReason
-from app.outbox.dispatch import Dispatch
+from app.db.types import Recover
+from app.livekit.vocabulary import LEAVINGS, MOVED, NOT_LOST, ROOM_OVER, DisconnectReason
+from app.outbox.dispatch import Dispatch, Session
 from app.webhook.event import Event
 
 DONE: Final = "usher.done"
@@ -68,6 +69,38 @@ def _agent_name(value: Any) -> str:
 def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = parent.get(name)
     return value if isinstance(value, dict) else {}
+
+
+def depends_on_people(dispatch: Dispatch, departure: Departure) -> bool:
+    """Return whether it matters to `leaving.agent_gone` if people are there whom no dispatch serves.
+
+    For most agents it does not, and to find these people all joins of the room are read.
+    """
+    if departure.disconnect_reason in ROOM_OVER | MOVED or departure.is_done:
+        return False
+    if dispatch.is_sent_away or departure.disconnect_reason == DisconnectReason.PARTICIPANT_REMOVED:
+        return False
+    return departure.is_lost or departure.is_early(dispatch) or dispatch.recover is Recover.ALWAYS
+
+
+def losing_agents(
+    live: Iterable[Dispatch], watched: Sequence[Event], left: Iterable[Event]
+) -> tuple[list[Dispatch], set[Session]]:
+    """Return the dispatches whose agent leaves, and the sessions in which it matters who else is there.
+
+    `left`: leavings that were stored before the joins of their agents, which `watched` may have.
+    """
+    leavings = {(event.project, event.participant_sid): event for event in watched if event.type in LEAVINGS}
+    left_by_joined = {(event.project, event.room_sid) for event in left}
+    losing: list[Dispatch] = []
+    with_others = set(left_by_joined)
+    for dispatch in live:
+        leaving = leavings.get((dispatch.project, dispatch.agent_sid or ""))
+        if leaving is not None and depends_on_people(dispatch, departure_of(dispatch, leaving)):
+            with_others.add(dispatch.session)
+        if leaving is not None or dispatch.session in left_by_joined:
+            losing.append(dispatch)
+    return losing, with_others
 
 
 def unseen_departure(dispatch: Dispatch, now: datetime) -> Departure:

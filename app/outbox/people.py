@@ -79,15 +79,15 @@ _OTHERS = HotStatement(
 )
 
 
-def people_around(connection: Connection, of: Collection[Dispatch]) -> People:
-    """Return who is in the rooms of these dispatches, as far as events say."""
+def people_around(connection: Connection, of: Collection[Dispatch], with_others: Collection[Session]) -> People:
+    """Return the callers of these dispatches, and the others in the rooms `with_others`, as far as events say."""
     if not of:
         return People()
     callers: dict[str, list[Caller]] = {}
     for dispatch_id, *caller in _CALLERS.rows(connection, {"ids": {one.id for one in of}}):
         callers.setdefault(dispatch_id, []).append(Caller(*caller))
     others: dict[Session, dict[str, Other]] = {}
-    found = _OTHERS.rows(connection, {"room_sids": {one.room_sid for one in of}})
+    found = _OTHERS.rows(connection, {"room_sids": {sid for _, sid in with_others}}) if with_others else []
     for project, room_sid, sid, joined_at, role in found:
         others.setdefault((project, room_sid), {})[sid] = Other(joined_at, role == Role.CALLEE)
     return People(callers, others)

@@ -14,7 +14,7 @@ from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.context import Context
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import arrived
-from app.lifecycle.departure import departure_of
+from app.lifecycle.departure import departure_of, losing_agents
 from app.lifecycle.doubt import room_restarted
 from app.lifecycle.leaving import after_callers_gone, room_over
 from app.lifecycle.next_agent import agent_left
@@ -126,15 +126,14 @@ def _read_known(
     ambiguous: dict[str, set[str]] = {}
     if any(event.type == EventType.PARTICIPANT_JOINED for event in watched):
         ambiguous = agents_given_up(connection, [one.id for one in live.values() if _gave_up(one)])
-        back = cancelled_agents(connection, {dispatch.session for dispatch in live.values()})
+        # Whose agent joins in a room that was not read whole, a check of it finds out.
+        back = cancelled_agents(connection, {dispatch.session for dispatch in live.values()}.difference(partly))
         for dispatch in live.values():
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.session, ()))
-    gone = {(event.project, event.participant_sid) for event in watched if event.type in LEAVINGS}
-    left_by_joined = {(event.project, event.room_sid) for event in left}
-    losing = [one for one in live.values() if (one.project, one.agent_sid) in gone or one.session in left_by_joined]
+    losing, with_others = losing_agents(live.values(), watched, left)
     started = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
     again = restarts(connection, started) if started else {}
-    return _Known(callers, ambiguous, people_around(connection, losing), again, partly)
+    return _Known(callers, ambiguous, people_around(connection, losing, with_others), again, partly)
 
 
 def _gave_up(dispatch: Dispatch) -> bool:

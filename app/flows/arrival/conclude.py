@@ -144,7 +144,8 @@ class _Writing:
 
     def write(self, findings: Sequence[Finding]) -> _Written:
         valid, present = still_true(self._connection, self._comparison, findings)
-        people = people_around(self._connection, [one.dispatch for one in valid if isinstance(one, AgentGone)])
+        losing = [one.dispatch for one in valid if isinstance(one, AgentGone)]
+        people = people_around(self._connection, losing, {one.session for one in losing})
         left_at = last_left(self._connection, [one.dispatch.id for one in valid if isinstance(one, CallersGone)])
         for finding in valid:
             match finding:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.db.types import Cause, DispatchStatus, Recover, Scope
-from app.lifecycle.departure import Departure
+from app.lifecycle.departure import Departure, depends_on_people
 from app.lifecycle.leaving import (
     AgentGone,
     CallersGone,
@@ -109,6 +110,29 @@ def test_what_follows_when_an_agent_has_left(
         assert agent_gone(one, departure, remaining, budget=3) is expected, reason
         exhausted = agent_gone(one._replace(recoveries=3), departure, remaining, budget=3)
         assert exhausted is (AgentGone.BUDGET_SPENT if expected.is_replaced else expected), reason
+
+
+@pytest.mark.parametrize("reason", [*LOSSES, "CLIENT_INITIATED", "PARTICIPANT_REMOVED", *ROOM_ENDS, *MOVES])
+@pytest.mark.parametrize("rule", [NEVER, LOST, ALWAYS, WITHDRAW, SENT_AWAY])
+@pytest.mark.parametrize("how", [LONG, EARLY, DONE, DONE_EARLY])
+def test_people_decide_nothing_where_nobody_looks_for_them(
+    reason: str, rule: Mapping[str, Any], how: Mapping[str, Any]
+) -> None:
+    one, departure = joined(**{"withdraw": False, **rule}), Departure(reason, **{"stayed_s": 60.0, **how})
+    decisions = {
+        (agent_gone(one, departure, alone, budget=3), agent_gone(one, departure, replace(alone, person=True), budget=3))
+        for alone in (NOBODY, SERVED, LATE, BOTH)
+    }
+    if not depends_on_people(one, departure):
+        assert all(with_person is without for without, with_person in decisions)
+
+
+def test_people_are_looked_for_where_they_decide() -> None:
+    lost, by_itself = Departure("CONNECTION_TIMEOUT", 60.0), Departure("CLIENT_INITIATED", 60.0)
+    assert depends_on_people(joined(**LOST), lost)
+    assert depends_on_people(joined(**ALWAYS), by_itself)
+    assert depends_on_people(joined(**NEVER), Departure("CLIENT_INITIATED", 0.5))
+    assert not depends_on_people(joined(**NEVER), by_itself)
 
 
 ARRIVAL = NOW - timedelta(seconds=60)
