@@ -15,6 +15,7 @@ from app.clock import Clock
 from app.db.engine.reader import Reader
 from app.db.types import format_instant
 from app.db.writer import Writer
+from app.flows.listing.room_lists import RoomLists
 from app.livekit.client import LiveKitClient
 from app.logs import get_logger
 from app.metrics import Metrics
@@ -107,8 +108,10 @@ class Context:
     defects: Defects = field(init=False)
     early_job_events: EarlyJobEvents = field(init=False, default_factory=EarlyJobEvents)
     delivery_delays: DeliveryDelays = field(init=False, default_factory=DeliveryDelays)
+    room_lists: RoomLists = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "room_lists", RoomLists(self.clock))
         object.__setattr__(
             self, "defects", Defects(self.metrics, self.clock, hides_messages=bool(self.settings.all_redacted))
         )

@@ -21,6 +21,7 @@ from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.flows.accept.accept import Acceptor
 from app.flows.arrival.withdraw import take_back
 from app.flows.context import Context
+from app.flows.listing.room_lists import RoomLists
 from app.flows.operations.operations import Operations, replayed_event
 from app.flows.operations.result import OperationResult
 from app.flows.transactions import Transactions
@@ -112,6 +113,7 @@ async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> l
     """Delete dispatches at LiveKit; return a line for each that could not be deleted."""
     gate = asyncio.Semaphore(_AT_ONCE)
     metrics = Metrics()
+    lists = RoomLists(SystemClock())
     async with AsyncExitStack() as stack:
         clients = {}
         for project in settings.projects:
@@ -126,7 +128,7 @@ async def _take_back(settings: Settings, withdrawals: Sequence[Withdrawal]) -> l
                 )
             async with gate:
                 try:
-                    await take_back(client, withdrawal)
+                    await take_back(client, lists, withdrawal)
                 except LiveKitUnavailableError as error:
                     return f"{withdrawal.dispatch_id} stays at LiveKit until the sweep deletes it: {error}"
             return None

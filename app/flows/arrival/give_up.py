@@ -46,7 +46,7 @@ async def give_up_attempt(
         return
     try:
         gone = dispatch.livekit_dispatch_id is None or await is_deleted(
-            client, dispatch.room_name, dispatch.livekit_dispatch_id
+            client, context.room_lists, dispatch.project, dispatch.room_name, dispatch.livekit_dispatch_id
         )
     except LiveKitUnavailableError as error:
         _log.warning("a dead dispatch could not be deleted yet", dispatch_id=dispatch.id, error=str(error))

@@ -109,6 +109,7 @@ class Inspector:
             return
         ids = {dispatch.id for dispatch in late}
         put_off: dict[float, list[Dispatch]] = {}
+        given_up: list[Coroutine[Any, Any, None]] = []
         for absence in [*inspection.absent, *inspection.uncertain]:
             dispatch = absence.dispatch
             if dispatch.id not in ids:
@@ -118,16 +119,17 @@ class Inspector:
             is_lost = absence.is_futile and is_hopeless(dispatch, in_all)
             if absence.certain and (is_lost or has_run_out(dispatch, waited)):
                 # Too early, a worker may have it that is not listed yet.
-                given_up = changed(absence, is_over=absence.is_over and waited >= JOB_LIST_LAG_S)
+                over = changed(absence, is_over=absence.is_over and waited >= JOB_LIST_LAG_S)
                 is_repeated = is_lost and may_repeat(dispatch, in_all)
                 tick = self._context.clock.monotonic()
                 delay_s = self.retry_spread.delay(dispatch.project, dispatch.agent_to_ask, tick)
                 delay_s += repeat_delay(in_all) if is_repeated else 0.0
-                await give_up_attempt(
-                    self._context, self._transactions, given_up, delay_s=delay_s, is_repeated=is_repeated
+                given_up.append(
+                    give_up_attempt(self._context, self._transactions, over, delay_s=delay_s, is_repeated=is_repeated)
                 )
             else:
                 put_off.setdefault(next_check(dispatch, waited), []).append(dispatch)
+        await asyncio.gather(*given_up)  # they share the lists of the room
         for wait, dispatches in put_off.items():
             await self._put_off(dispatches, wait)
 

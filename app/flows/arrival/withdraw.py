@@ -14,14 +14,13 @@ from sqlalchemy import Connection
 from app.db.types import DispatchStatus
 from app.errors import UsherError
 from app.flows.context import Context
+from app.flows.listing.room_lists import ListedDispatches, ListedParticipants, RoomLists, identities_of
 from app.lifecycle.leaving import Withdrawal
 from app.livekit.client import LiveKitClient, SeenDispatch, SeenParticipant
 from app.livekit.outcome import LiveKitUnavailableError
-from app.livekit.participant.role import Role
 from app.livekit.vocabulary import DEFAULT_IDENTITY
 from app.logs import get_logger
-from app.observe.ghosts import living, restarts
-from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE
+from app.observe.ghosts import restarts
 from app.outbox.dispatch_store import read_locked, waiting_callers
 
 _log = get_logger(__name__)
@@ -36,6 +35,7 @@ class Withdrawer:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._lists = context.room_lists
         self._tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, withdrawals: Iterable[Withdrawal]) -> None:
@@ -65,7 +65,7 @@ class Withdrawer:
         for attempt in range(_TRIES):
             try:
                 restarted_at = await self._restarted_at(withdrawal)
-                await take_back(client, withdrawal, partial(self._is_called_off, withdrawal), restarted_at)
+                await take_back(client, self._lists, withdrawal, partial(self._is_called_off, withdrawal), restarted_at)
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
                 await asyncio.sleep(min(8.0, 0.5 * 2.0**attempt))
@@ -111,6 +111,7 @@ async def _never() -> bool:
 
 async def take_back(
     client: LiveKitClient,
+    lists: RoomLists,
     withdrawal: Withdrawal,
     is_called_off: Callable[[], Awaitable[bool]] = _never,
     restarted_at: datetime | None = None,
@@ -119,36 +120,38 @@ async def take_back(
 
     `restarted_at`: when LiveKit made the room again; who joined it before is not there any more.
     """
+    project, room_name = withdrawal.project, withdrawal.room_name
 
-    async def list_present() -> Sequence[SeenParticipant]:
-        return living(await client.list_participants(withdrawal.room_name), restarted_at)
+    async def list_present() -> ListedParticipants:
+        return (await lists.participants(client, project, room_name)).living(restarted_at)
 
-    room = await client.find_room(withdrawal.room_name)
+    room = await client.find_room(room_name)
     if room is None or room.sid != withdrawal.room_sid:
         return  # LiveKit has closed the room and everything in it
     if withdrawal.only_dispatch and withdrawal.livekit_dispatch_id:
-        await client.delete_dispatch(withdrawal.room_name, withdrawal.livekit_dispatch_id)
+        await client.delete_dispatch(room_name, withdrawal.livekit_dispatch_id)
         return
     participants = await list_present()
-    if withdrawal.only_if_alone and any(one.role is Role.CALLER for one in participants):
+    if withdrawal.only_if_alone and participants.has_caller:
         return
-    listed = await client.list_dispatches(withdrawal.room_name)
+    listed = await lists.dispatches(client, project, room_name)
     if await is_called_off():
         return
-    agents = _Agents.of(withdrawal, listed)
-    for entry in listed:
-        if _is_meant(entry, withdrawal) and not entry.deleted:
-            await client.delete_dispatch(withdrawal.room_name, entry.id)
+    meant = _meant(listed, withdrawal)
+    agents = _Agents.of(withdrawal, listed, meant)
+    for entry in meant:
+        if not entry.deleted:
+            await client.delete_dispatch(room_name, entry.id)
     # Deleting the dispatch lets the agent say goodbye; one that is still listed a second later is removed.
     for pause in () if withdrawal.at_once else _GOODBYE_S:
-        if not any(map(agents.include, participants)):
+        if not agents.among(participants):
             return
         await asyncio.sleep(pause)
         participants = await list_present()
     if await is_called_off():
         return
-    for identity in {one.identity for one in participants if agents.include(one)}:
-        await client.remove_participant(withdrawal.room_name, identity)
+    for identity in agents.among(participants):
+        await client.remove_participant(room_name, identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,38 +164,47 @@ class _Agents:
     """Those that the jobs of the dispatches name and no job of another."""
 
     @classmethod
-    def of(cls, withdrawal: Withdrawal, listed: Sequence[SeenDispatch]) -> Self:
-        """Return the agents of `withdrawal` in a room that lists these dispatches."""
+    def of(cls, withdrawal: Withdrawal, listed: ListedDispatches, meant: Sequence[SeenDispatch]) -> Self:
+        """Return the agents of `withdrawal`, of whose dispatches LiveKit lists `meant`."""
         sids: dict[str, set[str]] = {}
         for identity, sid in withdrawal.agents:
             sids.setdefault(identity, set()).update({sid} - {""})
-        meant = [entry for entry in listed if _is_meant(entry, withdrawal)]
-        others = [entry for entry in listed if entry not in meant and not entry.deleted]
-        return cls(sids, (_identities(meant) | sids.keys()) - _identities(others))
+        ids = {entry.id for entry in meant}
+        named = sids.keys() | {identity for entry in meant for identity in identities_of(entry)}
+        return cls(
+            sids,
+            {
+                identity
+                for identity in named
+                if not any(entry.id not in ids and not entry.deleted for entry in listed.with_agent(identity))
+            },
+        )
 
-    def include(self, participant: SeenParticipant) -> bool:
-        """Return whether this participant is one of them."""
+    def among(self, participants: ListedParticipants) -> set[str]:
+        """Return the identities of those that are listed."""
+        named = self.sids.keys() | set(self.identities)
+        return {identity for identity in named if any(map(self._include, participants.of(identity)))}
+
+    def _include(self, participant: SeenParticipant) -> bool:
         if sids := self.sids.get(participant.identity):
             return participant.sid in sids or participant.identity.startswith(DEFAULT_IDENTITY)
         return participant.identity in self.identities
 
 
-def _identities(entries: Iterable[SeenDispatch]) -> set[str]:
-    return {job.participant_identity or f"agent-{job.id}" for entry in entries for job in entry.jobs}
+def _meant(listed: ListedDispatches, withdrawal: Withdrawal) -> list[SeenDispatch]:
+    found = {entry.id: entry for entry in listed.marked(withdrawal.dispatch_id)} if withdrawal.dispatch_id else {}
+    known = listed.by_id.get(withdrawal.livekit_dispatch_id or "")
+    return list((found | {known.id: known} if known is not None else found).values())
 
 
-def _is_meant(entry: SeenDispatch, withdrawal: Withdrawal) -> bool:
-    if withdrawal.livekit_dispatch_id is not None and entry.id == withdrawal.livekit_dispatch_id:
-        return True
-    return bool(withdrawal.dispatch_id) and entry.attributes.get(DISPATCH_ID_ATTRIBUTE) == withdrawal.dispatch_id
-
-
-async def is_deleted(client: LiveKitClient, room_name: str, livekit_dispatch_id: str) -> bool:
+async def is_deleted(
+    client: LiveKitClient, lists: RoomLists, project: str, room_name: str, livekit_dispatch_id: str
+) -> bool:
     """Delete a dispatch and return whether LiveKit's list confirms that it is gone."""
     await client.delete_dispatch(room_name, livekit_dispatch_id)
     for pause in (0.0, 0.2, 0.5):
         await asyncio.sleep(pause)
-        listed = await client.list_dispatches(room_name)
-        if not any(entry.id == livekit_dispatch_id and not entry.deleted for entry in listed):
+        entry = (await lists.dispatches(client, project, room_name)).by_id.get(livekit_dispatch_id)
+        if entry is None or entry.deleted:
             return True
     return False

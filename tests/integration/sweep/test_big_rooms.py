@@ -102,3 +102,29 @@ async def test_the_writer_reads_rows_in_proportion_to_the_people_in_a_room(
     # An event of the crowd reads a few rows; each used to read all of the room, 450 x 450 here.
     assert many / MANY <= 1.5 * few / FEW
     assert many < MANY * 100
+
+
+@in_virtual_time
+async def test_a_room_is_listed_a_few_times_however_many_agents_are_taken_out_of_it(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(scope="participant", withdraw=True)
+        world.simulator.add_worker("greeter")
+        fill(world, FEW)
+        await world.until(lambda: len(world.dispatches(status="joined")) == FEW, within=15)
+        calls = calls_of(world)
+        for number in range(FEW - 1):
+            world.simulator.leave("arena", f"caller-{number}")
+        await world.until(lambda: len(world.agents("arena")) == 1, within=30)
+        # Each withdrawal used to list the room two to five times.
+        assert calls["ListParticipants"] + calls["ListDispatch"] <= FEW / 2
+        assert len(world.dispatches(status="ended")) == FEW - 1
+
+
+@in_virtual_time
+async def test_a_room_is_listed_a_few_times_however_many_agents_do_not_join(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(scope="participant", answer_timeout_s=7, max_attempts=1)
+        calls = calls_of(world)
+        fill(world, FEW)
+        await world.until(lambda: len(world.dispatches(status="no_show")) == FEW, within=60)
+        assert calls["ListParticipants"] + calls["ListDispatch"] <= FEW / 2

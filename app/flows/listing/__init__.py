@@ -1,0 +1,1 @@
+"""LiveKit's lists of big rooms, read once for all who need them at the same time."""
