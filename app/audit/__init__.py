@@ -8,6 +8,16 @@ however much is stored. Lists are newest first, in pages (`Page`). `to_json` of 
 from app.audit.call_lists.call_export import export_calls
 from app.audit.call_lists.call_filter import CALLER_OUTCOMES, CallFilter
 from app.audit.call_lists.call_list import iterate_calls, list_calls
+from app.audit.call_lists.call_query import (
+    FILTER_FIELDS,
+    MAX_SEARCH,
+    TIME_FIELDS,
+    CallQuery,
+    metadata_fields,
+    read_call_query,
+    read_saved_query,
+    unknown_fields,
+)
 from app.audit.call_lists.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.calls.duration import duration_text
@@ -87,12 +97,15 @@ __all__ = [
     "BUCKET_BOUNDS_S",
     "CALLER_OUTCOMES",
     "CONTENT_TYPES",
+    "FILTER_FIELDS",
     "LARGEST_PAGE",
     "MAX_OBJECTIVES",
     "MAX_POINTS",
     "MAX_SAMPLED",
+    "MAX_SEARCH",
     "MAX_WAITING",
     "NO_FIGURES",
+    "TIME_FIELDS",
     "AgentTrend",
     "Attainment",
     "AttemptRecord",
@@ -101,6 +114,7 @@ __all__ = [
     "CallFilter",
     "CallHead",
     "CallOutcome",
+    "CallQuery",
     "CallState",
     "CallSteps",
     "CallerRecord",
@@ -185,6 +199,7 @@ __all__ = [
     "list_events",
     "load_of_agents",
     "longest_waiting",
+    "metadata_fields",
     "newest_dispatches",
     "newest_events",
     "objective_targets",
@@ -195,7 +210,9 @@ __all__ = [
     "queue_depth",
     "queue_lengths",
     "queue_overview",
+    "read_call_query",
     "read_recent_traffic",
+    "read_saved_query",
     "read_storage",
     "recent_events",
     "rows_about",
@@ -203,6 +220,7 @@ __all__ = [
     "timeline",
     "unknown_dispatches",
     "unknown_events",
+    "unknown_fields",
     "was_any_sent",
     "waterfall_of",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
@@ -10,17 +10,9 @@ from starlette.responses import Response, StreamingResponse
 from app.audit import CONTENT_TYPES, CallFilter, CallHead, ExportFormat, Page, export_calls, list_calls
 from app.server.request_context import RequestContext
 
-MAX_SEARCH: Final = 200
-"""Characters of a text to find calls by."""
 METADATA_PATTERN: Final = r"^[^=\x00]{1,100}=[^\x00]{0,200}$"
 """A top-level field of metadata and its value."""
 _AT_ONCE: Final = 500  # calls in memory
-
-
-def metadata_fields(given: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the fields and values of texts such as `language=es`; others are left out."""
-    parts = (one.partition("=") for one in given)
-    return tuple((name.strip(), value.strip()) for name, mark, value in parts if mark and name.strip())
 
 
 async def stream_calls(

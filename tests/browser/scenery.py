@@ -6,11 +6,13 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from app.accounts.roles import Role
+from app.accounts.saved_views import ViewUser, save_view
+from app.accounts.users import list_users
 from app.db.record_ids import lowest_id_at
-from app.db.tables import dispatches, probes
+from app.db.tables import dispatches, probes, saved_views
 from app.livekit.vocabulary import ParticipantKind
 from app.simulator import Behaviour
 from tests.harness.stage import Stage
@@ -80,6 +82,7 @@ def set_scene(stage: Stage) -> None:
     """Fill the stage; returns once every caller has met their fate."""
     for name, role in (("maria", Role.ADMIN), ("ana", Role.EDITOR), ("joel", Role.VIEWER)):
         stage.add_user(name, role)
+    stage.write(_save_views)
     stage.add_rules(*RULES)
     stage.add_rules({**RULES[0], "priority": 12}, editor="ana")
     stage.add_rules({**RULES[0], "answer_timeout_s": 12}, editor="ana")
@@ -117,6 +120,16 @@ def set_scene(stage: Stage) -> None:
     stage.do(lambda: stage.simulator.leave("sales-30ff", "eli.gone"))
     stage.wait_for("eli.gone", "cancelled")
     stage.do(lambda: stage.simulator.leave("support-81cc", "tom.baker"))
+
+
+def _save_views(connection: Any) -> None:
+    """Save a view of maria's, one that ana shares, and one with a filter of a later version."""
+    now = datetime.now(UTC)
+    users = {user.name: ViewUser(user.id, user.name, user.role, None) for user in list_users(connection)}
+    save_view(connection, users["maria"], "Nobody came", "outcome=no_agent", now=now)
+    save_view(connection, users["ana"], "Waiting now", "state=waiting", now=now, shared=True)
+    odd = save_view(connection, users["maria"], "Sentiment", "q=billing", now=now)
+    connection.execute(update(saved_views).where(saved_views.c.id == odd.id).values(query="sentiment=angry&q=billing"))
 
 
 def _add_probes(connection: Any) -> None:

@@ -30,6 +30,9 @@ def pages(stage: Stage) -> dict[str, str]:
     return {
         "now": "/console/",
         "calls": "/console/calls",
+        "calls-view": "/console/calls?outcome=no_agent",
+        "calls-save": "/console/calls?state=answered",
+        "views": "/console/views",
         "call-answered": f"/console/calls/{events['ana.perez']}",
         "call-fallback": f"/console/calls/{events['lady.gold']}",
         "call-no-show": f"/console/calls/{events['dora.lee']}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,40 @@ def test_the_list_says_whether_it_is_live_and_never_stops_silently(page: Page, s
     expect(page.locator("#calls")).to_have_class("card flush stale")
     page.unroute("**/console/calls/part**")
     expect(sign).to_have_attribute("data-state", "live")
+
+
+def test_a_filtered_list_is_kept_as_a_view_renamed_and_deleted(page: Page, stage: Stage) -> None:
+    # Given a list with a filter, when it is saved
+    page.goto(f"{stage.url}/console/calls")
+    page.get_by_label("Outcome").select_option("fallback")
+    page.get_by_text("Save this view").click()
+    page.get_by_label("Name of the view").fill("Fallbacks")
+    expect(page.get_by_label("Share it with everybody")).to_have_count(0)  # a viewer does not share
+    page.get_by_role("button", name="Save", exact=True).click()
+    # Then it stands above the list, and leads to it
+    views = page.get_by_role("navigation", name="Saved views")
+    expect(views.get_by_role("link", name="Fallbacks")).to_have_attribute("aria-current", "page")
+    views.get_by_role("link", name="All calls").click()
+    expect(page).to_have_url(f"{stage.url}/console/calls")
+    views.get_by_role("link", name="Fallbacks").click()
+    expect(page.get_by_role("list", name="Filters that are set")).to_contain_text("via fallback")
+    assert _found(page) == ["ana.perez"]
+    # When it is renamed and deleted, then the list follows
+    views.get_by_role("link", name="Manage views").click()
+    page.get_by_label("New name of Fallbacks").fill("Helped by others")
+    page.get_by_role("button", name="Save the name of Fallbacks").click()
+    expect(page.get_by_role("link", name="Helped by others")).to_be_visible()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete the view Helped by others").click()
+    expect(page.get_by_text("No views yet")).to_be_visible()
+
+
+def test_a_view_of_today_is_of_the_viewers_day(page: Page, stage: Stage) -> None:
+    page.goto(f"{stage.url}/console/calls")
+    page.get_by_role("button", name="Today").click()
+    page.get_by_text("Save this view").click()
+    page.get_by_label("Name of the view").fill("Today")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page).to_have_url(re.compile("range=today&tz=Europe%2FMadrid"))
+    link = page.get_by_role("navigation", name="Saved views").get_by_role("link", name="Today")
+    expect(link).to_have_attribute("href", re.compile("range=today&tz=Europe%2FMadrid"))

@@ -11,6 +11,7 @@ from rich.table import Table
 from app.audit import CallFilter, CallHead, ExportFormat, duration_text, export_calls, iterate_calls
 from app.cli.calls.call_view import STATE_STYLES
 from app.cli.calls.filter_options import call_filter
+from app.cli.calls.saved_views import ViewOption, ViewUserOption, views, with_view
 from app.cli.framework.database import reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import JsonOption, LimitOption, OutputOption, choosing
@@ -20,14 +21,22 @@ from app.cli.remote.choice import chosen_server, over_api
 from app.clock import SystemClock
 
 app = typer.Typer(help="Calls of participants: find, list, export.", no_args_is_help=True)
+app.command("views")(views)
 
 
 @app.command("list")
 @over_api
 @choosing(call_filter)
-def list_(chosen: CallFilter, *, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+def list_(
+    chosen: CallFilter,
+    *,
+    view: ViewOption = None,
+    user: ViewUserOption = None,
+    limit: LimitOption = 50,
+    as_json: JsonOption = False,
+) -> None:
     """List calls, newest first; `usher explain CALL` says what happened in one."""
-    server = chosen_server()
+    chosen, server = with_view(chosen, view, user), chosen_server()
     if server is not None:
         found = remote.read_calls(server, chosen, limit + 1)
     else:
@@ -65,13 +74,15 @@ def _table(found: list[CallHead]) -> Table:
 def export(
     chosen: CallFilter,
     *,
+    view: ViewOption = None,
+    user: ViewUserOption = None,
     format_: Annotated[
         ExportFormat, typer.Option("--format", "-f", help="csv: columns for people; jsonl: one JSON object a line")
     ] = ExportFormat.CSV,
     output: OutputOption = None,
 ) -> None:
     """Write all calls that match, newest first, as CSV or JSON lines."""
-    server = chosen_server()
+    chosen, server = with_view(chosen, view, user), chosen_server()
     with progress("calls") as report:
         if server is not None:
             count = write_lines(remote.export_calls(server, chosen, format_), output, report)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from app.accounts.saved_views import SavedView
 from app.audit import (
     CallFilter,
     CallHead,
@@ -28,6 +29,11 @@ def read_calls(server: Server, chosen: CallFilter, most: int) -> list[CallHead]:
 def export_calls(server: Server, chosen: CallFilter, format_: ExportFormat) -> Iterator[str]:
     """Yield the lines of an export of calls."""
     return server.lines("/calls", {**_of_calls(chosen), "format": format_})
+
+
+def read_views(server: Server) -> list[SavedView]:
+    """Return the saved views that the token's user sees."""
+    return [read_as(SavedView, one) for one in server.get("/views")["items"]]
 
 
 def read_events(server: Server, chosen: EventFilter, most: int | None = None) -> Iterator[EventSummary]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import Connection, delete, select, update
 
+from app.accounts.saved_views import delete_views_that_name
 from app.accounts.signing_key import signing_key
 from app.audit.people.person import Person, find_person
 from app.audit.people.person_rows import PersonRows, read_by_id, rows_about
@@ -172,6 +173,7 @@ class _Step:
         """Yield the transactions in their order: the person's own events, by which all else is found, come last."""
         rows = self.rows
         yield partial(overwriting, self.scrub_reads, None)
+        yield partial(overwriting, self.delete_views, None)
         for name, ids in (
             ("delete_promises", rows.own_promises),
             ("scrub_promises", rows.other_promises),
@@ -185,7 +187,7 @@ class _Step:
 
     def scrub_reads(self, connection: Connection, _: None) -> None:
         subjects = connection.scalars(select(personal_reads.c.subject).distinct()).all()
-        named = [one for one in subjects if self.scrubber.text(one) != one or self._is_number(one)]
+        named = list(filter(self._is_named, subjects))
         for start in range(0, len(named), STEP):
             connection.execute(
                 update(personal_reads)
@@ -193,8 +195,12 @@ class _Step:
                 .values(subject=self.pseudonym)
             )
 
-    def _is_number(self, subject: str) -> bool:
-        return bool(self.person.number) and number_in(subject) == self.person.number
+    def delete_views(self, connection: Connection, _: None) -> None:
+        delete_views_that_name(connection, self._is_named)
+
+    def _is_named(self, text: str) -> bool:
+        is_number = bool(self.person.number) and number_in(text) == self.person.number
+        return is_number or self.scrubber.text(text) != text
 
     def delete_promises(self, connection: Connection, ids: Sequence[str]) -> None:
         connection.execute(delete(token_dispatches).where(token_dispatches.c.id.in_(ids)))

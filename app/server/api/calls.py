@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from app.audit import (
     CONTENT_TYPES,
+    MAX_SEARCH,
     CallDirection,
     CallFilter,
     CallHead,
@@ -29,6 +30,7 @@ from app.audit import (
     list_calls,
     list_dispatches,
     list_events,
+    metadata_fields,
     timeline,
     unknown_dispatches,
     unknown_events,
@@ -38,7 +40,7 @@ from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover, warnings_about
 from app.server.access.own_projects import require_own
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
-from app.server.call_stream import MAX_SEARCH, METADATA_PATTERN, metadata_fields, stream_calls
+from app.server.call_stream import METADATA_PATTERN, stream_calls
 from app.server.request_context import RequestContext
 
 

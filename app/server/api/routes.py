@@ -48,6 +48,7 @@ from app.server.api.framework.openapi import openapi_document
 from app.server.api.framework.reference import reference_page
 from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
+from app.server.api.views import VIEW_ENDPOINTS
 from app.server.request_context import RequestContext
 from app.version import usher_version
 
@@ -179,6 +180,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              problems=(404, 409), quotes_body=False, example={"agent_name": "support-es", "context": {"order": 42}},
              description="The next agent is dispatched with `previous`; when it has joined, the first is withdrawn. "
              "When it does not come, the first stays."),
+    *VIEW_ENDPOINTS,
     Endpoint("GET", f"{_V1}/explain", calls.explain_event,
              "Explain a call: every rule tried, which field did not match and what it held, what happened next",
              Explanation, query=calls.ReferenceQuery, shows_people=True, problems=(404,), by_project=True),

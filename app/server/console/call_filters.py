@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.audit import CallDirection, CallFilter, CallOutcome, CallState
-from app.server.call_stream import MAX_SEARCH, metadata_fields
+from app.audit import (
+    FILTER_FIELDS,
+    TIME_FIELDS,
+    CallFilter,
+    CallOutcome,
+    CallQuery,
+    read_call_query,
+    unknown_fields,
+)
+from app.errors import Problem
 from app.server.console.framework import PageRequest
 
 RANGES: Final = {"hour": "Last hour", "today": "Today", "yesterday": "Yesterday"}
@@ -22,8 +28,8 @@ OUTCOMES: Final = {
     CallOutcome.HANDED_OVER: "handed over",
     CallOutcome.LEFT_EARLY: "agent left too soon",
 }
-_FIELDS: Final = ("q", "search", "state", "outcome", "agent", "rule", "direction", "project", "metadata")
-_TIMES: Final = ("range", "since", "until", "from", "to")
+_OTHER_FIELDS: Final = frozenset({"cursor", "done", "format"})
+"""Fields of addresses of the list that are no filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +43,19 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class CallFilters:
-    """What a request asks of the page; `given` has the fields that are set, by their names in the address."""
+    """What a request asks of the page: the filters in its address, and what of it is none."""
 
-    given: Mapping[str, str]
-    chosen: CallFilter
+    query: CallQuery
+    problems: Sequence[Problem]
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The fields that are set, by their names in the address."""
+        return self.query.given
+
+    @property
+    def chosen(self) -> CallFilter:
+        return self.query.chosen
 
     def address(self, path: str = "/console/calls", **changed: str) -> str:
         """Return the address of the list with these fields changed; an empty one is left out."""
@@ -49,7 +64,7 @@ class CallFilters:
 
     @property
     def is_filtered(self) -> bool:
-        return any(name in self.given for name in (*_FIELDS, *_TIMES))
+        return any(name in self.given for name in (*FILTER_FIELDS, *TIME_FIELDS))
 
     @property
     def has_more(self) -> bool:
@@ -57,10 +72,17 @@ class CallFilters:
         return any(name in self.given for name in ("rule", "direction", "project", "metadata", "from", "to"))
 
     @property
+    def as_text(self) -> str:
+        """The filters in one line."""
+        text = self.given.get("q", "")
+        parts = [f"find: {text}"] if text else []
+        return "; ".join([*parts, *(f"{chip.name}: {chip.value}" for chip in self.chips)])
+
+    @property
     def chips(self) -> Sequence[Chip]:
         """The filters that are set, but for the text that was searched for."""
         found = []
-        for name in (*_FIELDS[1:], *_TIMES):
+        for name in (*FILTER_FIELDS[1:], *TIME_FIELDS):
             value = self.given.get(name, "")
             if value:
                 found.append(Chip(_LABELS.get(name, name), _shown(name, value), self.address(**{name: ""})))
@@ -81,82 +103,8 @@ def _shown(name: str, value: str) -> str:
 
 
 def read_filters(request: PageRequest) -> CallFilters:
-    """Return the filters in the address of a request; values that no filter has are left out."""
-    given = {name: request.field(name).strip() for name in (*_FIELDS, *_TIMES)}
-    given["q"] = given["q"][:MAX_SEARCH]
-    for name, known in (("state", CallState), ("outcome", CallOutcome), ("direction", CallDirection)):
-        given[name] = given[name] if given[name] in set(known) else ""
-    given["range"] = given["range"] if given["range"] in RANGES else ""
-    metadata = metadata_fields(given["metadata"].split(","))
-    given["metadata"] = ", ".join(map("=".join, metadata))
-    zone = _zone(request)
-    since, until = _period(given, zone, request.field("zone"), request.context.now)
-    chosen = CallFilter(
-        project=given["project"] or None,
-        projects=request.signed_in.projects,
-        states={CallState(given["state"])} if given["state"] else frozenset(),
-        outcome=CallOutcome(given["outcome"]) if given["outcome"] else None,
-        direction=CallDirection(given["direction"]) if given["direction"] else None,
-        metadata=metadata,
-        agent=given["agent"] or None,
-        rule=given["rule"] or None,
-        search=given["search"] or None,
-        q=given["q"] or None,
-        since=since,
-        until=until,
-    )
-    if given["range"] or given["from"] or given["to"]:
-        given |= {"tz": request.field("tz"), "zone": request.field("zone")}
-    return CallFilters({name: value for name, value in given.items() if value}, chosen)
-
-
-def _zone(request: PageRequest) -> tzinfo | None:
-    """Return the viewer's time zone, which the script names; None without one."""
-    name = request.field("tz")
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-def _period(
-    given: Mapping[str, str], zone: tzinfo | None, offset: str, now: datetime
-) -> tuple[datetime | None, datetime | None]:
-    """Return the instants between which the calls began."""
-    local = zone or _fixed(offset)
-    midnight = now.astimezone(local).replace(hour=0, minute=0, second=0, microsecond=0)
-    match given["range"]:
-        case "hour":
-            return now - timedelta(hours=1), None
-        case "today":
-            return midnight.astimezone(UTC), None
-        case "yesterday":
-            before = (midnight.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=local)
-            return before.astimezone(UTC), midnight.astimezone(UTC)
-    return (
-        _exact(given["since"]) or _local(given["from"], local),
-        _exact(given["until"]) or _local(given["to"], local),
-    )
-
-
-def _fixed(offset: str) -> tzinfo:
-    """Return the time zone of the browser's offset to UTC in minutes; UTC without one."""
-    minutes = int(offset) if offset.lstrip("-").isdecimal() and len(offset) <= 5 else 0
-    return timezone(timedelta(minutes=-minutes)) if abs(minutes) < 1440 else UTC
-
-
-def _local(text: str, zone: tzinfo) -> datetime | None:
-    """Return the instant of a local time in a form."""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _exact(text: str) -> datetime | None:
-    """Return the instant of a time with a zone, as links have it."""
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant.astimezone(UTC) if instant.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
+    """Return the filters in the address of a request, or in the hidden fields of a form."""
+    fields = {name: request.field(name) for name in (*FILTER_FIELDS, *TIME_FIELDS, "tz", "zone")}
+    query = read_call_query(fields, request.context.now, request.signed_in.projects)
+    unknown = unknown_fields(set(request.http.query_params) - _OTHER_FIELDS)
+    return CallFilters(query, (*unknown, *query.problems))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.saved_views import MAX_NAME_LENGTH
 from app.audit import CallDirection, CallState, ExportFormat, known_agents, known_rules, list_calls
 from app.errors import BadRequestError, InvalidInputError
 from app.server.call_stream import stream_calls
 from app.server.console.call_filters import OUTCOMES, RANGES, CallFilters, read_filters
 from app.server.console.framework import Console, PageRequest, page_route
+from app.server.console.saved_views.view_tabs import view_tabs
 
 _LISTED = 40
 
@@ -27,7 +30,10 @@ def call_list_routes(console: Console) -> list[BaseRoute]:
     ]
 
 
-async def show_calls(request: PageRequest) -> Response:
+async def show_calls(
+    request: PageRequest, *, status: int = 200, save_form: Mapping[str, Any] | None = None
+) -> Response:
+    """Return the page; `save_form` is what was typed to save the list as a view, with the problem of it."""
     filters = read_filters(request)
 
     def load(connection: Connection) -> dict[str, Any]:
@@ -39,9 +45,15 @@ async def show_calls(request: PageRequest) -> Response:
     names = await request.context.read(load)
     own = request.signed_in.projects
     projects = [one.name for one in request.context.flow_context.settings.projects if own is None or one.name in own]
+    views = await view_tabs(request, filters.query)
     return request.page(
         "calls.html",
+        status=status,
         active="calls",
+        views=views,
+        current=next((tab for tab in views if tab.is_current), None),
+        save_form={**_SAVE_FORM, **(save_form or {})},
+        longest_view_name=MAX_NAME_LENGTH,
         states=list(CallState),
         outcomes=OUTCOMES,
         directions=list(CallDirection),
@@ -76,6 +88,7 @@ async def _facts(request: PageRequest, filters: CallFilters) -> dict[str, Any]:
     }
 
 
+_SAVE_FORM: Final = {"name": "", "shared": False, "is_taken": False, "problem": ""}
 _FORM_FIELDS = ("q", "state", "outcome", "agent", "rule", "direction", "project", "metadata", "range", "from", "to")
 
 

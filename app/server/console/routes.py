@@ -27,6 +27,7 @@ from app.server.console.now import now_routes
 from app.server.console.rule_pages.history import history_routes
 from app.server.console.rule_pages.lookups import lookups_routes
 from app.server.console.rule_pages.rules import rules_routes
+from app.server.console.saved_views.saved_views import saved_views_routes
 from app.server.console.simulate import simulate_routes
 from app.server.request_context import RequestContext
 from app.server.templating import HERE, STATIC_VERSION
@@ -63,6 +64,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *account_routes(console),
         *now_routes(console),
         *calls_routes(console),
+        *saved_views_routes(console),
         *rules_routes(console),
         *lookups_routes(console),
         *history_routes(console),

@@ -8,7 +8,7 @@ DOCS: Final = "/docs/"
 
 CONSOLE_HELP: Final = {
     "now": ("runbook", "Runbook"),
-    "calls": ("troubleshooting", "Troubleshooting by symptom"),
+    "calls": ("finding-calls", "Find calls"),
     "rules": ("rule-conditions", "The columns of a rule"),
     "agents": ("maintenance", "Maintenance of agents"),
     "trends": ("trends", "Trends"),

@@ -119,6 +119,15 @@ function refresh(element) {
   timer = setTimeout(again, every);
 }
 
+// A range such as today in a saved view is one of the viewer's time zone.
+function inViewersZone(link) {
+  const url = new URL(link.href);
+  if (!url.searchParams.has("range")) return;
+  url.searchParams.set("tz", Intl.DateTimeFormat().resolvedOptions().timeZone || "");
+  url.searchParams.set("zone", String(new Date().getTimezoneOffset()));
+  link.href = url.pathname + url.search;
+}
+
 // How many callers wait stands in the tab's title.
 function countInTitle() {
   const count = document.querySelector("[data-waiting-count]")?.dataset.waitingCount;
@@ -196,6 +205,7 @@ document.addEventListener("DOMContentLoaded", () => {
   setInterval(tick, 1000);
   for (const zone of document.querySelectorAll("input[data-zone]")) zone.value = String(new Date().getTimezoneOffset());
   for (const zone of document.querySelectorAll("input[data-tz]")) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+  for (const link of document.querySelectorAll("a[data-zoned]")) inViewersZone(link);
   countInTitle();
   for (const element of document.querySelectorAll("[data-refresh]")) refresh(element);
   for (const form of document.querySelectorAll("form[data-check]")) checkWhileTyping(form);

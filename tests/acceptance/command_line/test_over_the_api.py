@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from app.cli.main import COMMANDS, main
+from app.cli.remote.server import Server
 from tests.acceptance.cli_site import Answer, Site, Terminal, running_site, wait_for
 from tests.conftest import Database
 
@@ -118,6 +119,29 @@ def test_a_table_is_the_same_over_the_api(remote: Remote, command: str) -> None:
     here, there = remote.here.run(*command.split()), remote.run(*command.split())
     assert _stable(there.out) == _stable(here.out)
     assert there.err == here.err
+
+
+def test_a_saved_view_filters_the_list_of_calls(remote: Remote) -> None:
+    view = {"name": "No agent", "query": "state=no_show", "shared": True}
+    Server(remote.site.url, remote.terminal.environment["USHER_TOKEN"]).send("POST", "/views", view)
+    for terminal in (remote.here, remote.terminal):
+        assert [one["name"] for one in terminal.json("calls", "views")] == ["No agent"]
+        found = terminal.json("calls", "list", "--view", "No agent")
+        assert [call["participant_identity"] for call in found] == ["bob/b"]
+        assert terminal.json("calls", "list", "--view", "No agent", "--find", "ana") == []
+        joined = terminal.json("calls", "list", "--view", "No agent", "--state", "answered")
+        assert [call["participant_identity"] for call in joined] == ["ana"]
+        assert "bob/b" in terminal.run("calls", "export", "--view", "No agent").out
+        missing = terminal.run("calls", "list", "--view", "no agnet")
+        assert missing.code == 1
+        assert "did you mean 'No agent'" in missing.err
+    remote.site.database.execute("UPDATE saved_views SET query = 'state=no_shwo'")
+    refused = remote.run("calls", "list", "--view", "No agent")
+    assert refused.code == 2
+    assert "Did you mean 'no_show'" in refused.err
+    assert remote.here.run("calls", "list", "--user", "maria").code == 2
+    assert remote.run("calls", "views", "--user", "maria").code == 2
+    assert "did you mean 'maria'" in remote.here.run("calls", "views", "--user", "mariah").err
 
 
 def _stable(text: str) -> str:

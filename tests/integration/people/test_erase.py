@@ -16,6 +16,9 @@ import pytest
 from sqlalchemy import Connection
 
 from app.accounts.reads import record_read
+from app.accounts.roles import Role
+from app.accounts.saved_views import ViewUser, save_view
+from app.accounts.users import add_user, find_user
 from app.audit import dispatch_statistics, export_person, find_person, rows_about
 from app.errors import ConflictError, InvalidInputError
 from app.flows.erase.erase import Access, Erasure, erase_person
@@ -80,6 +83,11 @@ async def calls(world: World) -> None:
     assert world.agents(room)
 
 
+def save_a_view(connection: Connection, name: str, query: str, now: datetime) -> None:
+    user = find_user(connection, "otto") or add_user(connection, "otto", Role.VIEWER, by="test", now=now)
+    save_view(connection, ViewUser(user.id, user.name, user.role, None), name, query, now=now)
+
+
 async def end_calls(world: World) -> None:
     for room in ("hall", f"call-_{NUMBER}_xVA4"):
         world.simulator.finish_room(room)
@@ -96,6 +104,9 @@ async def test_no_byte_of_an_erased_person_is_left_and_figures_stay(database: Da
                 record_read, now=world.clock.now(), user="otto", channel="api", operation="x", subject=subject
             )
             await world.usher.writer.run(read)
+        # And views that users saved to find them
+        for name, query in (("her", "q=ana-4711"), ("phone", "q=0034+600-111-222"), ("him", "search=bob-0815")):
+            await world.usher.writer.run(partial(save_a_view, name=name, query=query, now=world.clock.now()))
         await end_calls(world)
         now = world.clock.now()
         before = await figures(world, now)
@@ -115,6 +126,7 @@ async def test_no_byte_of_an_erased_person_is_left_and_figures_stay(database: Da
             assert text not in stored, [line for line in stored.splitlines() if text in line][:3]
         assert [text for text in BOB if text not in stored] == []
         assert await figures(world, now) == before
+        assert [row["name"] for row in world.rows("SELECT name FROM saved_views")] == ["him"]
         # And it is on record, without the name
         lines = world.rows("SELECT entity_id, to_state, reason, changed_by FROM audit_log WHERE entity = 'person'")
         assert [(line["to_state"], line["changed_by"]) for line in lines] == [("erased", "otto")] * 2

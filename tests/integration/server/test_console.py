@@ -215,6 +215,7 @@ PAGES = """
 /console/ /console/now /console/calls /console/calls?cursor=nonsense /console/rules /console/history /console/agents
 /console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
 /console/lookups /console/new-lookup /console/agents/support-es /console/queue /console/account /api /console/incidents
+/console/views
 /console/trends /console/trends?hours=168&agent=support-es&rule=spanish
 """
 

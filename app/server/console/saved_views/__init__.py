@@ -1,0 +1,1 @@
+"""Saved views of the list of calls: above the list, and the page on which they are managed."""
