@@ -22,7 +22,8 @@ def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
     if instant is None:
         return NOTHING
     exact = format_instant(instant)
-    text = exact[11:19] if style == "time" else current_language().time(instant.astimezone(UTC))
+    language = current_language()
+    text = exact[11:19] if style == "time" else language.time(instant.astimezone(UTC))
     return Markup('<time datetime="{}" title="{}" data-style="{}">{} UTC</time>').format(exact, exact, style, text)
 
 
