@@ -154,6 +154,12 @@ class Metrics:
         self.rules_version = Gauge("usher_rule_book_version", "Rule book version in use", registry=self.registry)
         self.rules = Gauge("usher_rules", "Rules in the book", registry=self.registry)
         self.bad_rules = Gauge("usher_bad_rules", "Rules that cannot be used", registry=self.registry)
+        self.bad_rows = Gauge(
+            "usher_bad_rows",
+            "Rows that plain SQL has given values that cannot be used, by table; rules are counted apart",
+            ["table"],
+            registry=self.registry,
+        )
         self.defects = Counter(
             "usher_defects",
             "Errors of Usher's own that were caught, each at the cost of one room, dispatch or event",

@@ -38,6 +38,7 @@ from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
 from app.flows.messages.senders import RealSenders, Senders
 from app.flows.orchestrator import Orchestrator
+from app.incidents.facts.bad_rows import read_bad_rows
 from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
@@ -96,7 +97,9 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
 def _read_book(readers: Engine) -> RuleBook:
     """Return the stored rules, and warn of those that cannot be used."""
     with readers.connect() as connection:
-        book = read_book(connection)
+        book, rows = read_book(connection), read_bad_rows(connection)
+    for row in rows:
+        _log.warning("a row cannot be used as it is", table=row.table, name=row.name, problems=list(row.problems))
     for bad in book.bad.values():
         _log.warning("a rule cannot be used", rule=bad.name, problems=[str(one) for one in bad.problems])
     for lookup in book.lookups.bad:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, func, select
 from app.agents.agent_limits import is_before_end, is_indefinite, read_end
 from app.db.columns.pause_column import canonical_instant
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
+from app.db.editing.unreadable_times import unreadable_times
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables import agent_changes, agents
 from app.db.tables.agents import END_AS_TEXT, RECORDED_OF_AGENTS
@@ -39,6 +40,7 @@ class Agent(JsonShape):
     updated_at: Instant | None = None
     updated_by: str | None = None
     version: Annotated[int, Field(description="of its latest change; the ETag")] = 0
+    problems: Annotated[tuple[str, ...], Field(description="what in its row, written by SQL, cannot be used")] = ()
 
     @property
     def etag(self) -> str:
@@ -69,31 +71,38 @@ def list_agents(connection: Connection) -> list[Agent]:
     latest = select(agent_changes.c.agent_name, func.max(agent_changes.c.id).label("version"))
     found = connection.execute(latest.group_by(agent_changes.c.agent_name))
     versions = {row.agent_name: row.version for row in found}
-    rows = connection.execute(_ROWS.order_by(agents.c.agent_name)).mappings()
-    return [_agent(row, versions.get(row["agent_name"], 0)) for row in rows]
+    rows = connection.execute(_ROWS.order_by(agents.c.agent_name)).mappings().all()
+    times = unreadable_times(connection, "agents", "agent_name")
+    return [_agent(row, versions.get(row["agent_name"], 0), times) for row in rows]
 
 
 def stored_agent(connection: Connection, agent_name: str) -> Agent:
     """Return an agent; one without a row has the defaults, and the version of its last change."""
     version = connection.scalar(select(func.max(agent_changes.c.id)).where(agent_changes.c.agent_name == agent_name))
     row = connection.execute(_ROWS.where(agents.c.agent_name == agent_name)).mappings().one_or_none()
-    return Agent(agent_name, version=version or 0) if row is None else _agent(row, version or 0)
+    if row is None:
+        return Agent(agent_name, version=version or 0)
+    return _agent(row, version or 0, unreadable_times(connection, "agents", "agent_name"))
 
 
 _ROWS = select(*(column for column in agents.c if column.name != "out_of_service_until"), END_AS_TEXT.label("until"))
 
 
-def _agent(row: RowMapping, version: int) -> Agent:
+def _agent(row: RowMapping, version: int, times: Mapping[str, Sequence[Problem]]) -> Agent:
+    name, until = row["agent_name"], read_end(row["until"])
+    values = {each: row[each] for each in ("agent_name", *EDITABLE) if each != "out_of_service_until"}
+    problems = [*check_agent({**values, "out_of_service_until": until}), *times.get(name, ())]
     return Agent(
-        row["agent_name"],
+        name,
         row["max_calls"],
         row["starts_per_second"],
-        read_end(row["until"]),
+        until,
         row["substitute_agent_name"],
         row["note"],
         row["updated_at"],
         row["updated_by"],
         version,
+        tuple(map(str, problems)),
     )
 
 

@@ -27,7 +27,9 @@ class Incident(JsonShape):
 
     id: str
     kind: IncidentKind
-    subject: Annotated[str, Field(description="the agent, rule, replica or subscription; empty: the whole project")]
+    subject: Annotated[
+        str, Field(description="the agent, rule, replica, subscription or row; empty: the whole project")
+    ]
     project: Annotated[str, Field(description="LiveKit project; empty: none in particular")]
     opened_at: Instant
     updated_at: Instant
@@ -74,6 +76,8 @@ class Incident(JsonShape):
         match self.kind:
             case IncidentKind.AGENT_NOT_JOINING:
                 return f"/console/agents/{quote(self.subject, safe='')}"
+            case IncidentKind.RULE_BROKEN if "table" in self.detail:
+                return _page_of(str(self.detail["table"]), str(self.detail.get("name", "")))
             case IncidentKind.RULE_BROKEN | IncidentKind.OBJECTIVE_BURNING:
                 rule_id = self.detail.get("rule_id")
                 return "/console/rules" if rule_id is None else f"/console/rules/{rule_id}"
@@ -87,3 +91,16 @@ class Incident(JsonShape):
     def is_muted(self, now: datetime) -> bool:
         """Return whether banners and notifications leave it out."""
         return self.muted_until is not None and now < self.muted_until
+
+
+def _page_of(table: str, name: str) -> str:
+    """Return the page of the console that shows a row of a table."""
+    match table:
+        case "agents":
+            return f"/console/agents/{quote(name, safe='')}"
+        case "lookups":
+            return f"/console/lookups/{quote(name, safe='')}"
+        case "notifications" | "webhook_subscriptions":
+            return "/console/notifications"
+        case _:
+            return ""

@@ -49,7 +49,7 @@ def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail:
         case _K.WEBHOOKS_SILENT:
             return f"LiveKit's webhooks{where} do not reach Usher: the sweep found {_callers(count)}"
         case _K.RULE_BROKEN:
-            return f"Rule {subject!r} cannot be used: {next(iter(detail.get('problems', ())), '')}"
+            return _broken_title(subject, detail)
         case _K.QUEUE_GROWING:
             waiting = int(detail.get("waiting", count))
             verb = "waits" if waiting == 1 else "wait"
@@ -68,6 +68,11 @@ def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
         reason = str(detail.get("reason", ""))
         known = TroubleKind(reason) if reason in set(TroubleKind) else TroubleKind.UNREACHABLE
         return known.remedy
+    if kind is _K.RULE_BROKEN and "table" in detail:
+        return (
+            f"Correct the column in the table {detail['table']}, with SQL or in the console. Its other rows are not "
+            "affected."
+        )
     return _REMEDIES[kind]
 
 
@@ -81,6 +86,14 @@ def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) 
     if detail.get("probe"):
         callers += f"; its latest probe failed: {detail['probe']}"
     return f"Agent {agent!r}{where} does not join: {attempts}; {callers}"
+
+
+def _broken_title(subject: str, detail: Mapping[str, Any]) -> str:
+    problem = next(iter(detail.get("problems", ())), "")
+    if "table" not in detail:
+        return f"Rule {subject!r} cannot be used: {problem}"
+    noun = subject.partition(" ")[0].capitalize()
+    return f"{noun} {detail.get('name', '')!r} has a value that cannot be used: {problem}"
 
 
 def _callers(count: int) -> str:

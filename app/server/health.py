@@ -19,6 +19,7 @@ from app.errors import SchemaMismatchError
 from app.flows.orchestrator import Orchestrator
 from app.flows.write_check import WriteCheck
 from app.incidents import Incident, open_incidents
+from app.incidents.facts.bad_rows import BadRow, read_bad_rows
 from app.livekit.failures.trouble import Trouble
 from app.rules.book.rule_book import RuleBook
 from app.server.privacy.names import NameAccess, Pseudonyms
@@ -42,6 +43,8 @@ class DatabaseHealth:
     sweeps: tuple[SweepHeartbeat, ...] = ()
     incidents: tuple[Incident, ...] = ()
     """Those that are open."""
+    bad_rows: tuple[BadRow, ...] = ()
+    """Rows of tables that people write which hold what cannot be used; those of rules and lookups the rule book has."""
 
     def to_json(self) -> dict[str, Any]:
         if self.status == "ok":
@@ -98,6 +101,12 @@ class Health:
                     for one in self.book.lookups.bad[:_MAX_BAD_RULES]
                 ],
             },
+            "rows": {
+                "bad": [
+                    {"table": one.table, "name": one.name, "problems": list(one.problems)}
+                    for one in self.database.bad_rows[:_MAX_BAD_RULES]
+                ]
+            },
             "writer_backlog": self.writer_backlog,
             "clock": {
                 "ahead_of_database_s": round(self.machine_ahead_s, 1),
@@ -114,6 +123,7 @@ class Health:
         document["database"] = self.database.without_names(pseudonyms)
         for part in ("rules", "lookups"):
             document[part]["bad"] = [{"id": one["id"]} for one in document[part]["bad"]]
+        document["rows"]["bad"] = [{"table": one["table"]} for one in document["rows"]["bad"]]
         document["livekit"] = {
             pseudonyms.of(project): {key: each for key, each in one.items() if key != "text"}
             for project, one in document["livekit"].items()
@@ -179,7 +189,8 @@ class HealthEndpoint:
             with self._readers.connect() as connection:
                 schema.require_compatible(connection)
                 sweeps, incidents = sweep_heartbeats(connection), open_incidents(connection)
-                return DatabaseHealth("ok", sweeps=tuple(sweeps), incidents=tuple(incidents))
+                rows = tuple(read_bad_rows(connection))
+                return DatabaseHealth("ok", sweeps=tuple(sweeps), incidents=tuple(incidents), bad_rows=rows)
         except SchemaMismatchError as error:
             return DatabaseHealth("schema", str(error))
         except SQLAlchemyError as error:

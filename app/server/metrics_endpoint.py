@@ -17,6 +17,7 @@ from app.audit import Objective, QueueLength, calls_of_agents, queue_depth, queu
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
 from app.incidents import count_open
+from app.incidents.facts.bad_rows import read_bad_rows
 from app.metrics import Metrics
 from app.server.access.anonymous_answers import mark_identified
 from app.server.caches.objectives_cache import METRICS_WINDOWS, Objectives
@@ -91,11 +92,15 @@ class MetricsEndpoint:
             with self._readers.connect() as connection:
                 now = self._orchestrator.context.clock.now()
                 depth, incidents = queue_depth(connection, now), count_open(connection, now)
+                bad = Counter(one.table for one in read_bad_rows(connection))
                 _set_queues(metrics, queue_lengths(connection, now))
                 _set_agents(metrics, list_agents(connection), calls_of_agents(connection, now), now)
         except SQLAlchemyError:
             return
         metrics.queue_depth.set(depth.due)
+        bad["lookups"] += len(book.lookups.bad)
+        for table in ("agents", "lookups", "notifications", "webhook_subscriptions"):
+            metrics.bad_rows.labels(table).set(bad[table])
         for kind, number in incidents.items():
             metrics.incidents.labels(kind).set(number)
         for status, count in depth.by_status.items():

@@ -28,8 +28,8 @@ def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":
         return
     for table, columns in TIMES.items():
-        refused = " ".join(refuse(table, column) for column in columns)
         for done, change in (("inserted", "INSERT"), ("updated", f"UPDATE OF {', '.join(columns)}")):
+            refused = " ".join(refuse(table, column, change) for column in columns)
             # On the driver's cursor: op.execute takes `:` for a parameter.
             cursor = op.get_bind().connection.cursor()
             cursor.execute(f"CREATE TRIGGER {table}_times_{done} BEFORE {change} ON {table} BEGIN {refused} END")
@@ -44,9 +44,10 @@ def downgrade() -> None:
             op.execute(f"DROP TRIGGER {table}_times_{done}")
 
 
-def refuse(table: str, column: str) -> str:
+def refuse(table: str, column: str, change: str) -> str:
     message = f"{table}.{column} must be a time such as 2026-12-24T18:00:00Z"
-    return f"SELECT raise(ABORT, '{message}') WHERE {is_no_time('NEW.' + column)};"
+    is_new = "" if change == "INSERT" else f"NEW.{column} IS NOT OLD.{column} AND "
+    return f"SELECT raise(ABORT, '{message}') WHERE {is_new}{is_no_time('NEW.' + column)};"
 
 
 def is_no_time(column: str) -> str:

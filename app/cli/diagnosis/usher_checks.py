@@ -15,6 +15,7 @@ from app.cli.framework.database import database_url, reading
 from app.clock import new_id
 from app.db import schema
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.incidents.facts.bad_rows import bad_times_of_rules, read_bad_rows
 from app.livekit.fabricated_webhook import sign
 from app.rules.book.read_book import read_book
 from app.settings import Project, Settings, local_url, shown_database_url
@@ -52,6 +53,9 @@ def _of_contents(connection: Connection) -> list[Finding]:
         names = ", ".join(repr(one.name) for one in book.lookups.bad[:5])
         remedy = "see what is wrong: usher lookups list"
         findings.append(warning("lookups", f"{len(book.lookups.bad)} cannot be used: {names}", remedy))
+    for row in [*read_bad_rows(connection), *bad_times_of_rules(connection)]:
+        remedy = f"correct the table {row.table}, with SQL or in the console"
+        findings.append(warning(row.table, f"{row.noun} {row.name!r}: {'; '.join(row.problems)}", remedy))
     if not count_users(connection):
         remedy = "open the link that usher serve logs, or run: usher users add NAME --role admin"
         findings.append(warning("users", "there are none, so the console cannot be used", remedy))

@@ -65,11 +65,12 @@ def list_(*, as_json: JsonOption = False) -> None:
     for one in stored:
         quiet = f"quiet {one.quiet_hours} ({one.timezone})" if one.quiet_hours else ""
         what = ", ".join(one.kinds) if one.kinds is not None else "all incidents"
-        rows.add_row(plain(one.name), plain(one.target), stacked(what, quiet), "on" if one.enabled else "off")
+        state = stacked("on" if one.enabled else "off", *one.problems)
+        rows.add_row(plain(one.name), plain(one.target), stacked(what, quiet), state)
     for program in programs:
         what = ", ".join(program.events) if program.events is not None else "all events"
-        state = "paused" if program.paused_at else "on" if program.enabled else "off"
-        rows.add_row(plain(program.name), plain(program.url), plain(what), state)
+        paused = "paused" if program.paused_at else "on" if program.enabled else "off"
+        rows.add_row(plain(program.name), plain(program.url), plain(what), stacked(paused, *program.problems))
     show(rows)
 
 

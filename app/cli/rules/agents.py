@@ -56,7 +56,7 @@ def list_(*, as_json: JsonOption = False) -> None:
         held = f"{calls[one.agent_name]}" + ("" if one.max_calls is None else f"/{one.max_calls}")
         made.add_row(
             plain(one.agent_name), held, str(waiting[one.agent_name]), plain(one.starts_per_second or ""),
-            _service(one, now), plain(one.note),
+            _service(one, now), stacked(one.note, *one.problems),
         )  # fmt: skip
     show(made)
     if not agents:

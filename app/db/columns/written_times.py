@@ -39,13 +39,15 @@ def time_triggers() -> list[str]:
     """Return the statements that create the triggers."""
     return [
         f"""CREATE TRIGGER {table}_times_{done} BEFORE {change} ON {table} BEGIN
-            {" ".join(_refuse(table, column) for column in columns)}
+            {" ".join(_refuse(table, column, change) for column in columns)}
         END"""
         for table, columns in WRITTEN_TIMES.items()
         for done, change in (("inserted", "INSERT"), ("updated", f"UPDATE OF {', '.join(columns)}"))
     ]
 
 
-def _refuse(table: str, column: str) -> str:
+def _refuse(table: str, column: str, change: str) -> str:
     message = f"{table}.{column} must be a time such as {TIME_EXAMPLE}"
-    return f"SELECT raise(ABORT, '{message}') WHERE {is_no_time(f'NEW.{column}')};"
+    # A row from before keeps a bad time until that column is written.
+    is_new = "" if change == "INSERT" else f"NEW.{column} IS NOT OLD.{column} AND "
+    return f"SELECT raise(ABORT, '{message}') WHERE {is_new}{is_no_time(f'NEW.{column}')};"

@@ -25,8 +25,9 @@ from app.incidents.conditions.callers_without_agents import callers_without_agen
 from app.incidents.conditions.livekit_troubles import livekit_troubles, silent_webhooks
 from app.incidents.conditions.queues_growing import growing_queues
 from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
-from app.incidents.conditions.rule_troubles import broken_rules, burning_objectives
+from app.incidents.conditions.rule_troubles import bad_rows, broken_rules, burning_objectives
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting
+from app.incidents.facts.bad_rows import read_bad_rows
 from app.incidents.facts.lost_calls import read_lost_calls
 from app.incidents.facts.queue_lengths import read_queues
 from app.incidents.incident import Incident
@@ -163,12 +164,16 @@ class IncidentEvaluator:
             failed = [one for one in lost() if one.kind is kind.RULE_BROKEN]
             return broken_rules(book().bad.values(), failed, now)
 
+        def rows() -> Iterable[Sighting]:
+            return bad_rows(read_bad_rows(connection), book().lookups.bad)
+
         yield (kind.LIVEKIT_REFUSES, kind.LIVEKIT_UNREACHABLE), livekit
         yield (kind.WEBHOOKS_SILENT,), webhooks
         yield (kind.AGENT_NOT_JOINING,), agents
         yield (kind.NO_SHOW, kind.NO_RULE), callers
         yield (kind.QUEUE_GROWING,), lambda: growing_queues(read_queues(connection, now))
         yield (kind.RULE_BROKEN,), rules
+        yield (kind.RULE_BROKEN,), rows
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
         yield (kind.REPLICA_CLOCK,), lambda: clocks_off({one.name: one.ahead_s for one in replicas()})
         yield (kind.WEBHOOK_PAUSED,), lambda: paused_webhooks(paused_subscriptions(connection))

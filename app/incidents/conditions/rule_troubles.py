@@ -12,8 +12,10 @@ from app.audit import Objective
 from app.db.types import IncidentKind
 from app.errors import join_path
 from app.incidents.conditions.callers_without_agents import LostCall
+from app.incidents.facts.bad_rows import BadRow
 from app.incidents.sighting import MAX_CALLS, Key, Level, Sighting, level_of
 from app.livekit.webhook_fields import known_fields
+from app.rules.lookups.lookup_book import BadLookup
 from app.rules.rule import BadRule
 
 _PROBLEMS: Final = 5
@@ -44,6 +46,18 @@ def broken_rules(bad: Iterable[BadRule], failed: Iterable[LostCall], now: dateti
         detail = {"rule_id": rule.id, "problems": [f"{place} is not valid" for place in places][:_PROBLEMS]}
         found[rule.name] = Sighting(_broken(rule.name), Level.OPEN, 1, detail)
     yield from found.values()
+
+
+def bad_rows(rows: Iterable[BadRow], lookups: Iterable[BadLookup]) -> Iterator[Sighting]:
+    """Yield the rows of other tables that hold what cannot be used, and the lookups that cannot be asked."""
+    for row in rows:
+        detail = {"table": row.table, "name": row.name, "problems": list(row.problems[:_PROBLEMS])}
+        yield Sighting(_broken(f"{row.noun} {row.name}"), Level.OPEN, 1, detail)
+    for lookup in (one for one in lookups if one.enabled):
+        places = dict.fromkeys(_place(one.path) for one in lookup.problems)
+        problems = [f"{place} is not valid" for place in places][:_PROBLEMS]
+        detail = {"table": "lookups", "name": lookup.name, "problems": problems}
+        yield Sighting(_broken(f"lookup {lookup.name}"), Level.OPEN, 1, detail)
 
 
 def _place(path: str) -> str:

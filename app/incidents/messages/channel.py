@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -13,9 +13,10 @@ from pydantic import Field
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.db.audit_log import AuditEntry, append
+from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import notifications
 from app.db.types import IncidentKind
-from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, nearest
 from app.json_shape import JsonShape
 from app.rules.conditions.hours import check_hours, check_timezone, parse_hours
 
@@ -63,12 +64,13 @@ class Notification(JsonShape):
     kinds: Annotated[list[str] | None, Field(description="kinds of incidents; null: all")]
     quiet_hours: str | None
     timezone: str
+    problems: Annotated[list[str], Field(description="what in its row, written by SQL, cannot be used")]
 
 
 def shown_target(url: str) -> str:
     """Return as much of an Apprise URL as is no secret."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         scheme, host = parts.scheme, parts.hostname or ""
     except ValueError:
         scheme, host = "", ""
@@ -95,8 +97,9 @@ def _channel(row: Mapping[Any, Any]) -> Channel:
 
 def list_notifications(connection: Connection) -> list[Notification]:
     """Return all rows by name, without their URLs."""
-    rows = connection.execute(select(notifications).order_by(notifications.c.name)).mappings()
-    return [_notification(row) for row in rows]
+    rows = connection.execute(select(notifications).order_by(notifications.c.name)).mappings().all()
+    times = unreadable_times(connection, "notifications", "name")
+    return [_notification(row, times.get(row["name"], ())) for row in rows]
 
 
 def get_channel(connection: Connection, name: str) -> Channel:
@@ -111,10 +114,39 @@ def _row(connection: Connection, name: str) -> Mapping[Any, Any]:
     return row
 
 
-def _notification(row: Mapping[Any, Any]) -> Notification:
-    kinds = row["kinds"] if isinstance(row["kinds"], list) else None
+def _notification(row: Mapping[Any, Any], times: Iterable[Problem] = ()) -> Notification:
+    kinds = [str(kind) for kind in row["kinds"]] if isinstance(row["kinds"], list) else None
     target = shown_target(row["url"])
-    return Notification(row["name"], row["enabled"], target, kinds, row["quiet_hours"], row["timezone"])
+    problems = [str(one) for one in (*_stored_problems(row), *times)]
+    return Notification(row["name"], row["enabled"], target, kinds, row["quiet_hours"], row["timezone"], problems)
+
+
+def _stored_problems(row: Mapping[Any, Any]) -> list[Problem]:
+    """Return what is wrong with a row, into which plain SQL may have written anything."""
+    values = {name: row[name] for name in ("name", "url", "kinds", "quiet_hours", "timezone")}
+    problems = text_problems(values, ("name", "url", "quiet_hours", "timezone"))
+    problems += list_problems("kinds", values.pop("kinds"), IncidentKind, "kind of incident")
+    bad = {one.path for one in problems}
+    return problems + check_notification({name: value for name, value in values.items() if name not in bad})
+
+
+def text_problems(values: Mapping[str, Any], names: Iterable[str]) -> list[Problem]:
+    """Return which of these columns of a row hold no text."""
+    return [Problem(name, "must be text") for name in names if not isinstance(values[name], str | None)]
+
+
+def list_problems(column: str, value: Any, known: Iterable[str], noun: str) -> list[Problem]:
+    """Return what is wrong with a column that holds a JSON list of `known` names, or null for all of them."""
+    names = sorted(map(str, known))
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        return [Problem(column, f'must be a JSON list such as ["{names[0]}"], or null for all of them')]
+    return [
+        Problem(f"{column}[{place}]", f"is no {noun}; there are {', '.join(names)}", each, nearest(str(each), names))
+        for place, each in enumerate(value)
+        if each not in names
+    ]
 
 
 def check_notification(values: Mapping[str, Any]) -> list[Problem]:
@@ -126,12 +158,7 @@ def check_notification(values: Mapping[str, Any]) -> list[Problem]:
         url = values["url"]
         if len(url) > _LONGEST_URL or not url.isprintable() or not _URL.match(url):
             problems.append(Problem("url", "must be an Apprise URL, such as slack://… or mailto://…"))
-    known = set(IncidentKind)
-    problems += [
-        Problem(f"kinds[{place}]", f"is no kind of incident; there are {', '.join(sorted(known))}", kind)
-        for place, kind in enumerate(values.get("kinds") or ())
-        if kind not in known
-    ]
+    problems += list_problems("kinds", values.get("kinds"), IncidentKind, "kind of incident")
     if values.get("quiet_hours"):
         found = check_hours(values["quiet_hours"], None)
         problems += [Problem("quiet_hours", one.message, one.found, one.suggestion) for one in found]

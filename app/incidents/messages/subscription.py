@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -15,10 +15,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
+from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import webhook_deliveries, webhook_subscriptions
 from app.db.types import OutgoingEvent
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from app.incidents.messages.channel import check_name
+from app.incidents.messages.channel import check_name, list_problems, text_problems
 from app.incidents.messages.delivery import IS_PENDING
 from app.json_shape import Instant, JsonShape
 
@@ -39,6 +40,7 @@ class Subscription(JsonShape):
     failing_since: Instant | None
     paused_at: Annotated[Instant | None, Field(description="it failed for long; resume it once it is mended")]
     created_at: Instant
+    problems: Annotated[list[str], Field(description="what in its row, written by SQL, cannot be used")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,9 @@ def get_endpoint(connection: Connection, subscription_id: str) -> Endpoint:
 
 def list_subscriptions(connection: Connection) -> list[Subscription]:
     """Return all subscriptions by name."""
-    rows = connection.execute(select(webhook_subscriptions).order_by(webhook_subscriptions.c.name)).mappings()
-    return [_subscription(row) for row in rows]
+    rows = connection.execute(select(webhook_subscriptions).order_by(webhook_subscriptions.c.name)).mappings().all()
+    times = unreadable_times(connection, "webhook_subscriptions", "id")
+    return [_subscription(row, times.get(row["id"], ())) for row in rows]
 
 
 def get_subscription(connection: Connection, subscription_id: str) -> Subscription:
@@ -138,12 +141,7 @@ def _require_valid(values: Mapping[str, Any], what: str) -> None:
     problems = check_name(values["name"]) if "name" in values else []
     if "url" in values and (problem := url_problem(values["url"])):
         problems.append(Problem("url", problem))
-    known = set(OutgoingEvent)
-    problems += [
-        Problem(f"events[{place}]", f"is no event; there are {', '.join(sorted(known))}", event)
-        for place, event in enumerate(values.get("events") or ())
-        if event not in known
-    ]
+    problems += list_problems("events", values.get("events"), OutgoingEvent, "event")
     if problems:
         raise InvalidInputError(what, problems)
 
@@ -158,6 +156,15 @@ def url_problem(url: str) -> str:
     if is_whole and len(url) <= _LONGEST_URL and url.isascii() and url.isprintable() and " " not in url:
         return ""
     return "must be an http:// or https:// URL"
+
+
+def secret_problem(secret: str) -> str:
+    """Return what is wrong with a secret; empty if nothing is."""
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError:
+        key = b""
+    return "" if key else f"must be {_PREFIX} and the base64 of at least 24 random bytes"
 
 
 def _require_free(connection: Connection, name: str) -> None:
@@ -179,9 +186,25 @@ def _endpoint(row: Mapping[Any, Any]) -> Endpoint:
     return Endpoint(row["id"], row["name"], row["url"], row["secret"], events)
 
 
-def _subscription(row: Mapping[Any, Any]) -> Subscription:
-    names = ("id", "name", "events", "enabled", "failing_since", "paused_at", "created_at")
-    return Subscription(**{name: row[name] for name in names}, url=shown_url(row["url"]))
+def _subscription(row: Mapping[Any, Any], times: Iterable[Problem] = ()) -> Subscription:
+    names = ("id", "name", "enabled", "failing_since", "paused_at", "created_at")
+    events = [str(event) for event in row["events"]] if isinstance(row["events"], list) else None
+    problems = [str(one) for one in (*_stored_problems(row), *times)]
+    url = shown_url(str(row["url"]))
+    return Subscription(**{name: row[name] for name in names}, url=url, events=events, problems=problems)
+
+
+def _stored_problems(row: Mapping[Any, Any]) -> list[Problem]:
+    """Return what is wrong with a row, into which plain SQL may have written anything."""
+    problems = text_problems(row, ("name", "url", "secret"))
+    bad = {one.path for one in problems}
+    if "name" not in bad:
+        problems += check_name(row["name"])
+    if "url" not in bad and (message := url_problem(row["url"])):
+        problems.append(Problem("url", message))
+    if "secret" not in bad and (message := secret_problem(row["secret"])):
+        problems.append(Problem("secret", message))
+    return problems + list_problems("events", row["events"], OutgoingEvent, "event")
 
 
 def shown_url(url: str) -> str:

@@ -41,6 +41,7 @@ class BadLookup:
     id: int
     name: str
     problems: tuple[Problem, ...]
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def read_lookup(values: Mapping[str, Any], problems: Sequence[Problem]) -> Looku
         return _read(values, problems)
     except Exception as error:  # noqa: BLE001 - a defect of ours must cost one lookup, not all webhooks and lists
         problem = Problem("", f"cannot be read, by a defect of Usher's: {type(error).__name__}: {error}"[:300])
-        return BadLookup(values["id"], str(values["name"]), (problem,))
+        return BadLookup(values["id"], str(values["name"]), (problem,), values["enabled"] is not False)
 
 
 def _read(values: Mapping[str, Any], problems: Sequence[Problem]) -> Lookup | BadLookup:
@@ -75,7 +75,7 @@ def _read(values: Mapping[str, Any], problems: Sequence[Problem]) -> Lookup | Ba
     found = list(problems) or check_lookup(values)
     pattern, _ = (None, []) if found else read_lookup_pattern(values["pattern"])
     if pattern is None:
-        return BadLookup(values["id"], name, tuple(found))
+        return BadLookup(values["id"], name, tuple(found), values["enabled"] is not False)
     return Lookup(
         id=values["id"],
         name=name,

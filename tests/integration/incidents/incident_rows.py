@@ -25,9 +25,9 @@ def document(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-async def until_open(world: World, kind: str, *, within: float = 30.0) -> RowMapping:
-    await world.until(lambda: incidents(world, kind=kind), within=within, what=f"an incident {kind} opens")
-    (row,) = incidents(world, kind=kind)
+async def until_open(world: World, kind: str, *, within: float = 30.0, **wanted: Any) -> RowMapping:
+    await world.until(lambda: incidents(world, kind=kind, **wanted), within=within, what=f"an incident {kind} opens")
+    (row,) = incidents(world, kind=kind, **wanted)
     assert row["closed_at"] is None
     return row
 
