@@ -69,7 +69,7 @@ class Orchestrator:
         self.withdrawer = Withdrawer(context)
         self.left_alone = LeftAlone(context, transactions)
         elapsed_time = ElapsedTime(context.clock)
-        limiter = StartLimiter(context.settings.calls_per_second)
+        limiter = StartLimiter(context.settings.calls_per_second, context.clock)
         self.deliverer = Deliverer(context, transactions, limiter, elapsed_time)
         self.inspector = Inspector(context, transactions, elapsed_time)
         self.acceptor = Acceptor(context, transactions, lambda: self.book, self.deliverer.free_slots)

@@ -214,6 +214,14 @@ def find_due(
     return [Dispatch.from_values(row) for row in statements.DUE.rows(connection, asked)]
 
 
+def hasten_retries(connection: Connection, project: str, limit: int) -> int:
+    """Make dispatches due in the order of waiting that a project's LiveKit could not be reached for; return how many.
+
+    At most `limit`, those that wait longest first. Not those with an unknown outcome: their call may still take effect.
+    """
+    return statements.HASTEN.run(connection, {"project": project, "first": limit})
+
+
 def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:
     """Return the dispatches past their answer deadline that no replica has leased, oldest first."""
     asked = {"now": now, "first": limit, "projects": projects}

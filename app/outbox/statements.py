@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Integer, bindparam, exists, func, literal_column, or_, select, update
 
-from app.db.any_of import any_of
+from app.db.any_of import any_of, one_of_texts
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, status_in
-from app.db.types import LIVE, DispatchStatus, Timestamp
+from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
 from app.outbox.dispatch import BESIDE
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.
@@ -110,6 +110,26 @@ DUE = HotStatement(
     .order_by(dispatches.c.next_attempt_at)
     .limit(_FIRST)
     .with_for_update(skip_locked=True)
+)
+_KEPT_BACK = (
+    select(dispatches.c.id)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_due", "sqlite")
+    .where(
+        status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),  # as the index has it
+        dispatches.c.next_attempt_at > WAITS_SINCE,
+        dispatches.c.project == bindparam("project"),
+        one_of_texts(dispatches.c.cause, [Cause.LIVEKIT_UNREACHABLE]),
+    )
+    .order_by(WAITS_SINCE)
+    .limit(_FIRST)
+    .correlate(None)
+)
+HASTEN = HotStatement(
+    update(dispatches)
+    .where(
+        dispatches.c.id.in_(_KEPT_BACK), status_in(DispatchStatus.PENDING), dispatches.c.next_attempt_at > WAITS_SINCE
+    )
+    .values(next_attempt_at=WAITS_SINCE)
 )
 UNANSWERED = HotStatement(
     select(dispatches)

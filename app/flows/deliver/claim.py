@@ -64,13 +64,13 @@ def claim(
         starting: list[Dispatch] = []
         for one in ready:
             (waiting if needs_place(one, limits, now) else starting).append(one)
-        limiter.spend(len(starting))
+        limiter.spend(len(starting), tick)
         due += starting
         wanting += waiting
         left[project] = min(limit - len(starting), limiter.available(tick))
     if wanting or limits.lanes:
         placed = give_places(connection, after, context, limits, wanting, slots=left, in_hand=in_hand, now=now)
-        limiter.spend(len(placed.started))
+        limiter.spend(len(placed.started), tick)
         move(connection, after, placed.moves, now)
         is_moved = bool(placed.moves)
         due += placed.started

@@ -18,6 +18,7 @@ from app.flows.deliver.call_queue import CallQueue
 from app.flows.deliver.call_slots import CallSlots
 from app.flows.deliver.claim import Claimed, claim
 from app.flows.deliver.precheck import conclude
+from app.flows.deliver.recovery import Recovery
 from app.flows.deliver.room_checks import RoomChecks
 from app.flows.deliver.settle import settle
 from app.flows.deliver.start_limiter import StartLimiter
@@ -68,6 +69,7 @@ class Deliverer:
         self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
         self._room_checks = RoomChecks(context)
         self._turn = 0
+        self._recovery = Recovery(context)
         self._stopping = False
         self.has_queue = False
         """Whether callers waited for a place with an agent at the last claim."""
@@ -114,6 +116,7 @@ class Deliverer:
         limit = self._context.settings.calls_in_flight
         total = 0
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
+            await self._recovery.hasten()
             # First calls do not count: there may be many, and retries must not wait for all of them.
             slots = {project: limit - self._again[project] for project in self._in_turn()}
             slots = {project: free for project, free in slots.items() if free > 0}
@@ -190,6 +193,7 @@ class Deliverer:
                 if not self._is_known_present(dispatch):
                     held = await self._still_wanted(dispatch, client)
                 if held is not None:
+                    await self._limiter.wait_for_call()
                     settlement = await self._call(held, client)
             if settlement is not None:
                 await self._store(settlement)

@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
-from app.token_bucket import TokenBucket
+import asyncio
+from collections import deque
+
+from app.clock import Clock
+
+
+class _Window:
+    """Counts what happened within the last `seconds`: in no such span does more than `limit` happen.
+
+    A token bucket of a second's tokens would let twice as much happen in the first second after a rest.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.seconds = max(1.0, 1.0 / rate)
+        self.limit = max(1, int(rate * self.seconds))
+        self._times: deque[float] = deque()
+
+    def free(self, now: float) -> int:
+        while self._times and self._times[0] <= now - self.seconds:
+            self._times.popleft()
+        return max(0, self.limit - len(self._times))
+
+    def note(self, now: float, count: int = 1) -> None:
+        self._times.extend([now] * count)
+
+    def seconds_until_free(self, now: float) -> float:
+        return 0.0 if self.free(now) else self._times[-self.limit] + self.seconds - now
 
 
 class StartLimiter:
-    """A token bucket for all starts of this process."""
+    """Claims no more than may be called for, and lets calls begin no faster than `calls_per_second`; 0 is no limit.
 
-    def __init__(self, calls_per_second: float) -> None:
-        self._rate = calls_per_second
-        self._bucket = TokenBucket(calls_per_second)
+    Both are counted: a claim may be followed by its call at once, or only after a check of the room.
+    """
+
+    def __init__(self, calls_per_second: float, clock: Clock) -> None:
+        self._clock = clock
+        self._claims = _Window(calls_per_second) if calls_per_second > 0 else None
+        self._calls = _Window(calls_per_second) if calls_per_second > 0 else None
+        self._turn = asyncio.Lock()
 
     @property
     def paced(self) -> bool:
         """Whether calls per second are limited, so that every start must go through a claim."""
-        return self._rate > 0
+        return self._claims is not None
 
     def available(self, now: float) -> int:
         """Return how many starts are allowed at `now` (monotonic seconds)."""
-        return 1_000_000 if not self.paced else self._bucket.available(now)
+        return 1_000_000 if self._claims is None else self._claims.free(now)
 
-    def spend(self, starts: int) -> None:
-        """Take the tokens of starts that are made."""
-        if self.paced:
-            self._bucket.spend(starts)
+    def spend(self, starts: int, now: float) -> None:
+        """Count starts that are made at `now`."""
+        if self._claims is not None:
+            self._claims.note(now, starts)
+
+    async def wait_for_call(self) -> None:
+        """Return when one more call may begin; those who wait take turns in their order."""
+        if self._calls is None:
+            return
+        async with self._turn:
+            while (rest := self._calls.seconds_until_free(self._clock.monotonic())) > 0:  # noqa: ASYNC110 - time alone frees it
+                await asyncio.sleep(rest)
+            self._calls.note(self._clock.monotonic())

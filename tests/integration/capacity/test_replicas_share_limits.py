@@ -65,7 +65,13 @@ class Replica(threading.Thread):
         after = AfterCommit()
         with self._engine.begin() as connection:
             claimed = claim(
-                connection, after, self._context, StartLimiter(0), self._elapsed, slots={"default": 2}, in_hand=mine
+                connection,
+                after,
+                self._context,
+                StartLimiter(0, SystemClock()),
+                self._elapsed,
+                slots={"default": 2},
+                in_hand=mine,
             )
         mine += [one.id for one in claimed.dispatches]
         self.started += len(claimed.dispatches)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.flows.deliver.start_limiter import StartLimiter
+from tests.world.virtual_time import LoopClock, VirtualTimeLoop, in_virtual_time
+
+
+def limiter(calls_per_second: float) -> StartLimiter:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    return StartLimiter(calls_per_second, LoopClock(loop))
+
+
+@pytest.mark.parametrize(("rate", "most"), [(50.0, 50), (1.0, 1), (2.5, 2)])
+@in_virtual_time
+async def test_no_second_has_more_starts_than_the_limit(rate: float, most: int) -> None:
+    limit = limiter(rate)
+    starts: list[float] = []
+    await asyncio.sleep(30)  # a rest saves nothing up
+    for tick in range(400):
+        now = 30 + tick / 40
+        free = limit.available(now)
+        limit.spend(free, now)
+        starts += [now] * free
+    assert max(sum(begin <= one < begin + 1 for one in starts) for begin in starts) <= most
+    assert len(starts) >= 9.5 * most
+
+
+@in_virtual_time
+async def test_a_start_in_two_seconds_is_one_start_in_two_seconds() -> None:
+    limit = limiter(0.5)
+    assert limit.available(0.0) == 1
+    limit.spend(1, 0.0)
+    assert limit.available(1.9) == 0
+    assert limit.available(2.0) == 1
+
+
+@in_virtual_time
+async def test_calls_begin_in_their_order_and_no_faster_than_the_limit() -> None:
+    limit = limiter(10.0)
+    began: list[tuple[int, float]] = []
+
+    async def call(number: int) -> None:
+        await limit.wait_for_call()
+        began.append((number, asyncio.get_running_loop().time()))
+
+    await asyncio.gather(*(call(number) for number in range(35)))
+    assert [number for number, _ in began] == list(range(35))
+    times = [time for _, time in began]
+    assert max(sum(begin <= one < begin + 1 for one in times) for begin in times) == 10
+    assert times[-1] == pytest.approx(3.0)
+
+
+@in_virtual_time
+async def test_without_a_limit_nothing_waits() -> None:
+    limit = limiter(0.0)
+    assert not limit.paced
+    limit.spend(10_000, 0.0)
+    assert limit.available(0.0) > 10_000
+    await asyncio.gather(*(limit.wait_for_call() for _ in range(1_000)))
+    assert asyncio.get_running_loop().time() == 0
