@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Table, delete, insert, select, text
 
 from app.db.tables import rule_editor
-from app.db.types import format_instant
 from app.errors import ConflictError, EditedMeanwhileError
 
 
@@ -44,7 +43,7 @@ def refuse_if_edited(connection: Connection, changes: Table, noun: str, version:
         return
     query = select(changes.c.changed_by, changes.c.changed_at).where(changes.c.id == version)
     change = connection.execute(query).one_or_none()
-    by = "" if change is None else f" by {change.changed_by} at {format_instant(change.changed_at)}"
+    by = "" if change is None else f" by {change.changed_by} at {change.changed_at:%Y-%m-%d %H:%M:%S} UTC"
     raise EditedMeanwhileError(
         f"the {noun} was edited meanwhile{by} (it is at version {version}, you began from {expected});"
         " nothing was saved"

@@ -62,6 +62,14 @@ def history(
     return [_change_of(row) for row in connection.execute(statement).mappings()]
 
 
+def deletion_since(connection: Connection, rule_id: int, version: int) -> RuleChange | None:
+    """Return the deletion of the rule that had this id at `version`; None if it is there still."""
+    change = rule_changes.c
+    query = select(rule_changes).where(change.rule_id == rule_id, change.change == "delete", change.id > version)
+    row = connection.execute(query.order_by(change.id).limit(1)).mappings().one_or_none()
+    return None if row is None else _change_of(row)
+
+
 def reasons_of(connection: Connection, changes: Iterable[RuleChange]) -> dict[int, str]:
     """Return the reasons that editors gave, by the id of the change, of the rules in `changes`.
 

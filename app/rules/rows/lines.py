@@ -35,10 +35,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """A mistake in the line at `place`."""
+    """A mistake in the line at `place`; `is_unfinished`: it is only that something is still empty."""
 
     place: int
     message: str
+    is_unfinished: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"condition {self.place + 1} {self.message}"
 
 
 def lines_of(rows: Rows) -> list[Line]:
@@ -81,7 +86,10 @@ def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:
         path = above.get(line.group, "") if line.is_or and not line.field.strip() else line.field.strip()
         mistake = _mistake_of_field(path, line, group, fields[ALWAYS])
         criterion, mistake_of_values = _read_criterion(line, path)
-        problems += [LineProblem(place, one) for one in (mistake, mistake_of_values) if one]
+        if mistake:
+            problems.append(LineProblem(place, mistake, is_unfinished=not path and not line.is_or))
+        if mistake_of_values:
+            problems.append(LineProblem(place, mistake_of_values, is_unfinished=not line.values.strip()))
         above[line.group] = path
         if criterion is not None and path:
             group.setdefault(path, []).append(criterion)

@@ -34,7 +34,7 @@ class WithoutRule:
     def describe(self) -> str:
         """Return it as a sentence without its end, such as `about 2 callers an hour fall to support-en`."""
         if not self.events:
-            return "it has acted on none of the latest events"
+            return "nothing changes for the latest events"
         goals = " and ".join(name for name, _ in self.goals[:3]) + (" and others" if len(self.goals) > 3 else "")
         if self.per_hour >= 1.5:
             return f"about {self.per_hour:.0f} callers an hour fall to {goals}"

@@ -75,8 +75,8 @@ async def switch(request: PageRequest) -> Response:
 async def pause(request: PageRequest) -> Response:
     """Pause a rule for a number of hours from now, or without one end its pause."""
     hours = min(whole_number(request.field("hours")) or 0, _LONGEST_PAUSE_H)
-    until = format_instant(request.context.now + timedelta(hours=hours)) if hours else None
-    await _change(request, {"paused_until": until})
+    end = (request.context.now + timedelta(hours=hours)).replace(microsecond=0)
+    await _change(request, {"paused_until": format_instant(end) if hours else None})
     return _back(request, "" if hours else "resumed", off="paused" if hours else "")
 
 

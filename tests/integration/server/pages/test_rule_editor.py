@@ -165,6 +165,77 @@ async def test_starting_points_fill_the_form(editor: httpx2.AsyncClient) -> None
     assert (await editor.get("/console/rules/new?start=unheard-of")).status_code == 200
 
 
+async def test_a_starting_point_has_the_place_that_it_promises(editor: httpx2.AsyncClient) -> None:
+    def priority_on(page: httpx2.Response) -> int:
+        [found] = re.findall(r'id="priority" name="priority" type="number" value="(-?\d+)"', page.text)
+        return int(found)
+
+    async def priority_of(start: str) -> int:
+        return priority_on(await editor.get(f"/console/rules/new?start={start}"))
+
+    assert [await priority_of(one) for one in ("block", "vip", "rest")] == [1, 10, 1000]
+    await make(editor, "blocked", priority="1", action="remove", agent_name="")
+    await make(editor, "first", priority="10")
+    await make(editor, "last", priority="1000")
+    assert [await priority_of(one) for one in ("block", "vip", "rest")] == [0, 9, 1001]
+    await make(editor, "lowest", priority="-1000000")
+    await make(editor, "highest", priority="1000000")
+    assert [await priority_of(one) for one in ("block", "vip", "rest")] == [-1_000_000, -1_000_000, 1_000_000]
+
+
+async def test_an_unfinished_condition_is_no_mistake_while_it_is_typed(editor: httpx2.AsyncClient) -> None:
+    started = fields_of([Line(field=LANGUAGE)])
+    answer = await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, **started})
+    assert "mistake" not in answer.text
+    assert "cannot be saved" not in answer.text
+    assert "Condition 1 needs at least one value" in answer.text
+    nameless = await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, **started, "name": ""})
+    assert "Still required: name" in nameless.text
+    wrong = fields_of([Line(field="room.name", operator="less", values="x")])
+    answer = await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, **wrong})
+    assert "1 mistake" in answer.text
+    saved = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, **started})
+    assert saved.status_code == 422
+    assert "ondition 1 needs at least one value" in saved.text
+
+
+@pytest.mark.parametrize("is_taken_again", [False, True])
+async def test_an_edit_of_a_rule_deleted_meanwhile_becomes_a_new_rule(
+    running: Running, editor: httpx2.AsyncClient, is_taken_again: bool
+) -> None:
+    await make(editor, "spanish")
+    [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get("/console/rules/1")).text)
+    await post(editor, "/console/rules", "/console/rules/1/delete")
+    if is_taken_again:  # SQLite gives the id to the next rule
+        await make(editor, "another")
+    edit = {**RULE, "name": "spanish too", "agent_name": "edited-agent", "version": version}
+    refused = await post(editor, "/console/rules", "/console/rules/1", **edit)
+    assert refused.status_code == 409
+    assert "This rule has been deleted meanwhile" in refused.text
+    assert "By eva" in refused.text
+    assert 'value="edited-agent"' in refused.text
+    assert 'action="/console/rules/new"' in refused.text
+    assert await order_of(running) == ["another"] * is_taken_again
+    saved = await post(editor, "/console/rules", "/console/rules/new", **edit)
+    assert saved.status_code == 303
+    assert "spanish too" in await order_of(running)
+
+
+async def test_the_hours_stay_open_after_their_buttons_without_a_script(editor: httpx2.AsyncClient) -> None:
+    page = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "part": "hours-add"})
+    [open_parts] = re.findall(r"<details class=\"card fold\" open><summary>([^<]*)", page.text)
+    assert open_parts.strip() == "When, and for how many callers"
+
+
+async def test_a_paused_rule_is_said_to_match_none_because_of_its_pause(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    await running.join("ana", "hall", metadata={"language": "es"})
+    paused = {**RULE, "paused_until": "2999-01-01T00:00:00Z"}
+    answer = await post(editor, "/console/rules/new", "/console/rules/check", **paused)
+    assert "matches none of the latest 1 events: would match, but is paused until 2999-01-01" in answer.text
+
+
 async def test_an_agent_that_never_joined_is_said_with_the_nearest(
     running: Running, editor: httpx2.AsyncClient
 ) -> None:
@@ -242,7 +313,7 @@ async def test_switching_off_says_what_becomes_of_the_callers(running: Running, 
     assert on.headers["location"] == "/console/rules/1?done=switched-on#rule-1"
     paused = await post(editor, "/console/rules", "/console/rules/2/pause", hours="1")
     page = (await editor.get(paused.headers["location"])).text
-    assert "It is paused. It has acted on none of the latest events." in page
+    assert "It is paused. Nothing changes for the latest events." in page
     assert "Resume all" in page
     assert await running.read("SELECT * FROM routing_rules WHERE paused_until IS NOT NULL")
     await post(editor, "/console/rules", "/console/rules/2/pause", hours="")

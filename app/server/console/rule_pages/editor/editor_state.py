@@ -8,6 +8,8 @@ from typing import Any
 
 from app.audit import DispatchStatistics, Rollout
 from app.errors import Problem
+from app.flows.rule_trial import Trial
+from app.rules.editing.history import RuleChange
 from app.rules.editing.stored_rules import StoredRule
 from app.rules.simulation.simulate import Simulation
 from app.server.caches.objectives_cache import Objectives
@@ -28,7 +30,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the editor shows, besides the form."""
+    """What the editor shows, besides the form; `deleted`: how its rule was deleted while it was edited."""
 
     rule: StoredRule | None = None
     problems: Sequence[Problem] = ()
@@ -36,6 +38,7 @@ class Shown:
     results: Results | None = None
     conflict: str = ""
     other_edit: Sequence[Any] = ()
+    deleted: RuleChange | None = None
     start: StartingPoint | None = None
     status: int = 200
     is_changed: bool = True
@@ -56,4 +59,11 @@ def trial_values(tried: TriedDraft | None) -> dict[str, Any]:
         "served": tried.served,
         "others": tried.others,
         "sample": tried.sample,
+        "why_none": _only_reason(tried.others) if tried.events and not tried.matches else "",
     }
+
+
+def _only_reason(others: Sequence[Trial]) -> str:
+    """Return why events do not match, if all of these have the same reason, such as a pause."""
+    reasons = {trial.verdict.describe() for trial in others}
+    return reasons.pop() if len(reasons) == 1 else ""

@@ -55,6 +55,11 @@ class PatternForm:
             found.setdefault(line.group, []).append((place, line))
         return [found[number] for number in sorted(found)]
 
+    @property
+    def unfinished(self) -> list[str]:
+        """What is still empty in the lines, as texts such as `condition 1 needs a field`."""
+        return [one.text for one in self.problems if one.is_unfinished]
+
     def problems_at(self, place: int) -> list[str]:
         """Return the mistakes in one line."""
         return [one.message for one in self.problems if one.place == place]
@@ -90,7 +95,7 @@ def json_of(sent: SentPattern) -> tuple[str, list[Problem], list[LineProblem]]:
                 return "", [Problem("pattern", f"has more than {MOST_LINES} conditions; write it as JSON")], []
             rows, mistakes = read_lines(sent.lines)
             pattern = pattern_of(rows)
-            problems = [Problem("pattern", f"condition {one.place + 1} {one.message}") for one in mistakes]
+            problems = [Problem("pattern", one.text) for one in mistakes]
             before = _parsed(sent.text)
             kept = not mistakes and before is not None and same_meaning(before, pattern)
             return sent.text if kept else indented(pattern), problems, mistakes

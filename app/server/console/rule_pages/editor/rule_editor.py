@@ -18,6 +18,7 @@ from app.errors import ConflictError, EditedMeanwhileError, Problem
 from app.rules.columns import WRITABLE, complete
 from app.rules.editing.difference import compare_values
 from app.rules.editing.edit_rule import change_rule, create_rule
+from app.rules.editing.history import deletion_since
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.warnings.rule_warnings import RuleWarning, saved_rule_warnings
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
@@ -85,7 +86,8 @@ async def show_new(request: PageRequest) -> Response:
     if start is None:
         return await _editor_of(request, row, pattern_form({}), Shown(is_changed=False))
     pattern = PatternForm(View.ROWS, "{}", start.lines)
-    return await _editor_of(request, {**row, **start.columns}, pattern, Shown(start=start, is_changed=False))
+    columns = await request.context.read(lambda c: start.columns_beside(request.context.book(c).rules))
+    return await _editor_of(request, {**row, **columns}, pattern, Shown(start=start, is_changed=False))
 
 
 async def save_new(request: PageRequest) -> Response:
@@ -96,10 +98,9 @@ async def save_new(request: PageRequest) -> Response:
     form = await _read_form_draft(request)
     if form.problems:
         return await _tried(request)
-    draft = form.draft
     editor = request.signed_in.name
     try:
-        rule = await request.context.write(lambda c: create_rule(c, draft, editor, why=request.field("why")))
+        rule = await request.context.write(lambda c: create_rule(c, form.draft, editor, why=request.field("why")))
     except ConflictError as error:
         return await _editor(
             request, form.fields, form.pattern, form.hours, Shown(problems=[_of_name(error)], status=409)
@@ -130,6 +131,12 @@ async def show_rule(request: PageRequest) -> Response:
 
 async def save_rule(request: PageRequest) -> Response:
     rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
+    version = whole_number(request.field("version"))
+    expected = -1 if version is None else version
+    # SQLite gives the id of a deleted rule to the next one, which this form must not overwrite.
+    deleted = await request.context.read(lambda c: deletion_since(c, rule_id, expected) if version else None)
+    if deleted is not None:
+        return await _editor_with(request, await _read_form_draft(request), Shown(deleted=deleted, status=409))
     stored = await request.context.read(lambda c: read_stored_rule(c, rule_id))
     if request.field("part"):
         return await _changed_page(request, stored)
@@ -138,19 +145,16 @@ async def save_rule(request: PageRequest) -> Response:
     form = await _read_form_draft(request)
     if form.problems:
         return await _tried(request, stored)
-    draft = form.draft
-    version = whole_number(request.field("version"))
-    expected = -1 if version is None else version
 
     def unit(connection: Connection) -> StoredRule:
         why = request.field("why")
-        return change_rule(connection, rule_id, draft, editor, expected, whole=True, why=why)
+        return change_rule(connection, rule_id, form.draft, editor, expected, whole=True, why=why)
 
     try:
         await request.context.write(unit)
     except EditedMeanwhileError as error:
         present = await request.context.read(lambda c: read_stored_rule(c, rule_id))
-        other_edit = list(compare_values("", dict(complete(present.row)), complete(draft)))
+        other_edit = list(compare_values("", dict(complete(present.row)), complete(form.draft)))
         shown = Shown(present, conflict=str(error), other_edit=other_edit, status=409)
         return await _editor_with(request, form, shown)
     except ConflictError as error:
@@ -163,15 +167,17 @@ async def save_rule(request: PageRequest) -> Response:
 async def check(request: PageRequest) -> Response:
     """Answer the part of the editor that shows mistakes of the draft, or what it would do."""
     form, tried = await _try(request, whole_number(request.field("rule_id")), "/console/rules/check")
-    # While the user types, a required field that is still empty is no mistake.
+    # While the user types, what is required and still empty is no mistake.
+    unfinished = form.pattern.unfinished
     missing = [one for one in form.problems if one.path in {"name", "agent_name"} and not form.draft[one.path]]
-    wrong = [one for one in form.problems if one not in missing]
+    wrong = [one for one in form.problems if one not in missing and one.message not in unfinished]
     facts = await read_facts(request, form.fields["agent_name"])
     return request.fragment(
         "rule_check.html",
         as_fragment=True,
         problems=wrong,
         missing=[one.path for one in missing],
+        unfinished=unfinished,
         agent_known=facts.agent_known,
         **trial_values(tried),
     )
@@ -269,12 +275,15 @@ async def _editor(
         pattern_problems=by_field.get("pattern", []),
         hours=hours,
         hours_problems=by_field.get("active_hours", []),
+        opened="active_hours" if request.field("part").startswith("hours-") else "",
         call_fields=shown.call_fields,
         simulation=shown.simulation,
         call_id=request.http.query_params.get("from", ""),
         conflict=shown.conflict,
         other_edit=shown.other_edit,
+        deleted=shown.deleted,
         missing=[],
+        unfinished=[],
         why=request.field("why"),
         results=shown.results,
         start=shown.start,

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any, Final
 
+from app.db.columns.action_types import RuleAction
+from app.db.rule_columns import COLUMN
+from app.rules.book.rule_book import Rule
 from app.rules.rows.lines import Line
 from app.rules.rows.operator import Operator
+
+
+class Place(Enum):
+    """Where in the matching order a rule must be for its purpose."""
+
+    FIRST = auto()
+    BEFORE_AGENTS = auto()
+    """Before every rule that dispatches an agent."""
+    LAST = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,22 @@ class StartingPoint:
     guide: str
     lines: tuple[Line, ...] = ()
     columns: Mapping[str, Any] = field(default_factory=dict)
+    place: Place | None = None
+
+    def columns_beside(self, rules: Sequence[Rule]) -> dict[str, Any]:
+        """Return the columns for a rule beside `rules`, which are in matching order: its priority suits its place."""
+        columns = dict(self.columns)
+        priority: int = columns.get("priority", COLUMN["priority"].default)
+        match self.place:
+            case Place.FIRST if rules:
+                priority = min(priority, rules[0].priority - 1)
+            case Place.BEFORE_AGENTS if agents := [one for one in rules if one.action is RuleAction.DISPATCH]:
+                priority = min(priority, agents[0].priority - 1)
+            case Place.LAST if rules:
+                priority = max(priority, rules[-1].priority + 1)
+            case _:
+                return columns
+        return columns | {"priority": max(COLUMN["priority"].least or 0, min(priority, COLUMN["priority"].most or 0))}
 
 
 STARTING_POINTS: Final = (
@@ -54,10 +83,11 @@ STARTING_POINTS: Final = (
     StartingPoint(
         "vip",
         "VIP",
-        "Callers of a plan, before all others: in the order of rules and in queues.",
+        "Callers of a plan, before all others that get an agent: in the order of rules and in queues.",
         "vip",
         (Line(field="participant.metadata.plan", operator=Operator.IS_ANY_CASE),),
         {"priority": 10, "queue_priority": 10},
+        Place.BEFORE_AGENTS,
     ),
     StartingPoint(
         "share",
@@ -73,6 +103,7 @@ STARTING_POINTS: Final = (
         "actions",
         (Line(field="participant.phone.caller"),),
         {"priority": 1, "action": "remove"},
+        Place.FIRST,
     ),
     StartingPoint(
         "rest",
@@ -80,6 +111,7 @@ STARTING_POINTS: Final = (
         "Every caller that no earlier rule has matched.",
         "concepts",
         columns={"priority": 1000},
+        place=Place.LAST,
     ),
 )
 """In the order of the page."""
