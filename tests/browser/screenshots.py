@@ -27,6 +27,7 @@ README_FOLDER = Path(".github/pictures")
 def pages(stage: Stage) -> dict[str, str]:
     """Return the address of each page by the name of its picture."""
     events = {row["participant_identity"]: row["id"] for row in stage.rows("SELECT * FROM events ORDER BY id DESC")}
+    change_sets = stage.rows("SELECT change_set FROM rule_changes GROUP BY change_set ORDER BY count(*) DESC")
     return {
         "now": "/console/",
         "calls": "/console/calls",
@@ -43,6 +44,7 @@ def pages(stage: Stage) -> dict[str, str]:
         "rule-doubtful": "/console/rules/7",
         "rule-new": f"/console/rules/new?from={events['visitor-93']}",
         "history": "/console/history",
+        "history-undo": f"/console/history/set?id={change_sets[0]['change_set']}",
         "lookups": "/console/lookups",
         "lookup-new": "/console/new-lookup",
         "agents": "/console/agents?hours=168",

@@ -109,6 +109,13 @@ def revert_rules(server: Server, version: int, *, name: str | None, dry_run: boo
     return answer
 
 
+def undo_set(server: Server, change_set: str, *, skip_changed: bool, dry_run: bool, why: str | None) -> dict[str, Any]:
+    """Undo a change set, and return the document of what changes."""
+    order = {"change_set": change_set, "skip_changed": skip_changed, "dry_run": dry_run}
+    answer: dict[str, Any] = server.send("POST", "/rules/undo", order, {"why": why})
+    return answer
+
+
 def simulate(
     server: Server, rules: Sequence[Mapping[str, Any]], *, delete: bool, begin: datetime, now: datetime
 ) -> Simulation:

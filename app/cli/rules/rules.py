@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal
 
 import typer
@@ -28,6 +29,7 @@ from app.cli.rules.pauses import pause, resume
 from app.cli.rules.rule_trial import try_
 from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
 from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, recent_traffic, warnings_of
+from app.cli.rules.undo import undo
 from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
@@ -48,6 +50,7 @@ app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
 app.command()(pause)
 app.command()(resume)
+app.command()(undo)
 
 _File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")]
 
@@ -260,9 +263,10 @@ def history_(
         say("No rule has ever been changed.")
         return
     rows = table("version", "when / by", "change", narrow=("version", "when / by"))
+    sets = Counter(one.change_set for one in changes)
     for one in changes:
         who = Text(show_moment(one.changed_at)).append("\n").append_text(plain(one.changed_by[:40], "dim"))
-        rows.add_row(str(one.id), who, change_words(one))
+        rows.add_row(str(one.id), who, change_words(one, names_set=sets[one.change_set] > 1))
     show(rows)
 
 

@@ -12,6 +12,7 @@ NOTICES: Final = {
     "moved": "Moved. The order holds from the next webhook on.",
     "deleted": "Deleted. It can be restored from its history.",
     "undone": "Undone. What was changed since stays.",
+    "set-undone": "The change set was undone, as a change set of its own.",
     "reverted": "Restored.",
     "lookup-saved": "Saved. It is asked from the next join on.",
     "lookup-deleted": "Deleted.",

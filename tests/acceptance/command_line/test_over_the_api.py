@@ -186,6 +186,37 @@ def test_rules_are_edited_over_the_api_in_the_name_of_the_tokens_user(remote: Re
     assert "no agent" in simulated.out
 
 
+def test_a_change_set_is_undone_over_the_api_and_at_the_database(remote: Remote) -> None:
+    more = RULES.replace("answer_timeout_s: 1", "answer_timeout_s: 4").replace("[es]", "[es, ca]")
+    file = remote.terminal.write("both.yaml", more)
+    for terminal, name in ((remote.terminal, "maria"), (remote.here, "cli")):
+        before = terminal.run("rules", "export").out
+        assert remote.run("rules", "apply", file).code == 0
+        change_set = terminal.json("rules", "history")[0]["change_set"]
+        assert f"change set {change_set}" in terminal.run("rules", "history", "--limit", "2").out
+        tried = terminal.run("rules", "undo", change_set, "--dry-run")
+        assert (tried.code, "answer_timeout_s: 4 → 1" in tried.out) == (0, True)
+        assert terminal.run("rules", "export").out != before
+        wrong = terminal.run("rules", "undo", f"{change_set}x")
+        assert wrong.code == 1
+        by = () if terminal is remote.terminal else ("--by", name)
+        assert "2 changed" in terminal.run("rules", "undo", change_set, *by).out
+        assert terminal.run("rules", "export").out == before
+        change = terminal.json("rules", "history")[0]
+        assert (change["changed_by"], change["why"]) == (name, f"undo of {change_set}")
+    # And what was changed since is refused by name, or stays
+    assert remote.run("rules", "apply", file).code == 0
+    change_set = remote.json("rules", "history")[0]["change_set"]
+    later = remote.terminal.write("later.yaml", more.replace("answer_timeout_s: 4", "answer_timeout_s: 6"))
+    assert remote.run("rules", "apply", later).code == 0
+    for terminal in (remote.terminal, remote.here):
+        tried = terminal.run("rules", "undo", change_set, "--dry-run")
+        assert (tried.code, "answer_timeout_s: 4 → 6" in tried.out) == (1, True)
+        assert "'no worker'" in terminal.run("rules", "undo", change_set).err
+    assert "1 changed" in remote.run("rules", "undo", change_set, "--skip-changed").out
+    assert remote.json("rules", "show", "no worker")["answer_timeout_s"] == 6
+
+
 def _join_of(remote: Remote, identity: str) -> str:
     found = remote.json("events", "list", "--type", "participant_joined", "--identity", identity)
     return str(found[0]["id"])

@@ -1,0 +1,85 @@
+"""`usher rules undo`: take back all changes of rules that were made together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import Connection
+
+from app.cli.framework.database import editor, reading, write
+from app.cli.framework.options import ByOption, DryRunOption, JsonOption, WhyOption
+from app.cli.framework.terminal import note, say, say_json
+from app.cli.remote import rules as remote
+from app.cli.remote.choice import editing_server, over_api
+from app.errors import NotFoundError, did_you_mean
+from app.rules.editing.difference import MISSING, ValueChange, describe_changes
+from app.rules.editing.history import history
+from app.rules.editing.undo.undo_set import UndoneSet, undo_set
+
+_RECENT = 200  # changes whose sets are compared with one that is not found
+
+
+@over_api
+def undo(
+    change_set: Annotated[str, typer.Argument(metavar="CHANGE_SET", help="a change set of `usher rules history`")],
+    *,
+    skip_changed: Annotated[
+        bool, typer.Option("--skip-changed", help="leave what was changed again since, and undo the rest")
+    ] = False,
+    dry_run: DryRunOption = False,
+    why: WhyOption = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Undo all changes of rules that were made together, such as by one `usher rules apply`.
+
+    Refused if any of them was changed again since, unless --skip-changed is given. With --dry-run the exit status is 1
+    if something was.
+    """
+    server = editing_server(by)
+    if server is not None:
+        document = remote.undo_set(server, change_set, skip_changed=skip_changed, dry_run=dry_run, why=why)
+    elif dry_run:
+        with reading() as connection:
+            document = _undo(connection, change_set, "", dry_run=True).to_json()
+    else:
+        unit = partial(_undo, change_set=change_set, author=editor(by), skip_changed=skip_changed, why=why)
+        document = write(unit).to_json()
+    _say(document, as_json=as_json)
+    if dry_run and document["conflicts"] and not skip_changed:
+        raise typer.Exit(1)
+
+
+def _undo(connection: Connection, change_set: str, author: str, **options: Any) -> UndoneSet:
+    try:
+        return undo_set(connection, change_set, author, **options)
+    except NotFoundError as error:
+        known = (change.change_set for change in history(connection, limit=_RECENT))
+        hint = did_you_mean(change_set, filter(None, known), "usher rules history")
+        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}{hint}") from error
+
+
+def _say(document: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        shown = {name: value for name, value in document.items() if name != "written"}
+        say_json({**shown, "dry_run": not document["written"]})
+        return
+    say(describe_changes([{**one, "name": one["rule"]} for one in document["rules"]], document["counts"], "no rules"))
+    for conflict in document["conflicts"]:
+        say(f"not undone: rule {conflict['rule']!r} {conflict['message']}", *map(_value, conflict["values"]))
+    if document["not_undone"]:
+        named = " and ".join(_counted(document["not_undone"].items()))
+        note(f"The change set also changed {named}, which stay as they are.")
+    if document["written"] and document["rules"]:
+        say(f"the rules are at version {document['version']}")
+
+
+def _value(value: dict[str, Any]) -> str:
+    return f"    {ValueChange(value['path'], value.get('before', MISSING), value.get('after', MISSING))}"
+
+
+def _counted(others: Iterable[tuple[str, int]]) -> list[str]:
+    return [f"{count} {key.removesuffix('s') if count == 1 else key}" for key, count in others]

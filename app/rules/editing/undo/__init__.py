@@ -1,0 +1,1 @@
+"""Undoing what was changed together."""

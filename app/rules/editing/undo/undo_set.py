@@ -1,0 +1,237 @@
+"""Undoes a change set: all changes of rules that were made together, as far as nobody has changed them since."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+from sqlalchemy import Connection, func, select
+
+from app.db.tables import agent_changes, lookup_changes, rule_changes
+from app.errors import ConflictError, NotFoundError
+from app.json_shape import JsonShape
+from app.rules.columns import complete, with_instants
+from app.rules.editing.apply import apply, lock_rules
+from app.rules.editing.difference import (
+    Change,
+    RuleDifference,
+    ValueChange,
+    changed_columns,
+    compare_values,
+    differences_to_json,
+    is_effective,
+)
+from app.rules.editing.stored_rules import read_rules, rules_version
+from app.strict_json import same_json
+
+_Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoConflict(JsonShape):
+    """A part of a change set that is not undone, because the rule was changed again since."""
+
+    rule: str
+    rule_id: int
+    message: str
+    values: Annotated[tuple[ValueChange, ...], Field(description="what was changed since: before is the set's value")]
+
+    def __str__(self) -> str:
+        return f"rule {self.rule!r}: {self.message}" + "".join(f"; {value}" for value in self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneSet:
+    """What undoing a change set changes, or would change; `version` is that of the rule book afterwards."""
+
+    change_set: str
+    differences: Sequence[RuleDifference]
+    conflicts: Sequence[UndoConflict]
+    others: Mapping[str, int]
+    """How many lookups and agents the set changed, too: they stay as they are."""
+    version: int
+    written: bool = False
+
+    @property
+    def is_effective(self) -> bool:
+        """Whether any rule changes."""
+        return any(map(is_effective, self.differences))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return version, changed rules, counts, and what stays, as a JSON object."""
+        return {
+            "change_set": self.change_set,
+            "version": self.version,
+            "written": self.written,
+            **differences_to_json(self.differences),
+            "conflicts": [conflict.to_json() for conflict in self.conflicts],
+            "not_undone": dict(self.others),
+        }
+
+
+def plan_undo_set(connection: Connection, change_set: str) -> UndoneSet:
+    """Return what undoing a change set would change, and which of it was changed again since.
+
+    Raises NotFoundError for a set that no change of rules belongs to.
+    """
+    plan = _Plan({row["id"]: row for row in read_rules(connection)})
+    for rule_id, one in _net_changes(connection, change_set).items():
+        plan.add(rule_id, one)
+    plan.refuse_taken_names()
+    others = _others(connection, change_set)
+    return UndoneSet(change_set, plan.differences, plan.conflicts, others, rules_version(connection))
+
+
+def undo_set(
+    connection: Connection,
+    change_set: str,
+    editor: str,
+    *,
+    skip_changed: bool = False,
+    dry_run: bool = False,
+    why: str | None = None,
+) -> UndoneSet:
+    """Undo a change set as one of its own, and return what that changed.
+
+    Raises ConflictError if a part of it was changed again since, unless `skip_changed`: then that part stays. A dry run
+    writes nothing and names the conflicts.
+    """
+    if not dry_run:
+        lock_rules(connection)
+    plan = plan_undo_set(connection, change_set)
+    if dry_run:
+        return plan
+    if plan.conflicts and not skip_changed:
+        named = "; ".join(map(str, plan.conflicts[:_NAMED]))
+        more = f"; and {len(plan.conflicts) - _NAMED} more" if len(plan.conflicts) > _NAMED else ""
+        raise ConflictError(f"changed again since, so nothing was undone: {named}{more}")
+    reason = f"undo of {change_set}" + (f": {why}" if why and why.strip() else "")
+    version = apply(connection, plan.differences, editor, plan.version, why=reason)
+    return UndoneSet(change_set, plan.differences, plan.conflicts, plan.others, version, written=True)
+
+
+def sizes_of_sets(connection: Connection, change_sets: Sequence[str]) -> dict[str, int]:
+    """Return how many changes of rules each of these sets has."""
+    count = select(rule_changes.c.change_set, func.count()).where(rule_changes.c.change_set.in_(set(change_sets)))
+    return {row[0]: row[1] for row in connection.execute(count.group_by(rule_changes.c.change_set))}
+
+
+_NAMED: Final = 10  # conflicts in one message
+
+
+@dataclass(frozen=True, slots=True)
+class _Net:
+    """A rule before all changes of a set and after them; None: it was not there."""
+
+    before: _Row | None
+    after: _Row | None
+    is_another: bool = False
+    """Whether the two are different rules: SQLite gives the id of a deleted rule to the next one."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    present: dict[int, dict[str, Any]]
+    differences: list[RuleDifference] = field(default_factory=list)
+    conflicts: list[UndoConflict] = field(default_factory=list)
+
+    def add(self, rule_id: int, net: _Net) -> None:
+        """Plan to bring one rule back to how it was before the set."""
+        before, after, now = net.before, net.after, self.present.get(rule_id)
+        if before is not None and after is not None and not net.is_another:
+            if now is None:
+                self._conflict(before, rule_id, "is deleted since")
+            else:
+                self._put_back(rule_id, before, after, now)
+            return
+        if after is not None and now is not None and self._remove(rule_id, after, now):
+            now = None
+        if before is not None:
+            self._restore(rule_id, before, now)
+
+    def _restore(self, rule_id: int, before: _Row, now: dict[str, Any] | None) -> None:
+        if now is None:
+            row = {**complete({name: value for name, value in before.items() if name != "id"}), "id": rule_id}
+            self.differences.append(RuleDifference(Change.CREATED, row["name"], rule_id, None, row))
+        elif changed_columns(before, now):
+            self._conflict(before, rule_id, "cannot come back: another rule has its id now")
+
+    def _remove(self, rule_id: int, after: _Row, now: dict[str, Any]) -> bool:
+        again = changed_columns(after, now)
+        if again:
+            self._conflict(now, rule_id, "was changed since it was created", _values(again, after, now))
+            return False
+        self.differences.append(RuleDifference(Change.DELETED, now["name"], rule_id, now, None))
+        return True
+
+    def _put_back(self, rule_id: int, before: _Row, after: _Row, now: dict[str, Any]) -> None:
+        columns = changed_columns(before, after)
+        to_do = [column for column in columns if not same_json(now.get(column), before.get(column))]
+        again = [column for column in to_do if not same_json(now.get(column), after.get(column))]
+        if again:
+            self._conflict(now, rule_id, f"{', '.join(again)} changed again since", _values(again, after, now))
+        back = {column: before.get(column) for column in to_do if column not in again}
+        if back:
+            self.differences.append(RuleDifference(Change.CHANGED, now["name"], rule_id, now, {**now, **back}))
+
+    def refuse_taken_names(self) -> None:
+        """Take rules out of the plan whose former names other rules have now."""
+        while True:
+            changed = {one.rule_id for one in self.differences}
+            kept = [row["name"] for rule_id, row in self.present.items() if rule_id not in changed]
+            counts = Counter([*kept, *(one.after["name"] for one in self.differences if one.after)])
+            taken = [
+                one
+                for one in self.differences
+                if one.after is not None
+                and counts[one.after["name"]] > 1
+                and (one.before is None or one.before["name"] != one.after["name"])
+            ]
+            if not taken:
+                return
+            for one in taken:
+                self.differences.remove(one)
+                name = (one.after or {})["name"]
+                row = one.before or one.after or {}
+                self._conflict(row, one.rule_id or 0, f"another rule is named {name!r} now")
+
+    def _conflict(self, row: _Row, rule_id: int, message: str, values: tuple[ValueChange, ...] = ()) -> None:
+        self.conflicts.append(UndoConflict(str(row.get("name", "")), rule_id, message, values))
+
+
+def _values(columns: Sequence[str], before: _Row, after: _Row) -> tuple[ValueChange, ...]:
+    return tuple(value for column in columns for value in compare_values(column, before.get(column), after.get(column)))
+
+
+def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
+    """Return what a set changed in all, by the id of each rule."""
+    query = select(rule_changes).where(rule_changes.c.change_set == change_set).order_by(rule_changes.c.id)
+    found: dict[int, _Net] = {}
+    for row in connection.execute(query).mappings():
+        before, after = (None if side is None else with_instants(side) for side in (row["before"], row["after"]))
+        known = found.get(row["rule_id"])
+        if known is None:
+            found[row["rule_id"]] = _Net(before, after)
+            continue
+        is_another = known.is_another or (row["change"] == "insert" and known.before is not None)
+        found[row["rule_id"]] = _Net(known.before, after, is_another)
+    if not found:
+        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}; see: usher rules history")
+    return found
+
+
+def _others(connection: Connection, change_set: str) -> dict[str, int]:
+    return {name: count for name, count in _count_others(connection, change_set) if count}
+
+
+def _count_others(connection: Connection, change_set: str) -> Iterator[tuple[str, int]]:
+    counts = [
+        select(func.count()).select_from(table).where(table.c.change_set == change_set)
+        for table in (lookup_changes, agent_changes)
+    ]
+    lookups, agents = (connection.scalar(count) or 0 for count in counts)
+    yield "lookups", lookups
+    yield "agents", agents
