@@ -126,6 +126,12 @@ class Metrics:
             ["agent", "rule"],
             registry=self.registry,
         )
+        self.queue_expected_wait = Gauge(
+            "usher_queue_expected_wait_seconds",
+            "How long a caller who joins this queue now may have to wait; absent if nothing is known",
+            ["agent", "rule"],
+            registry=self.registry,
+        )
         self.agent_calls = Gauge(
             "usher_agent_calls",
             "Calls of an agent that has limits, in all projects",

@@ -70,6 +70,7 @@ from app.audit.statistics.objectives import (
 )
 from app.audit.statistics.probes import Probe, latest_probes, probes_of
 from app.audit.statistics.queue import QueueDepth, count_waiting, count_waiting_calls, longest_waiting, queue_depth
+from app.audit.statistics.queue_pace import QueuePace, read_pace
 from app.audit.statistics.queues import (
     MAX_WAITING,
     Place,
@@ -82,9 +83,9 @@ from app.audit.statistics.queues import (
     places_in_queue,
     queue_lengths,
     queue_overview,
+    queues_with_waits,
 )
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
-from app.audit.statistics.start_counts import QueueKey, count_starts
 from app.audit.storage.sizes import IndexSize, TableSize
 from app.audit.storage.storage import Storage, read_storage
 from app.audit.trends.agent_trends import AgentTrend, agent_trends
@@ -141,9 +142,9 @@ __all__ = [
     "Probe",
     "Queue",
     "QueueDepth",
-    "QueueKey",
     "QueueLength",
     "QueueOverview",
+    "QueuePace",
     "RecentTraffic",
     "Rollout",
     "RuleHits",
@@ -169,7 +170,6 @@ __all__ = [
     "compare_rollout",
     "count_attainment",
     "count_rule_hits",
-    "count_starts",
     "count_waiting",
     "count_waiting_calls",
     "dispatch_json",
@@ -210,7 +210,9 @@ __all__ = [
     "queue_depth",
     "queue_lengths",
     "queue_overview",
+    "queues_with_waits",
     "read_call_query",
+    "read_pace",
     "read_recent_traffic",
     "read_saved_query",
     "read_storage",

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from app.agents.stored_agents import Agent, list_agents
-from app.audit import Objective, QueueLength, calls_of_agents, queue_depth, queue_lengths
+from app.audit import Objective, Queue, calls_of_agents, queue_depth, queues_with_waits
 from app.db.database_clock import machine_ahead_s
 from app.errors import DatabaseUnavailableError
+from app.flows.announce.pace_cache import PaceCache
 from app.incidents import count_open
 from app.incidents.facts.bad_rows import read_bad_rows
 from app.metrics import Metrics
@@ -44,6 +45,7 @@ class MetricsEndpoint:
         self._names = context.names
         self._readers = context.readers
         self._objectives = context.objectives
+        self._pace = PaceCache(context.orchestrator.context.clock)
         self._rendering = asyncio.Lock()
         self._fresh = TokenBucket(_FRESH_PER_SECOND, _FRESH_BURST)
         self._last_for_strangers = b""
@@ -93,7 +95,7 @@ class MetricsEndpoint:
                 now = self._orchestrator.context.clock.now()
                 depth, incidents = queue_depth(connection, now), count_open(connection, now)
                 bad = Counter(one.table for one in read_bad_rows(connection))
-                _set_queues(metrics, queue_lengths(connection, now))
+                _set_queues(metrics, queues_with_waits(connection, now, self._pace.read))
                 _set_agents(metrics, list_agents(connection), calls_of_agents(connection, now), now)
         except SQLAlchemyError:
             return
@@ -107,18 +109,24 @@ class MetricsEndpoint:
             metrics.dispatches.labels(status).set(count)
 
 
-def _set_queues(metrics: Metrics, queues: Iterable[QueueLength]) -> None:
-    """Replace the series of the queues, the longest ones; projects are added up."""
+def _set_queues(metrics: Metrics, queues: Iterable[Queue]) -> None:
+    """Replace the series of the longest queues; projects are added up, and the longest of their waits counts."""
     metrics.queue_length.clear()
     metrics.queue_oldest.clear()
+    metrics.queue_expected_wait.clear()
     longest = sorted(queues, key=lambda one: -one.length)[:MAX_SERIES]
     oldest: dict[tuple[str, str], float] = {}
+    expected: dict[tuple[str, str], float] = {}
     for one in longest:
         labels = (one.agent_name, one.rule_name or "")
         metrics.queue_length.labels(*labels).inc(one.length)
         oldest[labels] = max(one.oldest_wait_s, oldest.get(labels, 0.0))
+        if one.expected_wait_s is not None:
+            expected[labels] = max(one.expected_wait_s, expected.get(labels, 0.0))
     for labels, seconds in oldest.items():
         metrics.queue_oldest.labels(*labels).set(seconds)
+    for labels, seconds in expected.items():
+        metrics.queue_expected_wait.labels(*labels).set(seconds)
 
 
 def _set_agents(metrics: Metrics, agents: Iterable[Agent], calls: Counter[str], now: datetime) -> None:

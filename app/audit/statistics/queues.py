@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from pydantic import Field
 from sqlalchemy import Connection, Integer, and_, bindparam, case, func, or_, select, text
 
-from app.audit.statistics.start_counts import RATE_OVER, QueueKey, count_starts
+from app.audit.statistics.queue_pace import QueuePace, read_pace
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import agents, dispatches
@@ -40,10 +40,14 @@ class WaitingCaller(JsonShape):
     queued_at: Instant
     waited_s: float
     expected_wait_s: Annotated[
-        float | None, Field(description="by the calls that started within the last hour; null if none has")
+        float | None,
+        Field(description="position × mean duration of calls of the last day ÷ places; null if unknown"),
     ]
     waits_until: Annotated[Instant | None, Field(description="then another agent is asked, or none any more")]
     reason: str
+
+
+ReadPace = Callable[[Connection, Collection[str], datetime], QueuePace]
 
 
 class Place(NamedTuple):
@@ -126,11 +130,20 @@ def queue_overview(
     lengths = queue_lengths(connection, now, projects=projects)
     if not lengths:
         return QueueOverview((), (), is_cut=False)
-    starts = count_starts(connection, {one.agent_name for one in lengths}, now)
+    pace = read_pace(connection, {one.agent_name for one in lengths}, now)
     rows = _FIRST.rows(connection, {**_of(projects), "most": min(limit, MAX_WAITING)})
-    items = tuple(_caller(row, starts, now) for row in rows)
-    queues = tuple(_queue(one, starts) for one in lengths)
+    items = tuple(_caller(row, pace, now) for row in rows)
+    queues = tuple(_queue(one, pace) for one in lengths)
     return QueueOverview(queues, items, is_cut=sum(one.length for one in lengths) > len(items))
+
+
+def queues_with_waits(connection: Connection, now: datetime, read: ReadPace = read_pace) -> tuple[Queue, ...]:
+    """Return the queues of all projects that are not empty, with the expected wait of a caller who joins now."""
+    lengths = queue_lengths(connection, now)
+    if not lengths:
+        return ()
+    pace = read(connection, {one.agent_name for one in lengths}, now)
+    return tuple(_queue(one, pace) for one in lengths)
 
 
 def queue_lengths(
@@ -148,15 +161,15 @@ def places_in_queue(
     connection: Connection,
     dispatch_ids: Collection[str],
     now: datetime,
-    count: Callable[[Connection, Collection[str], datetime], Counter[QueueKey]] = count_starts,
+    read: ReadPace = read_pace,
 ) -> dict[str, Place]:
     """Return the places of those of these dispatches that wait in a queue, up to position `MAX_WAITING`."""
     if not dispatch_ids:
         return {}
     rows = _PLACES.rows(connection, {"ids": dispatch_ids, "last": MAX_WAITING})
-    starts = count(connection, {agent for _, _, agent, *_ in rows}, now)
+    pace = read(connection, {agent for _, _, agent, *_ in rows}, now)
     return {
-        dispatch_id: Place(agent, position, _expected(position, starts[project, agent, of_rule]))
+        dispatch_id: Place(agent, position, pace.expected_wait_s((project, agent, of_rule), position))
         for dispatch_id, project, agent, of_rule, position in rows
     }
 
@@ -181,15 +194,11 @@ def _of(projects: Collection[str] | None) -> dict[str, Any]:
     return {"of_all": int(projects is None), "projects": projects or ()}
 
 
-def _expected(position: int, starts: int) -> float | None:
-    return None if starts == 0 else round(position * RATE_OVER.total_seconds() / starts, 1)
-
-
 def _seconds(since: datetime, now: datetime) -> float:
     return max(0.0, round((now - since).total_seconds(), 3))
 
 
-def _caller(values: tuple[Any, ...], starts: Counter[QueueKey], now: datetime) -> WaitingCaller:
+def _caller(values: tuple[Any, ...], pace: QueuePace, now: datetime) -> WaitingCaller:
     row = dict(zip(_NAMES, values, strict=True))
     return WaitingCaller(
         dispatch_id=row["id"],
@@ -203,15 +212,12 @@ def _caller(values: tuple[Any, ...], starts: Counter[QueueKey], now: datetime) -
         position=row["position"],
         queued_at=row["queued_at"],
         waited_s=_seconds(row["queued_at"], now),
-        expected_wait_s=_expected(row["position"], starts[row["project"], row["agent"], row["of_rule"]]),
+        expected_wait_s=pace.expected_wait_s((row["project"], row["agent"], row["of_rule"]), row["position"]),
         waits_until=row["next_attempt_at"],
         reason=row["reason"],
     )
 
 
-def _queue(queue: QueueLength, starts: Counter[QueueKey]) -> Queue:
-    started = starts[queue.project, queue.agent_name, queue.rule_name]
-    return Queue(
-        queue.project, queue.agent_name, queue.rule_name, queue.length, queue.oldest_wait_s, started,
-        _expected(queue.length + 1, started),
-    )  # fmt: skip
+def _queue(queue: QueueLength, pace: QueuePace) -> Queue:
+    key = queue.project, queue.agent_name, queue.rule_name
+    return Queue(*key, queue.length, queue.oldest_wait_s, pace.starts[key], pace.expected_wait_s(key, queue.length + 1))

@@ -25,7 +25,7 @@ from app.flows.announce.announced_state import (
     interval_after,
     state_of,
 )
-from app.flows.announce.start_cache import StartCache
+from app.flows.announce.pace_cache import PaceCache
 from app.flows.context import Context
 from app.flows.turns import BEAT_EVERY_S, lead
 from app.livekit.outcome import LiveKitUnavailableError
@@ -67,7 +67,7 @@ class Announcer:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._starts = StartCache(context.clock)
+        self._pace = PaceCache(context.clock)
         self._leads_until = 0.0
         self._sent: dict[Listener, _Sent] = {}
         self._under_way: dict[Listener, asyncio.Task[None]] = {}
@@ -87,7 +87,7 @@ class Announcer:
         gone = {listener: one.dispatch_id for listener, one in self._sent.items() if listener not in current}
         places, failed = await self._context.read(
             lambda connection: (
-                places_in_queue(connection, queued, now, self._starts.count),
+                places_in_queue(connection, queued, now, self._pace.read),
                 _failed(connection, gone),
             )
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, insert
+from sqlalchemy import Connection, event, insert, update
 
-from app.audit import MAX_WAITING, load_of_agents, places_in_queue, queue_lengths, queue_overview
+from app.audit import MAX_WAITING, load_of_agents, places_in_queue, queue_lengths, queue_overview, read_pace
 from app.db.tables import agents
-from app.flows.announce.start_cache import StartCache
+from app.flows.announce.pace_cache import PaceCache
 from tests.conftest import Database, StillClock
 from tests.integration.audit.audit_rows import at, dispatch_row, event_row, store
 
@@ -95,17 +96,75 @@ class SlowClock(StillClock):
         return super().monotonic()
 
 
-def test_starts_that_take_long_to_count_are_counted_rarely(connection: Connection) -> None:
+def test_a_pace_that_takes_long_to_read_is_read_rarely(connection: Connection) -> None:
     starts = [dispatch_row(at(3000), event_row(at(3000)), placed_at=at(3000), agent_name="greeter") for _ in range(5)]
     store(connection, dispatch_rows=starts)
     statements: list[str] = []
     event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    cache = StartCache(SlowClock())
+    cache = PaceCache(SlowClock())
     for _ in range(10):
-        assert cache.count(connection, {"greeter"}, NOW)["default", "greeter", None] == 5
-    assert len(statements) == 2  # one for each access path
-    cache.count(connection, {"greeter", "another"}, NOW)
-    assert len(statements) == 4
+        assert cache.read(connection, {"greeter"}, NOW).starts["default", "greeter", None] == 5
+    once = len(statements)
+    assert once < 10
+    cache.read(connection, {"greeter", "another"}, NOW)
+    twice = len(statements)
+    assert once < twice < 2 * once + 3
     for _ in range(20):
-        cache.count(connection, {"greeter"}, NOW)
-    assert len(statements) == 6
+        cache.read(connection, {"greeter"}, NOW)
+    assert len(statements) == twice + once
+
+
+def ended_call(seconds: float, ended_ago: float, **more: Any) -> Any:
+    start = at(3600 - ended_ago - seconds)
+    columns = {"placed_at": start, "ended_at": at(3600 - ended_ago), "status": "ended", "agent_name": "greeter", **more}
+    return dispatch_row(start, event_row(start), **columns)
+
+
+def expected(connection: Connection, position: int = 1, rule: str | None = None) -> float | None:
+    return read_pace(connection, {"greeter"}, NOW).expected_wait_s(("default", "greeter", rule), position)
+
+
+def limit(connection: Connection, **columns: Any) -> None:
+    connection.execute(insert(agents).values(agent_name="greeter", **columns))
+
+
+def test_the_wait_is_the_position_times_the_mean_duration_by_the_places(connection: Connection) -> None:
+    limit(connection, max_calls=4)
+    assert expected(connection) is None  # no call has ended
+    store(connection, dispatch_rows=[ended_call(100, 50), ended_call(300, 20 * 3600)])
+    assert expected(connection) == pytest.approx(50)
+    assert expected(connection, 6) == pytest.approx(300)
+
+
+def test_a_quiet_hour_and_calls_that_have_just_begun_make_no_long_wait(connection: Connection) -> None:
+    limit(connection, max_calls=2)
+    begun = dispatch_row(at(3599), event_row(at(3599)), placed_at=at(3599), status="joined", agent_name="greeter")
+    store(connection, dispatch_rows=[begun])
+    assert expected(connection) is None
+    store(connection, dispatch_rows=[ended_call(60, 3 * 3600)])
+    assert expected(connection) == pytest.approx(30)
+
+
+def test_calls_of_another_day_say_nothing(connection: Connection) -> None:
+    limit(connection, max_calls=2)
+    store(connection, dispatch_rows=[ended_call(60, 25 * 3600)])
+    assert expected(connection) is None
+
+
+def test_a_limit_of_starts_makes_callers_wait_at_least_so_long(connection: Connection) -> None:
+    limit(connection, starts_per_second=2)
+    assert expected(connection, 10) == 5.0
+    connection.execute(update(agents).values(max_calls=100))
+    assert expected(connection, 10) is None
+    store(connection, dispatch_rows=[ended_call(10, 60)])
+    assert expected(connection, 10) == 5.0
+
+
+def test_an_agent_that_takes_no_calls_has_no_expected_wait(connection: Connection) -> None:
+    limit(connection, max_calls=0)
+    store(connection, dispatch_rows=[ended_call(60, 60)])
+    assert expected(connection) is None
+    connection.execute(update(agents).values(max_calls=1))
+    assert expected(connection) == pytest.approx(60)
+    connection.execute(update(agents).values(out_of_service_until=NOW + timedelta(hours=1)))
+    assert expected(connection) is None

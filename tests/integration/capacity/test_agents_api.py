@@ -104,7 +104,8 @@ async def test_waiting_callers_are_listed_with_position_and_expected_wait(
     queue = (await editor.get("/api/v1/queue")).json()
     (only,) = queue["queues"]
     assert (only["agent_name"], only["length"], only["starts_last_hour"]) == ("greeter", 2, 1)
-    assert [(one["position"], one["expected_wait_s"]) for one in queue["items"]] == [(1, 3600.0), (2, 7200.0)]
+    assert [(one["position"], one["expected_wait_s"]) for one in queue["items"]] == [(1, None), (2, None)]
+    assert "usher_queue_expected_wait_seconds{" not in (await editor.get("/metrics")).text
     assert {one["waits_until"] for one in queue["items"]} != {None}
     assert len({one["participant_identity"] for one in queue["items"]}) == 2
     (line,) = (await editor.get("/api/v1/agents")).json()["items"]
