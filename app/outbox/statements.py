@@ -8,7 +8,21 @@ dispatch to find one.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Integer, bindparam, exists, func, literal_column, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Integer,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.db.any_of import any_of, one_of_texts
 from app.db.hot_statement import HotStatement
@@ -92,6 +106,34 @@ IS_HANDOVER = literal_column("(coalesce(replaces_kind, '') = 'handover')", Boole
 """A call was handed over by it: the rule's own dispatch came before."""
 IS_BESIDE = dispatches.c.intent_key.startswith(BESIDE)
 """`handover.is_beside`: its outcome is not that of the caller, who has the first agent."""
+COUNTS_FOR_RULE = or_(
+    ~IS_HANDOVER,
+    and_(~IS_BESIDE, dispatches.c.joined_at.is_(None), status_in(DispatchStatus.NO_SHOW, DispatchStatus.FAILED)),
+)
+"""A hand-over is no new call of its rule, but one that left its caller without any agent is a miss of the rule."""
+
+
+class _IsReturn(ColumnElement[bool]):
+    """`Dispatch.is_return`."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(_IsReturn)
+def _return_on_sqlite(_element: _IsReturn, _compiler: SQLCompiler, **_: object) -> str:
+    place = "'$[' || (rung - 1) || '].is_return'"
+    return f"CASE WHEN rung > 0 THEN coalesce(json_extract(fallbacks, {place}), 0) = 1 ELSE 0 END"
+
+
+@compiles(_IsReturn, "postgresql")
+def _return_on_postgresql(_element: _IsReturn, _compiler: SQLCompiler, **_: object) -> str:
+    value = "fallbacks -> (rung - 1) ->> 'is_return'"
+    return f"CASE WHEN rung > 0 THEN coalesce({value}, '') = 'true' ELSE false END"
+
+
+RETURNS: ColumnElement[bool] = _IsReturn()
+"""The agent that is asked had the call before: the one that it was handed over to has failed."""
 _NOW = bindparam("now", type_=Timestamp())
 _UNHELD = or_(dispatches.c.lease_until.is_(None), dispatches.c.lease_until <= _NOW)
 _FIRST = bindparam("first", type_=Integer())

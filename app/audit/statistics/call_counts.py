@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, select
 
 from app.audit.lists.access_path import ByPrimaryKey, IdRange
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
 from app.json_shape import JsonShape
-from app.outbox.statements import IS_BESIDE, IS_HANDOVER
+from app.outbox.statements import IS_BESIDE, IS_HANDOVER, RETURNS
 from app.outbox.states import WAITING
 
 
@@ -30,7 +30,7 @@ class CallCounts(JsonShape):
     no_agent: Annotated[int, Field(description="a dispatch ended without an agent; a redrive takes none away")]
     abandoned: Annotated[int, Field(description="the caller left before an agent joined")]
     fallback: Annotated[int, Field(description="a fallback was asked, since the rule's agent did not join")]
-    handed_over: Annotated[int, Field(description="the call went on with another agent")]
+    handed_over: Annotated[int, Field(description="the call went on with an agent that had not had it")]
 
     @property
     def joined_share(self) -> float | None:
@@ -70,8 +70,8 @@ def calls_query(
         "joined": came,
         "no_agent": missed,
         "abandoned": left,
-        "fallback": column.rung > 0,
-        "handed_over": and_(IS_HANDOVER, came),
+        "fallback": and_(column.rung > 0, ~IS_HANDOVER),
+        "handed_over": and_(IS_HANDOVER, came, not_(RETURNS)),
     }
     path = ByPrimaryKey(column.id)
     latest = (

@@ -23,7 +23,7 @@ from app.audit.statistics.figures import NO_FIGURES, AgentFigures, DispatchStati
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
 from app.db.types import Cause, DispatchStatus
-from app.outbox.statements import IS_BESIDE, IS_HANDOVER, WAITS_SINCE
+from app.outbox.statements import COUNTS_FOR_RULE, IS_BESIDE, WAITS_SINCE
 from app.outbox.states import WAITING
 
 MAX_ROWS: Final = 10_000
@@ -46,7 +46,8 @@ def dispatch_statistics(
     Restricted to one agent, to the name that a rule had, or to one rule whatever name it had, if given. Those of agents
     count who was asked: a dispatch whose fallback came counts as a no-show of each agent before, and as an arrival of
     the fallback. Overall and for its rule it counts once. With `agent`, what it missed between the first and the last
-    agent of a ladder is not found. A hand-over is no new call: it counts for its agent alone.
+    agent of a ladder is not found. A hand-over is no new call, and counts for its agent alone, unless it left
+    the caller without any agent: that is a miss of the rule, too.
 
     `projects`: only dispatches of these among the latest that are read (None: of all).
     """
@@ -68,7 +69,7 @@ def dispatch_statistics(
         if not row.is_own or (rule_id is not None and row.rule_id != rule_id):
             continue  # of another project, or another rule that has, or had, the same name
         seconds = read_list(row.seconds)
-        for tally in () if row.is_handover else (overall, by_rule[row.rule_name]):
+        for tally in (overall, by_rule[row.rule_name]) if row.counts_for_rule else ():
             tally.add(row.fate, row.dispatches, row.dispatches if row.rung else 0, seconds)
         asked = [row.agent_name, *(fallback["agent_name"] for fallback in _fallbacks(row)[: row.rung])]
         asked[-1] = row.asked_agent_name or asked[-1]  # another, if that one was out of service
@@ -133,7 +134,7 @@ def sums(
         column.rule_id,
         fate_of().label("fate"),
         column.rung,
-        IS_HANDOVER.label("is_handover"),
+        COUNTS_FOR_RULE.label("counts_for_rule"),
         column.asked_agent_name,
         case((column.rung > 0, cast(column.fallbacks, Text))).label("fallbacks"),
         seconds_waited(connection).label("seconds"),
@@ -147,7 +148,7 @@ def sums(
         rows.rule_id,
         rows.fate,
         rows.rung,
-        rows.is_handover,
+        rows.counts_for_rule,
         rows.asked_agent_name,
         rows.fallbacks,
         rows.is_own,

@@ -19,7 +19,7 @@ from app.audit.trends.time_slices import Path, Slice, TimeGrid, grid_of, rows_of
 from app.db.tables import dispatch_attempts, dispatches
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.json_shape import Instant, JsonShape
-from app.outbox.statements import IS_BESIDE, IS_HANDOVER, WAITS_SINCE
+from app.outbox.statements import COUNTS_FOR_RULE, IS_BESIDE, WAITS_SINCE
 from app.outbox.states import WAITING
 
 _QUEUED_OVER_S = 1.0
@@ -152,11 +152,12 @@ def counts_query(
     """Return the query that counts the dispatches of each slice; a test asserts how many rows it reads.
 
     With `agent`, a dispatch whose fallback was asked next counts as a no-show of the agent; one that it was not asked
-    for, as it was out of service, does not count. Without, a hand-over does not count: it is no new call.
+    for, as it was out of service, does not count. Without, a hand-over does not count: it is no new call,
+    unless it left the caller without any agent.
     """
     column, since, now = dispatches.c, grid.since, grid.until
     is_asked, is_missed = _asked_and_missed(agent)
-    is_call = ~IS_HANDOVER if agent is None else literal(1) == 1
+    is_call = COUNTS_FOR_RULE if agent is None else literal(1) == 1
     is_of_rule = literal(1) == 1 if rule is None else column.rule_name == rule
     waits = and_(is_asked, column.status.in_(sorted(WAITING)))
     came = and_(is_asked, column.joined_at.is_not(None))

@@ -83,7 +83,9 @@ def test_figures_count_the_outcomes_of_dispatches(database: Database) -> None:
         assert count_waiting(connection) == 1
 
 
-def test_a_handover_counts_for_its_agent_and_is_no_new_call(database: Database) -> None:
+def test_a_handover_counts_for_its_agent_and_as_a_miss_of_the_rule_if_nobody_came(
+    database: Database,
+) -> None:
     beside = {"replaces_kind": "handover", "agent_name": "expert", "intent_key": "handover/first"}
     joins = [event_row(at(second)) for second in (1, 2, 3, 4)]
     rows = [row for join in joins for row in [dispatch_row(at(5), join, joined_at=at(6), status="joined")]]
@@ -99,7 +101,7 @@ def test_a_handover_counts_for_its_agent_and_is_no_new_call(database: Database) 
         own = over_time(connection, 1, NOW, agent="expert").points
         alone = dispatch_statistics(connection, START, NOW, agent="expert").overall
     for one in (found.overall, *found.rules):
-        assert (one.dispatches, one.arrived, one.no_shows, one.abandoned, one.cancelled) == (4, 4, 0, 0, 0)
+        assert (one.dispatches, one.arrived, one.no_shows, one.abandoned, one.cancelled) == (5, 4, 1, 0, 0)
     (expert,) = [one for one in found.agents if one.agent == "expert"]
     for figures in (expert, alone):
         assert (figures.dispatches, figures.arrived, figures.no_shows) == (4, 1, 2)
@@ -108,9 +110,23 @@ def test_a_handover_counts_for_its_agent_and_is_no_new_call(database: Database) 
     assert (found.calls.calls, found.calls.joined, found.calls.no_agent) == (4, 4, 1)
     assert (found.calls.abandoned, found.calls.handed_over) == (0, 1)
     counted = [sum(getattr(one, name) for one in points) for name in ("calls", "dispatches", "arrived", "no_shows")]
-    assert counted == [4, 4, 4, 0]
+    assert counted == [4, 5, 4, 1]
     counted = [sum(getattr(one, name) for one in own) for name in ("dispatches", "arrived", "no_shows", "abandoned")]
     assert counted == [4, 1, 2, 0]
+
+
+def test_a_call_that_came_back_to_its_first_agent_was_not_handed_over(database: Database) -> None:
+    joins = [event_row(at(second)) for second in (1, 2)]
+    ladder = [{"agent_name": "support-es", "is_return": True}, {"agent_name": "voicemail"}]
+    columns = {"replaces_kind": "handover", "agent_name": "expert", "status": "joined", "fallbacks": ladder}
+    rows = [
+        dispatch_row(at(20), joins[0], **columns, joined_at=at(40), rung=1, asked_agent_name="support-es"),
+        dispatch_row(at(20), joins[1], **columns, joined_at=at(50), rung=2, asked_agent_name="voicemail"),
+    ]
+    with _read(database, rows) as connection:
+        calls = dispatch_statistics(connection, START, NOW).calls
+    assert calls is not None
+    assert (calls.calls, calls.handed_over, calls.fallback) == (2, 1, 0)
 
 
 def test_a_dispatch_that_comes_back_to_its_first_agent_counts_once_for_it(database: Database) -> None:
