@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.audit.call_lists.call_filter import CALLER_OUTCOMES
 from app.audit.calls.call_head import CallHead
-from app.audit.lists.access_path import IdRange
+from app.audit.lists.access_path import ByIndexedValue, ByValueAndMinute, IdRange
 from app.audit.lists.event_list import by_name, by_phone_number
 from app.audit.records.find_records import Projects
 from app.db.tables import events
@@ -30,6 +30,7 @@ class SameCaller:
 def calls_of_same_caller(connection: Connection, call: CallHead, projects: Projects = None) -> SameCaller:
     """Return the calls next to `call` of the same phone number or, without one, of the same identity."""
     column = events.c
+    path: ByIndexedValue | ByValueAndMinute
     if call.phone_number:
         path = by_phone_number(call.phone_number)
     elif call.participant_identity:
@@ -38,7 +39,7 @@ def calls_of_same_caller(connection: Connection, call: CallHead, projects: Proje
         return SameCaller(None, None)
 
     def nearest(ids: IdRange, *, is_later: bool) -> str | None:
-        order = [each.asc() for each in (path.column, column.id)] if is_later else [*path.order()]
+        order = [each.asc() for each in path.sorted_by] if is_later else [*path.order()]
         query = select(column.id, column.type, column.outcome, column.project, column.participant_sid)
         rows = connection.execute(query.where(*path.conditions(ids)).order_by(*order).limit(_MOST_EVENTS))
         return next((row.id for row in rows if _is_other_call(row, call, projects)), None)

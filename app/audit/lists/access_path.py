@@ -15,6 +15,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, tuple_
 
+MINUTE_LENGTH: Final = 8
+"""Characters of an id that `MINUTE_OF_ID` takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class IdRange:
@@ -67,7 +70,46 @@ class ByIndexedValue:
         return [lower, upper, *self.where]
 
     def order(self) -> tuple[ColumnElement[Any], ...]:
-        return (self.column.desc(), self.key.desc())
+        return tuple(each.desc() for each in self.sorted_by)
+
+    @property
+    def sorted_by(self) -> tuple[ColumnElement[Any], ...]:
+        return (self.column, self.key)
+
+    def as_filter(self) -> ColumnElement[bool]:
+        """Return the condition on a row that another path finds; no planner takes it for an access path."""
+        return self.column.concat("") == self.value
+
+
+@dataclass(frozen=True, slots=True)
+class ByValueAndMinute:
+    """The rows whose `column` has `value`, by the index (column, `minute` of the key), which is shorter.
+
+    The rows of one minute are sorted by the key as they are read. In the order by the minute no planner sees that of
+    the primary key, and `key` is compared in a form of which none makes a range of it.
+    """
+
+    column: ColumnElement[str]
+    value: str
+    key: ColumnElement[str]
+    minute: ColumnElement[str]
+    where: tuple[ColumnElement[bool], ...] = ()
+
+    def conditions(self, ids: IdRange) -> list[ColumnElement[bool]]:
+        conditions = [self.column == self.value]
+        key = self.key.concat("")
+        if ids.before is not None:
+            conditions += [self.minute <= ids.before[:MINUTE_LENGTH], key < ids.before]
+        if ids.least is not None:
+            conditions += [self.minute >= ids.least[:MINUTE_LENGTH], key >= ids.least]
+        return [*conditions, *self.where]
+
+    def order(self) -> tuple[ColumnElement[Any], ...]:
+        return tuple(each.desc() for each in self.sorted_by)
+
+    @property
+    def sorted_by(self) -> tuple[ColumnElement[Any], ...]:
+        return (self.minute, self.key)
 
     def as_filter(self) -> ColumnElement[bool]:
         """Return the condition on a row that another path finds; no planner takes it for an access path."""
@@ -160,9 +202,9 @@ class ThroughOtherTable:
         return found.scalar_subquery()
 
 
-IndexPath = ByPrimaryKey | ByIndexedValue | BySelectiveCondition
+IndexPath = ByPrimaryKey | ByIndexedValue | ByValueAndMinute | BySelectiveCondition
 """An access path within one table."""
-ValuePath = ByIndexedValue | BySelectiveCondition | ByPrefix | ThroughNewerRows | ThroughOtherTable
+ValuePath = ByIndexedValue | ByValueAndMinute | BySelectiveCondition | ByPrefix | ThroughNewerRows | ThroughOtherTable
 """An access path that can also serve as a filter of rows which another one finds."""
 AccessPath = IndexPath | ByPrefix | ThroughNewerRows | ThroughOtherTable
 

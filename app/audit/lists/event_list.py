@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, literal_column, text
+from sqlalchemy import ColumnElement, Connection, Text, literal_column, text
 
 from app.audit.lists.access_path import (
     AccessPath,
     ByIndexedValue,
     ByPrimaryKey,
     BySelectiveCondition,
+    ByValueAndMinute,
     ValuePath,
     as_filter,
 )
@@ -21,12 +22,13 @@ from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import EventDetail, EventSummary, columns_of
-from app.db.tables import COMMON_TYPES, HAS_IDENTITY, RARE_OUTCOME, RARE_TYPE, events
+from app.db.tables import COMMON_OUTCOMES, COMMON_TYPES, HAS_IDENTITY, MINUTE_OF_ID, RARE_OUTCOME, RARE_TYPE, events
 from app.db.types import EventOutcome, EventSource
 from app.webhook.name_digest import stored_forms
 
 # The literal conditions of the partial indexes: neither database concludes them from bound values.
 _RARE: Final = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
+_MINUTE: Final = cast("ColumnElement[str]", literal_column(str(MINUTE_OF_ID), Text))
 _HAS_IDENTITY: Final = cast("ColumnElement[bool]", text(HAS_IDENTITY))
 _RARE_TYPE: Final = cast("ColumnElement[bool]", text(RARE_TYPE))
 _RARE_OUTCOME: Final = cast("ColumnElement[bool]", text(RARE_OUTCOME))
@@ -86,7 +88,7 @@ def search_events(
     if chosen.source is not None and chosen.source is not EventSource.WEBHOOK:
         candidates.append((ByIndexedValue(column.source, chosen.source, column.id, (_RARE,)),))
     common = [*more]
-    if EventOutcome.IGNORED in chosen.outcomes:
+    if not COMMON_OUTCOMES.isdisjoint(chosen.outcomes):
         common.append(column.outcome.in_(chosen.outcomes))
     elif chosen.outcomes:
         candidates.append(tuple(map(by_outcome, dict.fromkeys(chosen.outcomes))))
@@ -131,14 +133,14 @@ def _event_search(wanted: str) -> tuple[ValuePath, ...]:
     )
 
 
-def by_name(column: str, name: str) -> ByIndexedValue:
+def by_name(column: str, name: str) -> ByValueAndMinute:
     """Return the access path to the events of a `participant_identity` or in a `room_name`."""
     where = (_HAS_IDENTITY,) if column == "participant_identity" else ()
-    return ByIndexedValue(events.c[column], name, events.c.id, where)
+    return ByValueAndMinute(events.c[column], name, events.c.id, _MINUTE, where)
 
 
 def by_outcome(outcome: EventOutcome) -> ByIndexedValue:
-    """Return the access path to the events of an outcome other than `ignored`."""
+    """Return the access path to the events of an outcome that not every call has."""
     return ByIndexedValue(events.c.outcome, outcome, events.c.id, (_RARE_OUTCOME,))
 
 

@@ -10,9 +10,11 @@ from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
 from app.db.tables.caller_actions import ACTION_IS_LIVE, ACTION_IS_MADE, caller_actions
 from app.db.tables.calls import (
+    COMMON_OUTCOMES,
     COMMON_TYPES,
     HAS_IDENTITY,
     LOST_ROOM,
+    MINUTE_OF_ID,
     NOT_ENDED,
     RARE_OUTCOME,
     RARE_TYPE,
@@ -48,6 +50,7 @@ from app.db.tables.triggers import triggers
 __all__ = [
     "ACTION_IS_LIVE",
     "ACTION_IS_MADE",
+    "COMMON_OUTCOMES",
     "COMMON_TYPES",
     "HAS_IDENTITY",
     "HAS_NUMBER",
@@ -55,6 +58,7 @@ __all__ = [
     "LOST_ROOM",
     "MAX_DIGITS",
     "MAX_SEARCHED",
+    "MINUTE_OF_ID",
     "NOT_ENDED",
     "RARE_OUTCOME",
     "RARE_TYPE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,10 @@ from tests.conftest import Database
 from tests.integration.audit.audit_rows import at, attempt_row, caller_row, change_row, dispatch_row, event_row, store
 
 ROWS = 3_000
+OF_ONE_MINUTE = re.compile(
+    r"Incremental Sort|Sort Key: \(?substr\(id, 1, 8\).*|TEMP B-TREE FOR (?:LAST TERM|RIGHT PART) OF ORDER BY"
+)
+"""The sort of few events that are next to each other in an index."""
 
 
 @pytest.fixture
@@ -93,14 +98,14 @@ def _assert_by_index(connection: Connection, question: Any, index: str = "", *, 
     for statement, plan in plans:
         if connection.dialect.name == "postgresql":
             whole = "Seq Scan" in plan
-            sorts = "Sort" in plan
+            sorts = "Sort" in (OF_ONE_MINUTE.sub("", plan) if "_minute" in plan else plan)
         else:
             # A scan by an index in its order stops at the limit; one without reads the table.
             # Not tables: the names of agents and rules, one look-up each, and a bounded number of entries of an index.
             bounded = ("SCAN distinct_names", "SCAN prefixed")
             scans = (line for line in plan.splitlines() if not any(one in line for one in bounded))
             whole = any("SCAN" in line and "USING" not in line for line in scans)
-            sorts = "TEMP B-TREE" in plan
+            sorts = "TEMP B-TREE" in (OF_ONE_MINUTE.sub("", plan) if "_minute" in plan else plan)
         assert not whole, f"{statement}\n{plan}"
         assert may_sort or not sorts, f"{statement}\n{plan}"
         by = {"pk_events": "sqlite_autoindex_events_1", "pk_dispatches": "sqlite_autoindex_dispatches_1"}
@@ -110,15 +115,16 @@ def _assert_by_index(connection: Connection, question: Any, index: str = "", *, 
 CURSOR_AND_TIME: dict[str, Any] = {"since": at(100), "until": at(2_900)}
 EVENTS: list[tuple[dict[str, Any], str]] = [
     ({}, "pk_events"),
-    ({"identity": "caller 5"}, "ix_events_participant_identity"),
-    ({"room": "room 5"}, "ix_events_room_name_id"),
+    ({"identity": "caller 5"}, "ix_events_identity_minute"),
+    ({"room": "room 5"}, "ix_events_room_minute"),
     ({"phone_number": "+5"}, "ix_events_phone_number"),
     ({"types": ("participant_left",)}, "pk_events"),
     ({"types": ("participant_joined", "track_published")}, "pk_events"),
     ({"types": ("track_published",)}, "ix_events_rare_type"),
     ({"types": ("track_published", "agent_job_ended")}, "ix_events_rare_type"),
-    ({"outcomes": (EventOutcome.NO_MATCH,)}, "ix_events_rare_outcome"),
+    ({"outcomes": (EventOutcome.NO_MATCH,)}, "ix_events_unusual_outcome"),
     ({"outcomes": (EventOutcome.NO_MATCH, EventOutcome.IGNORED)}, "pk_events"),
+    ({"outcomes": (EventOutcome.PLANNED,)}, "pk_events"),
     ({"source": EventSource.SWEEP}, "ix_events_source"),
     ({"source": EventSource.SWEEP, "types": ("participant_joined",)}, "ix_events_source"),
     ({"project": "default", "source": EventSource.WEBHOOK}, "pk_events"),
