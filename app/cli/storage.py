@@ -8,7 +8,7 @@ from typing import Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.audit import Storage, TableSize, read_storage
+from app.audit import Storage, TableCost, TableSize, read_storage
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show, table
@@ -42,6 +42,8 @@ def _view(found: Storage) -> Iterator[RenderableType]:
     else:
         yield _tables(found.tables, found.total_bytes * _SMALL)
     yield ""
+    if found.costs:
+        yield _costs_by_table(found.costs)
     yield from _costs(found)
 
 
@@ -59,6 +61,14 @@ def _tables(tables: tuple[TableSize, ...], least: float) -> RenderableType:
     if small:
         others = sum(one.total_bytes for one in small)
         rows.add_row(plain(f"{len(small)} smaller tables", "dim"), "", _bytes(others), "", "")
+    return rows
+
+
+def _costs_by_table(costs: tuple[TableCost, ...]) -> RenderableType:
+    rows = table("of calls, with indexes", "one call", "one day", "retention", narrow=("one call", "one day"))
+    for one in costs:
+        amounts = (one.bytes_per_call, one.bytes_per_day, one.retained_bytes)
+        rows.add_row(plain(one.name, "bold"), *("" if amount is None else _bytes(amount) for amount in amounts))
     return rows
 
 

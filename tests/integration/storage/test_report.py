@@ -59,6 +59,22 @@ def test_the_cost_of_a_call_of_a_day_and_of_the_retention(stored: Database) -> N
     assert 50 < of_bodies < per_call
     assert shorter.retained_bytes == pytest.approx(per_day * (30 * per_call - 27 * of_bodies))
     assert forever.retained_bytes is None
+    for report in (facts, shorter):
+        assert report.costs[0].name == "events"
+        assert {cost.name for cost in report.costs} >= {"events", "dispatches", "audit_log"}
+        assert sum(cost.bytes_per_call for cost in report.costs) == pytest.approx(report.bytes_per_call)
+        assert sum(cost.bytes_per_day or 0 for cost in report.costs) == pytest.approx(report.bytes_per_day)
+        assert sum(cost.retained_bytes or 0 for cost in report.costs) == pytest.approx(report.retained_bytes)
+    assert {cost.retained_bytes for cost in forever.costs} == {None}
+
+
+def test_the_rate_is_that_of_the_last_day(database: Database) -> None:
+    busy, quiet = range(0, 86_400, 600), range(86_400, 3 * 86_400, 3_600)
+    joins = [event_row(at(second), participant_identity=f"caller-{second}") for second in (*busy, *quiet)]
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=joins)
+    with database.reader_engine().connect() as connection:
+        assert read_storage(connection, 30, 0).calls_per_day == pytest.approx(24, abs=1)
 
 
 def test_an_empty_database_has_a_report(database: Database) -> None:
@@ -66,6 +82,7 @@ def test_an_empty_database_has_a_report(database: Database) -> None:
         report = read_storage(connection, 30, 0)
     assert (report.calls, report.bytes_per_call, report.calls_per_day, report.retained_bytes) == (0, None, None, None)
     assert report.total_bytes > 0
+    assert report.costs == ()
 
 
 def test_deleted_calls_leave_pages_that_are_used_before_the_file_grows(sqlite_database: Database) -> None:
