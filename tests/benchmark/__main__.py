@@ -18,6 +18,7 @@ from tests.benchmark.databases import per_call
 from tests.benchmark.figure import Figure, console_of_tables, show
 from tests.benchmark.pages import audit_pages
 from tests.benchmark.rules import edit_by_sql, evaluate, memory, update
+from tests.benchmark.scale import long_run, many
 from tests.benchmark.webhooks import acknowledgement, big_room, carriage, low_traffic, mutations, sweep
 
 MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
@@ -34,8 +35,16 @@ MEASURES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "sweep": lambda options: sweep.measure(quick=options.quick),
     "big-room": lambda options: big_room.measure(quick=options.quick),
     "attacked": lambda options: attacked.measure(quick=options.quick),
+    "outage": lambda options: many.measure_outage(quick=options.quick),
+    "many-rooms": lambda options: many.measure_rooms(quick=options.quick),
+    "many-projects": lambda options: many.measure_projects(quick=options.quick),
     "mutations": lambda options: mutations.measure(quick=options.quick, count=options.webhooks),
 }
+
+LONG: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
+    "long-run": lambda options: long_run.measure(quick=options.quick, calls=options.calls, rate=options.rate),
+}
+"""Measured when they are named: the long run takes more than an hour."""
 
 
 def main() -> int:
@@ -43,21 +52,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASURES))
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"{', '.join(MEASURES)}; by name only: {', '.join(LONG)}"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
-    parser.add_argument("--calls", type=int, help="stored calls behind the audit pages (the design says 10000000)")
+    parser.add_argument("--calls", type=int, help="of the long run (200000); stored behind the audit pages")
+    parser.add_argument("--rate", type=float, help="calls per second of the long run (50)")
     parser.add_argument("--database", help="PostgreSQL filled by tests.workload.stored_calls before, to ask instead")
     parser.add_argument("--webhooks", type=int, help="mutated webhooks (the design says 1000000)")
     options = parser.parse_args()
-    unknown = set(options.names) - MEASURES.keys()
+    measures = MEASURES | LONG
+    unknown = set(options.names) - measures.keys()
     if unknown:
-        parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(MEASURES)}")
+        parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
     progress = Console(stderr=True)
     figures: list[Figure] = []
     for name in options.names or MEASURES:
         began = time.monotonic()
         with progress.status(f"measuring: {name}"):
-            figures += MEASURES[name](options)
+            figures += measures[name](options)
         progress.print(f"measured: {name}, {time.monotonic() - began:.0f} s")
     show(figures, console_of_tables())
     return 0 if all(figure.reached for figure in figures) else 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.livekit.vocabulary import ParticipantKind
+from app.simulator.entities import Participant, Presence, Room
 from tests.simulator.simulator import Simulator
 
 
@@ -65,6 +66,14 @@ class Campaign:
         there = self.simulator.room(room)
         if there is not None and identity in there.participants:
             self.simulator.leave(room, identity)
+
+
+def place(simulator: Simulator, room_name: str, room_sid: str, identity: str, sid: str) -> None:
+    """Let a caller be in a room of its own, without a webhook: another program sends those, with these SIDs."""
+    now = simulator.schedule.now()
+    caller = Participant(sid, identity, ParticipantKind.STANDARD, now, presence=Presence.ACTIVE)
+    room = Room(room_sid, room_name, now, "", 300.0, 20.0, ever_joined=True, participants={identity: caller})
+    simulator.rooms.by_name.setdefault(room_name, room)
 
 
 def _fill(text: str, places: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ Everything is JSON. Bad input is answered with 400, unknown rooms, participants 
     POST   /simulator/publish-track   {room, identity}
     POST   /simulator/finish-room     {room, reason?}
     POST   /simulator/joins           what `Callers` takes: many callers at a rate; GET returns the progress
+    POST   /simulator/place           {room_name, room_sid, identity, sid}: a caller whose webhooks somebody else sends
     POST   /simulator/workers         {agent_name, behaviour?, registers_after?, deployment?, count?}
     DELETE /simulator/workers/<id>    SIGKILL; `?graceful=1` stops it
     POST   /simulator/faults          {share, …}: by chance; {method, kind, code?, seconds?, times?}: the next calls
@@ -42,7 +43,7 @@ from app.livekit.vocabulary import DisconnectReason, JobStatus, ParticipantKind
 from app.simulator.agents.workers import Behaviour, Refusal
 from app.simulator.api.faults import Fault, FaultKind
 from app.simulator.entities import Grants
-from tests.simulator.bulk import Callers, Campaign
+from tests.simulator.bulk import Callers, Campaign, place
 from tests.simulator.simulator import Simulator
 from tests.simulator.verdict import Unit, judge
 from tests.simulator.webhook_faults import Mishap
@@ -64,6 +65,7 @@ class Control:
             "publish-track": lambda body: {"sid": simulator.publish_track(**body).sid},
             "finish-room": lambda body: simulator.finish_room(**_with_reason(body)),
             "joins": self._joins,
+            "place": lambda body: place(simulator, **body),
             "workers": self._add_workers,
             "faults": self._add_fault,
             "webhook-faults": self._add_webhook_fault,

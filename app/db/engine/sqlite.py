@@ -15,6 +15,12 @@ from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
 
 JOURNAL_MODE: Final = "WAL"
+WRITER_CACHE_KIB: Final = 65_536
+READER_CACHE_KIB: Final = 8_192
+"""Page cache of one connection that reads. What it does not hold is in the kernel's cache, which costs a copy."""
+READERS: Final = 8
+MOST_READERS: Final = 16
+"""Connections that read: kept open, and at most; beyond `READERS` they are closed after their use."""
 _FILE: Final = "usher_sqlite_file"  # execution option of a writer engine
 
 
@@ -26,7 +32,7 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        cursor = _configure(connection, busy_timeout_ms)
+        cursor = _configure(connection, busy_timeout_ms, WRITER_CACHE_KIB)
         cursor.execute(f"PRAGMA journal_mode = {JOURNAL_MODE}")
         has_log = cursor.fetchone()[0] == "wal"  # not without shared memory
         # `SqliteFile.flush` follows each commit to the log, before the webhook is answered 200.
@@ -57,11 +63,12 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
 
 def create_reader_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engine:
     """Return a pool of connections that cannot write."""
-    engine = _create_pool(url, pool_size=8, max_overflow=8, **options)
+    # The connection that was used last is used next: the caches of the others stay empty while there is little to read.
+    engine = _create_pool(url, pool_size=READERS, max_overflow=MOST_READERS - READERS, pool_use_lifo=True, **options)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: Any) -> None:
-        cursor = _configure(connection, busy_timeout_ms)
+        cursor = _configure(connection, busy_timeout_ms, READER_CACHE_KIB)
         cursor.execute("PRAGMA query_only = ON")
         cursor.close()
 
@@ -137,12 +144,12 @@ def _create_privately(engine: Engine, url: URL) -> None:
             create_private_file(url.database or "")
 
 
-def _configure(connection: sqlite3.Connection, busy_timeout_ms: int) -> sqlite3.Cursor:
+def _configure(connection: sqlite3.Connection, busy_timeout_ms: int, cache_kib: int) -> sqlite3.Cursor:
     connection.isolation_level = None  # `_begin_by` opens the transactions, not the driver
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
     # The commit that reaches this many pages makes a checkpoint: every 32 MB instead of every 4.
     cursor.execute("PRAGMA wal_autocheckpoint = 8000")
     return cursor

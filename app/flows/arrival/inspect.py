@@ -156,7 +156,10 @@ class Inspector:
         now = self._context.clock.now()
         lease = {"lease_owner": self._context.owner, "lease_until": now + self._context.lease}
         overdue, moves = [], []
-        found = [one for project in projects for one in find_overdue(connection, now, _CLAIM_LIMIT, [project])]
+        found = find_overdue(connection, now, _CLAIM_LIMIT, projects)
+        if len(found) == _CLAIM_LIMIT and len(projects) > 1:  # one project must not take the places of all
+            each = max(1, _CLAIM_LIMIT // len(projects))
+            found = [one for project in projects for one in find_overdue(connection, now, each, [project])]
         for one in found:
             waited = self._waited(one)
             if planned_wait(one) - waited >= MIN_REMAINDER_S:

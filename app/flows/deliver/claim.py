@@ -22,6 +22,9 @@ from app.outbox.dispatch_store import find_due, read_locked, record_attempts
 from app.outbox.move import Move
 from app.outbox.queue_store import read_limits
 
+CLAIMED_AT_ONCE = 200
+"""Dispatches that one transaction claims, of all projects: others wait for it, about 20 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -57,6 +60,10 @@ def claim(
     for number, (project, free) in enumerate(slots.items()):
         # What the projects before it did not use is left for this one; the first of the next claim is another.
         limit = min(free, max(1, limiter.available(tick) // (len(slots) - number)), limiter.available(tick))
+        limit = min(limit, CLAIMED_AT_ONCE - len(due) - len(wanting))
+        if limit <= 0:
+            is_full, left[project] = True, 0
+            continue
         found = find_due(connection, now, limit, project=project, in_hand=in_hand)
         is_full = is_full or (bool(found) and len(found) == limit)
         ready = [one for one in found if not _may_be_under_way(one, context, elapsed_time)]

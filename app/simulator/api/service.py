@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from app.simulator.rooms import Rooms
 from app.simulator.schedule import Schedule
 from app.simulator.timing import Limits, Timing
 
+_LISTED_AT_ONCE = 250
 _DEPLOYMENT = re.compile(r"[A-Za-z0-9.-]{0,63}")
 
 
@@ -103,14 +105,19 @@ class Service:
             rooms=[room_message(room) for room in rooms if not wanted or room.name in wanted]
         )
 
-    def list_participants(
+    async def list_participants(
         self, request: room_protocol.ListParticipantsRequest, call: Call
     ) -> room_protocol.ListParticipantsResponse:
         """No participants, and no error, for an unknown room; ghosts as they were: it is the store that answers."""
         _need(call.grants.administrates(request.room))
         room = self.rooms.stored(request.room)
         people = [each for each in room.participants.values() if not each.unlisted] if room is not None else []
-        return room_protocol.ListParticipantsResponse(participants=[participant_message(each) for each in people])
+        answer = room_protocol.ListParticipantsResponse()
+        for start in range(0, len(people), _LISTED_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)  # a real server answers other calls meanwhile
+            answer.participants.extend(participant_message(each) for each in people[start : start + _LISTED_AT_ONCE])
+        return answer
 
     def get_participant(self, request: room_protocol.RoomParticipantIdentity, call: Call) -> models.ParticipantInfo:
         return participant_message(self._participant(request.room, request.identity, call)[1])

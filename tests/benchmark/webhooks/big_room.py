@@ -77,7 +77,9 @@ def _served(made: Scene) -> int:
 
 
 def _others(made: Scene, mark: str, seconds: float) -> Others:
-    report = send(Order(made.ushers[0].port, KEY, SECRET, mark, rate=RATE, seconds=seconds, connections=64))
+    port, simulator_port = made.ushers[0].port, made.livekit.port
+    order = Order(port, KEY, SECRET, mark, rate=RATE, seconds=seconds, connections=64, simulator_port=simulator_port)
+    report = send(order)
     check(report)
     deadline = time.monotonic() + 60
     while not report.sent_at.keys() <= (called := _called(made, mark)).keys():

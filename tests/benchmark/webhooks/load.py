@@ -41,6 +41,8 @@ class Order:
     warm_up: float = 1.0
     rate: float = 0.0
     most_per_second: int = 12_000
+    simulator_port: int = 0
+    """Of a simulated LiveKit that is to have each caller in its room as the join is sent; 0: of none."""
 
 
 @dataclass(slots=True)
@@ -151,6 +153,8 @@ class _Run:
         self._done = asyncio.Event()
         self._stopped = False
         self._under_way = 0
+        self._placed = 0
+        self._places: _Connection | None = None
 
     def _prepare(self) -> deque[tuple[str, deque[bytes]]]:
         order = self._order
@@ -171,6 +175,10 @@ class _Run:
         start = time.monotonic()
         report.began, report.ended = start + order.warm_up, start + order.warm_up + order.seconds
         loop.call_later(order.warm_up + order.seconds, self._stop)
+        if order.simulator_port:
+            _, self._places = await loop.create_connection(
+                lambda: _Connection(lambda _connection, _status: None), "127.0.0.1", order.simulator_port
+            )
         if order.rate:
             await self._come_at_random(report.ended)
         else:
@@ -220,6 +228,7 @@ class _Run:
                 return
             room, call = self._calls.popleft()
             self._report.sent_at[room] = due
+            self._place(room)
         else:
             call = connection.calls.popleft()
         self._under_way += 1
@@ -228,6 +237,16 @@ class _Run:
             connection.calls.append(call)
         line = f"{self._head}Authorization: {self._signer.token(body)}\r\nContent-Length: {len(body)}\r\n\r\n"
         connection.send(line.encode() + body, due)
+
+    def _place(self, room: str) -> None:
+        """Put the caller of the next call into its room; else an agent would be sent into a room that is not there."""
+        call = f"{self._order.mark}{self._placed:07d}"
+        self._placed += 1
+        if self._places is not None:
+            where = {"room_name": room, "room_sid": f"RM_{call}", "identity": f"caller-{call}", "sid": f"PA_{call}C"}
+            body = json.dumps(where).encode()
+            head = f"POST /simulator/place HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+            self._places.transport.write(head.encode() + body)
 
     def _answered(self, connection: _Connection, status: int) -> None:
         if self._done.is_set():
