@@ -125,6 +125,11 @@ def browser(user_agent: str) -> str:
     return brief(user_agent, 40) or gettext("unknown")
 
 
+def capitalize_first(text: str) -> str:
+    """Return a text as the begin of a sentence; names and codes in it keep their case."""
+    return text[:1].upper() + text[1:].rstrip(".")
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "instant": format_instant,
@@ -138,4 +143,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "browser": browser,
     "with_code": with_code,
     "state": state_text,
+    "capitalize_first": capitalize_first,
 }

@@ -15,6 +15,7 @@ from app.db.engine.reader import Reader
 from app.errors import DatabaseUnavailableError
 from app.flows.context import Context
 from app.flows.orchestrator import Orchestrator
+from app.flows.probes.probes_on_demand import ProbesOnDemand
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.server.access.access_recorder import AccessRecorder
@@ -59,6 +60,7 @@ class RequestContext:
         self.traffic = TrafficCache(orchestrator.context.clock, orchestrator.context.settings.all_redacted)
         self.objectives = ObjectivesCache(orchestrator.context.clock, self.read)
         self.access = AccessRecorder(orchestrator.context.clock, self.write, orchestrator.context.defects)
+        self.probes = ProbesOnDemand(orchestrator.context)
         self.workers = workers
         self.identity_provider = identity_provider
         self.session_limits = session_limits(orchestrator.context.settings)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, update
 
@@ -29,6 +30,15 @@ TIMEOUT_S = 20.0
 _POLL_S = 0.1
 
 
+class ProbeCause(StrEnum):
+    """Why a probe found no agent."""
+
+    NO_WORKER = "no_worker"  # no worker took the job
+    JOB_FAILED = "job_failed"  # a worker took it, and no agent joined
+    REFUSED = "refused"  # LiveKit refused the room or the dispatch
+    UNCLEAR = "unclear"  # LiveKit did not answer, or not in time
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
     """The result of one probe; `milliseconds_to_agent`: from CreateDispatch until the agent was active, None if never.
@@ -43,6 +53,8 @@ class ProbeResult:
     arrived: bool
     milliseconds_to_agent: int | None
     detail: str
+    cause: ProbeCause | None = None
+    """Why no agent joined; None if one did."""
 
 
 class Prober:
@@ -78,11 +90,12 @@ class Prober:
         row = {"id": probe_id, "project": self._project, "agent_name": agent_name, "started_at": started_at}
         await self._writer.run(lambda connection: _begin(connection, row))
         milliseconds: int | None = None
+        cause: ProbeCause | None = None
         try:
             await self._client.create_room(room_name)
-            milliseconds, detail = await self._dispatch(room_name, agent_name, probe_id, timeout_s)
+            milliseconds, detail, cause = await self._dispatch(room_name, agent_name, probe_id, timeout_s)
         except UsherError as error:
-            detail = str(error)
+            detail, cause = str(error), ProbeCause.UNCLEAR
         except BaseException:  # cancelled, or a defect: there is no result, and nothing must be left behind
             await self._clean_up(room_name)
             await self._writer.run(lambda connection: _forget(connection, probe_id))
@@ -90,7 +103,7 @@ class Prober:
         left_over = await self._clean_up(room_name)
         detail = "; ".join(part for part in (detail, left_over) if part)
         result = ProbeResult(
-            probe_id, self._project, agent_name, started_at, milliseconds is not None, milliseconds, detail
+            probe_id, self._project, agent_name, started_at, milliseconds is not None, milliseconds, detail, cause
         )
         finished_at = self._clock.now()
         outcome = {"arrived": result.arrived, "milliseconds_to_agent": milliseconds}
@@ -111,7 +124,7 @@ class Prober:
 
     async def _dispatch(
         self, room_name: str, agent_name: str, probe_id: str, timeout_s: float
-    ) -> tuple[int | None, str]:
+    ) -> tuple[int | None, str, ProbeCause | None]:
         began = self._clock.monotonic()
         request = DispatchRequest(
             room_name=room_name,
@@ -123,8 +136,10 @@ class Prober:
         )
         trouble = ""
         match await self._client.create_dispatch(request):
-            case Rejected(code, text) | Unreachable(code, text):
-                return None, f"LiveKit refused the dispatch: {code}: {text}"
+            case Rejected(code, text):
+                return None, f"LiveKit refused the dispatch: {code}: {text}", ProbeCause.REFUSED
+            case Unreachable(code, text):
+                return None, f"LiveKit cannot be reached: {code}: {text}", ProbeCause.UNCLEAR
             case Unknown(code=code, text=text):
                 trouble = f"the dispatch had no clear answer: {code}: {text}"
             case Accepted():
@@ -132,28 +147,30 @@ class Prober:
         while self._clock.monotonic() - began < timeout_s:
             try:
                 if await self._is_there(room_name, agent_name):
-                    return max(0, round((self._clock.monotonic() - began) * 1000)), ""
+                    return max(0, round((self._clock.monotonic() - began) * 1000)), "", None
             except UsherError as error:
                 trouble = str(error)
             await self._sleep(_POLL_S)
-        return None, trouble or await self._cause(room_name, timeout_s)
+        if trouble:
+            return None, trouble, ProbeCause.UNCLEAR
+        return None, *await self._cause(room_name, timeout_s)
 
     async def _is_there(self, room_name: str, agent_name: str) -> bool:
         participants = await self._client.list_participants(room_name)
         agents = [one for one in participants if one.is_agent and one.active]
         return any(one.agent_name in {"", agent_name} for one in agents)
 
-    async def _cause(self, room_name: str, timeout_s: float) -> str:
+    async def _cause(self, room_name: str, timeout_s: float) -> tuple[str, ProbeCause]:
         waited = f"within {timeout_s:g} s"
         try:
             jobs = [job for entry in await self._client.list_dispatches(room_name) for job in entry.jobs]
         except UsherError as error:
-            return f"no agent came {waited}, and LiveKit did not say why: {error}"
+            return f"no agent came {waited}, and LiveKit did not say why: {error}", ProbeCause.UNCLEAR
         if not jobs:
-            return f"no agent came {waited}: no worker took the job"
+            return f"no agent came {waited}: no worker took the job", ProbeCause.NO_WORKER
         job = jobs[-1]
         error_text = f": {job.error}" if job.error else ""
-        return f"no agent came {waited}: a worker took job {job.id} ({job.status}{error_text})"
+        return f"no agent came {waited}: a worker took job {job.id} ({job.status}{error_text})", ProbeCause.JOB_FAILED
 
     async def _clean_up(self, room_name: str) -> str:
         """Close the room, which ends the agent's job; return what could not be done, empty when all was."""

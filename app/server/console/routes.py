@@ -17,6 +17,7 @@ from app.server.console.access.provider_login import provider_login_routes
 from app.server.console.access.reads import reads_routes
 from app.server.console.access.users import users_routes
 from app.server.console.agent_pages.agents import agents_routes
+from app.server.console.agent_pages.probe import probe_routes
 from app.server.console.agent_pages.queue import queue_routes
 from app.server.console.calls import calls_routes
 from app.server.console.figures.trends import trends_routes
@@ -69,6 +70,7 @@ def console_routes(context: RequestContext) -> list[BaseRoute]:
         *lookups_routes(console),
         *history_routes(console),
         *agents_routes(console),
+        *probe_routes(console),
         *queue_routes(console),
         *trends_routes(console),
         *incidents_routes(console),

@@ -7,7 +7,7 @@ from typing import Final
 from app.accounts.roles import Role
 from app.agents.stored_agents import Agent
 from app.audit import QueueOverview
-from app.server.api.agents import agents
+from app.server.api.agents import agents, probe
 from app.server.api.framework.endpoint import Endpoint
 
 _AGENT: Final = "/api/v1/agents/{agent_name}"
@@ -25,6 +25,11 @@ AGENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              description="An agent for which nothing is set yet is at version 0."),
     Endpoint("DELETE", _AGENT, agents.forget_an_agent, "Remove all that is set for an agent", Agent,
              role=Role.EDITOR, if_match=True, problems=(404, 409), description="Its history stays."),
+    Endpoint("POST", f"{_AGENT}/probe", probe.probe_an_agent,
+             "Dispatch an agent into a room of its own, and time its arrival", probe.ProbeOutcome,
+             body=probe.ProbeOrder, role=Role.EDITOR, problems=(429,), example={"timeout_s": 10},
+             description="Answers once the agent has joined, or the time is over; its room is closed again. The agent "
+             'gets `{"usher": {"probe": id}}` as its metadata.'),
     Endpoint("GET", f"{_AGENT}/history", agents.list_changes_of_an_agent, "List the changes of an agent",
              agents.AgentHistory, query=agents.AgentHistoryQuery),
     Endpoint("GET", "/api/v1/agents/history", agents.list_changes_of_agents, "List the changes of all agents",

@@ -147,6 +147,7 @@ async def _agent_page(
         "problems": problems,
         "by_field": by_field(problems),
         "conflict": conflict,
+        "projects": context.probes.projects,
         "now": now,
     }
     return request.page("agent.html", status=status, active="agents", name=name, hours=hours, windows=WINDOWS, **facts)

@@ -33,11 +33,15 @@ class AgentChoice:
 
 @dataclass(frozen=True, slots=True)
 class AgentHint:
-    """What the form says about the agent that is entered. `nearest` is a known name that may be meant."""
+    """What the form says about the agent that is entered. `nearest` is a known name that may be meant.
+
+    `probes` is the agent that the form offers to probe: one that has not joined lately, or never.
+    """
 
     text: str
     is_warning: bool = False
     nearest: str = ""
+    probes: str = ""
 
 
 def agent_choices(
@@ -59,7 +63,7 @@ def agent_hint(name: str, choices: Sequence[AgentChoice], now: datetime) -> Agen
     others = [one.name for one in choices if one.joined_at is not None]
     near = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
     text = "It joined none of its latest dispatches." if known else "No agent of this name was ever dispatched."
-    return AgentHint(text, is_warning=bool(others), nearest=near[0] if near else "")
+    return AgentHint(text, is_warning=bool(others), nearest=near[0] if near else "", probes=name)
 
 
 def ago(now: datetime, then: datetime) -> str:

@@ -1,0 +1,76 @@
+"""Probes that a user asks for, at a bounded rate: each makes a room at LiveKit and starts an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from app.db.rule_columns import MAX_AGENT_NAME
+from app.errors import InvalidInputError, Problem, TooManyRequestsError, nearest
+from app.flows.context import Context
+from app.flows.probes.probe import Prober, ProbeResult
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.token_bucket import KeyedBuckets
+
+AT_ONCE: Final = 4
+"""Probes under way in one process; each asks LiveKit ten times a second who is in the room."""
+BURST: Final = 5
+EVERY_S: Final = 10.0
+"""One user may start BURST probes at once, and then one in so many seconds."""
+MAX_TIMEOUT_S: Final = 30.0
+WAIT_S: Final = 15.0
+"""How long a probe waits for the agent unless the user says otherwise: somebody looks at the page meanwhile."""
+
+
+class ProbesOnDemand:
+    """Probes one agent for one user; refuses what would be too many."""
+
+    def __init__(self, context: Context, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._clock = context.clock
+        self._probers = {
+            project: Prober(project, client, context.writer, context.clock, context.metrics, sleep=sleep)
+            for project, client in context.clients.items()
+        }
+        self._buckets = KeyedBuckets(1 / EVERY_S, BURST)
+        self._running: set[tuple[str, str]] = set()
+
+    @property
+    def projects(self) -> tuple[str, ...]:
+        """The LiveKit projects in which agents can be probed."""
+        return tuple(self._probers)
+
+    async def probe(
+        self, agent_name: str, *, user: str, project: str | None = None, timeout_s: float = WAIT_S
+    ) -> ProbeResult:
+        """Return the result of probing an agent in a project, else in the first.
+
+        Raises InvalidInputError for a name or a project that cannot be probed, TooManyRequestsError for too many.
+        """
+        wanted = self._probers.get(self.projects[0] if project is None else project)
+        problems = []
+        if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
+            message = f"must have 1 to {MAX_AGENT_NAME} characters, without spaces around"
+            problems.append(Problem("agent_name", message, agent_name[:MAX_AGENT_NAME]))
+        elif not is_storable(agent_name):
+            problems.append(Problem("agent_name", UNSTORABLE_MESSAGE))
+        if wanted is None:
+            message = f"must be one of the configured projects: {', '.join(self.projects)}"
+            problems.append(Problem("project", message, project, nearest(project or "", self.projects)))
+        if wanted is None or problems:
+            raise InvalidInputError("this agent cannot be probed", problems)
+        key, now = (project or self.projects[0], agent_name), self._clock.monotonic()
+        if key in self._running:
+            raise TooManyRequestsError("a probe of this agent is under way; its result will be listed", 5)
+        if len(self._running) >= AT_ONCE:
+            raise TooManyRequestsError(f"{AT_ONCE} probes are under way; wait for one of them", 5)
+        if not self._buckets.available(user, now):
+            wait = math.ceil(self._buckets.seconds_until_one(user, now))
+            raise TooManyRequestsError(f"you have started many probes; try again in {wait} s", wait)
+        self._buckets.spend(user, now)
+        self._running.add(key)
+        try:
+            return await wanted.probe(agent_name, timeout_s)
+        finally:
+            self._running.discard(key)
