@@ -36,6 +36,10 @@ def storage(*, as_json: JsonOption = False) -> None:
 def _view(found: Storage) -> Iterator[RenderableType]:
     free = f", {_bytes(found.free_bytes)} of it free for what comes" if found.free_bytes is not None else ""
     yield plain(f"{_bytes(found.total_bytes)} in {found.database}{free}", "bold")
+    if found.log_bytes:
+        yield plain(
+            f"{_bytes(found.log_bytes)} more in its write-ahead log, which is used again and not kept in backups"
+        )
     yield ""
     if found.tables is None:
         yield Text("This SQLite was built without DBSTAT, so it cannot say what each table takes.", "yellow")

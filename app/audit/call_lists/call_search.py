@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
@@ -99,6 +100,8 @@ def lower_ascii(name: str) -> str:
 
 
 def _digits(wanted: str) -> str:
+    plain = unicodedata.normalize("NFKC", wanted)  # full width
+    wanted = "".join(str(unicodedata.decimal(one, one)) for one in plain)  # of other scripts
     if not _NUMBER.fullmatch(wanted):
         return ""
     return "".join(re.findall("[0-9]", wanted.partition("@")[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -37,11 +38,14 @@ class TableSize(JsonShape):
 class Sizes:
     """All tables, largest first; `free_bytes` of the file are used before it grows, None where only tables have them.
 
+    `log_bytes` has the write-ahead log beside a SQLite file, which is not in the total.
+
     `tables` is None where SQLite was built without the table `dbstat`, which knows the pages of each table.
     """
 
     total_bytes: int
     free_bytes: int | None
+    log_bytes: int | None
     tables: tuple[TableSize, ...] | None
 
 
@@ -67,7 +71,7 @@ def read_sizes(connection: Connection) -> Sizes:
     """Return the sizes of all tables; on SQLite this reads the whole file."""
     if connection.dialect.name == "postgresql":
         total = connection.scalar(text("SELECT pg_database_size(current_database())")) or 0
-        return Sizes(total, None, _tables(connection, _ON_POSTGRESQL, {}))
+        return Sizes(total, None, None, _tables(connection, _ON_POSTGRESQL, {}))
     page, pages, free = (
         int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
         for name in ("page_size", "page_count", "freelist_count")
@@ -80,7 +84,15 @@ def read_sizes(connection: Connection) -> Sizes:
         if "dbstat" not in str(error):
             raise
         tables = None
-    return Sizes(page * pages, page * free, tables)
+    return Sizes(page * pages, page * free, _log_bytes(connection), tables)
+
+
+def _log_bytes(connection: Connection) -> int:
+    file = next((row.file for row in connection.exec_driver_sql("PRAGMA database_list") if row.name == "main"), "")
+    try:
+        return Path(f"{file}-wal").stat().st_size if file else 0
+    except OSError:  # it is not there while nobody writes
+        return 0
 
 
 def _tables(connection: Connection, query: TextClause, rows: Mapping[str, int]) -> tuple[TableSize, ...]:

@@ -39,6 +39,9 @@ class Storage(JsonShape):
     database: str
     total_bytes: int
     free_bytes: Annotated[int | None, Field(description="SQLite: pages that are used before the file grows")]
+    log_bytes: Annotated[
+        int | None, Field(description="SQLite: the write-ahead log beside the file, not in the total; it is reused")
+    ]
     tables: Annotated[
         tuple[TableSize, ...] | None,
         Field(description="largest first; null where SQLite was built without DBSTAT"),
@@ -76,6 +79,7 @@ def read_storage(connection: Connection, retention_days: float, retention_bodies
         connection.dialect.name,
         sizes.total_bytes,
         sizes.free_bytes,
+        sizes.log_bytes,
         sizes.tables,
         calls,
         per_call,

@@ -12,6 +12,7 @@ from app.audit import CallFilter, CallHead, ExportFormat, duration_text, export_
 from app.cli.calls.call_view import STATE_STYLES
 from app.cli.calls.filter_options import call_filter
 from app.cli.calls.saved_views import ViewOption, ViewUserOption, views, with_view
+from app.cli.calls.unknown_names import note_unknown_names
 from app.cli.framework.database import reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import JsonOption, LimitOption, OutputOption, choosing
@@ -47,6 +48,7 @@ def list_(
         return
     if not found:
         say("No calls." if chosen == CallFilter() else "No call matches.")
+        note_unknown_names(chosen.agent, chosen.rule, server)
         return
     show(_table(found[:limit]))
     if len(found) > limit:

@@ -20,8 +20,9 @@ from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
 from app.cli.remote import agents as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
+from app.cli.remote.server import Server
 from app.clock import SystemClock
-from app.errors import InvalidInputError, NotFoundError, Problem
+from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
 NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules name it")]
@@ -155,6 +156,8 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
         return change_agent(connection, agent, columns, editor(by))
 
     server = editing_server(by)
+    if columns:
+        _note_if_new(agent, server)
     if server is not None:
         after = remote.change_agent(server, agent, columns) if columns else remote.read_agent(server, agent)
     elif columns:
@@ -166,6 +169,18 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
         say_json(after.to_json())
     else:
         say(_sentence(after, SystemClock().now()))
+
+
+def _note_if_new(agent: str, server: Server | None) -> None:
+    if server is not None:
+        agents = remote.list_agents(server)[0]
+    else:
+        with reading() as connection:
+            agents = _known(connection)
+    known = [one.agent_name for one in agents]
+    if agent not in known:
+        alike = did_you_mean(agent, known, "usher agents list")
+        note(f"{agent!r} is new: no dispatch has named it, and nothing was set for it{alike}")
 
 
 def _sentence(agent: Agent, now: datetime) -> str:

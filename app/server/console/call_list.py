@@ -96,4 +96,7 @@ async def export(request: PageRequest) -> Response:
     wanted = request.field("format", ExportFormat.CSV)
     if wanted not in set(ExportFormat):
         raise BadRequestError("the format is csv or jsonl")
-    return await stream_calls(request.context, read_filters(request).chosen, ExportFormat(wanted))
+    filters = read_filters(request)
+    if filters.problems:  # a file does not say that it has more than was asked for
+        raise InvalidInputError("the list", list(filters.problems))
+    return await stream_calls(request.context, filters.chosen, ExportFormat(wanted))

@@ -291,3 +291,19 @@ def test_calls_are_found_listed_and_exported_without_a_rule_too(site: Site) -> N
     wrong = terminal.run("calls", "list", "--metadata", "tier")
     assert wrong.code == 2
     assert "FIELD=VALUE" in wrong.err
+
+
+def test_a_name_that_no_dispatch_has_is_noted_with_the_nearest(site: Site) -> None:
+    site.livekit.post("join", room="support-nina", identity="nina", metadata='{"language": "es"}')
+    _until(site, "nina", "joined")
+    for command in ("calls", "dispatches"):
+        listed = site.terminal.run(command, "list", "--agent", "suport-es", "--rule", "unheard of")
+        assert listed.code == 0
+        assert "No dispatch names the agent 'suport-es'; did you mean 'support-es'?" in " ".join(listed.err.split())
+        assert "No dispatch names the rule 'unheard of'; see: usher rules list" in " ".join(listed.err.split())
+    paused = site.terminal.run("agents", "pause", "suport-es", "1h")
+    assert paused.code == 0
+    assert "'suport-es' is new: no dispatch has named it" in " ".join(paused.err.split())
+    assert "did you mean 'support-es'?" in " ".join(paused.err.split())
+    again = site.terminal.run("agents", "resume", "suport-es")
+    assert "is new" not in again.err

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from app.accounts.links import first_admin_code
 from app.accounts.roles import Role
 from app.db.record_ids import lowest_id_at
 from app.db.rule_columns import COLUMN
-from app.db.tables import probes
+from app.db.tables import events, probes
 from app.rules.editing.edit_rule import create_rule
 from tests.integration.server.conftest import PASSWORD, Running
 
@@ -188,6 +188,18 @@ async def test_a_rule_is_created_tested_and_edited(running: Running, editor: htt
     back = await post(editor, "/console/history", "/console/history/revert", rule="spanish", version=version)
     assert back.status_code == 303
     assert len(await running.read("SELECT * FROM routing_rules")) == 1
+
+
+async def test_a_call_whose_body_was_dropped_offers_no_rule(running: Running, editor: httpx2.AsyncClient) -> None:
+    await post(editor, "/console/rules/new", "/console/rules/new", **RULE)
+    for identity, language in (("ana", "es"), ("ben", "en")):
+        event_id, _ = await running.join(identity, "hall", metadata={"language": language})
+        assert f"/console/rules/new?from={event_id}" in (await editor.get(f"/console/calls/{event_id}")).text
+        await running.write(lambda c: c.execute(update(events).values(body=None)))
+        page = (await editor.get(f"/console/calls/{event_id}")).text
+        assert "/console/rules/new?from=" not in page
+        assert "/console/calls/replay" not in page
+        assert "no rule can be made from it: the body of its webhook was dropped" in page
 
 
 async def test_a_call_without_a_rule_is_explained_and_retried(running: Running, editor: httpx2.AsyncClient) -> None:

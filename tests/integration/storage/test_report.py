@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.audit import read_storage
@@ -83,6 +85,15 @@ def test_an_empty_database_has_a_report(database: Database) -> None:
     assert (report.calls, report.bytes_per_call, report.calls_per_day, report.retained_bytes) == (0, None, None, None)
     assert report.total_bytes > 0
     assert report.costs == ()
+    assert (report.log_bytes is None) is (database.kind == "postgresql")
+
+
+def test_the_write_ahead_log_beside_the_file_is_in_the_report(sqlite_database: Database) -> None:
+    with sqlite_database.writer_engine().begin() as connection:
+        store(connection, event_rows=[event_row(at(number)) for number in range(100)])
+    log = Path(f"{sqlite_database.writer_engine().url.database}-wal")
+    with sqlite_database.reader_engine().connect() as connection:
+        assert read_storage(connection, 30, 0).log_bytes == log.stat().st_size > 0
 
 
 def test_deleted_calls_leave_pages_that_are_used_before_the_file_grows(sqlite_database: Database) -> None:

@@ -141,6 +141,12 @@ async def test_fields_and_values_of_recent_events_are_offered(running: Running, 
     page = await post(editor, "/console/rules/new", "/console/rules/part", part="add-0", pattern_as="rows")
     assert f'<option value="{LANGUAGE}">in 3 of 3 events</option>' in page.text
     assert '<option value="participant.phone.called">number dialled</option>' in page.text
+    for unasked in ("egressInfo", "job.", "track.", "turnPassword"):
+        assert f'<option value="{unasked}' not in page.text
+    assert "room.turnPassword" not in page.text
+    ended = fields_of([Line(field="event", values="egress_ended")])
+    page = await post(editor, "/console/rules/new", "/console/rules/part", part="add-0", **ended)
+    assert '<option value="egressInfo.status"></option>' in page.text
     values = (await editor.get(f"/console/rules/values?field={LANGUAGE}")).text
     assert '<option value="es">2 events</option>' in values
     assert "&lt;b&gt;" in values

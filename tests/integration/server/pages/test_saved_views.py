@@ -135,6 +135,8 @@ async def test_the_list_says_which_filters_of_its_address_it_cannot_read(
     answer = await editor.get(f"/console/calls?{address}")
     assert answer.status_code == 200
     assert ("Not all of these filters can be read" not in answer.text) is is_readable
+    file = await editor.get(f"/console/calls/export?format=jsonl&{address}")
+    assert file.status_code == (200 if is_readable else 422)
 
 
 async def test_views_over_the_api_are_those_of_the_tokens_user(running: Running) -> None:

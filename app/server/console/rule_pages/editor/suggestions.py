@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.livekit.vocabulary import EventType
-from app.livekit.webhook_fields import known_fields
+from app.livekit.webhook_fields import known_fields, secret_names
 from app.rules.language.matcher import Key
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
 from app.rules.rows.lines import Line
@@ -35,6 +35,8 @@ _USUAL: Final = {
     "project": "LiveKit project",
 }
 """Fields that rules usually ask for, offered even before an event has them."""
+_EVENTS_WITH: Final = {"egressInfo": "egress_", "ingressInfo": "ingress_", "job": "agent_job_", "track": "track_"}
+"""How the types of the only events begin that have these parts."""
 _SELDOM: Final = ("id", "createdAt", "numDropped", "sid", "Sid", "joinedAt", "joinedAtMs", "version", "Ms", "Ns")
 
 
@@ -55,13 +57,28 @@ def suggested_fields(traffic: Traffic, lines: Sequence[Line] = ()) -> list[Sugge
         counts.update(traffic.paths.get(one, {}))
     own = [path for path, _ in counts.most_common() if path.startswith(("participant.metadata", "participant.attrib"))]
     others = [path for path, _ in counts.most_common() if not path.endswith(_SELDOM)]
-    known = [path for path, one in known_fields().items() if path and not one.fields and not path.endswith(_SELDOM)]
     found: list[Suggestion] = []
-    for path in list(dict.fromkeys([*own, *_USUAL, *others, *known])):
+    for path in list(dict.fromkeys([*own, *_USUAL, *others, *_unseen(types)])):
         if not is_field_name(path) or len(found) == _MOST_FIELDS:
             continue
         seen = f"in {counts[path]} of {events} events" if counts[path] else ""
         found.append(Suggestion(path, " · ".join(filter(None, (_USUAL.get(path, ""), seen)))))
+    return found
+
+
+def _unseen(types: Sequence[str]) -> list[str]:
+    """Return the fields of these types of events that are offered although no event has them.
+
+    Without those deep within: of egress alone there are a thousand.
+    """
+    found = []
+    for path, one in known_fields().items():
+        parts = path.split(".")
+        events = _EVENTS_WITH.get(parts[0], "")
+        if one.fields or path.endswith(_SELDOM) or len(parts) > 2 or not secret_names().isdisjoint(parts):
+            continue
+        if path and any(each.startswith(events) for each in types):
+            found.append(path)
     return found
 
 
