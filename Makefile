@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lowest e2e bench check lint types imports format install notice reference dist audit screenshots clean
+.PHONY: help demo test lowest e2e bench check lint types imports format install notice reference texts dist audit screenshots clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
@@ -50,6 +50,9 @@ notice: install ## write the licences of third parties into app/NOTICE.md
 
 reference: install ## write the pages of app/docs/reference that are made of the code
 	$(BIN)/python -m tests.architecture.documentation.reference_pages
+
+texts: install ## list the texts of the console in messages.pot, and add new ones to each language
+	$(BIN)/python -m tests.architecture.translations.extraction
 
 dist: install ## build wheel and sdist into dist, with the list of all that the wheel needs (SBOM, CycloneDX)
 	rm -rf dist

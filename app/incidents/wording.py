@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from app.db.types import IncidentKind
 from app.livekit.failures.trouble import TroubleKind
+from app.translation import gettext, ngettext, translatable
 
 _K = IncidentKind
 
-_REMEDIES: Final[Mapping[IncidentKind, str]] = {
+REMEDIES: Final[Mapping[IncidentKind, str]] = {
     _K.AGENT_NOT_JOINING: "Check that a worker runs whose agent_name is exactly this, connected to this LiveKit "
     "project, with capacity left. Its calls can be retried once it is back.",
     _K.NO_SHOW: "Open the calls to see which agents were asked, and why none joined. Give the rule a fallback, or "
@@ -31,35 +32,48 @@ _REMEDIES: Final[Mapping[IncidentKind, str]] = {
 
 def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail: Mapping[str, Any]) -> str:
     """Return what is wrong, in one sentence without a full stop."""
-    where = "" if project in {"", "default"} else f" of project {project}"
+    where = "" if project in {"", "default"} else gettext(" of project %(project)s", project=project)
     match kind:
         case _K.AGENT_NOT_JOINING:
             return _agent_title(subject, where, count, detail)
         case _K.NO_SHOW:
-            return f"No agent joined for {_callers(count)} of rule {subject!r}{where}{_within(count, '15 minutes')}"
+            return gettext(
+                "No agent joined for %(callers)s of rule %(rule)s%(where)s%(within)s",
+                callers=_callers(count),
+                rule=repr(subject),
+                where=where,
+                within=_within(count, gettext("15 minutes")),
+            )
         case _K.NO_RULE:
-            return f"{_callers(count)}{where} matched no rule{_within(count, '15 minutes')}"
+            within = _within(count, gettext("15 minutes"))
+            text = translatable("%(callers)s%(where)s matched no rule%(within)s")
+            return gettext(text, callers=_callers(count), where=where, within=within)
         case _K.OBJECTIVE_BURNING:
-            missed = f": {detail['missed']} of {detail['of']} missed it in the last hour" if "missed" in detail else ""
-            return f"Rule {subject!r} misses its objective ({detail.get('objective', '')}){missed}"
+            return _objective_title(subject, detail)
         case _K.LIVEKIT_REFUSES:
-            return f"LiveKit{where} refuses Usher's {_refused(detail)}: {detail.get('text', '')}"
+            text = translatable("LiveKit%(where)s refuses Usher's %(what)s: %(text)s")
+            return gettext(text, where=where, what=_refused(detail), text=detail.get("text", ""))
         case _K.LIVEKIT_UNREACHABLE:
             return f"LiveKit{where} {_unreachable(detail)}: {detail.get('text', '')}"
         case _K.WEBHOOKS_SILENT:
-            return f"LiveKit's webhooks{where} do not reach Usher: the sweep found {_callers(count)}"
+            text = translatable("LiveKit's webhooks%(where)s do not reach Usher: the sweep found %(callers)s")
+            return gettext(text, where=where, callers=_callers(count))
         case _K.RULE_BROKEN:
             return _broken_title(subject, detail)
         case _K.QUEUE_GROWING:
             waiting = int(detail.get("waiting", count))
-            verb = "waits" if waiting == 1 else "wait"
-            return f"The queue of agent {subject!r}{where} grows: {_callers(waiting)} {verb}"
+            return ngettext(
+                "The queue of agent %(agent)s%(where)s grows: %(num)s caller waits",
+                "The queue of agent %(agent)s%(where)s grows: %(num)s callers wait",
+                waiting,
+                agent=repr(subject),
+                where=where,
+            )
         case _K.REPLICA_CLOCK:
-            ahead = int(detail.get("ahead_s", 0))
-            direction = "ahead of" if ahead > 0 else "behind"
-            return f"The clock of replica {subject} is {abs(ahead)} s {direction} the database's"
+            return _clock_title(subject, int(detail.get("ahead_s", 0)))
         case _K.WEBHOOK_PAUSED:
-            return f"Webhooks to {subject!r} are paused: its endpoint failed for long"
+            text = translatable("Webhooks to %(name)s are paused: its endpoint failed for long")
+            return gettext(text, name=repr(subject))
 
 
 def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
@@ -67,59 +81,85 @@ def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
     if kind in {_K.LIVEKIT_REFUSES, _K.LIVEKIT_UNREACHABLE}:
         reason = str(detail.get("reason", ""))
         known = TroubleKind(reason) if reason in set(TroubleKind) else TroubleKind.UNREACHABLE
-        return known.remedy
+        return gettext(known.remedy)
     if kind is _K.RULE_BROKEN and "table" in detail:
-        return (
-            f"Correct the column in the table {detail['table']}, with SQL or in the console. Its other rows are not "
-            "affected."
+        text = translatable(
+            "Correct the column in the table %(table)s, with SQL or in the console. Its other rows are not affected."
         )
-    return _REMEDIES[kind]
+        return gettext(text, table=detail["table"])
+    return gettext(REMEDIES[kind])
 
 
 def _agent_title(agent: str, where: str, count: int, detail: Mapping[str, Any]) -> str:
     failed, of = detail.get("failed", 0), detail.get("of", 0)
-    attempts = f"{failed} of its last {of} attempts failed" if of > 1 else "its only attempt failed"
+    attempts = gettext("its only attempt failed")
+    if of > 1:
+        attempts = gettext("%(failed)s of its last %(of)s attempts failed", failed=failed, of=of)
     waiting = detail.get("waiting", 0)
-    callers = f"{_callers(count)} concerned{_within(count, 'an hour')}"
+    within = _within(count, gettext("an hour"))
+    callers = gettext("%(callers)s concerned%(within)s", callers=_callers(count), within=within)
     if waiting:
-        callers += f", {waiting} waiting now"
+        callers += gettext(", %(callers)s waiting now", callers=waiting)
     if detail.get("probe"):
-        callers += f"; its latest probe failed: {detail['probe']}"
-    return f"Agent {agent!r}{where} does not join: {attempts}; {callers}"
+        callers += gettext("; its latest probe failed: %(error)s", error=detail["probe"])
+    return gettext(
+        "Agent %(agent)s%(where)s does not join: %(attempts)s; %(callers)s",
+        agent=repr(agent),
+        where=where,
+        attempts=attempts,
+        callers=callers,
+    )
+
+
+def _objective_title(rule: str, detail: Mapping[str, Any]) -> str:
+    objective = detail.get("objective", "")
+    title = gettext("Rule %(rule)s misses its objective (%(objective)s)", rule=repr(rule), objective=objective)
+    if "missed" not in detail:
+        return title
+    text = translatable("%(title)s: %(missed)s of %(of)s missed it in the last hour")
+    return gettext(text, title=title, missed=detail["missed"], of=detail["of"])
+
+
+def _clock_title(replica: str, ahead_s: int) -> str:
+    text = translatable("The clock of replica %(replica)s is %(seconds)s s behind the database's")
+    if ahead_s > 0:
+        text = translatable("The clock of replica %(replica)s is %(seconds)s s ahead of the database's")
+    return gettext(text, replica=replica, seconds=abs(ahead_s))
 
 
 def _broken_title(subject: str, detail: Mapping[str, Any]) -> str:
     problem = next(iter(detail.get("problems", ())), "")
     if "table" not in detail:
-        return f"Rule {subject!r} cannot be used: {problem}"
-    noun = subject.partition(" ")[0].capitalize()
-    return f"{noun} {detail.get('name', '')!r} has a value that cannot be used: {problem}"
+        return gettext("Rule %(rule)s cannot be used: %(problem)s", rule=repr(subject), problem=problem)
+    noun, name = gettext(subject.partition(" ")[0].capitalize()), repr(detail.get("name", ""))
+    text = translatable("%(noun)s %(name)s has a value that cannot be used: %(problem)s")
+    return gettext(text, noun=noun, name=name, problem=problem)
 
 
 def _callers(count: int) -> str:
-    return "1 caller" if count == 1 else f"{count} callers"
+    return ngettext("%(num)s caller", "%(num)s callers", count)
 
 
 def _within(count: int, time: str) -> str:
     """Return over which time callers were counted: only the most at a time are known, not how many there were."""
-    return f" within {time}" if count > 1 else ""
+    return gettext(" within %(time)s", time=time) if count > 1 else ""
 
 
 def _refused(detail: Mapping[str, Any]) -> str:
     match detail.get("reason"):
         case TroubleKind.UNKNOWN_KEY:
-            return "API key"
+            return gettext("API key")
         case TroubleKind.WRONG_CLOCK:
-            return "clock"
+            return gettext("clock")
         case _:
-            return "API secret"
+            return gettext("API secret")
 
 
 def _unreachable(detail: Mapping[str, Any]) -> str:
     match detail.get("reason"):
         case TroubleKind.TLS:
-            return "cannot be reached by TLS"
+            return gettext("cannot be reached by TLS")
         case TroubleKind.ERROR:
-            return "answers with an error"
+            return gettext("answers with an error")
         case _:
-            return "does not answer"
+            return gettext("does not answer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.db.columns.action_types import OnNoShow, RuleAction
+from app.translation import gettext
 
 
 def rule_goal(action: str, agent_name: str | None, transfer_to: str | None) -> str:
@@ -13,5 +14,5 @@ def rule_goal(action: str, agent_name: str | None, transfer_to: str | None) -> s
     if action == RuleAction.DISPATCH:
         return agent_name or ""
     if action == OnNoShow.TRANSFER:
-        return f"transfer to {transfer_to}"
-    return "remove the caller" if action == OnNoShow.REMOVE else action
+        return gettext("transfer to %(target)s", target=transfer_to)
+    return gettext("remove the caller") if action == OnNoShow.REMOVE else action

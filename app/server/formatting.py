@@ -22,8 +22,7 @@ def moment(instant: datetime | None, style: str = "datetime") -> Markup | str:
     if instant is None:
         return NOTHING
     exact = format_instant(instant)
-    language = current_language()
-    text = exact[11:19] if style == "time" else language.time(instant.astimezone(UTC))
+    text = exact[11:19] if style == "time" else current_language().moment(instant.astimezone(UTC))
     return Markup('<time datetime="{}" title="{}" data-style="{}">{} UTC</time>').format(exact, exact, style, text)
 
 
@@ -44,6 +43,11 @@ def share(value: float | None) -> str:
 def count(value: int | None) -> str:
     """Return a number with its thousands separated."""
     return NOTHING if value is None else number_text(value)
+
+
+def mean(value: float | None) -> str:
+    """Return a number with one digit after the decimal separator."""
+    return NOTHING if value is None else number_text(value, 1)
 
 
 def times(value: float | None) -> str:
@@ -106,8 +110,13 @@ def brief(value: Any, most: int = 80) -> str:
 
 
 def state_text(state: Any) -> str:
-    """Return the name of a state as text: `no_show` as `no show`."""
-    return gettext(str(state).replace("_", " "))
+    """Return the name of a state in the reader's language: `no_show` as `no show`."""
+    return gettext(state_name(state))
+
+
+def state_name(state: Any) -> str:
+    """Return the name of a state in English."""
+    return str(state).replace("_", " ")
 
 
 _BROWSERS: Final = (("Edg", "Edge"), ("OPR", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"),
@@ -136,7 +145,9 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "seconds": seconds,
     "share": share,
     "count": count,
+    "mean": mean,
     "times": times,
+    "translated": gettext,
     "window": window,
     "document": document,
     "brief": brief,

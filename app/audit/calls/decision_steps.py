@@ -12,6 +12,7 @@ from app.audit.records.action_records import ActionRecord
 from app.audit.records.record_types import AuditRecord, EventDetail
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import EventOutcome, parse_instant
+from app.translation import gettext, ngettext, translatable
 from app.webhook.lookup_answers import AnswerStatus
 
 
@@ -22,12 +23,14 @@ def lookup_steps(event: EventDetail) -> Iterator[Step]:
         if answered_at is None or answered_at < event.received_at:
             continue  # a replay has the answers of before
         seconds, status = answer.get("seconds") or 0.0, answer.get("status")
-        title = f"lookup {name!r} was answered from the cache"
-        if not answer.get("cached"):
-            words = "was answered" if status == AnswerStatus.OK else "was not answered: its default is used"
-            title = f"lookup {name!r} {words}"
-        facts = {"status": str(status), "seconds": seconds}
-        reason = str(answer.get("error", "")) or f"after {duration_text(seconds)}"
+        if answer.get("cached"):
+            title = gettext("lookup %(name)s was answered from the cache", name=repr(name))
+        elif status == AnswerStatus.OK:
+            title = gettext("lookup %(name)s was answered", name=repr(name))
+        else:
+            title = gettext("lookup %(name)s was not answered: its default is used", name=repr(name))
+        facts = {"lookup": name, "status": str(status), "seconds": seconds}
+        reason = str(answer.get("error", "")) or gettext("after %(time)s", time=duration_text(seconds))
         yield Step(answered_at, StepKind.LOOKUP, title, reason, event_id=event.id, facts=facts)
 
 
@@ -49,7 +52,8 @@ def decision_step(event: EventDetail) -> Step | None:
     decision = event.decision or {}
     if event.outcome is EventOutcome.LOOKING_UP:
         names = ", ".join(repr(name) for name in decision.get("waits_for") or ())
-        title = f"the answer of {names} is awaited" if names else "the rules are evaluated later"
+        later = gettext("the rules are evaluated later")
+        title = gettext("the answer of %(names)s is awaited", names=names) if names else later
         reason = str(decision.get("reason", ""))
         return Step(event.received_at, StepKind.DECISION, title, reason, event_id=event.id)
     matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]
@@ -62,22 +66,32 @@ def decision_step(event: EventDetail) -> Step | None:
         facts["served_by"] = served_by
     if matched:
         names = ", ".join(repr(name) for name in matched)
-        title = f"{'rule' if len(matched) == 1 else 'rules'} {names} matched"
+        title = ngettext("rule %(names)s matched", "rules %(names)s matched", len(matched), names=names)
         if served_by and not decision.get("dispatches"):
-            why = why or "another dispatch already serves this caller with that agent"
+            why = why or gettext("another dispatch already serves this caller with that agent")
     elif event.outcome is EventOutcome.NO_MATCH and not why:
-        title = "no rule matched"
+        title = gettext("no rule matched")
     elif why:
-        title = "no agent was dispatched"
+        title = gettext("no agent was dispatched")
     else:
         return None
-    near = [f"{entry.get('rule')!r} would have matched, but is {_PASSED_OVER.get(str(entry.get('outcome')), 'off')}"
-            for entry in passed_over]  # fmt: skip
+    near = [
+        gettext(
+            "%(rule)s would have matched, but is %(state)s",
+            rule=repr(entry.get("rule")),
+            state=gettext(_PASSED_OVER.get(str(entry.get("outcome")), translatable("off"))),
+        )
+        for entry in passed_over
+    ]
     reason = "; ".join([*([why] if why else []), *near])
     return Step(_decided_at(event), StepKind.DECISION, title, reason, event_id=event.id, facts=facts)
 
 
-_PASSED_OVER = {"paused": "paused", "out_of_hours": "out of hours", "outside_rollout": "not rolled out to this caller"}
+_PASSED_OVER = {
+    "paused": translatable("paused"),
+    "out_of_hours": translatable("out of hours"),
+    "outside_rollout": translatable("not rolled out to this caller"),
+}
 
 
 def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -86,10 +100,10 @@ def _entries(decision: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 _TITLES = {
-    CallerActionStatus.SENDING: "LiveKit is asked to {what}",
-    CallerActionStatus.DONE: "{done}",
-    CallerActionStatus.FAILED: "LiveKit did not {what}",
-    CallerActionStatus.CANCELLED: "it is not necessary any more to {what}",
+    CallerActionStatus.SENDING: translatable("LiveKit is asked to %(what)s"),
+    CallerActionStatus.DONE: "%(done)s",
+    CallerActionStatus.FAILED: translatable("LiveKit did not %(what)s"),
+    CallerActionStatus.CANCELLED: translatable("it is not necessary any more to %(what)s"),
 }
 
 
@@ -98,11 +112,11 @@ def action_step(action: ActionRecord, change: AuditRecord) -> Step:
     what, done = _words(action)
     state = CallerActionStatus(change.to_state)
     if change.from_state is None:
-        title = f"rule {action.rule_name!r} asks LiveKit to {what}"
+        title = gettext("rule %(rule)s asks LiveKit to %(what)s", rule=repr(action.rule_name), what=what)
     elif state is CallerActionStatus.PENDING:
-        title = f"LiveKit will be asked again to {what}"
+        title = gettext("LiveKit will be asked again to %(what)s", what=what)
     else:
-        title = _TITLES[state].format(what=what, done=done)
+        title = gettext(_TITLES[state], what=what, done=done)
     facts = {"action_id": action.id, "rule": action.rule_name, "participant_sid": action.participant_sid}
     if action.transfer_to is not None:
         facts["transfer_to"] = action.transfer_to
@@ -121,5 +135,6 @@ def action_step(action: ActionRecord, change: AuditRecord) -> Step:
 def _words(action: ActionRecord) -> tuple[str, str]:
     """Return what is to be done, and what has been done."""
     if action.kind is CallerActionKind.REMOVE:
-        return "remove the caller", "the caller has been removed"
-    return f"transfer the call to {action.transfer_to}", f"the call has been transferred to {action.transfer_to}"
+        return gettext("remove the caller"), gettext("the caller has been removed")
+    what = gettext("transfer the call to %(target)s", target=action.transfer_to)
+    return what, gettext("the call has been transferred to %(target)s", target=action.transfer_to)

@@ -17,6 +17,7 @@ from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
 from app.outbox.dispatch import Dispatch
+from app.translation import gettext, translatable
 
 LATE_S = 2.0
 """LiveKit dates most webhooks in whole seconds: a shorter delay cannot be measured."""
@@ -72,90 +73,100 @@ def event_step(event: EventDetail, agent_name: str = "") -> Step:
 
 def intervention_step(change: AuditRecord) -> Step:
     """Return the step of an action on an event, such as a replay."""
-    title = f"the event was {change.to_state}"
+    title = gettext("the event was %(state)s", state=gettext(change.to_state))
     return Step(change.changed_at, StepKind.EVENT, title, change.reason, change.changed_by, change.entity_id)
 
 
 def _event_title(event: EventDetail, agent_name: str) -> str:
     who = event.participant_identity
     if event.participant_kind == ParticipantKind.AGENT and agent_name:
-        who = f"agent {agent_name} ({who})"
+        who = gettext("agent %(agent)s (%(identity)s)", agent=agent_name, identity=who)
     if event.source is EventSource.REPLAY:
-        return f"{event.type} of {who or event.room_name} was replayed"
+        return gettext("%(event)s of %(who)s was replayed", event=event.type, who=who or event.room_name)
+    room = event.room_name
     match event.type:
-        case EventType.PARTICIPANT_JOINED if event.source is EventSource.SWEEP:
-            return f"{who} was found in room {event.room_name}"
-        case EventType.PARTICIPANT_JOINED if event.phone_number and event.participant_role == Role.CALLEE:
-            return f"{who} joined room {event.room_name}; {event.phone_number} was called"
-        case EventType.PARTICIPANT_JOINED if event.phone_number:
-            return f"{who} joined room {event.room_name}, calling from {event.phone_number}"
         case EventType.PARTICIPANT_JOINED:
-            return f"{who} joined room {event.room_name}"
+            return _join_title(event, who)
         case EventType.PARTICIPANT_UPDATED:
-            return f"the metadata or attributes of {who} changed"
+            return gettext("the metadata or attributes of %(who)s changed", who=who)
         case EventType.PARTICIPANT_LEFT:
-            return f"{who} left"
+            return gettext("%(who)s left", who=who)
         case EventType.PARTICIPANT_CONNECTION_ABORTED:
-            return f"the connection of {who} failed before it was active"
+            return gettext("the connection of %(who)s failed before it was active", who=who)
         case EventType.ROOM_STARTED:
-            return f"room {event.room_name} was opened"
+            return gettext("room %(room)s was opened", room=room)
         case EventType.ROOM_FINISHED:
-            return f"room {event.room_name} was closed"
+            return gettext("room %(room)s was closed", room=room)
         case _:
-            return f"{event.type} of {who}" if who else f"{event.type} in room {event.room_name}"
+            if who:
+                return gettext("%(event)s of %(who)s", event=event.type, who=who)
+            return gettext("%(event)s in room %(room)s", event=event.type, room=room)
+
+
+def _join_title(event: EventDetail, who: str) -> str:
+    if event.source is EventSource.SWEEP:
+        text = translatable("%(who)s was found in room %(room)s")
+    elif not event.phone_number:
+        text = translatable("%(who)s joined room %(room)s")
+    elif event.participant_role == Role.CALLEE:
+        text = translatable("%(who)s joined room %(room)s; %(number)s was called")
+    else:
+        text = translatable("%(who)s joined room %(room)s, calling from %(number)s")
+    return gettext(text, who=who, room=event.room_name, number=event.phone_number)
 
 
 DISCONNECT_REASONS: dict[str, str] = {
-    DisconnectReason.CLIENT_INITIATED: "hung up",
-    DisconnectReason.DUPLICATE_IDENTITY: "the same identity joined again",
-    DisconnectReason.SERVER_SHUTDOWN: "LiveKit was stopped",
-    DisconnectReason.PARTICIPANT_REMOVED: "was removed from the room",
-    DisconnectReason.ROOM_DELETED: "the room was deleted",
-    DisconnectReason.STATE_MISMATCH: "the state of the connection did not match",
-    DisconnectReason.JOIN_FAILURE: "could not connect",
-    DisconnectReason.MIGRATION: "moved to another LiveKit node",
-    DisconnectReason.SIGNAL_CLOSE: "the connection was closed",
-    DisconnectReason.ROOM_CLOSED: "the room was closed",
-    DisconnectReason.USER_UNAVAILABLE: "the phone did not answer",
-    DisconnectReason.USER_REJECTED: "the phone refused the call",
-    DisconnectReason.SIP_TRUNK_FAILURE: "the phone line failed",
-    DisconnectReason.CONNECTION_TIMEOUT: "the connection was lost",
-    DisconnectReason.MEDIA_FAILURE: "the media connection failed",
-    DisconnectReason.AGENT_ERROR: "the agent failed",
+    DisconnectReason.CLIENT_INITIATED: translatable("hung up"),
+    DisconnectReason.DUPLICATE_IDENTITY: translatable("the same identity joined again"),
+    DisconnectReason.SERVER_SHUTDOWN: translatable("LiveKit was stopped"),
+    DisconnectReason.PARTICIPANT_REMOVED: translatable("was removed from the room"),
+    DisconnectReason.ROOM_DELETED: translatable("the room was deleted"),
+    DisconnectReason.STATE_MISMATCH: translatable("the state of the connection did not match"),
+    DisconnectReason.JOIN_FAILURE: translatable("could not connect"),
+    DisconnectReason.MIGRATION: translatable("moved to another LiveKit node"),
+    DisconnectReason.SIGNAL_CLOSE: translatable("the connection was closed"),
+    DisconnectReason.ROOM_CLOSED: translatable("the room was closed"),
+    DisconnectReason.USER_UNAVAILABLE: translatable("the phone did not answer"),
+    DisconnectReason.USER_REJECTED: translatable("the phone refused the call"),
+    DisconnectReason.SIP_TRUNK_FAILURE: translatable("the phone line failed"),
+    DisconnectReason.CONNECTION_TIMEOUT: translatable("the connection was lost"),
+    DisconnectReason.MEDIA_FAILURE: translatable("the media connection failed"),
+    DisconnectReason.AGENT_ERROR: translatable("the agent failed"),
 }
 
-_AGENT_LEFT = "it left by itself"
+_AGENT_LEFT = translatable("it left by itself")
 """What CLIENT_INITIATED says of an agent: it shut down, or its entrypoint raised an exception."""
 
 _ROOM_ENDS = {
-    "ROOM_END_IDLE_TIMEOUT": "nobody was left in it",
-    "ROOM_END_API_DELETE": "it was deleted",
-    "ROOM_END_SERVER_SHUTDOWN": "LiveKit was stopped",
-    "ROOM_END_OPEN_FAILED": "it could not be opened",
-    "ROOM_END_SUPERSEDED": "another session of its name took its place",
+    "ROOM_END_IDLE_TIMEOUT": translatable("nobody was left in it"),
+    "ROOM_END_API_DELETE": translatable("it was deleted"),
+    "ROOM_END_SERVER_SHUTDOWN": translatable("LiveKit was stopped"),
+    "ROOM_END_OPEN_FAILED": translatable("it could not be opened"),
+    "ROOM_END_SUPERSEDED": translatable("another session of its name took its place"),
 }
 """What `roomEndReason` says, which servers send from 1.13.11 on."""
 
 
 def _event_reason(event: EventDetail, lateness: float) -> str:
     if event.type == EventType.PARTICIPANT_UPDATED:
-        return "found by the sweep; LiveKit sends no webhook about changes"
+        return gettext("found by the sweep; LiveKit sends no webhook about changes")
     if event.source is EventSource.SWEEP:
-        return f"by the sweep, {duration_text(lateness)} later; no webhook had arrived"
+        late = duration_text(lateness)
+        return gettext("by the sweep, %(time)s later; no webhook had arrived", time=late)
     reasons = []
     if event.body is None:
-        reasons.append("details are gone with the body of the webhook (USHER_RETENTION_BODIES_DAYS)")
+        reasons.append(gettext("details are gone with the body of the webhook (USHER_RETENTION_BODIES_DAYS)"))
     body = event.body or {}
     participant = body.get("participant")
     left = participant.get("disconnectReason") if isinstance(participant, Mapping) else None
     if isinstance(left, str):
         is_agent = event.participant_kind == ParticipantKind.AGENT
         text = _AGENT_LEFT if is_agent and left == DisconnectReason.CLIENT_INITIATED else DISCONNECT_REASONS.get(left)
-        reasons.append(f"{text} ({left})" if text else left)
+        reasons.append(f"{gettext(text)} ({left})" if text else left)
     if isinstance(end := body.get("roomEndReason"), str):
-        reasons.append(f"{_ROOM_ENDS[end]} ({end})" if end in _ROOM_ENDS else end)
+        reasons.append(f"{gettext(_ROOM_ENDS[end])} ({end})" if end in _ROOM_ENDS else end)
     if lateness > LATE_S and event.source is EventSource.WEBHOOK:
-        reasons.append(f"the webhook arrived {duration_text(lateness)} late")
+        reasons.append(gettext("the webhook arrived %(time)s late", time=duration_text(lateness)))
     return "; ".join(reasons)
 
 
@@ -163,24 +174,28 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
     """Return the step of one call to LiveKit."""
     took = ""
     if attempt.finished_at is not None:
-        took = f" after {duration_text((attempt.finished_at - attempt.started_at).total_seconds())}"
+        took = gettext(
+            " after %(time)s", time=duration_text((attempt.finished_at - attempt.started_at).total_seconds())
+        )
     error = ": ".join(part for part in (attempt.error_code, attempt.error_text) if part)
     match attempt.outcome:
         case AttemptOutcome.ACCEPTED | AttemptOutcome.NO_SHOW | AttemptOutcome.LEFT_EARLY:
-            reason = f"accepted as {attempt.livekit_dispatch_id}{took}"
+            reason = gettext("accepted as %(id)s%(took)s", id=attempt.livekit_dispatch_id, took=took)
             if attempt.outcome == AttemptOutcome.NO_SHOW:
-                reason += ", but no agent joined"
+                reason += gettext(", but no agent joined")
             elif attempt.outcome == AttemptOutcome.LEFT_EARLY:
-                reason += f", but its agent {attempt.error_text}"
+                reason += gettext(", but its agent %(error)s", error=attempt.error_text)
         case AttemptOutcome.ADOPTED:
-            answer = f"no clear answer{took} ({error}); " if error else ""
-            reason = f"{answer}LiveKit already had the dispatch as {attempt.livekit_dispatch_id}"
+            reason = gettext("LiveKit already had the dispatch as %(id)s", id=attempt.livekit_dispatch_id)
+            if error:
+                reason = f"{gettext('no clear answer%(took)s (%(error)s)', took=took, error=error)}; {reason}"
         case AttemptOutcome.REJECTED:
-            reason = f"refused{took}: {error}"
+            reason = gettext("refused%(took)s: %(error)s", took=took, error=error)
         case AttemptOutcome.UNKNOWN:
-            reason = f"no clear answer{took}; LiveKit is checked before a retry: {error}"
+            text = translatable("no clear answer%(took)s; LiveKit is checked before a retry: %(error)s")
+            reason = gettext(text, took=took, error=error)
         case _:
-            reason = "no answer is recorded"
+            reason = gettext("no answer is recorded")
     facts = {
         "attempt": attempt.number,
         "agent": attempt.agent_name,
@@ -190,9 +205,11 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
     return Step(
         attempt.started_at,
         StepKind.CALL,
-        f"LiveKit is asked to dispatch {attempt.agent_name} (call {attempt.number})"
+        gettext(
+            "LiveKit is asked to dispatch %(agent)s (call %(number)s)", agent=attempt.agent_name, number=attempt.number
+        )
         if attempt.number
-        else f"the access token asked LiveKit to dispatch {attempt.agent_name}",
+        else gettext("the access token asked LiveKit to dispatch %(agent)s", agent=attempt.agent_name),
         reason,
         dispatch_id=dispatch.id,
         facts={name: value for name, value in facts.items() if value},
@@ -208,31 +225,32 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
     facts: dict[str, Any] = {"agent": agent}
     match before, state:
         case None, DispatchStatus.FAILED:
-            title = f"{dispatch.agent_name} cannot be dispatched"
+            title = gettext("%(agent)s cannot be dispatched", agent=dispatch.agent_name)
         case None, _:
-            title = f"a dispatch of {dispatch.agent_name} is created"
+            title = gettext("a dispatch of %(agent)s is created", agent=dispatch.agent_name)
             facts |= {"agent": dispatch.agent_name, "rule": dispatch.rule_name, "scope": str(dispatch.scope)}
         case ((DispatchStatus.FAILED | DispatchStatus.NO_SHOW | DispatchStatus.CANCELLED), _):
-            title = "the dispatch is retried"
+            title = gettext("the dispatch is retried")
         case DispatchStatus.JOINED, DispatchStatus.NO_SHOW:
-            title = f"{agent} did not stay"
+            title = gettext("%(agent)s did not stay", agent=agent)
         case _, DispatchStatus.PENDING:
-            title = _PENDING.get(before, "the next attempt begins")
+            title = gettext(_PENDING.get(before, translatable("the next attempt begins")))
         case _, DispatchStatus.SENDING:
-            title = "the dispatch is sent" if before is DispatchStatus.PENDING else "the dispatch is checked at LiveKit"
+            checked = gettext("the dispatch is checked at LiveKit")
+            title = gettext("the dispatch is sent") if before is DispatchStatus.PENDING else checked
         case DispatchStatus.DISPATCHED, DispatchStatus.DISPATCHED:
-            title = "still waiting for the agent"
+            title = gettext("still waiting for the agent")
         case _, DispatchStatus.DISPATCHED:
-            title = "waiting for the agent"
+            title = gettext("waiting for the agent")
             if dispatch.wait_s == dispatch.answer_timeout_s:  # else it depends on which agent was asked then
-                reason += f"; it has {dispatch.wait_s} s to join"
+                reason += gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
-            title = "the agent of the dispatch is identified"
+            title = gettext("the agent of the dispatch is identified")
         case _, DispatchStatus.JOINED:
-            title = f"{agent} joined"
+            title = gettext("%(agent)s joined", agent=agent)
             facts |= {"agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}
         case _:
-            title = _ENDS[state].format(agent=agent)
+            title = gettext(_ENDS[state], agent=agent)
     kept = {name: value for name, value in facts.items() if value}
     step = Step(change.changed_at, StepKind.DISPATCH, title, reason, change.changed_by, None, dispatch.id, state, kept)
     is_internal = change.changed_by == "usher" and before is not None and (before, state) in _INTERNAL
@@ -248,12 +266,12 @@ _INTERNAL = {
 """Changes that say how a dispatch is sent and checked."""
 
 _PENDING: Mapping[DispatchStatus | None, str] = {
-    DispatchStatus.SENDING: "the call is retried",
-    DispatchStatus.PENDING: "waiting to be sent",  # in a queue, mostly
+    DispatchStatus.SENDING: translatable("the call is retried"),
+    DispatchStatus.PENDING: translatable("waiting to be sent"),  # in a queue, mostly
 }
 _ENDS = {
-    DispatchStatus.ENDED: "the dispatch of {agent} has ended",
-    DispatchStatus.CANCELLED: "the dispatch of {agent} is cancelled",
-    DispatchStatus.FAILED: "the dispatch of {agent} has failed",
-    DispatchStatus.NO_SHOW: "no agent joined",
+    DispatchStatus.ENDED: translatable("the dispatch of %(agent)s has ended"),
+    DispatchStatus.CANCELLED: translatable("the dispatch of %(agent)s is cancelled"),
+    DispatchStatus.FAILED: translatable("the dispatch of %(agent)s has failed"),
+    DispatchStatus.NO_SHOW: translatable("no agent joined"),
 }

@@ -28,6 +28,7 @@ from app.audit.records.record_types import DispatchColumns, DispatchRecord, Even
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape
 from app.livekit.vocabulary import JOINS
+from app.translation import gettext, translatable
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
 
@@ -110,7 +111,12 @@ def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
             yield decided
     if len(facts.events) == MAX_EVENTS:
         last = facts.events[-1]
-        yield Step(last.received_at, StepKind.EVENT, f"only the first {MAX_EVENTS} events are shown", event_id=last.id)
+        yield Step(
+            last.received_at,
+            StepKind.EVENT,
+            gettext("only the first %(events)s events are shown", events=MAX_EVENTS),
+            event_id=last.id,
+        )
     own = {event.id for event in facts.events}
     for event in facts.room_events:
         if event.id not in own:
@@ -142,41 +148,44 @@ def _seconds(before: datetime | None, after: datetime) -> float | None:
 
 
 _SENTENCES: Mapping[CallState, str] = {
-    CallState.WAITING: "{who} is waiting for {agents}: {reason}",
-    CallState.ANSWERED: "{arrival}",
-    CallState.ENDED: "{arrival}; the call has ended: {reason}",
-    CallState.NO_SHOW: "no agent joined {who}: {reason}",
-    CallState.FAILED: "no agent joined {who}: {reason}",
-    CallState.ABANDONED: "{who} left before {agents} joined: {reason}",
-    CallState.CANCELLED: "the dispatch of {agents} to {who} was cancelled: {reason}",
-    CallState.NO_MATCH: "no agent joined {who}, because no rule matched",
-    CallState.IGNORED: "no agent was dispatched to {who}: {ignored_because}",
-    CallState.REMOVED: "{who} was removed from the room: {reason}",
-    CallState.TRANSFERRED: "the call of {who} was transferred: {reason}",
+    CallState.WAITING: translatable("%(who)s is waiting for %(agents)s: %(reason)s"),
+    CallState.ANSWERED: "%(arrival)s",
+    CallState.ENDED: translatable("%(arrival)s; the call has ended: %(reason)s"),
+    CallState.NO_SHOW: translatable("no agent joined %(who)s: %(reason)s"),
+    CallState.FAILED: translatable("no agent joined %(who)s: %(reason)s"),
+    CallState.ABANDONED: translatable("%(who)s left before %(agents)s joined: %(reason)s"),
+    CallState.CANCELLED: translatable("the dispatch of %(agents)s to %(who)s was cancelled: %(reason)s"),
+    CallState.NO_MATCH: translatable("no agent joined %(who)s, because no rule matched"),
+    CallState.IGNORED: translatable("no agent was dispatched to %(who)s: %(ignored_because)s"),
+    CallState.REMOVED: translatable("%(who)s was removed from the room: %(reason)s"),
+    CallState.TRANSFERRED: translatable("the call of %(who)s was transferred: %(reason)s"),
 }
 
 
 def _summary(call: CallHead, facts: CallFacts) -> str:
     subject = facts.subject
     if subject.type not in JOINS and not facts.dispatches and not subject.participant_sid:
-        return f"{subject.type} of room {call.room_name or 'unknown'}; no agent was dispatched."
-    who = call.participant_identity or f"room {call.room_name}"
-    agents = ", ".join(call.agents) or "no agent"
-    sentence = _SENTENCES[call.state].format(
+        room = call.room_name or gettext("unknown")
+        return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
+    who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
+    agents = ", ".join(call.agents) or gettext("no agent")
+    sentence = gettext(
+        _SENTENCES[call.state],
         who=who,
         agents=agents,
         reason=call.reason,
         arrival=_arrival(agents, who, call.seconds_to_agent),
         ignored_because=call.reason
         or (subject.decision or {}).get("reason")
-        or "it is not a participant that gets agents",
+        or gettext("it is not a participant that gets agents"),
     )
     return sentence.rstrip(".") + "."
 
 
 def _arrival(agents: str, who: str, seconds: float | None) -> str:
     if seconds is None:
-        return f"{agents} joined {who}"
+        return gettext("%(agents)s joined %(who)s", agents=agents, who=who)
     if seconds == 0:
-        return f"{agents} was already in the room when {who} joined"
-    return f"{agents} joined {who} after {duration_text(seconds)}"
+        return gettext("%(agents)s was already in the room when %(who)s joined", agents=agents, who=who)
+    time = duration_text(seconds)
+    return gettext("%(agents)s joined %(who)s after %(time)s", agents=agents, who=who, time=time)

@@ -14,6 +14,7 @@ from app.audit.calls.timeline import Timeline
 from app.audit.records.record_types import AttemptRecord, DispatchRecord
 from app.db.types import AttemptOutcome, Cause, DispatchStatus
 from app.outbox.states import WAITING
+from app.translation import gettext
 
 _QUEUED_OVER: Final = timedelta(seconds=1)
 _MARGIN: Final = 1.15
@@ -101,10 +102,12 @@ def waterfall_of(found: Timeline, now: datetime) -> Waterfall:
         rows += _rows_of(record, now)
     left = call.left_at or now
     whole = max(0.0, (left - begin).total_seconds())
-    arrival = f"arrived {duration_text(late.total_seconds())} late" if late else "received"
-    rows.insert(0, _Row("webhook", arrival, (_Part(SpanKind.REQUEST, begin, call.joined_at),)))
-    text = "is in the room" if call.left_at is None else f"stayed {duration_text(whole)}"
-    rows.insert(0, _Row("caller", text, (_Part(SpanKind.CALLER, begin, left),)))
+    received = gettext("received")
+    arrival = gettext("arrived %(time)s late", time=duration_text(late.total_seconds())) if late else received
+    rows.insert(0, _Row(gettext("webhook"), arrival, (_Part(SpanKind.REQUEST, begin, call.joined_at),)))
+    stayed = gettext("stayed %(time)s", time=duration_text(whole))
+    text = gettext("is in the room") if call.left_at is None else stayed
+    rows.insert(0, _Row(gettext("caller"), text, (_Part(SpanKind.CALLER, begin, left),)))
     length = _length([part for row in rows for part in row.parts], begin, whole)
     return Waterfall(length, tuple(_lane(row, begin, length) for row in rows[:_MAX_LANES]))
 
@@ -120,11 +123,12 @@ def _before_dispatches(found: Timeline) -> Iterator[_Row]:
         match step.kind:
             case StepKind.LOOKUP:
                 asked = step.at - timedelta(seconds=float(step.facts.get("seconds") or 0))
-                yield _Row(step.title.split(" was ")[0], step.reason, (_Part(SpanKind.LOOKUP, asked, step.at),))
+                label = gettext("lookup %(name)s", name=repr(step.facts["lookup"]))
+                yield _Row(label, step.reason, (_Part(SpanKind.LOOKUP, asked, step.at),))
             case StepKind.DECISION:
-                yield _Row("rules", step.title, (_Part(SpanKind.RULES, step.at, step.at),))
+                yield _Row(gettext("rules"), step.title, (_Part(SpanKind.RULES, step.at, step.at),))
             case StepKind.ACTION:
-                yield _Row("action", step.title, (_Part(SpanKind.ACTION, step.at, step.at),))
+                yield _Row(gettext("action"), step.title, (_Part(SpanKind.ACTION, step.at, step.at),))
             case _:
                 pass
 
@@ -137,8 +141,10 @@ def _rows_of(record: DispatchRecord, now: datetime) -> Iterator[_Row]:
         asked_at = min(asked_at, dispatch.joined_at)
     if asked_at - dispatch.created_at > _QUEUED_OVER:
         waited = duration_text((asked_at - dispatch.created_at).total_seconds())
-        text = f"waits for {waited}" if not calls and dispatch.status in WAITING else f"waited {waited}"
-        yield _Row(f"queue of {dispatch.agent_name}", text, (_Part(SpanKind.QUEUE, dispatch.created_at, asked_at),))
+        is_over = bool(calls) or dispatch.status not in WAITING
+        text = gettext("waited %(time)s", time=waited) if is_over else gettext("waits for %(time)s", time=waited)
+        label = gettext("queue of %(agent)s", agent=dispatch.agent_name)
+        yield _Row(label, text, (_Part(SpanKind.QUEUE, dispatch.created_at, asked_at),))
     for place, attempt in enumerate(calls):
         is_last = place == len(calls) - 1
         until = over if is_last else calls[place + 1].started_at
@@ -150,24 +156,29 @@ def _attempt(record: DispatchRecord, attempt: AttemptRecord, until: datetime, *,
     answered = attempt.finished_at or min(until, now)
     joined = attempt.joined_at or (dispatch.joined_at if is_last else None)
     left = attempt.left_at or (dispatch.ended_at or now if is_last else until)
-    label = f"{attempt.agent_name}, {'call ' + str(attempt.number) if attempt.number else 'by the access token'}"
+    label = gettext("%(agent)s, by the access token", agent=attempt.agent_name)
+    if attempt.number:
+        label = gettext("%(agent)s, call %(number)s", agent=attempt.agent_name, number=attempt.number)
     parts = [_Part(SpanKind.REQUEST, attempt.started_at, answered)]
     if attempt.outcome in {AttemptOutcome.REJECTED, AttemptOutcome.UNKNOWN}:
-        words = "LiveKit refused" if attempt.outcome == AttemptOutcome.REJECTED else "no clear answer of LiveKit"
+        is_refused = attempt.outcome == AttemptOutcome.REJECTED
+        words = gettext("LiveKit refused") if is_refused else gettext("no clear answer of LiveKit")
         return _Row(label, words, tuple(parts))
     deadline = answered + timedelta(seconds=_seconds_allowed(record, attempt.agent_name))
     if joined is not None:
-        text = f"joined after {_between(attempt.started_at, joined)}"
+        text = gettext("joined after %(time)s", time=_between(attempt.started_at, joined))
         if left < now:
-            text += f", stayed {_between(joined, left)}"
+            text += gettext(", stayed %(time)s", time=_between(joined, left))
         parts += [_Part(SpanKind.WAITING, answered, max(joined, answered)), _Part(SpanKind.STAY, joined, left)]
         return _Row(label, text, tuple(parts), deadline)
-    kind, text = SpanKind.MISSED, f"did not join in {_between(answered, until)}"
+    kind, text = SpanKind.MISSED, gettext("did not join in %(time)s", time=_between(answered, until))
     if is_last and dispatch.status in WAITING:
-        kind, text = SpanKind.WAITING, "is awaited"
+        kind, text = SpanKind.WAITING, gettext("is awaited")
     elif is_last and dispatch.status is DispatchStatus.CANCELLED:
-        why = "the caller left" if dispatch.cause is Cause.CALLER_LEFT else "it was cancelled"
-        kind, text = SpanKind.WAITING, f"had not joined when {why}, after {_between(answered, until)}"
+        kind, time = SpanKind.WAITING, _between(answered, until)
+        text = gettext("had not joined when it was cancelled, after %(time)s", time=time)
+        if dispatch.cause is Cause.CALLER_LEFT:
+            text = gettext("had not joined when the caller left, after %(time)s", time=time)
     return _Row(label, text, (*parts, _Part(kind, answered, max(until, answered))), deadline)
 
 

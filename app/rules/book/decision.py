@@ -10,6 +10,7 @@ from typing import Any
 from app.db.columns.action_types import RuleAction
 from app.rules.language.matcher import show_value
 from app.rules.rule import Rule
+from app.translation import gettext, translatable
 
 _SHOWN = 20
 _LONGEST = 200
@@ -43,8 +44,9 @@ class Mismatch:
     conditions: int = 1
 
     def describe(self) -> str:
-        there = ", ".join(self.found) if self.found else "nothing"
-        return f"{self.path}: expected {self.expected}, found {there}"
+        there = ", ".join(self.found) if self.found else gettext("nothing")
+        text = translatable("%(path)s: expected %(expected)s, found %(found)s")
+        return gettext(text, path=self.path, expected=self.expected, found=there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,23 @@ class Verdict:
         """Return the reason in one line, for people."""
         match self.outcome:
             case Outcome.MATCHED:
-                return "matched"
+                return gettext("matched")
             case Outcome.DISABLED:
-                return "is disabled"
+                return gettext("is disabled")
             case Outcome.PATTERN:
-                return self.mismatch.describe() if self.mismatch else "its pattern did not match"
+                return self.mismatch.describe() if self.mismatch else gettext("its pattern did not match")
             case Outcome.PAUSED:
-                return f"would match, but is paused until {self.detail}"
+                return gettext("would match, but is paused until %(time)s", time=self.detail)
             case Outcome.OUT_OF_HOURS:
-                return f"would match, but is out of hours: {self.detail}"
+                return gettext("would match, but is out of hours: %(detail)s", detail=self.detail)
             case Outcome.OUTSIDE_ROLLOUT:
-                return f"would match, but this one is outside its rollout: {self.detail}"
+                text = translatable("would match, but this one is outside its rollout: %(detail)s")
+                return gettext(text, detail=self.detail)
             case Outcome.SHADOWED:
-                return f"would match, but rule {self.shadowed_by!r} before it ended the search"
+                text = translatable("would match, but rule %(rule)s before it ended the search")
+                return gettext(text, rule=repr(self.shadowed_by))
             case Outcome.BAD:
-                return f"cannot be used: {self.detail}"
+                return gettext("cannot be used: %(detail)s", detail=self.detail)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON, without the fields that do not apply."""

@@ -10,6 +10,7 @@ from typing import Final
 from app.rules.rows.operator import MEANINGS, Operator, Takes
 from app.rules.rows.rows import Criterion, Row, Rows, is_field_name, is_text_field
 from app.rules.rows.value_text import ValueTextError, read_values, write_values
+from app.translation import gettext
 
 ALWAYS: Final = 0
 """The group of the lines that must all hold."""
@@ -62,15 +63,17 @@ def describe_rows(rows: Rows) -> str:
     """Return the rows as one line of text, such as `room.name begins with vip-`."""
     groups: dict[int, list[str]] = {}
     for line in lines_of(rows):
-        text = f"{MEANINGS[Operator(line.operator)].label} {line.values}".strip()
+        text = f"{gettext(MEANINGS[Operator(line.operator)].label)} {line.values}".strip()
         parts = groups.setdefault(line.group, [])
         if line.is_or:
-            parts[-1] += f", or {text}"
+            parts[-1] += f", {gettext('or')} {text}"
         else:
             parts.append(f"{line.field} {text}")
     always = groups.pop(ALWAYS, [])
-    choices = " or ".join(f"({' and '.join(parts)})" for parts in groups.values())
-    return " and ".join([*always, *([f"either {choices}"] if choices else [])]) or "every caller"
+    either, both = f" {gettext('or')} ", f" {gettext('and')} "
+    choices = either.join(f"({both.join(parts)})" for parts in groups.values())
+    found = [*always, *([gettext("either %(choices)s", choices=choices)] if choices else [])]
+    return both.join(found) or gettext("every caller")
 
 
 def read_lines(lines: Sequence[Line]) -> tuple[Rows, list[LineProblem]]:

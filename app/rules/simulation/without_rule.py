@@ -10,9 +10,10 @@ from app.rules.book.decision import Decision
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.rules.goal import rule_goal
+from app.translation import gettext, ngettext, number_text, translatable
 from app.webhook.event import Event
 
-NOBODY = "no agent"
+NOBODY = translatable("no agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,17 @@ class WithoutRule:
     def describe(self) -> str:
         """Return it as a sentence without its end, such as `about 2 callers an hour fall to support-en`."""
         if not self.events:
-            return "nothing changes for the latest events"
-        goals = " and ".join(name for name, _ in self.goals[:3]) + (" and others" if len(self.goals) > 3 else "")
+            return gettext("nothing changes for the latest events")
+        names = [name if name != NOBODY else gettext(NOBODY) for name, _ in self.goals[:3]]
+        goals = f" {gettext('and')} ".join([*names, *([gettext("others")] if len(self.goals) > 3 else [])])
         if self.per_hour >= 1.5:
-            return f"about {self.per_hour:.0f} callers an hour fall to {goals}"
-        return (
-            f"{self.events} recent callers fall to {goals}" if self.events > 1 else f"1 recent caller falls to {goals}"
+            number = number_text(self.per_hour)
+            return gettext("about %(number)s callers an hour fall to %(goals)s", number=number, goals=goals)
+        return ngettext(
+            "%(num)s recent caller falls to %(goals)s",
+            "%(num)s recent callers fall to %(goals)s",
+            self.events,
+            goals=goals,
         )
 
 

@@ -18,6 +18,8 @@ from app.audit import (
 )
 from app.errors import Problem
 from app.server.console.framework import PageRequest
+from app.server.formatting import state_text
+from app.translation import gettext
 
 RANGES: Final = {"hour": "Last hour", "today": "Today", "yesterday": "Yesterday"}
 OUTCOMES: Final = {
@@ -75,7 +77,7 @@ class CallFilters:
     def as_text(self) -> str:
         """The filters in one line."""
         text = self.given.get("q", "")
-        parts = [f"find: {text}"] if text else []
+        parts = [gettext("find: %(text)s", text=text)] if text else []
         return "; ".join([*parts, *(f"{chip.name}: {chip.value}" for chip in self.chips)])
 
     @property
@@ -85,21 +87,21 @@ class CallFilters:
         for name in (*FILTER_FIELDS[1:], *TIME_FIELDS):
             value = self.given.get(name, "")
             if value:
-                found.append(Chip(_LABELS.get(name, name), _shown(name, value), self.address(**{name: ""})))
+                found.append(Chip(gettext(LABELS.get(name, name)), _shown(name, value), self.address(**{name: ""})))
         return found
 
 
-_LABELS: Final = {"search": "exactly", "since": "from", "until": "to", "range": "joined"}
+LABELS: Final = {"search": "exactly", "since": "from", "until": "to", "range": "joined"}
 
 
 def _shown(name: str, value: str) -> str:
     if name == "range":
-        return RANGES[value].lower()
+        return gettext(RANGES[value].lower())
     if name == "outcome":
-        return OUTCOMES[CallOutcome(value)]
+        return gettext(OUTCOMES[CallOutcome(value)])
     if name in {"from", "to", "since", "until"}:
         return value.replace("T", " ").removesuffix("Z")
-    return value.replace("_", " ") if name == "state" else value
+    return state_text(value) if name in {"state", "direction"} else value
 
 
 def read_filters(request: PageRequest) -> CallFilters:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from app.accounts.roles import Role
 from app.audit import (
+    CallHead,
     CallState,
     Explanation,
     SameCaller,
@@ -35,6 +36,7 @@ from app.server.access.own_projects import require_own
 from app.server.console.call_list import call_list_routes
 from app.server.console.call_text import call_markdown
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.translation import gettext, translatable
 
 _RULES_SHOWN: Final = 60
 _NEAR_SHOWN: Final = 5
@@ -89,8 +91,8 @@ async def show_call(request: PageRequest) -> Response:
 def _shown(request: PageRequest, details: Mapping[str, Any]) -> dict[str, Any]:
     """Return which steps and which document the address asks for; both are kept while the page renews itself."""
     tabs = [(f"d{place}", one.agent_to_ask) for place, one in enumerate(details["dispatches"], 1)]
-    tabs += [("lookups", "Lookups")] if details["found"].event.lookups else []
-    tabs.append(("event", "Event as received"))
+    tabs += [("lookups", translatable("Lookups"))] if details["found"].event.lookups else []
+    tabs.append(("event", translatable("Event as received")))
     tab = request.field("show")
     return {
         "all_steps": request.field("steps") == "all",
@@ -110,7 +112,7 @@ def _details(found: Explanation, refusals: Mapping[str, str]) -> dict[str, Any]:
         "found": found,
         "call": timeline.call,
         "steps": timeline.steps,
-        "summary": _sentence(timeline.summary),
+        "summary": _sentence(timeline.summary, timeline.call),
         "dispatches": [record.dispatch for record in timeline.dispatches],
         "matched": matched,
         "near": near,
@@ -142,9 +144,10 @@ def _can_be_handed_over(dispatch: Dispatch) -> bool:
     return dispatch.status in LIVE and dispatch.handed_to is None
 
 
-def _sentence(summary: str) -> str:
-    """Return the summary with a capital letter, unless it begins with an identity."""
-    return summary[:1].upper() + summary[1:] if summary.startswith(("no agent ", "the dispatch ")) else summary
+def _sentence(summary: str, call: CallHead) -> str:
+    """Return the summary with a capital letter, unless it begins with a name."""
+    names = tuple(name for name in (call.participant_identity, *call.agents) if name)
+    return summary if summary.startswith(names) else summary[:1].upper() + summary[1:]
 
 
 def _hint(found: Explanation, timeline: Timeline, *, can_redrive: bool) -> str:
@@ -152,18 +155,23 @@ def _hint(found: Explanation, timeline: Timeline, *, can_redrive: bool) -> str:
     state = timeline.call.state
     if found.matching_now and state in {CallState.NO_MATCH, CallState.FAILED}:
         names = ", ".join(repr(one.rule) for one in found.matching_now)
-        return (
-            f"With the current rules, {names} would match. If the caller is still there, retry with the current rules."
+        text = translatable(
+            "With the current rules, %(rules)s would match. If the caller is still there, retry with the current rules."
         )
+        return gettext(text, rules=names)
     match state:
         case CallState.NO_MATCH:
-            return "No rule matched. See below which condition failed, or create a rule from this call."
+            return gettext("No rule matched. See below which condition failed, or create a rule from this call.")
         case CallState.NO_SHOW:
-            check = "Check that a worker with this agent name runs and has capacity"
-            return f"{check}, then redrive." if can_redrive else f"{check}, for the next caller."
+            if can_redrive:
+                return gettext("Check that a worker with this agent name runs and has capacity, then redrive.")
+            return gettext("Check that a worker with this agent name runs and has capacity, for the next caller.")
         case CallState.FAILED:
-            fix = "Fix what the reason says (the rule, or LiveKit)"
-            return f"{fix}, then redrive: the metadata is rendered again." if can_redrive else f"{fix}."
+            if can_redrive:
+                return gettext(
+                    "Fix what the reason says (the rule, or LiveKit), then redrive: the metadata is rendered again."
+                )
+            return gettext("Fix what the reason says (the rule, or LiveKit).")
         case _:
             return ""
 

@@ -12,6 +12,7 @@ from app.audit import SweepHeartbeat, latest_sources
 from app.rules.book.rule_book import RuleBook
 from app.server.documentation.links import docs_url
 from app.server.health import DatabaseHealth, Health
+from app.translation import gettext, ngettext
 
 _SILENT_SWEEP: Final = timedelta(minutes=10)
 
@@ -44,40 +45,46 @@ def setup_advice(connection: Connection, book: RuleBook, webhook_url: str) -> li
     """Return the next steps of the set-up; what goes wrong later is an incident."""
     found: list[Advice] = []
     if not latest_sources(connection, 1):
-        text = "No event has arrived yet. Set this address as the webhook URL in LiveKit:"
+        text = gettext("No event has arrived yet. Set this address as the webhook URL in LiveKit:")
         help_url = docs_url("quickstart", "1-livekit-sending-webhooks")
-        found.append(Advice("step", "Set the webhook in LiveKit", text, code=webhook_url, help_url=help_url))
+        found.append(Advice("step", gettext("Set the webhook in LiveKit"), text, code=webhook_url, help_url=help_url))
     if not book.rules and not book.bad:
-        text = "A rule says which callers get which agent. Without one, events are recorded and nothing is dispatched."
+        text = gettext(
+            "A rule says which callers get which agent. Without one, events are recorded and nothing is dispatched."
+        )
         help_url = docs_url("quickstart", "3-the-first-rule")
-        found.append(Advice("step", "Create the first rule", text, "/console/rules/new", "New rule", help_url=help_url))
+        title, link_text = gettext("Create the first rule"), gettext("New rule")
+        found.append(Advice("step", title, text, "/console/rules/new", link_text, help_url=help_url))
     if book.rules and not any(rule.enabled for rule in book.rules):
-        text = "Every rule is disabled, so no caller gets an agent."
-        found.append(Advice("warning", "No rule is enabled", text, "/console/rules", "Show the rules"))
+        text = gettext("Every rule is disabled, so no caller gets an agent.")
+        found.append(
+            Advice("warning", gettext("No rule is enabled"), text, "/console/rules", gettext("Show the rules"))
+        )
     return found
 
 
 def component_statuses(health: Health, now: datetime, *, sweeps: bool) -> list[ComponentStatus]:
     """Return the state of the database, the rules, and each LiveKit project; `sweeps`: whether these are swept."""
     is_up, book = health.is_ready, health.book
-    rules = f"{len(book.rules)} in use, version {book.version}"
+    rules = gettext("%(rules)s in use, version %(version)s", rules=len(book.rules), version=book.version)
     if book.bad:
-        rules += f"; {len(book.bad)} cannot be used"
+        rules += "; " + gettext("%(rules)s cannot be used", rules=len(book.bad))
     found = [
-        ComponentStatus("Database", is_up, _database_text(health.database)),
-        ComponentStatus("Rules", not book.bad, rules),
+        ComponentStatus(gettext("Database"), is_up, _database_text(health.database)),
+        ComponentStatus(gettext("Rules"), not book.bad, rules),
     ]
     if not sweeps:
-        found.append(ComponentStatus("Sweep", good=True, text="is switched off (USHER_SWEEP_INTERVAL=0)"))
+        text = gettext("is switched off (USHER_SWEEP_INTERVAL=0)")
+        found.append(ComponentStatus(gettext("Sweep"), good=True, text=text))
     return found + [_project_status(sweep, now) for sweep in health.database.sweeps]
 
 
 def _database_text(database: DatabaseHealth) -> str:
     match database.status:
         case "ok":
-            return "answers"
+            return gettext("answers")
         case "unavailable":
-            return "does not answer"
+            return gettext("does not answer")
         case _:
             return database.detail
 
@@ -88,9 +95,11 @@ def _project_status(sweep: SweepHeartbeat, now: datetime) -> ComponentStatus:
         return ComponentStatus(name, good=False, text=str(error), at=sweep.at)
     if now - sweep.at > _SILENT_SWEEP:
         minutes = int(_SILENT_SWEEP.total_seconds() / 60)
-        return ComponentStatus(name, good=False, text=f"has not been swept for over {minutes} minutes", at=sweep.at)
+        text = gettext("has not been swept for over %(minutes)s minutes", minutes=minutes)
+        return ComponentStatus(name, good=False, text=text, at=sweep.at)
     if sweep.missed_joins:
-        callers = "1 caller" if sweep.missed_joins == 1 else f"{sweep.missed_joins} callers"
-        return ComponentStatus(name, good=False, text=f"sent no webhook for {callers}", at=sweep.at)
-    rooms = sweep.detail.get("rooms", 0)
-    return ComponentStatus(name, good=True, text=f"answers; {rooms} room{'' if rooms == 1 else 's'}", at=sweep.at)
+        text = ngettext("sent no webhook for %(num)s caller", "sent no webhook for %(num)s callers", sweep.missed_joins)
+        return ComponentStatus(name, good=False, text=text, at=sweep.at)
+    rooms = int(sweep.detail.get("rooms", 0))
+    text = ngettext("answers; %(num)s room", "answers; %(num)s rooms", rooms)
+    return ComponentStatus(name, good=True, text=text, at=sweep.at)

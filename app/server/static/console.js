@@ -2,12 +2,18 @@
 // and confirmation of what cannot be undone.
 "use strict";
 
+// The page is in the language of its texts; a region of that language that the browser prefers decides on formats.
+const language = document.documentElement.lang;
+const locale = navigator.languages.find((one) => one.split("-")[0] === language.split("-")[0]) || language;
+const texts = JSON.parse(document.body.dataset.texts || "{}");
+const withDecimals = (value, digits) => new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+
 const formats = {
-  today: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
-  datetime: new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
-  distant: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }),
-  time: new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }),
-  clock: new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }),
+  today: new Intl.DateTimeFormat(locale, { timeStyle: "medium" }),
+  datetime: new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }),
+  distant: new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }),
+  time: new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }),
+  clock: new Intl.DateTimeFormat(locale, { timeStyle: "medium" }),
 };
 
 function localize(root) {
@@ -57,12 +63,12 @@ function refresh(element) {
 
   const held = () => {
     const selection = getSelection();
-    if (String(selection).length > 0 && element.contains(selection.anchorNode)) return "while you select text";
+    if (String(selection).length > 0 && element.contains(selection.anchorNode)) return texts.selecting;
     const active = document.activeElement;
-    if (active && element.contains(active) && active.matches("input, select, textarea, summary")) return "while you type";
-    if (element.querySelector("details[open]")) return "while details are open";
+    if (active && element.contains(active) && active.matches("input, select, textarea, summary")) return texts.typing;
+    if (element.querySelector("details[open]")) return texts.reading;
     const fields = element.querySelectorAll("input:not([type=hidden], [type=checkbox]), textarea");
-    if ([...fields].some((one) => one.value !== one.defaultValue)) return "while a form is filled in";
+    if ([...fields].some((one) => one.value !== one.defaultValue)) return texts.filling;
     return "";
   };
   const show = () => {
@@ -70,13 +76,13 @@ function refresh(element) {
     const state = paused || why ? "paused" : age > STALE_MS ? "stale" : "live";
     element.classList.toggle("stale", state === "stale");
     if (!sign) return;
-    const text = paused ? "paused" : why ? `paused ${why}` : state === "stale" ? "not updated: Usher does not answer" : "live";
+    const text = paused ? texts.paused : why || (state === "stale" ? texts.stale : texts.live);
     sign.hidden = false;
     sign.dataset.state = state;
     const place = sign.querySelector("[data-live-text]");
     if (place.textContent !== text) place.textContent = text;
-    sign.querySelector("[data-live-ago]").textContent = `${Math.floor(age / 1000)} s ago`;
-    button.textContent = paused ? "Resume" : "Pause";
+    sign.querySelector("[data-live-ago]").textContent = texts.ago.replace("%(seconds)s", `${Math.floor(age / 1000)} s`);
+    button.textContent = paused ? texts.resume : texts.pause;
     button.setAttribute("aria-pressed", String(paused));
   };
   const put = (part) => {
@@ -178,7 +184,7 @@ document.addEventListener("click", async (event) => {
     area.remove();
   }
   const before = button.textContent;
-  button.textContent = "copied";
+  button.textContent = texts.copied;
   setTimeout(() => { button.textContent = before; }, 1200);
 });
 

@@ -16,21 +16,21 @@ async function probeAgent(button) {
   const fields = button.closest("form").elements;
   const body = new URLSearchParams({ probe: agent, csrf: fields.csrf.value });
   if (fields.project) body.set("project", fields.project.value);
-  say("Waiting for the agent …");
+  say(texts.probing);
   try {
     const answer = await fetch("/console/probe", { method: "POST", headers: { "X-Fragment": "1" }, credentials: "same-origin", body });
     if (answer.status === 401) { location.reload(); return; }
     const text = await answer.text();
     if (answer.headers.get("X-Probe") === null) throw new Error("no result");
     say(text);
-  } catch { say("Usher did not answer. Reload the page, and try again."); }
+  } catch { say(texts.noProbe); }
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-probe]");
   if (!button) return;
   event.preventDefault();
-  if (probeResults.get(button.dataset.probe) !== "Waiting for the agent …") probeAgent(button);
+  if (probeResults.get(button.dataset.probe) !== texts.probing) probeAgent(button);
 });
 
 // Parts of the page are replaced while it is open.

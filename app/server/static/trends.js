@@ -1,17 +1,18 @@
 // Draws the figures of the page Trends with uPlot; the page has them as a table, too.
 "use strict";
 
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const whole = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const number = new Intl.NumberFormat();
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const hour = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const whole = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const number = new Intl.NumberFormat(locale);
 
+const words = JSON.parse(document.querySelector("[data-figures]")?.dataset.words || "{}");
 const DAY_S = 86400;
 const inSeconds = (value) => value === null || value === undefined ? "–"
-  : value === 0 ? "0 s" : value < 1 ? `${Math.round(value * 1000)} ms` : value < 60 ? `${value.toFixed(1)} s` : `${Math.round(value / 60)} min`;
-const inPercent = (value) => value === null || value === undefined ? "–" : `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} %`;
+  : value === 0 ? "0 s" : value < 1 ? `${Math.round(value * 1000)} ms` : value < 60 ? `${withDecimals(value, 1)} s` : `${Math.round(value / 60)} min`;
+const inPercent = (value) => value === null || value === undefined ? "–" : `${withDecimals(value * 100, value < 0.1 ? 1 : 0)} %`;
 const asCount = (value) => value === null || value === undefined ? "–" : number.format(value);
-const asMean = (value) => value === null || value === undefined ? "–" : value.toFixed(1);
+const asMean = (value) => value === null || value === undefined ? "–" : withDecimals(value, 1);
 
 function colours() {
   const style = getComputedStyle(document.documentElement);
@@ -26,9 +27,9 @@ const PICTURES = {
   volume: {
     stacked: true, write: asCount, series: [
       ["joined", "good-fill", (point) => point.arrived],
-      ["left waiting", "plum-fill", (point) => point.abandoned],
-      ["no agent", "bad-fill", (point) => point.no_shows],
-      ["under way or cancelled", "line-strong", (point) => point.waiting + point.cancelled],
+      ["left", "plum-fill", (point) => point.abandoned],
+      ["missed", "bad-fill", (point) => point.no_shows],
+      ["other", "line-strong", (point) => point.waiting + point.cancelled],
     ],
   },
   waits: {
@@ -39,11 +40,11 @@ const PICTURES = {
   },
   misses: {
     write: inPercent, series: [
-      ["no agent", "bad-fill", (point) => share(point.no_shows, decided(point))],
-      ["fallback asked", "warn-fill", (point) => share(point.fallbacks, point.dispatches)],
+      ["missed", "bad-fill", (point) => share(point.no_shows, decided(point))],
+      ["fallback", "warn-fill", (point) => share(point.fallbacks, point.dispatches)],
     ],
   },
-  queue: { filled: true, write: asMean, series: [["waiting in queues", "warn-fill", (point) => point.queue_length]] },
+  queue: { filled: true, write: asMean, series: [["queued", "warn-fill", (point) => point.queue_length]] },
 };
 
 function stacked(columns) {
@@ -100,7 +101,7 @@ function drawn(place, figures) {
   const shown = kind.stacked ? stacked(raw) : raw;
   const order = series.map((_, index) => kind.stacked ? series.length - 1 - index : index);  // the highest stack first
   const paint = ([name, tone], index) => ({
-    label: name,
+    label: words[name] || name,
     stroke: colour(tone),
     width: kind.stacked ? 0 : 2,
     fill: kind.stacked ? colour(tone) : kind.filled ? colour("warn-soft") : undefined,
@@ -120,7 +121,7 @@ function drawn(place, figures) {
       { ...axis, values: (_plot, values) => values.map((one) => kind.stacked && !Number.isInteger(one) ? "" : write(one)), size: 58 },
     ],
     series: [
-      { label: "from", value: (_plot, second) => second === null || second === undefined ? "–" : whole.format(new Date((second - half) * 1000)) },
+      { label: words.from, value: (_plot, second) => second === null || second === undefined ? "–" : whole.format(new Date((second - half) * 1000)) },
       ...order.map((index) => paint(series[index], index)),
     ],
     plugins: [rulesChanged(figures.changes, colour)],
@@ -151,7 +152,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   if (!root) return;
   const answer = await fetch(root.dataset.figures, { credentials: "same-origin" }).catch(() => null);
   if (!answer?.ok) {
-    root.insertAdjacentText("beforebegin", "The pictures could not be loaded; the table below has the figures.");
+    root.insertAdjacentText("beforebegin", words.failed);
     return;
   }
   show([...root.querySelectorAll("[data-chart]")], await answer.json());

@@ -46,7 +46,7 @@ def _read(path: Path) -> Language:
         direction=locale.text_direction,
         texts=GNUTranslations(compiled),
         number=partial(_number, locale),
-        time=partial(_time, locale),
+        moment=partial(_moment, locale),
     )
 
 
@@ -55,5 +55,5 @@ def _number(locale: Locale, value: float, digits: int) -> str:
     return format_decimal(value, f"{whole}.{'0' * digits}" if digits else whole, locale)
 
 
-def _time(locale: Locale, instant: datetime) -> str:
+def _moment(locale: Locale, instant: datetime) -> str:
     return format_datetime(instant, "medium", locale=locale)

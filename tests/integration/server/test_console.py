@@ -355,13 +355,13 @@ async def test_channels_and_programs_are_added_tested_and_deleted_on_a_page(runn
         refused = await post(admin, page, f"{page}/people", name="x", url="no-url-but-secret", quiet_hours="25")
         assert refused.status_code == 422
         tested = (await post(admin, page, f"{page}/people/on%20call/test")).text
-        assert "The test to on call failed: " in tested
+        assert "The test to <bdi>on call</bdi> failed: " in tested
         made = (await post(admin, page, f"{page}/programs", name="crm", url="http://127.0.0.1:9/hook?k=val-ue")).text
         assert "whsec_" in made
         (row,) = await running.read("SELECT id FROM webhook_subscriptions")
         program = f"{page}/programs/{row['id']}"
         assert "Nothing was sent yet" in (await admin.get(program)).text
-        assert "The test to crm failed: " in (await post(admin, page, f"{program}/test")).text
+        assert "The test to <bdi>crm</bdi> failed: " in (await post(admin, page, f"{program}/test")).text
         shown = (await admin.get(page)).text
         for hidden in ("pass-word", "path-secret", "val-ue", "whsec_"):
             assert hidden not in shown + tested
@@ -405,7 +405,7 @@ async def test_a_call_shows_one_document_and_internal_steps_on_demand(
     address = f"/console/calls/{event_id}"
     page = (await editor.get(address)).text
     assert "Course of the call" in page
-    assert "What support-es" in page
+    assert "What <bdi>support-es</bdi>" in page
     assert 'aria-label="The event as received"' not in page
     event = (await editor.get(f"{address}?show=event")).text
     assert 'aria-label="The event as received"' in event

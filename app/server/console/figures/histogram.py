@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.audit import BUCKET_BOUNDS_S, Figures
+from app.translation import gettext, number_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,9 @@ class Histogram:
 
 def histogram_of(figures: Figures) -> Histogram:
     """Return the histogram of times to agent."""
-    labels = [(f"≤ {bound:g} s", f"{bound:g}") for bound in BUCKET_BOUNDS_S] + [
-        (f"> {BUCKET_BOUNDS_S[-1]:g} s", f">{BUCKET_BOUNDS_S[-1]:g}")
-    ]
+    bounds = [number_text(bound, len(f"{bound:g}".partition(".")[2])) for bound in BUCKET_BOUNDS_S]
+    labels = [(gettext("≤ %(number)s s", number=bound), bound) for bound in bounds]
+    labels.append((gettext("> %(number)s s", number=bounds[-1]), f">{bounds[-1]}"))
     counts = [column.count for column in figures.histogram]
     bars = tuple(Bar(label, tick, count) for (label, tick), count in zip(labels, counts, strict=True))
     return Histogram(bars, round_steps(max(counts, default=0)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.audit import AgentTrend
+from app.translation import gettext, number_text
 
 HEIGHT: Final = 22
 
@@ -36,5 +37,10 @@ def sparkline_of(trend: AgentTrend | None) -> Sparkline | None:
         bad = max(missed * unit, 1.5) if missed else 0.0
         good = max(min(asked * unit, HEIGHT) - bad, 0.0)
         bars.append(SparkBar(round(good, 1), round(bad, 1)))
-    last = f"{sum(trend.asked)} times asked, {sum(trend.missed)} not joined; at most {max(trend.asked)} in one interval"
+    last = gettext(
+        "%(asked)s times asked, %(missed)s not joined; at most %(most)s in one interval",
+        asked=number_text(sum(trend.asked)),
+        missed=number_text(sum(trend.missed)),
+        most=number_text(max(trend.asked)),
+    )
     return Sparkline(tuple(bars), last)

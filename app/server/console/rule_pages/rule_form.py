@@ -14,6 +14,7 @@ from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, WRITABLE
 from app.server.formatting import brief, indented
 from app.strict_json import JsonError, parse_json
+from app.translation import gettext
 
 _FIRST: Final = ("name", "pattern", "action", "agent_name", "transfer_to")
 _HEADINGS: Final = {
@@ -159,10 +160,10 @@ def changed_values(fields: Fields, columns: tuple[RuleColumn, ...]) -> list[str]
         if value == default:
             continue
         if column.kind is ColumnKind.FLAG:
-            found.append(f"{column.label}: {'yes' if value else 'no'}")
+            found.append(f"{gettext(column.label)}: {gettext('yes') if value else gettext('no')}")
         else:
-            shown = dict(column.options).get(value, value)
-            found.append(f"{column.label}: {brief(' '.join(shown.split()), 40)}")
+            shown = gettext(dict(column.options).get(value, value))
+            found.append(f"{gettext(column.label)}: {brief(' '.join(shown.split()), 40)}")
     return found
 
 

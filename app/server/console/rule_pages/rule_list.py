@@ -18,6 +18,7 @@ from app.rules.goal import rule_goal
 from app.rules.rows.lines import describe_rows
 from app.rules.rows.rows import Rows, rows_of
 from app.rules.warnings.rule_warnings import rule_warnings
+from app.translation import gettext
 
 PAGE: Final = 50
 _LONGEST_DESCRIBED: Final = 2000  # characters of a pattern
@@ -123,24 +124,24 @@ def _line(
         )
     tags = []
     if rule.on_match is OnMatch.CONTINUE:
-        tags.append("continues")
+        tags.append(gettext("continues"))
     if rule.rollout_percent < 100:
         tags.append(f"{rule.rollout_percent} %")
     if rule.paused_until:
-        tags.append(f"paused until {rule.paused_until}")
+        tags.append(gettext("paused until %(time)s", time=rule.paused_until))
     if rule.active_hours:
-        tags.append("hours")
-    tags += [f"else {one.agent_name}" for one in rule.fallback_agents]
+        tags.append(gettext("hours"))
+    tags += [gettext("else %(agent)s", agent=one.agent_name) for one in rule.fallback_agents]
     if rule.on_no_show is not OnNoShow.WAIT:
-        tags.append(f"else {rule_goal(rule.on_no_show, None, rule.transfer_to)}")
+        tags.append(gettext("else %(agent)s", agent=rule_goal(rule.on_no_show, None, rule.transfer_to)))
     if rule.objective_percent is not None and rule.objective_s is not None:
         tags.append(objective_text(rule.objective_percent, rule.objective_s))
     if rule.recover is not Recover.NEVER:
-        tags.append(f"recovers {rule.recover}")
+        tags.append(gettext("recovers %(when)s", when=rule.recover))
     if not rule.withdraw:
-        tags.append("agent stays")
+        tags.append(gettext("agent stays"))
     if rule.max_calls is not None:
-        tags.append(f"at most {rule.max_calls}")
+        tags.append(gettext("at most %(calls)s", calls=rule.max_calls))
     return ListedRule(
         place,
         rule.id,

@@ -24,6 +24,7 @@ from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.simulation.without_rule import WithoutRule, without_rule
 from app.server.console.framework import Console, PageRequest, form_route, redirect
 from app.server.request_text import whole_number
+from app.translation import gettext
 
 _TRIED: Final = 200  # events, which take some 10 ms
 _OFFERED: Final = 300  # rules above which one can be put; of more, those nearby
@@ -102,8 +103,8 @@ def read_switched(connection: Connection, book: RuleBook, request: PageRequest, 
     found = effect_of_switching_off(connection, book, stored, request.context.now)
     text = f"{found.describe()[:1].upper()}{found.describe()[1:]}."
     if kind == "off":
-        return Switched(stored, f"It is off. {text}", "switch", {"enabled": "on"})
-    return Switched(stored, f"It is paused. {text}", "pause", {"hours": ""})
+        return Switched(stored, gettext("It is off. %(effect)s", effect=text), "switch", {"enabled": "on"})
+    return Switched(stored, gettext("It is paused. %(effect)s", effect=text), "pause", {"hours": ""})
 
 
 def read_order(connection: Connection, book: RuleBook, request: PageRequest, rule: StoredRule) -> RuleOrder:

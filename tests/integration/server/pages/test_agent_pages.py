@@ -33,15 +33,15 @@ async def test_an_agent_is_limited_and_taken_out_of_service(running: Running) ->
     page = (await client.get(saved.headers["location"])).text
     assert "Saved. It holds for the next call." in page
     assert "0 of 4" in page
-    assert "reception is asked" in page
-    assert "maria: max_calls: none → 4" in page
+    assert "<bdi>reception</bdi> is asked" in page
+    assert "<bdi>maria</bdi>: max_calls: none → 4" in page
     listed = (await client.get("/console/agents")).text
     assert "out of service" in listed
-    assert "reception is asked" in listed
+    assert "<bdi>reception</bdi> is asked" in listed
     back = await save(client, max_calls="4", note="new prompt")
     assert back.status_code == 303
     assert "out of service for" in (await client.get(PAGE)).text
-    assert "reception is asked" not in (await client.get("/console/agents")).text
+    assert "<bdi>reception</bdi> is asked" not in (await client.get("/console/agents")).text
 
 
 async def test_what_cannot_be_saved_is_shown_with_the_text_that_was_typed(running: Running) -> None:

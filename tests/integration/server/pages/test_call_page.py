@@ -36,4 +36,4 @@ async def test_a_rule_that_only_lacked_its_time_or_share_stands_next_to_the_matc
         page = (await client.get(f"/console/calls/{event_id}")).text
     found = re.search(r'aria-label="Rules tried".*?</table>', page, re.DOTALL)
     assert found is not None
-    assert re.findall(r"<bdi>(.*?)</bdi>", found[0]) == ["all", "nearly"]
+    assert re.findall(r'class="who"[^>]*><bdi>(.*?)</bdi>', found[0]) == ["all", "nearly"]

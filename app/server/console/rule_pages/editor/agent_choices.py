@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from app.audit import Figures, Seen, duration_text
+from app.translation import gettext, number_text, translatable
 
 HOURS: Final = 168
 """The figures are those of the last 7 days."""
@@ -25,10 +26,10 @@ class AgentChoice:
     def note(self, now: datetime) -> str:
         """Return what is known of the agent in a few words."""
         if self.joined_at is None:
-            return "has not joined lately"
+            return gettext("has not joined lately")
         p95 = self.figures.seconds_to_agent.p95 if self.figures else None
-        soon = f" · 95 % within {duration_text(p95)}" if p95 is not None else ""
-        return f"joined {ago(now, self.joined_at)}{soon}"
+        joined = gettext("joined %(ago)s", ago=ago(now, self.joined_at))
+        return joined if p95 is None else f"{joined} · {gettext('95 %% within %(time)s', time=duration_text(p95))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +63,22 @@ def agent_hint(name: str, choices: Sequence[AgentChoice], now: datetime) -> Agen
         return AgentHint(f"{known.note(now)[:1].upper()}{known.note(now)[1:]}.")
     others = [one.name for one in choices if one.joined_at is not None]
     near = difflib.get_close_matches(name, others, n=1, cutoff=0.7)
-    text = "It joined none of its latest dispatches." if known else "No agent of this name was ever dispatched."
+    unheard_of = gettext("No agent of this name was ever dispatched.")
+    text = gettext("It joined none of its latest dispatches.") if known else unheard_of
     return AgentHint(text, is_warning=bool(others), nearest=near[0] if near else "", probes=name)
 
 
 def ago(now: datetime, then: datetime) -> str:
     """Return how long ago something was, in the largest unit."""
     seconds = max(0.0, (now - then).total_seconds())
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+    for text, size in (
+        (translatable("%(num)s d ago"), 86_400),
+        (translatable("%(num)s h ago"), 3_600),
+        (translatable("%(num)s min ago"), 60),
+    ):
         if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+            return gettext(text, num=number_text(seconds / size))
+    return gettext("%(num)s s ago", num=number_text(seconds))
 
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")

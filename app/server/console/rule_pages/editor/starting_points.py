@@ -50,6 +50,10 @@ class StartingPoint:
                 return columns
         return columns | {"priority": max(COLUMN["priority"].least or 0, min(priority, COLUMN["priority"].most or 0))}
 
+    @property
+    def title_in_sentence(self) -> str:
+        return self.title if self.title.isupper() else self.title.lower()
+
 
 STARTING_POINTS: Final = (
     StartingPoint(

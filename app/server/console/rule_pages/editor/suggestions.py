@@ -17,11 +17,12 @@ from app.rules.rows.rows import is_field_name, is_text_field
 from app.rules.rows.value_text import write_values
 from app.rules.warnings.sample import value_of
 from app.rules.warnings.unseen import Traffic
+from app.translation import gettext, ngettext
 
 _MOST_FIELDS: Final = 150
 _MOST_VALUES: Final = 25
 _LONGEST_VALUE: Final = 80
-_USUAL: Final = {
+USUAL_FIELDS: Final = {
     "participant.phone.called": "number dialled",
     "participant.phone.caller": "number of the caller",
     "room.name": "name of the room",
@@ -58,11 +59,11 @@ def suggested_fields(traffic: Traffic, lines: Sequence[Line] = ()) -> list[Sugge
     own = [path for path, _ in counts.most_common() if path.startswith(("participant.metadata", "participant.attrib"))]
     others = [path for path, _ in counts.most_common() if not path.endswith(_SELDOM)]
     found: list[Suggestion] = []
-    for path in list(dict.fromkeys([*own, *_USUAL, *others, *_unseen(types)])):
+    for path in list(dict.fromkeys([*own, *USUAL_FIELDS, *others, *_unseen(types)])):
         if not is_field_name(path) or len(found) == _MOST_FIELDS:
             continue
-        seen = f"in {counts[path]} of {events} events" if counts[path] else ""
-        found.append(Suggestion(path, " · ".join(filter(None, (_USUAL.get(path, ""), seen)))))
+        seen = gettext("in %(count)s of %(events)s events", count=counts[path], events=events) if counts[path] else ""
+        found.append(Suggestion(path, " · ".join(filter(None, (gettext(USUAL_FIELDS.get(path, "")), seen)))))
     return found
 
 
@@ -91,7 +92,7 @@ def suggested_values(traffic: Traffic, path: str, lines: Sequence[Line] = ()) ->
     for key, count in counts.most_common(_MOST_VALUES):
         text = write_values([value_of(key)], takes=Takes.VALUES, is_text=is_text_field(path))
         if len(text) <= _LONGEST_VALUE:
-            found.append(Suggestion(text, f"{count} event{'' if count == 1 else 's'}"))
+            found.append(Suggestion(text, ngettext("%(num)s event", "%(num)s events", count)))
     if not found and (known := known_fields().get(path)) is not None:
         found = [Suggestion(value, "") for value in known.values]
     return found
