@@ -99,7 +99,7 @@ def main() -> None:
 
 
 def _strings(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 if __name__ == "__main__":

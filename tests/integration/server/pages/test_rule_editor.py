@@ -218,7 +218,7 @@ async def test_an_edit_of_a_rule_deleted_meanwhile_becomes_a_new_rule(
     refused = await post(editor, "/console/rules", "/console/rules/1", **edit)
     assert refused.status_code == 409
     assert "This rule has been deleted meanwhile" in refused.text
-    assert "By eva" in refused.text
+    assert "By <bdi>eva</bdi>" in refused.text
     assert 'value="edited-agent"' in refused.text
     assert 'action="/console/rules/new"' in refused.text
     assert await order_of(running) == ["another"] * is_taken_again
