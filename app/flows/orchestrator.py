@@ -9,6 +9,7 @@ from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
 from app.flows.actions.deliver_actions import ActionDeliverer
 from app.flows.announce.announcer import Announcer
+from app.flows.arrival.close_rooms import RoomCloser
 from app.flows.arrival.doubts import DoubtChecker
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.left_alone import LeftAlone
@@ -68,6 +69,7 @@ class Orchestrator:
         self._transactions = transactions = Transactions(context.writer, self.follow, recorder.record_calls)
         self.withdrawer = Withdrawer(context)
         self.left_alone = LeftAlone(context, transactions)
+        self.room_closer = RoomCloser(context, transactions)
         elapsed_time = ElapsedTime(context.clock)
         limiter = StartLimiter(context.settings.calls_per_second, context.clock)
         self.deliverer = Deliverer(context, transactions, limiter, elapsed_time)
@@ -145,6 +147,7 @@ class Orchestrator:
         self.left_alone.submit(after.left_alone)
         self.withdrawer.submit(after.withdrawals)
         self.check_rooms(after.rooms_to_check)
+        self.room_closer.submit(after.crowds_to_end)
         self.lookups.submit(after.to_look_up)
         if after.moves or after.created:
             for loop in self._loops:
@@ -191,6 +194,7 @@ class Orchestrator:
         await self.announcer.stop()
         await self.lookups.drain(timeout_s)
         await self.inspector.drain(timeout_s)
+        await self.room_closer.drain(timeout_s)
         await self.deliverer.drain(timeout_s)
         await self.action_deliverer.drain(timeout_s)
         await self.withdrawer.drain(timeout_s)

@@ -11,7 +11,7 @@ from app.lifecycle.handover import is_beside
 from app.lifecycle.leaving import Withdrawal
 from app.metrics import Metrics
 from app.outbox.caller_action import CallerAction
-from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch import Dispatch, Session
 from app.outbox.move import Move
 from app.rules.book.rule_book import RuleBook
 from app.rules.lookups.lookup_book import Lookup
@@ -41,6 +41,8 @@ class AfterCommit:
     """Dispatches whose callers left while the agent was on its way: given up unless one is back within `RELOAD_S`."""
     rooms_to_check: set[tuple[str, str]] = field(default_factory=set)
     """Project and name of rooms in which it is unclear which agent belongs to which dispatch."""
+    crowds_to_end: set[Session] = field(default_factory=set)
+    """Room sessions that have closed and have too many dispatches to end them in this transaction."""
     book: RuleBook | None = None
     """The rule book that the transaction read, to be used from now on; None if it is the one in use."""
     is_due: bool = False

@@ -70,6 +70,12 @@ def live_in_rooms(connection: Connection, sessions: Collection[Session]) -> list
     return [one for one in found if (one.project, one.room_sid) in sessions]
 
 
+def first_in_room(connection: Connection, session: Session, limit: int) -> list[Dispatch]:
+    """Return some live dispatches of a room session, locked: those that wait for their agent first, then the oldest."""
+    asked = {"project": session[0], "room_sid": session[1], "first": limit}
+    return [Dispatch.from_values(row) for row in statements.FIRST_IN_ROOM.rows(connection, asked)]
+
+
 def waiting_callers(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
     """Return, by dispatch, the SIDs of the callers that have not left; dispatches without callers have no entry."""
     if not ids:

@@ -55,6 +55,16 @@ LIVE_IN_ROOMS = HotStatement(
     .order_by(dispatches.c.id)
     .with_for_update()
 )
+FIRST_IN_ROOM = HotStatement(
+    select(dispatches)
+    .with_hint(dispatches, "INDEXED BY ix_dispatches_room_sid", "sqlite")
+    .where(
+        dispatches.c.room_sid == bindparam("room_sid"), dispatches.c.project == bindparam("project"), status_in(*LIVE)
+    )
+    .order_by(dispatches.c.joined_at.is_not(None), dispatches.c.id)
+    .limit(bindparam("first", type_=Integer()))
+    .with_for_update()
+)
 CALLERS = HotStatement(
     select(dispatch_callers.c.dispatch_id, dispatch_callers.c.participant_sid, dispatch_callers.c.left_at).where(
         any_of(dispatch_callers.c.dispatch_id, "ids")

@@ -32,7 +32,6 @@ from app.outbox.states import WAITING
 from app.webhook.event import Event
 from app.webhook.event_store import leavings_of
 
-_OF_ROOM = frozenset({EventType.ROOM_STARTED, EventType.ROOM_FINISHED})
 _WATCHED = LEAVINGS | JOB_EVENTS | {EventType.PARTICIPANT_JOINED, EventType.ROOM_STARTED, EventType.ROOM_FINISHED}
 
 
@@ -104,9 +103,8 @@ def _read_live(
 ) -> tuple[dict[str, Dispatch], set[Session]]:
     """Return the live dispatches that the events may concern, and the sessions of which these are not all."""
     sessions = {(event.project, event.room_sid) for event in watched if event.room_sid}
-    whole = {(event.project, event.room_sid) for event in watched if event.type in _OF_ROOM and event.room_sid} | {
-        session for session in sessions if session not in crowded
-    }
+    again = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
+    whole = {session for session in sessions if session not in crowded or session in again}
     live = live_in_rooms(connection, whole)
     crowded.note(whole, live)
     if partly := sessions - whole:
@@ -171,6 +169,8 @@ class _Observer:
         self._now = now
 
     def room_finished(self, event: Event) -> None:
+        if (event.project, event.room_sid) in self._known.partly:
+            self._after.crowds_to_end.add((event.project, event.room_sid))
         for dispatch in self._in_room(event):
             self._add(room_over(dispatch, Cause.ROOM_CLOSED, "the room was closed", self._now))
 

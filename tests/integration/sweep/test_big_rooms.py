@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
+from app.flows.arrival.close_rooms import ENDED_AT_ONCE
 from app.outbox.dispatch import Dispatch
+from app.outbox.dispatch_store import write_moves
+from app.outbox.move import Move
 from tests.conftest import Database
+from tests.simulator import Mishap
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -128,3 +133,27 @@ async def test_a_room_is_listed_a_few_times_however_many_agents_do_not_join(sqli
         fill(world, FEW)
         await world.until(lambda: len(world.dispatches(status="no_show")) == FEW, within=60)
         assert calls["ListParticipants"] + calls["ListDispatch"] <= FEW / 2
+
+
+@in_virtual_time
+async def test_a_crowded_room_that_closes_is_ended_in_small_transactions(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(scope="participant")
+        world.simulator.add_worker("greeter")
+        fill(world, FEW)
+        await world.until(lambda: len(world.dispatches(status="joined")) == FEW, within=15)
+        sizes: list[int] = []
+
+        def counted(connection: Connection, moves: Sequence[Move]) -> None:
+            sizes.append(len(moves))
+            write_moves(connection, moves)
+
+        monkeypatch.setattr("app.lifecycle.transition.write_moves", counted)
+        world.simulator.webhook_faults.order(Mishap.DROP, event="participant_left", times=None)
+        world.simulator.finish_room("arena")
+        await world.until(lambda: not world.dispatches(status="joined"), within=5)
+        assert {row["cause"] for row in world.dispatches(status="ended")} == {"room_closed"}
+        assert len(world.dispatches(status="ended")) == FEW
+        assert max(sizes) <= ENDED_AT_ONCE
