@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from math import inf
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, case, select, update
 
@@ -13,6 +15,7 @@ from app.db.database_clock import CLOCK_OFF_S, DatabaseClock
 from app.db.tables import ACTION_IS_LIVE, caller_actions, dispatches, status_in
 from app.db.types import Cause, DispatchStatus, Timestamp
 from app.flows.context import Context
+from app.flows.elapsed_time import ElapsedTime
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import awaited_from
@@ -29,6 +32,12 @@ _log = get_logger(__name__)
 
 _TOLERANCE = timedelta(seconds=5)
 """More than the clocks of replicas should differ by."""
+MEASURE_EVERY_S: Final = 2.0
+"""How often the database's clock is compared with the one that counts it on."""
+CORRECT_EVERY_S, CORRECT_IDLE_S = 2.0, 10.0
+"""How often deadlines are compared with the clock: while some are corrected, and although it was not set back."""
+_SETTLED_S: Final = 5.0
+"""After so long no transaction commits that has read the clock before it was set back."""
 _REASON = "the clock was set back"
 
 _DUE_TOO_LATE = (
@@ -67,22 +76,41 @@ class ClockCorrector:
     much of a span is really left. One set back by less than the tolerance delays calls by as much.
     """
 
-    def __init__(self, context: Context, transactions: Transactions, in_hand: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        transactions: Transactions,
+        elapsed_time: ElapsedTime,
+        in_hand: Callable[[], Collection[str]],
+    ) -> None:
         self._context = context
         self._transactions = transactions
         self._in_hand = in_hand
         self._is_off = False
+        self._elapsed_time = elapsed_time
+        self._measured_at = -inf
+        self._times_set_back = 0
+        self._set_back_at = -inf
+
+    def is_set_back(self, connection: Connection) -> bool:
+        """Return whether the clock was set back a moment ago; compares it with the database's. Call it often."""
+        clock = self._context.clock
+        tick = clock.monotonic()
+        if isinstance(clock, DatabaseClock) and tick - self._measured_at >= MEASURE_EVERY_S:
+            clock.measure(connection)
+            self._measured_at = tick
+            self._report(clock.machine_ahead_s)
+        self._elapsed_time.note_step()
+        if self._elapsed_time.times_set_back != self._times_set_back:
+            self._times_set_back, self._set_back_at = self._elapsed_time.times_set_back, tick
+        return tick - self._set_back_at < _SETTLED_S
 
     async def run_once(self) -> dict[str, int]:
         """Correct dispatches that are due later than the longest delay allows."""
         return {"brought_back": await self._transactions.run(self._bring_back)}
 
     def _bring_back(self, connection: Connection, after: AfterCommit) -> int:
-        clock = self._context.clock
-        if isinstance(clock, DatabaseClock):
-            clock.measure(connection)
-            self._report(clock.machine_ahead_s)
-        now = clock.now()
+        now = self._context.clock.now()
         in_hand = self._in_hand()  # read here, for more may have been begun while this waited for the writer
         call = timedelta(seconds=self._context.settings.request_timeout)
         longest = max(self._context.lease, call, timedelta(seconds=max(1.2 * LONGEST_DELAY_S, RETURN_S)))

@@ -32,6 +32,8 @@ class ElapsedTime:
         self._lock = Lock()
         first = _Offset(self._measure(), since=-inf, until=clock.monotonic())
         self._offsets = deque([first], maxlen=_REMEMBERED)
+        self.times_set_back = 0
+        """How often the wall clock was set back."""
 
     def note_step(self) -> None:
         """Record a step of the wall clock; call often, since it may have happened at any time since the last call."""
@@ -50,6 +52,7 @@ class ElapsedTime:
         tick, seconds = self._clock.monotonic(), self._measure()
         latest = self._offsets[-1]
         if abs(seconds - latest.seconds) >= _STEP_S:
+            self.times_set_back += seconds < latest.seconds
             self._offsets.append(_Offset(seconds, since=latest.until, until=tick))
         else:
             latest.seconds = seconds

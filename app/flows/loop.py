@@ -13,17 +13,11 @@ from app.logs import get_logger
 _log = get_logger(__name__)
 
 
-RESTS_AFTER_S = 30.0
-"""A loop rests when for so long nothing was found by it, and nothing happened that it may have to follow."""
-REST_S = 1.0
-"""Interval of a loop that rests: a due time that another replica wrote meanwhile is noticed so late at most."""
-
-
 class Loop:
-    """Calls `run_once` every `interval_s` seconds until stopped; `wake` makes the next call come at once.
+    """Calls `run_once` again and again until stopped.
 
-    With `rests`, it calls only every `REST_S` seconds once nothing has happened for `RESTS_AFTER_S`, until `stir` or
-    `wake`: an idle service then takes less than a hundredth of a core.
+    The next call is made `interval_s` after one that found something or failed, and `idle_s` (by default the same)
+    after one that found nothing. `wake` and `wake_in` bring it forward.
     """
 
     def __init__(
@@ -33,16 +27,17 @@ class Loop:
         interval_s: float,
         defects: Defects,
         *,
-        rests: bool = False,
+        idle_s: float | None = None,
     ) -> None:
         self.name = name
         self._run_once = run_once
         self._interval_s = interval_s
         self._defects = defects
-        self._rests = rests
-        self._quiet_rounds = 0
-        self._is_resting = False
+        self._idle_s = interval_s if idle_s is None else idle_s
+        self._pause: asyncio.TimerHandle | None = None
+        """Ends `interval_s` after the latest call."""
         self._woken = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
 
@@ -54,11 +49,20 @@ class Loop:
         """Make the next call now."""
         self._woken.set()
 
-    def stir(self) -> None:
-        """Do not rest for the next while: something happened that may become due."""
-        self._quiet_rounds = 0
-        if self._is_resting:
-            self._woken.set()
+    def wake_in(self, seconds: float) -> None:
+        """Make a call in so many seconds, but none within `interval_s` of the latest; replaces the time set before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(max(0.0, seconds), self._ring)
+        if self._pause is not None and self._pause.when() > self._timer.when():
+            self._timer.cancel()
+            self._timer = loop.call_at(self._pause.when(), self._ring)
+
+    def wake_soon(self) -> None:
+        """Make a call as soon as `interval_s` have passed since the latest."""
+        if self._timer is None:
+            self.wake_in(0.0)
 
     async def stop(self) -> None:
         """Wait for the call under way, and end."""
@@ -66,9 +70,13 @@ class Loop:
         self._woken.set()
         if self._task is not None:
             await self._task
+        for timer in (self._timer, self._pause):
+            if timer is not None:
+                timer.cancel()
 
     async def _run(self) -> None:
         while not self._stopping:
+            pause_s = self._interval_s
             try:
                 counts = await self._run_once()
             except UsherError as error:
@@ -78,12 +86,18 @@ class Loop:
             else:
                 if any(counts.values()):
                     _log.debug(self.name, **counts)
-                    self._quiet_rounds = 0
+                else:
+                    pause_s = self._idle_s
+            if self._pause is not None:
+                self._pause.cancel()
+            self._pause = asyncio.get_running_loop().call_later(self._interval_s, self._end_pause)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._pause())
+                await asyncio.wait_for(self._woken.wait(), pause_s)
             self._woken.clear()
 
-    def _pause(self) -> float:
-        self._is_resting = self._rests and self._quiet_rounds * self._interval_s >= RESTS_AFTER_S
-        self._quiet_rounds += 1
-        return max(self._interval_s, REST_S) if self._is_resting else self._interval_s
+    def _end_pause(self) -> None:
+        self._pause = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._woken.set()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 from app.errors import UsherError
 from app.flows.accept.accept import Acceptance, Acceptor
 from app.flows.actions.deliver_actions import ActionDeliverer
+from app.flows.agenda import CLOCK, IDLE_S, READ_EVERY_S, UNPROMPTED_S, Agenda
 from app.flows.announce.announcer import Announcer
 from app.flows.arrival.close_rooms import RoomCloser
 from app.flows.arrival.doubts import DoubtChecker
 from app.flows.arrival.inspect import Inspector
 from app.flows.arrival.left_alone import LeftAlone
 from app.flows.arrival.withdraw import Withdrawer
-from app.flows.clock_steps import ClockCorrector
+from app.flows.clock_steps import CORRECT_EVERY_S, CORRECT_IDLE_S, ClockCorrector
 from app.flows.context import Context
 from app.flows.deliver.deliver import Deliverer
 from app.flows.deliver.start_limiter import StartLimiter
@@ -45,9 +47,8 @@ _log = get_logger(__name__)
 
 _DELIVER_EVERY_S = 0.25
 _ACT_EVERY_S = 0.5
-_INSPECT_EVERY_S = 0.15
+_INSPECT_EVERY_S = 0.1
 _END_DOUBTS_EVERY_S = 0.5
-_KEEP_TIME_EVERY_S = 2.0
 _ANNOUNCE_EVERY_S = 0.5
 _TAKE_UP_EVERY_S = 1.0
 _PRUNE_EVERY_S = 60.0
@@ -81,29 +82,32 @@ class Orchestrator:
         self.pruner = Pruner(context)
         self.incidents = IncidentEvaluator(context, lambda: self.book, recorder)
         self.action_deliverer = ActionDeliverer(context, transactions)
-        self._act = Loop("caller actions", self.action_deliverer.run_once, _ACT_EVERY_S, context.defects, rests=True)
         self._checks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._requests: dict[tuple[str, str], int] = {}
         self._took: dict[tuple[str, str], float] = {}
-        self._deliver = Loop("deliver", self.deliverer.run_once, _DELIVER_EVERY_S, context.defects, rests=True)
-        clock_corrector = ClockCorrector(context, transactions, self.deliverer.in_hand)
-        self._send = Loop("messages", self.messages.run_once, SEND_EVERY_S, context.defects)
-        self._loops = [
+        self.announcer = Announcer(context)
+        corrector = ClockCorrector(context, transactions, elapsed_time, self.deliverer.in_hand)
+        due = partial(Loop, defects=context.defects, idle_s=UNPROMPTED_S)
+        self._deliver = due("deliver", self.deliverer.run_once, _DELIVER_EVERY_S)
+        self._act = due("caller actions", self.action_deliverer.run_once, _ACT_EVERY_S)
+        self._send = due("messages", self.messages.run_once, SEND_EVERY_S)
+        prompted = [
             self._deliver,
             self._act,
-            Loop(
-                "doubts",
-                DoubtChecker(context, self.inspector).run_once,
-                _END_DOUBTS_EVERY_S,
-                context.defects,
-                rests=True,
-            ),
-            Loop("inspect", self.inspector.run_once, _INSPECT_EVERY_S, context.defects, rests=True),
-            Loop("timekeeping", clock_corrector.run_once, _KEEP_TIME_EVERY_S, context.defects),
-            Loop("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S, context.defects),
+            self._send,
+            due("doubts", DoubtChecker(context, self.inspector).run_once, _END_DOUBTS_EVERY_S),
+            due("inspect", self.inspector.run_once, _INSPECT_EVERY_S),
+            due("lookups", self.lookups.run_once, _TAKE_UP_EVERY_S),
+            due("announce", self.announcer.run_once, _ANNOUNCE_EVERY_S),
+            Loop(CLOCK, corrector.run_once, CORRECT_EVERY_S, context.defects, idle_s=CORRECT_IDLE_S),
+        ]
+        agenda = Agenda(context, {loop.name: loop for loop in prompted}, corrector)
+        self._agenda = Loop("agenda", agenda.run_once, READ_EVERY_S, context.defects, idle_s=IDLE_S)
+        self._loops = [
+            *prompted,
+            self._agenda,
             Loop("prune", self.pruner.run_once, _PRUNE_EVERY_S, context.defects),
             Loop("incidents", self.incidents.run_once, EVALUATE_EVERY_S, context.defects),
-            self._send,
         ]
         if context.settings.sweep_interval > 0:
             self._loops.append(
@@ -114,8 +118,6 @@ class Orchestrator:
             self._loops.append(Loop("heartbeat", self._heartbeat.run_once, BEAT_EVERY_S, context.defects))
         if context.settings.hash_names_key.get_secret_value():
             self._loops.append(Loop("hash names", NameHasher(context).run_once, RUN_EVERY_S, context.defects))
-        self.announcer = Announcer(context)
-        self._loops.append(Loop("announce", self.announcer.run_once, _ANNOUNCE_EVERY_S, context.defects, rests=True))
         self.canary = Canary(context)
         if context.settings.canary_interval > 0:
             self._loops.append(
@@ -149,9 +151,8 @@ class Orchestrator:
         self.check_rooms(after.rooms_to_check)
         self.room_closer.submit(after.crowds_to_end)
         self.lookups.submit(after.to_look_up)
-        if after.moves or after.created:
-            for loop in self._loops:
-                loop.stir()
+        if after.moves or after.created or after.actions:
+            self._agenda.wake_soon()
         if after.is_due or (self.deliverer.has_queue and after.frees_places):
             self._deliver.wake()
         if after.has_due_actions:

@@ -99,7 +99,7 @@ class Announcer:
                 count += self._send(listener, dispatch_id, last)
             elif listener not in self._under_way and tick - sent.tick >= INTERVAL_S:
                 del self._sent[listener]
-        return {"announced": count}
+        return {"announced": count, "listeners": len(self._sent)}
 
     async def stop(self) -> None:
         """End the calls under way: what they announce is of no use any more."""

@@ -22,6 +22,11 @@ class Recovery:
         self._down_at: dict[str, float] = {}
         self._hastened_at: dict[str, float] = {}
 
+    @property
+    def projects(self) -> int:
+        """How many projects' LiveKit is down, or was a moment ago: `hasten` must be called often."""
+        return len(self._down_at)
+
     async def hasten(self) -> None:
         """Make dispatches due whose LiveKit was down a moment ago and is not now."""
         for project, client in self._context.clients.items():

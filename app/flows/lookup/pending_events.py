@@ -27,24 +27,25 @@ _IS_DUE = or_(
     events.c.lookup_due_at <= bindparam("now"),
     events.c.lookup_due_at > bindparam("impossible"),
 )
-_DUE = (
-    select(events.c.id)
-    .where(_IS_PENDING, _IS_DUE, not_(any_of(events.c.id, "without")))
-    .order_by(events.c.id)
-    .limit(CLAIMED_AT_ONCE)
-)
+PAST_DUE: Final = select(events.c.id).where(_IS_PENDING, _IS_DUE)
+"""Pending events past their deadline, with the parameters `due_at`."""
+_DUE = PAST_DUE.where(not_(any_of(events.c.id, "without"))).order_by(events.c.id).limit(CLAIMED_AT_ONCE)
+
+
+def due_at(now: datetime) -> dict[str, datetime]:
+    """Return the parameters of `PAST_DUE`."""
+    return {"now": now, "impossible": now + _IMPOSSIBLE}
 
 
 def due_ids(connection: Connection, now: datetime, without: Collection[str]) -> list[str]:
     """Return ids of due events, oldest first, except `without`, which this process already handles."""
-    return list(connection.scalars(_DUE, {"now": now, "impossible": now + _IMPOSSIBLE, "without": without}))
+    return list(connection.scalars(_DUE, {**due_at(now), "without": without}))
 
 
 def claim(connection: Connection, ids: Sequence[str], now: datetime) -> list[Event]:
     """Take up those of these events that are still due, so that no other replica does; return them."""
-    due = {"now": now, "impossible": now + _IMPOSSIBLE}
     query = select(events).where(events.c.id.in_(ids), _IS_PENDING, _IS_DUE).order_by(events.c.id).with_for_update()
-    rows = connection.execute(query, due).mappings().all()
+    rows = connection.execute(query, due_at(now)).mappings().all()
     claimed = [row["id"] for row in rows]
     connection.execute(update(events).where(events.c.id.in_(claimed)).values(lookup_due_at=now + _LEASE))
     return with_joins(connection, [from_row(row) for row in rows])

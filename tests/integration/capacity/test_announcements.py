@@ -11,7 +11,6 @@ import pytest
 from app.db.types import parse_instant
 from app.db.writer import Writer
 from app.flows.context import Context
-from app.flows.loop import RESTS_AFTER_S
 from app.simulator import Fault, FaultKind
 from tests.conftest import Database
 from tests.integration.capacity.test_queues import agent, hang_up, queue
@@ -133,7 +132,7 @@ async def test_to_announce_positions_hardly_uses_the_writer(
         world.rule()
         world.simulator.join("room", "ana")
         await world.until(lambda: queue(world) == ["room"], within=5)
-        await world.wait(RESTS_AFTER_S + 5)
+        await world.wait(5)
         silent = await calls_within(world, transactions, 20)
         world.database.execute("UPDATE dispatches SET announce = true")
         await world.until(is_told(world, "room", "ana", state="queued", position="1"), within=5)

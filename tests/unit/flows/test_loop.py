@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from app.clock import SystemClock
 from app.flows.context import Defects
-from app.flows.loop import REST_S, RESTS_AFTER_S, Loop
+from app.flows.loop import Loop
 from app.metrics import Metrics
 from tests.world.virtual_time import in_virtual_time
 
@@ -16,9 +16,12 @@ class Rounds:
     def __init__(self) -> None:
         self.number = 0
         self.found = 0
+        self.fails = False
 
     async def run_once(self) -> Mapping[str, int]:
         self.number += 1
+        if self.fails:
+            raise ValueError("a defect")
         return {"found": self.found}
 
     async def within(self, seconds: float) -> int:
@@ -28,38 +31,80 @@ class Rounds:
         return self.number - before
 
 
-def started(rounds: Rounds, *, rests: bool) -> Loop:
-    loop = Loop("test", rounds.run_once, 0.1, Defects(Metrics(), SystemClock()), rests=rests)
+def started(rounds: Rounds, *, idle_s: float | None = None) -> Loop:
+    loop = Loop("test", rounds.run_once, 1.0, Defects(Metrics(), SystemClock()), idle_s=idle_s)
     loop.start()
     return loop
 
 
 @in_virtual_time
-async def test_a_loop_rests_when_nothing_happens_and_until_something_does() -> None:
-    loop = started(rounds := Rounds(), rests=True)
-    assert await rounds.within(10) > 90
-    await asyncio.sleep(RESTS_AFTER_S - 9)
-    assert await rounds.within(10) <= 10 / REST_S + 1
-    loop.stir()
-    assert await rounds.within(1) >= 10
-    await asyncio.sleep(RESTS_AFTER_S + 1)
+async def test_a_loop_makes_its_rounds() -> None:
+    loop = started(rounds := Rounds())
+    assert await rounds.within(10.5) == 11
+    await loop.stop()
+
+
+@in_virtual_time
+async def test_a_loop_that_finds_nothing_waits_longer() -> None:
+    loop = started(rounds := Rounds(), idle_s=60)
+    assert await rounds.within(59) == 1
+    rounds.found = 1
+    assert await rounds.within(11.5) == 11
+    rounds.found = 0
+    assert await rounds.within(59) == 1
+    await loop.stop()
+
+
+@in_virtual_time
+async def test_a_loop_that_fails_tries_again_soon() -> None:
+    rounds = Rounds()
+    rounds.fails = True
+    loop = started(rounds, idle_s=60)
+    assert await rounds.within(10.5) == 11
+    await loop.stop()
+
+
+@in_virtual_time
+async def test_a_loop_can_be_woken() -> None:
+    loop = started(rounds := Rounds(), idle_s=60)
+    await asyncio.sleep(0.5)
     loop.wake()
     assert await rounds.within(0.01) == 1
     await loop.stop()
 
 
 @in_virtual_time
-async def test_a_loop_that_finds_something_does_not_rest() -> None:
-    loop = started(rounds := Rounds(), rests=True)
-    rounds.found = 1
-    await asyncio.sleep(RESTS_AFTER_S + 10)
-    assert await rounds.within(10) > 90
+async def test_a_loop_that_is_to_be_woken_at_a_time_is_woken_then() -> None:
+    loop = started(rounds := Rounds(), idle_s=60)
+    await asyncio.sleep(10)
+    loop.wake_in(40)
+    loop.wake_in(5)
+    assert await rounds.within(4.9) == 0
+    assert await rounds.within(0.2) == 1
+    assert await rounds.within(40) == 0
     await loop.stop()
 
 
 @in_virtual_time
-async def test_a_loop_that_must_not_rest_does_not() -> None:
-    loop = started(rounds := Rounds(), rests=False)
-    await asyncio.sleep(RESTS_AFTER_S + 10)
-    assert await rounds.within(10) > 90
+async def test_no_timer_makes_a_loop_faster_than_its_interval() -> None:
+    loop = started(rounds := Rounds(), idle_s=60)
+    await asyncio.sleep(0.1)
+    for _ in range(20):
+        loop.wake_in(0.0)
+        loop.wake_soon()
+        await asyncio.sleep(0.1)
+    assert rounds.number <= 3
+    await loop.stop()
+
+
+@in_virtual_time
+async def test_a_loop_that_is_to_be_woken_soon_is_woken_after_its_interval() -> None:
+    loop = started(rounds := Rounds(), idle_s=60)
+    await asyncio.sleep(0.1)
+    loop.wake_soon()
+    assert await rounds.within(0.8) == 0
+    assert await rounds.within(0.2) == 1
+    await asyncio.sleep(10)
+    loop.wake_soon()
+    assert await rounds.within(0.01) == 1
     await loop.stop()
