@@ -14,7 +14,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.remote.choice import require_no_server
-from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, SchemaMismatchError, cause_of
@@ -75,10 +74,13 @@ def _open(url: URL) -> Engine:
         raise SchemaMismatchError(
             f"there is no database at {url.database} yet (see DATABASE_URL); run: usher migrate up"
         )
+    # Imported where it is needed: Alembic takes a sixth of the time that `usher rules check` does.
+    from app.db.schema import require_compatible  # noqa: PLC0415
+
     readers = create_reader_engine(url)
     try:
         with database_errors(url), readers.connect() as connection:
-            schema.require_compatible(connection)
+            require_compatible(connection)
     except BaseException:
         readers.dispose()
         raise
