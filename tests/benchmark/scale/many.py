@@ -46,9 +46,11 @@ def measure_outage(*, quick: bool) -> list[Figure]:
         time.sleep(10)
         made.livekit.forget("faults")
         began = made.livekit.ask("ledger")["now"]
+        used = _cpu_seconds(made.ushers[0])
         eventually(lambda: len(_asked(made)) >= callers, within=600, what="every caller has a dispatch")
         asked = _asked(made)
         grown = _megabytes(made.ushers[0]) - before
+        used = _cpu_seconds(made.ushers[0]) - used
     order = [number for number, _ in asked]
     times = [moment for _, moment in asked]
     out_of_turn = sorted(abs(number - place) for place, number in enumerate(order))[int(callers * 0.9)]
@@ -59,6 +61,7 @@ def measure_outage(*, quick: bool) -> list[Figure]:
         Figure("calls to LiveKit in the fastest second", "", [fastest], Aim.AT_MOST, 1.05, [CALLS_PER_SECOND], note),
         Figure("places out of turn, 90th percentile", "", [float(out_of_turn)], Aim.AT_MOST, 64.0),
         Figure("the last has a dispatch after", "s", [times[-1] - began], Aim.AT_MOST, 2.0, [fewest_seconds]),
+        Figure("processor time of each", "ms", [used / callers * 1e3], Aim.AT_MOST, None),
         Figure("memory that they took", "MB", [grown], Aim.AT_MOST, 100.0),
     ]
 
@@ -154,6 +157,11 @@ def _acknowledged(made: Scene, mark: str, seconds: float) -> Report:
 
 def _megabytes(usher: Usher) -> float:
     return int(Path(f"/proc/{usher.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _cpu_seconds(usher: Usher) -> float:
+    fields = Path(f"/proc/{usher.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _idle_percent(projects: int, seconds: float) -> float:
