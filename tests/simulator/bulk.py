@@ -72,8 +72,9 @@ def place(simulator: Simulator, room_name: str, room_sid: str, identity: str, si
     """Let a caller be in a room of its own, without a webhook: another program sends those, with these SIDs."""
     now = simulator.schedule.now()
     caller = Participant(sid, identity, ParticipantKind.STANDARD, now, presence=Presence.ACTIVE)
-    room = Room(room_sid, room_name, now, "", 300.0, 20.0, ever_joined=True, participants={identity: caller})
-    simulator.rooms.by_name.setdefault(room_name, room)
+    room = simulator.rooms.by_name.setdefault(room_name, Room(room_sid, room_name, now, "", 300.0, 20.0))
+    room.sid, room.ever_joined = room_sid, True  # a dispatch that was faster has opened it
+    room.participants[identity] = caller
 
 
 def _fill(text: str, places: Mapping[str, str]) -> str:

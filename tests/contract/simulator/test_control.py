@@ -44,6 +44,20 @@ async def test_a_call_from_beginning_to_end(simulator: Simulator, control: aioht
     assert simulator.room("lobby") is None
 
 
+async def test_a_caller_is_placed_without_a_webhook_also_after_the_dispatch_for_it(
+    control: aiohttp.ClientSession, client: api.LiveKitAPI
+) -> None:
+    await client.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(room="hall", agent_name="greeter"))
+    for name in ("lobby", "hall"):
+        where = {"room_name": name, "room_sid": f"RM_{name}", "identity": "ana", "sid": f"PA_{name}"}
+        assert (await post(control, "place", **where))[0] == 200
+    rooms = await client.room.list_rooms(api.ListRoomsRequest())
+    assert {(room.name, room.sid) for room in rooms.rooms} == {("lobby", "RM_lobby"), ("hall", "RM_hall")}
+    for name in ("lobby", "hall"):
+        listed = await client.room.list_participants(api.ListParticipantsRequest(room=name))
+        assert [(one.sid, one.state) for one in listed.participants] == [(f"PA_{name}", api.ParticipantInfo.ACTIVE)]
+
+
 async def test_workers_are_hired_and_killed(
     simulator: Simulator, control: aiohttp.ClientSession, client: api.LiveKitAPI
 ) -> None:
