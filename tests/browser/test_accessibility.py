@@ -1,4 +1,4 @@
-"""WCAG A and AA by axe on every page, light and dark, wide and narrow."""
+"""WCAG A and AA by axe on every page, light and dark, wide and narrow, in English and in German."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield built
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", "wide"), ("dark", "narrow")])
-def test_every_page_is_accessible(browser: Browser, busy: Stage, scheme: Scheme, size: str) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "size", "locale"),
+    [("light", "wide", "en-US"), ("dark", "narrow", "en-US"), ("light", "narrow", "de-DE")],
+)
+def test_every_page_is_accessible(browser: Browser, busy: Stage, scheme: Scheme, size: str, locale: str) -> None:
     width, height = SIZES[size]
     context = browser.new_context(
         color_scheme=scheme,
+        locale=locale,
         viewport={"width": width, "height": height},
     )
     found: list[str] = []
