@@ -37,6 +37,8 @@ class ProviderAtHand:
     """What the userinfo endpoint says; claims besides `sub` are then left out of the ID token."""
     discovery: Claims = field(default_factory=dict)
     """What the discovery document says otherwise."""
+    registered: str = ""
+    """What redirect URIs begin with."""
     hangs: asyncio.Event | None = None
     asked: list[str] = field(default_factory=list)
     """Paths of the requests."""
@@ -69,6 +71,15 @@ class ProviderAtHand:
             "scopes_supported": ["openid", "groups"],
         }
         return web.json_response(document | self.discovery)
+
+    async def serve_login(self, request: web.Request) -> web.Response:
+        """Answer a browser that nobody has logged in with, as `prompt=none` asks to; refuse an unknown client."""
+        await self._note(request)
+        target = request.query.get("redirect_uri", "")
+        if not target.startswith(self.registered) or request.query.get("client_id") != CLIENT_ID:
+            return web.Response(status=400, text="this redirect URI is not registered")
+        state = request.query["state"]
+        raise web.HTTPFound(f"{target}?{urlencode({'error': 'login_required', 'state': state})}")
 
     async def serve_keys(self, request: web.Request) -> web.Response:
         await self._note(request)
@@ -115,6 +126,7 @@ async def provider_at_hand() -> AsyncIterator[ProviderAtHand]:
     provider = ProviderAtHand()
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", provider.serve_discovery)
+    app.router.add_get("/authorize", provider.serve_login)
     app.router.add_get("/keys", provider.serve_keys)
     app.router.add_post("/token", provider.serve_token)
     app.router.add_get("/userinfo", provider.serve_userinfo)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from app.cli.diagnosis.finding import Finding, Status, failed, ok, skipped
 from app.cli.diagnosis.livekit_checks import livekit_findings, webhook_finding
+from app.cli.diagnosis.login_checks import login_findings
 from app.cli.diagnosis.usher_checks import database_findings, public_url_finding, service_findings
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
@@ -70,4 +71,4 @@ async def _online(settings: Settings) -> list[Finding]:
     service = await service_findings(settings)
     for project in settings.projects:
         findings.append(await webhook_finding(project, settings, clock))
-    return [*findings, *service, await public_url_finding(settings)]
+    return [*findings, *service, await public_url_finding(settings), *await login_findings(settings)]

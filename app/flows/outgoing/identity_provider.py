@@ -50,6 +50,8 @@ class Endpoints:
     token: str
     keys: str
     userinfo: str
+    end_session: str
+    """Where a person logs out there; empty if the provider has no such place."""
     secret_in_body: bool
     """The client's secret goes into the body of the request for tokens, not into a header."""
     scopes: tuple[str, ...]
@@ -93,6 +95,23 @@ class IdentityProvider:
         Raises LoginRefusedError if they cannot be trusted, ProviderError if the provider does not answer.
         """
         return await self._bounded(self._redeem(code, verifier, expected))
+
+    async def logout_url(self) -> str:
+        """Return where a person logs out at the provider (RP-Initiated Logout 1.0); empty if it does not say where.
+
+        Without `post_logout_redirect_uri`: providers refuse one that nobody has registered.
+        """
+        try:
+            parts = urlsplit((await self._bounded(self._read_endpoints())).end_session)
+        except ProviderError:
+            return ""
+        query = "&".join(part for part in (parts.query, urlencode({"client_id": self.provider.client_id})) if part)
+        return urlunsplit(parts._replace(query=query)) if parts.netloc else ""
+
+    async def count_keys(self) -> int:
+        """Return how many keys the provider publishes; raises ProviderError if its documents cannot be used."""
+        endpoints = await self._bounded(self._read_endpoints())
+        return len(await self._bounded(self._read_keys(endpoints, KEEP_S)))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -228,6 +247,7 @@ class IdentityProvider:
             token=url("token_endpoint"),
             keys=url("jwks_uri"),
             userinfo=url("userinfo_endpoint", needed=False),
+            end_session=url("end_session_endpoint", needed=False),
             secret_in_body="client_secret_basic" not in methods and "client_secret_post" in methods,
             scopes=tuple(scopes),
         )

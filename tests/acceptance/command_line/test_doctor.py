@@ -11,6 +11,7 @@ import pytest
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
 from tests.acceptance.cli_site import Terminal
 from tests.conftest import Database
+from tests.harness.login_provider import CLIENT_ID, CLIENT_SECRET, provider_at_hand
 from tests.harness.ports import free_ports
 from tests.harness.serving import Serving, serving
 
@@ -110,3 +111,24 @@ def test_without_service_and_schema(tmp_path: Path) -> None:
     assert "start it: usher serve" in text
     assert "warning secret can be guessed: 5 characters, 5 of them different use at least 32 random characters" in text
     assert "skipped webhooks" in text
+
+
+async def test_the_provider_of_logins_is_tried(database: Database, tmp_path: Path) -> None:
+    async with serving(database.text) as running, provider_at_hand() as provider:
+        logins = {"USHER_OIDC_ISSUER": provider.url, "USHER_OIDC_CLIENT_ID": CLIENT_ID,
+                  "USHER_OIDC_CLIENT_SECRET": CLIENT_SECRET, "USHER_OIDC_ROLE": "viewer"}  # fmt: skip
+        environment = settings_of(running, database) | logins
+        _, findings = await doctor(tmp_path, environment)
+        assert findings["logins"]["found"] == f"{provider.url} answers, with 1 key"
+        assert findings["redirect URI"]["status"] == "ok"
+        assert f"{running.url}/console/oidc/callback" in findings["redirect URI"]["found"]
+        # A redirect URI that nobody has registered there, and a provider that calls itself otherwise, are faults
+        provider.registered = "https://usher.example.com/"
+        code, findings = await doctor(tmp_path, environment)
+        assert (code, findings["redirect URI"]["status"]) == (1, "failed")
+        assert f"register {running.url}/console/oidc/callback" in findings["redirect URI"]["remedy"]
+        provider.discovery["issuer"] = "https://another.example.com"
+        code, findings = await doctor(tmp_path, environment)
+        assert (code, findings["logins"]["status"]) == (1, "failed")
+        assert "calls itself 'https://another.example.com'" in findings["logins"]["found"]
+        assert "redirect URI" not in findings

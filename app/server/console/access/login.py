@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -81,8 +82,12 @@ async def log_out(request: PageRequest) -> Response:
     if request.session is not None:
         now, session = request.context.now, request.session
         await request.context.write(partial(end_own_session, session=session, now=now, address=request.address))
-    response = redirect("/console/login")
-    request.console.cookies.write(request.http, response, request.console.cookies.new_anonymous())
+    cookie, provider = request.console.cookies.new_anonymous(), request.context.identity_provider
+    url = await provider.logout_url() if provider and request.user and request.user.has_identity else ""
+    # A redirect after a form to another host is not allowed by the page's policy, so the provider is a link.
+    stranger = replace(request, user=None, session=None, cookie=cookie)
+    response = stranger.page("logged_out.html", url=url) if url else redirect("/console/login")
+    request.console.cookies.write(request.http, response, cookie)
     return response
 
 

@@ -69,6 +69,7 @@ def provider_login_routes(console: Console) -> list[BaseRoute]:
     return [
         page_route(console, "/console/oidc/login", start_login, None),
         page_route(console, "/console/oidc/confirm", start_confirmation, by_project=True),
+        page_route(console, "/console/account/confirmed", show_confirmed, by_project=True),
         page_route(console, CALLBACK_PATH, come_back, None),
         form_route(console, "/console/account/oidc", with_password(connect), Role.VIEWER, by_project=True),
         form_route(console, "/console/account/oidc/end", with_password(disconnect_me), Role.VIEWER, by_project=True),
@@ -98,6 +99,11 @@ async def start_confirmation(request: PageRequest) -> Response:
     except UsherError as error:
         return _failed(request, Purpose.CONFIRM, error)
     return _sent_away(request, flow, RedirectResponse(url, 303))
+
+
+async def show_confirmed(request: PageRequest) -> Response:
+    """Say that the form, which waits in another tab with all that was typed, can be sent now."""
+    return request.page("confirmed.html")
 
 
 async def connect(request: PageRequest) -> Response:

@@ -69,17 +69,19 @@ def settings(request: pytest.FixtureRequest) -> dict[str, str]:
     return found
 
 
-@pytest.fixture
-async def site(database: Database, provider: ProviderAtHand, settings: dict[str, str]) -> AsyncIterator[Site]:
-    environment = {
+def provider_settings(provider: ProviderAtHand) -> dict[str, str]:
+    return {
         "USHER_PUBLIC_URL": "http://usher.test",
         "USHER_OIDC_ISSUER": provider.url,
         "USHER_OIDC_CLIENT_ID": CLIENT_ID,
         "USHER_OIDC_CLIENT_SECRET": CLIENT_SECRET,
         "USHER_OIDC_NAME": "Example SSO",
-        **settings,
     }
-    async with running_service(database, **environment) as running:
+
+
+@pytest.fixture
+async def site(database: Database, provider: ProviderAtHand, settings: dict[str, str]) -> AsyncIterator[Site]:
+    async with running_service(database, **{**provider_settings(provider), **settings}) as running:
         await running.add_user("maria", Role.ADMIN)
         yield Site(running, provider)
 
@@ -398,8 +400,8 @@ async def test_a_person_without_a_password_confirms_at_the_provider(site: Site, 
     # The provider has not said when ana logged in there: the session alone is not enough for a token
     assert (asked.status_code, "Confirm who you are" in asked.text) == (403, True)
     assert 'type="password"' not in asked.text
-    path = "/console/oidc/confirm?next=/console/account"
-    assert path in asked.text
+    path = "/console/oidc/confirm?next=/console/account/confirmed"
+    assert f'href="{path}" target="_blank"' in asked.text
     url = await site.start(browser, path)
     assert "prompt=login&max_age=0" in url
     # Neither a login of long ago, nor one without a time, nor one of another person confirms it
@@ -410,11 +412,35 @@ async def test_a_person_without_a_password_confirms_at_the_provider(site: Site, 
         assert refused.status_code == 403
     back = site.provider.authorize(await site.start(browser, path), **ANA, auth_time=int(time.time()))
     done = await browser.get(back)
-    assert done.headers["location"] == "/console/account?done=confirmed"
-    made = await post(browser, "/console/account", "/console/account/tokens", **form)
+    assert done.headers["location"] == "/console/account/confirmed?done=confirmed"
+    assert "choose <strong>Continue</strong>" in (await browser.get(done.headers["location"])).text
+    # The form waits in the first tab with all that was typed
+    kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', asked.text))
+    assert kept.items() >= form.items()
+    made = await browser.post("/console/account/tokens", data=kept)
     assert "shown only once" in made.text
     kinds = [kind for kind, _, _ in await site.refusals()]
     assert kinds == ["password_refused"] * 3 + ["password_confirmed"]
+
+
+async def test_who_logs_out_is_shown_where_to_log_out_at_the_provider(site: Site, browser: httpx2.AsyncClient) -> None:
+    site.provider.discovery["end_session_endpoint"] = f"{site.provider.url}/logout?tenant=1"
+    await site.log_in(browser, **ANA)
+    left = await post(browser, "/console/account", "/console/logout")
+    assert left.status_code == 200
+    assert f'href="{site.provider.url}/logout?tenant=1&amp;client_id={CLIENT_ID}"' in left.text
+    assert not await is_logged_in(browser)
+    # A user of a password alone is logged out here only
+    await log_in(browser, "maria")
+    assert (await post(browser, "/console/account", "/console/logout")).headers["location"] == "/console/login"
+
+
+async def test_without_a_place_to_log_out_at_the_provider_the_login_page_follows(
+    site: Site, browser: httpx2.AsyncClient
+) -> None:
+    await site.log_in(browser, **ANA)
+    assert (await post(browser, "/console/account", "/console/logout")).headers["location"] == "/console/login"
+    assert not await is_logged_in(browser)
 
 
 async def test_a_confirmation_is_for_the_session_that_asked(site: Site, browser: httpx2.AsyncClient) -> None:
