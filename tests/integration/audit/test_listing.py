@@ -111,6 +111,7 @@ def test_every_filter_of_dispatches_finds_just_its_rows_on_pages_of_any_size(
 ) -> None:
     # Given forty dispatches, and a search that may look at many rows, or at seven, for one page
     monkeypatch.setattr(path_rows, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(path_rows, "MAX_CHECKED_BY_MINUTE", searched)
     monkeypatch.setattr(path_rows, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, orders = _fill(database)
     with database.reader_engine().connect() as connection:
@@ -144,6 +145,7 @@ def test_every_filter_of_events_finds_just_its_rows_on_pages_of_any_size(
     database: Database, monkeypatch: pytest.MonkeyPatch, searched: int
 ) -> None:
     monkeypatch.setattr(path_rows, "MAX_ROWS_CHECKED", searched)
+    monkeypatch.setattr(path_rows, "MAX_CHECKED_BY_MINUTE", searched)
     monkeypatch.setattr(path_rows, "MAX_ROWS_OF_OTHER_TABLE", searched)
     rows, _ = _fill(database)
     with database.reader_engine().connect() as connection:
