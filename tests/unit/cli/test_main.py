@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -137,12 +138,33 @@ def _words_of(text: str) -> set[str]:
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["rulez"]])
 def test_what_needs_no_database_imports_none(arguments: list[str]) -> None:
-    program = "import sys; sys.argv[1:] = sys.argv[2:]; import app.cli\ntry: app.cli.main()\nexcept SystemExit: pass\n"
-    program += "print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", program, "-", *arguments], capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    loaded = loaded_by(arguments)
     assert "typer" in loaded
     assert not loaded & {"sqlalchemy", "livekit", "google", "aiohttp", "starlette", "uvicorn", "alembic"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["rules", "--help"], ["rules", "check", "-"], ["rules", "list", "--server", "http://127.0.0.1:1"]]
+)
+def test_rules_are_checked_without_migrations_server_and_client(arguments: list[str]) -> None:
+    loaded = loaded_by(arguments)
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"aiohttp", "starlette", "uvicorn", "alembic", "jinja2", "apprise"}
+
+
+def loaded_by(arguments: list[str]) -> set[str]:
+    """Return the names of the packages that a command has loaded when it ends."""
+    program = "import sys; sys.argv[1:] = sys.argv[2:]; import app.cli\ntry: app.cli.main()\nexcept SystemExit: pass\n"
+    program += "print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "-", *arguments],
+        input="rules: []",
+        env={**os.environ, "DATABASE_URL": "sqlite:////nowhere/usher.db", "USHER_TOKEN": "of a test"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
 
 
 def test_flags_are_listed_without_a_type(run: Run) -> None:
