@@ -1,6 +1,6 @@
 """`make bench`: the figures of the design, most of them as ratios against a baseline in the same run.
 
-`python -m tests.benchmark [name …] [--quick]`. All of it takes a quarter of an hour on two cores, quick three minutes.
+`python -m tests.benchmark [name …] [--quick]`. All but the long run takes half an hour on two cores.
 The long fault campaigns have a table of their own: `python -m tests.benchmark.campaign --callers 10000`.
 """
 

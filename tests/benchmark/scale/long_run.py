@@ -64,7 +64,7 @@ def measure(*, quick: bool, calls: int | None = None, rate: float | None = None)
     rate = rate or (QUICK_RATE if quick else RATE)
     directory = Path(tempfile.mkdtemp(prefix="usher-long-run-"))
     try:
-        settings = {"USHER_SWEEP_INTERVAL": "10"}
+        settings = {"USHER_REQUEST_TIMEOUT": "5", "USHER_SWEEP_INTERVAL": "10"}
         size = replace(LONG, callers=calls, rate=rate)
         with scene(directory, size, seed=1, options=["--light"], settings=settings) as made:
             tenths, unserved = _run(made, directory / "usher.db", calls, rate)

@@ -121,7 +121,11 @@ def _scene(callers: int, settings: Mapping[str, str]) -> Iterator[Scene]:
     try:
         size = replace(LONG, callers=callers)
         with scene(
-            directory, size, seed=1, options=["--light"], settings={"USHER_SWEEP_INTERVAL": "30", **settings}
+            directory,
+            size,
+            seed=1,
+            options=["--light"],
+            settings={"USHER_REQUEST_TIMEOUT": "5", "USHER_SWEEP_INTERVAL": "30", **settings},
         ) as made:
             made.start(rules=False)
             yield made
