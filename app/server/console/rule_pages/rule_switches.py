@@ -17,8 +17,10 @@ from starlette.routing import BaseRoute
 from app.accounts.roles import Role
 from app.audit import recent_events
 from app.db.types import format_instant
+from app.errors import ConflictError
 from app.rules.book.rule_book import Rule, RuleBook
 from app.rules.editing.edit_rule import change_rule, delete_rule
+from app.rules.editing.history import deletion_since
 from app.rules.editing.rule_order import move_rule
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.simulation.without_rule import WithoutRule, without_rule
@@ -84,13 +86,23 @@ async def pause(request: PageRequest) -> Response:
 async def move(request: PageRequest) -> Response:
     """Put a rule above the one in the field `above`, or last."""
     rule_id, editor, above = _rule_id(request), request.signed_in.name, whole_number(request.field("above"))
-    await request.context.write(lambda c: move_rule(c, rule_id, above, editor))
+
+    def unit(connection: Connection) -> None:
+        _refuse_if_deleted(connection, request)
+        move_rule(connection, rule_id, above, editor)
+
+    await request.context.write(unit)
     return _back(request, "moved")
 
 
 async def delete(request: PageRequest) -> Response:
     rule_id, editor = _rule_id(request), request.signed_in.name
-    await request.context.write(lambda c: delete_rule(c, rule_id, editor, None))
+
+    def unit(connection: Connection) -> None:
+        _refuse_if_deleted(connection, request)
+        delete_rule(connection, rule_id, editor, None)
+
+    await request.context.write(unit)
     return redirect("/console/rules", "deleted")
 
 
@@ -128,7 +140,23 @@ def effect_of_switching_off(connection: Connection, book: RuleBook, rule: Stored
 
 async def _change(request: PageRequest, columns: dict[str, Any]) -> None:
     rule_id, editor = _rule_id(request), request.signed_in.name
-    await request.context.write(lambda c: change_rule(c, rule_id, columns, editor, None, whole=False))
+
+    def unit(connection: Connection) -> None:
+        _refuse_if_deleted(connection, request)
+        change_rule(connection, rule_id, columns, editor, None, whole=False)
+
+    await request.context.write(unit)
+
+
+def _refuse_if_deleted(connection: Connection, request: PageRequest) -> None:
+    """Raise ConflictError if the rule was deleted since the version that the form names.
+
+    SQLite gives the id of a deleted rule to the next one, which this form is not about.
+    """
+    version = whole_number(request.field("seen_version"))
+    deleted = deletion_since(connection, _rule_id(request), version) if version else None
+    if deleted is not None:
+        raise ConflictError(f"rule {deleted.rule!r} was deleted meanwhile by {deleted.changed_by}; nothing was changed")
 
 
 def _rule_id(request: PageRequest) -> int:

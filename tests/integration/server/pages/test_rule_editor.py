@@ -227,6 +227,26 @@ async def test_an_edit_of_a_rule_deleted_meanwhile_becomes_a_new_rule(
     assert "spanish too" in await order_of(running)
 
 
+@pytest.mark.parametrize("action", ["delete", "switch", "pause", "move"])
+async def test_a_form_of_a_deleted_rule_changes_no_other(
+    running: Running, editor: httpx2.AsyncClient, action: str
+) -> None:
+    for name in ("first", "spanish"):
+        await make(editor, name)
+    pages = [(await editor.get(path)).text for path in ("/console/rules", "/console/rules/2")]
+    form = re.compile(rf'/2/{action}".*?name="seen_version" value="(\d+)"')
+    versions = {found[1] for page in pages if (found := form.search(page))}
+    assert versions
+    await post(editor, "/console/rules", "/console/rules/2/delete")
+    await make(editor, "another")
+    before = await running.read("SELECT * FROM routing_rules")
+    for seen in versions:
+        refused = await post(editor, "/console/rules", f"/console/rules/2/{action}", seen_version=seen)
+        assert refused.status_code == 409
+        assert "was deleted meanwhile by eva" in refused.text
+    assert await running.read("SELECT * FROM routing_rules") == before
+
+
 async def test_the_hours_stay_open_after_their_buttons_without_a_script(editor: httpx2.AsyncClient) -> None:
     page = await post(editor, "/console/rules/new", "/console/rules/new", **{**RULE, "part": "hours-add"})
     [open_parts] = re.findall(r"<details class=\"card fold\" open><summary>([^<]*)", page.text)
