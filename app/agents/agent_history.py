@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import Connection, select
 
-from app.agents.stored_agents import EDITABLE
+from app.agents.agent_limits import is_before_end, read_end
+from app.agents.stored_agents import DEFAULTS, EDITABLE, Agent
 from app.db.tables import agent_changes
 from app.json_shape import Instant, JsonShape
 
@@ -32,7 +33,8 @@ class AgentChange(JsonShape):
     def differences(self) -> list[str]:
         """What the edit changed, each as a line for people."""
         before, after = self.before or {}, self.after or {}
-        return [
+        deleted = ["deleted: nothing is set any more"] if self.change == "delete" else []
+        return deleted + [
             f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"
             for name in EDITABLE
             if _shown(before.get(name)) != _shown(after.get(name))
@@ -49,6 +51,26 @@ def agent_history(
     if before_version is not None:
         query = query.where(agent_changes.c.id < before_version)
     return [AgentChange(**row) for row in connection.execute(query).mappings()]
+
+
+def columns_to_resume(agent: Agent, changes: Iterable[AgentChange]) -> dict[str, Any]:
+    """Return what puts an agent back into service, with the substitute and note that it had before it was taken out.
+
+    Those that were edited later stay. `changes` of the agent, newest first.
+    """
+    columns: dict[str, Any] = {"out_of_service_until": None}
+    for change in changes:
+        before, after = change.before or {}, change.after or {}
+        if is_before_end(read_end(before.get("out_of_service_until")), change.changed_at):
+            continue
+        if read_end(after.get("out_of_service_until")) is not None:
+            columns |= {
+                name: before.get(name, DEFAULTS[name])
+                for name in ("substitute_agent_name", "note")
+                if before.get(name, DEFAULTS[name]) != after.get(name) == getattr(agent, name)
+            }
+        break
+    return columns
 
 
 def _shown(value: Any) -> str:

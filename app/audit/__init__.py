@@ -57,7 +57,7 @@ from app.audit.records.record_types import (
 from app.audit.statistics.counts import dispatch_statistics
 from app.audit.statistics.figures import BUCKET_BOUNDS_S, NO_FIGURES, DispatchStatistics, Figures, Waits
 from app.audit.statistics.intake import SweepHeartbeat, latest_sources, sweep_heartbeats
-from app.audit.statistics.names import Seen, known_agents, known_rules, last_hits, last_joins
+from app.audit.statistics.names import Seen, known_agents, known_rules, last_hits, last_joins, warnings_about_agents
 from app.audit.statistics.objectives import (
     MAX_OBJECTIVES,
     Attainment,
@@ -224,6 +224,7 @@ __all__ = [
     "unknown_dispatches",
     "unknown_events",
     "unknown_fields",
+    "warnings_about_agents",
     "was_any_sent",
     "waterfall_of",
 ]

@@ -72,7 +72,7 @@ def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail:
         case _K.REPLICA_CLOCK:
             return _clock_title(subject, int(detail.get("ahead_s", 0)))
         case _K.WEBHOOK_PAUSED:
-            text = translatable("Webhooks to %(name)s are paused: its endpoint failed for long")
+            text = translatable("Webhooks to %(name)s are paused: its endpoint failed for long or is gone (410)")
             return gettext(text, name=repr(subject))
 
 

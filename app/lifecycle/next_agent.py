@@ -33,6 +33,7 @@ from app.outbox.move import Move
 from app.outbox.people import People
 from app.plan.build import build_intent
 from app.rules.book.read_book import rule_at
+from app.rules.templates.default_document import json_text, leaves_out_context
 from app.settings import Settings
 from app.webhook.event_store import stored_event
 
@@ -65,7 +66,9 @@ def agent_left(
     if leaves_callers and is_handed_over(dispatch, departure, budget=settings.recovery_budget):
         end, following = handed_over_by_itself(dispatch, departure, new_id(), now, budget=settings.recovery_budget)
         previous = previous_with_agent(dispatch, PreviousCause.HANDOVER, departure.context, now)
-        return end, following._replace(**rendered_after(connection, settings, following, previous))
+        rendered = rendered_after(connection, settings, following, previous)
+        reason = following.reason + _about_context(connection, settings, following, previous, rendered)
+        return end, following._replace(**rendered, reason=reason)
     decision = agent_gone(dispatch, departure, remaining, budget=settings.recovery_budget)
     change = after_agent_gone(dispatch, departure, decision, now)
     lost = previous_with_agent(dispatch, PreviousCause.LOST, departure.context, now)
@@ -76,6 +79,42 @@ def agent_left(
         return change, None
     fields = rendered_after(connection, settings, dispatch, lost)
     return change, replacement_of(dispatch, new_id(), now)._replace(**fields)
+
+
+def _about_context(
+    connection: Connection,
+    settings: Settings,
+    dispatch: Dispatch,
+    previous: Mapping[str, Any],
+    rendered: Mapping[str, Any],
+) -> str:
+    if not is_context_missing(connection, settings, dispatch, previous, rendered):
+        return ""
+    most = settings.metadata_max_bytes
+    return f"; its context is not in the metadata, which may have {most} bytes: it is {context_bytes(previous)} long"
+
+
+def context_bytes(previous: Mapping[str, Any]) -> int:
+    """Return how long the context that an agent left is as JSON."""
+    return len(json_text(previous.get("context")).encode())
+
+
+def is_context_missing(
+    connection: Connection,
+    settings: Settings,
+    dispatch: Dispatch,
+    previous: Mapping[str, Any],
+    rendered: Mapping[str, Any],
+) -> bool:
+    """Return whether the context is missing in what `rendered_after` made of it, since it is too long.
+
+    The default document leaves it out; a template that cannot be rendered with it gives nothing.
+    """
+    if previous.get("context") is None:
+        return False
+    if "metadata" in rendered:
+        return leaves_out_context(rendered["metadata"])
+    return "metadata" in rendered_after(connection, settings, dispatch, {**previous, "context": None})
 
 
 def after_previous(

@@ -245,7 +245,7 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
             if dispatch.wait_s == dispatch.answer_timeout_s:  # else it depends on which agent was asked then
                 reason += gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
-            title = gettext("the agent of the dispatch is identified")
+            title = gettext("the agent is with the caller")
         case _, DispatchStatus.JOINED:
             title = gettext("%(agent)s joined", agent=agent)
             facts |= {"agent_identity": dispatch.agent_identity, "job_id": dispatch.job_id}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select, type_coerc
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
 from app.db.tables import dispatches
+from app.errors import nearest
 from app.json_shape import Instant, JsonShape
 
 MAX_NAMES: Final = 500
@@ -33,6 +34,23 @@ def known_agents(connection: Connection) -> list[Seen]:
         for one in _seen(connection, column, names(connection, column)):
             found[one.name] = max(one, found.get(one.name, one), key=lambda seen: str(seen.last_at or ""))
     return sorted(found.values(), key=lambda seen: seen.name)[:MAX_NAMES]
+
+
+def warnings_about_agents(
+    connection: Connection, agent_names: Iterable[str | None], known: Iterable[str] | None = None
+) -> list[str]:
+    """Return which of these agents no dispatch has asked for, each with the nearest name of one that was asked for.
+
+    `known`: the names of those, if they have been read.
+    """
+    wanted = list(dict.fromkeys(name for name in agent_names if name))
+    names_known = sorted((one.name for one in known_agents(connection)) if known is None else known) if wanted else []
+    warnings = []
+    for name in (one for one in wanted if one not in names_known):
+        similar = nearest(name, names_known)
+        meant = f"; is {similar!r} meant?" if similar else ""
+        warnings.append(f"no dispatch has asked for {name!r} before{meant}")
+    return warnings
 
 
 def known_rules(connection: Connection) -> list[str]:

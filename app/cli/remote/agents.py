@@ -30,10 +30,11 @@ def read_agent(server: Server, agent_name: str) -> Agent:
         return Agent(agent_name)
 
 
-def change_agent(server: Server, agent_name: str, columns: Mapping[str, Any]) -> Agent:
-    """Change columns of an agent, and return what is set then; InvalidInputError as for the database."""
+def change_agent(server: Server, agent_name: str, columns: Mapping[str, Any]) -> tuple[Agent, list[str]]:
+    """Change columns of an agent; return what is set then, and warnings. InvalidInputError as for the database."""
     body = {name: format_instant(value) if isinstance(value, datetime) else value for name, value in columns.items()}
-    return read_as(Agent, server.send("PATCH", path_of("agents", agent_name), body, if_match=ANY_VERSION))
+    answer = server.send("PATCH", path_of("agents", agent_name), body, if_match=ANY_VERSION)
+    return read_as(Agent, answer), [str(one) for one in answer.get("warnings", ())]
 
 
 def agent_history(server: Server, agent_name: str | None, limit: int) -> list[AgentChange]:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from app.agents.agent_history import agent_history
+from app.agents.agent_history import agent_history, columns_to_resume
 from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
-from app.audit import known_agents, load_of_agents
+from app.audit import known_agents, load_of_agents, warnings_about_agents
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
@@ -22,9 +22,11 @@ from app.cli.remote import agents as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.remote.server import Server
 from app.clock import SystemClock
+from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
+_CHANGES_READ = 100
 NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules name it")]
 
 
@@ -91,17 +93,17 @@ def pause(
 @app.command()
 @over_api
 def resume(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = False) -> None:
-    """Put an agent back into service; exit 1 if it is in service."""
+    """Put an agent back into service, with the substitute and note it had before; exit 1 if it is in service."""
     now = SystemClock().now()
     server = editing_server(by)
     if server is not None:
-        before = remote.read_agent(server, agent)
+        before, changes = remote.read_agent(server, agent), remote.agent_history(server, agent, _CHANGES_READ)
     else:
         with reading() as connection:
-            before = stored_agent(connection, agent)
+            before, changes = stored_agent(connection, agent), agent_history(connection, agent, limit=_CHANGES_READ)
     if not before.is_out_of_service(now):
         raise NotFoundError(f"{agent} is in service")
-    _change(agent, {"out_of_service_until": None}, by, as_json=as_json)
+    _change(agent, columns_to_resume(before, changes), by, as_json=as_json)
 
 
 @app.command()
@@ -152,16 +154,21 @@ def history(
 
 
 def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: bool) -> None:
-    def unit(connection: Connection) -> Agent:
-        return change_agent(connection, agent, columns, editor(by))
+    substitute = columns.get("substitute_agent_name")
 
-    server = editing_server(by)
+    def unit(connection: Connection) -> tuple[Agent, list[str]]:
+        changed = change_agent(connection, agent, columns, editor(by))
+        return changed, warnings_about_agents(connection, [substitute])
+
+    server, warnings = editing_server(by), list[str]()
     if columns:
         _note_if_new(agent, server)
-    if server is not None:
-        after = remote.change_agent(server, agent, columns) if columns else remote.read_agent(server, agent)
+    if server is not None and columns:
+        after, warnings = remote.change_agent(server, agent, columns)
+    elif server is not None:
+        after = remote.read_agent(server, agent)
     elif columns:
-        after = write(unit)
+        after, warnings = write(unit)
     else:
         with reading() as connection:
             after = stored_agent(connection, agent)
@@ -169,6 +176,7 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
         say_json(after.to_json())
     else:
         say(_sentence(after, SystemClock().now()))
+    note(*(f"warning: {warning}" for warning in warnings if substitute is not None and repr(substitute) in warning))
 
 
 def _note_if_new(agent: str, server: Server | None) -> None:
@@ -213,6 +221,8 @@ def _known(connection: Connection) -> list[Agent]:
 def _number(option: str, text: str) -> int | None:
     if text.strip().lower() in {"none", "null", ""}:
         return None
-    if not (text.strip().isascii() and text.strip().isdecimal()) or len(text) > 9:
-        raise InvalidInputError("usage", [Problem(option, "must be a whole number, or `none`", text[:50])])
-    return int(text)
+    least, most = (0, MAX_CALLS) if option == "--max-calls" else (1, MAX_STARTS_PER_SECOND)
+    if text.strip().isascii() and text.strip().isdecimal() and len(text) <= 9 and least <= int(text) <= most:
+        return int(text)
+    message = f"must be a whole number from {least} to {most}, or `none` for no limit; it is {text[:50]!r}"
+    raise InvalidInputError("usage", [Problem(option, message, text[:50])])

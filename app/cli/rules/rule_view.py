@@ -99,6 +99,8 @@ def change_words(change: RuleChange, *, names_set: bool = False) -> Text:
         text.append("\n").append_text(plain(value, "dim"))
     if len(change.values) > 8:
         text.append("\n").append(f"… and {len(change.values) - 8} more values", "dim")
+    if change.change_set:
+        text.append("\n").append_text(plain(f"change set {change.change_set}", "dim"))
     return text
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.audit import known_agents, timeline
+from app.audit import timeline
 from app.clock import new_id
 from app.db.rule_columns import COLUMN
 from app.db.tables import dispatches
 from app.db.transaction import RaceLostError
 from app.db.types import LIVE
-from app.errors import ConflictError, InvalidInputError, nearest
+from app.errors import ConflictError, InvalidInputError, Problem
 from app.flows.operations.result import read_all
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.handover import dispatch_beside, is_beside
-from app.lifecycle.next_agent import rendered_after
+from app.lifecycle.next_agent import context_bytes, is_context_missing, rendered_after
 from app.lifecycle.previous import PreviousCause, previous_with_agent
 from app.lifecycle.transition import move, replace
 from app.outbox.dispatch import Dispatch
@@ -26,6 +27,7 @@ from app.outbox.dispatch_store import waiting_callers
 from app.outbox.free_places import Shortage
 from app.outbox.move import Move
 from app.outbox.queue_store import read_limits, read_places
+from app.outbox.statements import ASKED
 from app.rules.check import check_value
 from app.settings import Settings
 
@@ -85,13 +87,15 @@ def hand_over(
     problems = [problem for name, value in _checked(order) for problem in check_value(COLUMN[name], value)]
     if problems:
         raise InvalidInputError("body", problems)
+    if order.context is not None and context_bytes({"context": order.context}) > settings.metadata_max_bytes:
+        raise InvalidInputError("body", [_too_long({"context": order.context}, settings.metadata_max_bytes)])
     first = read_all(connection, [dispatch_id])[dispatch_id]
     # The same request may have come first while this one waited for the lock.
     made = _made_before(connection, order)
     if made is not None:
         return made
     if first.status not in LIVE:
-        raise ConflictError(f"the call is not live any more: {first.reason or first.status}")
+        raise ConflictError(_why_not_live(connection, first, order.call))
     under_way = first.id if is_beside(first) else first.handed_to
     if under_way is not None:
         raise ConflictError(f"the call is being handed over already, by dispatch {under_way}")
@@ -105,13 +109,34 @@ def hand_over(
         queue_timeout_s=order.timeout_s or first.answer_timeout_s,
     )
     previous = previous_with_agent(first, PreviousCause.HANDOVER, order.context, None)
-    following = following._replace(**rendered_after(connection, settings, following, previous))
+    rendered = rendered_after(connection, settings, following, previous)
+    if is_context_missing(connection, settings, following, previous, rendered):
+        raise InvalidInputError("body", [_too_long(previous, settings.metadata_max_bytes)])
+    following = following._replace(**rendered)
     if not replace(connection, after, [following], now, by=by):
         raise RaceLostError
     noted = {"handed_to": following.id}
     change = Move(first, first.status, first.cause, f"being handed over to {order.agent_name}", by, noted)
     move(connection, after, [change], now)
     return Handover(change.result, following)
+
+
+def _why_not_live(connection: Connection, first: Dispatch, call: str) -> str:
+    """Return why a dispatch cannot be handed over that has ended: an older one of a call that goes on, perhaps."""
+    column = dispatches.c
+    query = select(column.id, ASKED).where(column.event_id == first.event_id, column.status.in_(sorted(LIVE)))
+    goes_on = [f"{dispatch_id} ({agent})" for dispatch_id, agent in connection.execute(query.order_by(column.id))]
+    why = first.reason or str(first.status)
+    if call != first.id or not goes_on:
+        return f"the call is not live any more: {why}"
+    following = ", ".join(goes_on)
+    return f"dispatch {first.id} is over: {why}; its call goes on with dispatch {following}: give that, or the call"
+
+
+def _too_long(previous: Mapping[str, Any], most: int) -> Problem:
+    size = context_bytes(previous)
+    message = f"is {size} bytes long as JSON; all metadata may have {most} bytes (USHER_METADATA_MAX_BYTES)"
+    return Problem("context", message)
 
 
 def _refuse_shortage(connection: Connection, first: Dispatch, order: HandoverOrder, now: datetime) -> None:
@@ -151,9 +176,21 @@ def _made_before(connection: Connection, order: HandoverOrder) -> Handover | Non
     if found is None:
         return None
     known = read_handover(connection, found)
-    if known.following.agent_name != order.agent_name:
-        raise ConflictError("the Idempotency-Key was used for another hand-over")
+    if not _is_same(known, order):
+        raise ConflictError(
+            f"the Idempotency-Key was used for another hand-over, to {known.following.agent_name} by dispatch {found}"
+        )
     return known
+
+
+def _is_same(known: Handover, order: HandoverOrder) -> bool:
+    """Return whether an order of the same call asks for the hand-over that was made under its key."""
+    following, previous = known.following, known.following.previous or {}
+    asked_s = order.timeout_s or known.first.answer_timeout_s
+    if following.agent_name != order.agent_name or following.answer_timeout_s != asked_s:
+        return False
+    # Another cause: another agent has failed meanwhile, and the context was passed on no further.
+    return previous.get("cause") != PreviousCause.HANDOVER or previous.get("context") == order.context
 
 
 def _dispatch_of(connection: Connection, call: str) -> str:
@@ -170,12 +207,3 @@ def _dispatch_of(connection: Connection, call: str) -> str:
         ids = ", ".join(f"{one.id} ({one.agent_to_ask})" for one in live)
         raise ConflictError(f"the call has several agents; give the dispatch instead of the call: {ids}")
     return str(live[0].id)
-
-
-def warnings_about(connection: Connection, agent_name: str) -> list[str]:
-    """Return what makes it doubtful that an agent of this name comes."""
-    names = [one.name for one in known_agents(connection)]
-    if agent_name in names:
-        return []
-    similar = nearest(agent_name, names)
-    return [f"no dispatch has asked for {agent_name!r} before" + (f"; is {similar!r} meant?" if similar else "")]

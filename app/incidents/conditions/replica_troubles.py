@@ -21,8 +21,8 @@ def clocks_off(ahead_s: Mapping[str, float]) -> Iterator[Sighting]:
             yield Sighting(Key(IncidentKind.REPLICA_CLOCK, replica, ""), level, 1, {"ahead_s": round(ahead)})
 
 
-def paused_webhooks(paused: Iterable[tuple[str, int]]) -> Iterator[Sighting]:
-    """Yield the subscriptions that are paused, each given with how many deliveries it holds up."""
-    for name, pending in paused:
+def paused_webhooks(paused: Iterable[tuple[str, int, bool]]) -> Iterator[Sighting]:
+    """Yield the subscriptions that are paused, each with how many deliveries it holds up, and whether it is gone."""
+    for name, pending, is_gone in paused:
         key = Key(IncidentKind.WEBHOOK_PAUSED, name, "")
-        yield Sighting(key, Level.OPEN, max(1, pending), {"pending": pending})
+        yield Sighting(key, Level.OPEN, max(1, pending), {"pending": pending, "gone": is_gone})

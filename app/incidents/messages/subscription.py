@@ -21,6 +21,7 @@ from app.db.types import OutgoingEvent
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.incidents.messages.channel import check_name, list_problems, text_problems
 from app.incidents.messages.delivery import IS_PENDING
+from app.incidents.messages.retry_delays import PAUSE_AFTER
 from app.json_shape import Instant, JsonShape
 
 _SECRET_BYTES: Final = 32
@@ -83,14 +84,22 @@ def get_subscription(connection: Connection, subscription_id: str) -> Subscripti
     return _subscription(_row(connection, subscription_id))
 
 
-def paused_subscriptions(connection: Connection) -> list[tuple[str, int]]:
-    """Return the names of those that are paused, with how many deliveries each holds up."""
+def paused_subscriptions(connection: Connection) -> list[tuple[str, int, bool]]:
+    """Return the names of those that are paused, with how many deliveries each holds up, and whether it is gone.
+
+    A program that answers 410 is paused at once, others after `PAUSE_AFTER`.
+    """
     column, delivery = webhook_subscriptions.c, webhook_deliveries.c
     pending = (
         select(func.count()).where(IS_PENDING, delivery.subscription_id == column.id).correlate(webhook_subscriptions)
     )
-    query = select(column.name, pending.scalar_subquery()).where(column.enabled, column.paused_at.is_not(None))
-    return [(row[0], row[1]) for row in connection.execute(query)]
+    query = select(column.name, pending.scalar_subquery(), column.failing_since, column.paused_at).where(
+        column.enabled, column.paused_at.is_not(None)
+    )
+    return [
+        (name, held_up, since is not None and paused_at - since < PAUSE_AFTER)
+        for name, held_up, since, paused_at in connection.execute(query)
+    ]
 
 
 def add_subscription(

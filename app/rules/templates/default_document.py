@@ -18,6 +18,9 @@ _OMITTED_FIRST: Final = (
 )
 """What the default document leaves out, in this order, until it is short enough."""
 
+CONTEXT_LEFT_OUT: Final = "previous.context"
+"""In `omitted` of a default document that was too long even without what comes before it."""
+
 _compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 _compact_ascii = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -60,6 +63,14 @@ def render_default_document(
     if fits(text, max_bytes):
         return text
     raise metadata_error(f"is {len(text.encode())} bytes long, at most {max_bytes} are allowed")
+
+
+def leaves_out_context(metadata: str | None) -> bool:
+    """Return whether metadata is a default document that left out what the agent before has left."""
+    if not metadata or CONTEXT_LEFT_OUT not in metadata:
+        return False
+    document = json.loads(metadata) if metadata.startswith("{") else None
+    return isinstance(document, dict) and CONTEXT_LEFT_OUT in (document.get("omitted") or ())
 
 
 def fits(text: str, max_bytes: int) -> bool:

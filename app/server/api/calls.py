@@ -34,10 +34,11 @@ from app.audit import (
     timeline,
     unknown_dispatches,
     unknown_events,
+    warnings_about_agents,
 )
 from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
-from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover, warnings_about
+from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover
 from app.server.access.own_projects import require_own
 from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
 from app.server.call_stream import METADATA_PATTERN, stream_calls
@@ -252,7 +253,7 @@ async def hand_over_a_call(request: ApiRequest) -> dict[str, Any]:
         body.timeout_s,
         idempotency_key(request),
     )
-    warnings = await context.read(lambda connection: warnings_about(connection, body.agent_name))
+    warnings = await context.read(lambda connection: warnings_about_agents(connection, [body.agent_name]))
     found = await context.orchestrator.operations.hand_over(order, request.user.name)
     found = await _wait_for(context, found, request.query.wait)
     return {

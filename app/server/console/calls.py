@@ -23,11 +23,12 @@ from app.audit import (
     places_in_queue,
     unknown_dispatches,
     unknown_events,
+    warnings_about_agents,
     waterfall_of,
 )
 from app.db.types import LIVE
 from app.errors import ConflictError, NotFoundError
-from app.flows.operations.handover_order import HandoverOrder, warnings_about
+from app.flows.operations.handover_order import HandoverOrder
 from app.flows.operations.redrive import redrive_refusals
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
@@ -190,7 +191,7 @@ async def cancel(request: PageRequest) -> Response:
 
 async def hand_over(request: PageRequest) -> Response:
     order = HandoverOrder(request.field("id"), agent_name := request.field("agent_name").strip())
-    warnings = await request.context.read(lambda connection: warnings_about(connection, agent_name))
+    warnings = await request.context.read(lambda connection: warnings_about_agents(connection, [agent_name]))
     await request.context.orchestrator.operations.hand_over(order, request.signed_in.name)
     return redirect(_back(request), "handed-over-unknown" if warnings else "handed-over")
 

@@ -423,6 +423,12 @@ async def test_a_program_that_is_gone_is_paused_with_an_incident_until_it_is_res
         world.rule(name="odd", pattern=BROKEN)
         row = await until_open(world, "webhook_paused")
         assert row["subject"] == "crm"
+        (one,) = [
+            one
+            for one in (await ask(world, await a_token(world), "GET", "/api/v1/incidents"))["items"]
+            if one["kind"] == "webhook_paused"
+        ]
+        assert one["title"] == "Webhooks to 'crm' are paused: its endpoint failed for long or is gone (410)"
         sqlite_database.execute("UPDATE webhook_subscriptions SET paused_at = NULL")
         await until_closed(world, "webhook_paused", within=15)
 

@@ -140,6 +140,40 @@ async def test_an_agent_hands_over_by_its_attributes_as_it_leaves(database: Data
 
 
 @in_virtual_time
+async def test_a_context_too_long_for_the_metadata_is_named_in_the_timeline(database: Database) -> None:
+    async with World(database, settings={"USHER_METADATA_MAX_BYTES": "1024"}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        said = {"usher.next": "expert", "usher.context": json.dumps({"notes": "x" * 2000})}
+        leave(world, first["agent_identity"], DisconnectReason.CLIENT_INITIATED, **said)
+        following = await world.until_status("joined", within=20, replaces=first["id"])
+        (line,) = world.rows(
+            "SELECT reason FROM audit_log WHERE entity_id = :id AND from_state IS NULL", id=following["id"]
+        )
+        assert "its context is not in the metadata, which may have 1024 bytes: it is 2012 long" in line["reason"]
+
+
+@in_virtual_time
+async def test_an_old_dispatch_of_a_call_that_goes_on_is_refused_with_the_present_one(
+    sqlite_database: Database,
+) -> None:
+    async with World(sqlite_database) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+        world.simulator.add_worker("expert")
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await hand_over(world, first["id"])
+        following = await world.until_status("joined", within=20, replaces=first["id"])
+        await world.until(lambda: world.dispatch(id=first["id"])["status"] == "ended", within=20)
+        with pytest.raises(ConflictError, match=rf"goes on with dispatch {following['id']} \(expert\): give that"):
+            await hand_over(world, first["id"], "greeter")
+
+
+@in_virtual_time
 async def test_a_caller_who_leaves_in_the_middle_ends_both(database: Database) -> None:
     async with World(database) as world:
         world.rule()

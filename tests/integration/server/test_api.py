@@ -313,6 +313,29 @@ async def test_a_call_is_handed_over(running: Running, admin: httpx2.AsyncClient
     await running.accept("room_finished", "ana", "hall")  # and the same request is answered as before
     repeated = await admin.post("/api/v1/calls/ana/handover", json=order, headers=key)
     assert (repeated.status_code, repeated.json()["dispatch_id"]) == (200, made["dispatch_id"])
+    for other in ({"agent_name": "other"}, {"context": {"order": 43}}, {"timeout_s": 77}):
+        differs = await admin.post("/api/v1/calls/ana/handover", json=order | other, headers=key)
+        assert (differs.status_code, "used for another hand-over" in differs.text) == (409, True)
+    await running.join("bob", "another hall", metadata={"language": "es"})
+    elsewhere = await admin.post("/api/v1/calls/bob/handover", json=order, headers=key)
+    assert (elsewhere.status_code, elsewhere.json()["dispatch_id"] == made["dispatch_id"]) == (200, False)
+
+
+async def test_a_context_that_does_not_fit_is_refused_by_name_and_limit(
+    running: Running, admin: httpx2.AsyncClient
+) -> None:
+    await admin.post("/api/v1/rules", json=RULE)
+    await running.join("ana", "hall", metadata={"language": "es"})
+    most = running.service.orchestrator.context.settings.metadata_max_bytes
+    for size in (most, most - 100):  # too long by itself, and with the rest of the metadata
+        order = {"agent_name": "manager", "context": "x" * size}
+        refused = await admin.post("/api/v1/calls/ana/handover", json=order)
+        assert refused.status_code == 422
+        (problem,) = refused.json()["errors"]
+        assert "context" in problem["path"]
+        assert f"all metadata may have {most} bytes (USHER_METADATA_MAX_BYTES)" in problem["message"]
+    fitting = {"agent_name": "manager", "context": "x" * (most // 2)}
+    assert (await admin.post("/api/v1/calls/ana/handover", json=fitting)).status_code == 200
 
 
 async def test_a_token_server_gets_the_agents_of_a_participant(admin: httpx2.AsyncClient) -> None:

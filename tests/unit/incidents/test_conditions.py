@@ -230,8 +230,8 @@ def test_a_clock_that_is_off_by_5_s_opens_and_below_3_s_closes(ahead_s: float, e
 
 
 def test_a_paused_subscription_is_an_incident() -> None:
-    (found,) = paused_webhooks([("crm", 12)])
-    assert (found.key.subject, found.count) == ("crm", 12)
+    (found,) = paused_webhooks([("crm", 12, True)])
+    assert (found.key.subject, found.count, found.detail["gone"]) == ("crm", 12, True)
 
 
 @pytest.mark.parametrize(

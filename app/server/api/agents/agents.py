@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -13,7 +15,15 @@ from sqlalchemy import Connection
 from app.agents.agent_history import AgentChange, agent_history
 from app.agents.edit_agent import change_agent, forget_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
-from app.audit import MAX_WAITING, Probe, known_agents, latest_probes, load_of_agents, queue_overview
+from app.audit import (
+    MAX_WAITING,
+    Probe,
+    known_agents,
+    latest_probes,
+    load_of_agents,
+    queue_overview,
+    warnings_about_agents,
+)
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.errors import NotFoundError
@@ -52,6 +62,9 @@ class AgentState(Agent):
     in_service: bool
     calls: Annotated[int, Field(description="that it has now, or that are being sent to it")]
     waiting: Annotated[int, Field(description="callers in its queue")]
+    warnings: Annotated[
+        list[str], Field(description="its name or that of its substitute, if no dispatch has asked for it")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +102,10 @@ async def list_the_agents(request: ApiRequest) -> dict[str, Any]:
         seen, probed = known_agents(connection), latest_probes(connection)
         last_at = dict.fromkeys([*stored, *probed]) | {one.name: one.last_at for one in seen}
         calls, waiting = load_of_agents(connection, now)
+        warn = partial(warnings_about_agents, connection, known={*probed, *(one.name for one in seen)})
         return [
             ListedAgent(
-                **_state(stored.get(name, Agent(name)), now, calls, waiting),
+                **_state(stored.get(name, Agent(name)), now, (calls, waiting), warn),
                 name=name,
                 last_at=at,
                 latest_probe=probed.get(name),
@@ -166,18 +180,24 @@ async def _answer(request: ApiRequest) -> Answer:
 
     def load(connection: Connection) -> AgentState:
         agent = stored_agent(connection, name)
-        if not agent.is_stored and name not in {one.name for one in known_agents(connection)}:
+        known = {one.name for one in known_agents(connection)}
+        if not agent.is_stored and name not in known:
             raise NotFoundError(f"nothing is set for an agent {name!r}, and no dispatch has named it")
-        return AgentState(**_state(agent, now, *load_of_agents(connection, now)))
+        warn = partial(warnings_about_agents, connection, known=known)
+        return AgentState(**_state(agent, now, load_of_agents(connection, now), warn))
 
     state = await request.context.read(load)
     return Answer(state.to_json(), {"ETag": state.etag})
 
 
-def _state(agent: Agent, now: datetime, calls: Counter[str], waiting: Counter[str]) -> dict[str, Any]:
+def _state(
+    agent: Agent, now: datetime, load: tuple[Counter[str], Counter[str]], warn: Callable[[list[str | None]], list[str]]
+) -> dict[str, Any]:
+    calls, waiting = load
     return {
         **asdict(agent),
         "in_service": not agent.is_out_of_service(now),
         "calls": calls[agent.agent_name],
         "waiting": waiting[agent.agent_name],
+        "warnings": warn([agent.agent_name, agent.substitute_agent_name]),
     }

@@ -25,6 +25,7 @@ from app.audit import (
     list_calls,
     load_of_agents,
     probes_of,
+    warnings_about_agents,
 )
 from app.errors import EditedMeanwhileError, InvalidInputError, Problem
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
@@ -121,10 +122,13 @@ async def _agent_page(
 
     def load(connection: Connection) -> dict[str, Any]:
         calls, waiting = load_of_agents(connection, now)
+        agent, probes = stored_agent(connection, name), probes_of(connection, name, _PROBES_SHOWN)
+        named = [agent.substitute_agent_name, name if agent.has_settings and not probes else None]
         return {
+            "warnings": warnings_about_agents(connection, named),
             "calls": list_calls(connection, CallFilter(agent=name), limit=20).items,
-            "probes": probes_of(connection, name, _PROBES_SHOWN),
-            "agent": stored_agent(connection, name),
+            "probes": probes,
+            "agent": agent,
             "calls_now": calls[name],
             "waiting_now": waiting[name],
             "changes": agent_history(connection, name, limit=_CHANGES_SHOWN),
