@@ -20,7 +20,21 @@ from app.accounts.tokens import find_bearer
 from app.flows.context import Context
 
 _NEUTRAL_LABELS: Final = frozenset(
-    {"action", "status", "type", "source", "outcome", "reason", "method", "window", "where", "kind", "le", "quantile"}
+    {
+        "action",
+        "status",
+        "type",
+        "source",
+        "outcome",
+        "reason",
+        "method",
+        "window",
+        "where",
+        "kind",
+        "le",
+        "quantile",
+        "table",
+    }
 )
 """Labels of metrics whose values are Usher's or LiveKit's own terms; those of all others are names."""
 _TOKENS_AT_ONCE: Final = 2

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from prometheus_client import generate_latest
+
 from app.cli.diagnosis.usher_checks import database_findings
+from app.server.privacy.names import NamelessRegistry, Pseudonyms
 from app.settings import read_settings
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import a_token, ask, document, incidents
@@ -111,6 +114,9 @@ async def test_bad_rows_stand_in_lists_metrics_readiness_and_the_doctors_finding
         assert "agents sales" in names
         assert f'usher_bad_rows{{table="notifications"}} {len(channels)}.0' in await world.usher.get("/metrics")
         assert 'usher_bad_rows{table="lookups"} 1.0' in await world.usher.get("/metrics")
+        # The name of a table is none that strangers must not see
+        nameless = generate_latest(NamelessRegistry(world.usher.metrics.registry, Pseudonyms("a key")))
+        assert b'usher_bad_rows{table="lookups"} 1.0' in nameless
         settings = read_settings({"DATABASE_URL": database.text}, without_livekit=True)
         found = "\n".join(f"{one.part} {one.found}" for one in database_findings(settings))
         for subject, text in expected.items():
