@@ -36,6 +36,7 @@ class Loop:
         self._idle_s = interval_s if idle_s is None else idle_s
         self._pause: asyncio.TimerHandle | None = None
         """Ends `interval_s` after the latest call."""
+        self._is_overdue = False
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -53,15 +54,11 @@ class Loop:
         """Make a call in so many seconds, but none within `interval_s` of the latest; replaces the time set before."""
         if self._timer is not None:
             self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, seconds), self._ring)
-        if self._pause is not None and self._pause.when() > self._timer.when():
-            self._timer.cancel()
-            self._timer = loop.call_at(self._pause.when(), self._ring)
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._ring)
 
     def wake_soon(self) -> None:
         """Make a call as soon as `interval_s` have passed since the latest."""
-        if self._timer is None:
+        if self._timer is None and not self._is_overdue:
             self.wake_in(0.0)
 
     async def stop(self) -> None:
@@ -97,7 +94,11 @@ class Loop:
 
     def _end_pause(self) -> None:
         self._pause = None
+        if self._is_overdue:
+            self._ring()
 
     def _ring(self) -> None:
         self._timer = None
-        self._woken.set()
+        self._is_overdue = self._pause is not None
+        if not self._is_overdue:
+            self._woken.set()
