@@ -14,6 +14,7 @@ from app.flows.arrival.close_rooms import ENDED_AT_ONCE
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import write_moves
 from app.outbox.move import Move
+from app.simulator import Fault, FaultKind
 from tests.conftest import Database
 from tests.simulator import Mishap
 from tests.world.virtual_time import in_virtual_time
@@ -116,6 +117,8 @@ async def test_a_room_is_listed_a_few_times_however_many_agents_are_taken_out_of
         world.simulator.add_worker("greeter")
         fill(world, FEW)
         await world.until(lambda: len(world.dispatches(status="joined")) == FEW, within=15)
+        for method in ("ListParticipants", "ListDispatch"):  # as long as a list of thousands takes
+            world.simulator.faults.always(method, Fault(FaultKind.SLOW, seconds=0.1))
         calls = calls_of(world)
         for number in range(FEW - 1):
             world.simulator.leave("arena", f"caller-{number}")
