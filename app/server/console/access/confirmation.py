@@ -16,6 +16,7 @@ from app.errors import TooManyRequestsError
 from app.server.console.access.cookies import CSRF_FIELD
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Handler, PageRequest
+from app.server.formatting import capitalize_first
 
 FIELD: Final = "confirm_password"
 
@@ -32,7 +33,7 @@ def with_password(handler: Handler, when: Callable[[PageRequest], bool] = lambda
         try:
             is_right = await password_is_right(request, given)
         except TooManyRequestsError as error:
-            response = _ask(request, f"{error}.".capitalize(), 429)
+            response = _ask(request, f"{capitalize_first(str(error))}.", 429)
             response.headers["Retry-After"] = str(error.retry_after_s)
             return response
         if not is_right:

@@ -30,6 +30,7 @@ from app.errors import ConflictError, Problem, TooManyRequestsError
 from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
+from app.server.formatting import capitalize_first
 
 _NO_TARGETS: Final = ("/console/login", "/console/oidc/")
 
@@ -68,7 +69,7 @@ async def log_in(request: PageRequest) -> Response:
         is_right = await request.console.passwords.matches(attempt, password, stored)
     except TooManyRequestsError as error:
         _note(request, AccessKind.LOGIN_THROTTLED, user)
-        response = login_again(request, name, f"{error}.".capitalize(), 429)
+        response = login_again(request, name, f"{capitalize_first(str(error))}.", 429)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     if not is_right or user is None or user.disabled:

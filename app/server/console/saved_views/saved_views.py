@@ -16,6 +16,7 @@ from app.errors import ConflictError, InvalidInputError, Problem
 from app.server.console.call_list import show_calls
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.saved_views.view_tabs import view_tabs, view_user
+from app.server.formatting import capitalize_first
 
 
 def saved_views_routes(console: Console) -> list[BaseRoute]:
@@ -46,7 +47,7 @@ async def save(request: PageRequest) -> Response:
     except InvalidInputError as error:
         return await _again(request, query, typed, "; ".join(problem.message for problem in error.problems), 422)
     except ConflictError as error:
-        return await _again(request, query, {**typed, "is_taken": True}, f"{error}.".capitalize(), 409)
+        return await _again(request, query, {**typed, "is_taken": True}, f"{capitalize_first(str(error))}.", 409)
     address = f"/console/calls?{view.query}"
     if "range=" in view.query:  # a range such as today is one of the viewer's time zone
         address += "&" + urlencode({"tz": request.field("tz"), "zone": request.field("zone")})

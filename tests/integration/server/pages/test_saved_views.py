@@ -68,6 +68,11 @@ async def test_what_cannot_be_saved_is_said_above_the_same_list(editor: httpx2.A
     assert await tabs_of(editor, "/console/calls?outcome=fallback") == [("mine", True)]
 
 
+async def test_a_name_that_is_taken_is_shown_as_it_was_typed(editor: httpx2.AsyncClient) -> None:
+    await save(editor, "No-shows of ANA")
+    assert "named &#39;No-shows of ANA&#39;." in (await save(editor, "No-shows of ANA", "outcome=fallback")).text
+
+
 async def test_views_are_renamed_shared_and_deleted(running: Running, editor: httpx2.AsyncClient) -> None:
     await save(editor, "mine")
     [row] = await running.read("SELECT id FROM saved_views")
