@@ -27,7 +27,7 @@ from app.accounts.users import (
     set_role,
 )
 from app.db.types import AccessKind
-from app.errors import InvalidInputError, NotFoundError, Problem
+from app.errors import InvalidInputError, Problem
 from app.server.api.calls import Instant
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
@@ -127,7 +127,7 @@ async def change_a_user(request: ApiRequest) -> dict[str, Any]:
     now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
 
     def unit(connection: Connection) -> dict[str, Any]:
-        user = _user(connection, user_id)
+        user = read_user(connection, user_id)
         lifts_restriction = "projects" in order.model_fields_set and order.projects is None
         if lifts_restriction:  # before the role: an admin cannot be restricted
             user = set_projects(connection, user_id, None, by=by, now=now)
@@ -146,7 +146,7 @@ async def log_a_user_out(request: ApiRequest) -> dict[str, Any]:
     now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
 
     def unit(connection: Connection) -> dict[str, Any]:
-        _user(connection, user_id)
+        read_user(connection, user_id)
         return log_out_everywhere(connection, user_id, by=by, now=now).to_json()
 
     return await request.context.write(unit)
@@ -156,7 +156,7 @@ async def delete_a_user(request: ApiRequest) -> dict[str, Any]:
     now, by, user_id = request.context.now, request.user.name, request.identifier("user_id")
 
     def unit(connection: Connection) -> dict[str, Any]:
-        _user(connection, user_id)
+        read_user(connection, user_id)
         return delete_user(connection, user_id, by=by, now=now).to_json()
 
     return await request.context.write(unit)
@@ -190,7 +190,7 @@ async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
     lifetime = None if order.days is None else timedelta(days=order.days)
 
     def unit(connection: Connection) -> dict[str, Any]:
-        _user(connection, user_id)
+        read_user(connection, user_id)
         token, secret = issue_token(
             connection, user_id, order.name, order.role, by=by, now=now, lifetime=lifetime, projects=order.projects
         )
@@ -201,16 +201,8 @@ async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
 
 async def revoke_a_token(request: ApiRequest) -> dict[str, Any]:
     now, by, token_id = request.context.now, request.user.name, request.identifier("token_id")
-    if "\0" in token_id:
-        raise NotFoundError("there is no token with this id")
     token = await request.context.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
     return token.to_json()
-
-
-def _user(connection: Connection, user_id: str) -> User:
-    if "\0" in user_id:
-        raise NotFoundError("there is no user with this id")
-    return read_user(connection, user_id)
 
 
 def require_role(text: str) -> Role:

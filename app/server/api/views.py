@@ -19,7 +19,6 @@ from app.accounts.saved_views import (
     read_view,
     save_view,
 )
-from app.errors import NotFoundError
 from app.server.api.framework.endpoint import ApiRequest, Endpoint, Model, Text
 
 _Name = Annotated[Text, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
@@ -55,7 +54,7 @@ async def list_the_views(request: ApiRequest) -> dict[str, Any]:
 
 
 async def read_a_view(request: ApiRequest) -> dict[str, Any]:
-    view = await request.context.read(partial(read_view, view_id=_view_id(request), user=_user(request)))
+    view = await request.context.read(partial(read_view, view_id=request.identifier("view_id"), user=_user(request)))
     return view.to_json()
 
 
@@ -71,7 +70,7 @@ async def change_a_view(request: ApiRequest) -> dict[str, Any]:
     order: ViewChange = request.body
     unit = partial(
         change_view,
-        view_id=_view_id(request),
+        view_id=request.identifier("view_id"),
         user=_user(request),
         now=request.context.now,
         name=order.name,
@@ -82,20 +81,13 @@ async def change_a_view(request: ApiRequest) -> dict[str, Any]:
 
 
 async def delete_a_view(request: ApiRequest) -> dict[str, Any]:
-    unit = partial(delete_view, view_id=_view_id(request), user=_user(request), now=request.context.now)
+    unit = partial(delete_view, view_id=request.identifier("view_id"), user=_user(request), now=request.context.now)
     return (await request.context.write(unit)).to_json()
 
 
 def _user(request: ApiRequest) -> ViewUser:
     user = request.user
     return ViewUser(user.user_id, user.name, user.role, user.projects)
-
-
-def _view_id(request: ApiRequest) -> str:
-    view_id = request.identifier("view_id")
-    if "\0" in view_id:
-        raise NotFoundError("there is no saved view with this id")
-    return view_id
 
 
 _PATH: Final = "/api/v1/views"
