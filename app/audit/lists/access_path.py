@@ -15,8 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, tuple_
 
-MINUTE_LENGTH: Final = 8
-"""Characters of an id that `MINUTE_OF_ID` takes."""
+from app.db.tables import MINUTE_LENGTH
 
 
 @dataclass(frozen=True, slots=True)

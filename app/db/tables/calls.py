@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -52,7 +54,9 @@ LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""
 
 
-MINUTE_OF_ID = text("substr(id, 1, 8)")
+MINUTE_LENGTH: Final = 8
+"""Characters of an id that `MINUTE_OF_ID` takes."""
+MINUTE_OF_ID = text(f"substr(id, 1, {MINUTE_LENGTH})")
 """The 65 seconds in which an id was made, spelled as indexes need it; ids of all forms begin with it."""
 ASKED = text("coalesce(asked_agent_name, agent_name)")
 """The agent that is asked now, spelled as the index of the queues needs it."""
