@@ -133,7 +133,7 @@ class Deliverer:
                 tasks = [self._in_hand[one.id] for one in claimed.dispatches]
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         # While one of these is not 0 the next round follows soon: a limit that plain SQL raises moves the queue.
-        return {"claimed": total, "queues": int(self.has_queue), "recovering": self._recovery.projects}
+        return {"claimed": total, "queues": int(self.has_queue), "recovering": self._recovery.unsettled}
 
     def _in_turn(self) -> list[str]:
         """Return the projects, another first each time: what calls per second leave over goes to the first."""

@@ -23,7 +23,7 @@ class Recovery:
         self._hastened_at: dict[str, float] = {}
 
     @property
-    def projects(self) -> int:
+    def unsettled(self) -> int:
         """How many projects' LiveKit is down, or was a moment ago: `hasten` must be called often."""
         return len(self._down_at)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -224,14 +224,8 @@ def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
 
 
 def _others(connection: Connection, change_set: str) -> dict[str, int]:
-    return {name: count for name, count in _count_others(connection, change_set) if count}
-
-
-def _count_others(connection: Connection, change_set: str) -> Iterator[tuple[str, int]]:
-    counts = [
-        select(func.count()).select_from(table).where(table.c.change_set == change_set)
-        for table in (lookup_changes, agent_changes)
-    ]
-    lookups, agents = (connection.scalar(count) or 0 for count in counts)
-    yield "lookups", lookups
-    yield "agents", agents
+    found = {}
+    for name, table in (("lookups", lookup_changes), ("agents", agent_changes)):
+        count = select(func.count()).select_from(table).where(table.c.change_set == change_set)
+        found[name] = connection.scalar(count) or 0
+    return {name: count for name, count in found.items() if count}
