@@ -94,7 +94,7 @@ def ngettext(singular: str, plural: str, number: int, /, **values: Any) -> str:
 
 
 def pgettext(context: str, message: str, /) -> str:
-    """Return the text in the current language; the context tells equal texts of different meaning apart."""
+    """Return the text in the current language; the context distinguishes equal texts of different meaning."""
     return _current.get().texts.pgettext(context, message)
 
 

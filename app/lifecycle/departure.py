@@ -72,7 +72,7 @@ def _object(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def depends_on_people(dispatch: Dispatch, departure: Departure) -> bool:
-    """Return whether it matters to `leaving.agent_gone` if people are there whom no dispatch serves.
+    """Return whether it matters to `leaving.agent_gone` if people are there who have no dispatch.
 
     For most agents it does not, and to find these people all joins of the room are read.
     """
