@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, ColumnElement, Dialect
+from sqlalchemy import JSON, ColumnElement, Dialect, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -60,6 +60,22 @@ class WrittenTimestamp(Timestamp):
             return super().process_result_value(value, dialect)
         except (ValueError, TypeError):
             return self.if_unreadable
+
+
+class UnreadableText(str):
+    """What a text column of SQLite holds that is a BLOB, as far as it is UTF-8."""
+
+    __slots__ = ()
+
+
+class WrittenText(TypeDecorator[str]):
+    """Text that reads as `UnreadableText` where SQLite holds a BLOB."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        return UnreadableText(value.decode("utf-8", "replace")) if isinstance(value, bytes) else value
 
 
 class UnreadableJson(str):

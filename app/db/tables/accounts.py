@@ -15,6 +15,7 @@ from sqlalchemy import (
     false,
 )
 
+from app.db.columns.written_types import EPOCH, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, metadata
 from app.db.types import AccessKind, Json, Timestamp, one_of
 
@@ -97,11 +98,11 @@ saved_views = Table(
     Column("id", Text, primary_key=True),
     Column("user_id", Text, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("project", Text, nullable=False, server_default=""),  # that the filters name; empty: none
-    Column("name", Text, nullable=False),
-    Column("query", Text, nullable=False),  # the filters, as the address of the list has them
+    Column("name", WrittenText, nullable=False),
+    Column("query", WrittenText, nullable=False),  # the filters, as the address of the list has them
     Column("shared", Boolean, nullable=False, server_default=false()),  # others see it, too
-    Column("created_at", Timestamp, nullable=False),
-    Column("updated_at", Timestamp, nullable=False),
+    Column("created_at", WrittenTimestamp(EPOCH), nullable=False),
+    Column("updated_at", WrittenTimestamp(EPOCH), nullable=False),
     UniqueConstraint("user_id", "project", "name"),
 )
 

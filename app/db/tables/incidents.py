@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text, true
 
-from app.db.columns.written_types import EPOCH, WrittenJson, WrittenTimestamp
+from app.db.columns.written_types import EPOCH, WrittenJson, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, flag, metadata, partial_index
 from app.db.types import DeliveryStatus, IncidentKind, Json, OutgoingEvent, Timestamp, one_of
 
@@ -32,12 +32,12 @@ incidents = Table(
 notifications = Table(
     "notifications",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", WrittenText, primary_key=True),
     Column("enabled", flag("enabled"), nullable=False, server_default=true()),
-    Column("url", Text, nullable=False),  # of Apprise; a secret that is never shown again
+    Column("url", WrittenText, nullable=False),  # of Apprise; a secret that is never shown again
     Column("kinds", WrittenJson),  # a list of kinds of incidents; NULL: all
-    Column("quiet_hours", Text),  # OpenStreetMap opening hours
-    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("quiet_hours", WrittenText),  # OpenStreetMap opening hours
+    Column("timezone", WrittenText, nullable=False, server_default="UTC"),
     Column("created_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_at", WrittenTimestamp(EPOCH), nullable=False, server_default=current_instant()),
     Column("updated_by", Text),
@@ -48,9 +48,9 @@ webhook_subscriptions = Table(
     "webhook_subscriptions",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),  # signs what is sent; shown once
+    Column("name", WrittenText, nullable=False),
+    Column("url", WrittenText, nullable=False),
+    Column("secret", WrittenText, nullable=False),  # signs what is sent; shown once
     Column("events", WrittenJson),  # a list of events; NULL: all
     Column("enabled", flag("enabled"), nullable=False, server_default=true()),
     Column("failing_since", WrittenTimestamp(EPOCH)),  # the first failure since the latest success

@@ -13,6 +13,7 @@ from pydantic import Field
 from sqlalchemy import Connection, delete, insert, select, update
 
 from app.db.audit_log import AuditEntry, append
+from app.db.columns.written_types import UnreadableText
 from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import notifications
 from app.db.types import IncidentKind
@@ -132,7 +133,7 @@ def _stored_problems(row: Mapping[Any, Any]) -> list[Problem]:
 
 def text_problems(values: Mapping[str, Any], names: Iterable[str]) -> list[Problem]:
     """Return which of these columns of a row hold no text."""
-    return [Problem(name, "must be text") for name in names if not isinstance(values[name], str | None)]
+    return [Problem(name, "must be text") for name in names if isinstance(values[name], UnreadableText)]
 
 
 def list_problems(column: str, value: Any, known: Iterable[str], noun: str) -> list[Problem]:

@@ -55,11 +55,15 @@ def bad_rows(database: Database) -> dict[str, str]:
     if database.kind == "sqlite":
         database.execute(f"{channel} ('json', 'json://a.test', '[no_show', NULL, 'UTC')")
         database.execute(f"{program} ('4', 'json', '{HOOK}', '{SECRET}', '[call')")
+        database.execute(f"{channel} (x'ff', 'json://a.test', NULL, NULL, x'fe')")
+        database.execute(f"{program} ('5', 'bytes', x'ff', x'ff', NULL)")
         database.execute("DROP TRIGGER agents_times_inserted")
         database.execute("INSERT INTO agents (agent_name, out_of_service_until) VALUES ('support', '2026-99-99')")
         found |= {
             "notification json": "kinds: must be a JSON list",
             "subscription json": "events: must be a JSON list",
+            "notification \ufffd": "name: must be text",
+            "subscription bytes": "url: must be text",
             "agent support": "out_of_service_until: is no time; write one such as 2026-12-24T18:00:00Z",
         }
     return found
