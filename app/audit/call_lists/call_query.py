@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.audit.call_lists.call_filter import CallFilter
 from app.audit.calls.call_head import CallDirection, CallOutcome, CallState
 from app.errors import Problem, nearest
+from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 
 MAX_SEARCH: Final = 200
 """Characters of a text to find calls by."""
@@ -55,6 +56,10 @@ def read_call_query(fields: Mapping[str, str], now: datetime, projects: tuple[st
     given = {name: fields.get(name, "").strip() for name in (*FILTER_FIELDS, *TIME_FIELDS, *_ZONE_FIELDS)}
     given["q"] = given["q"][:MAX_SEARCH]
     problems: list[Problem] = []
+    for name in FILTER_FIELDS:
+        if not is_storable(given[name]):
+            problems.append(Problem(name, UNSTORABLE_MESSAGE))
+            given[name] = ""
     for name, known in _KNOWN.items():
         if given[name] and given[name] not in known:
             problems.append(Problem(name, f"must be {', '.join(known)}", given[name], nearest(given[name], known)))

@@ -68,6 +68,29 @@ async def test_what_cannot_be_saved_is_said_above_the_same_list(editor: httpx2.A
     assert await tabs_of(editor, "/console/calls?outcome=fallback") == [("mine", True)]
 
 
+async def test_a_filter_that_no_database_can_store_is_not_saved(running: Running) -> None:
+    editor = running.client(await running.token(Role.EDITOR))
+    answer = await editor.post("/api/v1/views", json={"name": "odd", "query": "agent=support&q=%00"})
+    assert answer.status_code == 422
+    assert "q: " in answer.text
+
+
+async def test_a_view_that_sql_has_written_badly_does_not_stop_the_list(
+    running: Running, editor: httpx2.AsyncClient
+) -> None:
+    if running.database.kind != "sqlite":
+        return  # which refuses such values by its types
+    await save(editor, "mine")
+    running.database.execute(
+        "INSERT INTO saved_views (id, user_id, name, query, created_at, updated_at, shared)"
+        " SELECT 'bad', user_id, x'ff', x'fe', '2026-13-01', 'x', true FROM saved_views"
+    )
+    assert ("mine", False) in await tabs_of(editor)
+    assert (await editor.get("/console/views")).status_code == 200
+    reader = running.client(await running.token(Role.VIEWER))
+    assert len((await reader.get("/api/v1/views")).json()["items"]) == 1
+
+
 async def test_a_name_that_is_taken_is_shown_as_it_was_typed(editor: httpx2.AsyncClient) -> None:
     await save(editor, "No-shows of ANA")
     assert "named &#39;No-shows of ANA&#39;." in (await save(editor, "No-shows of ANA", "outcome=fallback")).text
