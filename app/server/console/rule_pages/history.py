@@ -99,11 +99,13 @@ async def undo_whole_set(request: PageRequest) -> Response:
     change_set, skips = request.field("id"), bool(request.field("skip_changed"))
     unit = partial(undo_set, change_set=change_set, editor=request.signed_in.name, skip_changed=skips)
     try:
-        await request.context.write(unit)
+        undone = await request.context.write(unit)
     except ConflictError as error:
         return await _preview(request, change_set, str(error), 409)
     except InvalidInputError as error:
         return await _preview(request, change_set, "; ".join(map(str, error.problems)), 422)
+    if not undone.is_effective:
+        return await _preview(request, change_set, status=409)
     return redirect("/console/history", "set-undone")
 
 

@@ -83,6 +83,19 @@ async def test_what_was_changed_since_is_named_in_the_preview_and_stays(
     assert await timeouts(api) == [9, 15]
 
 
+async def test_the_console_does_not_say_that_a_set_was_undone_of_which_all_was_changed_since(
+    api: httpx2.AsyncClient, editor: httpx2.AsyncClient
+) -> None:
+    change_set = await latest_set(api)
+    path = f"/console/history/set?id={change_set}"
+    for rule in (await api.get("/api/v1/rules")).json()["items"]:
+        await api.patch(f"/api/v1/rules/{rule['id']}", json={"answer_timeout_s": 9}, headers={"If-Match": "*"})
+    done = await post(editor, path, "/console/history/set", id=change_set, skip_changed="on")
+    assert done.status_code == 409
+    assert "All of it was changed again since." in done.text
+    assert await timeouts(api) == [9, 9]
+
+
 async def test_a_set_is_undone_by_editors_and_forms_need_a_token(running: Running, api: httpx2.AsyncClient) -> None:
     change_set = await latest_set(api)
     await running.add_user("vera", Role.VIEWER)
