@@ -88,13 +88,11 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
     return grid
 
 
-def change_words(change: RuleChange, *, names_set: bool = False) -> Text:
-    """Return one change of a rule and the values that changed; `names_set`: with its change set."""
+def change_words(change: RuleChange) -> Text:
+    """Return one change of a rule, with the values that changed and its change set."""
     text = plain(f"{change.rule}: {CHANGE_WORDS[change.change]}", "bold")
     if change.why:
         text.append("\n").append_text(plain(f"“{change.why}”"))
-    if names_set and change.change_set:
-        text.append("\n").append_text(plain(f"change set {change.change_set}", "dim"))
     for value in change.values[:8]:
         text.append("\n").append_text(plain(value, "dim"))
     if len(change.values) > 8:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated, Literal
 
 import typer
@@ -263,10 +262,9 @@ def history_(
         say("No rule has ever been changed.")
         return
     rows = table("version", "when / by", "change", narrow=("version", "when / by"))
-    sets = Counter(one.change_set for one in changes)
     for one in changes:
         who = Text(show_moment(one.changed_at)).append("\n").append_text(plain(one.changed_by[:40], "dim"))
-        rows.add_row(str(one.id), who, change_words(one, names_set=sets[one.change_set] > 1))
+        rows.add_row(str(one.id), who, change_words(one))
     show(rows)
 
 
