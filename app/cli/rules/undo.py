@@ -71,8 +71,9 @@ def _say(document: dict[str, Any], *, as_json: bool) -> None:
     for conflict in document["conflicts"]:
         say(f"not undone: rule {conflict['rule']!r} {conflict['message']}", *map(_value, conflict["values"]))
     if document["not_undone"]:
-        named = " and ".join(_counted(document["not_undone"].items()))
-        note(f"The change set also changed {named}, which stay as they are.")
+        others = document["not_undone"]
+        stays = "which stays as it is" if sum(others.values()) == 1 else "which stay as they are"
+        note(f"The change set also changed {' and '.join(_counted(others.items()))}, {stays}.")
     if document["written"] and document["rules"]:
         say(f"the rules are at version {document['version']}")
 
