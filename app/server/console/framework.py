@@ -297,4 +297,4 @@ async def _read_form(request: PageRequest) -> Mapping[str, Sequence[str]]:
     raw = await read_body(http.scope, http.receive, ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES)
     if user is None or len(raw) <= ANONYMOUS_FORM_MAX_BYTES:
         return read_form(raw)
-    return await request.context.workers.run(user.id, parse_form, raw)
+    return await request.context.workers.run(user.id, parse_form, raw, in_turn=True)

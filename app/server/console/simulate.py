@@ -45,7 +45,8 @@ async def run(request: PageRequest) -> Response:
     try:
         user = request.signed_in
         projects = read_projects(user.projects)
-        found = await request.context.workers.run(user.id, simulate_text, text, delete, since, projects)
+        workers = request.context.workers
+        found = await workers.run(user.id, simulate_text, text, delete, since, projects, in_turn=True)
     except InvalidInputError as error:
         return _page(request, text=text, hours=hours, delete=delete, problems=error.problems, status=422)
     except (TooManyRequestsError, TooMuchWorkError) as error:

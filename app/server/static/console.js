@@ -144,13 +144,19 @@ function countInTitle() {
 
 function checkWhileTyping(form) {
   const place = document.getElementById(form.dataset.result);
-  let timer = 0, latest = 0;
+  let timer = 0, running = false, changed = false;
+  // One check at a time: what is typed meanwhile is checked after it, and what was typed in between never.
   const check = async () => {
-    const mine = ++latest;
-    const body = new URLSearchParams(new FormData(form));
+    if (running) { changed = true; return; }
+    running = true;
     place.setAttribute("aria-busy", "true");
-    const part = await fetchPart(form.dataset.check, { method: "POST", body }).catch(() => null);
-    if (mine !== latest) return;
+    let part = null;
+    do {
+      changed = false;
+      const body = new URLSearchParams(new FormData(form));
+      part = await fetchPart(form.dataset.check, { method: "POST", body }).catch(() => null);
+    } while (changed);
+    running = false;
     place.removeAttribute("aria-busy");
     if (part === null) return;
     place.innerHTML = part;

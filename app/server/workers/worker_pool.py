@@ -24,8 +24,10 @@ WORKERS: Final = 2
 TIME_LIMIT_S: Final = 30.0
 """A simulation of 50,000 events takes some seconds."""
 _STARTS_WITHIN_S: Final = 60.0
-_MAX_JOBS: Final = 20
-"""Jobs that run or wait; more would wait longer than a browser does."""
+_MAX_IN_TURN: Final = 8
+"""Jobs of one user that wait for the one that runs: the tabs that a person opens at once."""
+_MAX_USERS: Final = 20
+"""Users whose jobs run or wait, one of each at a time; more would wait longer than a browser does."""
 
 
 class _ClosedError(Exception):
@@ -51,13 +53,13 @@ class WorkerPool:
     async def run(self, user_id: str, job: Callable[..., T], *arguments: Any, in_turn: bool = False) -> T:
         """Return what `job(state, *arguments)` returns in a worker; both must be picklable.
 
-        TooManyRequestsError while a job of that user runs; with `in_turn`, one may wait for it. TooMuchWorkError when
-        the job takes too long.
+        TooManyRequestsError while a job of that user runs; with `in_turn`, which pages use, some may wait for it.
+        TooMuchWorkError when the job takes too long.
         """
-        if self._jobs[user_id] > (1 if in_turn else 0):
+        if self._jobs.get(user_id, 0) > (_MAX_IN_TURN if in_turn else 0):
             message = "your previous check or simulation is still running; wait for its answer, then try again"
             raise TooManyRequestsError(message, 1)
-        if self._jobs.total() >= _MAX_JOBS:
+        if user_id not in self._jobs and len(self._jobs) >= _MAX_USERS:
             raise TooManyRequestsError("too many users are checking rules or simulating now; try again later", 10)
         self._jobs[user_id] += 1
         turn = self._turns.setdefault(user_id, asyncio.Lock())

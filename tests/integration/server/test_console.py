@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -149,6 +150,14 @@ async def test_roles(running: Running, editor: httpx2.AsyncClient) -> None:
 async def test_the_form_of_a_rule_has_a_control_for_each_column(editor: httpx2.AsyncClient) -> None:
     page = (await editor.get("/console/rules/new")).text
     assert [name for name in COLUMN if page.count(f' name="{name}"') != 1] == []
+
+
+async def test_pages_opened_at_once_in_several_tabs_are_all_checked(editor: httpx2.AsyncClient) -> None:
+    token = csrf_of(await editor.get("/console/rules/new"))
+    long = {"rules": "rules: []\n" + "#" * 17_000, "hours": "24"}  # its form is decoded by a worker, too
+    tabs = [("/console/rules/check", RULE)] * 6 + [("/console/simulate", long)] * 2
+    answers = await asyncio.gather(*(editor.post(path, data={"csrf": token, **form}) for path, form in tabs))
+    assert [answer.status_code for answer in answers] == [200] * len(tabs)
 
 
 async def test_a_rule_is_created_tested_and_edited(running: Running, editor: httpx2.AsyncClient) -> None:

@@ -56,13 +56,30 @@ async def test_a_user_has_one_job_at_a_time_and_another_user_another(pool: Worke
     with pytest.raises(TooManyRequestsError, match="still running; wait for its answer"):
         await pool.run("eva", parse_form, b"a=1")
     assert await pool.run("ana", parse_form, b"a=%31&b=x+y") == {"a": ["1"], "b": ["x y"]}
-    waiting = asyncio.create_task(pool.run("eva", parse_form, b"a=1", in_turn=True))
+    waiting = [asyncio.create_task(pool.run("eva", parse_form, b"a=1", in_turn=True)) for _ in range(8)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyRequestsError):
         await pool.run("eva", parse_form, b"a=1", in_turn=True)
-    assert [first.done(), waiting.done()] == [False, False]
+    assert not any(one.done() for one in (first, *waiting))
+    # And a line of one user costs the others nothing
+    assert await pool.run("ana", parse_form, b"a=2") == {"a": ["2"]}
     pool.close()
-    await asyncio.gather(first, waiting, return_exceptions=True)
+    await asyncio.gather(first, *waiting, return_exceptions=True)
+
+
+async def test_a_user_beyond_the_most_that_can_be_served_is_refused_and_one_who_waits_is_not(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.server.workers.worker_pool._MAX_USERS", 1)
+    first = asyncio.create_task(pool.run("eva", endless))
+    await asyncio.sleep(0)
+    with pytest.raises(TooManyRequestsError, match="too many users"):
+        await pool.run("ana", parse_form, b"a=1")
+    second = asyncio.create_task(pool.run("eva", parse_form, b"a=1", in_turn=True))
+    await asyncio.sleep(0)
+    assert not second.done()
+    pool.close()
+    await asyncio.gather(first, second, return_exceptions=True)
 
 
 async def test_a_job_that_takes_too_long_is_stopped_and_the_next_one_runs(sqlite_database: Database) -> None:

@@ -221,11 +221,11 @@ async def _read_form_draft(request: PageRequest) -> FormDraft:
     sent = _sent(request)
     if sent.size <= _CHECKED_HERE:
         return form_draft(sent)
-    return await request.context.workers.run(request.signed_in.id, read_form_draft, sent)
+    return await request.context.workers.run(request.signed_in.id, read_form_draft, sent, in_turn=True)
 
 
 async def _try(request: PageRequest, replaces: int | None, operation: str) -> tuple[FormDraft, TriedDraft]:
-    # In turn: while a draft is checked, its author types on.
+    # In turn: its author may have opened other rules in other tabs.
     run = request.context.workers.run
     form, tried = await run(request.signed_in.id, try_form_draft, _sent(request), replaces, in_turn=True)
     if tried.events:
