@@ -38,21 +38,37 @@ class Others:
 
 
 def measure(*, quick: bool) -> list[Figure]:
-    """Return the ratios of both percentiles while the big room fills, and while all are in it, against before."""
+    """Return both percentiles while callers come into one room, and while all are in it.
+
+    Against two baselines: as many callers in rooms of their own, which is what the one room costs; and nobody but the
+    others, which is what the load costs.
+    """
     callers = 1_000 if quick else CALLERS
     rounds, seconds = (2, 5.0) if quick else (3, 10.0)
     with _scene(callers) as made:
-        before = [_others(made, f"b{number}", seconds) for number in range(rounds)]
-        made.let_in(callers, rate=COMING_PER_SECOND, room=ROOM)
-        coming = [_others(made, f"c{number}", seconds) for number in range(rounds)]
-        made.await_joins()
-        eventually(lambda: _served(made) >= callers, within=600, what="each caller of the big room has an agent")
-        there = [_others(made, f"t{number}", seconds) for number in range(rounds)]
-    note = f"against before, {RATE:g} joins/s in other rooms, scope participant in the big one"
+        alone = [_others(made, f"a{number}", seconds) for number in range(rounds)]
+        apart = _while_they_come(made, callers, "apart-{r}", rounds, seconds)
+    with _scene(callers) as made:
+        together = _while_they_come(made, callers, ROOM, rounds, seconds)
+    who = f"{callers:,} callers"
+    note = f"{RATE:g} joins/s in other rooms; {who}, {COMING_PER_SECOND:g} a second, scope participant"
     return [
-        *_figures(f"while {callers:,} callers come into one room", before, coming, note),
-        *_figures(f"while {callers:,} callers and their agents are in one room", before, there, note),
+        *_figures(f"while {who} come into one room, against rooms of their own", apart[0], together[0], note),
+        *_figures(f"while {who} are in one room, against rooms of their own", apart[1], together[1], note),
+        *_figures(f"while {who} come into one room, against nobody else", alone, together[0], note),
+        *_figures(f"while {who} are in one room, against nobody else", alone, together[1], note),
     ]
+
+
+def _while_they_come(
+    made: Scene, callers: int, room: str, rounds: int, seconds: float
+) -> tuple[list[Others], list[Others]]:
+    """Return what the others felt while callers came to `room`, and once each of them had an agent."""
+    made.let_in(callers, rate=COMING_PER_SECOND, room=room)
+    coming = [_others(made, f"c{number}", seconds) for number in range(rounds)]
+    made.await_joins()
+    eventually(lambda: _served(made) >= callers, within=600, what="each caller has an agent")
+    return coming, [_others(made, f"t{number}", seconds) for number in range(rounds)]
 
 
 @contextmanager
@@ -63,7 +79,8 @@ def _scene(callers: int) -> Iterator[Scene]:
         settings = {"USHER_SWEEP_INTERVAL": "5", "USHER_REQUEST_TIMEOUT": "5"}
         with scene(directory, replace(LONG, callers=callers), seed=1, settings=settings) as made:
             made.start(rules=False)
-            made.database.add_rule("big", "steward", {"room": {"name": [ROOM]}}, scope="participant")
+            crowd = {"room": {"name": [ROOM, {"prefix": "apart-"}]}}
+            made.database.add_rule("crowd", "steward", crowd, scope="participant")
             made.database.add_rule("others", "greeter", {"room": {"name": [{"prefix": "call-"}]}})
             made.add_workers("steward")
             made.add_workers("greeter")
@@ -73,8 +90,8 @@ def _scene(callers: int) -> Iterator[Scene]:
 
 
 def _served(made: Scene) -> int:
-    query = "SELECT count(*) AS number FROM dispatches WHERE room_name = :room AND status = 'joined'"
-    [row] = made.database.rows(query, room=ROOM)
+    query = "SELECT count(*) AS number FROM dispatches WHERE agent_name = 'steward' AND status = 'joined'"
+    [row] = made.database.rows(query)
     return int(row["number"])
 
 
