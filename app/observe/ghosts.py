@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from app.db.any_of import any_of
+from app.db.hot_statement import HotStatement
 from app.db.tables import events
 from app.db.types import EventSource
 from app.livekit.client import SeenParticipant
@@ -38,7 +39,7 @@ _EARLIER = (
     )
     .correlate(events)
 )
-_STARTS = (
+_STARTS = HotStatement(
     select(
         events.c.project,
         events.c.room_sid,
@@ -55,11 +56,11 @@ _STARTS = (
 def restarts(connection: Connection, sessions: Collection[Session]) -> dict[Session, datetime]:
     """Return by session when LiveKit last made a room again, by LiveKit's clock; no entry if it never did."""
     known = {sid for _, sid in sessions if sid}
-    rows = connection.execute(_STARTS, {"room_sids": known}).all() if known else []
+    rows = _STARTS.rows(connection, {"room_sids": known}) if known else []
     return {
-        (row.project, row.room_sid): row.occurred_at
-        for row in rows
-        if (row.project, row.room_sid) in sessions and _is_again(row.occurred_at, row.known_since, row.started_before)
+        (project, room_sid): occurred_at
+        for project, room_sid, occurred_at, known_since, started_before in rows
+        if (project, room_sid) in sessions and _is_again(occurred_at, known_since, started_before)
     }
 
 

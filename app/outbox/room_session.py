@@ -95,12 +95,17 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
     return found
 
 
+_CLOSED = HotStatement(
+    select(events.c.project, events.c.room_sid)
+    .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
+    .where(any_of(events.c.room_sid, "room_sids"), events.c.type == EventType.ROOM_FINISHED)
+)
+
+
 def closed_sessions(connection: Connection, sessions: Collection[Session]) -> set[Session]:
     """Return those of the room sessions that LiveKit has said to have closed."""
-    query = select(events.c.project, events.c.room_sid).where(
-        events.c.room_sid.in_({sid for _, sid in sessions}), events.c.type == EventType.ROOM_FINISHED
-    )
-    return {(project, sid) for project, sid in connection.execute(query)}.intersection(sessions)
+    rows = _CLOSED.rows(connection, {"room_sids": {sid for _, sid in sessions}})
+    return {(project, sid) for project, sid in rows}.intersection(sessions)
 
 
 _redriven = dispatches.alias("redriven")

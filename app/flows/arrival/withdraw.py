@@ -22,6 +22,7 @@ from app.livekit.vocabulary import DEFAULT_IDENTITY
 from app.logs import get_logger
 from app.observe.ghosts import restarts
 from app.outbox.dispatch_store import read_locked, waiting_callers
+from app.outbox.room_session import closed_sessions
 
 _log = get_logger(__name__)
 
@@ -60,11 +61,11 @@ class Withdrawer:
         log = _log.bind(room=withdrawal.room_name, dispatch_id=withdrawal.dispatch_id)
         if withdrawal.after_s > 0:
             await asyncio.sleep(withdrawal.after_s)
-            if await self._is_called_off(withdrawal):
-                return
         for attempt in range(_TRIES):
             try:
-                restarted_at = await self._restarted_at(withdrawal)
+                is_over, restarted_at = await self._read_session(withdrawal)
+                if is_over:
+                    return
                 await take_back(client, self._lists, withdrawal, partial(self._is_called_off, withdrawal), restarted_at)
             except LiveKitUnavailableError as error:
                 log.warning("could not withdraw yet", error=str(error), attempt=attempt + 1)
@@ -78,9 +79,18 @@ class Withdrawer:
             else:
                 return
 
-    async def _restarted_at(self, withdrawal: Withdrawal) -> datetime | None:
+    async def _read_session(self, withdrawal: Withdrawal) -> tuple[bool, datetime | None]:
+        """Return whether LiveKit has closed the room and everything in it, and when it made it again.
+
+        Most rooms close soon after their last caller left; then LiveKit need not be asked.
+        """
         session = (withdrawal.project, withdrawal.room_sid)
-        return await self._context.read(lambda connection: restarts(connection, [session]).get(session))
+
+        def read(connection: Connection) -> tuple[bool, datetime | None]:
+            restarted_at = restarts(connection, [session]).get(session)
+            return restarted_at is None and session in closed_sessions(connection, [session]), restarted_at
+
+        return await self._context.read(read)
 
     async def _is_called_off(self, withdrawal: Withdrawal) -> bool:
         """Return whether the agent has a caller again, such as one that reloaded the page."""

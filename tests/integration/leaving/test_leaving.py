@@ -134,6 +134,21 @@ async def test_withdrawal_waits_for_every_caller_in_the_room_whatever_their_rule
         await world.until(lambda: not world.agents("room"), within=4)
 
 
+@in_virtual_time
+async def test_livekit_is_asked_nothing_about_the_agent_of_a_room_that_has_closed(sqlite_database: Database) -> None:
+    async with World(sqlite_database) as world:
+        world.rule(withdraw=True)
+        world.simulator.add_worker("greeter")
+        world.simulator.join("room", "ana")
+        await world.until_status("joined")
+        world.simulator.leave("room", "ana")
+        world.simulator.finish_room("room")
+        await world.until_status("ended")
+        asked_before = len(world.simulator.ledger.calls)
+        await world.wait(8)
+        assert world.simulator.ledger.calls[asked_before:] == []
+
+
 @pytest.mark.parametrize("obstinate", [Behaviour(ignores_termination=True), Behaviour(stays_after_delete=True)])
 @in_virtual_time
 async def test_an_agent_that_will_not_go_is_removed(sqlite_database: Database, obstinate: Behaviour) -> None:
