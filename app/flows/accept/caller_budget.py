@@ -9,9 +9,9 @@ second. So the budget holds after a restart and over several replicas, each of w
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, deque
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -30,7 +30,7 @@ UNASKED_SHARE = 4
 ASKED_EVERY_S = 1.0
 """How often the database is asked about one caller."""
 MAX_CALLERS = 10_000
-"""Callers remembered, the latest: each costs about half a kilobyte."""
+"""Callers remembered, the latest of the last `WINDOW_S`: each costs about half a kilobyte."""
 
 _NUMBER = re.compile(r"\+?\d{5,15}")
 """Texts that name one caller; hidden numbers arrive as `anonymous` and the like."""
@@ -73,7 +73,9 @@ Caller = tuple[str, str, str]
 class _Account:
     """What was granted to one caller: `granted` by this process, `spent` as the database said at `asked_at`."""
 
-    granted: deque[float]
+    used_at: float
+    granted: list[float] = field(default_factory=list)
+    """The ticks of the latest, not more than are granted unasked."""
     asked_at: float = float("-inf")
     spent: float = 0.0
 
@@ -84,7 +86,12 @@ class CallerBudget:
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
         self._unasked = per_minute // UNASKED_SHARE
-        self._accounts: OrderedDict[Caller, _Account] = OrderedDict()
+        self._accounts: dict[Caller, _Account] = {}
+        """In the order of their last use."""
+
+    def __len__(self) -> int:
+        """Return how many callers are remembered."""
+        return len(self._accounts)
 
     def grant(self, connection: Connection, event: Event, now: datetime, tick: float) -> bool:
         """Return whether the caller of `event` may cause one more dispatch, and note it; `tick`: monotonic seconds."""
@@ -100,21 +107,25 @@ class CallerBudget:
             if account.spent >= self.per_minute:
                 return False
         for account in accounts:
-            account.granted.append(tick)
+            account.granted = [*account.granted, tick][-self._unasked - 1 :]
             account.spent += WEIGHT_OF_PRESENT
         return True
 
     def _account(self, caller: Caller, tick: float) -> _Account:
-        account = self._accounts.get(caller)
-        if account is None:
-            account = self._accounts[caller] = _Account(deque(maxlen=self._unasked + 1))
-            if len(self._accounts) > MAX_CALLERS:
-                self._accounts.popitem(last=False)
-        else:
-            self._accounts.move_to_end(caller)
-            while account.granted and account.granted[0] <= tick - WINDOW_S:
-                account.granted.popleft()
+        account = self._accounts.pop(caller, None) or _Account(tick)
+        self._accounts[caller] = account  # the latest is the last one
+        account.used_at = tick
+        del account.granted[: bisect_right(account.granted, tick - WINDOW_S)]
+        self._drop_unused(tick)
         return account
+
+    def _drop_unused(self, tick: float) -> None:
+        """Drop at most two, which is more than each call adds: no call costs more than another."""
+        for _ in range(2):
+            caller, oldest = next(iter(self._accounts.items()))
+            if len(self._accounts) <= MAX_CALLERS and oldest.used_at > tick - WINDOW_S:
+                return
+            del self._accounts[caller]
 
     def _spent(self, connection: Connection, caller: Caller, now: datetime) -> float:
         kind, project, name = caller
