@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, select
 
+from app.agents.agent_check import DEFAULTS, EDITABLE
 from app.agents.agent_limits import is_before_end, read_end
-from app.agents.stored_agents import DEFAULTS, EDITABLE, Agent
+from app.agents.stored_agents import Agent
 from app.db.tables import agent_changes
 from app.json_shape import Instant, JsonShape
 

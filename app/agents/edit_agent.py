@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
 
-from app.agents.stored_agents import DEFAULTS, Agent, checked, stored_agent
+from app.agents.agent_check import DEFAULTS, checked
+from app.agents.stored_agents import Agent, stored_agent
 from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
 from app.db.tables import agent_changes, agents
 from app.errors import NotFoundError

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -50,6 +50,11 @@ COMMANDS: Final[Mapping[str, Entry]] = {
 }
 
 
+# Commands of a group that are imported without the rest of it, for which they would wait: editors and hooks run them.
+ALONE: Final[Mapping[tuple[str, str], str]] = {
+    ("rules", "check"): "app.cli.rules.check:check",
+}
+
 _WITH_VALUE: Final = frozenset({"--server", "--token"})
 
 
@@ -72,10 +77,15 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         """Dispatch agents to the callers of a LiveKit deployment."""
         keep_choice(server, token)
 
-    wanted = _command_of(arguments)
+    wanted, inner = _commands_of(arguments)
+    if (wanted, inner) in ALONE:
+        group = typer.Typer(help=COMMANDS[wanted].help)
+        group.callback()(_nothing)  # without one, Typer takes a single command for the group
+        group.command(inner)(_imported(ALONE[wanted, inner]))
+        app.add_typer(group, name=wanted)
+        return app
     if wanted in COMMANDS:
-        module, _, attribute = COMMANDS[wanted].place.partition(":")
-        command = getattr(import_module(module), attribute)
+        command = _imported(COMMANDS[wanted].place)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=wanted)
         else:
@@ -86,14 +96,25 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     return app
 
 
-def _command_of(arguments: Sequence[str]) -> str:
-    """Return the first argument that is neither an option nor the value of one."""
+def _imported(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _commands_of(arguments: Sequence[str]) -> tuple[str, str]:
+    """Return the first two arguments that are neither options nor values of one; "" for what is not there."""
+    found: list[str] = []
     before = ""
     for argument in arguments:
         if not argument.startswith("-") and before not in _WITH_VALUE:
-            return argument
+            found.append(argument)
         before = argument
-    return ""
+    first, second, *_ = (*found, "", "")
+    return first, second
+
+
+def _nothing() -> None:
+    pass
 
 
 def _not_loaded() -> None:

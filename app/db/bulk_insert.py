@@ -18,9 +18,10 @@ from sqlalchemy import JSON, Connection, Dialect, Insert, Table, Update, bindpar
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
+from app.db.columns.column_types import Timestamp
 from app.db.columns.packed_json import PackedJson
 from app.db.hot_statement import execute_on_driver
-from app.db.types import Timestamp, format_instant
+from app.db.types import format_instant
 
 Row = Mapping[str, Any]
 _Convert = Callable[[Any], Any]

@@ -1,18 +1,23 @@
-"""Column types that mean the same on SQLite and PostgreSQL, and the enums that CHECK constraints hold columns to.
+"""Values of columns as Python sees them: the enums that CHECK constraints hold columns to, instants as text.
 
 The enums live here, not with the stages that use them: the tables need them, and a stage may import the tables but the
-tables no stage.
+tables no stage. Nothing here imports SQLAlchemy: what checks a rules file needs these values, and no database.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Final
 
-from sqlalchemy import JSON, CheckConstraint, Dialect, Numeric, Text
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.types import TypeDecorator
+LAST_INSTANT: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""What PostgreSQL's `infinity` is read as."""
+
+
+class JsonText(str):
+    """A JSON column as the database holds it: text that is not parsed yet and may not be JSON."""
+
+    __slots__ = ()
 
 
 class DispatchStatus(StrEnum):
@@ -204,55 +209,18 @@ class DeliveryStatus(StrEnum):
     FAILED = "failed"  # given up
 
 
-class Timestamp(TypeDecorator[datetime]):
-    """A point in time with microseconds.
-
-    PostgreSQL: `timestamptz`. SQLite: text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts by time and which
-    SQLite's own date functions read. Only timezone-aware values go in; UTC comes out.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(Text())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        return _aware(value) if dialect.name == "postgresql" else format_instant(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
-        if value is None:
-            return None
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return parse_instant(value)
-
-
-class Quantity(TypeDecorator[float]):
-    """A decimal number that stays as it was written: 95 comes back as 95, 99.9 as 99.9, on both databases."""
-
-    impl = Numeric(asdecimal=False)
-    cache_ok = True
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> float | None:  # noqa: ARG002 - SQLAlchemy's signature
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def format_instant(value: datetime) -> str:
     """Return `value` in the one text form that Usher stores and prints: UTC, microseconds, `Z`.
 
     Raises `ValueError` for one without a time zone.
     """
     if value.tzinfo is not UTC:
-        value = _aware(value).astimezone(UTC)
+        value = aware(value).astimezone(UTC)
     return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _aware(value: datetime) -> datetime:
+def aware(value: datetime) -> datetime:
+    """Return `value`; raises `ValueError` if it has no time zone."""
     if value.tzinfo is None:
         raise ValueError("a timestamp needs a time zone")
     return value
@@ -268,13 +236,3 @@ def parse_instant(text: str) -> datetime:
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except OverflowError as error:
         raise ValueError(f"not in the years 1 to 9999: {text}") from error
-
-
-# JSONB on PostgreSQL: smaller and comparable. JSON text on SQLite. Python None is SQL NULL in both.
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-
-
-def one_of(column: str, enum: type[StrEnum], name: str) -> CheckConstraint:
-    """Return the CHECK constraint that holds `column` to the members of `enum`."""
-    allowed = ", ".join(f"'{member}'" for member in enum)
-    return CheckConstraint(f"{column} IN ({allowed})", name=name)

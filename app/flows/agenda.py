@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, Text, bindparam, cast, literal_column, null, or_, select, text, union_all
 
 from app.db.any_of import any_of
+from app.db.columns.column_types import Timestamp
 from app.db.engine.reader import Reader
 from app.db.hot_statement import HotStatement
 from app.db.tables import (
@@ -24,7 +25,7 @@ from app.db.tables import (
     webhook_subscriptions,
 )
 from app.db.tables.calls import ANNOUNCED
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import DispatchStatus
 from app.flows.clock_steps import ClockCorrector
 from app.flows.context import Context
 from app.flows.lookup.pending_events import PAST_DUE, due_at

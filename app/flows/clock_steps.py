@@ -11,9 +11,10 @@ from sqlalchemy import Connection, bindparam, case, select, update
 
 from app.db.any_of import any_of
 from app.db.columns.action_types import CallerActionStatus
+from app.db.columns.column_types import Timestamp
 from app.db.database_clock import CLOCK_OFF_S, DatabaseClock
 from app.db.tables import ACTION_IS_LIVE, caller_actions, dispatches, status_in
-from app.db.types import Cause, DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus
 from app.flows.context import Context
 from app.flows.elapsed_time import ElapsedTime
 from app.flows.transactions import Transactions

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from google.protobuf.descriptor import FieldDescriptor
-from livekit.protocol.webhook import WebhookEvent
-
 from app.livekit.participant.phone import Direction
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import EventType
@@ -44,7 +41,7 @@ class KnownField:
 def known_fields() -> dict[str, KnownField]:
     """Return every known field by its dotted path in the document that rules match; "" is the document itself."""
     paths: dict[str, KnownField] = {}
-    _add_message(paths, "", WebhookEvent.DESCRIPTOR, ())
+    _add_message(paths, "", _webhook_descriptor(), ())
     root = paths[""]
     paths[""] = KnownField((*root.fields, "project"))
     paths["project"] = KnownField(kind="text")
@@ -62,8 +59,15 @@ def known_fields() -> dict[str, KnownField]:
 def secret_names() -> frozenset[str]:
     """Return the names of all fields of webhooks that hold secrets, such as stream keys and credentials."""
     names = set(_SECRET_NAMES)
-    _add_secrets(names, WebhookEvent.DESCRIPTOR, set())
+    _add_secrets(names, _webhook_descriptor(), set())
     return frozenset(names)
+
+
+def _webhook_descriptor() -> Any:
+    # Imported where it is needed: commands that read no webhook do not wait for the protocol.
+    from livekit.protocol.webhook import WebhookEvent  # noqa: PLC0415
+
+    return WebhookEvent.DESCRIPTOR
 
 
 def _add_secrets(names: set[str], descriptor: Any, known: set[str]) -> None:
@@ -90,6 +94,8 @@ def _add_message(paths: dict[str, KnownField], path: str, descriptor: Any, withi
 
 
 def _leaf(field: Any) -> KnownField:
+    from google.protobuf.descriptor import FieldDescriptor  # noqa: PLC0415 - as above
+
     if field.enum_type is not None:
         return KnownField(kind="text", values=tuple(value.name for value in field.enum_type.values))
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:

@@ -9,7 +9,6 @@ from collections.abc import MutableMapping
 from typing import Any, Literal
 
 import structlog
-from jwt.warnings import InsecureKeyLengthWarning
 
 from app.logs.escaping import escape_controls, write_traceback
 from app.logs.sampling import SamplingFilter
@@ -25,6 +24,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = False) -> None:
     """Send all logs, those of libraries too, to standard error in one format; `quiet`: errors only."""
+    from jwt.warnings import InsecureKeyLengthWarning  # noqa: PLC0415 - not every command that logs signs tokens
+
     # LiveKit's own development secret is shorter than PyJWT likes; the README says so once, instead of each webhook.
     warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
     shared: list[Any] = [

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Integer, bindparam, select
 
 from app.db.any_of import any_of
 from app.db.bulk_insert import insert_new, update_many
+from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
 from app.db.tables import ACTION_IS_LIVE, caller_actions
-from app.db.types import Timestamp
 from app.outbox.caller_action import CallerAction
 
 _COLUMNS = tuple(caller_actions.c[name] for name in CallerAction._fields)

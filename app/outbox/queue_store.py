@@ -23,11 +23,12 @@ from sqlalchemy import (
 
 from app.agents.agent_limits import AgentLimits, read_end
 from app.db.any_of import any_of
+from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import CombinedQuery, HotStatement
 from app.db.tables import NOT_ENDED, agents, dispatches, routing_rules, status_in
 from app.db.tables.agents import END_AS_TEXT, IS_LIMITED
 from app.db.tables.calls import PLACE_KEPT
-from app.db.types import DispatchStatus, Timestamp
+from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
 from app.outbox.free_places import Held, Lane, Places
 from app.outbox.statements import ASKED, IS_OF_RULE

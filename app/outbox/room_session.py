@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, or_, select, text
 
 from app.db.any_of import any_of
+from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
 from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
-from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, ReplacesKind, Timestamp
+from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.livekit.vocabulary import EventType
 from app.outbox.dispatch import Dispatch, Session
 from app.outbox.dispatch_store import NO_LATE_AGENT

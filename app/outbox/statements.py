@@ -25,9 +25,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.db.any_of import any_of, one_of_texts
+from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
 from app.db.tables import dispatch_callers, dispatches, status_in
-from app.db.types import LIVE, Cause, DispatchStatus, Timestamp
+from app.db.types import LIVE, Cause, DispatchStatus
 from app.outbox.dispatch import BESIDE
 
 # In the order of ids, so that two replicas that lock several rows cannot deadlock.

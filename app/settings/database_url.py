@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote_plus
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
 from app.errors import Problem
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 _DRIVERS: Final = frozenset({"sqlite", "sqlite+pysqlite", "postgres", "postgresql", "postgresql+psycopg"})
 _HIDDEN: Final = "***"
@@ -34,6 +34,10 @@ def shown_database_url(url: URL) -> str:
 
 
 def _wrong(text: str) -> str | None:
+    # Imported where it is needed: commands that use no database do not wait for it.
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     try:
         url = make_url(text)
     except ArgumentError:

@@ -9,8 +9,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
-from jwt import InvalidKeyError
-from jwt.algorithms import HMACAlgorithm
 from pydantic import SecretStr
 
 from app.errors import Problem
@@ -107,6 +105,10 @@ def _api_url(url: str) -> str | None:
 
 def _is_secret(text: str) -> bool:
     """Return whether PyJWT takes `text` as an HMAC secret: it refuses PEM, SSH, DER and JSON keys."""
+    # Imported where it is needed: it brings `cryptography`, for which commands without a secret do not wait.
+    from jwt import InvalidKeyError  # noqa: PLC0415
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415
+
     try:
         HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(text)
     except InvalidKeyError:

@@ -18,9 +18,10 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, lite
 
 from app.audit.lists.latest_dispatches import latest_dispatches, names_of_rule, path_of_rule
 from app.audit.statistics.dialects import seconds_between
+from app.db.columns.column_types import Timestamp
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatches, routing_rules
-from app.db.types import Cause, DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus
 from app.json_shape import Instant, JsonShape
 from app.outbox.statements import IS_HANDOVER, WAITS_SINCE
 from app.outbox.states import WAITING

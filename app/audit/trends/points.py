@@ -16,8 +16,9 @@ from app.audit.statistics.dialects import listed, read_list, seconds_between
 from app.audit.statistics.figures import Waits
 from app.audit.trends.rule_marks import RuleMark, rule_marks
 from app.audit.trends.time_slices import Path, Slice, TimeGrid, grid_of, rows_of_slices, slices_of
+from app.db.columns.column_types import Timestamp
 from app.db.tables import dispatch_attempts, dispatches
-from app.db.types import Cause, DispatchStatus, Timestamp
+from app.db.types import Cause, DispatchStatus
 from app.json_shape import Instant, JsonShape
 from app.outbox.statements import COUNTS_FOR_RULE, IS_BESIDE, WAITS_SINCE
 from app.outbox.states import WAITING

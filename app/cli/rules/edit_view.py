@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from app.cli.framework.terminal import note, say, say_json
 from app.cli.remote.rules import texts_of
+from app.cli.rules.rules_file import Warned, warn
 from app.rules.editing.difference import describe_changes
 from app.rules.editing.rule_set import RuleSetEdit
-from app.rules.editing.rules_file import RulesFile
-from app.rules.warnings.rule_warnings import RuleWarning
 
 _TABLES = ("lookups", "agents")
-Warned = dict[str, list[str]]
-"""Warnings by the name of the rule."""
-
-
-def by_rule(warnings: Sequence[RuleWarning]) -> Warned:
-    """Return the texts of warnings by the name of the rule."""
-    warned: Warned = {}
-    for one in warnings:
-        warned.setdefault(one.rule_name, []).append(str(one))
-    return warned
 
 
 def say_edit(edit: RuleSetEdit, *, as_json: bool, warned: Warned | None = None) -> None:
@@ -67,18 +56,6 @@ def note_dry_run(file: str, versions: Mapping[str, int], *, delete: bool) -> Non
     flags = [" --delete"] if delete else []
     flags += [f" --expect-{'' if key == 'rules' else f'{key}-'}version {version}" for key, version in versions.items()]
     note(f"Nothing was changed. To apply this: usher rules apply {file}{''.join(flags)}")
-
-
-def warn(file: str, warned: Warned) -> None:
-    """Print warnings, on standard error."""
-    note(*(f"{file}: warning: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))
-
-
-def counted(read: RulesFile) -> str:
-    """Return how many rules, lookups and agents a file has."""
-    found = {"rules": read.rules, **read.tables}
-    counts = ((key, len(rows)) for key, rows in found.items() if rows is not None)
-    return ", ".join(f"{count} {key.removesuffix('s') if count == 1 else key}" for key, count in counts)
 
 
 def _is_effective(document: Mapping[str, Any]) -> bool:

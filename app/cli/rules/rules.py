@@ -14,24 +14,24 @@ from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitO
 from app.cli.framework.terminal import note, plain, say, say_json, show, table, write_lines
 from app.cli.remote import rules as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
-from app.cli.rules.edit_view import (
+from app.cli.rules.check import check
+from app.cli.rules.edit_view import note_dry_run, say_applied, say_document, say_edit
+from app.cli.rules.pauses import pause, resume
+from app.cli.rules.recent_traffic import recent_traffic
+from app.cli.rules.rule_trial import try_
+from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
+from app.cli.rules.rules_file import (
+    RulesFileArgument,
     Warned,
     by_rule,
     counted,
-    note_dry_run,
-    say_applied,
-    say_document,
-    say_edit,
+    find_rule,
+    read_file,
     warn,
+    warnings_of,
 )
-from app.cli.rules.pauses import pause, resume
-from app.cli.rules.rule_trial import try_
-from app.cli.rules.rule_view import CHANGE_WORDS, change_words, rule_fields, rules_table
-from app.cli.rules.rules_file import MOST_JUDGED, find_rule, read_file, recent_traffic, warnings_of
 from app.cli.rules.undo import undo
-from app.errors import InvalidInputError, Problem
 from app.rules.book.read_book import read_book
-from app.rules.book.rule_book import RuleBook
 from app.rules.editing.history import history
 from app.rules.editing.rule_set import (
     ExpectedVersions,
@@ -39,19 +39,16 @@ from app.rules.editing.rule_set import (
     apply_file,
     read_tables,
     revert_rules,
-    warnings_by_name,
 )
-from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_rules
-from app.rules.warnings.rule_warnings import saved_rule_warnings
+from app.rules.warnings.rule_warnings import saved_rule_warnings, warnings_by_name
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
+app.command()(check)
 app.command()(pause)
 app.command()(resume)
 app.command()(undo)
-
-_File = Annotated[str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")]
 
 
 @app.command("list")
@@ -120,38 +117,6 @@ def show_(
 
 
 @app.command()
-def check(file: _File, *, as_json: JsonOption = False) -> None:
-    """Check whether a rules file can be applied; prints one line for each mistake. Needs no database.
-
-    Warns of rules that are probably not meant as written: that never match or are never reached.
-    """
-    problems: list[Problem] = []
-    read = RulesFile(())
-    try:
-        read = read_file(file)
-    except InvalidInputError as error:
-        problems = error.problems
-    rules = read.rules
-    book = RuleBook.build([{**rule, "id": place} for place, rule in enumerate(rules)], 0)
-    warned = by_rule(warnings_by_name(book, [rule["name"] for rule in rules[:MOST_JUDGED]]))
-    if as_json:
-        mistakes = [
-            {"path": one.path, "message": one.message, "found": one.found, "suggestion": one.suggestion}
-            for one in problems
-        ]
-        others = {key: None if rows is None else len(rows) for key, rows in read.tables.items()}
-        result = {"file": file, "usable": not problems, "rules": len(rules), **others, "problems": mistakes}
-        say_json({**result, "warnings": warned})
-    elif problems:
-        say(*(f"{file}: {' '.join(str(problem).splitlines())}" for problem in problems))
-    else:
-        say(f"{file}: {counted(read)}, no mistakes")
-        warn(file, warned)
-    if problems:
-        raise typer.Exit(1)
-
-
-@app.command()
 @over_api
 def export(
     *,
@@ -176,7 +141,7 @@ def export(
 @app.command("apply")
 @over_api
 def apply_(
-    file: _File,
+    file: RulesFileArgument,
     *,
     dry_run: DryRunOption = False,
     delete: Annotated[

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from app.audit import read_recent_traffic
-from app.cli.framework.database import reading
-from app.clock import SystemClock
+import typer
+
+from app.cli.framework.terminal import note
 from app.errors import NotFoundError, did_you_mean
 from app.rules.book.rule_book import RuleBook
 from app.rules.editing.rules_file import RulesFile, read_rules_file
-from app.rules.warnings.rule_warnings import warnings
-from app.rules.warnings.unseen import Traffic
-from app.settings import read_settings
+from app.rules.warnings.rule_warnings import RuleWarning, warnings
 
+RulesFileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="a rules file, YAML or JSON; - for standard input")
+]
+Warned = dict[str, list[str]]
+"""Warnings by the name of the rule."""
 MOST_JUDGED = 20_000
 """Rules that are checked for warnings at most: takes about two seconds."""
 
@@ -37,13 +41,6 @@ def find_rule(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     return found
 
 
-def recent_traffic() -> Traffic:
-    """Return what recent events hold, for warnings about rules that ask for something else."""
-    settings = read_settings(without_livekit=True)
-    with reading(settings) as connection:
-        return read_recent_traffic(connection, SystemClock().now(), settings.all_redacted).traffic
-
-
 def warnings_of(book: RuleBook) -> dict[int, list[str]]:
     """Return the warnings by rule id; none for more than `MOST_JUDGED` rules."""
     found: dict[int, list[str]] = {}
@@ -51,3 +48,23 @@ def warnings_of(book: RuleBook) -> dict[int, list[str]]:
         for one in warnings(book):
             found.setdefault(one.rule_id, []).append(str(one))
     return found
+
+
+def by_rule(warnings: Sequence[RuleWarning]) -> Warned:
+    """Return the texts of warnings by the name of the rule."""
+    warned: Warned = {}
+    for one in warnings:
+        warned.setdefault(one.rule_name, []).append(str(one))
+    return warned
+
+
+def warn(file: str, warned: Warned) -> None:
+    """Print warnings, on standard error."""
+    note(*(f"{file}: warning: rule {name!r}: {line}" for name, lines in warned.items() for line in lines))
+
+
+def counted(read: RulesFile) -> str:
+    """Return how many rules, lookups and agents a file has."""
+    found = {"rules": read.rules, **read.tables}
+    counts = ((key, len(rows)) for key, rows in found.items() if rows is not None)
+    return ", ".join(f"{count} {key.removesuffix('s') if count == 1 else key}" for key, count in counts)

@@ -1,17 +1,12 @@
-"""The column of `routing_rules` that pauses a rule, and how its instants are stored and shown."""
+"""The column of `routing_rules` that pauses a rule, and how its instants are shown."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Dialect, Text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.types import TypeDecorator
-
 from app.db.column_definition import ColumnKind, FormSection, RuleColumn
-from app.db.columns.written_types import LAST_INSTANT, readable_instant
-from app.db.types import format_instant, parse_instant
+from app.db.types import LAST_INSTANT, format_instant, parse_instant
 
 PAUSED_UNTIL: Final = RuleColumn(
     "paused_until",
@@ -33,28 +28,3 @@ def canonical_instant(value: Any) -> Any:
         return format_instant(parse_instant(value)) if isinstance(value, str) else value
     except (ValueError, OverflowError):
         return value
-
-
-class InstantText(TypeDecorator[str]):
-    """An instant that Python sees as text, since rows of rules are JSON; `timestamptz` on PostgreSQL, text on SQLite.
-
-    On SQLite plain SQL may have stored any text.
-    """
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        kind = TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text()
-        return dialect.type_descriptor(kind)
-
-    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        return readable_instant(column, self)
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name != "postgresql":
-            return canonical_instant(value)
-        return parse_instant(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
-        return canonical_instant(value)

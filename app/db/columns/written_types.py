@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import JSON, ColumnElement, Dialect, Text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from app.db.types import Timestamp
+from app.db.columns.column_types import Timestamp
+from app.db.columns.pause_column import canonical_instant
+from app.db.types import parse_instant
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """What a stamp that cannot be read is shown as."""
-LAST_INSTANT: Final = datetime(9999, 12, 31, tzinfo=UTC)
-"""What PostgreSQL's `infinity` is read as."""
 
 
 class readable_instant(FunctionElement[datetime]):  # noqa: N801 - reads as a SQL function
@@ -60,6 +60,31 @@ class WrittenTimestamp(Timestamp):
             return super().process_result_value(value, dialect)
         except (ValueError, TypeError):
             return self.if_unreadable
+
+
+class InstantText(TypeDecorator[str]):
+    """An instant that Python sees as text, since rows of rules are JSON; `timestamptz` on PostgreSQL, text on SQLite.
+
+    On SQLite plain SQL may have stored any text.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        kind = TIMESTAMP(timezone=True) if dialect.name == "postgresql" else Text()
+        return dialect.type_descriptor(kind)
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return readable_instant(column, self)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "postgresql":
+            return canonical_instant(value)
+        return parse_instant(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:  # noqa: ARG002 - SQLAlchemy's signature
+        return canonical_instant(value)
 
 
 class UnreadableText(str):

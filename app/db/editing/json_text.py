@@ -6,11 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, Text, cast, type_coerce
 
-
-class JsonText(str):
-    """A JSON column as the database holds it: text that is not parsed yet and may not be JSON."""
-
-    __slots__ = ()
+from app.db.types import JsonText
 
 
 def text_of(connection: Connection, column: Column[Any]) -> ColumnElement[Any]:

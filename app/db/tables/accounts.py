@@ -15,9 +15,10 @@ from sqlalchemy import (
     false,
 )
 
+from app.db.columns.column_types import Json, Timestamp, one_of
 from app.db.columns.written_types import EPOCH, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, metadata
-from app.db.types import AccessKind, Json, Timestamp, one_of
+from app.db.types import AccessKind
 
 users = Table(
     "users",

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, Index, Integer, Table, Text, cast, type_coerce
 
+from app.db.columns.column_types import Json, Timestamp
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.columns.written_types import EPOCH, WrittenTimestamp
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.tables.base import Serial, current_instant, metadata, partial_index
-from app.db.types import Json, Timestamp
 
-RECORDED_OF_AGENTS = (
-    "agent_name",
-    "max_calls",
-    "starts_per_second",
-    "out_of_service_until",
-    "substitute_agent_name",
-    "note",
-)
-"""What `agent_changes.before` and `after` record of an agent."""
 IS_LIMITED = "max_calls IS NOT NULL OR starts_per_second IS NOT NULL OR out_of_service_until IS NOT NULL"
 """Condition of agents that may not start at any time, spelled as their partial index needs it."""
 

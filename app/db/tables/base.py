@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.db.types import Timestamp
+from app.db.columns.column_types import Timestamp
 
 metadata = MetaData(
     naming_convention={

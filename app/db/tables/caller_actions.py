@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Table, Text, false, text
 
 from app.db.columns.action_types import CallerActionCause, CallerActionKind, CallerActionStatus
+from app.db.columns.column_types import Timestamp, one_of
 from app.db.tables.base import metadata, partial_index
-from app.db.types import Timestamp, one_of
 
 ACTION_IS_LIVE = text(f"status IN ('{CallerActionStatus.PENDING}', '{CallerActionStatus.SENDING}')")
 """Condition of actions that are not over, spelled as their partial index needs it."""

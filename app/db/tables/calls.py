@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from app.db.columns.action_types import OnNoShow
+from app.db.columns.column_types import Json, Timestamp, one_of
 from app.db.columns.packed_json import PackedJson
 from app.db.tables.base import metadata, partial_index
 from app.db.types import (
@@ -30,12 +31,9 @@ from app.db.types import (
     DispatchStatus,
     EventOutcome,
     EventSource,
-    Json,
     Recover,
     ReplacesKind,
     Scope,
-    Timestamp,
-    one_of,
 )
 
 COMMON_TYPES = frozenset({"participant_joined", "participant_left", "room_finished", "room_started"})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, text, true
 
+from app.db.columns.column_types import Json, Timestamp, one_of
 from app.db.columns.written_types import EPOCH, WrittenJson, WrittenText, WrittenTimestamp
 from app.db.tables.base import current_instant, flag, metadata, partial_index
-from app.db.types import DeliveryStatus, IncidentKind, Json, OutgoingEvent, Timestamp, one_of
+from app.db.types import DeliveryStatus, IncidentKind, OutgoingEvent
 
 # One row per incident; at most one open one of a kind, subject and project. app/incidents decides when one opens and
 # closes.

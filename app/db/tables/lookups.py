@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, Integer, Table, Text, UniqueConstraint, text, true
 
+from app.db.columns.column_types import Json, Timestamp
+from app.db.columns.lookup_columns import MAX_CACHE_S, MAX_TIMEOUT_MS
 from app.db.columns.written_types import EPOCH, WrittenTimestamp
 from app.db.tables.base import Serial, current_instant, flag, metadata
-from app.db.types import Json, Timestamp
-
-MAX_TIMEOUT_MS: Final = 5000
-"""Longest time that a caller waits for an answer: it hears the phone ring, or silence."""
-MAX_CACHE_S: Final = 86_400
-"""Longest time that an answer is kept in memory."""
 
 # One row per lookup. Triggers write lookup_changes, updated_at and updated_by for every edit, by SQL or otherwise.
 lookups = Table(
@@ -56,10 +50,3 @@ lookup_changes = Table(
     Index("ix_lookup_changes_replaced", text("json_extract(\"after\", '$.name')")).ddl_if(dialect="sqlite"),
     sqlite_autoincrement=True,
 )
-
-LOOKUP_COLUMNS: Final = ("name", "enabled", "pattern", "url", "headers", "timeout_ms", "cache_s", "on_error")
-"""What people write, in the order of forms and answers."""
-LOOKUP_STAMPS: Final = ("created_at", "updated_at", "updated_by")
-"""Written by the database."""
-LOOKUP_DOCUMENTS: Final = ("pattern", "headers", "on_error")
-"""The columns that hold JSON."""

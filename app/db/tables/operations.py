@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Integer, Table, Text
 
+from app.db.columns.column_types import Json, Timestamp
 from app.db.tables.base import Serial, metadata
-from app.db.types import Json, Timestamp
 
 # One line per change of state; append-only, except that pruning deletes old lines.
 audit_log = Table(

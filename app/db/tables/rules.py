@@ -20,11 +20,10 @@ from sqlalchemy import (
 
 from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.columns.action_columns import ACTION_CHECKS
-from app.db.columns.pause_column import InstantText
-from app.db.columns.written_types import EPOCH, WrittenTimestamp
+from app.db.columns.column_types import Json, Quantity, Timestamp, one_of
+from app.db.columns.written_types import EPOCH, InstantText, WrittenTimestamp
 from app.db.rule_columns import OBJECTIVE_CHECK, RULE_COLUMNS
 from app.db.tables.base import Serial, current_instant, flag, metadata, partial_index
-from app.db.types import Json, Quantity, Timestamp, one_of
 
 
 def _rule_column(column: RuleColumn) -> Column[Any]:

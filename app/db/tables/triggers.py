@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, MetaData, event
 
+from app.db.columns.agent_columns import RECORDED_OF_AGENTS
+from app.db.columns.lookup_columns import LOOKUP_COLUMNS
 from app.db.columns.written_times import time_triggers
 from app.db.rule_columns import RECORDED_COLUMNS
-from app.db.tables.agents import RECORDED_OF_AGENTS, agent_changes, agents
+from app.db.tables.agents import agent_changes, agents
 from app.db.tables.base import metadata
 from app.db.tables.edit_history import EditHistory, append_only_on_sqlite
-from app.db.tables.lookups import LOOKUP_COLUMNS, lookup_changes, lookups
+from app.db.tables.lookups import lookup_changes, lookups
 from app.db.tables.rules import routing_rules, rule_changes
 
 _HISTORIES: Final = (

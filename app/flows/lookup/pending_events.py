@@ -9,8 +9,8 @@ from typing import Final
 from sqlalchemy import Connection, and_, bindparam, not_, or_, select, text, update
 
 from app.db.any_of import any_of
+from app.db.columns.lookup_columns import MAX_TIMEOUT_MS
 from app.db.tables import RARE_OUTCOME, events
-from app.db.tables.lookups import MAX_TIMEOUT_MS
 from app.db.types import EventOutcome
 from app.webhook.event import Event
 from app.webhook.event_store import from_row

@@ -8,9 +8,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.db.column_definition import ColumnKind
-from app.db.editing.json_text import JsonText
 from app.db.rule_columns import COLUMN, RULE_COLUMNS
-from app.db.types import parse_instant
+from app.db.types import JsonText, parse_instant
 from app.errors import Problem
 from app.rules.check import check_rule, check_value
 from app.rules.columns import DEFAULTS, DOCUMENTS, FLAGS, REQUIRED

@@ -12,7 +12,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from app.db.editing.json_text import JsonText
+from app.db.types import JsonText
 from app.rules.book.read_rule import read_rule
 from app.rules.index.entry import Entry
 from app.rules.index.persistent import Ordered, Shards

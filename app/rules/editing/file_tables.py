@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.agents import stored_agents
-from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_STAMPS
+from app.agents import agent_check
+from app.db.columns.lookup_columns import LOOKUP_COLUMNS, LOOKUP_STAMPS
 from app.errors import Problem
 from app.rules import columns as rule_columns
 from app.rules.check import check_rule
@@ -63,10 +63,10 @@ AGENTS: Final = FileTable(
     "agents",
     "an agent",
     "agent_name",
-    ("agent_name", *stored_agents.EDITABLE),
-    stored_agents.DEFAULTS,
+    ("agent_name", *agent_check.EDITABLE),
+    agent_check.DEFAULTS,
     (),
-    stored_agents.check_agent,
-    stored_agents.complete,
+    agent_check.check_agent,
+    agent_check.complete,
 )
 FILE_TABLES: Final = (RULES, LOOKUPS, AGENTS)

@@ -33,16 +33,13 @@ from app.rules.editing.table_edit import (
     write_rows,
 )
 from app.rules.lookups.read_lookups import lookup_book_of
-from app.rules.rule import DRAFT_ID, Rule
-from app.rules.warnings.rule_warnings import RuleWarning, rule_warnings, saved_rule_warnings
+from app.rules.rule import DRAFT_ID
+from app.rules.warnings.rule_warnings import RuleWarning, warnings_by_name
 from app.rules.warnings.unseen import Traffic
 from app.strict_json import same_json
 
 MAX_WARNED_RULES: Final = 2_000
 """Rules whose warnings are looked for, at 0.1 ms each; of a larger set only those that change."""
-
-MAX_COMPARED_RULES: Final = 200
-"""Rules that are compared with recent events and with each other, at 2 to 10 ms each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +219,3 @@ def _refuse_if_changed(connection: Connection, change: RuleChange, columns: list
     again = [column for column in columns if not same_json(present.get(column), after.get(column))]
     if again:
         raise ConflictError(f"{', '.join(again)} of rule {change.rule!r} changed again since; nothing was changed")
-
-
-def warnings_by_name(book: RuleBook, names: Sequence[str], traffic: Traffic | None = None) -> list[RuleWarning]:
-    """Return the warnings of the rules of these names, in the order of `names`; bad rules have none.
-
-    With `traffic` also those that are given when a rule is saved, unless the rules are many.
-    """
-    by_name = {line.name: line for line in book.lines()}
-    rules = (by_name.get(name) for name in names)
-    usable = [rule for rule in rules if isinstance(rule, Rule)]
-    if traffic is None or len(usable) > MAX_COMPARED_RULES:
-        return [warning for rule in usable for warning in rule_warnings(book, rule)]
-    return [warning for rule in usable for warning in saved_rule_warnings(book, rule, traffic)]

@@ -10,7 +10,8 @@ from pydantic import Field, computed_field
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.agents.stored_agents import checked, rows_of_agents
+from app.agents.agent_check import checked
+from app.agents.stored_agents import rows_of_agents
 from app.db.tables import agent_changes, agents, lookup_changes, lookups
 from app.errors import ConflictError
 from app.json_shape import JsonShape

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, null, select, update
 
+from app.db.columns.lookup_columns import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS
 from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
 from app.db.tables import lookup_changes, lookups
-from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS
 from app.db.types import format_instant
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, NotFoundError, Problem
 from app.rules.lookups.lookup_book import BadLookup, Lookup

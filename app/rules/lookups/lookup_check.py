@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
-from app.db.tables.lookups import LOOKUP_COLUMNS, MAX_CACHE_S, MAX_TIMEOUT_MS
+from app.db.columns.lookup_columns import LOOKUP_COLUMNS, MAX_CACHE_S, MAX_TIMEOUT_MS
 from app.errors import Problem, join_path, nearest
 from app.livekit.vocabulary import JOINS
 from app.rules.check import json_problems

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Text, cast, func, select
 
+from app.db.columns.lookup_columns import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS, LOOKUP_STAMPS
 from app.db.editing.json_text import json_text, text_of
 from app.db.tables import lookup_changes, lookups
-from app.db.tables.lookups import LOOKUP_COLUMNS, LOOKUP_DOCUMENTS, LOOKUP_STAMPS
 from app.errors import Problem
 from app.rules.language.compile import compile_alternatives
 from app.rules.lookups.lookup_book import BadLookup, Lookup, LookupBook

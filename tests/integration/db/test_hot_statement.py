@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db.any_of import any_of, one_of_texts
 from app.db.bulk_insert import insert_new
+from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
 from app.db.tables import agents, dispatches, token_dispatches
-from app.db.types import Timestamp
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
 from app.outbox.dispatch import Dispatch

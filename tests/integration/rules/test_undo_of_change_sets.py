@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine
 
-from app.agents.stored_agents import complete as complete_agent
+from app.agents.agent_check import complete as complete_agent
 from app.errors import ConflictError, NotFoundError
 from app.rules.columns import complete
 from app.rules.editing.apply import apply

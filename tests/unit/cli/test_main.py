@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from app.cli.main import COMMANDS, build, main
+from app.cli.main import ALONE, COMMANDS, build, main
 from app.version import usher_version
 
 ROOT = Path(__file__).parents[3]
@@ -136,20 +136,42 @@ def _words_of(text: str) -> set[str]:
     return {word for word in re.findall(r"[a-z]+", text.lower()) if len(word) > 4}
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["rulez"]])
-def test_what_needs_no_database_imports_none(arguments: list[str]) -> None:
-    loaded = loaded_by(arguments)
-    assert "typer" in loaded
-    assert not loaded & {"sqlalchemy", "livekit", "google", "aiohttp", "starlette", "uvicorn", "alembic"}
+DATABASE = {"sqlalchemy", "psycopg", "alembic"}
+SERVICE = {"aiohttp", "starlette", "uvicorn", "jinja2", "apprise"}
 
 
 @pytest.mark.parametrize(
-    "arguments", [["rules", "--help"], ["rules", "check", "-"], ["rules", "list", "--server", "http://127.0.0.1:1"]]
+    ("arguments", "not_needed"),
+    [
+        (["--version"], {"google", "pydantic"}),
+        (["--help"], {"google", "pydantic"}),
+        (["rulez"], {"google", "livekit", "asyncio"}),
+        (["rules", "check", "-"], {"cryptography", "asyncio", "structlog"}),
+        (["rules", "check", "--help"], {"google", "cryptography", "asyncio", "structlog"}),
+        (["trigger", "--dev", "--dry-run"], {"structlog"}),
+    ],
 )
-def test_rules_are_checked_without_migrations_server_and_client(arguments: list[str]) -> None:
+def test_what_needs_no_database_imports_none(arguments: list[str], not_needed: set[str]) -> None:
+    loaded = loaded_by(arguments)
+    assert "typer" in loaded
+    assert not loaded & (DATABASE | not_needed)
+    assert "trigger" in arguments or not loaded & SERVICE
+
+
+@pytest.mark.parametrize("arguments", [["rules", "--help"], ["rules", "list", "--server", "http://127.0.0.1:1"]])
+def test_rules_are_listed_without_migrations_server_and_client(arguments: list[str]) -> None:
     loaded = loaded_by(arguments)
     assert "sqlalchemy" in loaded
-    assert not loaded & {"aiohttp", "starlette", "uvicorn", "alembic", "jinja2", "apprise"}
+    assert not loaded & {*SERVICE, "alembic"}
+
+
+def test_a_command_that_is_imported_alone_is_the_one_of_its_group() -> None:
+    for (name, inner), place in ALONE.items():
+        group = typer.main.get_command(build([name]))
+        of_group = dict(_commands(group, ()))[name, inner]
+        alone = dict(_commands(typer.main.get_command(build([name, inner])), ()))
+        assert list(alone) == [(name, inner)], place
+        assert alone[name, inner].callback.__wrapped__ is of_group.callback.__wrapped__
 
 
 def loaded_by(arguments: list[str]) -> set[str]:
