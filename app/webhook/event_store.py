@@ -18,6 +18,7 @@ from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.webhook.event import Event
 from app.webhook.lookup_answers import with_answers
 from app.webhook.parse import prepare
+from app.webhook.stored_body import body_of, without_columns
 from app.webhook.trimmed import with_joins
 
 # Built once: building a statement anew costs SQLAlchemy more than running it.
@@ -102,7 +103,7 @@ def leavings_of(connection: Connection, reported: Sequence[Event]) -> dict[tuple
 
 def to_row(event: Event) -> dict[str, Any]:
     """Return the columns of `events` that the event itself fills."""
-    return {
+    row = {
         "id": event.id,
         "livekit_id": event.livekit_id,
         "dedupe_key": event.dedupe_key,
@@ -118,9 +119,9 @@ def to_row(event: Event) -> dict[str, Any]:
         "phone_number": event.phone_number,
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
-        "body": event.body,
         "participant_name": name_in(event.body) if event.type in JOINS else None,
     }
+    return {**row, "body": without_columns(event.body, row)}
 
 
 def from_row(row: Mapping[Any, Any]) -> Event:
@@ -129,7 +130,8 @@ def from_row(row: Mapping[Any, Any]) -> Event:
     What `USHER_REDACT` left out of the stored body and answers is missing from the document too, and so is all but the
     columns once the body is dropped. `webhook.trimmed.with_joins` completes trimmed participants.
     """
-    body = remains_of(row) if row["body"] is None else row["body"]
+    stored = body_of(row)
+    body = remains_of(row) if stored is None else stored
     document = prepare(body, row["project"], role=row["participant_role"])
     event = Event(
         id=row["id"],
@@ -152,7 +154,7 @@ def from_row(row: Mapping[Any, Any]) -> Event:
         shareable=document,
         has_exact_room="\ufffd" not in row["room_name"],
         is_immediate=False,
-        has_body=row["body"] is not None,
+        has_body=stored is not None,
     )
     return with_answers(event, row["lookups"])
 

@@ -14,18 +14,17 @@ from app.livekit.vocabulary import JOINS
 from app.webhook.event import Event
 from app.webhook.lookup_answers import with_answers
 from app.webhook.parse import prepare
+from app.webhook.stored_body import BODY_COLUMNS, body_of
 
 _FROM_JOIN: Final = ("name", "kind", "kindDetails", "metadata", "attributes", "permission", "role", "phone")
 """Fields that a join shows and that hold as long as the participant stays."""
 
 _STORED_JOINS = (
     select(
-        events.c.participant_sid,
+        *BODY_COLUMNS,
         events.c.project,
-        events.c.participant_kind,
         events.c.participant_role,
         events.c.phone_number,
-        events.c.body,
         events.c.lookups,
     )
     .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
@@ -96,9 +95,10 @@ def with_answers_of_joins(connection: Connection, batch: Sequence[Event]) -> lis
 
 def _stored_joins(connection: Connection, sids: set[str]) -> Iterator[tuple[str, str, _Join]]:
     for row in connection.execute(_STORED_JOINS, {"sids": sids}).mappings():
-        if row["body"] is None:  # dropped: the participant stays as the webhook shows it
+        body = body_of(row)
+        if body is None:  # dropped: the participant stays as the webhook shows it
             continue
-        participant = prepare(row["body"], row["project"], role=row["participant_role"])["participant"]
+        participant = prepare(body, row["project"], role=row["participant_role"])["participant"]
         join = _Join(
             row["participant_kind"],
             participant["role"],

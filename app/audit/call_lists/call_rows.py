@@ -16,6 +16,7 @@ from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, d
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import BESIDE, asked_agent
 from app.webhook.event_store import name_in
+from app.webhook.stored_body import body_of
 
 _OF_DISPATCH = (
     "id",
@@ -102,8 +103,9 @@ def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> 
     query = select(*columns, column.participant_name, column.body).where(column.id.in_(ids))
     found: dict[str, Mapping[Any, Any]] = {}
     for row in connection.execute(query).mappings():
-        name = row["participant_name"] or name_in(row["body"] or {})
-        found[row["id"]] = {**row, "participant_name": name, "body": row["body"] if with_bodies else None}
+        body = body_of(row)
+        name = row["participant_name"] or name_in(body or {})
+        found[row["id"]] = {**row, "participant_name": name, "body": body if with_bodies else None}
     return found
 
 

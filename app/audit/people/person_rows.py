@@ -22,6 +22,7 @@ from app.db.tables import (
 from app.db.types import LIVE
 from app.livekit.participant.role import PROGRAMS
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
+from app.webhook.stored_body import body_of
 
 PRESENT_FOR: Final = timedelta(hours=24)
 """A participant whose leaving was not reported counts as present for this long."""
@@ -177,10 +178,11 @@ def select_rows(
 
 
 def read_by_id(connection: Connection, table: Table, ids: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Yield whole rows of a table by `id`, in the order of ids."""
+    """Yield whole rows of a table by `id`, in the order of ids; events with their whole bodies."""
     for start in range(0, len(ids), IDS_AT_ONCE):
         query = select(table).where(table.c.id.in_(ids[start : start + IDS_AT_ONCE])).order_by(table.c.id)
-        yield from (dict(row) for row in connection.execute(query).mappings().all())
+        for row in connection.execute(query).mappings().all():
+            yield {**row, "body": body_of(row)} if table is events else dict(row)
 
 
 def rows_of(connection: Connection, table: Table, column: ColumnElement[Any], ids: Sequence[str]) -> list[Any]:

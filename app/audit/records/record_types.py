@@ -13,6 +13,7 @@ from pydantic import Field
 from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape, shape_of
 from app.outbox.dispatch import Dispatch, asked_agent
+from app.webhook.stored_body import body_of
 
 _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
 
@@ -85,6 +86,11 @@ class EventDetail(EventSummary):
     decision: Mapping[str, Any] | None
     lookups: Mapping[str, Any] | None = None
     participant_name: str | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any]) -> Self:
+        """Return the event of a row that has at least its columns."""
+        return super(EventDetail, cls).from_row({**row, "body": body_of(row)})  # super(): slots make another class
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import waiting_callers
 from app.rules.book.rule_book import RuleBook
 from app.webhook.dedupe_keys import event_key, quoted
+from app.webhook.stored_body import BODY_COLUMNS, body_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class StoredRooms:
 
 
 _REPORTED = (
-    select(events.c.id, events.c.participant_sid, events.c.body)
+    select(events.c.id, *BODY_COLUMNS)
     .with_hint(events, "INDEXED BY ix_events_participant_sid", "sqlite")
     .where(
         any_of(events.c.participant_sid, "sids"),
@@ -93,8 +94,10 @@ def read_stored(
     `unwatched`: names of attributes whose changes do not count.
     """
     participants: dict[str, LastSeen] = {}
-    for event_id, sid, body in connection.execute(_REPORTED, {"sids": sids, "project": project}):
-        participants[sid] = LastSeen(event_id, state_of(body.get("participant") or {}, unwatched) if body else "")
+    for row in connection.execute(_REPORTED, {"sids": sids, "project": project}).mappings():
+        body = body_of(row)
+        state = state_of(body.get("participant") or {}, unwatched) if body else ""
+        participants[row["participant_sid"]] = LastSeen(row["id"], state)
     asked = {"room_sids": room_sids, "project": project}
     every = [Dispatch.from_row(row) for row in connection.execute(_IN_SESSION, asked).mappings()]
     found = [one for one in every if one.status in _OF_CONCERN]
