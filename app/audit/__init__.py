@@ -20,7 +20,7 @@ from app.audit.call_lists.call_query import (
 )
 from app.audit.call_lists.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
-from app.audit.calls.duration import duration_text
+from app.audit.calls.duration import duration_text, interval_text
 from app.audit.calls.explanation import Explanation, RulesTried, TriedRule, explain
 from app.audit.calls.timeline import CallSteps, Step, StepKind, Timeline, timeline
 from app.audit.calls.waterfall import Waterfall, waterfall_of
@@ -186,6 +186,7 @@ __all__ = [
     "find_person",
     "get_dispatch",
     "get_event",
+    "interval_text",
     "iterate_calls",
     "iterate_dispatches",
     "iterate_events",

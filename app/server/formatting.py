@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from app.audit import duration_text
+from app.audit import duration_text, interval_text
 from app.db.types import format_instant
 from app.translation import current_language, gettext, number_text
 
@@ -143,6 +143,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "instant": format_instant,
     "seconds": seconds,
+    "interval": interval_text,
     "share": share,
     "count": count,
     "mean": mean,

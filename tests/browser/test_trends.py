@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
 
 from app.accounts.roles import Role
 from tests.browser.conftest import log_in
@@ -66,3 +68,46 @@ def test_without_javascript_there_is_a_table(stage: Stage, browser: Browser) -> 
         expect(page.locator(".chart").first).to_be_hidden()
     finally:
         context.close()
+
+
+def test_figures_renew_themselves_and_keep_what_a_person_looks_at(stage: Stage, context: BrowserContext) -> None:
+    _with_a_call(stage)
+    page = context.new_page()
+    log_in(page, stage, "vera", Role.VIEWER)
+    page.goto(f"{stage.url}/console/trends?hours=1")
+    page.wait_for_selector("[data-drawn]")
+    sign = page.locator("[data-live=trends]")
+    expect(sign).to_have_attribute("data-state", "live")
+    legend = page.locator("#chart-volume .u-legend")
+    area = page.locator("#chart-volume .u-over")
+    # Given a picture that is zoomed into, with the pointer at the interval of the call
+    figures = json.loads(page.locator("[data-figures]").get_attribute("data-figures") or "")
+    arrived = [point["arrived"] for point in figures["points"]]
+    place = (arrived.index(1) + 0.5) / len(arrived)
+    low, high = max(place - 0.2, 0), min(place + 0.2, 1)
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    left, width, middle = box["x"], box["width"], box["y"] + box["height"] / 2
+    page.mouse.move(left + width * low, middle)
+    page.mouse.down()
+    page.mouse.move(left + width * high - 1, middle, steps=3)
+    expect(sign).to_contain_text("paused while you press the mouse button")
+    page.mouse.up()
+    page.mouse.move(left + width * (place - low) / (high - low), middle)
+    expect(legend).to_contain_text(re.compile("joined.*1"))
+    picture = page.locator("#chart-volume canvas").element_handle()
+
+    # When figures come that differ, then the picture, its part and the hover stay, and show them
+    def with_more(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=answer.text().replace('"arrived": 1,', '"arrived": 7,'))
+
+    page.route("**/console/trends/part**", with_more)
+    expect(legend).to_contain_text(re.compile("joined.*7"))
+    assert page.locator("#chart-volume canvas").evaluate("(now, before) => now === before", picture)
+    # When the table is open, then the sign says why nothing changes, and it goes on once it is closed
+    page.get_by_text("Show as a table").click()
+    expect(sign).to_contain_text("paused while details are open")
+    page.get_by_text("Show as a table").click()
+    expect(sign).to_have_attribute("data-state", "live")

@@ -19,3 +19,12 @@ def duration_text(seconds: float) -> str:
     if hours < 48:
         return gettext("%(hours)s h %(minutes)s min", hours=hours, minutes=f"{minutes:02d}")
     return ngettext("%(num)s day", "%(num)s days", hours // 24)
+
+
+def interval_text(seconds: int) -> str:
+    """Return the length of an interval of whole minutes, such as `30 min`, `3 h` or `1 day`."""
+    if seconds % 86_400 == 0:
+        return ngettext("%(num)s day", "%(num)s days", seconds // 86_400)
+    if seconds % 3_600 == 0:
+        return gettext("%(number)s h", number=number_text(seconds // 3_600))
+    return gettext("%(number)s min", number=number_text(seconds // 60))

@@ -64,8 +64,9 @@ function refresh(element) {
   const held = () => {
     const selection = getSelection();
     if (String(selection).length > 0 && element.contains(selection.anchorNode)) return texts.selecting;
+    if (element.querySelector(":active")) return texts.pressing;
     const active = document.activeElement;
-    if (active && element.contains(active) && active.matches("input, select, textarea, summary")) return texts.typing;
+    if (active && element.contains(active) && active.matches("input, select, textarea, summary:not([id])")) return texts.typing;
     if (element.querySelector("details[open]")) return texts.reading;
     const fields = element.querySelectorAll("input:not([type=hidden], [type=checkbox]), textarea");
     if ([...fields].some((one) => one.value !== one.defaultValue)) return texts.filling;
@@ -97,11 +98,14 @@ function refresh(element) {
     shown = part;
     const active = document.activeElement;
     const focused = element.contains(active) ? active.id || active.getAttribute("href") : null;
+    const kept = [...element.querySelectorAll("[data-keep]")];  // drawn by a script, which renews them itself
     element.innerHTML = part;
+    for (const one of kept) document.getElementById(one.id)?.replaceWith(one);
     if (focused) [...element.querySelectorAll("a[href], [id]")].find((one) => (one.id || one.getAttribute("href")) === focused)?.focus({ preventScroll: true });
     localize(element);
     tick();
     countInTitle();
+    element.dispatchEvent(new Event("renewed"));
   };
   const again = async () => {
     clearTimeout(timer);

@@ -237,7 +237,7 @@ PAGES = """
 /console/calls?search=ana&state=waiting&from=2026-01-01T00:00&zone=-60 /console/agents?hours=168 /console/simulate
 /console/lookups /console/new-lookup /console/agents/support-es /console/queue /console/account /api /console/incidents
 /console/views
-/console/trends /console/trends?hours=168&agent=support-es&rule=spanish
+/console/trends /console/trends?hours=168&agent=support-es&rule=spanish /console/trends/part?hours=1
 """
 
 

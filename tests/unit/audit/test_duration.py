@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.audit import duration_text
+from app.audit import duration_text, interval_text
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,11 @@ from app.audit import duration_text
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(60, "1 min"), (1_800, "30 min"), (3_600, "1 h"), (10_800, "3 h"), (86_400, "1 day"), (172_800, "2 days")],
+)
+def test_an_interval_says_no_smaller_unit_than_it_has(seconds: int, text: str) -> None:
+    assert interval_text(seconds) == text

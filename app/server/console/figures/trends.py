@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit import OverTime, known_agents, known_rules
@@ -23,16 +24,16 @@ class _View:
 
 
 def trends_routes(console: Console) -> list[BaseRoute]:
-    """Return the routes of the page Trends and of the figures that its script draws."""
+    """Return the routes of the page Trends and of its part that the script refreshes."""
     return [
         page_route(console, "/console/trends", show_trends, by_project=True),
-        page_route(console, "/console/trends.json", read_trends, by_project=True),
+        page_route(console, "/console/trends/part", refresh, by_project=True),
     ]
 
 
 async def show_trends(request: PageRequest) -> Response:
     view = _view(request)
-    found = await _figures(request, view)
+    facts = await _facts(request, view)
     agents: list[str] = []
     rules: list[str] = []
     if request.signed_in.projects is None:  # the names of all projects
@@ -42,26 +43,27 @@ async def show_trends(request: PageRequest) -> Response:
         agents.append(view.agent)
     if view.rule and view.rule not in rules:
         rules.append(view.rule)
+    return request.page("trends.html", active="trends", agents=agents, rules=rules, **facts)
+
+
+async def refresh(request: PageRequest) -> Response:
+    return request.fragment("trends_part.html", **await _facts(request, _view(request)))
+
+
+async def _facts(request: PageRequest, view: _View) -> dict[str, Any]:
+    found = await _figures(request, view)
     points = found.points
-    return request.page(
-        "trends.html",
-        active="trends",
-        view=view,
-        windows=WINDOWS,
-        agents=agents,
-        rules=rules,
-        found=found,
-        sums={
+    return {
+        "view": view,
+        "windows": WINDOWS,
+        "found": found,
+        "figures": found.to_json(),
+        "sums": {
             name: sum(getattr(one, name) for one in points) for name in ("calls", "dispatches", "arrived", "no_shows")
         },
-        highest_queue=max(one.queue_length for one in points),
-        has_history=request.signed_in.projects is None,
-    )
-
-
-async def read_trends(request: PageRequest) -> Response:
-    """Return the figures as `/api/v1/statistics/over-time` does."""
-    return JSONResponse((await _figures(request, _view(request))).to_json())
+        "highest_queue": max(one.queue_length for one in points),
+        "has_history": request.signed_in.projects is None,
+    }
 
 
 async def _figures(request: PageRequest, view: _View) -> OverTime:
