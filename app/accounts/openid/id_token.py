@@ -57,6 +57,7 @@ def verify_id_token(
     if not isinstance(token, str) or len(token) > MAX_TOKEN:
         raise _refused("there is no ID token in the answer")
     header = _header(token)
+    verified: dict[str, Any] = {}
     try:
         verified = _verified(token, header, keys)
         options: Any = {
@@ -68,13 +69,13 @@ def verify_id_token(
         claims = CodeIDToken(verified, header, options, params)
         claims.validate(now=int(now.timestamp()), leeway=LEEWAY_S)
     except JoseError as error:
-        raise _refused(str(error)) from error
+        raise _refused(f"{error}{_clock_difference(verified, now)}") from error
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise _refused(f"it cannot be read: {type(error).__name__}") from error
     subject = claims["sub"]
     if not isinstance(subject, str) or not 1 <= len(subject) <= MAX_SUBJECT or "\0" in subject:
         raise _refused("its sub is no text of 1 to 255 characters")
-    _require_new_authentication(claims, expected)
+    _require_new_authentication(claims, expected, now)
     return dict(claims)
 
 
@@ -112,7 +113,15 @@ def _verified(token: str, header: Mapping[str, Any], keys: list[Key]) -> dict[st
     raise _refused(str(wrong)) from wrong
 
 
-def _require_new_authentication(claims: Mapping[str, Any], expected: Expected) -> None:
+def _clock_difference(claims: Mapping[str, Any], now: datetime) -> str:
+    """Return what to add to a reason if the clocks differ by more than they may: a token is some milliseconds old."""
+    issued_at = claims.get("iat")
+    if not isinstance(issued_at, int | float) or not abs(now.timestamp() - issued_at) > LEEWAY_S:
+        return ""
+    return f" (the provider's clock and that of this machine differ by {now.timestamp() - issued_at:+.0f} s)"
+
+
+def _require_new_authentication(claims: Mapping[str, Any], expected: Expected, now: datetime) -> None:
     if expected.authenticated_since is None:
         return
     at = authenticated_at(claims)
@@ -122,7 +131,9 @@ def _require_new_authentication(claims: Mapping[str, Any], expected: Expected) -
             "password for this: an admin can give you a link.",
             "no auth_time in the ID token",
         )
-    if at < expected.authenticated_since.timestamp() - LEEWAY_S:
+    # Both times are of the provider's clock, so that it may differ from ours.
+    seconds_ago = float(claims["iat"]) - at
+    if not seconds_ago <= (now - expected.authenticated_since).total_seconds() + LEEWAY_S:
         raise LoginRefusedError(
             "The provider has not asked you to log in again, so it cannot confirm who you are. Log out there and try "
             "again, or choose a password for this: an admin can give you a link.",

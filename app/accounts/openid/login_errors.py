@@ -21,3 +21,7 @@ class ProviderError(UsherError):
     """The provider does not answer, or not as OpenID Connect says."""
 
     status = 502
+
+
+class ClientRefusedError(ProviderError):
+    """The provider does not take the client id or its secret."""

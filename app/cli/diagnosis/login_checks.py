@@ -6,7 +6,7 @@ from typing import Final
 
 import aiohttp
 
-from app.accounts.openid.login_errors import ProviderError
+from app.accounts.openid.login_errors import ClientRefusedError, ProviderError
 from app.cli.diagnosis.finding import Finding, failed, ok, warning
 from app.clock import SystemClock, new_secret
 from app.flows.outgoing.identity_provider import IdentityProvider
@@ -25,6 +25,7 @@ async def login_findings(settings: Settings) -> list[Finding]:
     try:
         count = await client.count_keys()
         url = await client.authorization_url(state=new_secret(), nonce=new_secret(), verifier=new_secret())
+        known = await _client(client)
     except ProviderError as error:
         return [failed(_PART, str(error), "is it running, and are USHER_OIDC_ISSUER and the network right?")]
     finally:
@@ -34,7 +35,21 @@ async def login_findings(settings: Settings) -> list[Finding]:
             failed(_PART, f"{provider.issuer} publishes no key that Usher can use", "RS, PS, ES or EdDSA is needed")
         ]
     keys = f"{count} key{'' if count == 1 else 's'}"
-    return [ok(_PART, f"{provider.issuer} answers, with {keys}"), await _redirect_uri(f"{url}&prompt=none", provider)]
+    redirect = await _redirect_uri(f"{url}&prompt=none", provider)
+    return [ok(_PART, f"{provider.issuer} answers, with {keys}"), known, redirect]
+
+
+async def _client(client: IdentityProvider) -> Finding:
+    """Return whether the provider knows the client, and its secret is right."""
+    part, name = "login client", client.provider.name
+    remedy = "copy USHER_OIDC_CLIENT_ID and USHER_OIDC_CLIENT_SECRET from the provider again"
+    try:
+        await client.check_client()
+    except ClientRefusedError:
+        return failed(part, f"{name} refuses client {client.provider.client_id} or its secret", remedy)
+    except ProviderError as error:
+        return warning(part, f"{name} does not say whether the secret is right: {error}", f"if logins fail, {remedy}")
+    return ok(part, f"{name} takes client {client.provider.client_id} and its secret")
 
 
 async def _redirect_uri(url: str, provider: LoginProvider) -> Finding:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
@@ -17,9 +17,9 @@ from joserfc.jwk import Key
 
 from app.accounts.openid.id_token import UnknownKeyError, read_keys, verify_id_token
 from app.accounts.openid.id_token_expected import Expected
-from app.accounts.openid.login_errors import LoginRefusedError, ProviderError
+from app.accounts.openid.login_errors import ClientRefusedError, LoginRefusedError, ProviderError
 from app.accounts.openid.provider_person import wanted_claims
-from app.clock import Clock
+from app.clock import Clock, new_secret
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.logs import get_logger
 from app.settings import LoginProvider, endpoint_problem
@@ -40,6 +40,7 @@ REREAD_AFTER_S: Final = 10.0
 FAIL_FOR_S: Final = 2.0
 """After a discovery document could not be read, logins fail at once for so long, instead of one after the other."""
 MAX_ANSWER_BYTES: Final = 512 * 1024
+_GOOGLE: Final = "https://accounts.google.com"  # takes the prompts `select_account` and `consent`, and lists none
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Endpoints:
     secret_in_body: bool
     """The client's secret goes into the body of the request for tokens, not into a header."""
     scopes: tuple[str, ...]
+    selects_account: bool
 
 
 class IdentityProvider:
@@ -70,8 +72,10 @@ class IdentityProvider:
         self._keys: tuple[float, list[Key]] | None = None
         self._failed: tuple[float, ProviderError] | None = None
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str, again: bool = False) -> str:
-        """Return where a person logs in; `again`: even one who is logged in there."""
+    async def authorization_url(
+        self, *, state: str, nonce: str, verifier: str, again: bool = False, other_account: bool = False
+    ) -> str:
+        """Return where a person logs in; `again`: even one who is logged in there; `other_account`: as another one."""
         endpoints = await self._bounded(self._read_endpoints())
         query = {
             "response_type": "code",
@@ -85,15 +89,14 @@ class IdentityProvider:
         }
         if again:
             query |= {"prompt": "login", "max_age": "0"}
+        elif other_account:
+            query["prompt"] = "select_account" if endpoints.selects_account else "login"
         parts = urlsplit(endpoints.authorization)
         joined = "&".join(part for part in (parts.query, urlencode(query)) if part)
         return urlunsplit(parts._replace(query=joined))
 
     async def redeem(self, code: str, verifier: str, expected: Expected) -> Mapping[str, Any]:
-        """Return the verified claims about the person who came back from the provider with `code`.
-
-        Raises LoginRefusedError if they cannot be trusted, ProviderError if the provider does not answer.
-        """
+        """Return the verified claims about the person who came back with `code`, or raise LoginRefusedError."""
         return await self._bounded(self._redeem(code, verifier, expected))
 
     async def logout_url(self) -> str:
@@ -112,6 +115,12 @@ class IdentityProvider:
         """Return how many keys the provider publishes; raises ProviderError if its documents cannot be used."""
         endpoints = await self._bounded(self._read_endpoints())
         return len(await self._bounded(self._read_keys(endpoints, KEEP_S)))
+
+    async def check_client(self) -> None:
+        """Redeem a code that is none: ClientRefusedError if the client or its secret is wrong, else ProviderError."""
+        endpoints = await self._bounded(self._read_endpoints())
+        with suppress(LoginRefusedError):
+            await self._bounded(self._exchange(endpoints, "none", new_secret()))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -160,7 +169,8 @@ class IdentityProvider:
         if error == "invalid_grant":
             raise LoginRefusedError("This login took too long, or was used before. Log in again.", "invalid_grant")
         if error in {"invalid_client", "unauthorized_client"} or status == 401:
-            raise self._error("it refuses USHER_OIDC_CLIENT_ID or USHER_OIDC_CLIENT_SECRET; an admin must correct that")
+            why = "it refuses USHER_OIDC_CLIENT_ID or USHER_OIDC_CLIENT_SECRET; an admin must correct that"
+            raise ClientRefusedError(str(self._error(why)))
         raise self._error(f"it answered {status} {error}".strip())
 
     async def _verify(
@@ -250,6 +260,7 @@ class IdentityProvider:
             end_session=url("end_session_endpoint", needed=False),
             secret_in_body="client_secret_basic" not in methods and "client_secret_post" in methods,
             scopes=tuple(scopes),
+            selects_account="select_account" in names("prompt_values_supported") or self.provider.issuer == _GOOGLE,
         )
 
     async def _send(self, request: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> tuple[int, dict[str, Any]]:

@@ -19,6 +19,9 @@ from app.server.console.framework import Handler, PageRequest
 from app.server.formatting import capitalize_first
 
 FIELD: Final = "confirm_password"
+_ASKED: Final = "confirm_asked"
+"""Sent by the form of the question itself."""
+_NOT_KEPT: Final = {CSRF_FIELD, FIELD, _ASKED}
 
 
 def with_password(handler: Handler, when: Callable[[PageRequest], bool] = lambda _request: True) -> Handler:
@@ -59,7 +62,13 @@ async def password_is_right(request: PageRequest, password: str) -> bool:
 
 
 def _ask(request: PageRequest, problem: str = "", status: int = 403) -> Response:
-    fields = [
-        (name, value) for name, values in request.form.items() for value in values if name not in {CSRF_FIELD, FIELD}
-    ]
-    return request.page("confirm.html", status=status, path=request.http.url.path, fields=fields, problem=problem)
+    fields = [(name, value) for name, values in request.form.items() for value in values if name not in _NOT_KEPT]
+    asked_before = bool(request.field(_ASKED))
+    return request.page(
+        "confirm.html",
+        status=status,
+        path=request.http.url.path,
+        fields=fields,
+        problem=problem,
+        asked_before=asked_before,
+    )

@@ -53,7 +53,8 @@ async def show_login(request: PageRequest) -> Response:
         return redirect(target_of(request))
     no_users = await request.context.read(count_users) == 0
     ended = request.field("ended") == "1"
-    return request.page("login.html", name="", next=target_of(request), problem="", no_users=no_users, ended=ended)
+    facts = {"name": "", "problem": "", "no_users": no_users, "ended": ended, "other_account": False}
+    return request.page("login.html", next=target_of(request), **facts)
 
 
 async def log_in(request: PageRequest) -> Response:
@@ -168,10 +169,19 @@ def repeated(request: PageRequest) -> list[Problem]:
     return [] if same else [Problem("repeated", "must be the same as the password")]
 
 
-def login_again(request: PageRequest, name: str, problem: str, status: int) -> Response:
-    """Return the login page, which says what is wrong."""
+def login_again(
+    request: PageRequest, name: str, problem: str, status: int, *, target: str = "", other_account: bool = False
+) -> Response:
+    """Return the login page, which says what is wrong; `other_account`: and offers another account at the provider."""
     return request.page(
-        "login.html", status=status, name=name, next=target_of(request), problem=problem, no_users=False, ended=False
+        "login.html",
+        status=status,
+        name=name,
+        next=target or target_of(request),
+        problem=problem,
+        no_users=False,
+        ended=False,
+        other_account=other_account,
     )
 
 

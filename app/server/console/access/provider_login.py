@@ -84,10 +84,11 @@ async def start_login(request: PageRequest) -> Response:
     # The provider sends the browser to the public URL, where a cookie of another host name is not sent.
     public = urlsplit(provider.provider.callback_url)
     if request.http.headers.get("host") != public.netloc and not request.field("moved"):
-        where = f"{public.scheme}://{public.netloc}/console/oidc/login?moved=1&next={quote(target, safe='')}"
+        other = "&other=1" if request.field("other") == "1" else ""
+        where = f"{public.scheme}://{public.netloc}/console/oidc/login?moved=1{other}&next={quote(target, safe='')}"
         return RedirectResponse(where, 303)
     try:
-        flow, url = await _begin(request, Purpose.LOGIN, target)
+        flow, url = await _begin(request, Purpose.LOGIN, target, other_account=request.field("other") == "1")
     except UsherError as error:
         return _failed(request, Purpose.LOGIN, error)
     return _sent_away(request, flow, RedirectResponse(url, 303))
@@ -134,17 +135,23 @@ async def come_back(request: PageRequest) -> Response:
     try:
         response = await _answer(request, _checked(request, flow))
     except UsherError as error:
-        response = _failed(request, Purpose.LOGIN if flow is None else Purpose(flow.purpose), error)
+        response = _failed(request, Purpose.LOGIN if flow is None else Purpose(flow.purpose), error, flow)
     request.console.cookies.end_login_flow(request.http, response)
     return response
 
 
-async def _begin(request: PageRequest, purpose: Purpose, target: str) -> tuple[LoginFlow, str]:
+async def _begin(
+    request: PageRequest, purpose: Purpose, target: str, *, other_account: bool = False
+) -> tuple[LoginFlow, str]:
     session_id = "" if request.session is None else request.session.id
     begun_at = request.context.now.isoformat()
     flow = LoginFlow(purpose, new_secret(), new_secret(), new_secret(), target, session_id, begun_at)
     url = await _provider(request).authorization_url(
-        state=flow.state, nonce=flow.nonce, verifier=flow.verifier, again=purpose is not Purpose.LOGIN
+        state=flow.state,
+        nonce=flow.nonce,
+        verifier=flow.verifier,
+        again=purpose is not Purpose.LOGIN,
+        other_account=other_account,
     )
     return flow, url
 
@@ -244,7 +251,7 @@ def _require_same_session(request: PageRequest, flow: LoginFlow) -> None:
         raise LoginRefusedError("Your session has ended meanwhile. Log in and try again.", "another session")
 
 
-def _failed(request: PageRequest, purpose: Purpose, error: UsherError) -> Response:
+def _failed(request: PageRequest, purpose: Purpose, error: UsherError, flow: LoginFlow | None = None) -> Response:
     """Return the page that says in plain words why; what it was about is in the log of logins and refusals."""
     if isinstance(error, LoginRefusedError | ProviderError | TooManyRequestsError):
         kind = AccessKind.LOGIN_FAILED if purpose is Purpose.LOGIN else AccessKind.PASSWORD_REFUSED
@@ -254,12 +261,14 @@ def _failed(request: PageRequest, purpose: Purpose, error: UsherError) -> Respon
         name = named or ("" if request.user is None else request.user.name)
         _note(request, kind, name, f"through {request.context.provider_name}: {detail}")
     message = f"{str(error)[:1].upper()}{str(error)[1:]}"
-    if purpose is Purpose.LOGIN:
-        response = login_again(request, "", message, error.status)
+    if purpose is Purpose.LOGIN or request.user is None:
+        target = target_of(request) if flow is None or purpose is not Purpose.LOGIN else flow.target
+        # Who has logged in there as somebody else would be sent back at once as that person.
+        is_known_there = flow is not None and isinstance(error, LoginRefusedError) and bool(request.field("code"))
+        response = login_again(request, "", message, error.status, target=target, other_account=is_known_there)
     else:
-        response = request.page(
-            "problem.html", status=error.status, message=message, problems=[], status_code=error.status
-        )
+        confirms = purpose is Purpose.CONFIRM
+        response = request.page("unconfirmed.html", status=error.status, message=message, confirms=confirms)
     if isinstance(error, TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     if request.session is None:

@@ -170,6 +170,30 @@ async def test_without_a_role_only_users_get_in(site: Site, browser: httpx2.Asyn
     assert (kind, "no role for new ones" in detail) == ("login_failed", True)
 
 
+@pytest.mark.parametrize("settings", [{}], indirect=True)
+@pytest.mark.parametrize(("prompts", "prompt"), [([], "login"), (["login", "select_account"], "select_account")])
+async def test_who_is_logged_in_there_as_somebody_else_can_use_another_account(
+    site: Site, browser: httpx2.AsyncClient, prompts: list[str], prompt: str
+) -> None:
+    site.provider.discovery["prompt_values_supported"] = prompts
+    start = "/console/oidc/login?next=/console/rules"
+    assert "other=1" not in (await browser.get("/console/login")).text
+    assert "prompt=" not in (url := await site.start(browser, start))
+    refused = await browser.get(site.provider.authorize(url, **ANA))
+    # The login page keeps where the person wanted to go, also for a login with a password
+    assert 'name="next" value="/console/rules"' in refused.text
+    [other] = re.findall(r'href="(/console/oidc/login\?other=1[^"]*)">Use another account at Example SSO', refused.text)
+    url = await site.start(browser, other.replace("&amp;", "&"))
+    assert f"prompt={prompt}" in url.split("&")
+    assert "max_age" not in url
+    await site.running.write(lambda c: add_user(c, "eva@example.com", Role.EDITOR, by="test", now=datetime.now(UTC)))
+    done = await browser.get(site.provider.authorize(url, **{**ANA, "sub": "2", "email": "eva@example.com"}))
+    assert done.headers["location"] == "/console/rules"
+    # Another host name than the public one leads there with the wish
+    moved = await browser.get("http://localhost/console/oidc/login?other=1")
+    assert "moved=1&other=1&" in moved.headers["location"]
+
+
 async def test_an_address_that_is_not_verified_opens_nothing(site: Site, browser: httpx2.AsyncClient) -> None:
     refused = await site.log_in(browser, **{**ANA, "email_verified": False})
     assert (refused.status_code, "not verified your e-mail address" in text_of(refused)) == (403, True)
@@ -407,9 +431,16 @@ async def test_a_person_without_a_password_confirms_at_the_provider(site: Site, 
     # Neither a login of long ago, nor one without a time, nor one of another person confirms it
     for person in ({**ANA, "auth_time": 1_000_000_000}, ANA, {**ANA, "sub": "2", "auth_time": int(time.time())}):
         back = site.provider.authorize(await site.start(browser, path), **person)
-        assert (await browser.get(back)).status_code == 403
+        unconfirmed = await browser.get(back)
+        assert (unconfirmed.status_code, "Your form still waits in the other tab" in unconfirmed.text) == (403, True)
+        assert f'href="{path}"' in unconfirmed.text
         refused = await post(browser, "/console/account", "/console/account/tokens", **form)
         assert refused.status_code == 403
+    # Who goes on without a new login is shown what is missing
+    assert "have not logged in with Example SSO again yet" not in refused.text
+    waiting = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', refused.text))
+    early = await browser.post("/console/account/tokens", data=waiting)
+    assert (early.status_code, "have not logged in with Example SSO again yet" in early.text) == (403, True)
     back = site.provider.authorize(await site.start(browser, path), **ANA, auth_time=int(time.time()))
     done = await browser.get(back)
     assert done.headers["location"] == "/console/account/confirmed?done=confirmed"

@@ -158,3 +158,20 @@ def test_a_new_login_must_be_new() -> None:
     for auth_time in (int(NOW.timestamp()) - 3600, None, True, "now"):
         with pytest.raises(LoginRefusedError):
             verified(signed(auth_time=auth_time), expected=expected)
+
+
+def test_a_new_login_is_new_by_the_clock_of_the_provider() -> None:
+    # Given a provider whose clock is four minutes behind ours, and a login that began half a minute ago
+    expected = Expected(EXPECTED.issuer, EXPECTED.client_id, EXPECTED.nonce, NOW - timedelta(seconds=30))
+    there = int(NOW.timestamp()) - 240
+    assert verified(signed(iat=there, auth_time=there - 20), expected=expected)
+    with pytest.raises(LoginRefusedError, match="not asked you to log in again"):
+        verified(signed(iat=there, auth_time=there - 100), expected=expected)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_the_reason_of_a_refusal_says_that_clocks_differ(seconds: int) -> None:
+    there = int(NOW.timestamp()) - seconds
+    with pytest.raises(LoginRefusedError) as refused:
+        verified(signed(iat=there, exp=there + 300))
+    assert f"differ by {seconds:+d} s" in refused.value.detail
