@@ -123,7 +123,8 @@ async def test_the_provider_of_logins_is_tried(database: Database, tmp_path: Pat
         assert findings["redirect URI"]["status"] == "ok"
         assert f"{running.url}/console/oidc/callback" in findings["redirect URI"]["found"]
         assert findings["login client"]["status"] == "ok"
-        # A secret that was copied wrong, a redirect URI that nobody has registered there, and a provider that calls itself otherwise, are faults
+        # A secret that was copied wrong, a redirect URI that nobody has registered there, and a provider that calls
+        # itself otherwise, are faults
         code, findings = await doctor(tmp_path, environment | {"USHER_OIDC_CLIENT_SECRET": "another"})
         assert (code, findings["login client"]["status"], findings["logins"]["status"]) == (1, "failed", "ok")
         assert "USHER_OIDC_CLIENT_SECRET" in findings["login client"]["remedy"]

@@ -178,7 +178,8 @@ async def test_who_is_logged_in_there_as_somebody_else_can_use_another_account(
     site.provider.discovery["prompt_values_supported"] = prompts
     start = "/console/oidc/login?next=/console/rules"
     assert "other=1" not in (await browser.get("/console/login")).text
-    assert "prompt=" not in (url := await site.start(browser, start))
+    url = await site.start(browser, start)
+    assert "prompt=" not in url
     refused = await browser.get(site.provider.authorize(url, **ANA))
     # The login page keeps where the person wanted to go, also for a login with a password
     assert 'name="next" value="/console/rules"' in refused.text
