@@ -53,8 +53,15 @@ async def show_login(request: PageRequest) -> Response:
         return redirect(target_of(request))
     no_users = await request.context.read(count_users) == 0
     ended = request.field("ended") == "1"
-    facts = {"name": "", "problem": "", "no_users": no_users, "ended": ended, "other_account": False}
-    return request.page("login.html", next=target_of(request), **facts)
+    return request.page(
+        "login.html",
+        name="",
+        next=target_of(request),
+        problem="",
+        no_users=no_users,
+        ended=ended,
+        other_account=False,
+    )
 
 
 async def log_in(request: PageRequest) -> Response:

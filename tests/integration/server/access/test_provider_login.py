@@ -438,16 +438,15 @@ async def test_a_person_without_a_password_confirms_at_the_provider(site: Site, 
         refused = await post(browser, "/console/account", "/console/account/tokens", **form)
         assert refused.status_code == 403
     # Who goes on without a new login is shown what is missing
-    assert "have not logged in with Example SSO again yet" not in refused.text
-    waiting = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', refused.text))
-    early = await browser.post("/console/account/tokens", data=waiting)
+    assert "have not logged in with Example SSO again yet" not in asked.text
+    kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', asked.text))
+    early = await browser.post("/console/account/tokens", data=kept)
     assert (early.status_code, "have not logged in with Example SSO again yet" in early.text) == (403, True)
     back = site.provider.authorize(await site.start(browser, path), **ANA, auth_time=int(time.time()))
     done = await browser.get(back)
     assert done.headers["location"] == "/console/account/confirmed?done=confirmed"
     assert "choose <strong>Continue</strong>" in (await browser.get(done.headers["location"])).text
     # The form waits in the first tab with all that was typed
-    kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', asked.text))
     assert kept.items() >= form.items()
     made = await browser.post("/console/account/tokens", data=kept)
     assert "shown only once" in made.text
