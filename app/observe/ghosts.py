@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
-from app.db.tables import events
+from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
 from app.livekit.client import SeenParticipant
 from app.livekit.vocabulary import EventType
@@ -47,8 +47,8 @@ _STARTS = HotStatement(
         _EARLIER.scalar_subquery().label("known_since"),
         _EARLIER.where(_earlier.c.type == EventType.ROOM_STARTED).scalar_subquery().label("started_before"),
     )
-    .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
-    .where(any_of(events.c.room_sid, "room_sids"), events.c.type == EventType.ROOM_STARTED)
+    .with_hint(events, "INDEXED BY ix_events_of_room", "sqlite")
+    .where(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM), events.c.type == EventType.ROOM_STARTED)
     .order_by(events.c.occurred_at)
 )
 

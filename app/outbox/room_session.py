@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, or_, select, text
 from app.db.any_of import any_of
 from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import HotStatement
-from app.db.tables import LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
+from app.db.tables import IS_OF_ROOM, LOST_ROOM, dispatch_attempts, dispatch_callers, dispatches, events, status_in
 from app.db.types import LIVE, AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.livekit.vocabulary import EventType
 from app.outbox.dispatch import Dispatch, Session
@@ -98,8 +98,8 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
 
 _CLOSED = HotStatement(
     select(events.c.project, events.c.room_sid)
-    .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
-    .where(any_of(events.c.room_sid, "room_sids"), events.c.type == EventType.ROOM_FINISHED)
+    .with_hint(events, "INDEXED BY ix_events_of_room", "sqlite")
+    .where(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM), events.c.type == EventType.ROOM_FINISHED)
 )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select, text
 
 from app.db.any_of import any_of
 from app.db.bulk_insert import insert_new
 from app.db.hot_statement import HotStatement
-from app.db.tables import events
+from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
 from app.errors import NotFoundError
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
@@ -26,7 +26,7 @@ KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
 DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type, events.c.project).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
-        any_of(events.c.room_sid, "room_sids") & (events.c.type == EventType.ROOM_FINISHED),
+        and_(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM), events.c.type == EventType.ROOM_FINISHED),
     )
 )
 

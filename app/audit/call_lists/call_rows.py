@@ -53,6 +53,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
     if not ids:
         return []
     rows: dict[str, dict[str, Mapping[Any, Any]]] = {join_id: {} for join_id in ids}
+    sids = {joins[event_id]["participant_sid"] for event_id in ids}
     own: set[str] = set()
     left: dict[str, datetime] = {}
     columns = [dispatches.c[name] for name in _OF_DISPATCH]
@@ -63,7 +64,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
     serving = (
         select(dispatch_callers.c.event_id, dispatch_callers.c.left_at, *columns)
         .join(dispatches, dispatches.c.id == dispatch_callers.c.dispatch_id)
-        .where(dispatch_callers.c.event_id.in_(ids))
+        .where(dispatch_callers.c.participant_sid.in_(sids), dispatch_callers.c.event_id.in_(ids))
     )
     for row in connection.execute(serving).mappings():
         rows[row["event_id"]].setdefault(row["id"], row)

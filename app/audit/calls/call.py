@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from app.audit.calls.call_head import CallAction, CallDispatch, CallHead, head_of
 from app.audit.records.action_records import ActionRecord, read_actions
 from app.audit.records.find_records import Projects, find_event, read_dispatches
 from app.audit.records.record_types import AuditRecord, DispatchRecord, EventDetail, columns_of
-from app.db.tables import audit_log, dispatch_callers, dispatches, events
+from app.db.tables import IS_OF_ROOM, audit_log, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, ReplacesKind
-from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
+from app.livekit.vocabulary import JOINS, LEAVINGS
 from app.outbox.dispatch import BESIDE
 from app.webhook.event_store import name_in
 
@@ -124,7 +124,7 @@ def _room_events(connection: Connection, project: str, room_sid: str) -> list[Ev
         .where(
             events.c.room_sid == room_sid,
             events.c.project == project,
-            events.c.type.in_([EventType.ROOM_STARTED, EventType.ROOM_FINISHED]),
+            text(IS_OF_ROOM),
         )
         .order_by(events.c.id)
         .limit(MAX_EVENTS)

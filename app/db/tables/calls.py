@@ -44,6 +44,8 @@ COMMON_OUTCOMES = frozenset({EventOutcome.IGNORED, EventOutcome.PLANNED})
 """Outcomes that every answered call has: a list of those of one outcome is read by the primary key."""
 RARE_OUTCOME = "outcome NOT IN (" + ", ".join(f"'{one}'" for one in sorted(COMMON_OUTCOMES)) + ")"
 """Condition of other events, likewise."""
+IS_OF_ROOM = "type IN ('room_finished', 'room_started')"
+"""Condition of the begin and the end of room sessions, likewise: few of the thousands of events of a big room."""
 HAS_IDENTITY = "participant_identity <> ''"
 """Condition of events of participants, likewise."""
 NOT_ENDED = f"status <> '{DispatchStatus.ENDED}'"
@@ -103,7 +105,8 @@ events = Table(
     # Names with the minute in place of the id: PostgreSQL stores what the events of a call have in common once.
     partial_index("ix_events_identity_minute", "participant_identity", MINUTE_OF_ID, where=HAS_IDENTITY),
     Index("ix_events_room_minute", "room_name", MINUTE_OF_ID),
-    Index(None, "room_sid", "type"),  # whether a session is over, among all events in it
+    Index(None, "room_sid"),  # without more, PostgreSQL stores it once for the events of a session
+    partial_index("ix_events_of_room", "room_sid", where=IS_OF_ROOM),  # whether a session is over
     partial_index("ix_events_rare_type", "type", "id", where=RARE_TYPE),
     partial_index("ix_events_unusual_outcome", "outcome", "id", where=RARE_OUTCOME),
     Index(None, "livekit_id"),
@@ -246,7 +249,6 @@ dispatch_callers = Table(
     Column("participant_identity", Text, nullable=False),
     Column("left_at", Timestamp),
     Index(None, "participant_sid"),
-    Index(None, "event_id"),
 )
 
 # One row per CreateDispatch call, and one for what LiveKit took from an access token.

@@ -271,7 +271,7 @@ def _unlisted(connection: Connection, project: str, present: Collection[str]) ->
 
 _REPORTED = (
     select(events.c.room_sid, events.c.type, func.count(events.c.participant_sid.distinct()))
-    .with_hint(events, "INDEXED BY ix_events_room_sid_type", "sqlite")
+    .with_hint(events, "INDEXED BY ix_events_room_sid", "sqlite")
     .where(
         any_of(events.c.room_sid, "sids"),
         events.c.project == bindparam("project"),

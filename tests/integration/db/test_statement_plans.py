@@ -11,7 +11,9 @@ from sqlalchemy import Executable, event
 
 from app.db.hot_statement import HotStatement
 from app.flows.accept import stored_state
+from app.observe import ghosts
 from app.outbox import room_session, statements
+from app.webhook import event_store
 from tests.conftest import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,7 +34,7 @@ ASKED: Mapping[str, tuple[HotStatement, Mapping[str, Any], set[str]]] = {
             "promised_since": NOW,
             "intent_keys": ["d"],
         },
-        {"participant_sid=?", "room_sid=? AND type=?", "room_name=?", "intent_key=?"},
+        {"participant_sid=?", "room_sid=?", "room_name=?", "intent_key=?"},
     ),
     "live by intent": (statements.LIVE_BY_INTENT, {"keys": ["a"]}, {"intent_key=?"}),
     "live in rooms": (statements.LIVE_IN_ROOMS, {"room_sids": ["a"]}, {"room_sid=?"}),
@@ -76,3 +78,26 @@ def test_each_statement_uses_the_index_of_what_it_asks_for(sqlite_database: Data
     searched = {step.rpartition("(")[2].removesuffix(")") for step in steps if step.startswith("SEARCH")}
     assert searched == wanted, steps
     assert not [step for step in steps if step.startswith("SCAN") and "json_each" not in step]
+
+
+SESSIONS: Mapping[str, tuple[HotStatement, Mapping[str, Any]]] = {
+    "departed": (event_store._DEPARTED, {"participant_sids": ["a"], "room_sids": ["b"]}),
+    "closed": (room_session._CLOSED, {"room_sids": ["b"]}),
+    "restarted": (ghosts._STARTS, {"room_sids": ["b"]}),
+}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_the_end_of_a_session_is_found_without_reading_its_other_events(database: Database, name: str) -> None:
+    statement, values = SESSIONS[name]
+    asked: list[tuple[str, Any]] = []
+    with database.reader_engine().connect() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
+        assert isinstance(statement.statement, Executable)
+        connection.execute(statement.statement, dict(values))
+        text, bound = asked[-1]
+        if database.kind == "postgresql":
+            connection.exec_driver_sql("SET enable_seqscan = off")  # the table is empty
+        explain = "EXPLAIN" if database.kind == "postgresql" else "EXPLAIN QUERY PLAN"
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {text}", bound))
+    assert "ix_events_of_room" in plan, plan
