@@ -14,10 +14,12 @@ from app.db.hot_statement import HotStatement
 from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
 from app.errors import NotFoundError
+from app.livekit.attributes import TRUNK_NUMBER
+from app.livekit.participant.role import PHONE_KINDS
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.webhook.event import Event
 from app.webhook.lookup_answers import with_answers
-from app.webhook.parse import prepare
+from app.webhook.parse import NAME_MAX, prepare
 from app.webhook.stored_body import body_of, without_columns
 from app.webhook.trimmed import with_joins
 
@@ -120,6 +122,7 @@ def to_row(event: Event) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "participant_name": name_in(event.body) if event.type in JOINS else None,
+        "trunk_number": _trunk_number(event) if event.type in JOINS else None,
     }
     return {**row, "body": without_columns(event.body, row)}
 
@@ -164,6 +167,16 @@ def name_in(body: Mapping[str, Any]) -> str | None:
     participant = body.get("participant")
     name = participant.get("name") if isinstance(participant, Mapping) else None
     return name if isinstance(name, str) and name else None
+
+
+def _trunk_number(event: Event) -> str | None:
+    """Return our own number in the join of a phone participant; None if it has none, or a hidden one."""
+    if event.participant_kind not in PHONE_KINDS:
+        return None  # any other caller can choose its attributes
+    participant = event.body.get("participant")
+    attributes = participant.get("attributes") if isinstance(participant, Mapping) else None
+    number = attributes.get(TRUNK_NUMBER) if isinstance(attributes, Mapping) else None
+    return number if isinstance(number, str) and 0 < len(number) <= NAME_MAX else None
 
 
 def remains_of(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.audit.call_lists.call_search import ends_of_numbers, lower_ascii
+from app.audit.call_lists.call_search import lower_ascii
+from app.audit.call_lists.phone_text import ends_of_numbers, whole_numbers
 from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
 from app.audit.records.record_types import EventSummary
 from app.db.types import DispatchStatus, EventOutcome
@@ -115,7 +116,9 @@ class CallFilter:
         return not self.follows_dispatches or any(map(self.has_dispatch, made))
 
 
-def has_text(join: EventSummary, name: str | None, made: Sequence[CallDispatch], wanted: str) -> bool:
+def has_text(
+    join: EventSummary, name: str | None, dialled: str | None, made: Sequence[CallDispatch], wanted: str
+) -> bool:
     """Return whether `call_search` would find a call by `wanted`: for calls that another way has found."""
     ids = (join.id, join.livekit_id, join.participant_sid, join.room_sid, *(one.id for one in made))
     if wanted in ids:
@@ -124,11 +127,15 @@ def has_text(join: EventSummary, name: str | None, made: Sequence[CallDispatch],
     prefix = lower_ascii(wanted)
     if any(lower_ascii(one).startswith(prefix) or one.casefold().startswith(wanted.casefold()) for one in names):
         return True
-    digits = "".join(one for one in (join.phone_number or "").partition("@")[0] if one in "0123456789")
-    if digits and any(digits.endswith(end) for end in ends_of_numbers(wanted)):
+    if any(_has_number(stored, wanted) for stored in (join.phone_number, dialled) if stored):
         return True
     begun = (each for one in made for each in (one.first_agent, one.agent, one.rule))
     return any(each.casefold().startswith(wanted.casefold()) for each in begun)
+
+
+def _has_number(stored: str, wanted: str) -> bool:
+    digits = "".join(one for one in stored.partition("@")[0] if one in "0123456789")
+    return bool(digits) and (digits.endswith(tuple(ends_of_numbers(wanted))) or digits in whole_numbers(wanted))
 
 
 def _has_metadata(body: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> bool:

@@ -17,7 +17,7 @@ from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
 from app.audit.call_lists.call_search import call_search
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
-from app.audit.lists.access_path import AccessPath, ByPrefix
+from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
 from app.audit.lists.event_list import EventFilter, search_events
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
@@ -95,7 +95,8 @@ class _Lister:
         """Whether each row that is found is a call to list."""
 
     def _is_q_common(self) -> bool:
-        return any(is_common(self._connection, path) for path in self._paths if isinstance(path, ByPrefix))
+        paths = (path for path in self._paths if isinstance(path, ByPrefix | ByValueAndMinute))
+        return any(is_common(self._connection, path) for path in paths)
 
     def rows(self, size: int, cursor: str | None) -> Page[_Row]:
         """Return the next rows of the index."""
@@ -120,7 +121,7 @@ class _Lister:
         if (
             self._by_dispatches
             and chosen.q
-            and not has_text(call.join, call.head.participant_name, call.made, chosen.q)
+            and not has_text(call.join, call.head.participant_name, call.trunk_number, call.made, chosen.q)
         ):
             return False
         return chosen.has_call(call.head, call.made, call.body)

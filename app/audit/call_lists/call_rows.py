@@ -44,6 +44,8 @@ class CallRow:
     made: tuple[CallDispatch, ...]
     body: Mapping[str, Any] | None
     """Of the join, if it was asked for."""
+    trunk_number: str | None
+    """The number that the caller dialled; None for calls of earlier releases."""
 
 
 def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies: bool = False) -> list[CallRow]:
@@ -79,7 +81,7 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         of_call = _dispatches_of(rows[event_id], own, early)
         name, done = stored["participant_name"], actions.get(event_id, ())
         head = head_of(join, join, of_call, left.get(event_id), name, actions=done)
-        found.append(CallRow(join, head, tuple(of_call), stored["body"]))
+        found.append(CallRow(join, head, tuple(of_call), stored["body"], stored["trunk_number"]))
     return found
 
 
@@ -101,7 +103,7 @@ def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> 
     """
     column = events.c
     columns = [column[name] for name in columns_of(EventSummary)]
-    query = select(*columns, column.participant_name, column.body).where(column.id.in_(ids))
+    query = select(*columns, column.participant_name, column.trunk_number, column.body).where(column.id.in_(ids))
     found: dict[str, Mapping[Any, Any]] = {}
     for row in connection.execute(query).mappings():
         body = body_of(row)

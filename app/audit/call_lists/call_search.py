@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
 from sqlalchemy import ColumnElement, Connection, select, text
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.audit.call_lists.dialled_numbers import by_dialled_number
+from app.audit.call_lists.phone_text import ends_of_numbers, whole_numbers
 from app.audit.lists.access_path import (
     AccessPath,
     ByIndexedValue,
@@ -23,7 +23,6 @@ from app.audit.statistics.names import names
 from app.db.tables import (
     HAS_NUMBER,
     IS_CALL,
-    MAX_DIGITS,
     MAX_SEARCHED,
     dispatch_attempts,
     dispatches,
@@ -33,12 +32,8 @@ from app.db.tables import (
     searched_name,
     searched_room,
 )
-from app.livekit.participant.phone import national_digits, number_in
 from app.webhook.name_digest import stored_forms
 
-LEAST_DIGITS: Final = 4
-"""Fewer digits are the end of too many numbers."""
-_NUMBER: Final = re.compile(r"(?:(?:sips?|tel):)?[+0-9 .()/\-\u00a0\u2011]+(?:@.*)?", re.IGNORECASE)
 _ID: Final = ("id", "livekit_id", "participant_sid", "room_sid")
 # Texts: what SQLAlchemy makes of other conditions, the planners do not take for those of the indexes.
 _CALLS: Final = cast("ColumnElement[bool]", text(IS_CALL))
@@ -50,7 +45,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     """Return the access paths to the joins of callers that a text finds.
 
     It is the begin of an identity, of the caller's name or of a room, agent or rule, without case; a phone number in
-    any spelling, or its last digits; or a whole id of Usher or LiveKit.
+    any spelling, or its last digits, of the caller or the one that was dialled; or a whole id of Usher or LiveKit.
     """
     column = events.c
     paths: list[AccessPath] = [BySelectiveCondition(column[name] == wanted, column.id) for name in _ID]
@@ -61,6 +56,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     paths += [_by_prefix(reversed_digits(), digits[::-1]) for digits in ends_of_numbers(wanted)]
     whole = whole_numbers(wanted)
     paths += [_by_prefix(reversed_digits(), digits[::-1], is_whole=True) for digits in whole]
+    paths += by_dialled_number(connection, wanted)
     for digest in stored_forms(wanted)[1:]:
         paths += [by_name(name, digest) for name in ("participant_identity", "room_name")]
         paths.append(by_phone_number(digest))
@@ -97,34 +93,6 @@ def _texts(wanted: str) -> list[str]:
 def lower_ascii(name: str) -> str:
     """Return a text as both databases lower it: only the letters of ASCII."""
     return "".join(one.lower() if one.isascii() else one for one in name)
-
-
-def _digits(wanted: str) -> str:
-    plain = unicodedata.normalize("NFKC", wanted)  # full width
-    wanted = "".join(str(unicodedata.decimal(one, one)) for one in plain)  # of other scripts
-    if not _NUMBER.fullmatch(wanted):
-        return ""
-    return "".join(re.findall("[0-9]", wanted.partition("@")[0]))
-
-
-def ends_of_numbers(wanted: str) -> list[str]:
-    """Return the digits with which the numbers end that a text may mean; none if it has too few."""
-    digits = _digits(wanted)
-    spelled = [number_in(wanted).removeprefix("+"), digits.removeprefix("00"), digits]
-    if digits.startswith("0") and not digits.startswith("00"):
-        spelled.append(digits.removeprefix("0"))  # the prefix of national numbers, which E.164 does not have
-    if len(digits) < LEAST_DIGITS:
-        return []
-    ends = sorted({one[-MAX_DIGITS:] for one in spelled if len(one) >= LEAST_DIGITS}, key=len)
-    return [one for one in ends if not any(one != shorter and one.endswith(shorter) for shorter in ends)]
-
-
-def whole_numbers(wanted: str) -> list[str]:
-    """Return the national digits of a whole number, since some trunks say numbers without the country."""
-    digits = _digits(wanted)
-    number = number_in(wanted) if len(digits) >= LEAST_DIGITS else ""
-    national = national_digits(number) if number else ""
-    return [national, f"0{national}"] if len(national) >= LEAST_DIGITS else []
 
 
 def _of_dispatch(condition: ColumnElement[bool]) -> BySelectiveCondition:

@@ -133,7 +133,7 @@ class BySelectiveCondition:
         return self.condition
 
 
-_HIGHEST: Final = "\U0010ffff"
+HIGHEST: Final = "\U0010ffff"
 """Sorts after every other character."""
 
 
@@ -162,7 +162,7 @@ class ByPrefix:
 
     def as_filter(self) -> ColumnElement[bool]:
         """Return the condition on a row that another path finds."""
-        return and_(self.text >= self.prefix, self.text <= self.prefix + ("" if self.is_whole else _HIGHEST))
+        return and_(self.text >= self.prefix, self.text <= self.prefix + ("" if self.is_whole else HIGHEST))
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,9 +98,10 @@ def rows_of_path(connection: Connection, search: Search, path: AccessPath, ids: 
     return PathRows(rows, rows[-1]["id"] if len(rows) > limit else horizon)
 
 
-def is_common(connection: Connection, path: ByPrefix) -> bool:
-    """Return whether more than `MAX_PREFIXED` rows have the prefix."""
-    return connection.scalar(path.keys().offset(MAX_PREFIXED).limit(1)) is not None
+def is_common(connection: Connection, path: ByPrefix | ByValueAndMinute) -> bool:
+    """Return whether the path finds more than `MAX_PREFIXED` rows."""
+    keys = path.keys() if isinstance(path, ByPrefix) else select(path.key).where(*path.conditions(IdRange()))
+    return connection.scalar(keys.offset(MAX_PREFIXED).limit(1)) is not None
 
 
 def _keys(

@@ -39,10 +39,12 @@ from app.db.tables.operations import audit_log, heartbeats, personal_reads, prob
 from app.db.tables.rules import routing_rules, rule_changes, rule_editor
 from app.db.tables.search import (
     HAS_NUMBER,
+    HAS_TRUNK_NUMBER,
     IS_CALL,
     MAX_DIGITS,
     MAX_SEARCHED,
     reversed_digits,
+    reversed_trunk_digits,
     searched_identity,
     searched_name,
     searched_room,
@@ -56,6 +58,7 @@ __all__ = [
     "COMMON_TYPES",
     "HAS_IDENTITY",
     "HAS_NUMBER",
+    "HAS_TRUNK_NUMBER",
     "IS_CALL",
     "IS_OF_ROOM",
     "LOST_ROOM",
@@ -86,6 +89,7 @@ __all__ = [
     "personal_reads",
     "probes",
     "reversed_digits",
+    "reversed_trunk_digits",
     "routing_rules",
     "rule_changes",
     "rule_editor",

@@ -98,6 +98,7 @@ events = Table(
     Column("lookups", Json),  # answers of lookups by name, without what USHER_REDACT names; NULL: none was asked
     Column("lookup_due_at", Timestamp),  # looking_up: when any replica may ask again
     Column("participant_name", Text),  # in joins, if it has one; earlier releases have it in the body only
+    Column("trunk_number", Text),  # in joins: our own number, which the caller dialled; likewise
     UniqueConstraint("dedupe_key"),
     one_of("source", EventSource, "source"),
     one_of("outcome", EventOutcome, "outcome"),

@@ -53,6 +53,7 @@ def event_row(instant: datetime, **values: Any) -> dict[str, Any]:
         "participant_kind": "STANDARD",
         "participant_role": "caller",
         "phone_number": None,
+        "trunk_number": None,
         "occurred_at": instant,
         "received_at": instant,
         "outcome": "planned",

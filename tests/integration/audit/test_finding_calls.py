@@ -111,6 +111,38 @@ def test_a_number_is_found_in_any_spelling_and_by_its_last_digits(database: Data
         use_phone_region("")
 
 
+def test_calls_are_found_by_the_number_that_was_dialled(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two numbers that many callers dialled, as trunks spell them
+    ours = ("sip:+493012345678@trunk.example", "+15557654321", "030 1299 5678")
+    rows = [
+        event_row(at(number), participant_sid=f"PA_{number}", participant_kind="SIP", trunk_number=ours[number % 3],
+                  phone_number=f"+34699{number:06}", outcome="ignored" if number == 8 else "planned")
+        for number in range(30)
+    ]  # fmt: skip
+    orders = [
+        dispatch_row(at(number), row, agent_name="a" if number < 3 else "b", status="no_show")
+        for number, row in enumerate(rows)
+    ]
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=rows, dispatch_rows=orders)
+    monkeypatch.setattr(path_rows, "MAX_PREFIXED", 5)
+    german = {str(number) for number in range(0, 30, 3)}
+    with database.reader_engine().connect() as connection:
+        for q in ("+49 30 12345678", "0049-30-12345678", "12345678", "345678", "sip:+493012345678@trunk.example"):
+            assert found(connection, q) == german, q
+            assert found(connection, q, agent="a") == {"0"}, q
+        # An agent's join is no call; the end of two numbers finds the calls of both, newest first, in pages
+        other = {str(number) for number in range(2, 30, 3)} - {"8"}
+        assert found(connection, "5678") == german | other
+        ids = [one.event_id for one in iterate_calls(connection, CallFilter(q="5678"))]
+        assert ids == sorted(ids, reverse=True)
+        assert len(ids) == len(german | other)
+        # And a caller's number is still found by its own digits, a number that nobody dialled is not
+        assert found(connection, "+34 699 000 004") == {"4"}
+        assert found(connection, "+49 30 99995678") == set()
+        assert found(connection, "678") == set()
+
+
 def test_every_id_finds_its_call(database: Database, stored: dict[str, Any]) -> None:
     with database.reader_engine().connect() as connection:
         for key, row in stored["rows"].items():

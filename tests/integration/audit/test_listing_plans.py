@@ -48,6 +48,7 @@ def connection(database: Database) -> Iterator[Connection]:
             room_sid=f"RM_{number}",
             participant_sid=f"PA_{number}",
             phone_number=f"+{number % 500}" if number % 2 else None,
+            trunk_number=f"sip:+1555765432{number % 4}@trunk.example" if number % 2 else None,
             type="participant_joined" if number % 5 else "participant_left",
             source="sweep" if number % 100 == 50 else "webhook",
             outcome=("planned", "served", "no_match", "ignored")[number % 4],
@@ -197,6 +198,7 @@ SEARCHED = {
     "ix_events_searched_room": "ROOM 29",
     "ix_events_searched_name": "Ana P",
     "ix_events_reversed_digits": "+34 600 000 499",
+    "ix_events_reversed_trunk_digits": "(555) 765-4321",
     "ix_dispatches_job_id": "AJ_17",
     "ix_dispatch_attempts_livekit_dispatch_id": "AD_17",
     "ix_dispatches_agent_name_id": "Agent 5",
@@ -215,7 +217,8 @@ def test_each_way_to_find_calls_goes_by_its_index(connection: Connection, index:
 
 def test_a_beginning_that_many_have_goes_by_index(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(path_rows, "MAX_PREFIXED", 50)
-    for chosen in (CallFilter(q="caller"), CallFilter(q="caller", states={CallState.NO_SHOW}), CallFilter(q="room 1")):
+    for chosen in (CallFilter(q="caller"), CallFilter(q="caller", states={CallState.NO_SHOW}), CallFilter(q="room 1"),
+                   CallFilter(q="7654321"), CallFilter(q="7654321", states={CallState.NO_SHOW})):  # fmt: skip
         _assert_by_index(connection, lambda asked, chosen=chosen: list_calls(asked, chosen, limit=5), may_sort=True)
 
 

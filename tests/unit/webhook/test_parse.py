@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.errors import UnreadableWebhookError
 from app.livekit.webhook_delivery import Signature
 from app.webhook.event import Event
+from app.webhook.event_store import to_row
 from app.webhook.parse import parse
 
 NOW = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
@@ -55,6 +56,28 @@ def test_a_phone_call_as_livekit_sent_it() -> None:
     assert event.phone_number == "+34600111222"
     assert event.document["participant"]["attributes"]["sip.trunkPhoneNumber"] == "+15557654321"
     assert event.document["participant"]["metadata"] == {"from": "rule"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "redact", "stored"),
+    [
+        ({}, (), "+15557654321"),
+        ({}, ("participant.phone",), None),
+        ({}, ("participant.attributes",), None),
+        ({"event": "participant_left"}, (), None),
+        ({"kind": "STANDARD"}, (), None),  # it can choose its attributes
+        ({"attributes": {"sip.trunkPhoneNumber": 15557654321}}, (), None),
+        ({"attributes": {"sip.trunkPhoneNumber": "1" * 601}}, (), None),
+        ({"attributes": {}}, (), None),
+    ],
+)
+def test_the_join_of_a_phone_call_keeps_the_number_that_was_dialled(
+    changed: dict[str, Any], redact: tuple[str, ...], stored: str | None
+) -> None:
+    content = recorded("participant_joined_sip")
+    content |= {name: value for name, value in changed.items() if name == "event"}
+    content["participant"] |= {name: value for name, value in changed.items() if name != "event"}
+    assert to_row(read(content, *redact))["trunk_number"] == stored
 
 
 @pytest.mark.parametrize("path", sorted(RECORDED.glob("*.json")), ids=lambda path: path.stem)
