@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import Column, ColumnElement, Connection, Table, select
 
 from app.audit.lists.access_path import BySelectiveCondition, IdRange, IndexPath
 from app.audit.lists.event_list import by_name, by_phone_number
@@ -24,7 +24,7 @@ from app.outbox.dispatch import Dispatch
 from app.strict_json import is_storable
 from app.webhook.name_digest import stored_forms
 
-T = TypeVar("T")
+R = TypeVar("R", AttemptRecord, CallerRecord)
 
 Projects = Collection[str] | None
 """The LiveKit projects whose rows are found; None: all."""
@@ -151,22 +151,8 @@ def read_dispatches(connection: Connection, ids: Collection[str]) -> list[Dispat
     query = select(dispatches).where(dispatches.c.id.in_(ids)).order_by(dispatches.c.id)
     found = [Dispatch.from_row(row) for row in connection.execute(query).mappings()]
     wanted = [dispatch.id for dispatch in found]
-    calls = _by_dispatch(
-        AttemptRecord.from_row(row)
-        for row in connection.execute(
-            select(dispatch_attempts)
-            .where(dispatch_attempts.c.dispatch_id.in_(wanted))
-            .order_by(dispatch_attempts.c.dispatch_id, dispatch_attempts.c.number)
-        ).mappings()
-    )
-    callers = _by_dispatch(
-        CallerRecord.from_row(row)
-        for row in connection.execute(
-            select(dispatch_callers)
-            .where(dispatch_callers.c.dispatch_id.in_(wanted))
-            .order_by(dispatch_callers.c.dispatch_id, dispatch_callers.c.event_id)
-        ).mappings()
-    )
+    calls = _by_dispatch(connection, dispatch_attempts.c.number, AttemptRecord, wanted)
+    callers = _by_dispatch(connection, dispatch_callers.c.event_id, CallerRecord, wanted)
     changes: dict[str, list[AuditRecord]] = {}
     lines = select(audit_log).where(audit_log.c.entity_id.in_(wanted)).order_by(audit_log.c.id)
     for row in connection.execute(lines).mappings():
@@ -182,11 +168,15 @@ def read_dispatches(connection: Connection, ids: Collection[str]) -> list[Dispat
     ]
 
 
-def _by_dispatch(records: Iterable[T]) -> dict[str, list[T]]:
-    grouped: dict[str, list[T]] = {}
-    for record in records:
-        owner: Any = record
-        grouped.setdefault(owner.dispatch_id, []).append(record)
+def _by_dispatch(
+    connection: Connection, order: Column[Any], kind: type[R], wanted: Sequence[str]
+) -> dict[str, list[R]]:
+    """Return the rows of these dispatches in the table of the column `order`, by dispatch and in that order."""
+    table = order.table
+    query = select(table).where(table.c.dispatch_id.in_(wanted)).order_by(table.c.dispatch_id, order)
+    grouped: dict[str, list[R]] = {}
+    for row in connection.execute(query).mappings():
+        grouped.setdefault(row["dispatch_id"], []).append(kind.from_row(row))
     return grouped
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select, type_coerc
 
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
+from app.db.tables import agents as agents_table
 from app.db.tables import dispatches
 from app.errors import nearest
 from app.json_shape import Instant, JsonShape
@@ -39,15 +40,17 @@ def known_agents(connection: Connection) -> list[Seen]:
 def warnings_about_agents(
     connection: Connection, agent_names: Iterable[str | None], known: Iterable[str] | None = None
 ) -> list[str]:
-    """Return which of these agents no dispatch has asked for, each with the nearest name of one that was asked for.
+    """Return which of these agents no dispatch has asked for, each with the nearest name of another agent.
 
     `known`: the names of those, if they have been read.
     """
     wanted = list(dict.fromkeys(name for name in agent_names if name))
     names_known = sorted((one.name for one in known_agents(connection)) if known is None else known) if wanted else []
+    unknown = [one for one in wanted if one not in names_known]
+    stored = connection.scalars(select(agents_table.c.agent_name).limit(MAX_NAMES)).all() if unknown else ()
     warnings = []
-    for name in (one for one in wanted if one not in names_known):
-        similar = nearest(name, names_known)
+    for name in unknown:
+        similar = nearest(name, [one for one in (*names_known, *stored) if one != name])
         meant = f"; is {similar!r} meant?" if similar else ""
         warnings.append(f"no dispatch has asked for {name!r} before{meant}")
     return warnings

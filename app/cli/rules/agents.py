@@ -20,10 +20,9 @@ from app.cli.framework.options import ByOption, JsonOption, LimitOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, stacked, table
 from app.cli.remote import agents as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api
-from app.cli.remote.server import Server
 from app.clock import SystemClock
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
-from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
+from app.errors import InvalidInputError, NotFoundError, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
 _CHANGES_READ = 100
@@ -154,15 +153,11 @@ def history(
 
 
 def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: bool) -> None:
-    substitute = columns.get("substitute_agent_name")
-
     def unit(connection: Connection) -> tuple[Agent, list[str]]:
         changed = change_agent(connection, agent, columns, editor(by))
-        return changed, warnings_about_agents(connection, [substitute])
+        return changed, warnings_about_agents(connection, [agent, changed.substitute_agent_name])
 
     server, warnings = editing_server(by), list[str]()
-    if columns:
-        _note_if_new(agent, server)
     if server is not None and columns:
         after, warnings = remote.change_agent(server, agent, columns)
     elif server is not None:
@@ -176,19 +171,7 @@ def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: 
         say_json(after.to_json())
     else:
         say(_sentence(after, SystemClock().now()))
-    note(*(f"warning: {warning}" for warning in warnings if substitute is not None and repr(substitute) in warning))
-
-
-def _note_if_new(agent: str, server: Server | None) -> None:
-    if server is not None:
-        agents = remote.list_agents(server)[0]
-    else:
-        with reading() as connection:
-            agents = _known(connection)
-    known = [one.agent_name for one in agents]
-    if agent not in known:
-        alike = did_you_mean(agent, known, "usher agents list")
-        note(f"{agent!r} is new: no dispatch has named it, and nothing was set for it{alike}")
+    note(*(f"warning: {warning}" for warning in warnings))
 
 
 def _sentence(agent: Agent, now: datetime) -> str:

@@ -74,6 +74,9 @@ def test_a_name_that_no_dispatch_has_asked_for_is_warned_of_with_the_nearest(ush
     paused = usher("pause", "greeter", "--substitute", "greeters")
     assert paused.exit_code == 0
     assert "no dispatch has asked for 'greeters' before; is 'greeter' meant?" in paused.stderr
+    # Also the name of an agent that something is set for is near
+    usher("limit", "reception", "--max-calls", "3")
+    assert "before; is 'reception' meant?" in usher("limit", "recepton", "--max-calls", "3").stderr
 
 
 def test_a_deletion_stands_in_the_history(usher: Run, database: Database) -> None:
