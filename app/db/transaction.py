@@ -27,10 +27,11 @@ class RaceLostError(Exception):
 class Unit:
     """What one caller waits for: `handler` gets `item`, together with the items of the units beside it.
 
-    `share`: the project whose part of the writer it takes when too many units wait.
+    `share`: the project whose part of the writer it takes when too many units wait. `window_s`: how long it may wait
+    for others.
     """
 
-    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "share", "since")
+    __slots__ = ("error", "future", "handler", "item", "on_commit", "result", "share", "since", "window_s")
 
     def __init__(
         self,
@@ -41,9 +42,11 @@ class Unit:
         on_commit: Callable[[Any], None] | None = None,
         *,
         share: str = "",
+        window_s: float = 0.0,
     ) -> None:
         self.handler = handler
         self.share = share
+        self.window_s = window_s
         self.item = item
         self.on_commit = on_commit
         self.future = future

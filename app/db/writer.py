@@ -32,6 +32,8 @@ QUEUE_LIMIT = 10_000
 EARLY_LIMIT = 8
 """In a transaction of fewer units, `on_commit` runs before the flush. In a larger one the work that it starts would
 delay the answers of all its units."""
+GATHERED_LIMIT = EARLY_LIMIT - 1
+"""So many units that may wait do not: more would put off `on_commit` of the urgent one that takes them along."""
 BATCH_WINDOW_S = 0.05
 """A background unit waits this long for others, to share a transaction with them."""
 AFTER_URGENT_S = 0.005
@@ -42,6 +44,7 @@ TROUBLE_S = 5.0
 """A transaction that failed is reported by `trouble` for so long: others, of other tables, may succeed meanwhile."""
 MAX_DEFERRAL_S = 0.25
 """While there are always urgent units, a background unit waits this long; then it shares their transaction."""
+_NEVER = float("inf")
 
 
 class Writer:
@@ -62,6 +65,8 @@ class Writer:
         self._flushing: asyncio.Task[None] | None = None
         self._urgent: deque[Unit] = deque()
         self._background: deque[Unit] = deque()
+        self._begin_at = _NEVER
+        """When the transaction of the units in `_urgent` begins at the latest."""
         self._waiting = Counter[str]()
         self._work: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
@@ -103,15 +108,17 @@ class Writer:
         background: bool = False,
         on_commit: Callable[[T], None] | None = None,
         share: str = "",
+        window_s: float = 0.0,
     ) -> T:
         """Give `item` to `handler` together with the other items that wait for the same handler.
 
         `handler(connection, items)` returns one result per item, in order; for flows whose statements cost less for
-        many items than one by one. `background` units run when nothing urgent waits. `on_commit` gets the result once
-        it survives the end of this process: in a small transaction before the flush, else with the answer. Of more
-        units than a transaction takes, each `share` (a project) gets as many places as another.
+        many items than one by one. `background` units run when nothing urgent waits. A unit with a `window_s` waits so
+        many seconds at most for one without, which takes it along, or for a few more like it. `on_commit` gets the
+        result once it survives the end of this process: in a small transaction before the flush, else with the answer.
+        Of more units than a transaction takes, each `share` (a project) gets as many places as another.
         """
-        unit = self._unit(handler, item, on_commit, share)
+        unit = self._unit(handler, item, on_commit, share, window_s)
         result: T = await self._add(unit, self._background if background else self._urgent)
         return result
 
@@ -128,9 +135,9 @@ class Writer:
         release_storage(self._engine)
         self._engine.dispose()
 
-    def _unit(self, handler: Any, item: Any, on_commit: Any, share: str) -> Unit:
+    def _unit(self, handler: Any, item: Any, on_commit: Any, share: str, window_s: float = 0.0) -> Unit:
         future = asyncio.get_running_loop().create_future()
-        return Unit(handler, item, future, self._clock.monotonic(), on_commit, share=share)
+        return Unit(handler, item, future, self._clock.monotonic(), on_commit, share=share, window_s=window_s)
 
     async def _add(self, unit: Unit, queue: deque[Unit]) -> Any:
         if self._is_closing:
@@ -139,7 +146,10 @@ class Writer:
             raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
         queue.append(unit)
         if queue is self._urgent:
-            self._arrived.set()
+            begin_at = unit.since + unit.window_s if len(queue) < GATHERED_LIMIT else unit.since
+            if begin_at < self._begin_at:
+                self._begin_at = begin_at
+                self._arrived.set()
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._run_transactions())
         self._waiting[unit.share] += 1
@@ -152,10 +162,15 @@ class Writer:
         """Run what waits, until nothing does."""
         while self.backlog:
             self._arrived.clear()
-            units = self._next_units(self._clock.monotonic())
-            if not units:
+            now = self._clock.monotonic()
+            delay = min(self._begin_at, self._background_at()) - now
+            if delay > 0 and not self._is_closing:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._arrived.wait(), self._background_delay(self._clock.monotonic()))
+                    async with asyncio.timeout(delay):
+                        await self._arrived.wait()
+                continue
+            units = self._next_units(now)
+            if not units:
                 continue
             transaction = Transaction(self._engine, units)
             self._running_since = self._clock.monotonic()
@@ -200,16 +215,17 @@ class Writer:
             self._failed_at, self._failure = self._clock.monotonic(), str(failure)
 
     def _next_units(self, now: float) -> list[Unit]:
+        """Remove the units of the transaction that begins now from the queues and return them."""
+        oldest = self._background[0].since if self._background else _NEVER
         units = _take(self._urgent) if len(self._urgent) <= BATCH_LIMIT else _take_fairly(self._urgent)
-        if units:
-            is_due = bool(self._background) and now - self._background[0].since >= MAX_DEFERRAL_S
-        else:
-            is_due = self._is_closing or self._background_delay(now) <= 0
-        return units + _take(self._background) if is_due else units
+        self._begin_at = now if self._urgent else _NEVER
+        if now - oldest >= MAX_DEFERRAL_S or all(unit.window_s for unit in units):
+            units += _take(self._background)
+        return units
 
-    def _background_delay(self, now: float) -> float:
-        """Return the seconds until background units run if nothing urgent arrives; all run with the oldest."""
-        return max(self._background[0].since + BATCH_WINDOW_S, self._rest_until) - now if self._background else 0.0
+    def _background_at(self) -> float:
+        """Return when background units run if nothing urgent arrives; all run with the oldest."""
+        return max(self._background[0].since + BATCH_WINDOW_S, self._rest_until) if self._background else _NEVER
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

@@ -50,10 +50,12 @@ class Transactions:
         *,
         background: bool = False,
         project_of: Callable[[ItemT], str],
+        window_of: Callable[[ItemT], float] = lambda _item: 0.0,
     ) -> Callable[[ItemT], Awaitable[T]]:
         """Return a function that gives one item to `handler`, together with the items that wait at the same time.
 
-        Each item takes the share of the writer that `project_of` says. What follows begins at the commit, before the
+        Each item takes the share of the writer that `project_of` says, and may wait for others for as many seconds as
+        `window_of` says. What follows begins at the commit, before the
         disk has it: from then on no death of this process undoes it.
         """
 
@@ -68,7 +70,12 @@ class Transactions:
 
         async def run(item: ItemT) -> T:
             result, _ = await self._writer.run_batched(
-                transact, item, background=background, on_commit=on_commit, share=project_of(item)
+                transact,
+                item,
+                background=background,
+                on_commit=on_commit,
+                share=project_of(item),
+                window_s=window_of(item),
             )
             return result
 

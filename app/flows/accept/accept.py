@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
+from app.flows.accept.batch_window import BatchWindows
 from app.flows.accept.caller_budget import CallerBudget
 from app.flows.accept.crowded_rooms import CrowdedRooms
 from app.flows.accept.enqueue import DecidedEvent, enqueue
@@ -70,7 +71,12 @@ class Acceptor:
         self._free_slots = free_slots
         self._crowded = CrowdedRooms()
         self._budget = CallerBudget(context.settings.caller_budget)
-        self._accept = transactions.batched(self._accept_batch, project_of=attrgetter("project"))
+        self._windows = BatchWindows(context.clock)
+        self._accept = transactions.batched(
+            self._accept_batch,
+            project_of=attrgetter("project"),
+            window_of=lambda event: self._windows.window_of(book(), event),
+        )
         self._evaluate = transactions.batched(self._evaluate_batch, project_of=attrgetter("project"))
 
     async def accept(self, event: Event) -> Acceptance:

@@ -130,7 +130,7 @@ def _read_known(
             ambiguous.setdefault(dispatch.id, set()).update(back.get(dispatch.session, ()))
     losing, with_others = losing_agents(live.values(), watched, left)
     started = {(event.project, event.room_sid) for event in watched if event.type == EventType.ROOM_STARTED}
-    again = restarts(connection, started) if started else {}
+    again = restarts(connection, started.intersection(one.session for one in live.values()))
     return _Known(callers, ambiguous, people_around(connection, losing, with_others), again, partly)
 
 

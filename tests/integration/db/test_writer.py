@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from app.db.engine import flush
 from app.db.tables import rule_editor
 from app.db.transaction import RaceLostError
-from app.db.writer import BATCH_WINDOW_S, EARLY_LIMIT, MAX_DEFERRAL_S, Writer
+from app.db.writer import BATCH_WINDOW_S, EARLY_LIMIT, GATHERED_LIMIT, MAX_DEFERRAL_S, Writer
 from app.errors import DatabaseUnavailableError
 from tests.conftest import Database
 from tests.world.executor import LoopExecutor
@@ -335,6 +335,78 @@ async def test_an_urgent_unit_at_the_end_of_the_batch_window(sqlite_database: Da
     coming = asyncio.create_task(urgent())
     assert list(await asyncio.gather(background, coming)) == ["background", "urgent"]
     assert sorted(names(sqlite_database)) == ["background", "urgent"]
+    await writer.close()
+
+
+@in_virtual_time
+async def test_units_with_a_window_go_along_with_the_next_urgent_one(database: Database) -> None:
+    transactions: list[list[str]] = []
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        transactions.append(list(items))
+        return [put(connection, item) for item in items]
+
+    writer = in_loop_time(database)
+    waiting = [asyncio.create_task(writer.run_batched(handler, name, window_s=0.02)) for name in ("a", "b")]
+    await asyncio.sleep(0.01)
+    assert transactions == []
+    assert await writer.run_batched(handler, "urgent") == "urgent"
+    assert asyncio.get_running_loop().time() < 0.02
+    assert await asyncio.gather(*waiting) == ["a", "b"]
+    assert transactions == [["a", "b", "urgent"]]
+    await writer.close()
+
+
+@in_virtual_time
+async def test_a_window_ends_although_nothing_urgent_comes_and_takes_background_units_along(
+    database: Database,
+) -> None:
+    transactions: list[list[str]] = []
+
+    def handler(connection: Connection, items: Sequence[str]) -> list[str]:
+        transactions.append(list(items))
+        return [put(connection, item) for item in items]
+
+    writer = in_loop_time(database)
+    background = asyncio.create_task(writer.run_batched(handler, "background", background=True))
+    await asyncio.sleep(0)
+    began = asyncio.get_running_loop().time()
+    assert await writer.run_batched(handler, "a", window_s=0.02) == "a"
+    assert 0.02 <= asyncio.get_running_loop().time() - began < BATCH_WINDOW_S
+    assert await background == "background"
+    assert transactions == [["a", "background"]]
+    await writer.close()
+
+
+@in_virtual_time
+async def test_enough_units_with_a_window_do_not_wait(database: Database) -> None:
+    writer = in_loop_time(database)
+    began = asyncio.get_running_loop().time()
+    units = [writer.run_batched(lambda _, items: list(items), n, window_s=5.0) for n in range(GATHERED_LIMIT)]
+    assert await asyncio.gather(*units) == list(range(GATHERED_LIMIT))
+    assert asyncio.get_running_loop().time() - began < 1.0
+    await writer.close()
+
+
+async def test_units_with_a_window_run_before_the_writer_closes(database: Database) -> None:
+    writer = Writer(database.writer_engine())
+    waiting = asyncio.create_task(
+        writer.run_batched(lambda c, items: [put(c, item) for item in items], "a", window_s=60.0)
+    )
+    await asyncio.sleep(0)
+    await writer.close()
+    assert await waiting == "a"
+    assert names(database) == ["a"]
+
+
+@in_virtual_time
+async def test_a_writer_whose_callers_have_all_gone_goes_on(database: Database) -> None:
+    writer = in_loop_time(database)
+    gone = asyncio.create_task(writer.run_batched(lambda _, items: list(items), "gone", window_s=0.02))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(1)
+    assert await writer.run(lambda connection: put(connection, "a")) == "a"
     await writer.close()
 
 
