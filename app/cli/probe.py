@@ -11,6 +11,8 @@ from rich.console import Console
 from app.cli.framework.database import database_errors, database_url, require_database
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
+from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
+from app.cli.remote.server import Server, path_of, read_as
 from app.clock import SystemClock
 from app.db.engine import create_writer_engine
 from app.db.types import format_instant
@@ -23,6 +25,7 @@ from app.metrics import Metrics
 from app.settings import Project, Settings, read_settings
 
 
+@over_api
 def probe(
     agent: Annotated[list[str], typer.Argument(metavar="AGENT...", help="names of agents")],
     *,
@@ -33,16 +36,15 @@ def probe(
 ) -> None:
     """Dispatch agents into throw-away rooms, time their arrival, and clean up; exit 1 if one does not join.
 
-    The agent gets {"usher": {"probe": id}} as its metadata, so that it can recognise a probe.
+    The agent gets {"usher": {"probe": id}} as its metadata, so that it can recognise a probe. With --server, agents are
+    probed one after the other, each for at most 30 seconds.
     """
-    settings = read_settings(development=dev)
-    wanted = [one for one in settings.projects if project is None or one.name == project]
-    if not wanted:
-        names = ", ".join(one.name for one in settings.projects)
-        raise InvalidInputError("usage", [Problem("--project", f"{project!r} is not configured; there is {names}")])
-    require_database(database_url(settings))
-    configure_logs("console", quiet=True)
-    results = asyncio.run(_probe(settings, wanted[0], list(dict.fromkeys(agent)), timeout))
+    agents, server = list(dict.fromkeys(agent)), chosen_server()
+    if server is not None:
+        refuse_with_server(dev=dev)
+        results = _probe_over_api(server, project, agents, timeout)
+    else:
+        results = _probe_here(project, agents, timeout, dev=dev)
     if as_json:
         say_json([_document(result) for result in results])
     else:
@@ -50,6 +52,24 @@ def probe(
             show(_line(result))
     if not all(result.arrived for result in results):
         raise typer.Exit(1)
+
+
+def _probe_over_api(server: Server, project: str | None, agents: list[str], timeout_s: float) -> list[ProbeResult]:
+    """Return the results of probes one after the other: the server makes few at once."""
+    order = {"project": project, "timeout_s": timeout_s}
+    with Console(stderr=True).status(f"waiting for {', '.join(agents)}"):
+        return [read_as(ProbeResult, server.send("POST", path_of("agents", one, "probe"), order)) for one in agents]
+
+
+def _probe_here(project: str | None, agents: list[str], timeout_s: float, *, dev: bool) -> list[ProbeResult]:
+    settings = read_settings(development=dev)
+    wanted = [one for one in settings.projects if project is None or one.name == project]
+    if not wanted:
+        names = ", ".join(one.name for one in settings.projects)
+        raise InvalidInputError("usage", [Problem("--project", f"{project!r} is not configured; there is {names}")])
+    require_database(database_url(settings))
+    configure_logs("console", quiet=True)
+    return asyncio.run(_probe(settings, wanted[0], agents, timeout_s))
 
 
 async def _probe(settings: Settings, project: Project, agents: list[str], timeout_s: float) -> list[ProbeResult]:

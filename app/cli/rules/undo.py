@@ -7,19 +7,14 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Connection
 
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, WhyOption
 from app.cli.framework.terminal import note, say, say_json
 from app.cli.remote import rules as remote
 from app.cli.remote.choice import editing_server, over_api
-from app.errors import NotFoundError, did_you_mean
 from app.rules.editing.difference import MISSING, ValueChange, describe_changes
-from app.rules.editing.history import history
-from app.rules.editing.undo.undo_set import UndoneSet, undo_set
-
-_RECENT = 200  # changes whose sets are compared with one that is not found
+from app.rules.editing.undo.undo_set import undo_set
 
 
 @over_api
@@ -44,22 +39,13 @@ def undo(
         document = remote.undo_set(server, change_set, skip_changed=skip_changed, dry_run=dry_run, why=why)
     elif dry_run:
         with reading() as connection:
-            document = _undo(connection, change_set, "", dry_run=True).to_json()
+            document = undo_set(connection, change_set, "", dry_run=True).to_json()
     else:
-        unit = partial(_undo, change_set=change_set, author=editor(by), skip_changed=skip_changed, why=why)
+        unit = partial(undo_set, change_set=change_set, editor=editor(by), skip_changed=skip_changed, why=why)
         document = write(unit).to_json()
     _say(document, as_json=as_json)
     if dry_run and document["conflicts"] and not skip_changed:
         raise typer.Exit(1)
-
-
-def _undo(connection: Connection, change_set: str, author: str, **options: Any) -> UndoneSet:
-    try:
-        return undo_set(connection, change_set, author, **options)
-    except NotFoundError as error:
-        known = (change.change_set for change in history(connection, limit=_RECENT))
-        hint = did_you_mean(change_set, filter(None, known), "usher rules history")
-        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}{hint}") from error
 
 
 def _say(document: dict[str, Any], *, as_json: bool) -> None:
@@ -67,7 +53,9 @@ def _say(document: dict[str, Any], *, as_json: bool) -> None:
         shown = {name: value for name, value in document.items() if name != "written"}
         say_json({**shown, "dry_run": not document["written"]})
         return
-    say(describe_changes([{**one, "name": one["rule"]} for one in document["rules"]], document["counts"], "no rules"))
+    changed_since = "nothing to undo: all of it was changed again since"
+    none = changed_since if document["conflicts"] else "nothing to undo: all of it is as it was before the change set"
+    say(describe_changes([{**one, "name": one["rule"]} for one in document["rules"]], document["counts"], none))
     for conflict in document["conflicts"]:
         say(f"not undone: rule {conflict['rule']!r} {conflict['message']}", *map(_value, conflict["values"]))
     if document["not_undone"]:

@@ -133,7 +133,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              example={"to_version": 3, "dry_run": True}),
     Endpoint("POST", f"{_V1}/rules/undo", rule_sets.undo_a_change_set, "Undo a change set of the rules",
              rule_sets.RulesUndone, query=rules.ReasonQuery, body=rule_sets.UndoOrder, role=Role.EDITOR,
-             problems=(404, 409), example={"change_set": "01936f00", "dry_run": True},
+             problems=(404, 409), example={"change_set": "01936f00-3b1a0k2v8e5tq", "dry_run": True},
              description="All or nothing, unless `skip_changed` is set."),
     Endpoint("POST", f"{_V1}/rules/apply", rule_sets.apply_rules_file, "Apply a rules file",
              rule_shapes.RulesChanged, query=rules.ReasonQuery, body=ApplyOrder, role=Role.EDITOR, problems=(409, 429),

@@ -198,10 +198,12 @@ def test_a_change_set_is_undone_over_the_api_and_at_the_database(remote: Remote)
         assert (tried.code, "answer_timeout_s: 4 → 1" in tried.out) == (0, True)
         assert terminal.run("rules", "export").out != before
         wrong = terminal.run("rules", "undo", f"{change_set}x")
-        assert wrong.code == 1
+        assert (wrong.code, f"did you mean '{change_set}'" in wrong.err) == (1, True)
         by = () if terminal is remote.terminal else ("--by", name)
         assert "2 changed" in terminal.run("rules", "undo", change_set, *by).out
         assert terminal.run("rules", "export").out == before
+        again = terminal.run("rules", "undo", change_set, "--dry-run").lines
+        assert again == ["nothing to undo: all of it is as it was before the change set"]
         change = terminal.json("rules", "history")[0]
         assert (change["changed_by"], change["why"]) == (name, f"undo of {change_set}")
     # And what was changed since is refused by name, or stays
@@ -228,6 +230,11 @@ def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     assert "in service" in remote.run("agents", "resume", "ghost").out
     assert remote.json("agents", "limit", "ghost", "--max-calls", "3")["max_calls"] == 3
     assert remote.json("agents", "history", "ghost")[0]["changed_by"] == "maria"
+    probed = remote.run("probe", "ghost", "--timeout", "0.5", "--json")
+    assert (probed.code, [one["agent_name"] for one in json.loads(probed.out)]) == (1, ["ghost"])
+    assert "did not join" in remote.run("probe", "ghost", "--timeout", "0.5").out
+    assert "timeout_s" in remote.run("probe", "ghost", "--timeout", "600").err
+    assert "--dev: is not possible with --server" in remote.run("probe", "ghost", "--dev").err
     failed = remote.json("dispatches", "list", "--status", "no_show")[0]["id"]
     tried = remote.json("dispatches", "redrive", failed, "--dry-run")
     assert tried["done"] == {failed: "would be redriven"}
@@ -307,7 +314,7 @@ def test_the_options_stand_before_or_after_the_command(remote: Remote) -> None:
 
 
 def test_every_command_but_those_of_this_machine_takes_a_server(remote: Remote) -> None:
-    local = {"demo", "serve", "doctor", "migrate", "backup", "restore", "trigger", "call", "probe", "storage"}
+    local = {"demo", "serve", "doctor", "migrate", "backup", "restore", "trigger", "call", "storage"}
     for name in COMMANDS.keys() - local:
         leaves = _leaves(remote, name)
         assert leaves

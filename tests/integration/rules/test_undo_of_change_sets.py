@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from app.agents.agent_check import complete as complete_agent
+from app.db.record_ids import instant_of_id
 from app.errors import ConflictError, NotFoundError
 from app.rules.columns import complete
 from app.rules.editing.apply import apply
@@ -18,6 +19,7 @@ from app.rules.editing.rule_set import apply_file
 from app.rules.editing.rules_file import RulesFile
 from app.rules.editing.stored_rules import read_rules, rules_version
 from app.rules.editing.undo.undo_set import UndoneSet, plan_undo_set, sizes_of_sets, undo_set
+from app.server.api.routes import ENDPOINTS
 from tests.conftest import Database
 
 BEFORE = (
@@ -156,8 +158,20 @@ def test_undone_twice_it_changes_nothing(engine: Engine) -> None:
         version = rules_version(connection)
         again: UndoneSet = undo_set(connection, change_set, "ana")
         assert (again.is_effective, again.conflicts, rules_version(connection)) == (False, [], version)
-        with pytest.raises(NotFoundError, match="no change of rules"):
+        with pytest.raises(NotFoundError, match=r"no change of rules .* see: usher rules history"):
             undo_set(connection, "unheard-of", "ana")
+        with pytest.raises(NotFoundError, match=f"did you mean .*{change_set}"):
+            undo_set(connection, change_set[:-1], "ana")
+
+
+def test_the_api_documents_a_change_set_as_long_as_real_ones(engine: Engine) -> None:
+    (endpoint,) = (one for one in ENDPOINTS if one.path == "/api/v1/rules/undo")
+    with engine.begin() as connection:
+        made = put(connection, *BEFORE)
+    documented = endpoint.example["change_set"]
+    assert len(documented) == len(made)
+    assert instant_of_id(documented) is not None
+    assert instant_of_id(made) is not None
 
 
 def test_agents_of_the_set_stay_and_are_counted(engine: Engine) -> None:

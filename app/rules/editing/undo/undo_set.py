@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, func, select
 
 from app.db.tables import agent_changes, lookup_changes, rule_changes
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, NotFoundError, did_you_mean
 from app.json_shape import JsonShape
 from app.rules.columns import complete, with_instants
 from app.rules.editing.apply import apply, lock_rules
@@ -75,7 +75,7 @@ class UndoneSet:
 def plan_undo_set(connection: Connection, change_set: str) -> UndoneSet:
     """Return what undoing a change set would change, and which of it was changed again since.
 
-    Raises NotFoundError for a set that no change of rules belongs to.
+    Raises NotFoundError, with the nearest recent set, for one that no change of rules belongs to.
     """
     plan = _Plan({row["id"]: row for row in read_rules(connection)})
     for rule_id, one in _net_changes(connection, change_set).items():
@@ -120,6 +120,7 @@ def sizes_of_sets(connection: Connection, change_sets: Sequence[str]) -> dict[st
 
 
 _NAMED: Final = 10  # conflicts in one message
+_RECENT: Final = 200  # changes whose sets are compared with one that is not found
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +220,14 @@ def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
         is_another = known.is_another or (row["change"] == "insert" and known.before is not None)
         found[row["rule_id"]] = _Net(known.before, after, is_another)
     if not found:
-        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}; see: usher rules history")
+        hint = did_you_mean(change_set, _recent_sets(connection), "usher rules history")
+        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}{hint}")
     return found
+
+
+def _recent_sets(connection: Connection) -> list[str]:
+    latest = select(rule_changes.c.change_set).order_by(rule_changes.c.id.desc()).limit(_RECENT)
+    return list(dict.fromkeys(filter(None, connection.scalars(latest))))
 
 
 def _others(connection: Connection, change_set: str) -> dict[str, int]:
