@@ -89,7 +89,8 @@ def _expanded(paths: tuple[str, ...]) -> tuple[str, ...]:
 
 def _without_path(value: Any, path: str) -> Any:
     if isinstance(value, list):
-        return [_without_path(entry, path) for entry in value]
+        left = [_text_without(entry, path) if isinstance(entry, str) else _without_path(entry, path) for entry in value]
+        return [entry for entry, before in zip(left, value, strict=True) if entry is not None or before is None]
     if not isinstance(value, dict):
         return value
     # Names may hold dots themselves (attributes do), so every way of cutting the path is tried.
