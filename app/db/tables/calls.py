@@ -53,7 +53,6 @@ NOT_ENDED = f"status <> '{DispatchStatus.ENDED}'"
 LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
 """Condition of calls whose room vanished, spelled as its partial index needs it."""
 
-
 MINUTE_LENGTH: Final = 8
 """Characters of an id that `MINUTE_OF_ID` takes."""
 MINUTE_OF_ID = text(f"substr(id, 1, {MINUTE_LENGTH})")
