@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
+# Files in their own order: by default xdist runs those with the fewest tests last, and they are the longest.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lowest e2e bench check lint types imports format install notice reference texts dist audit screenshots clean
@@ -15,16 +17,16 @@ demo: install ## run everything on this machine with a simulated LiveKit: server
 	$(BIN)/usher demo $(ARGS)
 
 test: install ## run all tests but e2e: unit, integration, contract, migration, acceptance, browser, architecture
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore tests/e2e --ignore tests/benchmark $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(BY_FILE) --ignore tests/e2e --ignore tests/benchmark $(ARGS)
 
 lowest: install ## run unit, integration, contract and migration tests with the lowest versions of dependencies that are allowed
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .cache/lowest/venv
 	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra postgres --python $(BIN)/python --output-file .cache/lowest/constraints.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python .cache/lowest/venv --constraints .cache/lowest/constraints.txt --editable '.[postgres,dev]'
-	.cache/lowest/venv/bin/pytest -n $(WORKERS) --dist loadfile tests/unit tests/integration tests/contract tests/migration $(ARGS)
+	.cache/lowest/venv/bin/pytest -n $(WORKERS) $(BY_FILE) tests/unit tests/integration tests/contract tests/migration $(ARGS)
 
 e2e: install ## run the main flows and the contract on the real livekit-server with real agents; builds it with Go
-	USHER_CONTRACT=livekit-server $(BIN)/pytest tests/e2e tests/contract/livekit_behaviour -p no:xdist $(ARGS)
+	USHER_CONTRACT=livekit-server $(BIN)/pytest -n 2 $(BY_FILE) tests/e2e tests/contract/livekit_behaviour $(ARGS)
 
 bench: install ## print figures as ratios against a baseline in the same run; ARGS names some of them
 	$(BIN)/python -m tests.benchmark $(ARGS)

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,24 @@ from sqlalchemy.engine import URL, make_url
 
 from app.db import schema
 from app.db.engine import create_reader_engine, create_writer_engine, parse_database_url
+from tests.harness.livekit.turns import turn
 
 # A busy machine makes single examples slow, and a test asserts no time.
 hypothesis.settings.register_profile("without a deadline", deadline=None)
 hypothesis.settings.load_profile("without a deadline")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: no other test of the real livekit-server runs at the same time")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    # Not in a deeper conftest: xdist calls those of all folders for each test, and a test would wait for its own turn.
+    if "USHER_CONTRACT" not in os.environ:
+        return (yield)
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 def missing(part: str) -> NoReturn:

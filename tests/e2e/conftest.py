@@ -17,6 +17,7 @@ from tests.harness.scene import Programs, Scene
 LOG_TAIL = 6000
 
 log_sizes = pytest.StashKey[dict[Path, int]]()
+ARRIVAL, BURST = "seconds to agent", "burst"  # properties of reports, which reach the process that prints the end
 seconds_to_agent: list[float] = []
 bursts: list[str] = []
 
@@ -104,26 +105,26 @@ def node_sdk() -> Path:
 
 
 @pytest.fixture
-def note_arrival() -> Callable[[Participant], None]:
+def note_arrival(record_property: Callable[[str, object], None]) -> Callable[[Participant], None]:
     """A function that notes how long a caller waited for the agent, for the figures printed at the end."""
 
     def note(caller: Participant) -> None:
         waited = caller.seconds_to_agent()
         print(f"{caller.identity} waited {waited:.2f} s for an agent")
-        seconds_to_agent.append(waited)
+        record_property(ARRIVAL, waited)
 
     return note
 
 
 @pytest.fixture
-def note_burst() -> Callable[[str, list[float]], None]:
+def note_burst(record_property: Callable[[str, object], None]) -> Callable[[str, list[float]], None]:
     """A function that notes how long the callers of a burst waited, for the figures printed at the end."""
 
     def note(what: str, waits: list[float]) -> None:
         ordered = sorted(waits)
         p95 = ordered[max(0, round(len(ordered) * 0.95) - 1)]
         median = statistics.median(ordered)
-        bursts.append(f"{len(ordered)} callers at once, {what}: p50 {median:.1f} s, p95 {p95:.1f} s")
+        record_property(BURST, f"{len(ordered)} callers at once, {what}: p50 {median:.1f} s, p95 {p95:.1f} s")
 
     return note
 
@@ -143,6 +144,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             if said := process.log_text(since=before.get(process.log, 0)):
                 report.sections.append((f"{process.name} said", said[-LOG_TAIL:]))
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, value in report.user_properties if report.when == "call" else ():
+        if name == ARRIVAL:
+            assert isinstance(value, float)
+            seconds_to_agent.append(value)
+        elif name == BURST:
+            bursts.append(str(value))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

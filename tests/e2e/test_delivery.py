@@ -139,6 +139,7 @@ def test_an_agent_under_an_identity_of_its_own_is_known(scene: Scene) -> None:
     assert dispatch["agent_identity"] == "receptionist-named"
 
 
+@pytest.mark.alone
 def test_a_killed_workers_agent_is_replaced(scene: Scene) -> None:
     first, second = (scene.start_worker("nurse") for _ in range(2))
     scene.usher.add_rule("recovering", rule_for("recovering"), "nurse", recover="lost")
@@ -178,6 +179,7 @@ def test_without_recover_a_vanished_agent_is_not_replaced(scene: Scene, substitu
 BURST = 30
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("load", "columns"),
     [("starting", {"answer_timeout_s": 2, "max_attempts": 50}), ("default", {"max_attempts": 20})],

@@ -111,6 +111,7 @@ def test_callers_who_join_while_usher_is_down_are_served_when_it_is_back(scene: 
         assert len(scene.usher.dispatches(room=room)) == 1
 
 
+@pytest.mark.alone
 def test_usher_killed_in_the_middle_of_a_burst_loses_and_doubles_no_caller(scene: Scene) -> None:
     rooms = [f"call-kill-{number}" for number in range(12)]
     callers = []
