@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import hypothesis
 import pytest
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import URL, make_url
 
@@ -25,6 +27,11 @@ from tests.harness.livekit.turns import turn
 # A busy machine makes single examples slow, and a test asserts no time.
 hypothesis.settings.register_profile("without a deadline", deadline=None)
 hypothesis.settings.load_profile("without a deadline")
+
+PASSWORD: Final = "correct horse battery"
+
+# A stored hash names its own cost. At the product's, each login of a test takes 0.2 s of processor time.
+PASSWORD_HASH: Final = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)).hash(PASSWORD)
 
 
 def pytest_configure(config: pytest.Config) -> None:

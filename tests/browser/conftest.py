@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.accounts.roles import Role
 from tests.browser.chromium import chromium, find_chromium
-from tests.conftest import missing
-from tests.harness.stage import PASSWORD, Stage
+from tests.conftest import PASSWORD, missing
+from tests.harness.stage import Stage
 from tests.harness.stage import stage as build_stage
 
 

@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.chromium import chromium, find_chromium
 from tests.browser.scenery import set_scene
-from tests.harness.stage import PASSWORD, Stage, stage
+from tests.conftest import PASSWORD
+from tests.harness.stage import Stage, stage
 
 Scheme: TypeAlias = Literal["light", "dark"]
 

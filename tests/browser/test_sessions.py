@@ -6,7 +6,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.accounts.roles import Role
 from tests.browser.conftest import log_in
-from tests.harness.stage import PASSWORD, Stage
+from tests.conftest import PASSWORD
+from tests.harness.stage import Stage
 
 
 def test_the_back_button_shows_nothing_after_the_log_out(stage: Stage, context: BrowserContext) -> None:

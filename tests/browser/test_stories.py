@@ -9,7 +9,8 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from app.accounts.roles import Role
 from app.simulator import Behaviour
 from tests.browser.conftest import log_in, unfold, write_pattern
-from tests.harness.stage import PASSWORD, Stage
+from tests.conftest import PASSWORD
+from tests.harness.stage import Stage
 
 
 def test_from_the_first_start_to_the_first_timeline(stage: Stage, context: BrowserContext) -> None:

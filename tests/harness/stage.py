@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from app.rules.columns import complete
@@ -21,11 +20,11 @@ from app.rules.editing.rule_set import apply_file
 from app.rules.editing.rules_file import RulesFile
 from app.simulator import Behaviour
 from app.wiring import Service
+from tests.conftest import PASSWORD_HASH
 from tests.harness.serving import serving
 from tests.simulator import Simulator
 
 T = TypeVar("T")
-PASSWORD = "correct horse battery"
 
 
 class Stage:
@@ -72,8 +71,8 @@ class Stage:
         return self.run(self.service.orchestrator.context.writer.run(unit))
 
     def add_user(self, name: str, role: Role) -> None:
-        stored = hash_password(PASSWORD)
-        self.write(lambda c: add_user(c, name, role, by="stage", now=datetime.now(UTC), password_hash=stored))
+        now = datetime.now(UTC)
+        self.write(lambda c: add_user(c, name, role, by="stage", now=now, password_hash=PASSWORD_HASH))
 
     def add_rules(self, *rules: dict[str, Any], editor: str = "maria") -> None:
         wanted = RulesFile(tuple(complete(rule) for rule in rules))

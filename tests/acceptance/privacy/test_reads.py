@@ -9,21 +9,18 @@ from pathlib import Path
 
 import httpx2
 
-from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.users import add_user
 from tests.acceptance.cli_site import Terminal
 from tests.acceptance.privacy.api_user import admin_client, token_of
 from tests.acceptance.test_webhook import PATH, joined, signed
-from tests.conftest import Database
+from tests.conftest import PASSWORD, PASSWORD_HASH, Database
 from tests.harness.serving import Serving, serving
-
-PASSWORD = "correct horse battery"
 
 
 async def log_in(running: Serving, client: httpx2.AsyncClient, name: str, role: Role) -> None:
-    writer, now, hashed = running.service.orchestrator.context.writer, datetime.now(UTC), hash_password(PASSWORD)
-    await writer.run(lambda connection: add_user(connection, name, role, by="test", now=now, password_hash=hashed))
+    writer, now = running.service.orchestrator.context.writer, datetime.now(UTC)
+    await writer.run(lambda c: add_user(c, name, role, by="test", now=now, password_hash=PASSWORD_HASH))
     page = await client.get("/console/login")
     found = re.search(r'name="csrf" value="([^"]+)"', page.text)
     assert found is not None

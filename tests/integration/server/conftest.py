@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, TypeVar
 
 import httpx2
 import pytest
 from sqlalchemy import Connection, RowMapping
 
-from app.accounts.password import hash_password
 from app.accounts.roles import Role
 from app.accounts.tokens import issue_token
 from app.accounts.users import User, add_user
@@ -25,11 +23,9 @@ from app.server.console.access import password_checker
 from app.settings import read_settings
 from app.webhook.parse import build_event
 from app.wiring import Service, service
-from tests.conftest import Database
+from tests.conftest import PASSWORD_HASH, Database
 
-PASSWORD = "correct horse battery"
 T = TypeVar("T")
-_STORED = cache(hash_password)
 
 
 @dataclass
@@ -46,8 +42,7 @@ class Running:
 
     async def add_user(self, name: str, role: Role) -> User:
         now = datetime.now(UTC)
-        stored = _STORED(PASSWORD)
-        return await self.write(lambda c: add_user(c, name, role, by="test", now=now, password_hash=stored))
+        return await self.write(lambda c: add_user(c, name, role, by="test", now=now, password_hash=PASSWORD_HASH))
 
     async def token(self, role: Role = Role.ADMIN, name: str | None = None) -> str:
         """Return a token of a user of that role."""

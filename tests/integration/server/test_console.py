@@ -17,7 +17,8 @@ from app.db.record_ids import lowest_id_at
 from app.db.rule_columns import COLUMN
 from app.db.tables import events, probes
 from app.rules.editing.edit_rule import create_rule
-from tests.integration.server.conftest import PASSWORD, Running
+from tests.conftest import PASSWORD
+from tests.integration.server.conftest import Running
 
 RULE = {"name": "spanish", "priority": "10", "pattern": '{"participant": {"metadata": {"language": ["es"]}}}',
         "agent_name": "support-es", "metadata": "", "attributes": "", "enabled": "on", "scope": "room",

@@ -15,7 +15,8 @@ from app.accounts.links import password_code
 from app.accounts.roles import Role
 from app.accounts.users import find_user, set_password, set_role
 from app.db.tables import sessions
-from tests.integration.server.conftest import PASSWORD, Running
+from tests.conftest import PASSWORD
+from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import log_in, post
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

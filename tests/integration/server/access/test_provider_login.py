@@ -20,9 +20,9 @@ from app.accounts.roles import Role
 from app.accounts.users import add_user, find_user, set_disabled
 from app.db.tables import sessions
 from app.flows.outgoing import identity_provider
-from tests.conftest import Database
+from tests.conftest import PASSWORD, Database
 from tests.harness.login_provider import CLIENT_ID, CLIENT_SECRET, ProviderAtHand, provider_at_hand
-from tests.integration.server.conftest import PASSWORD, Running, running_service
+from tests.integration.server.conftest import Running, running_service
 from tests.integration.server.test_access_log import logins
 from tests.integration.server.test_console import log_in, post
 

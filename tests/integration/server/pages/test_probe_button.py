@@ -11,9 +11,9 @@ import pytest
 from app.accounts.roles import Role
 from app.flows.probes import probes_on_demand
 from app.simulator import Behaviour
-from tests.conftest import Database
+from tests.conftest import PASSWORD, Database
 from tests.harness.serving import serving, until
-from tests.integration.server.conftest import PASSWORD, Running
+from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import csrf_of, log_in, post
 from tests.simulator import Simulator
 

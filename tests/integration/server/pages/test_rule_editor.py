@@ -14,7 +14,8 @@ import pytest
 from app.accounts.roles import Role
 from app.rules.rows.lines import Line
 from app.server.console.rule_pages.editor.starting_points import STARTING_POINTS
-from tests.integration.server.conftest import PASSWORD, Running
+from tests.conftest import PASSWORD
+from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import RULE, csrf_of, log_in, post
 
 LANGUAGE = "participant.metadata.language"
