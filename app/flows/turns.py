@@ -22,6 +22,8 @@ _LOCKS = {SWEEPER: 0x75736865, CANARY: 0x75736866, HASHER: 0x75736867, INCIDENTS
 """Turns are taken one by one on PostgreSQL."""
 BEAT_EVERY_S = 5.0
 """A replica at work renews its heartbeat this often."""
+TURN_SHARE = 0.95
+"""Of the interval, after which the next turn may begin: loops ask at whole parts of it, a little early or late."""
 _SILENT_S = 15.0
 """A replica at work whose heartbeat is older than this is dead."""
 _FORGOTTEN = timedelta(days=1)
@@ -58,7 +60,7 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
     for row in connection.execute(query).mappings():
         began = parse_instant(row["detail"]["began"])
         # A heartbeat in the future was written before the clock was set back.
-        if 0 <= (now - began).total_seconds() < interval_s * 0.95:
+        if 0 <= (now - began).total_seconds() < interval_s * TURN_SHARE:
             return False
         # Another process cannot be at work on SQLite: it is dead.
         busy = row["detail"]["busy"] and row["replica"] != replica and connection.dialect.name == "postgresql"

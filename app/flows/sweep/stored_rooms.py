@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from app.db.any_of import any_of
 from app.db.tables import dispatches, events
-from app.db.types import LIVE, Cause, DispatchStatus
+from app.db.types import LIVE, Cause, DispatchStatus, EventSource
 from app.lifecycle.handover import is_beside
 from app.lifecycle.retry import LIVEKIT_TROUBLE
 from app.livekit.attributes import ANNOUNCED, CALL_STATUS
@@ -169,3 +169,9 @@ def update_key(project: str, participant_sid: str, last_event_id: str, state: st
     """Return the dedupe key of a change of a participant that was last seen in another state."""
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     return event_key(project, "update", quoted(participant_sid), last_event_id, digest)
+
+
+def receives_webhooks(connection: Connection, project: str) -> bool:
+    """Return whether the latest event came by webhook, so that LiveKit sends them again."""
+    query = select(events.c.source).where(events.c.project == project).order_by(events.c.id.desc()).limit(1)
+    return connection.execute(query).scalar() == EventSource.WEBHOOK

@@ -51,6 +51,18 @@ async def test_an_idle_minute_costs_few_statements(database: Database) -> None:
 
 
 @in_virtual_time
+async def test_on_sqlite_an_idle_service_asks_for_the_turn_to_sweep_once_an_interval(sqlite_database: Database) -> None:
+    """No other replica can have taken it."""
+    async with World(sqlite_database, sweep=30) as world:
+        world.rule()
+        await world.wait(35)
+        with statements() as seen:
+            await world.wait(90)
+        turns = [one for one in seen if one.startswith("SELECT heartbeats.component") and "component = ?" in one]
+        assert len(turns) == 3, turns
+
+
+@in_virtual_time
 async def test_calls_that_last_cost_no_more_than_none(database: Database) -> None:
     async with World(database) as world:
         world.rule()
