@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, case, func, literal, select
 
 from app.audit.lists.access_path import ByPrimaryKey
-from app.audit.trends.time_slices import grid_of, rows_of_slices, slices_of
+from app.audit.trends.time_slices import grid_of, rows_of_slices, slices_of, values_of
 from app.db.tables import dispatches
 from app.db.types import DispatchStatus
 
@@ -46,11 +46,11 @@ def agent_trends(
     grid = grid_of(hours, now, most=_POINTS)
     paths = [ByPrimaryKey(column.id)]
     slices, _ = slices_of(connection, grid, paths)
-    rows = rows_of_slices(connection, slices, paths, columns).c
+    rows = rows_of_slices(connection, paths, columns).c
     group = (rows.slice, rows.agent_name, rows.asked, rows.missed, rows.first_missed)
     query = select(*group, func.count().label("dispatches")).where(rows.is_own == 1).group_by(*group)
     sums: dict[str, tuple[list[float], list[float]]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(query, values_of(connection, slices, paths)):
         place, count = slices[row.slice].point, row.dispatches * slices[row.slice].weight
         _add(sums, row.asked, len(grid.starts), place, count, is_missed=row.missed)
         if row.first_missed:

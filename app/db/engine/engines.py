@@ -45,6 +45,7 @@ def create_reader_engine(url: URL) -> Engine:
         pool_size=8,
         max_overflow=8,
         pool_timeout=_POOL_TIMEOUT_S,
+        compiles=False,  # our reads are bounded; to compile one takes longer than to run it
         pool_pre_ping=True,  # a restarted database costs one reconnect, not one failed page
         json_serializer=_json,
     )

@@ -30,8 +30,8 @@ _READ_ONLY: Final = "25006"
 """SQLSTATE of a write that the session does not allow: the server has become a replica, or was made read-only."""
 
 
-def create_pool(url: URL, timeouts: Timeouts, **options: Any) -> Engine:
-    """Return an engine for short transactions."""
+def create_pool(url: URL, timeouts: Timeouts, *, compiles: bool = True, **options: Any) -> Engine:
+    """Return an engine for short transactions; with `compiles`, the server may compile what it deems expensive."""
     from app.db.engine.bounded_connection import BoundedConnection  # noqa: PLC0415 - without psycopg SQLite must work
 
     engine = create_engine(
@@ -41,7 +41,7 @@ def create_pool(url: URL, timeouts: Timeouts, **options: Any) -> Engine:
         **options,
     )
     timeouts = timeouts.beside(str(url.query.get("options", "")))
-    settings = _transaction_settings(timeouts)
+    settings = _transaction_settings(timeouts) + ("" if compiles else "; SET LOCAL jit = off")
     answer_timeout_s = None if timeouts.answer_ms is None else timeouts.answer_ms / 1000
 
     engine.dialect.connect = BoundedConnection.connect  # type: ignore[assignment] # SQLAlchemy has no option for it

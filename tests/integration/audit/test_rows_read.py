@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Connection, event
 
@@ -29,6 +30,8 @@ from app.audit import (
 )
 from app.audit.lists.path_rows import MAX_PREFIXED
 from app.audit.statistics.counts import MAX_ROWS
+from app.db import hot_statement
+from app.db.hot_statement import execute_on_driver
 from app.db.types import IncidentKind
 from app.incidents import Incident
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting
@@ -103,9 +106,14 @@ def _rows_looked_at(connection: Connection, question: Callable[[Connection], Any
         if not statement.startswith("BEGIN"):
             asked.append((statement, parameters))
 
+    def run(connection: Connection, statement: str, parameters: Any, **options: Any) -> Any:
+        asked.append((statement, parameters))
+        return execute_on_driver(connection, statement, parameters, **options)
+
     event.listen(connection, "before_cursor_execute", note)
     try:
-        question(connection)
+        with patch.object(hot_statement, "execute_on_driver", run):
+            question(connection)
     finally:
         event.remove(connection, "before_cursor_execute", note)
     assert asked

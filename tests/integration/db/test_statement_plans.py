@@ -101,3 +101,8 @@ def test_the_end_of_a_session_is_found_without_reading_its_other_events(database
         explain = "EXPLAIN" if database.kind == "postgresql" else "EXPLAIN QUERY PLAN"
         plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{explain} {text}", bound))
     assert "ix_events_of_room" in plan, plan
+
+
+def test_postgresql_compiles_no_read(postgres_database: Database) -> None:
+    with postgres_database.reader_engine().connect() as connection:
+        assert connection.exec_driver_sql("SHOW jit").scalar_one() == "off"
