@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
+from unicodedata import normalize
 from urllib.parse import parse_qsl
 
 from pydantic import Field
@@ -76,6 +77,11 @@ def read_view(connection: Connection, view_id: str, user: ViewUser) -> SavedView
     return _view(row)
 
 
+def plain_name(name: str) -> str:
+    """Return a name in the one form in which it is stored: keyboards and files give `é` as one character or two."""
+    return normalize("NFC", name)
+
+
 def save_view(
     connection: Connection,
     user: ViewUser,
@@ -91,7 +97,7 @@ def save_view(
     Raises InvalidInputError for a name or filters that cannot be saved and for one view too many, ConflictError for a
     name that the user has given already, NotAllowedError if the user may not share.
     """
-    read = read_saved_query(query, now)
+    read, name = read_saved_query(query, now), plain_name(name)
     _require_valid(name, query, _problems_of(read))
     project = read.chosen.project or ""
     _require_may_share(user, project, shared)
@@ -142,7 +148,7 @@ def change_view(
         read = read_saved_query(query, now)
         _require_valid(view.name, query, _problems_of(read))
         values |= {"query": read.saved, "project": read.chosen.project or ""}
-    if name is not None and name != view.name:
+    if name is not None and (name := plain_name(name)) != view.name:
         _require_valid(name, "", [])
         values["name"] = name
     project, shared = values.get("project", view.project), view.shared if shared is None else shared

@@ -60,6 +60,11 @@ def substitute_of(agent_name: str, limits: Mapping[str, AgentLimits], now: datet
     return agent_name if len(passed) > 1 else None
 
 
+def read_number(stored: float | str | None) -> int | None:
+    """Return a limit in its database form as it is applied; SQLite may hold a fraction, which is cut off."""
+    return None if stored is None else int(float(stored))
+
+
 def read_end(stored: str | None) -> datetime | None:
     """Return `out_of_service_until` from its text in the database; None if that is no time, as SQLite may hold."""
     with suppress(ValueError, TypeError):

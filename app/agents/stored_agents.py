@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 from sqlalchemy import Connection, RowMapping, func, select
 
 from app.agents.agent_check import EDITABLE, check_agent
-from app.agents.agent_limits import is_before_end, is_indefinite, read_end
+from app.agents.agent_limits import is_before_end, is_indefinite, read_end, read_number
+from app.db.editing.effects import with_effects
 from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import agent_changes, agents
 from app.db.tables.agents import END_AS_TEXT
@@ -81,21 +82,30 @@ def stored_agent(connection: Connection, agent_name: str) -> Agent:
 _ROWS = select(*(column for column in agents.c if column.name != "out_of_service_until"), END_AS_TEXT.label("until"))
 
 
+_EFFECTS: Final = {
+    "out_of_service_until": "the agent is in service",
+    "substitute_agent_name": "it is asked by the name as it is written",
+    "updated_at": "the rest of the row is used",
+}
+
+
 def _agent(row: RowMapping, version: int, times: Mapping[str, Sequence[Problem]]) -> Agent:
     name, until = row["agent_name"], read_end(row["until"])
     values = {each: row[each] for each in ("agent_name", *EDITABLE) if each != "out_of_service_until"}
     problems = [*check_agent({**values, "out_of_service_until": until}), *times.get(name, ())]
+    most, rate = read_number(row["max_calls"]), read_number(row["starts_per_second"])
+    effects = {**_EFFECTS, "max_calls": f"{most} is used", "starts_per_second": f"{rate} is used"}
     return Agent(
         name,
-        row["max_calls"],
-        row["starts_per_second"],
+        most,
+        rate,
         until,
         row["substitute_agent_name"],
         row["note"],
         row["updated_at"],
         row["updated_by"],
         version,
-        tuple(map(str, problems)),
+        tuple(with_effects(problems, effects)),
     )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from app.agents.agent_limits import AgentLimits, read_end
+from app.agents.agent_limits import AgentLimits, read_end, read_number
 from app.db.any_of import any_of
 from app.db.columns.column_types import Timestamp
 from app.db.hot_statement import CombinedQuery, HotStatement
@@ -79,8 +79,7 @@ def _lane(project: str, agent_name: str, rule_id: str, is_of_rule: str) -> Lane:
 
 
 def _agent(name: str, calls: str | None, starts: str | None, until: str | None, substitute: str | None) -> AgentLimits:
-    most, rate = (None if one is None else int(float(one)) for one in (calls, starts))
-    return AgentLimits(name, most, rate, read_end(until), substitute or None)
+    return AgentLimits(name, read_number(calls), read_number(starts), read_end(until), substitute or None)
 
 
 def lock_places(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from app.cli.calls.call_view import STATE_STYLES
 from app.cli.calls.filter_options import call_filter
 from app.cli.calls.saved_views import ViewOption, ViewUserOption, views, with_view
 from app.cli.calls.unknown_names import note_unknown_names
+from app.cli.calls.view_edits import delete_a_view, save_view
 from app.cli.framework.database import reading
 from app.cli.framework.moment import show_moment, zone_name
 from app.cli.framework.options import JsonOption, LimitOption, OutputOption, choosing
@@ -23,6 +24,8 @@ from app.clock import SystemClock
 
 app = typer.Typer(help="Calls of participants: find, list, export.", no_args_is_help=True)
 app.command("views")(views)
+app.command("save-view")(save_view)
+app.command("delete-view")(delete_a_view)
 
 
 @app.command("list")

@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 
 import typer
 
-from app.accounts.saved_views import SavedView, list_shared_views
+from app.accounts.saved_views import SavedView, list_shared_views, plain_name
 from app.audit import CallFilter, read_saved_query
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
@@ -35,7 +35,7 @@ def views(*, user: ViewUserOption = None, as_json: JsonOption = False) -> None:
         say_json([view.to_json() for view in found])
         return
     if not found:
-        say("No saved views. In the console, filter the list of calls and save it.")
+        say("No saved views. Save one: usher calls save-view NAME, or below the filters in the console.")
         return
     rows = table("view", "filters", "owner")
     for view in found:
@@ -54,7 +54,7 @@ def with_view(chosen: CallFilter, name: str | None, user: str | None) -> CallFil
             raise InvalidInputError("usage", [Problem("--user", "needs --view")])
         return chosen
     found = _read(user)
-    view = next((one for one in found if one.name == name), None)
+    view = next((one for one in found if plain_name(one.name) == plain_name(name)), None)
     if view is None:
         hint = did_you_mean(name, [one.name for one in found], "usher calls views")
         raise NotFoundError(f"no saved view is named {name!r}{hint}")

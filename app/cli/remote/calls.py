@@ -36,6 +36,16 @@ def read_views(server: Server) -> list[SavedView]:
     return [read_as(SavedView, one) for one in server.get("/views")["items"]]
 
 
+def save_view(server: Server, name: str, query: str, *, shared: bool) -> SavedView:
+    """Save a view of the token's user, and return it."""
+    return read_as(SavedView, server.send("POST", "/views", {"name": name, "query": query, "shared": shared}))
+
+
+def delete_view(server: Server, view_id: str) -> SavedView:
+    """Delete a view, and return it."""
+    return read_as(SavedView, server.send("DELETE", path_of("views", view_id)))
+
+
 def read_events(server: Server, chosen: EventFilter, most: int | None = None) -> Iterator[EventSummary]:
     """Yield events, newest first; all of them without `most`."""
     renamed = {"types": "type", "outcomes": "outcome"}

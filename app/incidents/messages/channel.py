@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.db.audit_log import AuditEntry, append
 from app.db.columns.written_types import UnreadableText
+from app.db.editing.effects import with_effects
 from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import notifications
 from app.db.types import IncidentKind
@@ -115,10 +116,25 @@ def _row(connection: Connection, name: str) -> Mapping[Any, Any]:
     return row
 
 
+_EFFECTS: Final = {
+    "url": "nothing is sent to it",
+    "kinds": "it is notified of all kinds",
+    "kinds[]": "it is notified of the other kinds",
+    "quiet_hours": "it is notified at any hour",
+    "timezone": "it is notified at any hour",
+    **dict.fromkeys(("created_at", "updated_at"), "it is still notified"),
+}
+
+
+def read_as_text(row: Mapping[Any, Any]) -> dict[str, str]:
+    """Return the columns that hold a BLOB in place of a text, each with what holds of it meanwhile."""
+    return {name: "it is read as text" for name, value in row.items() if isinstance(value, UnreadableText)}
+
+
 def _notification(row: Mapping[Any, Any], times: Iterable[Problem] = ()) -> Notification:
     kinds = [str(kind) for kind in row["kinds"]] if isinstance(row["kinds"], list) else None
     target = shown_target(row["url"])
-    problems = [str(one) for one in (*_stored_problems(row), *times)]
+    problems = with_effects((*_stored_problems(row), *times), _EFFECTS | read_as_text(row))
     return Notification(row["name"], row["enabled"], target, kinds, row["quiet_hours"], row["timezone"], problems)
 
 

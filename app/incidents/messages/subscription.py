@@ -15,11 +15,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
+from app.db.editing.effects import with_effects
 from app.db.editing.unreadable_times import unreadable_times
 from app.db.tables import webhook_deliveries, webhook_subscriptions
 from app.db.types import OutgoingEvent
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from app.incidents.messages.channel import check_name, list_problems, text_problems
+from app.incidents.messages.channel import check_name, list_problems, read_as_text, text_problems
 from app.incidents.messages.delivery import IS_PENDING
 from app.incidents.messages.retry_delays import PAUSE_AFTER
 from app.json_shape import Instant, JsonShape
@@ -195,10 +196,20 @@ def _endpoint(row: Mapping[Any, Any]) -> Endpoint:
     return Endpoint(row["id"], row["name"], row["url"], row["secret"], events)
 
 
+_EFFECTS: Final = {
+    "url": "nothing is sent to it",
+    "secret": "nothing is sent to it",
+    "events": "it gets all events",
+    "events[]": "it gets the other events",
+    "paused_at": "nothing is sent to it",
+    **dict.fromkeys(("failing_since", "created_at"), "webhooks are still sent to it"),
+}
+
+
 def _subscription(row: Mapping[Any, Any], times: Iterable[Problem] = ()) -> Subscription:
     names = ("id", "name", "enabled", "failing_since", "paused_at", "created_at")
     events = [str(event) for event in row["events"]] if isinstance(row["events"], list) else None
-    problems = [str(one) for one in (*_stored_problems(row), *times)]
+    problems = with_effects((*_stored_problems(row), *times), _EFFECTS | read_as_text(row))
     url = shown_url(str(row["url"]))
     return Subscription(**{name: row[name] for name in names}, url=url, events=events, problems=problems)
 

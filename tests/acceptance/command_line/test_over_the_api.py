@@ -11,6 +11,7 @@ from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import normalize
 from unittest.mock import patch
 
 import pytest
@@ -142,6 +143,30 @@ def test_a_saved_view_filters_the_list_of_calls(remote: Remote) -> None:
     assert remote.here.run("calls", "list", "--user", "maria").code == 2
     assert remote.run("calls", "views", "--user", "maria").code == 2
     assert "did you mean 'maria'" in remote.here.run("calls", "views", "--user", "mariah").err
+
+
+def test_a_view_is_saved_and_deleted_over_the_api_and_at_the_database(remote: Remote) -> None:
+    # Given a name as a keyboard writes it, and as some files and systems do
+    name, in_parts = "Después", normalize("NFD", "Después")
+    assert name != in_parts
+    for terminal, whose in ((remote.terminal, ()), (remote.here, ("--user", "maria"))):
+        filters = ("--state", "no_show", "--range", "today", "--metadata", "language=es")
+        view = terminal.json("calls", "save-view", in_parts, *filters, *whose)
+        assert (view["name"], view["owner"], view["shared"]) == (name, "maria", False)
+        assert view["query"] == "state=no_show&metadata=language%3Des&range=today"
+        again = terminal.run("calls", "save-view", name, "--find", "ana", *whose)
+        assert (again.code, "already have a view named 'Después'" in again.err) == (2, True)
+        for spelling in (name, in_parts):
+            assert terminal.run("calls", "list", "--view", spelling, *whose).code == 0
+        wrong = terminal.run("calls", "delete-view", "Despues", *whose)
+        assert (wrong.code, "did you mean 'Después'" in wrong.err) == (1, True)
+        assert terminal.run("calls", "delete-view", in_parts, *whose).code == 0
+        assert name not in [one["name"] for one in terminal.json("calls", "views", *whose)]
+        assert "at least one filter" in terminal.run("calls", "save-view", "all", *whose).err
+        two = terminal.run("calls", "save-view", "two", "--state", "ended", "--state", "failed", *whose)
+        assert (two.code, "one state" in two.err) == (2, True)
+    assert "--user: is needed" in remote.here.run("calls", "save-view", "x", "--find", "ana").err
+    assert "--user: is not possible" in remote.run("calls", "save-view", "x", "--find", "ana", "--user", "eva").err
 
 
 def _stable(text: str) -> str:

@@ -57,6 +57,7 @@ def bad_rows(database: Database) -> dict[str, str]:
         database.execute(f"{program} ('4', 'json', '{HOOK}', '{SECRET}', '[call')")
         database.execute(f"{channel} (x'ff', 'json://a.test', NULL, NULL, x'fe')")
         database.execute(f"{program} ('5', 'bytes', x'ff', x'ff', NULL)")
+        database.execute("INSERT INTO agents (agent_name, max_calls) VALUES ('half', 2.5)")
         database.execute("DROP TRIGGER agents_times_inserted")
         database.execute("INSERT INTO agents (agent_name, out_of_service_until) VALUES ('support', '2026-99-99')")
         found |= {
@@ -64,6 +65,7 @@ def bad_rows(database: Database) -> dict[str, str]:
             "subscription json": "events: must be a JSON list",
             "notification \ufffd": "name: must be text",
             "subscription bytes": "url: must be text",
+            "agent half": "max_calls: must be a whole number from 0 to",
             "agent support": "out_of_service_until: is no time; write one such as 2026-12-24T18:00:00Z",
         }
     return found
@@ -107,11 +109,25 @@ async def test_bad_rows_stand_in_lists_metrics_readiness_and_the_doctors_finding
             one["name"]: one["problems"] for one in (await ask(world, token, "GET", "/api/v1/notifications"))["items"]
         }
         assert channels.pop("good") == []
+        # With what holds meanwhile
+        meanwhile = {
+            "kind": "it is notified of the other kinds",
+            "shape": "it is notified of all kinds",
+            "address": "nothing is sent to it",
+            "quiet": "it is notified at any hour",
+            "zone": "it is notified at any hour",
+        }
+        for name, effect in meanwhile.items():
+            (problem,) = channels[name]
+            assert problem.endswith(f"; until it is mended, {effect}")
         assert all(channels.values())
         programs = (await ask(world, token, "GET", "/api/v1/webhook-subscriptions"))["items"]
         assert {one["name"] for one in programs if not one["problems"]} == {"good"}
         agents = (await ask(world, token, "GET", "/api/v1/agents"))["items"]
         assert all(one["problems"] for one in agents)
+        for agent in (one for one in agents if one["agent_name"] == "half"):
+            assert agent["max_calls"] == 2
+            assert agent["problems"][0].endswith("; until it is mended, 2 is used")
         bad = (await world.usher.get("/readyz"))["rows"]["bad"]
         names = {f"{one['table']} {one['name']}" for one in bad}
         assert "notifications kind" in names
