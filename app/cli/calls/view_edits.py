@@ -111,6 +111,8 @@ def _query(chosen: CallFilter, range_: str | None) -> str:
         raise InvalidInputError("usage", [Problem("--state", "a view has one state")])
     if any("," in part for pair in chosen.metadata for part in pair):
         raise InvalidInputError("usage", [Problem("--metadata", "a view has no fields or values with a comma")])
+    if chosen == CallFilter() and range_ is None:
+        raise InvalidInputError("usage", [Problem("filters", "must be at least one filter, such as --agent NAME")])
     fields = {
         "q": chosen.q,
         "state": next(iter(chosen.states), None),
