@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from aiohttp import web
 from joserfc import jwt
@@ -40,6 +41,8 @@ class ProviderAtHand:
     registered: str = ""
     """What redirect URIs begin with."""
     hangs: asyncio.Event | None = None
+    people: dict[str, Claims] = field(default_factory=dict)
+    """Who can log in at its page, by name, each by one click."""
     asked: list[str] = field(default_factory=list)
     """Paths of the requests."""
     _codes: dict[str, tuple[Mapping[str, str], Claims]] = field(default_factory=dict)
@@ -73,13 +76,25 @@ class ProviderAtHand:
         return web.json_response(document | self.discovery)
 
     async def serve_login(self, request: web.Request) -> web.Response:
-        """Answer a browser that nobody has logged in with, as `prompt=none` asks to; refuse an unknown client."""
+        """Show its login page, or answer that nobody has logged in, as to `prompt=none`; refuse an unknown client."""
         await self._note(request)
         target = request.query.get("redirect_uri", "")
         if not target.startswith(self.registered) or request.query.get("client_id") != CLIENT_ID:
             return web.Response(status=400, text="this redirect URI is not registered")
         state = request.query["state"]
+        if self.people and request.query.get("prompt") != "none":
+            at = int(time.time())
+            links = {
+                name: urljoin(target, self.authorize(str(request.url), **claims, auth_time=at))
+                for name, claims in self.people.items()
+            }
+            items = "".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in links.items())
+            return web.Response(text=f"<h1>Who are you?</h1><ul>{items}</ul>", content_type="text/html")
         raise web.HTTPFound(f"{target}?{urlencode({'error': 'login_required', 'state': state})}")
+
+    async def serve_logout(self, request: web.Request) -> web.Response:
+        await self._note(request)
+        return web.Response(text="<h1>You are logged out everywhere</h1>", content_type="text/html")
 
     async def serve_keys(self, request: web.Request) -> web.Response:
         await self._note(request)
@@ -127,6 +142,7 @@ async def provider_at_hand() -> AsyncIterator[ProviderAtHand]:
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", provider.serve_discovery)
     app.router.add_get("/authorize", provider.serve_login)
+    app.router.add_get("/logout", provider.serve_logout)
     app.router.add_get("/keys", provider.serve_keys)
     app.router.add_post("/token", provider.serve_token)
     app.router.add_get("/userinfo", provider.serve_userinfo)

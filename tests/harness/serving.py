@@ -31,7 +31,10 @@ class Serving:
 async def serving(
     database_url: str, *, simulator_posts_webhooks: bool = True, **environment: str
 ) -> AsyncIterator[Serving]:
-    """Serve until the end of the block; `environment` overrides settings. No sweeps unless it says so."""
+    """Serve until the end of the block; `environment` overrides settings, `{url}` in it is where Usher is served.
+
+    No sweeps unless it says so.
+    """
     with listen(LOOPBACK, 0) as listener:
         url = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         webhook_urls = [f"{url}/livekit/webhook"] if simulator_posts_webhooks else []
@@ -42,7 +45,7 @@ async def serving(
                 "LIVEKIT_API_SECRET": SIMULATOR_SECRET,
                 "DATABASE_URL": database_url,
                 "USHER_SWEEP_INTERVAL": "0",
-                **environment,
+                **{name: value.replace("{url}", url) for name, value in environment.items()},
             }
             async with service(read_settings(settings)) as built:
                 stop = asyncio.Event()

@@ -21,6 +21,7 @@ from app.rules.editing.rules_file import RulesFile
 from app.simulator import Behaviour
 from app.wiring import Service
 from tests.conftest import PASSWORD_HASH
+from tests.harness.login_provider import CLIENT_ID, CLIENT_SECRET, ProviderAtHand, provider_at_hand
 from tests.harness.serving import serving
 from tests.simulator import Simulator
 
@@ -30,7 +31,8 @@ T = TypeVar("T")
 class Stage:
     """Usher at `url`, its LiveKit as `simulator`; `run` and `do` execute in their event loop."""
 
-    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+    def __init__(self, folder: Path, database_url: str | None = None, *, with_login_provider: bool = False) -> None:
+        self._with_login_provider = with_login_provider
         self._database_url = database_url or f"sqlite:///{folder}/usher.db"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stage", daemon=True)
@@ -38,6 +40,7 @@ class Stage:
         self.url = ""
         self.simulator: Simulator
         self.service: Service
+        self.login_provider: ProviderAtHand
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -51,7 +54,17 @@ class Stage:
         self._loop.close()
 
     async def _start(self) -> None:
-        running = await self._stack.enter_async_context(serving(self._database_url, USHER_SWEEP_INTERVAL="5"))
+        environment = {"USHER_SWEEP_INTERVAL": "5"}
+        if self._with_login_provider:
+            self.login_provider = await self._stack.enter_async_context(provider_at_hand())
+            environment |= {
+                "USHER_PUBLIC_URL": "{url}",
+                "USHER_OIDC_ISSUER": self.login_provider.url,
+                "USHER_OIDC_CLIENT_ID": CLIENT_ID,
+                "USHER_OIDC_CLIENT_SECRET": CLIENT_SECRET,
+                "USHER_OIDC_NAME": "Example SSO",
+            }
+        running = await self._stack.enter_async_context(serving(self._database_url, **environment))
         self.url, self.simulator, self.service = running.url, running.simulator, running.service
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -103,7 +116,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, *, with_login_provider: bool = False) -> Iterator[Stage]:
     """Yield a stage that is torn down afterwards."""
-    with Stage(folder) as built:
+    with Stage(folder, with_login_provider=with_login_provider) as built:
         yield built
