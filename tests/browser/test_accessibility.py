@@ -1,4 +1,4 @@
-"""WCAG A and AA by axe on every page, light and dark, wide and narrow, in English and in German."""
+"""WCAG A and AA by axe on every page, light and dark, wide and narrow, in English and in German; tables fit."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from tests.harness.stage import Stage
 from tests.harness.stage import stage as build_stage
 
 _RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+_WIDEST_CUT = """() => Math.max(
+  ...[...document.querySelectorAll(".scroll")].map((one) => one.scrollWidth - one.clientWidth)
+)"""
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,12 @@ def test_every_page_is_accessible(browser: Browser, busy: Stage, scheme: Scheme,
             wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if wider > 0:
                 found.append(f"{name}: scrolls sideways by {wider} pixels")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        for name in ("now", "agents", "users"):
+            page.goto(busy.url + pages(busy)[name])
+            wider = page.evaluate(_WIDEST_CUT)
+            if wider > 0:
+                found.append(f"{name}: a table is cut at 1280 pixels, by {wider}")
     finally:
         context.close()
     assert found == []
