@@ -64,7 +64,9 @@ class Stage:
                 "USHER_OIDC_CLIENT_SECRET": CLIENT_SECRET,
                 "USHER_OIDC_NAME": "Example SSO",
             }
-        running = await self._stack.enter_async_context(serving(self._database_url, **environment))
+        running = await self._stack.enter_async_context(
+            serving(self._database_url, simulator_posts_webhooks=True, **environment)
+        )
         self.url, self.simulator, self.service = running.url, running.simulator, running.service
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
