@@ -89,8 +89,7 @@ events = Table(
     Column("phone_number", Text),  # of the caller, from SIP attributes
     Column("occurred_at", Timestamp, nullable=False),  # by LiveKit's clock
     Column("received_at", Timestamp, nullable=False),  # by Usher's clock
-    # The webhook, compressed, without what USHER_REDACT names and what the columns of its row say
-    # (`app.webhook.stored_body`); JSON null once USHER_RETENTION_BODIES_DAYS are over.
+    # The webhook as app.webhook.stored_body packs it; JSON null once USHER_RETENTION_BODIES_DAYS are over.
     Column("body", PackedJson, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("rules_version", BigInteger, nullable=False),  # of the rule book that decided
