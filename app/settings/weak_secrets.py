@@ -31,7 +31,12 @@ def weak_secrets(settings: Settings) -> list[Problem]:
 
 def is_weak(secret: str) -> bool:
     """Return whether a secret can be guessed."""
-    return len(secret) < SHORTEST_SECRET or len(set(secret)) < _LEAST_VARIETY
+    return len(secret) < SHORTEST_SECRET or len(set(secret)) < _LEAST_VARIETY or _repeats_itself(secret)
+
+
+def _repeats_itself(text: str) -> bool:
+    """Return whether the text is a shorter one, written again and again."""
+    return any(text[length:] == text[:-length] for length in range(1, len(text) // 2 + 1))
 
 
 def _setting(settings: Settings, project: str, *, is_main: bool) -> str:

@@ -297,6 +297,8 @@ def test_a_public_url_is_scheme_host_and_port(url: str) -> None:
         ("secret", True),
         ("a" * 40, True),
         ("s" * 31 + "t", True),
+        ("1234567890" * 4, True),
+        ("changeme-changeme-changeme-changeme", True),
         ("a secret of at least thirty-two bytes", False),
     ],
 )
