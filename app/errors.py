@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Final
 
+from app.translation import joined, translatable
+
 _PLAIN_KEY: Final = re.compile(r"\$?[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_NAME: Final = 64
 _MOST_NAMES: Final = 500  # comparing costs time by the number and the length of the names
@@ -45,8 +47,10 @@ class Problem:
         return Problem(f"{path}{separator}{self.path}", self.message, self.found, self.suggestion)
 
     def __str__(self) -> str:
-        hint = f" Did you mean {self.suggestion!r}?" if self.suggestion else ""
-        return f"{self.path}: {self.message}{hint}" if self.path else f"{self.message}{hint}"
+        text = joined(": ", (self.path, self.message)) if self.path else self.message
+        if not self.suggestion:
+            return text
+        return translatable("%(problem)s Did you mean %(name)s?", problem=text, name=repr(self.suggestion))
 
 
 def join_path(path: str, key: str) -> str:
@@ -84,7 +88,9 @@ def names_like(name: str, among: Iterable[str], most: int = 5) -> list[str]:
 def did_you_mean(name: str, among: Iterable[str], otherwise: str) -> str:
     """Return the end of a message about an unknown name: "; did you mean 'x'?", else `; see: ` and a command."""
     alike = names_like(name, among)
-    return f"; did you mean {', '.join(map(repr, alike))}?" if alike else f"; see: {otherwise}"
+    if alike:
+        return translatable("; did you mean %(names)s?", names=", ".join(map(repr, alike)))
+    return translatable("; see: %(command)s", command=otherwise)
 
 
 class InvalidInputError(UsherError):
@@ -95,7 +101,7 @@ class InvalidInputError(UsherError):
     def __init__(self, what: str, problems: list[Problem]) -> None:
         self.what = what
         self.problems = problems
-        super().__init__(f"{what}: " + "; ".join(str(problem) for problem in problems))
+        super().__init__(joined(": ", (what, joined("; ", problems))))
 
 
 class SettingsError(InvalidInputError):

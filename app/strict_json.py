@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from app.translation import translatable
+
 MAX_DEPTH: Final = 100
 """Levels of nesting accepted from outside; LiveKit's own messages have fewer than ten."""
 
-UNSTORABLE_MESSAGE: Final = "contains a NUL character or half of a surrogate pair"
+UNSTORABLE_MESSAGE: Final = translatable("contains a NUL character or half of a surrogate pair")
 STORABLE_PATTERN: Final = r"^[^\x00]*$"
 """For JSON Schema: text without NUL. Text decoded from UTF-8 has no halves of surrogate pairs."""
 
@@ -49,9 +51,9 @@ def _decode(decoder: json.JSONDecoder, text: str | bytes) -> Any:
     except json.JSONDecodeError as error:
         raise JsonError(error.msg, error.lineno, error.colno) from error
     except UnicodeDecodeError as error:
-        raise JsonError("not UTF-8") from error
+        raise JsonError(translatable("not UTF-8")) from error
     except RecursionError as error:
-        raise JsonError("nested too deeply") from error
+        raise JsonError(translatable("nested too deeply")) from error
     except JsonError:
         raise
     except ValueError as error:  # an integer of more digits than Python reads
@@ -68,11 +70,11 @@ def parse_storable_json(text: str | bytes) -> Any:
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise JsonError("not UTF-8") from error
+            raise JsonError(translatable("not UTF-8")) from error
     value = _decode(_FINITE_DECODER, text)
     # Counting is fast, and nothing is nested deeper than it has brackets.
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_too_deep(value):
-        raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+        raise JsonError(translatable("nested deeper than %(most)s levels", most=MAX_DEPTH))
     # Looking for the escapes first avoids the walk: a raw NUL is not JSON, a raw surrogate not UTF-8.
     return storable(value) if "\\u0000" in text or "\\ud" in text or "\\uD" in text else value
 
@@ -103,13 +105,13 @@ def same_json(one: Any, other: Any) -> bool:
 
 
 def _refuse_constant(name: str) -> None:
-    raise JsonError(f"{name} is not a JSON value")
+    raise JsonError(translatable("%(name)s is not a JSON value", name=name))
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise JsonError(f"{digits[:40]} is larger than a float can hold")
+        raise JsonError(translatable("%(digits)s is larger than a float can hold", digits=digits[:40]))
     return number
 
 

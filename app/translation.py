@@ -1,19 +1,22 @@
 """Texts in the reader's language: GNU gettext, with the language of a request of the console.
 
 English is the source. API, command line, logs and the database stay English: the console alone chooses another
-language, for as long as it makes a page.
+language, for as long as it makes a page. What is made elsewhere and shown there, such as the problems of a rule, is a
+`TranslatableText`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import NullTranslations
-from typing import Any, Final
+from typing import Any, Final, Self
 from unicodedata import bidirectional
+
+from markupsafe import escape
 
 NARROW_SPACE: Final = "\u202f"
 """Separates thousands in English: not every reader takes a comma for that."""
@@ -68,8 +71,14 @@ def use_language(language: Language) -> Iterator[None]:
 
 def gettext(message: str, /, **values: Any) -> str:
     """Return the text in the current language, with values in the place of `%(name)s`."""
+    if isinstance(message, TranslatableText) and not values:
+        return message.translated()
     found = _current.get().texts.gettext(message) if message else ""  # of "", gettext returns the head of the file
     return found % _isolated(values) if values else found
+
+
+def _translated(value: Any) -> Any:
+    return value.translated() if isinstance(value, TranslatableText) else value
 
 
 def _isolated(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -77,6 +86,7 @@ def _isolated(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Templates do the same with `<bdi>`.
     """
+    values = {name: _translated(value) for name, value in values.items()}
     if not _is_page.get():
         return values
     is_mirrored = _current.get().direction == "rtl"
@@ -98,9 +108,72 @@ def pgettext(context: str, message: str, /) -> str:
     return _current.get().texts.pgettext(context, message)
 
 
-def translatable(message: str) -> str:
-    """Return the text as it is: it is listed for translators, and translated where it is shown."""
-    return message
+class TranslatableText(str):
+    """An English text that pages show in the language of their reader.
+
+    It keeps what it was made of. As a text, such as in JSON, on a terminal and in the database, and after any change it
+    is English; templates show `__html__`, and Python code gets the text of a page from `gettext`. `str()` of it, and so
+    of an exception that has it as its message, is the object itself.
+    """
+
+    __slots__ = ("_message", "_number", "_plural", "_values")
+    _message: str
+    _values: Mapping[str, Any]
+    _plural: str
+    _number: int
+
+    def __new__(cls, message: str, values: Mapping[str, Any], plural: str = "", number: int = 1) -> Self:
+        english = plural if plural and number != 1 else message
+        made = super().__new__(cls, english % values if values else english)
+        made._message, made._values, made._plural, made._number = message, values, plural, number
+        return made
+
+    def translated(self) -> str:
+        """Return the text in the current language."""
+        values = {name: _in_language(value) for name, value in self._values.items()}
+        if self._plural:
+            return ngettext(self._message, self._plural, self._number, **values)
+        return gettext(self._message, **values)
+
+    def __html__(self) -> str:
+        return str(escape(self.translated()))
+
+    def __str__(self) -> str:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._message, self._values, self._plural, self._number)
+
+
+def translatable(message: str, /, **values: Any) -> str:
+    """Return an English text that pages translate, with values in the place of `%(name)s`.
+
+    Values that are translatable are translated, too. Numbers are written as the language of the page writes them; what
+    is no quantity, such as an id of digits, is passed as text.
+    """
+    return TranslatableText(message, _kept(values))
+
+
+def ntranslatable(singular: str, plural: str, number: int, /, **values: Any) -> str:
+    """Return an English text about a number of things, which pages translate; `%(num)s` stands for the number."""
+    return TranslatableText(singular, {"num": number, **_kept(values)}, plural, number)
+
+
+def joined(separator: str, texts: Iterable[object]) -> str:
+    """Return texts in one; pages translate each of them, and the separator, that is translatable."""
+    values = {str(place): str(text) for place, text in enumerate(texts)}
+    return TranslatableText("%(by)s".join(f"%({place})s" for place in values), {**values, "by": separator})
+
+
+def _kept(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return values as numbers and texts: others, such as errors, may be large, or change."""
+    return {name: value if type(value) in {int, float} else str(value) for name, value in values.items()}
+
+
+def _in_language(value: Any) -> Any:
+    if isinstance(value, str):
+        return _translated(value)
+    return number_text(value, len(str(value).partition(".")[2]) if isinstance(value, float) else 0)
 
 
 def number_text(value: float, digits: int = 0) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from app.accounts.users import User, count_users, read_user
 from app.errors import ConflictError, NotFoundError
+from app.translation import translatable
 
 FIRST_ADMIN_LIFETIME: Final = timedelta(days=1)
 PASSWORD_LIFETIME: Final = timedelta(days=3)
@@ -36,7 +37,7 @@ def require_first_admin(connection: Connection, key: str, code: str) -> None:
     """
     _load(key, "first-admin", code, FIRST_ADMIN_LIFETIME)
     if count_users(connection):
-        raise ConflictError("there are users already; ask an admin to add you")
+        raise ConflictError(translatable("there are users already; ask an admin to add you"))
 
 
 def user_of_password_code(connection: Connection, key: str, code: str) -> User:
@@ -56,7 +57,7 @@ def _load(key: str, purpose: str, code: str, lifetime: timedelta) -> Any:
 
 
 def _invalid_link() -> NotFoundError:
-    return NotFoundError("this link has been used, is too old, or was never valid; ask for a new one")
+    return NotFoundError(translatable("this link has been used, is too old, or was never valid; ask for a new one"))
 
 
 def _serializer(key: str, purpose: str) -> URLSafeTimedSerializer:

@@ -10,6 +10,7 @@ from pwdlib.exceptions import UnknownHashError
 
 from app.accounts.common_passwords import is_common
 from app.errors import Problem
+from app.translation import translatable
 
 MIN_LENGTH: Final = 12
 MAX_LENGTH: Final = 1000  # bounds the work of hashing
@@ -32,14 +33,25 @@ def check_password(password: str, *, name: str = "") -> list[Problem]:
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
         return [
-            Problem("password", f"must have {MIN_LENGTH} to {MAX_LENGTH} characters; a few words are easy to remember")
+            Problem(
+                "password",
+                translatable(
+                    "must have %(least)s to %(most)s characters; a few words are easy to remember",
+                    least=MIN_LENGTH,
+                    most=MAX_LENGTH,
+                ),
+            )
         ]
     if name and password.casefold() == name.casefold():
-        return [Problem("password", "must not be the user's name")]
+        return [Problem("password", translatable("must not be the user's name"))]
     if len(set(password)) < 4:  # "aaaaaaaaaaaa"
-        return [Problem("password", "repeats the same few characters")]
+        return [Problem("password", translatable("repeats the same few characters"))]
     if is_common(password, name):
-        return [Problem("password", "is one of those that are tried first, or nearly so; a few words are better")]
+        return [
+            Problem(
+                "password", translatable("is one of those that are tried first, or nearly so; a few words are better")
+            )
+        ]
     return []
 
 

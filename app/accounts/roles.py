@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from app.errors import InvalidInputError, Problem
+from app.errors import InvalidInputError, NotAllowedError, Problem
+from app.translation import translatable
 
 MAX_PROJECT_NAME = 200
 
@@ -24,6 +25,17 @@ class Role(StrEnum):
     def includes(self, other: Role) -> bool:
         """Return whether this role permits everything that `other` permits."""
         return other in _INCLUDED[self]
+
+    def require(self, other: Role) -> None:
+        """Raise NotAllowedError unless this role includes `other`."""
+        if not self.includes(other):
+            message = translatable("this needs the role %(role)s; yours is %(own)s", role=other.label, own=self.label)
+            raise NotAllowedError(message)
+
+    @property
+    def label(self) -> str:
+        """The name of the role, which pages translate."""
+        return translatable(self.value)
 
 
 _INCLUDED = {
@@ -57,13 +69,14 @@ def stored_projects(projects: Collection[str] | None) -> list[str] | None:
     """Return how a restriction is stored: its names in order; raises InvalidInputError for one that is no name."""
     if projects is None:
         return None
+    message = translatable("must have 1 to %(most)s characters", most=MAX_PROJECT_NAME)
     problems = [
-        Problem("projects", f"must have 1 to {MAX_PROJECT_NAME} characters", name[:MAX_PROJECT_NAME])
+        Problem("projects", message, name[:MAX_PROJECT_NAME])
         for name in projects
         if not 1 <= len(name) <= MAX_PROJECT_NAME
     ]
     if not projects:
-        problems.append(Problem("projects", "must name at least one project; leave it out for all"))
+        problems.append(Problem("projects", translatable("must name at least one project; leave it out for all")))
     if problems:
-        raise InvalidInputError("these projects cannot be used", problems)
+        raise InvalidInputError(translatable("these projects cannot be used"), problems)
     return sorted(set(projects))

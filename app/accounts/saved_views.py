@@ -19,6 +19,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.tables import saved_views, users
 from app.errors import ConflictError, InvalidInputError, NotAllowedError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 MAX_VIEWS: Final = 50
 """Views of one user: they are shown in one row above the list."""
@@ -73,7 +74,7 @@ def read_view(connection: Connection, view_id: str, user: ViewUser) -> SavedView
     query = _QUERY.where(saved_views.c.id == view_id, _is_visible(user))
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise NotFoundError(f"no saved view has the id {view_id!r}")
+        raise NotFoundError(translatable("no saved view has the id %(view_id)s", view_id=repr(view_id)))
     return _view(row)
 
 
@@ -105,11 +106,13 @@ def save_view(
     existing = _find(connection, user.id, project, name)
     if existing is not None:
         if not replace:
-            raise ConflictError(f"you already have a view named {name!r}")
+            raise ConflictError(translatable("you already have a view named %(name)s", name=repr(name)))
         return _change(connection, user, existing, now, query=read.saved, shared=shared)
     count = select(func.count()).select_from(saved_views).where(saved_views.c.user_id == user.id)
     if (connection.scalar(count) or 0) >= MAX_VIEWS:
-        message = f"you have {MAX_VIEWS} views, the most that one user may have; delete one that you do not need"
+        message = translatable(
+            "you have %(most)s views, the most that one user may have; delete one that you do not need", most=MAX_VIEWS
+        )
         raise InvalidInputError(_CANNOT, [Problem("name", message)])
     row: dict[str, Any] = {
         "id": new_id(),
@@ -155,7 +158,7 @@ def change_view(
     _require_may_share(user, project, shared and (not view.shared or view.owner_id == user.id))
     other = _find(connection, view.owner_id, project, values.get("name", view.name))
     if other is not None and other.id != view.id:
-        raise ConflictError(f"there is already a view named {other.name!r}")
+        raise ConflictError(translatable("there is already a view named %(name)s", name=repr(other.name)))
     return _change(connection, user, view, now, shared=shared, **values)
 
 
@@ -179,7 +182,7 @@ def delete_views_that_name(connection: Connection, is_named: Callable[[str], boo
 
 
 _SEARCHED: Final = frozenset({"q", "search", "metadata"})
-_CANNOT: Final = "this view cannot be saved"
+_CANNOT: Final = translatable("this view cannot be saved")
 _QUERY: Final[Select[Any]] = select(saved_views, users.c.name.label("owner")).join(
     users, users.c.id == saved_views.c.user_id
 )
@@ -200,16 +203,22 @@ def _is_visible(user: ViewUser) -> Any:
 def _problems_of(read: CallQuery) -> list[Problem]:
     if read.problems or read.saved:
         return list(read.problems)
-    return [Problem("query", "must have at least one filter")]
+    return [Problem("query", translatable("must have at least one filter"))]
 
 
 def _require_valid(name: str, query: str, problems: list[Problem]) -> None:
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        problems.append(Problem("name", f"must have 1 to {MAX_NAME_LENGTH} characters", name[:MAX_NAME_LENGTH]))
+        problems.append(
+            Problem(
+                "name", translatable("must have 1 to %(most)s characters", most=MAX_NAME_LENGTH), name[:MAX_NAME_LENGTH]
+            )
+        )
     elif not name.isprintable() or name != " ".join(name.split()):
-        problems.append(Problem("name", "must be printable, without leading, trailing or double spaces", name))
+        problems.append(
+            Problem("name", translatable("must be printable, without leading, trailing or double spaces"), name)
+        )
     if len(query) > MAX_QUERY_LENGTH:
-        problems.append(Problem("query", f"must have at most {MAX_QUERY_LENGTH} characters"))
+        problems.append(Problem("query", translatable("must have at most %(most)s characters", most=MAX_QUERY_LENGTH)))
     if problems:
         raise InvalidInputError(_CANNOT, problems)
 
@@ -218,22 +227,34 @@ def _require_may_share(user: ViewUser, project: str, shared: bool) -> None:
     if not shared:
         return
     if not user.role.includes(Role.EDITOR):
-        raise NotAllowedError(f"sharing a view needs the role editor; yours is {user.role}")
+        raise NotAllowedError(
+            translatable("sharing a view needs the role editor; yours is %(role)s", role=user.role.label)
+        )
     if user.projects is not None and project not in user.projects:
-        raise NotAllowedError(f"a view that you share must name a project; yours: {', '.join(sorted(user.projects))}")
+        raise NotAllowedError(
+            translatable(
+                "a view that you share must name a project; yours: %(names)s", names=", ".join(sorted(user.projects))
+            )
+        )
 
 
 def _lock_views(connection: Connection, user_id: str) -> None:
     """Wait until no other transaction changes views of this user: names and their number are compared first."""
     if connection.scalar(select(users.c.id).where(users.c.id == user_id).with_for_update()) is None:
-        raise NotFoundError(f"no user has the id {user_id!r}")
+        raise NotFoundError(translatable("no user has the id %(user_id)s", user_id=repr(user_id)))
 
 
 def _read_for_update(connection: Connection, view_id: str, user: ViewUser) -> SavedView:
     _lock_views(connection, read_view(connection, view_id, user).owner_id)
     view = read_view(connection, view_id, user)
     if not view.may_change(user):
-        raise NotAllowedError(f"the view {view.name!r} is of {view.owner}; its owner or an admin may change it")
+        raise NotAllowedError(
+            translatable(
+                "the view %(name)s is of %(owner)s; its owner or an admin may change it",
+                name=repr(view.name),
+                owner=view.owner,
+            )
+        )
     return view
 
 

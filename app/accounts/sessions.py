@@ -19,6 +19,7 @@ from app.db.types import AccessKind
 from app.errors import NotFoundError
 from app.json_shape import Instant, JsonShape
 from app.settings import Settings
+from app.translation import translatable
 
 PASSWORD_FRESH_FOR: Final = timedelta(minutes=10)
 """After the password was typed, or the login at the provider, what needs it again does not ask for this long."""
@@ -134,7 +135,7 @@ def end_session(connection: Connection, session_id: str, *, by: str, now: dateti
     """End a session, of `user_id` if that is given, and return it; raises NotFoundError if there is none."""
     row = connection.execute(_QUERY.where(sessions.c.id == session_id)).mappings().first()
     if row is None or (user_id and row["user_id"] != user_id):
-        raise NotFoundError("this session has ended already")
+        raise NotFoundError(translatable("this session has ended already"))
     session = _session(row)
     connection.execute(delete(sessions).where(sessions.c.id == session.id))
     entry = AccessEntry(AccessKind.SESSION_ENDED, session.user_name, session.address, session.user_agent, f"by {by}")

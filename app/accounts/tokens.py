@@ -18,6 +18,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.tables import api_tokens, users
 from app.errors import InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 PREFIX: Final = "usher_"
 """Identifies a token to people and to scanners for leaked secrets."""
@@ -89,16 +90,27 @@ def issue_token(
     user = read_user(connection, user_id)
     problems = []
     if not 1 <= len(name) <= 100 or not name.isprintable():
-        problems.append(Problem("name", "must have 1 to 100 printable characters; say what the token is for", name))
+        problems.append(
+            Problem("name", translatable("must have 1 to 100 printable characters; say what the token is for"), name)
+        )
     if not user.role.includes(role):
-        problems.append(Problem("role", f"exceeds the role of {user.name!r}, {user.role}", str(role)))
+        problems.append(
+            Problem(
+                "role",
+                translatable("exceeds the role of %(name)s, %(role)s", name=repr(user.name), role=user.role.label),
+                str(role),
+            )
+        )
     beyond = () if projects is None or user.projects is None else set(projects).difference(user.projects)
-    problems += [Problem("projects", f"is none of the projects of {user.name!r}", name) for name in sorted(beyond)]
+    problems += [
+        Problem("projects", translatable("is none of the projects of %(name)s", name=repr(user.name)), name)
+        for name in sorted(beyond)
+    ]
     if lifetime is not None and not timedelta(0) < lifetime <= MAX_LIFETIME:
-        message = f"must expire after at most {MAX_LIFETIME.days} days, or never"
+        message = translatable("must expire after at most %(days)s days, or never", days=MAX_LIFETIME.days)
         problems.append(Problem("expires_at", message, lifetime.total_seconds()))
     if problems:
-        raise InvalidInputError("this token cannot be created", problems)
+        raise InvalidInputError(translatable("this token cannot be created"), problems)
     secret = PREFIX + new_secret()
     row: dict[str, Any] = {
         "id": new_id(),
@@ -130,7 +142,7 @@ def revoke_token(connection: Connection, token_id: str, *, by: str, now: datetim
     """Revoke a token with immediate effect and return it; one that is already revoked is left unchanged."""
     row = connection.execute(_QUERY.where(api_tokens.c.id == token_id)).mappings().first()
     if row is None:
-        raise NotFoundError(f"no token has the id {token_id!r}")
+        raise NotFoundError(translatable("no token has the id %(token_id)s", token_id=repr(token_id)))
     token = _token(row)
     if token.revoked_at is not None:
         return token

@@ -17,6 +17,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.tables import sessions, signing_keys, users
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 MAX_NAME_LENGTH: Final = 100
 
@@ -67,7 +68,7 @@ def read_user(connection: Connection, user_id: str) -> User:
     """Return the user with an id; raises NotFoundError if there is none."""
     row = connection.execute(select(users).where(users.c.id == user_id)).mappings().first()
     if row is None:
-        raise NotFoundError(f"no user has the id {user_id!r}")
+        raise NotFoundError(translatable("no user has the id %(user_id)s", user_id=repr(user_id)))
     return _user(row)
 
 
@@ -94,9 +95,9 @@ def add_user(
     name that is not allowed, ConflictError for one that is taken.
     """
     if problems := check_name(name):
-        raise InvalidInputError("this user cannot be added", problems)
+        raise InvalidInputError(translatable("this user cannot be added"), problems)
     if find_user(connection, name) is not None:
-        raise ConflictError(f"there is already a user named {name!r}")
+        raise ConflictError(translatable("there is already a user named %(name)s", name=repr(name)))
     _require_unrestricted_admin(role, projects)
     row: dict[str, Any] = {
         "id": new_id(),
@@ -119,10 +120,12 @@ def add_user(
 def check_name(name: str) -> list[Problem]:
     """Return why a name is not allowed; names are shown in histories and typed at the login."""
     if not 1 <= len(name) <= MAX_NAME_LENGTH:
-        return [Problem("name", f"must have 1 to {MAX_NAME_LENGTH} characters", name[:MAX_NAME_LENGTH])]
+        message = translatable("must have 1 to %(most)s characters", most=MAX_NAME_LENGTH)
+        return [Problem("name", message, name[:MAX_NAME_LENGTH])]
     if not name.isprintable() or name != " ".join(name.split()):
         suggestion = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or None
-        return [Problem("name", "must be printable, without leading, trailing or double spaces", name, suggestion)]
+        message = translatable("must be printable, without leading, trailing or double spaces")
+        return [Problem("name", message, name, suggestion)]
     return []
 
 
@@ -199,14 +202,13 @@ def set_identity(connection: Connection, user_id: str, identity: Identity | None
     if user.identity == identity:
         return user
     if identity is None:
-        entry = AuditEntry(
-            "user", user.id, None, "disconnected", f"{user.name!r} disconnected from the provider", now, by
-        )
+        note = f"{user.name!r} disconnected from the provider"
+        entry = AuditEntry("user", user.id, None, "disconnected", note, now, by)
         return _end_everything(connection, user, entry, identity_issuer=None, identity_subject=None)
     lock_users(connection)
     other = find_user_by_identity(connection, identity)
     if other is not None:
-        raise ConflictError(f"this person logs in as {other.name!r} already")
+        raise ConflictError(translatable("this person logs in as %(name)s already", name=repr(other.name)))
     note = f"{user.name!r} logs in as {identity.subject} of {identity.issuer}"
     entry = AuditEntry("user", user.id, None, "connected", note, now, by)
     return _change(connection, user, entry, identity_issuer=identity.issuer, identity_subject=identity.subject)
@@ -260,7 +262,7 @@ def _change(connection: Connection, user: User, entry: AuditEntry, **values: Any
 def _read_for_update(connection: Connection, user_id: str) -> User:
     row = connection.execute(select(users).where(users.c.id == user_id).with_for_update()).mappings().first()
     if row is None:
-        raise NotFoundError(f"no user has the id {user_id!r}")
+        raise NotFoundError(translatable("no user has the id %(user_id)s", user_id=repr(user_id)))
     return _user(row)
 
 
@@ -269,13 +271,15 @@ def _require_another_admin(connection: Connection, user: User) -> None:
     query = select(users.c.id).where(users.c.role == str(Role.ADMIN), users.c.disabled.is_(False)).order_by(users.c.id)
     others = set(connection.execute(query.with_for_update()).scalars()) - {user.id}
     if not others:
-        raise ConflictError(f"{user.name!r} is the only admin; make another user an admin first")
+        raise ConflictError(
+            translatable("%(name)s is the only admin; make another user an admin first", name=repr(user.name))
+        )
 
 
 def _require_unrestricted_admin(role: Role, projects: Collection[str] | None) -> None:
     if role is Role.ADMIN and projects is not None:
-        message = "an admin manages all users, and cannot be restricted to projects"
-        raise InvalidInputError("this user cannot be restricted", [Problem("projects", message)])
+        message = translatable("an admin manages all users, and cannot be restricted to projects")
+        raise InvalidInputError(translatable("this user cannot be restricted"), [Problem("projects", message)])
 
 
 def _user(row: Mapping[Any, Any]) -> User:

@@ -13,6 +13,7 @@ from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.db.types import parse_instant
 from app.errors import InvalidInputError, Problem, nearest
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.translation import translatable
 
 EDITABLE: Final = RECORDED_OF_AGENTS[1:]
 """The columns that people write, besides the name."""
@@ -29,7 +30,7 @@ def check_agent(row: Mapping[str, Any]) -> list[Problem]:
     """Return all problems of what is to be set for an agent; empty when it may be saved."""
     values = {name: value for name, value in row.items() if name != "agent_name"}
     if "agent_name" not in row:
-        return [Problem("agent_name", "is required"), *_read(None, values)[1]]
+        return [Problem("agent_name", translatable("is required")), *_read(None, values)[1]]
     return [*_check_name("agent_name", row["agent_name"]), *_read(row["agent_name"], values)[1]]
 
 
@@ -38,7 +39,7 @@ def checked(agent_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     stored, problems = _read(agent_name, values)
     problems = _check_name("agent_name", agent_name) + problems
     if problems:
-        raise InvalidInputError("this agent cannot be saved", problems)
+        raise InvalidInputError(translatable("this agent cannot be saved"), problems)
     return stored
 
 
@@ -49,7 +50,7 @@ def _read(agent_name: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], l
     for name, value in values.items():
         check = _CHECKS.get(name)
         if check is None:
-            message = "is no field of an agent; fields are " + ", ".join(EDITABLE)
+            message = translatable("is no field of an agent; fields are %(names)s", names=", ".join(EDITABLE))
             problems.append(Problem(name[:100] or '""', message, suggestion=nearest(name, EDITABLE)))
             continue
         found = [] if value is None and name != "note" else check(name, value)
@@ -58,18 +59,21 @@ def _read(agent_name: Any, values: Mapping[str, Any]) -> tuple[dict[str, Any], l
             stored[name] = _read_instant(value) if name == "out_of_service_until" else value
     substitute = stored.get("substitute_agent_name")
     if substitute is not None and substitute == agent_name:
-        problems.append(Problem("substitute_agent_name", "must be another agent", substitute))
+        problems.append(Problem("substitute_agent_name", translatable("must be another agent"), substitute))
     return stored, problems
 
 
 def _check_name(path: str, value: Any) -> list[Problem]:
     if not isinstance(value, str):
-        return [Problem(path, "must be the name of an agent", value)]
+        return [Problem(path, translatable("must be the name of an agent"), value)]
     if not 1 <= len(value) <= MAX_AGENT_NAME or not value.isprintable() or value != value.strip():
         return [
             Problem(
                 path,
-                f"must have 1 to {MAX_AGENT_NAME} printable characters, none of them white space at the ends",
+                translatable(
+                    "must have 1 to %(most)s printable characters, none of them white space at the ends",
+                    most=MAX_AGENT_NAME,
+                ),
                 value[:100],
             )
         ]
@@ -80,7 +84,13 @@ def _whole_number(least: int, most: int) -> Callable[[str, Any], list[Problem]]:
     def check(path: str, value: Any) -> list[Problem]:
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return []
-        return [Problem(path, f"must be a whole number from {least} to {most}, or null", value)]
+        return [
+            Problem(
+                path,
+                translatable("must be a whole number from %(least)s to %(most)s, or null", least=least, most=most),
+                value,
+            )
+        ]
 
     return check
 
@@ -91,7 +101,7 @@ def _check_instant(path: str, value: Any) -> list[Problem]:
     except (ValueError, TypeError, OverflowError):
         instant = None
     if instant is None or not 1970 <= instant.year <= 9999:
-        return [Problem(path, "must be a time such as 2026-11-26T18:00:00Z, or null", str(value)[:100])]
+        return [Problem(path, translatable("must be a time such as 2026-11-26T18:00:00Z, or null"), str(value)[:100])]
     return []
 
 
@@ -103,7 +113,7 @@ def _read_instant(value: Any) -> datetime | None:
 
 def _check_note(path: str, value: Any) -> list[Problem]:
     if not isinstance(value, str) or len(value) > MAX_DESCRIPTION:
-        return [Problem(path, f"must be text of at most {MAX_DESCRIPTION} characters")]
+        return [Problem(path, translatable("must be text of at most %(most)s characters", most=MAX_DESCRIPTION))]
     return [] if is_storable(value) else [Problem(path, UNSTORABLE_MESSAGE)]
 
 

@@ -12,6 +12,7 @@ from app.agents.stored_agents import Agent, stored_agent
 from app.db.editing.edit import edited_by, lock_edits, refuse_if_edited
 from app.db.tables import agent_changes, agents
 from app.errors import NotFoundError
+from app.translation import translatable
 
 
 def change_agent(
@@ -30,7 +31,7 @@ def change_agent(
     values = checked(agent_name, {**DEFAULTS, **columns} if whole else columns)
     lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
-    refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
+    refuse_if_edited(connection, agent_changes, translatable("agent"), before.version, expected)
     if all(getattr(before, name) == value for name, value in values.items()) and (before.is_stored or not values):
         return before
     with edited_by(connection, editor):
@@ -46,8 +47,8 @@ def forget_agent(connection: Connection, agent_name: str, editor: str, expected:
     lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)
     if not before.is_stored:
-        raise NotFoundError(f"nothing is set for an agent {agent_name!r}")
-    refuse_if_edited(connection, agent_changes, "agent", before.version, expected)
+        raise NotFoundError(translatable("nothing is set for an agent %(agent_name)s", agent_name=repr(agent_name)))
+    refuse_if_edited(connection, agent_changes, translatable("agent"), before.version, expected)
     with edited_by(connection, editor):
         connection.execute(delete(agents).where(agents.c.agent_name == agent_name))
     return before

@@ -20,6 +20,7 @@ from app.db.engine import create_migration_engine, create_reader_engine
 from app.db.migration.compatibility import read_oldest
 from app.db.migration.migration_lock import migration_lock
 from app.errors import SchemaMismatchError
+from app.translation import translatable
 
 _PACKAGE = Path(__file__).parents[1]
 _INSTALLED = _PACKAGE / "migrations"
@@ -31,7 +32,7 @@ def latest_revision() -> str:
     """Return the revision that this version of Usher needs; cached, because reading the revisions takes 6 ms."""
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     if revision is None:
-        raise SchemaMismatchError(f"no migrations are installed at {_MIGRATIONS}")
+        raise SchemaMismatchError(translatable("no migrations are installed at %(migrations)s", migrations=_MIGRATIONS))
     return revision
 
 
@@ -74,14 +75,24 @@ def require_compatible(connection: Connection) -> None:
     if current == latest:
         return
     if current is None:
-        raise SchemaMismatchError("the database has no Usher schema yet; run: usher migrate up")
+        raise SchemaMismatchError(translatable("the database has no Usher schema yet; run: usher migrate up"))
     if _is_known(current):
-        raise SchemaMismatchError(f"the database schema {current} is older than {latest}; run: usher migrate up")
+        raise SchemaMismatchError(
+            translatable(
+                "the database schema %(current)s is older than %(latest)s; run: usher migrate up",
+                current=current,
+                latest=latest,
+            )
+        )
     oldest = read_oldest(connection)
     if oldest is None or not _is_known(oldest):
         raise SchemaMismatchError(
-            f"the database schema {current} is newer than this Usher ({latest}) and does not work with it; run the "
-            "newer Usher, or take the schema down with it: usher migrate down"
+            translatable(
+                "the database schema %(current)s is newer than this Usher (%(latest)s) and does not work with it; "
+                "run the newer Usher, or take the schema down with it: usher migrate down",
+                current=current,
+                latest=latest,
+            )
         )
 
 

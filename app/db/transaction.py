@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from app.db.engine import require_storage
 from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
+from app.translation import translatable
 
 _log = get_logger(__name__)
 
@@ -92,7 +93,9 @@ class Transaction:
     def fail(self, error: OSError) -> None:
         """Give the error of the file or the disk to the units that have none."""
         for unit in self.units:
-            unit.error = unit.error or DatabaseUnavailableError(f"the database cannot take the write: {error}")
+            unit.error = unit.error or DatabaseUnavailableError(
+                translatable("the database cannot take the write: %(error)s", error=error)
+            )
 
     def announce(self) -> None:
         """Call `on_commit` of each unit that was committed; each is called once."""
@@ -178,6 +181,8 @@ def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
     )
     if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None
-    unavailable = DatabaseUnavailableError(f"the database cannot take the write: {cause_of(error)}")
+    unavailable = DatabaseUnavailableError(
+        translatable("the database cannot take the write: %(error)s", error=cause_of(error))
+    )
     unavailable.__cause__ = error
     return unavailable

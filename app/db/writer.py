@@ -21,6 +21,7 @@ from app.clock import Clock, SystemClock
 from app.db.engine import flush, is_embedded, needs_flush, release_storage
 from app.db.transaction import Transaction, Unit
 from app.errors import DatabaseUnavailableError
+from app.translation import translatable
 
 T = TypeVar("T")
 ItemT = TypeVar("ItemT")
@@ -141,9 +142,11 @@ class Writer:
 
     async def _add(self, unit: Unit, queue: deque[Unit]) -> Any:
         if self._is_closing:
-            raise DatabaseUnavailableError("the writer is shutting down")
+            raise DatabaseUnavailableError(translatable("the writer is shutting down"))
         if self.backlog >= QUEUE_LIMIT and self._waiting[unit.share] >= QUEUE_LIMIT:
-            raise DatabaseUnavailableError(f"{QUEUE_LIMIT} writes are already waiting for the database")
+            raise DatabaseUnavailableError(
+                translatable("%(queue_limit)s writes are already waiting for the database", queue_limit=QUEUE_LIMIT)
+            )
         queue.append(unit)
         if queue is self._urgent:
             begin_at = unit.since + unit.window_s if len(queue) < GATHERED_LIMIT else unit.since

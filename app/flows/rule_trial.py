@@ -23,6 +23,7 @@ from app.rules.goal import rule_goal
 from app.rules.rule import DRAFT_ID
 from app.rules.warnings.rule_warnings import RuleWarning, WarningKind, saved_rule_warnings
 from app.rules.warnings.unseen import Traffic
+from app.translation import translatable
 from app.webhook.event import Event
 
 MOST_EVENTS: Final = 200
@@ -92,7 +93,7 @@ class Trial:
 def require_good_rule(draft: Mapping[str, Any]) -> dict[str, Any]:
     """Return the complete row of a draft; InvalidInputError with every problem."""
     if problems := check_rule(draft):
-        raise InvalidInputError("this rule cannot be used", problems)
+        raise InvalidInputError(translatable("this rule cannot be used"), problems)
     return complete(draft)
 
 
@@ -106,7 +107,7 @@ def try_rule(
     alone = RuleBook.build([row], book.version)
     rule = alone.rule(rule_id)
     if rule is None:
-        raise InvalidInputError("this rule cannot be used", list(alone.bad[rule_id].problems))
+        raise InvalidInputError(translatable("this rule cannot be used"), list(alone.bad[rule_id].problems))
     trials = []
     for event in traffic:
         (verdict,) = evaluate(alone, event, explain=True).verdicts or ()

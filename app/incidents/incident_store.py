@@ -19,6 +19,7 @@ from app.errors import ConflictError, NotFoundError
 from app.incidents.changes import MAX_OPEN, Changes
 from app.incidents.incident import Incident
 from app.incidents.sighting import Sighting
+from app.translation import translatable
 
 LONGEST_MUTE: Final = timedelta(days=3650)
 _PRUNED_AT_ONCE: Final = 500
@@ -71,7 +72,7 @@ def get_incident(connection: Connection, incident_id: str, projects: Collection[
     query = select(incidents).where(incidents.c.id == incident_id, *_of(projects))
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise NotFoundError(f"no incident has the id {incident_id!r}")
+        raise NotFoundError(translatable("no incident has the id %(incident_id)s", incident_id=repr(incident_id)))
     return Incident.from_row(row)
 
 
@@ -87,7 +88,7 @@ def mute_incident(
     """Mute an open incident until an instant, or unmute it with None; raises ConflictError if it is closed."""
     incident = get_incident(connection, incident_id, projects)
     if not incident.is_open:
-        raise ConflictError("this incident is closed; another one of its kind opens unmuted")
+        raise ConflictError(translatable("this incident is closed; another one of its kind opens unmuted"))
     connection.execute(update(incidents).where(incidents.c.id == incident_id).values(muted_until=until, updated_at=now))
     state = "unmuted" if until is None else "muted"
     append(connection, [AuditEntry("incident", incident_id, "open", state, incident.title, now, by)])

@@ -128,7 +128,7 @@ def _clock_title(replica: str, ahead_s: int) -> str:
 
 
 def _broken_title(subject: str, detail: Mapping[str, Any]) -> str:
-    problem = next(iter(detail.get("problems", ())), "")
+    problem = gettext(next(iter(detail.get("problems", ())), ""))  # one of some texts, or what names a column
     if "table" not in detail:
         return gettext("Rule %(rule)s cannot be used: %(problem)s", rule=repr(subject), problem=problem)
     noun, name = gettext(subject.partition(" ")[0].capitalize()), repr(detail.get("name", ""))

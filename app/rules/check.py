@@ -15,12 +15,13 @@ from app.db.column_definition import ColumnKind, RuleColumn
 from app.db.rule_columns import COLUMN, MAX_FALLBACKS, RULE_COLUMNS
 from app.errors import Problem, join_path, nearest
 from app.rules.check_action import check_action, check_instant, check_transfer_to, needs_agent
+from app.rules.check_json import json_problems, type_name
 from app.rules.columns import DEFAULTS, STAMPS, WRITABLE
 from app.rules.conditions.hours import check_holidays, check_hours, check_timezone
 from app.rules.conditions.rollout import check_rollout_key
 from app.rules.language.pattern import check_pattern, full_pattern
 from app.rules.templates.template import check_template
-from app.strict_json import MAX_DEPTH, UNSTORABLE_MESSAGE, is_storable
+from app.translation import joined, translatable
 
 _LONGEST_SHOWN: Final = 100
 _LONGEST_INTEGER: Final = 10  # digits; no column takes a larger number
@@ -44,7 +45,7 @@ def check_rule(row: Mapping[str, Any]) -> list[Problem]:
         if column.name in row and not _lacks_agent(column, row):
             problems += check_value(column, row[column.name])
         elif column.is_required or _lacks_agent(column, row):
-            problems.append(Problem(column.name, "is required"))
+            problems.append(Problem(column.name, translatable("is required")))
     expression, holidays = row.get("active_hours"), row.get("holidays")
     if isinstance(expression, str):
         problems += check_hours(expression, holidays if isinstance(holidays, str) else None)
@@ -69,7 +70,7 @@ def _check_objective(row: Mapping[str, Any]) -> list[Problem]:
     if len(missing) != 1:
         return []
     given = next(name for name in _OBJECTIVE if name not in missing)
-    return [Problem(missing[0], f"is required with {given}; give both or neither")]
+    return [Problem(missing[0], translatable("is required with %(given)s; give both or neither", given=given))]
 
 
 _OBJECTIVE: Final = ("objective_percent", "objective_s")
@@ -79,11 +80,13 @@ def _unknown_column(name: Any) -> Problem | None:
     if name in COLUMN or name in STAMPS or name == "id":
         return None
     if not isinstance(name, str):
-        return Problem(str(name)[:_LONGEST_SHOWN], "is not a column of a rule; names are text", found=name)
-    message = "is not a column of a rule"
+        return Problem(
+            str(name)[:_LONGEST_SHOWN], translatable("is not a column of a rule; names are text"), found=name
+        )
+    message = translatable("is not a column of a rule")
     suggestion = _MEANT.get(name) or nearest(name.strip().replace("-", "_").replace(" ", "_"), WRITABLE)
     if suggestion is None:
-        message += "; columns are " + ", ".join(WRITABLE)
+        message = translatable("is not a column of a rule; columns are %(names)s", names=", ".join(WRITABLE))
     shown = name[:_LONGEST_SHOWN]
     return Problem(shown or '""', message, found=shown, suggestion=suggestion)
 
@@ -109,12 +112,17 @@ _MEANT: Final = {
 
 def _check_text(column: RuleColumn, value: Any) -> list[Problem]:
     if not isinstance(value, str):
-        return [_wrong_type(column, value, "text")]
+        return [_wrong_type(column, value, translatable("text"))]
     if not (column.least or 0) <= len(value) <= (column.most if column.most is not None else len(value)):
-        message = f"must have {column.least} to {column.most} characters, found {len(value)}"
+        message = translatable(
+            "must have %(least)s to %(most)s characters, found %(count)s",
+            least=column.least,
+            most=column.most,
+            count=len(value),
+        )
         return [Problem(column.name, message, found=value[:_LONGEST_SHOWN])]
     if column.rows == 1 and (value != value.strip() or not value.isprintable()):
-        message = "must be one line of printable characters, with no space before or after"
+        message = translatable("must be one line of printable characters, with no space before or after")
         return [Problem(column.name, message, found=value, suggestion=_printable(value))]
     return json_problems(column.name, value)
 
@@ -124,7 +132,7 @@ def _printable(value: str) -> str | None:
 
 
 def _check_integer(column: RuleColumn, value: Any) -> list[Problem]:
-    allowed = f"a whole number from {column.least} to {column.most}"
+    allowed = translatable("a whole number from %(least)s to %(most)s", least=column.least, most=column.most)
     if isinstance(value, bool) or not isinstance(value, int):
         suggestion = None
         if isinstance(value, str) and re.fullmatch(rf"\s*-?\d{{1,{_LONGEST_INTEGER}}}\s*%?\s*", value):
@@ -135,20 +143,22 @@ def _check_integer(column: RuleColumn, value: Any) -> list[Problem]:
     least, most = int(column.least or 0), int(column.most or 0)
     if not least <= value <= most:
         suggestion = str(min(max(value, least), most))
-        return [Problem(column.name, f"must be {allowed}", found=value, suggestion=suggestion)]
+        message = translatable("must be %(allowed)s", allowed=allowed)
+        return [Problem(column.name, message, found=value, suggestion=suggestion)]
     return []
 
 
 def _check_number(column: RuleColumn, value: Any) -> list[Problem]:
-    unit = f" of {column.unit}" if column.unit else ""
-    end = f"less than {column.below}" if column.below is not None else str(column.most)
-    allowed = f"a number{unit} from {column.least} to {end}"
+    unit = translatable(" of %(unit)s", unit=column.unit) if column.unit else ""
+    end = translatable("less than %(below)s", below=column.below) if column.below is not None else column.most
+    allowed = translatable("a number%(unit)s from %(least)s to %(end)s", unit=unit, least=column.least, end=end)
     if isinstance(value, bool) or not isinstance(value, int | float):
         number = re.fullmatch(r"\s*(\d{1,6}(\.\d{1,6})?)\s*[%s]?\s*", value) if isinstance(value, str) else None
         return [_wrong_type(column, value, allowed, number[1] if number else None)]
     above = column.least is None or value >= column.least
     under = (column.most is None or value <= column.most) and (column.below is None or value < column.below)
-    return [] if above and under else [Problem(column.name, f"must be {allowed}", found=value)]
+    message = translatable("must be %(allowed)s", allowed=allowed)
+    return [] if above and under else [Problem(column.name, message, found=value)]
 
 
 def _check_flag(column: RuleColumn, value: Any) -> list[Problem]:
@@ -156,7 +166,7 @@ def _check_flag(column: RuleColumn, value: Any) -> list[Problem]:
         return []
     text = str(value).strip().casefold()
     suggestion = "true" if text in _TRUE else "false" if text in _FALSE else None
-    return [_wrong_type(column, value, "true or false", suggestion)]
+    return [_wrong_type(column, value, translatable("true or false"), suggestion)]
 
 
 def _check_choice(column: RuleColumn, value: Any) -> list[Problem]:
@@ -164,17 +174,18 @@ def _check_choice(column: RuleColumn, value: Any) -> list[Problem]:
     if isinstance(value, str) and value in allowed:
         return []
     suggestion = nearest(value, allowed) if isinstance(value, str) else None
-    return [Problem(column.name, f"must be {' or '.join(allowed)}", found=value, suggestion=suggestion)]
+    message = translatable("must be %(allowed)s", allowed=joined(translatable(" or "), allowed))
+    return [Problem(column.name, message, found=value, suggestion=suggestion)]
 
 
 def _check_deployment(column: RuleColumn, value: Any) -> list[Problem]:
     if not isinstance(value, str):
-        return [_wrong_type(column, value, "text")]
+        return [_wrong_type(column, value, translatable("text"))]
     is_valid = re.compile(column.pattern or "").fullmatch
     if is_valid(value):
         return []
     corrected = re.sub(r"[^A-Za-z0-9.-]+", "-", value.strip())[:63]
-    message = "must have 1 to 63 letters, digits, dots and hyphens"
+    message = translatable("must have 1 to 63 letters, digits, dots and hyphens")
     suggestion = corrected if is_valid(corrected) else None
     return [Problem(column.name, message, found=value[:_LONGEST_SHOWN], suggestion=suggestion)]
 
@@ -193,9 +204,12 @@ def _check_template(column: RuleColumn, value: Any) -> list[Problem]:
 def _check_fallbacks(column: RuleColumn, value: Any) -> list[Problem]:
     if not isinstance(value, list):
         suggestion = f'["{value}"]' if isinstance(value, str) and value.isprintable() else None
-        return [_wrong_type(column, value, "a list of agents", suggestion)]
+        return [_wrong_type(column, value, translatable("a list of agents"), suggestion)]
     if len(value) > MAX_FALLBACKS:
-        return [Problem(column.name, f"must have at most {MAX_FALLBACKS} agents, found {len(value)}")]
+        message = translatable(
+            "must have at most %(most)s agents, found %(count)s", most=MAX_FALLBACKS, count=len(value)
+        )
+        return [Problem(column.name, message)]
     return [
         problem for index, entry in enumerate(value) for problem in _check_fallback(f"{column.name}[{index}]", entry)
     ]
@@ -208,11 +222,14 @@ def _check_fallback(path: str, entry: Any) -> list[Problem]:
     elif isinstance(entry, Mapping):
         by_name = {name: join_path(path, str(name)) for name in entry}
     else:
-        return [Problem(path, f"must be the name of an agent or an object, found {_type_name(entry)}", found=entry)]
-    problems = [] if "agent_name" in entry else [Problem(join_path(path, "agent_name"), "is required")]
+        message = translatable("must be the name of an agent or an object, found %(type)s", type=type_name(entry))
+        return [Problem(path, message, found=entry)]
+    problems = [] if "agent_name" in entry else [Problem(join_path(path, "agent_name"), translatable("is required"))]
     for name, value in entry.items():
         if name not in _FALLBACK_FIELDS:
-            message = "is not a field of a fallback; fields are " + ", ".join(_FALLBACK_FIELDS)
+            message = translatable(
+                "is not a field of a fallback; fields are %(names)s", names=", ".join(_FALLBACK_FIELDS)
+            )
             suggestion = nearest(name, _FALLBACK_FIELDS) if isinstance(name, str) else None
             problems.append(Problem(by_name[name], message, found=name, suggestion=suggestion))
         elif value is not None or name == "agent_name":
@@ -230,47 +247,21 @@ def _check_transfer_to(column: RuleColumn, value: Any) -> list[Problem]:
 
 def _check_text_with(check_text: Callable[[str], list[Problem]]) -> Check:
     def check(column: RuleColumn, value: Any) -> list[Problem]:
-        return check_text(value) if isinstance(value, str) else [_wrong_type(column, value, "text")]
+        return check_text(value) if isinstance(value, str) else [_wrong_type(column, value, translatable("text"))]
 
     return check
 
 
 def _wrong_type(column: RuleColumn, value: Any, allowed: str, suggestion: str | None = None) -> Problem:
     if value is None and column.name in DEFAULTS:
-        message = f"must be {allowed}; leave it out for the default, {column.default!r}"
+        message = translatable(
+            "must be %(allowed)s; leave it out for the default, %(default)s",
+            allowed=allowed,
+            default=repr(column.default),
+        )
         return Problem(column.name, message, found=value)
-    return Problem(column.name, f"must be {allowed}, found {_type_name(value)}", found=value, suggestion=suggestion)
-
-
-def _type_name(value: Any) -> str:
-    names = {type(None): "null", bool: "true or false", str: "text", list: "a list", dict: "an object"}
-    return names.get(type(value)) or ("a number" if isinstance(value, int | float) else type(value).__name__)
-
-
-def json_problems(path: str, value: Any, depth: int = 0) -> list[Problem]:
-    """Return what in `value` is not JSON, or is JSON that only one of the databases can hold."""
-    if depth > MAX_DEPTH:
-        return [Problem(path, f"nests deeper than {MAX_DEPTH} levels")]
-    if isinstance(value, str):
-        return [] if is_storable(value) else [Problem(path, UNSTORABLE_MESSAGE)]
-    if isinstance(value, dict):
-        problems = []
-        for key, item in value.items():
-            if isinstance(key, str):
-                problems += json_problems(path, key, depth + 1) + json_problems(join_path(path, key), item, depth + 1)
-            else:
-                problems.append(Problem(path, "has a key that is not text; put it in quotes", found=key))
-        return problems
-    if isinstance(value, list):
-        return [
-            problem
-            for index, item in enumerate(value)
-            for problem in json_problems(f"{path}[{index}]", item, depth + 1)
-        ]
-    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and value - value == 0):
-        return []
-    message = f"is not a JSON value but {type(value).__name__}; put it in quotes"
-    return [Problem(path, message, found=str(value)[:_LONGEST_SHOWN])]
+    message = translatable("must be %(allowed)s, found %(type)s", allowed=allowed, type=type_name(value))
+    return Problem(column.name, message, found=value, suggestion=suggestion)
 
 
 _CHECKS: Final[Mapping[ColumnKind, Check]] = {

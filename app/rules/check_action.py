@@ -10,6 +10,7 @@ from app.db.column_definition import RuleColumn
 from app.db.columns.action_types import OnNoShow, RuleAction
 from app.db.types import OnMatch, format_instant, parse_instant
 from app.errors import Problem
+from app.translation import translatable
 
 _LONGEST_SHOWN: Final = 100
 _NUMBER: Final = re.compile(r"\+?[0-9][0-9 ().-]{2,30}")
@@ -17,9 +18,9 @@ _ENDS_SEARCH: Final = frozenset({RuleAction.IGNORE, RuleAction.REMOVE})
 """Actions after which no later rule can serve the caller."""
 
 WHY_NO_AGENT: Final[Mapping[RuleAction, str]] = {
-    RuleAction.IGNORE: "no agent is dispatched",
-    RuleAction.REMOVE: "the caller is removed, and no agent is dispatched",
-    RuleAction.TRANSFER: "the call is transferred, and no agent is dispatched",
+    RuleAction.IGNORE: translatable("no agent is dispatched"),
+    RuleAction.REMOVE: translatable("the caller is removed, and no agent is dispatched"),
+    RuleAction.TRANSFER: translatable("the call is transferred, and no agent is dispatched"),
 }
 """Why a rule with this action has no use for an agent."""
 
@@ -42,24 +43,28 @@ def needs_agent(row: Mapping[str, Any]) -> bool:
 
 def _check_dispatch(row: Mapping[str, Any]) -> Iterator[Problem]:
     if _on_no_show(row) is OnNoShow.TRANSFER and row.get("transfer_to") is None:
-        yield Problem("transfer_to", "is required with on_no_show transfer: a tel: or sip: address")
+        yield Problem("transfer_to", translatable("is required with on_no_show transfer: a tel: or sip: address"))
 
 
 def _check_without_agent(row: Mapping[str, Any], action: RuleAction) -> Iterator[Problem]:
     why = WHY_NO_AGENT[action]
     for name in ("agent_name", "fallbacks"):
         if row.get(name) not in (None, []):
-            yield Problem(name, f"must be left out with action {action}: {why}", found=_shown(row[name]))
+            yield Problem(
+                name,
+                translatable("must be left out with action %(action)s: %(why)s", action=action, why=why),
+                found=_shown(row[name]),
+            )
     if _on_no_show(row) is not OnNoShow.WAIT:
-        message = f"must be wait with action {action}: {why}"
+        message = translatable("must be wait with action %(action)s: %(why)s", action=action, why=why)
         yield Problem("on_no_show", message, found=row["on_no_show"], suggestion=OnNoShow.WAIT.value)
     if action is RuleAction.TRANSFER and row.get("transfer_to") is None:
-        yield Problem("transfer_to", "is required with action transfer: a tel: or sip: address")
+        yield Problem("transfer_to", translatable("is required with action transfer: a tel: or sip: address"))
 
 
 def _check_end(row: Mapping[str, Any], action: RuleAction) -> Iterator[Problem]:
     if action in _ENDS_SEARCH and row.get("on_match") == OnMatch.CONTINUE:
-        message = f"must be stop with action {action}: no later rule can serve the caller"
+        message = translatable("must be stop with action %(action)s: no later rule can serve the caller", action=action)
         yield Problem("on_match", message, found=row["on_match"], suggestion=OnMatch.STOP.value)
 
 
@@ -78,7 +83,7 @@ def check_instant(column: RuleColumn, value: str) -> list[Problem]:
     try:
         format_instant(parse_instant(value))
     except (ValueError, OverflowError):
-        message = "must be a time in ISO 8601, such as 2026-12-24T18:00:00Z or 2026-12-24T19:00+01:00"
+        message = translatable("must be a time in ISO 8601, such as 2026-12-24T18:00:00Z or 2026-12-24T19:00+01:00")
         return [Problem(column.name, message, found=value[:_LONGEST_SHOWN])]
     return []
 
@@ -87,7 +92,7 @@ def check_transfer_to(column: RuleColumn, value: str) -> list[Problem]:
     """Return what is wrong with an address to transfer to."""
     if re.fullmatch(column.pattern or "", value):
         return []
-    message = "must be a tel: or sip: address, such as tel:+34911222333 or sip:desk@example.com"
+    message = translatable("must be a tel: or sip: address, such as tel:+34911222333 or sip:desk@example.com")
     return [Problem(column.name, message, found=value[:_LONGEST_SHOWN], suggestion=_meant(column, value.strip()))]
 
 

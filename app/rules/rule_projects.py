@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.errors import InvalidInputError, Problem
+from app.translation import translatable
 
 
 def projects_of(pattern: Any) -> frozenset[str] | None:
@@ -37,9 +38,11 @@ def require_only(pattern: Any, projects: Collection[str] | None) -> None:
         return
     named = projects_of(pattern)
     if named is None or not named <= set(projects):
-        message = f"must name your projects and no others: {', '.join(sorted(projects))}"
+        message = translatable("must name your projects and no others: %(names)s", names=", ".join(sorted(projects)))
         found = None if named is None else ", ".join(sorted(named))
-        raise InvalidInputError("this rule is not yours to write", [Problem("pattern.project", message, found)])
+        raise InvalidInputError(
+            translatable("this rule is not yours to write"), [Problem("pattern.project", message, found)]
+        )
 
 
 def _names(values: Any) -> frozenset[str] | None:

@@ -135,7 +135,8 @@ def browser(user_agent: str) -> str:
 
 
 def capitalize_first(text: str) -> str:
-    """Return a text as the begin of a sentence; names and codes in it keep their case."""
+    """Return a text in the reader's language as the begin of a sentence; names and codes in it keep their case."""
+    text = gettext(text)
     return text[:1].upper() + text[1:].rstrip(".")
 
 

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from app.errors import PayloadTooLargeError
+from app.translation import translatable
 
 UNVERIFIED_BYTES = 64 * 1024
 """What is kept of a body before `verify_sender` is asked."""
@@ -44,4 +45,4 @@ async def read_body(
 
 
 def _too_large(max_bytes: int) -> PayloadTooLargeError:
-    return PayloadTooLargeError(f"the body is larger than {max_bytes} bytes")
+    return PayloadTooLargeError(translatable("the body is larger than %(most)s bytes", most=max_bytes))

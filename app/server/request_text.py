@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from app.errors import BadRequestError, join_path
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.translation import joined, translatable
 
 
 def whole_number(text: str) -> int | None:
@@ -18,23 +19,30 @@ def whole_number(text: str) -> int | None:
 
 def require_storable_address(request: Request) -> None:
     """Raise BadRequestError if the path or the query holds such text."""
-    parameters = [(f"the path's {name}", str(value)) for name, value in request.path_params.items()]
+    parameters = [
+        (translatable("the path's %(name)s", name=name), str(value)) for name, value in request.path_params.items()
+    ]
     for name, value in request.query_params.multi_items():
-        parameters += [("the query", name), (f"the query's {name[:100]}", value)]
+        parameters += [
+            (translatable("the query"), name),
+            (translatable("the query's %(name)s", name=name[:100]), value),
+        ]
     _require(parameters)
 
 
 def require_storable_form(form: Mapping[str, Sequence[str]]) -> None:
     """Raise BadRequestError if a name or a value of the form is such text."""
-    fields = [(f"the form's {name[:100]}", text) for name, values in form.items() for text in values]
-    _require([*(("the form", name) for name in form), *fields])
+    fields = [
+        (translatable("the form's %(name)s", name=name[:100]), text) for name, values in form.items() for text in values
+    ]
+    _require([*((translatable("the form"), name) for name in form), *fields])
 
 
 def require_storable_json(raw: bytes, value: Any) -> None:
     """Raise BadRequestError if a text or a name in `value`, which is what `raw` says, is such text."""
     # JSON in UTF-8 can hold it as an escape only: looking for these first saves the walk.
     if b"\\u0000" in raw or b"\\ud" in raw or b"\\uD" in raw:
-        _require(_texts(value, "the body"))
+        _require(_texts(value, translatable("the body")))
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -55,4 +63,4 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 def _require(texts: Iterable[tuple[str, str]]) -> None:
     for place, text in texts:
         if not is_storable(text):
-            raise BadRequestError(f"{place} {UNSTORABLE_MESSAGE}")
+            raise BadRequestError(joined(" ", (place, UNSTORABLE_MESSAGE)))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from app.settings.cleaning import unquoted
+from app.translation import translatable
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _OWN: Final = ("LIVEKIT_", "USHER_", "DATABASE_", "PG")
@@ -16,9 +17,12 @@ _OWN: Final = ("LIVEKIT_", "USHER_", "DATABASE_", "PG")
 def variable_problem(name: str) -> str:
     """Return why a lookup's header cannot take its value from the variable `name`; empty if it can."""
     if not _NAME.fullmatch(name):
-        return "must be env: and the name of an environment variable"
+        return translatable("must be env: and the name of an environment variable")
     if name.upper().startswith(_OWN):
-        return f"is a variable of Usher's own, whose names begin with {', '.join(_OWN)}; put the secret into another"
+        return translatable(
+            "is a variable of Usher's own, whose names begin with %(names)s; put the secret into another",
+            names=", ".join(_OWN),
+        )
     return ""
 
 

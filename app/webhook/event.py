@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from app.db.types import EventSource
 from app.livekit.vocabulary import LEAVINGS
+from app.translation import translatable
 
-BODY_DROPPED: Final = "the body of this webhook was dropped after USHER_RETENTION_BODIES_DAYS"
+BODY_DROPPED: Final = translatable("the body of this webhook was dropped after USHER_RETENTION_BODIES_DAYS")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from app.accounts.users import (
     set_role,
 )
 from app.errors import ConflictError, InvalidInputError
+from app.translation import translatable
 
 BY: Final = "OpenID Connect"
 """Who changes users at a login, in the audit log."""
@@ -39,21 +40,29 @@ def admit(connection: Connection, person: Person, now: datetime) -> User:
         named = find_user(connection, person.name)
         user = _added(connection, person, now) if named is None else _connected(connection, person, named, now)
     if user.disabled:
-        raise LoginRefusedError("Your user is disabled. Ask an admin.", "the user is disabled", user.name)
+        raise LoginRefusedError(translatable("Your user is disabled. Ask an admin."), "the user is disabled", user.name)
     if user.role is Role.DECIDER:
-        raise LoginRefusedError("Your user is for programs, and shows no page.", "the role is decider", user.name)
+        raise LoginRefusedError(
+            translatable("Your user is for programs, and shows no page."), "the role is decider", user.name
+        )
     return _with_role(connection, person, user, now)
 
 
 def _added(connection: Connection, person: Person, now: datetime) -> User:
     if person.role is None:
         raise LoginRefusedError(
-            f"You are logged in at the provider as {person.name}, and have no user in Usher yet. Ask an admin.",
+            translatable(
+                "You are logged in at the provider as %(name)s, and have no user in Usher yet. Ask an admin.",
+                name=person.name,
+            ),
             "no user of this name, and no role for new ones",
         )
     if person.role is not Role.ADMIN and count_users(connection) == 0:
         raise LoginRefusedError(
-            "There are no users yet. The first one must be an admin: open the one-time link that `usher serve` logged.",
+            translatable(
+                "There are no users yet. The first one must be an admin: open the one-time link that `usher serve` "
+                "logged."
+            ),
             "there is no admin yet",
         )
     user = add_user(connection, person.name, person.role, by=BY, now=now)
@@ -63,15 +72,21 @@ def _added(connection: Connection, person: Person, now: datetime) -> User:
 def _connected(connection: Connection, person: Person, user: User, now: datetime) -> User:
     if user.identity is not None and user.identity.issuer == person.identity.issuer:
         raise LoginRefusedError(
-            f"Another person has logged in as {user.name} before. If the name is yours now, an admin can disconnect "
-            "that person on the page Users.",
+            translatable(
+                "Another person has logged in as %(name)s before. If the name is yours now, an admin can disconnect "
+                "that person on the page Users.",
+                name=user.name,
+            ),
             "the name is connected to another subject",
             user.name,
         )
     if user.has_password and not person.is_verified:
         raise LoginRefusedError(
-            f"There is a user named {user.name} with a password. If that is you, log in with the password, and connect "
-            "your login at the provider on the page of your account.",
+            translatable(
+                "There is a user named %(name)s with a password. If that is you, log in with the password, and "
+                "connect your login at the provider on the page of your account.",
+                name=user.name,
+            ),
             "the name is not verified, and its user has a password",
             user.name,
         )
@@ -83,7 +98,9 @@ def _with_role(connection: Connection, person: Person, user: User, now: datetime
         return user
     if person.role is None:
         raise LoginRefusedError(
-            "None of your groups at the provider may log in here. Ask an admin.", "no group with a role", user.name
+            translatable("None of your groups at the provider may log in here. Ask an admin."),
+            "no group with a role",
+            user.name,
         )
     if user.role is person.role:
         return user

@@ -17,6 +17,7 @@ from joserfc.jwk import JWKRegistry, Key
 
 from app.accounts.openid.id_token_expected import Expected, authenticated_at
 from app.accounts.openid.login_errors import LoginRefusedError
+from app.translation import translatable
 
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519",
@@ -127,20 +128,26 @@ def _require_new_authentication(claims: Mapping[str, Any], expected: Expected, n
     at = authenticated_at(claims)
     if at is None:
         raise LoginRefusedError(
-            "The provider does not say when you have logged in there, so it cannot confirm who you are. Choose a "
-            "password for this: an admin can give you a link.",
+            translatable(
+                "The provider does not say when you have logged in there, so it cannot confirm who you are. Choose a "
+                "password for this: an admin can give you a link."
+            ),
             "no auth_time in the ID token",
         )
     # Both times are of the provider's clock, so that it may differ from ours.
     seconds_ago = float(claims["iat"]) - at
     if not seconds_ago <= (now - expected.authenticated_since).total_seconds() + LEEWAY_S:
         raise LoginRefusedError(
-            "The provider has not asked you to log in again, so it cannot confirm who you are. Log out there and try "
-            "again, or choose a password for this: an admin can give you a link.",
+            translatable(
+                "The provider has not asked you to log in again, so it cannot confirm who you are. Log out there and "
+                "try again, or choose a password for this: an admin can give you a link."
+            ),
             "no new login at the provider",
         )
 
 
 def _refused(why: str) -> LoginRefusedError:
-    message = "What the provider says of you cannot be trusted, so you are not logged in. An admin can see why."
+    message = translatable(
+        "What the provider says of you cannot be trusted, so you are not logged in. An admin can see why."
+    )
     return LoginRefusedError(message, f"ID token refused: {why}")

@@ -10,6 +10,7 @@ from app.accounts.openid.login_errors import LoginRefusedError
 from app.accounts.roles import Role
 from app.accounts.users import Identity, check_name
 from app.settings import LoginProvider
+from app.translation import translatable
 
 EMAIL: Final = "email"
 _MOST_POWERFUL_FIRST: Final = (Role.ADMIN, Role.EDITOR, Role.VIEWER)
@@ -46,7 +47,10 @@ def read_person(claims: Mapping[str, Any], provider: LoginProvider) -> Person:
     name = claims.get(provider.claim)
     if not isinstance(name, str) or not name:
         raise LoginRefusedError(
-            f"The provider does not say what your name is here (the claim {provider.claim}). Ask an admin.",
+            translatable(
+                "The provider does not say what your name is here (the claim %(claim)s). Ask an admin.",
+                claim=provider.claim,
+            ),
             f"the claim {provider.claim} is missing",
         )
     is_verified = provider.claim == EMAIL
@@ -55,15 +59,18 @@ def read_person(claims: Mapping[str, Any], provider: LoginProvider) -> Person:
         found = claims.get("email_verified")
         if found is not True and found != "true":
             raise LoginRefusedError(
-                "The provider has not verified your e-mail address. Verify it there and log in again.",
+                translatable("The provider has not verified your e-mail address. Verify it there and log in again."),
                 "the e-mail address is not verified",
             )
         name = name.translate(_ASCII_LOWER)
         _require_domain(name, provider)
     if check_name(name):
         raise LoginRefusedError(
-            f"Your name at the provider (the claim {provider.claim}) cannot be a name in Usher: it must be printable, "
-            "of at most 100 characters. Ask an admin.",
+            translatable(
+                "Your name at the provider (the claim %(claim)s) cannot be a name in Usher: it must be printable, of "
+                "at most 100 characters. Ask an admin.",
+                claim=provider.claim,
+            ),
             f"the claim {provider.claim} is no name",
         )
     identity = Identity(provider.issuer, str(claims["sub"]))
@@ -74,7 +81,8 @@ def _require_domain(address: str, provider: LoginProvider) -> None:
     domain = address.rpartition("@")[2]
     if provider.domains and domain not in provider.domains:
         raise LoginRefusedError(
-            f"Addresses of {domain[:100]} may not log in here.", "an address of another domain (USHER_OIDC_DOMAINS)"
+            translatable("Addresses of %(domain)s may not log in here.", domain=domain[:100]),
+            "an address of another domain (USHER_OIDC_DOMAINS)",
         )
 
 

@@ -13,6 +13,7 @@ from app.audit.call_lists.call_filter import CallFilter
 from app.audit.calls.call_head import CallDirection, CallOutcome, CallState
 from app.errors import Problem, nearest
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.translation import translatable
 
 MAX_SEARCH: Final = 200
 """Characters of a text to find calls by."""
@@ -62,7 +63,14 @@ def read_call_query(fields: Mapping[str, str], now: datetime, projects: tuple[st
             given[name] = ""
     for name, known in _KNOWN.items():
         if given[name] and given[name] not in known:
-            problems.append(Problem(name, f"must be {', '.join(known)}", given[name], nearest(given[name], known)))
+            problems.append(
+                Problem(
+                    name,
+                    translatable("must be %(names)s", names=", ".join(known)),
+                    given[name],
+                    nearest(given[name], known),
+                )
+            )
             given[name] = ""
     zone = _zone(given["tz"], given["zone"])
     times = {name: _time(name, given, zone, problems) for name in ("since", "until", "from", "to")}
@@ -101,7 +109,7 @@ def unknown_fields(fields: Iterable[str]) -> tuple[Problem, ...]:
     """Return a problem for each name that no filter has."""
     known = (*FILTER_FIELDS, *TIME_FIELDS)
     return tuple(
-        Problem(name, "is no filter of calls", None, nearest(name, known))
+        Problem(name, translatable("is no filter of calls"), None, nearest(name, known))
         for name in fields
         if name not in known and name not in _ZONE_FIELDS
     )
@@ -117,7 +125,9 @@ def _metadata(given: dict[str, str], problems: list[Problem]) -> tuple[tuple[str
     parts = [part for part in given["metadata"].split(",") if part.strip()]
     found = metadata_fields(parts)
     if len(found) < len(parts):
-        problems.append(Problem("metadata", "must be FIELD=VALUE, such as language=es", given["metadata"]))
+        problems.append(
+            Problem("metadata", translatable("must be FIELD=VALUE, such as language=es"), given["metadata"])
+        )
     given["metadata"] = ", ".join(map("=".join, found))
     return found
 
@@ -159,7 +169,7 @@ def _time(name: str, given: dict[str, str], zone: tzinfo, problems: list[Problem
     except (ValueError, OverflowError):
         pass
     example = "2026-11-02T14:00:00Z" if is_exact else "2026-11-02T14:00"
-    problems.append(Problem(name, f"must be a time such as {example}", text))
+    problems.append(Problem(name, translatable("must be a time such as %(example)s", example=example), text))
     given[name] = ""
     return None
 

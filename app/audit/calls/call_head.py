@@ -16,6 +16,7 @@ from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import PHONE_KINDS, Role
 from app.outbox.states import WAITING
+from app.translation import translatable
 
 
 class CallState(StrEnum):
@@ -213,7 +214,7 @@ def _state_of(
         state = CallState.FAILED if actions[-1].status is CallerActionStatus.FAILED else CallState.IGNORED
         return state, actions[-1].reason
     if joined.outcome is EventOutcome.NO_MATCH:
-        return CallState.NO_MATCH, "no rule matched"
+        return CallState.NO_MATCH, translatable("no rule matched")
     if joined.outcome is EventOutcome.LOOKING_UP:
-        return CallState.WAITING, "the answer of a lookup is awaited"
+        return CallState.WAITING, translatable("the answer of a lookup is awaited")
     return CallState.IGNORED, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import ConfigDict, Field
 from sqlalchemy import Connection
@@ -23,8 +23,11 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.goal import rule_goal
 from app.rules.rule import BadRule, Rule
 from app.rules.rule_projects import may_match
+from app.translation import translatable
 from app.webhook.event import BODY_DROPPED
 from app.webhook.event_store import from_row
+
+_BODY_DROPPED: Final = translatable("%(why)s: no rule can be tried on it", why=BODY_DROPPED)
 
 
 def _is_none(value: object) -> bool:
@@ -128,7 +131,7 @@ def explain(connection: Connection, reference: str, projects: Projects = None) -
         rules_version=record.rules_version,
         matched=_matched(tried) if event.has_body else tuple(_matched_then(record.decision or {})),
         rules=tried,
-        doubt=_doubt(record.decision or {}, tried) if event.has_body else f"{BODY_DROPPED}: no rule can be tried on it",
+        doubt=_doubt(record.decision or {}, tried) if event.has_body else _BODY_DROPPED,
         present_version=present_version,
         matching_now=now,
         timeline=timeline_of(facts),
@@ -157,9 +160,11 @@ def _doubt(decision: Mapping[str, Any], tried: tuple[TriedRule, ...]) -> str:
     again = list(_matched(tried))
     if then == again:
         return ""
-    return (
-        f"{_names(then)} matched when the event arrived, {_names(again)} matches the stored event: that lacks "
-        "what USHER_REDACT leaves out, or another version of Usher evaluated it"
+    return translatable(
+        "%(then)s matched when the event arrived, %(again)s matches the stored event: that lacks what USHER_REDACT "
+        "leaves out, or another version of Usher evaluated it",
+        then=_names(then),
+        again=_names(again),
     )
 
 
@@ -168,4 +173,4 @@ def _matched_then(decision: Mapping[str, Any]) -> list[str]:
 
 
 def _names(names: list[str]) -> str:
-    return ", ".join(repr(name) for name in names) or "no rule"
+    return ", ".join(repr(name) for name in names) or translatable("no rule")

@@ -24,6 +24,7 @@ from app.audit.lists.access_path import IdRange
 from app.audit.lists.path_rows import Search, rows_of_path
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError, Problem
+from app.translation import translatable
 
 T = TypeVar("T")
 
@@ -98,6 +99,8 @@ def decode_cursor(cursor: str) -> str:
     except (ValueError, binascii.Error):
         text = ""
     if not text.startswith("1") or not text.isprintable() or len(text) < 2:
-        problem = Problem("cursor", "is not a cursor that a list returned; leave it out to begin at the newest", cursor)
+        problem = Problem(
+            "cursor", translatable("is not a cursor that a list returned; leave it out to begin at the newest"), cursor
+        )
         raise InvalidInputError("query", [problem])
     return text[1:]

@@ -22,6 +22,7 @@ from app.errors import NotFoundError
 from app.livekit.vocabulary import JOINS, ParticipantKind
 from app.outbox.dispatch import Dispatch
 from app.strict_json import is_storable
+from app.translation import translatable
 from app.webhook.name_digest import stored_forms
 
 R = TypeVar("R", AttemptRecord, CallerRecord)
@@ -39,14 +40,14 @@ def get_event(connection: Connection, event_id: str, projects: Projects = None) 
         record = _latest_event(connection, path, *_of(events, projects)) if is_storable(event_id) else None
         if record is not None:
             return record
-    raise NotFoundError(f"no event has the id {event_id!r}")
+    raise NotFoundError(translatable("no event has the id %(event_id)s", event_id=repr(event_id)))
 
 
 def get_dispatch(connection: Connection, dispatch_id: str, projects: Projects = None) -> DispatchRecord:
     """Return the dispatch with an id, with its calls, changes and callers; raises NotFoundError."""
     found = read_dispatches(connection, [dispatch_id] if is_storable(dispatch_id) else [])
     if not found or (projects is not None and found[0].dispatch.project not in projects):
-        raise NotFoundError(f"no dispatch has the id {dispatch_id!r}")
+        raise NotFoundError(translatable("no dispatch has the id %(dispatch_id)s", dispatch_id=repr(dispatch_id)))
     return found[0]
 
 
@@ -98,8 +99,11 @@ def find_event(connection: Connection, reference: str, projects: Projects = None
     found = next((event for form in forms if (event := _find_event(connection, form, projects)) is not None), None)
     if found is None:
         raise NotFoundError(
-            f"nothing is stored about {reference!r}: it is not the id of an event or dispatch, nor the identity, SID "
-            "or phone number of a participant"
+            translatable(
+                "nothing is stored about %(reference)s: it is not the id of an event or dispatch, nor the identity, "
+                "SID or phone number of a participant",
+                reference=repr(reference),
+            )
         )
     if found.participant_kind == ParticipantKind.AGENT and found.participant_sid:
         event_id = connection.scalar(

@@ -15,6 +15,7 @@ from app.db.tables import agents as agents_table
 from app.db.tables import dispatches
 from app.errors import nearest
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 MAX_NAMES: Final = 500
 _LATEST_ASKED: Final = 50  # dispatches of an agent
@@ -51,8 +52,10 @@ def warnings_about_agents(
     warnings = []
     for name in unknown:
         similar = nearest(name, [one for one in (*names_known, *stored) if one != name])
-        meant = f"; is {similar!r} meant?" if similar else ""
-        warnings.append(f"no dispatch has asked for {name!r} before{meant}")
+        meant = translatable("; is %(similar)s meant?", similar=repr(similar)) if similar else ""
+        warnings.append(
+            translatable("no dispatch has asked for %(name)s before%(meant)s", name=repr(name), meant=meant)
+        )
     return warnings
 
 

@@ -25,6 +25,7 @@ from app.db.types import Cause, DispatchStatus
 from app.json_shape import Instant, JsonShape
 from app.outbox.statements import IS_HANDOVER, WAITS_SINCE
 from app.outbox.states import WAITING
+from app.translation import translatable
 
 MAX_OBJECTIVES: Final = 100
 """Rules whose objectives are counted, the first in matching order."""
@@ -127,7 +128,13 @@ class Objective(JsonShape):
 
 def objective_text(percent: float, seconds: float) -> str:
     """Return an objective such as `95 % within 3 s`."""
-    return f"{percent:g} % within {seconds:g} s"
+    return translatable("%(percent)s %% within %(seconds)s s", percent=_shortest(percent), seconds=_shortest(seconds))
+
+
+def _shortest(number: float) -> float:
+    """Return a number of at most six digits, without a fraction of zero."""
+    rounded = float(f"{number:g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def objective_targets(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, delete, insert, select, text
 
 from app.db.tables import rule_editor
 from app.errors import ConflictError, EditedMeanwhileError
+from app.translation import translatable
 
 
 @contextmanager
@@ -18,7 +19,7 @@ def edited_by(
     """Have the triggers record what is written in the block as edits of `name`."""
     made = connection.execute(insert(rule_editor).values(name=name, change_set=change_set, why=why))
     if made.inserted_primary_key is None:
-        raise ConflictError("the database gave the editor's row no id")
+        raise ConflictError(translatable("the database gave the editor's row no id"))
     yield  # after an error the caller rolls the transaction back, and this row with it
     connection.execute(delete(rule_editor).where(rule_editor.c.id == made.inserted_primary_key[0]))
 
@@ -43,8 +44,17 @@ def refuse_if_edited(connection: Connection, changes: Table, noun: str, version:
         return
     query = select(changes.c.changed_by, changes.c.changed_at).where(changes.c.id == version)
     change = connection.execute(query).one_or_none()
-    by = "" if change is None else f" by {change.changed_by} at {change.changed_at:%Y-%m-%d %H:%M:%S} UTC"
+    by = ""
+    if change is not None:
+        time = f"{change.changed_at:%Y-%m-%d %H:%M:%S}"
+        by = translatable(" by %(user)s at %(time)s UTC", user=change.changed_by, time=time)
     raise EditedMeanwhileError(
-        f"the {noun} was edited meanwhile{by} (it is at version {version}, you began from {expected});"
-        " nothing was saved"
+        translatable(
+            "the %(noun)s was edited meanwhile%(by)s (it is at version %(version)s, you began from %(expected)s); "
+            "nothing was saved",
+            noun=noun,
+            by=by,
+            version=str(version),
+            expected=str(expected),
+        )
     )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from app.db.columns.written_times import TIME_EXAMPLE, WRITTEN_TIMES, is_no_time
 from app.errors import Problem
+from app.translation import translatable
 
 
 def unreadable_times(connection: Connection, table: str, key: str, where: str = "1") -> dict[str, list[Problem]]:
@@ -21,7 +22,11 @@ def unreadable_times(connection: Connection, table: str, key: str, where: str = 
     query = f"SELECT {key}, {values} FROM {table} WHERE ({where}) AND ({is_bad})"  # noqa: S608 - names in the schema
     for name, *texts in connection.execute(text(query.replace(":", r"\:"))):
         found[str(name)] += [
-            Problem(column, f"is no time; write one such as {TIME_EXAMPLE}", str(value)[:100])
+            Problem(
+                column,
+                translatable("is no time; write one such as %(time_example)s", time_example=TIME_EXAMPLE),
+                str(value)[:100],
+            )
             for column, value in zip(columns, texts, strict=True)
             if value is not None
         ]

@@ -19,6 +19,7 @@ from app.rules.lookups.lookup_book import Lookup, LookupBook
 from app.rules.lookups.lookup_check import ENV, is_header_value
 from app.settings.lookup_secrets import variable, variable_problem
 from app.strict_json import JsonError, parse_storable_json
+from app.translation import translatable
 from app.webhook.event import Event
 from app.webhook.lookup_answers import AnswerStatus, LookupAnswer
 
@@ -90,14 +91,17 @@ class LookupAsker:
                 found = await self._post(lookup, headers, body)
             answer, size, status = parse_storable_json(found), len(found), AnswerStatus.OK
         except TimeoutError:
-            status, error = AnswerStatus.TIMEOUT, f"no answer within {lookup.timeout_ms} ms"
+            status, error = (
+                AnswerStatus.TIMEOUT,
+                translatable("no answer within %(milliseconds)s ms", milliseconds=lookup.timeout_ms),
+            )
         except LookupFailedError as failure:
             error = str(failure)
         except JsonError as failure:
-            error = f"its answer is not JSON: {failure}"[:300]
+            error = translatable("its answer is not JSON: %(failure)s", failure=failure)[:300]
         except Exception as failure:  # noqa: BLE001 - a defect of ours must cost the caller no more than the answer
             _log.exception("a lookup could not be asked", lookup=lookup.name)
-            error = f"a defect of Usher's: {type(failure).__name__}"
+            error = translatable("a defect of Usher's: %(name)s", name=type(failure).__name__)
         ended = self._clock.monotonic()
         if key and status is AnswerStatus.OK:
             self._cache.put(key, answer, size, ended + lookup.cache_s)
@@ -106,7 +110,7 @@ class LookupAsker:
 
     async def _post(self, lookup: Lookup, headers: Mapping[str, str], body: bytes) -> bytes:
         if self._open[lookup.id] >= MAX_OPEN:
-            raise LookupFailedError(f"{MAX_OPEN} of its questions wait for an answer already")
+            raise LookupFailedError(translatable("%(most)s of its questions wait for an answer already", most=MAX_OPEN))
         self._open[lookup.id] += 1
         try:
             return await self._client.post(lookup.url, headers, body)
@@ -124,10 +128,14 @@ class LookupAsker:
     def _secret(self, name: str) -> str:
         value = "" if variable_problem(name) else variable(self._environment, name)
         if not value:
-            raise LookupFailedError(f"the environment variable {name} is not set where Usher runs")
+            raise LookupFailedError(
+                translatable("the environment variable %(name)s is not set where Usher runs", name=name)
+            )
         if not is_header_value(value):
             raise LookupFailedError(
-                f"the environment variable {name} holds what no header can: a line break, or no ASCII"
+                translatable(
+                    "the environment variable %(name)s holds what no header can: a line break, or no ASCII", name=name
+                )
             )
         return value
 

@@ -9,6 +9,7 @@ import aiohttp
 
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.rules.lookups.lookup_check import MAX_ANSWER_BYTES
+from app.translation import translatable
 
 _CHUNK: Final = 16_384
 
@@ -46,11 +47,15 @@ class HttpLookupClient:
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     if 300 <= response.status < 400:
-        raise LookupFailedError(f"it answered {response.status}, a redirect: write the new address into its url")
+        raise LookupFailedError(
+            translatable(
+                "it answered %(status)s, a redirect: write the new address into its url", status=response.status
+            )
+        )
     if not 200 <= response.status < 300:
-        raise LookupFailedError(f"it answered {response.status}")
+        raise LookupFailedError(translatable("it answered %(status)s", status=response.status))
     if is_compressed(response):
-        raise LookupFailedError("its answer is compressed, which was not asked for")
+        raise LookupFailedError(translatable("its answer is compressed, which was not asked for"))
     if (response.content_length or 0) > MAX_ANSWER_BYTES:
         raise LookupFailedError(_TOO_LONG)
     found = bytearray()
@@ -61,4 +66,4 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(found)
 
 
-_TOO_LONG: Final = f"its answer is longer than {MAX_ANSWER_BYTES} bytes"
+_TOO_LONG: Final = translatable("its answer is longer than %(most)s bytes", most=MAX_ANSWER_BYTES)

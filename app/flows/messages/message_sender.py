@@ -24,6 +24,7 @@ from app.incidents.messages.payload import signed_headers, trial_message, trial_
 from app.incidents.messages.subscription import Endpoint
 from app.incidents.messages.subscription_state import note_outcome
 from app.logs import get_logger
+from app.translation import translatable
 
 _log = get_logger(__name__)
 
@@ -113,7 +114,9 @@ class MessageSender:
             return await send(claimed)
         except Exception as error:  # noqa: BLE001 - unsettled, it would be sent again after each lease, for ever
             self._context.defects.note("messages", error, delivery=claimed.id)
-            return Outcome(delivered=False, text=f"Usher could not send it: {type(error).__name__}")
+            return Outcome(
+                delivered=False, text=translatable("Usher could not send it: %(name)s", name=type(error).__name__)
+            )
 
     def _settle(self, connection: Connection, table: Table, claimed: Claimed, outcome: Outcome) -> DeliveryStatus:
         now, owner = self._context.clock.now(), self._context.owner

@@ -18,6 +18,7 @@ from app.clock import Clock
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.incidents.messages.channel import HOST_SCHEMES
 from app.incidents.messages.delivery import Outcome
+from app.translation import translatable
 
 NOTIFY_WITHIN_S: Final = 20.0
 POST_WITHIN_S: Final = 10.0
@@ -55,7 +56,9 @@ class RealSenders:
 
     async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
         if self._hanging[url] >= _MAX_HANGING:
-            return Outcome(delivered=False, text="earlier messages to this channel have not been answered yet")
+            return Outcome(
+                delivered=False, text=translatable("earlier messages to this channel have not been answered yet")
+            )
         began = self._clock.monotonic()
         sending = asyncio.wrap_future(_in_thread(lambda: _notify(url, title, body, is_open=is_open)))
         self._hanging[url] += 1
@@ -64,7 +67,7 @@ class RealSenders:
             async with asyncio.timeout(NOTIFY_WITHIN_S):
                 text = await asyncio.shield(sending)
         except TimeoutError:
-            text = f"no answer within {NOTIFY_WITHIN_S:g} s"
+            text = translatable("no answer within %(seconds)s s", seconds=f"{NOTIFY_WITHIN_S:g}")
         except Exception as error:  # noqa: BLE001 - the libraries of channels raise what they like
             text = without_secrets(f"{type(error).__name__}: {error}", url)
         return Outcome(delivered=not text, text=text, milliseconds=self._since(began))
@@ -79,7 +82,7 @@ class RealSenders:
                 answer = "" if is_compressed(response) else await _start_of(response)
                 return _of_answer(response, answer, self._since(began))
         except TimeoutError:
-            text = f"no answer within {POST_WITHIN_S:g} s"
+            text = translatable("no answer within %(seconds)s s", seconds=f"{POST_WITHIN_S:g}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             text = failure_reason(error)
         return Outcome(delivered=False, text=text, milliseconds=self._since(began))
@@ -101,7 +104,7 @@ def _of_answer(response: aiohttp.ClientResponse, answer: str, milliseconds: int)
         return Outcome(delivered=True, text="", status=status, milliseconds=milliseconds)
     text = " ".join(answer.split())[:_SHOWN]
     if 300 <= status < 400:
-        text = "redirects are not followed"
+        text = translatable("redirects are not followed")
     after = response.headers.get("Retry-After", "")
     return Outcome(
         delivered=False,
@@ -140,13 +143,13 @@ def _notify(url: str, title: str, body: str, *, is_open: bool) -> str:
         # The channel itself, since `Apprise.notify` sends in threads of its own, apart from their warnings.
         channel = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if not isinstance(channel, apprise.NotifyBase):
-            return "Apprise knows no such channel, or the URL lacks a part"
+            return translatable("Apprise knows no such channel, or the URL lacks a part")
         kind = apprise.NotifyType.WARNING if is_open else apprise.NotifyType.SUCCESS
         if channel.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT):
             return ""
     finally:
         log.removeHandler(warnings)
-    return without_secrets(" ".join(warnings.lines), url)[:_SHOWN] or "the channel reports a failure"
+    return without_secrets(" ".join(warnings.lines), url)[:_SHOWN] or translatable("the channel reports a failure")
 
 
 class _Warnings(logging.Handler):

@@ -30,6 +30,7 @@ from app.outbox.queue_store import read_limits, read_places
 from app.outbox.statements import ASKED
 from app.rules.check import check_value
 from app.settings import Settings
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,11 @@ def hand_over(
         raise ConflictError(_why_not_live(connection, first, order.call))
     under_way = first.id if is_beside(first) else first.handed_to
     if under_way is not None:
-        raise ConflictError(f"the call is being handed over already, by dispatch {under_way}")
+        raise ConflictError(
+            translatable("the call is being handed over already, by dispatch %(under_way)s", under_way=under_way)
+        )
     if waiting_callers(connection, [first.id]).get(first.id) == set():
-        raise ConflictError("the caller has left")
+        raise ConflictError(translatable("the caller has left"))
     _refuse_shortage(connection, first, order, now)
     reason = f"handed over by {by}" + (f": {order.reason}" if order.reason else "")
     following = dispatch_beside(first, order.agent_name, new_id(), reason[:2000], now)._replace(
@@ -128,14 +131,23 @@ def _why_not_live(connection: Connection, first: Dispatch, call: str) -> str:
     goes_on = [f"{dispatch_id} ({agent})" for dispatch_id, agent in connection.execute(query.order_by(column.id))]
     why = first.reason or str(first.status)
     if call != first.id or not goes_on:
-        return f"the call is not live any more: {why}"
+        return translatable("the call is not live any more: %(why)s", why=why)
     following = ", ".join(goes_on)
-    return f"dispatch {first.id} is over: {why}; its call goes on with dispatch {following}: give that, or the call"
+    return translatable(
+        "dispatch %(id)s is over: %(why)s; its call goes on with dispatch %(following)s: give that, or the call",
+        id=first.id,
+        why=why,
+        following=following,
+    )
 
 
 def _too_long(previous: Mapping[str, Any], most: int) -> Problem:
     size = context_bytes(previous)
-    message = f"is {size} bytes long as JSON; all metadata may have {most} bytes (USHER_METADATA_MAX_BYTES)"
+    message = translatable(
+        "is %(size)s bytes long as JSON; all metadata may have %(most)s bytes (USHER_METADATA_MAX_BYTES)",
+        size=size,
+        most=most,
+    )
     return Problem("context", message)
 
 
@@ -178,7 +190,11 @@ def _made_before(connection: Connection, order: HandoverOrder) -> Handover | Non
     known = read_handover(connection, found)
     if not _is_same(known, order):
         raise ConflictError(
-            f"the Idempotency-Key was used for another hand-over, to {known.following.agent_name} by dispatch {found}"
+            translatable(
+                "the Idempotency-Key was used for another hand-over, to %(agent_name)s by dispatch %(found)s",
+                agent_name=known.following.agent_name,
+                found=found,
+            )
         )
     return known
 
@@ -202,8 +218,10 @@ def _dispatch_of(connection: Connection, call: str) -> str:
     following = {one.handed_to for one in live}
     live = [one for one in live if one.id not in following]
     if not live:
-        raise ConflictError("nobody has this call: no agent is there or on its way")
+        raise ConflictError(translatable("nobody has this call: no agent is there or on its way"))
     if len(live) > 1:
         ids = ", ".join(f"{one.id} ({one.agent_to_ask})" for one in live)
-        raise ConflictError(f"the call has several agents; give the dispatch instead of the call: {ids}")
+        raise ConflictError(
+            translatable("the call has several agents; give the dispatch instead of the call: %(ids)s", ids=ids)
+        )
     return str(live[0].id)

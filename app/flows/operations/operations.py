@@ -30,6 +30,7 @@ from app.outbox.move import Move
 from app.outbox.states import WAITING
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.translation import translatable
 from app.webhook.dedupe_keys import event_key
 from app.webhook.event import BODY_DROPPED, Event
 from app.webhook.event_store import stored_event
@@ -107,7 +108,9 @@ def cancel(
     moves: list[Move] = []
     for dispatch in read_all(connection, ids).values():
         if dispatch.status not in WAITING:
-            result.refused[dispatch.id] = f"is {dispatch.status}; only what waits for its agent can be cancelled"
+            result.refused[dispatch.id] = translatable(
+                "is %(status)s; only what waits for its agent can be cancelled", status=dispatch.status
+            )
             continue
         result.done.append(dispatch.id)
         moves.append(
@@ -129,13 +132,17 @@ def replayed_event(
     """
     stored = stored_event(connection, event_id)
     if stored.type in LEAVINGS | {EventType.ROOM_FINISHED}:
-        raise ConflictError(f"{stored.type} reports an end; replaying it would end what has begun since")
+        raise ConflictError(
+            translatable("%(event)s reports an end; replaying it would end what has begun since", event=stored.type)
+        )
     if stored.participant_kind == ParticipantKind.AGENT:
-        raise ConflictError("it is about an agent; replayed, it would be taken for an agent that has just joined")
+        raise ConflictError(
+            translatable("it is about an agent; replayed, it would be taken for an agent that has just joined")
+        )
     if not stored.has_body:
-        raise ConflictError(f"{BODY_DROPPED}: there is nothing to replay")
+        raise ConflictError(translatable("%(why)s: there is nothing to replay", why=BODY_DROPPED))
     if is_replaced(stored.room_name, stored.participant_identity):
-        raise ConflictError("its names were erased or hashed: LiveKit knows no such room or participant")
+        raise ConflictError(translatable("its names were erased or hashed: LiveKit knows no such room or participant"))
     identity = new_id()
     replayed = build_event(
         stored.body,

@@ -24,6 +24,7 @@ from app.outbox.room_session import closed_sessions, redriven_as, same_intents
 from app.outbox.states import REDRIVABLE
 from app.plan.build import build_intent
 from app.rules.book.rule_book import RuleBook
+from app.translation import translatable
 from app.webhook.event_store import stored_event
 from app.webhook.name_digest import is_replaced
 
@@ -68,17 +69,21 @@ def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict
     refused = {}
     for dispatch in made:
         if dispatch.status not in REDRIVABLE:
-            refused[dispatch.id] = f"is {dispatch.status}; only failed, no_show and cancelled can be redriven"
+            refused[dispatch.id] = translatable(
+                "is %(status)s; only failed, no_show and cancelled can be redriven", status=dispatch.status
+            )
         elif dispatch.id in before:
-            refused[dispatch.id] = f"was redriven as dispatch {before[dispatch.id]}"
+            refused[dispatch.id] = translatable("was redriven as dispatch %(before)s", before=before[dispatch.id])
         elif is_beside(dispatch):
-            refused[dispatch.id] = "was a hand-over that failed; hand the call over again"
+            refused[dispatch.id] = translatable("was a hand-over that failed; hand the call over again")
         elif dispatch.session in closed:
-            refused[dispatch.id] = "its room has closed"
+            refused[dispatch.id] = translatable("its room has closed")
         elif callers.get(dispatch.id) == set():
-            refused[dispatch.id] = "its callers have left"
+            refused[dispatch.id] = translatable("its callers have left")
         elif is_replaced(dispatch.room_name, dispatch.participant_identity):
-            refused[dispatch.id] = "its names were erased or hashed, so LiveKit cannot be asked for its room"
+            refused[dispatch.id] = translatable(
+                "its names were erased or hashed, so LiveKit cannot be asked for its room"
+            )
     return refused
 
 
@@ -102,7 +107,9 @@ def _write(
             result.done.append(dispatch.id)
             result.made[dispatch.id] = new.id
         else:
-            result.refused[dispatch.id] = f"dispatch {serving} serves the same caller already"
+            result.refused[dispatch.id] = translatable(
+                "dispatch %(serving)s serves the same caller already", serving=serving
+            )
             successors[dispatch.id] = serving
     replace(connection, after, made, now, by=by)
     inherit_callers(connection, successors | same_intents(connection, made))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from app.errors import NotFoundError
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import read_locked
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,5 +29,5 @@ def read_all(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch
     current = read_locked(connection, ids)
     missing = [one for one in ids if one not in current]
     if missing:
-        raise NotFoundError(f"no dispatch has the id {', '.join(missing)}")
+        raise NotFoundError(translatable("no dispatch has the id %(names)s", names=", ".join(missing)))
     return current

@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import ClientResponse
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from app.translation import translatable
 from app.version import usher_version
 
 _RESOLVER_THREADS: Final = 4
@@ -72,24 +73,26 @@ def failure_reason(error: Exception) -> str:
     """Return why a request got no answer; it names at most the host and port of the address."""
     match error:
         case aiohttp.InvalidURL():
-            return "its url is no address"
+            return translatable("its url is no address")
         case aiohttp.ClientConnectorCertificateError():
-            return f"its certificate is not valid: {error.certificate_error}"
+            return translatable("its certificate is not valid: %(error)s", error=error.certificate_error)
         case aiohttp.ClientConnectorDNSError():
-            return f"its host is not known: {error.host}"
+            return translatable("its host is not known: %(host)s", host=error.host)
         case aiohttp.ClientSSLError():
-            return f"no TLS connection to {error.host} could be made"
+            return translatable("no TLS connection to %(host)s could be made", host=error.host)
         case aiohttp.ClientConnectorError():
             why = os.strerror(error.errno) if error.errno else type(error.os_error).__name__
-            return f"no connection to {error.host}:{error.port}: {why}"
+            return translatable(
+                "no connection to %(host)s:%(port)s: %(why)s", host=error.host, port=str(error.port), why=why
+            )
         case aiohttp.ServerDisconnectedError():
-            return "it closed the connection without an answer"
+            return translatable("it closed the connection without an answer")
         case aiohttp.ClientPayloadError():
-            return "it broke off its answer"
+            return translatable("it broke off its answer")
         case aiohttp.ClientResponseError():
-            return "its answer is not HTTP"
+            return translatable("its answer is not HTTP")
         case _:
-            return f"the connection failed: {type(error).__name__}"
+            return translatable("the connection failed: %(name)s", name=type(error).__name__)
 
 
 class _ThreadResolver(AbstractResolver):

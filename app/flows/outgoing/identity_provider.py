@@ -23,6 +23,7 @@ from app.clock import Clock, new_secret
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.logs import get_logger
 from app.settings import LoginProvider, endpoint_problem
+from app.translation import translatable
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -130,7 +131,7 @@ class IdentityProvider:
             async with asyncio.timeout(WAIT_AT_MOST_S):
                 return await work
         except TimeoutError as error:
-            raise self._error("it took too long") from error
+            raise self._error(translatable("it took too long")) from error
 
     async def _redeem(self, code: str, verifier: str, expected: Expected) -> Mapping[str, Any]:
         async with self._places:
@@ -167,11 +168,16 @@ class IdentityProvider:
             return answer
         error = str(answer.get("error", ""))[:60]
         if error == "invalid_grant":
-            raise LoginRefusedError("This login took too long, or was used before. Log in again.", "invalid_grant")
+            message = translatable("This login took too long, or was used before. Log in again.")
+            raise LoginRefusedError(message, "invalid_grant")
         if error in {"invalid_client", "unauthorized_client"} or status == 401:
-            why = "it refuses USHER_OIDC_CLIENT_ID or USHER_OIDC_CLIENT_SECRET; an admin must correct that"
+            why = translatable(
+                "it refuses USHER_OIDC_CLIENT_ID or USHER_OIDC_CLIENT_SECRET; an admin must correct that"
+            )
             raise ClientRefusedError(str(self._error(why)))
-        raise self._error(f"it answered {status} {error}".strip())
+        if not error:
+            raise self._error(translatable("it answered %(status)s", status=status))
+        raise self._error(translatable("it answered %(status)s %(error)s", status=status, error=error))
 
     async def _verify(
         self, endpoints: Endpoints, token: Any, access_token: str, expected: Expected
@@ -185,16 +191,20 @@ class IdentityProvider:
         try:
             return verify_id_token(token, keys, expected, access_token=access_token, now=now)
         except UnknownKeyError as error:
-            message = "What the provider says of you is signed with a key that it does not publish. Log in again."
+            message = translatable(
+                "What the provider says of you is signed with a key that it does not publish. Log in again."
+            )
             raise LoginRefusedError(message, "ID token refused: unknown key") from error
 
     async def _userinfo(self, endpoints: Endpoints, access_token: str, subject: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {access_token}"}
         status, answer = await self._send(self._pool.get(endpoints.userinfo, headers))
         if status != 200:
-            raise self._error(f"its userinfo endpoint answered {status}")
+            raise self._error(translatable("its userinfo endpoint answered %(status)s", status=status))
         if answer.get("sub") != subject:  # OpenID Connect Core 1.0, 5.3.2: it may be about another person
-            raise LoginRefusedError("The provider answered about another person. Log in again.", "userinfo: other sub")
+            raise LoginRefusedError(
+                translatable("The provider answered about another person. Log in again."), "userinfo: other sub"
+            )
         return answer
 
     async def _read_endpoints(self) -> Endpoints:
@@ -217,10 +227,14 @@ class IdentityProvider:
         url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
         status, document = await self._send(self._pool.get(url, {}))
         if status != 200:
-            raise self._error(f"its discovery document was answered with {status}; see USHER_OIDC_ISSUER")
+            why = translatable(
+                "its discovery document was answered with %(status)s; see USHER_OIDC_ISSUER", status=status
+            )
+            raise self._error(why)
         if document.get("issuer") != issuer:
             named = str(document.get("issuer"))[:200]
-            raise self._error(f"it calls itself {named!r}; write exactly that into USHER_OIDC_ISSUER")
+            why = translatable("it calls itself %(name)s; write exactly that into USHER_OIDC_ISSUER", name=repr(named))
+            raise self._error(why)
         return self._checked(document)
 
     async def _read_keys(self, endpoints: Endpoints, younger_than_s: float) -> list[Key]:
@@ -230,7 +244,7 @@ class IdentityProvider:
                 return kept[1]
             status, document = await self._send(self._pool.get(endpoints.keys, {}))
             if status != 200:
-                raise self._error(f"its keys were answered with {status}")
+                raise self._error(translatable("its keys were answered with %(status)s", status=status))
             keys = read_keys(document)
             self._keys = now, keys
             return keys
@@ -241,7 +255,8 @@ class IdentityProvider:
             if value is None and not needed:
                 return ""
             if not isinstance(value, str) or endpoint_problem(value):
-                raise self._error(f"the {name} of its discovery document is no https:// address")
+                why = translatable("the %(name)s of its discovery document is no https:// address", name=name)
+                raise self._error(why)
             return value
 
         def names(name: str) -> list[str]:
@@ -269,7 +284,8 @@ class IdentityProvider:
             async with asyncio.timeout(ANSWER_WITHIN_S), request as response:
                 body = b"" if is_compressed(response) else await _read_body(response)
         except TimeoutError as error:
-            raise self._error(f"no answer within {ANSWER_WITHIN_S:g} s") from error
+            why = translatable("no answer within %(seconds)s s", seconds=f"{ANSWER_WITHIN_S:g}")
+            raise self._error(why) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._error(failure_reason(error)) from error
         try:
@@ -279,12 +295,13 @@ class IdentityProvider:
         if isinstance(document, dict):
             return response.status, document
         if response.status == 200:
-            raise self._error("its answer is no JSON object, or is compressed or too long")
+            raise self._error(translatable("its answer is no JSON object, or is compressed or too long"))
         return response.status, {}
 
     def _error(self, why: str) -> ProviderError:
         _log.warning("the OpenID Connect provider cannot be used", issuer=self.provider.issuer, why=why)
-        return ProviderError(f"Your login cannot be checked at {self.provider.name}: {why}.")
+        name = self.provider.name
+        return ProviderError(translatable("Your login cannot be checked at %(name)s: %(why)s.", name=name, why=why))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

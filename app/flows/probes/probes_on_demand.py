@@ -13,6 +13,7 @@ from app.flows.context import Context
 from app.flows.probes.probe import Prober, ProbeResult
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 from app.token_bucket import KeyedBuckets
+from app.translation import translatable
 
 AT_ONCE: Final = 4
 """Probes under way in one process; each asks LiveKit ten times a second who is in the room."""
@@ -51,23 +52,27 @@ class ProbesOnDemand:
         wanted = self._probers.get(self.projects[0] if project is None else project)
         problems = []
         if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
-            message = f"must have 1 to {MAX_AGENT_NAME} characters, without spaces around"
+            message = translatable("must have 1 to %(most)s characters, without spaces around", most=MAX_AGENT_NAME)
             problems.append(Problem("agent_name", message, agent_name[:MAX_AGENT_NAME]))
         elif not is_storable(agent_name):
             problems.append(Problem("agent_name", UNSTORABLE_MESSAGE))
         if wanted is None:
-            message = f"must be one of the configured projects: {', '.join(self.projects)}"
+            message = translatable("must be one of the configured projects: %(names)s", names=", ".join(self.projects))
             problems.append(Problem("project", message, project, nearest(project or "", self.projects)))
         if wanted is None or problems:
-            raise InvalidInputError("this agent cannot be probed", problems)
+            raise InvalidInputError(translatable("this agent cannot be probed"), problems)
         key, now = (project or self.projects[0], agent_name), self._clock.monotonic()
         if key in self._running:
-            raise TooManyRequestsError("a probe of this agent is under way; its result will be listed", 5)
+            raise TooManyRequestsError(translatable("a probe of this agent is under way; its result will be listed"), 5)
         if len(self._running) >= AT_ONCE:
-            raise TooManyRequestsError(f"{AT_ONCE} probes are under way; wait for one of them", 5)
+            raise TooManyRequestsError(
+                translatable("%(at_once)s probes are under way; wait for one of them", at_once=AT_ONCE), 5
+            )
         if not self._buckets.available(user, now):
             wait = math.ceil(self._buckets.seconds_until_one(user, now))
-            raise TooManyRequestsError(f"you have started many probes; try again in {wait} s", wait)
+            raise TooManyRequestsError(
+                translatable("you have started many probes; try again in %(wait)s s", wait=wait), wait
+            )
         self._buckets.spend(user, now)
         self._running.add(key)
         try:

@@ -17,8 +17,10 @@ from app.incidents.sighting import MAX_CALLS, Key, Level, Sighting, level_of
 from app.livekit.webhook_fields import known_fields
 from app.rules.lookups.lookup_book import BadLookup
 from app.rules.rule import BadRule
+from app.translation import translatable
 
 _PROBLEMS: Final = 5
+_CANNOT_BE_MADE: Final = translatable("its metadata or attributes cannot be made for some callers")
 FAST_HOURS: Final = (1.0, 5 / 60)
 """Of the two windows the longer shows that it matters, and the shorter that it goes on."""
 FAST_BURN: Final = 6.0
@@ -38,7 +40,7 @@ def broken_rules(bad: Iterable[BadRule], failed: Iterable[LostCall], now: dateti
         level = level_of((now - max(one.at for one in lost)).total_seconds())
         if level is not None:
             named = list(dict.fromkeys(one.call_id for one in sorted(lost, key=lambda one: one.at, reverse=True)))
-            detail: dict[str, Any] = {"problems": ["its metadata or attributes cannot be made for some callers"]}
+            detail: dict[str, Any] = {"problems": [_CANNOT_BE_MADE]}
             callers = {(one.project, one.caller) for one in lost}
             found[name] = Sighting(_broken(name), level, len(callers), {**detail, "calls": named[:MAX_CALLS]})
     for rule in (one for one in bad if one.enabled):

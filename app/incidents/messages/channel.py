@@ -21,6 +21,7 @@ from app.db.types import IncidentKind
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, nearest
 from app.json_shape import JsonShape
 from app.rules.conditions.hours import check_hours, check_timezone, parse_hours
+from app.translation import translatable
 
 OF_SETTINGS: Final = "USHER_NOTIFY_URLS"
 LONGEST_NAME: Final = 100
@@ -112,7 +113,7 @@ def get_channel(connection: Connection, name: str) -> Channel:
 def _row(connection: Connection, name: str) -> Mapping[Any, Any]:
     row = connection.execute(select(notifications).where(notifications.c.name == name)).mappings().first()
     if row is None:
-        raise NotFoundError(f"no notification has the name {name!r}")
+        raise NotFoundError(translatable("no notification has the name %(name)s", name=repr(name)))
     return row
 
 
@@ -142,14 +143,14 @@ def _stored_problems(row: Mapping[Any, Any]) -> list[Problem]:
     """Return what is wrong with a row, into which plain SQL may have written anything."""
     values = {name: row[name] for name in ("name", "url", "kinds", "quiet_hours", "timezone")}
     problems = text_problems(values, ("name", "url", "quiet_hours", "timezone"))
-    problems += list_problems("kinds", values.pop("kinds"), IncidentKind, "kind of incident")
+    problems += list_problems("kinds", values.pop("kinds"), IncidentKind, translatable("kind of incident"))
     bad = {one.path for one in problems}
     return problems + check_notification({name: value for name, value in values.items() if name not in bad})
 
 
 def text_problems(values: Mapping[str, Any], names: Iterable[str]) -> list[Problem]:
     """Return which of these columns of a row hold no text."""
-    return [Problem(name, "must be text") for name in names if isinstance(values[name], UnreadableText)]
+    return [Problem(name, translatable("must be text")) for name in names if isinstance(values[name], UnreadableText)]
 
 
 def list_problems(column: str, value: Any, known: Iterable[str], noun: str) -> list[Problem]:
@@ -158,9 +159,19 @@ def list_problems(column: str, value: Any, known: Iterable[str], noun: str) -> l
     if value is None:
         return []
     if not isinstance(value, list):
-        return [Problem(column, f'must be a JSON list such as ["{names[0]}"], or null for all of them')]
+        return [
+            Problem(
+                column,
+                translatable('must be a JSON list such as ["%(names)s"], or null for all of them', names=names[0]),
+            )
+        ]
     return [
-        Problem(f"{column}[{place}]", f"is no {noun}; there are {', '.join(names)}", each, nearest(str(each), names))
+        Problem(
+            f"{column}[{place}]",
+            translatable("is no %(noun)s; there are %(names)s", noun=noun, names=", ".join(names)),
+            each,
+            nearest(str(each), names),
+        )
         for place, each in enumerate(value)
         if each not in names
     ]
@@ -174,8 +185,8 @@ def check_notification(values: Mapping[str, Any]) -> list[Problem]:
     if "url" in values:
         url = values["url"]
         if len(url) > _LONGEST_URL or not url.isprintable() or not _URL.match(url):
-            problems.append(Problem("url", "must be an Apprise URL, such as slack://… or mailto://…"))
-    problems += list_problems("kinds", values.get("kinds"), IncidentKind, "kind of incident")
+            problems.append(Problem("url", translatable("must be an Apprise URL, such as slack://… or mailto://…")))
+    problems += list_problems("kinds", values.get("kinds"), IncidentKind, translatable("kind of incident"))
     if values.get("quiet_hours"):
         found = check_hours(values["quiet_hours"], None)
         problems += [Problem("quiet_hours", one.message, one.found, one.suggestion) for one in found]
@@ -188,17 +199,23 @@ def check_name(name: str) -> list[Problem]:
     """Return what is wrong with the name of a channel or a subscription."""
     if 1 <= len(name) <= LONGEST_NAME and name.isprintable() and name == name.strip() and "/" not in name:
         return []
-    return [Problem("name", f"must have 1 to {LONGEST_NAME} printable characters and no slash", name[:LONGEST_NAME])]
+    return [
+        Problem(
+            "name",
+            translatable("must have 1 to %(most)s printable characters and no slash", most=LONGEST_NAME),
+            name[:LONGEST_NAME],
+        )
+    ]
 
 
 def add_notification(connection: Connection, values: Mapping[str, Any], *, by: str, now: datetime) -> Notification:
     """Add a channel; raises InvalidInputError with every problem, ConflictError if there is one of that name."""
     problems = check_notification(values)
     if problems:
-        raise InvalidInputError("this notification cannot be added", problems)
+        raise InvalidInputError(translatable("this notification cannot be added"), problems)
     name = values["name"]
     if connection.scalar(select(notifications.c.name).where(notifications.c.name == name)) is not None:
-        raise ConflictError(f"there is a notification {name!r} already")
+        raise ConflictError(translatable("there is a notification %(name)s already", name=repr(name)))
     connection.execute(insert(notifications).values(**values, created_at=now, updated_at=now, updated_by=by))
     _record(connection, name, "added", by=by, now=now)
     return _notification(_row(connection, name))
@@ -211,7 +228,7 @@ def change_notification(
     _row(connection, name)
     problems = check_notification(values)
     if problems:
-        raise InvalidInputError("this notification cannot be changed", problems)
+        raise InvalidInputError(translatable("this notification cannot be changed"), problems)
     changed = {**values, "updated_at": now, "updated_by": by}
     connection.execute(update(notifications).where(notifications.c.name == name).values(changed))
     _record(connection, name, "changed", by=by, now=now)

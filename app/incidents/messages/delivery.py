@@ -19,6 +19,7 @@ from app.db.types import DeliveryStatus, OutgoingEvent
 from app.errors import ConflictError, NotFoundError
 from app.incidents.messages.retry_delays import GIVE_UP_AFTER, delay_after
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 LEASE: Final = timedelta(seconds=60)
 """Longer than an attempt may take; after that another replica may try."""
@@ -228,9 +229,9 @@ def resend(connection: Connection, delivery_id: str, *, by: str, now: datetime) 
     query = select(webhook_deliveries).where(column.id == delivery_id).with_for_update()
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise NotFoundError(f"no delivery has the id {delivery_id!r}")
+        raise NotFoundError(translatable("no delivery has the id %(delivery_id)s", delivery_id=repr(delivery_id)))
     if row["lease_until"] is not None and row["lease_until"] > now:
-        raise ConflictError("this delivery is being sent at this moment")
+        raise ConflictError(translatable("this delivery is being sent at this moment"))
     again = {"status": DeliveryStatus.PENDING, "next_attempt_at": now, "finished_at": None, "created_at": now}
     connection.execute(update(webhook_deliveries).where(column.id == delivery_id).values(**again, attempts=0))
     reason = f"webhook {row['event']} is sent again"

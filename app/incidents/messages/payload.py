@@ -13,6 +13,7 @@ from typing import Any
 from app.db.types import OutgoingEvent, format_instant
 from app.errors import InvalidInputError, Problem
 from app.incidents.incident import Incident
+from app.translation import translatable
 
 _OPENED = OutgoingEvent.INCIDENT_OPENED
 
@@ -66,8 +67,8 @@ def signed_headers(delivery_id: str, secret: str, body: str, now: datetime) -> d
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"))
     except ValueError:
-        problem = Problem("secret", "is not base64")
-        raise InvalidInputError("the secret of this subscription cannot be used", [problem]) from None
+        problem = Problem("secret", translatable("is not base64"))
+        raise InvalidInputError(translatable("the secret of this subscription cannot be used"), [problem]) from None
     digest = hmac.new(key, f"{delivery_id}.{timestamp}.{body}".encode(), hashlib.sha256).digest()
     return {
         "content-type": "application/json",

@@ -24,6 +24,7 @@ from app.incidents.messages.channel import check_name, list_problems, read_as_te
 from app.incidents.messages.delivery import IS_PENDING
 from app.incidents.messages.retry_delays import PAUSE_AFTER
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 _SECRET_BYTES: Final = 32
 _PREFIX: Final = "whsec_"
@@ -107,7 +108,7 @@ def add_subscription(
     connection: Connection, values: Mapping[str, Any], *, by: str, now: datetime
 ) -> tuple[Subscription, str]:
     """Add a subscription; return it and its secret, which is shown once. Raises InvalidInputError, ConflictError."""
-    _require_valid(values, "this subscription cannot be added")
+    _require_valid(values, translatable("this subscription cannot be added"))
     _require_free(connection, values["name"])
     secret = _PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
     row = {**values, "id": new_id(), "secret": secret, "created_at": now, "updated_by": by}
@@ -121,7 +122,7 @@ def change_subscription(
 ) -> Subscription:
     """Change columns of a subscription; raises NotFoundError, InvalidInputError, ConflictError."""
     known = get_subscription(connection, subscription_id)
-    _require_valid(values, "this subscription cannot be changed")
+    _require_valid(values, translatable("this subscription cannot be changed"))
     if values.get("name", known.name) != known.name:
         _require_free(connection, values["name"])
     changed = update(webhook_subscriptions).where(webhook_subscriptions.c.id == subscription_id)
@@ -165,7 +166,7 @@ def url_problem(url: str) -> str:
         is_whole = False
     if is_whole and len(url) <= _LONGEST_URL and url.isascii() and url.isprintable() and " " not in url:
         return ""
-    return "must be an http:// or https:// URL"
+    return translatable("must be an http:// or https:// URL")
 
 
 def secret_problem(secret: str) -> str:
@@ -174,20 +175,22 @@ def secret_problem(secret: str) -> str:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except ValueError:
         key = b""
-    return "" if key else f"must be {_PREFIX} and the base64 of at least 24 random bytes"
+    return "" if key else translatable("must be %(prefix)s and the base64 of at least 24 random bytes", prefix=_PREFIX)
 
 
 def _require_free(connection: Connection, name: str) -> None:
     taken = select(webhook_subscriptions.c.id).where(webhook_subscriptions.c.name == name)
     if connection.scalar(taken) is not None:
-        raise ConflictError(f"there is a subscription {name!r} already")
+        raise ConflictError(translatable("there is a subscription %(name)s already", name=repr(name)))
 
 
 def _row(connection: Connection, subscription_id: str) -> Mapping[Any, Any]:
     query = select(webhook_subscriptions).where(webhook_subscriptions.c.id == subscription_id)
     row = connection.execute(query).mappings().first()
     if row is None:
-        raise NotFoundError(f"no subscription has the id {subscription_id!r}")
+        raise NotFoundError(
+            translatable("no subscription has the id %(subscription_id)s", subscription_id=repr(subscription_id))
+        )
     return row
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.db.columns.action_types import RuleAction
 from app.rules.language.matcher import show_value
 from app.rules.rule import Rule
-from app.translation import gettext, translatable
+from app.translation import joined, translatable
 
 _SHOWN = 20
 _LONGEST = 200
@@ -44,9 +44,12 @@ class Mismatch:
     conditions: int = 1
 
     def describe(self) -> str:
-        there = ", ".join(self.found) if self.found else gettext("nothing")
-        text = translatable("%(path)s: expected %(expected)s, found %(found)s")
-        return gettext(text, path=self.path, expected=self.expected, found=there)
+        return translatable(
+            "%(path)s: expected %(expected)s, found %(found)s",
+            path=self.path,
+            expected=self.expected,
+            found=joined(", ", self.found) if self.found else translatable("nothing"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +67,23 @@ class Verdict:
         """Return the reason in one line, for people."""
         match self.outcome:
             case Outcome.MATCHED:
-                return gettext("matched")
+                return translatable("matched")
             case Outcome.DISABLED:
-                return gettext("is disabled")
+                return translatable("is disabled")
             case Outcome.PATTERN:
-                return self.mismatch.describe() if self.mismatch else gettext("its pattern did not match")
+                return self.mismatch.describe() if self.mismatch else translatable("its pattern did not match")
             case Outcome.PAUSED:
-                return gettext("would match, but is paused until %(time)s", time=self.detail)
+                return translatable("would match, but is paused until %(time)s", time=self.detail)
             case Outcome.OUT_OF_HOURS:
-                return gettext("would match, but is out of hours: %(detail)s", detail=self.detail)
+                return translatable("would match, but is out of hours: %(detail)s", detail=self.detail)
             case Outcome.OUTSIDE_ROLLOUT:
-                text = translatable("would match, but this one is outside its rollout: %(detail)s")
-                return gettext(text, detail=self.detail)
+                return translatable("would match, but this one is outside its rollout: %(detail)s", detail=self.detail)
             case Outcome.SHADOWED:
-                text = translatable("would match, but rule %(rule)s before it ended the search")
-                return gettext(text, rule=repr(self.shadowed_by))
+                return translatable(
+                    "would match, but rule %(rule)s before it ended the search", rule=repr(self.shadowed_by)
+                )
             case Outcome.BAD:
-                return gettext("cannot be used: %(detail)s", detail=self.detail)
+                return translatable("cannot be used: %(detail)s", detail=self.detail)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as JSON, without the fields that do not apply."""
@@ -140,8 +143,8 @@ def shortened(values: list[Any]) -> tuple[str, ...]:
     """Return the texts of a few values, each shortened."""
     shown = []
     for value in values[:3]:
-        words = show_value(value) if not isinstance(value, (Mapping, list)) else "an object or a list"
-        shown.append(words if len(words) <= _LONGEST else words[: _LONGEST - 1] + "…")
+        text = show_value(value) if not isinstance(value, (Mapping, list)) else translatable("an object or a list")
+        shown.append(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
     if len(values) > len(shown):
-        shown.append(f"and {len(values) - len(shown)} more")
+        shown.append(translatable("and %(count)s more", count=len(values) - len(shown)))
     return tuple(shown)

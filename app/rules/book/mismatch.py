@@ -8,6 +8,7 @@ from app.rules.book.decision import Mismatch, shortened
 from app.rules.language.compile import ROLE, Alternative, Audience, audience_of_document
 from app.rules.language.document import DocumentView
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT
+from app.translation import translatable
 
 
 def first_mismatch(alternatives: Sequence[Alternative], view: DocumentView) -> Mismatch | None:
@@ -38,8 +39,8 @@ def _explain_alternative(alternative: Alternative, view: DocumentView) -> tuple[
             first = Mismatch(path, expected, found, held_stated, len(stated))
     if first is None and not alternative.holds(view):
         paths = ", ".join(condition.path for condition in alternative.conditions)
-        expected = "all of these to hold in the same array element"
-        first = Mismatch(paths, expected, ("each only in different elements",), held_stated, len(stated))
+        expected = translatable("all of these to hold in the same array element")
+        first = Mismatch(paths, expected, (translatable("each only in different elements"),), held_stated, len(stated))
     return held, first
 
 
@@ -47,16 +48,17 @@ def _conditions(alternative: Alternative, view: DocumentView) -> list[tuple[str,
     conditions = []
     if alternative.default_event:
         holds = any(value == DEFAULT_EVENT for value, _ in view.leaves(EVENT))
-        conditions.append((EVENT, f'"{DEFAULT_EVENT}", because the pattern names no event', holds))
+        conditions.append(
+            (EVENT, translatable('"%(event)s", because the pattern names no event', event=DEFAULT_EVENT), holds)
+        )
     if alternative.audience is not Audience.ALL:
         holds = audience_of_document(view) <= alternative.audience
         conditions.append((ROLE, alternative.audience.expected(), holds))
     for condition in alternative.conditions:
         leaves = view.leaves(condition.path)
         if len(leaves) > 1 and not view.work.spend(len(leaves)):
-            conditions.append(
-                (condition.path, "an event whose arrays are not too large to judge by so many rules", False)
-            )
+            expected = translatable("an event whose arrays are not too large to judge by so many rules")
+            conditions.append((condition.path, expected, False))
             continue
         absent = condition.may_be_absent and all(membership for _, membership in leaves)
         holds = absent or any(condition.holds_for(leaf) for leaf in leaves)

@@ -18,6 +18,7 @@ from app.rules.language.pattern import Pattern, PatternError, full_pattern, read
 from app.rules.rule import BadRule, Rule
 from app.rules.templates.template import check_template
 from app.strict_json import parse_json
+from app.translation import translatable
 from app.webhook.redaction import SECRET_FIELD
 
 
@@ -72,7 +73,7 @@ def _read_documents(row: Mapping[str, Any], problems: list[Problem]) -> tuple[di
             is_null = value is None and column not in REQUIRED
             texts[column], values[column] = None if is_null else _compact(value), value
         except (ValueError, TypeError, RecursionError) as error:
-            problems.append(Problem(column, f"is not JSON: {error}", str(value)[:200]))
+            problems.append(Problem(column, translatable("is not JSON: %(error)s", error=error), str(value)[:200]))
     return texts, values
 
 
@@ -131,7 +132,7 @@ def _known_settings(*settings: Any) -> dict[str, Any] | tuple[Problem, ...]:
     checked = {**values, "agent_name": "agent" if agent is not None else None}
     problems = [problem for problem in check_rule(checked) if problem.path not in REQUIRED]
     if not is_usable:
-        problems.append(Problem("agent_name", "must be the name of an agent", agent))
+        problems.append(Problem("agent_name", translatable("must be the name of an agent"), agent))
     if problems:
         return tuple(problems)
     expression = values["active_hours"]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import Problem
+from app.translation import translatable
 
 _LONGEST_PATH = 256
 _PLACES = 1 << 64
@@ -46,10 +47,12 @@ def rollout_value(key_path: str, document: Mapping[str, Any]) -> str | None:
 def check_rollout_key(key_path: str) -> list[Problem]:
     """Return what is wrong with `key_path`; empty when it can be used."""
     if len(key_path) > _LONGEST_PATH:
-        message = f"must have at most {_LONGEST_PATH} characters, found {len(key_path)}"
+        message = translatable(
+            "must have at most %(most)s characters, found %(count)s", most=_LONGEST_PATH, count=len(key_path)
+        )
         return [Problem("rollout_key", message, found=key_path[:40] + "…")]
     if not key_path or any(part != part.strip() or not part for part in key_path.split(".")):
-        message = "must be a dotted path into the event, such as participant.identity or room.name"
+        message = translatable("must be a dotted path into the event, such as participant.identity or room.name")
         return [Problem("rollout_key", message, found=key_path)]
     return []
 

@@ -20,6 +20,7 @@ from app.rules.columns import WRITABLE
 from app.rules.editing.difference import Change, RuleDifference, is_effective
 from app.rules.editing.history import history
 from app.rules.editing.stored_rules import rules_version
+from app.translation import translatable
 
 MAX_WHY: Final = 500
 """Characters of a recorded reason."""
@@ -54,7 +55,9 @@ def apply(
         try:
             _write(connection, effective)
         except IntegrityError as error:
-            raise ConflictError(f"the database refuses the rules: {str(error.orig).splitlines()[0]}") from error
+            raise ConflictError(
+                translatable("the database refuses the rules: %(reason)s", reason=str(error.orig).splitlines()[0])
+            ) from error
     return rules_version(connection)
 
 
@@ -68,12 +71,23 @@ def _refuse_if_moved(connection: Connection, expected_version: int) -> None:
     if version == expected_version:
         return
     if version < expected_version:
-        raise ConflictError(f"there is no version {expected_version} of the rules; the latest is {version}")
+        raise ConflictError(
+            translatable(
+                "there is no version %(expected_version)s of the rules; the latest is %(version)s",
+                expected_version=str(expected_version),
+                version=str(version),
+            )
+        )
     meanwhile = history(connection, after_version=expected_version, limit=3)
     who = "; ".join(f"{change.changed_by}: {change.change} {change.rule!r}" for change in meanwhile)
     raise ConflictError(
-        f"the rules were edited meanwhile (version {expected_version} is now {version}; latest edits: {who}); "
-        "nothing was changed; compare with the present rules and try again"
+        translatable(
+            "the rules were edited meanwhile (version %(expected_version)s is now %(version)s; latest edits: "
+            "%(who)s); nothing was changed; compare with the present rules and try again",
+            expected_version=str(expected_version),
+            version=str(version),
+            who=who,
+        )
     )
 
 
@@ -85,7 +99,7 @@ def _refuse_problems(differences: Sequence[RuleDifference]) -> None:
         for problem in check_rule(difference.after)
     ]
     if problems:
-        raise InvalidInputError("these rules cannot be saved", problems)
+        raise InvalidInputError(translatable("these rules cannot be saved"), problems)
 
 
 def lock_rules(connection: Connection) -> None:
@@ -126,7 +140,7 @@ def _insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _require_one(rowcount: int, rule_id: int | None) -> None:
     if rowcount != 1:
-        raise ConflictError(f"rule {rule_id} is no longer there")
+        raise ConflictError(translatable("rule %(rule_id)s is no longer there", rule_id=rule_id))
 
 
 def _in_free_order(differences: list[RuleDifference], connection: Connection) -> Iterable[RuleDifference]:

@@ -15,6 +15,7 @@ from app.rules.columns import WRITABLE, complete
 from app.rules.editing.apply import apply, lock_rules
 from app.rules.editing.difference import Change, RuleDifference, changed_columns
 from app.rules.editing.stored_rules import StoredRule, read_stored_rule, rule_named, rules_version
+from app.translation import translatable
 
 
 def create_rule(connection: Connection, draft: Mapping[str, Any], editor: str, *, why: str | None = None) -> StoredRule:
@@ -47,7 +48,7 @@ def change_rule(
     given = {name: value for name, value in columns.items() if name != "id"}
     wanted = given if whole else {**{column: before.row.get(column) for column in WRITABLE}, **given}
     _refuse_problems(wanted)
-    refuse_if_edited(connection, rule_changes, "rule", before.version, expected)
+    refuse_if_edited(connection, rule_changes, translatable("rule"), before.version, expected)
     after = {**complete(wanted), "id": rule_id}
     if not changed_columns(before.row, after):
         return before
@@ -64,7 +65,7 @@ def delete_rule(
     """Delete a rule and return what it was; its history stays, and `revert` brings it back."""
     lock_rules(connection)
     before = read_stored_rule(connection, rule_id)
-    refuse_if_edited(connection, rule_changes, "rule", before.version, expected)
+    refuse_if_edited(connection, rule_changes, translatable("rule"), before.version, expected)
     difference = RuleDifference(Change.DELETED, str(before.row.get("name")), rule_id, before.row, None)
     apply(connection, [difference], editor, rules_version(connection), why=why)
     return before
@@ -72,9 +73,9 @@ def delete_rule(
 
 def _refuse_problems(draft: Mapping[str, Any]) -> None:
     if problems := check_rule(draft):
-        raise InvalidInputError("this rule cannot be saved", problems)
+        raise InvalidInputError(translatable("this rule cannot be saved"), problems)
 
 
 def _refuse_taken_name(connection: Connection, name: str) -> None:
     if rule_named(connection, name) is not None:
-        raise ConflictError(f"there is a rule named {name!r} already")
+        raise ConflictError(translatable("there is a rule named %(name)s already", name=repr(name)))

@@ -12,6 +12,7 @@ from app.errors import Problem
 from app.rules import columns as rule_columns
 from app.rules.check import check_rule
 from app.rules.lookups import lookup_check
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,7 @@ class FileTable:
 
 RULES: Final = FileTable(
     "rules",
-    "a rule",
+    translatable("a rule"),
     "name",
     rule_columns.WRITABLE,
     rule_columns.DEFAULTS,
@@ -51,7 +52,7 @@ RULES: Final = FileTable(
 )
 LOOKUPS: Final = FileTable(
     "lookups",
-    "a lookup",
+    translatable("a lookup"),
     "name",
     LOOKUP_COLUMNS,
     lookup_check.DEFAULTS,
@@ -61,7 +62,7 @@ LOOKUPS: Final = FileTable(
 )
 AGENTS: Final = FileTable(
     "agents",
-    "an agent",
+    translatable("an agent"),
     "agent_name",
     ("agent_name", *agent_check.EDITABLE),
     agent_check.DEFAULTS,

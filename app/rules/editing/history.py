@@ -15,6 +15,7 @@ from app.json_shape import Instant, JsonShape
 from app.rules.columns import WRITABLE, matching_order, with_instants
 from app.rules.editing.difference import ValueChange, compare_values
 from app.rules.editing.stored_rules import rules_version
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def history(
     if name is not None:
         lives = _lives_of(connection, name)
         if not lives:
-            raise NotFoundError(f"no rule is or was named {name!r}")
+            raise NotFoundError(translatable("no rule is or was named %(name)s", name=repr(name)))
         statement = statement.where(
             or_(*(and_(change.rule_id == rule_id, change.id.between(first, last)) for rule_id, first, last in lives))
         )
@@ -140,7 +141,13 @@ def rules_at(connection: Connection, version: int) -> list[dict[str, Any]]:
     """Return all rules as they were at `version`, in matching order; NotFoundError for a version not yet reached."""
     latest = rules_version(connection)
     if not 0 <= version <= latest:
-        raise NotFoundError(f"there is no version {version} of the rules; versions are 0 to {latest}")
+        raise NotFoundError(
+            translatable(
+                "there is no version %(version)s of the rules; versions are 0 to %(latest)s",
+                version=str(version),
+                latest=str(latest),
+            )
+        )
     change = rule_changes.c
     last = select(func.max(change.id)).where(change.id <= version).group_by(change.rule_id)
     rows = connection.scalars(select(change.after).where(change.id.in_(last), change.change != "delete"))

@@ -11,6 +11,7 @@ from app.errors import NotFoundError
 from app.rules.editing.difference import RuleDifference, diff
 from app.rules.editing.history import rules_at
 from app.rules.editing.stored_rules import read_rules
+from app.translation import translatable
 
 
 def plan_revert(connection: Connection, to_version: int, name: str | None = None) -> list[RuleDifference]:
@@ -24,7 +25,13 @@ def plan_revert(connection: Connection, to_version: int, name: str | None = None
         return diff(now, then, delete=True, by="id")
     present, past = _states_of(name, now, then)
     if present is None and past is None:
-        raise NotFoundError(f"no rule is named {name!r}, neither now nor at version {to_version}")
+        raise NotFoundError(
+            translatable(
+                "no rule is named %(name)s, neither now nor at version %(to_version)s",
+                name=repr(name),
+                to_version=str(to_version),
+            )
+        )
     if present is not None and past is not None:
         past = {**past, "id": present["id"]}
     return diff([present] if present else [], [past] if past else [], delete=True, by="id")

@@ -15,6 +15,7 @@ from app.rules.columns import matching_order
 from app.rules.editing.apply import apply, lock_rules
 from app.rules.editing.difference import Change, RuleDifference
 from app.rules.editing.stored_rules import rules_version
+from app.translation import translatable
 
 _LEAST: Final = int(COLUMN["priority"].least or 0)
 _MOST: Final = int(COLUMN["priority"].most or 0)
@@ -67,7 +68,7 @@ def moved(rules: Sequence[Placed], rule_id: int, above: int | None) -> dict[int,
     by_id = {one.id: one for one in rules}
     for wanted in (rule_id, above):
         if wanted is not None and wanted not in by_id:
-            raise NotFoundError(f"there is no rule {wanted} that can be ordered")
+            raise NotFoundError(translatable("there is no rule %(wanted)s that can be ordered", wanted=wanted))
     others = [one for one in rules if one.id != rule_id]
     at = next((place for place, one in enumerate(others) if one.id == above), len(others))
     if above == rule_id or rules[at].id == rule_id:
@@ -98,6 +99,8 @@ def _between(upper: int | None, lower: int | None) -> int:
 def _spread(ordered: Sequence[Placed]) -> dict[int, int]:
     step = min(_STEP, (_MOST - _LEAST) // max(1, len(ordered)))
     if not step:
-        raise ConflictError(f"there are more rules than priorities from {_LEAST} to {_MOST}")
+        raise ConflictError(
+            translatable("there are more rules than priorities from %(least)s to %(most)s", least=_LEAST, most=_MOST)
+        )
     start = step if step * len(ordered) <= _MOST else _LEAST
     return {one.id: start + step * place for place, one in enumerate(ordered)}

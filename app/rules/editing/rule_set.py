@@ -37,6 +37,7 @@ from app.rules.rule import DRAFT_ID
 from app.rules.warnings.rule_warnings import RuleWarning, warnings_by_name
 from app.rules.warnings.unseen import Traffic
 from app.strict_json import same_json
+from app.translation import translatable
 
 MAX_WARNED_RULES: Final = 2_000
 """Rules whose warnings are looked for, at 0.1 ms each; of a larger set only those that change."""
@@ -206,7 +207,7 @@ def undo_change(connection: Connection, version: int, editor: str) -> RuleChange
 def _change(connection: Connection, version: int) -> RuleChange:
     found = history(connection, limit=1, after_version=version - 1, before_version=version + 1)
     if not found:
-        raise NotFoundError(f"no change has led to version {version} of the rules")
+        raise NotFoundError(translatable("no change has led to version %(version)s of the rules", version=str(version)))
     return found[0]
 
 
@@ -214,8 +215,16 @@ def _refuse_if_changed(connection: Connection, change: RuleChange, columns: list
     try:
         present = read_stored_rule(connection, change.rule_id).row
     except NotFoundError as error:
-        raise ConflictError(f"rule {change.rule!r} is deleted since; nothing was changed") from error
+        raise ConflictError(
+            translatable("rule %(rule)s is deleted since; nothing was changed", rule=repr(change.rule))
+        ) from error
     after = change.after or {}
     again = [column for column in columns if not same_json(present.get(column), after.get(column))]
     if again:
-        raise ConflictError(f"{', '.join(again)} of rule {change.rule!r} changed again since; nothing was changed")
+        raise ConflictError(
+            translatable(
+                "%(names)s of rule %(rule)s changed again since; nothing was changed",
+                names=", ".join(again),
+                rule=repr(change.rule),
+            )
+        )

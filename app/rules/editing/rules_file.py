@@ -23,6 +23,7 @@ from app.rules.columns import matching_order
 from app.rules.editing.file_tables import AGENTS, FILE_TABLES, LOOKUPS, RULES, FileTable
 from app.rules.editing.yaml_text import Block, ParsedText, parse_yaml, write_yaml
 from app.strict_json import JsonError, parse_json
+from app.translation import translatable
 
 Format = Literal["yaml", "json"]
 
@@ -112,7 +113,9 @@ def _load(source: Path | str, format_: Format | None) -> tuple[str, str, Format]
             size = source.stat().st_size
             content = source.read_bytes() if size <= LARGEST_JSON else b""
         except OSError as error:
-            raise InvalidInputError(what, [Problem("", f"cannot be read: {error.strerror or error}")]) from error
+            raise InvalidInputError(
+                what, [Problem("", translatable("cannot be read: %(why)s", why=error.strerror or error))]
+            ) from error
     else:
         what, content = "rules", source.encode("utf-8", "surrogatepass")
         size = len(content)
@@ -120,12 +123,14 @@ def _load(source: Path | str, format_: Format | None) -> tuple[str, str, Format]
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise InvalidInputError(what, [Problem("", f"line {line}: is not UTF-8")]) from error
+        raise InvalidInputError(what, [Problem("", translatable("line %(line)s: is not UTF-8", line=line))]) from error
     if format_ is None:
         format_ = "json" if text.lstrip()[:1] in {"{", "["} else "yaml"
     largest = LARGEST_JSON if format_ == "json" else LARGEST_YAML
     if size > largest:
-        message = f"has {size:,} bytes, at most {largest:,} are allowed"
+        message = translatable(
+            "has %(size)s bytes, at most %(most)s are allowed", size=format(size, ","), most=format(largest, ",")
+        )
         raise InvalidInputError(what, [Problem("", message)])
     return what, text, format_
 
@@ -148,15 +153,22 @@ def _parse_json(text: str) -> ParsedText:
     try:
         value = parse_json(text, make_object=build)
     except JsonError as error:
-        place = f"line {error.line}, column {error.column}: " if error.line is not None else ""
-        return ParsedText(problems=[Problem("", f"{place}is not JSON: {error.reason}")])
+        message = translatable("is not JSON: %(reason)s", reason=error.reason)
+        if error.line is not None:
+            message = translatable(
+                "line %(line)s, column %(column)s: is not JSON: %(reason)s",
+                line=error.line,
+                column=error.column,
+                reason=error.reason,
+            )
+        return ParsedText(problems=[Problem("", message)])
     return ParsedText(value, list(_repetitions("", value)))
 
 
 def _repetitions(path: str, value: Any) -> Iterable[Problem]:
     if isinstance(value, dict):
         if isinstance(value, _Repeating):
-            yield from (Problem(join_path(path, name), "is given twice") for name in value.repeated)
+            yield from (Problem(join_path(path, name), translatable("is given twice")) for name in value.repeated)
         for key, item in value.items():
             yield from _repetitions(join_path(path, key), item)
     elif isinstance(value, list):
@@ -171,15 +183,15 @@ def _entries(parsed: ParsedText, problems: list[Problem]) -> dict[FileTable, lis
     if value is None and problems:
         return found
     if not isinstance(value, dict):
-        problems.append(Problem("", "must have the key `rules`, with a list of rules"))
+        problems.append(Problem("", translatable("must have the key `rules`, with a list of rules")))
         return found
     tables = {table.key: table for table in FILE_TABLES}
     for key in value:
         if key not in tables:
-            message = f"is not a known key; keys at this level are {', '.join(tables)}"
+            message = translatable("is not a known key; keys at this level are %(names)s", names=", ".join(tables))
             problems.append(Problem(key, message, found=key, suggestion=nearest(key, tables)))
     if RULES.key not in value:
-        problems.append(Problem(RULES.key, "is required: the list of rules"))
+        problems.append(Problem(RULES.key, translatable("is required: the list of rules")))
     for key, table in tables.items():
         if key in value:
             found[table] = _rows_in(table, value[key], problems)
@@ -188,11 +200,16 @@ def _entries(parsed: ParsedText, problems: list[Problem]) -> dict[FileTable, lis
 
 def _rows_in(table: FileTable, rows: Any, problems: list[Problem]) -> list[dict[str, Any]]:
     if not isinstance(rows, list):
-        problems.append(Problem(table.key, f"must be a list; write `{table.key}: []` for none"))
+        problems.append(Problem(table.key, translatable("must be a list; write `%(key)s: []` for none", key=table.key)))
         return []
     columns = ", ".join(table.columns[:3])
     problems += [
-        Problem(f"{table.key}[{place}]", f"must be an object with the columns of {table.noun}, such as {columns}")
+        Problem(
+            f"{table.key}[{place}]",
+            translatable(
+                "must be an object with the columns of %(noun)s, such as %(columns)s", noun=table.noun, columns=columns
+            ),
+        )
         for place, row in enumerate(rows)
         if not isinstance(row, dict)
     ]
@@ -210,7 +227,9 @@ def _row_problems(table: FileTable, path: str, entry: dict[str, Any], lines: Map
         yield _at_line(problem.below(path), lines)
     for column in table.stamps:
         if column in entry:
-            message = f"is written by the database; {table.key} are identified by {table.name}"
+            message = translatable(
+                "is written by the database; %(key)s are identified by %(name)s", key=table.key, name=table.name
+            )
             yield _at_line(Problem(f"{path}.{column}", message, found=entry[column]), lines)
 
 
@@ -220,7 +239,7 @@ def _at_line(problem: Problem, lines: Mapping[str, int]) -> Problem:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     if not path:
         return problem
-    message = f"{problem.message} (line {lines[path]})"
+    message = translatable("%(message)s (line %(line)s)", message=problem.message, line=lines[path])
     return Problem(problem.path, message, problem.found, problem.suggestion)
 
 
@@ -231,7 +250,9 @@ def _repeated_names(table: FileTable, entries: list[dict[str, Any]], lines: Mapp
         if not isinstance(name, str):
             continue
         if name in first:
-            message = f"is also the name of {table.key}[{first[name]}]; names are unique"
+            message = translatable(
+                "is also the name of %(key)s[%(first)s]; names are unique", key=table.key, first=first[name]
+            )
             yield _at_line(Problem(f"{table.key}[{place}].{table.name}", message, found=name), lines)
         first.setdefault(name, place)
 

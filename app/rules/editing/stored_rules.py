@@ -18,6 +18,7 @@ from app.db.types import format_instant
 from app.errors import NotFoundError
 from app.rules.columns import DOCUMENTS, FLAGS, WRITABLE, with_instants
 from app.strict_json import JsonError, is_storable, parse_json
+from app.translation import translatable
 
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -53,7 +54,7 @@ def read_stored_rule(connection: Connection, rule_id: int) -> StoredRule:
     """Return the rule of that id; NotFoundError when there is none."""
     stored = _with_documents(connection, [rule_id] if 0 < rule_id <= _LARGEST_ID else [])
     if not stored:
-        raise NotFoundError(f"no rule has the id {rule_id}")
+        raise NotFoundError(translatable("no rule has the id %(rule_id)s", rule_id=rule_id))
     return stored[0]
 
 

@@ -17,6 +17,7 @@ import yaml
 from yaml.resolver import Resolver
 
 from app.errors import Problem, join_path
+from app.translation import translatable
 
 MOST_VALUES: Final = 1_000_000
 """Values in one file, those that aliases repeat counted each time."""
@@ -69,12 +70,21 @@ def parse_yaml(text: str) -> ParsedText:
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        reasons = [reason for reason in (error.context, error.problem) if reason]
-        reader.parsed.problems.append(Problem("", f"{place}is not YAML: {', '.join(reasons)}"))
+        reasons = ", ".join(reason for reason in (error.context, error.problem) if reason)
+        message = translatable("is not YAML: %(reasons)s", reasons=reasons)
+        if mark:
+            message = translatable(
+                "line %(line)s, column %(column)s: is not YAML: %(reasons)s",
+                line=mark.line + 1,
+                column=mark.column + 1,
+                reasons=reasons,
+            )
+        reader.parsed.problems.append(Problem("", message))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        reader.parsed.problems.append(Problem("", f"line {line}: has a character that YAML does not allow"))
+        reader.parsed.problems.append(
+            Problem("", translatable("line %(line)s: has a character that YAML does not allow", line=line))
+        )
     except _StopError:
         pass
     return reader.parsed
@@ -92,7 +102,7 @@ class _Reader:
         if isinstance(event, yaml.DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                self._stop("", "holds more than one YAML document", event)
+                self._stop("", translatable("holds more than one YAML document"), event)
         elif isinstance(event, yaml.CollectionEndEvent):
             self._end()
         elif isinstance(event, yaml.NodeEvent):
@@ -108,7 +118,11 @@ class _Reader:
             self.parsed.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                self._stop(path, f"*{event.anchor} refers to nothing that is complete before it", event)
+                self._stop(
+                    path,
+                    translatable("*%(anchor)s refers to nothing that is complete before it", anchor=event.anchor),
+                    event,
+                )
             value, size = self._anchors[str(event.anchor)]
             self._grow(size, path, event)
             self._place(value)
@@ -121,9 +135,9 @@ class _Reader:
             self._place(value)
             return
         if event.tag not in {None, "!", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}:
-            self._note(path, f"has the tag {event.tag}, which rules files may not use", event)
+            self._note(path, translatable("has the tag %(tag)s, which rules files may not use", tag=event.tag), event)
         if len(self._open) >= _DEEPEST:
-            self._stop(path, f"nests deeper than {_DEEPEST} levels", event)
+            self._stop(path, translatable("nests deeper than %(most)s levels", most=_DEEPEST), event)
         container: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._open.append(_Open(container, path, event.anchor, self._size, awaits_key=isinstance(container, dict)))
 
@@ -149,22 +163,27 @@ class _Reader:
         # The C parser says '' where the Python parser says None for a plain style.
         parent = self._open[-1]
         if not isinstance(event, yaml.ScalarEvent):
-            self._stop(parent.path, "has a key that is not text", event)
+            self._stop(parent.path, translatable("has a key that is not text"), event)
             return
         key: str = event.value
         path = join_path(parent.path, key)
         if key == "<<" and not event.style:
-            self._note(parent.path, "has a merge key (<<), which rules files may not use", event)
+            self._note(parent.path, translatable("has a merge key (<<), which rules files may not use"), event)
         elif not event.style and not isinstance(self._plain(key), str):
-            self._note(path, "is a key that some readers of YAML take for something else; put it in quotes", event, key)
+            self._note(
+                path,
+                translatable("is a key that some readers of YAML take for something else; put it in quotes"),
+                event,
+                key,
+            )
         if key in parent.container:
-            self._note(path, "is given twice", event)
+            self._note(path, translatable("is given twice"), event)
         parent.key, parent.awaits_key = key, False
 
     def _scalar(self, event: yaml.ScalarEvent, path: str) -> Any:
         text: str = event.value
         if event.tag not in {None, "!", "tag:yaml.org,2002:str"}:
-            self._note(path, f"has the tag {event.tag}, which rules files may not use", event)
+            self._note(path, translatable("has the tag %(tag)s, which rules files may not use", tag=event.tag), event)
             return text
         if event.style or event.tag is not None:
             return text
@@ -183,11 +202,17 @@ class _Reader:
             return number
         if text.casefold() in _OLD_WORDS:
             truth = _OLD_WORDS[text.casefold()]
-            message = f"{text} is a text to some readers of YAML and {str(truth).lower()} to others"
-            return _Doubtful(f'{message}; write {str(truth).lower()}, or "{text}" for the text', truth, None)
+            message = translatable(
+                "%(text)s is a text to some readers of YAML and %(truth)s to others; "
+                'write %(truth)s, or "%(text)s" for the text',
+                text=text,
+                truth=str(truth).lower(),
+            )
+            return _Doubtful(message, truth, None)
         if is_doubtful(text):
-            message = (
-                f"{text[:60]} is text to some readers of YAML and a number, date or mark to others; put it in quotes"
+            message = translatable(
+                "%(text)s is text to some readers of YAML and a number, date or mark to others; put it in quotes",
+                text=text[:60],
             )
             return _Doubtful(message, text, f'"{text[:60]}"')
         return text
@@ -203,10 +228,14 @@ class _Reader:
     def _grow(self, size: int, path: str, event: yaml.NodeEvent) -> None:
         self._size += size
         if self._size > MOST_VALUES:
-            self._stop(path, f"the file has more than {MOST_VALUES} values, counting what aliases repeat", event)
+            self._stop(
+                path,
+                translatable("the file has more than %(most)s values, counting what aliases repeat", most=MOST_VALUES),
+                event,
+            )
 
     def _note(self, path: str, message: str, event: Any, found: Any = None, suggestion: str | None = None) -> None:
-        message = f"{message} (line {event.start_mark.line + 1})"
+        message = translatable("%(message)s (line %(line)s)", message=message, line=event.start_mark.line + 1)
         self.parsed.problems.append(Problem(path, message, found=found, suggestion=suggestion))
 
     def _stop(self, path: str, message: str, event: yaml.Event) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from app.translation import translatable
+
 _IPV4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _IPV6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
 _MASK = re.compile(r"[+-]?\d{1,40}")
@@ -32,16 +34,16 @@ def read_network(text: str) -> tuple[bytes, bytes]:
     while parts and not parts[-1]:
         parts.pop()
     if len(parts) != 2:
-        raise ValueError("a network is an address, one '/' and the number of fixed bits")
+        raise ValueError(translatable("a network is an address, one '/' and the number of fixed bits"))
     address = read_address(parts[0])
     if address is None:
-        raise ValueError(f"{parts[0]!r} is not an IP address")
+        raise ValueError(translatable("%(parts)s is not an IP address", parts=repr(parts[0])))
     bits = len(address) * 8
     if not _MASK.fullmatch(parts[1]):
-        raise ValueError("after the '/' comes the number of fixed bits")
+        raise ValueError(translatable("after the '/' comes the number of fixed bits"))
     fixed = int(parts[1])
     if not 0 <= fixed <= bits:
-        raise ValueError(f"the number of fixed bits is between 0 and {bits}")
+        raise ValueError(translatable("the number of fixed bits is between 0 and %(bits)s", bits=bits))
     free = (1 << (bits - fixed)) - 1
     number = int.from_bytes(address, "big")
     return (number & ~free).to_bytes(len(address), "big"), (number | free).to_bytes(len(address), "big")

@@ -18,6 +18,7 @@ from app.rules.language.consistency import Choice, is_consistent
 from app.rules.language.document import DocumentView, Leaf
 from app.rules.language.matcher import ABSENT, Matcher, either
 from app.rules.language.pattern import EVENT, Pattern, read_pattern
+from app.translation import translatable
 
 KIND: Final = "participant.kind"
 ROLE: Final = "participant.role"
@@ -38,8 +39,8 @@ class Audience(IntEnum):
     def expected(self) -> str:
         """Return a description of the roles of this audience, and of why they are asked for."""
         if self is Audience.CALLERS:
-            return f'"{Role.CALLER}", because the pattern names neither a role nor a kind of participant'
-        return f'"{Role.CALLER}", or the role of its kind, because the pattern names a kind but no role'
+            return translatable('"caller", because the pattern names neither a role nor a kind of participant')
+        return translatable('"caller", or the role of its kind, because the pattern names a kind but no role')
 
 
 def audience_of_pattern(paths: Container[str]) -> Audience:

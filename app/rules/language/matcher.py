@@ -13,6 +13,7 @@ from typing import Any
 
 from app.rules.language.address import read_address
 from app.rules.language.number import is_comparable, is_number
+from app.translation import joined, translatable
 
 _SHOWN = 8
 NOT_JSON = "a value that is not JSON"
@@ -82,7 +83,7 @@ class OneOf(Matcher):
         return exact_key(value) in self.keys
 
     def describe(self) -> str:
-        return "one of " + _show_keys(self.keys)
+        return translatable("one of %(values)s", values=_show_keys(self.keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,9 @@ class InNetwork(Matcher):
         return address is not None and len(address) == len(self.low) and self.low <= address <= self.high
 
     def describe(self) -> str:
-        return f"the address {self.text}" if self.low == self.high else f"an address in {self.text}"
+        if self.low == self.high:
+            return translatable("the address %(address)s", address=self.text)
+        return translatable("an address in %(network)s", network=self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,13 @@ class Numeric(Matcher):
 
     def describe(self) -> str:
         if self.low == self.high:
-            return f"the number {self.low}"
+            return translatable("the number %(number)s", number=str(self.low))
         bounds = []
         if self.low != float("-inf"):
             bounds.append(f"{'>' if self.open_low else '>='} {self.low}")
         if self.high != float("inf"):
             bounds.append(f"{'<' if self.open_high else '<='} {self.high}")
-        return "a number " + " and ".join(bounds)
+        return translatable("a number %(bounds)s", bounds=joined(translatable(" and "), bounds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ class AnythingBut(Matcher):
         return exact_key(value) not in self.keys
 
     def describe(self) -> str:
-        return "anything but " + _show_keys(self.keys)
+        return translatable("anything but %(values)s", values=_show_keys(self.keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ class AnythingButLike(Matcher):
         return not any(matcher.holds(value) for matcher in self.matchers)
 
     def describe(self) -> str:
-        return "anything but " + either(self.matchers)
+        return translatable("anything but %(values)s", values=either(self.matchers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class Exists(Matcher):
         return True
 
     def describe(self) -> str:
-        return "any value"
+        return translatable("any value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ class Absent(Matcher):
         return False
 
     def describe(self) -> str:
-        return "no value"
+        return translatable("no value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ class Nothing(Matcher):
         return False
 
     def describe(self) -> str:
-        return "nothing (an empty anything-but list)"
+        return translatable("nothing (an empty anything-but list)")
 
 
 EXISTS = Exists()
@@ -194,9 +197,10 @@ NOTHING = Nothing()
 
 def either(matchers: Sequence[Matcher]) -> str:
     """Return a description of what any of the matchers expects."""
-    words = [matcher.describe() for matcher in matchers[:_SHOWN]]
-    more = [f"{len(matchers) - _SHOWN} more"] if len(matchers) > _SHOWN else []
-    return " or ".join(words + more)
+    found = [matcher.describe() for matcher in matchers[:_SHOWN]]
+    if len(matchers) > _SHOWN:
+        found.append(translatable("%(count)s more", count=len(matchers) - _SHOWN))
+    return joined(translatable(" or "), found)
 
 
 def _show_key(key: Key) -> str:
@@ -204,6 +208,8 @@ def _show_key(key: Key) -> str:
 
 
 def _show_keys(keys: frozenset[Key]) -> str:
-    words = sorted(map(_show_key, keys))
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    return ", ".join(words[:_SHOWN]) + more
+    found = sorted(map(_show_key, keys))
+    shown = ", ".join(found[:_SHOWN])
+    if len(found) <= _SHOWN:
+        return shown
+    return translatable("%(values)s and %(count)s more", values=shown, count=len(found) - _SHOWN)

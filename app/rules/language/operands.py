@@ -10,11 +10,12 @@ from app.rules.language.limits import MAX_PROBLEMS, MAX_TEXT, MAX_WILDCARDS
 from app.rules.language.matcher import ABSENT, EXISTS, NOT_JSON, Exact, InNetwork, Matcher, Numeric, show_value
 from app.rules.language.number import is_comparable, is_number
 from app.rules.language.text_matcher import IgnoreCase, Prefix, Suffix, wildcard
+from app.translation import translatable
 
 _RANGE_STARTS = (">", ">=")
 _RANGE_ENDS = ("<", "<=")
 _OPERATORS = ("=", *_RANGE_STARTS, *_RANGE_ENDS)
-NOT_A_NUMBER = "an integer beyond binary64 cannot be compared; it can only be given as an exact value"
+NOT_A_NUMBER = translatable("an integer beyond binary64 cannot be compared; it can only be given as an exact value")
 
 
 _LONGEST = 200
@@ -57,13 +58,20 @@ class OperandReader:
 
     def read_text(self, operand: Any, path: str) -> str | None:
         if not isinstance(operand, str):
-            self.problems.add(path, f"must be a string, found {show_value(operand)}", operand)
+            self.problems.add(
+                path, translatable("must be a string, found %(operand)s", operand=show_value(operand)), operand
+            )
             return None
         return operand if self.fits(operand, path) else None
 
     def fits(self, text: str, path: str) -> bool:
         if len(text) > MAX_TEXT:
-            self.problems.add(path, f"is {len(text)} characters long; at most {MAX_TEXT} are allowed")
+            self.problems.add(
+                path,
+                translatable(
+                    "is %(count)s characters long; at most %(most)s are allowed", count=len(text), most=MAX_TEXT
+                ),
+            )
             return False
         return True
 
@@ -78,7 +86,11 @@ class OperandReader:
     def read_affix(self, where: str, operand: Any, path: str) -> Matcher | None:
         if isinstance(operand, dict):
             if list(operand) != ["equals-ignore-case"]:
-                message = f"{where} takes a string or {{'equals-ignore-case': string}}, found {show_value(operand)}"
+                message = translatable(
+                    "%(where)s takes a string or {'equals-ignore-case': string}, found %(operand)s",
+                    where=where,
+                    operand=show_value(operand),
+                )
                 self.problems.add(path, message, operand)
                 return None
             text = self.read_text(operand["equals-ignore-case"], f"{path}.equals-ignore-case")
@@ -98,13 +110,22 @@ class OperandReader:
             self.problems.add(path, str(error), operand)
             return None
         if len(matcher.pieces) > MAX_WILDCARDS + 1:
-            self.problems.add(path, f"has {len(matcher.pieces) - 1} asterisks; at most {MAX_WILDCARDS} are allowed")
+            self.problems.add(
+                path,
+                translatable(
+                    "has %(count)s asterisks; at most %(most)s are allowed",
+                    count=len(matcher.pieces) - 1,
+                    most=MAX_WILDCARDS,
+                ),
+            )
             return None
         return matcher
 
     def read_exists(self, operand: Any, path: str) -> Matcher | None:
         if not isinstance(operand, bool):
-            self.problems.add(path, f"must be true or false, found {show_value(operand)}", operand)
+            self.problems.add(
+                path, translatable("must be true or false, found %(operand)s", operand=show_value(operand)), operand
+            )
             return None
         return EXISTS if operand else ABSENT
 
@@ -121,7 +142,9 @@ class OperandReader:
 
     def read_number(self, operand: Any, path: str) -> float | None:
         if not is_number(operand):
-            self.problems.add(path, f"must be a number, found {show_value(operand)}", operand)
+            self.problems.add(
+                path, translatable("must be a number, found %(operand)s", operand=show_value(operand)), operand
+            )
             return None
         if not is_comparable(operand):
             self.problems.add(path, NOT_A_NUMBER, operand)
@@ -129,14 +152,24 @@ class OperandReader:
         return operand
 
     def read_numeric(self, operand: Any, path: str) -> Matcher | None:
-        form = "an operator and a number, or a range such as ['>', 0, '<=', 5]"
+        form = translatable("an operator and a number, or a range such as ['>', 0, '<=', 5]")
         if not isinstance(operand, list) or len(operand) not in {2, 4}:
-            self.problems.add(path, f"numeric takes {form}; found {show_value(operand)}", operand)
+            self.problems.add(
+                path,
+                translatable("numeric takes %(form)s; found %(operand)s", form=form, operand=show_value(operand)),
+                operand,
+            )
             return None
         operator = operand[0]
         if not isinstance(operator, str) or operator not in _OPERATORS:
             self.problems.add(
-                f"{path}[0]", f"must be one of {' '.join(_OPERATORS)}, found {show_value(operator)}", operator
+                f"{path}[0]",
+                translatable(
+                    "must be one of %(names)s, found %(operator)s",
+                    names=" ".join(_OPERATORS),
+                    operator=show_value(operator),
+                ),
+                operator,
             )
             return None
         number = self.read_number(operand[1], f"{path}[1]")
@@ -157,15 +190,26 @@ class OperandReader:
     def read_range(self, operator: str, low: float | None, operand: list[Any], path: str) -> Matcher | None:
         ending = operand[2]
         if operator not in _RANGE_STARTS:
-            message = f"a range starts with '>' or '>=' and ends with '<' or '<='; {operator!r} stands alone"
+            message = translatable(
+                "a range starts with '>' or '>=' and ends with '<' or '<='; %(operator)s stands alone",
+                operator=repr(operator),
+            )
             self.problems.add(f"{path}[0]", message, operator)
         if ending not in _RANGE_ENDS:
-            self.problems.add(f"{path}[2]", f"a range ends with '<' or '<=', found {show_value(ending)}", ending)
+            self.problems.add(
+                f"{path}[2]",
+                translatable("a range ends with '<' or '<=', found %(ending)s", ending=show_value(ending)),
+                ending,
+            )
         high = self.read_number(operand[3], f"{path}[3]")
         if low is None or high is None or operator not in _RANGE_STARTS or ending not in _RANGE_ENDS:
             return None
         if low >= high:
-            message = f"the lower bound must be below the upper bound, found {show_value(low)} and {show_value(high)}"
+            message = translatable(
+                "the lower bound must be below the upper bound, found %(low)s and %(high)s",
+                low=show_value(low),
+                high=show_value(high),
+            )
             self.problems.add(path, message, operand)
             return None
         return Numeric(low, high, open_low=operator == ">", open_high=ending == "<")

@@ -15,6 +15,7 @@ from app.rules.language.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPT
 from app.rules.language.matcher import Matcher, show_value
 from app.rules.language.operands import Problems
 from app.rules.language.value_list import read_values
+from app.translation import translatable
 
 OR = "$or"
 EVENT = "event"
@@ -63,7 +64,7 @@ def read_pattern(pattern: Any) -> Pattern:
         alternatives = legacy.read(pattern)
         if not legacy.problems.found:
             return Pattern(tuple(alternatives), tuple(legacy.overridden), or_is_field=True)
-    raise PatternError("the pattern cannot be used", reader.problems.found)
+    raise PatternError(translatable("the pattern cannot be used"), reader.problems.found)
 
 
 def full_pattern(pattern: Any) -> Any:
@@ -96,7 +97,11 @@ class _Reader:
     def read(self, pattern: Any) -> list[Alternative]:
         alternatives: list[Alternative] = [{}]
         if not isinstance(pattern, dict):
-            self.problems.add("", f"a pattern is a JSON object, found {show_value(pattern)[:80]}", None)
+            self.problems.add(
+                "",
+                translatable("a pattern is a JSON object, found %(pattern)s", pattern=show_value(pattern)[:80]),
+                None,
+            )
             return alternatives
         return self._read_object(alternatives, pattern, "", "", depth=1, in_or=False)
 
@@ -104,26 +109,38 @@ class _Reader:
         self, alternatives: list[Alternative], fields: dict[str, Any], path: str, where: str, *, depth: int, in_or: bool
     ) -> list[Alternative]:
         if not fields:
-            self.problems.add(where, "an empty object asks for nothing; name at least one field", fields)
+            self.problems.add(where, translatable("an empty object asks for nothing; name at least one field"), fields)
         if depth > MAX_DEPTH:
-            self.problems.add(where, f"is nested deeper than {MAX_DEPTH} levels")
+            self.problems.add(where, translatable("is nested deeper than %(most)s levels", most=MAX_DEPTH))
             return alternatives
         for name, content in fields.items():
             here = f"{where}.{name}" if where else str(name)
             if not isinstance(name, str) or len(name) > MAX_TEXT:
-                self.problems.add(where, f"a field's name is a string of at most {MAX_TEXT} characters", None)
+                self.problems.add(
+                    where,
+                    translatable("a field's name is a string of at most %(most)s characters", most=MAX_TEXT),
+                    None,
+                )
             elif name == OR and not self._legacy:
                 self.saw_or = True
                 alternatives = self._read_or(alternatives, content, path, here, depth=depth)
             elif in_or and name in RESERVED:
-                self.problems.add(here, f"{name!r} is a match type; within $or stand objects that name fields", name)
+                self.problems.add(
+                    here,
+                    translatable(
+                        "%(name)s is a match type; within $or stand objects that name fields", name=repr(name)
+                    ),
+                    name,
+                )
             elif isinstance(content, dict):
                 inner = f"{path}.{name}" if path else name
                 alternatives = self._read_object(alternatives, content, inner, here, depth=depth + 1, in_or=in_or)
             elif isinstance(content, list):
                 self._read_field(alternatives, f"{path}.{name}" if path else name, here, content)
             else:
-                message = f"must be a list of values or an object of fields, found {show_value(content)}"
+                message = translatable(
+                    "must be a list of values or an object of fields, found %(content)s", content=show_value(content)
+                )
                 self.problems.add(here, message, content, f"[{show_value(content)}]")
         return alternatives
 
@@ -133,10 +150,10 @@ class _Reader:
             if type(value) is dict:
                 self._values += _operands(value)
         if self._values > MAX_VALUES:
-            self._refuse_size(where, f"the pattern has more than {MAX_VALUES} values")
+            self._refuse_size(where, translatable("the pattern has more than %(most)s values", most=MAX_VALUES))
             return
         if path.count(".") >= MAX_PARTS:
-            self.problems.add(where, f"is a path of more than {MAX_PARTS} parts")
+            self.problems.add(where, translatable("is a path of more than %(most)s parts", most=MAX_PARTS))
             return
         matchers = read_values(values, where, self.problems, legacy=self._legacy)
         for alternative in alternatives:
@@ -149,28 +166,45 @@ class _Reader:
         self, alternatives: list[Alternative], branches: Any, path: str, where: str, *, depth: int
     ) -> list[Alternative]:
         if not isinstance(branches, list):
-            self.problems.add(where, f"$or takes a list of objects, found {show_value(branches)[:80]}")
+            self.problems.add(
+                where,
+                translatable("$or takes a list of objects, found %(branches)s", branches=show_value(branches)[:80]),
+            )
             return alternatives
         if len(branches) < 2:
-            self.problems.add(where, f"$or needs at least 2 objects, found {len(branches)}", branches)
+            self.problems.add(
+                where, translatable("$or needs at least 2 objects, found %(count)s", count=len(branches)), branches
+            )
         result: list[Alternative] = []
         for place, branch in enumerate(branches):
             here = f"{where}[{place}]"
             if not isinstance(branch, dict):
-                self.problems.add(here, f"$or takes objects that name fields, found {show_value(branch)[:80]}", branch)
+                self.problems.add(
+                    here,
+                    translatable(
+                        "$or takes objects that name fields, found %(branch)s", branch=show_value(branch)[:80]
+                    ),
+                    branch,
+                )
                 continue
             if self._too_large:
                 break
             copies = [dict(alternative) for alternative in alternatives]
             result += self._read_object(copies, branch, path, here, depth=depth + 1, in_or=True)
             if len(result) > MAX_ALTERNATIVES:
-                self._refuse_size(where, f"the $or multiply out to more than {MAX_ALTERNATIVES} alternatives")
+                self._refuse_size(
+                    where,
+                    translatable("the $or multiply out to more than %(most)s alternatives", most=MAX_ALTERNATIVES),
+                )
             self._count_conditions(result, where)
         return result[:MAX_ALTERNATIVES] or alternatives
 
     def _count_conditions(self, alternatives: list[Alternative], where: str) -> None:
         if sum(map(len, alternatives)) > MAX_CONDITIONS:
-            self._refuse_size(where, f"the alternatives name more than {MAX_CONDITIONS} fields in all")
+            self._refuse_size(
+                where,
+                translatable("the alternatives name more than %(most)s fields in all", most=MAX_CONDITIONS),
+            )
 
     def _refuse_size(self, where: str, message: str) -> None:
         if not self._too_large:

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.rules.language.letter_case import holds_in_cases
 from app.rules.language.matcher import Matcher, show_value
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Prefix(Matcher):
         return type(value) is str and value.startswith(self.text)
 
     def describe(self) -> str:
-        return f"a string that starts with {show_value(self.text)}"
+        return translatable("a string that starts with %(text)s", text=show_value(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Suffix(Matcher):
         return type(value) is str and value.endswith(self.text)
 
     def describe(self) -> str:
-        return f"a string that ends with {show_value(self.text)}"
+        return translatable("a string that ends with %(text)s", text=show_value(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,14 @@ class IgnoreCase(Matcher):
         return len(value) == size and value.isascii() and value.lower() == self.text.lower()
 
     def describe(self) -> str:
-        verb = {"equals": "equals", "prefix": "starts with", "suffix": "ends with"}[self.where]
-        return f"a string that {verb} {show_value(self.text)} in any case"
+        text = show_value(self.text)
+        match self.where:
+            case "prefix":
+                return translatable("a string that starts with %(text)s in any case", text=text)
+            case "suffix":
+                return translatable("a string that ends with %(text)s in any case", text=text)
+            case _:
+                return translatable("a string that equals %(text)s in any case", text=text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Wildcard(Matcher):
         return True
 
     def describe(self) -> str:
-        return f"a string like {show_value(self.text)}"
+        return translatable("a string like %(text)s", text=show_value(self.text))
 
 
 def wildcard(text: str) -> Wildcard:
@@ -99,7 +106,11 @@ def wildcard(text: str) -> Wildcard:
     for position, character in characters:
         if character == "*":
             if star_before:
-                raise ValueError(f"two '*' next to each other at character {position}; one is enough")
+                raise ValueError(
+                    translatable(
+                        "two '*' next to each other at character %(position)s; one is enough", position=position
+                    )
+                )
             pieces.append("")
             star_before = True
             continue
@@ -107,7 +118,12 @@ def wildcard(text: str) -> Wildcard:
         if character == "\\":
             _, escaped = next(characters, (0, ""))
             if escaped not in {"*", "\\"}:
-                raise ValueError(f"the backslash at character {position} must be followed by '*' or another backslash")
+                raise ValueError(
+                    translatable(
+                        "the backslash at character %(position)s must be followed by '*' or another backslash",
+                        position=position,
+                    )
+                )
             pieces[-1] += escaped
         else:
             pieces[-1] += character

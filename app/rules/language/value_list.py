@@ -21,6 +21,7 @@ from app.rules.language.matcher import (
 from app.rules.language.number import is_comparable, is_number
 from app.rules.language.operands import NOT_A_NUMBER, OperandReader, Problems, nearest_match_type
 from app.rules.language.text_matcher import Prefix, Suffix
+from app.translation import translatable
 
 MATCH_TYPES = (
     "anything-but",
@@ -43,7 +44,7 @@ def read_values(values: list[Any], path: str, problems: Problems, *, legacy: boo
     `$or` turns out to be a field's name.
     """
     if not values:
-        problems.add(path, "an empty list matches nothing; give at least one value", values)
+        problems.add(path, translatable("an empty list matches nothing; give at least one value"), values)
         return ()
     reader = _ValueReader(problems, legacy=legacy)
     matchers: list[Matcher] = []
@@ -71,7 +72,9 @@ class _ValueReader(OperandReader):
         if isinstance(value, dict):
             return self._read_match_type(value, path, first=first)
         if isinstance(value, list):
-            self.problems.add(path, "a list within the list of values; expected a value or a match type", value)
+            self.problems.add(
+                path, translatable("a list within the list of values; expected a value or a match type"), value
+            )
             return None
         if isinstance(value, str):
             if not self.fits(value, path):
@@ -80,13 +83,27 @@ class _ValueReader(OperandReader):
             return InNetwork(address, address, value) if address else Exact(value)
         if value is None or isinstance(value, (bool, int, float)):
             return Exact(exact_key(value))
-        self.problems.add(path, f"{type(value).__name__} is not JSON; quote it if it is meant as a string", str(value))
+        self.problems.add(
+            path,
+            translatable("%(name)s is not JSON; quote it if it is meant as a string", name=type(value).__name__),
+            str(value),
+        )
         return None
 
     def _read_match_type(self, expression: dict[str, Any], path: str, *, first: bool) -> Matcher | None:
         if len(expression) != 1:
-            named = f"{len(expression)} of them: {', '.join(map(str, expression))}" if expression else "none"
-            self.problems.add(path, f"a match type is an object with exactly one key, found {named}", expression)
+            named = (
+                translatable(
+                    "%(count)s of them: %(names)s", count=len(expression), names=", ".join(map(str, expression))
+                )
+                if expression
+                else "none"
+            )
+            self.problems.add(
+                path,
+                translatable("a match type is an object with exactly one key, found %(named)s", named=named),
+                expression,
+            )
             return None
         ((name, operand),) = expression.items()
         inner = f"{path}.{name}"
@@ -104,7 +121,10 @@ class _ValueReader(OperandReader):
         if name not in readers:
             allowed = ", ".join(MATCH_TYPES)
             self.problems.add(
-                inner, f"unknown match type; allowed are {allowed}", name, nearest_match_type(str(name), MATCH_TYPES)
+                inner,
+                translatable("unknown match type; allowed are %(allowed)s", allowed=allowed),
+                name,
+                nearest_match_type(str(name), MATCH_TYPES),
             )
             return None
         return readers[name](operand, inner)
@@ -114,7 +134,7 @@ class _ValueReader(OperandReader):
             return self._read_anything_but_like(operand, path, first=first)
         values = operand if isinstance(operand, list) else [operand]
         if not values:
-            self.problems.add(path, "anything-but needs at least one value", operand)
+            self.problems.add(path, translatable("anything-but needs at least one value"), operand)
             return None
         keys: set[Key] = set()
         wrong = False
@@ -129,31 +149,46 @@ class _ValueReader(OperandReader):
                     wrong = True
                 keys.add(value)
             else:
-                self.problems.add(here, f"anything-but takes strings or numbers, found {show_value(value)}", value)
+                self.problems.add(
+                    here,
+                    translatable("anything-but takes strings or numbers, found %(value)s", value=show_value(value)),
+                    value,
+                )
                 wrong = True
         if not wrong and len({isinstance(value, str) for value in values}) > 1:
-            self.problems.add(path, "anything-but takes strings or numbers, not both in one list", operand)
+            self.problems.add(
+                path, translatable("anything-but takes strings or numbers, not both in one list"), operand
+            )
             wrong = True
         return None if wrong else AnythingBut(frozenset(keys))
 
     def _read_anything_but_like(self, operand: dict[str, Any], path: str, *, first: bool) -> Matcher | None:
         allowed = ", ".join(_BUT_TYPES)
         if len(operand) != 1:
-            message = f"anything-but takes exactly one of {allowed}, found {show_value(operand)}"
+            message = translatable(
+                "anything-but takes exactly one of %(allowed)s, found %(operand)s",
+                allowed=allowed,
+                operand=show_value(operand),
+            )
             self.problems.add(path, message, operand)
             return None
         ((name, inner),) = operand.items()
         here = f"{path}.{name}"
         if name not in _BUT_TYPES or (self._legacy and name == "wildcard"):
-            self.problems.add(here, f"anything-but takes {allowed}", name, nearest_match_type(str(name), _BUT_TYPES))
+            self.problems.add(
+                here,
+                translatable("anything-but takes %(allowed)s", allowed=allowed),
+                name,
+                nearest_match_type(str(name), _BUT_TYPES),
+            )
             return None
         texts = inner if isinstance(inner, list) else [inner]
         if self._legacy and isinstance(inner, list) and name != "equals-ignore-case":
-            self.problems.add(here, "must be a string", inner)
+            self.problems.add(here, translatable("must be a string"), inner)
             return None
         if not texts:
             if first:
-                self.problems.add(here, "needs at least one string", inner)
+                self.problems.add(here, translatable("needs at least one string"), inner)
                 return None
             return NOTHING
         matchers = []
@@ -168,7 +203,9 @@ class _ValueReader(OperandReader):
         if name == "equals-ignore-case":
             return self.read_ignore_case(text, path)
         if text == "":
-            self.problems.add(path, f"every string has the empty {name}: nothing could match", text)
+            self.problems.add(
+                path, translatable("every string has the empty %(name)s: nothing could match", name=name), text
+            )
             return None
         text = self.read_text(text, path)
         if text is None:

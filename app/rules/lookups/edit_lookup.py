@@ -18,6 +18,7 @@ from app.rules.lookups.lookup_book import BadLookup, Lookup
 from app.rules.lookups.lookup_check import REQUIRED, check_lookup, complete
 from app.rules.lookups.read_lookups import read_documents, read_lookup, select_lookups
 from app.strict_json import is_storable, same_json
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def read_stored_lookup(connection: Connection, name: str) -> StoredLookup:
     """Return the lookup of that name; NotFoundError when there is none."""
     found = find_lookup(connection, name)
     if found is None:
-        raise NotFoundError(f"no lookup has the name {name!r}")
+        raise NotFoundError(translatable("no lookup has the name %(name)s", name=repr(name)))
     return found
 
 
@@ -105,15 +106,15 @@ def put_lookup(
     """
     draft = {**columns, "name": columns.get("name") or name}
     if problems := check_lookup(draft):
-        raise InvalidInputError("this lookup cannot be saved", problems)
+        raise InvalidInputError(translatable("this lookup cannot be saved"), problems)
     lock_edits(connection, lookups)
     before = find_lookup(connection, name)
     _refuse_if_edited(connection, name, before, expected)
     row = complete(draft)
     if only_new and before is not None:
-        raise ConflictError(f"there is a lookup named {name!r} already")
+        raise ConflictError(translatable("there is a lookup named %(name)s already", name=repr(name)))
     if row["name"] != name and find_lookup(connection, row["name"]) is not None:
-        raise ConflictError(f"there is a lookup named {row['name']!r} already")
+        raise ConflictError(translatable("there is a lookup named %(name)s already", name=repr(row["name"])))
     values = stored_values(row)
     if before is None:
         with edited_by(connection, editor):
@@ -162,6 +163,8 @@ def _stored(row: Mapping[Any, Any], version: int) -> StoredLookup:
 
 def _refuse_if_edited(connection: Connection, name: str, found: StoredLookup | None, expected: int | None) -> None:
     if expected is not None and found is None:
-        raise EditedMeanwhileError(f"the lookup {name!r} was deleted meanwhile; nothing was saved")
+        raise EditedMeanwhileError(
+            translatable("the lookup %(name)s was deleted meanwhile; nothing was saved", name=repr(name))
+        )
     if found is not None:
-        refuse_if_edited(connection, lookup_changes, "lookup", found.version, expected)
+        refuse_if_edited(connection, lookup_changes, translatable("lookup"), found.version, expected)

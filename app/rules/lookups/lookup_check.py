@@ -12,9 +12,10 @@ from pydantic_core import to_json
 from app.db.columns.lookup_columns import LOOKUP_COLUMNS, MAX_CACHE_S, MAX_TIMEOUT_MS
 from app.errors import Problem, join_path, nearest
 from app.livekit.vocabulary import JOINS
-from app.rules.check import json_problems
+from app.rules.check_json import json_problems
 from app.rules.language.pattern import EVENT, Pattern, PatternError, full_pattern, read_pattern
 from app.settings.lookup_secrets import variable_problem
+from app.translation import translatable
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
 __all__ = [
@@ -63,7 +64,7 @@ def check_lookup(row: Mapping[str, Any]) -> list[Problem]:
         if column in row:
             problems += _CHECKS[column](column, row[column])
         elif column in REQUIRED:
-            problems.append(Problem(column, "is required"))
+            problems.append(Problem(column, translatable("is required")))
     return problems
 
 
@@ -81,10 +82,12 @@ def read_lookup_pattern(value: Any) -> tuple[Pattern | None, list[Problem]]:
     problems = []
     paths = {path for alternative in pattern.alternatives for path in alternative}
     for path in sorted(path for path in paths if path == LOOKUP or path.startswith(f"{LOOKUP}.")):
-        message = "cannot depend on the answer of a lookup: all lookups of a join are asked at the same time"
+        message = translatable(
+            "cannot depend on the answer of a lookup: all lookups of a join are asked at the same time"
+        )
         problems.append(Problem(f"pattern.{path}", message))
     if not any(_can_be_join(alternative) for alternative in pattern.alternatives):
-        message = "must be able to match a join: lookups are asked when a participant joins"
+        message = translatable("must be able to match a join: lookups are asked when a participant joins")
         problems.append(Problem(f"pattern.{EVENT}", message, suggestion='["participant_joined"]'))
     return (None if problems else pattern), problems
 
@@ -98,25 +101,30 @@ def _unknown_column(name: Any) -> Problem | None:
     if name in LOOKUP_COLUMNS or name in _STAMPS:
         return None
     suggestion = nearest(str(name)[:100], LOOKUP_COLUMNS)
-    message = "is not a column of a lookup; columns are " + ", ".join(LOOKUP_COLUMNS)
+    message = translatable("is not a column of a lookup; columns are %(names)s", names=", ".join(LOOKUP_COLUMNS))
     return Problem(str(name)[:100] or '""', message, suggestion=suggestion)
 
 
 def _check_name(column: str, value: Any) -> list[Problem]:
-    message = "must have 1 to 63 letters, digits and _, and begin with a letter: templates read lookup.NAME"
+    message = translatable(
+        "must have 1 to 63 letters, digits and _, and begin with a letter: templates read lookup.NAME"
+    )
     if not isinstance(value, str):
         return [Problem(column, message, found=value)]
     if not _NAME.fullmatch(value):
         corrected = re.sub(r"\W+", "_", value.strip(), flags=re.ASCII)[:63].strip("_")
         return [Problem(column, message, value[:100], corrected if _NAME.fullmatch(corrected) else None)]
     if value.endswith(STATUS_SUFFIX):
-        message = f"must not end with {STATUS_SUFFIX}: lookup.NAME{STATUS_SUFFIX} is the status of the lookup NAME"
+        message = translatable(
+            "must not end with %(status_suffix)s: lookup.NAME%(status_suffix)s is the status of the lookup NAME",
+            status_suffix=STATUS_SUFFIX,
+        )
         return [Problem(column, message, found=value)]
     return []
 
 
 def _check_enabled(column: str, value: Any) -> list[Problem]:
-    return [] if isinstance(value, bool) else [Problem(column, "must be true or false", found=value)]
+    return [] if isinstance(value, bool) else [Problem(column, translatable("must be true or false"), found=value)]
 
 
 def _check_pattern(column: str, value: Any) -> list[Problem]:
@@ -125,41 +133,50 @@ def _check_pattern(column: str, value: Any) -> list[Problem]:
 
 def _check_url(column: str, value: Any) -> list[Problem]:
     if not isinstance(value, str) or not value:
-        return [Problem(column, "must be an address such as https://crm.example.com/usher", found=value)]
+        return [Problem(column, translatable("must be an address such as https://crm.example.com/usher"), found=value)]
     if len(value) > _MOST_CHARACTERS:
-        return [Problem(column, f"must have at most {_MOST_CHARACTERS} characters")]
+        return [Problem(column, translatable("must have at most %(most)s characters", most=_MOST_CHARACTERS))]
     if not value.isprintable() or " " in value or "\\" in value:
-        return [Problem(column, "must have no spaces, backslashes or unprintable characters")]
+        return [Problem(column, translatable("must have no spaces, backslashes or unprintable characters"))]
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        return [Problem(column, f"is no address: {error}", found=value)]
+        return [Problem(column, translatable("is no address: %(error)s", error=error), found=value)]
     if parts.scheme not in {"http", "https"} or not host:
-        message = "must begin with https:// or http:// and name a host"
+        message = translatable("must begin with https:// or http:// and name a host")
         return [Problem(column, message, value[:200], None if "://" in value else f"https://{value[:200]}")]
     if parts.username is not None or parts.password is not None:
-        message = "must hold no user or password, which everybody could read; put them into a header as env:NAME"
+        message = translatable(
+            "must hold no user or password, which everybody could read; put them into a header as env:NAME"
+        )
         return [Problem(column, message)]
     if parts.fragment:
-        return [Problem(column, "must have no fragment (#…), which is not sent", found=value[:200])]
+        return [Problem(column, translatable("must have no fragment (#…), which is not sent"), found=value[:200])]
     return []
 
 
 def _check_headers(column: str, value: Any) -> list[Problem]:
     if value is None:
         return []
-    example = 'an object such as {"authorization": "env:CRM_TOKEN"}'
     if not isinstance(value, dict):
-        return [Problem(column, f"must be {example}", found=value)]
+        message = translatable("must be an object such as %(example)s", example='{"authorization": "env:CRM_TOKEN"}')
+        return [Problem(column, message, found=value)]
     if len(value) > _MOST_HEADERS:
-        return [Problem(column, f"must have at most {_MOST_HEADERS} headers, found {len(value)}")]
+        return [
+            Problem(
+                column,
+                translatable(
+                    "must have at most %(most)s headers, found %(count)s", most=_MOST_HEADERS, count=len(value)
+                ),
+            )
+        ]
     problems = [
         problem for name, text in value.items() for problem in _check_header(join_path(column, name), name, text)
     ]
     lower = [name.lower() for name in value]
     problems += [
-        Problem(join_path(column, name), "is given twice; upper and lower case are the same")
+        Problem(join_path(column, name), translatable("is given twice; upper and lower case are the same"))
         for name in value
         if lower.count(name.lower()) > 1
     ]
@@ -168,18 +185,31 @@ def _check_headers(column: str, value: Any) -> list[Problem]:
 
 def _check_header(path: str, name: str, value: Any) -> list[Problem]:
     if not _HEADER.fullmatch(name):
-        return [Problem(path, "is no name of a header: letters, digits and hyphens", found=name[:100])]
+        return [Problem(path, translatable("is no name of a header: letters, digits and hyphens"), found=name[:100])]
     if name.lower() in _OURS or name.lower().startswith("proxy-"):
-        return [Problem(path, "is set by Usher itself; remove it")]
+        return [Problem(path, translatable("is set by Usher itself; remove it"))]
     if not isinstance(value, str):
-        return [Problem(path, "must be text, or env:NAME for the value of an environment variable", found=value)]
+        return [
+            Problem(
+                path, translatable("must be text, or env:NAME for the value of an environment variable"), found=value
+            )
+        ]
     if value.startswith(ENV):
         message = variable_problem(value.removeprefix(ENV))
         return [Problem(path, message, found=value[:100])] if message else []
     if _SECRET.search(name):
-        return [Problem(path, "must be env:NAME, so that no secret stands in the database", suggestion="env:NAME")]
+        return [
+            Problem(
+                path, translatable("must be env:NAME, so that no secret stands in the database"), suggestion="env:NAME"
+            )
+        ]
     if len(value) > _MOST_CHARACTERS or not is_header_value(value):
-        return [Problem(path, f"must be one line of at most {_MOST_CHARACTERS} printable ASCII characters")]
+        return [
+            Problem(
+                path,
+                translatable("must be one line of at most %(most)s printable ASCII characters", most=_MOST_CHARACTERS),
+            )
+        ]
     return []
 
 
@@ -190,7 +220,7 @@ def is_header_value(value: str) -> bool:
 
 def _check_whole(least: int, most: int) -> Callable[[str, Any], list[Problem]]:
     def check(column: str, value: Any) -> list[Problem]:
-        message = f"must be a whole number from {least} to {most}"
+        message = translatable("must be a whole number from %(least)s to %(most)s", least=least, most=most)
         if isinstance(value, bool) or not isinstance(value, int):
             return [Problem(column, message, found=value)]
         if not least <= value <= most:
@@ -203,7 +233,11 @@ def _check_whole(least: int, most: int) -> Callable[[str, Any], list[Problem]]:
 def _check_on_error(column: str, value: Any) -> list[Problem]:
     problems = json_problems(column, value)
     if not problems and len(to_json(value)) > MAX_ANSWER_BYTES:
-        return [Problem(column, f"must have at most {MAX_ANSWER_BYTES} bytes, as answers may have")]
+        return [
+            Problem(
+                column, translatable("must have at most %(most)s bytes, as answers may have", most=MAX_ANSWER_BYTES)
+            )
+        ]
     return problems
 
 

@@ -15,6 +15,7 @@ from app.rules.language.compile import compile_alternatives
 from app.rules.lookups.lookup_book import BadLookup, Lookup, LookupBook
 from app.rules.lookups.lookup_check import REQUIRED, check_lookup, read_lookup_pattern
 from app.strict_json import JsonError, parse_json
+from app.translation import translatable
 
 LOOKUPS_VERSION: Final = select(cast(func.coalesce(func.max(lookup_changes.c.id), 0), Text))
 """The version of the lookups, as a text: the id of the latest recorded edit, 0 before any."""
@@ -57,7 +58,7 @@ def read_documents(row: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Problem
             values[column] = parse_json(str(stored))
         except JsonError as error:
             values[column] = str(stored)
-            problems.append(Problem(column, f"is not JSON: {error}", str(stored)[:200]))
+            problems.append(Problem(column, translatable("is not JSON: %(error)s", error=error), str(stored)[:200]))
     return values, problems
 
 
@@ -66,7 +67,10 @@ def read_lookup(values: Mapping[str, Any], problems: Sequence[Problem]) -> Looku
     try:
         return _read(values, problems)
     except Exception as error:  # noqa: BLE001 - a defect of ours must cost one lookup, not all webhooks and lists
-        problem = Problem("", f"cannot be read, by a defect of Usher's: {type(error).__name__}: {error}"[:300])
+        message = translatable(
+            "cannot be read, by a defect of Usher's: %(error)s", error=f"{type(error).__name__}: {error}"[:260]
+        )
+        problem = Problem("", message)
         return BadLookup(values["id"], str(values["name"]), (problem,), values["enabled"] is not False)
 
 

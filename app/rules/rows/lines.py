@@ -10,7 +10,7 @@ from typing import Final
 from app.rules.rows.operator import MEANINGS, Operator, Takes
 from app.rules.rows.rows import Criterion, Row, Rows, is_field_name, is_text_field
 from app.rules.rows.value_text import ValueTextError, read_values, write_values
-from app.translation import gettext
+from app.translation import gettext, translatable
 
 ALWAYS: Final = 0
 """The group of the lines that must all hold."""
@@ -44,7 +44,7 @@ class LineProblem:
 
     @property
     def text(self) -> str:
-        return f"condition {self.place + 1} {self.message}"
+        return translatable("condition %(number)s %(message)s", number=self.place + 1, message=self.message)
 
 
 def lines_of(rows: Rows) -> list[Line]:
@@ -108,15 +108,20 @@ def _mistake_of_field(
     path: str, line: Line, group: dict[str, list[Criterion]], always: dict[str, list[Criterion]]
 ) -> str:
     if not path:
-        return "names no field, and there is none above it" if line.is_or else "needs a field"
+        return (
+            translatable("names no field, and there is none above it") if line.is_or else translatable("needs a field")
+        )
     if not is_field_name(path):
-        return f"has no field's name: {path[:60]}"
+        return translatable("has no field's name: %(path)s", path=path[:60])
     if line.is_or and not line.field.strip():
         return ""
     if path in group:
-        return f"asks for {path} once more; a pattern can ask for a field once, so add an “or” line to the first"
+        return translatable(
+            "asks for %(path)s once more; a pattern can ask for a field once, so add an “or” line to the first",
+            path=path,
+        )
     if group is not always and path in always:
-        return f"asks for {path}, which is asked for above the groups already"
+        return translatable("asks for %(path)s, which is asked for above the groups already", path=path)
     return ""
 
 
@@ -124,7 +129,7 @@ def _read_criterion(line: Line, path: str) -> tuple[Criterion | None, str]:
     try:
         operator = Operator(line.operator)
     except ValueError:
-        return None, f"has no such operator: {line.operator[:30]}"
+        return None, translatable("has no such operator: %(operator)s", operator=line.operator[:30])
     takes = MEANINGS[operator].takes
     try:
         values = read_values(line.values, takes=takes, is_text=is_text_field(path))
@@ -132,5 +137,7 @@ def _read_criterion(line: Line, path: str) -> tuple[Criterion | None, str]:
         return None, str(error)
     if takes is Takes.NUMBER or takes is Takes.BOUNDS:
         low_to_high = all(low <= high for low, high in pairwise(values))
-        return (Criterion(operator, values), "") if low_to_high else (None, "needs the lower number first")
+        return (
+            (Criterion(operator, values), "") if low_to_high else (None, translatable("needs the lower number first"))
+        )
     return Criterion(operator, values), ""

@@ -16,6 +16,7 @@ from app.rules.language.limits import MAX_DEPTH
 from app.rules.language.matcher import show_value
 from app.rules.language.pattern import OR, RESERVED, PatternError, full_pattern, read_pattern
 from app.rules.rows.operator import MEANINGS, Operator, Takes
+from app.translation import translatable
 
 _ATTRIBUTES: Final = "participant.attributes."
 _OPERATORS: Final = {
@@ -68,17 +69,17 @@ def rows_of(pattern: Any) -> Rows | BeyondRows:
     try:
         understood = read_pattern(pattern)
     except PatternError as error:
-        return BeyondRows(f"it has mistakes: {error.problems[0]}")
+        return BeyondRows(translatable("it has mistakes: %(problems)s", problems=error.problems[0]))
     if understood.or_is_field:
-        return BeyondRows(f"{OR} is the name of a field in it")
+        return BeyondRows(translatable("%(operator)s is the name of a field in it", operator=OR))
     if understood.overridden:
-        return BeyondRows(f"it names {understood.overridden[0]} twice")
+        return BeyondRows(translatable("it names %(overridden)s twice", overridden=understood.overridden[0]))
     try:
         rows = _read(pattern)
     except _BeyondRowsError as error:
         return BeyondRows(str(error))
     if read_pattern(full_pattern(pattern_of(rows))).alternatives != understood.alternatives:
-        return BeyondRows("rows would change its meaning")
+        return BeyondRows(translatable("rows would change its meaning"))
     return rows
 
 
@@ -113,14 +114,14 @@ def _read(pattern: Mapping[str, Any]) -> Rows:
     choices: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
     always = tuple(_rows_in(pattern, "", choices))
     if len(choices) > 1:
-        raise _BeyondRowsError(f"it has more than one {OR}")
+        raise _BeyondRowsError(translatable("it has more than one %(operator)s", operator=OR))
     groups = []
     for path, branches in choices:
         for branch in branches:
             within: list[Any] = []
             groups.append(tuple(_rows_in(branch, path, within)))
             if within:
-                raise _BeyondRowsError(f"it has {OR} within {OR}")
+                raise _BeyondRowsError(translatable("it has %(operator)s within %(operator)s", operator=OR))
     return Rows(always, tuple(groups))
 
 
@@ -133,7 +134,9 @@ def _rows_in(fields: Mapping[str, Any], path: str, choices: list[Any]) -> Iterat
             yield from _rows_in(content, here, choices)
         else:
             if not is_field_name(here):
-                raise _BeyondRowsError(f"the name of the field {show_value(here)} cannot be typed")
+                raise _BeyondRowsError(
+                    translatable("the name of the field %(here)s cannot be typed", here=show_value(here))
+                )
             yield Row(here, _criteria_of(here, content))
 
 
@@ -144,7 +147,11 @@ def _criteria_of(path: str, items: Sequence[Any]) -> tuple[Criterion, ...]:
         if criterion.operator in {Operator.IS, Operator.IS_NOT} and is_text_field(path):
             for value in criterion.values:
                 if not isinstance(value, str):
-                    raise _BeyondRowsError(f"{path} is always a text, and it asks for {show_value(value)}")
+                    raise _BeyondRowsError(
+                        translatable(
+                            "%(path)s is always a text, and it asks for %(value)s", path=path, value=show_value(value)
+                        )
+                    )
         last = criteria[-1] if criteria else None
         if last is not None and last.operator is criterion.operator and _is_list(criterion.operator):
             criteria[-1] = Criterion(criterion.operator, (*last.values, *criterion.values))
@@ -177,7 +184,7 @@ def _criterion_of(item: Any) -> Criterion:
         operand = operand["equals-ignore-case"]
     texts = tuple(operand) if isinstance(operand, list) else (operand,)
     if not texts:
-        raise _BeyondRowsError("it has an anything-but without values")
+        raise _BeyondRowsError(translatable("it has an anything-but without values"))
     contained = [_contained(text) for text in texts] if name == "wildcard" else [None]
     if all(text is not None for text in contained):
         return Criterion(Operator.NOT_CONTAINS if is_but else Operator.CONTAINS, tuple(contained))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from app.rules.rows.operator import Takes
 from app.strict_json import JsonError, is_storable, parse_json
+from app.translation import translatable
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS: Final = {"true": True, "false": False, "null": None}
@@ -40,12 +41,12 @@ def read_values(text: str, *, takes: Takes, is_text: bool) -> tuple[Any, ...]:
         case Takes.BOUNDS:
             bounds = _BETWEEN.split(text.strip())
             if len(bounds) != 2:
-                raise ValueTextError("takes two numbers, such as 5, 10")
+                raise ValueTextError(translatable("takes two numbers, such as 5, 10"))
             return tuple(map(_read_number, bounds))
         case Takes.VALUES | Takes.TEXTS:
             values = tuple(_read_list(text, texts_only=is_text or takes is Takes.TEXTS))
             if not values:
-                raise ValueTextError("needs at least one value")
+                raise ValueTextError(translatable("needs at least one value"))
             return values
 
 
@@ -67,11 +68,15 @@ def _read_list(text: str, *, texts_only: bool) -> Iterator[Any]:
         if rest[place] == '"':
             quoted = _QUOTED.match(rest, place)
             if quoted is None:
-                raise ValueTextError(f"has a quotation mark without its end: {rest[place : place + 30]}")
+                raise ValueTextError(
+                    translatable("has a quotation mark without its end: %(rest)s", rest=rest[place : place + 30])
+                )
             place = quoted.end()
             after = rest[place:].lstrip()
             if after and after[0] != ",":
-                raise ValueTextError(f"needs a comma between the values, before {after[:30]}")
+                raise ValueTextError(
+                    translatable("needs a comma between the values, before %(after)s", after=after[:30])
+                )
             yield _read_json(quoted[0])
             continue
         end = rest.find(",", place)
@@ -90,7 +95,11 @@ def _read_plain(text: str, *, texts_only: bool) -> Any:
 
 def _read_number(text: str) -> Any:
     if not _NUMBER.fullmatch(text):
-        raise ValueTextError(f"takes a number, such as 5 or 2.5, not {text[:30]}" if text else "needs a number")
+        raise ValueTextError(
+            translatable("takes a number, such as 5 or 2.5, not %(text)s", text=text[:30])
+            if text
+            else translatable("needs a number")
+        )
     return _read_json(text)
 
 
@@ -98,4 +107,6 @@ def _read_json(text: str) -> Any:
     try:
         return parse_json(text)
     except JsonError as error:
-        raise ValueTextError(f"has a value that cannot be read: {error.reason}") from error
+        raise ValueTextError(
+            translatable("has a value that cannot be read: %(reason)s", reason=error.reason)
+        ) from error

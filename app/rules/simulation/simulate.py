@@ -18,6 +18,7 @@ from app.rules.editing.difference import diff
 from app.rules.goal import rule_goal
 from app.rules.language.document import DocumentView
 from app.rules.templates.template import TemplateError, TemplateText, render_attributes, render_metadata
+from app.translation import joined, translatable
 from app.webhook.event import Event
 
 MOST_GROUPS: Final = 1000
@@ -181,7 +182,7 @@ def _answer(matched: Sequence[Rule], event: Event, metadata_max_bytes: int) -> _
             wanted = None if rule.attributes_text is None else TemplateText(rule.attributes_text)
             attributes = render_attributes(wanted, event.shareable, rule, event.occurred_at)
         except TemplateError as error:
-            failures.append(f"rule {rule.name!r} matches, but {error}")
+            failures.append(translatable("rule %(rule)s matches, but %(error)s", rule=repr(rule.name), error=error))
             continue
         agents[rule.agent_name] = None
         data.append((rule.agent_name, metadata, tuple(attributes.items()), rule.deployment, rule.scope))
@@ -199,10 +200,12 @@ def _effect(before: _Answer, after: _Answer) -> Effect:
     return Effect.OTHER_AGENT if before.agents else Effect.NEW_AGENT
 
 
-def _does(rule: Rule) -> str:
+def _does_now(rule: Rule) -> str:
+    name = repr(rule.name)
     if rule.agent_name is not None:
-        return f"sends {rule.agent_name!r}"
-    return f"has the action {rule_goal(rule.action, None, rule.transfer_to)!r}"
+        return translatable("rule %(rule)s sends %(agent)s now", rule=name, agent=repr(rule.agent_name))
+    goal = repr(rule_goal(rule.action, None, rule.transfer_to))
+    return translatable("rule %(rule)s has the action %(action)s now", rule=name, action=goal)
 
 
 class _Comparison:
@@ -230,15 +233,7 @@ class _Comparison:
         return effect
 
     def _note(self, effect: Effect, before: _Answer, after: _Answer, event: Event) -> None:
-        key = (
-            effect,
-            before.agents,
-            after.agents,
-            before.rules,
-            after.rules,
-            before.actions,
-            after.actions,
-        )
+        key = (effect, before.agents, after.agents, before.rules, after.rules, before.actions, after.actions)
         group = self.groups.get(key)
         if group is None:
             if len(self.groups) >= MOST_GROUPS:
@@ -261,7 +256,7 @@ class _Comparison:
         reasons = [*after.failures]
         reasons += [self._why_not(name, after, event) for name in before.rules if name not in after.rules]
         reasons += [
-            f"rule {name!r} {_does(line)} now"
+            _does_now(line)
             for name in after.rules
             if name in before.rules
             and isinstance(line := self._line(name), Rule)
@@ -269,25 +264,33 @@ class _Comparison:
         ]
         served = [name for name in after.rules if name not in before.rules]
         if served and not after.failures:
-            reasons.append("now served by " + ", ".join(repr(name) for name in served))
-        return "; ".join(reasons) or "the same rules, with other metadata, attributes, deployment or scope"
+            names = ", ".join(repr(name) for name in served)
+            reasons.append(translatable("now served by %(names)s", names=names))
+        if not reasons:
+            return translatable("the same rules, with other metadata, attributes, deployment or scope")
+        return joined("; ", reasons)
 
     def _why_not(self, name: str, after: _Answer, event: Event) -> str:
         line = self._line(name)
         if line is None:
-            return f"rule {name!r} is gone"
+            return translatable("rule %(rule)s is gone", rule=repr(name))
         if isinstance(line, BadRule):
-            return f"rule {name!r} cannot be used: {'; '.join(map(str, line.problems))}"
+            problems = joined("; ", line.problems)
+            return translatable("rule %(rule)s cannot be used: %(problems)s", rule=repr(name), problems=problems)
         if not line.enabled:
-            return f"rule {name!r} is disabled"
+            return translatable("rule %(rule)s is disabled", rule=repr(name))
         mismatch = first_mismatch(self._draft.alternatives(line.id), DocumentView(event.document))
         if mismatch is not None:
-            return f"rule {name!r} does not match: {mismatch.describe()}"
+            why = mismatch.describe()
+            return translatable("rule %(rule)s does not match: %(why)s", rule=repr(name), why=why)
         for verdict in evaluate(self._draft, event).passed_over:
             if verdict.rule_id == line.id:
-                return f"rule {name!r} {verdict.describe()}"
-        before_it = after.rules[-1] if after.rules else "another rule"
-        return f"rule {name!r} is not reached: {before_it!r} comes before it and ends the search"
+                return translatable("rule %(rule)s %(verdict)s", rule=repr(name), verdict=verdict.describe())
+        return translatable(
+            "rule %(rule)s is not reached: %(other)s comes before it and ends the search",
+            rule=repr(name),
+            other=repr(after.rules[-1] if after.rules else "another rule"),
+        )
 
     def _line(self, name: str) -> Rule | BadRule | None:
         if self._by_name is None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.errors import Problem
 from app.rules.templates.jsone import TemplateError
+from app.translation import translatable
 
 _NOTHING: Final[dict[str, Any]] = {}
 _OMITTED_FIRST: Final = (
@@ -62,7 +63,9 @@ def render_default_document(
             text = json_text({**default, "omitted": omitted})
     if fits(text, max_bytes):
         return text
-    raise metadata_error(f"is {len(text.encode())} bytes long, at most {max_bytes} are allowed")
+    raise metadata_error(
+        translatable("is %(count)s bytes long, at most %(most)s are allowed", count=len(text.encode()), most=max_bytes)
+    )
 
 
 def leaves_out_context(metadata: str | None) -> bool:
@@ -88,7 +91,9 @@ def json_text(value: Any) -> str:
         # Half of a surrogate pair, which JSON may carry as an escape but UTF-8 may not.
         return _compact_ascii(value)
     except (ValueError, RecursionError) as error:
-        raise metadata_error("cannot be written as JSON: a number is infinite or it nests too deep") from error
+        raise metadata_error(
+            translatable("cannot be written as JSON: a number is infinite or it nests too deep")
+        ) from error
     return text
 
 

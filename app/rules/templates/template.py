@@ -21,6 +21,7 @@ from app.rules.templates.jsone import CompiledTemplate, TemplateError, compile_t
 from app.rules.templates.jsone.budget import UNKNOWN, Mistake, PartialObject, Run, measure
 from app.rules.templates.jsone.functions import FUNCTIONS, iso_text
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
+from app.translation import translatable
 from app.webhook.redaction import SECRET_FIELD
 
 __all__ = [
@@ -76,7 +77,11 @@ def render_metadata(
         raise metadata_error(mistake.message) from mistake
     text = json_text(value)
     if not fits(text, max_bytes):
-        raise metadata_error(f"is {len(text.encode())} bytes long, at most {max_bytes} are allowed")
+        raise metadata_error(
+            translatable(
+                "is %(count)s bytes long, at most %(most)s are allowed", count=len(text.encode()), most=max_bytes
+            )
+        )
     return text
 
 
@@ -120,7 +125,13 @@ def check_template(template: Any, column: str = "metadata") -> list[Problem]:
     except Mistake as mistake:
         problems.append(Problem(column, mistake.message))
     if _mentions_secret(template):
-        problems.append(Problem(column, f"{SECRET_FIELD} is a secret and is never given to agents", found=SECRET_FIELD))
+        problems.append(
+            Problem(
+                column,
+                translatable("%(secret_field)s is a secret and is never given to agents", secret_field=SECRET_FIELD),
+                found=SECRET_FIELD,
+            )
+        )
     return _without_repetition(problems)
 
 
@@ -177,7 +188,7 @@ def _attribute_problems(value: Any) -> list[Problem]:
     if value is UNKNOWN:
         return []
     if not isinstance(value, dict):
-        return [Problem("attributes", "must be an object whose values are strings", found=value)]
+        return [Problem("attributes", translatable("must be an object whose values are strings"), found=value)]
     problems = []
     size = 0
     for name, text in value.items():
@@ -185,13 +196,15 @@ def _attribute_problems(value: Any) -> list[Problem]:
             continue
         path = f"attributes[{json.dumps(name, ensure_ascii=False)}]"
         if not isinstance(text, str):
-            problems.append(Problem(path, "must be a string; str() makes one of a number", found=text))
+            problems.append(Problem(path, translatable("must be a string; str() makes one of a number"), found=text))
         elif not (is_storable(name) and is_storable(text)):
             problems.append(Problem(path, UNSTORABLE_MESSAGE))
         else:
             size += len(name.encode()) + len(text.encode())
     if size > MOST_ATTRIBUTE_BYTES:
-        message = f"are {size} bytes together, at most {MOST_ATTRIBUTE_BYTES} are allowed"
+        message = translatable(
+            "are %(size)s bytes together, at most %(most)s are allowed", size=size, most=MOST_ATTRIBUTE_BYTES
+        )
         problems.append(Problem("attributes", message))
     return problems
 

@@ -11,6 +11,7 @@ from app.livekit.vocabulary import ParticipantKind
 from app.rules.check_action import WHY_NO_AGENT
 from app.rules.language.compile import KIND, Alternative
 from app.rules.rule import Rule
+from app.translation import translatable
 
 _SIP_ATTRIBUTES: Final = "participant.attributes.sip."
 _OF_AGENTS: Final = ("metadata", "attributes", "deployment", "objective_percent")
@@ -24,9 +25,9 @@ def check_transfer(rule: Rule, alternatives: Sequence[Alternative]) -> Iterator[
     if all(map(_is_for_phones, alternatives)):
         return
     column = "action" if rule.action is RuleAction.TRANSFER else "on_no_show"
-    message = (
-        "is transfer, and the pattern also matches callers who are not on the phone: LiveKit cannot transfer them, and "
-        'they stay where they are; "kind": ["SIP"] of the participant matches phones only'
+    message = translatable(
+        "is transfer, and the pattern also matches callers who are not on the phone: LiveKit cannot transfer them, "
+        'and they stay where they are; "kind": ["SIP"] of the participant matches phones only'
     )
     yield Problem(column, message)
 
@@ -47,7 +48,14 @@ def check_useless(rule: Rule) -> Iterator[Problem]:
     if rule.action is not RuleAction.DISPATCH:
         for name in _OF_AGENTS:
             if getattr(rule, name) is not None:
-                yield Problem(name, f"has no effect with action {rule.action}: {WHY_NO_AGENT[rule.action]}")
+                yield Problem(
+                    name,
+                    translatable(
+                        "has no effect with action %(action)s: %(why_no_agent)s",
+                        action=rule.action,
+                        why_no_agent=WHY_NO_AGENT[rule.action],
+                    ),
+                )
     if rule.transfer_to is None or rule.action is RuleAction.TRANSFER or rule.on_no_show is OnNoShow.TRANSFER:
         return
-    yield Problem("transfer_to", "has no effect: neither action nor on_no_show is transfer")
+    yield Problem("transfer_to", translatable("has no effect: neither action nor on_no_show is transfer"))

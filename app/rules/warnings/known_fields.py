@@ -13,6 +13,7 @@ from app.livekit.attributes import SIP_ATTRIBUTES
 from app.livekit.webhook_fields import CODECS_PATH, FREE_PATHS, SECRET_PATH, KnownField, known_fields
 from app.rules.language.matcher import Exact, Key, Matcher, OneOf
 from app.rules.language.pattern import Pattern
+from app.translation import translatable
 from app.webhook.lookup_answers import LOOKUP
 
 _ATTRIBUTES = "participant.attributes."
@@ -29,10 +30,10 @@ def check_fields(pattern: Pattern) -> list[Problem]:
 
 def _check_field(path: str, matchers: tuple[Matcher, ...]) -> Iterator[Problem]:
     if path == SECRET_PATH:
-        yield Problem(path, "is a secret that rules never see")
+        yield Problem(path, translatable("is a secret that rules never see"))
         return
     if path == CODECS_PATH or path.startswith(f"{CODECS_PATH}."):
-        yield Problem(path, "is left out of rooms: rules never see it")
+        yield Problem(path, translatable("is left out of rooms: rules never see it"))
         return
     if path.startswith(f"{LOOKUP}."):
         return
@@ -49,10 +50,17 @@ def _check_field(path: str, matchers: tuple[Matcher, ...]) -> Iterator[Problem]:
             yield _unknown(above, parts[size - 1])
             return
         if not known.fields and size < len(parts):
-            yield Problem(path, f"{here} is a {known.kind or 'value'} and has no fields", parts[size])
+            yield Problem(
+                path,
+                translatable("%(here)s is a %(kind)s and has no fields", here=here, kind=_kind_name(known.kind)),
+                parts[size],
+            )
             return
     if known is not None and known.fields:
-        yield Problem(path, f"is an object, not a value; name one of its fields: {', '.join(known.fields)}")
+        yield Problem(
+            path,
+            translatable("is an object, not a value; name one of its fields: %(names)s", names=", ".join(known.fields)),
+        )
     elif known is not None:
         for key in _keys(matchers):
             yield from _check_value(path, known, key)
@@ -65,7 +73,7 @@ def _unknown(above: str, part: str) -> Problem:
     ]
     where = f"{above}.{part}" if above else part
     suggestion = (f"{above}.{near[0]}" if above else near[0]) if near else None
-    return Problem(where, "is not a field that LiveKit is known to send", part, suggestion)
+    return Problem(where, translatable("is not a field that LiveKit is known to send"), part, suggestion)
 
 
 def _check_attribute(path: str) -> Iterator[Problem]:
@@ -77,7 +85,9 @@ def _check_attribute(path: str) -> Iterator[Problem]:
     same = [known for known in SIP_ATTRIBUTES if known.casefold() == name.casefold()]
     near = same or (difflib.get_close_matches(name, SIP_ATTRIBUTES, n=1, cutoff=0.85) if "sip" in name.lower() else [])
     if near:
-        yield Problem(path, "is not an attribute that LiveKit sets, but similar to one", name, _ATTRIBUTES + near[0])
+        yield Problem(
+            path, translatable("is not an attribute that LiveKit sets, but similar to one"), name, _ATTRIBUTES + near[0]
+        )
 
 
 def _keys(matchers: tuple[Matcher, ...]) -> Iterator[Key]:
@@ -94,14 +104,35 @@ def _check_value(path: str, known: KnownField, key: Key) -> Iterator[Problem]:
         return
     if known.kind and kind != known.kind:
         found = key if isinstance(key, str) else key[1] if isinstance(key, tuple) else str(key)
-        message = f"holds a {known.kind} and never equals a {kind}"
+        message = translatable(
+            "holds a %(kind)s and never equals a %(other)s", kind=_kind_name(known.kind), other=_kind_name(kind)
+        )
         yield Problem(path, message, found, _as_kind(found, known.kind))
     elif known.values and isinstance(key, str) and key not in known.values:
         near = difflib.get_close_matches(key, known.values, n=1) or difflib.get_close_matches(
             key.upper(), known.values, n=1
         )
-        allowed = f"; known are {', '.join(known.values)}" if len(known.values) <= 20 else ""
-        yield Problem(path, f"is not known to be {key!r}{allowed}", key, near[0] if near else None)
+        allowed = (
+            translatable("; known are %(names)s", names=", ".join(known.values)) if len(known.values) <= 20 else ""
+        )
+        yield Problem(
+            path,
+            translatable("is not known to be %(key)s%(allowed)s", key=repr(key), allowed=allowed),
+            key,
+            near[0] if near else None,
+        )
+
+
+def _kind_name(kind: str) -> str:
+    match kind:
+        case "text":
+            return translatable("text")
+        case "number":
+            return translatable("number")
+        case "boolean":
+            return translatable("boolean")
+        case _:
+            return translatable("value")
 
 
 def _as_kind(text: str, kind: str) -> str | None:

@@ -11,6 +11,7 @@ from app.rules.language.compile import Alternative
 from app.rules.lookups.lookup_book import LookupBook
 from app.rules.rule import Rule
 from app.rules.templates.template import TemplateText, template_expressions
+from app.translation import translatable
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
 _NAME: Final = "[A-Za-z][A-Za-z0-9_]*"
@@ -49,8 +50,18 @@ def _check_name(path: str, name: str, lookups: LookupBook) -> Problem | None:
     asked = name.removesuffix(STATUS_SUFFIX) if name not in names else name
     if asked not in names:
         near = nearest(asked, names)
-        return Problem(path, f"names the lookup {asked!r}, which does not exist", name, near)
+        return Problem(
+            path, translatable("names the lookup %(asked)s, which does not exist", asked=repr(asked)), name, near
+        )
     lookup = lookups.named(asked)
     if lookup is None:
-        return Problem(path, f"names the lookup {asked!r}, which cannot be used and is not asked", name)
-    return None if lookup.enabled else Problem(path, f"names the lookup {asked!r}, which is disabled", name)
+        return Problem(
+            path,
+            translatable("names the lookup %(asked)s, which cannot be used and is not asked", asked=repr(asked)),
+            name,
+        )
+    return (
+        None
+        if lookup.enabled
+        else Problem(path, translatable("names the lookup %(asked)s, which is disabled", asked=repr(asked)), name)
+    )

@@ -13,6 +13,7 @@ from app.livekit.vocabulary import EventType
 from app.rules.language.compile import ROLE
 from app.rules.language.matcher import Exact, Matcher, OneOf
 from app.rules.language.pattern import EVENT, Pattern
+from app.translation import translatable
 
 _ATTRIBUTES: Final = "participant.attributes."
 _OUR_NUMBER: Final = _ATTRIBUTES + TRUNK_NUMBER
@@ -51,7 +52,7 @@ def _check_direction(conditions: Conditions) -> Iterator[Problem]:
     if _OUR_NUMBER not in conditions or not any(one.holds(Role.CALLEE.value) for one in conditions.get(ROLE, ())):
         return
     if not any(path.startswith(_PHONE) or path in _SHOWS_DIRECTION for path in conditions):
-        message = "is our own number also where we dial: the rule matches both directions"
+        message = translatable("is our own number also where we dial: the rule matches both directions")
         yield Problem(_OUR_NUMBER, message, suggestion=f"{_PHONE}called or {_PHONE}caller")
 
 
@@ -63,7 +64,12 @@ def _check_track_events(conditions: Conditions) -> Iterator[Problem]:
         for start, known in _OF_TRACK_EVENTS.items():
             if path.startswith(start) and path.removeprefix(start).partition(".")[0] not in known:
                 yield Problem(
-                    path, f"is not known when tracks are published; known of the {start[:-1]} are {', '.join(known)}"
+                    path,
+                    translatable(
+                        "is not known when tracks are published; known of the %(start)s are %(names)s",
+                        start=start[:-1],
+                        names=", ".join(known),
+                    ),
                 )
 
 
@@ -73,5 +79,7 @@ def _check_numbers(conditions: Conditions) -> Iterator[Problem]:
             keys = matcher.keys if isinstance(matcher, OneOf) else (matcher.key,) if isinstance(matcher, Exact) else ()
             for key in keys:
                 if isinstance(key, str) and e164(key) != key:
-                    message = "is not in E.164, the form of these numbers: + and the digits of country and number"
+                    message = translatable(
+                        "is not in E.164, the form of these numbers: + and the digits of country and number"
+                    )
                     yield Problem(path, message, key, e164(key) or None)

@@ -31,6 +31,7 @@ from app.rules.warnings.participant_fields import check_participants
 from app.rules.warnings.sample import make_sample
 from app.rules.warnings.subsumption import covers
 from app.rules.warnings.unseen import Traffic, check_agents, check_traffic
+from app.translation import joined, translatable
 
 MAX_COMPARED_RULES: Final = 200
 """Rules that are compared with recent events and with each other, at 2 to 10 ms each."""
@@ -72,9 +73,10 @@ class RuleWarning(JsonShape):
         return cls(rule.id, rule.name, kind, problem.message, problem.path, problem.suggestion)
 
     def __str__(self) -> str:
-        place = f"{self.path}: " if self.path else ""
-        hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"{place}{self.message}{hint}"
+        text = joined(": ", (self.path, self.message)) if self.path else self.message
+        if not self.suggestion:
+            return text
+        return translatable("%(problem)s Did you mean %(name)s?", problem=text, name=self.suggestion)
 
 
 def warnings(book: RuleBook) -> Iterator[RuleWarning]:
@@ -101,7 +103,10 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
     else:
         earlier = shadowing_rule(book, rule)
         if earlier is not None:
-            message = f"is never reached: the earlier rule {earlier.name!r} matches all that it matches, and stops"
+            message = translatable(
+                "is never reached: the earlier rule %(name)s matches all that it matches, and stops",
+                name=repr(earlier.name),
+            )
             found.insert(0, RuleWarning(rule.id, rule.name, WarningKind.SHADOWED, message))
     return found
 
@@ -122,9 +127,11 @@ def saved_rule_warnings(book: RuleBook, rule: Rule, traffic: Traffic) -> list[Ru
     tied = tied_rule(book, rule)
     if tied is not None:
         first = min(rule, tied, key=lambda one: one.rank)
-        message = (
-            f"equals that of rule {tied.name!r}, and one event can match both: {first.name!r} is tried first, "
-            "because it is older"
+        message = translatable(
+            "equals that of rule %(other)s, and one event can match both: %(first)s is tried first, because it is "
+            "older",
+            other=repr(tied.name),
+            first=repr(first.name),
         )
         warn(WarningKind.PRIORITY_TIE, Problem("priority", message))
     paths, values = check_traffic(read_pattern(full_pattern(rule.pattern)), traffic)
@@ -172,11 +179,13 @@ def _always_ends(rule: Rule) -> bool:
 
 def _why_never(rule: Rule, alternatives: tuple[Alternative, ...]) -> str | None:
     if rule.rollout_percent == 0:
-        return "never matches: its rollout is 0 %"
+        return translatable("never matches: its rollout is 0 %")
     if rule.hours is not None and not rule.hours.can_open:
-        return "never matches: its active hours are never open (off, unknown, a comment alone and 17:00+ are not)"
+        return translatable(
+            "never matches: its active hours are never open (off, unknown, a comment alone and 17:00+ are not)"
+        )
     if all(_is_impossible(alternative) for alternative in alternatives):
-        return "never matches: no number lies between its bounds"
+        return translatable("never matches: no number lies between its bounds")
     return None
 
 
@@ -200,11 +209,13 @@ def _pattern_warnings(document: Any) -> list[tuple[WarningKind, Problem]]:
     except PatternError:
         return []
     found = [
-        (WarningKind.REPEATED_FIELD, Problem(path, "is named twice; only the later one counts"))
+        (WarningKind.REPEATED_FIELD, Problem(path, translatable("is named twice; only the later one counts")))
         for path in pattern.overridden
     ]
     if pattern.or_is_field:
-        message = "is read as the name of a field, because its content is not a list of two or more objects of fields"
+        message = translatable(
+            "is read as the name of a field, because its content is not a list of two or more objects of fields"
+        )
         found.append((WarningKind.OR_IS_FIELD, Problem(OR, message)))
     problems = dict.fromkeys([*check_fields(pattern), *check_participants(pattern)])
     return found + [(WarningKind.FIELD, problem) for problem in problems]

@@ -24,6 +24,7 @@ from app.rules.language.matcher import (
 )
 from app.rules.language.pattern import DEFAULT_EVENT, EVENT, Alternative, Pattern
 from app.rules.warnings.sample import value_of
+from app.translation import joined, translatable
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
 DAYS: Final = 7
@@ -118,9 +119,20 @@ def check_agents(names: Iterable[str], agents: Mapping[str, bool]) -> list[Probl
     for name in dict.fromkeys(names):
         if not joined or agents.get(name):
             continue
-        message = "has joined none of its latest dispatches" if name in agents else "has never joined"
+        message = (
+            translatable("has joined none of its latest dispatches")
+            if name in agents
+            else translatable("has never joined")
+        )
         near = difflib.get_close_matches(name, joined, n=1)
-        problems.append(Problem("agent_name", f"agent {name!r} {message}", name, near[0] if near else None))
+        problems.append(
+            Problem(
+                "agent_name",
+                translatable("agent %(name)s %(message)s", name=repr(name), message=message),
+                name,
+                near[0] if near else None,
+            )
+        )
     return problems
 
 
@@ -141,8 +153,17 @@ class _Seen:
             if (one == DEFAULT_EVENT if wanted is None else any(matcher.holds(one) for matcher in wanted))
         ]
         count = sum(traffic.events[one] for one in types)
-        read = f" ({count} read)" if traffic.is_whole else f" (the latest {count} read)"
-        which = f"no {' or '.join(types)} event of the last {DAYS} days{read}"
+        read = (
+            translatable(" (%(count)s read)", count=count)
+            if traffic.is_whole
+            else translatable(" (the latest %(count)s read)", count=count)
+        )
+        which = translatable(
+            "no %(names)s event of the last %(days)s days%(read)s",
+            names=joined(translatable(" or "), types),
+            days=DAYS,
+            read=read,
+        )
         return cls(count, which, [traffic.values[one] for one in types])
 
     def has(self, path: str) -> bool:
@@ -170,7 +191,7 @@ def _unseen_path(path: str, seen: _Seen) -> Problem:
     near = difflib.get_close_matches(name, siblings, n=1)
     elsewhere = sorted(one for one in paths if one.endswith(f".{name}"))
     suggestion = siblings[near[0]] if near else next(iter(elsewhere), None)
-    return Problem(path, f"is in {seen.which}", suggestion=suggestion)
+    return Problem(path, translatable("is in %(which)s", which=seen.which), suggestion=suggestion)
 
 
 def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Problem | None:
@@ -188,12 +209,16 @@ def _unseen_values(path: str, matchers: tuple[Matcher, ...], seen: _Seen) -> Pro
     unseen = sorted((key for key in keys if key not in known), key=str)
     if unseen:
         shown = ", ".join(_shown(key) for key in unseen[:_MOST_SHOWN])
-        more = f" and {len(unseen) - _MOST_SHOWN} more" if len(unseen) > _MOST_SHOWN else ""
-        return Problem(path, f"is {shown}{more} in {seen.which}", suggestion=_near(unseen[0], known))
+        more = translatable(" and %(count)s more", count=len(unseen) - _MOST_SHOWN) if len(unseen) > _MOST_SHOWN else ""
+        return Problem(
+            path,
+            translatable("is %(shown)s%(more)s in %(which)s", shown=shown, more=more, which=seen.which),
+            suggestion=_near(unseen[0], known),
+        )
     others = [one for one in matchers if not isinstance(one, Exact | OneOf)]
     if others and not any(one.holds(value_of(key)) for one in others for key in known):
-        expected = " or ".join(one.describe() for one in others[:_MOST_SHOWN])
-        return Problem(path, f"is {expected} in {seen.which}")
+        expected = joined(translatable(" or "), (one.describe() for one in others[:_MOST_SHOWN]))
+        return Problem(path, translatable("is %(expected)s in %(which)s", expected=expected, which=seen.which))
     return None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from app.errors import NotFoundError
 from app.rules.rule_projects import projects_of
 from app.server.request_context import RequestContext
+from app.translation import translatable
 
 
 async def require_own(
@@ -21,7 +22,7 @@ async def require_own(
         return
     missing = await context.read(lambda connection: unknown(connection, ids, projects))
     if missing:
-        raise NotFoundError(f"no {what} has the id {', '.join(missing)}")
+        raise NotFoundError(translatable("no %(what)s has the id %(names)s", what=what, names=", ".join(missing)))
 
 
 async def own_rules(context: RequestContext, projects: Collection[str] | None) -> frozenset[int] | None:

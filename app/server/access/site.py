@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.errors import BadRequestError
 from app.server.problems import problem
 from app.settings import Settings, accepted_hosts, host_name, is_loopback
+from app.translation import translatable
 
 ANY_HOST: Final = ("/healthz", "/readyz", "/metrics")
 """Asked by load balancers and scrapers under whatever name; `/livekit/webhook` is answered before this, likewise."""
@@ -40,7 +41,9 @@ class Site:
         if path in ANY_HOST or self._is_ours(Headers(scope=scope)):
             await self._app(scope, receive, send_protected)
             return
-        error = BadRequestError("this host name is not served here; see USHER_PUBLIC_URL and USHER_ALLOWED_HOSTS")
+        error = BadRequestError(
+            translatable("this host name is not served here; see USHER_PUBLIC_URL and USHER_ALLOWED_HOSTS")
+        )
         await problem(error)(scope, receive, send_protected)
 
     def _is_ours(self, headers: Headers) -> bool:

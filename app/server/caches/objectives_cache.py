@@ -19,6 +19,7 @@ from app.audit import MAX_OBJECTIVES, Attainment, Objective, Target, count_attai
 from app.clock import Clock
 from app.errors import DatabaseUnavailableError
 from app.logs import get_logger
+from app.translation import translatable
 
 _log = get_logger(__name__)
 
@@ -100,7 +101,7 @@ class ObjectivesCache:
         kept = tuple(Objective.of(target, self._known(target, spans)) for target in shown)
         is_whole = all(len(one.windows) == len(spans) for one in kept)
         if wait_at_most_s is None and not is_whole and not self._stopped:
-            raise DatabaseUnavailableError("the objectives could not be counted")
+            raise DatabaseUnavailableError(translatable("the objectives could not be counted"))
         return Objectives(kept, tuple(spans), len(found) > MAX_OBJECTIVES)
 
     async def stop(self) -> None:

@@ -16,6 +16,7 @@ from app.server.call_stream import stream_calls
 from app.server.console.call_filters import OUTCOMES, RANGES, CallFilters, read_filters
 from app.server.console.framework import Console, PageRequest, page_route
 from app.server.console.saved_views.view_tabs import view_tabs
+from app.translation import translatable
 
 _LISTED = 40
 
@@ -95,8 +96,8 @@ _FORM_FIELDS = ("q", "state", "outcome", "agent", "rule", "direction", "project"
 async def export(request: PageRequest) -> Response:
     wanted = request.field("format", ExportFormat.CSV)
     if wanted not in set(ExportFormat):
-        raise BadRequestError("the format is csv or jsonl")
+        raise BadRequestError(translatable("the format is csv or jsonl"))
     filters = read_filters(request)
     if filters.problems:  # a file does not say that it has more than was asked for
-        raise InvalidInputError("the list", list(filters.problems))
+        raise InvalidInputError(translatable("the list"), list(filters.problems))
     return await stream_calls(request.context, filters.chosen, ExportFormat(wanted))

@@ -43,7 +43,7 @@ _RULES_SHOWN: Final = 60
 _NEAR_SHOWN: Final = 5
 _PATTERN_HELD: Final = frozenset({Outcome.SHADOWED, Outcome.PAUSED, Outcome.OUT_OF_HOURS, Outcome.OUTSIDE_ROLLOUT})
 """Outcomes of rules that did not match although their pattern held."""
-_ROOM_CLOSED: Final = "its room has closed"
+_ROOM_CLOSED: Final = translatable("its room has closed")
 
 
 def calls_routes(console: Console) -> list[BaseRoute]:
@@ -205,7 +205,7 @@ async def replay(request: PageRequest) -> Response:
 def _ids(request: PageRequest) -> list[str]:
     ids = list(dict.fromkeys(request.form.get("id", ())))
     if not ids or len(ids) > 200:
-        raise ConflictError("no dispatch was selected")
+        raise ConflictError(translatable("no dispatch was selected"))
     return ids
 
 

@@ -38,6 +38,7 @@ from app.server.request_text import require_storable_address, require_storable_f
 from app.server.templating import SECURITY_HEADERS, STATIC_VERSION, anonymous_problem_page, render
 from app.server.translations.route import route_in_language
 from app.server.workers.form_job import parse_form, read_form
+from app.translation import translatable
 
 _log = get_logger(__name__)
 
@@ -75,14 +76,14 @@ class PageRequest:
     def signed_in(self) -> User:
         """The user; NotAllowedError if not logged in."""
         if self.user is None:
-            raise NotAllowedError("log in first")
+            raise NotAllowedError(translatable("log in first"))
         return self.user
 
     @property
     def logged_in_session(self) -> Session:
         """The session; NotAllowedError if not logged in."""
         if self.session is None:
-            raise NotAllowedError("log in first")
+            raise NotAllowedError(translatable("log in first"))
         return self.session
 
     @property
@@ -182,7 +183,8 @@ def _for_all(handler: Handler, by_project: bool) -> Handler:
 
     async def answer(request: PageRequest) -> Response:
         if request.user is not None and request.user.projects is not None:
-            raise NotAllowedError(f"this is about all projects; yours: {', '.join(request.user.projects)}")
+            names = ", ".join(request.user.projects)
+            raise NotAllowedError(translatable("this is about all projects; yours: %(names)s", names=names))
         return await handler(request)
 
     return answer
@@ -217,8 +219,7 @@ async def _authorized(request: PageRequest, handler: Handler, role: Role | None)
     if role is not None:
         if request.user is None:
             return _ask_to_log_in(request)
-        if not request.user.role.includes(role):
-            raise NotAllowedError(f"this needs the role {role}; yours is {request.user.role}")
+        request.user.role.require(role)
     return await handler(request)
 
 
@@ -279,12 +280,11 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     problems = error.problems if isinstance(error, InvalidInputError) else []
     if not error.expected:
         _log.error("a page failed", path=request.http.url.path, detail=str(error))
+    status, message = error.status, str(error)
     if request.user is None and not problems and not request.http.query_params:
-        response: Response = HTMLResponse(anonymous_problem_page(str(error), error.status), error.status)
+        response: Response = HTMLResponse(anonymous_problem_page(message, status), status)
     else:
-        response = request.page(
-            "problem.html", status=error.status, message=str(error), problems=problems, status_code=error.status
-        )
+        response = request.page("problem.html", status=status, message=message, problems=problems, status_code=status)
     if isinstance(error, TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
@@ -293,7 +293,7 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
 async def _read_form(request: PageRequest) -> Mapping[str, Sequence[str]]:
     http, user = request.http, request.user
     if not http.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        raise BadRequestError("the body must be a form")
+        raise BadRequestError(translatable("the body must be a form"))
     raw = await read_body(http.scope, http.receive, ANONYMOUS_FORM_MAX_BYTES if user is None else FORM_MAX_BYTES)
     if user is None or len(raw) <= ANONYMOUS_FORM_MAX_BYTES:
         return read_form(raw)

@@ -14,6 +14,7 @@ from app.rules.simulation.simulate import Simulation, simulate
 from app.rules.simulation.traffic import read_traffic
 from app.server.workers.rule_jobs import MAX_EVENTS, SentForm, form_draft
 from app.server.workers.rule_worker import WorkerState
+from app.translation import translatable
 
 
 def simulate_form_draft(state: WorkerState, sent: SentForm, replaces: int | None, since: datetime) -> Simulation:
@@ -23,7 +24,7 @@ def simulate_form_draft(state: WorkerState, sent: SentForm, replaces: int | None
     """
     form = form_draft(sent)
     if form.problems:
-        raise InvalidInputError("this rule cannot be used", form.problems)
+        raise InvalidInputError(translatable("this rule cannot be used"), form.problems)
     row = {**complete(form.draft), "id": replaces or DRAFT_ID}
 
     def load(connection: Connection) -> Simulation:

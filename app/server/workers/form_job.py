@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from app.errors import BadRequestError
 from app.server.workers.rule_worker import WorkerState
+from app.translation import translatable
 
 
 def read_form(raw: bytes) -> dict[str, list[str]]:
@@ -13,7 +14,7 @@ def read_form(raw: bytes) -> dict[str, list[str]]:
     try:
         return parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:
-        raise BadRequestError("the form cannot be decoded") from error
+        raise BadRequestError(translatable("the form cannot be decoded")) from error
 
 
 def parse_form(_state: WorkerState, raw: bytes) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ from app.livekit.participant.phone import use_phone_region
 from app.rules.book.read_book import follow, read_book
 from app.rules.book.rule_book import RuleBook
 from app.server.caches.traffic_cache import TrafficCache
+from app.translation import translatable
 from app.webhook.name_digest import use_name_key
 
 NICENESS: Final = 10
@@ -65,7 +66,9 @@ class WorkerState:
                 return load(connection)
         except SQLAlchemyError as error:
             cause = cause_of(error)
-            raise DatabaseUnavailableError(f"the database does not answer: {cause}") from error
+            raise DatabaseUnavailableError(
+                translatable("the database does not answer: %(cause)s", cause=cause)
+            ) from error
 
     def book(self, connection: Connection) -> RuleBook:
         """Return the rule book with every committed edit."""

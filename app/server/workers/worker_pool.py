@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from app.errors import TooManyRequestsError, TooMuchWorkError
 from app.logs import get_logger
 from app.server.workers.rule_worker import Outcome, Setup, receive, send, wait_readable
+from app.translation import translatable
 
 _log = get_logger(__name__)
 T = TypeVar("T")
@@ -57,10 +58,14 @@ class WorkerPool:
         TooMuchWorkError when the job takes too long.
         """
         if self._jobs.get(user_id, 0) > (_MAX_IN_TURN if in_turn else 0):
-            message = "your previous check or simulation is still running; wait for its answer, then try again"
+            message = translatable(
+                "your previous check or simulation is still running; wait for its answer, then try again"
+            )
             raise TooManyRequestsError(message, 1)
         if user_id not in self._jobs and len(self._jobs) >= _MAX_USERS:
-            raise TooManyRequestsError("too many users are checking rules or simulating now; try again later", 10)
+            raise TooManyRequestsError(
+                translatable("too many users are checking rules or simulating now; try again later"), 10
+            )
         self._jobs[user_id] += 1
         turn = self._turns.setdefault(user_id, asyncio.Lock())
         try:
@@ -134,7 +139,10 @@ class WorkerPool:
                 job=getattr(job, "__name__", str(job)),
                 seconds=self._time_limit_s,
             )
-            message = f"this took longer than {self._time_limit_s:g} s and was stopped; try fewer or simpler rules"
+            message = translatable(
+                "this took longer than %(seconds)s s and was stopped; try fewer or simpler rules",
+                seconds=f"{self._time_limit_s:g}",
+            )
             return Outcome(error=TooMuchWorkError, message=message)
         except BaseException:
             self._end(worker)

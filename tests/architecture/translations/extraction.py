@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from babel.messages.catalog import Catalog
-from babel.messages.extract import extract
 from babel.messages.pofile import read_po, write_po
 
 from app.server.templating import HERE, environment
@@ -20,7 +20,8 @@ ROOT: Final = Path(__file__).parents[3]
 TEMPLATE: Final = TRANSLATIONS / "messages.pot"
 ENGLISH_TEMPLATES: Final = re.compile(r"docs.*|reference")
 """Pages of the documentation, which is English."""
-KEYWORDS: Final[Any] = {"gettext": None, "translatable": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+TEXTS_OF: Final = {"gettext": 1, "translatable": 1, "ngettext": 2, "ntranslatable": 2, "pgettext": 2}
+"""By function of `app.translation`, how many of its first arguments are texts for translators."""
 _CHANGING: Final = re.compile(
     r'^"(Project-Id-Version|Report-Msgid-Bugs-To|POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team'
     r"|Generated-By): .*\n",
@@ -48,12 +49,22 @@ def _texts() -> Iterator[tuple[str, str | None, str | tuple[str, ...]]]:
         for _, function, message in environment.extract_translations(path.read_text(encoding="utf-8")):  # type: ignore[attr-defined]
             yield _found(path, function, message)
     for path in sorted((ROOT / "app").rglob("*.py")):
-        source = path.read_bytes()
-        if b"app.translation import" in source:
-            for _, message, _, context in extract("python", BytesIO(source), KEYWORDS):
-                yield str(path.relative_to(ROOT)), context, message if isinstance(message, str) else (*message[:2],)
+        source = path.read_text(encoding="utf-8")
+        if "app.translation import" in source:
+            for function, message in _calls(source):
+                yield _found(path, function, message)
     for place, text in declared_texts():
         yield place, None, text
+
+
+def _calls(source: str) -> Iterator[tuple[str, Any]]:
+    """Yield each look-up with its texts, also one within another, which Babel does not find."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TEXTS_OF:
+            arguments = node.args[: TEXTS_OF[node.func.id]]
+            texts = [one.value for one in arguments if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if texts and len(texts) == TEXTS_OF[node.func.id]:
+                yield node.func.id, texts[0] if len(texts) == 1 else texts
 
 
 def _found(path: Path, function: str, message: Any) -> tuple[str, str | None, str | tuple[str, ...]]:
@@ -61,7 +72,7 @@ def _found(path: Path, function: str, message: Any) -> tuple[str, str | None, st
     match function:
         case "pgettext":
             return place, message[0], message[1]
-        case "ngettext":
+        case "ngettext" | "ntranslatable":
             return place, None, (message[0], message[1])
         case _:
             return place, None, message if isinstance(message, str) else message[0]

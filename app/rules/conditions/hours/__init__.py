@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from app.rules.conditions.hours.active_hours import LONGEST_EXPRESSION, ActiveHours, check_hours, parse_hours
 from app.rules.conditions.hours.public_holidays import check_holidays, known_countries
-from app.rules.conditions.hours.timezones import check_timezone
+from app.rules.conditions.timezones import check_timezone
 
 __all__ = [
     "LONGEST_EXPRESSION",

@@ -18,7 +18,8 @@ from app.rules.conditions.hours.lexer import HoursError
 from app.rules.conditions.hours.parser import parse
 from app.rules.conditions.hours.public_holidays import NoHolidays, PublicHolidayCalendar, check_holidays
 from app.rules.conditions.hours.spelling import suggest
-from app.rules.conditions.hours.timezones import check_timezone
+from app.rules.conditions.timezones import check_timezone
+from app.translation import translatable
 
 LONGEST_EXPRESSION: Final = 1000  # characters; the slowest values of this length take some milliseconds for a new day
 _EXAMPLE: Final = "Mo-Fr 09:00-18:00; PH off"
@@ -39,7 +40,7 @@ class ActiveHours:
     def covers(self, instant: datetime) -> bool:
         """Return whether the rule is in force at `instant`, which must be timezone-aware."""
         if instant.tzinfo is None:
-            raise ValueError("an instant needs a time zone")
+            raise ValueError(translatable("an instant needs a time zone"))
         local = instant.astimezone(self._zone)
         day = local.date()
         latest = self._latest
@@ -68,7 +69,7 @@ def parse_hours(expression: str, timezone: str, holidays: str | None) -> ActiveH
     if hours is not None:
         problems += _missing_country(hours, holidays)
     if hours is None or problems:
-        raise InvalidInputError("these hours cannot be used", problems)
+        raise InvalidInputError(translatable("these hours cannot be used"), problems)
     return ActiveHours(hours, ZoneInfo(timezone), holidays)
 
 
@@ -81,7 +82,9 @@ def check_hours(expression: str, holidays: str | None) -> list[Problem]:
 @lru_cache(maxsize=4096)
 def _read(expression: str) -> tuple[OpeningHours | None, tuple[Problem, ...]]:
     if len(expression) > LONGEST_EXPRESSION:
-        message = f"at most {LONGEST_EXPRESSION} characters are allowed, found {len(expression)}"
+        message = translatable(
+            "at most %(most)s characters are allowed, found %(count)s", most=LONGEST_EXPRESSION, count=len(expression)
+        )
         return None, (Problem("active_hours", message, found=expression[:40] + "…"),)
     try:
         return parse(expression), ()
@@ -91,19 +94,27 @@ def _read(expression: str) -> tuple[OpeningHours | None, tuple[Problem, ...]]:
 
 def _as_problem(expression: str, error: HoursError) -> Problem:
     rest = expression[error.at :].strip()[:20]
-    place = f"at character {error.at + 1} ({rest!r})" if rest else "at its end"
+    place = (
+        translatable("at character %(number)s (%(rest)s)", number=error.at + 1, rest=repr(rest))
+        if rest
+        else translatable("at its end")
+    )
     suggestion = suggest(expression)
     if not error.is_syntax:
-        message = f"cannot be used {place}: {error.message}"
+        message = translatable("cannot be used %(place)s: %(message)s", place=place, message=error.message)
     else:
-        message = f"is not in OpenStreetMap's opening-hours syntax {place}: {error.message}"
+        message = translatable(
+            "is not in OpenStreetMap's opening-hours syntax %(place)s: %(message)s", place=place, message=error.message
+        )
     if suggestion is None and "such as" not in error.message and "write" not in error.message:
-        message += f"; write for example {_EXAMPLE}"
+        message = translatable("%(message)s; write for example %(example)s", message=message, example=_EXAMPLE)
     return Problem("active_hours", message, found=expression, suggestion=suggestion)
 
 
 def _missing_country(hours: OpeningHours, holidays: str | None) -> list[Problem]:
     if holidays is not None or not hours.has_holidays:
         return []
-    message = "is needed because active_hours speaks of PH (public holidays); write a country or region, such as ES"
+    message = translatable(
+        "is needed because active_hours speaks of PH (public holidays); write a country or region, such as ES"
+    )
     return [Problem("holidays", message)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from app.rules.conditions.hours.date_parts import parse_nths, parse_offset, parse_step
 from app.rules.conditions.hours.lexer import HoursError, Kind, Token
 from app.rules.conditions.hours.selectors import (
     MONTHS,
@@ -22,6 +23,7 @@ from app.rules.conditions.hours.selectors import (
     Years,
 )
 from app.rules.conditions.hours.token_stream import TokenStream
+from app.translation import translatable
 
 _LONGEST_MONTHS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST_WEEK: Final = 53
@@ -40,19 +42,21 @@ def parse_years(stream: TokenStream) -> tuple[DateSelector, ...]:
     """Return the years of `2026,2028-2030`."""
     years: list[DateSelector] = []
     while True:
-        first = stream.expect(Kind.YEAR, "a year is expected, such as 2027")
+        first = stream.expect(Kind.YEAR, translatable("a year is expected, such as 2027"))
         last: int | None = first.number
         step = 1
         if stream.sees("-", Kind.YEAR):
             stream.take()
             token = stream.take()
             if token.number <= first.number:
-                raise HoursError(f"{first.number}-{token.number} does not go forward", token.at)
+                raise HoursError(
+                    translatable("%(first)s-%(last)s does not go forward", first=first.text, last=token.text), token.at
+                )
             last = token.number
         elif stream.accept("+"):
             last = None
         if stream.accept("/"):
-            step = _step(stream)
+            step = parse_step(stream)
             last = last if last != first.number else None
         years.append(Years(first.number, last, step))
         if not (stream.sees(",", Kind.YEAR)):
@@ -72,7 +76,9 @@ def parse_dates(stream: TokenStream) -> tuple[DateSelector, ...]:
             return tuple(dates)
         stream.take()
         if stream.sees(Kind.MONTH, Kind.WEEKDAY, "[") and not all(isinstance(entry, Months) for entry in dates):
-            message = "a counted weekday would belong to all dates of this list; write a semicolon instead"
+            message = translatable(
+                "a counted weekday would belong to all dates of this list; write a semicolon instead"
+            )
             raise HoursError(message, stream.next.at)
 
 
@@ -81,16 +87,20 @@ def parse_weeks(stream: TokenStream) -> tuple[DateSelector, ...]:
     stream.expect(Kind.WEEK, "week is expected")
     weeks: list[DateSelector] = []
     while True:
-        first = stream.expect(Kind.NUMBER, "the number of a week is expected, such as week 10-20")
+        first = stream.expect(Kind.NUMBER, translatable("the number of a week is expected, such as week 10-20"))
         last, step = first, 1
         if stream.accept("-"):
-            last = stream.expect(Kind.NUMBER, "the number of a week is expected, such as week 10-20")
+            last = stream.expect(Kind.NUMBER, translatable("the number of a week is expected, such as week 10-20"))
             if stream.accept("/"):
-                step = _step(stream)
+                step = parse_step(stream)
         if not 1 <= first.number <= _LAST_WEEK or not 1 <= last.number <= _LAST_WEEK:
-            raise HoursError("weeks are numbered 1 to 53", first.at)
+            raise HoursError(translatable("weeks are numbered 1 to 53"), first.at)
         if last.number < first.number:
-            message = f"weeks go forward within a year; write week {first.number}-53,1-{last.number}"
+            message = translatable(
+                "weeks go forward within a year; write week %(first)s-53,1-%(last)s",
+                first=first.number,
+                last=last.number,
+            )
             raise HoursError(message, first.at)
         weeks.append(Weeks(first.number, last.number, step))
         if not (stream.sees(",", Kind.NUMBER) or stream.sees(",", Kind.WEEK)):
@@ -124,24 +134,28 @@ def parse_weekdays(stream: TokenStream) -> tuple[DateSelector, ...]:
 
 
 def _weekday_entry(stream: TokenStream) -> DateSelector:
-    first = stream.expect(Kind.WEEKDAY, "a weekday is expected: Mo, Tu, We, Th, Fr, Sa, Su or PH")
+    first = stream.expect(Kind.WEEKDAY, translatable("a weekday is expected: Mo, Tu, We, Th, Fr, Sa, Su or PH"))
     if stream.sees("["):
-        nths = _nths(stream)
-        return NthWeekdays(first.number, nths, _offset(stream, _MOST_DAYS_FROM_WEEKDAY))
+        nths = parse_nths(stream)
+        return NthWeekdays(first.number, nths, parse_offset(stream, _MOST_DAYS_FROM_WEEKDAY))
     last = first
     if stream.accept("-"):
-        last = stream.expect(Kind.WEEKDAY, "a range of weekdays ends with a weekday, such as Mo-Fr")
+        last = stream.expect(Kind.WEEKDAY, translatable("a range of weekdays ends with a weekday, such as Mo-Fr"))
         if stream.sees("["):
-            raise HoursError("only single weekdays can be counted; write for example Mo[1],Tu[1]", stream.next.at)
+            raise HoursError(
+                translatable("only single weekdays can be counted; write for example Mo[1],Tu[1]"), stream.next.at
+            )
     return Weekdays(first.number, last.number)
 
 
 def _public_holidays(stream: TokenStream) -> PublicHolidays:
     token = stream.take()
     if token.kind is Kind.SH:
-        message = "SH (school holidays) are not known for any country; write the dates, such as Jul 01-Aug 31"
+        message = translatable(
+            "SH (school holidays) are not known for any country; write the dates, such as Jul 01-Aug 31"
+        )
         raise HoursError(message, token.at, is_syntax=False)
-    return PublicHolidays(_offset(stream, _MOST_DAYS_FROM_HOLIDAY))
+    return PublicHolidays(parse_offset(stream, _MOST_DAYS_FROM_HOLIDAY))
 
 
 def _date_entry(stream: TokenStream) -> list[DateSelector]:
@@ -152,11 +166,11 @@ def _date_entry(stream: TokenStream) -> list[DateSelector]:
     year = stream.take().number if stream.sees(Kind.YEAR) else None
     if stream.sees(Kind.EASTER):
         stream.take()
-        easter = Easter(_offset(stream, max(_EASTER_OFFSETS)), year)
+        easter = Easter(parse_offset(stream, max(_EASTER_OFFSETS)), year)
         if easter.offset not in _EASTER_OFFSETS:
-            raise HoursError("easter moved by so many days can fall into another year", start.at)
+            raise HoursError(translatable("easter moved by so many days can fall into another year"), start.at)
         return [_range_from(stream, easter) if stream.sees("-") else SingleDay(easter)]
-    month = stream.expect(Kind.MONTH, "a month is expected after the year of a date, such as 2026 Dec 24")
+    month = stream.expect(Kind.MONTH, translatable("a month is expected after the year of a date, such as 2026 Dec 24"))
     return _days_of_month(stream, month, year)
 
 
@@ -167,9 +181,11 @@ def _months(stream: TokenStream) -> Months:
     dash = stream.take()
     if stream.sees(Kind.YEAR) or stream.sees(Kind.MONTH, Kind.NUMBER):
         month = MONTHS[first.number - 1]
-        message = f"a range that ends on a date begins on one; write for example {month} 01-Dec 31"
+        message = translatable(
+            "a range that ends on a date begins on one; write for example %(month)s 01-Dec 31", month=month
+        )
         raise HoursError(message, dash.at)
-    last = stream.expect(Kind.MONTH, "a range of months ends with a month, such as Nov-Feb")
+    last = stream.expect(Kind.MONTH, translatable("a range of months ends with a month, such as Nov-Feb"))
     return Months(first.number, last.number)
 
 
@@ -183,9 +199,13 @@ def _days_of_month(stream: TokenStream, month: Token, year: int | None) -> list[
             token = stream.next
             last = _month_day(stream, month, year)
             if last.day < first.day:
-                message = f"{first}-{last.day:02} does not go forward; name the month of its end, too"
+                message = translatable(
+                    "%(first)s-%(day)s does not go forward; name the month of its end, too",
+                    first=first,
+                    day=format(last.day, "02"),
+                )
                 raise HoursError(message, token.at)
-            days.append(DayRange(first, last, _step(stream) if stream.accept("/") else 1))
+            days.append(DayRange(first, last, parse_step(stream) if stream.accept("/") else 1))
         elif stream.sees("-"):
             days.append(_range_from(stream, first))
         else:
@@ -197,28 +217,36 @@ def _days_of_month(stream: TokenStream, month: Token, year: int | None) -> list[
 
 def _range_from(stream: TokenStream, first: Anchor) -> DayRange:
     """Return the range whose dash and last day follow."""
-    stream.expect("-", "a range of dates goes on with a dash")
+    stream.expect("-", translatable("a range of dates goes on with a dash"))
     at = stream.next.at
     if stream.sees(Kind.EASTER) or stream.sees(Kind.YEAR, Kind.EASTER):
         raise _moving_end("easter", at)
     year = stream.take().number if stream.sees(Kind.YEAR) else None
-    month = stream.expect(Kind.MONTH, "a range of dates ends with a month and a day, such as Dec 24-Jan 02")
+    month = stream.expect(
+        Kind.MONTH, translatable("a range of dates ends with a month and a day, such as Dec 24-Jan 02")
+    )
     if stream.sees(Kind.WEEKDAY, "["):
         raise _moving_end(f"{MONTHS[month.number - 1]} {stream.next.text}[…]", month.at)
     last = _month_day(stream, month, year)
     if (first.year is None) != (last.year is None):
-        message = "give the year of both ends or of none, such as 2026 Dec 24-2027 Jan 02"
+        message = translatable("give the year of both ends or of none, such as 2026 Dec 24-2027 Jan 02")
         raise HoursError(message, at)
     if first.year is not None and last.year is not None and last.last_day(last.year) < first.first_day(first.year):
-        raise HoursError(f"{first}-{last} does not go forward", at)
+        raise HoursError(translatable("%(first)s-%(last)s does not go forward", first=first, last=last), at)
     return DayRange(first, last)
 
 
 def _month_day(stream: TokenStream, month: Token, year: int | None) -> MonthDay:
-    token = stream.expect(Kind.NUMBER, f"a day of the month is expected, such as {month.text} 24")
+    token = stream.expect(
+        Kind.NUMBER, translatable("a day of the month is expected, such as %(text)s 24", text=month.text)
+    )
     name = MONTHS[month.number - 1]
     if not 1 <= token.number <= _LONGEST_MONTHS[month.number - 1]:
-        raise HoursError(f"{name} {token.number} does not exist in any year", token.at, is_syntax=False)
+        raise HoursError(
+            translatable("%(name)s %(number)s does not exist in any year", name=name, number=token.number),
+            token.at,
+            is_syntax=False,
+        )
     return MonthDay(month.number, token.number, year)
 
 
@@ -228,8 +256,8 @@ def _nth_weekday_start(stream: TokenStream) -> NthWeekdayOfMonth | None:
         return None
     back = stream.position
     month, weekday = stream.take(), stream.take()
-    nths = _nths(stream)
-    offset = _offset(stream, _MOST_DAYS_FROM_WEEKDAY)
+    nths = parse_nths(stream)
+    offset = parse_offset(stream, _MOST_DAYS_FROM_WEEKDAY)
     if len(nths) == 1 and stream.sees("-"):
         return NthWeekdayOfMonth(month.number, weekday.number, nths[0], offset)
     stream.position = back
@@ -237,47 +265,9 @@ def _nth_weekday_start(stream: TokenStream) -> NthWeekdayOfMonth | None:
 
 
 def _moving_end(day: str, at: int) -> HoursError:
-    message = (
-        f"programs disagree on whether a range that ends on a moving day ({day}) includes that day; "
-        "end it on a date, such as Oct 31"
+    message = translatable(
+        "programs disagree on whether a range that ends on a moving day (%(day)s) includes that day; end it on a "
+        "date, such as Oct 31",
+        day=day,
     )
     return HoursError(message, at, is_syntax=False)
-
-
-def _nths(stream: TokenStream) -> tuple[int, ...]:
-    """Return the numbers of `[1]`, `[1-2,-1]`."""
-    stream.expect("[", "a bracket is expected, such as Mo[1]")
-    nths: list[int] = []
-    while True:
-        at = stream.next.at
-        sign = -1 if stream.accept("-") else 1
-        first = sign * stream.expect(Kind.NUMBER, "a number is expected in brackets, such as Mo[1] or Mo[-1]").number
-        last = first
-        if sign == 1 and stream.accept("-"):
-            last = stream.expect(Kind.NUMBER, "a number is expected in brackets, such as Mo[1-2]").number
-        if not 1 <= abs(first) <= 5 or not first <= last <= 5:
-            raise HoursError("weekdays of a month are counted 1 to 5, or -1 to -5 from its end", at)
-        nths += range(first, last + 1)
-        if not stream.accept(","):
-            stream.expect("]", "a closing bracket is expected, such as Mo[1]")
-            return tuple(nths)
-
-
-def _offset(stream: TokenStream, most: int) -> int:
-    """Return the days of ` -2 days`; 0, and nothing taken, where none follow."""
-    for sign, factor in (("+", 1), ("-", -1)):
-        if stream.sees(sign, Kind.NUMBER, Kind.DAYS):
-            stream.take()
-            days = stream.take()
-            stream.take()
-            if not 1 <= days.number <= most:
-                raise HoursError(f"a day is moved by 1 to {most} days here", days.at)
-            return factor * days.number
-    return 0
-
-
-def _step(stream: TokenStream) -> int:
-    token = stream.expect(Kind.NUMBER, "a number is expected after /, such as week 2-52/2")
-    if token.number < 1:
-        raise HoursError("every 0th does not exist; steps begin with 2", token.at)
-    return token.number

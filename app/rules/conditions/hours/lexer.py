@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from app.rules.conditions.hours.selectors import MONTHS, WEEKDAYS
+from app.translation import translatable
 
 
 class Kind(StrEnum):
@@ -100,7 +101,9 @@ def _token(found: re.Match[str]) -> Token:
         return Token(Kind.TIME, text, at, _minutes(found))
     if found["number"]:
         if len(text) > _LONGEST_NUMBER:
-            raise HoursError(f"{text[:20]} is no time, day or year; times are written 09:00", at)
+            raise HoursError(
+                translatable("%(text)s is no time, day or year; times are written 09:00", text=text[:20]), at
+            )
         number = int(text)
         return Token(Kind.YEAR if len(text) == 4 and number >= _FIRST_YEAR else Kind.NUMBER, text, at, number)
     if found["word"]:
@@ -118,8 +121,8 @@ def _token(found: re.Match[str]) -> Token:
 def _minutes(found: re.Match[str]) -> int:
     hour, minute = int(found["hour"]), int(found["minute"])
     if minute > 59:
-        raise HoursError("an hour has the minutes 00 to 59", found.start())
+        raise HoursError(translatable("an hour has the minutes 00 to 59"), found.start())
     if hour * 60 + minute > _LAST_HOUR * 60:
-        message = "hours go to 24:00, and to 48:00 at the end of a span that goes into the next day"
+        message = translatable("hours go to 24:00, and to 48:00 at the end of a span that goes into the next day")
         raise HoursError(message, found.start())
     return hour * 60 + minute

@@ -16,6 +16,7 @@ from app.rules.conditions.hours.date_parser import (
 from app.rules.conditions.hours.lexer import HoursError, Kind, Token, tokenize
 from app.rules.conditions.hours.selectors import DateSelector, PublicHolidays
 from app.rules.conditions.hours.token_stream import TokenStream
+from app.translation import translatable
 
 _STATES: Final = {"open": State.OPEN, "closed": State.CLOSED, "off": State.CLOSED, "unknown": State.UNKNOWN}
 _DATES: Final = frozenset({Kind.YEAR, Kind.MONTH, Kind.EASTER, Kind.WEEK})
@@ -43,7 +44,7 @@ def parse(value: str) -> OpeningHours:
         elif separator.text == "," and separator.kind is Kind.SYMBOL:
             if not clauses[-1].times and stream.tokens[stream.position - 2].kind not in {Kind.STATE, Kind.COMMENT}:
                 # opening_hours.js refuses it, too; other programs would take it for "open all day".
-                message = "the days before this comma have no times; write them, or remove the comma"
+                message = translatable("the days before this comma have no times; write them, or remove the comma")
                 raise HoursError(message, separator.at)
             is_additional = True
         else:
@@ -89,13 +90,15 @@ def _weekdays(stream: TokenStream) -> tuple[tuple[PublicHolidays, ...], tuple[Da
         if stream.sees(Kind.WEEKDAY):
             return holidays, parse_weekdays(stream)
         if holidays[-1].offset and stream.sees(",", Kind.WEEKDAY):
-            message = "write holidays that are moved by days after the weekdays, such as Su,PH -1 day"
+            message = translatable("write holidays that are moved by days after the weekdays, such as Su,PH -1 day")
             raise HoursError(message, stream.next.at, is_syntax=False)
         stream.position = back
     weekdays = parse_weekdays(stream)
     if stream.next.kind in _DAYS:
         token = stream.next
-        message = "a comma is missing; write Mo-Fr,PH for all these days, or PH Mo-Fr for holidays on such weekdays"
+        message = translatable(
+            "a comma is missing; write Mo-Fr,PH for all these days, or PH Mo-Fr for holidays on such weekdays"
+        )
         raise HoursError(message, token.at)
     return (), weekdays
 
@@ -107,7 +110,9 @@ def _times(stream: TokenStream) -> tuple[Times, ...]:
         if not (stream.sees(",", Kind.TIME) or stream.sees(",", Kind.SUN) or stream.sees(",", "(")):
             break
         if times[-1].open_end:
-            message = "an open end can only be the last of several times; write when it ends, such as 17:00-22:00"
+            message = translatable(
+                "an open end can only be the last of several times; write when it ends, such as 17:00-22:00"
+            )
             raise HoursError(message, stream.next.at)
         stream.take()
     return tuple(times)
@@ -116,25 +121,29 @@ def _times(stream: TokenStream) -> tuple[Times, ...]:
 def _time_entry(stream: TokenStream) -> Times:
     start = _time(stream)
     if start.number >= DAY:
-        message = "a span starts before 24:00; give it the weekday on which it starts"
+        message = translatable("a span starts before 24:00; give it the weekday on which it starts")
         raise HoursError(message, start.at)
     if stream.sees("+"):
         if start.number == 0:
-            message = "an open end from midnight on could mean the whole day; then write 00:00-24:00"
+            message = translatable("an open end from midnight on could mean the whole day; then write 00:00-24:00")
             raise HoursError(message, start.at, is_syntax=False)
         stream.take()
         return Times(start.number, None, open_end=True)
     if not stream.accept("-"):
-        message = f"{start.text} alone is a point in time; a rule needs a span, such as {start.text}-18:00"
+        message = translatable(
+            "%(text)s alone is a point in time; a rule needs a span, such as %(text)s-18:00", text=start.text
+        )
         raise HoursError(message, start.at, is_syntax=False)
     end = _time(stream)
     _check_end(start, end)
     if stream.sees("/"):
-        message = "points in time (a span with /interval) cannot be a rule's hours; leave the interval out"
+        message = translatable(
+            "points in time (a span with /interval) cannot be a rule's hours; leave the interval out"
+        )
         raise HoursError(message, stream.next.at, is_syntax=False)
     times = Times(start.number, end.number, open_end=stream.accept("+"))
     if max(span.end for span in times.spans()) > 2 * DAY:
-        raise HoursError("a span ends at most 24 hours after the midnight that follows it", end.at)
+        raise HoursError(translatable("a span ends at most 24 hours after the midnight that follows it"), end.at)
     return times
 
 
@@ -143,18 +152,24 @@ def _check_end(start: Token, end: Token) -> None:
     is_one_digit = len(end.text) == len("6:00")
     if is_one_digit and end.number <= start.number:
         afternoon = f"{end.number // 60 + 12:02}:{end.number % 60:02}"
-        message = f"{end.text} is before {start.text}; write {afternoon}, or 0{end.text} for the next day"
+        message = translatable(
+            "%(end)s is before %(start)s; write %(afternoon)s, or 0%(end)s for the next day",
+            end=end.text,
+            start=start.text,
+            afternoon=afternoon,
+        )
         raise HoursError(message, end.at)
 
 
 def _time(stream: TokenStream) -> Token:
     sun = stream.peek(1) if stream.sees("(") else stream.next
     if sun.kind is Kind.SUN:
-        message = (
-            f"{sun.text} needs a place on earth, which a rule does not have; write times of day, such as 08:00-20:00"
+        message = translatable(
+            "%(text)s needs a place on earth, which a rule does not have; write times of day, such as 08:00-20:00",
+            text=sun.text,
         )
         raise HoursError(message, sun.at, is_syntax=False)
-    return stream.expect(Kind.TIME, "a time is expected, such as 09:00-17:00")
+    return stream.expect(Kind.TIME, translatable("a time is expected, such as 09:00-17:00"))
 
 
 def _modifier(stream: TokenStream) -> tuple[State, str | None]:
@@ -169,18 +184,25 @@ def _modifier(stream: TokenStream) -> tuple[State, str | None]:
 
 def _unexpected(token: Token) -> HoursError:
     if token.kind is Kind.END:
-        return HoursError("days or times are missing", token.at)
+        return HoursError(translatable("days or times are missing"), token.at)
     if token.kind is Kind.NUMBER:
-        return HoursError("a number is not expected here; times have minutes, such as 09:00", token.at)
+        return HoursError(translatable("a number is not expected here; times have minutes, such as 09:00"), token.at)
     if token.kind is Kind.OTHER and len(token.text) > 1:
-        return HoursError(f"the name {token.text[:20]!r} is not known; days are Mo to Su, months Jan to Dec", token.at)
-    return HoursError(f"{token.text[:20]!r} is not expected here", token.at)
+        return HoursError(
+            translatable(
+                "the name %(text)s is not known; days are Mo to Su, months Jan to Dec", text=repr(token.text[:20])
+            ),
+            token.at,
+        )
+    return HoursError(translatable("%(text)s is not expected here", text=repr(token.text[:20])), token.at)
 
 
 def _missing_separator(token: Token, *, has_times: bool) -> HoursError:
     if token.kind is Kind.ALWAYS:
-        return HoursError("24/7 stands alone; for all day on some days write 00:00-24:00", token.at)
+        return HoursError(translatable("24/7 stands alone; for all day on some days write 00:00-24:00"), token.at)
     if has_times or token.kind is Kind.TIME:
-        return HoursError("the times before this must be followed by a comma or a semicolon", token.at)
-    message = "the order is years, months and dates, weeks, weekdays, times; else write a semicolon between them"
+        return HoursError(translatable("the times before this must be followed by a comma or a semicolon"), token.at)
+    message = translatable(
+        "the order is years, months and dates, weeks, weekdays, times; else write a semicolon between them"
+    )
     return HoursError(message, token.at)

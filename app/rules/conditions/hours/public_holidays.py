@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from app.errors import Problem
+from app.translation import translatable
 
 _MEANT_COUNTRIES: Final = {
     "UK": "GB",
@@ -65,18 +66,26 @@ def check_holidays(holidays: str | None) -> list[Problem]:
     country, _, region = code.partition("-")
     country = _MEANT_COUNTRIES.get(country, country)
     if country not in regions:
-        message = "is no country whose public holidays are known; write an ISO 3166 code, such as ES, GB or DE-BY"
+        message = translatable(
+            "is no country whose public holidays are known; write an ISO 3166 code, such as ES, GB or DE-BY"
+        )
         return [Problem("holidays", message, found=holidays)]
     if not region:
-        message = "is no country whose public holidays are known; write an ISO 3166 code, such as ES, GB or DE-BY"
+        message = translatable(
+            "is no country whose public holidays are known; write an ISO 3166 code, such as ES, GB or DE-BY"
+        )
         return [Problem("holidays", message, found=holidays, suggestion=country)]
     by_fold = {name.upper(): name for name in regions[country]}
     near = region if region in by_fold else next(iter(get_close_matches(region, by_fold, n=1, cutoff=0.75)), None)
     if near is not None:
-        message = "is no region whose public holidays are known"
+        message = translatable("is no region whose public holidays are known")
         return [Problem("holidays", message, found=holidays, suggestion=f"{country}-{by_fold[near]}")]
     known = ", ".join(regions[country][:20]) or "none"
-    message = f"names a region of {country} without public holidays of its own that are known (known: {known})"
+    message = translatable(
+        "names a region of %(country)s without public holidays of its own that are known (known: %(known)s)",
+        country=country,
+        known=known,
+    )
     return [Problem("holidays", message, found=holidays, suggestion=country)]
 
 

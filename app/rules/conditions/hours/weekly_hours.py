@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from app.translation import translatable
+
 DAYS: Final = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 
 _DAY: Final = f"(?:{'|'.join(DAYS)})"
@@ -80,11 +82,17 @@ def mistakes_of(rows: Sequence[HoursRow]) -> list[str]:
     found = []
     for place, row in enumerate(rows, start=1):
         if not row.days:
-            found.append(f"hours {place} name no day")
+            found.append(translatable("hours %(place)s name no day", place=place))
         if not re.fullmatch(_SPAN, f"{row.start}-{row.end}"):
-            found.append(f"hours {place} need a time from 00:00 to 23:59 and one until when")
+            found.append(
+                translatable("hours %(place)s need a time from 00:00 to 23:59 and one until when", place=place)
+            )
         elif row.start == row.end:
-            found.append(f"hours {place} begin and end at the same time; from 00:00 to 24:00 is the whole day")
+            found.append(
+                translatable(
+                    "hours %(place)s begin and end at the same time; from 00:00 to 24:00 is the whole day", place=place
+                )
+            )
     return found
 
 

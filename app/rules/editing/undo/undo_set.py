@@ -26,6 +26,7 @@ from app.rules.editing.difference import (
 )
 from app.rules.editing.stored_rules import read_rules, rules_version
 from app.strict_json import same_json
+from app.translation import joined, translatable
 
 _Row = Mapping[str, Any]
 
@@ -40,7 +41,9 @@ class UndoConflict(JsonShape):
     values: Annotated[tuple[ValueChange, ...], Field(description="what was changed since: before is the set's value")]
 
     def __str__(self) -> str:
-        return f"rule {self.rule!r}: {self.message}" + "".join(f"; {value}" for value in self.values)
+        return translatable("rule %(rule)s: %(message)s", rule=repr(self.rule), message=self.message) + "".join(
+            f"; {value}" for value in self.values
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,12 @@ def undo_set(
     if dry_run:
         return plan
     if plan.conflicts and not skip_changed:
-        named = "; ".join(map(str, plan.conflicts[:_NAMED]))
-        more = f"; and {len(plan.conflicts) - _NAMED} more" if len(plan.conflicts) > _NAMED else ""
-        raise ConflictError(f"changed again since, so nothing was undone: {named}{more}")
+        named: list[object] = [*plan.conflicts[:_NAMED]]
+        if len(plan.conflicts) > _NAMED:
+            named.append(translatable("and %(count)s more", count=len(plan.conflicts) - _NAMED))
+        raise ConflictError(
+            translatable("changed again since, so nothing was undone: %(named)s", named=joined("; ", named))
+        )
     reason = f"undo of {change_set}" + (f": {why}" if why and why.strip() else "")
     version = apply(connection, plan.differences, editor, plan.version, why=reason)
     return UndoneSet(change_set, plan.differences, plan.conflicts, plan.others, version, written=True)
@@ -144,7 +150,7 @@ class _Plan:
         before, after, now = net.before, net.after, self.present.get(rule_id)
         if before is not None and after is not None and not net.is_another:
             if now is None:
-                self._conflict(before, rule_id, "is deleted since")
+                self._conflict(before, rule_id, translatable("is deleted since"))
             else:
                 self._put_back(rule_id, before, after, now)
             return
@@ -158,12 +164,12 @@ class _Plan:
             row = {**complete({name: value for name, value in before.items() if name != "id"}), "id": rule_id}
             self.differences.append(RuleDifference(Change.CREATED, row["name"], rule_id, None, row))
         elif changed_columns(before, now):
-            self._conflict(before, rule_id, "cannot come back: another rule has its id now")
+            self._conflict(before, rule_id, translatable("cannot come back: another rule has its id now"))
 
     def _remove(self, rule_id: int, after: _Row, now: dict[str, Any]) -> bool:
         again = changed_columns(after, now)
         if again:
-            self._conflict(now, rule_id, "was changed since it was created", _values(again, after, now))
+            self._conflict(now, rule_id, translatable("was changed since it was created"), _values(again, after, now))
             return False
         self.differences.append(RuleDifference(Change.DELETED, now["name"], rule_id, now, None))
         return True
@@ -173,7 +179,12 @@ class _Plan:
         to_do = [column for column in columns if not same_json(now.get(column), before.get(column))]
         again = [column for column in to_do if not same_json(now.get(column), after.get(column))]
         if again:
-            self._conflict(now, rule_id, f"{', '.join(again)} changed again since", _values(again, after, now))
+            self._conflict(
+                now,
+                rule_id,
+                translatable("%(names)s changed again since", names=", ".join(again)),
+                _values(again, after, now),
+            )
         back = {column: before.get(column) for column in to_do if column not in again}
         if back:
             self.differences.append(RuleDifference(Change.CHANGED, now["name"], rule_id, now, {**now, **back}))
@@ -197,7 +208,9 @@ class _Plan:
                 self.differences.remove(one)
                 name = (one.after or {})["name"]
                 row = one.before or one.after or {}
-                self._conflict(row, one.rule_id or 0, f"another rule is named {name!r} now")
+                self._conflict(
+                    row, one.rule_id or 0, translatable("another rule is named %(name)s now", name=repr(name))
+                )
 
     def _conflict(self, row: _Row, rule_id: int, message: str, values: tuple[ValueChange, ...] = ()) -> None:
         self.conflicts.append(UndoConflict(str(row.get("name", "")), rule_id, message, values))
@@ -221,7 +234,12 @@ def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
         found[row["rule_id"]] = _Net(known.before, after, is_another)
     if not found:
         hint = did_you_mean(change_set, _recent_sets(connection), "usher rules history")
-        raise NotFoundError(f"no change of rules belongs to the change set {change_set!r}{hint}")
+        message = translatable(
+            "no change of rules belongs to the change set %(change_set)s%(hint)s",
+            change_set=repr(change_set),
+            hint=hint,
+        )
+        raise NotFoundError(message)
     return found
 
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from app.rules.templates.jsone.budget import Mistake, Run, are_equal, is_number, kind_of, whole_if_exact, within_bounds
+from app.translation import translatable
 
 
 def a_kind(value: Any) -> str:
     """Return the type of `value` with its article, for messages."""
     kind = kind_of(value)
-    return kind if kind == "null" else f"{'an' if kind in {'array', 'object'} else 'a'} {kind}"
+    return _WITH_ARTICLE.get(kind, kind)
+
+
+_WITH_ARTICLE: Final[Mapping[str, str]] = {
+    "boolean": translatable("a boolean"),
+    "string": translatable("a string"),
+    "number": translatable("a number"),
+    "array": translatable("an array"),
+    "object": translatable("an object"),
+    "function": translatable("a function"),
+}
 
 
 def _add(left: Any, right: Any, run: Run) -> Any:
@@ -21,13 +32,26 @@ def _add(left: Any, right: Any, run: Run) -> Any:
         return left + right
     if is_number(left) and is_number(right):
         return _calculate(operator.add, left, right)
-    raise Mistake(f"+ needs two numbers or two strings, found {a_kind(left)} and {a_kind(right)}; str() makes a string")
+    raise Mistake(
+        translatable(
+            "+ needs two numbers or two strings, found %(left)s and %(right)s; str() makes a string",
+            left=a_kind(left),
+            right=a_kind(right),
+        )
+    )
 
 
 def _arithmetic(sign: str, apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Run], Any]:
     def calculate(left: Any, right: Any, _run: Run) -> Any:
         if not (is_number(left) and is_number(right)):
-            raise Mistake(f"{sign} needs two numbers, found {a_kind(left)} and {a_kind(right)}")
+            raise Mistake(
+                translatable(
+                    "%(sign)s needs two numbers, found %(left)s and %(right)s",
+                    sign=sign,
+                    left=a_kind(left),
+                    right=a_kind(right),
+                )
+            )
         return _calculate(apply, left, right)
 
     return calculate
@@ -37,9 +61,9 @@ def _calculate(apply: Callable[[Any, Any], Any], left: float, right: float) -> i
     try:
         return within_bounds(apply(left, right))
     except ZeroDivisionError as error:
-        raise Mistake("division by zero") from error
+        raise Mistake(translatable("division by zero")) from error
     except OverflowError as error:
-        raise Mistake("a number became too large") from error
+        raise Mistake(translatable("a number became too large")) from error
 
 
 def _divide(left: float, right: float) -> int | float:
@@ -50,12 +74,12 @@ def _power(base: float, exponent: float) -> int | float:
     if isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1:
         # Refused before it is worked out: 9**9**9 has 370 million digits.
         if abs(exponent) > 1100 or abs(exponent) * base.bit_length() > 1100:
-            raise Mistake("a number became larger than 2**1023")
+            raise Mistake(translatable("a number became larger than 2**1023"))
     elif isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
         exponent = exponent % 2 or 2
     result: Any = base**exponent
     if isinstance(result, complex):
-        raise Mistake("a negative number has no such power")
+        raise Mistake(translatable("a negative number has no such power"))
     return within_bounds(result)
 
 
@@ -64,7 +88,14 @@ def _compare(sign: str, apply: Callable[[Any, Any], bool]) -> Callable[[Any, Any
         if isinstance(left, str) and isinstance(right, str):
             run.spend_text(min(len(left), len(right)))
         elif not (is_number(left) and is_number(right)):
-            raise Mistake(f"{sign} needs two numbers or two strings, found {a_kind(left)} and {a_kind(right)}")
+            raise Mistake(
+                translatable(
+                    "%(sign)s needs two numbers or two strings, found %(left)s and %(right)s",
+                    sign=sign,
+                    left=a_kind(left),
+                    right=a_kind(right),
+                )
+            )
         return apply(left, right)
 
     return compare
@@ -74,9 +105,17 @@ def _is_in(left: Any, right: Any, run: Run) -> bool:
     if isinstance(right, list):
         return any(are_equal(left, item, run) for item in right)
     if not isinstance(right, dict | str):
-        raise Mistake(f"in needs an array, an object or a string on its right, found {a_kind(right)}")
+        raise Mistake(
+            translatable("in needs an array, an object or a string on its right, found %(right)s", right=a_kind(right))
+        )
     if not isinstance(left, str):
-        raise Mistake(f"in needs a string on its left when {a_kind(right)} is on its right, found {a_kind(left)}")
+        raise Mistake(
+            translatable(
+                "in needs a string on its left when %(right)s is on its right, found %(left)s",
+                right=a_kind(right),
+                left=a_kind(left),
+            )
+        )
     if isinstance(right, str):
         run.spend_text(len(right))
     return left in right

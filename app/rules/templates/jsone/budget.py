@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from app.errors import InvalidInputError, Problem, nearest
+from app.translation import translatable
 
 MOST_STEPS: Final = 20_000
 """Steps of one rendering. An ordinary template takes 20 to 200; this many take about 10 ms (measured)."""
@@ -77,7 +78,7 @@ class Run:
         """Take `steps` off the budget; TooCostlyError when it is used up."""
         self.steps -= steps
         if self.steps < 0:
-            raise TooCostlyError(f"takes more than {MOST_STEPS} steps")
+            raise TooCostlyError(translatable("takes more than %(most)s steps", most=MOST_STEPS))
 
     def spend_text(self, characters: int) -> None:
         self.spend(1 + characters // CHARACTERS_PER_STEP)
@@ -128,10 +129,10 @@ def within_bounds(number: float) -> int | float:
     """Return the result of arithmetic if JSON can hold it and later arithmetic stays cheap."""
     if type(number) is int:
         if number.bit_length() > _LARGEST_BITS:
-            raise Mistake("a number became larger than 2**1023")
+            raise Mistake(translatable("a number became larger than 2**1023"))
         return number
     if number != number or number in {float("inf"), float("-inf")}:  # noqa: PLR0124 - only NaN differs from itself
-        raise Mistake("a number became infinite or undefined")
+        raise Mistake(translatable("a number became infinite or undefined"))
     return number
 
 
@@ -171,7 +172,7 @@ def are_equal(left: Any, right: Any, run: Run, depth: int = 0) -> bool:
     """Compare as JSON does; shared parts cannot make it cost more than the budget."""
     run.spend(1)
     if depth > DEEPEST:
-        raise TooCostlyError(f"nests deeper than {DEEPEST} levels")
+        raise TooCostlyError(translatable("nests deeper than %(most)s levels", most=DEEPEST))
     if left is right:
         return True
     if isinstance(left, dict) and isinstance(right, dict):
@@ -197,7 +198,7 @@ def measure(value: Any, limit: int) -> int:
     try:
         return _measure(value, limit, 0)
     except _TooLargeError:
-        raise TooCostlyError(f"the result is larger than {limit} bytes") from None
+        raise TooCostlyError(translatable("the result is larger than %(most)s bytes", most=limit)) from None
 
 
 class _TooLargeError(Exception):
@@ -206,7 +207,7 @@ class _TooLargeError(Exception):
 
 def _measure(value: Any, limit: int, depth: int) -> int:
     if depth > DEEPEST:
-        raise TooCostlyError(f"nests deeper than {DEEPEST} levels")
+        raise TooCostlyError(translatable("nests deeper than %(most)s levels", most=DEEPEST))
     if isinstance(value, str):
         size = len(value) + 2
     elif isinstance(value, dict):
@@ -223,7 +224,7 @@ def _measure(value: Any, limit: int, depth: int) -> int:
         within_bounds(value)
         size = 1
     else:
-        raise Mistake("a function is used as a value; call it with ( )")
+        raise Mistake(translatable("a function is used as a value; call it with ( )"))
     # Separators are counted once too often.
     if size > limit + 2:
         raise _TooLargeError

@@ -25,6 +25,7 @@ from app.rules.templates.jsone.budget import (
 from app.rules.templates.jsone.control_operators import CONTROL_OPERATORS, IDENTIFIER, Operator, Template
 from app.rules.templates.jsone.expression import compile_expression, compile_until_brace
 from app.rules.templates.jsone.list_operators import LIST_OPERATORS
+from app.translation import translatable
 
 LARGEST_TEMPLATE = 65_536
 """Characters in all keys and texts, plus one for each value."""
@@ -77,7 +78,11 @@ def compile_template(template: Any, root: str) -> CompiledTemplate:
     try:
         node = compilation.value(template, root, 0)
     except _TooLargeError:
-        message = f"the template may have at most {LARGEST_TEMPLATE} characters and {MOST_EXPRESSIONS} expressions"
+        message = translatable(
+            "the template may have at most %(largest_template)s characters and %(most_expressions)s expressions",
+            largest_template=LARGEST_TEMPLATE,
+            most_expressions=MOST_EXPRESSIONS,
+        )
         node = compilation.refuse(root, message)
     return CompiledTemplate(node, compilation.problems, tuple(compilation.expressions))
 
@@ -96,7 +101,7 @@ class _Compilation:
     def value(self, template: Any, path: str, depth: int) -> Node:
         self._grow(1)
         if depth > DEEPEST:
-            return self.refuse(path, f"nests deeper than {DEEPEST} levels")
+            return self.refuse(path, translatable("nests deeper than %(most)s levels", most=DEEPEST))
         if isinstance(template, str):
             return self._text(template, path)
         if isinstance(template, dict):
@@ -106,14 +111,20 @@ class _Compilation:
         finite = isinstance(template, float) and isfinite(template)
         if template is None or isinstance(template, bool | int) or finite:
             return Constant(template)
-        return self.refuse(path, f"is not a JSON value but {type(template).__name__}", str(template)[:100])
+        return self.refuse(
+            path, translatable("is not a JSON value but %(name)s", name=type(template).__name__), str(template)[:100]
+        )
 
     def child(self, template: Template, key: str, path: str, depth: int) -> Node:
         return self.value(template[key], join_path(path, key), depth + 1)
 
     def expression(self, source: Any, path: str) -> Node:
         if not isinstance(source, str):
-            return self.refuse(path, f"needs an expression in a string, found {kind_of(source)}", source)
+            return self.refuse(
+                path,
+                translatable("needs an expression in a string, found %(kind_of)s", kind_of=kind_of(source)),
+                source,
+            )
         self._grow(len(source))
         self._count_expression()
         self.expressions.append(source)
@@ -127,7 +138,12 @@ class _Compilation:
         forms = [form for form in allowed if isinstance(form, re.Pattern)]
         for key in template:
             if key not in words and not any(form.fullmatch(key) for form in forms):
-                self.refuse(join_path(path, key), f"is not allowed beside {words[0]}", key, nearest(key, words))
+                self.refuse(
+                    join_path(path, key),
+                    translatable("is not allowed beside %(words)s", words=words[0]),
+                    key,
+                    nearest(key, words),
+                )
 
     def refuse(self, path: str, message: str, found: Any = None, suggestion: str | None = None) -> Node:
         self.problems.append(Problem(path, message, found=found, suggestion=suggestion))
@@ -146,11 +162,11 @@ class _Compilation:
     def _object(self, template: dict[Any, Any], path: str, depth: int) -> Node:
         for key in template:
             if not isinstance(key, str):
-                return self.refuse(path, "the keys of an object must be strings", key)
+                return self.refuse(path, translatable("the keys of an object must be strings"), key)
             self._grow(len(key))
         operators = [key for key in template if key in _OPERATORS]
         if len(operators) > 1:
-            return self.refuse(path, "only one operator is allowed in an object", " ".join(operators))
+            return self.refuse(path, translatable("only one operator is allowed in an object"), " ".join(operators))
         if operators:
             return with_path(path, _OPERATORS[operators[0]](self, template, path, depth), operators[0])
         items = [(self._key(key, join_path(path, key)), self.child(template, key, path, depth)) for key in template]
@@ -173,7 +189,7 @@ class _Compilation:
         if key.startswith("$$"):
             return Constant(key[1:])
         if key.startswith("$") and IDENTIFIER.fullmatch(key[1:]):
-            message = "is not an operator of JSON-e; write a key that begins with $ with $$"
+            message = translatable("is not an operator of JSON-e; write a key that begins with $ with $$")
             return self.refuse(path, message, key, nearest(key, _OPERATORS))
         return self._text(key, path)
 
@@ -232,7 +248,11 @@ def _interpolation(pieces: Iterable[str | Node]) -> Node:
                 run.spend(1)
                 texts.append(text_of(value))
             else:
-                raise Mistake(f"${{ }} needs a string, a number or a boolean, found {kind_of(value)}")
+                raise Mistake(
+                    translatable(
+                        "${ } needs a string, a number or a boolean, found %(kind_of)s", kind_of=kind_of(value)
+                    )
+                )
         return "".join(texts) if certain else UNKNOWN
 
     return interpolate

@@ -20,6 +20,7 @@ from app.rules.templates.jsone.budget import (
     measure,
 )
 from app.rules.templates.jsone.functions import from_now
+from app.translation import joined, translatable
 
 IDENTIFIER = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -82,9 +83,9 @@ def _nothing(_scope: Scope, _run: Run) -> Any:
 def compile_let(compiler: Compiler, template: Template, path: str, depth: int) -> Node:
     compiler.properties(template, path, "$let", "in")
     if not isinstance(template["$let"], dict):
-        return compiler.refuse(f"{path}.$let", "needs an object of names and values", template["$let"])
+        return compiler.refuse(f"{path}.$let", translatable("needs an object of names and values"), template["$let"])
     if "in" not in template:
-        return compiler.refuse(path, "$let needs `in`, which says where the names hold")
+        return compiler.refuse(path, translatable("$let needs `in`, which says where the names hold"))
     names = compiler.child(template, "$let", path, depth)
     body = compiler.child(template, "in", path, depth)
 
@@ -93,10 +94,14 @@ def compile_let(compiler: Compiler, template: Template, path: str, depth: int) -
         if bound is UNKNOWN:
             return UNKNOWN
         if not isinstance(bound, dict):
-            raise Mistake(f"$let needs an object of names and values, found {kind_of(bound)}")
+            raise Mistake(
+                translatable("$let needs an object of names and values, found %(kind_of)s", kind_of=kind_of(bound))
+            )
         for name in bound:
             if not IDENTIFIER.fullmatch(name):
-                raise Mistake(f"{name!r} is not a name; letters, digits and _ are allowed")
+                raise Mistake(
+                    translatable("%(name)s is not a name; letters, digits and _ are allowed", name=repr(name))
+                )
         inner = copy_scope(scope, run)
         run.spend_items(len(bound))
         inner.update(bound)
@@ -109,7 +114,7 @@ def compile_match(compiler: Compiler, template: Template, path: str, depth: int)
     compiler.properties(template, path, "$match")
     choices = _compile_choices(compiler, template["$match"], f"{path}.$match", depth)
     if choices is None:
-        return compiler.refuse(f"{path}.$match", "needs an object of conditions", template["$match"])
+        return compiler.refuse(f"{path}.$match", translatable("needs an object of conditions"), template["$match"])
     choices.sort(key=lambda choice: choice[0])
 
     def collect(scope: Scope, run: Run) -> Any:
@@ -128,7 +133,7 @@ def compile_switch(compiler: Compiler, template: Template, path: str, depth: int
     compiler.properties(template, path, "$switch")
     choices = _compile_choices(compiler, template["$switch"], f"{path}.$switch", depth)
     if choices is None:
-        return compiler.refuse(f"{path}.$switch", "needs an object of conditions", template["$switch"])
+        return compiler.refuse(f"{path}.$switch", translatable("needs an object of conditions"), template["$switch"])
     default = next((node for source, _, node in choices if source == "$default"), _nothing)
     conditions = [choice for choice in choices if choice[0] != "$default"]
 
@@ -142,7 +147,12 @@ def compile_switch(compiler: Compiler, template: Template, path: str, depth: int
             elif holds:
                 chosen.append((source, node))
         if len(chosen) > 1:
-            raise Mistake("$switch allows one true condition, found " + " and ".join(source for source, _ in chosen))
+            raise Mistake(
+                translatable(
+                    "$switch allows one true condition, found %(conditions)s",
+                    conditions=joined(translatable(" and "), (source for source, _ in chosen)),
+                )
+            )
         result = (chosen[0][1] if chosen else default)(scope, run)
         return result if certain else UNKNOWN
 
@@ -191,7 +201,9 @@ def compile_from_now(compiler: Compiler, template: Template, path: str, depth: i
         if distance is UNKNOWN or start is UNKNOWN:
             return UNKNOWN
         if not isinstance(distance, str):
-            raise Mistake(f"$fromNow needs a string such as '1 day', found {kind_of(distance)}")
+            raise Mistake(
+                translatable("$fromNow needs a string such as '1 day', found %(kind_of)s", kind_of=kind_of(distance))
+            )
         return from_now(distance, start, run)
 
     return move

@@ -33,6 +33,7 @@ from app.rules.templates.jsone.syntax import (
     parse_expression,
     parse_until_brace,
 )
+from app.translation import translatable
 
 LONGEST_EXPRESSION = 2000
 """Characters; parsing so many takes a few milliseconds."""
@@ -41,7 +42,7 @@ LONGEST_EXPRESSION = 2000
 def compile_expression(source: str) -> Node:
     """Return what evaluates the expression `source`; Mistake when it is none."""
     if len(source) > LONGEST_EXPRESSION:
-        raise Mistake(f"an expression may have at most {LONGEST_EXPRESSION} characters")
+        raise Mistake(translatable("an expression may have at most %(most)s characters", most=LONGEST_EXPRESSION))
     return _compile(parse_expression(source), 0)
 
 
@@ -53,7 +54,7 @@ def compile_until_brace(source: str, start: int) -> tuple[Node, int]:
 
 def _compile(tree: Tree, depth: int) -> Node:
     if depth > DEEPEST:
-        raise Mistake(f"the expression nests deeper than {DEEPEST} levels")
+        raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
     depth += 1
     match tree:
         case Literal(value):
@@ -93,7 +94,7 @@ def _compile_name(name: str) -> Node:
         try:
             return scope[name]
         except KeyError:
-            raise Mistake(f"there is no {name!r} here", name, scope) from None
+            raise Mistake(translatable("there is no %(name)s here", name=repr(name)), name, scope) from None
 
     return look_up
 
@@ -110,7 +111,9 @@ def _compile_unary(tree: Unary, depth: int) -> Node:
         if value is UNKNOWN:
             return value
         if not is_number(value):
-            raise Mistake(f"{tree.sign} needs a number, found {a_kind(value)}")
+            raise Mistake(
+                translatable("%(sign)s needs a number, found %(a_kind)s", sign=tree.sign, a_kind=a_kind(value))
+            )
         return -value if tree.sign == "-" else value
 
     return negate if tree.sign == "!" else sign
@@ -172,10 +175,12 @@ def _compile_property(tree: Property, depth: int) -> Node:
             except KeyError:
                 if isinstance(value, PartialObject) and nearest(name, value) is None:
                     return UNKNOWN
-                raise Mistake(f"the object has no property {name!r}", name, value) from None
+                raise Mistake(
+                    translatable("the object has no property %(name)s", name=repr(name)), name, value
+                ) from None
         if value is UNKNOWN:
             return UNKNOWN
-        raise Mistake(f".{name} needs an object, found {a_kind(value)}")
+        raise Mistake(translatable(".%(name)s needs an object, found %(a_kind)s", name=name, a_kind=a_kind(value)))
 
     return read
 
@@ -210,7 +215,7 @@ def _compile_slice(tree: Slice, depth: int) -> Node:
         sequence = _sequence(value)
         for bound in (start, end):
             if bound is not None and type(bound) is not int:
-                raise Mistake(f"[ : ] needs whole numbers, found {a_kind(bound)}")
+                raise Mistake(translatable("[ : ] needs whole numbers, found %(a_kind)s", a_kind=a_kind(bound)))
         run.spend_items(len(sequence))
         return sequence[start:end]
 
@@ -220,12 +225,12 @@ def _compile_slice(tree: Slice, depth: int) -> Node:
 def _sequence(value: Any) -> list[Any] | str:
     if isinstance(value, list | str):
         return value
-    raise Mistake(f"[ ] needs an object, an array or a string, found {a_kind(value)}")
+    raise Mistake(translatable("[ ] needs an object, an array or a string, found %(a_kind)s", a_kind=a_kind(value)))
 
 
 def _property(value: dict[str, Any], name: Any) -> Any:
     if not isinstance(name, str):
-        raise Mistake(f"the key of an object must be a string, found {a_kind(name)}")
+        raise Mistake(translatable("the key of an object must be a string, found %(a_kind)s", a_kind=a_kind(name)))
     found = value.get(name)
     if found is None and isinstance(value, PartialObject) and name not in value and nearest(name, value) is None:
         return UNKNOWN
@@ -234,11 +239,24 @@ def _property(value: dict[str, Any], name: Any) -> Any:
 
 def _item(value: list[Any] | str, place: Any) -> Any:
     if type(place) is not int:
-        raise Mistake(f"the index of {a_kind(value)} must be a whole number, found {a_kind(place)}")
+        raise Mistake(
+            translatable(
+                "the index of %(a_kind)s must be a whole number, found %(found)s",
+                a_kind=a_kind(value),
+                found=a_kind(place),
+            )
+        )
     try:
         return value[place]
     except IndexError:
-        raise Mistake(f"there is no item {place}; the {kind_of(value)} has {len(value)}") from None
+        raise Mistake(
+            translatable(
+                "there is no item %(place)s; the %(kind_of)s has %(count)s",
+                place=place,
+                kind_of=kind_of(value),
+                count=len(value),
+            )
+        ) from None
 
 
 def _compile_call(tree: Call, depth: int) -> Node:
@@ -252,7 +270,7 @@ def _compile_call(tree: Call, depth: int) -> Node:
         if function is UNKNOWN or any(value is UNKNOWN for value in values):
             return UNKNOWN
         if not isinstance(function, Function):
-            raise Mistake(f"{a_kind(function)} cannot be called")
+            raise Mistake(translatable("%(a_kind)s cannot be called", a_kind=a_kind(function)))
         return function.call(scope, run, values)
 
     return call

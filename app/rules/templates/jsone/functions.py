@@ -19,6 +19,7 @@ from app.rules.templates.jsone.budget import (
     whole_if_exact,
     within_bounds,
 )
+from app.translation import ntranslatable, translatable
 
 _OFFSET = re.compile(
     r"(?P<sign>[+-]?) ?"
@@ -45,20 +46,39 @@ class Function:
 
     def call(self, scope: Scope, run: Run, arguments: list[Any]) -> Any:
         if not self.least <= len(arguments) <= self.most:
-            raise Mistake(f"{self.name}() takes {self._count()}, found {len(arguments)}")
+            raise Mistake(
+                translatable(
+                    "%(name)s() takes %(arguments)s, found %(count)s",
+                    name=self.name,
+                    arguments=self._count(),
+                    count=len(arguments),
+                )
+            )
         for number, argument in enumerate(arguments, start=1):
             if kind_of(argument) not in self.kinds:
                 allowed = " or ".join(sorted(self.kinds))
-                raise Mistake(f"argument {number} of {self.name}() must be {allowed}, found {kind_of(argument)}")
+                raise Mistake(
+                    translatable(
+                        "argument %(number)s of %(name)s() must be %(allowed)s, found %(kind_of)s",
+                        number=number,
+                        name=self.name,
+                        allowed=allowed,
+                        kind_of=kind_of(argument),
+                    )
+                )
         try:
             return self.apply(scope, run, arguments)
         except (ValueError, OverflowError) as error:
-            raise Mistake(f"{self.name}(): {error}") from error
+            raise Mistake(translatable("%(name)s(): %(error)s", name=self.name, error=error)) from error
 
     def _count(self) -> str:
         if self.least == self.most:
-            return f"{self.least} argument{'s' if self.least > 1 else ''}"
-        return f"{self.least} or more arguments" if self.most > 9 else f"{self.least} to {self.most} arguments"
+            return ntranslatable("%(num)s argument", "%(num)s arguments", self.least)
+        return (
+            translatable("%(least)s or more arguments", least=self.least)
+            if self.most > 9
+            else translatable("%(least)s to %(most)s arguments", least=self.least, most=self.most)
+        )
 
 
 def from_now(offset: str, reference: Any, run: Run) -> str:
@@ -69,20 +89,24 @@ def from_now(offset: str, reference: Any, run: Run) -> str:
     run.spend(10)
     found = _OFFSET.fullmatch(" ".join(offset.split())) if len(offset) <= 200 else None
     if found is None:
-        raise Mistake(f"{offset[:40]!r} is not a time offset; write for example '1 day 2 hours'")
+        raise Mistake(
+            translatable("%(offset)s is not a time offset; write for example '1 day 2 hours'", offset=repr(offset[:40]))
+        )
     amount = {name: int(value) for name, value in found.groupdict().items() if name != "sign" and value}
     days = 365 * amount.pop("years", 0) + 30 * amount.pop("months", 0) + amount.pop("days", 0)
     if not isinstance(reference, str) or len(reference) > 40:
-        raise Mistake("the reference time must be ISO text, such as 2026-11-22T14:02:00.000Z")
+        raise Mistake(translatable("the reference time must be ISO text, such as 2026-11-22T14:02:00.000Z"))
     try:
         start = datetime.fromisoformat(reference)
         start = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
         distance = timedelta(days=days, **amount)
         return iso_text(start - distance if found["sign"] == "-" else start + distance)
     except ValueError as error:
-        raise Mistake(f"{reference!r} is not an ISO time such as 2026-11-22T14:02:00.000Z") from error
+        raise Mistake(
+            translatable("%(reference)s is not an ISO time such as 2026-11-22T14:02:00.000Z", reference=repr(reference))
+        ) from error
     except OverflowError as error:
-        raise Mistake("the time lies outside the years 1 to 9999") from error
+        raise Mistake(translatable("the time lies outside the years 1 to 9999")) from error
 
 
 def iso_text(instant: datetime) -> str:
@@ -92,11 +116,11 @@ def iso_text(instant: datetime) -> str:
 
 def _range(_scope: Scope, run: Run, arguments: list[Any]) -> list[int]:
     if not all(type(argument) is int for argument in arguments):
-        raise Mistake("range() takes whole numbers")
+        raise Mistake(translatable("range() takes whole numbers"))
     start, stop, *rest = arguments
     step = rest[0] if rest else 1
     if step == 0:
-        raise Mistake("the step of range() must not be 0")
+        raise Mistake(translatable("the step of range() must not be 0"))
     run.spend(max(0, (stop - start) // step) + 1)
     return list(range(start, stop, step))
 
@@ -104,11 +128,15 @@ def _range(_scope: Scope, run: Run, arguments: list[Any]) -> list[int]:
 def _join(_scope: Scope, run: Run, arguments: list[Any]) -> str:
     items, separator = arguments
     if not isinstance(items, list) or not (isinstance(separator, str) or is_number(separator)):
-        raise Mistake("join() takes an array and a separator")
+        raise Mistake(translatable("join() takes an array and a separator"))
     run.spend(len(items))
     for item in items:
         if not isinstance(item, str | int | float):
-            raise Mistake(f"join() takes an array of strings and numbers, found {kind_of(item)} in it")
+            raise Mistake(
+                translatable(
+                    "join() takes an array of strings and numbers, found %(kind_of)s in it", kind_of=kind_of(item)
+                )
+            )
     texts = [text_of(item) for item in items]
     separator = text_of(separator)
     run.spend_text(sum(map(len, texts)) + len(separator) * len(texts))
@@ -118,7 +146,7 @@ def _join(_scope: Scope, run: Run, arguments: list[Any]) -> str:
 def _split(_scope: Scope, run: Run, arguments: list[Any]) -> list[str]:
     text, separator = arguments[0], text_of(arguments[1])
     if not isinstance(text, str):
-        raise Mistake(f"split() takes a string, found {kind_of(text)}")
+        raise Mistake(translatable("split() takes a string, found %(kind_of)s", kind_of=kind_of(text)))
     run.spend_text(len(text))
     run.spend_items(text.count(separator))
     return text.split(separator) if separator else list(text)
@@ -132,7 +160,7 @@ def _number(_scope: Scope, run: Run, arguments: list[Any]) -> int | float:
     try:
         return whole_if_exact(within_bounds(float(text)))
     except ValueError:
-        raise Mistake(f"{text[:40]!r} is not a number") from None
+        raise Mistake(translatable("%(text)s is not a number", text=repr(text[:40]))) from None
 
 
 def _length(_scope: Scope, _run: Run, arguments: list[Any]) -> int:

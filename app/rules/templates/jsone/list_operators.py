@@ -21,6 +21,7 @@ from app.rules.templates.jsone.budget import (
     kind_of,
 )
 from app.rules.templates.jsone.control_operators import Compiler, Operator, Template
+from app.translation import translatable
 
 _NAME = r"[a-zA-Z_][a-zA-Z0-9_]*"
 _EACH = re.compile(rf"each\(({_NAME})(?:,\s*({_NAME}))?\)")
@@ -32,7 +33,7 @@ def compile_map(compiler: Compiler, template: Template, path: str, depth: int) -
     compiler.properties(template, path, "$map", _EACH)
     found = _clause(template, _EACH)
     if found is None:
-        return compiler.refuse(path, "$map needs exactly one each(x) or each(x, index)")
+        return compiler.refuse(path, translatable("$map needs exactly one each(x) or each(x, index)"))
     key, (name, place) = found
     values = compiler.child(template, "$map", path, depth)
     each = compiler.child(template, key, path, depth)
@@ -43,7 +44,7 @@ def compile_map(compiler: Compiler, template: Template, path: str, depth: int) -
             each(_bind(copy_scope(scope, run), (name, place), UNKNOWN, UNKNOWN), run)
             return UNKNOWN
         if not isinstance(given, list | dict):
-            raise Mistake(f"$map needs an array or an object, found {kind_of(given)}")
+            raise Mistake(translatable("$map needs an array or an object, found %(kind_of)s", kind_of=kind_of(given)))
         inner = copy_scope(scope, run)
         results = []
         for item, index in _items(given, paired=place is None):
@@ -77,7 +78,7 @@ def compile_reduce(compiler: Compiler, template: Template, path: str, depth: int
     found = _clause(template, _EACH_OF_REDUCE)
     if found is None or "initial" not in template:
         return compiler.refuse(
-            path, "$reduce needs `initial` and exactly one each(result, x) or each(result, x, index)"
+            path, translatable("$reduce needs `initial` and exactly one each(result, x) or each(result, x, index)")
         )
     key, (result_name, name, place) = found
     values = compiler.child(template, "$reduce", path, depth)
@@ -92,7 +93,7 @@ def compile_reduce(compiler: Compiler, template: Template, path: str, depth: int
             each(_bind(inner, (name, place), UNKNOWN, UNKNOWN), run)
             return UNKNOWN
         if not isinstance(given, list):
-            raise Mistake(f"$reduce needs an array, found {kind_of(given)}")
+            raise Mistake(translatable("$reduce needs an array, found %(kind_of)s", kind_of=kind_of(given)))
         total = initial
         for index, item in enumerate(given):
             run.spend(1)
@@ -108,7 +109,7 @@ def compile_find(compiler: Compiler, template: Template, path: str, depth: int) 
     compiler.properties(template, path, "$find", _EACH)
     found = _clause(template, _EACH)
     if found is None:
-        return compiler.refuse(path, "$find needs exactly one each(x) or each(x, index)")
+        return compiler.refuse(path, translatable("$find needs exactly one each(x) or each(x, index)"))
     key, (name, place) = found
     values = compiler.child(template, "$find", path, depth)
     condition = compiler.expression(template[key], f"{path}.{key}")
@@ -120,7 +121,7 @@ def compile_find(compiler: Compiler, template: Template, path: str, depth: int) 
             condition(_bind(inner, (name, place), UNKNOWN, UNKNOWN), run)
             return UNKNOWN
         if not isinstance(given, list):
-            raise Mistake(f"$find needs an array, found {kind_of(given)}")
+            raise Mistake(translatable("$find needs an array, found %(kind_of)s", kind_of=kind_of(given)))
         for index, item in enumerate(given):
             run.spend(1)
             holds = condition(_bind(inner, (name, place), item, index), run)
@@ -136,7 +137,7 @@ def compile_find(compiler: Compiler, template: Template, path: str, depth: int) 
 def compile_sort(compiler: Compiler, template: Template, path: str, depth: int) -> Node:
     compiler.properties(template, path, "$sort", _BY)
     if len(template) > 2:
-        return compiler.refuse(path, "$sort allows one by(x)")
+        return compiler.refuse(path, translatable("$sort allows one by(x)"))
     values = compiler.child(template, "$sort", path, depth)
     found = _clause(template, _BY)
     by = compiler.expression(template[found[0]], f"{path}.{found[0]}") if found else None
@@ -153,7 +154,7 @@ def compile_sort(compiler: Compiler, template: Template, path: str, depth: int) 
         if any(key is UNKNOWN for key in keys):
             return UNKNOWN
         if not (all(isinstance(key, str) for key in keys) or all(is_number(key) for key in keys)):
-            raise Mistake("$sort needs strings only or numbers only to sort by")
+            raise Mistake(translatable("$sort needs strings only or numbers only to sort by"))
         run.spend_text(sum(len(key) for key in keys if isinstance(key, str)))
         return [given[place] for place in sorted(range(len(given)), key=keys.__getitem__)]
 
@@ -188,7 +189,7 @@ def compile_flatten_deep(compiler: Compiler, template: Template, path: str, dept
 
 def _flatten_into(flat: list[Any], given: list[Any], run: Run, depth: int) -> None:
     if depth > DEEPEST:
-        raise TooCostlyError(f"nests deeper than {DEEPEST} levels")
+        raise TooCostlyError(translatable("nests deeper than %(most)s levels", most=DEEPEST))
     for item in given:
         run.spend(1)
         if isinstance(item, list):
@@ -211,7 +212,9 @@ def compile_merge_deep(compiler: Compiler, template: Template, path: str, depth:
             if item is UNKNOWN:
                 return UNKNOWN
             if not isinstance(item, dict):
-                raise Mistake(f"$mergeDeep needs an array of objects, found {kind_of(item)} in it")
+                raise Mistake(
+                    translatable("$mergeDeep needs an array of objects, found %(kind_of)s in it", kind_of=kind_of(item))
+                )
             result = _merge_two(result, item, run, 0)
         return result
 
@@ -221,7 +224,7 @@ def compile_merge_deep(compiler: Compiler, template: Template, path: str, depth:
 def _merge_two(left: Any, right: Any, run: Run, depth: int) -> Any:
     run.spend(1)
     if depth > DEEPEST:
-        raise TooCostlyError(f"nests deeper than {DEEPEST} levels")
+        raise TooCostlyError(translatable("nests deeper than %(most)s levels", most=DEEPEST))
     if isinstance(left, list) and isinstance(right, list):
         run.spend_items(len(left) + len(right))
         return left + right
@@ -241,7 +244,11 @@ def _merged(objects: list[Any], what: str, run: Run) -> Any:
         if item is UNKNOWN:
             return UNKNOWN
         if not isinstance(item, dict):
-            raise Mistake(f"{what} needs objects to put together, found {kind_of(item)}")
+            raise Mistake(
+                translatable(
+                    "%(what)s needs objects to put together, found %(kind_of)s", what=what, kind_of=kind_of(item)
+                )
+            )
         run.spend_items(len(item))
         merged.update(item)
     return merged
@@ -263,7 +270,7 @@ def _of_array(
 def _array(given: Any, name: str) -> Any:
     if given is UNKNOWN or isinstance(given, list):
         return given
-    raise Mistake(f"{name} needs an array, found {kind_of(given)}")
+    raise Mistake(translatable("%(name)s needs an array, found %(kind_of)s", name=name, kind_of=kind_of(given)))
 
 
 def _clause(template: Template, form: re.Pattern[str]) -> tuple[str, tuple[Any, ...]] | None:

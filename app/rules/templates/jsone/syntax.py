@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from app.rules.templates.jsone.budget import DEEPEST, Mistake
+from app.translation import translatable
 
 PRECEDENCE: Final = {
     "||": 1, "&&": 2, "in": 3, "==": 4, "!=": 4, "<": 5, ">": 5, "<=": 5, ">=": 5, "+": 6, "-": 6, "*": 7, "/": 7,
@@ -107,7 +108,7 @@ def parse_expression(source: str) -> Tree:
     parser = _Parser(source, 0, len(source))
     tree = parser.expression(0)
     if parser.token is not _END:
-        raise Mistake(f"did not expect {parser.token.text!r}")
+        raise Mistake(translatable("did not expect %(text)s", text=repr(parser.token.text)))
     return tree
 
 
@@ -119,9 +120,9 @@ def parse_until_brace(source: str, start: int, longest: int) -> tuple[Tree, int]
     parser = _Parser(source, start, min(start + longest, len(source)))
     tree = parser.expression(0)
     if parser.token is _END:
-        raise Mistake(f"${{ has no closing }} within {longest} characters")
+        raise Mistake(translatable("${ has no closing } within %(most)s characters", most=longest))
     if parser.token.kind != "}":
-        raise Mistake(f"did not expect {parser.token.text!r}")
+        raise Mistake(translatable("did not expect %(text)s", text=repr(parser.token.text)))
     return tree, parser.token.start
 
 
@@ -147,7 +148,7 @@ class _Parser:
     def _nested(self, least: int = 0) -> Tree:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Mistake(f"the expression nests deeper than {DEEPEST} levels")
+            raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
         tree = self.expression(least)
         self._depth -= 1
         return tree
@@ -157,11 +158,16 @@ class _Parser:
         while self.token.kind in {"!", "-", "+"}:
             signs.append(self._take().kind)
             if len(signs) > DEEPEST:
-                raise Mistake(f"the expression nests deeper than {DEEPEST} levels")
+                raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
         tree = self._unit()
         if signs and self.token.kind in {".", "[", "("}:
             # JSON-e reads !a.b as (!a).b, which never means anything.
-            raise Mistake(f"{signs[-1]} is applied before what follows its operand; put the operand in parentheses")
+            raise Mistake(
+                translatable(
+                    "%(signs)s is applied before what follows its operand; put the operand in parentheses",
+                    signs=signs[-1],
+                )
+            )
         while self.token.kind in {".", "[", "("}:
             tree = self._postfix(tree)
         for sign in reversed(signs):
@@ -209,7 +215,7 @@ class _Parser:
             case "{":
                 self._take()
                 return self._object()
-        raise self._unexpected("a value")
+        raise self._unexpected(translatable("a value"))
 
     def _sequence(self, end: str) -> tuple[Tree, ...]:
         """Parse expressions with commas between them, up to `end`."""
@@ -237,14 +243,16 @@ class _Parser:
     def _take(self, kind: str | None = None) -> Token:
         token = self.token
         if kind is not None and token.kind != kind:
-            raise self._unexpected(repr(kind) if len(kind) == 1 else f"a {kind}")
+            raise self._unexpected(repr(kind) if len(kind) == 1 else translatable("a %(kind)s", kind=kind))
         self.token = self._next()
         return token
 
     def _unexpected(self, expected: str) -> Mistake:
         if self.token is _END:
-            return Mistake(f"the expression ends too early; expected {expected}")
-        return Mistake(f"expected {expected}, found {self.token.text!r}")
+            return Mistake(translatable("the expression ends too early; expected %(expected)s", expected=expected))
+        return Mistake(
+            translatable("expected %(expected)s, found %(text)s", expected=expected, text=repr(self.token.text))
+        )
 
     def _next(self) -> Token:
         found = _TOKEN.match(self._source, self._at, self._end)
@@ -262,11 +270,11 @@ class _Parser:
         if not rest:
             return _END
         if rest[0] in "'\"":
-            raise Mistake(f"the string {rest[:20]} has no closing quote")
-        raise Mistake(f"did not expect {rest[:20]!r}")
+            raise Mistake(translatable("the string %(rest)s has no closing quote", rest=rest[:20]))
+        raise Mistake(translatable("did not expect %(rest)s", rest=repr(rest[:20])))
 
 
 def _number(text: str) -> int | float:
     if len(text) > _MAX_DIGITS:
-        raise Mistake(f"a number may have at most {_MAX_DIGITS} digits")
+        raise Mistake(translatable("a number may have at most %(most)s digits", most=_MAX_DIGITS))
     return float(text) if "." in text else int(text)

@@ -31,8 +31,7 @@ class ApiUser:
 
     def require(self, role: Role) -> None:
         """Raise NotAllowedError unless the token includes `role`."""
-        if not self.role.includes(role):
-            raise NotAllowedError(f"this needs the role {role}; yours is {self.role}")
+        self.role.require(role)
 
     def require_all_projects(self) -> None:
         """Raise NotAllowedError if the token is restricted to some projects."""

@@ -20,6 +20,7 @@ from app.server.console.access.confirmation import password_is_right, with_passw
 from app.server.console.access.login import logged_in, repeated
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.translations.catalogues import languages
+from app.translation import translatable
 
 LIFETIMES = {"7": timedelta(days=7), "30": timedelta(days=30), "90": timedelta(days=90), "365": timedelta(days=365)}
 
@@ -46,7 +47,7 @@ async def change_password(request: PageRequest) -> Response:
     user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
     problems = check_password(password, name=user.name) + repeated(request)
     if not await password_is_right(request, old):
-        problems.append(Problem("old", "is not your password"))
+        problems.append(Problem("old", translatable("is not your password")))
     if problems:
         return await _account(request, problems=problems, status=422)
     stored, now = await request.console.passwords.hashed(password), request.context.now

@@ -17,6 +17,7 @@ from app.server.console.access.cookies import CSRF_FIELD
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Handler, PageRequest
 from app.server.formatting import capitalize_first
+from app.translation import translatable
 
 FIELD: Final = "confirm_password"
 _ASKED: Final = "confirm_asked"
@@ -40,7 +41,7 @@ def with_password(handler: Handler, when: Callable[[PageRequest], bool] = lambda
             response.headers["Retry-After"] = str(error.retry_after_s)
             return response
         if not is_right:
-            return _ask(request, "This is not your password.")
+            return _ask(request, translatable("This is not your password."))
         session, now = request.logged_in_session, request.context.now
         await request.context.write(partial(record_password_check, session_id=session.id, now=now))
         return await handler(request)

@@ -22,6 +22,7 @@ from app.accounts.users import User
 from app.clock import new_secret
 from app.errors import FormRefusedError
 from app.settings import Settings, host_name, is_loopback
+from app.translation import translatable
 
 SESSION: Final = "usher_session"
 DEVICE: Final = "usher_device"
@@ -124,7 +125,7 @@ class Cookies:
         """Raise FormRefusedError unless `given` is the CSRF token that belongs to the session cookie."""
         if not value or not hmac.compare_digest(self.csrf(value).encode(), given.encode()):
             raise FormRefusedError(
-                "this form has expired or was not sent by the console; reload the page and try again"
+                translatable("this form has expired or was not sent by the console; reload the page and try again")
             )
 
     def _set(self, request: Request, response: Response, name: str, value: str, lasts: timedelta) -> None:

@@ -31,6 +31,7 @@ from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.password_checker import Attempt
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.formatting import capitalize_first
+from app.translation import translatable
 
 _NO_TARGETS: Final = ("/console/login", "/console/oidc/")
 
@@ -83,7 +84,7 @@ async def log_in(request: PageRequest) -> Response:
     if not is_right or user is None or user.disabled:
         detail = "unknown name" if user is None else "the user is disabled" if user.disabled else "wrong password"
         _note(request, AccessKind.LOGIN_FAILED, user, detail)
-        return login_again(request, name, "Name or password is wrong.", 401)
+        return login_again(request, name, translatable("Name or password is wrong."), 401)
     return await logged_in(request, user, redirect(target))
 
 
@@ -116,7 +117,7 @@ async def make_first_admin(request: PageRequest) -> Response:
     def unit(connection: Connection) -> User:
         user = add_first_admin(connection, name, stored, by="the first-start link", now=now)
         if user is None:
-            raise ConflictError("there are users already; ask an admin to add you")
+            raise ConflictError(translatable("there are users already; ask an admin to add you"))
         return user
 
     return await logged_in(request, await request.context.write(unit), redirect("/console/"))
@@ -173,7 +174,7 @@ async def logged_in(
 def repeated(request: PageRequest) -> list[Problem]:
     """Return a problem if the two new passwords of a form differ."""
     same = request.field("password") == request.field("repeated")
-    return [] if same else [Problem("repeated", "must be the same as the password")]
+    return [] if same else [Problem("repeated", translatable("must be the same as the password"))]
 
 
 def login_again(

@@ -23,6 +23,7 @@ from app.clock import Clock
 from app.errors import TooManyRequestsError
 from app.server.access.networks import network_of
 from app.token_bucket import KeyedBuckets
+from app.translation import translatable
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ class PasswordChecker:
         address = network_of(attempt.address)
         is_full = sum(waiting.values()) >= MAX_WAITING or waiting[address] >= MAX_WAITING_PER_ADDRESS
         if is_full and not attempt.browser:
-            raise TooManyRequestsError("too many are logging in at this moment; wait 2 s", 2)
+            raise TooManyRequestsError(translatable("too many are logging in at this moment; wait 2 s"), 2)
         waiting[address] += 1
         try:
             yield
@@ -150,7 +151,9 @@ def _spend(limits: tuple[tuple[KeyedBuckets, str], ...], now: float) -> None:
 def _require(buckets: KeyedBuckets, key: str, now: float) -> None:
     if not buckets.available(key, now):
         wait_s = max(1, math.ceil(buckets.seconds_until_one(key, now)))
-        raise TooManyRequestsError(f"too many attempts to log in; wait {wait_s} s", wait_s)
+        raise TooManyRequestsError(
+            translatable("too many attempts to log in; wait %(wait_s)s s", wait_s=wait_s), wait_s
+        )
 
 
 def _name_and_address(attempt: Attempt) -> str:

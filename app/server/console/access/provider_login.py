@@ -33,6 +33,7 @@ from app.server.console.access.confirmation import with_password
 from app.server.console.access.login import logged_in, login_again, target_of
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.settings import CALLBACK_PATH
+from app.translation import gettext, translatable
 
 if TYPE_CHECKING:
     from app.flows.outgoing.identity_provider import IdentityProvider
@@ -116,7 +117,9 @@ async def connect(request: PageRequest) -> Response:
 async def disconnect_me(request: PageRequest) -> Response:
     user, now = request.signed_in, request.context.now
     if not user.has_password:
-        raise ConflictError("you have no password, so you could not log in any more; an admin can give you a link")
+        raise ConflictError(
+            translatable("you have no password, so you could not log in any more; an admin can give you a link")
+        )
     await request.context.write(partial(set_identity, user_id=user.id, identity=None, by=user.name, now=now))
     return redirect("/console/login")
 
@@ -171,16 +174,18 @@ def _checked(request: PageRequest, flow: LoginFlow | None) -> LoginFlow:
         raise _as_refusal(error, request.field("error_description"))  # some providers leave the state out of errors
     if flow is None or not hmac.compare_digest(flow.state.encode(), request.field("state").encode()):
         raise LoginRefusedError(
-            "This login was not begun in this browser, or more than ten minutes ago. Log in again.",
+            translatable("This login was not begun in this browser, or more than ten minutes ago. Log in again."),
             "no login was begun in this browser" if flow is None else "the state is another one",
         )
     issuer = request.field("iss")  # RFC 9207
     if issuer and issuer != _provider(request).provider.issuer:
-        raise LoginRefusedError("Another provider has answered. Log in again.", "the answer is of another issuer")
+        raise LoginRefusedError(
+            translatable("Another provider has answered. Log in again."), "the answer is of another issuer"
+        )
     if error:
         raise _as_refusal(error, request.field("error_description"))
     if not request.field("code"):
-        raise LoginRefusedError("The provider has sent no code. Log in again.", "there is no code")
+        raise LoginRefusedError(translatable("The provider has sent no code. Log in again."), "there is no code")
     return flow
 
 
@@ -189,12 +194,19 @@ def _as_refusal(error: str, description: str) -> LoginRefusedError:
     detail = f"the provider answered {text}"
     match error:
         case "access_denied":
-            return LoginRefusedError("You have cancelled the login, or the provider does not let you in.", detail)
+            return LoginRefusedError(
+                translatable("You have cancelled the login, or the provider does not let you in."), detail
+            )
         case "temporarily_unavailable" | "server_error":
-            return LoginRefusedError("The provider cannot log you in at this moment. Try again later.", detail)
+            return LoginRefusedError(
+                translatable("The provider cannot log you in at this moment. Try again later."), detail
+            )
         case _:
             return LoginRefusedError(
-                "The provider has refused the login. An admin can see why in the log of logins and refusals.", detail
+                translatable(
+                    "The provider has refused the login. An admin can see why in the log of logins and refusals."
+                ),
+                detail,
             )
 
 
@@ -232,7 +244,9 @@ async def _confirm(request: PageRequest, claims: Mapping[str, Any], flow: LoginF
     _require_same_session(request, flow)
     user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
     if user.identity != Identity(provider.issuer, claims["sub"]):
-        raise LoginRefusedError(f"At the provider, you are not {user.name}.", "another person at the provider")
+        raise LoginRefusedError(
+            translatable("At the provider, you are not %(name)s.", name=user.name), "another person at the provider"
+        )
     await request.context.write(partial(record_password_check, session_id=flow.session_id, now=now))
     _note(request, AccessKind.PASSWORD_CONFIRMED, user.name, f"at {provider.name}")
     return redirect(flow.target, "confirmed")
@@ -248,7 +262,9 @@ async def _connect(request: PageRequest, claims: Mapping[str, Any], flow: LoginF
 
 def _require_same_session(request: PageRequest, flow: LoginFlow) -> None:
     if request.session is None or request.session.id != flow.session_id:
-        raise LoginRefusedError("Your session has ended meanwhile. Log in and try again.", "another session")
+        raise LoginRefusedError(
+            translatable("Your session has ended meanwhile. Log in and try again."), "another session"
+        )
 
 
 def _failed(request: PageRequest, purpose: Purpose, error: UsherError, flow: LoginFlow | None = None) -> Response:
@@ -260,7 +276,8 @@ def _failed(request: PageRequest, purpose: Purpose, error: UsherError, flow: Log
         named = error.user_name if isinstance(error, LoginRefusedError) else ""
         name = named or ("" if request.user is None else request.user.name)
         _note(request, kind, name, f"through {request.context.provider_name}: {detail}")
-    message = f"{str(error)[:1].upper()}{str(error)[1:]}"
+    text = gettext(str(error))
+    message = f"{text[:1].upper()}{text[1:]}"
     if purpose is Purpose.LOGIN or request.user is None:
         target = target_of(request) if flow is None or purpose is not Purpose.LOGIN else flow.target
         # Who has logged in there as somebody else would be sent back at once as that person.
@@ -283,5 +300,5 @@ def _note(request: PageRequest, kind: AccessKind, name: str, detail: str) -> Non
 def _provider(request: PageRequest) -> IdentityProvider:
     provider = request.context.identity_provider
     if provider is None:
-        raise NotFoundError("no provider for logins is set up; see USHER_OIDC_ISSUER")
+        raise NotFoundError(translatable("no provider for logins is set up; see USHER_OIDC_ISSUER"))
     return provider

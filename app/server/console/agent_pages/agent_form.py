@@ -9,6 +9,7 @@ from typing import Any, Final
 from app.agents.agent_limits import FOREVER
 from app.agents.stored_agents import Agent
 from app.errors import Problem
+from app.translation import translatable
 
 PAUSES: Final = (
     ("", "in service"),
@@ -64,7 +65,7 @@ def read_fields(field: Callable[[str], str], now: datetime) -> tuple[dict[str, s
         case span if span in _SPANS:
             columns["out_of_service_until"] = now + _SPANS[span]
         case unknown:
-            problems.append(Problem("service", "must be one of the choices", unknown[:50]))
+            problems.append(Problem("service", translatable("must be one of the choices"), unknown[:50]))
     return fields, columns, problems
 
 
@@ -88,6 +89,6 @@ def _instant(text: str, problems: list[Problem]) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
-        problems.append(Problem("until", "must be a time such as 2026-11-27T18:00 (UTC)", text[:50]))
+        problems.append(Problem("until", translatable("must be a time such as 2026-11-27T18:00 (UTC)"), text[:50]))
         return None
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from app.accounts.roles import Role
 from app.errors import InvalidInputError, TooManyRequestsError, UsherError
 from app.server.console.framework import Console, PageRequest, form_route
+from app.translation import joined
 
 
 def probe_routes(console: Console) -> list[BaseRoute]:
@@ -30,7 +31,7 @@ async def probe(request: PageRequest) -> Response:
     try:
         values["result"] = await request.context.probes.probe(agent, user=request.signed_in.id, project=project)
     except InvalidInputError as error:
-        values["problem"], status = "; ".join(map(str, error.problems)), error.status
+        values["problem"], status = joined("; ", error.problems), error.status
     except TooManyRequestsError as error:
         values["problem"], status, headers = str(error), error.status, {"Retry-After": str(error.retry_after_s)}
     except UsherError as error:

@@ -10,6 +10,7 @@ from app.errors import Problem
 from app.rules.lookups.lookup_check import DEFAULTS, MAX_TIMEOUT_MS, check_lookup
 from app.server.formatting import indented
 from app.strict_json import JsonError, parse_json
+from app.translation import translatable
 
 Fields = dict[str, str]
 
@@ -73,7 +74,7 @@ def read_draft(sent: Callable[[str], str]) -> tuple[Fields, dict[str, Any], list
         try:
             draft[field.name] = _value(field, fields[field.name])
         except JsonError as error:
-            unreadable.append(Problem(field.name, f"is not JSON: {error}"))
+            unreadable.append(Problem(field.name, translatable("is not JSON: %(error)s", error=error)))
             draft[field.name] = {}
     wrong = {problem.path for problem in unreadable}
     return fields, draft, unreadable + [one for one in check_lookup(draft) if field_of(one) not in wrong]

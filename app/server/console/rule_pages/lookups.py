@@ -20,6 +20,7 @@ from app.rules.lookups.edit_lookup import (
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.rule_pages.lookup_form import FIELDS, NEW, Fields, field_of, fields_of, read_draft
 from app.server.request_text import whole_number
+from app.translation import translatable
 from app.webhook.event_store import stored_event
 
 _CALLS_OFFERED = 20
@@ -93,7 +94,7 @@ async def ask(request: PageRequest) -> Response:
     tested: dict[str, Any] | None = None
     trouble = ""
     if stored.usable is None:
-        trouble = "it cannot be used"
+        trouble = translatable("it cannot be used")
     else:
         try:
             event = await request.context.read(lambda c: stored_event(c, event_id))
@@ -102,7 +103,7 @@ async def ask(request: PageRequest) -> Response:
         except NotFoundError as error:
             trouble = str(error)
         except UsherError as error:
-            trouble = f"no test was made: {error}"
+            trouble = translatable("no test was made: %(error)s", error=error)
     return await _editor(request, fields_of(stored.row), stored, tested=tested, trouble=trouble)
 
 

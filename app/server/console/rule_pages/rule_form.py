@@ -14,7 +14,7 @@ from app.rules.check import check_rule
 from app.rules.columns import DEFAULTS, WRITABLE
 from app.server.formatting import brief, indented
 from app.strict_json import JsonError, parse_json
-from app.translation import gettext
+from app.translation import gettext, translatable
 
 _FIRST: Final = ("name", "pattern", "action", "agent_name", "transfer_to")
 _HEADINGS: Final = {
@@ -94,7 +94,7 @@ def read_draft(field: Callable[[str], str]) -> tuple[Fields, dict[str, Any], lis
         try:
             draft[column.name] = _value(column, fields[column.name])
         except JsonError as error:
-            unreadable.append(Problem(column.name, f"is not JSON: {error}"))
+            unreadable.append(Problem(column.name, translatable("is not JSON: %(error)s", error=error)))
             draft[column.name] = {}
     # A document that is not JSON has no other problems that are worth reporting.
     wrong = {problem.path for problem in unreadable}

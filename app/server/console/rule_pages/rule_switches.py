@@ -26,7 +26,7 @@ from app.rules.editing.stored_rules import StoredRule, read_stored_rule
 from app.rules.simulation.without_rule import WithoutRule, without_rule
 from app.server.console.framework import Console, PageRequest, form_route, redirect
 from app.server.request_text import whole_number
-from app.translation import gettext
+from app.translation import gettext, translatable
 
 _TRIED: Final = 200  # events, which take some 10 ms
 _OFFERED: Final = 300  # rules above which one can be put; of more, those nearby
@@ -156,7 +156,13 @@ def _refuse_if_deleted(connection: Connection, request: PageRequest) -> None:
     version = whole_number(request.field("seen_version"))
     deleted = deletion_since(connection, _rule_id(request), version) if version else None
     if deleted is not None:
-        raise ConflictError(f"rule {deleted.rule!r} was deleted meanwhile by {deleted.changed_by}; nothing was changed")
+        raise ConflictError(
+            translatable(
+                "rule %(rule)s was deleted meanwhile by %(changed_by)s; nothing was changed",
+                rule=repr(deleted.rule),
+                changed_by=deleted.changed_by,
+            )
+        )
 
 
 def _rule_id(request: PageRequest) -> int:

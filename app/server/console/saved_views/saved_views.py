@@ -17,6 +17,7 @@ from app.server.console.call_list import show_calls
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.console.saved_views.view_tabs import view_tabs, view_user
 from app.server.formatting import capitalize_first
+from app.translation import joined
 
 
 def saved_views_routes(console: Console) -> list[BaseRoute]:
@@ -45,7 +46,7 @@ async def save(request: PageRequest) -> Response:
             partial(save_view, user=user, name=name, query=query, now=now, shared=shared, replace=replaces)
         )
     except InvalidInputError as error:
-        return await _again(request, query, typed, "; ".join(problem.message for problem in error.problems), 422)
+        return await _again(request, query, typed, joined("; ", (problem.message for problem in error.problems)), 422)
     except ConflictError as error:
         return await _again(request, query, {**typed, "is_taken": True}, f"{capitalize_first(str(error))}.", 409)
     address = f"/console/calls?{view.query}"

@@ -15,6 +15,7 @@ from app.rules.rows.rows import BeyondRows, pattern_of, rows_of, same_meaning
 from app.server.formatting import indented
 from app.server.request_text import whole_number
 from app.strict_json import JsonError, parse_json
+from app.translation import joined, translatable
 
 MOST_LINES: Final = 60
 _LONGEST_AS_ROWS: Final = 16 * 1024  # characters of JSON, which are converted within 10 ms
@@ -87,12 +88,21 @@ def json_of(sent: SentPattern) -> tuple[str, list[Problem], list[LineProblem]]:
             return sent.text, [], []
         case View.YAML:
             parsed = parse_yaml(sent.text)
-            problems = [Problem("pattern", f"{one.path}: {one.message}" if one.path else one.message)
+            problems = [Problem("pattern", joined(": ", (one.path, one.message)) if one.path else one.message)
                         for one in parsed.problems]  # fmt: skip
             return ("" if problems or parsed.value is None else indented(parsed.value)), problems, []
         case View.ROWS:
             if len(sent.lines) > MOST_LINES:
-                return "", [Problem("pattern", f"has more than {MOST_LINES} conditions; write it as JSON")], []
+                return (
+                    "",
+                    [
+                        Problem(
+                            "pattern",
+                            translatable("has more than %(most)s conditions; write it as JSON", most=MOST_LINES),
+                        )
+                    ],
+                    [],
+                )
             rows, mistakes = read_lines(sent.lines)
             pattern = pattern_of(rows)
             problems = [Problem("pattern", one.text) for one in mistakes]
@@ -158,7 +168,7 @@ def _converted(sent: SentPattern, view: View) -> tuple[PatternForm, list[Problem
     try:
         pattern = parse_json(text) if text.strip() else {}
     except JsonError as error:
-        return form_as_sent(sent), [Problem("pattern", f"is not JSON: {error}")]
+        return form_as_sent(sent), [Problem("pattern", translatable("is not JSON: %(error)s", error=error))]
     form = _shown(text or "{}", pattern, view)
     return (replace(form, view=sent.view, text=sent.text) if form.beyond else form), []
 
@@ -170,12 +180,14 @@ def _shown(text: str, pattern: Any, view: View) -> PatternForm:
         case View.YAML:
             return PatternForm(View.YAML, write_yaml(pattern) if pattern else "{}\n")
         case View.ROWS:
-            found = BeyondRows("it is too long") if len(text) > _LONGEST_AS_ROWS else rows_of(pattern)
+            found = BeyondRows(translatable("it is too long")) if len(text) > _LONGEST_AS_ROWS else rows_of(pattern)
             if isinstance(found, BeyondRows):
                 return PatternForm(View.JSON, text, beyond=found.reason)
             lines = tuple(lines_of(found))
             if len(lines) > MOST_LINES:
-                return PatternForm(View.JSON, text, beyond=f"it has more than {MOST_LINES} conditions")
+                return PatternForm(
+                    View.JSON, text, beyond=translatable("it has more than %(most)s conditions", most=MOST_LINES)
+                )
             return PatternForm(View.ROWS, text, lines)
 
 

@@ -48,6 +48,7 @@ from app.server.console.rule_pages.rule_switches import RuleOrder, read_order
 from app.server.request_text import whole_number
 from app.server.workers.draft_simulation import simulate_form_draft
 from app.server.workers.rule_jobs import FormDraft, SentForm, TriedDraft, form_draft, read_form_draft, try_form_draft
+from app.translation import translatable
 from app.webhook.event import BODY_DROPPED
 from app.webhook.parse import prepare
 
@@ -79,7 +80,7 @@ async def show_new(request: PageRequest) -> Response:
     if event_id:
         record = await request.context.read(lambda connection: get_event(connection, event_id))
         if record.body is None:
-            raise ConflictError(f"{BODY_DROPPED}: no rule can be made from it")
+            raise ConflictError(translatable("%(why)s: no rule can be made from it", why=BODY_DROPPED))
         document = prepare(record.body, record.project)
         pattern, offered = pattern_of_call(document, request.http.query_params.getlist("field"))
         return await _editor_of(request, row, pattern, Shown(call_fields=offered, is_changed=False))

@@ -7,6 +7,7 @@ from functools import cache
 from zoneinfo import available_timezones
 
 from app.errors import Problem
+from app.translation import translatable
 
 
 def check_timezone(timezone: str) -> list[Problem]:
@@ -17,7 +18,7 @@ def check_timezone(timezone: str) -> list[Problem]:
     return [
         Problem(
             "timezone",
-            "is no IANA time zone; write one such as UTC or Europe/Madrid",
+            translatable("is no IANA time zone; write one such as UTC or Europe/Madrid"),
             found=timezone,
             suggestion=_nearest_zone(timezone[:100]),
         )
