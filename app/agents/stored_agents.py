@@ -19,6 +19,7 @@ from app.db.tables.agents import END_AS_TEXT
 from app.db.types import format_instant
 from app.errors import Problem
 from app.json_shape import Instant, JsonShape
+from app.translation import translatable
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ _ROWS = select(*(column for column in agents.c if column.name != "out_of_service
 
 
 _EFFECTS: Final = {
-    "out_of_service_until": "the agent is in service",
-    "substitute_agent_name": "it is asked by the name as it is written",
-    "updated_at": "the rest of the row is used",
+    "out_of_service_until": translatable("the agent is in service"),
+    "substitute_agent_name": translatable("it is asked by the name as it is written"),
+    "updated_at": translatable("the rest of the row is used"),
 }
 
 
@@ -94,7 +95,11 @@ def _agent(row: RowMapping, version: int, times: Mapping[str, Sequence[Problem]]
     values = {each: row[each] for each in ("agent_name", *EDITABLE) if each != "out_of_service_until"}
     problems = [*check_agent({**values, "out_of_service_until": until}), *times.get(name, ())]
     most, rate = read_number(row["max_calls"]), read_number(row["starts_per_second"])
-    effects = {**_EFFECTS, "max_calls": f"{most} is used", "starts_per_second": f"{rate} is used"}
+    effects = {
+        **_EFFECTS,
+        "max_calls": translatable("%(value)s is used", value=most),
+        "starts_per_second": translatable("%(value)s is used", value=rate),
+    }
     return Agent(
         name,
         most,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from app.errors import Problem
+from app.translation import translatable
 
 
 def with_effects(problems: Iterable[Problem], effects: Mapping[str, str]) -> list[str]:
@@ -16,5 +17,8 @@ def with_effects(problems: Iterable[Problem], effects: Mapping[str, str]) -> lis
     for one in problems:
         column, mark, _ = one.path.partition("[")
         effect = effects.get(f"{column}[]" if mark else column, "")
-        texts.append(f"{one}; until it is mended, {effect}" if effect else str(one))
+        text = str(one)
+        if effect:
+            text = translatable("%(problem)s; until it is mended, %(effect)s", problem=one, effect=effect)
+        texts.append(text)
     return texts

@@ -118,3 +118,13 @@ class _ThreadResolver(AbstractResolver):
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def read_at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Return the body of an answer; an empty one if it has more bytes than `most`."""
+    found = bytearray()
+    async for chunk in response.content.iter_chunked(16_384):
+        found += chunk
+        if len(found) > most:
+            return b""  # leaving the response closes its connection
+    return bytes(found)

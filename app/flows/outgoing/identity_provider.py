@@ -20,7 +20,7 @@ from app.accounts.openid.id_token_expected import Expected
 from app.accounts.openid.login_errors import ClientRefusedError, LoginRefusedError, ProviderError
 from app.accounts.openid.provider_person import wanted_claims
 from app.clock import Clock, new_secret
-from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
+from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed, read_at_most
 from app.logs import get_logger
 from app.settings import LoginProvider, endpoint_problem
 from app.translation import translatable
@@ -175,9 +175,7 @@ class IdentityProvider:
                 "it refuses USHER_OIDC_CLIENT_ID or USHER_OIDC_CLIENT_SECRET; an admin must correct that"
             )
             raise ClientRefusedError(str(self._error(why)))
-        if not error:
-            raise self._error(translatable("it answered %(status)s", status=status))
-        raise self._error(translatable("it answered %(status)s %(error)s", status=status, error=error))
+        raise self._error(translatable("it answered %(status)s", status=f"{status} {error}".strip()))
 
     async def _verify(
         self, endpoints: Endpoints, token: Any, access_token: str, expected: Expected
@@ -202,9 +200,8 @@ class IdentityProvider:
         if status != 200:
             raise self._error(translatable("its userinfo endpoint answered %(status)s", status=status))
         if answer.get("sub") != subject:  # OpenID Connect Core 1.0, 5.3.2: it may be about another person
-            raise LoginRefusedError(
-                translatable("The provider answered about another person. Log in again."), "userinfo: other sub"
-            )
+            message = translatable("The provider answered about another person. Log in again.")
+            raise LoginRefusedError(message, "userinfo: other sub")
         return answer
 
     async def _read_endpoints(self) -> Endpoints:
@@ -282,16 +279,15 @@ class IdentityProvider:
         """Return the status and the JSON object of an answer; an empty one with a status that is no 200."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S), request as response:
-                body = b"" if is_compressed(response) else await _read_body(response)
+                body = b"" if is_compressed(response) else await read_at_most(response, MAX_ANSWER_BYTES)
         except TimeoutError as error:
             why = translatable("no answer within %(seconds)s s", seconds=f"{ANSWER_WITHIN_S:g}")
             raise self._error(why) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._error(failure_reason(error)) from error
-        try:
+        document = None
+        with suppress(ValueError, RecursionError):
             document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
         if isinstance(document, dict):
             return response.status, document
         if response.status == 200:
@@ -302,12 +298,3 @@ class IdentityProvider:
         _log.warning("the OpenID Connect provider cannot be used", issuer=self.provider.issuer, why=why)
         name = self.provider.name
         return ProviderError(translatable("Your login cannot be checked at %(name)s: %(why)s.", name=name, why=why))
-
-
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    found = bytearray()
-    async for chunk in response.content.iter_chunked(16_384):
-        found += chunk
-        if len(found) > MAX_ANSWER_BYTES:
-            return b""  # leaving the response closes its connection
-    return bytes(found)

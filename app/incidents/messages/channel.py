@@ -118,18 +118,20 @@ def _row(connection: Connection, name: str) -> Mapping[Any, Any]:
 
 
 _EFFECTS: Final = {
-    "url": "nothing is sent to it",
-    "kinds": "it is notified of all kinds",
-    "kinds[]": "it is notified of the other kinds",
-    "quiet_hours": "it is notified at any hour",
-    "timezone": "it is notified at any hour",
-    **dict.fromkeys(("created_at", "updated_at"), "it is still notified"),
+    "url": translatable("nothing is sent to it"),
+    "kinds": translatable("it is notified of all kinds"),
+    "kinds[]": translatable("it is notified of the other kinds"),
+    "quiet_hours": translatable("it is notified at any hour"),
+    "timezone": translatable("it is notified at any hour"),
+    **dict.fromkeys(("created_at", "updated_at"), translatable("it is still notified")),
 }
 
 
 def read_as_text(row: Mapping[Any, Any]) -> dict[str, str]:
     """Return the columns that hold a BLOB in place of a text, each with what holds of it meanwhile."""
-    return {name: "it is read as text" for name, value in row.items() if isinstance(value, UnreadableText)}
+    return {
+        name: translatable("it is read as text") for name, value in row.items() if isinstance(value, UnreadableText)
+    }
 
 
 def _notification(row: Mapping[Any, Any], times: Iterable[Problem] = ()) -> Notification:

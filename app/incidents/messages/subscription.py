@@ -200,12 +200,12 @@ def _endpoint(row: Mapping[Any, Any]) -> Endpoint:
 
 
 _EFFECTS: Final = {
-    "url": "nothing is sent to it",
-    "secret": "nothing is sent to it",
-    "events": "it gets all events",
-    "events[]": "it gets the other events",
-    "paused_at": "nothing is sent to it",
-    **dict.fromkeys(("failing_since", "created_at"), "webhooks are still sent to it"),
+    "url": translatable("nothing is sent to it"),
+    "secret": translatable("nothing is sent to it"),
+    "events": translatable("it gets all events"),
+    "events[]": translatable("it gets the other events"),
+    "paused_at": translatable("nothing is sent to it"),
+    **dict.fromkeys(("failing_since", "created_at"), translatable("webhooks are still sent to it")),
 }
 
 

@@ -16,7 +16,7 @@ from app.server.call_stream import stream_calls
 from app.server.console.call_filters import OUTCOMES, RANGES, CallFilters, read_filters
 from app.server.console.framework import Console, PageRequest, page_route
 from app.server.console.saved_views.view_tabs import view_tabs
-from app.translation import translatable
+from app.translation import joined, translatable
 
 _LISTED = 40
 
@@ -76,7 +76,7 @@ async def _facts(request: PageRequest, filters: CallFilters) -> dict[str, Any]:
             lambda connection: list_calls(connection, filters.chosen, limit=_LISTED, cursor=cursor)
         )
     except InvalidInputError as error:
-        problem = "; ".join(map(str, error.problems))
+        problem = joined("; ", error.problems)
     following = found.next_cursor if found else None
     return {
         "filters": filters,

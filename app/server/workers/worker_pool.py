@@ -38,9 +38,9 @@ class _ClosedError(Exception):
 class WorkerPool:
     """Starts workers when there is something to do; they end by themselves when there is not."""
 
-    def __init__(self, setup: Setup, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+    def __init__(self, setup: Setup, *, time_limit_s: float | None = None) -> None:
         self._setup = setup
-        self._time_limit_s = time_limit_s
+        self._time_limit_s = TIME_LIMIT_S if time_limit_s is None else time_limit_s
         self._jobs: Counter[str] = Counter()
         """By user: those that run or wait."""
         self._turns: dict[str, asyncio.Lock] = {}

@@ -33,6 +33,9 @@ def _pieces(node: nodes.Node) -> Iterator[str]:
     """Yield the HTML of a template in order: of expressions, the texts that stand in them."""
     if isinstance(node, nodes.For | nodes.Assign):
         yield from _sentences(node.iter if isinstance(node, nodes.For) else node.node)
+    if isinstance(node, nodes.Macro):
+        for default in node.defaults:
+            yield from _sentences(default)
     for child in node.iter_child_nodes():
         if isinstance(child, nodes.Output):
             for part in child.nodes:

@@ -35,6 +35,7 @@ def test_no_text_of_a_template_is_written_past_the_catalogue(path: Path) -> None
         "<p>{{ 'on' if x else 'off' }}</p>",
         "{% for key, title in (('a', 'Agents'),) %}<b>{{ title }}</b>{% endfor %}",
         '{{ parts.table(calls, "Latest calls") }}',
+        '{% macro table(calls, title="Latest calls") %}{{ title }}{% endmacro %}',
         "{% trans kind='rule' if x else 'rules' %}{{ kind }}{% endtrans %}",
     ],
 )

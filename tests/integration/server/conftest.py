@@ -20,6 +20,7 @@ from app.clock import new_id
 from app.db.types import EventSource
 from app.flows.accept.accept import Acceptance
 from app.server.console.access import password_checker
+from app.server.workers import worker_pool
 from app.settings import read_settings
 from app.webhook.parse import build_event
 from app.wiring import Service, service
@@ -89,6 +90,12 @@ class Running:
 def slow_refill(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a slow machine, attempts to log in would come back while a test uses up the others."""
     monkeypatch.setattr(password_checker, "REFILL_S", 36_000.0)
+
+
+@pytest.fixture(autouse=True)
+def long_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a slow machine, a worker may take longer to start than a job may take."""
+    monkeypatch.setattr(worker_pool, "TIME_LIMIT_S", 600.0)
 
 
 @asynccontextmanager

@@ -173,15 +173,13 @@ def _checked(request: PageRequest, flow: LoginFlow | None) -> LoginFlow:
     if flow is not None and error and not request.field("state"):
         raise _as_refusal(error, request.field("error_description"))  # some providers leave the state out of errors
     if flow is None or not hmac.compare_digest(flow.state.encode(), request.field("state").encode()):
-        raise LoginRefusedError(
-            translatable("This login was not begun in this browser, or more than ten minutes ago. Log in again."),
-            "no login was begun in this browser" if flow is None else "the state is another one",
-        )
+        message = translatable("This login was not begun in this browser, or more than ten minutes ago. Log in again.")
+        why = "no login was begun in this browser" if flow is None else "the state is another one"
+        raise LoginRefusedError(message, why)
     issuer = request.field("iss")  # RFC 9207
     if issuer and issuer != _provider(request).provider.issuer:
-        raise LoginRefusedError(
-            translatable("Another provider has answered. Log in again."), "the answer is of another issuer"
-        )
+        message = translatable("Another provider has answered. Log in again.")
+        raise LoginRefusedError(message, "the answer is of another issuer")
     if error:
         raise _as_refusal(error, request.field("error_description"))
     if not request.field("code"):
@@ -244,9 +242,8 @@ async def _confirm(request: PageRequest, claims: Mapping[str, Any], flow: LoginF
     _require_same_session(request, flow)
     user = await request.context.read(partial(read_user, user_id=request.signed_in.id))
     if user.identity != Identity(provider.issuer, claims["sub"]):
-        raise LoginRefusedError(
-            translatable("At the provider, you are not %(name)s.", name=user.name), "another person at the provider"
-        )
+        message = translatable("At the provider, you are not %(name)s.", name=user.name)
+        raise LoginRefusedError(message, "another person at the provider")
     await request.context.write(partial(record_password_check, session_id=flow.session_id, now=now))
     _note(request, AccessKind.PASSWORD_CONFIRMED, user.name, f"at {provider.name}")
     return redirect(flow.target, "confirmed")
@@ -262,9 +259,8 @@ async def _connect(request: PageRequest, claims: Mapping[str, Any], flow: LoginF
 
 def _require_same_session(request: PageRequest, flow: LoginFlow) -> None:
     if request.session is None or request.session.id != flow.session_id:
-        raise LoginRefusedError(
-            translatable("Your session has ended meanwhile. Log in and try again."), "another session"
-        )
+        message = translatable("Your session has ended meanwhile. Log in and try again.")
+        raise LoginRefusedError(message, "another session")
 
 
 def _failed(request: PageRequest, purpose: Purpose, error: UsherError, flow: LoginFlow | None = None) -> Response:

@@ -20,6 +20,7 @@ from app.rules.editing.rule_set import revert_rules, undo_change
 from app.rules.editing.undo.undo_set import plan_undo_set, sizes_of_sets, undo_set
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect
 from app.server.request_text import whole_number
+from app.translation import joined
 
 _SHOWN: Final = 30
 
@@ -103,7 +104,7 @@ async def undo_whole_set(request: PageRequest) -> Response:
     except ConflictError as error:
         return await _preview(request, change_set, str(error), 409)
     except InvalidInputError as error:
-        return await _preview(request, change_set, "; ".join(map(str, error.problems)), 422)
+        return await _preview(request, change_set, joined("; ", error.problems), 422)
     if not undone.is_effective:
         return await _preview(request, change_set, status=409)
     return redirect("/console/history", "set-undone")
