@@ -99,9 +99,11 @@ def rows_of_path(connection: Connection, search: Search, path: AccessPath, ids: 
 
 
 def is_common(connection: Connection, path: ByPrefix | ByValueAndMinute) -> bool:
-    """Return whether the path finds more than `MAX_PREFIXED` rows."""
-    keys = path.keys() if isinstance(path, ByPrefix) else select(path.key).where(*path.conditions(IdRange()))
-    return connection.scalar(keys.offset(MAX_PREFIXED).limit(1)) is not None
+    """Return whether the path finds more rows than are read for one page."""
+    if isinstance(path, ByPrefix):
+        return connection.scalar(path.keys().offset(MAX_PREFIXED).limit(1)) is not None
+    keys = select(path.key).where(*path.conditions(IdRange()))
+    return connection.scalar(keys.offset(MAX_CHECKED_BY_MINUTE).limit(1)) is not None
 
 
 def _keys(

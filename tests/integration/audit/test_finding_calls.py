@@ -131,6 +131,10 @@ def test_calls_are_found_by_the_number_that_was_dialled(database: Database, monk
         for q in ("+49 30 12345678", "0049-30-12345678", "12345678", "345678", "sip:+493012345678@trunk.example"):
             assert found(connection, q) == german, q
             assert found(connection, q, agent="a") == {"0"}, q
+        with monkeypatch.context() as few:
+            few.setattr(path_rows, "MAX_CHECKED_BY_MINUTE", 5)
+            for agent, number in (("a", 1), ("b", 9)):
+                assert len(list(iterate_calls(connection, CallFilter(q="345678", agent=agent)))) == number
         # An agent's join is no call; the end of two numbers finds the calls of both, newest first, in pages
         other = {str(number) for number in range(2, 30, 3)} - {"8"}
         assert found(connection, "5678") == german | other
