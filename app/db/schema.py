@@ -51,7 +51,7 @@ def upgrade(url: URL, revision: str = "head") -> None:
         current = current_revision(connection)
         connection.rollback()  # alembic opens a transaction for each revision
         if revision == "head" and current == latest_revision():
-            return  # alembic would import each file of the migrations to find nothing to do: 20 ms of every start
+            return  # alembic would import each file of the migrations to find nothing to do
         if current is None or _is_known(current):
             command.upgrade(config, revision)
         else:
