@@ -26,8 +26,16 @@ Read = Callable[[Callable[[Connection], T]], Awaitable[T]]
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     at: float
+    """When `task`, the last read, began."""
     task: asyncio.Task[T]
     latest: T | None = None
+    """What the last read that has succeeded gave, which began at `latest_at`."""
+    latest_at: float = 0.0
+
+    def take_result(self) -> None:
+        """Take over what the last read gave, which nobody may have awaited."""
+        if self.task.done() and not self.task.cancelled() and self.task.exception() is None:
+            self.latest, self.latest_at = self.task.result(), self.at
 
 
 class FiguresCache(Generic[T]):
@@ -41,24 +49,26 @@ class FiguresCache(Generic[T]):
     async def get(self, key: Hashable, load: Callable[[Connection, datetime], T]) -> T:
         """Return the figures of `key`, at most STALE_S old; `load` reads them, given the present instant."""
         entry, now = self._entries.get(key), self._clock.monotonic()
-        if entry is not None and now - entry.at >= FRESH_S and entry.task.done():
-            entry = self._begin(key, load, entry.latest if now - entry.at < STALE_S else None)
-        if entry is None:
-            entry = self._begin(key, load, None)
-        if not entry.task.done() and entry.latest is not None:
+        if entry is not None:
+            entry.take_result()
+        if entry is None or (entry.task.done() and now - entry.at >= FRESH_S):
+            entry = self._begin(key, load, entry)
+        if not entry.task.done() and entry.latest is not None and now - entry.latest_at < STALE_S:
             return entry.latest
         try:
-            entry.latest = await asyncio.shield(entry.task)
+            found = await asyncio.shield(entry.task)
         except DatabaseUnavailableError:
             self._entries.pop(key, None)
             raise
-        return entry.latest
+        return found
 
-    def _begin(self, key: Hashable, load: Callable[[Connection, datetime], T], latest: T | None) -> _Entry[T]:
+    def _begin(self, key: Hashable, load: Callable[[Connection, datetime], T], before: _Entry[T] | None) -> _Entry[T]:
         if len(self._entries) >= _MAX_ENTRIES:
             self._entries.pop(next(iter(self._entries)))
         task = asyncio.create_task(self._call(partial(_at, load, self._clock.now())))
-        entry = _Entry(self._clock.monotonic(), task, latest)
+        entry = _Entry(self._clock.monotonic(), task)
+        if before is not None:
+            entry.latest, entry.latest_at = before.latest, before.latest_at
         self._entries.pop(key, None)
         self._entries[key] = entry
         return entry
