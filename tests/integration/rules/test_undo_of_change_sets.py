@@ -137,6 +137,36 @@ def test_a_rule_that_is_deleted_since_and_a_name_that_is_taken_are_conflicts(eng
         assert undone.is_effective
 
 
+def test_a_rule_that_has_the_id_of_a_deleted_one_is_left_alone(sqlite_database: Database) -> None:
+    with sqlite_database.writer_engine().begin() as connection:
+        put(connection, BEFORE[0])
+        created = put(connection, *BEFORE[:2])
+        changed = put(connection, BEFORE[0], {**BEFORE[1], "priority": 21})
+        deleted = put(connection, BEFORE[0])
+        put(connection, BEFORE[0], {**BEFORE[2], "priority": 21})
+        assert rows(connection)[1]["id"] == id_of(connection, "third")  # SQLite gives the highest id again
+        here = rows(connection)
+        undone = plan_undo_set(connection, changed)
+        assert [(one.rule, one.message) for one in undone.conflicts] == [("second", "is deleted since")]
+        assert undone.differences == []
+        undone = plan_undo_set(connection, created)
+        assert (undone.differences, undone.conflicts) == ([], [])
+        undo_set(connection, deleted, "ana")
+        assert [row["name"] for row in rows(connection)] == ["first", "third", "second"]
+        assert rows(connection)[:2] == here
+        assert rows(connection)[2]["priority"] == 21
+
+
+def test_a_rule_that_was_put_back_is_the_one_that_was_deleted(engine: Engine) -> None:
+    with engine.begin() as connection:
+        put(connection, *BEFORE[:2])
+        changed = put(connection, BEFORE[0], {**BEFORE[1], "priority": 21})
+        deleted = put(connection, BEFORE[0])
+        undo_set(connection, deleted, "ana")
+        undo_set(connection, changed, "ana")
+        assert [row["priority"] for row in rows(connection)] == [10, 20]
+
+
 def test_names_that_were_exchanged_are_exchanged_back(engine: Engine) -> None:
     with engine.begin() as connection:
         put(connection, *BEFORE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -80,8 +80,9 @@ def plan_undo_set(connection: Connection, change_set: str) -> UndoneSet:
 
     Raises NotFoundError, with the nearest recent set, for one that no change of rules belongs to.
     """
-    plan = _Plan({row["id"]: row for row in read_rules(connection)})
-    for rule_id, one in _net_changes(connection, change_set).items():
+    changes = _net_changes(connection, change_set)
+    plan = _Plan({row["id"]: row for row in read_rules(connection)}, _replaced(connection, change_set, changes))
+    for rule_id, one in changes.items():
         plan.add(rule_id, one)
     plan.refuse_taken_names()
     others = _others(connection, change_set)
@@ -142,12 +143,15 @@ class _Net:
 @dataclass(slots=True)
 class _Plan:
     present: dict[int, dict[str, Any]]
+    replaced: Collection[int]
+    """Ids that another rule has now."""
     differences: list[RuleDifference] = field(default_factory=list)
     conflicts: list[UndoConflict] = field(default_factory=list)
 
     def add(self, rule_id: int, net: _Net) -> None:
         """Plan to bring one rule back to how it was before the set."""
-        before, after, now = net.before, net.after, self.present.get(rule_id)
+        before, after = net.before, net.after
+        now = None if rule_id in self.replaced else self.present.get(rule_id)
         if before is not None and after is not None and not net.is_another:
             if now is None:
                 self._conflict(before, rule_id, translatable("is deleted since"))
@@ -161,8 +165,10 @@ class _Plan:
 
     def _restore(self, rule_id: int, before: _Row, now: dict[str, Any] | None) -> None:
         if now is None:
-            row = {**complete({name: value for name, value in before.items() if name != "id"}), "id": rule_id}
-            self.differences.append(RuleDifference(Change.CREATED, row["name"], rule_id, None, row))
+            row = complete({name: value for name, value in before.items() if name != "id"})
+            free_id = None if rule_id in self.replaced else rule_id
+            row |= {} if free_id is None else {"id": free_id}
+            self.differences.append(RuleDifference(Change.CREATED, row["name"], free_id, None, row))
         elif changed_columns(before, now):
             self._conflict(before, rule_id, translatable("cannot come back: another rule has its id now"))
 
@@ -240,6 +246,31 @@ def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
             hint=hint,
         )
         raise NotFoundError(message)
+    return found
+
+
+def _replaced(connection: Connection, change_set: str, changes: Mapping[int, _Net]) -> set[int]:
+    """Return the ids of a set whose rule was deleted, since or by it, and that SQLite gave to another rule then.
+
+    A rule that was put back has its name of before.
+    """
+    last = select(func.max(rule_changes.c.id)).where(rule_changes.c.change_set == change_set).scalar_subquery()
+    query = (
+        select(rule_changes.c.rule_id, rule_changes.c.change, rule_changes.c.before, rule_changes.c.after)
+        .where(rule_changes.c.id > last, rule_changes.c.change.in_(["insert", "delete"]))
+        .order_by(rule_changes.c.id)
+    )
+    deleted = {rule_id: one.before["name"] for rule_id, one in changes.items() if one.before and one.after is None}
+    found: set[int] = set()
+    for rule_id, change, before, after in connection.execute(query):
+        if rule_id not in changes:
+            continue
+        if change == "delete":
+            deleted.setdefault(rule_id, before["name"])
+        elif after["name"] != deleted.get(rule_id):
+            found.add(rule_id)
+        else:
+            found.discard(rule_id)
     return found
 
 
