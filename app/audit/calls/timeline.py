@@ -169,12 +169,13 @@ def _summary(call: CallHead, facts: CallFacts) -> str:
         return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
     who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
     agents = ", ".join(call.agents) or gettext("no agent")
+    came = dict.fromkeys(one.dispatch.agent_to_ask for one in facts.dispatches if one.dispatch.joined_at is not None)
     sentence = gettext(
         _SENTENCES[call.state],
         who=who,
         agents=agents,
         reason=call.reason,
-        arrival=_arrival(agents, who, call.seconds_to_agent),
+        arrival=_arrival(", ".join(came) or agents, who, call.seconds_to_agent),
         ignored_because=call.reason
         or (subject.decision or {}).get("reason")
         or gettext("it is not a participant that gets agents"),

@@ -35,7 +35,7 @@ def views(*, user: ViewUserOption = None, as_json: JsonOption = False) -> None:
         say_json([view.to_json() for view in found])
         return
     if not found:
-        say("No saved views. Save one: usher calls save-view NAME, or below the filters in the console.")
+        say("No saved views. Save one: usher calls save-view NAME --user USER, or below the filters in the console.")
         return
     rows = table("view", "filters", "owner")
     for view in found:

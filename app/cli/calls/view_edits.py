@@ -24,7 +24,8 @@ from app.db.types import format_instant
 from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
 
 _User = Annotated[
-    str | None, typer.Option("--user", metavar="NAME", help="whose view it is; with --server, the token's user")
+    str | None,
+    typer.Option("--user", metavar="NAME", help="whose view it is, needed at the database; else the token's user"),
 ]
 
 
@@ -53,7 +54,8 @@ def save_view(
     if as_json:
         say_json(view.to_json())
     else:
-        say(f"saved as {view.name!r}; usher calls list --view {view.name!r}")
+        whose = "" if user is None else f" --user {user!r}"
+        say(f"saved as {view.name!r}; usher calls list --view {view.name!r}{whose}")
 
 
 @over_api

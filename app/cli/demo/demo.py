@@ -119,7 +119,7 @@ def _addresses(url: str, sign_in: _SignIn) -> Panel:
         f"  {url}{sign_in.path}",
         "",
         "Why did eve get no agent? Find her on the page Calls.",
-        "Two days ago sales-agent failed for hours: see the page Trends.",
+        "Two days ago sales-agent failed for hours: see Trends, the last 7 days.",
         f"User {_USER}, password {sign_in.password}. Documentation: {url}/docs",
         "Callers hang up and call again every ten seconds. Ctrl-C ends the demo.",
     )

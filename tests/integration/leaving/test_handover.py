@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.audit import timeline
 from app.errors import ConflictError, InvalidInputError
 from app.flows.operations.handover_order import Handover, HandoverOrder
 from app.livekit.vocabulary import DisconnectReason
@@ -83,6 +84,8 @@ async def test_a_next_agent_that_does_not_come_leaves_the_call_to_the_first(data
         assert (first["status"], first["cause"], first["handed_to"]) == ("joined", "handover_failed", None)
         assert first["reason"].startswith("not handed over: expert did not join: ")
         assert world.agents("room") == [first["agent_identity"]]
+        with database.reader_engine().connect() as connection:
+            assert timeline(connection, "ana").summary.startswith("greeter joined ana after ")
         # And it can be tried again
         world.simulator.add_worker("expert")
         await hand_over(world, first["id"])
