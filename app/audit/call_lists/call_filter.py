@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from app.audit.call_lists.call_search import lower_ascii
-from app.audit.call_lists.phone_text import ends_of_numbers, whole_numbers
+from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallDispatch, CallHead, CallOutcome, CallState
 from app.audit.records.record_types import EventSummary
 from app.db.types import DispatchStatus, EventOutcome
@@ -117,9 +117,18 @@ class CallFilter:
 
 
 def has_text(
-    join: EventSummary, name: str | None, dialled: str | None, made: Sequence[CallDispatch], wanted: str
+    join: EventSummary,
+    name: str | None,
+    dialled: str | None,
+    made: Sequence[CallDispatch],
+    wanted: str,
+    *,
+    numbers: SoughtNumbers,
 ) -> bool:
-    """Return whether `call_search` would find a call by `wanted`: for calls that another way has found."""
+    """Return whether `call_search` would find a call by `wanted`: for calls that another way has found.
+
+    `numbers`: those that `wanted` may mean.
+    """
     ids = (join.id, join.livekit_id, join.participant_sid, join.room_sid, *(one.id for one in made))
     if wanted in ids:
         return True
@@ -127,15 +136,10 @@ def has_text(
     prefix = lower_ascii(wanted)
     if any(lower_ascii(one).startswith(prefix) or one.casefold().startswith(wanted.casefold()) for one in names):
         return True
-    if any(_has_number(stored, wanted) for stored in (join.phone_number, dialled) if stored):
+    if numbers.has(join.phone_number) or numbers.has(dialled):
         return True
     begun = (each for one in made for each in (one.first_agent, one.agent, one.rule))
     return any(each.casefold().startswith(wanted.casefold()) for each in begun)
-
-
-def _has_number(stored: str, wanted: str) -> bool:
-    digits = "".join(one for one in stored.partition("@")[0] if one in "0123456789")
-    return bool(digits) and (digits.endswith(tuple(ends_of_numbers(wanted))) or digits in whole_numbers(wanted))
 
 
 def _has_metadata(body: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> bool:

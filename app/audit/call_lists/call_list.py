@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from app.audit.call_lists.call_filter import CallFilter, has_text
 from app.audit.call_lists.call_rows import CallRow, read_calls
 from app.audit.call_lists.call_search import call_search
+from app.audit.call_lists.phone_text import SoughtNumbers
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
 from app.audit.lists.access_path import AccessPath, ByPrefix, ByValueAndMinute
 from app.audit.lists.dispatch_list import DispatchFilter, search_dispatches
@@ -89,6 +90,7 @@ class _Lister:
     def __init__(self, connection: Connection, chosen: CallFilter) -> None:
         self._connection = connection
         self._chosen = chosen
+        self._numbers = SoughtNumbers(chosen.q or "")
         self._paths: tuple[AccessPath, ...] = call_search(connection, chosen.q) if chosen.q else ()
         self._by_dispatches = chosen.follows_dispatches and (not self._paths or self._is_q_common())
         self.takes_all = not (chosen.reads_every_call or self._by_dispatches)
@@ -121,7 +123,9 @@ class _Lister:
         if (
             self._by_dispatches
             and chosen.q
-            and not has_text(call.join, call.head.participant_name, call.trunk_number, call.made, chosen.q)
+            and not has_text(
+                call.join, call.head.participant_name, call.trunk_number, call.made, chosen.q, numbers=self._numbers
+            )
         ):
             return False
         return chosen.has_call(call.head, call.made, call.body)

@@ -40,3 +40,16 @@ def whole_numbers(wanted: str) -> list[str]:
     number = number_in(wanted) if len(digits) >= LEAST_DIGITS else ""
     national = national_digits(number) if number else ""
     return [national, f"0{national}"] if len(national) >= LEAST_DIGITS else []
+
+
+class SoughtNumbers:
+    """The phone numbers that a text may mean, worked out once for all the calls that are compared with it."""
+
+    def __init__(self, wanted: str) -> None:
+        self._ends = tuple(ends_of_numbers(wanted))
+        self._whole = frozenset(whole_numbers(wanted))
+
+    def has(self, stored: str | None) -> bool:
+        """Return whether a stored number is one of them."""
+        digits = "".join(one for one in (stored or "").partition("@")[0] if one in "0123456789")
+        return bool(digits) and (digits.endswith(self._ends) or digits in self._whole)
