@@ -257,14 +257,16 @@ def _replaced(connection: Connection, change_set: str, changes: Mapping[int, _Ne
     last = select(func.max(rule_changes.c.id)).where(rule_changes.c.change_set == change_set).scalar_subquery()
     query = (
         select(rule_changes.c.rule_id, rule_changes.c.change, rule_changes.c.before, rule_changes.c.after)
-        .where(rule_changes.c.id > last, rule_changes.c.change.in_(["insert", "delete"]))
+        .where(
+            rule_changes.c.rule_id.in_(changes.keys()),
+            rule_changes.c.id > last,
+            rule_changes.c.change.in_(["insert", "delete"]),
+        )
         .order_by(rule_changes.c.id)
     )
     deleted = {rule_id: one.before["name"] for rule_id, one in changes.items() if one.before and one.after is None}
     found: set[int] = set()
     for rule_id, change, before, after in connection.execute(query):
-        if rule_id not in changes:
-            continue
         if change == "delete":
             deleted.setdefault(rule_id, before["name"])
         elif after["name"] != deleted.get(rule_id):
