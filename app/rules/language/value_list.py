@@ -97,7 +97,7 @@ class _ValueReader(OperandReader):
                     "%(count)s of them: %(names)s", count=len(expression), names=", ".join(map(str, expression))
                 )
                 if expression
-                else "none"
+                else translatable("none")
             )
             self.problems.add(
                 path,
