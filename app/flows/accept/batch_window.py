@@ -7,9 +7,10 @@ Of the eight webhooks of a call one leads to a dispatch, and nobody waits for wh
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 from app.clock import Clock
+from app.lifecycle.departure import reason_of
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import JOB_EVENTS, JOINS, LEAVINGS, ROOM_OVER
 from app.rules.book.rule_book import RuleBook
@@ -52,10 +53,7 @@ def _may_bring_calls(book: RuleBook, event: Event) -> bool:
     if event.type in JOINS:
         return event.participant_role == Role.CALLER or book.index.names_roles
     if event.type in LEAVINGS:  # an agent that is lost is replaced
-        return event.participant_role != Role.CALLER and _reason_of(event) not in ROOM_OVER
+        participant = event.document.get("participant")
+        reason = reason_of(participant) if isinstance(participant, dict) else ""
+        return event.participant_role != Role.CALLER and reason not in ROOM_OVER
     return False
-
-
-def _reason_of(event: Event) -> Any:
-    participant = event.document.get("participant")
-    return participant.get("disconnectReason") if isinstance(participant, dict) else None

@@ -58,6 +58,7 @@ def test_what_brings_no_call_to_livekit_waits_for_company(event_type: str, parti
         ("participant_joined", {**CALLER, "kind": "A_KIND_OF_TOMORROW"}),
         ("participant_left", AGENT),
         ("participant_left", {**AGENT, "disconnectReason": "AGENT_ERROR"}),
+        ("participant_left", {**AGENT, "disconnectReason": ["ROOM_CLOSED"]}),
         ("participant_connection_aborted", AGENT),
         ("agent_job_ended", None),
     ],
