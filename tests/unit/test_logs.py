@@ -94,8 +94,10 @@ def test_requests_that_are_no_http_do_not_fill_the_log(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A server that another test has started may have left them otherwise.
-    for attribute, value in (("disabled", False), ("level", logging.NOTSET), ("propagate", True), ("_cache", {})):
-        monkeypatch.setattr(logging.getLogger("uvicorn.error"), attribute, value)
+    for name in ("uvicorn", "uvicorn.error"):
+        for attribute, value in (("disabled", False), ("level", logging.NOTSET), ("propagate", True), ("_cache", {})):
+            monkeypatch.setattr(logging.getLogger(name), attribute, value)
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     configure_logs("json")
     for _ in range(500):
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")

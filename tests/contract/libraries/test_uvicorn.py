@@ -116,7 +116,7 @@ async def test_the_send_of_a_request_is_a_method_of_what_holds_its_transport() -
 
 @pytest.mark.parametrize(("times", "is_forced"), [(1, False), (2, True)])
 async def test_the_first_signal_asks_to_stop_and_the_second_forces_it(times: int, *, is_forced: bool) -> None:
-    server = uvicorn.Server(uvicorn.Config(answer))
+    server = uvicorn.Server(uvicorn.Config(answer, log_config=None))
     for _ in range(times):
         server.handle_exit(signal.SIGINT, None)
     assert server.should_exit
