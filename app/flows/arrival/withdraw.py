@@ -80,15 +80,16 @@ class Withdrawer:
                 return
 
     async def _read_session(self, withdrawal: Withdrawal) -> tuple[bool, datetime | None]:
-        """Return whether LiveKit has closed the room and everything in it, and when it made it again.
+        """Return whether LiveKit has closed the room and everything in it, else when it made it again, if it did.
 
         Most rooms close soon after their last caller left; then LiveKit need not be asked.
         """
         session = (withdrawal.project, withdrawal.room_sid)
 
         def read(connection: Connection) -> tuple[bool, datetime | None]:
-            restarted_at = restarts(connection, [session]).get(session)
-            return restarted_at is None and session in closed_sessions(connection, [session]), restarted_at
+            if session in closed_sessions(connection, [session]):
+                return True, None
+            return False, restarts(connection, [session]).get(session)
 
         return await self._context.read(read)
 

@@ -82,7 +82,7 @@ def test_each_statement_uses_the_index_of_what_it_asks_for(sqlite_database: Data
 
 SESSIONS: Mapping[str, tuple[HotStatement, Mapping[str, Any]]] = {
     "departed": (event_store._DEPARTED, {"participant_sids": ["a"], "room_sids": ["b"]}),
-    "closed": (room_session._CLOSED, {"room_sids": ["b"]}),
+    "closed": (room_session._BEGINS_AND_ENDS, {"room_sids": ["b"]}),
     "restarted": (ghosts._STARTS, {"room_sids": ["b"]}),
 }
 

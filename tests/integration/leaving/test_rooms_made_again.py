@@ -12,6 +12,7 @@ from app.db.types import EventSource
 from app.livekit.client import SeenParticipant
 from app.livekit.participant.role import Role
 from app.observe.ghosts import ghosts_among, restarts
+from app.outbox.room_session import closed_sessions
 from app.webhook.event_store import insert_once, to_row
 from app.webhook.parse import build_event
 from tests.conftest import Database
@@ -29,7 +30,7 @@ def webhook(event: str, seconds: float, identity: str = "ana") -> dict[str, Any]
         "createdAt": str(int(at.timestamp())),
         "room": {"name": "room", "sid": "RM_1"},
     }
-    if event != "room_started":
+    if event.startswith("participant"):
         milliseconds = str(int(at.timestamp() * 1000))
         body["participant"] = {"identity": identity, "sid": f"PA_{new_id()}", "joinedAtMs": milliseconds}
     stored = build_event(body, project="default", source=EventSource.WEBHOOK, received_at=at, event_id=new_id())
@@ -71,6 +72,25 @@ def test_a_room_is_made_again_by_the_second_room_started(
         insert_once(connection, [webhook(event, seconds) for event, seconds in stored])
         expected = {} if restarted_at is None else {SESSION: START + timedelta(seconds=restarted_at)}
         assert restarts(connection, [SESSION]) == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_closed"),
+    [
+        ([("room_started", 0)], False),
+        ([("room_started", 0), ("room_finished", 9)], True),
+        ([("room_finished", 9), ("room_started", 0)], True),  # in whatever order they come
+        ([("room_started", 0), ("participant_joined", 2), ("room_finished", 9), ("participant_left", 9)], True),
+        ([("room_started", 0), ("room_finished", 9), ("room_started", 12)], False),
+        ([("room_started", 0), ("room_started", 12), ("room_finished", 30)], True),
+    ],
+)
+def test_a_session_is_closed_unless_its_room_was_made_again_since(
+    database: Database, stored: list[tuple[str, float]], *, is_closed: bool
+) -> None:
+    with database.writer_engine().begin() as connection:
+        insert_once(connection, [webhook(event, seconds) for event, seconds in stored])
+        assert closed_sessions(connection, {SESSION, ("other", "RM_1")}) == ({SESSION} if is_closed else set())
 
 
 @pytest.mark.parametrize(
