@@ -79,6 +79,8 @@ class CallFilter:
             wanted = {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}
         elif self.outcome is CallOutcome.ABANDONED and not wanted:
             wanted = {DispatchStatus.CANCELLED}
+        elif self.outcome is CallOutcome.BEING_HANDED_OVER and not wanted:
+            wanted = set(WAITING)
         return tuple(sorted(wanted))
 
     @property

@@ -171,7 +171,7 @@ class _Lister:
             more.append(column.cause == Cause.CALLER_LEFT)
         elif chosen.outcome is CallOutcome.FALLBACK:
             more.append(column.rung > 0)
-        elif chosen.outcome is CallOutcome.HANDED_OVER:
+        elif chosen.outcome in {CallOutcome.HANDED_OVER, CallOutcome.BEING_HANDED_OVER}:
             more.append(column.replaces_kind == ReplacesKind.HANDOVER)
         elif chosen.outcome is CallOutcome.LEFT_EARLY:
             attempt = dispatch_attempts.c

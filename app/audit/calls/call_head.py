@@ -43,6 +43,7 @@ class CallOutcome(StrEnum):
     ABANDONED = "abandoned"  # the caller left before an agent joined
     FALLBACK = "fallback"  # the rule's agent did not join, and a fallback was asked
     HANDED_OVER = "handed_over"  # another agent took the call over
+    BEING_HANDED_OVER = "being_handed_over"  # an agent has the call until another, which is asked, joins
     LEFT_EARLY = "left_early"  # an agent left before `min_stay_s`
 
 
@@ -111,7 +112,8 @@ class CallDispatch:
         if self.joined_at is not None:
             found.add(CallOutcome.JOINED)
         elif self.is_beside:
-            pass
+            if self.status in WAITING:
+                found.add(CallOutcome.BEING_HANDED_OVER)
         elif self.status in {DispatchStatus.NO_SHOW, DispatchStatus.FAILED}:
             found.add(CallOutcome.NO_AGENT)
         elif self.status not in WAITING and self.cause is Cause.CALLER_LEFT:
@@ -197,13 +199,13 @@ def _state_of(
 ) -> tuple[CallState, str]:
     """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides.
 
+    One beside another leaves the call with that: its caller does not wait.
     What was done with the caller decides only where there was no dispatch, or where it ended one that was under way.
     """
     done = next((one for one in reversed(actions) if one.status is CallerActionStatus.DONE), None)
     for state, statuses in _DECISIVE:
         for one in reversed(made):
-            is_set_aside = one.is_redriven or (one.is_beside and state is not CallState.WAITING)
-            if one.status in statuses and not is_set_aside:
+            if one.status in statuses and not (one.is_redriven or one.is_beside):
                 gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
                 if gave_up and done is not None:
                     return _DONE[done.kind], done.reason

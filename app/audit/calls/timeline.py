@@ -11,7 +11,7 @@ from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
 from app.audit.calls.call import MAX_EVENTS, CallFacts, read_call
-from app.audit.calls.call_head import CallHead, CallState
+from app.audit.calls.call_head import CallHead, CallOutcome, CallState
 from app.audit.calls.decision_steps import action_step, decision_step, lookup_steps
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import (
@@ -28,6 +28,8 @@ from app.audit.records.record_types import DispatchColumns, DispatchRecord, Even
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape
 from app.livekit.vocabulary import JOINS
+from app.outbox.dispatch import BESIDE, Dispatch
+from app.outbox.states import WAITING
 from app.translation import gettext, translatable
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
@@ -169,7 +171,8 @@ def _summary(call: CallHead, facts: CallFacts) -> str:
         return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
     who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
     agents = ", ".join(call.agents) or gettext("no agent")
-    came = dict.fromkeys(one.dispatch.agent_to_ask for one in facts.dispatches if one.dispatch.joined_at is not None)
+    made = [record.dispatch for record in facts.dispatches]
+    came = dict.fromkeys(one.agent_to_ask for one in made if one.joined_at is not None)
     sentence = gettext(
         _SENTENCES[call.state],
         who=who,
@@ -180,7 +183,14 @@ def _summary(call: CallHead, facts: CallFacts) -> str:
         or (subject.decision or {}).get("reason")
         or gettext("it is not a participant that gets agents"),
     )
+    if CallOutcome.BEING_HANDED_OVER in call.outcomes:
+        to = ", ".join(dict.fromkeys(one.agent_to_ask for one in made if _is_to_take_over(one)))
+        sentence = gettext("%(sentence)s; the call is being handed over to %(agents)s", sentence=sentence, agents=to)
     return sentence.rstrip(".") + "."
+
+
+def _is_to_take_over(dispatch: Dispatch) -> bool:
+    return dispatch.intent_key.startswith(BESIDE) and dispatch.status in WAITING
 
 
 def _arrival(agents: str, who: str, seconds: float | None) -> str:

@@ -66,7 +66,7 @@ def calls_query(
         ~IS_BESIDE,
     )
     flags: dict[str, ColumnElement[bool]] = {
-        "waiting": ~is_over,
+        "waiting": and_(~is_over, ~IS_BESIDE),
         "joined": came,
         "no_agent": missed,
         "abandoned": left,

@@ -94,6 +94,7 @@ def fate_of() -> ColumnElement[str]:
     column = dispatches.c
     return case(
         (column.joined_at.is_not(None), "arrived"),
+        (and_(column.status.in_(sorted(WAITING)), IS_BESIDE), "handing_over"),
         (column.status.in_(sorted(WAITING)), "waiting"),
         (column.status == DispatchStatus.NO_SHOW, "no_shows"),
         (column.status == DispatchStatus.FAILED, "failed"),

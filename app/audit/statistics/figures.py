@@ -51,6 +51,7 @@ class Figures(JsonShape):
 
     dispatches: int
     waiting: int
+    handing_over: Annotated[int, Field(description="another agent has the call until the one that was asked joins")]
     arrived: int
     no_shows: int
     failed: int
@@ -108,13 +109,17 @@ class DispatchStatistics(JsonShape):
     calls: Annotated[CallCounts | None, Field(description="null if only one agent or rule was asked for")]
 
 
+FATES: Final = ("waiting", "handing_over", "arrived", "no_shows", "failed", "abandoned", "cancelled")
+"""What can become of a dispatch, each a field of `Figures`."""
+
+
 class Tally:
     """Adds up the outcomes and waits of some dispatches."""
 
     def __init__(self) -> None:
         self._dispatches = 0
         self._fallbacks = 0
-        self._by_fate = dict.fromkeys(("waiting", "arrived", "no_shows", "failed", "abandoned", "cancelled"), 0)
+        self._by_fate = dict.fromkeys(FATES, 0)
         self._seconds: dict[str, list[float]] = {"arrived": [], "abandoned": []}
 
     def add(self, fate: str, count: int, fallbacks: int, seconds: Sequence[float]) -> None:

@@ -13,6 +13,7 @@ from app.audit.lists.dispatch_list import by_status as waiting_in
 from app.audit.records.record_types import DispatchSummary, columns_of
 from app.db.tables import NOT_ENDED, dispatches
 from app.db.types import LIVE, DispatchStatus
+from app.outbox.statements import IS_BESIDE
 from app.outbox.states import WAITING
 
 
@@ -44,22 +45,24 @@ def count_waiting(connection: Connection) -> int:
 
 
 def count_waiting_calls(connection: Connection) -> int:
-    """Return how many calls wait for an agent."""
+    """Return how many calls wait for an agent; one that is being handed over has one."""
     column = dispatches.c
     paths = [waiting_in(status) for status in sorted(WAITING)]
-    waiting = union(*(select(column.event_id).where(*path.conditions(IdRange())) for path in paths)).subquery()
+    of_states = (select(column.event_id).where(*path.conditions(IdRange()), ~IS_BESIDE) for path in paths)
+    waiting = union(*of_states).subquery()
     return connection.scalar(select(func.count()).select_from(waiting)) or 0
 
 
 def longest_waiting(connection: Connection, limit: int) -> list[DispatchSummary]:
-    """Return the dispatches that wait for their agent, oldest first, `limit` at most."""
+    """Return the dispatches whose callers wait for their agent, oldest first, `limit` at most."""
     column = dispatches.c
     columns = [column[name] for name in columns_of(DispatchSummary)]
     found: list[DispatchSummary] = []
     # One look-up in (status, id) for each state: together they would be sorted as a whole.
     for status in sorted(WAITING):
         path = waiting_in(status)
-        query = select(*columns).where(*path.conditions(IdRange())).order_by(column.status, column.id).limit(limit)
+        is_waiting = (*path.conditions(IdRange()), ~IS_BESIDE)
+        query = select(*columns).where(*is_waiting).order_by(column.status, column.id).limit(limit)
         found += [DispatchSummary.from_row(row) for row in connection.execute(query).mappings()]
     found.sort(key=lambda one: one.waits_since)
     return found[:limit]

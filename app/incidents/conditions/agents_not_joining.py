@@ -33,7 +33,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A caller who waits for an agent. `is_overdue`: it should have joined by now."""
+    """An agent that is awaited. `is_overdue`: it should have joined by now; `has_agent`: another agent has the call."""
 
     agent: str
     project: str
@@ -41,6 +41,7 @@ class Waiting:
     caller: str
     is_overdue: bool
     since: datetime
+    has_agent: bool = False
 
 
 def agents_not_joining(
@@ -86,7 +87,7 @@ def _judge(
     detail = {
         "failed": min(failed, LATEST),
         "of": min(len(latest) + len(overdue), LATEST),
-        "waiting": len(waiting),
+        "waiting": sum(not one.has_agent for one in waiting),
         "since": format_instant(begun),
         "probe": decided[-1].text or "no agent joined" if by_probe else None,
         "calls": list(dict.fromkeys(reversed(calls)))[:MAX_CALLS],

@@ -21,7 +21,7 @@ from app.incidents.conditions.agents_not_joining import Attempt, Waiting
 from app.incidents.incident import Incident
 from app.incidents.sighting import caller_of
 from app.outbox.dispatch import asked_agent
-from app.outbox.statements import ASKED
+from app.outbox.statements import ASKED, IS_BESIDE
 from app.outbox.states import WAITING
 
 WINDOW: Final = timedelta(hours=1)
@@ -86,7 +86,7 @@ def _probes(connection: Connection, now: datetime) -> Iterator[Attempt]:
 
 
 def read_waiting(connection: Connection, now: datetime) -> list[Waiting]:
-    """Return the callers who wait for an agent, but for those who wait for a place with it."""
+    """Return the agents that are awaited, but for those whose callers wait for a place with them."""
     found: list[Waiting] = []
     for status in sorted(WAITING):
         found += (_waiting(row, now) for row in connection.execute(_of_status(status)))
@@ -99,7 +99,7 @@ def _of_status(status: DispatchStatus) -> Any:
     wanted = (column.id, *caller, column.status, column.created_at, column.dispatched_at)
     path = by_status(status)
     return (
-        select(*wanted, ASKED.label("agent"))
+        select(*wanted, ASKED.label("agent"), IS_BESIDE.label("has_agent"))
         .where(*path.conditions(IdRange()), column.queued_at.is_(None))
         .order_by(*path.order())
         .limit(MAX_WAITING)
@@ -110,4 +110,4 @@ def _waiting(row: Any, now: datetime) -> Waiting:
     is_awaited = row.status == DispatchStatus.DISPATCHED and row.dispatched_at is not None
     is_overdue = is_awaited and now - row.dispatched_at > _OVERDUE
     caller = caller_of(row.participant_sid, row.event_id)
-    return Waiting(row.agent, row.project, row.event_id, caller, is_overdue, row.created_at)
+    return Waiting(row.agent, row.project, row.event_id, caller, is_overdue, row.created_at, row.has_agent)

@@ -28,6 +28,7 @@ OUTCOMES: Final = {
     CallOutcome.ABANDONED: "left while waiting",
     CallOutcome.FALLBACK: "via fallback",
     CallOutcome.HANDED_OVER: "handed over",
+    CallOutcome.BEING_HANDED_OVER: "being handed over",
     CallOutcome.LEFT_EARLY: "agent left too soon",
 }
 _OTHER_FIELDS: Final = frozenset({"cursor", "done", "format"})
