@@ -23,7 +23,10 @@ def any_of(column: ColumnElement[str], name: str) -> ColumnElement[bool]:
 
 
 def one_of_texts(column: ColumnElement[str], texts: Iterable[str]) -> ColumnElement[bool]:
-    """Return the condition that `column` is one of `texts`, which are written into the statement."""
+    """Return the condition that `column` is one of `texts`, which are written into the statement.
+
+    SQLite compiles a statement anew at each run if a bound value is compared with the column of a partial index.
+    """
     quoted = ("'" + each.replace("'", "''") + "'" for each in sorted(texts))
     return column.in_([literal_column(each, Text()) for each in quoted])
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, text
 
-from app.db.any_of import any_of
+from app.db.any_of import any_of, one_of_texts
 from app.db.hot_statement import HotStatement
 from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
@@ -34,7 +34,7 @@ _EARLIER = (
     .where(
         _earlier.c.room_sid == events.c.room_sid,
         _earlier.c.project == events.c.project,
-        _earlier.c.source == EventSource.WEBHOOK,
+        one_of_texts(_earlier.c.source, [EventSource.WEBHOOK]),
         _earlier.c.occurred_at < events.c.occurred_at,
     )
     .correlate(events)
@@ -45,10 +45,16 @@ _STARTS = HotStatement(
         events.c.room_sid,
         events.c.occurred_at,
         _EARLIER.scalar_subquery().label("known_since"),
-        _EARLIER.where(_earlier.c.type == EventType.ROOM_STARTED).scalar_subquery().label("started_before"),
+        _EARLIER.where(one_of_texts(_earlier.c.type, [EventType.ROOM_STARTED]))
+        .scalar_subquery()
+        .label("started_before"),
     )
     .with_hint(events, "INDEXED BY ix_events_of_room", "sqlite")
-    .where(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM), events.c.type == EventType.ROOM_STARTED)
+    .where(
+        any_of(events.c.room_sid, "room_sids"),
+        text(IS_OF_ROOM),
+        one_of_texts(events.c.type, [EventType.ROOM_STARTED]),
+    )
     .order_by(events.c.occurred_at)
 )
 

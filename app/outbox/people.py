@@ -62,7 +62,7 @@ _OTHERS = HotStatement(
         events.c.project, events.c.room_sid, events.c.participant_sid, events.c.received_at, events.c.participant_role
     ).where(
         any_of(events.c.room_sid, "room_sids"),
-        events.c.type == EventType.PARTICIPANT_JOINED,
+        one_of_texts(events.c.type, [EventType.PARTICIPANT_JOINED]),
         one_of_texts(events.c.participant_role, [Role.CALLER, Role.CALLEE]),
         ~select(_gone.c.id)
         .where(

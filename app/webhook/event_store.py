@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select, text
 
-from app.db.any_of import any_of
+from app.db.any_of import any_of, one_of_texts
 from app.db.bulk_insert import insert_new
 from app.db.hot_statement import HotStatement
 from app.db.tables import IS_OF_ROOM, events
@@ -28,7 +28,11 @@ KNOWN = select(events.c.dedupe_key).where(any_of(events.c.dedupe_key, "keys"))
 DEPARTED = select(events.c.participant_sid, events.c.room_sid, events.c.type, events.c.project).where(
     or_(
         any_of(events.c.participant_sid, "participant_sids"),
-        and_(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM), events.c.type == EventType.ROOM_FINISHED),
+        and_(
+            any_of(events.c.room_sid, "room_sids"),
+            text(IS_OF_ROOM),
+            one_of_texts(events.c.type, [EventType.ROOM_FINISHED]),
+        ),
     )
 )
 
