@@ -49,13 +49,19 @@ class Tally:
 
 
 class ContactCentre:
-    """`calls` calls, on average one every two seconds, in a world with one replica and a sweep."""
+    """`calls` calls, on average one every two seconds, in a world with one replica and a sweep.
 
-    def __init__(self, world: World, calls: int, seed: int) -> None:
+    Usher is killed after `first_kill_s` for the first time. When it is killed, how long each caller stays and the like
+    follow from `seed` alone, not from the order of what happens at the same time, which threads decide.
+    """
+
+    def __init__(self, world: World, calls: int, seed: int, *, first_kill_s: float = 90.0) -> None:
         self.tally = Tally()
         self._world = world
         self._calls = calls
-        self._chance = random.Random(seed)
+        self._seed = seed
+        self._first_kill_s = first_kill_s
+        self._over = asyncio.Event()
 
     def prepare(self) -> None:
         """Write rules, limits and the lookup, and start the workers."""
@@ -72,35 +78,40 @@ class ContactCentre:
         world.lookup("crm", {}, timeout_ms=800, on_error={"team": "support"})
         world.services.answer("crm", self._team, after=0.2)
 
+    def _chance(self, what: str) -> random.Random:
+        return random.Random(f"{self._seed}/{what}")
+
     def _team(self, document: Mapping[str, Any]) -> Any:
-        if self._chance.random() < 0.05:
-            return b"<html>502</html>"
         number = int(document["participant"]["identity"].rpartition("-")[2])
+        if self._chance(f"lookup {number}").random() < 0.05:
+            return b"<html>502</html>"
         return {"team": list(LIMITS)[number % len(LIMITS)]}
 
     async def run(self) -> None:
-        """Let all calls come and end, while things go wrong."""
-        happenings = [asyncio.create_task(one) for one in (self._sample(), self._outages(), self._kills())]
-        calls = []
-        for number in range(self._calls):
-            calls.append(asyncio.create_task(self._call(number)))
-            await asyncio.sleep(self._chance.expovariate(1 / _BETWEEN_CALLS_S))
-        await asyncio.gather(*calls)
-        for one in happenings:
-            one.cancel()
-        await asyncio.gather(*happenings, return_exceptions=True)
+        """Let all calls come and end, while things go wrong; raises what any of them raises."""
+        async with asyncio.TaskGroup() as everything:
+            for one in (self._sample(), self._outages(), self._kills()):
+                everything.create_task(one)
+            chance = self._chance("calls")
+            async with asyncio.TaskGroup() as calls:
+                for number in range(self._calls):
+                    calls.create_task(self._call(number))
+                    await asyncio.sleep(chance.expovariate(1 / _BETWEEN_CALLS_S))
+            # Not cancelled: between a kill and the next start nobody would serve any more.
+            self._over.set()
         self._world.simulator.faults.clear()
         await self._world.until(lambda: not self._live(), within=300, what="every dispatch has ended")
 
     async def _call(self, number: int) -> None:
         room, identity = f"call-{number}", f"caller-{number}"
+        chance = self._chance(identity)
         self._world.simulator.join(room, identity)
-        if not await self._agent_comes(room, self._chance.expovariate(1 / _MEAN_WAIT_S) + 5):
+        if not await self._agent_comes(room, chance.expovariate(1 / _MEAN_WAIT_S) + 5):
             self.tally.left_waiting += 1
-        elif await self._talk(room) and self._chance.random() < 0.15:
-            await (self._hands_over(room) if self._chance.random() < 0.5 else self._is_handed_over(room))
+        elif await self._talk(room, chance) and chance.random() < 0.15:
+            await (self._hands_over(room, chance) if chance.random() < 0.5 else self._is_handed_over(room, chance))
             if await self._agent_comes(room, 30):
-                await self._talk(room)
+                await self._talk(room, chance)
         if self._world.simulator.room(room) is not None:
             self._world.simulator.leave(room, identity)
         self.tally.over += 1
@@ -113,10 +124,10 @@ class ContactCentre:
             await asyncio.sleep(0.5)
         return True
 
-    async def _talk(self, room: str) -> bool:
+    async def _talk(self, room: str, chance: random.Random) -> bool:
         """Let agent and caller talk; now and then the agent is lost meanwhile. Return whether one is there still."""
-        await asyncio.sleep(self._chance.expovariate(1 / _TALK_S))
-        if self._chance.random() < 0.03:
+        await asyncio.sleep(chance.expovariate(1 / _TALK_S))
+        if chance.random() < 0.03:
             self._agent_leaves(room, DisconnectReason.AGENT_ERROR)
             await self._agent_comes(room, 30)
         return bool(self._world.agents(room))
@@ -128,32 +139,33 @@ class ContactCentre:
             there.participants[identity].attributes |= attributes
             self._world.simulator.leave(room, identity, reason)
 
-    async def _hands_over(self, room: str) -> None:
-        said = {"usher.next": self._chance.choice(list(LIMITS)), "usher.context": json.dumps({"room": room})}
+    async def _hands_over(self, room: str, chance: random.Random) -> None:
+        said = {"usher.next": chance.choice(list(LIMITS)), "usher.context": json.dumps({"room": room})}
         self._agent_leaves(room, DisconnectReason.CLIENT_INITIATED, **said)
         self.tally.handed_over["by the agent"] += 1
         await asyncio.sleep(1)
 
-    async def _is_handed_over(self, room: str) -> None:
+    async def _is_handed_over(self, room: str, chance: random.Random) -> None:
         found = self._world.dispatches(room_name=room, status="joined")
         if not found or not self._world.usher.alive:
             return
         present = found[-1]["asked_agent_name"] or found[-1]["agent_name"]
-        following = self._chance.choice([one for one in LIMITS if one != present])
+        following = chance.choice([one for one in LIMITS if one != present])
         order = HandoverOrder(found[-1]["id"], following, timeout_s=10)
+        usher = self._world.usher
         with suppress(UsherError):  # at its limit, or the call is over
-            await self._world.usher.orchestrator.operations.hand_over(order, "maria")
+            if await usher.do(usher.orchestrator.operations.hand_over(order, "maria")) is None:
+                return
             self.tally.handed_over["by an operator"] += 1
             await asyncio.sleep(5)
 
     async def _outages(self) -> None:
         """Take one agent out of service for two minutes, with or without a substitute, again and again."""
-        pause = 60.0
-        while True:
-            await asyncio.sleep(pause)
-            pause = self._chance.expovariate(1 / 200)
-            name = self._chance.choice(list(LIMITS))
-            substitute = self._chance.choice([None, *(one for one in LIMITS if one != name)])
+        chance, pause = self._chance("outages"), 60.0
+        while await self._goes_on(pause):
+            pause = chance.expovariate(1 / 200)
+            name = chance.choice(list(LIMITS))
+            substitute = chance.choice([None, *(one for one in LIMITS if one != name)])
             until = format_instant(self._world.clock.now() + timedelta(seconds=120))
             columns = "out_of_service_until = :until, substitute_agent_name = :other"
             self._world.database.execute(
@@ -166,19 +178,24 @@ class ContactCentre:
 
     async def _kills(self) -> None:
         """Kill Usher and start another three seconds later; LiveKit repeats its webhooks meanwhile."""
-        pause = 90.0
-        while True:
-            await asyncio.sleep(pause)
-            pause = self._chance.expovariate(1 / 300)
+        chance, pause = self._chance("kills"), self._first_kill_s
+        while await self._goes_on(pause):
+            pause = chance.expovariate(1 / 300)
             await self._world.usher.kill()
             await asyncio.sleep(3)
             self._world.replicas.clear()
             await self._world.add_replica()
             self.tally.kills += 1
 
+    async def _goes_on(self, seconds: float) -> bool:
+        """Return True after so many seconds, or False as soon as all calls are over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+        return not self._over.is_set()
+
     async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(_SAMPLED_EVERY_S)
+        while await self._goes_on(_SAMPLED_EVERY_S):
             held = "status IN ('sending', 'dispatched', 'joined')"
             asked = "coalesce(asked_agent_name, agent_name)"
             for row in self._world.rows(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Mapping
-from typing import Any, Self, cast
+from collections.abc import Coroutine, Mapping
+from typing import Any, Self, TypeVar, cast
 
 import aiohttp
 from sqlalchemy import event
@@ -28,6 +28,8 @@ from tests.world.lookup_services import LookupServices
 from tests.world.receivers import Receivers
 from tests.world.requests import request
 from tests.world.virtual_time import TokenClock, VirtualTimeLoop, in_context_of
+
+T = TypeVar("T")
 
 Wires = Mapping[str, DirectListener]
 """By project, the way to its LiveKit."""
@@ -138,15 +140,18 @@ class Replica:
 
     async def post(self, body: bytes, headers: Mapping[str, str], path: str = WEBHOOK_PATH) -> Answer:
         """Post a webhook; status 0 when the replica dies before it answers."""
-        answering = self._loop.create_task(
-            request(self.service.app, "POST", path, body, headers), context=self._context.copy()
-        )
-        await asyncio.wait([answering])
-        if answering.cancelled():
+        answer = await self.do(request(self.service.app, "POST", path, body, headers))
+        if answer is None:
             return Answer(0)
-        status, received, _ = answering.result()
+        status, received, _ = answer
         retry_after = received.get("retry-after")
         return Answer(status, float(retry_after) if retry_after else None)
+
+    async def do(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Return what `work` of this replica gives; None when the replica dies before."""
+        task = self._loop.create_task(work, context=self._context.copy())
+        await asyncio.wait([task])
+        return None if task.cancelled() else task.result()
 
     async def get(self, path: str) -> Any:
         """Return the JSON at `path` (or its text), as a program with the token of the metrics gets it."""
