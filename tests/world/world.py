@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from app.db.tables import events
 from app.settings import Settings, read_settings
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET, LoopSchedule
+from app.simulator.ledger import DispatchEntry
 from app.simulator.webhooks import Answer, sign
 from tests.conftest import Database
 from tests.simulator import Simulator, Unit, Verdict, judge
@@ -25,6 +26,8 @@ from tests.world.lookup_services import LookupServices
 from tests.world.receivers import Receivers
 from tests.world.replica import Replica
 from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
+
+_LIVE = "SELECT id FROM dispatches WHERE status IN ('pending', 'sending', 'dispatched', 'joined')"
 
 
 class World:
@@ -233,9 +236,13 @@ class World:
         return [agent.identity for agent in self.simulator.agents(room)]
 
     def describe(self) -> str:
-        """Return what a person wants to see when a test fails."""
-        lines = [f"at {self.loop.time():.2f} s"]
-        for row in self.dispatches():
+        """Return what a person wants to see when a test fails, first what is not over: long outputs are cut."""
+        live = {row["id"] for row in self.rows(_LIVE)}
+        rows = sorted(self.dispatches(), key=lambda row: row["id"] not in live)
+        alive = sum(replica.alive for replica in self.replicas)
+        lines = [f"at {self.loop.time():.2f} s, {alive} of {len(self.replicas)} replicas alive"]
+        lines.append(f"{len(live)} of {len(rows)} dispatches are live")
+        for row in rows:
             lines.append(
                 f"dispatch {row['id']} {row['room_name']}/{row['participant_identity']} {row['agent_name']}: "
                 f"{row['status']} ({row['reason']})"
@@ -245,9 +252,25 @@ class World:
                 f"    {one['changed_at']} {one['from_state']} -> {one['to_state']}: {one['reason']}"
                 for one in self.rows(query, id=row["id"])
             ]
-        for entry in self.simulator.ledger.dispatches:
-            lines.append(
-                f"ledger {entry.id} {entry.room} {entry.agent_name} asked={entry.asked:.2f} {entry.answered} "
-                f"{entry.fate.value} deleted={entry.deleted} agents={entry.agents}"
-            )
+            if row["id"] in live:
+                lines += self._describe_room(row["room_name"])
+        lines += map(_describe_entry, self.simulator.ledger.dispatches)
         return "\n".join(lines)
+
+    def _describe_room(self, name: str) -> list[str]:
+        room = self.simulator.room(name)
+        return [
+            f"  room {name} is {'closed' if room is None else f'open, with {sorted(room.participants)}'}",
+            *(
+                f"    {one['received_at']} {one['type']} {one['participant_identity']}: {one['outcome']}"
+                for one in self.events(room_name=name)
+            ),
+            *(f"    {_describe_entry(one)}" for one in self.simulator.ledger.dispatches if one.room == name),
+        ]
+
+
+def _describe_entry(entry: DispatchEntry) -> str:
+    return (
+        f"ledger {entry.id} {entry.room} {entry.agent_name} asked={entry.asked:.2f} {entry.answered} "
+        f"{entry.fate.value} deleted={entry.deleted} agents={entry.agents}"
+    )
