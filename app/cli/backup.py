@@ -15,7 +15,8 @@ from app.cli.framework.exclusive import without_server
 from app.cli.framework.terminal import progress, require_consent, say
 from app.db import schema
 from app.db.engine import is_embedded
-from app.db.engine.sqlite_backup import copy_database, replace_database, require_usable
+from app.db.engine.sqlite_backup import copy_database, has_users, replace_database, require_usable
+from app.db.engine.sqlite_claim import note_users
 from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, UsherError
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="the backup", show_default=False)]
@@ -83,6 +84,8 @@ def restore(
             require_consent(f"Replace {database}?")
         incoming = database.with_name(f"{database.name}.restoring")
         copy_database(file, incoming)
+        if has_users(incoming):  # before a server starts
+            note_users(str(database))
         aside = replace_database(database, incoming)
     say(f"restored {database} from {file}, schema {revision}")
     if aside is not None:

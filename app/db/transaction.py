@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import require_storage
+from app.db.engine import note_commit, require_storage
 from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
@@ -114,6 +114,8 @@ class Transaction:
                 _run(units, self._begin(stack))
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
             self._run_again(units, error, tries)
+        else:
+            note_commit(self._engine)
 
     def _begin(self, stack: ExitStack) -> Connection:
         """Return a connection whose transaction `stack` ends.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import postgres, sqlite
 from app.db.engine.sqlite_file import LogMissingError
@@ -70,16 +72,24 @@ def require_storage(engine: Engine) -> None:
     if (file := sqlite.file_of(engine)) is not None:
         try:
             file.require_in_place()
-        except LogMissingError:
-            sqlite.save_log(engine)
+        except OSError as error:
+            file.note_users_again()
+            if isinstance(error, LogMissingError):
+                sqlite.save_log(engine)
             raise
 
 
-def watch_storage(engine: Engine, remember: Callable[[Sequence[int], bool], None]) -> None:
+def note_commit(engine: Engine) -> None:
+    """Do what follows a commit through a writer engine: a SQLite database that now has users gets a note beside it."""
+    if (file := sqlite.file_of(engine)) is not None:
+        file.note_users()
+
+
+def watch_storage(engine: Engine, remember: Callable[[Sequence[int]], None]) -> None:
     """From now on let `require_storage` notice, too, that the file of a SQLite writer engine was overwritten in place.
 
     For the process that serves the database. `remember` gets, every few seconds of work, the numbers that the file's
-    header may show, and whether there are users.
+    header may show.
     """
     sqlite.watch_content(engine, remember)
 
@@ -87,6 +97,9 @@ def watch_storage(engine: Engine, remember: Callable[[Sequence[int], bool], None
 def release_storage(engine: Engine) -> None:
     """Prepare a writer engine for its end: see `SqliteFile.release`."""
     if (file := sqlite.file_of(engine)) is not None:
+        with suppress(OSError, SQLAlchemyError):
+            require_storage(engine)
+            sqlite.note_users(engine)
         file.release()
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event, pool
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
@@ -53,10 +54,14 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
 
     @event.listens_for(engine, "begin")
     def stamp(connection: Connection) -> None:
-        if file.stamps is not None and file.stamps.is_due:
-            has_users = bool(connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM users)").scalar())
-            if (number := file.stamps.next(has_users=has_users)) is not None:
-                connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+        if file.stamps is not None and file.stamps.is_due and (number := file.stamps.next()) is not None:
+            connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+    @event.listens_for(engine, "commit")
+    def look_for_users(connection: Connection) -> None:
+        if not file.has_noted_users:
+            with suppress(DBAPIError):  # a database without a schema
+                file.has_users = bool(connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM users)").scalar())
 
     return engine
 
@@ -99,7 +104,7 @@ def file_of(engine: Engine) -> SqliteFile | None:
     return file
 
 
-def watch_content(engine: Engine, remember: Callable[[Sequence[int], bool], None]) -> None:
+def watch_content(engine: Engine, remember: Callable[[Sequence[int]], None]) -> None:
     """From now on notice that the file of a writer engine was overwritten in place.
 
     Only the process that serves the database may do so. `remember` gets the numbers that its header may show.
@@ -113,6 +118,15 @@ def watch_content(engine: Engine, remember: Callable[[Sequence[int], bool], None
         pass  # writes a number
     save_log(engine)
     file.require_in_place()
+
+
+def note_users(engine: Engine) -> None:
+    """Note that the database of a writer engine has users, also if they were added with SQL."""
+    file = file_of(engine)
+    if file is not None and not file.has_noted_users:
+        with engine.begin():
+            pass  # its commit looks for users
+        file.note_users()
 
 
 def save_log(engine: Engine) -> None:

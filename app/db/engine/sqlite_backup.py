@@ -60,6 +60,13 @@ def require_usable(path: Path) -> str:
     return str(found[0])
 
 
+def has_users(path: Path) -> bool:
+    """Return whether a copy has users; False if its schema is too old to have any."""
+    with contextlib.suppress(sqlite3.Error), _opened(path, "ro") as connection:
+        return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM users)").fetchone()[0])
+    return False
+
+
 def replace_database(database: Path, incoming: Path) -> Path | None:
     """Rename `incoming` to `database`; return the name that the database before has now, None if there was none.
 

@@ -1,7 +1,8 @@
 """The claim of one serving process on a SQLite database: the file `<database>.serving`, locked while it serves.
 
 The file also holds what is needed once the database is gone or replaced: whether it had users, and which numbers its
-header may show (`app/db/engine/sqlite_stamps.py`).
+header may show (`app/db/engine/sqlite_stamps.py`). Without the former, whoever opens the first page of a server whose
+file was lost could become its admin. Any process that adds the first user notes it; the rest is the serving process's.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
 
 from sqlalchemy.engine import URL
 
@@ -24,6 +26,8 @@ from app.logs import get_logger
 
 _log = get_logger(__name__)
 
+_NOTE: Final = json.dumps({"had_users": True})
+
 
 class SqliteClaim:
     """Held from `claim_database` to `close`."""
@@ -32,22 +36,16 @@ class SqliteClaim:
         self._file = file
         self._database = database
         text = file.read()
-        self._length = len(text)
-        try:
-            found = json.loads(text or "{}")
-            self._stamps = [int(stamp) for stamp in found.get("stamps", ())]
-            self.had_users = bool(found.get("had_users"))
-        except (ValueError, TypeError, AttributeError):  # cut off by a power failure
-            self._stamps, self.had_users = [], False
+        self.had_users = had_users(text)
+        self._stamps = [stamp for line in read_lines(text) for stamp in line.get("stamps", ()) if type(stamp) is int]
 
     def close(self) -> None:
         """Let another process serve the database."""
         self._file.close()
 
-    def remember(self, stamps: Sequence[int], has_users: bool) -> None:
-        """Store which numbers the file's header may show, and that there are users; `OSError` if the disk is full."""
+    def remember(self, stamps: Sequence[int]) -> None:
+        """Store which numbers the file's header may show; `OSError` if the disk is full."""
         self._stamps = list(stamps)
-        self.had_users = self.had_users or has_users
         self._write()
 
     def prepare(self) -> None:
@@ -79,21 +77,35 @@ class SqliteClaim:
             _log.warning("other users of this machine can read the database; run: chmod 600 " + names)
 
     def _write(self) -> None:
-        text = json.dumps({"stamps": self._stamps, "had_users": self.had_users})
-        self._length = max(self._length, len(text))
+        self._lock_again_if_removed()
         self._file.seek(0)
-        self._file.write(text.ljust(self._length))  # in one write, which a kill does not cut
+        before = self._file.read()
+        self.had_users = self.had_users or had_users(before)  # other processes note it, too: `note_users`
+        text = json.dumps({"stamps": self._stamps, "had_users": self.had_users})
+        self._file.seek(0)
+        self._file.write(text.ljust(len(before)))  # in one write, which a kill does not cut
         self._file.flush()
         os.fsync(self._file.fileno())
+
+    def _lock_again_if_removed(self) -> None:
+        """Take the lock anew if the file is gone, so that no second process serves the database beside this one."""
+        path = serving_file(self._database)
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(self._file.fileno())):
+            return
+        file = _open(path)
+        _lock(file)
+        self._file.seek(0)
+        self.had_users = self.had_users or had_users(self._file.read())
+        self._file.close()
+        self._file = file
 
 
 def claim_database(url: URL) -> SqliteClaim:
     """Hold the embedded database for this process: leases of any other are then known to be dead."""
     database = os.path.realpath(url.database or "")  # the same one by whichever link
-    path = Path(f"{database}.serving")
+    path = serving_file(database)
     try:
-        create_private_file(path)
-        file = path.open("r+")
+        file = _open(path)
     except FileNotFoundError as error:
         message = f"cannot open the database {url.database}: there is no folder {path.parent} (see DATABASE_URL)"
         raise DatabaseUnavailableError(message) from error
@@ -101,9 +113,8 @@ def claim_database(url: URL) -> SqliteClaim:
         message = f"cannot open {path}, the lock of the database: {error.strerror}; it must belong to the user that "
         raise ConflictError(message + "serves, as the database must (see DATABASE_URL)") from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
     except OSError as error:
-        file.close()
         if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
             raise ConflictError(f"cannot lock {path}: {error.strerror} (see DATABASE_URL)") from error
         raise ConflictError(
@@ -111,3 +122,62 @@ def claim_database(url: URL) -> SqliteClaim:
             "use PostgreSQL for several"
         ) from error
     return SqliteClaim(file, database)
+
+
+def _open(path: Path) -> IO[str]:
+    create_private_file(path)
+    return path.open("r+", errors="replace")
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock the file for this process; raises `OSError` after closing it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+
+
+def serving_file(database: str) -> Path:
+    """Return the path of the file that goes with a database, by whichever link that is named."""
+    return Path(f"{os.path.realpath(database)}.serving")
+
+
+def note_users(database: str) -> None:
+    """Store on the disk that the database had users; raises `OSError` if that fails."""
+    path = serving_file(database)
+    is_new = not path.exists()
+    create_private_file(path)
+    # A line at the end, in one write: the serving process may write the first line at the same moment.
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
+    try:
+        if is_new:
+            _give_to_owner_of(database, descriptor)
+        if not had_users(os.pread(descriptor, os.fstat(descriptor).st_size, 0).decode(errors="replace")):
+            os.write(descriptor, f"\n{_NOTE}\n".encode())
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def had_users(text: str) -> bool:
+    """Return whether the content of the file says that there were users."""
+    return any(line.get("had_users") is True for line in read_lines(text))
+
+
+def read_lines(text: str) -> list[dict[str, Any]]:
+    """Return the objects in the content of the file; a line that a power failure cut is left out."""
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                found.append(value)
+    return found
+
+
+def _give_to_owner_of(database: str, descriptor: int) -> None:
+    """Let the user that serves open the file, also if another one (root) runs the command that creates it."""
+    with suppress(OSError):
+        status = Path(database).stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from app.db.engine.sqlite_claim import note_users
 from app.db.engine.sqlite_stamps import Stamps, new_log_copy
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -32,6 +34,9 @@ class SqliteFile:
         self._seen = (-1, -1)
         self.stamps: Stamps | None = None
         self._is_foreign = False
+        self.has_users = False
+        """Whether the last transaction of the writer saw users; not asked any more once that is noted."""
+        self.has_noted_users = False
 
     def opened(self, *, has_log: bool) -> None:
         """Note that a connection has opened the file; `has_log`: its commits go to a log first."""
@@ -48,10 +53,23 @@ class SqliteFile:
         """Note that the connection is closed: if it was the last, SQLite has removed the log."""
         self._sidecars = {}
 
-    def watch_content(self, remember: Callable[[Sequence[int], bool], None]) -> None:
+    def watch_content(self, remember: Callable[[Sequence[int]], None]) -> None:
         """From now on also notice that the file was overwritten in place; see `Stamps`."""
         if self._sidecars:  # without a log each commit changes the file
             self.stamps = Stamps(self._real_path, remember)
+
+    def note_users(self) -> None:
+        """Store beside the database that it has users, once a commit has shown them; see `sqlite_claim.py`."""
+        if self.has_users and not self.has_noted_users:
+            with suppress(OSError):  # then the next commit tries again
+                note_users(self._real_path)
+                self.has_noted_users = True
+
+    def note_users_again(self) -> None:
+        """Store it anew where the note was moved together with the database."""
+        if self.has_noted_users:
+            with suppress(OSError):
+                note_users(self._real_path)
 
     def require_in_place(self) -> None:
         """Raise `OSError` if a path no longer leads to the file that was opened, or the database was overwritten."""

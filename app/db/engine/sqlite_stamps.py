@@ -24,12 +24,12 @@ _clock = SystemClock()
 
 
 class Stamps:
-    """The numbers that the file may show; `remember` stores them for the next process, with whether there are users.
+    """The numbers that the file may show; `remember` stores them for the next process.
 
     The threads that commit and that flush share it.
     """
 
-    def __init__(self, path: str, remember: Callable[[Sequence[int], bool], None]) -> None:
+    def __init__(self, path: str, remember: Callable[[Sequence[int]], None]) -> None:
         self._path = path
         self._remember = remember
         self._expected = [read_stamp(path)]
@@ -41,12 +41,12 @@ class Stamps:
         """Whether the transaction that begins is to write a number."""
         return _clock.monotonic() - self._written_at >= NEW_EVERY_S
 
-    def next(self, *, has_users: bool) -> int | None:
+    def next(self) -> int | None:
         """Return the number to be written; None if it cannot be remembered."""
         stamp = int(new_id()[-6:], 32) | 1  # never 0, which is what a new file has
         with self._lock:
             try:
-                self._remember([*self._expected, stamp], has_users)
+                self._remember([*self._expected, stamp])
             except OSError:
                 return None  # without it, the next process would take the file for a foreign one
             self._expected.append(stamp)
@@ -68,7 +68,7 @@ class Stamps:
         if older := self._expected.index(stamp):
             del self._expected[:older]
             with suppress(OSError):  # then the next process knows more numbers than it need
-                self._remember(self._expected, False)  # noqa: FBT003 - not known here
+                self._remember(self._expected)
 
 
 _REMEDY: Final = "restart Usher to use what is there now, or restore a backup"

@@ -30,6 +30,14 @@ def add_rule(terminal: Terminal, name: str) -> None:
         connection.execute(RULE, (name,))
 
 
+def add_user(terminal: Terminal) -> None:
+    with closing(sqlite3.connect(terminal.folder / "usher.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO users (id, name, role, password_hash, disabled, session_epoch, created_at)"
+            " VALUES ('1', 'ana', 'admin', '', 0, 0, '2026-01-01 00:00:00')"
+        )
+
+
 def rules(terminal: Terminal) -> list[str]:
     return [rule["name"] for rule in terminal.json("rules", "list")]
 
@@ -96,8 +104,9 @@ def test_a_downgrade_on_postgresql_is_refused_while_a_server_runs(empty_postgres
 
 
 def test_a_backup_is_taken_while_a_server_runs_and_restored_after_it(terminal: Terminal) -> None:
-    # Given a server with a rule, and a backup of it
+    # Given a server with a rule and a user, and a backup of it
     add_rule(terminal, "before")
+    add_user(terminal)
     server = serve(terminal)
     try:
         taken = terminal.run("backup", "copy.db")
@@ -107,11 +116,13 @@ def test_a_backup_is_taken_while_a_server_runs_and_restored_after_it(terminal: T
     assert taken.code == 0, taken.err
     assert (terminal.folder / "copy.db").stat().st_mode & 0o777 == 0o600
     assert rules(terminal) == ["before", "after"]
-    # When it is restored
+    # When it is restored, as on another machine
+    (terminal.folder / "usher.db.serving").unlink()
     restored = terminal.run("restore", "copy.db", "--yes")
     # Then the database is that of the backup, the other is kept, and a server starts with it
     assert restored.code == 0, restored.err
     assert rules(terminal) == ["before"]
+    assert '"had_users": true' in (terminal.folder / "usher.db.serving").read_text()
     assert terminal.run("rules", "list", DATABASE_URL="sqlite:///usher.db.before-restore").out.count("after") == 1
     serve(terminal).stop()
     assert rules(terminal) == ["before"]

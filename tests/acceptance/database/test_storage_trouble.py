@@ -145,6 +145,8 @@ def test_a_file_that_was_overwritten_in_place(tmp_path: Path, *, is_killed: bool
     schema.upgrade(make_url(f"sqlite:///{backup}"))
     with scene(tmp_path, f"sqlite:///{path}") as story:
         assert story.post()[0] == 200
+        terminal = Terminal(tmp_path, {"DATABASE_URL": f"sqlite:///{path}"})
+        assert terminal.run("users", "add", "ana", "--role", "admin").code == 0
 
         # When a backup is copied over the file while Usher has it open
         path.write_bytes(backup.read_bytes())
@@ -160,12 +162,16 @@ def test_a_file_that_was_overwritten_in_place(tmp_path: Path, *, is_killed: bool
             story.usher.kill()
         else:
             story.usher.stop()
+        lines = story.usher.log_size()
         story.usher.start()
         story.usher.await_ready()
         assert story.database.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
         assert story.database.rows("SELECT 1 FROM events") == []
         assert (tmp_path / "usher.db-wal.set-aside-1").stat().st_size > 0
         assert story.post()[0] == 200
+
+        # And nobody is offered to become its first admin, for the file before had users
+        assert "/console/welcome/" not in story.usher.log_text(since=lines)
         assert "Traceback" not in story.usher.log_text()
 
 

@@ -198,7 +198,7 @@ class Watched:
         self.engine = database.writer_engine()
         self.writer = Writer(self.engine)
         self.remembered: list[int] = []
-        watch_storage(self.engine, lambda stamps, _: self.remembered.extend(stamps))
+        watch_storage(self.engine, self.remembered.extend)
 
     def checkpoint(self) -> None:
         """Do what another program does that has the database open."""
