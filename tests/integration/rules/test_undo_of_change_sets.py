@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, update
 
 from app.agents.agent_check import complete as complete_agent
 from app.db.record_ids import instant_of_id
+from app.db.tables import routing_rules
 from app.errors import ConflictError, NotFoundError
 from app.rules.columns import complete
 from app.rules.editing.apply import apply
@@ -137,14 +138,16 @@ def test_a_rule_that_is_deleted_since_and_a_name_that_is_taken_are_conflicts(eng
         assert undone.is_effective
 
 
-def test_a_rule_that_has_the_id_of_a_deleted_one_is_left_alone(sqlite_database: Database) -> None:
-    with sqlite_database.writer_engine().begin() as connection:
+def test_a_rule_that_has_the_id_of_a_deleted_one_is_left_alone(engine: Engine) -> None:
+    with engine.begin() as connection:
         put(connection, BEFORE[0])
         created = put(connection, *BEFORE[:2])
         changed = put(connection, BEFORE[0], {**BEFORE[1], "priority": 21})
+        the_id = id_of(connection, "second")
         deleted = put(connection, BEFORE[0])
         put(connection, BEFORE[0], {**BEFORE[2], "priority": 21})
-        assert rows(connection)[1]["id"] == id_of(connection, "third")  # SQLite gives the highest id again
+        # As SQLite gave ids before revision 0036
+        connection.execute(update(routing_rules).where(routing_rules.c.name == "third").values(id=the_id))
         here = rows(connection)
         undone = plan_undo_set(connection, changed)
         assert [(one.rule, one.message) for one in undone.conflicts] == [("second", "is deleted since")]
@@ -155,6 +158,13 @@ def test_a_rule_that_has_the_id_of_a_deleted_one_is_left_alone(sqlite_database: 
         assert [row["name"] for row in rows(connection)] == ["first", "third", "second"]
         assert rows(connection)[:2] == here
         assert rows(connection)[2]["priority"] == 21
+        # It is the same rule under its new id: the undo is done, the sets before it know the rule
+        again = undo_set(connection, deleted, "ana")
+        assert (again.differences, again.conflicts) == ([], [])
+        undo_set(connection, changed, "ana")
+        assert rows(connection)[2]["priority"] == 20
+        undo_set(connection, created, "ana")
+        assert rows(connection) == here
 
 
 def test_a_rule_that_was_put_back_is_the_one_that_was_deleted(engine: Engine) -> None:

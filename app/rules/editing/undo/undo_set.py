@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from app.db.tables import agent_changes, lookup_changes, rule_changes
 from app.errors import ConflictError, NotFoundError, did_you_mean
 from app.json_shape import JsonShape
-from app.rules.columns import complete, with_instants
+from app.rules.columns import complete
 from app.rules.editing.apply import apply, lock_rules
 from app.rules.editing.difference import (
     Change,
@@ -25,10 +25,9 @@ from app.rules.editing.difference import (
     is_effective,
 )
 from app.rules.editing.stored_rules import read_rules, rules_version
+from app.rules.editing.undo.rule_lives import Document, RuleInSet, rules_in_set
 from app.strict_json import same_json
 from app.translation import joined, translatable
-
-_Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,13 @@ def plan_undo_set(connection: Connection, change_set: str) -> UndoneSet:
 
     Raises NotFoundError, with the nearest recent set, for one that no change of rules belongs to.
     """
-    changes = _net_changes(connection, change_set)
-    plan = _Plan({row["id"]: row for row in read_rules(connection)}, _replaced(connection, change_set, changes))
-    for rule_id, one in changes.items():
-        plan.add(rule_id, one)
+    changed = rules_in_set(connection, change_set)
+    if not changed:
+        _require_known(connection, change_set)
+    plan = _Plan({row["id"]: row for row in read_rules(connection)})
+    # What the set created goes first: it may have the id or the name of what the set deleted.
+    for rule in sorted(changed, key=lambda rule: rule.before is not None):
+        plan.add(rule)
     plan.refuse_taken_names()
     others = _others(connection, change_set)
     return UndoneSet(change_set, plan.differences, plan.conflicts, others, rules_version(connection))
@@ -130,70 +132,63 @@ _NAMED: Final = 10  # conflicts in one message
 _RECENT: Final = 200  # changes whose sets are compared with one that is not found
 
 
-@dataclass(frozen=True, slots=True)
-class _Net:
-    """A rule before all changes of a set and after them; None: it was not there."""
-
-    before: _Row | None
-    after: _Row | None
-    is_another: bool = False
-    """Whether the two are different rules: SQLite gives the id of a deleted rule to the next one."""
-
-
 @dataclass(slots=True)
 class _Plan:
     present: dict[int, dict[str, Any]]
-    replaced: Collection[int]
-    """Ids that another rule has now."""
     differences: list[RuleDifference] = field(default_factory=list)
     conflicts: list[UndoConflict] = field(default_factory=list)
 
-    def add(self, rule_id: int, net: _Net) -> None:
+    def add(self, rule: RuleInSet) -> None:
         """Plan to bring one rule back to how it was before the set."""
-        before, after = net.before, net.after
-        now = None if rule_id in self.replaced else self.present.get(rule_id)
-        if before is not None and after is not None and not net.is_another:
-            if now is None:
-                self._conflict(before, rule_id, translatable("is deleted since"))
+        now = self.present.get(rule.last_id) if rule.is_present else None
+        if rule.before is None:
+            if rule.after is not None and now is not None:
+                self._remove(rule.after, now)
+        elif now is None:
+            if rule.after is None:
+                self._restore(rule.before, rule.last_id)
             else:
-                self._put_back(rule_id, before, after, now)
-            return
-        if after is not None and now is not None and self._remove(rule_id, after, now):
-            now = None
-        if before is not None:
-            self._restore(rule_id, before, now)
+                self._conflict(rule.before, rule.last_id, translatable("is deleted since"))
+        elif rule.after is None:
+            self._compare_restored(rule.before, now)
+        else:
+            self._put_back(rule.before, rule.after, now)
 
-    def _restore(self, rule_id: int, before: _Row, now: dict[str, Any] | None) -> None:
-        if now is None:
-            row = complete({name: value for name, value in before.items() if name != "id"})
-            free_id = None if rule_id in self.replaced else rule_id
-            row |= {} if free_id is None else {"id": free_id}
-            self.differences.append(RuleDifference(Change.CREATED, row["name"], free_id, None, row))
-        elif changed_columns(before, now):
-            self._conflict(before, rule_id, translatable("cannot come back: another rule has its id now"))
+    def _restore(self, before: Document, last_id: int) -> None:
+        removed = {one.rule_id for one in self.differences if one.change is Change.DELETED}
+        row = complete({name: value for name, value in before.items() if name != "id"})
+        is_free = last_id not in self.present or last_id in removed
+        row |= {"id": last_id} if is_free else {}
+        self.differences.append(RuleDifference(Change.CREATED, row["name"], row.get("id"), None, row))
 
-    def _remove(self, rule_id: int, after: _Row, now: dict[str, Any]) -> bool:
+    def _compare_restored(self, before: Document, now: Document) -> None:
+        again = changed_columns(before, now)
+        if again:
+            message = translatable("was put back, and changed since")
+            self._conflict(now, now["id"], message, _values(again, before, now))
+
+    def _remove(self, after: Document, now: dict[str, Any]) -> None:
         again = changed_columns(after, now)
         if again:
-            self._conflict(now, rule_id, translatable("was changed since it was created"), _values(again, after, now))
-            return False
-        self.differences.append(RuleDifference(Change.DELETED, now["name"], rule_id, now, None))
-        return True
+            message = translatable("was changed since it was created")
+            self._conflict(now, now["id"], message, _values(again, after, now))
+        else:
+            self.differences.append(RuleDifference(Change.DELETED, now["name"], now["id"], now, None))
 
-    def _put_back(self, rule_id: int, before: _Row, after: _Row, now: dict[str, Any]) -> None:
+    def _put_back(self, before: Document, after: Document, now: dict[str, Any]) -> None:
         columns = changed_columns(before, after)
         to_do = [column for column in columns if not same_json(now.get(column), before.get(column))]
         again = [column for column in to_do if not same_json(now.get(column), after.get(column))]
         if again:
             self._conflict(
                 now,
-                rule_id,
+                now["id"],
                 translatable("%(names)s changed again since", names=", ".join(again)),
                 _values(again, after, now),
             )
         back = {column: before.get(column) for column in to_do if column not in again}
         if back:
-            self.differences.append(RuleDifference(Change.CHANGED, now["name"], rule_id, now, {**now, **back}))
+            self.differences.append(RuleDifference(Change.CHANGED, now["name"], now["id"], now, {**now, **back}))
 
     def refuse_taken_names(self) -> None:
         """Take rules out of the plan whose former names other rules have now."""
@@ -218,62 +213,25 @@ class _Plan:
                     row, one.rule_id or 0, translatable("another rule is named %(name)s now", name=repr(name))
                 )
 
-    def _conflict(self, row: _Row, rule_id: int, message: str, values: tuple[ValueChange, ...] = ()) -> None:
+    def _conflict(self, row: Document, rule_id: int, message: str, values: tuple[ValueChange, ...] = ()) -> None:
         self.conflicts.append(UndoConflict(str(row.get("name", "")), rule_id, message, values))
 
 
-def _values(columns: Sequence[str], before: _Row, after: _Row) -> tuple[ValueChange, ...]:
+def _values(columns: Sequence[str], before: Document, after: Document) -> tuple[ValueChange, ...]:
     return tuple(value for column in columns for value in compare_values(column, before.get(column), after.get(column)))
 
 
-def _net_changes(connection: Connection, change_set: str) -> dict[int, _Net]:
-    """Return what a set changed in all, by the id of each rule."""
-    query = select(rule_changes).where(rule_changes.c.change_set == change_set).order_by(rule_changes.c.id)
-    found: dict[int, _Net] = {}
-    for row in connection.execute(query).mappings():
-        before, after = (None if side is None else with_instants(side) for side in (row["before"], row["after"]))
-        known = found.get(row["rule_id"])
-        if known is None:
-            found[row["rule_id"]] = _Net(before, after)
-            continue
-        is_another = known.is_another or (row["change"] == "insert" and known.before is not None)
-        found[row["rule_id"]] = _Net(known.before, after, is_another)
-    if not found:
+def _require_known(connection: Connection, change_set: str) -> None:
+    """Raise NotFoundError, with the nearest recent set, unless a change of rules belongs to the set."""
+    if not sizes_of_sets(connection, [change_set]):
         hint = did_you_mean(change_set, _recent_sets(connection), "usher rules history")
-        message = translatable(
-            "no change of rules belongs to the change set %(change_set)s%(hint)s",
-            change_set=repr(change_set),
-            hint=hint,
+        raise NotFoundError(
+            translatable(
+                "no change of rules belongs to the change set %(change_set)s%(hint)s",
+                change_set=repr(change_set),
+                hint=hint,
+            )
         )
-        raise NotFoundError(message)
-    return found
-
-
-def _replaced(connection: Connection, change_set: str, changes: Mapping[int, _Net]) -> set[int]:
-    """Return the ids of a set whose rule was deleted, since or by it, and that SQLite gave to another rule then.
-
-    A rule that was put back has its name of before.
-    """
-    last = select(func.max(rule_changes.c.id)).where(rule_changes.c.change_set == change_set).scalar_subquery()
-    query = (
-        select(rule_changes.c.rule_id, rule_changes.c.change, rule_changes.c.before, rule_changes.c.after)
-        .where(
-            rule_changes.c.rule_id.in_(changes.keys()),
-            rule_changes.c.id > last,
-            rule_changes.c.change.in_(["insert", "delete"]),
-        )
-        .order_by(rule_changes.c.id)
-    )
-    deleted = {rule_id: one.before["name"] for rule_id, one in changes.items() if one.before and one.after is None}
-    found: set[int] = set()
-    for rule_id, change, before, after in connection.execute(query):
-        if change == "delete":
-            deleted.setdefault(rule_id, before["name"])
-        elif after["name"] != deleted.get(rule_id):
-            found.add(rule_id)
-        else:
-            found.discard(rule_id)
-    return found
 
 
 def _recent_sets(connection: Connection) -> list[str]:
