@@ -13,6 +13,7 @@ from app.db.engine import create_reader_engine
 from app.errors import SchemaMismatchError
 from tests.conftest import Database
 
+LOOKUP = """INSERT INTO lookups (name, pattern, url) VALUES ('crm', '{}', 'https://crm.test/')"""
 INSERT = (
     """INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('support', '{"room": {"name": ["x"]}}', 'ana')"""
 )
@@ -92,6 +93,14 @@ def test_replace_records_the_rule_it_removed(sqlite_database: Database) -> None:
         (1, "delete"),
         (2, "insert"),
     ]
+
+
+def test_the_id_of_a_deleted_rule_or_lookup_is_given_to_no_other(database: Database) -> None:
+    for table, insert in (("routing_rules", INSERT), ("lookups", LOOKUP)):
+        database.execute(insert)
+        database.execute(f"DELETE FROM {table}")
+        database.execute(insert)
+        assert [row["id"] for row in database.execute(f"SELECT id FROM {table}")] == [2], table
 
 
 def test_truncate_records_every_rule(postgres_database: Database) -> None:

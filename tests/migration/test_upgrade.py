@@ -210,6 +210,15 @@ def test_triggers_go_on_recording(recorded: Database) -> None:
     assert (last["change"], after["name"], after["priority"]) == ("update", "answered", 7)
 
 
+def test_a_new_rule_has_an_id_that_no_deleted_one_had(recorded: Database) -> None:
+    [deleted] = recorded.execute("SELECT max(rule_id) AS id FROM rule_changes")
+    assert deleted["id"] > recorded.execute("SELECT max(id) AS id FROM routing_rules")[0]["id"]
+    schema.upgrade(recorded.url)
+    recorded.execute("INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('new', '{}', 'agent')")
+    [made] = recorded.execute("SELECT id FROM routing_rules WHERE name = 'new'")
+    assert made["id"] > deleted["id"]
+
+
 def test_limits_of_agents_are_on_record_and_go_on_being_recorded(recorded: Database) -> None:
     schema.upgrade(recorded.url)
     recorded.execute("UPDATE agents SET max_calls = 5 WHERE agent_name = 'rare'")

@@ -29,6 +29,7 @@ lookups = Table(
     CheckConstraint("length(name) BETWEEN 1 AND 200", name="name"),
     CheckConstraint(f"timeout_ms BETWEEN 1 AND {MAX_TIMEOUT_MS}", name="timeout_ms"),
     CheckConstraint(f"cache_s BETWEEN 0 AND {MAX_CACHE_S}", name="cache_s"),
+    sqlite_autoincrement=True,  # as of rules
 )
 
 # Append-only, written by triggers. max(id) is the version of the lookups.

@@ -61,6 +61,7 @@ routing_rules = Table(
     CheckConstraint(OBJECTIVE_CHECK, name="objective"),
     *(CheckConstraint(condition, name=name) for name, condition in ACTION_CHECKS.items()),
     partial_index("ix_routing_rules_objective", "id", where="objective_s IS NOT NULL"),
+    sqlite_autoincrement=True,  # history, figures and undo follow ids: that of a deleted rule is given to no other
 )
 
 # Append-only, written by triggers. max(id) is the version of the rule book.

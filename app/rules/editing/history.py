@@ -90,7 +90,7 @@ def reasons_of(connection: Connection, changes: Iterable[RuleChange]) -> dict[in
 def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:
     """Return (rule id, first change, last change) of each rule that was ever named so.
 
-    A rule lives from its insert to its delete: SQLite gives the id of a deleted rule to the next one.
+    A rule lives from its insert to its delete: until revision 0036, SQLite gave its id to another one then.
     """
     change = rule_changes.c
     named = select(change.rule_id).where(

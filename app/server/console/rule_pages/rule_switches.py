@@ -151,7 +151,7 @@ async def _change(request: PageRequest, columns: dict[str, Any]) -> None:
 def _refuse_if_deleted(connection: Connection, request: PageRequest) -> None:
     """Raise ConflictError if the rule was deleted since the version that the form names.
 
-    SQLite gives the id of a deleted rule to the next one, which this form is not about.
+    SQL may give the id of a deleted rule to another one, which this form is not about.
     """
     version = whole_number(request.field("seen_version"))
     deleted = deletion_since(connection, _rule_id(request), version) if version else None

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from app.accounts.roles import Role
 from app.rules.rows.lines import Line
@@ -206,6 +207,13 @@ async def test_an_unfinished_condition_is_no_mistake_while_it_is_typed(editor: h
     assert "ondition 1 needs at least one value" in saved.text
 
 
+async def make_with_id(running: Running, editor: httpx2.AsyncClient, name: str, rule_id: int) -> None:
+    """Make a rule, and give it the id of a deleted one, as plain SQL may."""
+    await make(editor, name)
+    statement = text("UPDATE routing_rules SET id = :id WHERE name = :name")
+    await running.write(lambda connection: connection.execute(statement, {"id": rule_id, "name": name}))
+
+
 @pytest.mark.parametrize("is_taken_again", [False, True])
 async def test_an_edit_of_a_rule_deleted_meanwhile_becomes_a_new_rule(
     running: Running, editor: httpx2.AsyncClient, is_taken_again: bool
@@ -213,8 +221,8 @@ async def test_an_edit_of_a_rule_deleted_meanwhile_becomes_a_new_rule(
     await make(editor, "spanish")
     [version] = re.findall(r'name="version" value="(\d+)"', (await editor.get("/console/rules/1")).text)
     await post(editor, "/console/rules", "/console/rules/1/delete")
-    if is_taken_again:  # SQLite gives the id to the next rule
-        await make(editor, "another")
+    if is_taken_again:
+        await make_with_id(running, editor, "another", 1)
     edit = {**RULE, "name": "spanish too", "agent_name": "edited-agent", "version": version}
     refused = await post(editor, "/console/rules", "/console/rules/1", **edit)
     assert refused.status_code == 409
@@ -239,7 +247,7 @@ async def test_a_form_of_a_deleted_rule_changes_no_other(
     versions = {found[1] for page in pages if (found := form.search(page))}
     assert versions
     await post(editor, "/console/rules", "/console/rules/2/delete")
-    await make(editor, "another")
+    await make_with_id(running, editor, "another", 2)
     before = await running.read("SELECT * FROM routing_rules")
     for seen in versions:
         refused = await post(editor, "/console/rules", f"/console/rules/2/{action}", seen_version=seen)

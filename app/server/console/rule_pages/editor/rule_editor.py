@@ -134,7 +134,7 @@ async def save_rule(request: PageRequest) -> Response:
     rule_id, editor = request.http.path_params["rule_id"], request.signed_in.name
     version = whole_number(request.field("version"))
     expected = -1 if version is None else version
-    # SQLite gives the id of a deleted rule to the next one, which this form must not overwrite.
+    # SQL may give the id of a deleted rule to another one, which this form must not overwrite.
     deleted = await request.context.read(lambda c: deletion_since(c, rule_id, expected) if version else None)
     if deleted is not None:
         return await _editor_with(request, await _read_form_draft(request), Shown(deleted=deleted, status=409))
