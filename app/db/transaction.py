@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import note_commit, require_storage
+from app.db.engine import make_room, note_commit, require_storage
 from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
@@ -135,6 +135,8 @@ class Transaction:
             self._commit(units, tries - 1)
             return
         unavailable = as_unavailable(error)
+        if unavailable is not None:
+            make_room(self._engine, error)
         if unavailable is not None or len(units) == 1:
             for unit in units:
                 unit.error = unavailable or error

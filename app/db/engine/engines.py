@@ -85,6 +85,11 @@ def note_commit(engine: Engine) -> None:
         file.note_users()
 
 
+def make_room(engine: Engine, error: BaseException) -> None:
+    """Let a SQLite writer engine go on with the disk that there is, if `error` says that a write found it full."""
+    sqlite.make_room(engine, error)
+
+
 def watch_storage(engine: Engine, remember: Callable[[Sequence[int]], None]) -> None:
     """From now on let `require_storage` notice, too, that the file of a SQLite writer engine was overwritten in place.
 

@@ -19,9 +19,16 @@ JOURNAL_MODE: Final = "WAL"
 WRITER_CACHE_KIB: Final = 65_536
 READER_CACHE_KIB: Final = 8_192
 """Page cache of one connection that reads. What it does not hold is in the kernel's cache, which costs a copy."""
+CHECKPOINT_PAGES: Final = 8000
+"""A commit that lets the log reach this many pages makes a checkpoint: every 32 MB instead of every 4."""
+LEAST_CHECKPOINT_PAGES: Final = 100
+SHARE_OF_DISK: Final = 4
+"""The log takes this part (one fourth) of what is free on the disk at most, so that a checkpoint, which lets the file
+grow by what is new in the log, has room."""
 READERS: Final = 8
 MOST_READERS: Final = 16
 """Connections that read: kept open, and at most; beyond `READERS` they are closed after their use."""
+_PAGE_BYTES: Final = 4096
 _FILE: Final = "usher_sqlite_file"  # execution option of a writer engine
 
 
@@ -54,7 +61,12 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
 
     @event.listens_for(engine, "begin")
     def stamp(connection: Connection) -> None:
-        if file.stamps is not None and file.stamps.is_due and (number := file.stamps.next()) is not None:
+        if file.stamps is None or not file.stamps.is_due:
+            return
+        room = file.room_for_log() // SHARE_OF_DISK // _PAGE_BYTES
+        pages = max(LEAST_CHECKPOINT_PAGES, min(CHECKPOINT_PAGES, room))
+        connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {pages}")
+        if (number := file.stamps.next()) is not None:
             connection.exec_driver_sql(f"PRAGMA user_version = {number}")
 
     @event.listens_for(engine, "commit")
@@ -134,12 +146,30 @@ def save_log(engine: Engine) -> None:
 
     SQLite has the log open and can read it even when it was removed.
     """
+    _checkpoint(engine, "PASSIVE")
+
+
+def make_room(engine: Engine, error: BaseException) -> None:
+    """Give back the disk space of the log, or use it again, if `error` says that a write found the disk full.
+
+    Otherwise the log, which only grows until the next checkpoint, would need more room for the next commit.
+    """
+    file, code = file_of(engine), getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    # The second is that of a quota.
+    if file is not None and code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE} and file.may_make_room():
+        _checkpoint(engine, "TRUNCATE")
+
+
+def _checkpoint(engine: Engine, mode: str) -> None:
     connection = engine.raw_connection()
     try:
         driver = connection.driver_connection
         if driver is not None:
+            waits_ms = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+            driver.execute("PRAGMA busy_timeout = 0").close()  # it does what is possible without waiting for reads
             with suppress(sqlite3.Error):
-                driver.execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+                driver.execute(f"PRAGMA wal_checkpoint({mode})").close()
+            driver.execute(f"PRAGMA busy_timeout = {waits_ms}").close()
     finally:
         connection.close()
 
@@ -164,8 +194,7 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int, cache_kib: 
     cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute(f"PRAGMA cache_size = -{cache_kib}")
-    # The commit that reaches this many pages makes a checkpoint: every 32 MB instead of every 4.
-    cursor.execute("PRAGMA wal_autocheckpoint = 8000")
+    cursor.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return cursor
 
 

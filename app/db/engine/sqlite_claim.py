@@ -14,8 +14,9 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from sqlalchemy.engine import URL
 
@@ -32,10 +33,10 @@ _NOTE: Final = json.dumps({"had_users": True})
 class SqliteClaim:
     """Held from `claim_database` to `close`."""
 
-    def __init__(self, file: IO[str], database: str) -> None:
+    def __init__(self, file: FileIO, database: str) -> None:
         self._file = file
         self._database = database
-        text = file.read()
+        text = _read(file)
         self.had_users = had_users(text)
         self._stamps = [stamp for line in read_lines(text) for stamp in line.get("stamps", ()) if type(stamp) is int]
 
@@ -78,13 +79,11 @@ class SqliteClaim:
 
     def _write(self) -> None:
         self._lock_again_if_removed()
-        self._file.seek(0)
-        before = self._file.read()
+        before = _read(self._file)
         self.had_users = self.had_users or had_users(before)  # other processes note it, too: `note_users`
         text = json.dumps({"stamps": self._stamps, "had_users": self.had_users})
         self._file.seek(0)
-        self._file.write(text.ljust(len(before)))  # in one write, which a kill does not cut
-        self._file.flush()
+        self._file.write(text.ljust(len(before)).encode())  # in one write, which a kill does not cut
         os.fsync(self._file.fileno())
 
     def _lock_again_if_removed(self) -> None:
@@ -94,8 +93,7 @@ class SqliteClaim:
             return
         file = _open(path)
         _lock(file)
-        self._file.seek(0)
-        self.had_users = self.had_users or had_users(self._file.read())
+        self.had_users = self.had_users or had_users(_read(self._file))
         self._file.close()
         self._file = file
 
@@ -124,12 +122,18 @@ def claim_database(url: URL) -> SqliteClaim:
     return SqliteClaim(file, database)
 
 
-def _open(path: Path) -> IO[str]:
+def _open(path: Path) -> FileIO:
     create_private_file(path)
-    return path.open("r+", errors="replace")
+    # Without a buffer: what a full disk did not take would be written by `close`, or with what comes next.
+    return path.open("r+b", buffering=0)
 
 
-def _lock(file: IO[str]) -> None:
+def _read(file: FileIO) -> str:
+    file.seek(0)
+    return file.read().decode("ascii", errors="replace")
+
+
+def _lock(file: FileIO) -> None:
     """Lock the file for this process; raises `OSError` after closing it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,12 +6,18 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
+from app.clock import SystemClock
 from app.db.engine.sqlite_claim import note_users
 from app.db.engine.sqlite_stamps import Stamps, new_log_copy
 
 _sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 _LOG_BEGINS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"")  # it is empty after a checkpoint that truncates it
+
+MAKE_ROOM_EVERY_S: Final = 1.0
+"""A checkpoint for which there is no room writes what it can each time."""
+_clock = SystemClock()
 
 
 class LogMissingError(OSError):
@@ -37,6 +43,7 @@ class SqliteFile:
         self.has_users = False
         """Whether the last transaction of the writer saw users; not asked any more once that is noted."""
         self.has_noted_users = False
+        self._made_room_at = float("-inf")
 
     def opened(self, *, has_log: bool) -> None:
         """Note that a connection has opened the file; `has_log`: its commits go to a log first."""
@@ -70,6 +77,22 @@ class SqliteFile:
         if self.has_noted_users:
             with suppress(OSError):
                 note_users(self._real_path)
+
+    def room_for_log(self) -> int:
+        """Return how many bytes the log may take: those that it has, and what is free on the disk."""
+        try:
+            disk, log = os.statvfs(self._real_path), os.stat(f"{self._real_path}-wal")  # noqa: PTH116 - beside statvfs
+        except OSError:
+            return 0
+        return disk.f_bavail * disk.f_frsize + log.st_size
+
+    def may_make_room(self) -> bool:
+        """Return whether the last attempt to make room on a full disk is long enough ago, and note this one."""
+        now = _clock.monotonic()
+        is_due = now - self._made_room_at >= MAKE_ROOM_EVERY_S
+        if is_due:
+            self._made_room_at = now
+        return is_due
 
     def require_in_place(self) -> None:
         """Raise `OSError` if a path no longer leads to the file that was opened, or the database was overwritten."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -118,7 +119,8 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
                 file.write(b"x" * 4096)
 
     with scene(tmp_path, f"sqlite:///{small_disk}/usher.db") as story:
-        story.judge(fill, filler.unlink, "database or disk is full")
+        # Less than the log takes: it is used again
+        story.judge(fill, lambda: os.truncate(filler, filler.stat().st_size - 300_000), "database or disk is full")
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from app.db import schema
 from app.db.engine import create_writer_engine, watch_storage
 from app.db.engine.sqlite_claim import claim_database
+from app.db.engine.sqlite_file import SqliteFile
 from app.db.engine.sqlite_stamps import read_stamp
 from app.db.tables import rule_editor
 from app.db.writer import Writer
@@ -312,6 +313,39 @@ async def test_a_checkpoint_that_a_reader_keeps_from_its_end_is_no_trouble(sqlit
         await watched.writer.run(put)
     await watched.writer.close()
     assert not Path(f"{watched.path}-wal.set-aside-1").exists()  # noqa: ASYNC240 - nothing else runs
+
+
+async def test_the_log_of_a_database_on_a_small_disk_stays_small(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteFile, "room_for_log", lambda _: 2_000_000)
+    watched = Watched(sqlite_database)
+    for _ in range(20):
+        await watched.writer.run(lambda connection: put_much(connection, 200_000))
+    assert Path(f"{watched.path}-wal").stat().st_size < 1_000_000  # noqa: ASYNC240 - nothing else runs
+    await watched.writer.close()
+
+
+async def test_the_log_makes_room_on_a_disk_that_is_full(sqlite_database: Database) -> None:
+    watched = Watched(sqlite_database)
+    log = Path(f"{watched.path}-wal")
+    # Given a database that may grow by a megabyte
+    await watched.writer.run(lambda connection: put_much(connection, 100_000))
+    pages = await watched.writer.run(lambda connection: connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    await watched.writer.run(lambda connection: connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 250}"))
+    assert log.stat().st_size > 100_000  # noqa: ASYNC240 - nothing else runs
+    # When a commit finds no room
+    with pytest.raises(DatabaseUnavailableError, match="database or disk is full"):
+        await watched.writer.run(lambda connection: put_much(connection, 2_000_000))
+    # Then the log has given back what it took, nothing is lost, and what fits is written
+    assert log.stat().st_size == 0  # noqa: ASYNC240 - nothing else runs
+    await watched.writer.run(put)
+    await watched.writer.close()
+    assert len(sqlite_database.execute("SELECT 1 FROM rule_editor")) == 2
+
+
+def put_much(connection: Connection, size: int) -> None:
+    connection.execute(insert(rule_editor).values(name="x" * size))
 
 
 def modes(folder: Path) -> dict[str, str]:
