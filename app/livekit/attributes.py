@@ -30,6 +30,8 @@ PHONE_NUMBER: Final = "sip.phoneNumber"
 TRUNK_NUMBER: Final = "sip.trunkPhoneNumber"
 """Our own number, whoever called whom."""
 
+TRUNK_ID: Final = "sip.trunkID"
+
 SIP_RULE_ID: Final = "sip.ruleID"
 """The SIP dispatch rule that took the call: calls that LiveKit dialled have none."""
 

@@ -14,7 +14,7 @@ from app.db.hot_statement import HotStatement
 from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
 from app.errors import NotFoundError
-from app.livekit.attributes import TRUNK_NUMBER
+from app.livekit.attributes import TRUNK_ID, TRUNK_NUMBER
 from app.livekit.participant.role import PHONE_KINDS
 from app.livekit.vocabulary import JOINS, LEAVINGS, EventType
 from app.webhook.event import Event
@@ -126,7 +126,7 @@ def to_row(event: Event) -> dict[str, Any]:
         "occurred_at": event.occurred_at,
         "received_at": event.received_at,
         "participant_name": name_in(event.body) if event.type in JOINS else None,
-        "trunk_number": _trunk_number(event) if event.type in JOINS else None,
+        "trunk_number": trunk_number_in(event.body, event.participant_kind) if event.type in JOINS else None,
     }
     return {**row, "body": without_columns(event.body, row)}
 
@@ -173,14 +173,23 @@ def name_in(body: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) and name else None
 
 
-def _trunk_number(event: Event) -> str | None:
+def trunk_number_in(body: Mapping[str, Any], participant_kind: str) -> str | None:
     """Return our own number in the join of a phone participant; None if it has none, or a hidden one."""
-    if event.participant_kind not in PHONE_KINDS:
+    return _of_phone(body, participant_kind, TRUNK_NUMBER)
+
+
+def trunk_id_in(body: Mapping[str, Any], participant_kind: str) -> str | None:
+    """Return LiveKit's id of the trunk of a phone participant; None if it has none."""
+    return _of_phone(body, participant_kind, TRUNK_ID)
+
+
+def _of_phone(body: Mapping[str, Any], participant_kind: str, attribute: str) -> str | None:
+    if participant_kind not in PHONE_KINDS:
         return None  # any other caller can choose its attributes
-    participant = event.body.get("participant")
+    participant = body.get("participant")
     attributes = participant.get("attributes") if isinstance(participant, Mapping) else None
-    number = attributes.get(TRUNK_NUMBER) if isinstance(attributes, Mapping) else None
-    return number if isinstance(number, str) and 0 < len(number) <= NAME_MAX else None
+    value = attributes.get(attribute) if isinstance(attributes, Mapping) else None
+    return value if isinstance(value, str) and 0 < len(value) <= NAME_MAX else None
 
 
 def remains_of(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ COLUMNS: Final = (
     "left_at",
     "reason",
     "call",
+    "called_number",
 )
 
 
@@ -40,7 +41,10 @@ def export_calls(found: Iterable[CallHead], format_: ExportFormat, *, with_heade
 def _for_people(call: CallHead) -> Mapping[str, Any]:
     document = call.to_json()
     return {
-        **{name: document[name] for name in ("joined_at", "phone_number", "direction", "project", "state")},
+        **{
+            name: document[name]
+            for name in ("joined_at", "phone_number", "called_number", "direction", "project", "state")
+        },
         **{name: document[name] for name in ("agent_joined_at", "left_at", "reason")},
         "caller": call.participant_identity,
         "name": call.participant_name,

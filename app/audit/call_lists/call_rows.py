@@ -15,7 +15,7 @@ from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.tables import caller_actions, dispatch_attempts, dispatch_callers, dispatches, events
 from app.db.types import AttemptOutcome, Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import BESIDE, asked_agent
-from app.webhook.event_store import name_in
+from app.webhook.event_store import name_in, trunk_number_in
 from app.webhook.stored_body import body_of
 
 _OF_DISPATCH = (
@@ -45,7 +45,7 @@ class CallRow:
     body: Mapping[str, Any] | None
     """Of the join, if it was asked for."""
     trunk_number: str | None
-    """The number that the caller dialled; None for calls of earlier releases."""
+    """Our number in a phone call."""
 
 
 def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies: bool = False) -> list[CallRow]:
@@ -79,8 +79,8 @@ def read_calls(connection: Connection, event_ids: Sequence[str], *, with_bodies:
         stored = joins[event_id]
         join = EventSummary.from_row(stored)
         of_call = _dispatches_of(rows[event_id], own, early)
-        name, done = stored["participant_name"], actions.get(event_id, ())
-        head = head_of(join, join, of_call, left.get(event_id), name, actions=done)
+        name, done, trunk = stored["participant_name"], actions.get(event_id, ()), stored["trunk_number"]
+        head = head_of(join, join, of_call, left.get(event_id), name, actions=done, trunk_number=trunk)
         found.append(CallRow(join, head, tuple(of_call), stored["body"], stored["trunk_number"]))
     return found
 
@@ -97,9 +97,9 @@ def _actions_of(connection: Connection, event_ids: Sequence[str]) -> dict[str, l
 
 
 def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> dict[str, Mapping[Any, Any]]:
-    """Return the events by id, with the callers' names, and the bodies if asked for.
+    """Return the events by id, with the callers' names and our numbers, and the bodies if asked for.
 
-    Rows of earlier releases have the names in their bodies only.
+    Rows of earlier releases have them in their bodies only.
     """
     column = events.c
     columns = [column[name] for name in columns_of(EventSummary)]
@@ -108,7 +108,9 @@ def _joins(connection: Connection, ids: Sequence[str], *, with_bodies: bool) -> 
     for row in connection.execute(query).mappings():
         body = body_of(row)
         name = row["participant_name"] or name_in(body or {})
-        found[row["id"]] = {**row, "participant_name": name, "body": body if with_bodies else None}
+        trunk = row["trunk_number"] or trunk_number_in(body or {}, row["participant_kind"])
+        more = {"participant_name": name, "trunk_number": trunk, "body": body if with_bodies else None}
+        found[row["id"]] = {**row, **more}
     return found
 
 

@@ -15,7 +15,7 @@ from app.db.tables import IS_OF_ROOM, audit_log, dispatch_callers, dispatches, e
 from app.db.types import AttemptOutcome, ReplacesKind
 from app.livekit.vocabulary import JOINS, LEAVINGS
 from app.outbox.dispatch import BESIDE
-from app.webhook.event_store import name_in
+from app.webhook.event_store import name_in, trunk_number_in
 
 MAX_EVENTS = 300
 """Events of one participant that a call shows."""
@@ -54,7 +54,12 @@ class CallFacts:
         ]
         name = latest.participant_name or name_in(latest.body or {})
         actions = [CallAction(one.kind, one.status, one.reason) for one in self.actions]
-        return head_of(first, latest, own, left.received_at if left else None, name, actions=actions)
+        left_at = left.received_at if left else None
+        return head_of(first, latest, own, left_at, name, actions=actions, trunk_number=_trunk_number(latest))
+
+
+def _trunk_number(join: EventDetail) -> str | None:
+    return join.trunk_number or trunk_number_in(join.body or {}, join.participant_kind)
 
 
 def _made(record: DispatchRecord, *, is_redriven: bool, is_own: bool) -> CallDispatch:

@@ -14,6 +14,7 @@ from app.audit.records.record_types import EventSummary
 from app.db.columns.action_types import CallerActionKind, CallerActionStatus
 from app.db.types import Cause, DispatchStatus, EventOutcome
 from app.json_shape import Instant, JsonShape
+from app.livekit.participant.phone import number_in
 from app.livekit.participant.role import PHONE_KINDS, Role
 from app.outbox.states import WAITING
 from app.translation import translatable
@@ -78,6 +79,9 @@ class CallHead(JsonShape):
     rules: Annotated[tuple[str, ...], Field(description="by the names they had")]
     asked_agents: Annotated[tuple[str, ...], Field(description="every agent that was asked, those that failed first")]
     outcomes: Annotated[tuple[CallOutcome, ...], Field(description="what came of its dispatches")]
+    called_number: Annotated[
+        str | None, Field(description="the number that was dialled, in E.164 where it can be; null if none is known")
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +148,12 @@ def head_of(
     name: str | None = None,
     *,
     actions: Sequence[CallAction] = (),
+    trunk_number: str | None = None,
 ) -> CallHead:
-    """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first."""
+    """Return the head of a call from its first and latest join, its dispatches and its actions, oldest first.
+
+    `trunk_number`: our number, as the trunk spells it.
+    """
     state, reason = _state_of(latest, made, actions)
     outcomes = frozenset().union(*(one.outcomes for one in made))
     joined_at = min([first.received_at, *(one.waiting_since for one in made if one.is_own and one.waiting_since)])
@@ -168,11 +176,18 @@ def head_of(
         reason=reason,
         seconds_to_agent=None if agent_joined_at is None else (agent_joined_at - joined_at).total_seconds(),
         participant_name=name or None,
-        direction=_direction_of(latest),
+        direction=(direction := _direction_of(latest)),
         rules=tuple(dict.fromkeys(one.rule for one in made if one.rule)),
         asked_agents=tuple(dict.fromkeys(each for one in made for each in (one.first_agent, one.agent) if each)),
         outcomes=tuple(one for one in CallOutcome if one in outcomes),
+        called_number=_called(direction, first.phone_number, trunk_number),
     )
+
+
+def _called(direction: CallDirection | None, far: str | None, ours: str | None) -> str | None:
+    if direction is CallDirection.OUTBOUND:
+        return far or None
+    return (number_in(ours) or ours) if direction is not None and ours else None
 
 
 def _direction_of(join: EventSummary) -> CallDirection | None:

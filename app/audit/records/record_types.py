@@ -13,6 +13,7 @@ from pydantic import Field
 from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape, shape_of
 from app.outbox.dispatch import Dispatch, asked_agent
+from app.webhook.event_store import trunk_id_in
 from app.webhook.stored_body import body_of
 
 _COLUMNS: dict[type[Any], tuple[str, ...]] = {}
@@ -77,8 +78,8 @@ class EventDetail(EventSummary):
     """A whole event. `body` is the webhook without its secrets; `decision` what was decided about it.
 
     `body` is null once it is dropped (USHER_RETENTION_BODIES_DAYS), `decision` if no rule matched an ignored event.
-    `lookups`: what each lookup answered, by name; null where none was asked. `participant_name` is that of a join; null
-    in events of earlier releases.
+    `lookups`: what each lookup answered, by name; null where none was asked. `participant_name` is that of a join, and
+    `trunk_number` our number in that of a phone participant; null in events of earlier releases.
     """
 
     dedupe_key: str
@@ -86,6 +87,12 @@ class EventDetail(EventSummary):
     decision: Mapping[str, Any] | None
     lookups: Mapping[str, Any] | None = None
     participant_name: str | None = None
+    trunk_number: str | None = None
+
+    @property
+    def trunk_id(self) -> str | None:
+        """LiveKit's id of the SIP trunk of a phone participant; None once the body is dropped."""
+        return trunk_id_in(self.body or {}, self.participant_kind)
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Self:

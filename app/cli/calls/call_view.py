@@ -60,6 +60,7 @@ def timeline_view(timeline: CallSteps) -> RenderableType:
             ("participant", call.participant_sid),
             ("room", call.room_sid),
             ("phone", call.phone_number),
+            ("dialled", call.called_number if call.called_number != call.phone_number else None),
         )
         if value
     ]

@@ -18,6 +18,7 @@ def call_markdown(timeline: Timeline, summary: str, address: str) -> str:
         "State": str(call.state).replace("_", " "),
         "Room": call.room_name,
         "Phone": call.phone_number or "",
+        "Dialled": call.called_number or "",
         "Joined": format_instant(call.joined_at),
         "Agents asked": ", ".join(call.asked_agents),
         "Time to agent": "" if call.seconds_to_agent is None else duration_text(call.seconds_to_agent),
