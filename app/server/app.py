@@ -26,10 +26,11 @@ from app.server.access.anonymous_answers import AnonymousAnswers
 from app.server.access.site import Site
 from app.server.api.routes import api_routes
 from app.server.caches.objectives_cache import METRICS_WINDOWS, REFRESH_S, ObjectivesCache
-from app.server.console.routes import console_routes
+from app.server.console.error_pages import ErrorPages
+from app.server.console.routes import console_routes, new_console
 from app.server.documentation.routes import documentation_routes
 from app.server.metrics_endpoint import MetricsEndpoint
-from app.server.problems import http_problem, problem
+from app.server.problems import problem
 from app.server.request_context import RequestContext
 from app.server.turns import Lane, Turns, may_be_long
 from app.server.webhook import WEBHOOK_PATH, WebhookEndpoint
@@ -72,15 +73,22 @@ def create_app(
                 await context.objectives.stop()
                 await refreshing.stop()
 
+    console = new_console(context)
+    errors = ErrorPages(console)
     routes = [
         Route("/healthz", context.health.live),
         Route("/readyz", context.health.ready),
         Route("/metrics", metrics.answer),
         *api_routes(context),
-        *console_routes(context),
+        *console_routes(console),
         *documentation_routes(),
     ]
-    handlers = {UsherError: _answer_problem, HTTPException: _answer_http, ClientDisconnect: _answer_nobody}
+    handlers = {
+        UsherError: errors.answer_problem,
+        HTTPException: errors.answer_http,
+        ClientDisconnect: _answer_nobody,
+        Exception: errors.answer_defect,
+    }
     turns, answers = Turns(orchestrator.context.clock), AnonymousAnswers(SystemClock())
     webhook = WebhookEndpoint(orchestrator, verifier, turns, answers)
     site = Middleware(Site, settings=orchestrator.context.settings)
@@ -118,19 +126,6 @@ class _Application(Starlette):
 async def _ready_objectives(cache: ObjectivesCache) -> Sequence[Objective]:
     found = await cache.get(METRICS_WINDOWS, wait_at_most_s=0.0)
     return found.items
-
-
-async def _answer_problem(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, UsherError):
-        raise error
-    return problem(error)
-
-
-async def _answer_http(_request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: an unknown path, a method that is not allowed."""
-    if not isinstance(error, HTTPException):
-        raise error
-    return http_problem(error)
 
 
 async def _answer_nobody(_request: Request, _error: Exception) -> Response:

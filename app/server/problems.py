@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.errors import (
@@ -19,6 +20,7 @@ from app.errors import (
     UsherError,
 )
 
+_READ_BY_PEOPLE: Final = ("/console", "/docs")
 _MAX_FOUND = 200  # characters of a value that is no JSON
 
 
@@ -32,7 +34,7 @@ def problem(error: UsherError, headers: Mapping[str, str] | None = None) -> Resp
     }
     if isinstance(error, InvalidInputError):
         body["errors"] = [problem_json(one) for one in error.problems]
-    return _response(body, {**_headers(error), **(headers or {})})
+    return _response(body, {**error_headers(error), **(headers or {})})
 
 
 def problem_json(one: Problem) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def http_problem(error: HTTPException) -> Response:
     return _response(body, error.headers or {})
 
 
-def _headers(error: UsherError) -> dict[str, str]:
+def error_headers(error: UsherError) -> dict[str, str]:
+    """Return the headers that an answer for `error` has."""
     match error:
         case NotAuthenticatedError():
             return {"WWW-Authenticate": 'Bearer realm="usher"'}
@@ -76,3 +79,10 @@ def _headers(error: UsherError) -> dict[str, str]:
 def _response(body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
     text = json.dumps(body, default=str)
     return Response(text, body["status"], headers=headers, media_type="application/problem+json")
+
+
+def wants_page(http: Request) -> bool:
+    """Return whether a browser asks for a page of the console or of the documentation."""
+    path = http.url.path
+    is_read = any(path == one or path.startswith(f"{one}/") for one in _READ_BY_PEOPLE)
+    return is_read and "text/html" in http.headers.get("accept", "")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import BadRequestError
-from app.server.problems import problem
+from app.server.problems import problem, wants_page
+from app.server.templating import SECURITY_HEADERS, anonymous_problem_page
 from app.settings import Settings, accepted_hosts, host_name, is_loopback
 from app.translation import translatable
 
@@ -44,7 +47,10 @@ class Site:
         error = BadRequestError(
             translatable("this host name is not served here; see USHER_PUBLIC_URL and USHER_ALLOWED_HOSTS")
         )
-        await problem(error)(scope, receive, send_protected)
+        answer = problem(error)
+        if wants_page(Request(scope)):
+            answer = HTMLResponse(anonymous_problem_page(str(error), error.status), error.status, SECURITY_HEADERS)
+        await answer(scope, receive, send_protected)
 
     def _is_ours(self, headers: Headers) -> bool:
         if not self._hosts:

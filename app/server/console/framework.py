@@ -193,7 +193,7 @@ def _for_all(handler: Handler, by_project: bool) -> Handler:
 async def _serve(console: Console, path: str, handler: Handler, role: Role | None, http: Request) -> Response:
     request, gets_cookie = PageRequest(console, http, console.cookies.read(http)), False
     try:
-        request, gets_cookie = await _identify(request)
+        request, gets_cookie = await identify(request)
         require_storable_address(http)
         if http.method == "POST":
             if gets_cookie:  # no token can belong to a cookie that has just been made: the form is not read
@@ -223,7 +223,7 @@ async def _authorized(request: PageRequest, handler: Handler, role: Role | None)
     return await handler(request)
 
 
-async def _identify(request: PageRequest) -> tuple[PageRequest, bool]:
+async def identify(request: PageRequest) -> tuple[PageRequest, bool]:
     """Return the request with session and user, and whether its browser is to get a cookie for want of a valid one."""
     console, secret = request.console, request.cookie
     if secret.startswith(PREFIX):

@@ -45,11 +45,15 @@ class _Static(StaticFiles):
         return response
 
 
-def console_routes(context: RequestContext) -> list[BaseRoute]:
-    """Return the routes of the console."""
+def new_console(context: RequestContext) -> Console:
+    """Return what the pages of this process share."""
     languages()  # a file that cannot be read is a matter of the start
     cookies = Cookies(context.key, context.flow_context.settings)
-    console = Console(context, cookies, PasswordChecker(context.flow_context.clock))
+    return Console(context, cookies, PasswordChecker(context.flow_context.clock))
+
+
+def console_routes(console: Console) -> list[BaseRoute]:
+    """Return the routes of the console."""
 
     async def enter(_request: Request) -> Response:
         return RedirectResponse("/console/", 307)

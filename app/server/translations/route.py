@@ -12,11 +12,11 @@ from app.server.translations.catalogues import languages
 from app.server.translations.choice import choose_language
 from app.translation import use_language
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 
-def route_in_language(
-    path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str, chosen: Callable[[Request], str]
-) -> BaseRoute:
-    """Return a route in the language whose tag `chosen` returns, or that the browser asks for."""
+
+def in_language(endpoint: Endpoint, chosen: Callable[[Request], str]) -> Endpoint:
+    """Return `endpoint` in the language whose tag `chosen` returns, or that the browser asks for."""
 
     async def answer(http: Request) -> Response:
         accepted = http.headers.get("accept-language", "")
@@ -27,4 +27,9 @@ def route_in_language(
         response.headers.append("Vary", "Accept-Language, Cookie")
         return response
 
-    return Route(path, answer, methods=[method])
+    return answer
+
+
+def route_in_language(path: str, endpoint: Endpoint, method: str, chosen: Callable[[Request], str]) -> BaseRoute:
+    """Return a route whose answers are in the language of the reader (`in_language`)."""
+    return Route(path, in_language(endpoint, chosen), methods=[method])
