@@ -23,6 +23,7 @@ from app.clock import Clock, process_name
 from app.db import schema
 from app.db.database_clock import clock_of
 from app.db.engine import (
+    cause_in,
     create_reader_engine,
     create_writer_engine,
     is_embedded,
@@ -32,7 +33,7 @@ from app.db.engine import (
 from app.db.engine.reader import Reader
 from app.db.engine.sqlite_claim import claim_database
 from app.db.writer import Writer
-from app.errors import DatabaseUnavailableError, Problem, SettingsError, cause_of
+from app.errors import DatabaseUnavailableError, Problem, SettingsError
 from app.flows.context import Context
 from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
@@ -85,7 +86,7 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
             schema.require_compatible(connection)
     except SQLAlchemyError as error:
         readers.dispose()
-        cause = cause_of(error)
+        cause = cause_in(url, error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"cannot open the database {where}: {cause} (see DATABASE_URL)") from error
     except BaseException:

@@ -15,9 +15,9 @@ from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import require_consent, say_json
 from app.cli.remote.choice import require_no_server
 from app.db import schema
-from app.db.engine import create_reader_engine, parse_database_url
+from app.db.engine import cause_in, create_reader_engine, parse_database_url
 from app.db.migration.loss import Downgrade, plan_downgrade
-from app.errors import DatabaseUnavailableError, SchemaMismatchError, cause_of
+from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
 
 T = TypeVar("T")
@@ -105,6 +105,6 @@ def _guard(url: URL, action: Callable[[], T]) -> T:
     try:
         return action()
     except (SQLAlchemyError, CommandError) as error:
-        cause = cause_of(error)
+        cause = cause_in(url, error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} reports: {cause}") from error

@@ -8,10 +8,11 @@ from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import make_room, note_commit, require_storage
+from app.db.engine import cause_in, make_room, note_commit, require_storage
 from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
@@ -134,7 +135,7 @@ class Transaction:
         if len(units) == 1 and tries > 1 and _lost_race(error):
             self._commit(units, tries - 1)
             return
-        unavailable = as_unavailable(error)
+        unavailable = as_unavailable(error, self._engine.url)
         if unavailable is not None:
             make_room(self._engine, error)
         if unavailable is not None or len(units) == 1:
@@ -171,8 +172,11 @@ def _lost_race(error: BaseException) -> bool:
     }
 
 
-def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
-    """Return the error to answer with if `error` means that the database is in trouble, None if the unit is."""
+def as_unavailable(error: Exception, url: URL | None = None) -> DatabaseUnavailableError | None:
+    """Return the error to answer with if `error` means that the database is in trouble, None if the unit is.
+
+    `url`: of the database, where the error may be explained by its file.
+    """
     if isinstance(error, DatabaseUnavailableError):
         return error
     if _lost_race(error):
@@ -186,7 +190,10 @@ def as_unavailable(error: BaseException) -> DatabaseUnavailableError | None:
     if not is_trouble or not isinstance(error, SQLAlchemyError):
         return None
     unavailable = DatabaseUnavailableError(
-        translatable("the database cannot take the write: %(error)s", error=cause_of(error))
+        translatable(
+            "the database cannot take the write: %(error)s",
+            error=cause_of(error) if url is None else cause_in(url, error),
+        )
     )
     unavailable.__cause__ = error
     return unavailable

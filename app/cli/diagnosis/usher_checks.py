@@ -14,6 +14,8 @@ from app.cli.diagnosis.finding import Finding, failed, ok, warning
 from app.cli.framework.database import database_url, reading
 from app.clock import new_id
 from app.db import schema
+from app.db.engine import is_embedded
+from app.db.engine.private_file import read_only_folder
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.incidents.facts.bad_rows import bad_times_of_rules, read_bad_rows
 from app.livekit.fabricated_webhook import sign
@@ -26,7 +28,12 @@ _READY = "/readyz"
 
 def database_findings(settings: Settings) -> list[Finding]:
     """Return findings about the database, its schema, and what is in it."""
-    shown = shown_database_url(database_url(settings))
+    url = database_url(settings)
+    shown = shown_database_url(url)
+    folder = read_only_folder(url.database or "") if is_embedded(url) else None
+    if folder is not None:
+        remedy = "make it writable, or set DATABASE_URL to a file elsewhere"
+        return [failed("database", f"{shown} cannot be used: the file system of {folder} is read-only", remedy)]
     try:
         with reading(settings) as connection:
             findings = [ok("database", f"{shown} answers"), ok("schema", schema.describe(connection))]
@@ -34,7 +41,8 @@ def database_findings(settings: Settings) -> list[Finding]:
     except SchemaMismatchError as error:
         return [ok("database", f"{shown} can be used"), failed("schema", str(error), "run: usher migrate up")]
     except DatabaseUnavailableError as error:
-        return [failed("database", str(error), "is it running, and is DATABASE_URL right?")]
+        remedy = "may it and its folder be read and written?" if is_embedded(url) else "is it running?"
+        return [failed("database", str(error), f"{remedy} Is DATABASE_URL right?")]
 
 
 def _of_contents(connection: Connection) -> list[Finding]:

@@ -14,9 +14,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.remote.choice import require_no_server
-from app.db.engine import create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.engine import cause_in, create_reader_engine, create_writer_engine, is_embedded, parse_database_url
 from app.db.writer import Writer
-from app.errors import DatabaseUnavailableError, SchemaMismatchError, cause_of
+from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.livekit.participant.phone import use_phone_region
 from app.settings import Settings, read_settings, shown_database_url
 from app.webhook.name_digest import use_name_key
@@ -93,7 +93,7 @@ def database_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        cause = cause_of(error)
+        cause = cause_in(url, error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} reports: {cause} (see DATABASE_URL)") from error
 

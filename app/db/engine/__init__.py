@@ -4,6 +4,7 @@ SQLite (the embedded default, one node) and PostgreSQL (several replicas; also b
 """
 
 from app.db.engine.engines import (
+    cause_in,
     create_migration_engine,
     create_reader_engine,
     create_writer_engine,
@@ -19,6 +20,7 @@ from app.db.engine.engines import (
 from app.db.engine.url import is_embedded, parse_database_url
 
 __all__ = [
+    "cause_in",
     "create_migration_engine",
     "create_reader_engine",
     "create_writer_engine",

@@ -12,9 +12,11 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import postgres, sqlite
+from app.db.engine.private_file import read_only_folder
 from app.db.engine.sqlite_file import LogMissingError
 from app.db.engine.timeouts import Timeouts
 from app.db.engine.url import is_embedded
+from app.errors import cause_of
 
 LOCK_TIMEOUT_MS: Final = 3000
 """A write waits this long for a lock of another process; then the webhook is answered 503 and LiveKit retries."""
@@ -83,6 +85,13 @@ def note_commit(engine: Engine) -> None:
     """Do what follows a commit through a writer engine: a SQLite database that now has users gets a note beside it."""
     if (file := sqlite.file_of(engine)) is not None:
         file.note_users()
+
+
+def cause_in(url: URL, error: Exception) -> str:
+    """Return what a driver says of the database at `url`, and of a SQLite file that its file system is read-only."""
+    if is_embedded(url) and (folder := read_only_folder(url.database or "")) is not None:
+        return f"{cause_of(error)}: the file system of {folder} is read-only"
+    return cause_of(error)
 
 
 def make_room(engine: Engine, error: BaseException) -> None:

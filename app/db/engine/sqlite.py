@@ -47,7 +47,10 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
         cursor.execute(f"PRAGMA synchronous = {'NORMAL' if has_log else 'FULL'}")
         cursor.execute("SELECT count(*) FROM sqlite_master").fetchone()  # makes the log, if nobody else has it open
         cursor.close()
-        file.opened(has_log=has_log)
+        try:
+            file.opened(has_log=has_log)
+        except OSError as error:
+            raise sqlite3.OperationalError(str(error)) from error  # of which callers know what it means
 
     @event.listens_for(engine, "close")
     def closed(_connection: sqlite3.Connection, _record: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from app.db.engine.private_file import read_only_folder
 from app.errors import ConflictError, DatabaseUnavailableError
 
 _PAGES_AT_ONCE: Final = 2000
@@ -40,7 +41,9 @@ def copy_database(source: Path, target: Path, progress: Progress | None = None) 
     except OSError as error:
         raise DatabaseUnavailableError(f"{target} cannot be written: {error.strerror or error}") from error
     except sqlite3.Error as error:
-        raise DatabaseUnavailableError(f"{source} cannot be copied: {error}") from error
+        folder = read_only_folder(source)
+        why = f"{error}" if folder is None else f"{error}: the file system of {folder} is read-only"
+        raise DatabaseUnavailableError(f"{source} cannot be copied: {why}") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)

@@ -108,6 +108,9 @@ def claim_database(url: URL) -> SqliteClaim:
         message = f"cannot open the database {url.database}: there is no folder {path.parent} (see DATABASE_URL)"
         raise DatabaseUnavailableError(message) from error
     except OSError as error:
+        if error.errno == errno.EROFS:
+            message = f"the file system of {path.parent} is read-only, and Usher writes there (see DATABASE_URL)"
+            raise DatabaseUnavailableError(message) from error
         message = f"cannot open {path}, the lock of the database: {error.strerror}; it must belong to the user that "
         raise ConflictError(message + "serves, as the database must (see DATABASE_URL)") from error
     try:
