@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,15 @@ def require_limits(world: World) -> None:
     assert held["of_rule"] <= RULE_LIMIT, world.describe()
 
 
+def rooms_with_agents(world: World) -> list[str]:
+    """Return the open rooms of joined dispatches; the webhook about one that is closed may be on its way."""
+    joined = [row["room_name"] for row in world.dispatches(status="joined")]
+    return [name for name in joined if world.simulator.room(name) is not None]
+
+
 async def act(world: World, chance: random.Random, number: int) -> None:
     """Do one of the things that happen to callers, agents and replicas."""
-    there = [row["room_name"] for row in world.dispatches(status="joined")]
+    there = rooms_with_agents(world)
     choice = chance.random()
     if choice < 0.5:
         prefix = chance.choice(["hall", "vip"])
@@ -62,8 +69,10 @@ async def test_limits_hold_and_everybody_is_served_in_the_end(database: Database
         chance = random.Random(seed)
         agent(world, "greeter", max_calls=LIMIT)
         hall, vip = ({"room": {"name": [{"prefix": name}]}} for name in ("hall", "vip"))
-        world.rule("hall", pattern=hall, max_calls=RULE_LIMIT, recover="lost")
-        world.rule("vip", pattern=vip, queue_priority=10, recover="lost")
+        # Three agents lost within their first seconds would end a call as a no-show, which is right.
+        recovering: dict[str, Any] = {"recover": "lost", "max_attempts": 20}
+        world.rule("hall", pattern=hall, max_calls=RULE_LIMIT, **recovering)
+        world.rule("vip", pattern=vip, queue_priority=10, **recovering)
         world.simulator.add_worker("greeter")
         world.route = lambda _: [chance.choice([one for one in world.replicas if one.alive])]
         for number in range(ACTIONS):
@@ -71,19 +80,12 @@ async def test_limits_hold_and_everybody_is_served_in_the_end(database: Database
             require_limits(world)
         # Then every call ends in its turn, until the queue is empty: a place that leaked would keep it from moving.
         for _ in range(ACTIONS):
-            joined = world.dispatches(status="joined")
-            live = world.rows(
-                "SELECT id FROM dispatches WHERE status IN ('pending', 'sending', 'dispatched', 'joined')"
-            )
-            if not live:
+            if not world.rows(LIVE):
                 break
-            if joined:
-                world.simulator.finish_room(joined[0]["room_name"])
+            if there := rooms_with_agents(world):
+                world.simulator.finish_room(there[0])
             await world.wait(1.0)
             require_limits(world)
-        rows = world.rows(
-            "SELECT status FROM dispatches WHERE status IN ('pending', 'sending', 'dispatched', 'joined')"
-        )
-        assert not rows, world.describe()
+        assert not world.rows(LIVE), world.describe()
         assert {row["status"] for row in world.dispatches()} <= {"ended", "cancelled"}
         assert len(world.dispatches(status="ended")) >= LIMIT
