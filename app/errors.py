@@ -48,9 +48,13 @@ class Problem:
 
     def __str__(self) -> str:
         text = joined(": ", (self.path, self.message)) if self.path else self.message
-        if not self.suggestion:
-            return text
-        return translatable("%(problem)s Did you mean %(name)s?", problem=text, name=repr(self.suggestion))
+        return suggesting(text, repr(self.suggestion)) if self.suggestion else text
+
+
+def suggesting(text: str, name: str) -> str:
+    """Return a message about a value as a sentence, with the valid name that is nearest to the value."""
+    sentence = text if text.endswith((".", "?", "!")) else joined("", (text, "."))
+    return translatable("%(problem)s Did you mean %(name)s?", problem=sentence, name=name)
 
 
 def join_path(path: str, key: str) -> str:

@@ -140,6 +140,12 @@ def capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".")
 
 
+def full_stop(text: str) -> str:
+    """Return a text in the reader's language as a sentence that another one follows."""
+    text = gettext(text)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "instant": format_instant,
@@ -157,4 +163,5 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "with_code": with_code,
     "state": state_text,
     "capitalize_first": capitalize_first,
+    "full_stop": full_stop,
 }

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from app.db.types import OnMatch
-from app.errors import Problem
+from app.errors import Problem, suggesting
 from app.json_shape import JsonShape
 from app.rules.book.rule_book import RuleBook
 from app.rules.language.compile import Alternative, audience_of_document
@@ -74,9 +74,7 @@ class RuleWarning(JsonShape):
 
     def __str__(self) -> str:
         text = joined(": ", (self.path, self.message)) if self.path else self.message
-        if not self.suggestion:
-            return text
-        return translatable("%(problem)s Did you mean %(name)s?", problem=text, name=self.suggestion)
+        return suggesting(text, self.suggestion) if self.suggestion else text
 
 
 def warnings(book: RuleBook) -> Iterator[RuleWarning]:

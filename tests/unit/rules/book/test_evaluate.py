@@ -86,7 +86,7 @@ def test_every_rule_has_a_verdict_and_says_why() -> None:
         5: (
             Outcome.BAD,
             (
-                "cannot be used: pattern.room.name: must be a list of values or an object of fields, found 5"
+                "cannot be used: pattern.room.name: must be a list of values or an object of fields, found 5."
                 " Did you mean '[5]'?"
             ),
         ),
