@@ -31,8 +31,10 @@ def undo(
 ) -> None:
     """Undo all changes of rules that were made together, such as by one `usher rules apply`.
 
-    Refused if any of them was changed again since, unless --skip-changed is given. With --dry-run the exit status is 1
-    if something was.
+    Refused if any of them was changed again since, unless --skip-changed is given: then the rest is undone.
+
+    Exit 0: undone, or nothing is left to undo. 1: no such change set, or --dry-run without --skip-changed finds what
+    was changed again. 2: refused because of that.
     """
     server = editing_server(by)
     if server is not None:
@@ -44,7 +46,12 @@ def undo(
         unit = partial(undo_set, change_set=change_set, editor=editor(by), skip_changed=skip_changed, why=why)
         document = write(unit).to_json()
     _say(document, as_json=as_json)
-    if dry_run and document["conflicts"] and not skip_changed:
+    is_refused = dry_run and bool(document["conflicts"]) and not skip_changed
+    if dry_run and not as_json and document["rules"]:
+        rest = "the rest" if document["conflicts"] else "this"
+        skipping = " --skip-changed" if document["conflicts"] else ""
+        note(f"Nothing was changed. To undo {rest}: usher rules undo {change_set}{skipping}")
+    if is_refused:
         raise typer.Exit(1)
 
 
