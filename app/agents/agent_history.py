@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection, select
 
 from app.agents.agent_check import DEFAULTS, EDITABLE
-from app.agents.agent_limits import is_before_end, read_end
+from app.agents.agent_limits import is_before_end, is_indefinite, read_end
 from app.agents.stored_agents import Agent
 from app.db.tables import agent_changes
 from app.json_shape import Instant, JsonShape
@@ -36,9 +36,9 @@ class AgentChange(JsonShape):
         before, after = self.before or {}, self.after or {}
         deleted = ["deleted: nothing is set any more"] if self.change == "delete" else []
         return deleted + [
-            f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"
+            f"{name}: {_shown(name, before.get(name))} → {_shown(name, after.get(name))}"
             for name in EDITABLE
-            if _shown(before.get(name)) != _shown(after.get(name))
+            if _shown(name, before.get(name)) != _shown(name, after.get(name))
         ]
 
 
@@ -74,5 +74,7 @@ def columns_to_resume(agent: Agent, changes: Iterable[AgentChange]) -> dict[str,
     return columns
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    if name == "out_of_service_until" and is_indefinite(read_end(value)):
+        return "until it is put back"
     return "none" if value in (None, "") else str(value)

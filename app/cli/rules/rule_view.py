@@ -9,7 +9,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from app.agents.agent_limits import is_indefinite, read_end
 from app.audit import objective_text
+from app.cli.framework.moment import show_moment
 from app.cli.framework.terminal import plain, table
 from app.rules.columns import DEFAULTS, DOCUMENTS, WRITABLE
 from app.rules.editing.history import RuleChange
@@ -58,7 +60,9 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
     if row["rollout_percent"] != DEFAULTS["rollout_percent"]:
         marks.append(f"{row['rollout_percent']} %")
     if row["paused_until"]:
-        marks.append(f"paused until {row['paused_until']}")
+        end = read_end(row["paused_until"])
+        shown = "it is resumed" if is_indefinite(end) else show_moment(end) or row["paused_until"]
+        marks.append(f"paused until {shown}")
     if row["active_hours"]:
         marks.append(f"{row['active_hours']} {row['timezone']}")
     if row["objective_percent"] is not None and row["objective_s"] is not None:

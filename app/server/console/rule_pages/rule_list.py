@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from app.agents.agent_limits import is_indefinite
 from app.audit import RuleHits, count_rule_hits, last_hits, objective_text
 from app.db.columns.action_types import OnNoShow
 from app.db.types import OnMatch, Recover
@@ -128,7 +129,10 @@ def _line(
     if rule.rollout_percent < 100:
         tags.append(f"{rule.rollout_percent} %")
     if rule.paused_until:
-        tags.append(gettext("paused until %(time)s", time=rule.paused_until))
+        if is_indefinite(rule.resumes_at):
+            tags.append(gettext("paused until it is resumed"))
+        else:
+            tags.append(gettext("paused until %(time)s", time=rule.paused_until))
     if rule.active_hours:
         tags.append(gettext("hours"))
     tags += [gettext("else %(agent)s", agent=one.agent_name) for one in rule.fallback_agents]
