@@ -90,10 +90,12 @@ def save_view(
     query: str,
     *,
     now: datetime,
-    shared: bool = False,
+    shared: bool | None = False,
     replace: bool = False,
 ) -> SavedView:
-    """Save filters under a name and return the view; `replace`: in place of the user's view of that name.
+    """Save filters under a name and return the view; `replace`: in place of the user's view of that name, if any.
+
+    `shared` None: a view that is replaced is shared as before, a new one is private.
 
     Raises InvalidInputError for a name or filters that cannot be saved and for one view too many, ConflictError for a
     name that the user has given already, NotAllowedError if the user may not share.
@@ -101,9 +103,10 @@ def save_view(
     read, name = read_saved_query(query, now), plain_name(name)
     _require_valid(name, query, _problems_of(read))
     project = read.chosen.project or ""
-    _require_may_share(user, project, shared)
     _lock_views(connection, user.id)
     existing = _find(connection, user.id, project, name)
+    shared = bool(existing and existing.shared) if shared is None else shared
+    _require_may_share(user, project, shared)
     if existing is not None:
         if not replace:
             raise ConflictError(translatable("you already have a view named %(name)s", name=repr(name)))

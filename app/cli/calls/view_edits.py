@@ -21,7 +21,7 @@ from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
 from app.cli.user_access import find_named
 from app.clock import SystemClock
 from app.db.types import format_instant
-from app.errors import InvalidInputError, NotFoundError, Problem, did_you_mean
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, did_you_mean
 
 _User = Annotated[
     str | None,
@@ -39,18 +39,29 @@ def save_view(
         Literal["hour", "today", "yesterday"] | None,
         typer.Option("--range", help="calls of these hours, whenever the view is used; --since and --until stay"),
     ] = None,
-    shared: Annotated[bool, typer.Option("--shared", help="with everybody")] = False,
+    shared: Annotated[
+        bool | None,
+        typer.Option("--shared/--private", help="with everybody, or not; default: private, or as the replaced view"),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="the view that you have under this name, if any")] = False,
     user: _User = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Save filters of the list of calls under a name."""
-    query, server = _query(chosen, range_), chosen_server()
-    if server is not None:
-        refuse_with_server(user=user)
-        view = remote.save_view(server, name, query, shared=shared)
-    else:
-        now = SystemClock().now()
-        view = write(lambda connection: save(connection, _owner(connection, user), name, query, now=now, shared=shared))
+    """Save filters of the list of calls under a name; --replace changes the view that has the name already."""
+    query, server, now = _query(chosen, range_), chosen_server(), SystemClock().now()
+
+    def unit(connection: Connection) -> SavedView:
+        owner = _owner(connection, user)
+        return save(connection, owner, name, query, now=now, shared=shared, replace=replace)
+
+    try:
+        if server is not None:
+            refuse_with_server(user=user)
+            view = remote.save_view(server, name, query, shared=shared, replace=replace)
+        else:
+            view = write(unit)
+    except ConflictError as error:
+        raise ConflictError(f"{error}; to save these filters in its place: --replace") from error
     if as_json:
         say_json(view.to_json())
     else:

@@ -36,9 +36,10 @@ def read_views(server: Server) -> list[SavedView]:
     return [read_as(SavedView, one) for one in server.get("/views")["items"]]
 
 
-def save_view(server: Server, name: str, query: str, *, shared: bool) -> SavedView:
-    """Save a view of the token's user, and return it."""
-    return read_as(SavedView, server.send("POST", "/views", {"name": name, "query": query, "shared": shared}))
+def save_view(server: Server, name: str, query: str, *, shared: bool | None, replace: bool) -> SavedView:
+    """Save a view of the token's user, and return it; `shared` None: as before, if it replaces one."""
+    order = {"name": name, "query": query, "shared": shared, "replace": replace}
+    return read_as(SavedView, server.send("POST", "/views", order))
 
 
 def delete_view(server: Server, view_id: str) -> SavedView:

@@ -35,7 +35,10 @@ _Query = Annotated[
 class NewView(Model):
     name: _Name
     query: _Query
-    shared: bool = Field(default=False, description="with everybody")
+    shared: bool | None = Field(
+        default=None, description="with everybody; default: no, or as before for a view that is replaced"
+    )
+    replace: bool = Field(default=False, description="the view that the user has under this name, if any")
 
 
 class ViewChange(Model):
@@ -61,7 +64,13 @@ async def read_a_view(request: ApiRequest) -> dict[str, Any]:
 async def save_a_view(request: ApiRequest) -> dict[str, Any]:
     order: NewView = request.body
     unit = partial(
-        save_view, user=_user(request), name=order.name, query=order.query, now=request.context.now, shared=order.shared
+        save_view,
+        user=_user(request),
+        name=order.name,
+        query=order.query,
+        now=request.context.now,
+        shared=order.shared,
+        replace=order.replace,
     )
     return (await request.context.write(unit)).to_json()
 
@@ -99,7 +108,8 @@ VIEW_ENDPOINTS: Final = (
              description="Those of the token's user, then those that others share."),
     Endpoint("POST", _PATH, save_a_view, "Save filters of the list of calls under a name", SavedView, status=201,
              body=NewView, problems=(409,), example=_EXAMPLE,
-             description="For the token's user. In the console viewers may save private views, too.", **_EDIT),
+             description="For the token's user; 409 for a name that it has given already, unless `replace` is set. In"
+             " the console viewers may save private views, too.", **_EDIT),
     Endpoint("GET", f"{_PATH}/{{view_id}}", read_a_view, "Read a saved view", SavedView, by_project=True),
     Endpoint("PATCH", f"{_PATH}/{{view_id}}", change_a_view, "Rename, change or share a saved view", SavedView,
              body=ViewChange, problems=(409,), example={"shared": True}, **_EDIT),

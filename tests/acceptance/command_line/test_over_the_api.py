@@ -156,6 +156,10 @@ def test_a_view_is_saved_and_deleted_over_the_api_and_at_the_database(remote: Re
         assert view["query"] == "state=no_show&metadata=language%3Des&range=today"
         again = terminal.run("calls", "save-view", name, "--find", "ana", *whose)
         assert (again.code, "already have a view named 'Después'" in again.err) == (2, True)
+        assert "to save these filters in its place: --replace" in again.err
+        assert terminal.json("calls", "save-view", name, "--find", "ana", "--replace", "--shared", *whose)["shared"]
+        replaced = terminal.json("calls", "save-view", name, *filters, "--replace", *whose)
+        assert (replaced["id"], replaced["query"], replaced["shared"]) == (view["id"], view["query"], True)
         for spelling in (name, in_parts):
             assert terminal.run("calls", "list", "--view", spelling, *whose).code == 0
         wrong = terminal.run("calls", "delete-view", "Despues", *whose)
@@ -221,6 +225,7 @@ def test_a_change_set_is_undone_over_the_api_and_at_the_database(remote: Remote)
         assert f"change set {change_set}" in terminal.run("rules", "history", "--limit", "2").out
         tried = terminal.run("rules", "undo", change_set, "--dry-run")
         assert (tried.code, "answer_timeout_s: 4 → 1" in tried.out) == (0, True)
+        assert f"Nothing was changed. To undo this: usher rules undo {change_set}\n" in tried.err
         assert terminal.run("rules", "export").out != before
         wrong = terminal.run("rules", "undo", f"{change_set}x")
         assert (wrong.code, f"did you mean '{change_set}'" in wrong.err) == (1, True)
@@ -239,8 +244,13 @@ def test_a_change_set_is_undone_over_the_api_and_at_the_database(remote: Remote)
     for terminal in (remote.terminal, remote.here):
         tried = terminal.run("rules", "undo", change_set, "--dry-run")
         assert (tried.code, "answer_timeout_s: 4 → 6" in tried.out) == (1, True)
-        assert "'no worker'" in terminal.run("rules", "undo", change_set).err
-    assert "1 changed" in remote.run("rules", "undo", change_set, "--skip-changed").out
+        assert f"usher rules undo {change_set} --skip-changed" in tried.err
+        refused = terminal.run("rules", "undo", change_set)
+        assert (refused.code, "'no worker'" in refused.err) == (2, True)
+        assert terminal.run("rules", "undo", change_set, "--dry-run", "--skip-changed").code == 0
+    skipped = remote.run("rules", "undo", change_set, "--skip-changed")
+    assert (skipped.code, "1 changed" in skipped.out) == (0, True)
+    assert remote.run("rules", "undo", change_set, "--skip-changed").code == 0  # nothing is left to undo
     assert remote.json("rules", "show", "no worker")["answer_timeout_s"] == 6
 
 
@@ -252,6 +262,12 @@ def _join_of(remote: Remote, identity: str) -> str:
 def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     assert remote.json("agents", "pause", "ghost", "2h", "--note", "deploy")["note"] == "deploy"
     assert "out of service until" in remote.here.run("agents", "limit", "ghost").out
+    assert "in service" in remote.run("agents", "resume", "ghost").out
+    assert "out of service until it is resumed" in remote.run("agents", "pause", "ghost").out
+    ends = "out_of_service_until: none → until it is put back"
+    assert ends in " ".join(remote.run("agents", "history", "ghost").out.split())
+    after = remote.json("agents", "history", "ghost")[0]["after"]
+    assert after["out_of_service_until"].startswith("9999-12-31")
     assert "in service" in remote.run("agents", "resume", "ghost").out
     assert remote.json("agents", "limit", "ghost", "--max-calls", "3")["max_calls"] == 3
     assert remote.json("agents", "history", "ghost")[0]["changed_by"] == "maria"
