@@ -1,9 +1,10 @@
 """Accept: how many dispatches one caller may cause in a minute, so that no caller can take all agents.
 
-A caller is an identity of a project, and a phone number. A dispatch whose caller has left counts as one; one whose
-caller is still there as a fourth, since apps that give all their callers one identity have many at a time. Most callers
-are known by this process alone: it asks the database only about one with more than a fraction of the budget, and once a
-second. So the budget holds after a restart and over several replicas, each of which gives that fraction unasked.
+A caller is an identity of a project, and a phone number in any spelling. A dispatch whose caller has left counts as one;
+one whose caller is still there as a fourth, since apps that give all their callers one identity have many at a time.
+Most callers are known by this process alone: it asks the database only about one with more than a fraction of the
+budget, and once a second. So the budget holds after a restart and over several replicas, each of which gives that
+fraction unasked.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, text, union
 
 from app.db.record_ids import lowest_id_at
 from app.db.tables import dispatch_callers, dispatches, events
+from app.db.tables.search import HAS_NUMBER, MAX_DIGITS, reversed_digits
 from app.db.types import Cause, EventSource
+from app.livekit.participant.phone import national_digits, number_in, written_forms
 from app.livekit.vocabulary import ParticipantKind
 from app.webhook.event import Event
 
@@ -34,6 +38,8 @@ MAX_CALLERS = 10_000
 
 _NUMBER = re.compile(r"\+?\d{5,15}")
 """Texts that name one caller; hidden numbers arrive as `anonymous` and the like."""
+_PREFIXES = ("", "00", "011", "tel:", "sip:", "sips:")
+"""What stands before the digits of an international number; SQLite's index keeps the letters."""
 _OWN_CALLER = (dispatch_callers.c.dispatch_id == dispatches.c.id) & (
     dispatch_callers.c.event_id == dispatches.c.event_id
 )
@@ -49,24 +55,22 @@ _BY_IDENTITY = (
     .where(dispatches.c.participant_identity == bindparam("caller"), dispatches.c.id >= bindparam("least"), *_WITHIN)
     .limit(bindparam("most"))
 )
-_BY_NUMBER = (
-    select(dispatch_callers.c.left_at)
+_OF_EVENT = (
+    select(dispatches.c.id, events.c.phone_number, dispatch_callers.c.left_at)
     .select_from(events.join(dispatches, events.c.id == dispatches.c.event_id).outerjoin(dispatch_callers, _OWN_CALLER))
-    .where(
-        events.c.phone_number.is_not(None),
-        events.c.phone_number == bindparam("caller"),
-        events.c.id >= bindparam("least"),
-        *_WITHIN,
-    )
-    .limit(bindparam("most"))
+    .where(events.c.id >= bindparam("least"), *_WITHIN)
 )
-_COUNTS = {
-    kind: select(func.count(), func.count(found.c.left_at)).select_from(found)
-    for kind, found in (("identity", _BY_IDENTITY.subquery()), ("number", _BY_NUMBER.subquery()))
-}
+# Trunks spell one number in many ways. The second finds joins by their digits, with whatever between them; other numbers
+# may have the same. The first also finds events that are no joins.
+_BY_NUMBER = union(
+    _OF_EVENT.where(events.c.phone_number.is_not(None), events.c.phone_number.in_(bindparam("forms", expanding=True))),
+    _OF_EVENT.where(text(HAS_NUMBER), reversed_digits().in_(bindparam("digits", expanding=True))),
+).limit(bindparam("most"))
+_FOUND = _BY_IDENTITY.subquery()
+_COUNT_BY_IDENTITY = select(func.count(), func.count(_FOUND.c.left_at)).select_from(_FOUND)
 
 Caller = tuple[str, str, str]
-"""Kind (`identity` or `number`), project, and the identity or number."""
+"""Kind (`identity` or `number`), project, and the identity or number, in E.164 if it can be."""
 
 
 @dataclass(slots=True)
@@ -131,8 +135,13 @@ class CallerBudget:
         kind, project, name = caller
         most = int(self.per_minute / WEIGHT_OF_PRESENT)
         least = lowest_id_at(now - timedelta(seconds=WINDOW_S))
-        asked = {"project": project, "caller": name, "least": least, "most": most}
-        total, left = connection.execute(_COUNTS[kind], asked).one()
+        asked = {"project": project, "least": least, "most": most}
+        if kind == "number":
+            rows = connection.execute(_BY_NUMBER, {**asked, **_spellings(name)}).all()
+            gone = [row.left_at is not None for row in rows if _number(row.phone_number) == name]
+            total, left = len(gone), sum(gone)
+        else:
+            total, left = connection.execute(_COUNT_BY_IDENTITY, {**asked, "caller": name}).one()
         return float(left + (total - left) * WEIGHT_OF_PRESENT)
 
 
@@ -144,5 +153,20 @@ def callers_of(event: Event) -> Iterator[Caller]:
     identity = event.participant_identity
     if identity and (event.participant_kind != ParticipantKind.SIP or any(map(str.isdigit, identity))):
         yield "identity", event.project, identity
-    if event.phone_number is not None and _NUMBER.fullmatch(event.phone_number):
-        yield "number", event.project, event.phone_number
+    if event.phone_number is not None and (number := _number(event.phone_number)):
+        yield "number", event.project, number
+
+
+def _number(spelled: str) -> str:
+    """Return a number of `events.phone_number` in E.164, an extension as it is, and "" for a hidden number."""
+    return number_in(spelled) or (spelled if _NUMBER.fullmatch(spelled) else "")
+
+
+def _spellings(number: str) -> dict[str, Any]:
+    """Return the parameters of `_BY_NUMBER` that find the spellings of a number."""
+    digits, national = number.removeprefix("+"), national_digits(number)
+    dialled = [f"{prefix}{digits}" for prefix in _PREFIXES] + [f"{trunk}{national}" for trunk in ("", "0", "1")]
+    return {
+        "forms": sorted(written_forms(number)),
+        "digits": sorted({one[-MAX_DIGITS:][::-1] for one in dialled}),
+    }

@@ -114,6 +114,45 @@ async def test_a_phone_number_has_a_budget_and_hidden_numbers_have_none(sqlite_d
         assert all("+34600111222" in row["room_name"] for row in refused)
 
 
+SPELLINGS = (
+    "+34600111222",
+    "0034600111222",
+    "34600111222",
+    "+34 600-111-222",
+    "sip:+34600111222@trunk",
+    "tel:+34600111222",
+)
+
+
+@in_virtual_time
+async def test_a_phone_number_has_one_budget_however_it_is_spelled(database: Database) -> None:
+    async with World(database, settings={"USHER_CALLER_BUDGET": str(BUDGET)}) as world:
+        world.rule()
+        world.simulator.add_worker("greeter")
+
+        async def call_often(times: int, begin: int) -> None:
+            for number in range(begin, begin + times):
+                phone = SPELLINGS[number % len(SPELLINGS)]
+                attributes = {"sip.phoneNumber": phone, "sip.ruleID": "SDR_1", "sip.callStatus": "ringing"}
+                room = f"call-{number}"
+                world.simulator.join(room, f"sip_{number}", kind=ParticipantKind.SIP, attributes=attributes)
+                await world.wait(0.2)
+                world.simulator.finish_room(room)
+
+        await call_often(BUDGET + 20, begin=0)
+        granted = sent(world)
+        assert granted <= BUDGET + 10
+        # And after a restart, which the process knows of from the database alone, it is used up
+        await world.usher.stop()
+        await world.add_replica()
+        await call_often(12, begin=100)
+        assert sent(world) <= granted + BUDGET // 4 + 2
+        # But not that of a number with the same last digits in another country
+        attributes = {"sip.phoneNumber": "+351600111222", "sip.ruleID": "SDR_1", "sip.callStatus": "ringing"}
+        world.simulator.join("abroad", "sip_abroad", kind=ParticipantKind.SIP, attributes=attributes)
+        await world.until_status("joined", within=2, room_name="abroad")
+
+
 @in_virtual_time
 async def test_no_limit_is_a_budget_of_zero(sqlite_database: Database) -> None:
     async with World(sqlite_database, settings={"USHER_CALLER_BUDGET": "0"}) as world:
