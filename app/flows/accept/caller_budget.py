@@ -1,8 +1,8 @@
 """Accept: how many dispatches one caller may cause in a minute, so that no caller can take all agents.
 
-A caller is an identity of a project, and a phone number in any spelling. A dispatch whose caller has left counts as one;
-one whose caller is still there as a fourth, since apps that give all their callers one identity have many at a time.
-Most callers are known by this process alone: it asks the database only about one with more than a fraction of the
+A caller is an identity of a project, and a phone number in any spelling. A dispatch whose caller has left counts as
+one; one whose caller is still there as a fourth, since apps that give all their callers one identity have many at a
+time. Most callers are known by this process alone: it asks the database only about one with more than a fraction of the
 budget, and once a second. So the budget holds after a restart and over several replicas, each of which gives that
 fraction unasked.
 """
@@ -60,8 +60,8 @@ _OF_EVENT = (
     .select_from(events.join(dispatches, events.c.id == dispatches.c.event_id).outerjoin(dispatch_callers, _OWN_CALLER))
     .where(events.c.id >= bindparam("least"), *_WITHIN)
 )
-# Trunks spell one number in many ways. The second finds joins by their digits, with whatever between them; other numbers
-# may have the same. The first also finds events that are no joins.
+# Trunks spell one number in many ways. The second finds joins by their digits, with whatever between them; other
+# numbers may have the same. The first also finds events that are no joins.
 _BY_NUMBER = union(
     _OF_EVENT.where(events.c.phone_number.is_not(None), events.c.phone_number.in_(bindparam("forms", expanding=True))),
     _OF_EVENT.where(text(HAS_NUMBER), reversed_digits().in_(bindparam("digits", expanding=True))),
