@@ -47,6 +47,21 @@ def test_figures_are_drawn_and_a_choice_is_in_the_address(stage: Stage, context:
     joined = page.get_by_role("table", name="Figures over time").locator("tbody tr td:nth-child(4)").all_inner_texts()
     assert sum(map(int, joined)) == 1
     assert problems == []
+    # When the page is paused, then it stays so with another time and after a reload, until it is resumed
+    sign = page.locator("[data-live=trends]")
+    sign.get_by_role("button", name="Pause").click()
+    page.get_by_label("Time", exact=True).select_option("168")
+    page.wait_for_url("**hours=168**")
+    expect(sign).to_have_attribute("data-state", "paused")
+    page.reload()
+    expect(sign).to_contain_text("paused")
+    sign.get_by_role("button", name="Resume").click()
+    page.get_by_label("Time", exact=True).select_option("24")
+    page.wait_for_url("**hours=24**")
+    expect(sign).to_have_attribute("data-state", "live")
+    # And the line of the pointer does not look like that of a change
+    line = page.locator("#chart-volume .u-cursor-x")
+    assert line.evaluate("(line) => getComputedStyle(line).borderRightStyle") == "solid"
 
 
 def test_without_javascript_there_is_a_table(stage: Stage, browser: Browser) -> None:

@@ -54,12 +54,22 @@ async function fetchPart(url, options) {
 const STALE_MS = 20000;
 const ANSWER_MS = 10000;
 
+// A pause lasts until it is ended (WCAG 2.2.2): also on the same page with another filter, in this tab.
+function keptPause(element) {
+  const key = `paused:${location.pathname}#${element.id}`;
+  return {
+    read: () => { try { return sessionStorage.getItem(key) !== null; } catch { return false; } },
+    write: (paused) => { try { if (paused) sessionStorage.setItem(key, "1"); else sessionStorage.removeItem(key); } catch { /* until the page is left */ } },
+  };
+}
+
 // Renews a part of the page and says how it stands: live, paused, held while text is selected, or not updated.
 function refresh(element) {
   const every = Number(element.dataset.every || "3") * 1000;
   const sign = document.querySelector(`[data-live="${element.id}"]`);
   const button = sign?.querySelector("[data-live-pause]");
-  let paused = false, updated = Date.now(), shown = null, timer = 0;
+  const pause = keptPause(element);
+  let paused = Boolean(button) && pause.read(), updated = Date.now(), shown = null, timer = 0;
 
   const held = () => {
     const selection = getSelection();
@@ -120,6 +130,7 @@ function refresh(element) {
   };
   button?.addEventListener("click", () => {
     paused = !paused;
+    pause.write(paused);
     show();
     if (!paused) again();
   });

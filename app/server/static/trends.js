@@ -80,7 +80,7 @@ function ticks(_plot, splits, _axis, _space, step) {
   });
 }
 
-// A dashed line at each change of rules, with its number in the list beneath.
+// A dashed line at each change of rules, and its number in the list beneath in a box. The line of the pointer is whole.
 function rulesChanged(changes, colour) {
   const draw = (plot) => {
     const { ctx, bbox } = plot, ratio = devicePixelRatio;
@@ -99,8 +99,10 @@ function rulesChanged(changes, colour) {
       ctx.lineTo(x, bbox.top + bbox.height);
       ctx.stroke();
       if (x < free) continue;
-      ctx.fillText(String(place + 1), x, bbox.top - 5 * ratio);
-      free = x + 18 * ratio;
+      const width = Math.max(16, 8 * String(place + 1).length + 6) * ratio;
+      ctx.strokeRect(x - width / 2, bbox.top - 17 * ratio, width, 15 * ratio);
+      ctx.fillText(String(place + 1), x, bbox.top - 5.5 * ratio);
+      free = x + width + 3 * ratio;
     }
     ctx.restore();
   };
