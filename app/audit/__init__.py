@@ -20,6 +20,7 @@ from app.audit.call_lists.call_query import (
 )
 from app.audit.call_lists.same_caller import SameCaller, calls_of_same_caller
 from app.audit.calls.call_head import CallDirection, CallHead, CallOutcome, CallState
+from app.audit.calls.cause_texts import reason_text
 from app.audit.calls.duration import duration_text, interval_text
 from app.audit.calls.explanation import Explanation, RulesTried, TriedRule, explain
 from app.audit.calls.timeline import CallSteps, Step, StepKind, Timeline, timeline
@@ -218,6 +219,7 @@ __all__ = [
     "read_recent_traffic",
     "read_saved_query",
     "read_storage",
+    "reason_text",
     "recent_events",
     "rows_about",
     "sweep_heartbeats",

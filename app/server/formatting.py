@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
-from app.audit import duration_text, interval_text
+from app.audit import duration_text, interval_text, reason_text
 from app.db.types import format_instant
 from app.translation import current_language, gettext, number_text
 
@@ -146,6 +146,11 @@ def full_stop(text: str) -> str:
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
+def reason(of: Any) -> str:
+    """Return why a dispatch or a call is in its state, in the reader's language."""
+    return reason_text(of.cause, of.reason)
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "moment": moment,
     "instant": format_instant,
@@ -162,6 +167,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "browser": browser,
     "with_code": with_code,
     "state": state_text,
+    "reason": reason,
     "capitalize_first": capitalize_first,
     "full_stop": full_stop,
 }

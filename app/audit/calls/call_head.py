@@ -79,6 +79,7 @@ class CallHead(JsonShape):
     rules: Annotated[tuple[str, ...], Field(description="by the names they had")]
     asked_agents: Annotated[tuple[str, ...], Field(description="every agent that was asked, those that failed first")]
     outcomes: Annotated[tuple[CallOutcome, ...], Field(description="what came of its dispatches")]
+    cause: Annotated[Cause | None, Field(description="of the dispatch that decides the state; null without one")]
     called_number: Annotated[
         str | None, Field(description="the number that was dialled, in E.164 where it can be; null if none is known")
     ]
@@ -154,7 +155,7 @@ def head_of(
 
     `trunk_number`: our number, as the trunk spells it.
     """
-    state, reason = _state_of(latest, made, actions)
+    state, reason, cause = _state_of(latest, made, actions)
     outcomes = frozenset().union(*(one.outcomes for one in made))
     joined_at = min([first.received_at, *(one.waiting_since for one in made if one.is_own and one.waiting_since)])
     arrivals = [max(one.joined_at, joined_at) for one in made if one.joined_at is not None]
@@ -180,6 +181,7 @@ def head_of(
         rules=tuple(dict.fromkeys(one.rule for one in made if one.rule)),
         asked_agents=tuple(dict.fromkeys(each for one in made for each in (one.first_agent, one.agent) if each)),
         outcomes=tuple(one for one in CallOutcome if one in outcomes),
+        cause=cause,
         called_number=_called(direction, first.phone_number, trunk_number),
     )
 
@@ -211,8 +213,8 @@ _DONE = {CallerActionKind.REMOVE: CallState.REMOVED, CallerActionKind.TRANSFER: 
 
 def _state_of(
     joined: EventSummary, made: Sequence[CallDispatch], actions: Sequence[CallAction]
-) -> tuple[CallState, str]:
-    """Return the state of a call and its reason; of several dispatches, the one that most needs attention decides.
+) -> tuple[CallState, str, Cause | None]:
+    """Return the state of a call, its reason and cause: those of the dispatch that most needs attention.
 
     One beside another leaves the call with that: its caller does not wait.
     What was done with the caller decides only where there was no dispatch, or where it ended one that was under way.
@@ -223,15 +225,15 @@ def _state_of(
             if one.status in statuses and not (one.is_redriven or one.is_beside):
                 gave_up = state is CallState.CANCELLED and one.cause is Cause.CALLER_LEFT
                 if gave_up and done is not None:
-                    return _DONE[done.kind], done.reason
-                return (CallState.ABANDONED if gave_up else state), one.reason
+                    return _DONE[done.kind], done.reason, None
+                return (CallState.ABANDONED if gave_up else state), one.reason, one.cause
     if done is not None:
-        return _DONE[done.kind], done.reason
+        return _DONE[done.kind], done.reason, None
     if actions:
         state = CallState.FAILED if actions[-1].status is CallerActionStatus.FAILED else CallState.IGNORED
-        return state, actions[-1].reason
+        return state, actions[-1].reason, None
     if joined.outcome is EventOutcome.NO_MATCH:
-        return CallState.NO_MATCH, translatable("no rule matched")
+        return CallState.NO_MATCH, translatable("no rule matched"), None
     if joined.outcome is EventOutcome.LOOKING_UP:
-        return CallState.WAITING, translatable("the answer of a lookup is awaited")
-    return CallState.IGNORED, ""
+        return CallState.WAITING, translatable("the answer of a lookup is awaited"), None
+    return CallState.IGNORED, "", None

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from app.audit.calls.cause_texts import stored_text
 from app.audit.calls.duration import duration_text
 from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
 from app.db.columns.action_types import CallerActionStatus
@@ -243,7 +244,7 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case _, DispatchStatus.DISPATCHED:
             title = gettext("waiting for the agent")
             if dispatch.wait_s == dispatch.answer_timeout_s:  # else it depends on which agent was asked then
-                reason += gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
+                reason = stored_text(reason) + gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
             title = gettext("the agent is with the caller")
         case _, DispatchStatus.JOINED:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -11,9 +11,9 @@ from pydantic import Field, PlainSerializer
 from sqlalchemy import Connection
 
 from app.audit.calls.call import MAX_EVENTS, CallFacts, read_call
-from app.audit.calls.call_head import CallHead, CallOutcome, CallState
+from app.audit.calls.call_head import CallHead
 from app.audit.calls.decision_steps import action_step, decision_step, lookup_steps
-from app.audit.calls.duration import duration_text
+from app.audit.calls.headline import headline
 from app.audit.calls.step import (
     Step,
     StepKind,
@@ -27,10 +27,7 @@ from app.audit.records.find_records import Projects
 from app.audit.records.record_types import DispatchColumns, DispatchRecord, EventDetail
 from app.db.types import DispatchStatus
 from app.json_shape import JsonShape
-from app.livekit.vocabulary import JOINS
-from app.outbox.dispatch import BESIDE, Dispatch
-from app.outbox.states import WAITING
-from app.translation import gettext, translatable
+from app.translation import gettext
 
 __all__ = ["Step", "StepKind", "Timeline", "timeline", "timeline_of"]
 
@@ -86,7 +83,7 @@ def timeline_of(facts: CallFacts) -> Timeline:
                 seconds_since_joining=_seconds(call.joined_at, step.at) if step.at >= call.joined_at else None,
             )
         )
-    return Timeline(call, _summary(call, facts), tuple(dated), facts.subject, facts.dispatches, facts.actions)
+    return Timeline(call, headline(call, facts), tuple(dated), facts.subject, facts.dispatches, facts.actions)
 
 
 def _rank(step: Step) -> int:
@@ -147,56 +144,3 @@ def _dispatch_steps(record: DispatchRecord) -> Iterator[Step]:
 
 def _seconds(before: datetime | None, after: datetime) -> float | None:
     return None if before is None else round((after - before).total_seconds(), 6)
-
-
-_SENTENCES: Mapping[CallState, str] = {
-    CallState.WAITING: translatable("%(who)s is waiting for %(agents)s: %(reason)s"),
-    CallState.ANSWERED: "%(arrival)s",
-    CallState.ENDED: translatable("%(arrival)s; the call has ended: %(reason)s"),
-    CallState.NO_SHOW: translatable("no agent joined %(who)s: %(reason)s"),
-    CallState.FAILED: translatable("no agent joined %(who)s: %(reason)s"),
-    CallState.ABANDONED: translatable("%(who)s left before %(agents)s joined: %(reason)s"),
-    CallState.CANCELLED: translatable("the dispatch of %(agents)s to %(who)s was cancelled: %(reason)s"),
-    CallState.NO_MATCH: translatable("no agent joined %(who)s, because no rule matched"),
-    CallState.IGNORED: translatable("no agent was dispatched to %(who)s: %(ignored_because)s"),
-    CallState.REMOVED: translatable("%(who)s was removed from the room: %(reason)s"),
-    CallState.TRANSFERRED: translatable("the call of %(who)s was transferred: %(reason)s"),
-}
-
-
-def _summary(call: CallHead, facts: CallFacts) -> str:
-    subject = facts.subject
-    if subject.type not in JOINS and not facts.dispatches and not subject.participant_sid:
-        room = call.room_name or gettext("unknown")
-        return gettext("%(event)s of room %(room)s; no agent was dispatched.", event=subject.type, room=room)
-    who = call.participant_identity or gettext("room %(room)s", room=call.room_name)
-    agents = ", ".join(call.agents) or gettext("no agent")
-    made = [record.dispatch for record in facts.dispatches]
-    came = dict.fromkeys(one.agent_to_ask for one in made if one.joined_at is not None)
-    sentence = gettext(
-        _SENTENCES[call.state],
-        who=who,
-        agents=agents,
-        reason=call.reason,
-        arrival=_arrival(", ".join(came) or agents, who, call.seconds_to_agent),
-        ignored_because=call.reason
-        or (subject.decision or {}).get("reason")
-        or gettext("it is not a participant that gets agents"),
-    )
-    if CallOutcome.BEING_HANDED_OVER in call.outcomes:
-        to = ", ".join(dict.fromkeys(one.agent_to_ask for one in made if _is_to_take_over(one)))
-        sentence = gettext("%(sentence)s; the call is being handed over to %(agents)s", sentence=sentence, agents=to)
-    return sentence.rstrip(".") + "."
-
-
-def _is_to_take_over(dispatch: Dispatch) -> bool:
-    return dispatch.intent_key.startswith(BESIDE) and dispatch.status in WAITING
-
-
-def _arrival(agents: str, who: str, seconds: float | None) -> str:
-    if seconds is None:
-        return gettext("%(agents)s joined %(who)s", agents=agents, who=who)
-    if seconds == 0:
-        return gettext("%(agents)s was already in the room when %(who)s joined", agents=agents, who=who)
-    time = duration_text(seconds)
-    return gettext("%(agents)s joined %(who)s after %(time)s", agents=agents, who=who, time=time)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self, get_type_hints
 
 from pydantic import Field
 
-from app.db.types import DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
+from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource, ReplacesKind, Scope
 from app.json_shape import Instant, JsonShape, shape_of
 from app.outbox.dispatch import Dispatch, asked_agent
 from app.webhook.event_store import trunk_id_in
@@ -119,6 +119,7 @@ class DispatchSummary(_Row):
     asked_agent_name: str | None
     scope: Scope
     status: DispatchStatus
+    cause: Cause
     reason: str
     attempts: int
     livekit_dispatch_id: str | None

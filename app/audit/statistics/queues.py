@@ -16,6 +16,7 @@ from app.db.any_of import any_of
 from app.db.hot_statement import HotStatement
 from app.db.tables import agents, dispatches
 from app.db.tables.agents import IS_LIMITED
+from app.db.types import Cause
 from app.json_shape import Instant, JsonShape
 from app.outbox.queue_store import read_held, read_limits
 from app.outbox.statements import ASKED, IS_BESIDE, IS_OF_RULE
@@ -44,6 +45,7 @@ class WaitingCaller(JsonShape):
         Field(description="position × mean duration of calls of the last day ÷ places; null if unknown"),
     ]
     waits_until: Annotated[Instant | None, Field(description="then another agent is asked, or none any more")]
+    cause: Cause
     reason: str
     being_handed_over: Annotated[bool, Field(description="whether another agent has the call until this one joins")]
 
@@ -103,7 +105,7 @@ _WAITING = (
     select(
         _COLUMNS.id, _COLUMNS.event_id, _COLUMNS.project, _COLUMNS.room_name, _COLUMNS.participant_identity,
         ASKED.label("agent"), _OF_RULE.label("of_rule"), _COLUMNS.rule_name, _COLUMNS.queue_priority,
-        _COLUMNS.queued_at, _COLUMNS.next_attempt_at, _COLUMNS.reason, IS_BESIDE.label("is_beside"),
+        _COLUMNS.queued_at, _COLUMNS.next_attempt_at, _COLUMNS.cause, _COLUMNS.reason, IS_BESIDE.label("is_beside"),
     )
     .with_hint(dispatches, "INDEXED BY ix_dispatches_queue", "sqlite")
     .where(text("queued_at IS NOT NULL"))
@@ -215,6 +217,7 @@ def _caller(values: tuple[Any, ...], pace: QueuePace, now: datetime) -> WaitingC
         waited_s=_seconds(row["queued_at"], now),
         expected_wait_s=pace.expected_wait_s((row["project"], row["agent"], row["of_rule"]), row["position"]),
         waits_until=row["next_attempt_at"],
+        cause=Cause(row["cause"]),
         reason=row["reason"],
         being_handed_over=bool(row["is_beside"]),
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app.audit import CallHead, CallOutcome, CallState, EventDetail, Explanation, Step, StepKind, Timeline, TriedRule
 from app.cli.calls.call_view import explanation_view, timeline_view
-from app.db.types import DispatchStatus, EventOutcome, EventSource
+from app.db.types import Cause, DispatchStatus, EventOutcome, EventSource
 from app.rules.book.decision import Mismatch, Outcome, Verdict
 from app.rules.book.rule_book import RuleBook
 
@@ -37,7 +37,7 @@ def _timeline(identity: str) -> Timeline:
         participant_sid="PA_1", participant_kind="STANDARD", phone_number="+34600111222", joined_at=NOW, left_at=None,
         agent_joined_at=None, agents=("support-es",), state=CallState.NO_SHOW, reason="nobody came",
         seconds_to_agent=None, participant_name=None, direction=None, rules=("spanish",), asked_agents=("support-es",),
-        outcomes=(CallOutcome.NO_AGENT,), called_number="+15557654321",
+        outcomes=(CallOutcome.NO_AGENT,), cause=Cause.NO_AGENT, called_number="+15557654321",
     )  # fmt: skip
     steps = (
         Step(NOW, StepKind.EVENT, f"{identity} joined room support-1", seconds_since_joining=0.0),
