@@ -42,7 +42,7 @@ def change_agent(
     return stored_agent(connection, agent_name)
 
 
-def forget_agent(connection: Connection, agent_name: str, editor: str, expected: int | None = None) -> Agent:
+def remove_settings(connection: Connection, agent_name: str, editor: str, expected: int | None = None) -> Agent:
     """Delete the row of an agent and return what it was; its history stays. NotFoundError if there is none."""
     lock_edits(connection, agents)
     before = stored_agent(connection, agent_name)

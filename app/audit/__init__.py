@@ -31,6 +31,7 @@ from app.audit.lists.follow import DispatchChange, changes_after, events_after
 from app.audit.lists.paging import LARGEST_PAGE, Page
 from app.audit.lists.recent_traffic import RecentTraffic, read_recent_traffic
 from app.audit.lists.trial_events import recent_events
+from app.audit.named_agents import agents_of_rules, unused_agents, what_names
 from app.audit.people.person import find_person
 from app.audit.people.person_export import export_person
 from app.audit.people.person_rows import rows_about
@@ -166,6 +167,7 @@ __all__ = [
     "Waits",
     "Waterfall",
     "agent_trends",
+    "agents_of_rules",
     "calls_of_agents",
     "calls_of_same_caller",
     "changes_after",
@@ -227,7 +229,9 @@ __all__ = [
     "unknown_dispatches",
     "unknown_events",
     "unknown_fields",
+    "unused_agents",
     "warnings_about_agents",
     "was_any_sent",
     "waterfall_of",
+    "what_names",
 ]

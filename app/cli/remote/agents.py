@@ -14,12 +14,13 @@ from app.db.types import format_instant
 from app.errors import NotFoundError
 
 
-def list_agents(server: Server) -> tuple[list[Agent], Counter[str], Counter[str]]:
-    """Return the agents by name, how many calls each has, and how many callers wait for it."""
+def list_agents(server: Server) -> tuple[list[Agent], Counter[str], Counter[str], set[str]]:
+    """Return the agents by name, how many calls each has, how many callers wait for it, and the unused ones."""
     items = server.get("/agents")["items"]
     calls = Counter({one["agent_name"]: one["calls"] for one in items})
     waiting = Counter({one["agent_name"]: one["waiting"] for one in items})
-    return [read_as(Agent, one) for one in items], calls, waiting
+    unused = {one["agent_name"] for one in items if one.get("is_unused")}
+    return [read_as(Agent, one) for one in items], calls, waiting, unused
 
 
 def read_agent(server: Server, agent_name: str) -> Agent:
@@ -35,6 +36,11 @@ def change_agent(server: Server, agent_name: str, columns: Mapping[str, Any]) ->
     body = {name: format_instant(value) if isinstance(value, datetime) else value for name, value in columns.items()}
     answer = server.send("PATCH", path_of("agents", agent_name), body, if_match=ANY_VERSION)
     return read_as(Agent, answer), [str(one) for one in answer.get("warnings", ())]
+
+
+def forget_agent(server: Server, agent_name: str) -> Agent:
+    """Forget an agent, and return what was set for it; ConflictError with what names it."""
+    return read_as(Agent, server.send("POST", path_of("agents", agent_name, "forget")))
 
 
 def agent_history(server: Server, agent_name: str | None, limit: int) -> list[AgentChange]:

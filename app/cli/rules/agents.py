@@ -13,7 +13,7 @@ from app.agents.agent_history import agent_history, columns_to_resume
 from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
-from app.audit import known_agents, load_of_agents, warnings_about_agents
+from app.audit import known_agents, latest_probes, load_of_agents, unused_agents, warnings_about_agents
 from app.cli.framework.database import editor, reading, write
 from app.cli.framework.moment import ALLOWED_AHEAD, parse_ahead, show_moment
 from app.cli.framework.options import ByOption, JsonOption, LimitOption
@@ -23,23 +23,26 @@ from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.clock import SystemClock
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.errors import InvalidInputError, NotFoundError, Problem
+from app.flows.operations.forget_agent import forget_agent
+from app.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help="Agents: their limits, and whether they are in service.")
 _CHANGES_READ = 100
+_UNUSED = "never joined, and nothing names it; usher agents forget removes it"
 NameArgument = Annotated[str, typer.Argument(metavar="AGENT", help="as rules name it")]
 
 
 @app.command("list")
 @over_api
 def list_(*, as_json: JsonOption = False) -> None:
-    """List the agents that rules have asked for or something is set for, with their calls and queues."""
+    """List the agents that were asked for, probed, or that something is set for, with their calls and queues."""
     now = SystemClock().now()
     server = chosen_server()
     if server is not None:
-        agents, calls, waiting = remote.list_agents(server)
+        agents, calls, waiting, unused = remote.list_agents(server)
     else:
         with reading() as connection:
-            agents, (calls, waiting) = _known(connection), load_of_agents(connection, now)
+            (agents, unused), (calls, waiting) = _known(connection), load_of_agents(connection, now)
     if as_json:
         say_json(
             [
@@ -48,6 +51,7 @@ def list_(*, as_json: JsonOption = False) -> None:
                     "in_service": not one.is_out_of_service(now),
                     "calls": calls[one.agent_name],
                     "waiting": waiting[one.agent_name],
+                    "is_unused": one.agent_name in unused,
                 }
                 for one in agents
             ]
@@ -58,7 +62,7 @@ def list_(*, as_json: JsonOption = False) -> None:
         held = f"{calls[one.agent_name]}" + ("" if one.max_calls is None else f"/{one.max_calls}")
         made.add_row(
             plain(one.agent_name), held, str(waiting[one.agent_name]), plain(one.starts_per_second or ""),
-            _service(one, now), stacked(one.note, *one.problems),
+            _service(one, now), stacked(one.note, *one.problems, _UNUSED if one.agent_name in unused else ""),
         )  # fmt: skip
     show(made)
     if not agents:
@@ -121,6 +125,26 @@ def limit(
     given = {"max_calls": ("--max-calls", max_calls), "starts_per_second": ("--starts-per-second", starts)}
     columns = {name: _number(option, text) for name, (option, text) in given.items() if text is not None}
     _change(agent, columns, by, as_json=as_json)
+
+
+@app.command()
+@over_api
+def forget(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = False) -> None:
+    """Delete what is set for an agent, and its probes, such as one whose name was mistyped; its history stays.
+
+    Refused, with what names it, while a rule, another agent, a dispatch under way or USHER_CANARY_AGENTS does. Exit 1
+    if there is nothing to forget.
+    """
+    server = editing_server(by)
+    if server is not None:
+        before = remote.forget_agent(server, agent)
+    else:
+        scheduled, now = read_settings(without_livekit=True).canary_agents, SystemClock().now()
+        before = write(lambda connection: forget_agent(connection, agent, editor(by), now, scheduled=scheduled))
+    if as_json:
+        say_json(before.to_json())
+    else:
+        say(f"{agent} is forgotten")
 
 
 @app.command()
@@ -195,10 +219,12 @@ def _service(agent: Agent, now: datetime) -> Any:
     return stacked(f"no, {_until(agent)}", f"{substitute} is asked" if substitute else "")
 
 
-def _known(connection: Connection) -> list[Agent]:
+def _known(connection: Connection) -> tuple[list[Agent], set[str]]:
+    """Return all agents, and the names of the unused ones."""
     stored = {one.agent_name: one for one in list_agents(connection)}
-    names = sorted({*stored, *(one.name for one in known_agents(connection))})
-    return [stored.get(name, Agent(name)) for name in names]
+    dispatched = {one.name for one in known_agents(connection)}
+    names = {*stored, *dispatched, *latest_probes(connection)}
+    return [stored.get(name, Agent(name)) for name in sorted(names)], unused_agents(connection, names - dispatched)
 
 
 def _number(option: str, text: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Final
 NOTICES: Final = {
     "saved": "Saved. The rule applies from the next webhook on.",
     "agent-saved": "Saved. It holds for the next call.",
+    "agent-forgotten": "The agent is forgotten: nothing is set for it, and its probes are deleted.",
     "switched-on": "The rule is on, from the next webhook on.",
     "resumed": "The rule is not paused any more.",
     "moved": "Moved. The order holds from the next webhook on.",

@@ -23,8 +23,12 @@ AGENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
              if_match=True, body=agents.AgentDraft, problems=(409,), body_is_checked_by_handler=True,
              example={"max_calls": 20, "substitute_agent_name": "reception"}, role=Role.EDITOR,
              description="An agent for which nothing is set yet is at version 0."),
-    Endpoint("DELETE", _AGENT, agents.forget_an_agent, "Remove all that is set for an agent", Agent,
+    Endpoint("DELETE", _AGENT, agents.remove_settings_of_an_agent, "Remove all that is set for an agent", Agent,
              role=Role.EDITOR, if_match=True, problems=(404, 409), description="Its history stays."),
+    Endpoint("POST", f"{_AGENT}/forget", agents.forget_an_unused_agent,
+             "Forget an agent: delete what is set for it, and its probes", Agent, role=Role.EDITOR, problems=(404, 409),
+             description="409, with what names it, while a rule, another agent, a dispatch under way or "
+             "USHER_CANARY_AGENTS does. Its history stays."),
     Endpoint("POST", f"{_AGENT}/probe", probe.probe_an_agent,
              "Dispatch an agent into a room of its own, and time its arrival", probe.ProbeOutcome,
              body=probe.ProbeOrder, role=Role.EDITOR, problems=(429,), example={"timeout_s": 10},

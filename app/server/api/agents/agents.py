@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.agents.agent_history import AgentChange, agent_history
-from app.agents.edit_agent import change_agent, forget_agent
+from app.agents.edit_agent import change_agent, remove_settings
 from app.agents.stored_agents import Agent, list_agents, stored_agent
 from app.audit import (
     MAX_WAITING,
@@ -22,11 +22,13 @@ from app.audit import (
     latest_probes,
     load_of_agents,
     queue_overview,
+    unused_agents,
     warnings_about_agents,
 )
 from app.db.columns.queue_columns import MAX_CALLS, MAX_STARTS_PER_SECOND
 from app.db.rule_columns import MAX_AGENT_NAME, MAX_DESCRIPTION
 from app.errors import NotFoundError
+from app.flows.operations.forget_agent import forget_agent
 from app.json_shape import Instant
 from app.server.api.framework.endpoint import Answer, ApiRequest, Model, require_object, required_version
 
@@ -74,6 +76,7 @@ class ListedAgent(AgentState):
     name: Annotated[str, Field(description="the same as `agent_name`")]
     last_at: Annotated[Instant | None, Field(description="when the latest dispatch of it was created")]
     latest_probe: Annotated[Probe | None, Field(description="the latest probe with a result")]
+    is_unused: Annotated[bool, Field(description="it has never joined, and no rule, agent or dispatch names it")]
 
 
 class Agents(BaseModel):
@@ -101,6 +104,7 @@ async def list_the_agents(request: ApiRequest) -> dict[str, Any]:
         stored = {one.agent_name: one for one in list_agents(connection)}
         seen, probed = known_agents(connection), latest_probes(connection)
         last_at = dict.fromkeys([*stored, *probed]) | {one.name: one.last_at for one in seen}
+        unused = unused_agents(connection, last_at.keys() - {one.name for one in seen})
         calls, waiting = load_of_agents(connection, now)
         warn = partial(warnings_about_agents, connection, known={*probed, *(one.name for one in seen)})
         return [
@@ -109,6 +113,7 @@ async def list_the_agents(request: ApiRequest) -> dict[str, Any]:
                 name=name,
                 last_at=at,
                 latest_probe=probed.get(name),
+                is_unused=name in unused,
             ).to_json()
             for name, at in sorted(last_at.items())
         ]
@@ -128,9 +133,18 @@ async def replace_an_agent(request: ApiRequest) -> Answer:
     return await _change(request, whole=True)
 
 
-async def forget_an_agent(request: ApiRequest) -> dict[str, Any]:
+async def forget_an_unused_agent(request: ApiRequest) -> dict[str, Any]:
+    name, editor, now = request.identifier("agent_name"), request.user.name, request.context.now
+    scheduled = request.context.flow_context.settings.canary_agents
+    before = await request.context.write(
+        lambda connection: forget_agent(connection, name, editor, now, scheduled=scheduled)
+    )
+    return before.to_json()
+
+
+async def remove_settings_of_an_agent(request: ApiRequest) -> dict[str, Any]:
     expected, name, editor = required_version(request, "agent"), request.identifier("agent_name"), request.user.name
-    before = await request.context.write(lambda connection: forget_agent(connection, name, editor, expected))
+    before = await request.context.write(lambda connection: remove_settings(connection, name, editor, expected))
     return before.to_json()
 
 

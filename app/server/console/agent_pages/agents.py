@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from app.accounts.roles import Role
 from app.agents.agent_history import agent_history
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
@@ -25,9 +26,11 @@ from app.audit import (
     list_calls,
     load_of_agents,
     probes_of,
+    unused_agents,
     warnings_about_agents,
 )
-from app.errors import EditedMeanwhileError, InvalidInputError, Problem
+from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
+from app.flows.operations.forget_agent import forget_agent
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
 from app.server.console.figures.histogram import histogram_of
@@ -46,6 +49,7 @@ def agents_routes(console: Console) -> list[BaseRoute]:
         page_route(console, "/console/agents", show_agents),
         page_route(console, "/console/agents/{name:path}", show_agent, shows_people=True),
         form_route(console, "/console/agents/{name:path}", save_agent),
+        form_route(console, "/console/forget-agent", forget, Role.EDITOR),
     ]
 
 
@@ -62,8 +66,9 @@ async def show_agents(request: PageRequest) -> Response:
         lambda connection: (list_agents(connection), load_of_agents(connection, now))
     )
     settings = {one.agent_name: one for one in stored}
-    seen += [Seen(name, None) for name in settings if name not in {one.name for one in seen}]
-    seen += [Seen(name, None) for name in probed if name not in {one.name for one in seen}]
+    unseen = {*settings, *probed} - {one.name for one in seen}
+    unused = await context.read(lambda connection: unused_agents(connection, unseen)) if unseen else set[str]()
+    seen += [Seen(name, None) for name in sorted(unseen)]
     figures: dict[str, Figures] = {one.agent: one for one in found.agents}
     lines = [
         {
@@ -71,6 +76,7 @@ async def show_agents(request: PageRequest) -> Response:
             "spark": sparkline_of(trends.get(one.name)),
             "agent": settings.get(one.name, Agent(one.name)),
             "calls": calls[one.name],
+            "is_unused": one.name in unused,
         }
         for one in seen
     ]
@@ -109,15 +115,27 @@ async def save_agent(request: PageRequest) -> Response:
     return redirect(f"/console/agents/{quote(name)}", "agent-saved")
 
 
+async def forget(request: PageRequest) -> Response:
+    """Forget the agent in the form; what names it is shown on its page."""
+    name, editor, now = request.field("agent_name"), request.signed_in.name, request.context.now
+    scheduled = request.context.flow_context.settings.canary_agents
+    try:
+        await request.context.write(lambda connection: forget_agent(connection, name, editor, now, scheduled=scheduled))
+    except ConflictError as error:
+        return await _agent_page(request, name=name, problems=[Problem("", str(error))], status=409)
+    return redirect("/console/agents", "agent-forgotten")
+
+
 async def _agent_page(
     request: PageRequest,
     fields: Mapping[str, str] | None = None,
     *,
+    name: str = "",
     problems: Sequence[Problem] = (),
     conflict: str = "",
     status: int = 200,
 ) -> Response:
-    name, hours, context = request.http.path_params["name"], hours_of(request), request.context
+    name, hours, context = name or request.http.path_params["name"], hours_of(request), request.context
     now = context.now
 
     def load(connection: Connection) -> dict[str, Any]:
@@ -132,6 +150,7 @@ async def _agent_page(
             "calls_now": calls[name],
             "waiting_now": waiting[name],
             "changes": agent_history(connection, name, limit=_CHANGES_SHOWN),
+            "is_known": agent.is_stored or bool(probes),
         }
 
     facts, found, objectives = await asyncio.gather(
