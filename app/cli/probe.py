@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from app.cli.calls.unknown_names import note_unused_agents
 from app.cli.framework.database import database_errors, database_url, require_database
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
@@ -50,6 +51,7 @@ def probe(
     else:
         for result in results:
             show(_line(result))
+    note_unused_agents([result.agent_name for result in results if not result.arrived], server)
     if not all(result.arrived for result in results):
         raise typer.Exit(1)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from app.audit import known_agents, known_rules
+from app.audit import agents_of_rules, known_agents, known_rules, unused_agents
 from app.cli.framework.database import reading
 from app.cli.framework.terminal import note
 from app.cli.remote import agents as remote_agents
 from app.cli.remote import rules as remote_rules
 from app.cli.remote.server import Server
 from app.errors import NotAllowedError, did_you_mean
+from app.rules.fallbacks import names_of_fallbacks
 
 
 def note_unknown_names(agent: str | None, rule: str | None, server: Server | None) -> None:
@@ -21,6 +22,33 @@ def note_unknown_names(agent: str | None, rule: str | None, server: Server | Non
             _note("agent", agent, _agents(server), "usher agents list")
         if rule:
             _note("rule", rule, _rules(server), "usher rules list")
+
+
+def note_unused_agents(agents: Iterable[str], server: Server | None) -> None:
+    """Print a note for each of the agents that nothing names and that never joined, with the nearest that are known."""
+    with suppress(NotAllowedError):
+        unused, known = _unused_of_server(server) if server is not None else _unused(agents)
+        for name in agents:
+            if name in unused:
+                hint = did_you_mean(name, known - {name}, "usher agents list")
+                note(f"No rule names the agent {name!r}, and it has never joined{hint}")
+
+
+def _unused(agents: Iterable[str]) -> tuple[set[str], set[str]]:
+    with reading() as connection:
+        asked = {one.name for one in known_agents(connection)}
+        return unused_agents(connection, set(agents) - asked), asked | agents_of_rules(connection)
+
+
+def _unused_of_server(server: Server) -> tuple[set[str], set[str]]:
+    listed, _, _, unused = remote_agents.list_agents(server)
+    of_rules = {
+        name
+        for rule in remote_rules.list_rules(server).rules
+        for name in (rule.get("agent_name"), *names_of_fallbacks(rule.get("fallbacks")))
+        if name
+    }
+    return unused, {one.agent_name for one in listed} - unused | of_rules
 
 
 def _note(noun: str, name: str, known: Iterable[str], otherwise: str) -> None:

@@ -275,6 +275,17 @@ def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     assert (probed.code, [one["agent_name"] for one in json.loads(probed.out)]) == (1, ["ghost"])
     assert "did not join" in remote.run("probe", "ghost", "--timeout", "0.5").out
     assert "timeout_s" in remote.run("probe", "ghost", "--timeout", "600").err
+    # And a name that nothing knows is said to be one, and forgotten
+    [known] = {rule["agent_name"] for rule in remote.json("rules", "list") if rule["name"] == "no worker"}
+    mistyped = remote.run("probe", f"{known}x", "--timeout", "0.5")
+    unknown = f"No rule names the agent '{known}x', and it has never joined; did you mean '{known}'?"
+    assert unknown in " ".join(mistyped.err.split())
+    assert "never joined, and nothing names it" in " ".join(remote.here.run("agents", "list").out.split())
+    refused = remote.run("agents", "forget", known)
+    assert (refused.code, "cannot be forgotten; named by: the rule 'no worker'" in refused.err) == (2, True)
+    assert remote.run("agents", "forget", f"{known}x").out == f"{known}x is forgotten\n"
+    again = remote.here.run("agents", "forget", f"{known}x")
+    assert (again.code, f"did you mean '{known}'" in again.err) == (1, True)
     assert "--dev: is not possible with --server" in remote.run("probe", "ghost", "--dev").err
     failed = remote.json("dispatches", "list", "--status", "no_show")[0]["id"]
     tried = remote.json("dispatches", "redrive", failed, "--dry-run")
