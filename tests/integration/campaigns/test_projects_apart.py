@@ -30,7 +30,7 @@ EXAMPLES = int(os.environ.get("USHER_EXAMPLES", "0"))
 VICTIM, HOSTILE = "acme/eu", "acme"
 SETTLED_S = 20.0
 
-_CHANGING = re.compile(r"[\d.]+ s|AJ_\w+|AD_\w+|[0-9a-f]{8}(-[0-9a-f]{4,12}){4}")
+_CHANGING = re.compile(r"[\d.]+ s|AJ_\w+|AD_\w+|[0-9a-f]{8}-[0-9a-v]{13}")
 
 ACTIONS = ("join ana", "join bob", "leave ana", "agent leaves", "worker dies", "node lost", "room closes")
 GAPS = (0.0, 0.3, 1.0, 4.0)
@@ -223,6 +223,8 @@ def story_of(*hostile: Hostile, actions: Sequence[tuple[str, float]] = (("join a
 @example(story=story_of(Hostile(EventType.PARTICIPANT_LEFT, "ana")))
 @example(story=story_of(Hostile(EventType.PARTICIPANT_LEFT, "ana", delay=1.5), actions=[
     ("join ana", 0.0), ("worker dies", 4.0)]))  # fmt: skip
+@example(story=story_of(Hostile(EventType.PARTICIPANT_LEFT, "agent", after=1), actions=[
+    ("join ana", 0.0), ("agent leaves", 4.0)]))  # fmt: skip
 @example(story=story_of(Hostile(EventType.ROOM_STARTED, "ana", after=1, is_collision=True)))
 @example(story=story_of(Hostile(EventType.ROOM_STARTED, "ana"), Hostile(EventType.ROOM_STARTED, "ana", after=1)))
 @example(story=story_of(Hostile(EventType.PARTICIPANT_JOINED, "agent", after=1, delay=1.5)))
