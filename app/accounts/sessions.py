@@ -25,6 +25,8 @@ PASSWORD_FRESH_FOR: Final = timedelta(minutes=10)
 """After the password was typed, or the login at the provider, what needs it again does not ask for this long."""
 _SEEN_EVERY: Final = timedelta(minutes=1)  # spares a write at every request
 _MAX_USER_AGENT: Final = 300
+_MAX_ID_TOKEN: Final = 4_096
+"""Characters of an ID token that is kept: a logout names it in an address, and many servers refuse those over 8 KiB."""
 PREFIX: Final = "s."
 """In the cookie of a session, and not in the signed one of a browser that is not logged in."""
 
@@ -75,10 +77,12 @@ def start_session(
     address: str = "",
     user_agent: str = "",
     confirmed_at: datetime | None = None,
+    id_token: str = "",
 ) -> tuple[Session, str]:
     """Start a session of a user; return it and the secret of its cookie.
 
-    `confirmed_at`: when the user logged in at the provider; None: the password was typed just now.
+    `confirmed_at`: when the user logged in at the provider; None: the password was typed just now. `id_token`: what the
+    provider issued then.
     """
     secret = PREFIX + new_secret()
     row: dict[str, Any] = {
@@ -92,6 +96,7 @@ def start_session(
         "password_checked_at": confirmed_at or now,
         "address": address,
         "user_agent": shortened(user_agent),
+        "id_token": id_token if 0 < len(id_token) <= _MAX_ID_TOKEN else None,
     }
     connection.execute(insert(sessions).values(row))
     return _session({**row, "user_name": user.name}), secret
@@ -112,6 +117,11 @@ def list_sessions(connection: Connection, now: datetime, limits: Limits, user_id
     if user_id is not None:
         query = query.where(sessions.c.user_id == user_id)
     return [_session(row) for row in connection.execute(query).mappings()]
+
+
+def id_token_of(connection: Connection, session_id: str) -> str:
+    """Return the ID token of the login with which a session began; empty if there is none."""
+    return connection.scalar(select(sessions.c.id_token).where(sessions.c.id == session_id)) or ""
 
 
 def record_seen(connection: Connection, session_id: str, now: datetime) -> None:
@@ -163,7 +173,8 @@ def _is_alive(now: datetime, limits: Limits) -> ColumnElement[bool]:
     )
 
 
-_QUERY = select(sessions, users.c.name.label("user_name")).join(users, users.c.id == sessions.c.user_id)
+_SHOWN = [column for column in sessions.c if column is not sessions.c.id_token]
+_QUERY = select(*_SHOWN, users.c.name.label("user_name")).join(users, users.c.id == sessions.c.user_id)
 
 
 def _hash(secret: str) -> str:

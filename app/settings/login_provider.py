@@ -14,6 +14,7 @@ from app.settings.addresses import is_loopback
 from app.settings.model import Settings
 
 CALLBACK_PATH: Final = "/console/oidc/callback"
+LOGGED_OUT_PATH: Final = "/console/login"
 EMAIL: Final = "email"
 ROLES: Final = ("viewer", "editor", "admin")
 """Roles of people; `decider` is for programs and shows no page."""
@@ -30,6 +31,8 @@ class LoginProvider:
     client_secret: SecretStr
     name: str
     callback_url: str
+    logged_out_url: str
+    """Where the provider sends people after a logout there."""
     claim: str
     domains: tuple[str, ...]
     """Lower case; an address must be of one of these; empty: of any."""
@@ -50,6 +53,7 @@ def login_provider(settings: Settings) -> LoginProvider | None:
         client_secret=settings.oidc_client_secret,
         name=settings.oidc_name,
         callback_url=settings.public_url.rstrip("/") + CALLBACK_PATH,
+        logged_out_url=settings.public_url.rstrip("/") + LOGGED_OUT_PATH,
         claim=settings.oidc_claim,
         domains=tuple(domain.lower().lstrip("@") for domain in settings.oidc_domains),
         role=settings.oidc_role,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,13 @@ class Expected:
     nonce: str
     authenticated_since: datetime | None = None
     """The person must have logged in at the provider after this; None: whenever."""
+
+
+class Redeemed(NamedTuple):
+    """What a code was worth: the verified claims about a person, and the ID token that they are from."""
+
+    claims: Mapping[str, Any]
+    id_token: str
 
 
 def authenticated_at(claims: Mapping[str, Any]) -> float | None:

@@ -72,6 +72,7 @@ sessions = Table(
     ),  # when the user last typed the password, or logged in at the provider
     Column("address", Text, nullable=False, server_default=""),
     Column("user_agent", Text, nullable=False, server_default=""),
+    Column("id_token", Text),  # of the login at the provider, which a logout there names; no page or API shows it
     UniqueConstraint("secret_hash"),
     Index(None, "user_id"),
 )

@@ -16,8 +16,9 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.jwk import Key
 
 from app.accounts.openid.id_token import UnknownKeyError, read_keys, verify_id_token
-from app.accounts.openid.id_token_expected import Expected
+from app.accounts.openid.id_token_expected import Expected, Redeemed
 from app.accounts.openid.login_errors import ClientRefusedError, LoginRefusedError, ProviderError
+from app.accounts.openid.provider_logout import logout_address
 from app.accounts.openid.provider_person import wanted_claims
 from app.clock import Clock, new_secret
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed, read_at_most
@@ -96,21 +97,17 @@ class IdentityProvider:
         joined = "&".join(part for part in (parts.query, urlencode(query)) if part)
         return urlunsplit(parts._replace(query=joined))
 
-    async def redeem(self, code: str, verifier: str, expected: Expected) -> Mapping[str, Any]:
-        """Return the verified claims about the person who came back with `code`, or raise LoginRefusedError."""
+    async def redeem(self, code: str, verifier: str, expected: Expected) -> Redeemed:
+        """Return what is verified about the person who came back with `code`, or raise LoginRefusedError."""
         return await self._bounded(self._redeem(code, verifier, expected))
 
-    async def logout_url(self) -> str:
-        """Return where a person logs out at the provider (RP-Initiated Logout 1.0); empty if it does not say where.
-
-        Without `post_logout_redirect_uri`: providers refuse one that nobody has registered.
-        """
+    async def logout_url(self, id_token: str = "") -> str:
+        """Return where a person logs out at the provider (`logout_address`); empty if it does not say where."""
         try:
-            parts = urlsplit((await self._bounded(self._read_endpoints())).end_session)
+            endpoints = await self._bounded(self._read_endpoints())
         except ProviderError:
             return ""
-        query = "&".join(part for part in (parts.query, urlencode({"client_id": self.provider.client_id})) if part)
-        return urlunsplit(parts._replace(query=query)) if parts.netloc else ""
+        return logout_address(endpoints.end_session, self.provider, id_token)
 
     async def count_keys(self) -> int:
         """Return how many keys the provider publishes; raises ProviderError if its documents cannot be used."""
@@ -133,7 +130,7 @@ class IdentityProvider:
         except TimeoutError as error:
             raise self._error(translatable("it took too long")) from error
 
-    async def _redeem(self, code: str, verifier: str, expected: Expected) -> Mapping[str, Any]:
+    async def _redeem(self, code: str, verifier: str, expected: Expected) -> Redeemed:
         async with self._places:
             endpoints = await self._read_endpoints()
             answer = await self._exchange(endpoints, code, verifier)
@@ -144,7 +141,7 @@ class IdentityProvider:
             is_login = expected.authenticated_since is None  # else sub and auth_time are enough
             if is_login and missing and endpoints.userinfo and access_token:
                 claims = {**await self._userinfo(endpoints, access_token, claims["sub"]), **claims}
-            return claims
+            return Redeemed(claims, str(answer["id_token"]))
 
     async def _exchange(self, endpoints: Endpoints, code: str, verifier: str) -> dict[str, Any]:
         provider, secret = self.provider, self.provider.client_secret.get_secret_value()

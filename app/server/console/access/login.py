@@ -14,8 +14,8 @@ from starlette.routing import BaseRoute
 from app.accounts.access_log import AccessEntry, append_access
 from app.accounts.links import require_first_admin, user_of_password_code
 from app.accounts.password import check_password
+from app.accounts.sessions import id_token_of, start_session
 from app.accounts.sessions import log_out as end_own_session
-from app.accounts.sessions import start_session
 from app.accounts.users import (
     User,
     add_first_admin,
@@ -89,11 +89,13 @@ async def log_in(request: PageRequest) -> Response:
 
 
 async def log_out(request: PageRequest) -> Response:
+    id_token = ""
     if request.session is not None:
         now, session = request.context.now, request.session
+        id_token = await request.context.read(partial(id_token_of, session_id=session.id))
         await request.context.write(partial(end_own_session, session=session, now=now, address=request.address))
     cookie, provider = request.console.cookies.new_anonymous(), request.context.identity_provider
-    url = await provider.logout_url() if provider and request.user and request.user.has_identity else ""
+    url = await provider.logout_url(id_token) if provider and request.user and request.user.has_identity else ""
     # A redirect after a form to another host is not allowed by the page's policy, so the provider is a link.
     stranger = replace(request, user=None, session=None, cookie=cookie)
     response = stranger.page("logged_out.html", url=url) if url else redirect("/console/login")
@@ -144,9 +146,15 @@ async def choose_password(request: PageRequest) -> Response:
 
 
 async def logged_in(
-    request: PageRequest, user: User, response: Response, detail: str = "", confirmed_at: datetime | None = None
+    request: PageRequest,
+    user: User,
+    response: Response,
+    detail: str = "",
+    *,
+    confirmed_at: datetime | None = None,
+    id_token: str = "",
 ) -> Response:
-    """Start a session of a user, with a new cookie, and return `response`; `confirmed_at`: as of `start_session`."""
+    """Start a session of a user, with a new cookie, and return `response`; the last two: as of `start_session`."""
     now, limits = request.context.now, request.context.session_limits
 
     def unit(connection: Connection) -> str:
@@ -158,6 +166,7 @@ async def logged_in(
             address=request.address,
             user_agent=request.user_agent,
             confirmed_at=confirmed_at,
+            id_token=id_token,
         )
         record_login(connection, user.id, now)
         entry = AccessEntry(AccessKind.LOGIN, user.name, request.address, request.user_agent, detail)

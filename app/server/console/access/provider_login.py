@@ -176,8 +176,7 @@ def _checked(request: PageRequest, flow: LoginFlow | None) -> LoginFlow:
         message = translatable("This login was not begun in this browser, or more than ten minutes ago. Log in again.")
         why = "no login was begun in this browser" if flow is None else "the state is another one"
         raise LoginRefusedError(message, why)
-    issuer = request.field("iss")  # RFC 9207
-    if issuer and issuer != _provider(request).provider.issuer:
+    if (issuer := request.field("iss")) and issuer != _provider(request).provider.issuer:  # RFC 9207
         message = translatable("Another provider has answered. Log in again.")
         raise LoginRefusedError(message, "the answer is of another issuer")
     if error:
@@ -209,23 +208,22 @@ def _as_refusal(error: str, description: str) -> LoginRefusedError:
 
 
 async def _answer(request: PageRequest, flow: LoginFlow) -> Response:
-    provider = _provider(request)
+    provider, purpose = _provider(request), Purpose(flow.purpose)
     request.console.passwords.count(request.address)
-    purpose = Purpose(flow.purpose)
     settings = provider.provider
     since = None if purpose is Purpose.LOGIN else flow.began
     expected = Expected(settings.issuer, settings.client_id, flow.nonce, since)
-    claims = await provider.redeem(request.field("code"), flow.verifier, expected)
+    claims, id_token = await provider.redeem(request.field("code"), flow.verifier, expected)
     match purpose:
         case Purpose.LOGIN:
-            return await _log_in(request, claims, flow)
+            return await _log_in(request, claims, flow, id_token)
         case Purpose.CONFIRM:
             return await _confirm(request, claims, flow)
         case Purpose.CONNECT:
             return await _connect(request, claims, flow)
 
 
-async def _log_in(request: PageRequest, claims: Mapping[str, Any], flow: LoginFlow) -> Response:
+async def _log_in(request: PageRequest, claims: Mapping[str, Any], flow: LoginFlow, id_token: str) -> Response:
     provider, now = _provider(request).provider, request.context.now
     person = read_person(claims, provider)
     user = await request.context.write(partial(admit, person=person, now=now))
@@ -234,7 +232,8 @@ async def _log_in(request: PageRequest, claims: Mapping[str, Any], flow: LoginFl
     confirmed_at = now - PASSWORD_FRESH_FOR
     if at is not None and confirmed_at.timestamp() < at:
         confirmed_at = datetime.fromtimestamp(min(at, now.timestamp()), UTC)
-    return await logged_in(request, user, redirect(flow.target), f"through {provider.name}", confirmed_at)
+    after, how = redirect(flow.target), f"through {provider.name}"
+    return await logged_in(request, user, after, how, confirmed_at=confirmed_at, id_token=id_token)
 
 
 async def _confirm(request: PageRequest, claims: Mapping[str, Any], flow: LoginFlow) -> Response:

@@ -8,7 +8,9 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 import pytest
@@ -459,8 +461,17 @@ async def test_who_logs_out_is_shown_where_to_log_out_at_the_provider(site: Site
     await site.log_in(browser, **ANA)
     left = await post(browser, "/console/account", "/console/logout")
     assert left.status_code == 200
-    assert f'href="{site.provider.url}/logout?tenant=1&amp;client_id={CLIENT_ID}"' in left.text
+    [link] = re.findall(rf'href="({re.escape(site.provider.url)}/logout[^"]+)"', left.text)
+    fields = dict(parse_qsl(urlsplit(unescape(link)).query))
+    issued = jwt.decode(fields.pop("id_token_hint"), site.provider.key).claims
+    assert (issued["iss"], issued["sub"]) == (site.provider.url, ANA["sub"])
+    public_url = site.running.service.orchestrator.context.settings.public_url.rstrip("/")
+    assert fields == {
+        "tenant": "1", "client_id": CLIENT_ID, "post_logout_redirect_uri": f"{public_url}/console/login"
+    }  # fmt: skip
     assert not await is_logged_in(browser)
+    # What the provider issued went with the session
+    assert await site.running.read("SELECT * FROM sessions WHERE id_token IS NOT NULL") == []
     # A user of a password alone is logged out here only
     await log_in(browser, "maria")
     assert (await post(browser, "/console/account", "/console/logout")).headers["location"] == "/console/login"
