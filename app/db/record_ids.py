@@ -8,10 +8,12 @@ millisecond, so ids of both forms sort by time among each other, also while repl
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MILLISECOND: Final = 2**48 - 1
+_LAST_WITH_A_DATE: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 _FORM: Final = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})(?:[0-9a-v]{9}|-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})?", re.ASCII
 )
@@ -19,11 +21,13 @@ _FORM: Final = re.compile(
 
 def lowest_id_at(instant: datetime) -> str:
     """Return what sorts before all ids of the millisecond of `instant`, and after those of the one before."""
-    when = f"{max(0, min(int(instant.timestamp() * 1000), _LAST_MILLISECOND)):012x}"
+    milliseconds = (instant - _EPOCH) // timedelta(milliseconds=1)  # exact, as `timestamp` is not
+    when = f"{max(0, min(milliseconds, _LAST_MILLISECOND)):012x}"
     return f"{when[:8]}-{when[8:]}"
 
 
 def instant_of_id(identity: str) -> datetime | None:
     """Return when an id was made, to the millisecond, also for what `lowest_id_at` returns; None for anything else."""
     made = _FORM.fullmatch(identity)
-    return None if made is None else datetime.fromtimestamp(int(made[1] + made[2], 16) / 1000, UTC)
+    milliseconds = int(made[1] + made[2], 16) if made else _LAST_MILLISECOND
+    return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds <= _LAST_WITH_A_DATE else None
