@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from app.errors import InvalidInputError, NotAllowedError, Problem
+from app.errors import InvalidInputError, NotAllowedError, Problem, names_like
 from app.translation import translatable
 
 MAX_PROJECT_NAME = 200
@@ -80,3 +80,18 @@ def stored_projects(projects: Collection[str] | None) -> list[str] | None:
     if problems:
         raise InvalidInputError(translatable("these projects cannot be used"), problems)
     return sorted(set(projects))
+
+
+def require_known_projects(projects: Collection[str] | None, known: Collection[str]) -> None:
+    """Raise InvalidInputError, with the nearest names, unless all `projects` are among the `known` ones.
+
+    A restriction to a project that is spelled wrongly would show its user nothing, without a reason.
+    """
+    names = ", ".join(map(repr, sorted(known)))
+    message = translatable("is none of the LiveKit projects that are configured: %(names)s", names=names)
+    problems = [
+        Problem("projects", message, name, next(iter(names_like(name, known)), None))
+        for name in sorted(set(projects or ()) - set(known))
+    ]
+    if problems:
+        raise InvalidInputError(translatable("these projects cannot be used"), problems)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.accounts.roles import Role
 from app.accounts.tokens import LIFETIME, Token, issue_token, list_tokens, revoke_token
 from app.cli.framework.database import editor, reading, write
+from app.cli.framework.known_projects import require_known
 from app.cli.framework.moment import parse_duration, show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
@@ -49,6 +50,8 @@ def token(
 
     def unit(connection: Connection) -> Any:
         user = find_named(connection, name)
+        if user.projects is None:  # else only the user's own may be named
+            require_known(connection, project)
         return issue_token(
             connection,
             user.id,

@@ -24,6 +24,7 @@ from app.accounts.users import (
     set_role,
 )
 from app.cli.framework.database import editor, reading, write
+from app.cli.framework.known_projects import require_known
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
 from app.cli.framework.terminal import note, plain, say, say_json, show, table
@@ -112,6 +113,7 @@ def add(
     hashed = _read_password(name) if password_stdin else NO_PASSWORD
 
     def unit(connection: Connection) -> tuple[User, str]:
+        require_known(connection, project)
         user = add_user(connection, name, role, by=editor(by), now=now, password_hash=hashed, projects=project or None)
         return user, signing_key(connection, now, settings.secret_key.get_secret_value())
 
@@ -176,15 +178,14 @@ def projects(
     if bool(project) is all_:
         raise InvalidInputError("usage", [Problem("PROJECT", "give the projects, or --all", None)])
     now = SystemClock().now()
+
+    def unit(connection: Connection) -> User:
+        user = find_named(connection, name)
+        require_known(connection, project, user.projects)
+        return set_projects(connection, user.id, project, by=editor(by), now=now)
+
     server = editing_server(by)
-    if server is not None:
-        user = remote.change_user(server, name, projects=project or None)
-    else:
-        user = write(
-            lambda connection: set_projects(
-                connection, find_named(connection, name).id, project, by=editor(by), now=now
-            )
-        )
+    user = remote.change_user(server, name, projects=project or None) if server is not None else write(unit)
     shown = "all projects" if user.projects is None else ", ".join(user.projects)
     _print_user(user, f"{user.name} may see {shown}", as_json=as_json)
 

@@ -70,6 +70,11 @@ class RequestContext:
         return self.orchestrator.context
 
     @property
+    def project_names(self) -> frozenset[str]:
+        """The LiveKit projects that are configured."""
+        return frozenset(project.name for project in self.flow_context.settings.projects)
+
+    @property
     def now(self) -> datetime:
         return self.flow_context.clock.now()
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.accounts.access_log import AccessFilter, AccessPage, list_accesses
 from app.accounts.links import password_code
-from app.accounts.roles import Role
+from app.accounts.roles import Role, require_known_projects
 from app.accounts.sessions import Session, end_session, list_sessions
 from app.accounts.tokens import LIFETIME, MAX_LIFETIME, Token, issue_token, list_tokens, revoke_token
 from app.accounts.users import (
@@ -114,6 +114,7 @@ async def list_the_users(request: ApiRequest) -> dict[str, Any]:
 async def invite_a_user(request: ApiRequest) -> dict[str, Any]:
     order: NewUser = request.body
     now, by = request.context.now, request.user.name
+    require_known_projects(order.projects, request.context.project_names)
     user = await request.context.write(
         lambda connection: add_user(connection, order.name, order.role, by=by, now=now, projects=order.projects)
     )
@@ -128,6 +129,7 @@ async def change_a_user(request: ApiRequest) -> dict[str, Any]:
 
     def unit(connection: Connection) -> dict[str, Any]:
         user = read_user(connection, user_id)
+        require_known_projects(order.projects, {*request.context.project_names, *(user.projects or ())})
         lifts_restriction = "projects" in order.model_fields_set and order.projects is None
         if lifts_restriction:  # before the role: an admin cannot be restricted
             user = set_projects(connection, user_id, None, by=by, now=now)
@@ -190,7 +192,8 @@ async def issue_a_token(request: ApiRequest) -> dict[str, Any]:
     lifetime = None if order.days is None else timedelta(days=order.days)
 
     def unit(connection: Connection) -> dict[str, Any]:
-        read_user(connection, user_id)
+        if read_user(connection, user_id).projects is None:  # else only the user's own may be named
+            require_known_projects(order.projects, request.context.project_names)
         token, secret = issue_token(
             connection, user_id, order.name, order.role, by=by, now=now, lifetime=lifetime, projects=order.projects
         )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from sqlalchemy import Connection
 
 from app.accounts.roles import Role
@@ -20,8 +23,10 @@ from app.incidents.incident_store import write_changes
 from app.incidents.sighting import Key, Level, Sighting
 from app.rules.editing.edit_rule import change_rule, create_rule
 from app.server.api.routes import ENDPOINTS
+from tests.conftest import Database
 from tests.harness.serving import until
-from tests.integration.server.conftest import Running
+from tests.integration.server.conftest import Running, running_service
+from tests.integration.server.test_console import log_in, post
 
 RULE = {"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "greeter"}
 
@@ -250,7 +255,60 @@ async def test_decisions_are_made_for_the_own_projects_only(running: Running) ->
     assert (await client.post("/api/v1/decide", json={**order, "project": "default"})).status_code == 422
 
 
-async def test_admins_restrict_users_over_the_api(running: Running) -> None:
+@pytest.fixture
+async def of_projects(database: Database, tmp_path: Path) -> AsyncIterator[Running]:
+    """A service with the projects `a` and `b`."""
+    entries = [
+        {"name": name, "url": "ws://127.0.0.1:9", "api_key": name, "api_secret": name * 40} for name in ("a", "b")
+    ]
+    file = tmp_path / "projects.yaml"
+    file.write_text(json.dumps({"projects": entries}))
+    livekit = dict.fromkeys(("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"), "")
+    async with running_service(database, USHER_PROJECTS_FILE=str(file), **livekit) as built:
+        yield built
+
+
+async def test_a_restriction_to_a_project_that_is_not_configured_is_refused(of_projects: Running) -> None:
+    admin = of_projects.client(await of_projects.token())
+    user = await of_projects.add_user("ben", Role.VIEWER)
+    path = f"/api/v1/users/{user.id}"
+    orders = [
+        (admin.post, "/api/v1/users", {"name": "ana", "projects": ["a", "A"]}),
+        (admin.patch, path, {"projects": ["A"]}),
+        (admin.post, f"{path}/tokens", {"name": "x", "projects": ["A"]}),
+    ]
+    for send, to, order in orders:
+        answer = await send(to, json=order)
+        assert answer.status_code == 422, answer.text
+        [problem] = answer.json()["errors"]
+        assert (problem["found"], problem["suggestion"]) == ("A", "a")
+        assert "is none of the LiveKit projects that are configured: 'a', 'b'" in problem["message"]
+    # A restriction that was made while there was such a project may stay
+    now = datetime.now(UTC)
+    await of_projects.write(lambda c: set_projects(c, user.id, ["gone"], by="test", now=now))
+    assert (await admin.patch(path, json={"projects": ["gone", "a"]})).json()["projects"] == ["a", "gone"]
+
+
+async def test_pages_refuse_a_restriction_to_a_project_that_is_not_configured(of_projects: Running) -> None:
+    await of_projects.add_user("maria", Role.ADMIN)
+    user = await of_projects.add_user("ben", Role.VIEWER)
+    async with of_projects.client() as admin:
+        await log_in(admin, "maria")
+        path = f"/console/users/{user.id}"
+        for to, form in (
+            ("/console/users", {"name": "ana", "role": "viewer", "projects": "a, A"}),
+            (f"{path}/projects", {"projects": "A"}),
+            (f"{path}/tokens", {"token_name": "x", "role": "viewer", "projects": "A", "days": "90"}),
+        ):
+            page = await post(admin, "/console/users", to, **form)
+            assert page.status_code == 422, page.text
+            assert "is none of the LiveKit projects that are configured" in page.text
+        done = await post(admin, "/console/users", f"{path}/projects", projects="b")
+        assert done.status_code == 303
+
+
+async def test_admins_restrict_users_over_the_api(of_projects: Running) -> None:
+    running = of_projects
     admin = running.client(await running.token())
     made = (await admin.post("/api/v1/users", json={"name": "ana", "role": "editor", "projects": ["a"]})).json()
     assert made["projects"] == ["a"]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.links import password_code
-from app.accounts.roles import Role
+from app.accounts.roles import Role, require_known_projects
 from app.accounts.sessions import Session, end_session, list_sessions
 from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
 from app.accounts.users import (
@@ -63,6 +63,7 @@ async def add(request: PageRequest) -> Response:
     )
     try:
         projects = _projects(request)
+        require_known_projects(projects, request.context.project_names)
         user = await request.context.write(lambda c: add_user(c, name, role, by=by.name, now=now, projects=projects))
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)
@@ -85,8 +86,14 @@ async def change_role(request: PageRequest) -> Response:
 async def change_projects(request: PageRequest) -> Response:
     user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
     projects = _projects(request)
+
+    def unit(connection: Connection) -> User:
+        own = read_user(connection, user_id).projects or ()
+        require_known_projects(projects, {*request.context.project_names, *own})
+        return set_projects(connection, user_id, projects, by=by.name, now=now)
+
     try:
-        return await _change(request, lambda c: set_projects(c, user_id, projects, by=by.name, now=now))
+        return await _change(request, unit)
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)
 
@@ -143,12 +150,16 @@ async def make_token(request: PageRequest) -> Response:
     user_id, now, by = request.path_id("user_id"), request.context.now, request.signed_in
     name, role = request.field("token_name").strip(), require_role(request.field("role"))
     lifetime = chosen_lifetime(request)
+    projects = _projects(request)
+
+    def unit(connection: Connection) -> str:
+        if read_user(connection, user_id).projects is None:  # else only the user's own may be named
+            require_known_projects(projects, request.context.project_names)
+        made = issue_token(connection, user_id, name, role, by=by.name, now=now, lifetime=lifetime, projects=projects)
+        return made[1]
+
     try:
-        _, secret = await request.context.write(
-            lambda c: issue_token(
-                c, user_id, name, role, by=by.name, now=now, lifetime=lifetime, projects=_projects(request)
-            )
-        )
+        secret = await request.context.write(unit)
     except InvalidInputError as error:
         return await _page(request, problems=error.problems, status=422)
     return await _page(request, secret=secret)
