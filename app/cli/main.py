@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
+from app.cli.framework.command_groups import GROUPS, Group
 from app.cli.framework.flags import hide_flag_types
 from app.cli.framework.terminal import complain, quiet_pipe, say
 from app.cli.remote.choice import ServerOption, TokenOption, keep_choice, local_only, works_over_api
 from app.errors import InvalidInputError, NotFoundError, UsherError
-from app.version import usher_version
 
 
 class Entry(NamedTuple):
@@ -59,9 +59,10 @@ _WITH_VALUE: Final = frozenset({"--server", "--token"})
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
-    """Return the program with the command that the arguments name; without one, all commands with their help only.
+    """Return the program with the command that the arguments name.
 
-    Importing them all takes a second, most of it for the database, the server and the simulator.
+    Where they name none, the commands, or those of the group, have their help only: importing them takes a second, most
+    of it for the database, the server and the simulator.
     """
     app = typer.Typer(name="usher", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -84,6 +85,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
         group.command(inner)(_imported(ALONE[wanted, inner]))
         app.add_typer(group, name=wanted)
         return app
+    if wanted in GROUPS and inner not in GROUPS[wanted].commands:
+        app.add_typer(_names_of(GROUPS[wanted]), name=wanted)
+        return app
     if wanted in COMMANDS:
         command = _imported(COMMANDS[wanted].place)
         if isinstance(command, typer.Typer):
@@ -94,6 +98,14 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for name, entry in COMMANDS.items():
         app.command(name, help=entry.help)(_not_loaded)
     return app
+
+
+def _names_of(group: Group) -> typer.Typer:
+    """Return a group whose commands can be listed, but not run."""
+    made = typer.Typer(no_args_is_help=True, help=group.help)
+    for name, text in group.commands.items():
+        made.command(name, help=text)(_not_loaded)
+    return made
 
 
 def _imported(place: str) -> Any:
@@ -123,6 +135,8 @@ def _not_loaded() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from app.version import usher_version  # noqa: PLC0415 - reads the metadata of the installed package
+
         say(f"usher {usher_version()}")
         raise typer.Exit
 

@@ -14,7 +14,6 @@ from app.errors import Problem, join_path, nearest
 from app.livekit.vocabulary import JOINS
 from app.rules.check_json import json_problems
 from app.rules.language.pattern import EVENT, Pattern, PatternError, full_pattern, read_pattern
-from app.settings.lookup_secrets import variable_problem
 from app.translation import translatable
 from app.webhook.lookup_answers import LOOKUP, STATUS_SUFFIX
 
@@ -195,6 +194,9 @@ def _check_header(path: str, name: str, value: Any) -> list[Problem]:
             )
         ]
     if value.startswith(ENV):
+        # `usher rules check` imports the settings only for a file that needs them.
+        from app.settings.lookup_secrets import variable_problem  # noqa: PLC0415
+
         message = variable_problem(value.removeprefix(ENV))
         return [Problem(path, message, found=value[:100])] if message else []
     if _SECRET.search(name):

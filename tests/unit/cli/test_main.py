@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import typer
 
+from app.cli.framework.command_groups import GROUPS, Group
 from app.cli.main import ALONE, COMMANDS, build, main
 from app.version import usher_version
+from tests.architecture.documentation.reference_pages import program
 
 ROOT = Path(__file__).parents[3]
 
@@ -125,11 +127,28 @@ def test_only_the_command_that_is_asked_for_is_loaded() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_the_command_says_of_itself(name: str) -> None:
-    loaded = build([name])
-    texts = [group.typer_instance.info.help for group in loaded.registered_groups if group.typer_instance]
-    texts += [command.help or getattr(command.callback, "__doc__", None) for command in loaded.registered_commands]
-    (text,) = texts
-    assert _words_of(COMMANDS[name].help) & _words_of(str(text).partition("\n")[0])
+    text = program().commands[name].help
+    assert _words_of(COMMANDS[name].help) & _words_of(text.partition("\n")[0])
+
+
+def test_the_help_of_a_group_is_that_of_its_commands() -> None:
+    groups = {name: command for name, command in program().commands.items() if hasattr(command, "commands")}
+    assert {
+        name: Group(group.help, {inner: _paragraph(one.help) for inner, one in group.commands.items()})
+        for name, group in groups.items()
+    } == GROUPS
+
+
+def test_the_help_of_a_group_without_its_modules_is_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GROUPS:
+        light = [run(name, "--help"), run(name), run(name, "bogus")]
+        with monkeypatch.context() as whole:
+            whole.setattr(sys.modules["app.cli.main"], "GROUPS", {})
+            assert [run(name, "--help"), run(name), run(name, "bogus")] == light
+
+
+def _paragraph(text: str) -> str:
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split())
 
 
 def _words_of(text: str) -> set[str]:
@@ -145,8 +164,12 @@ SERVICE = {"aiohttp", "starlette", "uvicorn", "jinja2", "apprise"}
     [
         (["--version"], {"google", "pydantic"}),
         (["--help"], {"google", "pydantic"}),
+        *(
+            ([group, "--help"], {"google", "livekit", "asyncio", "app.db", "app.audit", "app.settings"})
+            for group in GROUPS
+        ),
         (["rulez"], {"google", "livekit", "asyncio"}),
-        (["rules", "check", "-"], {"cryptography", "asyncio", "structlog"}),
+        (["rules", "check", "-"], {"cryptography", "asyncio", "structlog", "app.settings"}),
         (["rules", "check", "--help"], {"google", "cryptography", "asyncio", "structlog"}),
         (["trigger", "--dev", "--dry-run"], {"structlog"}),
     ],
@@ -158,7 +181,9 @@ def test_what_needs_no_database_imports_none(arguments: list[str], not_needed: s
     assert "trigger" in arguments or not loaded & SERVICE
 
 
-@pytest.mark.parametrize("arguments", [["rules", "--help"], ["rules", "list", "--server", "http://127.0.0.1:1"]])
+@pytest.mark.parametrize(
+    "arguments", [["rules", "list", "--help"], ["rules", "list", "--server", "http://127.0.0.1:1"]]
+)
 def test_rules_are_listed_without_migrations_server_and_client(arguments: list[str]) -> None:
     loaded = loaded_by(arguments)
     assert "sqlalchemy" in loaded
@@ -167,15 +192,14 @@ def test_rules_are_listed_without_migrations_server_and_client(arguments: list[s
 
 def test_a_command_that_is_imported_alone_is_the_one_of_its_group() -> None:
     for (name, inner), place in ALONE.items():
-        group = typer.main.get_command(build([name]))
-        of_group = dict(_commands(group, ()))[name, inner]
+        of_group = dict(_commands(program(), ()))[name, inner]
         alone = dict(_commands(typer.main.get_command(build([name, inner])), ()))
         assert list(alone) == [(name, inner)], place
         assert alone[name, inner].callback.__wrapped__ is of_group.callback.__wrapped__
 
 
 def loaded_by(arguments: list[str]) -> set[str]:
-    """Return the names of the packages that a command has loaded when it ends."""
+    """Return the names of the packages and modules that a command has loaded when it ends."""
     program = "import sys; sys.argv[1:] = sys.argv[2:]; import app.cli\ntry: app.cli.main()\nexcept SystemExit: pass\n"
     program += "print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
@@ -186,7 +210,8 @@ def loaded_by(arguments: list[str]) -> set[str]:
         text=True,
         check=True,
     )
-    return {name.partition(".")[0] for name in done.stderr.splitlines()[-1].split()}
+    modules = done.stderr.splitlines()[-1].split()
+    return {*modules, *(name.partition(".")[0] for name in modules)}
 
 
 def test_flags_are_listed_without_a_type(run: Run) -> None:
@@ -215,13 +240,11 @@ LISTINGS = {"check", "history", "list", "logins", "reads", "sessions", "show", "
 
 def test_every_listing_prints_json_too() -> None:
     listed = set()
-    for name in COMMANDS:
-        group = typer.main.get_command(build([name]))
-        for path, command in _commands(group, ()):
-            if path[-1] in LISTINGS or path == (name,):
-                listed.add(path)
-                options = {option for parameter in command.params for option in parameter.opts}
-                assert "--json" in options or path[0] in {"demo", "serve", "backup", "restore"}, path
+    for path, command in _commands(program(), ()):
+        if path[-1] in LISTINGS or len(path) == 1:
+            listed.add(path)
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert "--json" in options or path[0] in {"demo", "serve", "backup", "restore"}, path
     assert {path[-1] for path in listed} >= LISTINGS
 
 
