@@ -40,7 +40,9 @@ class _Row(JsonShape):
         return cls(**values)
 
 
-_ENUMS: dict[str, type[StrEnum]] = {kind.__name__: kind for kind in (EventSource, EventOutcome, DispatchStatus, Scope)}
+_ENUMS: dict[str, type[StrEnum]] = {
+    kind.__name__: kind for kind in (EventSource, EventOutcome, DispatchStatus, Cause, Scope)
+}
 _ENUMS_OF: dict[type[Any], dict[str, type[StrEnum]]] = {}
 
 
