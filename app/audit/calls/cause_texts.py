@@ -26,7 +26,7 @@ CAUSE_TEXTS: Final[Mapping[Cause, str]] = {
     Cause.LIVEKIT_UNREACHABLE: translatable("LiveKit does not answer"),
     Cause.OUTCOME_UNKNOWN: translatable("it is unclear whether LiveKit accepted the dispatch"),
     Cause.LIVEKIT_RECOVERED: translatable("LiveKit answers again"),
-    Cause.AGENT_OVERDUE: translatable("the agent did not join in time"),
+    Cause.AGENT_OVERDUE: translatable("the agent has not joined yet"),
     Cause.NO_AGENT: translatable("no agent joined"),
     Cause.FALLBACK: translatable("the next agent is asked, since the one before did not join"),
     Cause.CLOCK_STEP: translatable("the clock was set, and the deadlines were corrected"),

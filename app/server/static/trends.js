@@ -101,7 +101,7 @@ function rulesChanged(changes, colour) {
       if (x < free) continue;
       const width = Math.max(16, 8 * String(place + 1).length + 6) * ratio;
       ctx.strokeRect(x - width / 2, bbox.top - 17 * ratio, width, 15 * ratio);
-      ctx.fillText(String(place + 1), x, bbox.top - 5.5 * ratio);
+      ctx.fillText(String(place + 1), x, bbox.top - 6 * ratio);
       free = x + width + 3 * ratio;
     }
     ctx.restore();

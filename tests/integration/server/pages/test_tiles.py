@@ -84,3 +84,14 @@ async def test_the_number_on_each_tile_is_that_of_the_calls_behind_it(running: R
         assert all(number > 5 for number, _ in counted.values()), counted
         # And the tab's title says how many wait
         assert f"<title>({counted['Waiting now'][0]}) Now · Usher</title>" in page
+
+
+async def test_without_calls_no_tile_says_that_agents_joined(running: Running) -> None:
+    await running.add_user("vera", Role.VIEWER)
+    async with running.client() as client:
+        await log_in(client, "vera")
+        page = (await client.get("/console/")).text
+    tiles = {title: (figure, aside) for title, _, figure, aside in re.findall(_TILE, page)}
+    assert tiles["Via fallback"] == ("0", "no calls")
+    assert {aside for title, (_, aside) in tiles.items() if title != "Waiting now"} == {"no calls"}
+    assert "Every agent joined" not in page
