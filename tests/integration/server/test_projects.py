@@ -232,6 +232,17 @@ async def test_operations_on_all_projects_are_refused(running: Running) -> None:
         assert answer.status_code == 403, (endpoint.method, path, answer.text)
 
 
+async def test_a_decider_who_logs_in_reads_what_the_role_is_for(running: Running) -> None:
+    await running.add_user("token server", Role.DECIDER)
+    async with running.client() as client:
+        page = await log_in(client, "token server")
+        assert page.status_code == 403
+        assert "The role decider has no pages" in page.text
+        assert "POST /api/v1/decide" in page.text
+        assert (await client.get("/console/calls")).status_code == 303
+    assert await running.read("SELECT 1 FROM sessions") == []
+
+
 async def test_a_token_of_the_role_decider_decides_and_nothing_else(running: Running) -> None:
     await running.client(await running.token()).post("/api/v1/rules", json=RULE)
     user = await running.add_user("token server", Role.DECIDER)

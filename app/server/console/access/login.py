@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from app.accounts.access_log import AccessEntry, append_access
 from app.accounts.links import require_first_admin, user_of_password_code
 from app.accounts.password import check_password
+from app.accounts.roles import Role
 from app.accounts.sessions import id_token_of, start_session
 from app.accounts.sessions import log_out as end_own_session
 from app.accounts.users import (
@@ -33,6 +34,10 @@ from app.server.console.framework import Console, PageRequest, form_route, page_
 from app.server.formatting import capitalize_first
 from app.translation import translatable
 
+_NO_PAGES: Final = translatable(
+    "The role decider has no pages: it is for programs that ask POST /api/v1/decide with a token. To read calls and "
+    "rules, ask an admin for the role viewer."
+)
 _NO_TARGETS: Final = ("/console/login", "/console/oidc/")
 
 
@@ -154,7 +159,13 @@ async def logged_in(
     confirmed_at: datetime | None = None,
     id_token: str = "",
 ) -> Response:
-    """Start a session of a user, with a new cookie, and return `response`; the last two: as of `start_session`."""
+    """Start a session of a user, with a new cookie, and return `response`; the last two: as of `start_session`.
+
+    A user with a role that has no pages gets the login page, which says what the role is for.
+    """
+    if not user.role.includes(Role.VIEWER):
+        _note(request, AccessKind.LOGIN_FAILED, user, f"the role {user.role} has no pages")
+        return login_again(request, user.name, _NO_PAGES, 403)
     now, limits = request.context.now, request.context.session_limits
 
     def unit(connection: Connection) -> str:
