@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from app.accounts.links import first_admin_code
 from app.accounts.password import check_password, hash_password
-from app.accounts.signing_key import signing_key
+from app.accounts.signing_key import record_served_key, signing_key
 from app.accounts.users import add_first_admin, check_name, count_users
 from app.clock import Clock, process_name
 from app.db import schema
@@ -165,6 +165,7 @@ async def service(
         await orchestrator.prepare(is_alone=is_embedded(url))
         secret = settings.secret_key.get_secret_value()
         key = await writer.run(lambda connection: signing_key(connection, context.clock.now(), secret))
+        await writer.run(lambda connection: record_served_key(connection, context.clock.now(), key))
         await first_admin_of_settings(settings, context)
         with readers.connect() as connection:
             has_users = count_users(connection) > 0

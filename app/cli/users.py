@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from app.accounts.links import PASSWORD_LIFETIME, password_code
 from app.accounts.password import NO_PASSWORD, check_password, hash_password
 from app.accounts.roles import Role
-from app.accounts.signing_key import signing_key
+from app.accounts.signing_key import require_served_key, signing_key
 from app.accounts.tokens import list_tokens
 from app.accounts.users import (
     User,
@@ -115,7 +116,7 @@ def add(
     def unit(connection: Connection) -> tuple[User, str]:
         require_known(connection, project)
         user = add_user(connection, name, role, by=editor(by), now=now, password_hash=hashed, projects=project or None)
-        return user, signing_key(connection, now, settings.secret_key.get_secret_value())
+        return user, "" if password_stdin else _key_of_links(connection, settings, now)
 
     user, key = write(unit, settings)
     link = "" if password_stdin else _password_link(settings, key, user)
@@ -134,8 +135,8 @@ def password(
     def unit(connection: Connection) -> tuple[User, str]:
         user = find_named(connection, name)
         if hashed is not None:
-            user = set_password(connection, user.id, hashed, by=editor(by), now=now)
-        return user, signing_key(connection, now, settings.secret_key.get_secret_value())
+            return set_password(connection, user.id, hashed, by=editor(by), now=now), ""
+        return user, _key_of_links(connection, settings, now)
 
     user, key = write(unit, settings)
     done = f"{user.name} has the new password" if hashed is not None else f"{user.name} keeps the old one until then"
@@ -236,6 +237,14 @@ def _set_disabled(name: str, by: str | None, *, disabled: bool, as_json: bool) -
     server = editing_server(by)
     user = write(unit) if server is None else remote.change_user(server, name, disabled=disabled)
     _print_user(user, f"{user.name} is {'disabled' if disabled else 'enabled'}", as_json=as_json)
+
+
+def _key_of_links(connection: Connection, settings: Settings, now: datetime) -> str:
+    """Return the key that makes links; raises ConflictError if the server has another."""
+    secret = settings.secret_key.get_secret_value()
+    key = signing_key(connection, now, secret)
+    require_served_key(connection, key, has_secret=bool(secret))
+    return key
 
 
 def _password_link(settings: Settings, key: str, user: User) -> str:

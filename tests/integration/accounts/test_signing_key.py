@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection
 
 from app.accounts.links import first_admin_code, require_first_admin
-from app.accounts.signing_key import signing_key
+from app.accounts.signing_key import record_served_key, require_served_key, signing_key
 from app.db.writer import Writer
-from app.errors import NotFoundError
+from app.errors import ConflictError, NotFoundError
 from tests.conftest import Database, StillClock
 
 SECRET, OTHER = "a" * 32, "b" * 32
@@ -46,3 +46,18 @@ async def test_a_link_made_from_a_copy_of_the_database_is_refused(
             with pytest.raises(NotFoundError):
                 require_first_admin(connection, true, first_admin_code(key))
         require_first_admin(connection, true, first_admin_code(true))
+
+
+def test_a_command_without_the_secret_of_the_server_learns_that_its_links_would_be_refused(
+    database: Database, clock: StillClock
+) -> None:
+    now, first, second = clock.now(), SECRET, OTHER
+    with database.writer_engine().begin() as connection:
+        # Before a server has run, every key may be the right one
+        require_served_key(connection, signing_key(connection, now), has_secret=False)
+        for served in (first, second, "", first):
+            record_served_key(connection, now, signing_key(connection, now, served))
+            require_served_key(connection, signing_key(connection, now, served), has_secret=bool(served))
+            for other in {"", first, second} - {served}:
+                with pytest.raises(ConflictError, match="another value" if other else "not set here"):
+                    require_served_key(connection, signing_key(connection, now, other), has_secret=bool(other))
