@@ -216,9 +216,12 @@ def delete(
 ) -> None:
     """Delete a user, with all sessions and tokens; histories keep the name."""
     now = SystemClock().now()
+    server = editing_server(by)
+    if server is None:
+        with reading() as connection:
+            find_named(connection, name)
     if not yes and not typer.confirm(f"Delete {name} with all sessions and tokens?", err=True):
         raise typer.Exit(1)
-    server = editing_server(by)
     if server is not None:
         user = remote.delete_user(server, name)
     else:

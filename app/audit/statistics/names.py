@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, case, func, select, type_coerce
 
+from app.audit.named_agents import agents_of_rules
 from app.audit.statistics.dialects import names_table
 from app.db.record_ids import instant_of_id
 from app.db.tables import agents as agents_table
@@ -48,7 +49,8 @@ def warnings_about_agents(
     wanted = list(dict.fromkeys(name for name in agent_names if name))
     names_known = sorted((one.name for one in known_agents(connection)) if known is None else known) if wanted else []
     unknown = [one for one in wanted if one not in names_known]
-    stored = connection.scalars(select(agents_table.c.agent_name).limit(MAX_NAMES)).all() if unknown else ()
+    stored: set[str] = agents_of_rules(connection) if unknown else set()
+    stored |= set(connection.scalars(select(agents_table.c.agent_name).limit(MAX_NAMES)) if unknown else ())
     warnings = []
     for name in unknown:
         similar = nearest(name, [one for one in (*names_known, *stored) if one != name])

@@ -19,9 +19,9 @@ def note_unknown_names(agent: str | None, rule: str | None, server: Server | Non
     """Print a note for each of the names that is unknown, with the nearest that are known."""
     with suppress(NotAllowedError):  # a user who may see calls of some projects alone
         if agent:
-            _note("agent", agent, _agents(server), "usher agents list")
+            _note("agent", agent, _agents(server), _agents_of_rules(server), "usher agents list")
         if rule:
-            _note("rule", rule, _rules(server), "usher rules list")
+            _note("rule", rule, _rules(server), (), "usher rules list")
 
 
 def note_unused_agents(agents: Iterable[str], server: Server | None) -> None:
@@ -42,19 +42,23 @@ def _unused(agents: Iterable[str]) -> tuple[set[str], set[str]]:
 
 def _unused_of_server(server: Server) -> tuple[set[str], set[str]]:
     listed, _, _, unused = remote_agents.list_agents(server)
-    of_rules = {
+    return unused, {one.agent_name for one in listed} - unused | _of_rules(server)
+
+
+def _of_rules(server: Server) -> set[str]:
+    return {
         name
         for rule in remote_rules.list_rules(server).rules
         for name in (rule.get("agent_name"), *names_of_fallbacks(rule.get("fallbacks")))
         if name
     }
-    return unused, {one.agent_name for one in listed} - unused | of_rules
 
 
-def _note(noun: str, name: str, known: Iterable[str], otherwise: str) -> None:
-    known = set(known)
-    if name not in known:
-        note(f"No dispatch names the {noun} {name!r}{did_you_mean(name, known, otherwise)}")
+def _note(noun: str, name: str, named: Iterable[str], also: Iterable[str], otherwise: str) -> None:
+    named = set(named)
+    if name not in named:
+        hint = "" if name in also else did_you_mean(name, {*named, *also}, otherwise)
+        note(f"No dispatch names the {noun} {name!r}{hint}")
 
 
 def _agents(server: Server | None) -> list[str]:
@@ -62,6 +66,13 @@ def _agents(server: Server | None) -> list[str]:
         return [one.agent_name for one in remote_agents.list_agents(server)[0]]
     with reading() as connection:
         return [one.name for one in known_agents(connection)]
+
+
+def _agents_of_rules(server: Server | None) -> set[str]:
+    if server is not None:
+        return _of_rules(server)
+    with reading() as connection:
+        return agents_of_rules(connection)
 
 
 def _rules(server: Server | None) -> list[str]:

@@ -164,7 +164,7 @@ def history(
             found = agent_history(connection, agent, limit=limit)
     if as_json:
         say_json([change.to_json() for change in found])
-    else:
+    elif found:
         made = table("when", "who", "agent", "change", narrow=("when",))
         for change in found:
             lines = [*(change.differences or [change.change]), *([f"“{change.why}”"] if change.why else [])]
@@ -173,7 +173,7 @@ def history(
             )
         show(made)
     if not found:
-        raise NotFoundError("nothing of " + ("an agent" if agent is None else agent) + " was changed")
+        raise NotFoundError("nothing was ever changed of " + ("an agent" if agent is None else f"the agent {agent!r}"))
 
 
 def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: bool) -> None:

@@ -249,6 +249,7 @@ def revert_(
     if server is not None:
         document = remote.revert_rules(server, version, name=rule, dry_run=dry_run, why=why)
         say_document(document, as_json=as_json)
+        _note_dry_run(dry_run=dry_run, as_json=as_json)
         return
 
     def change(connection: Connection) -> RuleSetEdit:
@@ -261,3 +262,9 @@ def revert_(
     else:
         edit = write(change)
     say_edit(edit, as_json=as_json)
+    _note_dry_run(dry_run=dry_run, as_json=as_json)
+
+
+def _note_dry_run(*, dry_run: bool, as_json: bool) -> None:
+    if dry_run and not as_json:
+        note("Nothing was changed.")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete
 
 from app.agents.edit_agent import remove_settings
 from app.agents.stored_agents import Agent, list_agents, stored_agent
-from app.audit import known_agents, what_names
+from app.audit import agents_of_rules, known_agents, what_names
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import probes
 from app.errors import ConflictError, NotFoundError, did_you_mean
@@ -56,6 +56,6 @@ def _why_not(connection: Connection, agent_name: str) -> str:
             "nothing is set for the agent %(agent)s, and no probe of it is kept; its dispatches are listed",
             agent=repr(agent_name),
         )
-    known |= {one.agent_name for one in list_agents(connection)}
+    known |= agents_of_rules(connection) | {one.agent_name for one in list_agents(connection)}
     hint = did_you_mean(agent_name, known, "usher agents list")
     return translatable("no agent %(agent)s is known%(hint)s", agent=repr(agent_name), hint=hint)

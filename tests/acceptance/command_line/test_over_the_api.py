@@ -209,6 +209,8 @@ def test_rules_are_edited_over_the_api_in_the_name_of_the_tokens_user(remote: Re
     )
     assert stale.code == 2
     assert "version" in stale.err
+    tried = remote.run("rules", "revert", str(change["id"] - 1), "--dry-run")
+    assert (tried.code, "Nothing was changed." in tried.err) == (0, True)
     assert remote.run("rules", "revert", str(change["id"] - 1)).code == 0
     assert remote.run("rules", "show", "vip").code == 1
     simulated = remote.run("simulate", remote.terminal.write("none.yaml", "rules: []"), "--delete", "--since", "1h")
@@ -286,6 +288,9 @@ def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     assert remote.run("agents", "forget", f"{known}x").out == f"{known}x is forgotten\n"
     again = remote.here.run("agents", "forget", f"{known}x")
     assert (again.code, f"did you mean '{known}'" in again.err) == (1, True)
+    for terminal in (remote.terminal, remote.here):
+        of_nothing = terminal.run("calls", "list", "--agent", f"{known}x")
+        assert f"did you mean '{known}'" in of_nothing.err
     assert "--dev: is not possible with --server" in remote.run("probe", "ghost", "--dev").err
     failed = remote.json("dispatches", "list", "--status", "no_show")[0]["id"]
     tried = remote.json("dispatches", "redrive", failed, "--dry-run")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, insert
 
 from app.agents.agent_history import agent_history
 from app.agents.edit_agent import change_agent
-from app.audit import latest_probes, unused_agents
+from app.audit import latest_probes, unused_agents, warnings_about_agents
 from app.db.tables import audit_log, probes
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations.forget_agent import forget_agent
@@ -65,6 +65,18 @@ def test_what_names_an_agent_is_said_and_keeps_it(engine: Engine, statement: str
             forget_agent(connection, "support", "ana", NOW)
         assert str(refused.value) == f"'support' cannot be forgotten; named by: {named}"
         assert "support" in latest_probes(connection)
+
+
+def test_the_agent_of_a_rule_is_near_although_no_dispatch_has_named_it(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('vip', '{}', 'support')"
+        )
+        with pytest.raises(NotFoundError, match="did you mean 'support'"):
+            forget_agent(connection, "suport", "ana", NOW)
+        assert warnings_about_agents(connection, ["suport"]) == [
+            "no dispatch has asked for 'suport' before; is 'support' meant?"
+        ]
 
 
 def test_agents_that_are_probed_on_a_schedule_stay(engine: Engine) -> None:

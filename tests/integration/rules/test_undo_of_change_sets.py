@@ -204,6 +204,13 @@ def test_undone_twice_it_changes_nothing(engine: Engine) -> None:
             undo_set(connection, change_set[:-1], "ana")
 
 
+def test_the_history_of_an_unknown_rule_names_the_nearest(engine: Engine) -> None:
+    with engine.begin() as connection:
+        put(connection, *BEFORE)
+        with pytest.raises(NotFoundError, match="no rule is or was named 'secnd'; did you mean 'second'"):
+            history(connection, "secnd")
+
+
 def test_the_api_documents_a_change_set_as_long_as_real_ones(engine: Engine) -> None:
     (endpoint,) = (one for one in ENDPOINTS if one.path == "/api/v1/rules/undo")
     with engine.begin() as connection:
