@@ -12,6 +12,9 @@ from app.logs import get_logger
 
 _log = get_logger(__name__)
 
+SAME_ERROR_EVERY_S = 10.0
+"""An error that stays the same is logged so often: some loops try ten times a second."""
+
 
 class Loop:
     """Calls `run_once` again and again until stopped.
@@ -40,6 +43,9 @@ class Loop:
         self._woken = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
+        self._logged_error = ""
+        self._forgetting: asyncio.TimerHandle | None = None
+        """Ends the time in which the same error is not logged again."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -67,7 +73,7 @@ class Loop:
         self._woken.set()
         if self._task is not None:
             await self._task
-        for timer in (self._timer, self._pause):
+        for timer in (self._timer, self._pause, self._forgetting):
             if timer is not None:
                 timer.cancel()
 
@@ -77,10 +83,11 @@ class Loop:
             try:
                 counts = await self._run_once()
             except UsherError as error:
-                _log.warning(f"{self.name} will try again", error=str(error))
+                self._log_error(str(error))
             except Exception as error:  # noqa: BLE001 - a defect in one round must not end all rounds
                 self._defects.note(self.name, error)
             else:
+                self._forget_error()
                 if any(counts.values()):
                     _log.debug(self.name, **counts)
                 else:
@@ -91,6 +98,18 @@ class Loop:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
             self._woken.clear()
+
+    def _log_error(self, error: str) -> None:
+        if error == self._logged_error:
+            return
+        _log.warning(f"{self.name} will try again", error=error)
+        self._logged_error = error
+        if self._forgetting is not None:
+            self._forgetting.cancel()
+        self._forgetting = asyncio.get_running_loop().call_later(SAME_ERROR_EVERY_S, self._forget_error)
+
+    def _forget_error(self) -> None:
+        self._logged_error = ""
 
     def _end_pause(self) -> None:
         self._pause = None

@@ -21,8 +21,11 @@ from app.flows.write_check import WriteCheck
 from app.incidents import Incident, open_incidents
 from app.incidents.facts.bad_rows import BadRow, read_bad_rows
 from app.livekit.failures.trouble import Trouble
+from app.logs import get_logger
 from app.rules.book.rule_book import RuleBook
 from app.server.privacy.names import NameAccess, Pseudonyms
+
+_log = get_logger(__name__)
 
 _READ_WITHIN_S = 2.0  # health checks of orchestrators time out soon
 _MAX_BAD_RULES = 100  # listed; all are skipped
@@ -147,6 +150,9 @@ class HealthEndpoint:
         self._readers = readers
         self._write_check = WriteCheck(orchestrator.context)
         self._reading: asyncio.Task[DatabaseHealth] | None = None
+        self._logged = "ok"
+        """The state of the database that the log knows of."""
+        self._not_ready_since = 0.0
 
     async def live(self, _request: Request) -> Response:
         """Answer 200 while the process runs."""
@@ -158,6 +164,7 @@ class HealthEndpoint:
         Names and texts of errors are for requests with a token only.
         """
         health = await self.read()
+        self._log_change(health.database)
         answers = health.database.status != "unavailable"
         is_known = await self._names.may_see_names(request, asks_database=answers)
         document = health.to_json() if is_known else health.without_names(self._pseudonyms)
@@ -175,6 +182,19 @@ class HealthEndpoint:
         livekit = {project: client.trouble for project, client in context.clients.items()}
         book, backlog = self._orchestrator.book, context.writer.backlog
         return Health(database, book, backlog, ahead_s, livekit, context.defects.to_json())
+
+    def _log_change(self, database: DatabaseHealth) -> None:
+        """Log when this process is found not ready, and when it is ready again: a load balancer keeps no reasons."""
+        if database.status == self._logged:
+            return
+        tick = self._orchestrator.context.clock.monotonic()
+        if database.status == "ok":
+            _log.info("ready again", after_s=round(tick - self._not_ready_since, 1))
+        else:
+            if self._logged == "ok":
+                self._not_ready_since = tick
+            _log.warning("not ready", database=database.status, detail=database.detail)
+        self._logged = database.status
 
     async def _database(self) -> DatabaseHealth:
         # Shared, so that a database that hangs does not take one thread for each question.

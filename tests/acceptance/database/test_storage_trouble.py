@@ -76,6 +76,8 @@ class Scene:
         stored = {row["livekit_id"] for row in self.database.rows("SELECT livekit_id FROM events")}
         assert self.accepted <= stored
         log = self.usher.log_text()
+        assert '"event": "not ready"' in log
+        assert '"event": "ready again"' in log
         assert "Traceback" not in log
         assert '"exception"' not in log
         assert "topsecret" not in log

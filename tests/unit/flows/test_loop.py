@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import pytest
+
 from app.clock import SystemClock
+from app.errors import DatabaseUnavailableError
 from app.flows.context import Defects
 from app.flows.loop import Loop
 from app.metrics import Metrics
@@ -17,11 +20,14 @@ class Rounds:
         self.number = 0
         self.found = 0
         self.fails = False
+        self.trouble = ""
 
     async def run_once(self) -> Mapping[str, int]:
         self.number += 1
         if self.fails:
             raise ValueError("a defect")
+        if self.trouble:
+            raise DatabaseUnavailableError(self.trouble)
         return {"found": self.found}
 
     async def within(self, seconds: float) -> int:
@@ -107,4 +113,22 @@ async def test_a_loop_that_is_to_be_woken_soon_is_woken_after_its_interval() -> 
     await asyncio.sleep(10)
     loop.wake_soon()
     assert await rounds.within(0.01) == 1
+    await loop.stop()
+
+
+@in_virtual_time
+async def test_trouble_that_stays_is_logged_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("app.flows.loop._log.warning", lambda _, error: said.append(error))
+    loop = started(rounds := Rounds())
+    rounds.trouble = "no room"
+    await rounds.within(25.5)
+    assert said == ["no room"] * 3
+    rounds.trouble = "no lock"
+    await rounds.within(5)
+    rounds.trouble = ""
+    await rounds.within(2)
+    rounds.trouble = "no lock"
+    await rounds.within(2)
+    assert said[3:] == ["no lock"] * 2
     await loop.stop()
