@@ -73,18 +73,29 @@ def run_sql(site: Site, page: str) -> None:
                     connection.executescript(block.text)
 
 
+def settings_of(site: Site, page: str) -> dict[str, str]:
+    """Return the settings for the commands of a page that shows a file of projects: that file, no single LiveKit."""
+    for block in blocks("yaml"):
+        if block.page == page and block.text.startswith("projects:"):
+            single = dict.fromkeys(("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"), "")
+            return {**single, "USHER_PROJECTS_FILE": site.terminal.write("projects.yaml", block.text)}
+    return {}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_can_be_run_one_after_the_other(site: Site, page: str) -> None:
     lines = [shlex.split(line, comments=True)[1:] for name, line in shell_commands() if name == page]
     if ["users", "add", "ana"] in [words[:3] for words in lines]:
         site.terminal.json("users", "delete", "ana", "--yes")
     run_sql(site, page)
+    settings = settings_of(site, page)
     (event, *_) = site.terminal.json("events", "list", "--type", "participant_joined", "--limit", "1")
     failed = []
     for words in lines:
         if words[0] in DO_NOT_END:
             continue
-        answer = site.terminal.run(*[event["id"] if word == PLACEHOLDER else word for word in words], stdin="y\n")
+        arguments = [event["id"] if word == PLACEHOLDER else word for word in words]
+        answer = site.terminal.run(*arguments, stdin="y\n", **settings)
         if answer.code > (tuple(words[:2]) == ASKS_A_SYSTEM_OF_YOURS):
             failed.append((words, answer.code, answer.err[-500:], answer.out[-300:]))
     assert failed == []
