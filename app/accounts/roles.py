@@ -88,9 +88,15 @@ def require_known_projects(projects: Collection[str] | None, known: Collection[s
     A restriction to a project that is spelled wrongly would show its user nothing, without a reason.
     """
     names = ", ".join(map(repr, sorted(known)))
-    message = translatable("is none of the LiveKit projects that are configured: %(names)s", names=names)
     problems = [
-        Problem("projects", message, name, next(iter(names_like(name, known)), None))
+        Problem(
+            "projects",
+            translatable(
+                "%(name)s is none of the LiveKit projects that are configured: %(names)s", name=repr(name), names=names
+            ),
+            name,
+            next(iter(names_like(name, known)), None),
+        )
         for name in sorted(set(projects or ()) - set(known))
     ]
     if problems:

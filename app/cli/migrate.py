@@ -15,7 +15,8 @@ from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import require_consent, say_json
 from app.cli.remote.choice import require_no_server
 from app.db import schema
-from app.db.engine import cause_in, create_reader_engine, parse_database_url
+from app.db.engine import cause_in, create_reader_engine, is_embedded, parse_database_url
+from app.db.engine.sqlite_claim import require_not_lost
 from app.db.migration.loss import Downgrade, plan_downgrade
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.settings import read_settings, shown_database_url
@@ -29,6 +30,8 @@ app = typer.Typer(help="Upgrade, downgrade or check the database schema.", no_ar
 def up() -> None:
     """Upgrade the schema to the version that this Usher needs."""
     url = _database_url()
+    if is_embedded(url):
+        require_not_lost(url.database or "")
     _guard(url, lambda: schema.upgrade(url))
     typer.echo(_guard(url, lambda: _described(url)))
 

@@ -14,9 +14,9 @@ from typing import Final
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MILLISECOND: Final = 2**48 - 1
 _LAST_WITH_A_DATE: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
-_FORM: Final = re.compile(
-    r"([0-9a-f]{8})-([0-9a-f]{4})(?:[0-9a-v]{9}|-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})?", re.ASCII
-)
+ID_PATTERN: Final = r"([0-9a-f]{8})-([0-9a-f]{4})(?:[0-9a-v]{9}|-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})?"
+"""An id, or what `lowest_id_at` returns."""
+_FORM: Final = re.compile(ID_PATTERN, re.ASCII)
 
 
 def lowest_id_at(instant: datetime) -> str:

@@ -19,6 +19,7 @@ MAX_SEARCH: Final = 200
 """Characters of a text to find calls by."""
 RANGES: Final = ("hour", "today", "yesterday")
 FILTER_FIELDS: Final = ("q", "search", "state", "outcome", "agent", "rule", "direction", "project", "metadata")
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998  # as the API takes them
 TIME_FIELDS: Final = ("range", "since", "until", "from", "to")
 _ZONE_FIELDS: Final = ("tz", "zone")
 _KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
@@ -162,10 +163,11 @@ def _time(name: str, given: dict[str, str], zone: tzinfo, problems: list[Problem
     is_exact = name in {"since", "until"}
     try:
         instant = datetime.fromisoformat(text)
-        if not is_exact:
-            return instant.replace(tzinfo=zone).astimezone(UTC)
-        if instant.tzinfo is not None:
-            return instant.astimezone(UTC)
+        if _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+            if not is_exact:
+                return instant.replace(tzinfo=zone).astimezone(UTC)
+            if instant.tzinfo is not None:
+                return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     example = "2026-11-02T14:00:00Z" if is_exact else "2026-11-02T14:00"

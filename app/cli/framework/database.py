@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.remote.choice import require_no_server
 from app.db.engine import cause_in, create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.engine.sqlite_claim import require_not_lost
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError, SchemaMismatchError
 from app.livekit.participant.phone import use_phone_region
@@ -70,10 +71,12 @@ def require_database(url: URL) -> None:
 
 
 def _open(url: URL) -> Engine:
-    if is_embedded(url) and url.database and not url.database.startswith("file:") and not Path(url.database).exists():
-        raise SchemaMismatchError(
-            f"there is no database at {url.database} yet (see DATABASE_URL); run: usher migrate up"
-        )
+    if is_embedded(url) and url.database and not url.database.startswith("file:"):
+        require_not_lost(url.database)
+        if not Path(url.database).exists():
+            raise SchemaMismatchError(
+                f"there is no database at {url.database} yet (see DATABASE_URL); run: usher migrate up"
+            )
     # Imported where it is needed: Alembic takes a sixth of the time that `usher rules check` does.
     from app.db.schema import require_compatible  # noqa: PLC0415
 

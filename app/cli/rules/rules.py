@@ -209,7 +209,9 @@ def history_(
         str | None, typer.Argument(metavar="[RULE]", help="only of the rule that has or had this name")
     ] = None,
     *,
-    before: Annotated[int | None, typer.Option("--before", min=1, help="only changes before this version")] = None,
+    before: Annotated[
+        int | None, typer.Option("--before", min=1, max=2**63 - 1, help="only changes before this version")
+    ] = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:

@@ -54,15 +54,8 @@ class SqliteClaim:
 
         A log that does not belong to the file is set aside: SQLite would apply it to a backup that was copied here.
         """
-        file = Path(self._database)
-        if not file.exists() or not file.stat().st_size:
-            if self.had_users:
-                raise ConflictError(
-                    f"the database {file} is missing or empty, and it had users when it was served last; put it back, "
-                    f"or remove {self._file.name} to begin with an empty one"
-                )
-            return
-        if not self._stamps:
+        require_not_lost(self._database)
+        if not self._stamps or not Path(self._database).exists():
             return
         try:
             belongs = read_stamp(self._database) in self._stamps
@@ -148,6 +141,19 @@ def _lock(file: FileIO) -> None:
 def serving_file(database: str) -> Path:
     """Return the path of the file that goes with a database, by whichever link that is named."""
     return Path(f"{os.path.realpath(database)}.serving")
+
+
+def require_not_lost(database: str) -> None:
+    """Raise ConflictError if the file of a database that had users is missing or empty."""
+    file, beside = Path(os.path.realpath(database)), serving_file(database)
+    if file.exists() and file.stat().st_size:
+        return
+    with suppress(OSError):
+        if had_users(beside.read_text("ascii", errors="replace")):
+            raise ConflictError(
+                f"the database {file} is missing or empty, and it had users when it was served last; put it back, "
+                f"or remove {beside} to begin with an empty one"
+            )
 
 
 def note_users(database: str) -> None:

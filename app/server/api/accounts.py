@@ -26,6 +26,7 @@ from app.accounts.users import (
     set_projects,
     set_role,
 )
+from app.db.record_ids import ID_PATTERN
 from app.db.types import AccessKind
 from app.errors import InvalidInputError, Problem
 from app.server.api.calls import Instant
@@ -98,7 +99,7 @@ class LoginsQuery(Model):
     since: Instant | None = Field(None, description="inclusive")
     until: Instant | None = Field(None, description="exclusive")
     limit: int = Field(100, ge=1, le=1000)
-    cursor: Text | None = Field(None, max_length=100)
+    cursor: Text | None = Field(None, pattern=f"^{ID_PATTERN}$")
 
 
 async def read_myself(request: ApiRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from app.accounts.reads import ReadPage, list_reads
 from app.audit import export_person, find_person, rows_about
+from app.db.record_ids import ID_PATTERN
 from app.errors import NotFoundError
 from app.flows.erase.erase import Access, erase_person
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
@@ -54,7 +55,7 @@ class ReadsQuery(Model):
     user: Text | None = Field(None, description="name of the user who read")
     subject: Text | None = Field(None, description="exact id, identity or number that was asked for")
     limit: int = Field(50, ge=1, le=200)
-    cursor: Text | None = Field(None, description="`next_cursor` of the previous page")
+    cursor: Text | None = Field(None, description="`next_cursor` of the previous page", pattern=f"^{ID_PATTERN}$")
 
 
 async def list_the_reads(request: ApiRequest) -> ReadPage:

@@ -162,6 +162,7 @@ def test_edits_are_attributed_noticed_and_taken_back(terminal: Terminal) -> None
         ("update", "otto"),
         ("insert", "maria"),
     ]
+    assert terminal.run("rules", "history", "--before", str(2**63)).code == 2
     shown = terminal.run("rules", "history")
     assert 'agent_name: "phone-agent" → "night-phone"' in " ".join(shown.out.split())
     # And all of it can be taken back

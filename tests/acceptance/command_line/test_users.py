@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.cli_site import Terminal
 from tests.conftest import Database
 
@@ -67,3 +69,23 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     assert "is the only admin" in terminal.run("users", "delete", "maria", "--yes").err
     # And a user that is not known is reported
     assert terminal.run("users", "disable", "nobody").code == 1
+
+
+@pytest.mark.parametrize("lost", ["removed", "empty"])
+def test_no_command_begins_anew_in_place_of_a_database_that_had_users(
+    tmp_path: Path, sqlite_database: Database, lost: str
+) -> None:
+    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    terminal.json("users", "add", "ana")
+    path = Path(sqlite_database.url.database or "")
+    if lost == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(b"")
+    for command in (("users", "add", "eve"), ("rules", "list"), ("migrate", "up")):
+        answer = terminal.run(*command)
+        assert answer.code != 0
+        assert "is missing or empty, and it had users when it was served last; put it back" in answer.err
+    assert not path.exists() or not path.stat().st_size
+    Path(f"{path}.serving").unlink()
+    assert terminal.run("migrate", "up").code == 0

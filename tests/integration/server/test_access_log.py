@@ -112,6 +112,8 @@ async def test_the_log_is_read_in_pages(running: Running) -> None:
             cursors.append(page["next_cursor"])
             query = f"&cursor={cursors[-1]}"
         assert [cursor is None for cursor in cursors] == [False, False, True]
+        for path in ("logins", "people/reads"):
+            assert (await admin.get(f"/api/v1/{path}?cursor=zzz")).status_code == 422
     assert seen == [f"user {number}" for number in reversed(range(5))]
 
 

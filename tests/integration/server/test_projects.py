@@ -293,7 +293,7 @@ async def test_a_restriction_to_a_project_that_is_not_configured_is_refused(of_p
         assert answer.status_code == 422, answer.text
         [problem] = answer.json()["errors"]
         assert (problem["found"], problem["suggestion"]) == ("A", "a")
-        assert "is none of the LiveKit projects that are configured: 'a', 'b'" in problem["message"]
+        assert problem["message"] == "'A' is none of the LiveKit projects that are configured: 'a', 'b'"
     # A restriction that was made while there was such a project may stay
     now = datetime.now(UTC)
     await of_projects.write(lambda c: set_projects(c, user.id, ["gone"], by="test", now=now))
@@ -313,7 +313,7 @@ async def test_pages_refuse_a_restriction_to_a_project_that_is_not_configured(of
         ):
             page = await post(admin, "/console/users", to, **form)
             assert page.status_code == 422, page.text
-            assert "is none of the LiveKit projects that are configured" in page.text
+            assert "&#39;A&#39; is none of the LiveKit projects that are configured" in page.text
         done = await post(admin, "/console/users", f"{path}/projects", projects="b")
         assert done.status_code == 303
 

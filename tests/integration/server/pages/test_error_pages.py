@@ -60,6 +60,16 @@ async def test_an_address_without_a_page_is_answered_by_a_page(
         assert api.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("rule_id", ["4711", "9223372036854775808", "999999999999999999999"])
+async def test_a_rule_that_is_not_there_is_named_as_it_was_asked_for(running: Running, rule_id: str) -> None:
+    await running.add_user("vera", Role.VIEWER)
+    async with browser(running) as client:
+        await log_in(client, "vera")
+        for _ in range(2):
+            page = await client.get(f"/console/rules/{rule_id}")
+            assert_page(page, 404, f"No rule has the id {rule_id}")
+
+
 async def test_an_error_page_is_in_the_language_of_its_reader(running: Running) -> None:
     async with browser(running) as client:
         page = await client.get("/console/nope", headers={"Accept-Language": "de"})

@@ -118,8 +118,8 @@ async def show_rule(request: PageRequest) -> Response:
         return stored, warnings, read_order(connection, book, request, stored)
 
     rule_id = request.http.path_params["rule_id"]
-    (rule, warnings, order), figures, objectives = await asyncio.gather(
-        request.context.read(load),
+    rule, warnings, order = await request.context.read(load)
+    figures, objectives = await asyncio.gather(
         request.context.statistics.get(24, rule_id=rule_id),
         request.context.objectives.get(PAGE_WINDOWS, rule_id=rule_id, wait_at_most_s=PAGE_WAIT_S),
     )
