@@ -148,15 +148,15 @@ async def test_a_row_that_cannot_be_used_is_shown_with_its_problems(
 async def test_the_secret_is_in_no_answer(
     running: Running, editor: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CRM_TOKEN", "Bearer-8a7f")
+    monkeypatch.setenv("CRM_TOKEN", "Bearer-wxyz")
     stored = await editor.put("/api/v1/lookups/crm", json={**CRM, "headers": {"authorization": "env:CRM_TOKEN"}})
     event_id, _ = await running.join("ana", "hall")
     tested = await editor.post("/api/v1/lookups/crm/test", json={"event_id": event_id})
     for answer in (stored, tested, await editor.get("/api/v1/lookups")):
         assert answer.status_code == 200
-        assert "8a7f" not in answer.text
+        assert "wxyz" not in answer.text
     rows = await running.read("SELECT * FROM lookups")
-    assert re.search("8a7f", str(rows)) is None
+    assert re.search("wxyz", str(rows)) is None
 
 
 async def test_a_rules_file_holds_lookups_and_agents_too(editor: httpx2.AsyncClient) -> None:

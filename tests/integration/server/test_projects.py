@@ -180,8 +180,8 @@ async def test_drafts_are_tried_on_calls_of_the_own_projects(running: Running) -
     order = {"rules": [{**RULE, "agent_name": "another"}]}
     whole, own = [(await one.post("/api/v1/simulate", json=order)).json() for one in (everything, client)]
     assert (whole["events"], own["events"], own["changes"]) == (2, 1, 1)
-    assert "bob" in json.dumps(whole)
-    assert "bob" not in json.dumps(own)
+    assert '"bob"' in json.dumps(whole)
+    assert '"bob"' not in json.dumps(own)
     assert "ana" in json.dumps(own)
 
 
