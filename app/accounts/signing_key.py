@@ -19,7 +19,7 @@ from app.errors import ConflictError
 
 _PURPOSE = "console"
 _SERVED = "console as served"
-"""Of the row with a digest of the key that the server uses: tells nobody the key."""
+"""Of the row with a digest of the key that the server uses; the key cannot be computed from it."""
 
 
 def signing_key(connection: Connection, now: datetime, secret: str = "") -> str:

@@ -10,6 +10,8 @@ from app.audit.call_lists.call_filter import CALLER_OUTCOMES, CallFilter
 from app.audit.call_lists.call_list import iterate_calls, list_calls
 from app.audit.call_lists.call_query import (
     FILTER_FIELDS,
+    FIRST_YEAR,
+    LAST_YEAR,
     MAX_SEARCH,
     TIME_FIELDS,
     CallQuery,
@@ -101,7 +103,9 @@ __all__ = [
     "CALLER_OUTCOMES",
     "CONTENT_TYPES",
     "FILTER_FIELDS",
+    "FIRST_YEAR",
     "LARGEST_PAGE",
+    "LAST_YEAR",
     "MAX_OBJECTIVES",
     "MAX_POINTS",
     "MAX_SAMPLED",

@@ -29,5 +29,7 @@ def lowest_id_at(instant: datetime) -> str:
 def instant_of_id(identity: str) -> datetime | None:
     """Return when an id was made, to the millisecond, also for what `lowest_id_at` returns; None for anything else."""
     made = _FORM.fullmatch(identity)
-    milliseconds = int(made[1] + made[2], 16) if made else _LAST_MILLISECOND
+    if made is None:
+        return None
+    milliseconds = int(made[1] + made[2], 16)
     return _EPOCH + timedelta(milliseconds=milliseconds) if milliseconds <= _LAST_WITH_A_DATE else None

@@ -97,7 +97,7 @@ def same_intents(connection: Connection, of: Collection[Dispatch]) -> dict[str, 
 
 
 _BEGINS_AND_ENDS = HotStatement(
-    select(events.c.project, events.c.room_sid, events.c.type, events.c.occurred_at)
+    select(events.c.project, events.c.room_sid, events.c.type)
     .with_hint(events, "INDEXED BY ix_events_of_room", "sqlite")
     .where(any_of(events.c.room_sid, "room_sids"), text(IS_OF_ROOM))
     .order_by(events.c.occurred_at, events.c.id)
@@ -107,7 +107,7 @@ _BEGINS_AND_ENDS = HotStatement(
 def closed_sessions(connection: Connection, sessions: Collection[Session]) -> set[Session]:
     """Return those of the room sessions that LiveKit has said to have closed, and not to have made again since."""
     rows = _BEGINS_AND_ENDS.rows(connection, {"room_sids": {sid for _, sid in sessions}})
-    last = {(project, sid): event_type for project, sid, event_type, _ in rows}
+    last = {(project, sid): event_type for project, sid, event_type in rows}
     return {session for session in sessions if last.get(session) == EventType.ROOM_FINISHED}
 
 

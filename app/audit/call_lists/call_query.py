@@ -19,7 +19,8 @@ MAX_SEARCH: Final = 200
 """Characters of a text to find calls by."""
 RANGES: Final = ("hour", "today", "yesterday")
 FILTER_FIELDS: Final = ("q", "search", "state", "outcome", "agent", "rule", "direction", "project", "metadata")
-_FIRST_YEAR, _LAST_YEAR = 1970, 9998  # as the API takes them
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""Of the times that lists can be limited to."""
 TIME_FIELDS: Final = ("range", "since", "until", "from", "to")
 _ZONE_FIELDS: Final = ("tz", "zone")
 _KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
@@ -163,7 +164,7 @@ def _time(name: str, given: dict[str, str], zone: tzinfo, problems: list[Problem
     is_exact = name in {"since", "until"}
     try:
         instant = datetime.fromisoformat(text)
-        if _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        if FIRST_YEAR <= instant.year <= LAST_YEAR:
             if not is_exact:
                 return instant.replace(tzinfo=zone).astimezone(UTC)
             if instant.tzinfo is not None:

@@ -1,8 +1,9 @@
 """The claim of one serving process on a SQLite database: the file `<database>.serving`, locked while it serves.
 
 The file also holds what is needed once the database is gone or replaced: whether it had users, and which numbers its
-header may show (`app/db/engine/sqlite_stamps.py`). Without the former, whoever opens the first page of a server whose
-file was lost could become its admin. Any process that adds the first user notes it; the rest is the serving process's.
+header may show (`app/db/engine/sqlite_stamps.py`). If it were not known that there were users, a server whose file was
+lost would make a new first admin of anybody. Each process that adds the first user writes that down; the numbers are
+written by the serving process alone.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from starlette.responses import Response
 
 from app.audit import (
     CONTENT_TYPES,
+    FIRST_YEAR,
+    LAST_YEAR,
     MAX_SEARCH,
     CallDirection,
     CallFilter,
@@ -53,8 +55,8 @@ def _require_date(value: Any) -> Any:
 
 
 def _in_range(instant: datetime) -> datetime:
-    if not 1970 <= instant.year <= 9998:
-        raise ValueError("must be between the years 1970 and 9998")
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"must be between the years {FIRST_YEAR} and {LAST_YEAR}")
     return instant.astimezone(UTC)
 
 
