@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from sqlalchemy import Connection, and_, or_, select, text
 
+from app.db.any_of import any_of
 from app.db.tables import NOT_ENDED, agents, dispatches, probes, routing_rules
 from app.db.types import LIVE
 from app.rules.fallbacks import names_of_fallbacks
@@ -54,8 +55,8 @@ def agents_of_rules(connection: Connection) -> set[str]:
 
 
 def _joined_a_probe(connection: Connection, names: Collection[str]) -> set[str]:
-    joined = select(probes.c.agent_name).where(probes.c.arrived, probes.c.agent_name.in_(sorted(names)[:500]))
-    return set(connection.scalars(joined.distinct()))
+    joined = select(probes.c.agent_name).where(probes.c.arrived, any_of(probes.c.agent_name, "names"))
+    return set(connection.scalars(joined.distinct(), {"names": names}))
 
 
 def _named_by_rules(connection: Connection) -> Iterator[tuple[str, set[str]]]:

@@ -32,6 +32,8 @@ def test_a_mistyped_agent_is_forgotten_and_that_is_on_record(engine: Engine) -> 
         change_agent(connection, "suport", {"max_calls": 3}, "eva")
         connection.execute(insert(probes), [probe("suport", arrived=False), probe("other", arrived=True)])
         assert unused_agents(connection, ["suport", "other"]) == {"suport"}
+        many = {f"agent-{number:03}" for number in range(600)}
+        assert unused_agents(connection, {*many, "other"}) == many
         assert forget_agent(connection, "suport", "ana", NOW).max_calls == 3
         assert set(latest_probes(connection)) == {"other"}
         assert [change.change for change in agent_history(connection, "suport")] == ["delete", "insert"]
