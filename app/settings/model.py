@@ -194,6 +194,11 @@ class Settings(BaseModel):
         return tuple(self.notify_urls.get_secret_value().split())
 
     @property
+    def canary_names(self) -> frozenset[str]:
+        """The agents that are probed on a schedule; of `a/b` both `b` and the whole, which may be an agent's name."""
+        return frozenset(name for one in self.canary_agents for name in (one, one.partition("/")[2]) if name)
+
+    @property
     def sends_secure_cookies(self) -> bool:
         """Whether people reach the console by TLS, also where a proxy ends it and does not say so."""
         return self.secure_cookies or self.public_url.startswith("https://")

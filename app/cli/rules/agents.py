@@ -139,7 +139,7 @@ def forget(agent: NameArgument, *, by: ByOption = None, as_json: JsonOption = Fa
     if server is not None:
         before = remote.forget_agent(server, agent)
     else:
-        scheduled, now = read_settings(without_livekit=True).canary_agents, SystemClock().now()
+        scheduled, now = read_settings(without_livekit=True).canary_names, SystemClock().now()
         before = write(lambda connection: forget_agent(connection, agent, editor(by), now, scheduled=scheduled))
     if as_json:
         say_json(before.to_json())

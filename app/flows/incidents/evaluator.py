@@ -187,8 +187,7 @@ class IncidentEvaluator:
         """Return whether a failed probe of an agent matters: a rule names it, or it is probed on a schedule."""
         if self._wanted is None or self._wanted[0] is not book:
             self._wanted = book, _agents_of(book)
-        scheduled = {one.rpartition("/")[2] for one in self._context.settings.canary_agents}
-        return agent in self._wanted[1] or agent in scheduled
+        return agent in self._wanted[1] or agent in self._context.settings.canary_names
 
     def _write(self, connection: Connection, sightings: Sequence[Sighting], unjudged: set[IncidentKind]) -> Written:
         # Read again: another replica, whose turn was late, may have written meanwhile.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import Connection, delete
@@ -20,7 +20,7 @@ _NAMED = 10
 
 
 def forget_agent(
-    connection: Connection, agent_name: str, editor: str, now: datetime, *, scheduled: Iterable[str] = ()
+    connection: Connection, agent_name: str, editor: str, now: datetime, *, scheduled: Collection[str] = ()
 ) -> Agent:
     """Delete what is set for an agent and its probes, and return what was set; its history stays.
 
@@ -29,7 +29,7 @@ def forget_agent(
     """
     before = stored_agent(connection, agent_name)
     named = what_names(connection, agent_name)
-    named += ["USHER_CANARY_AGENTS"] if agent_name in {one.rpartition("/")[2] for one in scheduled} else []
+    named += ["USHER_CANARY_AGENTS"] if agent_name in scheduled else []
     if named:
         more = [translatable("and %(count)s more", count=len(named) - _NAMED)] if len(named) > _NAMED else []
         raise ConflictError(

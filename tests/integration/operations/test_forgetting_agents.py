@@ -13,6 +13,7 @@ from app.audit import latest_probes, unused_agents, warnings_about_agents
 from app.db.tables import audit_log, probes
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations.forget_agent import forget_agent
+from app.settings import read_settings
 from tests.conftest import Database
 
 NOW = datetime(2026, 11, 26, 14, 2, tzinfo=UTC)
@@ -81,8 +82,13 @@ def test_the_agent_of_a_rule_is_near_although_no_dispatch_has_named_it(engine: E
         ]
 
 
-def test_agents_that_are_probed_on_a_schedule_stay(engine: Engine) -> None:
+@pytest.mark.parametrize("agent", ["support", "spanish/support"])
+@pytest.mark.parametrize("project", ["", "default/"])
+def test_agents_that_are_probed_on_a_schedule_stay(engine: Engine, project: str, agent: str) -> None:
+    livekit = {"LIVEKIT_URL": "ws://livekit", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s" * 40}
+    canaries = {"USHER_CANARY_AGENTS": project + agent, "USHER_CANARY_INTERVAL": "60"}
+    scheduled = read_settings({**livekit, **canaries}).canary_names
     with engine.begin() as connection:
-        connection.execute(insert(probes), [probe("support", arrived=False)])
+        connection.execute(insert(probes), [probe(agent, arrived=False)])
         with pytest.raises(ConflictError, match="USHER_CANARY_AGENTS"):
-            forget_agent(connection, "support", "ana", NOW, scheduled=["default/support"])
+            forget_agent(connection, agent, "ana", NOW, scheduled=scheduled)

@@ -135,7 +135,7 @@ async def replace_an_agent(request: ApiRequest) -> Answer:
 
 async def forget_an_unused_agent(request: ApiRequest) -> dict[str, Any]:
     name, editor, now = request.identifier("agent_name"), request.user.name, request.context.now
-    scheduled = request.context.flow_context.settings.canary_agents
+    scheduled = request.context.flow_context.settings.canary_names
     before = await request.context.write(
         lambda connection: forget_agent(connection, name, editor, now, scheduled=scheduled)
     )

@@ -118,7 +118,7 @@ async def save_agent(request: PageRequest) -> Response:
 async def forget(request: PageRequest) -> Response:
     """Forget the agent in the form; what names it is shown on its page."""
     name, editor, now = request.field("agent_name"), request.signed_in.name, request.context.now
-    scheduled = request.context.flow_context.settings.canary_agents
+    scheduled = request.context.flow_context.settings.canary_names
     try:
         await request.context.write(lambda connection: forget_agent(connection, name, editor, now, scheduled=scheduled))
     except ConflictError as error:
