@@ -21,7 +21,7 @@ def left(sid: str) -> bytes:
 async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, database: Database) -> None:
     terminal = Terminal(tmp_path, {"DATABASE_URL": database.text})
     async with serving(database.text) as running, await admin_client(running) as client:
-        body = joined("PA_1", metadata='{"card": "4111"}', name="Ana García")
+        body = joined("PA_1", metadata='{"card": "4111-1111"}', name="Ana García")
         assert (await client.post(PATH, content=body, headers=signed(body))).status_code == 200
         # While the person is in a call it is not erased
         refused = terminal.run("people", "erase", "caller-PA_1", "--yes")
@@ -31,17 +31,17 @@ async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, datab
         # An export has everything
         exported = json.loads(terminal.run("people", "export", "caller-PA_1").out)
         assert [event["type"] for event in exported["events"]] == ["participant_joined", "participant_left"]
-        assert "4111" in json.dumps(exported)
+        assert "4111-1111" in json.dumps(exported)
         assert terminal.run("people", "export", "caller-PA_1", "--output", "ana.json").code == 0
         assert (tmp_path / "ana.json").stat().st_mode & 0o077 == 0
         # Without a confirmation nothing happens, nor in a dry run
         assert terminal.run("people", "erase", "caller-PA_1").code == 1
         assert "2 events" in terminal.run("people", "erase", "caller-PA_1", "--dry-run").out
-        assert "4111" in dump(database)
+        assert "4111-1111" in dump(database)
         # With one, all is gone
         done = terminal.json("people", "erase", "caller-PA_1", "--yes")
         assert (done["events"], done["dry_run"]) == (2, False)
-        for text in ("4111", "caller-PA_1", "Ana García"):
+        for text in ("4111-1111", "caller-PA_1", "Ana García"):
             assert text not in dump(database)
         assert terminal.run("people", "erase", "caller-PA_1", "--yes").code == 0
         assert terminal.run("people", "export", "caller-PA_1").code == 1
@@ -49,14 +49,14 @@ async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, datab
 
 async def test_a_person_is_exported_and_erased_over_the_api(database: Database) -> None:
     async with serving(database.text) as running, await admin_client(running) as client:
-        for body in (joined("PA_1", metadata="4111"), left("PA_1")):
+        for body in (joined("PA_1", metadata="4111-1111"), left("PA_1")):
             assert (await client.post(PATH, content=body, headers=signed(body))).status_code == 200
         person = {"person": "caller-PA_1"}
-        assert "4111" in (await client.post("/api/v1/people/export", json=person)).text
+        assert "4111-1111" in (await client.post("/api/v1/people/export", json=person)).text
         counted = (await client.post("/api/v1/people/erase", json={**person, "dry_run": True})).json()
         erased = (await client.post("/api/v1/people/erase", json=person)).json()
         assert erased == {**counted, "dry_run": False}
-        assert "4111" not in dump(database)
+        assert "4111-1111" not in dump(database)
         assert (await client.post("/api/v1/people/export", json=person)).status_code == 404
         assert (await client.post("/api/v1/people/erase", json=person)).json()["events"] == 0
         # Only by an admin, and not during a call

@@ -23,14 +23,13 @@ _STATEMENTS = text("SELECT sql, reprep FROM sqlite_stmt WHERE reprep > 0")
 
 
 def hot_statements() -> Collection[HotStatement]:
-    """Return the statements that modules of the product hold; tests make others."""
+    """Return the statements that modules of the product make when they are imported; pages and tests make others."""
     found: dict[int, HotStatement] = {}
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if module.name.endswith("__main__"):
             continue
         for value in vars(importlib.import_module(module.name)).values():
-            parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
-            for part in parts:
+            for part in value if isinstance(value, tuple) else [value]:
                 one = part.hot_statement if isinstance(part, CombinedQuery) else part
                 if isinstance(one, HotStatement):
                     found[id(one)] = one

@@ -271,16 +271,21 @@ async def test_joins_that_no_lookup_matches_cost_no_statement_more(sqlite_databa
 
 
 async def _statements_of_a_join(world: World, number: int) -> list[str]:
-    """Return the beginnings of the statements that are run until a join is answered."""
-    found: list[str] = []
+    """Return the beginnings of the statements that the writer runs until a join is answered.
+
+    Readers look for due work meanwhile, or just after.
+    """
+    found: list[list[str]] = []
 
     def trace(connection: sqlite3.Connection, *_: Any) -> None:
-        connection.set_trace_callback(lambda statement: found.append(statement[:30]))
+        statements: list[str] = []
+        found.append(statements)
+        connection.set_trace_callback(lambda statement: statements.append(statement[:30]))
 
     listen(Pool, "checkout", trace)
     try:
         assert await post(world, webhook("participant_joined", f"PA_{number}", f"RM_{number}")) == 200
-        return list(found)
+        return [one for statements in found if statements[:1] == ["BEGIN IMMEDIATE"] for one in statements]
     finally:
         remove(Pool, "checkout", trace)
         await world.wait(1)
