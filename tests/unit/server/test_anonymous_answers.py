@@ -20,7 +20,7 @@ from app.server.access.anonymous_answers import (
 )
 from tests.conftest import StillClock
 
-_ports = count()
+_ports = count(FEW_PEERS)  # the lower ones are those of a few peers, in any order of tests
 
 
 def scope_of(address: str = "192.0.2.1", headers: Iterable[tuple[bytes, bytes]] = (), port: int | None = None) -> Scope:

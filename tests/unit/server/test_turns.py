@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from itertools import pairwise
 
 from app.clock import SystemClock
 from app.server.turns import MAX_WAITING, Lane, Turns
+from tests.world.virtual_time import LoopClock, VirtualTimeLoop, in_virtual_time
 
 
 async def test_a_request_that_comes_alone_begins_at_once() -> None:
@@ -52,21 +52,20 @@ async def test_without_webhooks_there_is_no_rest() -> None:
     await asyncio.wait_for(asyncio.gather(*(turns.take() for _ in range(100))), 60)
 
 
+@in_virtual_time
 async def test_requests_take_half_of_the_time_at_most_while_a_webhook_is_accepted() -> None:
-    turns, busy = Turns(SystemClock()), [0.0]
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    turns = Turns(LoopClock(loop))
 
     async def request() -> None:
         await turns.take()
-        began = time.monotonic()
-        while time.monotonic() - began < 0.002:
-            pass
-        busy[0] += time.monotonic() - began
+        loop.elapsed += 0.002
 
-    began = time.monotonic()
     with turns.webhook():
         await asyncio.gather(*(request() for _ in range(100)))
     # The last round is not waited for
-    assert time.monotonic() - began >= 1.8 * busy[0]
+    assert loop.time() >= 2 * 0.2 - 0.01
 
 
 async def test_requests_of_health_do_not_wait_behind_others() -> None:
