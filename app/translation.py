@@ -154,6 +154,11 @@ def translatable(message: str, /, **values: Any) -> str:
     return TranslatableText(message, _kept(values))
 
 
+def recorded(message: str, /) -> str:
+    """Return an English text that goes into the database as it is; pages that show it later translate it there."""
+    return message
+
+
 def ntranslatable(singular: str, plural: str, number: int, /, **values: Any) -> str:
     """Return an English text about a number of things, which pages translate; `%(num)s` stands for the number."""
     return TranslatableText(singular, {"num": number, **_kept(values)}, plural, number)

@@ -28,6 +28,7 @@ from app.livekit.client import TRANSFER_TIMEOUT_S
 from app.logs import get_logger
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -39,7 +40,7 @@ CORRECT_EVERY_S, CORRECT_IDLE_S = 2.0, 10.0
 """How often deadlines are compared with the clock: while some are corrected, and although it was not set back."""
 _SETTLED_S: Final = 5.0
 """After so long no transaction commits that has read the clock before it was set back."""
-_REASON = "the clock was set back"
+_REASON = recorded("the clock was set back")
 
 _DUE_TOO_LATE = (
     select(dispatches)

@@ -26,6 +26,7 @@ from app.outbox.queue_store import read_limits, read_places
 from app.plan.build import Intent
 from app.plan.expected import Expected, expect, expected_join
 from app.rules.book.rule_book import RuleBook
+from app.translation import recorded
 from app.webhook.event import Event
 
 VALID_FOR = timedelta(days=7)
@@ -211,7 +212,7 @@ def redeemed(promise: Mapping[str, Any]) -> dict[str, Any]:
         "attributes": promise["attributes"],
         "must_look": True,
         "cause": Cause.PROMISED,
-        "reason": "promised to the token server",
+        "reason": recorded("promised to the token server"),
     }
 
 

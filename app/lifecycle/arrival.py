@@ -12,12 +12,15 @@ from app.observe.compare import JOB_LIST_LAG_S, Arrived
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import at_rung, ended
 from app.outbox.move import Move
+from app.translation import recorded
 
 
 def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joined_at: datetime) -> Move:
     """Return the arrival of an agent that a webhook reported."""
     fields = {**_with_agent(dispatch, identity, sid), "job_id": job_id, "joined_at": joined_at}
-    return Move(dispatch, DispatchStatus.JOINED, Cause.AGENT_JOINED, "the agent is in the room", fields=fields)
+    return Move(
+        dispatch, DispatchStatus.JOINED, Cause.AGENT_JOINED, recorded("the agent is in the room"), fields=fields
+    )
 
 
 def seen(finding: Arrived, now: datetime) -> Move:
@@ -30,7 +33,7 @@ def seen(finding: Arrived, now: datetime) -> Move:
         "livekit_dispatch_id": finding.livekit_dispatch_id or dispatch.livekit_dispatch_id,
         "joined_at": dispatch.joined_at or now,
     }
-    reason = "the agent is in the room"
+    reason = recorded("the agent is in the room")
     if dispatch.status is DispatchStatus.JOINED:
         reason = f"LiveKit lists {finding.agent.identity} as the agent"
     return Move(dispatch, DispatchStatus.JOINED, Cause.AGENT_JOINED, reason, fields=fields)

@@ -12,6 +12,7 @@ from app.db.rule_columns import MAX_AGENT_NAME
 from app.db.types import Recover
 from app.livekit.vocabulary import LEAVINGS, MOVED, NOT_LOST, ROOM_OVER, DisconnectReason
 from app.outbox.dispatch import Dispatch, Session
+from app.translation import recorded
 from app.webhook.event import Event
 
 DONE: Final = "usher.done"
@@ -22,6 +23,8 @@ CONTEXT: Final = "usher.context"
 
 NEXT: Final = "usher.next"
 """The participant attribute in which an agent that leaves names the agent that is to go on with its callers."""
+NOT_REPLACED: Final = recorded("not replaced")
+"""Begin of what a reason says, after a colon, about an agent that left and is not replaced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.db.types import Cause, DispatchStatus
+from app.lifecycle.departure import NOT_REPLACED
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended, restarted
 from app.outbox.move import Move
+from app.translation import recorded
 
 RETURNS_WITHIN_S = 10.0
 """How long agents and callers may take to join anew after LiveKit has made their room again.
@@ -34,7 +36,7 @@ ASK_AGAIN_S = 2.0
 def room_restarted(dispatch: Dispatch, now: datetime) -> Move:
     """Return the doubt about a dispatch whose room LiveKit has made again: everybody in it has to join anew."""
     until = now + timedelta(seconds=RETURNS_WITHIN_S)
-    reason = f"LiveKit has made the room again; who does not join anew within {RETURNS_WITHIN_S:.0f} s is gone"
+    reason = recorded("LiveKit has made the room again; who does not join anew is gone")
     fields = {"doubtful_until": until, "unlisted_at": None}
     return Move(dispatch, dispatch.status, Cause.ROOM_RESTARTED, reason, fields=fields)
 
@@ -47,7 +49,7 @@ def room_unlisted(dispatch: Dispatch, now: datetime, *, is_served: bool | None) 
     is_doubted = dispatch.unlisted_at is not None and dispatch.doubtful_until is not None
     if is_doubted and (not is_served or (dispatch.doubtful_until or now) > now):
         return None
-    reason = "LiveKit does not list the room, and has not said that it closed"
+    reason = recorded("LiveKit does not list the room, and has not said that it closed")
     fields = {"doubtful_until": now + timedelta(seconds=UNLISTED_S), "unlisted_at": dispatch.unlisted_at or now}
     return Move(dispatch, dispatch.status, Cause.ROOM_UNLISTED, reason, fields=fields)
 
@@ -63,29 +65,33 @@ def put_off(dispatch: Dispatch, now: datetime) -> Move:
         "attempts": dispatch.attempts - (0 if dispatch.must_look else 1),
         **(doubt.fields if doubt is not None else {}),
     }
-    reason = "LiveKit does not list the room; waiting until it does"
+    reason = recorded("LiveKit does not list the room; waiting until it does")
     return Move(dispatch, DispatchStatus.PENDING, Cause.ROOM_UNLISTED, reason, fields=fields)
 
 
 def doubt_over(dispatch: Dispatch) -> Move:
     """Return the end of the doubt about a dispatch that is still live."""
-    reason = "LiveKit lists the room again" if dispatch.agent_sid is None else "the agent is still in the room"
+    reason = (
+        recorded("LiveKit lists the room again")
+        if dispatch.agent_sid is None
+        else recorded("the agent is still in the room")
+    )
     return Move(dispatch, dispatch.status, Cause.ROOM_FOUND, reason, fields={"doubtful_until": None})
 
 
 def agent_lost(dispatch: Dispatch, *, is_replaced: bool, is_budget_spent: bool, now: datetime) -> Move:
     """Return the end of a dispatch whose agent did not join anew."""
-    reason = "the agent did not return after LiveKit had made the room again"
+    reason = recorded("the agent did not return after LiveKit had made the room again")
     if is_replaced:
-        reason += "; it is being replaced"
+        reason += "; " + recorded("it is being replaced")
     elif is_budget_spent:
-        reason += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"
+        reason += f"; {NOT_REPLACED}: {dispatch.recoveries} replacements were made for this call already"
     return Move(dispatch, DispatchStatus.ENDED, Cause.AGENT_LOST, reason, fields=ended(now))
 
 
 def revived(dispatch: Dispatch, now: datetime) -> Move:
     """Return a dispatch of which LiveKit had lost sight to the state it had; a little later it is checked."""
-    reason = "LiveKit shows the room alive after all"
+    reason = recorded("LiveKit shows the room alive after all")
     until = now + timedelta(seconds=UNLISTED_S)
     if dispatch.status is DispatchStatus.ENDED:
         fields: dict[str, Any] = {"ended_at": None, "doubtful_until": until}

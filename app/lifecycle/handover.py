@@ -16,6 +16,7 @@ from app.outbox.dispatch import BESIDE, Dispatch
 from app.outbox.dispatch_factory import ended, ladder_back_to, replacement_of
 from app.outbox.move import Move
 from app.outbox.states import WAITING
+from app.translation import recorded
 
 
 def next_dispatch(first: Dispatch, agent_name: str, identity: str, reason: str, now: datetime) -> Dispatch:
@@ -116,7 +117,7 @@ def moves_of_partners(concerned: Mapping[str, Dispatch], others: Mapping[str, Di
 def _take_over(first: Dispatch, following: Dispatch) -> Move:
     """Give the next dispatch the place of the first, which has ended, and the first agent as its fallback."""
     fields = {"intent_key": first.intent_key, "fallbacks": ladder_back_to(first)}
-    reason = f"it has the place of dispatch {first.id}"
+    reason = recorded("it has the place of the dispatch that it replaces")
     return Move(following, following.status, following.cause, reason, fields=fields)
 
 
@@ -126,5 +127,5 @@ def _end_first(first: Dispatch, following: Dispatch, now: datetime) -> Move:
 
 
 def _keep_first(first: Dispatch, following: Dispatch) -> Move:
-    reason = f"not handed over: {following.reason}"
+    reason = f"{recorded('not handed over')}: {following.reason}"
     return Move(first, first.status, Cause.HANDOVER_FAILED, reason, fields={"handed_to": None})

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.lifecycle.arrival import after_early_leaving
-from app.lifecycle.departure import Departure
+from app.lifecycle.departure import NOT_REPLACED, Departure
 from app.lifecycle.handover import is_beside
 from app.lifecycle.presence import RELOAD_S
 from app.livekit.vocabulary import MOVED, ROOM_OVER, DisconnectReason
@@ -21,6 +21,7 @@ from app.outbox.dispatch_factory import ended
 from app.outbox.move import Move
 from app.outbox.people import People
 from app.outbox.states import WAITING
+from app.translation import recorded
 
 AGENT_LEAVES_WITHIN_S = 10.0
 """An agent may stay up to this long after its caller left; a caller who arrives meanwhile needs another agent."""
@@ -119,7 +120,7 @@ def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> 
             waited = max(0.0, (left_at - dispatch.waits_since).total_seconds())
             reason = f"the caller gave up after {waited:.1f} s"
             if is_beside(dispatch):
-                reason = "the caller left while the call was being handed over"
+                reason = recorded("the caller left while the call was being handed over")
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)
         case CallersGone.WITHDRAW:
@@ -150,7 +151,7 @@ def after_reload(dispatch: Dispatch, left_at: datetime, now: datetime) -> tuple[
 
 def deserted(dispatch: Dispatch, now: datetime) -> Move:
     """Return the end of a joined dispatch whose callers have left: one who came back gets another agent."""
-    reason = "its callers had left; one who came back gets another agent"
+    reason = recorded("its callers had left; one who came back gets another agent")
     return Move(dispatch, DispatchStatus.ENDED, Cause.CALLERS_LEFT, reason, fields=ended(now))
 
 
@@ -267,22 +268,26 @@ def _of_those_left_alone(dispatch: Dispatch, departure: Departure, remaining: Re
 
 def after_agent_gone(dispatch: Dispatch, departure: Departure, decision: AgentGone, now: datetime) -> Move:
     """Return the end of a dispatch whose agent has left, or the start of its next attempt."""
-    reason = f"the agent left ({departure.disconnect_reason})" if departure.disconnect_reason else "the agent is gone"
+    reason = (
+        f"the agent left ({departure.disconnect_reason})"
+        if departure.disconnect_reason
+        else recorded("the agent is gone")
+    )
     if departure.is_done:
-        reason += "; it was done"
+        reason += "; " + recorded("it was done")
     match decision:
         case AgentGone.NEXT_ATTEMPT:
             return after_early_leaving(dispatch, early_leaving(dispatch, departure), now)
         case AgentGone.NOT_REPLACED:
             pass
         case AgentGone.LEFT_TO_PERSON:
-            reason += "; not replaced: somebody else is there for the caller"
+            reason += f"; {NOT_REPLACED}: {recorded('somebody else is there for the caller')}"
         case AgentGone.BUDGET_SPENT:
-            reason += f"; not replaced: {dispatch.recoveries} replacements were made for this call already"
+            reason += f"; {NOT_REPLACED}: {dispatch.recoveries} replacements were made for this call already"
         case AgentGone.REPLACED:
-            reason += "; it is being replaced"
+            reason += "; " + recorded("it is being replaced")
         case AgentGone.REPLACED_FOR_LATE:
-            reason += "; callers who arrived while it was leaving get another"
+            reason += "; " + recorded("callers who arrived while it was leaving get another")
         case _:
             assert_never(decision)
     return Move(dispatch, DispatchStatus.ENDED, Cause.AGENT_LEFT, reason, fields=ended(now))

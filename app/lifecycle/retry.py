@@ -9,7 +9,11 @@ from typing import assert_never
 from app.db.types import Cause, DispatchStatus
 from app.livekit.outcome import Accepted, Outcome, Rejected, Unknown, Unreachable
 from app.outbox.dispatch import Dispatch
+from app.translation import recorded
 
+REFUSED = recorded("LiveKit refused")
+UNREACHABLE = recorded("LiveKit could not be reached")
+"""Begin of a reason that goes on, after a colon, with what LiveKit or the connection said."""
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 8.0
 """Longest delay between calls to a LiveKit that is down, or that refuses."""
@@ -83,23 +87,25 @@ def next_step(
     soon = now + timedelta(seconds=delay_before(dispatch.attempts, jitter, longest_delay(is_down=is_down)))
     match outcome:
         case Accepted(adopted=True) if dispatch.attempts == 0:
-            return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit took the dispatch of the access token")
+            return Step(
+                DispatchStatus.DISPATCHED, Cause.ADOPTED, recorded("LiveKit took the dispatch of the access token")
+            )
         case Accepted(adopted=True):
-            return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, "LiveKit had taken the dispatch after all")
+            return Step(DispatchStatus.DISPATCHED, Cause.ADOPTED, recorded("LiveKit had taken the dispatch after all"))
         case Accepted():
-            return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, "LiveKit accepted the dispatch")
+            return Step(DispatchStatus.DISPATCHED, Cause.ACCEPTED, recorded("LiveKit accepted the dispatch"))
         case Rejected(code, text, permanent):
-            reason = f"LiveKit refused: {code}: {text}"
+            reason = f"{REFUSED}: {code}: {text}"
             if permanent or dispatch.counted_attempts + 1 >= dispatch.attempts_allowed:
                 return Step(DispatchStatus.FAILED, Cause.REFUSED, reason, counted=True)
             return Step(DispatchStatus.PENDING, Cause.REFUSED, reason, later, counted=True)
         case Unreachable(code, text):
-            reason = f"LiveKit could not be reached: {code}: {text}"
+            reason = f"{UNREACHABLE}: {code}: {text}"
             if _given_up(dispatch):
                 return Step(DispatchStatus.FAILED, Cause.LIVEKIT_UNREACHABLE, reason)
             return Step(DispatchStatus.PENDING, Cause.LIVEKIT_UNREACHABLE, reason, soon)
         case Unknown(code, text, is_answered):
-            reason = f"LiveKit could not be reached: outcome unknown: {code}: {text}"
+            reason = f"{UNREACHABLE}: {recorded('outcome unknown')}: {code}: {text}"
             if _given_up(dispatch):
                 return Step(DispatchStatus.FAILED, Cause.OUTCOME_UNKNOWN, reason)
             is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)

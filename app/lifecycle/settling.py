@@ -14,6 +14,7 @@ from app.livekit.outcome import Accepted, Outcome
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.outbox.move import Move
+from app.translation import recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def settled(
             taken_over = current.livekit_dispatch_id is not None or current.attempts != settlement.dispatch.attempts
             return Settled(noted if current.livekit_dispatch_id is None else None, check_room=taken_over)
         case DispatchStatus.PENDING:
-            reason = "LiveKit has it after all"
+            reason = recorded("LiveKit has it after all")
             return Settled(Move(current, current.status, Cause.LATE_ANSWER, reason, fields={"must_look": True}))
         case DispatchStatus.SENDING:
             return Settled(check_room=True)

@@ -26,6 +26,7 @@ from app.observe.owners import PromisedMark
 from app.observe.ownership import JOB_LIST_LAG_S, Ownership
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import WAITING
+from app.translation import recorded
 
 __all__ = [
     "JOB_LIST_LAG_S",
@@ -173,27 +174,27 @@ def _missing(
     if dispatch.status is not DispatchStatus.DISPATCHED and entries:
         return WrittenDown(dispatch, entries[-1].id)
     if seen.dispatches is None:
-        return NotYetHere(dispatch, "LiveKit's dispatches were not listed", None, certain=False)
+        return NotYetHere(dispatch, recorded("LiveKit's dispatches were not listed"), None, certain=False)
     if not entries:
-        return NotYetHere(dispatch, "LiveKit does not list the dispatch any more", None, certain=True)
+        return NotYetHere(dispatch, recorded("LiveKit does not list the dispatch any more"), None, certain=True)
     since = dispatch.dispatched_at
     filled = since is None or (seen.at - since).total_seconds() >= JOB_LIST_LAG_S
     jobs = [job for entry in entries for job in entry.jobs]
     if not jobs:
-        detail = "no worker took it" if filled else "no worker is seen to have taken it"
+        detail = recorded("no worker took it") if filled else recorded("no worker is seen to have taken it")
         certain = filled or not ownership.has_unattributed_agent(dispatch.agent_to_ask, assigned)
         return NotYetHere(dispatch, detail, None, certain=certain, is_over=filled, is_futile=filled)
     job = jobs[-1]
     is_over = all(one.status in JOB_OVER for one in jobs)
     is_futile = is_over or (job.state_reason == NO_CAPACITY and job.status == JobStatus.PENDING)
     if job.state_reason == NO_CAPACITY:
-        detail = "no worker had capacity for it"
+        detail = recorded("no worker had capacity for it")
     elif job.status == JobStatus.CANCELLED:
-        detail = "the job was cancelled"
+        detail = recorded("the job was cancelled")
     elif job.status == JobStatus.SUCCESS:
-        detail = "the worker refused the job or left at once"
+        detail = recorded("the worker refused the job or left at once")
     elif job.status == JobStatus.FAILED:
-        detail = f"the job failed{': ' + job.error if job.error else ''}"
+        detail = recorded("the job failed") + (f": {job.error}" if job.error else "")
     else:
-        detail = "a worker took it and its agent never came"
+        detail = recorded("a worker took it and its agent never came")
     return NotYetHere(dispatch, f"{detail} (job {job.id})", job.id, certain=True, is_over=is_over, is_futile=is_futile)

@@ -14,6 +14,7 @@ from app.db.types import Cause, DispatchStatus, ReplacesKind
 from app.outbox.dispatch import IS_RETURN, Dispatch
 from app.plan.build import Intent
 from app.rules.fallbacks import Fallback
+from app.translation import recorded
 from app.webhook.event import Event
 
 _COPIED_TO_REPLACEMENT = (
@@ -195,7 +196,7 @@ def redrive_of(dispatch: Dispatch, identity: str, now: datetime) -> Dispatch:
     return replacement_of(dispatch, identity, now)._replace(
         replaces_kind=ReplacesKind.REDRIVE,
         cause=Cause.REDRIVEN,
-        reason="redriven by hand",
+        reason=recorded("redriven by hand"),
         recoveries=dispatch.recoveries,
         placed_at=None,
         must_look=dispatch.attempts > 0,

@@ -67,11 +67,26 @@ def reason_text(cause: Cause | None, reason: str) -> str:
 
 
 def stored_text(text: str) -> str:
-    """Return a stored text in the reader's language if it is one that is translated, else in quotes."""
-    translated = gettext(text)
-    if is_english() or not text or translated != text:
-        return translated
+    """Return a stored text in the reader's language if it is one that is translated, else in quotes.
+
+    Of `LiveKit refused: 14: no route`, the first part is translated, and the answer of LiveKit quoted.
+    """
+    if is_english() or is_translated(text):
+        return gettext(text)
+    head, _, answer = text.partition(": ")
+    if answer and " " in head and is_translated(head):  # one word may be an error code
+        return f"{gettext(head)}: {stored_text(answer)}"
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text in the quotation marks of the reader's language."""
     return gettext("“%(text)s”", text=text)
+
+
+def is_translated(text: str) -> bool:
+    """Return whether the reader's language has this text, so that it is not one with names or figures in it."""
+    return not text or gettext(text) != text
 
 
 def is_english() -> bool:

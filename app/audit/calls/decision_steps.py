@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from app.audit.calls.cause_texts import stored_text
+from app.audit.calls.change_reasons import reason_of_action, reason_of_decision
 from app.audit.calls.duration import duration_text
 from app.audit.calls.step import Step, StepKind
 from app.audit.records.action_records import ActionRecord
@@ -30,7 +32,7 @@ def lookup_steps(event: EventDetail) -> Iterator[Step]:
         else:
             title = gettext("lookup %(name)s was not answered: its default is used", name=repr(name))
         facts = {"lookup": name, "status": str(status), "seconds": seconds}
-        reason = str(answer.get("error", "")) or gettext("after %(time)s", time=duration_text(seconds))
+        reason = stored_text(str(answer.get("error") or "")) or gettext("after %(time)s", time=duration_text(seconds))
         yield Step(answered_at, StepKind.LOOKUP, title, reason, event_id=event.id, facts=facts)
 
 
@@ -54,11 +56,11 @@ def decision_step(event: EventDetail) -> Step | None:
         names = ", ".join(repr(name) for name in decision.get("waits_for") or ())
         later = gettext("the rules are evaluated later")
         title = gettext("the answer of %(names)s is awaited", names=names) if names else later
-        reason = str(decision.get("reason", ""))
+        reason = reason_of_decision(event)
         return Step(event.received_at, StepKind.DECISION, title, reason, event_id=event.id)
     matched = [str(entry.get("rule")) for entry in _entries(decision, "matched")]
     passed_over = _entries(decision, "passed_over")
-    why = str(decision.get("reason", ""))
+    why = reason_of_decision(event)
     version = decision.get("rules_version", event.rules_version)
     facts = {"rules_version": version, "outcome": str(event.outcome)}
     served_by = [str(one) for one in decision.get("served_by") or ()]
@@ -124,7 +126,7 @@ def action_step(action: ActionRecord, change: AuditRecord) -> Step:
         change.changed_at,
         StepKind.ACTION,
         title,
-        change.reason,
+        reason_of_action(action, change),
         change.changed_by,
         dispatch_id=action.dispatch_id,
         facts=facts,

@@ -9,15 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.audit.calls.cause_texts import stored_text
+from app.audit.calls.change_reasons import early_leaving_of, error_of, reason_of_change
 from app.audit.calls.duration import duration_text
-from app.audit.records.record_types import AttemptRecord, AuditRecord, EventDetail
+from app.audit.records.record_types import AttemptRecord, AuditRecord, DispatchRecord, EventDetail
 from app.db.columns.action_types import CallerActionStatus
 from app.db.types import AttemptOutcome, DispatchStatus, EventSource
 from app.json_shape import Instant, JsonShape
 from app.livekit.participant.role import Role
 from app.livekit.vocabulary import DisconnectReason, EventType, ParticipantKind
-from app.outbox.dispatch import Dispatch
 from app.translation import gettext, translatable
 
 LATE_S = 2.0
@@ -75,7 +74,10 @@ def event_step(event: EventDetail, agent_name: str = "") -> Step:
 def intervention_step(change: AuditRecord) -> Step:
     """Return the step of an action on an event, such as a replay."""
     title = gettext("the event was %(state)s", state=gettext(change.to_state))
-    return Step(change.changed_at, StepKind.EVENT, title, change.reason, change.changed_by, change.entity_id)
+    reason = change.reason
+    if reason.startswith(begin := "as event "):
+        reason = gettext("as event %(id)s", id=reason.removeprefix(begin))
+    return Step(change.changed_at, StepKind.EVENT, title, reason, change.changed_by, change.entity_id)
 
 
 def _event_title(event: EventDetail, agent_name: str) -> str:
@@ -171,21 +173,21 @@ def _event_reason(event: EventDetail, lateness: float) -> str:
     return "; ".join(reasons)
 
 
-def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
+def call_step(record: DispatchRecord, attempt: AttemptRecord) -> Step:
     """Return the step of one call to LiveKit."""
     took = ""
     if attempt.finished_at is not None:
         took = gettext(
             " after %(time)s", time=duration_text((attempt.finished_at - attempt.started_at).total_seconds())
         )
-    error = ": ".join(part for part in (attempt.error_code, attempt.error_text) if part)
+    error = error_of(attempt)
     match attempt.outcome:
         case AttemptOutcome.ACCEPTED | AttemptOutcome.NO_SHOW | AttemptOutcome.LEFT_EARLY:
             reason = gettext("accepted as %(id)s%(took)s", id=attempt.livekit_dispatch_id, took=took)
             if attempt.outcome == AttemptOutcome.NO_SHOW:
                 reason += gettext(", but no agent joined")
             elif attempt.outcome == AttemptOutcome.LEFT_EARLY:
-                reason += gettext(", but its agent %(error)s", error=attempt.error_text)
+                reason += gettext(", but its agent %(error)s", error=early_leaving_of(record, attempt))
         case AttemptOutcome.ADOPTED:
             reason = gettext("LiveKit already had the dispatch as %(id)s", id=attempt.livekit_dispatch_id)
             if error:
@@ -212,17 +214,18 @@ def call_step(dispatch: Dispatch, attempt: AttemptRecord) -> Step:
         if attempt.number
         else gettext("the access token asked LiveKit to dispatch %(agent)s", agent=attempt.agent_name),
         reason,
-        dispatch_id=dispatch.id,
+        dispatch_id=record.dispatch.id,
         facts={name: value for name, value in facts.items() if value},
     )
 
 
-def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
+def change_step(record: DispatchRecord, change: AuditRecord) -> Step:
     """Return the step of one change of a dispatch's state."""
+    dispatch = record.dispatch
     agent = dispatch.agent_to_ask
     state = DispatchStatus(change.to_state)
     before = DispatchStatus(change.from_state) if change.from_state else None
-    reason = change.reason
+    reason = reason_of_change(record, change)
     facts: dict[str, Any] = {"agent": agent}
     match before, state:
         case None, DispatchStatus.FAILED:
@@ -244,7 +247,7 @@ def change_step(dispatch: Dispatch, change: AuditRecord) -> Step:
         case _, DispatchStatus.DISPATCHED:
             title = gettext("waiting for the agent")
             if dispatch.wait_s == dispatch.answer_timeout_s:  # else it depends on which agent was asked then
-                reason = stored_text(reason) + gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
+                reason += gettext("; it has %(seconds)s s to join", seconds=dispatch.wait_s)
         case DispatchStatus.JOINED, DispatchStatus.JOINED:
             title = gettext("the agent is with the caller")
         case _, DispatchStatus.JOINED:

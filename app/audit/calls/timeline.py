@@ -137,9 +137,9 @@ def _steps(facts: CallFacts, call: CallHead) -> Iterator[Step]:
 
 def _dispatch_steps(record: DispatchRecord) -> Iterator[Step]:
     for change in record.changes:
-        yield change_step(record.dispatch, change)
+        yield change_step(record, change)
     for attempt in record.calls:
-        yield call_step(record.dispatch, attempt)
+        yield call_step(record, attempt)
 
 
 def _seconds(before: datetime | None, after: datetime) -> float | None:

@@ -32,6 +32,7 @@ from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
 from app.rules.lookups.lookup_book import Lookup
+from app.translation import recorded
 from app.webhook.event import Event
 from app.webhook.event_store import Departures, insert_once, to_row
 from app.webhook.trimmed import with_answers_of_joins, with_joins
@@ -167,7 +168,7 @@ class Acceptor:
             plan = build_plan(decision, event, self._context.settings.metadata_max_bytes)
         except Exception as error:  # noqa: BLE001 - a defect of ours must cost one event its agent, not LiveKit its deliveries
             self._context.defects.note("decide", error, event_id=event.id, event_type=event.type)
-            reason = f"defect: {self._context.defects.describe(error)}"
+            reason = f"{recorded('a defect')}: {self._context.defects.describe(error)}"
             plan = DispatchPlan(event, book.version, ())
             return DecidedEvent(event, plan, None, EventOutcome.NO_MATCH, reason)
         if not plan.is_empty:
@@ -227,15 +228,17 @@ def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
     """Drop the plan of an event whose participant has left, or that names no room: the call would open a room."""
     event = decided.event
     if not event.room_name or not event.room_sid:
-        reason = "the event names no room to send an agent to"
+        reason = recorded("the event names no room to send an agent to")
     elif not event.has_exact_room:
-        reason = "the room's name holds NUL or half a surrogate pair: LiveKit would send the agent to another room"
+        reason = recorded(
+            "the room's name holds NUL or half a surrogate pair: LiveKit would send the agent to another room"
+        )
     elif gone.include_room(event):
-        reason = "the room was closed already"
+        reason = recorded("the room was closed already")
     elif event.type not in LEAVINGS and gone.include(event):
-        reason = "the participant had left already"
+        reason = recorded("the participant had left already")
     elif not decided.plan.intents and not event.shows_participant:
-        reason = "the event shows no participant that could be removed or transferred"
+        reason = recorded("the event shows no participant that could be removed or transferred")
     else:
         return
     decided.plan = DispatchPlan(event, decided.plan.rules_version, ())

@@ -29,6 +29,7 @@ from app.outbox.move import Move
 from app.outbox.people import People, people_around
 from app.outbox.room_session import agents_given_up, cancelled_agents
 from app.outbox.states import WAITING
+from app.translation import recorded
 from app.webhook.event import Event
 from app.webhook.event_store import leavings_of
 
@@ -172,7 +173,7 @@ class _Observer:
         if (event.project, event.room_sid) in self._known.partly:
             self._after.crowds_to_end.add((event.project, event.room_sid))
         for dispatch in self._in_room(event):
-            self._add(room_over(dispatch, Cause.ROOM_CLOSED, "the room was closed", self._now))
+            self._add(room_over(dispatch, Cause.ROOM_CLOSED, recorded("the room was closed"), self._now))
 
     def room_started(self, event: Event) -> None:
         """Doubt everybody in a room that LiveKit has made again under its SID: they have to join anew."""
@@ -221,7 +222,15 @@ class _Observer:
         back = [one for one in here if one.agent_identity and one.agent_identity == event.participant_identity]
         if back:
             again = {"agent_sid": event.participant_sid}
-            self._add(Move(back[0], back[0].status, Cause.AGENT_RECONNECTED, "the agent has reconnected", fields=again))
+            self._add(
+                Move(
+                    back[0],
+                    back[0].status,
+                    Cause.AGENT_RECONNECTED,
+                    recorded("the agent has reconnected"),
+                    fields=again,
+                )
+            )
             if back[0].doubtful_until is not None:  # another may have come by a token's dispatch meanwhile
                 self._after.rooms_to_check.add((event.project, event.room_name))
             return

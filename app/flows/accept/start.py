@@ -15,6 +15,7 @@ from app.livekit.vocabulary import JOINS, EventType
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import ended
 from app.plan.build import Intent
+from app.translation import recorded
 from app.webhook.event import Event
 
 _SHOWS_PRESENCE = JOINS | {EventType.ROOM_STARTED, EventType.TRACK_PUBLISHED}
@@ -82,7 +83,7 @@ def started(
                 **ended(now),
             )
         case Start.OVER_BUDGET:
-            reason = "its caller has caused more dispatches within a minute than USHER_CALLER_BUDGET allows"
+            reason = recorded("its caller has caused more dispatches within a minute than USHER_CALLER_BUDGET allows")
             return new._replace(status=DispatchStatus.CANCELLED, cause=Cause.OVER_BUDGET, reason=reason, **ended(now))
         case Start.FROM_TOKEN:
             return new if promise is None else new._replace(**redeemed(promise))

@@ -18,6 +18,7 @@ from app.lifecycle.transition import move
 from app.logs import get_logger
 from app.outbox.dispatch import Session
 from app.outbox.dispatch_store import first_in_room
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -53,7 +54,7 @@ class RoomCloser:
         def write(connection: Connection, after: AfterCommit) -> int:
             now = self._context.clock.now()
             found = first_in_room(connection, session, ENDED_AT_ONCE)
-            reason = "the room was closed"
+            reason = recorded("the room was closed")
             move(connection, after, [room_over(one, Cause.ROOM_CLOSED, reason, now) for one in found], now)
             return len(found)
 

@@ -42,6 +42,7 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import last_left
 from app.outbox.move import Move
 from app.outbox.people import people_around
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -195,7 +196,7 @@ class _Writing:
         """Return the move of a finding that needs no more than itself; note what to withdraw."""
         match finding:
             case RoomGone(dispatch):
-                return room_over(dispatch, Cause.ROOM_LOST, "the room is gone", self._now)
+                return room_over(dispatch, Cause.ROOM_LOST, recorded("the room is gone"), self._now)
             case RoomUnlisted(dispatch):
                 return room_unlisted(dispatch, self._now, is_served=self._comparison.seen.is_served)
             case Arrived():

@@ -23,6 +23,7 @@ from app.observe.finding import NotYetHere
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import mark_no_show, read_locked
 from app.outbox.move import Move
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -64,7 +65,7 @@ def _announce_deletion(connection: Connection, after: AfterCommit, dispatch: Dis
     current = _still_awaited(connection, dispatch)
     if current is None or current.status is not DispatchStatus.DISPATCHED:
         return False
-    reason = "its agent did not join; deleting the dispatch"
+    reason = recorded("its agent did not join; deleting the dispatch")
     fields = {"deletion_announced_at": now}
     move(connection, after, [Move(current, current.status, Cause.AGENT_OVERDUE, reason, fields=fields)], now)
     return True
@@ -92,7 +93,9 @@ def _write_no_show(
     if current is not None and current.status is DispatchStatus.JOINED:
         # It came in the very moment in which we deleted its dispatch, and LiveKit sends it away again in a while.
         fields = {"is_sent_away": True, "livekit_dispatch_id": None}
-        change = Move(current, current.status, current.cause, "its dispatch was deleted as it joined", fields=fields)
+        change = Move(
+            current, current.status, current.cause, recorded("its dispatch was deleted as it joined"), fields=fields
+        )
         move(connection, after, [change], now)
         return None
     if current is None or current.status is not DispatchStatus.DISPATCHED:
@@ -107,7 +110,7 @@ def _write_no_show(
             current,
             current.status,
             Cause.AGENT_OVERDUE,
-            "the dead dispatch is still listed; trying again",
+            recorded("the dead dispatch is still listed; trying again"),
             fields=again,
         )
         move(connection, after, [change], now)

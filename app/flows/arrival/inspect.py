@@ -33,6 +33,7 @@ from app.observe.observation import observe_room
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import find_overdue, read_locked
 from app.outbox.move import Move
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -145,7 +146,7 @@ class Inspector:
                 earliest = (dispatch.dispatched_at or now) + timedelta(seconds=after_call_s)
                 due = max(now + timedelta(seconds=_AGAIN_S), earliest)
                 fields = {"lease_owner": None, "lease_until": None, "answer_deadline": due}
-                reason = "LiveKit's lists do not show yet whether its agent is there"
+                reason = recorded("LiveKit's lists do not show yet whether its agent is there")
                 changes.append(Move(dispatch, dispatch.status, Cause.AGENT_OVERDUE, reason, fields=fields))
             move(connection, after, changes, now)
 
@@ -165,11 +166,19 @@ class Inspector:
             if planned_wait(one) - waited >= MIN_REMAINDER_S:
                 rest = awaited_from(one, now - timedelta(seconds=waited))
                 moves.append(
-                    Move(one, one.status, Cause.CLOCK_STEP, "the clock was set; its agent has time left", fields=rest)
+                    Move(
+                        one,
+                        one.status,
+                        Cause.CLOCK_STEP,
+                        recorded("the clock was set; its agent has time left"),
+                        fields=rest,
+                    )
                 )
             else:
-                late = "its agent is overdue" if has_run_out(one, waited) else "its agent has not joined yet"
-                moves.append(Move(one, one.status, Cause.AGENT_OVERDUE, f"{late}; checking LiveKit", fields=lease))
+                late = recorded("its agent has not joined yet; checking LiveKit")
+                if has_run_out(one, waited):
+                    late = recorded("its agent is overdue; checking LiveKit")
+                moves.append(Move(one, one.status, Cause.AGENT_OVERDUE, late, fields=lease))
                 overdue.append(one)
         move(connection, after, moves, now)
         return overdue

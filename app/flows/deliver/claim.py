@@ -21,6 +21,7 @@ from app.outbox.dispatch_factory import leased
 from app.outbox.dispatch_store import find_due, read_locked, record_attempts
 from app.outbox.move import Move
 from app.outbox.queue_store import read_limits
+from app.translation import recorded
 
 CLAIMED_AT_ONCE = 200
 """Dispatches that one transaction claims, of all projects: others wait for it, about 20 ms."""
@@ -91,12 +92,12 @@ def claim(
 def _claiming(connection: Connection, context: Context, dispatch: Dispatch, now: datetime) -> Move:
     crashed = dispatch.status is DispatchStatus.SENDING
     checks_first = dispatch.must_look or crashed
-    cause, reason = Cause.CLAIMED, "claimed for a call to LiveKit"
+    cause, reason = Cause.CLAIMED, recorded("claimed for a call to LiveKit")
     if crashed:
-        cause, reason = Cause.SENDER_LOST, "its sender stopped; looking whether LiveKit has it"
+        cause, reason = Cause.SENDER_LOST, recorded("its sender stopped; looking whether LiveKit has it")
         record_attempts(connection, [_lost_attempt(dispatch, now)])
     elif checks_first:
-        reason = "looking whether LiveKit has it"
+        reason = recorded("looking whether LiveKit has it")
     elif dispatch.queued_at is not None:
         waited = max(0.0, (now - dispatch.queued_at).total_seconds())
         reason = f"{dispatch.agent_to_ask} has a free place, after {waited:.1f} s in the queue"
@@ -130,5 +131,5 @@ def _lost_attempt(dispatch: Dispatch, now: datetime) -> dict[str, Any]:
         "outcome": "unknown",
         "livekit_dispatch_id": None,
         "error_code": "crash",
-        "error_text": "its sender stopped before the answer was stored",
+        "error_text": recorded("its sender stopped before the answer was stored"),
     }

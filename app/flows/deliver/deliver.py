@@ -36,6 +36,7 @@ from app.logs import get_logger
 from app.outbox.dispatch import DISPATCH_ID_ATTRIBUTE, Dispatch
 from app.outbox.dispatch_store import read_locked, release
 from app.outbox.move import Move
+from app.translation import recorded
 
 _log = get_logger(__name__)
 
@@ -240,7 +241,7 @@ class Deliverer:
                 current,
                 DispatchStatus.PENDING,
                 Cause.LIVEKIT_UNREACHABLE,
-                f"LiveKit cannot be asked: {why}",
+                f"{recorded('LiveKit cannot be asked')}: {why}",
                 fields=fields,
             )
             move(connection, after, [change], now)

@@ -21,6 +21,7 @@ from app.observe.compare import Arrived, CallersGone, Finding, RoomGone, RoomUnl
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import last_left, read_locked
 from app.outbox.move import Move
+from app.translation import recorded
 
 
 def conclude(
@@ -42,10 +43,10 @@ def conclude(
             return None
     until = now + context.lease
     fields: dict[str, Any] = {"lease_until": until, "next_attempt_at": until}
-    reason = "the caller is waiting"
+    reason = recorded("the caller is waiting")
     if current.must_look:
         fields |= {"must_look": False, "attempts": current.attempts + 1}
-        reason = "LiveKit does not have it; sending it"
+        reason = recorded("LiveKit does not have it; sending it")
     doubt = room_unlisted(current, now, is_served=True) if seen.is_served else None
     fields |= doubt.fields if doubt is not None else {}
     sending = Move(current, DispatchStatus.SENDING, Cause.CALLER_PRESENT, reason, fields=fields)
@@ -65,7 +66,7 @@ def _act_upon(
     room = (current.project, current.room_name)
     match finding:
         case RoomGone():
-            reason = "the room is gone, or another session has its name"
+            reason = recorded("the room is gone, or another session has its name")
             move(connection, after, [room_over(current, Cause.ROOM_LOST, reason, now)], now)
         case RoomUnlisted():
             move(connection, after, [put_off(current, now)], now)

@@ -14,6 +14,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.transition import move
 from app.outbox.dispatch import Dispatch
 from app.outbox.move import Move
+from app.translation import recorded
 
 
 def take_over(connection: Connection, after: AfterCommit, context: Context) -> None:
@@ -35,6 +36,6 @@ def take_over(connection: Connection, after: AfterCommit, context: Context) -> N
         if dispatch.status is DispatchStatus.SENDING:
             due = (dispatch.lease_until or now) - unused
             fields = {"lease_until": due, "next_attempt_at": due}
-        reason = "the process that held it was stopped; this one goes on"
+        reason = recorded("the process that held it was stopped; this one goes on")
         moves.append(Move(dispatch, dispatch.status, Cause.PROCESS_RESTARTED, reason, fields=fields))
     move(connection, after, moves, now)

@@ -30,7 +30,7 @@ from app.outbox.move import Move
 from app.outbox.states import WAITING
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
-from app.translation import translatable
+from app.translation import recorded, translatable
 from app.webhook.dedupe_keys import event_key
 from app.webhook.event import BODY_DROPPED, Event
 from app.webhook.event_store import stored_event
@@ -114,7 +114,14 @@ def cancel(
             continue
         result.done.append(dispatch.id)
         moves.append(
-            Move(dispatch, DispatchStatus.CANCELLED, Cause.CANCELLED_BY_HAND, "cancelled by hand", by, ended(now))
+            Move(
+                dispatch,
+                DispatchStatus.CANCELLED,
+                Cause.CANCELLED_BY_HAND,
+                recorded("cancelled by hand"),
+                by,
+                ended(now),
+            )
         )
         withdrawal = withdrawal_of(dispatch)
         if withdrawal is not None:

@@ -17,6 +17,7 @@ from app.plan.build import Intent, build_plan
 from app.rules.book.evaluate import evaluate
 from app.rules.book.read_book import read_book
 from app.rules.book.rule_book import RuleBook
+from app.translation import recorded
 from app.webhook.event import Event
 from app.webhook.event_store import to_row
 
@@ -152,7 +153,7 @@ def _end(rows: _Rows, call: PastCall, made: dict[str, Any], agent_name: str) -> 
                 "job_id": call.livekit_id("AJ"),
             }
             yield DispatchStatus.JOINED, agent.received_at, "the agent is in the room"
-            yield DispatchStatus.ENDED, call.left_at + DELAY, "the agent left"
+            yield DispatchStatus.ENDED, call.left_at + DELAY, recorded("the agent left")
         case Fate.NO_AGENT:
             made["cause"] = Cause.NO_AGENT
             missed_at = made["dispatched_at"] + timedelta(seconds=made["answer_timeout_s"])

@@ -39,6 +39,7 @@ from app.outbox.move import Move
 from app.rules.book.evaluate import evaluate
 from app.rules.book.rule_book import RuleBook
 from app.strict_json import storable
+from app.translation import recorded
 from app.webhook.dedupe_keys import join_key
 from app.webhook.event import Event
 from app.webhook.parse import build_event
@@ -267,7 +268,7 @@ class RoomSweeper:
                 if dispatch.intent_key in taken:
                     continue
                 taken[dispatch.intent_key] = dispatch
-                reason = "LiveKit answers again and the caller is still there"
+                reason = recorded("LiveKit answers again and the caller is still there")
                 moves.append(
                     Move(dispatch, DispatchStatus.PENDING, Cause.LIVEKIT_RECOVERED, reason, "sweep", restarted(now))
                 )

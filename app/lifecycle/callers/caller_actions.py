@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from app.db.columns.action_types import CallerActionCause, CallerActionKind, CallerActionStatus
-from app.lifecycle.retry import ANSWERED_S, TROUBLE_LIMIT, delay_before, longest_delay
+from app.lifecycle.retry import ANSWERED_S, REFUSED, TROUBLE_LIMIT, UNREACHABLE, delay_before, longest_delay
 from app.livekit.client import TRANSFER_TIMEOUT_S, SeenParticipant
 from app.livekit.outcome import ActionOutcome, Done, ParticipantGone, Rejected, Unknown, Unreachable
 from app.outbox.caller_action import CallerAction
+from app.translation import recorded
 
 REFUSALS_ALLOWED: Final = 3
 """Calls that LiveKit may refuse before the action has failed: each transfer may ring somebody's phone."""
@@ -51,9 +52,13 @@ def claimed(action: CallerAction, owner: str, now: datetime, lease: timedelta) -
     until = now + lease
     fields = {"lease_owner": owner, "lease_until": until, "next_attempt_at": until}
     if action.status is _SENDING:
-        reason = "its sender stopped; checking whether LiveKit has done it"
+        reason = recorded("its sender stopped; checking whether LiveKit has done it")
         return ActionMove(action, _SENDING, CallerActionCause.SENDER_LOST, reason, {**fields, "must_check": True})
-    reason = "checking whether LiveKit has done it" if action.must_check else "claimed for a call to LiveKit"
+    reason = (
+        recorded("checking whether LiveKit has done it")
+        if action.must_check
+        else recorded("claimed for a call to LiveKit")
+    )
     return ActionMove(action, _SENDING, CallerActionCause.CLAIMED, reason, fields)
 
 
@@ -63,7 +68,7 @@ def called_off(action: CallerAction, now: datetime) -> ActionMove:
         action,
         CallerActionStatus.CANCELLED,
         CallerActionCause.SERVED_AGAIN,
-        "another dispatch has the caller since",
+        recorded("another dispatch has the caller since"),
         now=now,
     )
 
@@ -76,21 +81,21 @@ def presence_of(action: CallerAction, listed: Iterable[SeenParticipant]) -> Seen
 def after_absence(action: CallerAction, now: datetime) -> ActionMove:
     """Return the end of an action whose participant is not in the room."""
     if not action.must_check:
-        reason = "the caller has left"
+        reason = recorded("the caller has left")
         return _end(action, CallerActionStatus.CANCELLED, CallerActionCause.CALLER_LEFT, reason, now=now)
-    reason = "the caller is gone, so that the call without an answer had its effect"
+    reason = recorded("the caller is gone, so that the call without an answer had its effect")
     return _end(action, CallerActionStatus.DONE, CallerActionCause.CALLER_GONE, reason, now=now)
 
 
 def given_back(action: CallerAction, now: datetime) -> ActionMove:
     """Return the end of the lease of an action for which no call was made."""
-    reason = "given back before a call was made"
+    reason = recorded("given back before a call was made")
     return ActionMove(action, _PENDING, action.cause, reason, _waiting(now))
 
 
 def postponed(action: CallerAction, why: str, due: datetime) -> ActionMove:
     """Return the wait of an action while LiveKit does not say who is in the room."""
-    reason = f"LiveKit cannot be asked: {why}"
+    reason = f"{recorded('LiveKit cannot be asked')}: {why}"
     return ActionMove(action, _PENDING, CallerActionCause.LIVEKIT_UNREACHABLE, reason, _waiting(due))
 
 
@@ -120,11 +125,12 @@ def after_call(
             end = after_absence(action, now)
             return ActionMove(action, end.status, end.cause, end.reason, {**fields, **end.fields})
         case Rejected() if _is_ringing(action, seen):
-            reason = f"the call is not answered yet, and LiveKit transfers answered calls only ({fields['answer']})"
+            why = recorded("the call is not answered yet, and LiveKit transfers answered calls only")
+            reason = f"{why}: {fields['answer']}"
             return ActionMove(action, _PENDING, CallerActionCause.NOT_ANSWERED, reason, {**fields, **_waiting(soon)})
         case Rejected(permanent=permanent):
             fields["refusals"] = action.refusals + 1
-            reason = f"LiveKit refused: {fields['answer']}"
+            reason = f"{REFUSED}: {fields['answer']}"
             if permanent or action.refusals + 1 >= REFUSALS_ALLOWED:
                 return _end(
                     action, CallerActionStatus.FAILED, CallerActionCause.REFUSED, reason, now=now, fields=fields
@@ -132,12 +138,12 @@ def after_call(
             later = now + timedelta(seconds=delay_before(attempts, jitter))
             return ActionMove(action, _PENDING, CallerActionCause.REFUSED, reason, {**fields, **_waiting(later)})
         case Unreachable():
-            reason = f"LiveKit could not be reached: {fields['answer']}"
+            reason = f"{UNREACHABLE}: {fields['answer']}"
             # Whether an earlier call had its effect is as unknown as before.
             fields |= {"must_check": action.must_check, **_waiting(soon)}
             return ActionMove(action, _PENDING, CallerActionCause.LIVEKIT_UNREACHABLE, reason, fields)
         case Unknown(is_answered=is_answered):
-            reason = f"the outcome is unknown: {fields['answer']}"
+            reason = f"{recorded('the outcome is unknown')}: {fields['answer']}"
             if attempts >= TROUBLE_LIMIT:
                 return _end(
                     action, CallerActionStatus.FAILED, CallerActionCause.OUTCOME_UNKNOWN, reason, now=now, fields=fields

@@ -15,6 +15,7 @@ from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_factory import at_rung, ended
 from app.outbox.free_places import Places, Shortage
 from app.outbox.move import Move
+from app.translation import recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def placement(dispatch: Dispatch, places: Places) -> Placement:
         back_at = None if limits.is_out_indefinitely else limits.out_of_service_until
         ends = min((one for one in (ends, back_at) if one is not None), default=None)
         return Wait(ends, f"{why}; no other agent to ask")
-    return Wait(ends, f"no free place: {why}")
+    return Wait(ends, f"{recorded('no free place')}: {why}")
 
 
 def queue_ends(dispatch: Dispatch, now: datetime) -> datetime | None:

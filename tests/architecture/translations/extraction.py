@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[3]
 TEMPLATE: Final = TRANSLATIONS / "messages.pot"
 ENGLISH_TEMPLATES: Final = re.compile(r"docs.*|reference")
 """Pages of the documentation, which is English."""
-TEXTS_OF: Final = {"gettext": 1, "translatable": 1, "ngettext": 2, "ntranslatable": 2, "pgettext": 2}
+TEXTS_OF: Final = {"gettext": 1, "translatable": 1, "recorded": 1, "ngettext": 2, "ntranslatable": 2, "pgettext": 2}
 """By function of `app.translation`, how many of its first arguments are texts for translators."""
 _CHANGING: Final = re.compile(
     r'^"(Project-Id-Version|Report-Msgid-Bugs-To|POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team'

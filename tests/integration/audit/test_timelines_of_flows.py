@@ -7,7 +7,9 @@ from typing import Any
 
 from app.audit import CallFilter, CallState, Timeline, explain, list_calls, timeline
 from app.livekit.vocabulary import DisconnectReason
+from app.server.translations.catalogues import languages
 from app.simulator import Behaviour
+from app.translation import use_language
 from tests.conftest import Database
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -37,6 +39,14 @@ def _assert_whole(found: Timeline) -> None:
         assert len(calls) == len(record.calls)
 
 
+def _assert_german(world: World, reference: str) -> None:
+    """Assert that no step of the timeline has words of the stored reasons, other than names."""
+    with use_language(languages()["de"]):
+        steps = _timeline_of(world, reference).steps
+    english = re.compile(r"\b(the|its|did not|accepted|asking|matched|refused|replaced?|left|gave|checking|no)\b")
+    assert [step.reason for step in steps if english.search(step.reason)] == []
+
+
 @in_virtual_time
 async def test_the_timeline_of_an_answered_call(database: Database) -> None:
     async with World(database) as world:
@@ -48,6 +58,7 @@ async def test_the_timeline_of_an_answered_call(database: Database) -> None:
         world.simulator.leave("room", "ana")
         await world.until_status("ended", within=60)
         found = _timeline_of(world, "ana")
+        _assert_german(world, "ana")
     _assert_whole(found)
     story = _story(found)
     assert story[:8] == [
@@ -77,6 +88,7 @@ async def test_a_fallback_and_a_second_caller(database: Database) -> None:
         world.simulator.join("room", "bob")
         await world.until(lambda: world.events(participant_identity="bob"))
         ana, bob = _timeline_of(world, "ana"), _timeline_of(world, "bob")
+        _assert_german(world, "ana")
     _assert_whole(ana)
     story = _story(ana)
     assert "LiveKit is asked to dispatch absent (call 1) | accepted as AD_… after …, but no agent joined" in story
@@ -102,6 +114,7 @@ async def test_an_agent_that_crashes_is_replaced(database: Database) -> None:
             lambda: len(world.dispatches(status="joined")) == 1 and len(world.dispatches()) == 2, within=90
         )
         found = _timeline_of(world, "ana")
+        _assert_german(world, "ana")
     _assert_whole(found)
     story = _story(found)
     gone = next(place for place, line in enumerate(story) if line.startswith("the dispatch of greeter has ended"))
@@ -128,6 +141,7 @@ async def test_the_timeline_of_a_no_show_says_why(database: Database) -> None:
                 call.participant_identity: call.state for call in list_calls(connection, CallFilter()).items
             }
         cleo = _timeline_of(world, "cleo")
+        _assert_german(world, "cleo")
     assert [one.words for one in why.rules] == [
         'participant.metadata.language: expected "es", found "en"',
         'room.name: expected "waiting", found "lobby"',
@@ -149,6 +163,7 @@ async def test_the_timeline_of_a_caller_without_a_webhook(database: Database) ->
         world.route = lambda _: world.replicas
         await world.until_status("joined", within=20)
         found = _timeline_of(world, "ana")
+        _assert_german(world, "ana")
     _assert_whole(found)
     story = _story(found)
     assert story[0].startswith("ana was found in room room | by the sweep, ")
