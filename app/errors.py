@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Final
@@ -49,6 +49,17 @@ class Problem:
     def __str__(self) -> str:
         text = joined(": ", (self.path, self.message)) if self.path else self.message
         return suggesting(text, repr(self.suggestion)) if self.suggestion else text
+
+
+def message_of(detail: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's error details says, as the messages of problems are written.
+
+    Of a ValueError that a validator raised, it is the text of that, which pydantic begins with `Value error, `.
+    """
+    text = str(detail["msg"])
+    if detail["type"] in {"value_error", "assertion_error"}:
+        return text.partition(", ")[2]
+    return text[:1].lower() + text[1:]
 
 
 def suggesting(text: str, name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from app.errors import Problem, SettingsError
+from app.errors import Problem, SettingsError, message_of
 from app.settings.addresses import public_url_problem
 from app.settings.cleaning import clean_values
 from app.settings.database_url import database_url_problem
@@ -66,7 +66,7 @@ def _validate(values: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
 def _as_problem(detail: Any) -> Problem:
     name = str(detail["loc"][0])
     field = next(field for field in Settings.model_fields.values() if field.alias == name)
-    return Problem(name, f"{detail['msg'][0].lower()}{detail['msg'][1:]} ({field.description})")
+    return Problem(name, f"{message_of(detail)} ({field.description})")
 
 
 def _check_redaction(settings: Settings) -> list[Problem]:

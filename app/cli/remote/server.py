@@ -16,7 +16,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from pydantic import ValidationError
 
 from app.db.types import format_instant
-from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, UsherError
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, UsherError, message_of
 from app.json_shape import shape_of
 from app.version import usher_version
 
@@ -171,7 +171,7 @@ def read_as(kind: type[T], document: Any) -> T:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ServerError(
-            f"the server answers otherwise than usher {usher_version()} expects ({where}: {first['msg']}); "
+            f"the server answers otherwise than usher {usher_version()} expects ({where}: {message_of(first)}); "
             "use the version that it runs"
         ) from error
     return value

@@ -454,3 +454,15 @@ async def test_calls_are_found_filtered_and_exported(running: Running) -> None:
         wrong = await client.get("/api/v1/calls", params={"metadata": "language"})
         assert wrong.status_code == 422
         assert wrong.json()["errors"][0]["path"].startswith("metadata")
+
+
+@pytest.mark.parametrize(
+    ("since", "message"),
+    [("1795615320", "must be a time such as"), ("0001-01-01T00:00:00Z", "must be between the years")],
+)
+async def test_a_time_that_cannot_be_is_refused_in_our_words(
+    admin: httpx2.AsyncClient, since: str, message: str
+) -> None:
+    refused = await admin.get("/api/v1/calls", params={"since": since})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["message"].startswith(message)

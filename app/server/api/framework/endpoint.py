@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
-from app.errors import BadRequestError, InvalidInputError, PreconditionNeededError, Problem
+from app.errors import BadRequestError, InvalidInputError, PreconditionNeededError, Problem, message_of
 from app.json_shape import shape_of
 from app.server.api.framework.auth import ApiUser, expiry_warning, identify
 from app.server.privacy.read_recorder import subject_of
@@ -240,5 +240,5 @@ def problems_of(error: ValidationError) -> list[Problem]:
         for part in detail["loc"]:
             path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
         found = detail["input"] if isinstance(detail["input"], str | int | float | bool | None) else None
-        problems.append(Problem(path, detail["msg"][0].lower() + detail["msg"][1:], found))
+        problems.append(Problem(path, message_of(detail), found))
     return problems
