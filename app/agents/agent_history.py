@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 from sqlalchemy import Connection, select
 
 from app.agents.agent_check import DEFAULTS, EDITABLE
-from app.agents.agent_limits import is_before_end, is_indefinite, read_end
+from app.agents.agent_limits import FOREVER, is_before_end, is_indefinite, read_end
 from app.agents.stored_agents import Agent
 from app.db.tables import agent_changes
 from app.json_shape import Instant, JsonShape
+
+
+class Difference(NamedTuple):
+    """A column of an agent before and after an edit: None where nothing was set, `FOREVER` for an end that is open."""
+
+    name: str
+    before: Any
+    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +39,11 @@ class AgentChange(JsonShape):
     why: Annotated[str | None, Field(description="the reason that the editor gave")]
 
     @property
-    def differences(self) -> list[str]:
-        """What the edit changed, each as a line for people."""
+    def differences(self) -> list[Difference]:
+        """The columns that the edit changed."""
         before, after = self.before or {}, self.after or {}
-        deleted = ["deleted: nothing is set any more"] if self.change == "delete" else []
-        return deleted + [
-            f"{name}: {_shown(name, before.get(name))} → {_shown(name, after.get(name))}"
-            for name in EDITABLE
-            if _shown(name, before.get(name)) != _shown(name, after.get(name))
-        ]
+        found = [Difference(name, _read(name, before.get(name)), _read(name, after.get(name))) for name in EDITABLE]
+        return [one for one in found if one.before != one.after]
 
 
 def agent_history(
@@ -74,7 +78,8 @@ def columns_to_resume(agent: Agent, changes: Iterable[AgentChange]) -> dict[str,
     return columns
 
 
-def _shown(name: str, value: Any) -> str:
-    if name == "out_of_service_until" and is_indefinite(read_end(value)):
-        return "until it is put back"
-    return "none" if value in (None, "") else str(value)
+def _read(name: str, value: Any) -> Any:
+    if name == "out_of_service_until":
+        end = read_end(value)
+        return FOREVER if is_indefinite(end) else end or value
+    return value or None

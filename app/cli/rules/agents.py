@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from app.agents.agent_history import agent_history, columns_to_resume
+from app.agents.agent_history import AgentChange, agent_history, columns_to_resume
 from app.agents.agent_limits import FOREVER
 from app.agents.edit_agent import change_agent
 from app.agents.stored_agents import Agent, list_agents, stored_agent
@@ -167,13 +167,25 @@ def history(
     elif found:
         made = table("when", "who", "agent", "change", narrow=("when",))
         for change in found:
-            lines = [*(change.differences or [change.change]), *([f"“{change.why}”"] if change.why else [])]
+            lines = [*_lines_of(change), *([f"“{change.why}”"] if change.why else [])]
             made.add_row(
                 show_moment(change.changed_at), plain(change.changed_by), plain(change.agent_name), stacked(*lines)
             )
         show(made)
     if not found:
         raise NotFoundError("nothing was ever changed of " + ("an agent" if agent is None else f"the agent {agent!r}"))
+
+
+def _lines_of(change: AgentChange) -> list[str]:
+    lines = ["deleted: nothing is set any more"] if change.change == "delete" else []
+    lines += [f"{one.name}: {_shown(one.before)} → {_shown(one.after)}" for one in change.differences]
+    return lines or [change.change]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return "until it is put back" if value == FOREVER else show_moment(value)
+    return "none" if value is None else str(value)
 
 
 def _change(agent: str, columns: Mapping[str, Any], by: str | None, *, as_json: bool) -> None:

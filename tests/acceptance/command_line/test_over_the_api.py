@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
@@ -264,6 +265,8 @@ def _join_of(remote: Remote, identity: str) -> str:
 def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     assert remote.json("agents", "pause", "ghost", "2h", "--note", "deploy")["note"] == "deploy"
     assert "out of service until" in remote.here.run("agents", "limit", "ghost").out
+    history = " ".join(remote.run("agents", "history", "ghost").out.split())
+    assert re.search(r"_until: none → \d{4}-\d\d-\d\d \d\d:\d\d:\d\d note: none → deploy", history)
     assert "in service" in remote.run("agents", "resume", "ghost").out
     assert "out of service until it is resumed" in remote.run("agents", "pause", "ghost").out
     ends = "out_of_service_until: none → until it is put back"

@@ -24,6 +24,14 @@ _SPANS: Final[Mapping[str, timedelta]] = {
     "1h": timedelta(hours=1),
     "8h": timedelta(hours=8),
 }
+LABELS: Final[Mapping[str, str]] = {
+    "max_calls": translatable("Calls at a time"),
+    "starts_per_second": translatable("Starts per second"),
+    "out_of_service_until": translatable("Out of service"),
+    "substitute_agent_name": translatable("Substitute"),
+    "note": translatable("Note"),
+}
+"""What the columns of an agent are called in the history of its changes."""
 FIELDS: Final = ("max_calls", "starts_per_second", "service", "until", "substitute_agent_name", "note", "version")
 
 

@@ -32,7 +32,7 @@ from app.audit import (
 from app.errors import ConflictError, EditedMeanwhileError, InvalidInputError, Problem
 from app.flows.operations.forget_agent import forget_agent
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
-from app.server.console.agent_pages.agent_form import PAUSES, by_field, fields_of, read_fields
+from app.server.console.agent_pages.agent_form import LABELS, PAUSES, by_field, fields_of, read_fields
 from app.server.console.figures.histogram import histogram_of
 from app.server.console.figures.sparkline import sparkline_of
 from app.server.console.figures.time_windows import WINDOWS, hours_of
@@ -167,6 +167,7 @@ async def _agent_page(
         "objectives": objectives,
         "fields": fields or fields_of(facts["agent"], now),
         "pauses": PAUSES,
+        "labels": LABELS,
         "problems": problems,
         "by_field": by_field(problems),
         "conflict": conflict,

@@ -34,7 +34,7 @@ async def test_an_agent_is_limited_and_taken_out_of_service(running: Running) ->
     assert "Saved. It holds for the next call." in page
     assert "0 of 4" in page
     assert "<bdi>reception</bdi> is asked" in page
-    assert "<bdi>maria</bdi>: max_calls: none → 4" in page
+    assert "<bdi>maria</bdi>: Calls at a time: nothing → <bdi>4</bdi>; Out of service: no → until <time" in page
     listed = (await client.get("/console/agents")).text
     assert "out of service" in listed
     assert "<bdi>reception</bdi> is asked" in listed
