@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -32,9 +34,14 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield built
 
 
+def zone_of_the_viewer() -> str:
+    """Return Madrid, or New York from 22:00 to 01:00 in Madrid: what a test does is then of one day of the viewer."""
+    return "Europe/Madrid" if 1 <= datetime.now(ZoneInfo("Europe/Madrid")).hour < 22 else "America/New_York"
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(timezone_id="Europe/Madrid", locale="en-GB")
+    context = browser.new_context(timezone_id=zone_of_the_viewer(), locale="en-GB")
     context.set_default_timeout(60_000)
     yield context
     context.close()

@@ -25,7 +25,7 @@ from tests.world.direct import DirectListener
 from tests.world.lookup_services import LookupServices
 from tests.world.receivers import Receivers
 from tests.world.replica import Replica
-from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop
+from tests.world.virtual_time import LoopClock, TokenClock, VirtualTimeLoop, lasting
 
 _LIVE = "SELECT id FROM dispatches WHERE status IN ('pending', 'sending', 'dispatched', 'joined')"
 
@@ -144,7 +144,9 @@ class World:
             return Answer(0)
         if self._signs_by_machine:
             token = sign(body, self.simulator.key, self.simulator.secret, LoopSchedule(TokenClock()))
-            headers = {**headers, "Authorization": token}
+        else:
+            token = lasting(headers["Authorization"], {one.key: one.secret for one in self.simulators.values()})
+        headers = {**headers, "Authorization": token}
         answers = await asyncio.gather(*(replica.post(body, headers) for replica in replicas))
         return answers[0]
 
