@@ -18,7 +18,7 @@ from app.audit.lists.access_path import (
     BySelectiveCondition,
     ThroughNewerRows,
 )
-from app.audit.lists.event_list import by_name, by_phone_number
+from app.audit.lists.event_list import by_livekit_id, by_name, by_phone_number
 from app.audit.statistics.names import names
 from app.db.tables import (
     HAS_NUMBER,
@@ -34,7 +34,7 @@ from app.db.tables import (
 )
 from app.webhook.name_digest import stored_forms
 
-_ID: Final = ("id", "livekit_id", "participant_sid", "room_sid")
+_ID: Final = ("id", "participant_sid", "room_sid")
 # Texts: what SQLAlchemy makes of other conditions, the planners do not take for those of the indexes.
 _CALLS: Final = cast("ColumnElement[bool]", text(IS_CALL))
 _PHONE_CALLS: Final = cast("ColumnElement[bool]", text(HAS_NUMBER))
@@ -49,6 +49,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     """
     column = events.c
     paths: list[AccessPath] = [BySelectiveCondition(column[name] == wanted, column.id) for name in _ID]
+    paths.append(by_livekit_id(wanted))
     paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id")]
     paths.append(_of_attempt(wanted))
     for form in _texts(wanted):

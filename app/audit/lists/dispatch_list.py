@@ -18,13 +18,13 @@ from app.audit.lists.access_path import (
     ValuePath,
     as_filter,
 )
-from app.audit.lists.event_list import by_phone_number
+from app.audit.lists.event_list import by_livekit_id, by_phone_number
 from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.latest_dispatches import paths_of_agent
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import DispatchSummary, columns_of
-from app.db.tables import NOT_ENDED, dispatch_callers, dispatches, events
+from app.db.tables import NOT_ENDED, dispatch_callers, dispatches
 from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
 from app.webhook.name_digest import stored_forms
@@ -132,7 +132,7 @@ def _dispatch_search(wanted: str) -> tuple[ValuePath, ...]:
         *(ByIndexedValue(column[name], wanted, column.id) for name in ("agent_name", "rule_name")),
         BySelectiveCondition(column.id.in_(served), column.id),
         *(_through_events(by_phone_number(form)) for form in forms),
-        _through_events(BySelectiveCondition(events.c.livekit_id == wanted, events.c.id)),
+        _through_events(by_livekit_id(wanted)),
     )
 
 

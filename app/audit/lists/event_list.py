@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, cast
 
-from sqlalchemy import ColumnElement, Connection, Text, literal_column, text
+from sqlalchemy import ColumnElement, Connection, Text, literal_column, select, text, union_all
 
 from app.audit.lists.access_path import (
     AccessPath,
@@ -22,14 +22,25 @@ from app.audit.lists.filter_values import DEFAULT_LIMIT, refuse_unstorable
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import EventDetail, EventSummary, columns_of
-from app.db.tables import COMMON_OUTCOMES, COMMON_TYPES, HAS_IDENTITY, MINUTE_OF_ID, RARE_OUTCOME, RARE_TYPE, events
+from app.db.tables import (
+    COMMON_OUTCOMES,
+    COMMON_TYPES,
+    HAS_IDENTITY,
+    HAS_OTHER_KEY,
+    MINUTE_OF_ID,
+    RARE_OUTCOME,
+    RARE_TYPE,
+    events,
+)
 from app.db.types import EventOutcome, EventSource
+from app.webhook.dedupe_keys import event_key
 from app.webhook.name_digest import stored_forms
 
 # The literal conditions of the partial indexes: neither database concludes them from bound values.
 _RARE: Final = events.c.source != literal_column(f"'{EventSource.WEBHOOK}'")
 _MINUTE: Final = cast("ColumnElement[str]", literal_column(str(MINUTE_OF_ID), Text))
 _HAS_IDENTITY: Final = cast("ColumnElement[bool]", text(HAS_IDENTITY))
+_HAS_OTHER_KEY: Final = cast("ColumnElement[bool]", text(HAS_OTHER_KEY))
 _RARE_TYPE: Final = cast("ColumnElement[bool]", text(RARE_TYPE))
 _RARE_OUTCOME: Final = cast("ColumnElement[bool]", text(RARE_OUTCOME))
 
@@ -124,13 +135,19 @@ def _selective(chosen: EventFilter) -> list[tuple[ValuePath, ...]]:
 def _event_search(wanted: str) -> tuple[ValuePath, ...]:
     column = events.c
     return (
-        *(
-            BySelectiveCondition(column[name] == wanted, column.id)
-            for name in ("id", "livekit_id", "participant_sid", "room_sid")
-        ),
+        *(BySelectiveCondition(column[name] == wanted, column.id) for name in ("id", "participant_sid", "room_sid")),
+        by_livekit_id(wanted),
         *(by_name(name, form) for name in ("participant_identity", "room_name") for form in stored_forms(wanted)),
         *map(by_phone_number, stored_forms(wanted)),
     )
+
+
+def by_livekit_id(wanted: str) -> BySelectiveCondition:
+    """Return the access path to the events with an id of LiveKit's (`EV_…`): a replay has that of its webhook, too."""
+    stored = events.alias()
+    has_id = select(stored.c.id).where(stored.c.livekit_id == wanted)
+    by_key = has_id.where(stored.c.dedupe_key == event_key("default", wanted))
+    return BySelectiveCondition(events.c.id.in_(union_all(by_key, has_id.where(_HAS_OTHER_KEY))), events.c.id)
 
 
 def by_name(column: str, name: str) -> ByValueAndMinute:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, ColumnElement, Connection, Table, select
 
 from app.audit.lists.access_path import BySelectiveCondition, IdRange, IndexPath
-from app.audit.lists.event_list import by_name, by_phone_number
+from app.audit.lists.event_list import by_livekit_id, by_name, by_phone_number
 from app.audit.records.record_types import (
     AttemptRecord,
     AuditRecord,
@@ -35,8 +35,7 @@ _IDS_AT_ONCE = 100  # bound values of one statement, far below the limit of eith
 
 def get_event(connection: Connection, event_id: str, projects: Projects = None) -> EventDetail:
     """Return the event with an id, ours or LiveKit's (`EV_…`); raises NotFoundError."""
-    for column in (events.c.id, events.c.livekit_id):
-        path = BySelectiveCondition(column == event_id, events.c.id)
+    for path in (BySelectiveCondition(events.c.id == event_id, events.c.id), by_livekit_id(event_id)):
         record = _latest_event(connection, path, *_of(events, projects)) if is_storable(event_id) else None
         if record is not None:
             return record
@@ -129,7 +128,7 @@ def _find_event(connection: Connection, reference: str, projects: Projects) -> E
     for path, filters in (
         (BySelectiveCondition(column.id == reference, column.id), ()),
         (BySelectiveCondition(column.id == made_for, column.id), ()),
-        (BySelectiveCondition(column.livekit_id == reference, column.id), ()),
+        (by_livekit_id(reference), ()),
         (by_sid, (is_join,)),
         (by_sid, ()),
         (by_identity, (is_join,)),

@@ -48,6 +48,8 @@ IS_OF_ROOM = "type IN ('room_finished', 'room_started')"
 """Condition of the begin and the end of room sessions, likewise: few of the thousands of events of a big room."""
 HAS_IDENTITY = "participant_identity <> ''"
 """Condition of events of participants, likewise."""
+HAS_OTHER_KEY = "dedupe_key <> 'default/' || livekit_id"
+"""Condition of events whose dedupe key is not made of LiveKit's id in the project `default`, likewise."""
 NOT_ENDED = f"status <> '{DispatchStatus.ENDED}'"
 """Condition of all dispatches but those that went well, likewise."""
 LOST_ROOM = f"cause = '{Cause.ROOM_LOST}'"
@@ -109,7 +111,7 @@ events = Table(
     partial_index("ix_events_of_room", "room_sid", where=IS_OF_ROOM),  # whether a session is over
     partial_index("ix_events_rare_type", "type", "id", where=RARE_TYPE),
     partial_index("ix_events_unusual_outcome", "outcome", "id", where=RARE_OUTCOME),
-    Index(None, "livekit_id"),
+    partial_index("ix_events_other_livekit_id", "livekit_id", where=HAS_OTHER_KEY),  # others: by `dedupe_key`
     partial_index("ix_events_source", "source", "id", where="source <> 'webhook'"),
     partial_index("ix_events_phone_number", "phone_number", "id", where="phone_number IS NOT NULL"),
 )
@@ -128,9 +130,7 @@ dispatches = Table(
     Column("room_sid", Text, nullable=False),
     Column("participant_identity", Text, nullable=False),  # of the caller it was made for
     Column("participant_sid", Text, nullable=False),
-    Column(
-        "agent_name", Text, nullable=False
-    ),  # the rule's agent; which agent an attempt asked for is with the attempt
+    Column("agent_name", Text, nullable=False),  # the rule's; which one an attempt asked for is with the attempt
     Column("metadata", Text, nullable=False),  # rendered, as sent to LiveKit
     Column("attributes", Json, nullable=False),  # likewise
     Column("deployment", Text),

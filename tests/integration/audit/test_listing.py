@@ -8,16 +8,21 @@ import pytest
 from sqlalchemy import Connection
 
 from app.audit import (
+    CallFilter,
     DispatchFilter,
     EventFilter,
+    find_event,
+    get_event,
     iterate_dispatches,
     iterate_events,
+    list_calls,
     list_dispatches,
     list_events,
 )
 from app.audit.lists import path_rows
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
+from app.webhook.dedupe_keys import event_key, join_key, quoted
 from tests.conftest import Database
 from tests.integration.audit.audit_rows import at, caller_row, dispatch_row, event_row, store
 
@@ -173,6 +178,48 @@ def test_any_id_finds_its_call_and_those_that_share_its_agent(database: Database
             assert _ids(found.items) == [order["id"]], text
         for text in (bob["id"], bob["livekit_id"], bob["participant_sid"], "bob"):
             assert _ids(list_events(connection, EventFilter(search=text)).items) == [bob["id"]], text
+
+
+KEYS = {
+    "of a webhook": ("default", "EV_1", event_key("default", "EV_1")),
+    "of a join": ("default", "EV_2", join_key("default", "PA_2")),
+    "of a project that is not configured any more": ("eu", "EV_3", event_key("eu", "EV_3")),
+    "of a project with a slash": ("acme/eu", "EV_4", event_key("acme/eu", "EV_4")),
+    "of an id with a slash": ("default", "EV/5 %", event_key("default", quoted("EV/5 %"))),
+    "of a key of a release before": ("default", "EV_6", "0199c2a4"),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_livekits_id_finds_its_event_whatever_its_dedupe_key_is(database: Database, key: str) -> None:
+    # Given events with the same id in another place: the end of another project's key, and a key without that id
+    project, livekit_id, dedupe_key = KEYS[key]
+    own = event_row(at(1), project=project, livekit_id=livekit_id, dedupe_key=dedupe_key)
+    others = [
+        event_row(at(2), project="other", livekit_id=f"x{livekit_id}", dedupe_key=f"other/x{livekit_id}"),
+        event_row(at(3), livekit_id="", dedupe_key=f"default/x{livekit_id}"),
+    ]
+    order = dispatch_row(at(1), own)
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=[own, *others], dispatch_rows=[order])
+    with database.reader_engine().connect() as connection:
+        assert get_event(connection, livekit_id).id == own["id"]
+        assert find_event(connection, livekit_id).id == own["id"]
+        assert _ids(list_events(connection, EventFilter(search=livekit_id)).items) == [own["id"]]
+        assert _ids(list_dispatches(connection, DispatchFilter(search=livekit_id)).items) == [order["id"]]
+        assert [one.event_id for one in list_calls(connection, CallFilter(q=livekit_id)).items] == [own["id"]]
+        assert _ids(list_events(connection, EventFilter(search=f"x{livekit_id}")).items) == [others[0]["id"]]
+
+
+def test_livekits_id_finds_the_latest_replay_of_its_webhook(database: Database) -> None:
+    webhook = event_row(at(0), livekit_id="EV_1", dedupe_key=event_key("default", "EV_1"))
+    replay = event_row(at(9), livekit_id="EV_1", dedupe_key=event_key("default", "replay", "1"), source="replay")
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=[webhook, replay])
+    with database.reader_engine().connect() as connection:
+        assert get_event(connection, "EV_1").id == replay["id"]
+        found = list_events(connection, EventFilter(search="EV_1"))
+        assert _ids(found.items) == [replay["id"], webhook["id"]]
 
 
 def test_a_page_with_too_few_rows_says_how_far_it_searched(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

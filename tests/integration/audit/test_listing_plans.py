@@ -17,7 +17,9 @@ from app.audit import (
     DispatchFilter,
     EventFilter,
     calls_of_same_caller,
+    find_event,
     get_dispatch,
+    get_event,
     list_calls,
     list_dispatches,
     list_events,
@@ -43,6 +45,8 @@ def connection(database: Database) -> Iterator[Connection]:
     for number in range(ROWS):
         joined = event_row(
             at(number),
+            livekit_id=f"EV_{number}",
+            dedupe_key=f"default/EV_{number}" if number % 2 else f"default/join/PA_{number}",
             participant_identity=f"caller {number % 700}",
             room_name=f"room {number % 300}",
             room_sid=f"RM_{number}",
@@ -176,6 +180,27 @@ def test_what_finds_few_rows_by_another_table_goes_by_index(connection: Connecti
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen), may_sort=True)
     _assert_by_index(connection, lambda asked: list_events(asked, EventFilter(search="PA_17")), may_sort=True)
+
+
+@pytest.mark.parametrize("livekit_id", ["EV_17", "EV_18"])
+def test_what_livekits_id_of_an_event_finds_goes_by_index(connection: Connection, livekit_id: str) -> None:
+    # By the dedupe key, which webhooks of the project `default` have, and by the index of all others
+    for question in (
+        lambda asked: get_event(asked, livekit_id),
+        lambda asked: find_event(asked, livekit_id),
+        lambda asked: list_events(asked, EventFilter(search=livekit_id)),
+        lambda asked: list_events(asked, EventFilter(search=livekit_id, identity="caller 17")),
+        lambda asked: list_dispatches(asked, DispatchFilter(search=livekit_id)),
+        lambda asked: list_dispatches(asked, DispatchFilter(search=livekit_id, agent="agent 8")),
+        lambda asked: list_calls(asked, CallFilter(q=livekit_id)),
+        lambda asked: timeline(asked, livekit_id),
+    ):
+        _assert_by_index(connection, question, may_sort=True)
+        plans = [plan for statement, plan in _plans(connection, question) if "livekit_id =" in statement]
+        assert plans
+        for plan in plans:
+            assert "ix_events_other_livekit_id" in plan, plan
+            assert "uq_events_dedupe_key" in plan or "sqlite_autoindex_events_2" in plan, plan
 
 
 def test_calls_and_timelines_go_by_index(connection: Connection) -> None:
