@@ -18,7 +18,7 @@ class Metrics:
         self.refused = Counter("usher_webhooks_refused", "Webhooks refused", ["reason"], registry=self.registry)
         self.connections_closed = Counter(
             "usher_connections_closed",
-            "Connections closed because their peer passed a limit",
+            "Connections closed because their peer passed a limit or sent no valid HTTP",
             ["reason"],
             registry=self.registry,
         )

@@ -12,11 +12,12 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.flow_control import FlowControl
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.connections.connection_guard import ConnectionGuard
 from app.connections.connection_limits import Limits
+from app.connections.held_flow import HeldFlow
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _PIECE_BYTES: Final = 4 * 1024
@@ -33,6 +34,8 @@ _SMALL_PIECE_BYTES: Final = 1024
 """A request that comes in more than so many pieces of fewer bytes is read in turns: each piece costs the same, be it
 a byte long. Packets of a long request have more."""
 
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
+
 _OVERDUE: Final = {"slow_headers": HTTPStatus.REQUEST_TIMEOUT, "slow_body": HTTPStatus.REQUEST_TIMEOUT}
 
 
@@ -42,18 +45,6 @@ class _Phase(Enum):
     REQUEST = auto()
     HEAD = auto()
     BODY = auto()
-
-
-class _Flow(FlowControl):
-    """Keeps reading paused while `is_held`, though uvicorn asks to resume it when its buffers have emptied."""
-
-    def __init__(self, transport: Any) -> None:
-        super().__init__(transport)
-        self.is_held = False
-
-    def resume_reading(self) -> None:
-        if not self.is_held:
-            super().resume_reading()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -76,19 +67,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self._chunks = 0
         self._chunked_bytes = 0
         self._small_pieces = 0
+        self._is_repeating = False
+        """Whether a new parser is told what the former one has read."""
         self._held: list[bytes] = []
         """Received, and fed to the parser once the present request has been answered."""
         self._held_from = 0
         """Where in the first of them the next request begins: cut off each time, all the rest would be copied."""
         self._unsent = 0
         self._unsent_since = 0.0
-        self.flow: _Flow
+        self.flow: HeldFlow
         self.unfinished_bytes = 0
         self.since = 0.0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = HeldFlow(transport)
         self.since = self._now()
         self._guard.opened(self)
 
@@ -104,8 +97,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._read(data)
 
     def on_headers_complete(self) -> None:
+        if self._is_repeating:
+            return
         if len(self.pipeline) >= _MAX_QUEUED:
-            raise ValueError("too many requests behind a body")  # answered 400 by uvicorn
+            raise ValueError("too many requests behind a body")  # answered 400
         self._phase = _Phase.BODY
         self._body_left = self._chunks = self._chunked_bytes = 0
         self.since = self._now()
@@ -115,7 +110,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Count a chunk; called by the parser."""
         self._chunks += 1
         if self._chunks > _FREE_CHUNKS and self._chunks * _MIN_CHUNK_BYTES > self._chunked_bytes:
-            raise ValueError("too many chunks")  # answered 400 by uvicorn
+            raise ValueError("too many chunks")  # answered 400
 
     def on_body(self, body: bytes) -> None:
         self._bytes_without_body = 0
@@ -123,8 +118,9 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._phase = _Phase.REQUEST
-        super().on_message_complete()
+        if not self.parser.should_upgrade():  # else it skips the body, which goes to a new parser
+            self._phase = _Phase.REQUEST
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         if self.cycle.response_complete:  # else it is of a later request, which waits behind this one
@@ -208,7 +204,7 @@ class GuardedProtocol(HttpToolsProtocol):
                     f"the headers have more than {self._limits.head_bytes} bytes or {self._limits.head_lines} lines",
                 )
                 return
-            super().data_received(data if end - place == size else data[place:end])
+            self._feed(data if end - place == size else data[place:end])
             place = end
             if self.transport.is_closing():
                 return
@@ -260,6 +256,28 @@ class GuardedProtocol(HttpToolsProtocol):
         end = min(size, place + self._body_left)
         self._body_left -= end - place
         return end
+
+    def _feed(self, data: bytes) -> None:
+        """As uvicorn's `data_received`, but a request that offers another protocol is one as any other.
+
+        The parser takes what follows such a head for the next request, also if it is a body: of a stranger's choice,
+        where a proxy counts one request. So a new parser, which is told of no offer, reads on.
+        """
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            framing = [name + b": " + value for name, value in self.headers if name in _FRAMING]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            self._is_repeating = True
+            self._feed(b"\r\n".join([b"POST / HTTP/1.1", *framing, b"", b""]))
+            self._is_repeating = False
+            if (rest := data[offer.args[0] :]) and not self.transport.is_closing():
+                self._feed(rest)
+        except httptools.HttpParserError:
+            self._guard.note("invalid")
+            self._refuse(HTTPStatus.BAD_REQUEST, "the request is not valid HTTP")
 
     def _hold(self, data: bytes) -> None:
         self._held.append(data)

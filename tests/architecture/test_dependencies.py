@@ -23,7 +23,6 @@ SHARED_NAMESPACES = {
 LOADED_WITHOUT_IMPORT = {
     "aiosqlite": "SQLAlchemy loads it for the handler that benchmarks compare with",
     "asyncpg": "SQLAlchemy loads it for the same handler on PostgreSQL",
-    "httptools": "uvicorn chooses it when it is there",
     "psycopg": "SQLAlchemy loads it for postgresql+psycopg://",
     "tzdata": "zoneinfo reads it where the system has no zones",
 }

@@ -156,15 +156,6 @@ async def test_what_is_no_body_in_a_chunked_body_is_bounded(attack: str) -> None
     assert wire.is_closed
 
 
-async def test_an_upgrade_is_answered_as_plain_http() -> None:
-    server = Server()
-    connection, wire = server.connect()
-    connection.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n" + GET)
-    while len(wire.statuses) < 2:
-        await settle()
-    assert wire.statuses == [200, 200]
-
-
 async def test_nothing_that_was_held_back_is_served_after_the_connection_is_closed() -> None:
     server = Server()
     server.may_answer.clear()
