@@ -28,7 +28,7 @@ STAY_S = 6.0
 PARTS = 10
 HANDED, ABSENT = 0.02, 0.01
 """Shares of calls that are handed over, and whose agent never joins."""
-MOST_MEGABYTES = 300.0
+MOST_MEGABYTES = 250.0
 MOST_FILES = 400.0
 """Connections of LiveKit's and to LiveKit grow with the answers' times, not with the number of calls."""
 GROWTH = 1.15
