@@ -118,7 +118,7 @@ def test_the_schema_is_migrated_a_webhook_is_answered_and_the_documentation_is_s
         eventually(lambda: accepts_connections(installed.port), within=30, what="usher serve listens")
         url = f"http://{LOOPBACK}:{installed.port}"
         installed.run("trigger", "participant_joined", "--identity", "ana", "--room", "hall", "--url", url)
-        documentation = httpx2.get(f"{url}/docs/reference/settings")
+        documentation = httpx2.get(f"{url}/docs/reference/settings", timeout=60)
     finally:
         serve.stop()
     (event,) = json.loads(installed.run("events", "list", "--json"))

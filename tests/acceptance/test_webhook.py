@@ -19,7 +19,7 @@ import pytest
 
 from app.simulator import SIMULATOR_KEY, SIMULATOR_SECRET
 from tests.conftest import Database
-from tests.harness.serving import serving, until
+from tests.harness.serving import get_when_ready, serving, until
 from tests.simulator import Simulator
 
 OLD_SECRET = "the-secret-before-the-rotation-was-this"
@@ -201,7 +201,7 @@ async def test_a_bad_rule_disturbs_no_other_and_is_named(sqlite_database: Databa
         client.headers["Authorization"] = "Bearer letmesee"
         body = joined()
         await client.post(PATH, content=body, headers=signed(body))
-        ready = await client.get("/readyz")
+        ready = await get_when_ready(client, "/readyz")
         metrics = (await client.get("/metrics")).text
     assert [row["rule_name"] for row in sqlite_database.execute("SELECT rule_name FROM dispatches")] == ["good"]
     assert ready.status_code == 200

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+import httpx2
 
 from app.cli.serve import listen, serve_app
 from app.settings import read_settings
@@ -63,3 +65,18 @@ async def until(condition: Callable[[], T], *, within: float = 60.0) -> T:
         while not (found := condition()):  # noqa: ASYNC110 - anything may make it true, in any process
             await asyncio.sleep(0.02)
     return found
+
+
+async def get_when_ready(
+    client: httpx2.AsyncClient, path: str, headers: Mapping[str, str] | None = None
+) -> httpx2.Response:
+    """Return the answer of `path`; of /readyz the first with 200.
+
+    On a busy machine a transaction or a read may last so long that Usher is rightly not ready for a while.
+    """
+    async with asyncio.timeout(60):
+        while True:
+            answer = await client.get(path, headers=headers)
+            if answer.status_code == 200 or path != "/readyz":
+                return answer
+            await asyncio.sleep(0.1)

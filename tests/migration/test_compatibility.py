@@ -13,7 +13,7 @@ import pytest
 from app.db import schema
 from app.errors import SchemaMismatchError
 from tests.conftest import Database
-from tests.harness.serving import serving
+from tests.harness.serving import get_when_ready, serving
 
 VERSIONS = Path(__file__).parents[2] / "migrations" / "versions"
 FILES = sorted(path for path in VERSIONS.glob("[0-9]*.py"))
@@ -139,22 +139,22 @@ def test_migrate_up_of_the_older_release_leaves_the_newer_schema_as_it_is(
         assert schema.describe(connection).startswith("schema is at 9001, newer than this Usher needs (")
 
 
-async def readiness(url: str) -> str:
-    async with httpx2.AsyncClient() as client:
-        return str((await client.get(f"{url}/readyz")).json()["status"])
+async def until_ready(url: str) -> None:
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+        await get_when_ready(client, "/readyz")
 
 
 async def test_a_replica_stays_ready_while_the_next_release_migrates_and_can_be_started_after_it(
     database: Database, release: Release
 ) -> None:
     async with serving(database.text) as replica:
-        assert await readiness(replica.url) == "ready"
+        await until_ready(replica.url)
         release("9001 pre")
         schema.upgrade(database.url)
         release("")
-        assert await readiness(replica.url) == "ready"
+        await until_ready(replica.url)
     async with serving(database.text) as replica:
-        assert await readiness(replica.url) == "ready"
+        await until_ready(replica.url)
 
 
 @pytest.mark.parametrize("older", [path.name[:4] for path in FILES if path.name[:4] >= KEEPS_RECORD])

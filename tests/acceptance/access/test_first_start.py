@@ -30,7 +30,7 @@ class NoLiveKit:
 
 
 def ask(usher: Usher, method: str, path: str, host: str, body: str | None = None) -> http.client.HTTPResponse:
-    with closing(http.client.HTTPConnection(LOOPBACK, usher.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection(LOOPBACK, usher.port, timeout=60)) as connection:
         connection.request(method, path, body, {"Host": host})
         response = connection.getresponse()
         response.read()

@@ -49,7 +49,7 @@ def test_the_demo_ends_its_story_with_a_link_that_is_signed_in(tmp_path: Path) -
         assert "\n".join(texts[0].splitlines()[-10:]).count("/console/demo/") == 1
         link = links[0]
         assert link is not None
-        with httpx2.Client(follow_redirects=True) as browser:
+        with httpx2.Client(follow_redirects=True, timeout=60) as browser:
             page = browser.get(link[0])
             assert page.status_code == 200
             assert page.url.path == "/console/"
@@ -60,7 +60,7 @@ def test_the_demo_ends_its_story_with_a_link_that_is_signed_in(tmp_path: Path) -
             figures = re.search("data-figures='([^']*)'", trends.text)
             assert figures is not None
             assert sum(point["calls"] for point in json.loads(figures[1])["points"]) > 300  # a week of history
-        with httpx2.Client() as stranger:
+        with httpx2.Client(timeout=60) as stranger:
             wrong = stranger.get(f"{link[0]}x")
             assert wrong.status_code == 404
             assert stranger.get(f"http://127.0.0.1:{link[1]}/console/").status_code == 303

@@ -14,7 +14,7 @@ from app.accounts.roles import Role
 from tests.acceptance.privacy.api_user import token_of
 from tests.acceptance.test_webhook import PATH, joined, signed
 from tests.conftest import Database
-from tests.harness.serving import Serving, serving, until
+from tests.harness.serving import Serving, get_when_ready, serving, until
 
 NAMES = ("acme-bank", "fallback-of-acme", "vip rule of acme", "broken rule", "acme project", "support-1", "caller-PA_1")
 
@@ -57,17 +57,17 @@ async def test_strangers_see_no_names_and_those_with_a_token_do(sqlite_database:
         async with httpx2.AsyncClient(base_url=running.url, timeout=60) as client:
             await prepare(running, client)
             known = {"Authorization": f"Bearer {token}"}
-            shown = {path: (await client.get(path)).text for path in ("/readyz", "/metrics", "/healthz")}
+            shown = {path: (await get_when_ready(client, path)).text for path in ("/readyz", "/metrics", "/healthz")}
             strangers = [{"Authorization": "Bearer usher_wrong"}, {"Authorization": "Basic YTpi"}]
             decider = await token_of(running, Role.DECIDER, "decider")
             narrow = await token_of(running, Role.VIEWER, "narrow", projects=["default"])
             strangers += [{"Authorization": f"Bearer {one}"} for one in (decider, narrow)]
             for headers in strangers:
                 for path in ("/readyz", "/metrics"):
-                    answer = await client.get(path, headers=headers)
+                    answer = await get_when_ready(client, path, headers)
                     assert answer.status_code == 200
                     shown[f"{path} {headers}"] = answer.text
-            named = {path: (await client.get(path, headers=known)).text for path in ("/readyz", "/metrics")}
+            named = {path: (await get_when_ready(client, path, known)).text for path in ("/readyz", "/metrics")}
     for name in NAMES:
         assert not [path for path, text in shown.items() if name in text], name
     # A stranger learns that a rule is broken and which, by id, and how calls are going
@@ -114,4 +114,4 @@ async def test_with_a_token_set_metrics_are_for_its_bearers_only(sqlite_database
             for given in ("scrape-me", token):
                 answer = await client.get("/metrics", headers={"Authorization": f"Bearer {given}"})
                 assert (answer.status_code, "acme-bank" in answer.text) == (200, True)
-            assert (await client.get("/readyz")).status_code == 200
+            assert (await get_when_ready(client, "/readyz")).status_code == 200
