@@ -16,7 +16,7 @@ from app.audit import export_person, find_person, rows_about
 from app.cli.framework.database import database_errors, database_url, editor, reading, require_database, write
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, DryRunOption, JsonOption, LimitOption, OutputOption
-from app.cli.framework.terminal import complain, note, plain, say, say_json, show, table, write_lines
+from app.cli.framework.terminal import complain, note, plain, require_consent, say, say_json, show, table, write_lines
 from app.cli.remote.choice import chosen_server, editing_server, over_api
 from app.cli.remote.server import Server
 from app.clock import SystemClock
@@ -123,7 +123,7 @@ def erase(
     if not dry_run and is_known:
         if not yes:
             note(*_lines(erasure, "would be erased"))
-            typer.confirm(f"Erase {person} for good?", abort=True, err=True)
+            require_consent(f"Erase {person} for good?")
         try:
             erasure = run(dry_run=False)
         except ConflictError as error:  # a call has begun meanwhile

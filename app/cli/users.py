@@ -28,7 +28,7 @@ from app.cli.framework.database import editor, reading, write
 from app.cli.framework.known_projects import require_known
 from app.cli.framework.moment import show_moment
 from app.cli.framework.options import ByOption, JsonOption
-from app.cli.framework.terminal import note, plain, say, say_json, show, table
+from app.cli.framework.terminal import note, plain, require_consent, say, say_json, show, table
 from app.cli.remote import users as remote
 from app.cli.remote.choice import chosen_server, editing_server, over_api, refuse_with_server
 from app.cli.user_access import end_session, find_named, log_out, logins, sessions
@@ -220,8 +220,8 @@ def delete(
     if server is None:
         with reading() as connection:
             find_named(connection, name)
-    if not yes and not typer.confirm(f"Delete {name} with all sessions and tokens?", err=True):
-        raise typer.Exit(1)
+    if not yes:
+        require_consent(f"Delete {name} with all sessions and tokens?")
     if server is not None:
         user = remote.delete_user(server, name)
     else:

@@ -47,10 +47,15 @@ def show(*renderables: RenderableType) -> None:
 
 
 def require_consent(question: str) -> None:
-    """Ask; end the command unless the answer is yes. InvalidInputError that names --yes without a terminal."""
-    if not sys.stdin.isatty():
-        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")])
-    if not typer.confirm(question):
+    """Ask; end the command unless the answer is yes. InvalidInputError that names --yes where nobody can answer."""
+    try:
+        is_wanted = typer.confirm(question, err=True)
+    except typer.Abort as error:
+        note("")  # ends the line of the question
+        if sys.stdin.isatty():  # Ctrl+C
+            raise typer.Exit(1) from error
+        raise InvalidInputError("usage", [Problem("--yes", "is needed: there is no terminal to ask on")]) from error
+    if not is_wanted:
         raise typer.Exit(1)
 
 

@@ -64,6 +64,11 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
     assert terminal.run("users", "logout", "otto").out == "all sessions of otto have ended\n"
     # When otto is deleted, then with the tokens
     assert terminal.run("users", "delete", "otto", stdin="n\n").code == 1
+    unanswered = terminal.run("users", "delete", "otto")
+    assert (unanswered.code, unanswered.err.splitlines()[-1]) == (
+        2,
+        "  --yes: is needed: there is no terminal to ask on",
+    )
     assert terminal.run("users", "delete", "otto", "--yes").out == "otto is deleted\n"
     assert terminal.json("users", "tokens") == []
     assert "is the only admin" in terminal.run("users", "delete", "maria", "--yes").err

@@ -35,7 +35,9 @@ async def test_a_person_is_exported_and_erased_by_commands(tmp_path: Path, datab
         assert terminal.run("people", "export", "caller-PA_1", "--output", "ana.json").code == 0
         assert (tmp_path / "ana.json").stat().st_mode & 0o077 == 0
         # Without a confirmation nothing happens, nor in a dry run
-        assert terminal.run("people", "erase", "caller-PA_1").code == 1
+        unanswered = terminal.run("people", "erase", "caller-PA_1")
+        assert unanswered.code == 2
+        assert unanswered.err.endswith("\n  --yes: is needed: there is no terminal to ask on\n")
         assert "2 events" in terminal.run("people", "erase", "caller-PA_1", "--dry-run").out
         assert "4111-1111" in dump(database)
         # With one, all is gone
