@@ -102,10 +102,13 @@ def names_like(name: str, among: Iterable[str], most: int = 5) -> list[str]:
 
 def did_you_mean(name: str, among: Iterable[str], otherwise: str) -> str:
     """Return the end of a message about an unknown name: "; did you mean 'x'?", else `; see: ` and a command."""
+    return names_meant(name, among) or f"; see: {otherwise}"
+
+
+def names_meant(name: str, among: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: "; did you mean 'x'?"; empty if none is like it."""
     alike = names_like(name, among)
-    if alike:
-        return translatable("; did you mean %(names)s?", names=", ".join(map(repr, alike)))
-    return translatable("; see: %(command)s", command=otherwise)
+    return translatable("; did you mean %(names)s?", names=", ".join(map(repr, alike))) if alike else ""
 
 
 class InvalidInputError(UsherError):
@@ -161,9 +164,17 @@ class SchemaMismatchError(UsherError):
 
 
 class NotFoundError(UsherError):
-    """No row has that id or name."""
+    """No row has that id or name.
+
+    `listed_by` is the command that lists what there is: it ends the message, but for pages, which have `plain_message`
+    and link to the page that lists the same.
+    """
 
     status = 404
+
+    def __init__(self, message: str, listed_by: str = "") -> None:
+        super().__init__(f"{message}; see: {listed_by}" if listed_by else message)
+        self.plain_message, self.listed_by = message, listed_by
 
 
 class ConflictError(UsherError):

@@ -81,4 +81,5 @@ def _anonymous_problem_page(message: str, status: int, _language: Language) -> s
         message=message,
         problems=[],
         status_code=status,
+        listed=None,
     )

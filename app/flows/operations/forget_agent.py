@@ -12,7 +12,7 @@ from app.agents.stored_agents import Agent, list_agents, stored_agent
 from app.audit import agents_of_rules, known_agents, what_names
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import probes
-from app.errors import ConflictError, NotFoundError, did_you_mean
+from app.errors import ConflictError, NotFoundError, names_meant
 from app.translation import joined, translatable
 
 _NAMED = 10
@@ -41,7 +41,7 @@ def forget_agent(
         )
     probed = connection.execute(delete(probes).where(probes.c.agent_name == agent_name)).rowcount
     if not before.is_stored and not probed:
-        raise NotFoundError(_why_not(connection, agent_name))
+        raise _not_found(connection, agent_name)
     if before.is_stored:
         remove_settings(connection, agent_name, editor)
     reason = f"what was set for it, and {probed} of its probes, were deleted"
@@ -49,13 +49,15 @@ def forget_agent(
     return before
 
 
-def _why_not(connection: Connection, agent_name: str) -> str:
+def _not_found(connection: Connection, agent_name: str) -> NotFoundError:
     known = {one.name for one in known_agents(connection)}
     if agent_name in known:
-        return translatable(
+        text = translatable(
             "nothing is set for the agent %(agent)s, and no probe of it is kept; its dispatches are listed",
             agent=repr(agent_name),
         )
+        return NotFoundError(text)
     known |= agents_of_rules(connection) | {one.agent_name for one in list_agents(connection)}
-    hint = did_you_mean(agent_name, known, "usher agents list")
-    return translatable("no agent %(agent)s is known%(hint)s", agent=repr(agent_name), hint=hint)
+    hint = names_meant(agent_name, known)
+    text = translatable("no agent %(agent)s is known%(hint)s", agent=repr(agent_name), hint=hint)
+    return NotFoundError(text, listed_by="" if hint else "usher agents list")

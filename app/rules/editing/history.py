@@ -10,7 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 
 from app.db.tables import audit_log, routing_rules, rule_changes
-from app.errors import NotFoundError, did_you_mean
+from app.errors import NotFoundError, names_meant
 from app.json_shape import Instant, JsonShape
 from app.rules.columns import WRITABLE, matching_order, with_instants
 from app.rules.editing.difference import ValueChange, compare_values
@@ -56,8 +56,9 @@ def history(
     if name is not None:
         lives = _lives_of(connection, name)
         if not lives:
-            hint = did_you_mean(name, connection.scalars(select(routing_rules.c.name)), "usher rules list")
-            raise NotFoundError(translatable("no rule is or was named %(name)s%(hint)s", name=repr(name), hint=hint))
+            hint = names_meant(name, connection.scalars(select(routing_rules.c.name)))
+            text = translatable("no rule is or was named %(name)s%(hint)s", name=repr(name), hint=hint)
+            raise NotFoundError(text, listed_by="" if hint else "usher rules list")
         statement = statement.where(
             or_(*(and_(change.rule_id == rule_id, change.id.between(first, last)) for rule_id, first, last in lives))
         )

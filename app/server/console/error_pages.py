@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from app.errors import UsherError
 from app.logs import get_logger
 from app.server.console.framework import Console, PageRequest, identify
+from app.server.console.navigation import facts_of_error
 from app.server.problems import error_headers, http_problem, problem, wants_page
 from app.server.templating import SECURITY_HEADERS, anonymous_problem_page
 from app.server.translations.route import in_language
@@ -37,7 +38,9 @@ class ErrorPages:
         if not isinstance(error, UsherError):
             raise error
         if wants_page(http):
-            return await self._page(http, error.status, str(error), error_headers(error))
+            return await self._page(
+                http, error.status, facts_of_error(error, http.url.path)["message"], error_headers(error)
+            )
         return problem(error)
 
     async def answer_http(self, http: Request, error: Exception) -> Response:
@@ -71,4 +74,5 @@ class ErrorPages:
             _log.debug("an error page is made without its user", error=str(error))
         if request.user is None:
             return HTMLResponse(anonymous_problem_page(message, status), status)
-        return request.page("problem.html", status=status, message=message, problems=[], status_code=status)
+        facts: dict[str, Any] = {"message": message, "problems": [], "status_code": status, "listed": None}
+        return request.page("problem.html", status=status, **facts)

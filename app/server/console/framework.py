@@ -29,7 +29,7 @@ from app.logs import get_logger
 from app.server.access.anonymous_answers import mark_identified
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
-from app.server.console.navigation import navigation_of
+from app.server.console.navigation import facts_of_error, navigation_of
 from app.server.console.notices import NOTICES
 from app.server.privacy.read_recorder import subject_of
 from app.server.request_body import read_body
@@ -280,11 +280,11 @@ def _problem_page(request: PageRequest, error: UsherError) -> Response:
     problems = error.problems if isinstance(error, InvalidInputError) else []
     if not error.expected:
         _log.error("a page failed", path=request.http.url.path, detail=str(error))
-    status, message = error.status, str(error)
+    status, facts = error.status, facts_of_error(error, request.http.url.path)
     if request.user is None and not problems and not request.http.query_params:
-        response: Response = HTMLResponse(anonymous_problem_page(message, status), status)
+        response: Response = HTMLResponse(anonymous_problem_page(facts["message"], status), status)
     else:
-        response = request.page("problem.html", status=status, message=message, problems=problems, status_code=status)
+        response = request.page("problem.html", status=status, problems=problems, **facts)
     if isinstance(error, TooManyRequestsError):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from app.accounts.roles import Role
 from app.accounts.users import User
+from app.errors import NotFoundError, UsherError
 
 NAVIGATION: Final = (
     ("now", "/console/", "Now", Role.VIEWER),
@@ -21,6 +22,28 @@ NAVIGATION: Final = (
 
 _BY_PROJECT: Final = frozenset({"calls", "incidents", "simulate", "trends"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
+
+
+_LISTS: Final = (
+    ("usher rules list", "/console/rules", "Rules"),
+    ("usher rules history", "/console/history", "History"),
+    ("usher agents list", "/console/agents", "Agents"),
+    ("usher lookups list", "/console/lookups", "Lookups"),
+    ("usher incidents list", "/console/incidents", "Incidents"),
+    ("usher calls list", "/console/calls", "Calls"),
+    ("usher users list", "/console/users", "Users"),
+)
+"""Pages that list something: the command that does the same, their addresses and titles."""
+
+
+def facts_of_error(error: UsherError, path: str) -> dict[str, Any]:
+    """Return what the page at `path` says of an error; `listed`: address and title of the list to look at, or None."""
+    facts = {"message": str(error), "listed": None, "status_code": error.status}
+    if not isinstance(error, NotFoundError):
+        return facts
+    listed = {command: (address, title) for command, address, title in _LISTS}.get(error.listed_by)
+    above = next(((address, title) for _, address, title in _LISTS if path.startswith(address)), None)
+    return {**facts, "message": error.plain_message, "listed": listed or above}
 
 
 def navigation_of(user: User) -> Sequence[tuple[str, str, str, Role]]:

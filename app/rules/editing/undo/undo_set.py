@@ -11,7 +11,7 @@ from pydantic import Field
 from sqlalchemy import Connection, func, select
 
 from app.db.tables import agent_changes, lookup_changes, rule_changes
-from app.errors import ConflictError, NotFoundError, did_you_mean
+from app.errors import ConflictError, NotFoundError, names_meant
 from app.json_shape import JsonShape
 from app.rules.columns import complete
 from app.rules.editing.apply import apply, lock_rules
@@ -224,13 +224,14 @@ def _values(columns: Sequence[str], before: Document, after: Document) -> tuple[
 def _require_known(connection: Connection, change_set: str) -> None:
     """Raise NotFoundError, with the nearest recent set, unless a change of rules belongs to the set."""
     if not sizes_of_sets(connection, [change_set]):
-        hint = did_you_mean(change_set, _recent_sets(connection), "usher rules history")
+        hint = names_meant(change_set, _recent_sets(connection))
         raise NotFoundError(
             translatable(
                 "no change of rules belongs to the change set %(change_set)s%(hint)s",
                 change_set=repr(change_set),
                 hint=hint,
-            )
+            ),
+            listed_by="" if hint else "usher rules history",
         )
 
 

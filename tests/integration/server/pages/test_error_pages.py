@@ -9,9 +9,9 @@ import pytest
 
 from app.accounts.roles import Role
 from app.errors import DatabaseUnavailableError
-from tests.conftest import Database
+from tests.conftest import PASSWORD, Database
 from tests.integration.server.conftest import Running, running_service
-from tests.integration.server.test_console import log_in
+from tests.integration.server.test_console import log_in, post
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
@@ -119,3 +119,31 @@ async def test_what_a_role_may_not_see_is_refused_by_a_page(running: Running) ->
         assert_page(await client.get("/console/users"), 403, "<h1>Not allowed</h1>")
         assert_page(await client.post("/console/calls/redrive", data={"id": "1"}), 403, "<h1>Not allowed</h1>")
         assert_page(await client.get("/console/calls/export?format=xml"), 400, "csv or jsonl")
+
+
+MISSING = (
+    ("/console/history?rule=unheard", "/console/rules"),
+    ("/console/history/set?id=unheard", "/console/history"),
+    ("/console/rules/99", "/console/rules"),
+    ("/console/rules/new?copy=99", "/console/rules"),
+    ("/console/calls/unheard", "/console/calls"),
+    ("/console/lookups/unheard", "/console/lookups"),
+    ("/console/incidents/unheard", ""),
+    ("/console/nowhere", ""),
+)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_a_page_that_is_missing_names_no_command(running: Running, language: str) -> None:
+    await running.add_user("ada", Role.ADMIN)
+    async with running.client() as admin:
+        await log_in(admin, "ada", PASSWORD)
+        for address, listed in MISSING:
+            page = await admin.get(address, headers={"Accept-Language": language, "Accept": "text/html"})
+            text = page.text.partition("<main")[2].partition("</main>")[0]
+            assert page.status_code == 404, address
+            assert "usher " not in text, address
+            assert f'href="{listed or "/console/"}"' in text, address
+        forgotten = await post(admin, "/console/account", "/console/forget-agent", agent_name="unheard")
+    assert forgotten.status_code == 404
+    assert "usher agents" not in forgotten.text
