@@ -61,6 +61,8 @@ def reason_of_change(record: DispatchRecord, change: AuditRecord) -> str:
             return _after_attempt(record, change)
         case Cause.FALLBACK:  # it has waited in the queue
             return gettext(CAUSE_TEXTS[Cause.QUEUED])
+        case Cause.AGENT_JOINED if dispatch.agent_identity:
+            return gettext("LiveKit lists %(identity)s as the agent", identity=dispatch.agent_identity)
         case Cause.CLAIMED:
             return gettext("%(agent)s has a free place", agent=_next_agent(record, change))
         case Cause.CALLER_LEFT:

@@ -70,7 +70,8 @@ def test_an_agent_that_did_not_join_is_told_with_what_followed() -> None:
     failed = _attempt(1, "greeter", outcome="no_show", job_id="AJ_1",
                       error_text="no worker had capacity for it (job AJ_1)")  # fmt: skip
     text = _in_german(_change("dispatched", "pending", stored), failed, _attempt(2, "expert"))
-    assert text == "greeter ist nicht beigetreten: kein Worker hatte Kapazität dafür; stattdessen wird expert angefragt"
+    why = "kein Worker hatte Kapazität für den Dispatch"
+    assert text == f"greeter ist nicht beigetreten: {why}; stattdessen wird expert angefragt"
 
 
 def test_what_the_job_answered_is_quoted() -> None:
