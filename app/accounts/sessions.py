@@ -135,8 +135,9 @@ def record_password_check(connection: Connection, session_id: str, now: datetime
 
 
 def log_out(connection: Connection, session: Session, now: datetime, address: str = "") -> None:
-    """End a session at the request of its own browser."""
-    connection.execute(delete(sessions).where(sessions.c.id == session.id))
+    """End a session at the request of its own browser, unless it has ended already."""
+    if not connection.execute(delete(sessions).where(sessions.c.id == session.id)).rowcount:
+        return
     entry = AccessEntry(AccessKind.LOGOUT, session.user_name, address, session.user_agent)
     append_access(connection, [entry], now)
 

@@ -14,7 +14,7 @@ from starlette.types import Message, Scope, Send
 
 from app.clock import Clock
 from app.fair_queue import FairQueue
-from app.server.access.networks import network_of
+from app.server.access.networks import address_of, network_of
 from app.server.turns import may_be_long
 from app.token_bucket import TokenBucket
 
@@ -87,7 +87,7 @@ class AnonymousAnswers:
         if not self._waiting and self._bucket.available(now):
             self._bucket.spend(1)
             return
-        turn = self._waiting.enter(network_of(scope["client"][0] if scope.get("client") else ""))
+        turn = self._waiting.enter(network_of(address_of(scope)))
         self._number_waiting += 1
         self._tick_later()
         try:

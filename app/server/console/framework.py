@@ -27,6 +27,7 @@ from app.errors import (
 )
 from app.logs import get_logger
 from app.server.access.anonymous_answers import mark_identified
+from app.server.access.networks import address_of
 from app.server.console.access.cookies import CSRF_FIELD, Cookies
 from app.server.console.access.password_checker import PasswordChecker
 from app.server.console.navigation import facts_of_error, navigation_of
@@ -88,7 +89,7 @@ class PageRequest:
 
     @property
     def address(self) -> str:
-        return self.http.client.host if self.http.client else ""
+        return address_of(self.http.scope)
 
     @property
     def user_agent(self) -> str:
@@ -159,8 +160,7 @@ def page_route(
 
 def _recording(handler: Handler, path: str) -> Handler:
     async def record(request: PageRequest) -> Response:
-        response = await handler(request)
-        http = request.http
+        response, http = await handler(request), request.http
         subject = subject_of(http.path_params, dict(http.query_params))
         await request.context.reads.note(request.signed_in.name, "console", path.partition("{")[0], subject)
         return response

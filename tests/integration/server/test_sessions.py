@@ -54,6 +54,21 @@ async def test_a_copied_cookie_is_worth_nothing_after_the_log_out(running: Runni
     assert await running.read("SELECT * FROM sessions") == []
 
 
+async def test_a_login_in_place_of_another_ends_the_session_that_its_browser_leaves(
+    running: Running, eva: httpx2.AsyncClient
+) -> None:
+    left = str(eva.cookies.get("usher_session"))
+    await running.add_user("otto", Role.VIEWER)
+    form = {"name": "otto", "password": PASSWORD}
+    assert (await post(eva, "/console/account", "/console/login", **form)).status_code == 303
+    assert await is_logged_in(eva)
+    async with running.client() as thief:
+        thief.cookies.set("usher_session", left)
+        assert not await is_logged_in(thief)
+    [row] = await running.read("SELECT users.name FROM sessions JOIN users ON users.id = sessions.user_id")
+    assert row["name"] == "otto"
+
+
 async def test_the_cookie_is_not_in_the_database(running: Running, eva: httpx2.AsyncClient) -> None:
     cookie = str(eva.cookies.get("usher_session"))
     [row] = await running.read("SELECT * FROM sessions")

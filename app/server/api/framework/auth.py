@@ -15,6 +15,7 @@ from app.accounts.tokens import USE_RECORDED_EVERY, Bearer, Token, find_any_bear
 from app.db.types import AccessKind, format_instant
 from app.errors import NotAllowedError, NotAuthenticatedError
 from app.server.access.anonymous_answers import mark_identified
+from app.server.access.networks import address_of
 from app.server.privacy.names import bearer_of
 from app.server.request_context import RequestContext
 
@@ -71,7 +72,7 @@ async def record_refusal(
     bearer = await context.read(partial(find_any_bearer, secret=secret))
     kind = AccessKind.ROLE_REFUSED if isinstance(error, NotAllowedError) else AccessKind.TOKEN_REFUSED
     name = "" if bearer is None else bearer.user.name
-    address = request.client.host if request.client else ""
+    address = address_of(request.scope)
     user_agent = shortened(request.headers.get("user-agent", ""))
     where = f"{request.method} {path}" + ("" if bearer is None else f" with token {bearer.token.name!r}")
     context.access.note(AccessEntry(kind, name, address, user_agent, where))

@@ -161,6 +161,7 @@ async def logged_in(
 ) -> Response:
     """Start a session of a user, with a new cookie, and return `response`; the last two: as of `start_session`.
 
+    A session that the browser had ends: nobody could log out of it any more.
     A user with a role that has no pages gets the login page, which says what the role is for.
     """
     if not user.role.includes(Role.VIEWER):
@@ -169,6 +170,8 @@ async def logged_in(
     now, limits = request.context.now, request.context.session_limits
 
     def unit(connection: Connection) -> str:
+        if request.session is not None:
+            end_own_session(connection, request.session, now, request.address)
         _, secret = start_session(
             connection,
             user,
