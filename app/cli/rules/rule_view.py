@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
@@ -60,9 +61,7 @@ def _marks(row: Mapping[str, Any]) -> list[str]:
     if row["rollout_percent"] != DEFAULTS["rollout_percent"]:
         marks.append(f"{row['rollout_percent']} %")
     if row["paused_until"]:
-        end = read_end(row["paused_until"])
-        shown = "it is resumed" if is_indefinite(end) else show_moment(end) or row["paused_until"]
-        marks.append(f"paused until {shown}")
+        marks.append(f"paused until {_pause_text(row['paused_until'])}")
     if row["active_hours"]:
         marks.append(f"{row['active_hours']} {row['timezone']}")
     if row["objective_percent"] is not None and row["objective_s"] is not None:
@@ -86,6 +85,8 @@ def rule_fields(row: Mapping[str, Any]) -> Table:
             text = json.dumps(value, indent=2, ensure_ascii=False)
         elif value is None or value == "":
             text = "-"
+        elif column == "paused_until":
+            text = _pause_text(value)
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         grid.add_row(Text(column, "dim"), plain(text, "dim" if is_default else ""))
@@ -98,12 +99,22 @@ def change_words(change: RuleChange) -> Text:
     if change.why:
         text.append("\n").append_text(plain(f"“{change.why}”"))
     for value in change.values[:8]:
-        text.append("\n").append_text(plain(value, "dim"))
+        is_pause = value.path == "paused_until"
+        shown = replace(value, before=_pause_text(value.before), after=_pause_text(value.after)) if is_pause else value
+        text.append("\n").append_text(plain(shown, "dim"))
     if len(change.values) > 8:
         text.append("\n").append(f"… and {len(change.values) - 8} more values", "dim")
     if change.change_set:
         text.append("\n").append_text(plain(f"change set {change.change_set}", "dim"))
     return text
+
+
+def _pause_text(stored: Any) -> Any:
+    """Return the end of a pause as tables show times; what is no time as it is."""
+    end = read_end(stored) if isinstance(stored, str) else None
+    if end is None:
+        return stored
+    return "it is resumed" if is_indefinite(end) else show_moment(end)
 
 
 def _short(document: Any) -> str:

@@ -204,6 +204,9 @@ def test_rules_are_edited_over_the_api_in_the_name_of_the_tokens_user(remote: Re
     assert (change["rule"], change["changed_by"], change["why"]) == ("vip", "maria", "for the launch")
     paused = remote.json("rules", "pause", "vip", "--until", "2h")
     assert paused["paused_until"] is not None
+    time = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert re.search(rf"paused_until: null → \"{time}\"", remote.run("rules", "history", "vip").out)
+    assert re.search(rf"^paused_until +{time} *$", remote.run("rules", "show", "vip").out, re.MULTILINE)
     assert remote.json("rules", "resume", "vip")["paused_until"] is None
     assert remote.run("rules", "test", "vip", "--event", _join_of(remote, "ana")).code == 1
     assert remote.run("rules", "test", "spanish support", "--event", _join_of(remote, "ana")).code == 0
