@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Database
+from tests.harness.ports import free_ports
 
 USHER = Path(sys.executable).with_name("usher")
 _LONGEST_WAIT_S = 90.0
@@ -122,7 +122,7 @@ class Site:
 @contextmanager
 def running_site(folder: Path, database: Database, rules: str, workers: tuple[str, ...]) -> Iterator[Site]:
     """Serve `rules` against a simulated LiveKit with these workers; end both afterwards."""
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     options = [option for name in workers for option in ("--worker", name)]
     command = [sys.executable, "-m", "tests.simulator", "--webhook", f"{url}/livekit/webhook", *options]
@@ -174,13 +174,6 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.1)
     raise AssertionError(f"no {what} after {_LONGEST_WAIT_S:g} s")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _answers(url: str) -> bool:

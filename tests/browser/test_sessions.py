@@ -161,7 +161,7 @@ def test_a_person_logs_in_through_the_provider_confirms_a_kept_form_and_logs_out
 
 def _wait_for_row(page: Page, text: str) -> None:
     """Reload until the log, which is written in the background, has a row with `text`."""
-    for _ in range(50):
+    for _ in range(300):
         if page.get_by_role("row", name=text).count():
             return
         page.wait_for_timeout(200)
