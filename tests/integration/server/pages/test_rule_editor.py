@@ -281,7 +281,7 @@ async def test_an_agent_that_never_joined_is_said_with_the_nearest(
     assert "It joined none of its latest dispatches." in waiting.text
     await running.write(lambda c: c.exec_driver_sql("UPDATE dispatches SET joined_at = created_at, status = 'joined'"))
     known = await post(editor, "/console/rules/new", "/console/rules/check", **RULE)
-    assert re.search(r"Joined \d+ s ago", known.text)
+    assert re.search(r"Joined \d+ (s|min) ago", known.text)
     misspelt = await post(editor, "/console/rules/new", "/console/rules/check", **{**RULE, "agent_name": "suport-es"})
     assert "No agent of this name was ever dispatched." in misspelt.text
     assert "Did you mean <code><bdi>support-es</bdi></code>?" in misspelt.text
