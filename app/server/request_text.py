@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 
 from app.errors import BadRequestError, join_path
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 from app.translation import joined, translatable
+
+RECORD_ID: Final = "record_id"
+"""The kind of a path's parameter: digits, no more than a number may have. For longer ones there is no page; Starlette's
+`int` would raise ValueError, before it is asked who wants to know."""
+
+
+class _RecordId(Convertor[int]):
+    regex = "[0-9]{1,40}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor(RECORD_ID, _RecordId())
 
 
 def whole_number(text: str) -> int | None:

@@ -43,7 +43,7 @@ def find_rule(server: Server, name: str) -> dict[str, Any]:
     found = server.get("/rules", {"name": name})["items"]
     if found:
         return read_rule(server, found[0]["id"])
-    if name.isascii() and name.isdecimal():
+    if name.isascii() and name.isdecimal() and len(name) < 20:
         try:
             return read_rule(server, int(name))
         except NotFoundError:

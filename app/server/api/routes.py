@@ -50,6 +50,7 @@ from app.server.api.incidents.routes import INCIDENT_ENDPOINTS
 from app.server.api.lookups import lookup_shapes, lookups
 from app.server.api.views import VIEW_ENDPOINTS
 from app.server.request_context import RequestContext
+from app.server.request_text import RECORD_ID
 from app.version import usher_version
 
 _EXAMPLE: Final = {
@@ -276,7 +277,7 @@ def _starlette_path(endpoint: Endpoint) -> str:
     # An identity may hold slashes, and so may the name of an agent.
     path = endpoint.path.replace("{reference}", "{reference:path}").replace("{agent_name}", "{agent_name:path}")
     for name in endpoint.numeric:
-        path = path.replace(f"{{{name}}}", f"{{{name}:int}}")
+        path = path.replace(f"{{{name}}}", f"{{{name}:{RECORD_ID}}}")
     return path
 
 

@@ -62,10 +62,10 @@ class RuleOrder:
 def rule_switches_routes(console: Console) -> list[BaseRoute]:
     """Return the routes of the forms."""
     return [
-        form_route(console, "/console/rules/{rule_id:int}/switch", switch, Role.EDITOR),
-        form_route(console, "/console/rules/{rule_id:int}/pause", pause, Role.EDITOR),
-        form_route(console, "/console/rules/{rule_id:int}/move", move, Role.EDITOR),
-        form_route(console, "/console/rules/{rule_id:int}/delete", delete, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:record_id}/switch", switch, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:record_id}/pause", pause, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:record_id}/move", move, Role.EDITOR),
+        form_route(console, "/console/rules/{rule_id:record_id}/delete", delete, Role.EDITOR),
     ]
 
 

@@ -70,6 +70,15 @@ async def test_a_rule_that_is_not_there_is_named_as_it_was_asked_for(running: Ru
             assert_page(page, 404, f"No rule has the id {rule_id}")
 
 
+@pytest.mark.parametrize("path", ["/console/rules/{}", "/api/v1/rules/{}", "/api/v1/rules/{}/history"])
+async def test_a_number_that_is_too_long_for_an_id_is_no_server_error(running: Running, path: str) -> None:
+    address = path.format("9" * 5_000)  # Python reads no number of more than 4,300 digits
+    async with browser(running) as stranger, running.client(await running.token()) as program:
+        for client in (stranger, program):
+            for method in ("GET", "POST", "DELETE"):
+                assert (await client.request(method, address)).status_code == 404
+
+
 async def test_an_error_page_is_in_the_language_of_its_reader(running: Running) -> None:
     async with browser(running) as client:
         page = await client.get("/console/nope", headers={"Accept-Language": "de"})

@@ -64,8 +64,8 @@ def rule_editor_routes(console: Console) -> list[BaseRoute]:
         form_route(console, "/console/rules/check", check, Role.EDITOR),
         form_route(console, "/console/rules/part", change_part, Role.EDITOR),
         page_route(console, "/console/rules/values", show_values, Role.EDITOR, shows_people=True),
-        page_route(console, "/console/rules/{rule_id:int}", show_rule),
-        form_route(console, "/console/rules/{rule_id:int}", save_rule, Role.EDITOR),
+        page_route(console, "/console/rules/{rule_id:record_id}", show_rule),
+        form_route(console, "/console/rules/{rule_id:record_id}", save_rule, Role.EDITOR),
     ]
 
 
