@@ -41,6 +41,9 @@ class StartLimiter:
         self._clock = clock
         self._claims = _Window(calls_per_second) if calls_per_second > 0 else None
         self._calls = _Window(calls_per_second) if calls_per_second > 0 else None
+        self._apart_s = 1.0 / calls_per_second if calls_per_second > 0 else 0.0
+        self._next_at = 0.0
+        """When the next call may begin if calls are spaced."""
         self._turn = asyncio.Lock()
 
     @property
@@ -58,10 +61,20 @@ class StartLimiter:
             self._claims.note(now, starts)
 
     async def wait_for_call(self) -> None:
-        """Return when one more call may begin; those who wait take turns in their order."""
+        """Return when one more call may begin; those who wait take turns in their order.
+
+        Half of what a second allows may begin at once; then calls are spaced evenly. If a hundred began at once each
+        second, the last of them could reach LiveKit together with the first of the next second.
+        """
         if self._calls is None:
             return
         async with self._turn:
-            while (rest := self._calls.seconds_until_free(self._clock.monotonic())) > 0:  # noqa: ASYNC110 - time alone frees it
+            while (rest := self._seconds_until_call(self._calls, self._clock.monotonic())) > 0:  # noqa: ASYNC110 - time alone frees it
                 await asyncio.sleep(rest)
-            self._calls.note(self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._calls.note(now)
+            self._next_at = max(self._next_at, now - self._apart_s) + self._apart_s  # makes up for one late call
+
+    def _seconds_until_call(self, calls: _Window, now: float) -> float:
+        rest = calls.seconds_until_free(now)
+        return max(rest, self._next_at - now) if calls.free(now) <= calls.limit // 2 else rest

@@ -51,7 +51,18 @@ async def test_calls_begin_in_their_order_and_no_faster_than_the_limit() -> None
     assert [number for number, _ in began] == list(range(35))
     times = [time for _, time in began]
     assert max(sum(begin <= one < begin + 1 for one in times) for begin in times) == 10
-    assert times[-1] == pytest.approx(3.0)
+    assert times[:5] == [0.0] * 5  # half of a second's calls at once, then one every 100 ms
+    assert times[5:] == pytest.approx([0.5 + 0.1 * place for place in range(30)])
+
+
+@in_virtual_time
+async def test_calls_that_come_more_slowly_than_the_limit_never_wait() -> None:
+    limit = limiter(10.0)
+    for _ in range(50):
+        before = asyncio.get_running_loop().time()
+        await limit.wait_for_call()
+        assert asyncio.get_running_loop().time() == before
+        await asyncio.sleep(0.11)
 
 
 @in_virtual_time
