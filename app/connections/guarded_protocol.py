@@ -68,7 +68,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._chunked_bytes = 0
         self._small_pieces = 0
         self._is_repeating = False
-        """Whether a new parser is told what the former one has read."""
+        """Whether a new parser gets the framing headers that the former one has read."""
         self._held: list[bytes] = []
         """Received, and fed to the parser once the present request has been answered."""
         self._held_from = 0
@@ -261,7 +261,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """As uvicorn's `data_received`, but a request that offers another protocol is one as any other.
 
         The parser takes what follows such a head for the next request, also if it is a body: of a stranger's choice,
-        where a proxy counts one request. So a new parser, which is told of no offer, reads on.
+        where a proxy counts one request. So a new parser, which gets the framing headers but not the offer, reads on.
         """
         self._unset_keepalive_if_required()
         try:

@@ -14,7 +14,7 @@ from app.translation import joined, translatable
 
 RECORD_ID: Final = "record_id"
 """The kind of a path's parameter: digits, no more than a number may have. For longer ones there is no page; Starlette's
-`int` would raise ValueError, before it is asked who wants to know."""
+`int` would raise ValueError for them, also before a login."""
 
 
 class _RecordId(Convertor[int]):

@@ -18,7 +18,7 @@ from app.db.engine.sqlite_file import SqliteFile
 JOURNAL_MODE: Final = "WAL"
 WRITER_CACHE_KIB: Final = 16_384
 READER_CACHE_KIB: Final = 8_192
-"""Page cache of a connection. What it does not hold is in the kernel's cache, which costs a copy."""
+"""Page caches, of one connection each. What they do not hold is in the kernel's cache, which costs a copy."""
 CHECKPOINT_PAGES: Final = 8000
 """A commit that lets the log reach this many pages makes a checkpoint: every 32 MB instead of every 4."""
 LEAST_CHECKPOINT_PAGES: Final = 100
