@@ -15,6 +15,8 @@ DEVELOPMENT: Final = {
     "LIVEKIT_API_SECRET": "secret",
 }
 """What `livekit-server --dev` uses; `usher serve --dev` fills these in."""
+LONGEST_DAYS: Final = 36_500
+"""A hundred years: about 740,000 days ago there is no date any more, and nothing could be deleted."""
 
 
 def _split(value: Any) -> Any:
@@ -43,7 +45,7 @@ class Project:
 class Settings(BaseModel):
     """The settings of one process: each alias is the environment variable, each description its documentation."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=False, extra="ignore")
+    model_config = ConfigDict(frozen=True, populate_by_name=False, extra="ignore", allow_inf_nan=False)
 
     livekit_url: str = Field("", alias="LIVEKIT_URL", description="LiveKit's URL, ws(s):// or http(s)://")
     livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="API key that calls LiveKit")
@@ -78,19 +80,25 @@ class Settings(BaseModel):
         30.0, alias="USHER_SWEEP_INTERVAL", description="seconds between sweeps of LiveKit; 0 = off", ge=0, le=86400
     )
     retention_days: float = Field(
-        30.0, alias="USHER_RETENTION_DAYS", description="days that settled events are kept; 0 = forever", ge=0
+        30.0,
+        alias="USHER_RETENTION_DAYS",
+        description="days that settled events are kept; 0 = forever",
+        ge=0,
+        le=LONGEST_DAYS,
     )
     retention_bodies_days: float = Field(
         0.0,
         alias="USHER_RETENTION_BODIES_DAYS",
         description="days that webhook bodies and answers of lookups are kept; 0 = as long as their events",
         ge=0,
+        le=LONGEST_DAYS,
     )
     reads_retention_days: float = Field(
         0.0,
         alias="USHER_READS_RETENTION_DAYS",
         description="days for which it is kept who read which call; 0 = not recorded",
         ge=0,
+        le=LONGEST_DAYS,
     )
     hash_names_key: SecretStr = Field(
         SecretStr(""), alias="USHER_HASH_NAMES_KEY", description="secret that hashes the names of calls that are over"
@@ -148,7 +156,11 @@ class Settings(BaseModel):
         7.0, alias="USHER_SESSION_DAYS", description="days after which a session ends in any case", gt=0, le=365
     )
     access_log_days: float = Field(
-        90.0, alias="USHER_ACCESS_LOG_DAYS", description="days that logins and refusals are kept; 0 = forever", ge=0
+        90.0,
+        alias="USHER_ACCESS_LOG_DAYS",
+        description="days that logins and refusals are kept; 0 = forever",
+        ge=0,
+        le=LONGEST_DAYS,
     )
     first_admin_name: str = Field(
         "admin", alias="USHER_FIRST_ADMIN_NAME", description="name of the admin that USHER_FIRST_ADMIN_PASSWORD adds"

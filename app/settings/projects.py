@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.errors import Problem
 from app.settings.cleaning import unquoted
-from app.settings.model import Project, Settings
+from app.settings.model import LONGEST_DAYS, Project, Settings
 
 INDISPENSABLE: Final = frozenset(
     {"event", "id", "room", "room.name", "room.sid", "job", "job.room", "job.room.name", "job.room.sid", "participant"}
@@ -173,8 +173,10 @@ def _read_retention(entry: Mapping[str, Any], place: str, problems: list[Problem
     days = entry.get("retention_days")
     if days is None:
         return None
-    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days < float("inf"):
-        problems.append(Problem(f"{place}.retention_days", "is not a number of days; 0 is forever"))
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days <= LONGEST_DAYS:
+        problems.append(
+            Problem(f"{place}.retention_days", f"is not a number of days, {LONGEST_DAYS} at most; 0 is forever")
+        )
         return None
     return float(days)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from dotenv import dotenv_values
@@ -14,7 +14,7 @@ from app.settings.addresses import public_url_problem
 from app.settings.cleaning import clean_values
 from app.settings.database_url import database_url_problem
 from app.settings.login_provider import check_login_provider
-from app.settings.model import DEVELOPMENT, Settings
+from app.settings.model import DEVELOPMENT, Project, Settings
 from app.settings.projects import INDISPENSABLE, read_projects
 
 _SHORTEST_SECRET_KEY: Final = 32
@@ -42,6 +42,8 @@ def read_settings(
     found: list[Problem] = []
     projects = [] if without_livekit else read_projects(settings, found)
     problems += [problem for problem in found if problem.path not in unreadable]
+    if projects or settings.projects_file is None:
+        problems += _check_retention_of_bodies(settings, projects)
     if problems:
         raise SettingsError("settings", problems)
     update = {"projects": tuple(projects), "public_url": settings.public_url.rstrip("/")}
@@ -67,6 +69,15 @@ def _as_problem(detail: Any) -> Problem:
     name = str(detail["loc"][0])
     field = next(field for field in Settings.model_fields.values() if field.alias == name)
     return Problem(name, f"{message_of(detail)} ({field.description})")
+
+
+def _check_retention_of_bodies(settings: Settings, projects: Sequence[Project]) -> list[Problem]:
+    own = (one.retention_days for one in projects if one.retention_days is not None)
+    kept = (settings.retention_days, *own)
+    if settings.retention_bodies_days <= max(kept) or 0 in kept:
+        return []
+    message = f"is more than the {max(kept):g} days of USHER_RETENTION_DAYS, after which events are deleted"
+    return [Problem("USHER_RETENTION_BODIES_DAYS", message)]
 
 
 def _check_redaction(settings: Settings) -> list[Problem]:

@@ -333,10 +333,50 @@ def test_projects_have_their_own_redaction_and_retention(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "wrong", ["redact: [room.sid]", "redact: {a: b}", "retention_days: -1", "retention_days: soon"]
+    "wrong",
+    ["redact: [room.sid]", "redact: {a: b}", "retention_days: -1", "retention_days: soon", "retention_days: 36501"],
 )
 def test_a_wrong_redaction_or_retention_of_a_project_is_refused(tmp_path: Path, wrong: str) -> None:
     file = tmp_path / "projects.yaml"
     file.write_text(f"projects:\n  - {{name: a, url: 'ws://a', api_key: k, api_secret: hunter2, {wrong}}}\n")
     (path,) = problems_of({"USHER_PROJECTS_FILE": str(file)})
     assert path == f"USHER_PROJECTS_FILE projects[0].{wrong.partition(':')[0]}"
+
+
+@pytest.mark.parametrize("days", ["1e6", "inf", "nan", "-1", "36501"])
+@pytest.mark.parametrize(
+    "name",
+    ["USHER_RETENTION_DAYS", "USHER_RETENTION_BODIES_DAYS", "USHER_READS_RETENTION_DAYS", "USHER_ACCESS_LOG_DAYS"],
+)
+def test_days_before_which_there_is_no_date_are_refused_by_name(name: str, days: str) -> None:
+    assert name in problems_of({**LIVEKIT, name: days})
+
+
+def test_a_rate_that_is_no_number_is_refused() -> None:
+    for rate in ("inf", "nan"):
+        assert set(problems_of({**LIVEKIT, "USHER_CALLS_PER_SECOND": rate})) == {"USHER_CALLS_PER_SECOND"}
+
+
+def test_bodies_cannot_be_kept_longer_than_their_events() -> None:
+    problems = problems_of({**LIVEKIT, "USHER_RETENTION_DAYS": "7", "USHER_RETENTION_BODIES_DAYS": "8"})
+    assert set(problems) == {"USHER_RETENTION_BODIES_DAYS"}
+    assert "USHER_RETENTION_DAYS" in problems["USHER_RETENTION_BODIES_DAYS"]
+    for days, of_bodies in (("7", "7"), ("0", "8"), ("7", "0")):
+        read_settings({**LIVEKIT, "USHER_RETENTION_DAYS": days, "USHER_RETENTION_BODIES_DAYS": of_bodies})
+
+
+@pytest.mark.parametrize(("of_project", "is_refused"), [("30", False), ("0", False), ("6", True)])
+def test_a_project_may_keep_events_as_long_as_bodies(tmp_path: Path, of_project: str, is_refused: bool) -> None:
+    file = tmp_path / "projects.yaml"
+    entry = f"name: a, url: 'ws://a', api_key: k, api_secret: s, retention_days: {of_project}"
+    file.write_text(f"projects: [{{{entry}}}]")
+    environment = {
+        "USHER_PROJECTS_FILE": str(file),
+        "USHER_RETENTION_DAYS": "7",
+        "USHER_RETENTION_BODIES_DAYS": "20",
+    }
+    if is_refused:
+        assert set(problems_of(environment)) == {"USHER_RETENTION_BODIES_DAYS"}
+    else:
+        read_settings(environment)
+    read_settings(environment, without_livekit=True)  # the projects' own days are not read
