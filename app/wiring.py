@@ -19,7 +19,7 @@ from app.accounts.links import first_admin_code
 from app.accounts.password import check_password, hash_password
 from app.accounts.signing_key import record_served_key, signing_key
 from app.accounts.users import add_first_admin, check_name, count_users
-from app.clock import Clock, process_name
+from app.clock import Clock, SystemClock, date_ids_by, process_name
 from app.db import schema
 from app.db.database_clock import clock_of
 from app.db.engine import (
@@ -95,6 +95,14 @@ def open_database(settings: Settings) -> tuple[URL, Engine]:
     return url, readers
 
 
+def _shared_clock(readers: Engine, stack: AsyncExitStack) -> Clock:
+    """Return the clock that all replicas go by, also in their ids until `stack` is closed."""
+    clock = clock_of(readers)
+    date_ids_by(clock)
+    stack.callback(date_ids_by, SystemClock())
+    return clock
+
+
 def _read_book(readers: Engine) -> RuleBook:
     """Return the stored rules, and warn of those that cannot be used."""
     with readers.connect() as connection:
@@ -136,7 +144,7 @@ async def service(
             claim.prepare()
         url, readers = open_database(settings)
         stack.callback(readers.dispose)
-        clock = clock or clock_of(readers)
+        clock = clock or _shared_clock(readers, stack)
         metrics = Metrics()
         engine = engine or create_writer_engine(url)
         writer = Writer(engine, clock=clock, executor=executor)

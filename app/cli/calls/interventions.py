@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app.audit import unknown_dispatches, unknown_events, was_any_sent
 from app.cli.framework.database import database_errors, database_url, reading
 from app.cli.framework.terminal import note, plain, progress, say, say_json, show, table
-from app.clock import SystemClock, process_name
+from app.clock import SystemClock, date_ids_by, process_name
 from app.db.database_clock import clock_of
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer
@@ -244,6 +244,7 @@ async def _operating(settings: Settings, book: RuleBook) -> AsyncIterator[tuple[
 
     with database_errors(url):
         clock = clock_of(engine)
+    date_ids_by(clock)
     context = Context(settings, writer, {}, Metrics(), clock, process_name())
     transactions = Transactions(writer, follow)
     acceptor = Acceptor(context, transactions, use_current, lambda _project: 0)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from app.db.record_ids import instant_of_id
 from tests.acceptance.campaign.postgres import Postgres
 from tests.acceptance.campaign.programs import Headers, Usher
 from tests.acceptance.campaign.result import Result
@@ -27,6 +28,8 @@ _CALLED_EARLY = (
 """Another call for a dispatch while the lease of the one before still held: two calls at once make two agents."""
 LONGEST_WAIT_S = 20.0
 """Less than clocks differ in `clocks_seconds_apart`. Measured: 5 s by the database's clock, 32 s by the machines'."""
+ID_OFF_S = 5.0
+"""Seconds; more than an id may be later than its webhook, and less than clocks differ."""
 SLOW = 0.2
 """Seconds that a call takes while a replica is killed, so that it dies in the midst of several."""
 
@@ -163,12 +166,21 @@ def _different_clocks(directory: Path, size: Size, server: Postgres, clocks: tup
         made.await_joins()
         shown = [replica.clock_ahead() for replica in made.ushers]
         result = made.conclude(f"clocks of replicas {ahead} and {behind} off", "three replicas, one killed")
+        off = [row["id"] for row in made.database.rows("SELECT id, received_at FROM events") if _is_id_off(row)]
     unmet = [*result.unmet]
     if not (abs(shown[0]) < 5 and shown[1] < -20 and shown[2] > 20):
         unmet.append(f"/readyz shows {shown}")
+    if off:
+        unmet.append(f"{len(off)} ids of events tell another time than that of their arrival: {off[:3]}")
     if result.verdict["longest_wait"] > LONGEST_WAIT_S:
         unmet.append(f"a caller waited for {result.verdict['longest_wait']:.0f} s")
     return replace(result, unmet=tuple(unmet))
+
+
+def _is_id_off(row: dict[str, Any]) -> bool:
+    """Return whether lists would show an event at another time than it was received: they go by the time in its id."""
+    made_at = instant_of_id(row["id"])
+    return made_at is None or abs((made_at - row["received_at"]).total_seconds()) > ID_OFF_S
 
 
 def _replica_with_calls(made: Scene, *, within_s: float) -> Usher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,9 +13,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.audit.lists.paging import decode_cursor, encode_cursor
-from app.clock import new_id
+from app.clock import SystemClock, date_ids_by, new_id
 from app.db.record_ids import instant_of_id, lowest_id_at
 from app.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class SetClock:
+    shown: datetime
+
+    def now(self) -> datetime:
+        return self.shown
+
+    def monotonic(self) -> float:
+        return 0.0
+
 
 INSTANTS = st.datetimes(datetime(1971, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
 
@@ -51,6 +64,17 @@ def test_our_ids_contain_the_time_of_their_creation() -> None:
     made = instant_of_id(identity)
     assert made is not None
     assert before <= made <= after
+
+
+def test_our_ids_go_by_the_clock_that_replicas_share() -> None:
+    noon = datetime(2027, 1, 1, 12, 0, tzinfo=UTC)
+    date_ids_by(SetClock(noon))
+    try:
+        assert instant_of_id(new_id()) == noon
+    finally:
+        date_ids_by(SystemClock())
+    now = datetime.now(UTC)
+    assert abs((instant_of_id(new_id()) or noon) - now) < timedelta(minutes=1)
 
 
 def test_our_ids_are_short_and_safe_in_urls_and_shells() -> None:
