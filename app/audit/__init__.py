@@ -91,7 +91,7 @@ from app.audit.statistics.queues import (
 )
 from app.audit.statistics.rule_hits import RuleHits, count_rule_hits
 from app.audit.storage.sizes import IndexSize, TableSize
-from app.audit.storage.storage import Storage, TableCost, read_storage
+from app.audit.storage.storage import Retention, Storage, TableCost, read_storage
 from app.audit.trends.agent_trends import AgentTrend, agent_trends
 from app.audit.trends.points import OverTime, Point, over_time
 from app.audit.trends.rollout_comparison import Rollout, compare_rollout
@@ -152,6 +152,7 @@ __all__ = [
     "QueueOverview",
     "QueuePace",
     "RecentTraffic",
+    "Retention",
     "Rollout",
     "RuleHits",
     "RuleMark",

@@ -8,25 +8,29 @@ from typing import Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.audit import Storage, TableCost, TableSize, read_storage
+from app.audit import Retention, Storage, TableCost, TableSize, read_storage
 from app.cli.framework.database import reading
 from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show, table
 from app.settings import read_settings
 
 _SMALL: Final = 0.01
-"""Share of all bytes below which a table is not shown by itself; `--json` has all."""
+_LEAST: Final = 50_000
+"""Share of all bytes, and bytes, below which a table is not shown by itself; `--json` has all."""
 _UNITS: Final = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def storage(*, as_json: JsonOption = False) -> None:
     """Show how much each table and index takes, for one call, for one day, and for the retention that is set.
 
-    On SQLite this reads the whole file; on PostgreSQL numbers of rows are estimates.
+    On SQLite this reads the whole file; on PostgreSQL numbers of rows are estimates, of calls too once there are many.
     """
     settings = read_settings(without_livekit=True)
+    if settings.projects_file is not None:
+        settings = read_settings()  # projects may have a retention of their own
+    own = {one.name: one.retention_days for one in settings.projects if one.retention_days is not None}
     with reading(settings) as connection:
-        found = read_storage(connection, settings.retention_days, settings.retention_bodies_days)
+        found = read_storage(connection, Retention(settings.retention_days, settings.retention_bodies_days, own))
     if as_json:
         say_json(found.to_json())
     else:
@@ -44,7 +48,7 @@ def _view(found: Storage) -> Iterator[RenderableType]:
     if found.tables is None:
         yield Text("This SQLite was built without DBSTAT, so it cannot say what each table takes.", "yellow")
     else:
-        yield _tables(found.tables, found.total_bytes * _SMALL)
+        yield _tables(found.tables, max(_LEAST, found.total_bytes * _SMALL))
     yield ""
     if found.costs:
         yield _costs_by_table(found.costs)
@@ -86,11 +90,17 @@ def _costs(found: Storage) -> Iterator[RenderableType]:
         yield plain("One day: calls are stored for less than ten minutes.")
         return
     yield plain(f"One day: {_bytes(found.bytes_per_day)} ({found.calls_per_day:.0f} calls)")
+    own = [f"{name} {_kept_for(days)}" for name, days in found.retention_days_of_projects.items()]
+    kept = ", ".join([_kept_for(found.retention_days), *own])
     if found.retained_bytes is None:
-        yield plain("USHER_RETENTION_DAYS=0: all is kept forever.")
+        yield plain(f"Retention: {kept} (USHER_RETENTION_DAYS), so that the database grows without end.")
         return
-    of_bodies = f", bodies for {found.retention_bodies_days:g}" if found.retention_bodies_days > 0 else ""
-    yield plain(f"Retention of {found.retention_days:g} days{of_bodies}: {_bytes(found.retained_bytes)}", "bold")
+    of_bodies = f", bodies for {found.retention_bodies_days:g} days" if found.retention_bodies_days > 0 else ""
+    yield plain(f"Retention ({kept}{of_bodies}): {_bytes(found.retained_bytes)}", "bold")
+
+
+def _kept_for(days: float) -> str:
+    return f"{days:g} days" if days > 0 else "forever"
 
 
 def _bytes(count: float) -> str:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from pydantic import Field
-from sqlalchemy import Connection, Text, func, select, text, type_coerce
+from sqlalchemy import Connection
 
+from app.audit.storage.event_counts import EventCounts, count_events
 from app.audit.storage.sizes import Sizes, TableSize, read_sizes
-from app.db.record_ids import instant_of_id, lowest_id_at
-from app.db.tables import IS_CALL, events
+from app.db.tables import events
 from app.json_shape import JsonShape
 
 OF_CALLS: Final = ("events", "dispatches", "dispatch_attempts", "dispatch_callers", "audit_log", "caller_actions")
 """Tables that grow with calls, and that the retention empties."""
-_SAMPLED: Final = 2_000  # events whose bodies are measured
-_DAY_S: Final = 86_400.0
-_LEAST_S: Final = 600.0
-"""A shorter time says nothing of a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """For how many days events and the bodies in them are kept; 0: forever, and as long as their events."""
+
+    days: float
+    bodies_days: float = 0.0
+    days_of_projects: Mapping[str, float] = field(default_factory=dict)
+    """Of projects that do not go by `days`."""
+
+    def of(self, project: str) -> float:
+        """Return the days for which events of a project are kept."""
+        return self.days_of_projects.get(project, self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +57,16 @@ class Storage(JsonShape):
         Field(description="largest first; null where SQLite was built without DBSTAT"),
     ]
     calls: Annotated[int, Field(description="joins of callers that are stored")]
-    bytes_per_call: Annotated[float | None, Field(description="of the tables of calls, indexes included")]
-    body_bytes_per_call: Annotated[float | None, Field(description="webhook bodies in it, of the latest events")]
+    bytes_per_call: Annotated[
+        float | None, Field(description="of the tables of calls, indexes included, while its bodies are kept")
+    ]
+    body_bytes_per_call: Annotated[float | None, Field(description="webhook bodies in it, of events that have theirs")]
     calls_per_day: Annotated[float | None, Field(description="of the last day that is stored")]
     bytes_per_day: float | None
     retention_days: Annotated[float, Field(description="USHER_RETENTION_DAYS; 0 = forever")]
+    retention_days_of_projects: Annotated[
+        Mapping[str, float], Field(description="of projects with a retention of their own; 0 = forever")
+    ]
     retention_bodies_days: Annotated[float, Field(description="USHER_RETENTION_BODIES_DAYS; 0 = as their events")]
     retained_bytes: Annotated[
         float | None, Field(description="what calls take once the retention is reached; null if it is forever")
@@ -59,75 +74,74 @@ class Storage(JsonShape):
     costs: Annotated[tuple[TableCost, ...], Field(description="by table, largest first; bodies are in `events`")]
 
 
-def read_storage(connection: Connection, retention_days: float, retention_bodies_days: float) -> Storage:
-    """Return the report; counts all calls, and on SQLite reads the whole file."""
+def read_storage(connection: Connection, retention: Retention) -> Storage:
+    """Return the report; on SQLite this reads the whole file."""
     sizes = read_sizes(connection)
-    calls = connection.scalar(select(func.count()).select_from(events).where(text(IS_CALL))) or 0
-    per_call = sum(cost for _, cost in _costs(sizes, calls)) if calls and sizes.tables is not None else None
-    body = _body_bytes(connection) * _events_per_call(sizes, calls) if per_call is not None else None
-    per_day = _calls_per_day(connection)
-    costs = tuple(
+    counts = count_events(connection)
+    per_call = _costs(sizes, counts) if counts.calls else {}
+    per_day = counts.calls_per_day
+    kept = _kept_days(counts, retention)
+    costs = [
         TableCost(
             name,
-            cost,
-            cost * per_day if per_day is not None else None,
-            _retained(cost, body if name == events.name else 0.0, per_day, retention_days, retention_bodies_days),
+            whole := facts + body,
+            whole * per_day if per_day is not None else None,
+            per_day * (kept.events * facts + kept.bodies * body) if per_day is not None and kept is not None else None,
         )
-        for name, cost in _costs(sizes, calls)
-    )
+        for name, (facts, body) in per_call.items()
+    ]
     return Storage(
-        connection.dialect.name,
-        sizes.total_bytes,
-        sizes.free_bytes,
-        sizes.log_bytes,
-        sizes.tables,
-        calls,
-        per_call,
-        body,
-        per_day,
-        per_call * per_day if per_call is not None and per_day is not None else None,
-        retention_days,
-        retention_bodies_days,
-        _retained(per_call, body, per_day, retention_days, retention_bodies_days),
-        costs,
+        database=connection.dialect.name,
+        total_bytes=sizes.total_bytes,
+        free_bytes=sizes.free_bytes,
+        log_bytes=sizes.log_bytes,
+        tables=sizes.tables,
+        calls=counts.calls,
+        bytes_per_call=_sum(one.bytes_per_call for one in costs),
+        body_bytes_per_call=_sum(body for _, body in per_call.values()),
+        calls_per_day=per_day,
+        bytes_per_day=_sum(one.bytes_per_day for one in costs),
+        retention_days=retention.days,
+        retention_days_of_projects=retention.days_of_projects,
+        retention_bodies_days=retention.bodies_days,
+        retained_bytes=_sum(one.retained_bytes for one in costs),
+        costs=tuple(sorted(costs, key=lambda one: -one.bytes_per_call)),
     )
 
 
-def _costs(sizes: Sizes, calls: int) -> list[tuple[str, float]]:
-    """Return the bytes for one call of each table of calls, largest first."""
-    return [(one.name, one.total_bytes / calls) for one in sizes.tables or () if calls and one.name in OF_CALLS]
+def _costs(sizes: Sizes, counts: EventCounts) -> dict[str, tuple[float, float]]:
+    """Return by table of calls the bytes of one call without bodies of webhooks, and those of its bodies.
+
+    Gaps that dropped bodies have left in pages count as facts: they come back with the rows around them.
+    """
+    found = {}
+    for table in sizes.tables or ():
+        if table.name in OF_CALLS:
+            bodies, body = (counts.body_bytes, counts.body_bytes_per_call) if table.name == events.name else (0.0, 0.0)
+            found[table.name] = (max(0.0, table.total_bytes - bodies) / counts.calls, body)
+    return found
 
 
-def _events_per_call(sizes: Sizes, calls: int) -> float:
-    rows = next((one.rows for one in sizes.tables or () if one.name == "events"), 0)
-    return (rows or 0) / calls
+@dataclass(frozen=True, slots=True)
+class _KeptDays:
+    events: float
+    bodies: float
 
 
-def _body_bytes(connection: Connection) -> float:
-    """Return the average size of a body among the latest events."""
-    latest = select(events.c.body.label("body")).order_by(events.c.id.desc()).limit(_SAMPLED).subquery()
-    if connection.dialect.name == "postgresql":
-        size = func.pg_column_size(latest.c.body)
-    else:
-        size = func.length(type_coerce(latest.c.body, Text))
-    return float(connection.scalar(select(func.avg(size)).select_from(latest)) or 0)
+def _kept_days(counts: EventCounts, retention: Retention) -> _KeptDays | None:
+    """Return for how long a call of the last day is kept on average; None if some are kept forever."""
+    of_events = of_bodies = 0.0
+    for project, share in counts.shares_of_last_day.items():
+        days = retention.of(project)
+        if days <= 0:
+            return None
+        of_events += share * days
+        of_bodies += share * (min(days, retention.bodies_days) if retention.bodies_days > 0 else days)
+    return _KeptDays(of_events, of_bodies)
 
 
-def _calls_per_day(connection: Connection) -> float | None:
-    """Return the calls of the last day that is stored; of a shorter time, what they come to in a day."""
-    first, last = connection.execute(select(func.min(events.c.id), func.max(events.c.id))).one()
-    began, ended = (instant_of_id(one) if one else None for one in (first, last))
-    if began is None or ended is None or (ended - began).total_seconds() < _LEAST_S:
-        return None
-    began = max(began, ended - timedelta(seconds=_DAY_S))
-    of_that_time = select(func.count()).select_from(events).where(text(IS_CALL), events.c.id >= lowest_id_at(began))
-    return (connection.scalar(of_that_time) or 0) * _DAY_S / (ended - began).total_seconds()
-
-
-def _retained(
-    per_call: float | None, body: float | None, per_day: float | None, days: float, bodies_days: float
-) -> float | None:
-    if per_call is None or per_day is None or days <= 0:
-        return None
-    without = max(0.0, days - bodies_days) if bodies_days > 0 else 0.0
-    return per_day * (days * per_call - without * (body or 0.0))
+def _sum(amounts: Iterable[float | None]) -> float | None:
+    """Return the sum; None if there is nothing to add, or something is not known."""
+    found = list(amounts)
+    known = [one for one in found if one is not None]
+    return sum(known) if known and len(known) == len(found) else None
