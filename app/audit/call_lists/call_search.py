@@ -50,7 +50,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     column = events.c
     paths: list[AccessPath] = [BySelectiveCondition(column[name] == wanted, column.id) for name in _ID]
     paths.append(by_livekit_id(wanted))
-    paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id")]
+    paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id", "agent_sid")]
     paths.append(_of_attempt(wanted))
     for form in _texts(wanted):
         paths += [_by_prefix(expression, form) for expression in _TEXTS]

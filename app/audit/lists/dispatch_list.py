@@ -24,7 +24,7 @@ from app.audit.lists.latest_dispatches import paths_of_agent
 from app.audit.lists.paging import Page, read_all, read_page
 from app.audit.lists.path_rows import Search
 from app.audit.records.record_types import DispatchSummary, columns_of
-from app.db.tables import NOT_ENDED, dispatch_callers, dispatches
+from app.db.tables import NOT_ENDED, dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import DispatchStatus
 from app.outbox.dispatch import Dispatch
 from app.webhook.name_digest import stored_forms
@@ -32,6 +32,7 @@ from app.webhook.name_digest import stored_forms
 _NOT_ENDED: Final = cast("ColumnElement[bool]", text(NOT_ENDED))
 """In the text of the partial index: neither database concludes it from a bound value."""
 _HASHED = ("participant_identity", "room_name")
+_IDS = ("id", "event_id", "room_sid", "job_id", "agent_sid")
 """Columns whose names may have been replaced by digests."""
 
 
@@ -42,7 +43,8 @@ class DispatchFilter:
     `agent` is the agent of the rule; `asked_agent` that, or the fallback that was asked last. `since` (inclusive) and
     `until` (exclusive) bound when the dispatch was created.
     `search` is exact: an identity, room name, phone number, agent, rule, or any id (dispatch, event, participant or
-    room SID; a participant SID also finds dispatches created for another caller that serve it).
+    room SID, LiveKit's dispatch and job; a participant SID also finds dispatches created for another caller that serve
+    it, and those of an agent).
     """
 
     project: str | None = None
@@ -125,12 +127,14 @@ def by_status(status: DispatchStatus) -> ByIndexedValue:
 def _dispatch_search(wanted: str) -> tuple[ValuePath, ...]:
     column = dispatches.c
     served = select(dispatch_callers.c.dispatch_id).where(dispatch_callers.c.participant_sid == wanted)
+    attempt = dispatch_attempts.c
+    attempted = select(attempt.dispatch_id).where(attempt.livekit_dispatch_id == wanted)
     forms = stored_forms(wanted)
     return (
-        *(BySelectiveCondition(column[name] == wanted, column.id) for name in ("id", "event_id", "room_sid")),
+        *(BySelectiveCondition(column[name] == wanted, column.id) for name in _IDS),
         *(ByIndexedValue(column[name], form, column.id) for name in _HASHED for form in forms),
         *(ByIndexedValue(column[name], wanted, column.id) for name in ("agent_name", "rule_name")),
-        BySelectiveCondition(column.id.in_(served), column.id),
+        *(BySelectiveCondition(column.id.in_(of), column.id) for of in (served, attempted)),
         *(_through_events(by_phone_number(form)) for form in forms),
         _through_events(by_livekit_id(wanted)),
     )

@@ -49,7 +49,7 @@ def stored(database: Database) -> dict[str, Any]:
         )  # fmt: skip
         orders[key] = dispatch_row(
             at(number + 0.01), rows[key], agent_name="Concierge" if key == "ana" else "support",
-            rule_name=f"to {key}", job_id=f"AJ_{key}",
+            rule_name=f"to {key}", job_id=f"AJ_{key}", agent_sid=f"PA_agent_{key}",
         )  # fmt: skip
         attempts += [
             attempt_row(at(number), orders[key], 1, "no_show", livekit_dispatch_id=f"AD_{key}_1"),
@@ -151,7 +151,7 @@ def test_every_id_finds_its_call(database: Database, stored: dict[str, Any]) -> 
     with database.reader_engine().connect() as connection:
         for key, row in stored["rows"].items():
             ids = (row["id"], row["livekit_id"], row["participant_sid"], row["room_sid"], stored["orders"][key]["id"])
-            for q in (*ids, f"AJ_{key}", f"AD_{key}_1", f"AD_{key}_2"):
+            for q in (*ids, f"AJ_{key}", f"PA_agent_{key}", f"AD_{key}_1", f"AD_{key}_2"):
                 assert found(connection, q) == {key}, q
 
 

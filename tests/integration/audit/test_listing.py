@@ -24,7 +24,7 @@ from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.errors import InvalidInputError
 from app.webhook.dedupe_keys import event_key, join_key, quoted
 from tests.conftest import Database
-from tests.integration.audit.audit_rows import at, caller_row, dispatch_row, event_row, store
+from tests.integration.audit.audit_rows import at, attempt_row, caller_row, dispatch_row, event_row, store
 
 FAILED, NO_SHOW, ENDED = DispatchStatus.FAILED, DispatchStatus.NO_SHOW, DispatchStatus.ENDED
 
@@ -164,16 +164,19 @@ def test_every_filter_of_events_finds_just_its_rows_on_pages_of_any_size(
 def test_any_id_finds_its_call_and_those_that_share_its_agent(database: Database) -> None:
     # Given a dispatch of scope room that serves bob, too
     ana, bob = event_row(at(0)), event_row(at(5), participant_identity="bob", outcome="served")
-    order = dispatch_row(at(0), ana, status="joined", agent_sid="PA_agent")
+    order = dispatch_row(at(0), ana, status="joined", agent_sid="PA_agent", job_id="AJ_1")
+    attempts = [attempt_row(at(n), order, n, "accepted", livekit_dispatch_id=f"AD_{n}") for n in (1, 2)]
     with database.writer_engine().begin() as connection:
         store(
             connection,
             event_rows=[ana, bob],
             dispatch_rows=[order],
             callers=[caller_row(order, ana), caller_row(order, bob)],
+            attempts=attempts,
         )
     with database.reader_engine().connect() as connection:
-        for text in (order["id"], ana["id"], ana["livekit_id"], ana["participant_sid"], bob["participant_sid"], "RM_1"):
+        of_events = (ana["id"], ana["livekit_id"], ana["participant_sid"], bob["participant_sid"], "RM_1")
+        for text in (order["id"], *of_events, "AD_1", "AD_2", "AJ_1", "PA_agent"):
             found = list_dispatches(connection, DispatchFilter(search=text))
             assert _ids(found.items) == [order["id"]], text
         for text in (bob["id"], bob["livekit_id"], bob["participant_sid"], "bob"):

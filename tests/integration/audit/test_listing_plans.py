@@ -176,6 +176,7 @@ def test_what_finds_few_rows_by_another_table_goes_by_index(connection: Connecti
         DispatchFilter(phone_number="+5"),
         DispatchFilter(phone_number="+5", agent="agent 5", statuses=(DispatchStatus.ENDED,)),
         DispatchFilter(search="PA_17"),
+        DispatchFilter(search="AD_17"),
         DispatchFilter(search="RM_17", statuses=(DispatchStatus.FAILED,)),
     ):
         _assert_by_index(connection, lambda asked, chosen=chosen: list_dispatches(asked, chosen), may_sort=True)
