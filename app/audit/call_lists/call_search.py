@@ -50,6 +50,7 @@ def call_search(connection: Connection, wanted: str) -> tuple[AccessPath, ...]:
     column = events.c
     paths: list[AccessPath] = [BySelectiveCondition(column[name] == wanted, column.id) for name in _ID]
     paths.append(by_livekit_id(wanted))
+    paths += _of_event(wanted)
     paths += [_of_dispatch(dispatches.c[name] == wanted) for name in ("id", "job_id", "agent_sid")]
     paths.append(_of_attempt(wanted))
     for form in _texts(wanted):
@@ -94,6 +95,17 @@ def _texts(wanted: str) -> list[str]:
 def lower_ascii(name: str) -> str:
     """Return a text as both databases lower it: only the letters of ASCII."""
     return "".join(one.lower() if one.isascii() else one for one in name)
+
+
+def _of_event(livekit_id: str) -> Iterator[BySelectiveCondition]:
+    """Yield the access paths to the calls of the caller, the agent or the room of an event, which need be no join."""
+    column = events.c
+    found = by_livekit_id(livekit_id).condition
+    sids = select(column.participant_sid).where(found, column.participant_sid != "").correlate(None)
+    rooms = select(column.room_sid).where(found, column.participant_sid == "", column.room_sid != "").correlate(None)
+    yield BySelectiveCondition(column.participant_sid.in_(sids), column.id)
+    yield BySelectiveCondition(column.room_sid.in_(rooms), column.id)
+    yield _of_dispatch(dispatches.c.agent_sid.in_(sids))
 
 
 def _of_dispatch(condition: ColumnElement[bool]) -> BySelectiveCondition:

@@ -156,6 +156,23 @@ def test_every_id_finds_its_call(database: Database, stored: dict[str, Any]) -> 
 
 
 @pytest.mark.usefixtures("stored")
+def test_the_id_of_any_webhook_finds_the_calls_it_is_about(database: Database) -> None:
+    about = {"type": "participant_left", "outcome": "ignored", "room_sid": "RM_ana"}
+    others = [
+        event_row(at(100), livekit_id="EV_caller_left", participant_sid="PA_ana", **about),
+        event_row(at(101), livekit_id="EV_agent_left", participant_sid="PA_agent_ana", **about),
+        event_row(at(102), livekit_id="EV_room", participant_sid="", **{**about, "type": "room_finished"}),
+        event_row(at(103), livekit_id="EV_nothing", participant_sid="", **{**about, "room_sid": ""}),
+    ]
+    with database.writer_engine().begin() as connection:
+        store(connection, event_rows=others)
+    with database.reader_engine().connect() as connection:
+        for q in ("EV_caller_left", "EV_agent_left", "EV_room"):
+            assert found(connection, q) == {"ana"}, q
+        assert found(connection, "EV_nothing") == set()
+
+
+@pytest.mark.usefixtures("stored")
 def test_what_is_found_is_filtered_further(database: Database) -> None:
     with database.reader_engine().connect() as connection:
         assert found(connection, "support-", agent="support") == {"ivan"}
