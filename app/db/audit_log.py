@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.db.bulk_insert import insert_new
+from app.db.bulk_insert import insert_new_later
 from app.db.tables import audit_log
 
 
@@ -39,4 +39,4 @@ def append(connection: Connection, entries: Sequence[AuditEntry]) -> None:
         }
         for entry in entries
     ]
-    insert_new(connection, audit_log, rows)
+    insert_new_later(connection, audit_log, rows)

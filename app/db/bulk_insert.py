@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import JSON, Connection, Dialect, Insert, Table, Update, bindparam, update
+from sqlalchemy import JSON, Connection, Dialect, Insert, Table, Update, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from app.db.columns.column_types import Timestamp
 from app.db.columns.packed_json import PackedJson
-from app.db.hot_statement import execute_on_driver
+from app.db.engine import execute_later, execute_on_driver
 from app.db.types import format_instant
 
 Row = Mapping[str, Any]
@@ -32,12 +32,30 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> int
 
     All rows name the same columns; the others get their defaults.
     """
-    return _run(connection, _insert, table, rows)
+    if not rows:
+        return 0
+    statement = _statement(connection, _insert_new, table, rows)
+    parameters = [statement.parameters(row) for row in rows]
+    count: int = execute_on_driver(connection, statement.text, parameters, many=True).rowcount
+    return count
+
+
+def insert_new_later(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """As `insert_new`, when it does not matter how many they are: on PostgreSQL no round trip of its own."""
+    _run_later(connection, _insert_new, table, rows)
+
+
+def insert_unseen(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert `rows`, whose keys this transaction has looked for and not found; like `insert_new_later` else.
+
+    If another replica has inserted one of them since, the transaction fails, and the writer runs its units again.
+    """
+    _run_later(connection, _insert, table, rows)
 
 
 def update_many(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Write each of `rows` over the columns that it names of the row with its `id`; all name the same columns."""
-    _run(connection, _update, table, rows)
+    _run_later(connection, _update, table, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +71,31 @@ class _Statement:
         return {name: row[name] if change is None else change(row[name]) for name, change in self.columns}
 
 
-def _run(
-    connection: Connection,
-    build: Callable[[Dialect, Table, tuple[str, ...]], _Statement],
-    table: Table,
-    rows: Sequence[Row],
-) -> int:
-    if not rows:
-        return 0
+_Build = Callable[[Dialect, Table, tuple[str, ...]], _Statement]
+
+
+def _run_later(connection: Connection, build: _Build, table: Table, rows: Sequence[Row]) -> None:
+    if rows:
+        statement = _statement(connection, build, table, rows)
+        execute_later(connection, statement.text, [statement.parameters(row) for row in rows])
+
+
+def _statement(connection: Connection, build: _Build, table: Table, rows: Sequence[Row]) -> _Statement:
     names = tuple(rows[0])
     if any(len(row) != len(names) for row in rows):
         raise ValueError(f"rows for {table.name} name different columns")
-    statement = build(connection.dialect, table, names)
-    parameters = [statement.parameters(row) for row in rows]
-    count: int = execute_on_driver(connection, statement.text, parameters, many=True).rowcount
-    return count
+    return build(connection.dialect, table, names)
+
+
+@lru_cache
+def _insert_new(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Statement:
+    dialect_insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    return _compile(dialect, table, dialect_insert(table).on_conflict_do_nothing(), names)
 
 
 @lru_cache
 def _insert(dialect: Dialect, table: Table, names: tuple[str, ...]) -> _Statement:
-    insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-    return _compile(dialect, table, insert(table).on_conflict_do_nothing(), names)
+    return _compile(dialect, table, insert(table), names)
 
 
 @lru_cache

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select, Text, UpdateBase, cast, literal_column, null, union_all
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeEngine
 
-from app.db.engine import has_lost_connection
+from app.db.engine import execute_later, execute_on_driver
 
 _Convert = Callable[[Any], Any]
 _UNRENDERED = "__[POSTCOMPILE"  # SQLAlchemy's mark for a list whose length it does not know yet
@@ -42,6 +41,11 @@ class HotStatement:
         compiled = self._for(connection.dialect)
         count: int = execute_on_driver(connection, compiled.text, compiled.arguments(parameters)).rowcount
         return count
+
+    def run_later(self, connection: Connection, parameters: Mapping[str, Any]) -> None:
+        """Run the UPDATE in the transaction of `connection`, on PostgreSQL together with what comes next."""
+        compiled = self._for(connection.dialect)
+        execute_later(connection, compiled.text, [compiled.arguments(parameters)])
 
     def _for(self, dialect: Dialect) -> _Compiled:
         key = dialect.statement_compiler  # one per kind of database, and not one per engine
@@ -77,30 +81,6 @@ def _named(name: str, select: Select[Any], width: int) -> Select[Any]:
     columns = list(select.selected_columns)
     columns += [cast(null(), Text()).label(f"padding_{place}") for place in range(len(columns), width)]
     return select.with_only_columns(literal_column(f"'{name}'", Text()), *columns, maintain_column_froms=True)
-
-
-def execute_on_driver(connection: Connection, text: str, parameters: Any, *, many: bool = False) -> Any:
-    """Run `text` in the transaction of `connection` and return the driver's cursor.
-
-    `many`: `parameters` are those of several rows. Errors are SQLAlchemy's, and a broken connection is given up, as if
-    SQLAlchemy had run it.
-    """
-    if not connection.in_transaction():
-        connection.begin()  # as SQLAlchemy does at a connection's first statement
-    cursor = connection.connection.cursor()
-    try:
-        if many:
-            cursor.executemany(text, parameters)
-        else:
-            cursor.execute(text, parameters)
-    except Exception as error:
-        errors = connection.dialect.loaded_dbapi.Error
-        is_lost = has_lost_connection(connection, error)
-        if is_lost:
-            connection.invalidate(error)
-        dialect = connection.dialect
-        raise DBAPIError.instance(text, None, error, errors, connection_invalidated=is_lost, dialect=dialect) from error
-    return cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -12,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import cause_in, make_room, note_commit, require_storage
+from app.db.engine import cause_in, has_not_begun, make_room, note_commit, require_storage
 from app.errors import DatabaseUnavailableError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
@@ -111,28 +110,17 @@ class Transaction:
 
     def _commit(self, units: Sequence[Unit], tries: int = _TRIES) -> None:
         try:
-            with ExitStack() as stack:
-                _run(units, self._begin(stack))
+            with self._engine.begin() as connection:
+                _run(units, connection)
         except Exception as error:  # noqa: BLE001 - every error belongs to some caller
             self._run_again(units, error, tries)
         else:
             note_commit(self._engine)
 
-    def _begin(self, stack: ExitStack) -> Connection:
-        """Return a connection whose transaction `stack` ends.
-
-        A connection that broke while it was idle, such as by a restart of the server, shows that at BEGIN, and is
-        replaced. To ask before each transaction whether it works would be a round trip of nine.
-        """
-        try:
-            return stack.enter_context(self._engine.begin())
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        return stack.enter_context(self._engine.begin())
-
     def _run_again(self, units: Sequence[Unit], error: Exception, tries: int) -> None:
-        if len(units) == 1 and tries > 1 and _lost_race(error):
+        # A connection that broke while it was idle, as by a restart of the server, shows that at its next statement. To
+        # ask before each transaction whether it works would be a round trip of four.
+        if tries > 1 and (has_not_begun(error) or (len(units) == 1 and _lost_race(error))):
             self._commit(units, tries - 1)
             return
         unavailable = as_unavailable(error, self._engine.url)
@@ -167,6 +155,7 @@ def _group(units: Sequence[Unit]) -> list[list[Unit]]:
 def _lost_race(error: BaseException) -> bool:
     """Return whether another replica's transaction won: the unit will see its result when it runs again."""
     return isinstance(error, RaceLostError) or getattr(getattr(error, "orig", None), "sqlstate", None) in {
+        "23505",  # unique violation: the row was inserted after this transaction looked for it
         "40001",  # serialization failure
         "40P01",  # deadlock
     }

@@ -14,7 +14,13 @@ from app.lifecycle.callers.unserved_callers import act_on_unserved
 from app.lifecycle.handover import moves_of_partners, partners_of
 from app.lifecycle.leaving import withdrawal_of
 from app.outbox.dispatch import Dispatch
-from app.outbox.dispatch_store import inherit_callers, insert_dispatches, read_locked, write_moves
+from app.outbox.dispatch_store import (
+    inherit_callers,
+    insert_dispatches,
+    insert_unseen_dispatches,
+    read_locked,
+    write_moves,
+)
 from app.outbox.move import Move
 
 
@@ -51,16 +57,10 @@ def _settle_handovers(connection: Connection, after: AfterCommit, moves: Sequenc
     move(connection, after, following, now)
 
 
-def create(
-    connection: Connection, after: AfterCommit, dispatches: Sequence[Dispatch], now: datetime, by: str = "usher"
-) -> set[str]:
-    """Insert dispatches with an audit line each; return the ids of those whose intent no other dispatch has."""
-    ids = insert_dispatches(connection, dispatches)
-    created = [one for one in dispatches if one.id in ids]
-    append(connection, [AuditEntry("dispatch", one.id, None, one.status, one.reason, now, by) for one in created])
-    after.created += created
-    after.note_due((one.next_attempt_at for one in created if one.status is DispatchStatus.PENDING), now)
-    return ids
+def create(connection: Connection, after: AfterCommit, dispatches: Sequence[Dispatch], now: datetime) -> None:
+    """Insert dispatches whose intents this transaction found not to be live, with an audit line each."""
+    insert_unseen_dispatches(connection, dispatches)
+    _note_created(connection, after, dispatches, now)
 
 
 def replace(
@@ -72,6 +72,15 @@ def replace(
     """
     if not replacements:
         return set()
-    created = create(connection, after, replacements, now, by)
-    inherit_callers(connection, {one.replaces: one.id for one in replacements if one.replaces and one.id in created})
-    return created
+    ids = insert_dispatches(connection, replacements)
+    _note_created(connection, after, [one for one in replacements if one.id in ids], now, by)
+    inherit_callers(connection, {one.replaces: one.id for one in replacements if one.replaces and one.id in ids})
+    return ids
+
+
+def _note_created(
+    connection: Connection, after: AfterCommit, created: Sequence[Dispatch], now: datetime, by: str = "usher"
+) -> None:
+    append(connection, [AuditEntry("dispatch", one.id, None, one.status, one.reason, now, by) for one in created])
+    after.created += created
+    after.note_due((one.next_attempt_at for one in created if one.status is DispatchStatus.PENDING), now)

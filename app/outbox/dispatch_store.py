@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 
-from app.db.bulk_insert import insert_new, update_many
+from app.db.bulk_insert import insert_new, insert_new_later, insert_unseen, update_many
 from app.db.tables import NOT_ENDED, dispatch_attempts, dispatch_callers, dispatches
 from app.db.types import AttemptOutcome
 from app.outbox import statements
@@ -17,14 +17,25 @@ from app.outbox.move import Move
 from app.outbox.states import WAITING, require_transition
 
 
+def insert_unseen_dispatches(connection: Connection, new: Sequence[Dispatch]) -> None:
+    """Insert dispatches whose intents this transaction found not to be live.
+
+    If another replica has inserted one of them since, the transaction runs again and finds it.
+    """
+    insert_unseen(connection, dispatches, _new_rows(new))
+
+
+def _new_rows(new: Sequence[Dispatch]) -> list[dict[str, Any]]:
+    # In the order of their keys, so that two replicas with the same ones cannot wait for each other.
+    return [dispatch.new_row() for dispatch in sorted(new, key=lambda one: one.intent_key)]
+
+
 def insert_dispatches(connection: Connection, new: Sequence[Dispatch]) -> set[str]:
     """Insert dispatches that have not been called for; return the ids of those whose intent is not live already."""
     if not new:
         return set()
     ids = {dispatch.id for dispatch in new}
-    # In the order of their keys, so that two replicas with the same ones cannot wait for each other.
-    rows = [dispatch.new_row() for dispatch in sorted(new, key=lambda one: one.intent_key)]
-    if insert_new(connection, dispatches, rows) == len(new):
+    if insert_new(connection, dispatches, _new_rows(new)) == len(new):
         return ids
     return {identity for (identity,) in statements.PRESENT.rows(connection, {"ids": ids})}
 
@@ -42,7 +53,7 @@ def inherit_callers(connection: Connection, successors: Mapping[str, str]) -> No
 
 def insert_callers(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the callers that dispatches serve."""
-    insert_new(connection, dispatch_callers, rows)
+    insert_new_later(connection, dispatch_callers, rows)
 
 
 def live_by_intent(connection: Connection, keys: Collection[str]) -> dict[str, Dispatch]:
@@ -119,7 +130,7 @@ def mark_left(connection: Connection, project: str, participant_sids: Collection
     """Write when these participants of a project left, for every dispatch that serves them."""
     if participant_sids:
         asked = {"project": project, "participant_sids": participant_sids, "at": at}
-        statements.MARK_LEFT.run(connection, asked)
+        statements.MARK_LEFT.run_later(connection, asked)
 
 
 def write_moves(connection: Connection, moves: Sequence[Move]) -> None:
@@ -145,7 +156,7 @@ def _update(connection: Connection, groups: Mapping[tuple[str, ...], list[dict[s
 
 def record_attempts(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Add one row per call to LiveKit."""
-    insert_new(connection, dispatch_attempts, rows)
+    insert_new_later(connection, dispatch_attempts, rows)
 
 
 def record_adoption(connection: Connection, row: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select, text
 
 from app.db.any_of import any_of, one_of_texts
-from app.db.bulk_insert import insert_new
+from app.db.bulk_insert import insert_unseen
 from app.db.hot_statement import HotStatement
 from app.db.tables import IS_OF_ROOM, events
 from app.db.types import EventSource
@@ -42,9 +42,9 @@ _LEAVINGS = select(events).where(
 )
 
 
-def insert_once(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert `rows` unless their `dedupe_key` is there; return how many are new."""
-    return insert_new(connection, events, rows)
+def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`, whose keys are not stored; the transaction runs again if another replica stores one meanwhile."""
+    insert_unseen(connection, events, rows)
 
 
 @dataclass(frozen=True, slots=True)

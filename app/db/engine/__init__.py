@@ -3,13 +3,14 @@
 SQLite (the embedded default, one node) and PostgreSQL (several replicas; also behind PgBouncer) are both first-class.
 """
 
+from app.db.engine.driver import execute_later, execute_on_driver
 from app.db.engine.engines import (
     cause_in,
     create_migration_engine,
     create_reader_engine,
     create_writer_engine,
     flush,
-    has_lost_connection,
+    has_not_begun,
     make_room,
     needs_flush,
     note_commit,
@@ -24,8 +25,10 @@ __all__ = [
     "create_migration_engine",
     "create_reader_engine",
     "create_writer_engine",
+    "execute_later",
+    "execute_on_driver",
     "flush",
-    "has_lost_connection",
+    "has_not_begun",
     "is_embedded",
     "make_room",
     "needs_flush",

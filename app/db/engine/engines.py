@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import postgres, sqlite
+from app.db.engine.postgres import Timeouts
 from app.db.engine.private_file import read_only_folder
 from app.db.engine.sqlite_file import LogMissingError
-from app.db.engine.timeouts import Timeouts
 from app.db.engine.url import is_embedded
 from app.errors import cause_of
 
@@ -62,11 +62,9 @@ def create_migration_engine(url: URL) -> Engine:
     return postgres.create_migration_engine(url, _MIGRATION)
 
 
-def has_lost_connection(connection: Connection, error: Exception) -> bool:
-    """Return whether `error`, raised by the driver, means that `connection` must not be used again."""
-    driver_connection: Any = connection.connection.driver_connection
-    dialect = connection.dialect
-    return dialect.is_disconnect(cast("Any", error), driver_connection, None) or postgres.is_read_only(error)
+def has_not_begun(error: BaseException) -> bool:
+    """Return whether a transaction failed with `error` because its connection broke before it had begun."""
+    return postgres.has_not_begun(error)
 
 
 def require_storage(engine: Engine) -> None:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from app.db.transaction import RaceLostError
 from app.db.types import EventOutcome
 from app.flows.accept.batch_window import BatchWindows
 from app.flows.accept.caller_budget import CallerBudget
@@ -34,7 +33,7 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.lookups.lookup_book import Lookup
 from app.translation import recorded
 from app.webhook.event import Event
-from app.webhook.event_store import Departures, insert_once, to_row
+from app.webhook.event_store import Departures, insert_events, to_row
 from app.webhook.trimmed import with_answers_of_joins, with_joins
 
 _log = get_logger(__name__)
@@ -120,8 +119,7 @@ class Acceptor:
         revive_for(connection, after, before.lost, [one.event for one in decided.values()], now)
         self._enqueue(connection, after, list(decided.values()), now)
         rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
-        if insert_once(connection, rows) < len(rows):
-            raise RaceLostError  # another replica stored one of them meanwhile
+        insert_events(connection, rows)
         note_pending(connection, after, decided.values(), now)
         observe_events(
             connection, after, self._context, [one.event for one in decided.values()], now, crowded=self._crowded

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from app.clock import new_id
-from app.db.transaction import RaceLostError
 from app.db.types import DispatchStatus, EventOutcome
 from app.flows.accept.start import Start, start_of, started
 from app.flows.accept.stored_state import StoredState
@@ -67,12 +66,9 @@ def enqueue(
     serving = live_by_intent(connection, {intent.intent_key for _, intent in wanted if intent.intent_key in state.live})
     live = _without_deserted(connection, after, serving, now)
     new = _new_dispatches(wanted, live, context, _Slots(free_slots), grant=grant, state=state, now=now)
-    created = create(connection, after, [one.dispatch for one in new], now)
-    _serve_by_others(connection, [one for one in new if one.dispatch.id not in created])
+    create(connection, after, [one.dispatch for one in new], now)
     from_token = []
     for one in new:
-        if one.dispatch.id not in created:
-            continue
         one.decided.dispatches.append(one.dispatch.id)
         if one.start is Start.FROM_TOKEN:
             from_token.append(one.dispatch.id)
@@ -159,15 +155,6 @@ class _Slots:
         free = self.left[project] if project in self.left else self.free_slots(project)
         self.left[project] = max(0, free - 1)
         return free > 0
-
-
-def _serve_by_others(connection: Connection, lost: Sequence[_New]) -> None:
-    # Another replica's dispatch for the same intent was committed between our query and our insert.
-    winners = live_by_intent(connection, {one.dispatch.intent_key for one in lost})
-    for one in lost:
-        if one.dispatch.intent_key not in winners:
-            raise RaceLostError  # it has ended since: done again, ours is inserted
-        one.decided.served_by.append(winners[one.dispatch.intent_key].id)
 
 
 def _caller_rows(decided: DecidedEvent) -> list[dict[str, Any]]:

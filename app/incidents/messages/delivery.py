@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, and_, delete, exists, select, text, up
 
 from app.clock import new_id
 from app.db.audit_log import AuditEntry, append
-from app.db.bulk_insert import insert_new
+from app.db.bulk_insert import insert_new_later
 from app.db.record_ids import lowest_id_at
 from app.db.tables import incidents, notification_deliveries, webhook_deliveries
 from app.db.types import DeliveryStatus, OutgoingEvent
@@ -88,7 +88,7 @@ def add_webhooks(connection: Connection, wanted: Iterable[tuple[str, OutgoingEve
     rows = [
         {**_new_row(event, payload, now), "subscription_id": subscription} for subscription, event, payload in wanted
     ]
-    insert_new(connection, webhook_deliveries, rows)
+    insert_new_later(connection, webhook_deliveries, rows)
 
 
 def add_notifications(
@@ -99,7 +99,7 @@ def add_notifications(
         {**_new_row(event, payload, now), "channel": channel, "incident_id": incident_id}
         for channel, incident_id, event, payload in wanted
     ]
-    insert_new(connection, notification_deliveries, rows)
+    insert_new_later(connection, notification_deliveries, rows)
 
 
 def _new_row(event: OutgoingEvent, payload: str, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from app.audit import (
 from app.audit.lists.path_rows import MAX_PREFIXED
 from app.audit.statistics.counts import MAX_ROWS
 from app.db import hot_statement
-from app.db.hot_statement import execute_on_driver
+from app.db.engine import execute_on_driver
 from app.db.types import IncidentKind
 from app.incidents import Incident
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting

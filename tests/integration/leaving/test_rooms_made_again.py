@@ -13,7 +13,7 @@ from app.livekit.client import SeenParticipant
 from app.livekit.participant.role import Role
 from app.observe.ghosts import ghosts_among, restarts
 from app.outbox.room_session import closed_sessions
-from app.webhook.event_store import insert_once, to_row
+from app.webhook.event_store import insert_events, to_row
 from app.webhook.parse import build_event
 from tests.conftest import Database
 
@@ -69,7 +69,7 @@ def test_a_room_is_made_again_by_the_second_room_started(
     database: Database, stored: list[tuple[str, float]], restarted_at: float | None
 ) -> None:
     with database.writer_engine().begin() as connection:
-        insert_once(connection, [webhook(event, seconds) for event, seconds in stored])
+        insert_events(connection, [webhook(event, seconds) for event, seconds in stored])
         expected = {} if restarted_at is None else {SESSION: START + timedelta(seconds=restarted_at)}
         assert restarts(connection, [SESSION]) == expected
 
@@ -89,7 +89,7 @@ def test_a_session_is_closed_unless_its_room_was_made_again_since(
     database: Database, stored: list[tuple[str, float]], *, is_closed: bool
 ) -> None:
     with database.writer_engine().begin() as connection:
-        insert_once(connection, [webhook(event, seconds) for event, seconds in stored])
+        insert_events(connection, [webhook(event, seconds) for event, seconds in stored])
         assert closed_sessions(connection, {SESSION, ("other", "RM_1")}) == ({SESSION} if is_closed else set())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.db.engine.timeouts import Timeouts
+from app.db.engine.postgres.timeouts import Timeouts
 
 OURS = Timeouts(lock_ms=3000, statement_ms=8000, idle_ms=10_000, answer_ms=10_000)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, pool
 from sqlalchemy.engine import URL
 
-from app.db.engine.timeouts import Timeouts
+from app.db.engine.postgres.timeouts import Timeouts
 
 _CONNECTING: Final = {
     "connect_timeout": 5,
@@ -32,7 +32,9 @@ _READ_ONLY: Final = "25006"
 
 def create_pool(url: URL, timeouts: Timeouts, *, compiles: bool = True, **options: Any) -> Engine:
     """Return an engine for short transactions; with `compiles`, the server may compile what it deems expensive."""
-    from app.db.engine.bounded_connection import BoundedConnection  # noqa: PLC0415 - without psycopg SQLite must work
+    from app.db.engine.postgres.pipelined_connection import (  # noqa: PLC0415 - without psycopg SQLite must work
+        PipelinedConnection,
+    )
 
     engine = create_engine(
         url,
@@ -41,10 +43,11 @@ def create_pool(url: URL, timeouts: Timeouts, *, compiles: bool = True, **option
         **options,
     )
     timeouts = timeouts.beside(str(url.query.get("options", "")))
-    settings = _transaction_settings(timeouts) + ("" if compiles else "; SET LOCAL jit = off")
+    settings = _local_settings(timeouts) | ({} if compiles else {"jit": "off"})
+    set_locally = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     answer_timeout_s = None if timeouts.answer_ms is None else timeouts.answer_ms / 1000
 
-    engine.dialect.connect = BoundedConnection.connect  # type: ignore[assignment] # SQLAlchemy has no option for it
+    engine.dialect.connect = PipelinedConnection.connect  # type: ignore[assignment] # SQLAlchemy has no option for it
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
@@ -57,7 +60,7 @@ def create_pool(url: URL, timeouts: Timeouts, *, compiles: bool = True, **option
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if not _is_autocommit(connection):
-            connection.exec_driver_sql(f"BEGIN; {settings}")  # in one message: no further round trip
+            connection.connection.begin_later("BEGIN", set_locally)
 
     @event.listens_for(engine, "handle_error")
     def reconnect(context: ExceptionContext) -> None:
@@ -75,11 +78,16 @@ def is_read_only(error: BaseException) -> bool:
     return getattr(error, "sqlstate", None) == _READ_ONLY
 
 
+def has_not_begun(error: BaseException) -> bool:
+    """Return whether the driver's error in `error` is a `NotBegunError`."""
+    return bool(getattr(getattr(error, "orig", None), "has_not_begun", False))
+
+
 def create_migration_engine(url: URL, timeouts: Timeouts) -> Engine:
     """Return an engine for revisions, which may leave their transaction for `CREATE INDEX CONCURRENTLY`."""
     engine = create_engine(url, poolclass=pool.NullPool, connect_args=_connect_args(url), hide_parameters=True)
     timeouts = timeouts.beside(str(url.query.get("options", "")))
-    settings = _transaction_settings(timeouts)
+    settings = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in _local_settings(timeouts).items())
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -99,12 +107,11 @@ def _connect_args(url: URL) -> dict[str, Any]:
     return {"prepare_threshold": None, **given}
 
 
-def _transaction_settings(timeouts: Timeouts) -> str:
-    """Return the statements that begin a transaction."""
+def _local_settings(timeouts: Timeouts) -> dict[str, str]:
+    """Return the settings of each transaction, with their values."""
     limits = {
         "lock_timeout": timeouts.lock_ms,
         "statement_timeout": timeouts.statement_ms,
         "idle_in_transaction_session_timeout": timeouts.idle_ms,
     }
-    ours = [f"SET LOCAL {name} = {limit}" for name, limit in limits.items() if limit is not None]
-    return "; ".join(["SET LOCAL timezone = 'UTC'", *ours])
+    return {"timezone": "UTC"} | {name: str(limit) for name, limit in limits.items() if limit is not None}

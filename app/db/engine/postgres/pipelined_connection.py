@@ -1,0 +1,93 @@
+"""A connection to PostgreSQL that sends what nobody waits for together with the next statement, or with COMMIT.
+
+Sent one by one, each statement waits for the server's answer to the one before: a caller's join took eight such round
+trips. Now BEGIN goes with the first question and the rows go with COMMIT, so it takes three. Webhook to CreateDispatch
+takes a tenth less on one machine, and 10 ms instead of 17 where the database is half a millisecond away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import psycopg
+from psycopg.pq import ConnStatus
+
+from app.db.engine.postgres.bounded_connection import BoundedConnection
+
+
+class NotBegunError(psycopg.OperationalError):
+    """The connection broke before its transaction had begun, so that nothing speaks against another try."""
+
+    has_not_begun = True
+
+
+class _Cursor(psycopg.Cursor[Any]):
+    """Takes along what waits on its connection, and returns with the answers to all."""
+
+    _conn: PipelinedConnection
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        if params:
+            with self._conn.sending_what_waits():
+                return super().execute(query, params, **options)
+        with self._conn.sending_what_waits():
+            pass  # first: without parameters it may be several statements, which no pipeline takes
+        return super().execute(query, params, **options)
+
+    def executemany(self, *args: Any, **options: Any) -> None:
+        with self._conn.sending_what_waits():
+            super().executemany(*args, **options)
+
+
+class PipelinedConnection(BoundedConnection):
+    """An error of a statement that waited is raised by the one that takes it along; COMMIT is not carried out then."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.cursor_factory = _Cursor
+        self._beginning: Sequence[str] = ()
+        self._waiting: list[tuple[str, Sequence[Any]]] = []
+
+    def begin_later(self, *statements: str) -> None:
+        """Begin the next transaction with `statements`, once it has a statement of its own."""
+        self._beginning = statements
+
+    def run_later(self, query: str, rows: Sequence[Any]) -> None:
+        """Run `query` for each of `rows` before the next statement of the transaction, or before its COMMIT."""
+        self._waiting.append((query, rows))
+
+    @contextmanager
+    def sending_what_waits(self) -> Iterator[None]:
+        """Send what waits, in one message with what is executed in this context, and read all answers."""
+        if not self._beginning and not self._waiting:
+            yield
+            return
+        beginning, waiting = self._beginning, self._waiting
+        self._beginning, self._waiting = (), []
+        try:
+            with self.pipeline():
+                for query in beginning:
+                    psycopg.Cursor(self).execute(query)
+                for query, rows in waiting:
+                    psycopg.Cursor(self).executemany(query, rows)
+                yield
+        except psycopg.OperationalError as error:
+            if beginning and self.pgconn.status == ConnStatus.BAD:
+                raise NotBegunError(*error.args) from error
+            raise
+
+    def commit(self) -> None:
+        """Commit the transaction, after what waits."""
+        if not self._waiting:
+            self._beginning = ()
+            super().commit()
+            return
+        with self.sending_what_waits():
+            psycopg.Cursor(self).execute("COMMIT")  # `super().commit` in here would be a round trip more
+
+    def rollback(self) -> None:
+        """Forget what waits and roll the transaction back."""
+        self._beginning, self._waiting = (), []
+        super().rollback()

@@ -1,0 +1,157 @@
+"""What waits for the next statement on a connection to PostgreSQL."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select, update
+from sqlalchemy.event import listen, remove
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import Pool
+
+from app.db.audit_log import AuditEntry, append
+from app.db.bulk_insert import insert_new_later, insert_unseen
+from app.db.tables import audit_log, heartbeats
+from app.db.writer import Writer
+from tests.conftest import Database
+from tests.integration.accept.test_accept import post, webhook
+from tests.world.virtual_time import in_virtual_time
+from tests.world.world import World
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+class Traces:
+    """What libpq says that it sends and gets."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Any] = {}
+        self.found: list[bytes] = []
+
+    def begin(self, driver: Any, *_: Any) -> None:
+        self._open[id(driver)] = file = tempfile.TemporaryFile()  # noqa: SIM115 - `end` closes it
+        driver.pgconn.trace(file.fileno())
+
+    def end(self, driver: Any, *_: Any) -> None:
+        file = self._open.pop(id(driver), None)
+        if file is not None:
+            driver.pgconn.untrace()
+            file.seek(0)
+            self.found.append(file.read())
+            file.close()
+
+
+@contextmanager
+def traces() -> Iterator[Traces]:
+    """Trace every use of a connection in this context."""
+    traced = Traces()
+    listen(Pool, "checkout", traced.begin)
+    listen(Pool, "checkin", traced.end)
+    try:
+        yield traced
+    finally:
+        remove(Pool, "checkout", traced.begin)
+        remove(Pool, "checkin", traced.end)
+
+
+def round_trips(trace: bytes) -> int:
+    """Return how often libpq sent something and then waited for the server."""
+    directions = [fields[1] for fields in (line.split(b"\t") for line in trace.splitlines()) if len(fields) > 2]
+    return sum(direction == b"F" for direction, _ in groupby(directions))
+
+
+def beat(replica: str) -> dict[str, Any]:
+    return {"component": "test", "replica": replica, "beat_at": NOW, "detail": {}}
+
+
+def replicas(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(heartbeats.c.replica).order_by(heartbeats.c.replica)))
+
+
+def test_a_beginning_rows_and_a_commit_are_one_round_trip(postgres_database: Database) -> None:
+    engine = postgres_database.writer_engine()
+    with engine.connect():
+        pass  # so that the connection is made
+    with traces() as traced, engine.begin() as connection:
+        insert_new_later(connection, heartbeats, [beat("a"), beat("b")])
+        append(connection, [AuditEntry("rule", "1", None, "on", "why", NOW)])
+    assert [round_trips(trace) for trace in traced.found] == [1]
+    with engine.begin() as connection:
+        assert replicas(connection) == ["a", "b"]
+        assert connection.scalars(select(audit_log.c.reason)).all() == ["why"]
+
+
+def test_the_next_statement_finds_what_waited(postgres_database: Database) -> None:
+    with postgres_database.writer_engine().begin() as connection:
+        insert_new_later(connection, heartbeats, [beat("a")])
+        assert replicas(connection) == ["a"]
+        insert_new_later(connection, heartbeats, [beat("b")])
+        assert connection.execute(update(heartbeats).values(replica=heartbeats.c.replica + "!")).rowcount == 2
+        insert_new_later(connection, heartbeats, [beat("c")])
+        assert connection.exec_driver_sql("SELECT count(*) FROM heartbeats").scalar() == 3
+
+
+def test_what_waits_is_forgotten_by_a_rollback(postgres_database: Database) -> None:
+    engine = postgres_database.writer_engine()
+    with engine.connect() as connection:
+        insert_new_later(connection, heartbeats, [beat("a")])
+        connection.rollback()
+        insert_new_later(connection, heartbeats, [beat("b")])
+        connection.commit()
+        assert replicas(connection) == ["b"]
+    with engine.connect() as connection:
+        insert_new_later(connection, heartbeats, [beat("c")])  # and by the end of a connection
+    with engine.connect() as connection:
+        assert replicas(connection) == ["b"]
+
+
+def test_a_commit_is_refused_if_what_waited_fails(postgres_database: Database) -> None:
+    engine = postgres_database.writer_engine()
+
+    def put_twice() -> None:
+        with engine.begin() as connection:
+            insert_unseen(connection, heartbeats, [beat("a")])
+            insert_unseen(connection, heartbeats, [beat("a")])
+            insert_new_later(connection, heartbeats, [beat("b")])
+
+    with pytest.raises(IntegrityError, match="heartbeats"):
+        put_twice()
+    with engine.begin() as connection:
+        assert replicas(connection) == []
+
+
+async def test_a_row_that_another_replica_inserted_meanwhile_is_seen_when_the_unit_runs_again(
+    postgres_database: Database,
+) -> None:
+    seen: list[list[str]] = []
+
+    def put_once(connection: Connection, items: Sequence[str]) -> Sequence[str]:
+        seen.append(replicas(connection))
+        if len(seen) == 1:
+            insert = "INSERT INTO heartbeats (component, replica, beat_at, detail) VALUES ('test', 'a', now(), '{}')"
+            postgres_database.execute(insert)
+        insert_unseen(connection, heartbeats, [beat(item) for item in items if item not in seen[-1]])
+        return items
+
+    writer = Writer(postgres_database.writer_engine())
+    assert await writer.run_batched(put_once, "a") == "a"
+    assert seen == [[], ["a"]]
+    await writer.close()
+
+
+@in_virtual_time
+async def test_a_join_takes_three_round_trips(postgres_database: Database) -> None:
+    async with World(postgres_database) as world:
+        world.rule()
+        assert await post(world, webhook("participant_joined", "PA_1", "RM_1")) == 200  # brings the rule
+        await world.wait(1)
+        with traces() as traced:
+            assert await post(world, webhook("participant_joined", "PA_2", "RM_2")) == 200
+        assert [round_trips(trace) for trace in traced.found if b"PA_2" in trace] == [3]
+        assert len(world.dispatches()) == 2
