@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from app.db.engine.driver import execute_as_it_is, execute_on_driver
 from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
 
@@ -76,7 +77,8 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
     def look_for_users(connection: Connection) -> None:
         if not file.has_noted_users:
             with suppress(DBAPIError):  # a database without a schema
-                file.has_users = bool(connection.exec_driver_sql("SELECT EXISTS (SELECT 1 FROM users)").scalar())
+                (found,) = execute_on_driver(connection, "SELECT EXISTS (SELECT 1 FROM users)").fetchone()
+                file.has_users = bool(found)
 
     return engine
 
@@ -204,7 +206,7 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int, cache_kib: 
 def _begin_by(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
+        execute_as_it_is(connection, statement)
 
 
 class _HintedCompiler(SQLiteCompiler):
