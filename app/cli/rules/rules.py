@@ -31,7 +31,8 @@ from app.cli.rules.rules_file import (
     warnings_of,
 )
 from app.cli.rules.undo import undo
-from app.rules.book.read_book import read_book
+from app.rules.book.read_book import follow, read_book
+from app.rules.book.rule_book import RuleBook
 from app.rules.editing.history import history
 from app.rules.editing.rule_set import (
     ExpectedVersions,
@@ -42,6 +43,7 @@ from app.rules.editing.rule_set import (
 )
 from app.rules.editing.stored_rules import read_rules
 from app.rules.warnings.rule_warnings import saved_rule_warnings, warnings_by_name
+from app.rules.warnings.unseen import Traffic
 
 app = typer.Typer(help="The routing rules.", no_args_is_help=True)
 app.command("test")(try_)
@@ -178,23 +180,21 @@ def apply_(
         say_applied(document, file, delete=delete, as_json=as_json)
         return
     traffic = recent_traffic()
-
-    def change(connection: Connection) -> tuple[RuleSetEdit, Warned]:
+    with reading() as connection:
         before = read_book(connection)
-        author = "" if dry_run else editor(by)
-        edit = apply_file(connection, wanted, delete=delete, editor=author, expected=expected, dry_run=dry_run, why=why)
-        found = edit.warnings(read_book(connection), traffic)
-        known = by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
-        return edit, by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
-
+        if dry_run:
+            edit = apply_file(connection, wanted, delete=delete, editor="", expected=expected, dry_run=True)
     if dry_run:
-        with reading() as connection:
-            edit, warned = change(connection)
+        warned = _made_worse(edit, before, before, traffic)
         for key, version in edit.versions.items():
             if getattr(expected, key) not in {None, version}:
                 note(f"The {key} are at version {version}, not {getattr(expected, key)}.")
     else:
-        edit, warned = write(change)
+        author = editor(by)
+        edit = write(lambda c: apply_file(c, wanted, delete=delete, editor=author, expected=expected, why=why))
+        # Not in the transaction: while it lasts, Usher on SQLite can store no webhook.
+        with reading() as connection:
+            warned = _made_worse(edit, before, follow(connection, before), traffic)
     say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
         warn(file, warned)
@@ -233,6 +233,13 @@ def history_(
         who = Text(show_moment(one.changed_at)).append("\n").append_text(plain(one.changed_by[:40], "dim"))
         rows.add_row(str(one.id), who, change_words(one))
     show(rows)
+
+
+def _made_worse(edit: RuleSetEdit, before: RuleBook, after: RuleBook, traffic: Traffic) -> Warned:
+    """Return by rule the warnings of an edit that there were not in the book before it."""
+    found = edit.warnings(after, traffic)
+    known = by_rule(warnings_by_name(before, list({one.rule_name for one in found}), traffic))
+    return by_rule([one for one in found if str(one) not in known.get(one.rule_name, ())])
 
 
 @app.command("revert")
