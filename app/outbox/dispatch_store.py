@@ -232,9 +232,10 @@ def find_due(
 
 
 def hasten_retries(connection: Connection, project: str, limit: int) -> int:
-    """Make dispatches due in the order of waiting that a project's LiveKit could not be reached for; return how many.
+    """Make dispatches due as of their joins that a project's LiveKit has not been reached for; return how many.
 
-    At most `limit`, those that wait longest first. Not those with an unknown outcome: their call may still take effect.
+    At most `limit`; called until it returns less, it leaves none. Not those with an unknown outcome: their call may
+    still take effect.
     """
     return statements.HASTEN.run(connection, {"project": project, "first": limit})
 

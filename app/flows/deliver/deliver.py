@@ -114,12 +114,11 @@ class Deliverer:
 
     async def run_once(self) -> dict[str, int]:
         """Claim what is due while slots are free, and start to deliver it."""
-        limit = self._context.settings.calls_in_flight
         total = 0
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
             await self._recovery.hasten()
             # First calls do not count: there may be many, and retries must not wait for all of them.
-            slots = {project: limit - self._again[project] for project in self._in_turn()}
+            slots = {project: self._recovery.limit(project) - self._again[project] for project in self._in_turn()}
             slots = {project: free for project, free in slots.items() if free > 0}
             if not slots:
                 break
@@ -133,6 +132,8 @@ class Deliverer:
             if len(claimed.dispatches) >= max(slots.values()):
                 tasks = [self._in_hand[one.id] for one in claimed.dispatches]
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await self._limiter.wait_for_some()
         # While one of these is not 0 the next round follows soon: a limit that plain SQL raises moves the queue.
         return {"claimed": total, "queues": int(self.has_queue), "recovering": self._recovery.unsettled}
 

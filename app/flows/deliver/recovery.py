@@ -1,4 +1,4 @@
-"""Deliver: what waits for a LiveKit that answers again is sent in the order of waiting."""
+"""Deliver: what waits for a LiveKit that answers again is sent in the order in which the callers joined."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ HASTEN_FOR_S = 5.0
 HASTEN_EVERY_S = 0.5
 HASTENED_AT_ONCE = 500
 """Dispatches that one transaction makes due: others wait for it, about 10 ms."""
+PROBES = 8
+"""Dispatches of a project that are under way at once while its LiveKit is down: they find out that it is back, and are
+then served before all others, however long those have waited."""
 
 
 class Recovery:
@@ -26,6 +29,11 @@ class Recovery:
     def unsettled(self) -> int:
         """How many projects' LiveKit is down, or was a moment ago: `hasten` must be called often."""
         return len(self._down_at)
+
+    def limit(self, project: str) -> int:
+        """Return how many retries of a project may be under way at once."""
+        calls = self._context.settings.calls_in_flight
+        return min(PROBES, calls) if self._context.clients[project].is_down else calls
 
     async def hasten(self) -> None:
         """Make dispatches due whose LiveKit was down a moment ago and is not now."""
