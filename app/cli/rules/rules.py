@@ -180,21 +180,22 @@ def apply_(
         say_applied(document, file, delete=delete, as_json=as_json)
         return
     traffic = recent_traffic()
-    with reading() as connection:
-        before = read_book(connection)
-        if dry_run:
-            edit = apply_file(connection, wanted, delete=delete, editor="", expected=expected, dry_run=True)
     if dry_run:
-        warned = _made_worse(edit, before, before, traffic)
+        with reading() as connection:
+            before = after = read_book(connection)
+            edit = apply_file(connection, wanted, delete=delete, editor="", expected=expected, dry_run=True)
         for key, version in edit.versions.items():
             if getattr(expected, key) not in {None, version}:
                 note(f"The {key} are at version {version}, not {getattr(expected, key)}.")
     else:
+        with reading() as connection:
+            before = read_book(connection)
         author = editor(by)
         edit = write(lambda c: apply_file(c, wanted, delete=delete, editor=author, expected=expected, why=why))
-        # Not in the transaction: while it lasts, Usher on SQLite can store no webhook.
         with reading() as connection:
-            warned = _made_worse(edit, before, follow(connection, before), traffic)
+            after = follow(connection, before)
+    # Not in the transaction: while it lasts, Usher on SQLite can store no webhook.
+    warned = _made_worse(edit, before, after, traffic)
     say_edit(edit, as_json=as_json, warned=warned)
     if not as_json:
         warn(file, warned)
