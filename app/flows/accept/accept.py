@@ -19,7 +19,7 @@ from app.flows.accept.participants import observe_events
 from app.flows.accept.pending import as_pending, claim_ready, hold_back, note_pending, write_evaluated
 from app.flows.accept.plan_actions import plan_actions
 from app.flows.accept.revive import revive_for
-from app.flows.accept.stored_state import read_state, read_stored
+from app.flows.accept.stored_state import Stored, StoredState, read_state, read_stored
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
@@ -96,28 +96,24 @@ class Acceptor:
 
     def _accept_batch(self, connection: Connection, after: AfterCommit, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
-        before = read_stored(connection, batch)
+        book, planned, before = self._decide_and_read(connection, after, batch, now)
         stored = set(before.dedupe_keys)
-        book = self._newest_book(connection, after, before.versions)
-        if book.index.names_events:  # else no event of a track can match, and joins show their participants whole
-            batch = with_joins(connection, batch)
         decided: dict[str, DecidedEvent] = {}
         refused: dict[str, Acceptance] = {}
-        for event in batch:
+        for one in planned:
+            event = one.event
             if event.dedupe_key in stored:
                 refused[event.id] = Acceptance("duplicate")
-                continue
-            lookups = self._lookups_to_ask(book, event)
-            one = as_pending(book, event, lookups) if lookups else self._decide(book, event)
-            if event.type not in _LIFECYCLE and one.plan.is_empty and one.plan.ignored_by is None:
+            elif event.type not in _LIFECYCLE and one.plan.is_empty and one.plan.ignored_by is None:
                 refused[event.id] = Acceptance("ignored")
-                continue
-            stored.add(event.dedupe_key)
-            decided[event.id] = one
+            else:
+                stored.add(event.dedupe_key)
+                decided[event.id] = one
         if book.lookups.version:  # else there was never a lookup, and no event is pending
             hold_back(connection, book, decided)
         revive_for(connection, after, before.lost, [one.event for one in decided.values()], now)
-        self._enqueue(connection, after, list(decided.values()), now)
+        state = None if before.lost else before.state  # else those lost may be live again
+        self._enqueue(connection, after, list(decided.values()), now, state)
         rows = sorted((_event_row(one) for one in decided.values()), key=lambda row: str(row["dedupe_key"]))
         insert_events(connection, rows)
         note_pending(connection, after, decided.values(), now)
@@ -130,13 +126,37 @@ class Acceptor:
             for event in batch
         ]
 
+    def _decide_and_read(
+        self, connection: Connection, after: AfterCommit, batch: Sequence[Event], now: datetime
+    ) -> tuple[RuleBook, list[DecidedEvent], Stored]:
+        """Return the rules of this transaction, what they say of each event of the batch, and what is stored about it.
+
+        It is decided by the rules in use before anything is asked, so that one question does: they are rarely new.
+        """
+        book = self._book()
+        while True:
+            # Without rules for tracks no event of one can match, and joins show their participants whole.
+            whole = with_joins(connection, batch) if book.index.names_events else batch
+            decided = [self._decide_or_ask(book, event) for event in whole]
+            planned = [one for one in decided if not one.plan.is_empty]
+            events = [one.event for one in planned]
+            found = read_stored(connection, batch, events, now, intent_keys=_keys(planned))
+            newest = self._newest_book(connection, after, book, found.versions)
+            if newest is book:
+                return book, decided, found
+            book = newest
+
+    def _decide_or_ask(self, book: RuleBook, event: Event) -> DecidedEvent:
+        lookups = self._lookups_to_ask(book, event)
+        return as_pending(book, event, lookups) if lookups else self._decide(book, event)
+
     def _evaluate_batch(
         self, connection: Connection, after: AfterCommit, batch: Sequence[Event]
     ) -> list[EventOutcome | None]:
         """Decide upon pending events; None for those decided elsewhere or not yet allowed."""
         now = self._context.clock.now()
         ready = claim_ready(connection, batch, now)
-        book = self._newest_book(connection, after)
+        book = self._newest_book(connection, after, self._book())
         answered = with_answers_of_joins(connection, [event for event in batch if event.id in ready])
         decided = {event.id: self._decide(book, event) for event in answered}
         self._enqueue(connection, after, list(decided.values()), now)
@@ -144,10 +164,9 @@ class Acceptor:
         return [decided[event.id].outcome if event.id in decided else None for event in batch]
 
     def _newest_book(
-        self, connection: Connection, after: AfterCommit, versions: tuple[int, int] | None = None
+        self, connection: Connection, after: AfterCommit, known: RuleBook, versions: tuple[int, int] | None = None
     ) -> RuleBook:
         """Return the book as this transaction sees it; it is used by others only once the transaction is committed."""
-        known = self._book()
         book = follow(connection, known, versions)
         if book is not known:
             after.book = book
@@ -181,14 +200,19 @@ class Acceptor:
         return DecidedEvent(event, plan, decision, outcome)
 
     def _enqueue(
-        self, connection: Connection, after: AfterCommit, decided: Sequence[DecidedEvent], now: datetime
+        self,
+        connection: Connection,
+        after: AfterCommit,
+        decided: Sequence[DecidedEvent],
+        now: datetime,
+        state: StoredState | None = None,
     ) -> None:
         planned = [one for one in decided if not one.plan.is_empty]
         if not planned:
             return
-        keys = {intent.intent_key for one in planned for intent in one.plan.intents}
-        events, batch = [one.event for one in planned], [one.event for one in decided]
-        state = read_state(connection, events, batch, now, intent_keys=keys)
+        if state is None:
+            batch = [one.event for one in decided]
+            state = read_state(connection, [one.event for one in planned], batch, now, intent_keys=_keys(planned))
         for one in planned:
             _drop_if_impossible(one, state.gone)
         tick = self._context.clock.monotonic()
@@ -198,6 +222,10 @@ class Acceptor:
 
         enqueue(connection, after, self._context, self._free_slots, decided, grant=grant, state=state, now=now)
         plan_actions(connection, after, planned, now)
+
+
+def _keys(planned: Sequence[DecidedEvent]) -> set[str]:
+    return {intent.intent_key for one in planned for intent in one.plan.intents}
 
 
 def _event_row(decided: DecidedEvent) -> dict[str, Any]:

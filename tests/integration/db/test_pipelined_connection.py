@@ -146,12 +146,12 @@ async def test_a_row_that_another_replica_inserted_meanwhile_is_seen_when_the_un
 
 
 @in_virtual_time
-async def test_a_join_takes_three_round_trips(postgres_database: Database) -> None:
+async def test_a_join_takes_two_round_trips(postgres_database: Database) -> None:
     async with World(postgres_database) as world:
         world.rule()
         assert await post(world, webhook("participant_joined", "PA_1", "RM_1")) == 200  # brings the rule
         await world.wait(1)
         with traces() as traced:
             assert await post(world, webhook("participant_joined", "PA_2", "RM_2")) == 200
-        assert [round_trips(trace) for trace in traced.found if b"PA_2" in trace] == [3]
+        assert [round_trips(trace) for trace in traced.found if b"PA_2" in trace] == [2]
         assert len(world.dispatches()) == 2

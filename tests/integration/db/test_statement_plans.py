@@ -18,22 +18,29 @@ from tests.conftest import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
+ABOUT_PLANNED = {
+    "participant_sids": ["a"],
+    "room_sids": ["b"],
+    "room_names": ["c"],
+    "lost_since": NOW,
+    "promised_since": NOW,
+    "intent_keys": ["d"],
+}
+
 ASKED: Mapping[str, tuple[HotStatement, Mapping[str, Any], set[str]]] = {
-    "before deciding": (
-        stored_state._BEFORE_DECIDING.hot_statement,
+    "before storing": (
+        stored_state._BEFORE_STORING.hot_statement,
         {"keys": ["a"], "room_names": ["b"], "room_sids": ["c"]},
         {"dedupe_key=?", "room_name=?"},
     ),
+    "before storing what is planned": (
+        stored_state._BEFORE_STORING_PLANNED.hot_statement,
+        {"keys": ["e"], **ABOUT_PLANNED},
+        {"dedupe_key=?", "participant_sid=?", "room_sid=?", "room_name=?", "intent_key=?"},
+    ),
     "before serving": (
         stored_state._BEFORE_ENQUEUING.hot_statement,
-        {
-            "participant_sids": ["a"],
-            "room_sids": ["b"],
-            "room_names": ["c"],
-            "lost_since": NOW,
-            "promised_since": NOW,
-            "intent_keys": ["d"],
-        },
+        ABOUT_PLANNED,
         {"participant_sid=?", "room_sid=?", "room_name=?", "intent_key=?"},
     ),
     "live by intent": (statements.LIVE_BY_INTENT, {"keys": ["a"]}, {"intent_key=?"}),

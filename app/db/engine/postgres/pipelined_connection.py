@@ -1,8 +1,8 @@
 """A connection to PostgreSQL that sends what nobody waits for together with the next statement, or with COMMIT.
 
 Sent one by one, each statement waits for the server's answer to the one before: a caller's join took eight such round
-trips. Now BEGIN goes with the first question and the rows go with COMMIT, so it takes three. Webhook to CreateDispatch
-takes a tenth less on one machine, and 10 ms instead of 17 where the database is half a millisecond away.
+trips. Now BEGIN goes with the question and the rows go with COMMIT. Webhook to CreateDispatch takes a tenth less on one
+machine, and 10 ms instead of 17 where the database is half a millisecond away.
 """
 
 from __future__ import annotations
