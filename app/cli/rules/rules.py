@@ -38,6 +38,7 @@ from app.rules.editing.rule_set import (
     ExpectedVersions,
     RuleSetEdit,
     apply_file,
+    plan_rules,
     read_tables,
     revert_rules,
 )
@@ -189,9 +190,11 @@ def apply_(
                 note(f"The {key} are at version {version}, not {getattr(expected, key)}.")
     else:
         with reading() as connection:
-            before = read_book(connection)
+            before, plan = read_book(connection), plan_rules(connection, wanted, delete=delete)
         author = editor(by)
-        edit = write(lambda c: apply_file(c, wanted, delete=delete, editor=author, expected=expected, why=why))
+        edit = write(
+            lambda c: apply_file(c, wanted, delete=delete, editor=author, expected=expected, why=why, plan=plan)
+        )
         with reading() as connection:
             after = follow(connection, before)
     # Not in the transaction: while it lasts, Usher on SQLite can store no webhook.

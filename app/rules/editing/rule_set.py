@@ -108,6 +108,20 @@ class RuleSetEdit:
         return [one.after["name"] for one in wanted if one.after is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """What a file changes in the rules that were stored at `version`."""
+
+    version: int
+    differences: Sequence[RuleDifference]
+
+
+def plan_rules(connection: Connection, wanted: RulesFile, *, delete: bool) -> RulePlan:
+    """Return what the file changes; to be read before the transaction that writes it, for many rules take seconds."""
+    version = rules_version(connection)  # first: an edit in between makes the plan old, not wrong
+    return RulePlan(version, diff(read_rules(connection), wanted.rules, delete=delete))
+
+
 _TABLE_KEYS: Final = tuple(edited.file.key for edited in EDITED_TABLES)
 
 
@@ -120,12 +134,14 @@ def apply_file(
     expected: ExpectedVersions = ExpectedVersions(),
     dry_run: bool = False,
     why: str | None = None,
+    plan: RulePlan | None = None,
 ) -> RuleSetEdit:
     """Make the stored rules equal to those of the file, by name, and return what that changed; one change set.
 
     Likewise lookups and agents if the file has their key. `wanted` comes from `read_rules_file`, so it is not checked
-    again while others wait to write. What is not wanted is deleted if `delete`, else kept. ConflictError if a table is
-    not at its expected version; a dry run writes nothing and raises none.
+    again while others wait to write; nor are the rules read again if `plan` was made of those that are stored. What is
+    not wanted is deleted if `delete`, else kept. ConflictError if a table is not at its expected version; a dry run
+    writes nothing and raises none.
     """
     tables = [edited for edited in EDITED_TABLES if getattr(wanted, edited.file.key) is not None]
     if not dry_run:
@@ -134,8 +150,10 @@ def apply_file(
             lock_edits(connection, edited.table)
         for edited in EDITED_TABLES:
             refuse_if_moved(connection, edited, getattr(expected, edited.file.key))
-    differences = diff(read_rules(connection), wanted.rules, delete=delete)
     version = rules_version(connection)
+    if plan is None or plan.version != version:
+        plan = plan_rules(connection, wanted, delete=delete)
+    differences = plan.differences
     planned = {
         edited: diff_rows(edited.file, edited.read(connection), getattr(wanted, edited.file.key), delete=delete)
         for edited in tables

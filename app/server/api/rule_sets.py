@@ -29,6 +29,7 @@ async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
     order = await request.context.workers.run(request.user.user_id, read_rules_order, request.body, editor)
     if order.answer is not None:
         return order.answer
+    plan = await request.context.read(lambda c: rule_set.plan_rules(c, order.wanted, delete=order.delete))
     edit = await request.context.write(
         lambda connection: rule_set.apply_file(
             connection,
@@ -37,6 +38,7 @@ async def apply_rules_file(request: ApiRequest) -> dict[str, Any]:
             editor=editor,
             expected=order.expected,
             why=request.query.why,
+            plan=plan,
         )
     )
     return await _answer(request, edit)
