@@ -32,8 +32,8 @@ from app.webhook.name_digest import stored_forms
 _NOT_ENDED: Final = cast("ColumnElement[bool]", text(NOT_ENDED))
 """In the text of the partial index: neither database concludes it from a bound value."""
 _HASHED = ("participant_identity", "room_name")
-_IDS = ("id", "event_id", "room_sid", "job_id", "agent_sid")
 """Columns whose names may have been replaced by digests."""
+_IDS = ("id", "event_id", "room_sid", "job_id", "agent_sid")
 
 
 @dataclass(frozen=True, slots=True)
