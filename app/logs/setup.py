@@ -63,6 +63,8 @@ def configure_logs(log_format: Literal["console", "json"], *, quiet: bool = Fals
     logging.getLogger("uvicorn.access").handlers = []
     logging.getLogger("uvicorn.access").propagate = False
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # It raises what fails, and warns that what is left of a pipeline fails as well.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     # One warning for each request that is not HTTP: anybody could fill the disk with them.
     library = logging.getLogger("uvicorn.error")
     library.filters = [SamplingFilter()]

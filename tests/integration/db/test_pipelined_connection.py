@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import Connection, select, update
 from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +21,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.bulk_insert import insert_new_later, insert_unseen
 from app.db.tables import audit_log, heartbeats
 from app.db.writer import Writer
+from app.logs import configure_logs
 from tests.conftest import Database
 from tests.integration.accept.test_accept import post, webhook
 from tests.world.virtual_time import in_virtual_time
@@ -155,3 +158,18 @@ async def test_a_join_takes_two_round_trips(postgres_database: Database) -> None
             assert await post(world, webhook("participant_joined", "PA_2", "RM_2")) == 200
         assert [round_trips(trace) for trace in traced.found if b"PA_2" in trace] == [2]
         assert len(world.dispatches()) == 2
+
+
+async def test_a_connection_that_broke_while_idle_leaves_no_line_in_the_log(
+    postgres_database: Database, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for attribute, value in (("handlers", []), ("level", logging.INFO)):
+        monkeypatch.setattr(logging.getLogger(), attribute, value)
+    writer = Writer(postgres_database.writer_engine())
+    pid = await writer.run(lambda connection: connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+    postgres_database.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=pid)
+    configure_logs("json")
+    assert await writer.run(replicas) == []
+    await writer.close()
+    structlog.reset_defaults()
+    assert capfd.readouterr().err == ""
