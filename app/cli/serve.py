@@ -52,6 +52,7 @@ def serve(
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
+    gc.disable()
     async with service(settings) as built:
         _spare_collections()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -66,14 +67,14 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
 
 
 def _spare_collections() -> None:
-    """Exempt long-lived objects from garbage collection, and collect less often.
+    """Exempt what was made until now from garbage collection, which begins now, and collect less often.
 
-    Measured: one full collection with 100,000 rules stops the process for 1.2 s; the default thresholds cost a webhook
-    a tenth of its time.
+    Measured: one full collection with 100,000 rules stops the process for 1.2 s, and the start had three of them; the
+    default thresholds cost a webhook a tenth of its time.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 async def serve_app(
