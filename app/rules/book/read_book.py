@@ -97,8 +97,10 @@ def _select_rules(connection: Connection) -> Select[Any]:
 
 
 def _read_rows(connection: Connection, statement: Select[Any]) -> Iterator[dict[str, Any]]:
-    for found in connection.execute(statement, execution_options={"yield_per": _FETCHED}).mappings():
-        row = dict(found)
+    result = connection.execute(statement, execution_options={"yield_per": _FETCHED})
+    names = tuple(result.keys())
+    for found in result:
+        row = dict(zip(names, found, strict=True))
         for name in DOCUMENTS:
             row[name] = json_text(row[name])
         yield row

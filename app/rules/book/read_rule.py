@@ -67,6 +67,9 @@ def _read_documents(row: Mapping[str, Any], problems: list[Problem]) -> tuple[di
     values: dict[str, Any] = {}
     for column in DOCUMENTS:
         value = row.get(column)
+        if value is None and column not in REQUIRED:
+            texts[column] = values[column] = None
+            continue
         try:
             if isinstance(value, JsonText):
                 value = parse_json(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -143,4 +142,5 @@ def test_each_column_is_read(connection: Connection) -> None:
     assert {name: row[name] for name in VALUES} == VALUES
     (rule,) = read_book(connection).rules
     assert {name: getattr(rule, name) for name in VALUES} == VALUES
-    assert {field.name.removesuffix("_text") for field in fields(Rule) if field.compare} == set(RECORDED_COLUMNS)
+    parsed = {"resumes_at", "hours"}
+    assert {name.removesuffix("_text") for name in Rule._fields} - parsed == set(RECORDED_COLUMNS)
