@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -121,7 +123,7 @@ def two_replicas(directory: Path, size: Size, server: Postgres) -> Result:
         made.livekit.post("faults", method="CreateDispatch", kind="slow", seconds=SLOW, times=None)
         made.let_in()
         time.sleep(size.joining / 2)
-        dead = _replica_with_calls(made, within_s=size.joining)
+        dead = _stopped_with_calls(made, within_s=size.joining)
         dead.kill()
         held = _calls_of(made, dead)
         made.await_joins()
@@ -183,13 +185,18 @@ def _is_id_off(row: dict[str, Any]) -> bool:
     return made_at is None or abs((made_at - row["received_at"]).total_seconds()) > ID_OFF_S
 
 
-def _replica_with_calls(made: Scene, *, within_s: float) -> Usher:
-    """Return a replica that has calls under way now; the first one if none has for so long."""
+def _stopped_with_calls(made: Scene, *, within_s: float) -> Usher:
+    """Return a replica, stopped while it has calls under way; the first one, running, if none has for so long."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         for replica in made.ushers:
+            if not _calls_of(made, replica):
+                continue
+            os.kill(replica.pid, signal.SIGSTOP)
+            time.sleep(0.05)  # for a commit that PostgreSQL has already
             if _calls_of(made, replica):
                 return replica
+            os.kill(replica.pid, signal.SIGCONT)
         time.sleep(0.02)
     return made.ushers[0]
 
