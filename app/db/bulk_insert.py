@@ -46,7 +46,7 @@ def insert_new_later(connection: Connection, table: Table, rows: Sequence[Row]) 
 
 
 def insert_unseen(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert `rows`, whose keys this transaction has looked for and not found; like `insert_new_later` else.
+    """Insert `rows`, whose keys this transaction has looked for and not found; otherwise as `insert_new_later`.
 
     If another replica has inserted one of them since, the transaction fails, and the writer runs its units again.
     """
@@ -54,7 +54,10 @@ def insert_unseen(connection: Connection, table: Table, rows: Sequence[Row]) -> 
 
 
 def update_many(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Write each of `rows` over the columns that it names of the row with its `id`; all name the same columns."""
+    """Write each of `rows` over the columns that it names of the row with its `id`; all name the same columns.
+
+    On PostgreSQL no round trip of its own.
+    """
     _run_later(connection, _update, table, rows)
 
 

@@ -119,7 +119,7 @@ class Transaction:
 
     def _run_again(self, units: Sequence[Unit], error: Exception, tries: int) -> None:
         # A connection that broke while it was idle, as by a restart of the server, shows that at its next statement. To
-        # ask before each transaction whether it works would be a round trip of four.
+        # ask before each transaction whether it works would be one more round trip.
         if tries > 1 and (has_not_begun(error) or (len(units) == 1 and _lost_race(error))):
             self._commit(units, tries - 1)
             return

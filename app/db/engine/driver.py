@@ -18,7 +18,7 @@ def execute_on_driver(connection: Connection, text: str, parameters: Any = (), *
     SQLAlchemy had run it.
     """
     _begin_if_needed(connection)
-    return execute_as_it_is(connection, text, parameters, many=many)
+    return execute_without_begin(connection, text, parameters, many=many)
 
 
 def execute_later(connection: Connection, text: str, rows: Sequence[Any]) -> None:
@@ -34,7 +34,7 @@ def execute_later(connection: Connection, text: str, rows: Sequence[Any]) -> Non
     run_later(text, rows)
 
 
-def execute_as_it_is(connection: Connection, text: str, parameters: Any = (), *, many: bool = False) -> Any:
+def execute_without_begin(connection: Connection, text: str, parameters: Any = (), *, many: bool = False) -> Any:
     """As `execute_on_driver`, but begin no transaction."""
     cursor = connection.connection.cursor()
     try:

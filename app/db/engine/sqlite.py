@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from app.db.engine.driver import execute_as_it_is, execute_on_driver
+from app.db.engine.driver import execute_on_driver, execute_without_begin
 from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
 
@@ -206,7 +206,7 @@ def _configure(connection: sqlite3.Connection, busy_timeout_ms: int, cache_kib: 
 def _begin_by(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        execute_as_it_is(connection, statement)
+        execute_without_begin(connection, statement)
 
 
 class _HintedCompiler(SQLiteCompiler):

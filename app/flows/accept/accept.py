@@ -96,11 +96,11 @@ class Acceptor:
 
     def _accept_batch(self, connection: Connection, after: AfterCommit, batch: Sequence[Event]) -> list[Acceptance]:
         now = self._context.clock.now()
-        book, planned, before = self._decide_and_read(connection, after, batch, now)
+        book, evaluated, before = self._decide_and_read(connection, after, batch, now)
         stored = set(before.dedupe_keys)
         decided: dict[str, DecidedEvent] = {}
         refused: dict[str, Acceptance] = {}
-        for one in planned:
+        for one in evaluated:
             event = one.event
             if event.dedupe_key in stored:
                 refused[event.id] = Acceptance("duplicate")
@@ -140,7 +140,7 @@ class Acceptor:
             decided = [self._decide_or_ask(book, event) for event in whole]
             planned = [one for one in decided if not one.plan.is_empty]
             events = [one.event for one in planned]
-            found = read_stored(connection, batch, events, now, intent_keys=_keys(planned))
+            found = read_stored(connection, batch, events, now, intent_keys=_intent_keys(planned))
             newest = self._newest_book(connection, after, book, found.versions)
             if newest is book:
                 return book, decided, found
@@ -212,7 +212,9 @@ class Acceptor:
             return
         if state is None:
             batch = [one.event for one in decided]
-            state = read_state(connection, [one.event for one in planned], batch, now, intent_keys=_keys(planned))
+            state = read_state(
+                connection, [one.event for one in planned], batch, now, intent_keys=_intent_keys(planned)
+            )
         for one in planned:
             _drop_if_impossible(one, state.gone)
         tick = self._context.clock.monotonic()
@@ -224,7 +226,7 @@ class Acceptor:
         plan_actions(connection, after, planned, now)
 
 
-def _keys(planned: Sequence[DecidedEvent]) -> set[str]:
+def _intent_keys(planned: Sequence[DecidedEvent]) -> set[str]:
     return {intent.intent_key for one in planned for intent in one.plan.intents}
 
 
