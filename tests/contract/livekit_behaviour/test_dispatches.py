@@ -160,6 +160,8 @@ async def test_the_same_token_used_again_after_its_room_has_closed_brings_an_age
     await calls.livekit.start_worker("greeter")
     wish = api.RoomAgentDispatch(agent_name="greeter", metadata="{}", attributes={"usher.dispatch": "9"})
     await calls.livekit.join("ana", "reopened", dispatches=[wish])
+    # An agent that is still on its way would open the room again, before the token does.
+    await calls.eventually(lambda: calls.agents("reopened"), within=10, what="the token's agent")
     [first] = await calls.dispatches("reopened")
     await calls.client.room.delete_room(api.DeleteRoomRequest(room="reopened"))
     await calls.webhooks("room_finished", "reopened")
