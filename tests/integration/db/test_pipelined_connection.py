@@ -21,6 +21,7 @@ from app.db.audit_log import AuditEntry, append
 from app.db.bulk_insert import insert_new_later, insert_unseen
 from app.db.tables import audit_log, heartbeats
 from app.db.writer import Writer
+from app.errors import DatabaseUnavailableError
 from app.logs import configure_logs
 from tests.conftest import Database
 from tests.integration.accept.test_accept import post, webhook
@@ -77,17 +78,53 @@ def replicas(connection: Connection) -> list[str]:
     return list(connection.scalars(select(heartbeats.c.replica).order_by(heartbeats.c.replica)))
 
 
-def test_a_beginning_rows_and_a_commit_are_one_round_trip(postgres_database: Database) -> None:
+def test_rows_go_with_the_beginning_or_with_the_commit(postgres_database: Database) -> None:
     engine = postgres_database.writer_engine()
     with engine.connect():
         pass  # so that the connection is made
     with traces() as traced, engine.begin() as connection:
+        assert replicas(connection) == []
         insert_new_later(connection, heartbeats, [beat("a"), beat("b")])
         append(connection, [AuditEntry("rule", "1", None, "on", "why", NOW)])
-    assert [round_trips(trace) for trace in traced.found] == [1]
+    with traces() as traced_without_a_question, engine.begin() as connection:
+        append(connection, [AuditEntry("rule", "2", None, "on", "why", NOW)])
+    assert [round_trips(trace) for trace in traced.found] == [3]  # a question without parameters goes by itself
+    assert [round_trips(trace) for trace in traced_without_a_question.found] == [2]
     with engine.begin() as connection:
         assert replicas(connection) == ["a", "b"]
-        assert connection.scalars(select(audit_log.c.reason)).all() == ["why"]
+        assert connection.scalars(select(audit_log.c.entity_id)).all() == ["1", "2"]
+
+
+async def test_a_unit_runs_once_if_its_connection_breaks_while_it_is_committed(postgres_database: Database) -> None:
+    postgres_database.execute(
+        "CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+    )
+    postgres_database.execute(
+        "CREATE CONSTRAINT TRIGGER break_off AFTER INSERT ON audit_log INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION break_off()"
+    )
+    runs = 0
+
+    def add_line(connection: Connection) -> None:
+        nonlocal runs
+        runs += 1
+        append(connection, [AuditEntry("rule", "1", None, "on", "why", NOW)])  # and asks nothing
+
+    writer = Writer(postgres_database.writer_engine())
+    with pytest.raises(DatabaseUnavailableError):
+        await writer.run(add_line)
+    assert runs == 1
+    await writer.close()
+
+
+def test_a_result_fetched_in_parts_may_be_the_first_and_finds_what_waited(postgres_database: Database) -> None:
+    in_parts = {"yield_per": 1}
+    with postgres_database.writer_engine().begin() as connection:
+        assert connection.execute(select(heartbeats.c.replica), execution_options=in_parts).all() == []
+        insert_new_later(connection, heartbeats, [beat("a"), beat("b")])
+        found = connection.execute(select(heartbeats.c.replica), execution_options=in_parts)
+        assert sorted(found.scalars()) == ["a", "b"]
 
 
 def test_the_next_statement_finds_what_waited(postgres_database: Database) -> None:
@@ -127,6 +164,19 @@ def test_a_commit_is_refused_if_what_waited_fails(postgres_database: Database) -
         put_twice()
     with engine.begin() as connection:
         assert replicas(connection) == []
+
+
+def test_an_error_names_the_statements_that_waited(postgres_database: Database) -> None:
+    engine = postgres_database.writer_engine()
+    postgres_database.execute("ALTER TABLE heartbeats ADD CHECK (replica <> 'refused')")
+    with engine.connect() as connection:
+        insert_new_later(connection, heartbeats, [beat("refused")])
+        with pytest.raises(IntegrityError, match=r"(?s)check constraint.*same message: INSERT INTO heartbeats.*SELECT"):
+            replicas(connection)
+        connection.rollback()
+        insert_new_later(connection, heartbeats, [beat("refused")])
+        with pytest.raises(IntegrityError, match=r"(?s)check constraint.*same message: INSERT INTO heartbeats"):
+            connection.commit()
 
 
 async def test_a_row_that_another_replica_inserted_meanwhile_is_seen_when_the_unit_runs_again(

@@ -32,13 +32,22 @@ class _Cursor(psycopg.Cursor[Any]):
         if params:
             with self._conn.sending_what_waits():
                 return super().execute(query, params, **options)
-        with self._conn.sending_what_waits():
-            pass  # first: without parameters it may be several statements, which no pipeline takes
+        self._conn.send_what_waits()  # without parameters it may be several statements, which no pipeline takes
         return super().execute(query, params, **options)
 
     def executemany(self, *args: Any, **options: Any) -> None:
         with self._conn.sending_what_waits():
             super().executemany(*args, **options)
+
+
+class _ServerCursor(psycopg.ServerCursor[Any]):
+    """For results that are fetched in parts, which no pipeline takes: sends what waits before."""
+
+    _conn: PipelinedConnection
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        self._conn.send_what_waits()
+        return super().execute(query, params, **options)
 
 
 class PipelinedConnection(BoundedConnection):
@@ -47,6 +56,7 @@ class PipelinedConnection(BoundedConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.cursor_factory = _Cursor
+        self.server_cursor_factory = _ServerCursor
         self._beginning: Sequence[str] = ()
         self._waiting: list[tuple[str, Sequence[Any]]] = []
 
@@ -73,15 +83,25 @@ class PipelinedConnection(BoundedConnection):
                 for query, rows in waiting:
                     psycopg.Cursor(self).executemany(query, rows)
                 yield
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
+            if waiting:  # SQLAlchemy adds the statement that took them along
+                queries = "; ".join(query for query, _ in waiting)
+                error.args = (f"{error}\n[SQL sent in the same message: {queries}]",)
             if beginning and self.pgconn.status == ConnStatus.BAD:
                 raise NotBegunError(*error.args) from error
             raise
 
+    def send_what_waits(self) -> None:
+        """Send what waits, and read all answers."""
+        with self.sending_what_waits():
+            pass
+
     def commit(self) -> None:
         """Commit the transaction, after what waits."""
+        if self._beginning and self._waiting:
+            self.send_what_waits()  # with COMMIT in that message, a break would leave open whether it was carried out
+        self._beginning = ()
         if not self._waiting:
-            self._beginning = ()
             super().commit()
             return
         with self.sending_what_waits():
