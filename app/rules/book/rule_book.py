@@ -6,18 +6,16 @@ import gc
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.db.types import JsonText
 from app.rules.book.read_rule import read_rule
 from app.rules.index.entry import Entry
 from app.rules.index.persistent import Ordered, Shards
 from app.rules.index.rule_index import Index
-from app.rules.language.compile import Alternative, Condition, compile_alternatives
+from app.rules.language.compile import Alternative, compile_alternatives
 from app.rules.language.limits import MAX_ALTERNATIVES
 from app.rules.lookups.lookup_book import NO_LOOKUPS, LookupBook
 from app.rules.rule import BadRule, Rule
@@ -25,8 +23,7 @@ from app.rules.rule import BadRule, Rule
 __all__ = ["BadRule", "JsonText", "Rule", "RuleBook"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """One usable rule with its alternatives; those of an enabled rule are in the index."""
 
     rank: int
@@ -93,7 +90,8 @@ class RuleBook:
                 bad[usable.id] = usable
                 continue
             rule, pattern = usable
-            line = _Line(rule.rank, rule, _entries(rule, compile_alternatives(pattern)))
+            rank = rule.rank
+            line = _Line(rank, rule, _entries(rank, rule, compile_alternatives(pattern)))
             lines.put(rule.id, line)
             order.add(line)
             if rule.enabled:
@@ -151,19 +149,7 @@ def _without_collections() -> Iterator[None]:
         gc.enable()
 
 
-def _entries(rule: Rule, alternatives: Sequence[Alternative]) -> tuple[Entry, ...]:
+def _entries(rank: int, rule: Rule, alternatives: Sequence[Alternative]) -> tuple[Entry, ...]:
     return tuple(
-        Entry(rule.rank * MAX_ALTERNATIVES + place, rule, _shared(alternative))
-        for place, alternative in enumerate(alternatives)
+        Entry(rank * MAX_ALTERNATIVES + place, rule, alternative) for place, alternative in enumerate(alternatives)
     )
-
-
-@lru_cache(maxsize=4096)
-def _shared_condition(condition: Condition) -> Condition:
-    """Return one object for all equal conditions: rules repeat each other's."""
-    return condition
-
-
-def _shared(alternative: Alternative) -> Alternative:
-    conditions = tuple(map(_shared_condition, alternative.conditions))
-    return Alternative(conditions, alternative.default_event, alternative.audience)

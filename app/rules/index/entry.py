@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.rules.language.compile import Alternative
 from app.rules.rule import Rule
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class Entry(NamedTuple):
     """One alternative of one rule; `rank` orders it by the rule, then by the alternative, and no two share it."""
 
     rank: int

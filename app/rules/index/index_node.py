@@ -5,9 +5,6 @@ It may find too many entries, never too few: every entry found is verified after
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 from app.rules.index.entry import Entry
 from app.rules.index.index_field import Field, Stream
 from app.rules.index.persistent import Edition, Ordered, Shards
@@ -61,8 +58,13 @@ class Node:
             parts = condition.path.split(".")
             for size in range(1, len(parts)):
                 self._openings.put(".".join(parts[:size]), None)
+        path = condition.path
+
+        def branch(edition: Edition) -> Node:
+            return Node(self._used | {path}, edition)
+
         for place in places:
-            field.add(place, entry, self._branch(condition.path))
+            field.add(place, entry, branch)
         if ABSENT_PLACE in places and condition.path not in self._absent:
             self._absent += (condition.path,)
 
@@ -79,9 +81,6 @@ class Node:
             if field.drop(_all_places(condition), entry):
                 self._put_back(condition.path, field)
                 return
-
-    def _branch(self, path: str) -> Callable[[Edition], Node]:
-        return partial(Node, self._used | {path})
 
     def _put_back(self, path: str, field: Field) -> None:
         if field.is_empty:

@@ -9,9 +9,10 @@ nearly every rule has them.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from functools import lru_cache
+from itertools import starmap
+from typing import Any, Final, NamedTuple
 
 from app.livekit.participant.role import ROLE_OF_KIND, Role
 from app.rules.language.consistency import Choice, is_consistent
@@ -50,8 +51,7 @@ def audience_of_pattern(paths: Container[str]) -> Audience:
     return Audience.BY_KIND if KIND in paths else Audience.CALLERS
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """The requirement of one alternative on one field: any of the matchers, or the field's absence."""
 
     path: str
@@ -83,8 +83,7 @@ class Condition:
         return either(self.matchers)
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(NamedTuple):
     """Conditions that must hold together, and whether LiveKit's defaults stand in for conditions not written."""
 
     conditions: tuple[Condition, ...]
@@ -116,12 +115,18 @@ def compile_alternatives(pattern: Pattern) -> tuple[Alternative, ...]:
     """Return the alternatives of a pattern that was read, ready to match."""
     return tuple(
         Alternative(
-            tuple(Condition(path, matchers) for path, matchers in alternative.items()),
+            tuple(starmap(_condition, alternative.items())),
             default_event=EVENT not in alternative,
             audience=audience_of_pattern(alternative),
         )
         for alternative in pattern.alternatives
     )
+
+
+@lru_cache(maxsize=4096)
+def _condition(path: str, matchers: tuple[Matcher, ...]) -> Condition:
+    """Return one object for all equal conditions: rules repeat each other's."""
+    return Condition(path, matchers)
 
 
 def audience_of_document(view: DocumentView) -> Audience:

@@ -14,7 +14,7 @@ from app.livekit.vocabulary import EventType
 from app.rules.language.limits import MAX_ALTERNATIVES, MAX_CONDITIONS, MAX_DEPTH, MAX_PARTS, MAX_TEXT, MAX_VALUES
 from app.rules.language.matcher import Matcher, show_value
 from app.rules.language.operands import Problems
-from app.rules.language.value_list import read_values
+from app.rules.language.value_list import ValueReader
 from app.translation import translatable
 
 OR = "$or"
@@ -91,6 +91,7 @@ class _Reader:
         self.overridden: dict[str, None] = {}
         self.saw_or = False
         self._legacy = legacy
+        self._reader = ValueReader(self.problems, legacy=legacy)
         self._values = 0
         self._too_large = False
 
@@ -155,7 +156,7 @@ class _Reader:
         if path.count(".") >= MAX_PARTS:
             self.problems.add(where, translatable("is a path of more than %(most)s parts", most=MAX_PARTS))
             return
-        matchers = read_values(values, where, self.problems, legacy=self._legacy)
+        matchers = self._reader.read_list(values, where)
         for alternative in alternatives:
             if path in alternative:
                 self.overridden[path] = None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from app.rules.language.address import read_address
 from app.rules.language.matcher import (
@@ -37,38 +37,43 @@ MATCH_TYPES = (
 _BUT_TYPES = ("equals-ignore-case", "prefix", "suffix", "wildcard")
 
 
-def read_values(values: list[Any], path: str, problems: Problems, *, legacy: bool) -> tuple[Matcher, ...]:
-    """Return the matchers of one field's value list, any of which suffices; mistakes go to `problems`.
+class ValueReader(OperandReader):
+    """Reads the value lists of one pattern; mistakes go to `problems`.
 
     `legacy` reads as event-ruler's older compiler does, which knows fewer forms of anything-but; it takes over where
     `$or` turns out to be a field's name.
     """
-    if not values:
-        problems.add(path, translatable("an empty list matches nothing; give at least one value"), values)
-        return ()
-    reader = _ValueReader(problems, legacy=legacy)
-    matchers: list[Matcher] = []
-    keys: dict[Key, None] = {}
-    for place, value in enumerate(values):
-        matcher = reader.read(value, f"{path}[{place}]", first=place == 0)
-        if isinstance(matcher, Exact):
-            keys[matcher.key] = None
-        elif matcher is not None:
-            matchers.append(matcher)
-    if len(keys) == 1:
-        matchers.insert(0, Exact(next(iter(keys))))
-    elif keys:
-        matchers.insert(0, OneOf(frozenset(keys)))
-    return tuple(matchers)
 
-
-class _ValueReader(OperandReader):
     def __init__(self, problems: Problems, *, legacy: bool) -> None:
         super().__init__(problems)
         self._legacy = legacy
 
-    def read(self, value: Any, path: str, *, first: bool) -> Matcher | None:
+    def read_list(self, values: list[Any], path: str) -> tuple[Matcher, ...]:
+        """Return the matchers of one field's value list, any of which suffices."""
+        if not values:
+            self.problems.add(path, translatable("an empty list matches nothing; give at least one value"), values)
+            return ()
+        matchers: list[Matcher] = []
+        exact: dict[Key, Exact] = {}
+        for place, value in enumerate(values):
+            matcher = self._read_value(value, f"{path}[{place}]", first=place == 0)
+            if isinstance(matcher, Exact):
+                exact[matcher.key] = matcher
+            elif matcher is not None:
+                matchers.append(matcher)
+        if len(exact) == 1:
+            matchers = [*exact.values(), *matchers]
+        elif exact:
+            matchers.insert(0, OneOf(frozenset(exact)))
+        return tuple(matchers)
+
+    def _read_value(self, value: Any, path: str, *, first: bool) -> Matcher | None:
         """Read one place of the list; None after a mistake, which is recorded."""
+        if isinstance(value, str):
+            if not self.fits(value, path):
+                return None
+            address = read_address(value)
+            return InNetwork(address, address, value) if address else Exact(value)
         if isinstance(value, dict):
             return self._read_match_type(value, path, first=first)
         if isinstance(value, list):
@@ -76,11 +81,6 @@ class _ValueReader(OperandReader):
                 path, translatable("a list within the list of values; expected a value or a match type"), value
             )
             return None
-        if isinstance(value, str):
-            if not self.fits(value, path):
-                return None
-            address = read_address(value)
-            return InNetwork(address, address, value) if address else Exact(value)
         if value is None or isinstance(value, (bool, int, float)):
             return Exact(exact_key(value))
         self.problems.add(
@@ -107,18 +107,12 @@ class _ValueReader(OperandReader):
             return None
         ((name, operand),) = expression.items()
         inner = f"{path}.{name}"
-        readers: dict[str, Callable[[Any, str], Matcher | None]] = {
-            "anything-but": lambda operand, path: self._read_anything_but(operand, path, first=first),
-            "cidr": self.read_network,
-            "equals-ignore-case": self.read_ignore_case,
-            "exactly": self.read_exactly,
-            "exists": self.read_exists,
-            "numeric": self.read_numeric,
-            "prefix": lambda operand, path: self.read_affix("prefix", operand, path),
-            "suffix": lambda operand, path: self.read_affix("suffix", operand, path),
-            "wildcard": self.read_wildcard,
-        }
-        if name not in readers:
+        if name == "anything-but":
+            return self._read_anything_but(operand, inner, first=first)
+        if name in ("prefix", "suffix"):
+            return self.read_affix(name, operand, inner)
+        read = _READERS.get(name)
+        if read is None:
             allowed = ", ".join(MATCH_TYPES)
             self.problems.add(
                 inner,
@@ -127,7 +121,7 @@ class _ValueReader(OperandReader):
                 nearest_match_type(str(name), MATCH_TYPES),
             )
             return None
-        return readers[name](operand, inner)
+        return read(self, operand, inner)
 
     def _read_anything_but(self, operand: Any, path: str, *, first: bool) -> Matcher | None:
         if isinstance(operand, dict):
@@ -211,3 +205,13 @@ class _ValueReader(OperandReader):
         if text is None:
             return None
         return Prefix(text) if name == "prefix" else Suffix(text)
+
+
+_READERS: Final[Mapping[str, Callable[[ValueReader, Any, str], Matcher | None]]] = {
+    "cidr": ValueReader.read_network,
+    "equals-ignore-case": ValueReader.read_ignore_case,
+    "exactly": ValueReader.read_exactly,
+    "exists": ValueReader.read_exists,
+    "numeric": ValueReader.read_numeric,
+    "wildcard": ValueReader.read_wildcard,
+}
