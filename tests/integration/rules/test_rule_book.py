@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from app.rules import RuleBook, evaluate
+from app.rules import Rule, RuleBook, evaluate
 from app.rules.book.read_book import book_at, follow, read_book, read_version
 from tests.conftest import Database
 from tests.unit.rules.books import make_event
@@ -163,6 +164,19 @@ def test_text_that_is_no_json_is_only_a_bad_row(sqlite_database: Database, text:
         assert matched(book_at(connection, book.version)) == ["good"]
 
 
+def parsed(rules: Iterable[Rule]) -> list[tuple[Any, ...]]:
+    """Return all that rules say; the texts of their templates have the spaces that the database has."""
+    return [
+        (
+            one._replace(metadata_text=None, attributes_text=None, fallbacks_text=None),
+            one.metadata,
+            one.attributes,
+            one.fallbacks,
+        )
+        for one in rules
+    ]
+
+
 def test_a_book_can_be_had_as_it_was(database: Database, connection: Connection) -> None:
     insert(database, "first", '{"room": {"name": ["support-1"]}}', metadata='{"lang": "es"}')
     first = read_book(connection)
@@ -176,7 +190,7 @@ def test_a_book_can_be_had_as_it_was(database: Database, connection: Connection)
     for book in (first, second, third, fourth):
         then = book_at(connection, book.version)
         assert then.version == book.version
-        assert list(then.rules) == list(book.rules)
+        assert parsed(then.rules) == parsed(book.rules)
         assert matched(then) == matched(book)
     assert list(book_at(connection, 0).rules) == []
 
