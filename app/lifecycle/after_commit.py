@@ -59,6 +59,11 @@ class AfterCommit:
         """Set `is_due` if one of these times of a next attempt has come."""
         self.is_due = self.is_due or any(one is not None and one <= now for one in due)
 
+    def withdraw(self, withdrawal: Withdrawal | None) -> None:
+        """Add what is to be taken back from LiveKit, if anything is."""
+        if withdrawal is not None:
+            self.withdrawals.append(withdrawal)
+
     @property
     def frees_places(self) -> bool:
         """Whether a dispatch has ended, or asks another agent, so that others may have its place."""

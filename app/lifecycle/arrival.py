@@ -14,6 +14,14 @@ from app.outbox.dispatch_factory import at_rung, ended
 from app.outbox.move import Move
 from app.translation import recorded
 
+LONGEST_REPEAT_DELAY_S = 60.0
+"""Longest delay of an attempt that is repeated because LiveKit has lost the one before."""
+FIRST_CHECK_S = JOB_LIST_LAG_S + 0.25
+"""When LiveKit's lists are certain about an agent that has not joined: no worker took the job, or one refused it.
+
+Seen: a phone rang 15.6 s although a worker was there after 8.5 s, since only the answer deadline was waited for.
+"""
+
 
 def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joined_at: datetime) -> Move:
     """Return the arrival of an agent that a webhook reported."""
@@ -23,7 +31,7 @@ def arrived(dispatch: Dispatch, identity: str, sid: str, job_id: str | None, joi
     )
 
 
-def seen(finding: Arrived, now: datetime) -> Move:
+def agent_seen(finding: Arrived, now: datetime) -> Move:
     """Return the arrival of an agent that LiveKit lists; of one that had joined, what the list adds."""
     dispatch = finding.dispatch
     fields = {
@@ -180,14 +188,6 @@ def _failed(dispatch: Dispatch, next_attempt_at: datetime) -> dict[str, Any]:
         "next_attempt_at": next_attempt_at,
         "deletion_announced_at": None,
     }
-
-
-LONGEST_REPEAT_DELAY_S = 60.0
-FIRST_CHECK_S = JOB_LIST_LAG_S + 0.25
-"""When LiveKit's lists are certain about an agent that has not joined: no worker took the job, or refused it.
-
-Seen: a phone rang 15.6 s although a worker was there after 8.5 s, since only the answer deadline was waited for.
-"""
 
 
 def awaited_from(dispatch: Dispatch, instant: datetime) -> dict[str, Any]:

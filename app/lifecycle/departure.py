@@ -19,8 +19,6 @@ DONE: Final = "usher.done"
 """The participant attribute by which an agent says, with any value, that it has finished."""
 CONTEXT: Final = "usher.context"
 """The participant attribute, JSON or text, that an agent leaves to the one after it."""
-
-
 NEXT: Final = "usher.next"
 """The participant attribute in which an agent that leaves names the agent that is to go on with its callers."""
 NOT_REPLACED: Final = recorded("not replaced")

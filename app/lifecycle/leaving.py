@@ -92,7 +92,7 @@ def room_over(dispatch: Dispatch, cause: Cause, reason: str, now: datetime) -> M
     return Move(dispatch, DispatchStatus.CANCELLED, cause, reason, fields=ended(now))
 
 
-class CallersGone(Enum):
+class NoCallers(Enum):
     """What follows when the last caller of a dispatch has left."""
 
     CANCEL = auto()
@@ -104,30 +104,30 @@ class CallersGone(Enum):
     KEEP = auto()
 
 
-def callers_gone(dispatch: Dispatch) -> CallersGone:
+def callers_gone(dispatch: Dispatch) -> NoCallers:
     """Return what follows when none of the callers of `dispatch` is left."""
     if dispatch.status in WAITING:
-        return CallersGone.CANCEL
+        return NoCallers.CANCEL
     if not dispatch.withdraw:
-        return CallersGone.KEEP
-    return CallersGone.WITHDRAW_IF_ALONE if dispatch.scope is Scope.ROOM else CallersGone.WITHDRAW
+        return NoCallers.KEEP
+    return NoCallers.WITHDRAW_IF_ALONE if dispatch.scope is Scope.ROOM else NoCallers.WITHDRAW
 
 
 def after_callers_gone(dispatch: Dispatch, left_at: datetime, now: datetime) -> tuple[Move | None, Withdrawal | None]:
     """Return the move and the withdrawal by which `callers_gone` is carried out; `left_at`: when the last one left."""
     match callers_gone(dispatch):
-        case CallersGone.CANCEL:
+        case NoCallers.CANCEL:
             waited = max(0.0, (left_at - dispatch.waits_since).total_seconds())
             reason = f"the caller gave up after {waited:.1f} s"
             if is_beside(dispatch):
                 reason = recorded("the caller left while the call was being handed over")
             move = Move(dispatch, DispatchStatus.CANCELLED, Cause.CALLER_LEFT, reason, fields=ended(now))
             return move, withdrawal_of(dispatch)
-        case CallersGone.WITHDRAW:
+        case NoCallers.WITHDRAW:
             return None, withdrawal_of(dispatch, after_s=_rest_of_reload(left_at, now))
-        case CallersGone.WITHDRAW_IF_ALONE:
+        case NoCallers.WITHDRAW_IF_ALONE:
             return None, withdrawal_of(dispatch, only_if_alone=True, after_s=_rest_of_reload(left_at, now))
-        case CallersGone.KEEP:
+        case NoCallers.KEEP:
             return None, None
         case unknown:
             assert_never(unknown)

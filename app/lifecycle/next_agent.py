@@ -59,8 +59,7 @@ def agent_left(
     leaves_callers = (remaining.served or remaining.late) and departure.disconnect_reason not in ROOM_OVER
     # A withdrawal that took the agent out has deleted the dispatch already.
     if departure.disconnect_reason not in ROOM_OVER and (leaves_callers or not dispatch.withdraw):
-        deletion = deletion_of(dispatch)
-        after.withdrawals += [deletion] if deletion is not None else []
+        after.withdraw(deletion_of(dispatch))
     if dispatch.handed_to is not None and leaves_callers:
         return left_during_handover(dispatch, departure, now), None
     if leaves_callers and is_handed_over(dispatch, departure, budget=settings.recovery_budget):

@@ -66,6 +66,15 @@ def longest_delay(*, is_down: bool) -> float:
     return LONGEST_DELAY_S if is_down else LONGEST_TROUBLE_S
 
 
+def certain_from(started_at: datetime, now: datetime, timeout_s: float, *, is_answered: bool) -> datetime:
+    """Return from when on LiveKit shows whether a call with an unknown outcome took effect; see `ANSWERED_S`.
+
+    `started_at`: when the call began. `is_answered`: LiveKit itself reported the failure, and that is known at `now`.
+    """
+    is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)
+    return started_at + timedelta(seconds=min(ANSWERED_S, timeout_s) if is_over else timeout_s)
+
+
 def next_step(
     dispatch: Dispatch,
     outcome: Outcome,
@@ -79,7 +88,6 @@ def next_step(
     """Return what follows `outcome` of call number `dispatch.attempts`, which began at `started_at`.
 
     `is_down`: LiveKit has answered none of the latest calls, for any dispatch.
-
     After an unknown outcome LiveKit is checked before anything is sent again, and not before the request has timed out,
     unless LiveKit was quick to answer that it failed.
     """
@@ -108,9 +116,8 @@ def next_step(
             reason = f"{UNREACHABLE}: {recorded('outcome unknown')}: {code}: {text}"
             if _given_up(dispatch):
                 return Step(DispatchStatus.FAILED, Cause.OUTCOME_UNKNOWN, reason)
-            is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)
-            settled = started_at + timedelta(seconds=min(ANSWERED_S, timeout_s) if is_over else timeout_s)
-            return Step(DispatchStatus.PENDING, Cause.OUTCOME_UNKNOWN, reason, max(soon, settled), must_look=True)
+            checked_at = max(soon, certain_from(started_at, now, timeout_s, is_answered=is_answered))
+            return Step(DispatchStatus.PENDING, Cause.OUTCOME_UNKNOWN, reason, checked_at, must_look=True)
         case _:
             assert_never(outcome)
 

@@ -50,8 +50,7 @@ def _settle_handovers(connection: Connection, after: AfterCommit, moves: Sequenc
     following = moves_of_partners(concerned, read_locked(connection, concerned), now)
     for one in following:
         if one.cause is Cause.HANDED_OVER:
-            withdrawal = withdrawal_of(one.dispatch)
-            after.withdrawals += [withdrawal] if withdrawal is not None else []
+            after.withdraw(withdrawal_of(one.dispatch))
         elif one.cause is not Cause.HANDOVER_FAILED and one.dispatch.replaces is not None:
             inherit_callers(connection, {one.dispatch.replaces: one.dispatch.id})
     move(connection, after, following, now)

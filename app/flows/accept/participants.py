@@ -194,8 +194,7 @@ class _Observer:
                 change, withdrawal = after_callers_gone(dispatch, self._now, self._now)
                 if change is not None:
                     self._add(change)
-                if withdrawal is not None:
-                    self._after.withdrawals.append(withdrawal)
+                self._after.withdraw(withdrawal)
 
     def job_changed(self, event: Event) -> None:
         """Check LiveKit soon for a dispatch whose job is over, or waits for a worker, while its agent is awaited."""

@@ -16,8 +16,7 @@ from app.flows.elapsed_time import ElapsedTime
 from app.flows.room_comparison import Comparison, still_true
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import not_ours
-from app.lifecycle.arrival import seen as agent_seen
+from app.lifecycle.arrival import agent_seen, not_ours
 from app.lifecycle.departure import unseen_departure
 from app.lifecycle.doubt import room_unlisted
 from app.lifecycle.leaving import after_callers_gone, room_over, withdrawal_of_stray
@@ -165,7 +164,7 @@ class _Writing:
                 case CallersGone(dispatch):
                     gone_at = left_at.get(dispatch.id, self._now)
                     end, withdrawal = after_callers_gone(dispatch, gone_at, self._now)
-                    self._after.withdrawals += [withdrawal] if withdrawal is not None else []
+                    self._after.withdraw(withdrawal)
                     self._add(end)
                 case AgentLost(dispatch):
                     served = self._comparison.intended.callers.get(dispatch.id)
@@ -208,7 +207,7 @@ class _Writing:
                 _log.warning(
                     "withdrawing an agent that no dispatch needs", room=seen.room_name, agents=identities, why=why
                 )
-                self._after.withdrawals.append(withdrawal_of_stray(finding, seen))
+                self._after.withdraw(withdrawal_of_stray(finding, seen))
                 return None
             case WrittenDown() | NotYetHere():
                 return None

@@ -64,5 +64,5 @@ class LeftAlone:
                 continue
             change, withdrawal = after_reload(dispatch, left_at[dispatch.id], now)
             moves += [change] if change is not None else []
-            after.withdrawals += [withdrawal] if withdrawal is not None else []
+            after.withdraw(withdrawal)
         move(connection, after, moves, now)

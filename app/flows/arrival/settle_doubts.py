@@ -50,7 +50,7 @@ def lose_agent(
         fields = rendered_after(connection, context.settings, dispatch, previous)
         replacement = replacement_of(dispatch, new_id(), now)._replace(must_look=finding.has_substitute, **fields)
     if dispatch.agent_sid in ghosts and dispatch.agent_identity:
-        after.withdrawals.append(
+        after.withdraw(
             Withdrawal(
                 dispatch.project,
                 dispatch.room_name,

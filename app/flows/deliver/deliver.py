@@ -17,7 +17,7 @@ from app.flows.context import Context
 from app.flows.deliver.call_queue import CallQueue
 from app.flows.deliver.call_slots import CallSlots
 from app.flows.deliver.claim import Claimed, claim
-from app.flows.deliver.precheck import conclude
+from app.flows.deliver.precheck import still_to_send
 from app.flows.deliver.recovery import Recovery
 from app.flows.deliver.room_checks import RoomChecks
 from app.flows.deliver.settle import settle
@@ -222,7 +222,7 @@ class Deliverer:
             await self._postpone(dispatch, str(error), is_down=client.is_down)
             return None
         return await self._transactions.run(
-            lambda connection, after: conclude(connection, after, self._context, dispatch, comparison),
+            lambda connection, after: still_to_send(connection, after, self._context, dispatch, comparison),
             project=dispatch.project,
         )
 

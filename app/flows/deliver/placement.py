@@ -97,8 +97,7 @@ class _Giving:
                     self.placed.moves += [] if change is None else [change]
                     return
                 case GiveUp():
-                    withdrawal = withdrawal_of(current)
-                    self.after.withdrawals += [] if withdrawal is None else [withdrawal]
+                    self.after.withdraw(withdrawal_of(current))
                     self.placed.moves.append(given_up(current, decision, self.places.now))
                     return
                 case _:

@@ -11,7 +11,7 @@ from app.flows.context import Context
 from app.flows.deliver.settle import settle
 from app.flows.room_comparison import Comparison, about_one
 from app.lifecycle.after_commit import AfterCommit
-from app.lifecycle.arrival import seen as agent_seen
+from app.lifecycle.arrival import agent_seen
 from app.lifecycle.doubt import put_off, room_unlisted
 from app.lifecycle.leaving import after_callers_gone, room_over
 from app.lifecycle.settling import Settlement, is_held
@@ -24,7 +24,7 @@ from app.outbox.move import Move
 from app.translation import recorded
 
 
-def conclude(
+def still_to_send(
     connection: Connection, after: AfterCommit, context: Context, dispatch: Dispatch, comparison: Comparison
 ) -> Dispatch | None:
     """Write what a comparison of its room means for a dispatch that is about to be sent.
@@ -74,7 +74,7 @@ def _act_upon(
             left_at = last_left(connection, [current.id]).get(current.id, now)
             change, withdrawal = after_callers_gone(current, left_at, now)
             move(connection, after, [change] if change is not None else [], now)
-            after.withdrawals += [withdrawal] if withdrawal is not None else []
+            after.withdraw(withdrawal)
         case Arrived():
             move(connection, after, [agent_seen(finding, now)], now)
             after.rooms_to_check.add(room)

@@ -41,8 +41,7 @@ def settle(connection: Connection, after: AfterCommit, context: Context, settlem
         )
         if result.move is not None:
             moves.append(_checked_soon(result.move, context, now))
-        if result.withdrawal is not None:
-            after.withdrawals.append(result.withdrawal)
+        after.withdraw(result.withdrawal)
         if result.check_room:
             after.rooms_to_check.add((dispatch.project, dispatch.room_name))
     move(connection, after, moves, now)

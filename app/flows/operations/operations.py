@@ -123,9 +123,7 @@ def cancel(
                 ended(now),
             )
         )
-        withdrawal = withdrawal_of(dispatch)
-        if withdrawal is not None:
-            after.withdrawals.append(withdrawal)
+        after.withdraw(withdrawal_of(dispatch))
     move(connection, after, moves, now)
     return result
 

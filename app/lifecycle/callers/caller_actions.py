@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from app.db.columns.action_types import CallerActionCause, CallerActionKind, CallerActionStatus
-from app.lifecycle.retry import ANSWERED_S, REFUSED, TROUBLE_LIMIT, UNREACHABLE, delay_before, longest_delay
+from app.lifecycle.retry import REFUSED, TROUBLE_LIMIT, UNREACHABLE, certain_from, delay_before, longest_delay
+from app.livekit.attributes import CALL_STATUS
 from app.livekit.client import TRANSFER_TIMEOUT_S, SeenParticipant
 from app.livekit.outcome import ActionOutcome, Done, ParticipantGone, Rejected, Unknown, Unreachable
 from app.outbox.caller_action import CallerAction
@@ -20,8 +21,6 @@ from app.translation import recorded
 
 REFUSALS_ALLOWED: Final = 3
 """Calls that LiveKit may refuse before the action has failed: each transfer may ring somebody's phone."""
-CALL_STATUS: Final = "sip.callStatus"
-"""The attribute in which LiveKit says how far a phone call is."""
 _RINGING: Final = frozenset({"ringing", "dialing"})
 _PENDING, _SENDING = CallerActionStatus.PENDING, CallerActionStatus.SENDING
 
@@ -148,9 +147,8 @@ def after_call(
                 return _end(
                     action, CallerActionStatus.FAILED, CallerActionCause.OUTCOME_UNKNOWN, reason, now=now, fields=fields
                 )
-            is_over = is_answered and now - started_at < timedelta(seconds=ANSWERED_S)
-            settled = started_at + timedelta(seconds=min(ANSWERED_S, timeout_s) if is_over else timeout_s)
-            fields |= {**_waiting(max(soon, settled)), "must_check": True}
+            checked_at = max(soon, certain_from(started_at, now, timeout_s, is_answered=is_answered))
+            fields |= {**_waiting(checked_at), "must_check": True}
             return ActionMove(action, _PENDING, CallerActionCause.OUTCOME_UNKNOWN, reason, fields)
         case _:
             assert_never(outcome)

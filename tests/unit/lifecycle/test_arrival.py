@@ -9,13 +9,13 @@ from app.db.types import Cause, DispatchStatus
 from app.lifecycle.arrival import (
     NoShow,
     after_no_show,
+    agent_seen,
     arrived,
     is_hopeless,
     may_repeat,
     next_after_no_show,
     not_ours,
     repeat_delay,
-    seen,
 )
 from app.observe.finding import Arrived
 from tests.world.rows import NOW, dispatch, seen_agent
@@ -95,7 +95,7 @@ def test_an_agent_of_another_dispatch_is_given_back(answer_timeout_s: int, is_ov
 def test_a_webhook_and_the_lists_report_the_same_arrival(status: DispatchStatus) -> None:
     waiting = dispatch(status=status, lease_owner="replica", lease_until=NOW, next_attempt_at=NOW)
     by_webhook = arrived(waiting, "agent-AJ_1", "PA_1", "AJ_1", NOW)
-    by_list = seen(Arrived(waiting, seen_agent(sid="PA_1"), "AD_1", "AJ_1", None), NOW)
+    by_list = agent_seen(Arrived(waiting, seen_agent(sid="PA_1"), "AD_1", "AJ_1", None), NOW)
     assert by_webhook.result == by_list.result._replace(reason=by_webhook.reason)
     assert by_webhook.result.status is DispatchStatus.JOINED
     assert by_webhook.result.lease_until is None
@@ -104,7 +104,7 @@ def test_a_webhook_and_the_lists_report_the_same_arrival(status: DispatchStatus)
 def test_what_a_list_adds_does_not_change_when_the_agent_joined() -> None:
     joined_at = NOW - timedelta(seconds=5)
     joined = dispatch(status=DispatchStatus.JOINED, joined_at=joined_at, agent_sid="PA_1", agent_identity="a")
-    after = seen(Arrived(joined, seen_agent(identity="a", sid="PA_1"), "AD_1", "AJ_1", "AW_1"), NOW).result
+    after = agent_seen(Arrived(joined, seen_agent(identity="a", sid="PA_1"), "AD_1", "AJ_1", "AW_1"), NOW).result
     assert (after.joined_at, after.worker_id) == (joined_at, "AW_1")
 
 

@@ -11,7 +11,7 @@ from app.db.types import Cause, DispatchStatus, Recover, Scope
 from app.lifecycle.departure import Departure, depends_on_people
 from app.lifecycle.leaving import (
     AgentGone,
-    CallersGone,
+    NoCallers,
     Remaining,
     after_agent_gone,
     after_callers_gone,
@@ -225,29 +225,25 @@ def test_an_agent_that_left_too_soon_is_followed_as_one_that_did_not_come(
 @pytest.mark.parametrize(
     ("status", "withdraw", "scope", "expected"),
     [
-        *(
-            (status, withdraw, Scope.ROOM, CallersGone.CANCEL)
-            for status in sorted(WAITING)
-            for withdraw in (True, False)
-        ),
-        (DispatchStatus.JOINED, False, Scope.ROOM, CallersGone.KEEP),
-        (DispatchStatus.JOINED, False, Scope.PARTICIPANT, CallersGone.KEEP),
-        (DispatchStatus.JOINED, True, Scope.ROOM, CallersGone.WITHDRAW_IF_ALONE),
-        (DispatchStatus.JOINED, True, Scope.PARTICIPANT, CallersGone.WITHDRAW),
+        *((status, withdraw, Scope.ROOM, NoCallers.CANCEL) for status in sorted(WAITING) for withdraw in (True, False)),
+        (DispatchStatus.JOINED, False, Scope.ROOM, NoCallers.KEEP),
+        (DispatchStatus.JOINED, False, Scope.PARTICIPANT, NoCallers.KEEP),
+        (DispatchStatus.JOINED, True, Scope.ROOM, NoCallers.WITHDRAW_IF_ALONE),
+        (DispatchStatus.JOINED, True, Scope.PARTICIPANT, NoCallers.WITHDRAW),
     ],
 )
 def test_what_follows_when_all_callers_have_left(
-    status: DispatchStatus, withdraw: bool, scope: Scope, expected: CallersGone
+    status: DispatchStatus, withdraw: bool, scope: Scope, expected: NoCallers
 ) -> None:
     one = dispatch(status=status, withdraw=withdraw, scope=scope)
     assert callers_gone(one) is expected
     move, withdrawal = after_callers_gone(one, NOW, NOW)
-    assert (move is not None) == (expected is CallersGone.CANCEL)
-    assert (withdrawal is not None) == (expected is not CallersGone.KEEP)
+    assert (move is not None) == (expected is NoCallers.CANCEL)
+    assert (withdrawal is not None) == (expected is not NoCallers.KEEP)
     if move is not None:
         assert move.cause is Cause.CALLER_LEFT
     if withdrawal is not None:
-        assert withdrawal.only_if_alone == (expected is CallersGone.WITHDRAW_IF_ALONE)
+        assert withdrawal.only_if_alone == (expected is NoCallers.WITHDRAW_IF_ALONE)
 
 
 def test_what_livekit_was_never_asked_for_is_not_taken_back() -> None:
