@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.event import listen, remove
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import Pool
 
 from app.db.audit_log import AuditEntry, append
 from app.db.bulk_insert import insert_new_later, insert_unseen
+from app.db.engine import execute_later
 from app.db.tables import audit_log, heartbeats
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
@@ -29,6 +30,7 @@ from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
+PRESENT = select(heartbeats.c.replica).where(heartbeats.c.replica == bindparam("replica"))
 
 
 class Traces:
@@ -177,6 +179,21 @@ def test_an_error_names_the_statements_that_waited(postgres_database: Database) 
         insert_new_later(connection, heartbeats, [beat("refused")])
         with pytest.raises(IntegrityError, match=r"(?s)check constraint.*same message: INSERT INTO heartbeats"):
             connection.commit()
+
+
+def test_a_connection_that_cannot_leave_its_pipeline_is_closed(
+    postgres_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = postgres_database.writer_engine()
+    with engine.connect() as connection:
+        # COPY has that effect each time; so has, now and then, a server that ends the session.
+        execute_later(connection, "COPY heartbeats TO STDOUT", [()])
+        with pytest.raises(DBAPIError, match="COPY cannot be used") as caught:
+            connection.execute(PRESENT, {"replica": "a"})
+    assert caught.value.connection_invalidated
+    with engine.connect() as connection:
+        assert replicas(connection) == []
+    assert not caplog.records
 
 
 async def test_a_row_that_another_replica_inserted_meanwhile_is_seen_when_the_unit_runs_again(

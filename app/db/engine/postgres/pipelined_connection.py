@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
-from psycopg.pq import ConnStatus
+from psycopg.pq import PipelineStatus
 
 from app.db.engine.postgres.bounded_connection import BoundedConnection
 
@@ -84,12 +84,25 @@ class PipelinedConnection(BoundedConnection):
                     psycopg.Cursor(self).executemany(query, rows)
                 yield
         except psycopg.Error as error:
+            failure = self._first_error(error)
             if waiting:  # SQLAlchemy adds the statement that took them along
-                queries = "; ".join(query for query, _ in waiting)
-                error.args = (f"{error}\n[SQL sent in the same message: {queries}]",)
-            if beginning and self.pgconn.status == ConnStatus.BAD:
-                raise NotBegunError(*error.args) from error
-            raise
+                beginnings = "; ".join(" ".join(query.split()[:3]) for query, _ in waiting)
+                failure.args = (f"{failure}\n[SQL sent in the same message: {beginnings} …]",)
+            if beginning and self.closed and isinstance(failure, psycopg.OperationalError):
+                raise NotBegunError(*failure.args) from failure
+            raise failure from None
+
+    def _first_error(self, error: psycopg.Error) -> psycopg.Error:
+        """Return the error with which a pipeline that ended with `error` failed; close a connection that is left in it.
+
+        When the server ends the session, psycopg may fail to leave the pipeline too and say that alone. If the socket
+        is open still, libpq then takes the connection for sound.
+        """
+        if self.pgconn.pipeline_status != PipelineStatus.OFF:
+            self.close()
+        while self.closed and isinstance(error.__context__, psycopg.Error):
+            error = error.__context__
+        return error
 
     def send_what_waits(self) -> None:
         """Send what waits, and read all answers."""
