@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which part is made of which."""
+"""Makes the objects of one process, and closes them: the composition root."""
 
 from __future__ import annotations
 

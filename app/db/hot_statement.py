@@ -58,9 +58,9 @@ class HotStatement:
 class CombinedQuery:
     """Runs several SELECTs as one UNION ALL, to save round trips.
 
-    Their columns must be texts; their parameters share one namespace. All that a join asks
-    before it is stored is one statement. Six questions as two were 9 % off the median from webhook to CreateDispatch on
-    PostgreSQL on the same machine and 11 % off the 99th percentile; over a network each question is a round trip.
+    Their columns must be texts; their parameters share one namespace. All that a join asks before it is stored is one
+    statement. Six questions as two took 9 % off the median from webhook to CreateDispatch with PostgreSQL on the same
+    machine, and 11 % off the 99th percentile; over a network each question is a round trip.
     """
 
     def __init__(self, selects: Sequence[tuple[str, Select[Any]]]) -> None:

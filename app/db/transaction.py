@@ -18,7 +18,7 @@ from app.translation import translatable
 
 _log = get_logger(__name__)
 
-_TRIES = 3
+_TRIES = 3  # of a unit that lost a race, and of a transaction whose connection broke before it began
 
 
 class RaceLostError(Exception):

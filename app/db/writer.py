@@ -71,7 +71,7 @@ class Writer:
         self._waiting = Counter[str]()
         self._work: asyncio.Task[None] | None = None
         self._arrived = asyncio.Event()
-        self._rest_until = 0.0
+        self._background_from = 0.0
         self._is_closing = False
         self._running_since: float | None = None
         self._flushing_since: float | None = None
@@ -210,7 +210,7 @@ class Writer:
     def _deliver(self, transaction: Transaction) -> None:
         self._note_failure(transaction.units)
         transaction.deliver()
-        self._rest_until = self._clock.monotonic() + AFTER_URGENT_S
+        self._background_from = self._clock.monotonic() + AFTER_URGENT_S
 
     def _note_failure(self, units: Sequence[Unit]) -> None:
         failure = next((unit.error for unit in units if isinstance(unit.error, DatabaseUnavailableError)), None)
@@ -228,7 +228,7 @@ class Writer:
 
     def _background_at(self) -> float:
         """Return when background units run if nothing urgent arrives; all run with the oldest."""
-        return max(self._background[0].since + BATCH_WINDOW_S, self._rest_until) if self._background else _NEVER
+        return max(self._background[0].since + BATCH_WINDOW_S, self._background_from) if self._background else _NEVER
 
 
 def _take(queue: deque[Unit]) -> list[Unit]:

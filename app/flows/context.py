@@ -38,7 +38,7 @@ class _Last:
 
 
 class Defects:
-    """Counts caught errors by where they were caught: `sweep`, `check`, `inspect`, `deliver`, `withdraw`, `decide`."""
+    """Counts caught errors by where they were caught: in a loop, by its name, or in one step, such as `decide`."""
 
     def __init__(self, metrics: Metrics, clock: Clock, *, hides_messages: bool = False) -> None:
         self._metrics = metrics

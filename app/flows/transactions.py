@@ -55,8 +55,8 @@ class Transactions:
         """Return a function that gives one item to `handler`, together with the items that wait at the same time.
 
         Each item takes the share of the writer that `project_of` says, and may wait for others for as many seconds as
-        `window_of` says. What follows begins at the commit, before the
-        disk has it: from then on no death of this process undoes it.
+        `window_of` says. What follows begins at the commit, before the disk has it: from then on no death of this
+        process undoes it.
         """
 
         def transact(connection: Connection, items: Sequence[ItemT]) -> list[tuple[T, AfterCommit]]:

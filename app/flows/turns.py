@@ -52,10 +52,8 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
 
     Held by a transaction-scoped advisory lock, so that two replicas cannot both take the same turn.
     """
-    if connection.dialect.name == "postgresql":
-        asked = text("SELECT pg_try_advisory_xact_lock(:key)")
-        if not connection.execute(asked, {"key": _LOCKS[component]}).scalar():
-            return False
+    if not _has_lock(connection, component):
+        return False
     query = select(heartbeats).where(heartbeats.c.component == component)
     for row in connection.execute(query).mappings():
         began = parse_instant(row["detail"]["began"])
@@ -71,12 +69,11 @@ def take_turn(connection: Connection, replica: str, now: datetime, interval_s: f
     return True
 
 
-def lead(connection: Connection, replica: str, now: datetime, component: str = ANNOUNCER) -> bool:
+def lead(connection: Connection, replica: str, now: datetime, component: str) -> bool:
     """Return whether `replica` is the one that does a job all the time: it goes on, or the one before is silent."""
     if connection.dialect.name != "postgresql":
         return True
-    asked = text("SELECT pg_try_advisory_xact_lock(:key)")
-    if not connection.execute(asked, {"key": _LOCKS[component]}).scalar():
+    if not _has_lock(connection, component):
         return False
     query = select(heartbeats).where(heartbeats.c.component == component)
     own: datetime | None = None
@@ -88,6 +85,14 @@ def lead(connection: Connection, replica: str, now: datetime, component: str = A
     if own is None or not 0 <= (now - own).total_seconds() < BEAT_EVERY_S:
         beat(connection, component, replica, now, {})
     return True
+
+
+def _has_lock(connection: Connection, component: str) -> bool:
+    """Return whether no other transaction decides about the turns of `component` now; it keeps others from doing so."""
+    if connection.dialect.name != "postgresql":
+        return True
+    lock = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(connection.execute(lock, {"key": _LOCKS[component]}).scalar())
 
 
 def keep_turn(connection: Connection, replica: str, now: datetime, *, busy: bool, component: str = SWEEPER) -> None:

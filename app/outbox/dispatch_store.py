@@ -209,25 +209,15 @@ def mark_left_early(connection: Connection, dispatch: Dispatch, *, left_at: date
 
 
 def find_due(
-    connection: Connection,
-    now: datetime,
-    limit: int,
-    *,
-    project: str,
-    in_hand: Collection[str] = (),
+    connection: Connection, now: datetime, limit: int, *, project: str, in_hand: Collection[str]
 ) -> list[Dispatch]:
     """Return the dispatches of a project that are due for a call and not leased, oldest first.
 
     Among them are those whose sender's lease ran out: it died, and whether LiveKit got the call is unknown. On
-    PostgreSQL rows that another replica has locked are skipped.
-    `in_hand`: ids under way in this process, whatever their lease says.
+    PostgreSQL rows that another replica has locked are skipped. `in_hand`: ids under way in this process, whatever
+    their lease says.
     """
-    asked = {
-        "now": now,
-        "first": limit,
-        "project": project,
-        "in_hand": in_hand,
-    }
+    asked = {"now": now, "first": limit, "project": project, "in_hand": in_hand}
     return [Dispatch.from_values(row) for row in statements.DUE.rows(connection, asked)]
 
 

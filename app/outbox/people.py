@@ -1,4 +1,4 @@
-"""Queries about the people whom an agent that has left leaves in the room."""
+"""Queries about the callers and other people in a room whose agent has left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Caller(NamedTuple):
 
 
 class Other(NamedTuple):
-    """A person in a room whom no dispatch serves."""
+    """A person in a room that no dispatch serves."""
 
     joined_at: datetime
     was_dialled: bool

@@ -22,8 +22,8 @@ class Event:
     `document` is what rules match: the webhook prepared as `webhook.parse.prepare` says. `shareable` is what templates
     may hand to an agent: the same without the paths of `USHER_REDACT`. None of them is ever changed.
     Names that LiveKit did not send are empty strings. `type` and `participant_kind` are text as LiveKit sent it, also
-    where `livekit.vocabulary` does not know it; `participant_role` is a `livekit.role.Role`. Both are empty as long as
-    only the participant's SID is known (`webhook.trimmed`). Times are timezone-aware, UTC.
+    where `livekit.vocabulary` does not know it; `participant_role` is a `livekit.participant.role.Role`. Kind and role
+    are empty as long as only the participant's SID is known (`webhook.trimmed`). Times are timezone-aware, UTC.
     """
 
     id: str

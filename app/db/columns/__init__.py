@@ -1,1 +1,1 @@
-"""Columns of a rule by subject, as parts of `app.db.rule_columns.RULE_COLUMNS`."""
+"""Types of columns, and the columns of tables that people write, by subject."""

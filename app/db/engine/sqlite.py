@@ -23,9 +23,9 @@ READER_CACHE_KIB: Final = 8_192
 CHECKPOINT_PAGES: Final = 8000
 """A commit that lets the log reach this many pages makes a checkpoint: every 32 MB instead of every 4."""
 LEAST_CHECKPOINT_PAGES: Final = 100
-SHARE_OF_DISK: Final = 4
-"""The log takes this part (one fourth) of what is free on the disk at most, so that a checkpoint, which lets the file
-grow by what is new in the log, has room."""
+DISK_PER_LOG: Final = 4
+"""The log takes at most one byte of so many that are free on the disk, so that a checkpoint, which lets the file grow
+by what is new in the log, has room."""
 READERS: Final = 8
 MOST_READERS: Final = 16
 """Connections that read: kept open, and at most; beyond `READERS` they are closed after their use."""
@@ -67,7 +67,7 @@ def create_writer_engine(url: URL, busy_timeout_ms: int, **options: Any) -> Engi
     def stamp(connection: Connection) -> None:
         if file.stamps is None or not file.stamps.is_due:
             return
-        room = file.room_for_log() // SHARE_OF_DISK // _PAGE_BYTES
+        room = file.room_for_log() // DISK_PER_LOG // _PAGE_BYTES
         pages = max(LEAST_CHECKPOINT_PAGES, min(CHECKPOINT_PAGES, room))
         connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {pages}")
         if (number := file.stamps.next()) is not None:

@@ -1,4 +1,4 @@
-"""Accept: an event is stored once, decided upon, and turned into dispatches, all in one transaction."""
+"""Stores an event once, decides about it, and turns it into dispatches, all in one transaction."""
 
 from __future__ import annotations
 

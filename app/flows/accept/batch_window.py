@@ -1,4 +1,4 @@
-"""Accept: which webhooks wait a moment for others, to share their transaction and its flush.
+"""Says which webhooks wait a moment for others, to share their transaction and its flush.
 
 Of the eight webhooks of a call one leads to a dispatch, and nobody waits for what follows from most of the others. At
 25 calls a second, each in a transaction of its own, they took half of the processor time of a call.

@@ -1,4 +1,4 @@
-"""Accept: how many dispatches one caller may cause in a minute, so that no caller can take all agents.
+"""Limits how many dispatches one caller may cause in a minute, so that no caller can take all agents.
 
 A caller is an identity of a project, and a phone number in any spelling. A dispatch whose caller has left counts as
 one; one whose caller is still there as a fourth, since apps that give all their callers one identity have many at a

@@ -1,4 +1,4 @@
-"""Accept: rooms with so many dispatches that one event of theirs must not read them all."""
+"""Remembers rooms with so many dispatches that one event of theirs must not read them all."""
 
 from __future__ import annotations
 

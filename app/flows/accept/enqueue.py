@@ -1,4 +1,4 @@
-"""Accept, middle: the intents of a batch become dispatches, or join live ones with the same intent key."""
+"""Turns the intents of a batch into dispatches, or adds their callers to live ones with the same intent key."""
 
 from __future__ import annotations
 

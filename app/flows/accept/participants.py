@@ -1,4 +1,4 @@
-"""Accept, after the plan: what the webhooks of a batch mean for live dispatches, in the same transaction."""
+"""Applies the webhooks of a batch to live dispatches, in the transaction that stores them."""
 
 from __future__ import annotations
 

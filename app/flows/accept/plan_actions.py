@@ -1,4 +1,4 @@
-"""Accept, middle: the removals and transfers that the rules want become rows of `caller_actions`."""
+"""Turns the removals and transfers that rules want into rows of `caller_actions`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from app.flows.announce.announced_state import (
 )
 from app.flows.announce.pace_cache import PaceCache
 from app.flows.context import Context
-from app.flows.turns import BEAT_EVERY_S, lead
+from app.flows.turns import ANNOUNCER, BEAT_EVERY_S, lead
 from app.livekit.outcome import LiveKitUnavailableError
 from app.logs import get_logger
 
@@ -113,7 +113,7 @@ class Announcer:
         tick = self._context.clock.monotonic()
         if self._context.writer.is_embedded or tick < self._leads_until:
             return True
-        leads = await self._context.writer.run(lambda connection: lead(connection, self._context.owner, now))
+        leads = await self._context.writer.run(lambda connection: lead(connection, self._context.owner, now, ANNOUNCER))
         self._leads_until = tick + BEAT_EVERY_S / 2 if leads else 0.0
         return leads
 

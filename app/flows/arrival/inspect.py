@@ -26,9 +26,7 @@ from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.arrival import awaited_from, is_hopeless, may_repeat, repeat_delay
 from app.lifecycle.transition import move
 from app.logs import get_logger
-from app.observe.compare import (
-    JOB_LIST_LAG_S,
-)
+from app.observe.compare import JOB_LIST_LAG_S
 from app.observe.observation import observe_room
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import find_overdue, read_locked

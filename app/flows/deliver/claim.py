@@ -1,4 +1,4 @@
-"""Deliver, first: leases due dispatches to this process, within the limits of calls and agents."""
+"""Leases due dispatches to this process, within the limits of calls and agents."""
 
 from __future__ import annotations
 

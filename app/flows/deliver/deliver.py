@@ -1,4 +1,4 @@
-"""Deliver: claim what is due, call LiveKit with no transaction open, settle."""
+"""Claims what is due, calls LiveKit with no transaction open, and settles."""
 
 from __future__ import annotations
 

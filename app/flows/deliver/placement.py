@@ -1,4 +1,4 @@
-"""Deliver, at the claim: gives free places to callers in the order of their queues, and moves the others on.
+"""Gives free places to callers in the order of their queues, at the claim, and moves the others on.
 
 Places are counted and given in one transaction, in which no other replica counts them.
 """

@@ -1,4 +1,4 @@
-"""Deliver, before a call that is not immediate: whether session and caller are still there, and no agent yet."""
+"""Finds out before a call that is not immediate whether session and caller are still there, and no agent yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliver: one check of a room serves all dispatches that are about to be sent into it."""
+"""Shares one check of a room among all dispatches that are about to be sent into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliver, last third: writes how calls to LiveKit turned out, with one row of `dispatch_attempts` each."""
+"""Writes how calls to LiveKit turned out, with one row of `dispatch_attempts` each."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -26,10 +26,10 @@ _ABANDONED = timedelta(minutes=5)
 class Canary:
     """Probes the agents when it is this replica's turn; what LiveKit does or does not do is a result, not an error."""
 
-    def __init__(self, context: Context, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
         self._probers = {
-            project: Prober(project, client, context.writer, context.clock, context.metrics, sleep=sleep)
+            project: Prober(project, client, context.writer, context.clock, context.metrics)
             for project, client in context.clients.items()
         }
         self._probing: asyncio.Future[list[dict[str, int]]] | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from app.db.rule_columns import MAX_AGENT_NAME
@@ -28,10 +26,10 @@ WAIT_S: Final = 15.0
 class ProbesOnDemand:
     """Probes one agent for one user; refuses what would be too many."""
 
-    def __init__(self, context: Context, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, context: Context) -> None:
         self._clock = context.clock
         self._probers = {
-            project: Prober(project, client, context.writer, context.clock, context.metrics, sleep=sleep)
+            project: Prober(project, client, context.writer, context.clock, context.metrics)
             for project, client in context.clients.items()
         }
         self._buckets = KeyedBuckets(1 / EVERY_S, BURST)

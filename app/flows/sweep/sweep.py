@@ -133,7 +133,6 @@ class Sweeper:
         unlisted = await self._context.read(
             lambda connection: _unlisted(connection, project, {room.sid for room in rooms})
         )
-        tally.unseen_rooms = len(unlisted)
         waiting, others = await self._split(project, rooms)
         pace = self._paces[project]
         pace.pause_s = fastest_pause(len(rooms), self._context.settings.sweep_interval)

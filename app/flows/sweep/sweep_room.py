@@ -61,7 +61,6 @@ class Tally:
     swept_in: int = 0
     updated: int = 0
     unreported: int = 0
-    unseen_rooms: int = 0
     revived: int = 0
     unanswered: int = 0
     has_failed: bool = False

@@ -31,9 +31,7 @@ def create_actions(
 
 def move_actions(connection: Connection, after: AfterCommit, moves: Sequence[ActionMove], now: datetime) -> None:
     """Carry out `moves` and write an audit line for each."""
-    rows = [{"id": one.action.id, "status": one.status, "cause": one.cause, "reason": one.reason, **one.fields}
-            for one in moves]  # fmt: skip
-    write_actions(connection, rows)
+    write_actions(connection, [{"id": one.action.id, **one.columns} for one in moves])
     entries = [AuditEntry(ENTITY, one.action.id, one.action.status, one.status, one.reason, now) for one in moves]
     append(connection, entries)
     after.actions += [one.result for one in moves]

@@ -36,9 +36,14 @@ class ActionMove:
     fields: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def columns(self) -> dict[str, Any]:
+        """The columns to write."""
+        return {"status": self.status, "cause": self.cause, "reason": self.reason, **self.fields}
+
+    @property
     def result(self) -> CallerAction:
         """The action as it is after the move."""
-        return self.action._replace(status=self.status, cause=self.cause, reason=self.reason, **self.fields)
+        return self.action._replace(**self.columns)
 
 
 def seconds_for_call(kind: CallerActionKind, request_timeout_s: float) -> float:
