@@ -100,14 +100,14 @@ def _read_pattern(value: Any, problems: list[Problem]) -> Pattern | None:
 def _check_template(column: str, template: Any, text: str | None) -> tuple[Problem, ...]:
     if text is None:
         return ()
-    if len(text) > _LONG_TEMPLATE:
-        return tuple(check_template(template, column))
-    return _check_skeleton(column, marshal.dumps(_skeleton(template), _NO_REFERENCES))
+    if len(text) <= _LONG_TEMPLATE and _is_right(column, marshal.dumps(_skeleton(template), _NO_REFERENCES)):
+        return ()
+    return tuple(check_template(template, column))
 
 
 @lru_cache(maxsize=4096)
-def _check_skeleton(column: str, skeleton: bytes) -> tuple[Problem, ...]:
-    return tuple(check_template(marshal.loads(skeleton), column))  # noqa: S302 - what was written in this process
+def _is_right(column: str, skeleton: bytes) -> bool:
+    return not check_template(marshal.loads(skeleton), column)  # noqa: S302 - what was written in this process
 
 
 def _skeleton(template: Any) -> Any:
