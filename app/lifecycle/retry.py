@@ -87,7 +87,8 @@ def next_step(
 ) -> Step:
     """Return what follows `outcome` of call number `dispatch.attempts`, which began at `started_at`.
 
-    `is_down`: LiveKit has answered none of the latest calls, for any dispatch.
+    `is_down`: all of the latest calls to LiveKit have failed, for any dispatch.
+
     After an unknown outcome LiveKit is checked before anything is sent again, and not before the request has timed out,
     unless LiveKit was quick to answer that it failed.
     """

@@ -52,7 +52,7 @@ def settled(
 ) -> Settled:
     """Return what follows a call whose dispatch is now `current`; it may have ended, or been taken over, meanwhile.
 
-    `is_down`: LiveKit has answered none of the latest calls.
+    `is_down`: all of the latest calls to LiveKit have failed.
     """
     outcome = settlement.outcome
     written = outcome.livekit_dispatch_id if isinstance(outcome, Accepted) else None

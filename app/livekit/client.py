@@ -110,7 +110,7 @@ class LiveKitClient(Protocol):
 
     @property
     def is_down(self) -> bool:
-        """Whether none of the latest calls was answered, so that it is not only single calls that fail."""
+        """Whether all of the latest calls have failed or were refused the key, so that it is not only single calls."""
         ...
 
     @property

@@ -61,7 +61,7 @@ RETRY_WITHIN_S: Final = 1.0
 HEDGE_AFTER: Final = 0.2
 """Share of the timeout after which a read without an answer is sent a second time beside the first."""
 DOWN_AFTER: Final = 10
-"""Calls in a row without an answer after which LiveKit counts as down, rather than single calls as failed."""
+"""Calls in a row that fail after which LiveKit counts as down, rather than single calls as failed."""
 
 
 class LiveKitApi:

@@ -221,13 +221,14 @@ def find_due(
     return [Dispatch.from_values(row) for row in statements.DUE.rows(connection, asked)]
 
 
-def hasten_retries(connection: Connection, project: str, limit: int) -> int:
+def hasten_retries(connection: Connection, now: datetime, project: str, limit: int) -> int:
     """Make dispatches due as of their joins that a project's LiveKit has not been reached for; return how many.
 
-    At most `limit`; called until it returns less, it leaves none. Not those with an unknown outcome: their call may
-    still take effect.
+    At most `limit`; called until it returns less, it leaves none that another replica has not locked. Those with an
+    unknown outcome only once they are due: until then their call may take effect.
     """
-    return statements.HASTEN.run(connection, {"project": project, "first": limit})
+    found = statements.KEPT_BACK.rows(connection, {"now": now, "project": project, "first": limit})
+    return statements.HASTEN.run(connection, {"ids": [identity for (identity,) in found]}) if found else 0
 
 
 def find_overdue(connection: Connection, now: datetime, limit: int, projects: Collection[str]) -> list[Dispatch]:

@@ -182,7 +182,7 @@ ITS_TURN = func.coalesce(_JOINED_AT, WAITS_SINCE)
 Webhooks of hundreds who join at once overtake each other by up to a second, which `waiting_since` does not tell.
 """
 # What is to be hastened is at the end of the index, and what was hastened before is at its beginning.
-_KEPT_BACK = (
+KEPT_BACK = HotStatement(
     select(dispatches.c.id)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_due", "sqlite")
     .where(
@@ -190,17 +190,17 @@ _KEPT_BACK = (
         status_in(DispatchStatus.PENDING),
         dispatches.c.next_attempt_at > ITS_TURN,
         dispatches.c.project == bindparam("project"),
-        one_of_texts(dispatches.c.cause, [Cause.LIVEKIT_UNREACHABLE, Cause.RULE_MATCHED]),
+        or_(
+            one_of_texts(dispatches.c.cause, [Cause.LIVEKIT_UNREACHABLE, Cause.RULE_MATCHED]),
+            # Its call may still take effect before it is due.
+            and_(one_of_texts(dispatches.c.cause, [Cause.OUTCOME_UNKNOWN]), dispatches.c.next_attempt_at <= _NOW),
+        ),
     )
     .order_by(dispatches.c.next_attempt_at.desc())
     .limit(_FIRST)
-    .correlate(None)
+    .with_for_update(skip_locked=True)  # another replica hastens or claims those that are locked
 )
-HASTEN = HotStatement(
-    update(dispatches)
-    .where(dispatches.c.id.in_(_KEPT_BACK), status_in(DispatchStatus.PENDING))
-    .values(next_attempt_at=ITS_TURN)
-)
+HASTEN = HotStatement(update(dispatches).where(any_of(dispatches.c.id, "ids")).values(next_attempt_at=ITS_TURN))
 UNANSWERED = HotStatement(
     select(dispatches)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_unanswered", "sqlite")

@@ -70,7 +70,7 @@ class Deliverer:
         self._calls = defaultdict[str, CallSlots](partial(CallSlots, context.settings.calls_in_flight))
         self._room_checks = RoomChecks(context)
         self._turn = 0
-        self._recovery = Recovery(context)
+        self._recovery = Recovery(context, limiter)
         self._stopping = False
         self.has_queue = False
         """Whether callers waited for a place with an agent at the last claim."""
@@ -81,9 +81,10 @@ class Deliverer:
     def free_slots(self, project: str) -> int:
         """Return how many more new dispatches of a project this process may take; read from the writer thread too.
 
-        Each project has its own slots: one whose LiveKit hangs must not delay the others.
+        Each project has its own slots: one whose LiveKit hangs must not delay the others. While it is down there are
+        none: what comes is claimed in the order of joining, by few at once.
         """
-        if self._stopping or self._limiter.paced:
+        if self._stopping or self._limiter.paced or self._context.clients[project].is_down:
             return 0
         return max(0, self._context.settings.calls_in_flight * QUEUED_PER_CALL - self._busy[project])
 
@@ -118,11 +119,11 @@ class Deliverer:
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
             await self._recovery.hasten()
             # First calls do not count: there may be many, and retries must not wait for all of them.
-            slots = {project: self._recovery.limit(project) - self._again[project] for project in self._in_turn()}
-            slots = {project: free for project, free in slots.items() if free > 0}
+            slots, down = self._recovery.slots(self._in_turn(), self._again), self._recovery.down()
             if not slots:
                 break
-            claimed = await self._claim(slots)
+            claimed = await self._claim(slots, down)
+            self._recovery.note_probes(one for one in claimed.dispatches if one.project in down)
             self.has_queue = claimed.has_queue
             for dispatch in claimed.dispatches:
                 self._begin(dispatch, again=True)
@@ -143,13 +144,11 @@ class Deliverer:
         self._turn = (self._turn + 1) % max(1, len(projects))
         return projects[self._turn :] + projects[: self._turn]
 
-    async def _claim(self, slots: Mapping[str, int]) -> Claimed:
+    async def _claim(self, slots: Mapping[str, int], down: Collection[str]) -> Claimed:
         def write(connection: Connection, after: AfterCommit) -> Claimed:
             # Read here, for a hang may have ended the leases of what was begun while this waited for the writer.
-            in_hand = self.in_hand()
-            return claim(
-                connection, after, self._context, self._limiter, self._elapsed_time, slots=slots, in_hand=in_hand
-            )
+            begin = partial(claim, connection, after, self._context, self._limiter, self._elapsed_time)
+            return begin(slots=slots, down=down, in_hand=self.in_hand())
 
         return await self._transactions.run(write)
 
@@ -192,7 +191,11 @@ class Deliverer:
             settlement: Settlement | None = None
             async with self._calls[dispatch.project].slot(dispatch.room_name, again=again):
                 held: Dispatch | None = dispatch
-                if not self._is_known_present(dispatch):
+                if not again and client.is_down and client.trouble is not None:
+                    # It was queued when LiveKit went down, and would be served before those that joined earlier.
+                    await self._postpone(dispatch, client.trouble.text, is_down=True)
+                    held = None
+                elif not self._is_known_present(dispatch):
                     held = await self._still_wanted(dispatch, client)
                 if held is not None:
                     await self._limiter.wait_for_call()

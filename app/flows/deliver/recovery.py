@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from app.flows.context import Context
+from app.flows.deliver.start_limiter import StartLimiter, Window
+from app.livekit.client import LiveKitClient
+from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import hasten_retries
 
 HASTEN_FOR_S = 5.0
@@ -13,43 +18,70 @@ HASTEN_EVERY_S = 0.5
 HASTENED_AT_ONCE = 500
 """Dispatches that one transaction makes due: others wait for it, about 10 ms."""
 PROBES = 8
-"""Dispatches of a project that are under way at once while its LiveKit is down: they find out that it is back, and are
-then served before all others, however long those have waited."""
+"""Dispatches of a project that are under way at once, and begun in a second, while its LiveKit is down: they find out
+that it is back, and are then served before all others, however long those have waited."""
 
 
 class Recovery:
-    """Notices when a project's LiveKit is back, and ends the delays of its retries, which are random."""
+    """Notices when a project's LiveKit is back, and ends the delays of its retries, which are random.
 
-    def __init__(self, context: Context) -> None:
+    A process that has just started does not know whether LiveKit was down until then.
+    """
+
+    def __init__(self, context: Context, limiter: StartLimiter) -> None:
         self._context = context
-        self._down_at: dict[str, float] = {}
+        # With few calls per second the probes of a LiveKit that is back would wait for each other longer than a lease.
+        self._at_once = min(PROBES, context.settings.calls_in_flight, limiter.at_once)
+        self._probes = defaultdict[str, Window](partial(Window, float(PROBES)))
+        self._down_at = dict.fromkeys(context.clients, context.clock.monotonic())
         self._hastened_at: dict[str, float] = {}
+        self._has_answered: set[str] = set()
 
     @property
     def unsettled(self) -> int:
         """How many projects' LiveKit is down, or was a moment ago: `hasten` must be called often."""
         return len(self._down_at)
 
-    def limit(self, project: str) -> int:
-        """Return how many retries of a project may be under way at once."""
-        calls = self._context.settings.calls_in_flight
-        return min(PROBES, calls) if self._context.clients[project].is_down else calls
+    def slots(self, projects: Iterable[str], in_use: Mapping[str, int]) -> dict[str, int]:
+        """Return how many more retries may be claimed, of those projects of which some may; `in_use`: under way."""
+        free = {project: self._limit(project) - in_use[project] for project in projects}
+        for project in self.down() & free.keys():
+            free[project] = min(free[project], self._probes[project].free(self._context.clock.monotonic()))
+        return {project: count for project, count in free.items() if count > 0}
+
+    def _limit(self, project: str) -> int:
+        return self._at_once if self._context.clients[project].is_down else self._context.settings.calls_in_flight
+
+    def down(self) -> set[str]:
+        """Return the projects whose LiveKit is down: their retries are few, and take no calls per second of others."""
+        return {project for project, client in self._context.clients.items() if client.is_down}
+
+    def note_probes(self, probes: Iterable[Dispatch]) -> None:
+        """Count retries that were claimed while LiveKit was down."""
+        tick = self._context.clock.monotonic()
+        for project, count in Counter(one.project for one in probes).items():
+            self._probes[project].note(tick, count)
 
     async def hasten(self) -> None:
         """Make dispatches due whose LiveKit was down a moment ago and is not now."""
         for project, client in self._context.clients.items():
             tick = self._context.clock.monotonic()
-            if client.is_down:
+            if self._is_down(project, client):
                 self._down_at[project] = tick
                 self._hastened_at.pop(project, None)
             elif project in self._down_at:
                 await self._hasten(project, tick)
+
+    def _is_down(self, project: str, client: LiveKitClient) -> bool:
+        if client.was_called and client.trouble is None:
+            self._has_answered.add(project)
+        return client.is_down or (client.trouble is not None and project not in self._has_answered)
 
     async def _hasten(self, project: str, tick: float) -> None:
         if tick - self._down_at[project] > HASTEN_FOR_S:
             del self._down_at[project]
         elif tick - self._hastened_at.get(project, float("-inf")) >= HASTEN_EVERY_S:
             self._hastened_at[project] = tick
-            write = partial(hasten_retries, project=project, limit=HASTENED_AT_ONCE)
+            write = partial(hasten_retries, now=self._context.clock.now(), project=project, limit=HASTENED_AT_ONCE)
             while await self._context.writer.run(write, share=project) == HASTENED_AT_ONCE:
                 pass

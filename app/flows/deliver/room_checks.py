@@ -12,7 +12,10 @@ from app.observe.observation import observe_room
 from app.outbox.dispatch import Dispatch
 
 SHARED_FOR_S = 1.0
-"""A check that began this long ago still shows that a caller is there: half of what a webhook is believed for."""
+"""A check that began this long ago still shows that a caller is there: half of what a webhook is believed for.
+
+One that failed shows nothing: LiveKit may answer by now.
+"""
 
 _Key = tuple[str, str, bool]
 """Project, room name, and whether LiveKit's dispatches are asked for."""
@@ -39,14 +42,16 @@ class RoomChecks:
         """Return a comparison of the room of `dispatch`; raises `LiveKitUnavailableError` without an answer."""
         key = (dispatch.project, dispatch.room_name, dispatch.must_look)
         latest = self._latest.get(key)
-        if latest is not None and not dispatch.must_look and self._is_young(latest):
+        if latest is not None and not dispatch.must_look and self._is_usable(latest):
             return await asyncio.shield(latest.task)
         if key not in self._next:
             self._next[key] = asyncio.create_task(self._begin(key, client, latest))
         return await asyncio.shield(self._next[key])
 
-    def _is_young(self, check: _Check) -> bool:
-        return self._context.clock.monotonic() - check.began < SHARED_FOR_S
+    def _is_usable(self, check: _Check) -> bool:
+        task = check.task
+        has_failed = task.done() and (task.cancelled() or task.exception() is not None)
+        return not has_failed and self._context.clock.monotonic() - check.began < SHARED_FOR_S
 
     async def _begin(self, key: _Key, client: LiveKitClient, before: _Check | None) -> Comparison:
         if before is not None:

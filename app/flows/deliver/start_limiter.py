@@ -13,7 +13,7 @@ GATHERED_FOR_S = 0.25
 """Longest wait for starts that may be claimed together."""
 
 
-class _Window:
+class Window:
     """Counts what happened within the last `seconds`: in no such span does more than `limit` happen.
 
     A token bucket of a second's tokens would let twice as much happen in the first second after a rest.
@@ -26,14 +26,17 @@ class _Window:
         self._times: deque[float] = deque()
 
     def free(self, now: float) -> int:
+        """Return how many more may happen at `now` (monotonic seconds)."""
         while self._times and self._times[0] <= now - self.seconds:
             self._times.popleft()
         return max(0, self.limit - len(self._times))
 
     def note(self, now: float, count: int = 1) -> None:
+        """Count what happens at `now`."""
         self._times.extend([now] * count)
 
     def seconds_until_free(self, now: float, count: int = 1) -> float:
+        """Return in how many seconds `count` may happen at once."""
         return 0.0 if self.free(now) >= count else self._times[count - 1 - self.limit] + self.seconds - now
 
 
@@ -45,8 +48,8 @@ class StartLimiter:
 
     def __init__(self, calls_per_second: float, clock: Clock) -> None:
         self._clock = clock
-        self._claims = _Window(calls_per_second) if calls_per_second > 0 else None
-        self._calls = _Window(calls_per_second) if calls_per_second > 0 else None
+        self._claims = Window(calls_per_second) if calls_per_second > 0 else None
+        self._calls = Window(calls_per_second) if calls_per_second > 0 else None
         self._apart_s = SPAN / calls_per_second if calls_per_second > 0 else 0.0
         self._next_at = 0.0
         """When the next call may begin if calls are spaced."""
@@ -56,6 +59,11 @@ class StartLimiter:
     def paced(self) -> bool:
         """Whether calls per second are limited, so that every start must go through a claim."""
         return self._claims is not None
+
+    @property
+    def at_once(self) -> int:
+        """How many calls a second allows, 1 at least."""
+        return 1_000_000 if self._calls is None else self._calls.limit
 
     def available(self, now: float) -> int:
         """Return how many starts are allowed at `now` (monotonic seconds)."""
@@ -91,6 +99,6 @@ class StartLimiter:
             self._calls.note(now)
             self._next_at = max(self._next_at, now - self._apart_s) + self._apart_s  # makes up for one late call
 
-    def _seconds_until_call(self, calls: _Window, now: float) -> float:
+    def _seconds_until_call(self, calls: Window, now: float) -> float:
         rest = calls.seconds_until_free(now)
         return max(rest, self._next_at - now) if calls.free(now) <= calls.limit // 2 else rest

@@ -264,8 +264,8 @@ def fastest_pause(rooms: int, interval_s: float) -> float:
 
 def _require_answers(client: LiveKitClient) -> None:
     """Raise `LiveKitUnavailableError` if LiveKit has stopped answering: each further room would cost a timeout."""
-    if client.is_down:
-        raise LiveKitUnavailableError("no answer to any of the latest calls")
+    if client.is_down and client.trouble is not None:
+        raise LiveKitUnavailableError(f"all of the latest calls have failed: {client.trouble.text}")
 
 
 def _unlisted(connection: Connection, project: str, present: Collection[str]) -> set[str]:

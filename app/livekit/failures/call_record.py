@@ -14,7 +14,8 @@ RECENT_S: Final = 60.0
 class CallRecord:
     """The calls in a row that failed, and why; an answer ends the row.
 
-    `unanswered` counts those without an answer, or with one that says that LiveKit itself has failed.
+    `unanswered` counts them, whether they had no answer, one that says that LiveKit itself has failed, or one that
+    refuses the key.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -36,7 +37,7 @@ class CallRecord:
 
     def note_failure(self, kind: TroubleKind, text: str) -> None:
         """Count a call that failed for a reason which other calls share."""
-        self.unanswered = 0 if kind.is_refusal else self.unanswered + 1
+        self.unanswered += 1
         before = self.trouble
         failures = before.failures + 1 if before is not None and before.kind is kind else 1
         self.trouble, self.is_known = Trouble(kind, text, failures), True

@@ -70,6 +70,7 @@ class Replica(threading.Thread):
                 self._context,
                 StartLimiter(0, SystemClock()),
                 self._elapsed,
+                down=(),
                 slots={"default": 2},
                 in_hand=mine,
             )

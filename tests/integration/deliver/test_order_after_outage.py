@@ -108,7 +108,7 @@ async def test_retries_are_made_due_in_steps_as_of_their_joins(database: Databas
         await world.wait(5)
         await world.usher.stop()
         with database.writer_engine().begin() as connection:
-            found = [hasten_retries(connection, "default", limit=7) for _ in range(6)]
+            found = [hasten_retries(connection, world.clock.now(), "default", limit=7) for _ in range(6)]
         assert found == [7, 7, 7, 7, 2, 0]
         events = {row["id"]: row["occurred_at"] for row in world.rows("SELECT id, occurred_at FROM events")}
         assert all(one["next_attempt_at"] == events[one["event_id"]] for one in world.dispatches())

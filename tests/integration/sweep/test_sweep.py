@@ -231,7 +231,7 @@ async def test_a_livekit_that_stops_to_answer_ends_the_sweep(sqlite_database: Da
             lambda: world.usher.metric("usher_sweeps_total", project="default", outcome="failed"), within=60
         )
         ready = await world.usher.get("/readyz")
-        assert "no answer" in ready["database"]["sweeps"]["default"]["error"]
+        assert "have failed: timed out after" in ready["database"]["sweeps"]["default"]["error"]
         world.simulator.faults.clear()
         await world.until(lambda: len(world.dispatches(status="joined")) == 60, within=70)
         assert world.judge().clean
