@@ -123,7 +123,7 @@ class Transaction:
         if tries > 1 and (has_not_begun(error) or (len(units) == 1 and _lost_race(error))):
             self._commit(units, tries - 1)
             return
-        unavailable = as_unavailable(error, self._engine.url)
+        unavailable = None if len(units) > 1 and _lost_race(error) else as_unavailable(error, self._engine.url)
         if unavailable is not None:
             make_room(self._engine, error)
         if unavailable is not None or len(units) == 1:
@@ -168,8 +168,6 @@ def as_unavailable(error: Exception, url: URL | None = None) -> DatabaseUnavaila
     """
     if isinstance(error, DatabaseUnavailableError):
         return error
-    if _lost_race(error):
-        return None
     # InternalError: PostgreSQL is read-only, or its files are damaged. DatabaseError itself: a SQLite file is.
     is_trouble = (
         isinstance(error, OperationalError | InterfaceError | InternalError | PoolTimeoutError)

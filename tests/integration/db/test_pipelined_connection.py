@@ -1,15 +1,18 @@
-"""What waits for the next statement on a connection to PostgreSQL."""
+"""What waits for the next statement on a connection to PostgreSQL, and connections that break."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 from sqlalchemy import Connection, bindparam, select, update
@@ -20,11 +23,13 @@ from sqlalchemy.pool import Pool
 from app.db.audit_log import AuditEntry, append
 from app.db.bulk_insert import insert_new_later, insert_unseen
 from app.db.engine import execute_later
+from app.db.engine.postgres.pipelined_connection import PipelinedConnection
 from app.db.tables import audit_log, heartbeats
 from app.db.writer import Writer
 from app.errors import DatabaseUnavailableError
 from app.logs import configure_logs
 from tests.conftest import Database
+from tests.harness.ports import LOOPBACK
 from tests.integration.accept.test_accept import post, webhook
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
@@ -53,7 +58,7 @@ class Traces:
             file.close()
 
 
-@contextmanager
+@contextlib.contextmanager
 def traces() -> Iterator[Traces]:
     """Trace every use of a connection in this context."""
     traced = Traces()
@@ -240,3 +245,32 @@ async def test_a_connection_that_broke_while_idle_leaves_no_line_in_the_log(
     await writer.close()
     structlog.reset_defaults()
     assert capfd.readouterr().err == ""
+
+
+_WELCOME = b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I"
+_FIELDS = b"SFATAL\0VFATAL\0C57P01\0Mgoing away\0\0"
+_ENDED = b"E" + (4 + len(_FIELDS)).to_bytes(4, "big") + _FIELDS + b"Z\0\0\0\x05I"
+
+
+def end_session(listening: socket.socket) -> None:
+    """Play a server that ends the session at the first statement, and leaves the socket open."""
+    client, _ = listening.accept()
+    with client, contextlib.suppress(OSError):
+        client.recv(4096)
+        client.sendall(_WELCOME)
+        client.recv(4096)
+        client.sendall(_ENDED)
+        client.recv(4096)
+
+
+def test_an_ended_session_closes_the_connection_before_its_socket_is() -> None:
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        server = threading.Thread(target=end_session, args=(listening,))
+        server.start()
+        port = listening.getsockname()[1]
+        at = f"host={LOOPBACK} port={port} user=usher sslmode=disable gssencmode=disable"
+        connection = PipelinedConnection.connect(at, autocommit=True)
+        with pytest.raises(psycopg.errors.AdminShutdown, match="going away"):
+            connection.execute("SELECT 1")
+        assert connection.closed
+        server.join()

@@ -469,6 +469,27 @@ async def test_a_lost_race_is_run_again(writer: Writer) -> None:
     assert await writer.run(unit) == 3
 
 
+async def test_units_that_lose_each_time_are_refused_and_delay_no_others(postgres_database: Database) -> None:
+    runs = {"lost": 0, "won": 0}
+
+    def put_all(connection: Connection, items: Sequence[str]) -> list[str]:
+        for item in items:
+            runs[item] += 1
+            put(connection, item)
+        if "lost" in items:
+            connection.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION 'not serializable' USING ERRCODE = '40001'; END $$")
+        return [*items]
+
+    writer = Writer(postgres_database.writer_engine())
+    together = (writer.run_batched(put_all, item) for item in runs)
+    lost, won = await asyncio.gather(*together, return_exceptions=True)
+    assert isinstance(lost, DatabaseUnavailableError)
+    assert won == "won"
+    assert runs == {"lost": 4, "won": 2}  # once together
+    assert names(postgres_database) == ["won"]
+    await writer.close()
+
+
 async def test_a_locked_database_is_reported_as_unavailable(sqlite_database: Database) -> None:
     engine = sqlite_database.writer_engine()
     writer = Writer(engine)

@@ -7,17 +7,22 @@ stopped server even acknowledges it, so that timeouts of TCP do not help either.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from app.clock import SystemClock
 
 _clock = SystemClock()
+_ENDS_SESSION: Final = {"FATAL", "PANIC"}
+"""Severities of errors after which the server closes the socket; until it has, libpq takes the connection for sound."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Raises `OperationalError` and closes itself when an answer takes longer than `answer_timeout_s` (None: never)."""
+    """Raises `OperationalError` and closes itself when an answer takes longer than `answer_timeout_s` (None: never).
+
+    Closes itself, too, when the server says that it ends the session.
+    """
 
     answer_timeout_s: float | None = None
 
@@ -25,7 +30,12 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Return what `gen`, which psycopg resumes at every change of the socket and every 0.1 s, returns."""
         if self.answer_timeout_s is not None:
             gen = self._bounded(gen, self.answer_timeout_s)
-        return super().wait(gen, *args, **options)
+        try:
+            return super().wait(gen, *args, **options)
+        except psycopg.Error as error:
+            if error.diag.severity_nonlocalized in _ENDS_SESSION:
+                self.close()  # what follows, such as ROLLBACK, would fail with errors that hide this one
+            raise
 
     def _bounded(self, gen: Any, timeout_s: float) -> Generator[Any, Any, Any]:
         deadline = _clock.monotonic() + timeout_s
