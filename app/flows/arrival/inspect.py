@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.db.types import Cause, DispatchStatus
-from app.errors import UsherError
+from app.errors import DatabaseUnavailableError, UsherError
 from app.flows.arrival.conclude import Inspection, conclude
 from app.flows.arrival.due_checks import has_run_out, next_check, planned_wait
 from app.flows.arrival.give_up import give_up_attempt
@@ -95,6 +95,15 @@ class Inspector:
         return await conclude(self._context, self._transactions, self._elapsed_time, comparison, looked_for)
 
     async def _look_for(self, project: str, room_name: str, late: list[Dispatch]) -> None:
+        """Check the room of overdue agents; what cannot be written of them is found out again after their lease."""
+        try:
+            await self._check(project, room_name, late)
+        except DatabaseUnavailableError as error:
+            _log.warning("the check of an overdue agent could not be written", room=room_name, error=str(error))
+        except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being checked
+            self._context.defects.note("inspect", error, room=room_name)
+
+    async def _check(self, project: str, room_name: str, late: list[Dispatch]) -> None:
         """Check the room of overdue agents; those that can be neither found nor given up are checked again soon."""
         try:
             inspection = await self.inspect(project, room_name, ask_node=True)

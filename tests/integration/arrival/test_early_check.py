@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from app.simulator import Behaviour, Fault, FaultKind, Refusal, Timing
@@ -104,3 +106,26 @@ async def test_what_livekit_reports_of_a_job_before_it_answers_the_call_is_used(
         assert world.dispatch()["status"] == "sending"
         await world.until_status("joined", within=3)
         assert event
+
+
+@in_virtual_time
+async def test_a_check_that_cannot_be_written_is_done_again_after_its_lease(
+    postgres_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with World(postgres_database) as world:
+        world.rule(answer_timeout_s=15, max_attempts=1)
+        world.simulator.join("room", "ana")
+        await world.until_status("dispatched")
+        postgres_database.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END $$"
+        )
+        postgres_database.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON dispatches FOR EACH ROW "
+            "WHEN (OLD.status = 'dispatched' AND OLD.lease_owner IS NOT NULL) EXECUTE FUNCTION refuse()"
+        )
+        await world.wait(20)
+        postgres_database.execute("DROP TRIGGER refuse ON dispatches")
+        await world.until_status("no_show", within=60)
+        gc.collect()  # which reports errors that nobody has asked a task for
+    assert "was never retrieved" not in caplog.text
