@@ -225,7 +225,7 @@ def hasten_retries(connection: Connection, now: datetime, project: str, limit: i
     """Make dispatches due as of their joins that a project's LiveKit has not been reached for; return how many.
 
     At most `limit`; called until it returns less, it leaves none that another replica has not locked. Those with an
-    unknown outcome only once they are due: until then their call may take effect.
+    unknown outcome, or whose process has died, only once they are due: until then their call may take effect.
     """
     found = statements.KEPT_BACK.rows(connection, {"now": now, "project": project, "first": limit})
     return statements.HASTEN.run(connection, {"ids": [identity for (identity,) in found]}) if found else 0

@@ -186,14 +186,17 @@ KEPT_BACK = HotStatement(
     select(dispatches.c.id)
     .with_hint(dispatches, "INDEXED BY ix_dispatches_due", "sqlite")
     .where(
-        status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),  # as the index has it
-        status_in(DispatchStatus.PENDING),
+        status_in(DispatchStatus.PENDING, DispatchStatus.SENDING),
         dispatches.c.next_attempt_at > ITS_TURN,
         dispatches.c.project == bindparam("project"),
         or_(
-            one_of_texts(dispatches.c.cause, [Cause.LIVEKIT_UNREACHABLE, Cause.RULE_MATCHED]),
-            # Its call may still take effect before it is due.
+            and_(
+                status_in(DispatchStatus.PENDING),
+                one_of_texts(dispatches.c.cause, [Cause.LIVEKIT_UNREACHABLE, Cause.RULE_MATCHED]),
+            ),
+            # The calls of these may still take effect before they are due; the process of the latter has died.
             and_(one_of_texts(dispatches.c.cause, [Cause.OUTCOME_UNKNOWN]), dispatches.c.next_attempt_at <= _NOW),
+            and_(status_in(DispatchStatus.SENDING), dispatches.c.next_attempt_at <= _NOW, _UNHELD),
         ),
     )
     .order_by(dispatches.c.next_attempt_at.desc())

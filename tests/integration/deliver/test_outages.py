@@ -125,6 +125,21 @@ async def test_an_usher_that_was_killed_serves_the_first_to_join_first(
         assert inversions(order) <= 3, order
 
 
+@in_virtual_time
+async def test_those_whom_a_dead_process_was_calling_for_do_not_come_last(database: Database) -> None:
+    async with World(database, settings=settings(50)) as world:
+        world.rule()
+        let_fail(world.simulator, HANGING)
+        await join(world, world.simulator)
+        await world.usher.kill()
+        held = {int(one["room_name"].removeprefix("call-")) for one in world.dispatches(status="sending")}
+        assert len(held) == IN_FLIGHT
+        await world.add_replica()
+        await world.wait(DOWN_S)
+        order = await order_of_calls(world)
+        assert held <= set(order[: 2 * IN_FLIGHT + PROBES]), order
+
+
 @pytest.mark.parametrize("calls_per_second", [10, 50])
 @pytest.mark.parametrize("fault", [REFUSED, HANGING])
 @in_virtual_time
