@@ -18,7 +18,7 @@ from app.db.engine.postgres.bounded_connection import BoundedConnection
 
 
 class NotBegunError(psycopg.OperationalError):
-    """The connection broke before its transaction had begun, so that nothing speaks against another try."""
+    """The connection broke before the first answer in its transaction: nothing is committed, and it may run again."""
 
     has_not_begun = True
 
