@@ -19,6 +19,7 @@ from app.translation import joined, translatable
 _PLAIN_KEY: Final = re.compile(r"\$?[a-zA-Z_][a-zA-Z0-9_]*")
 _LONGEST_NAME: Final = 64
 _MOST_NAMES: Final = 500  # comparing costs time by the number and the length of the names
+_MOST_LIKE: Final = 5  # names in one hint
 
 
 class UsherError(Exception):
@@ -90,14 +91,14 @@ def nearest(name: str, among: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
-def names_like(name: str, among: Iterable[str], most: int = 5) -> list[str]:
-    """Return the names in `among` that `name` may mean: those that contain it, else the nearest spellings."""
+def names_like(name: str, among: Iterable[str]) -> list[str]:
+    """Return the few names in `among` that `name` may mean: those that contain it, else the nearest spellings."""
     names = sorted(set(among))
-    parts = [one for one in names if name.casefold() in one.casefold()][:most] if name.strip() else []
+    parts = [one for one in names if name.casefold() in one.casefold()][:_MOST_LIKE] if name.strip() else []
     if parts or len(name) > _LONGEST_NAME or len(names) > _MOST_NAMES:
         return parts
     by_fold = {one.casefold(): one for one in names}
-    return [by_fold[one] for one in get_close_matches(name.casefold(), by_fold, n=most, cutoff=0.7)]
+    return [by_fold[one] for one in get_close_matches(name.casefold(), by_fold, n=_MOST_LIKE, cutoff=0.7)]
 
 
 def did_you_mean(name: str, among: Iterable[str], otherwise: str) -> str:

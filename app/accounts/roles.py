@@ -46,6 +46,15 @@ _INCLUDED = {
 }
 
 
+def require_role(text: str) -> Role:
+    """Return the role with this name; InvalidInputError if there is none."""
+    try:
+        return Role(text)
+    except ValueError as error:
+        message = f"must be {', '.join(Role)}"
+        raise InvalidInputError("this user cannot be changed", [Problem("role", message, text)]) from error
+
+
 def lower_of(one: Role, other: Role) -> Role | None:
     """Return the role that permits what both permit; None if that is nothing."""
     if one.includes(other):

@@ -134,7 +134,7 @@ def record_password_check(connection: Connection, session_id: str, now: datetime
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(password_checked_at=now))
 
 
-def log_out(connection: Connection, session: Session, now: datetime, address: str = "") -> None:
+def log_out(connection: Connection, session: Session, now: datetime, address: str) -> None:
     """End a session at the request of its own browser, unless it has ended already."""
     if not connection.execute(delete(sessions).where(sessions.c.id == session.id)).rowcount:
         return

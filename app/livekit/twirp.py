@@ -54,7 +54,7 @@ PERMANENT: Final = frozenset({"invalid_argument", "malformed", "bad_route", "out
 """Twirp codes that say that the request itself is wrong: it would be refused again."""
 OVERLOADED: Final = frozenset({"resource_exhausted"})
 """Twirp codes below 500 of an overloaded server: the call had no effect, and may be repeated."""
-RETRY_DELAYS_S: Final = (0.05, 0.1, 0.2)
+READ_AGAIN_AFTER_S: Final = (0.05, 0.1, 0.2)
 """Seconds before each repetition of a read, ±50 %: if every third call fails, 1 % of the reads fail."""
 RETRY_WITHIN_S: Final = 1.0
 """Seconds; a read that took longer to fail is not repeated. A dispatch call on a room that has closed takes 3 s."""
@@ -239,7 +239,7 @@ class LiveKitApi:
     async def _ask(self, method: str, call: Callable[[], Awaitable[T]]) -> T:
         """Return the answer to an idempotent call, repeating it while it fails quickly."""
         began = self._clock.monotonic()
-        for delay in RETRY_DELAYS_S:
+        for delay in READ_AGAIN_AFTER_S:
             try:
                 return await self._ask_once(method, call, began)
             except LiveKitTransientError:

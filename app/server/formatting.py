@@ -103,7 +103,7 @@ def with_code(text: str) -> Markup:
     )
 
 
-def brief(value: Any, most: int = 80) -> str:
+def brief(value: Any, most: int) -> str:
     """Return JSON in one line, cut after `most` characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= most else text[: most - 1] + "…"

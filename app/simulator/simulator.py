@@ -172,11 +172,11 @@ class Simulator:
             late_left=late_left,
         )
 
-    def join_avatar(self, room: str, agent: Participant, *, identity: str = "avatar-agent") -> Participant:
+    def join_avatar(self, room: str, agent: Participant) -> Participant:
         """Let the worker of an avatar join that speaks for `agent`: kind AGENT, without an agent name."""
         return self.join(
             room,
-            identity,
+            "avatar-agent",
             kind=ParticipantKind.AGENT,
             name="Avatar",
             attributes={"lk.publish_on_behalf": agent.identity},

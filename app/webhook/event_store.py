@@ -48,14 +48,14 @@ def insert_events(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class Departures:
+class Gone:
     """Participants that have left and room sessions that have closed, each as project and SID."""
 
     participants: set[tuple[str, str]]
     rooms: set[tuple[str, str]]
 
     @classmethod
-    def of(cls, rows: Iterable[Sequence[Any]], batch: Sequence[Event] = ()) -> Departures:
+    def of(cls, rows: Iterable[Sequence[Any]], batch: Sequence[Event] = ()) -> Gone:
         """Return the departures in the rows of `DEPARTED` and in the events of `batch`, which are not stored yet."""
         gone = cls(
             {(event.project, event.participant_sid) for event in batch if event.type in LEAVINGS},
@@ -82,7 +82,7 @@ class Departures:
 def sids_of(reported: Sequence[Event]) -> dict[str, set[str]]:
     """Return the parameters with which `DEPARTED` finds the departures of these events' participants and rooms.
 
-    It finds those of other projects with the same SIDs too: `Departures` tells them apart by the project.
+    It finds those of other projects with the same SIDs too: `Gone` tells them apart by the project.
     """
     return {
         "participant_sids": {event.participant_sid for event in reported if event.participant_sid},
@@ -90,12 +90,12 @@ def sids_of(reported: Sequence[Event]) -> dict[str, set[str]]:
     }
 
 
-def departed(connection: Connection, reported: Sequence[Event]) -> Departures:
+def departed(connection: Connection, reported: Sequence[Event]) -> Gone:
     """Return the stored departures of the participants and rooms of these events.
 
     Webhooks of one participant can arrive in the wrong order: SIDs, not the order of arrival, say which came first.
     """
-    return Departures.of(_DEPARTED.rows(connection, sids_of(reported)) if reported else ())
+    return Gone.of(_DEPARTED.rows(connection, sids_of(reported)) if reported else ())
 
 
 def leavings_of(connection: Connection, reported: Sequence[Event]) -> dict[tuple[str, str], Event]:

@@ -99,10 +99,10 @@ def read_call_query(fields: Mapping[str, str], now: datetime, projects: tuple[st
     return CallQuery({name: value for name, value in given.items() if value}, chosen, tuple(problems))
 
 
-def read_saved_query(text: str, now: datetime, projects: tuple[str, ...] | None = None) -> CallQuery:
+def read_saved_query(text: str, now: datetime) -> CallQuery:
     """Return the filters of a stored view; fields that are no filters any more are problems, too."""
     fields = dict(parse_qsl(text))
-    query = read_call_query(fields, now, projects)
+    query = read_call_query(fields, now)
     unknown = unknown_fields(fields)
     return CallQuery(query.given, query.chosen, (*unknown, *query.problems))
 

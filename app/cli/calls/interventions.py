@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -71,10 +71,7 @@ def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
 async def _redrive(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
     result = Result()
     async with _operating(settings, book) as (operations, _):
-        with progress("redriving", len(ids)) as report:
-            for start, batch in _batches(ids):
-                _note(result, await operations.redrive(batch, by))
-                report(start + len(batch))
+        await _in_batches(result, "redriving", ids, lambda batch: operations.redrive(batch, by))
     return result
 
 
@@ -98,10 +95,7 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
 async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
     result = Result()
     async with _operating(settings, book) as (operations, withdrawals):
-        with progress("cancelling", len(ids)) as report:
-            for start, batch in _batches(ids):
-                _note(result, await operations.cancel(batch, by))
-                report(start + len(batch))
+        await _in_batches(result, "cancelling", ids, lambda batch: operations.cancel(batch, by))
     if settings.projects:
         result.left_over = await _take_back(settings, withdrawals)
     elif withdrawals:
@@ -206,14 +200,16 @@ def _show(result: Result, verb: str) -> None:
     note(*result.left_over)
 
 
-def _note(result: Result, batch: OperationResult) -> None:
-    result.done |= {one: f"as dispatch {batch.made[one]}" if one in batch.made else "done" for one in batch.done}
-    result.refused |= batch.refused
-
-
-def _batches(ids: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
-    for start in range(0, len(ids), _BATCH):
-        yield start, ids[start : start + _BATCH]
+async def _in_batches(
+    result: Result, title: str, ids: Sequence[str], operate: Callable[[Sequence[str]], Awaitable[OperationResult]]
+) -> None:
+    """Add to `result` what `operate` does to each batch of ids."""
+    with progress(title, len(ids)) as report:
+        for start in range(0, len(ids), _BATCH):
+            done = await operate(ids[start : start + _BATCH])
+            result.done |= {one: f"as dispatch {done.made[one]}" if one in done.made else "done" for one in done.done}
+            result.refused |= done.refused
+            report(min(start + _BATCH, len(ids)))
 
 
 def _require_known(what: str, unknown: Sequence[str]) -> None:

@@ -59,7 +59,7 @@ MINUTE_LENGTH: Final = 8
 """Characters of an id that `MINUTE_OF_ID` takes."""
 MINUTE_OF_ID = text(f"substr(id, 1, {MINUTE_LENGTH})")
 """The 65 seconds in which an id was made, spelled as indexes need it; ids of all forms begin with it."""
-ASKED = text("coalesce(asked_agent_name, agent_name)")
+ASKED_AGENT = text("coalesce(asked_agent_name, agent_name)")
 """The agent that is asked now, spelled as the index of the queues needs it."""
 PLACE_KEPT = "status = 'pending' AND placed_at IS NOT NULL"
 """Condition of dispatches between two attempts, spelled as their partial index needs it."""
@@ -210,7 +210,7 @@ dispatches = Table(
     partial_index(
         "ix_dispatches_queue",
         "project",
-        ASKED,
+        ASKED_AGENT,
         "rule_id",
         "queue_priority",
         "queued_at",

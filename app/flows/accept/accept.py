@@ -33,7 +33,7 @@ from app.rules.book.rule_book import RuleBook
 from app.rules.lookups.lookup_book import Lookup
 from app.translation import recorded
 from app.webhook.event import Event
-from app.webhook.event_store import Departures, insert_events, to_row
+from app.webhook.event_store import Gone, insert_events, to_row
 from app.webhook.trimmed import with_answers_of_joins, with_joins
 
 _log = get_logger(__name__)
@@ -252,7 +252,7 @@ def _event_row(decided: DecidedEvent) -> dict[str, Any]:
     }
 
 
-def _drop_if_impossible(decided: DecidedEvent, gone: Departures) -> None:
+def _drop_if_impossible(decided: DecidedEvent, gone: Gone) -> None:
     """Drop the plan of an event whose participant has left, or that names no room: the call would open a room."""
     event = decided.event
     if not event.room_name or not event.room_sid:

@@ -18,7 +18,7 @@ from app.outbox.statements import LIVE_INTENTS
 from app.rules.book.read_book import VERSION
 from app.rules.lookups.read_lookups import LOOKUPS_VERSION
 from app.webhook.event import Event
-from app.webhook.event_store import DEPARTED, KNOWN, Departures, sids_of
+from app.webhook.event_store import DEPARTED, KNOWN, Gone, sids_of
 
 _LOST_FOR = timedelta(seconds=60)
 _OF_ALL: Sequence[tuple[str, Select[Any]]] = [
@@ -48,7 +48,7 @@ class StoredState:
     `served`: by project, room name and agent, the sessions that such an agent serves or served until a moment ago.
     """
 
-    gone: Departures
+    gone: Gone
     limited: Collection[str]
     live: Collection[str]
     promises: Promises
@@ -138,7 +138,7 @@ def _state(
         served.setdefault((project, room_name, agent_name), set()).add(room_sid)
     rooms = {event.room_name for event in planned}
     return StoredState(
-        gone=Departures.of(answers["departed"], batch),
+        gone=Gone.of(answers["departed"], batch),
         limited={name for name, *_ in answers["limited"]},
         live={key for key, *_ in answers["live"]},
         promises=promised(connection, rooms, now) if answers["promised"] else NO_PROMISES,

@@ -9,7 +9,7 @@ START_S = 3.0
 """About how long a worker that has taken a job refuses others, as livekit-agents' do while a job starts."""
 SHORTEST_GAP_S, LONGEST_GAP_S = 0.1, 0.5
 """Bounds of the seconds between two retries of one agent."""
-LONGEST_DELAY_S = 8.0
+SPREAD_OVER_S = 8.0
 """Longest delay of a retry; a burst that needs more is spread evenly over this time."""
 _RECENT_S = 10.0
 _MOST_AGENTS = 1000
@@ -39,7 +39,7 @@ class RetrySpread:
         """Return how many seconds to delay one more retry of an agent."""
         agent = (project, agent_name)
         turn = self._next.get(agent, now)
-        if not now <= turn <= now + LONGEST_DELAY_S:
+        if not now <= turn <= now + SPREAD_OVER_S:
             turn = now
         if len(self._next) >= _MOST_AGENTS:
             self._next.clear()

@@ -39,11 +39,11 @@ def apply(
 ) -> int:
     """Write the differences, recorded as edits by `editor` for the reason `why`; return the version they lead to.
 
-    `change_set` is that of other edits in the transaction; None: a new one.
+    `change_set` is that of other edits in the transaction; None: a new one. `are_checked`: the rules to be written have
+    passed `check_rule`.
 
     Raises ConflictError when the rules are no longer at `expected_version`, from which the differences were made, and
-    InvalidInputError with every problem when a rule to be written does not pass `check_rule`,
-    unless the caller says that they have passed it.
+    InvalidInputError with every problem when a rule to be written does not pass `check_rule`.
     """
     effective = [difference for difference in differences if is_effective(difference)]
     lock_rules(connection)

@@ -104,15 +104,15 @@ def _lives_of(connection: Connection, name: str) -> list[tuple[int, int, int]]:
         .where(change.rule_id.in_(named)).order_by(change.rule_id, change.id)
     ).all()  # fmt: skip
     lives: list[tuple[int, int, int]] = []
-    first, bore_it = 0, False
+    first, had_name = 0, False
     for place, row in enumerate(rows):
         begins = place == 0 or row.change == "insert" or rows[place - 1].rule_id != row.rule_id
         if begins:
-            first, bore_it = row.id, False
-        bore_it = bore_it or name in {row.was, row.became}
+            first, had_name = row.id, False
+        had_name = had_name or name in {row.was, row.became}
         following = rows[place + 1] if place + 1 < len(rows) else None
         ends = following is None or following.rule_id != row.rule_id or following.change == "insert"
-        if ends and bore_it:
+        if ends and had_name:
             lives.append((row.rule_id, first, row.id))
     return lives
 

@@ -135,9 +135,9 @@ def check_template(template: Any, column: str = "metadata") -> list[Problem]:
     return _without_repetition(problems)
 
 
-def template_expressions(template: TemplateText, column: str = "metadata") -> tuple[str, ...]:
-    """Return the source of each expression in the template of `column`, without the texts beside them."""
-    return _compiled_whatever(template, column).expressions
+def template_expressions(template: TemplateText) -> tuple[str, ...]:
+    """Return the source of each expression in a template, without the texts beside them."""
+    return _compiled(template, "metadata").expressions
 
 
 def rule_facts(rule: Any) -> dict[str, Any]:

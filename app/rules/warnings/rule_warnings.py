@@ -88,7 +88,7 @@ def rule_warnings(book: RuleBook, rule: Rule) -> list[RuleWarning]:
     if not rule.enabled:
         return []
     alternatives = book.alternatives(rule.id)
-    problems = _pattern_warnings(rule.pattern)
+    problems = pattern_warnings(rule.pattern)
     problems += [
         (WarningKind.UNKNOWN_LOOKUP, problem) for problem in check_lookup_names(rule, alternatives, book.lookups)
     ]
@@ -140,11 +140,6 @@ def saved_rule_warnings(book: RuleBook, rule: Rule, traffic: Traffic) -> list[Ru
     for problem in check_agents(rule.agents, traffic.agents):
         warn(WarningKind.UNSEEN_AGENT, problem)
     return found
-
-
-def check_pattern_sense(pattern: Any) -> list[Problem]:
-    """Return the warnings about a pattern; none for one that cannot be used."""
-    return [problem for _, problem in _pattern_warnings(pattern)]
 
 
 def shadowing_rule(book: RuleBook, rule: Rule) -> Rule | None:
@@ -201,7 +196,8 @@ def _is_empty(matcher: Matcher) -> bool:
     )
 
 
-def _pattern_warnings(document: Any) -> list[tuple[WarningKind, Problem]]:
+def pattern_warnings(document: Any) -> list[tuple[WarningKind, Problem]]:
+    """Return the warnings about a pattern by itself; none for one that cannot be used."""
     try:
         pattern: Pattern = read_pattern(full_pattern(document))
     except PatternError:

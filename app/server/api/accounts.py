@@ -28,9 +28,7 @@ from app.accounts.users import (
 )
 from app.db.record_ids import ID_PATTERN
 from app.db.types import AccessKind
-from app.errors import InvalidInputError, Problem
-from app.server.api.calls import Instant
-from app.server.api.framework.endpoint import ApiRequest, Model, Text
+from app.server.api.framework.endpoint import ApiRequest, GivenInstant, Model, Text
 
 Restriction = Annotated[
     list[Text] | None,
@@ -96,8 +94,8 @@ class LoginsQuery(Model):
     user: Text | None = Field(None, max_length=100)
     kind: list[AccessKind] = Field([])
     address: Text | None = Field(None, max_length=100)
-    since: Instant | None = Field(None, description="inclusive")
-    until: Instant | None = Field(None, description="exclusive")
+    since: GivenInstant | None = Field(None, description="inclusive")
+    until: GivenInstant | None = Field(None, description="exclusive")
     limit: int = Field(100, ge=1, le=1000)
     cursor: Text | None = Field(None, pattern=f"^{ID_PATTERN}$")
 
@@ -207,12 +205,3 @@ async def revoke_a_token(request: ApiRequest) -> dict[str, Any]:
     now, by, token_id = request.context.now, request.user.name, request.identifier("token_id")
     token = await request.context.write(lambda connection: revoke_token(connection, token_id, by=by, now=now))
     return token.to_json()
-
-
-def require_role(text: str) -> Role:
-    """Return the role with this name; InvalidInputError if there is none."""
-    try:
-        return Role(text)
-    except ValueError as error:
-        message = f"must be {', '.join(Role)}"
-        raise InvalidInputError("this user cannot be changed", [Problem("role", message, text)]) from error

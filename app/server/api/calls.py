@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.audit import (
     CONTENT_TYPES,
-    FIRST_YEAR,
-    LAST_YEAR,
     MAX_SEARCH,
     CallDirection,
     CallFilter,
@@ -42,26 +38,9 @@ from app.db.rule_columns import COLUMN, MAX_AGENT_NAME
 from app.db.types import DispatchStatus, EventOutcome, EventSource
 from app.flows.operations.handover_order import Handover, HandoverOrder, read_handover
 from app.server.access.own_projects import require_own
-from app.server.api.framework.endpoint import ApiRequest, Model, Text, idempotency_key
+from app.server.api.framework.endpoint import ApiRequest, GivenInstant, Model, Text, idempotency_key
 from app.server.call_stream import METADATA_PATTERN, stream_calls
 from app.server.request_context import RequestContext
-
-
-def _require_date(value: Any) -> Any:
-    # pydantic takes a bare number for seconds since 1970.
-    if isinstance(value, str) and not _DATE.match(value):
-        raise ValueError("must be a time such as 2026-11-22T14:02:00Z")
-    return value
-
-
-def _in_range(instant: datetime) -> datetime:
-    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
-        raise ValueError(f"must be between the years {FIRST_YEAR} and {LAST_YEAR}")
-    return instant.astimezone(UTC)
-
-
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
-Instant = Annotated[AwareDatetime, BeforeValidator(_require_date), AfterValidator(_in_range)]
 
 
 class PageQuery(Model):
@@ -71,8 +50,8 @@ class PageQuery(Model):
     identity: Text | None = Field(None, description="exact identity of the participant")
     room: Text | None = Field(None, description="exact name of the room")
     phone_number: Text | None = Field(None, description="exact phone number of the caller")
-    since: Instant | None = Field(None, description="inclusive")
-    until: Instant | None = Field(None, description="exclusive")
+    since: GivenInstant | None = Field(None, description="inclusive")
+    until: GivenInstant | None = Field(None, description="exclusive")
     search: Text | None = Field(None, description="an exact identity, room name, phone number or id")
 
 

@@ -99,9 +99,9 @@ def try_draft(state: WorkerState, raw: bytes) -> dict[str, Any]:
     draft, replaces, limit = order.get("rule"), order.get("replaces"), order.get("limit", MOST_EVENTS)
     if not isinstance(draft, dict):
         problems.append(Problem("rule", "is required: the draft, an object"))
-    if replaces is not None and not _is_whole(replaces, 1, 2**53):
+    if replaces is not None and not _is_count(replaces, 2**53):
         problems.append(Problem("replaces", "must be the id of a rule", replaces))
-    if not _is_whole(limit, 1, MOST_EVENTS):
+    if not _is_count(limit, MOST_EVENTS):
         problems.append(Problem("limit", f"must be a whole number from 1 to {MOST_EVENTS}", limit))
     if problems or not isinstance(draft, dict):
         raise InvalidInputError("body", problems)
@@ -286,5 +286,5 @@ def _file_of(order: Mapping[str, Any]) -> RulesFile:
     return read_rules_file(json.dumps({"rules": None, **tables}), format_="json")
 
 
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_count(value: Any, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most

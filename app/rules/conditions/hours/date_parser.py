@@ -71,7 +71,7 @@ def parse_dates(stream: TokenStream) -> tuple[DateSelector, ...]:
         dates += _date_entry(stream)
         if not stream.sees(","):
             return tuple(dates)
-        after = stream.peek(1).kind
+        after = stream.after_next.kind
         if after not in {Kind.MONTH, Kind.YEAR, Kind.EASTER}:
             return tuple(dates)
         stream.take()

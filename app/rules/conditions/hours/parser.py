@@ -75,7 +75,7 @@ def _clause(stream: TokenStream, *, is_fallback: bool, is_additional: bool) -> C
 
 def _skip_colon(stream: TokenStream, start: int) -> None:
     """Take the colon that may stand after days for readability: `Nov-Feb: Mo-Fr 09:00-17:00`."""
-    follows = stream.peek(1).kind
+    follows = stream.after_next.kind
     if stream.position > start and stream.sees(":") and (follows in _DAYS or follows in {Kind.TIME, Kind.STATE}):
         stream.take()
 
@@ -162,7 +162,7 @@ def _check_end(start: Token, end: Token) -> None:
 
 
 def _time(stream: TokenStream) -> Token:
-    sun = stream.peek(1) if stream.sees("(") else stream.next
+    sun = stream.after_next if stream.sees("(") else stream.next
     if sun.kind is Kind.SUN:
         message = translatable(
             "%(text)s needs a place on earth, which a rule does not have; write times of day, such as 08:00-20:00",

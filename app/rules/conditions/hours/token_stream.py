@@ -19,9 +19,10 @@ class TokenStream:
         """The token that `take` would return."""
         return self.tokens[self.position]
 
-    def peek(self, distance: int) -> Token:
-        """Return the token that many places on; the last one beyond the end."""
-        return self.tokens[min(self.position + distance, len(self.tokens) - 1)]
+    @property
+    def after_next(self) -> Token:
+        """The token after `next`; the last one at the end."""
+        return self.tokens[min(self.position + 1, len(self.tokens) - 1)]
 
     def take(self) -> Token:
         """Return the next token and go on to the one after it."""

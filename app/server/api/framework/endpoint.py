@@ -10,13 +10,15 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.accounts.roles import Role
+from app.audit import FIRST_YEAR, LAST_YEAR
 from app.errors import BadRequestError, InvalidInputError, PreconditionNeededError, Problem, message_of
 from app.json_shape import shape_of
 from app.server.api.framework.auth import ApiUser, expiry_warning, identify
@@ -34,10 +36,28 @@ RULE_MAX_BYTES: Final = 512 * 1024
 """Enough for 10,000 values; to check so large a rule takes a tenth of a second."""
 
 
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]")
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 
 Text = Annotated[str, Field(pattern=STORABLE_PATTERN)]
 """Text that both databases can hold: JSON may carry NUL, PostgreSQL may not."""
+
+
+def _require_date(value: Any) -> Any:
+    # pydantic takes a bare number for seconds since 1970.
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-11-22T14:02:00Z")
+    return value
+
+
+def _in_range(instant: datetime) -> datetime:
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"must be between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return instant.astimezone(UTC)
+
+
+GivenInstant = Annotated[AwareDatetime, BeforeValidator(_require_date), AfterValidator(_in_range)]
+"""A time in a request, in UTC; answers have `app.json_shape.Instant`."""
 
 
 class Model(BaseModel):

@@ -10,12 +10,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.password import check_password
-from app.accounts.roles import Role
+from app.accounts.roles import Role, require_role
 from app.accounts.sessions import Session, end_session, list_sessions
 from app.accounts.tokens import LIFETIME, Token, issue_token, list_tokens, revoke_token
 from app.accounts.users import log_out_everywhere, read_user, set_password
 from app.errors import InvalidInputError, Problem
-from app.server.api.accounts import require_role
 from app.server.console.access.confirmation import password_is_right, with_password
 from app.server.console.access.login import logged_in, repeated
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect

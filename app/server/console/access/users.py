@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.accounts.links import password_code
-from app.accounts.roles import Role, require_known_projects
+from app.accounts.roles import Role, require_known_projects, require_role
 from app.accounts.sessions import Session, end_session, list_sessions
 from app.accounts.tokens import Token, issue_token, list_tokens, revoke_token
 from app.accounts.users import (
@@ -25,7 +25,6 @@ from app.accounts.users import (
     set_role,
 )
 from app.errors import ConflictError, InvalidInputError, Problem
-from app.server.api.accounts import require_role
 from app.server.console.access.account import chosen_lifetime
 from app.server.console.access.confirmation import with_password
 from app.server.console.framework import Console, PageRequest, form_route, page_route, redirect

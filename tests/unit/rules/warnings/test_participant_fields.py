@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.rules.warnings.rule_warnings import check_pattern_sense
+from app.rules.warnings.rule_warnings import pattern_warnings
 
 OURS = {"sip.trunkPhoneNumber": ["+15557654321"]}
 OUR_NUMBER = "participant.attributes.sip.trunkPhoneNumber"
@@ -30,7 +30,7 @@ OUR_NUMBER = "participant.attributes.sip.trunkPhoneNumber"
     ],
 )
 def test_probable_mistakes_are_warned_about(pattern: Any, path: str, *, suggestion: bool) -> None:
-    (warning,) = check_pattern_sense(pattern)
+    ((_, warning),) = pattern_warnings(pattern)
     assert warning.path == path
     assert (warning.suggestion is not None) is suggestion
 
@@ -51,4 +51,4 @@ def test_probable_mistakes_are_warned_about(pattern: Any, path: str, *, suggesti
     ],
 )
 def test_sensible_patterns_are_not_warned_about(pattern: Any) -> None:
-    assert check_pattern_sense(pattern) == []
+    assert pattern_warnings(pattern) == []

@@ -10,7 +10,7 @@ import pytest
 from app.rules import RuleBook, matches
 from app.rules.language.compile import compile_alternatives
 from app.rules.language.pattern import PatternError, read_pattern
-from app.rules.warnings.rule_warnings import WarningKind, check_pattern_sense, rule_warnings, warnings
+from app.rules.warnings.rule_warnings import WarningKind, pattern_warnings, rule_warnings, warnings
 from app.rules.warnings.sample import make_sample
 from app.rules.warnings.subsumption import covers
 from tests.unit.rules.books import make_row, random_document, random_pattern
@@ -108,10 +108,10 @@ def test_rules_that_never_match_are_warned_about() -> None:
 def test_a_repeated_field_and_an_or_without_alternatives_are_warned_about() -> None:
     twice = {"room": {"name": ["a"]}, "$or": [{"room": {"name": ["b"]}}, {"room": {"sid": ["c"]}}]}
     no_or = {"room": {"name": ["a"]}, "$or": [{"prefix": "a"}, {"prefix": "b"}]}
-    assert [str(problem) for problem in check_pattern_sense(twice)] == [
+    assert [str(problem) for _, problem in pattern_warnings(twice)] == [
         "room.name: is named twice; only the later one counts"
     ]
-    assert "$or" in {problem.path for problem in check_pattern_sense(no_or)}
+    assert "$or" in {problem.path for _, problem in pattern_warnings(no_or)}
 
 
 def test_what_is_proved_holds_for_random_patterns_and_documents() -> None:

@@ -111,10 +111,10 @@ def json_of(sent: SentPattern) -> tuple[str, list[Problem], list[LineProblem]]:
             return sent.text if kept else indented(pattern), problems, mistakes
 
 
-def pattern_form(pattern: Any, view: View = View.ROWS) -> PatternForm:
-    """Return the form of a pattern; as JSON with the reason if rows are asked for and cannot show it."""
+def pattern_form(pattern: Any) -> PatternForm:
+    """Return the form of a pattern as rows; as JSON with the reason if rows cannot show it."""
     text = indented(pattern) if not isinstance(pattern, str) else pattern
-    return _shown(text, pattern, view)
+    return _shown(text, pattern, View.ROWS)
 
 
 def form_as_sent(sent: SentPattern) -> PatternForm:
