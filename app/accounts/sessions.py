@@ -32,7 +32,7 @@ PREFIX: Final = "s."
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLimits:
     """How long a session lasts: `idle` without a request of its user, and `lifetime` in any case."""
 
     idle: timedelta
@@ -44,9 +44,9 @@ class Limits:
         return min(_SEEN_EVERY, self.idle / 4)
 
 
-def session_limits(settings: Settings) -> Limits:
+def session_limits(settings: Settings) -> SessionLimits:
     """Return how long sessions last according to the settings."""
-    return Limits(timedelta(hours=settings.session_idle_hours), timedelta(days=settings.session_days))
+    return SessionLimits(timedelta(hours=settings.session_idle_hours), timedelta(days=settings.session_days))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def start_session(
     user: User,
     *,
     now: datetime,
-    limits: Limits,
+    limits: SessionLimits,
     address: str = "",
     user_agent: str = "",
     confirmed_at: datetime | None = None,
@@ -102,7 +102,9 @@ def start_session(
     return _session({**row, "user_name": user.name}), secret
 
 
-def find_session(connection: Connection, secret: str, now: datetime, limits: Limits) -> tuple[Session, User] | None:
+def find_session(
+    connection: Connection, secret: str, now: datetime, limits: SessionLimits
+) -> tuple[Session, User] | None:
     """Return the session of a cookie and its user; None if it ended or expired, or the user is disabled."""
     if not secret.startswith(PREFIX):
         return None
@@ -111,7 +113,9 @@ def find_session(connection: Connection, secret: str, now: datetime, limits: Lim
     return None if row is None else (_session(row), read_user(connection, row["user_id"]))
 
 
-def list_sessions(connection: Connection, now: datetime, limits: Limits, user_id: str | None = None) -> list[Session]:
+def list_sessions(
+    connection: Connection, now: datetime, limits: SessionLimits, user_id: str | None = None
+) -> list[Session]:
     """Return the sessions that have neither ended nor expired, of all users or of one, last used first."""
     query = _QUERY.where(_is_alive(now, limits)).order_by(sessions.c.last_seen_at.desc(), sessions.c.id)
     if user_id is not None:
@@ -125,7 +129,7 @@ def id_token_of(connection: Connection, session_id: str) -> str:
 
 
 def record_seen(connection: Connection, session_id: str, now: datetime) -> None:
-    """Record that a session is used; called at most once in `Limits.seen_every`."""
+    """Record that a session is used; called at most once in `SessionLimits.seen_every`."""
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(last_seen_at=now))
 
 
@@ -154,7 +158,7 @@ def end_session(connection: Connection, session_id: str, *, by: str, now: dateti
     return session
 
 
-def delete_expired(connection: Connection, now: datetime, limits: Limits) -> int:
+def delete_expired(connection: Connection, now: datetime, limits: SessionLimits) -> int:
     """Delete the rows of sessions that have expired; return how many."""
     expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= now - limits.idle)
     return connection.execute(delete(sessions).where(expired)).rowcount
@@ -165,7 +169,7 @@ def shortened(user_agent: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in user_agent[:_MAX_USER_AGENT])
 
 
-def _is_alive(now: datetime, limits: Limits) -> ColumnElement[bool]:
+def _is_alive(now: datetime, limits: SessionLimits) -> ColumnElement[bool]:
     return and_(
         sessions.c.expires_at > now,
         sessions.c.last_seen_at > now - limits.idle,

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import inspect
 from typer.testing import CliRunner
 
-from app.accounts.sessions import Limits, find_session, start_session
+from app.accounts.sessions import SessionLimits, find_session, start_session
 from app.accounts.tokens import PREFIX, find_bearer
 from app.audit import CallFilter, CallState, list_calls, timeline
 from app.cli.migrate import app
@@ -238,7 +238,7 @@ def test_users_and_tokens_go_on_with_no_expiry_where_there_was_none(recorded: Da
         bearer = find_bearer(connection, secret, NOW)
         assert bearer is not None
         assert (bearer.user.name, bearer.token.expires_at, bearer.user.last_login_at) == ("maria", None, None)
-        limits = Limits(timedelta(hours=12), timedelta(days=7))
+        limits = SessionLimits(timedelta(hours=12), timedelta(days=7))
         session, cookie = start_session(connection, bearer.user, now=NOW, limits=limits)
         found = find_session(connection, cookie, NOW, limits)
     assert found is not None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 
 HANGS_S = 20.0
 """As long as the real senders wait."""
@@ -50,29 +50,29 @@ class Receivers:
 
     notices: list[Notice] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
-    failing: dict[str, Outcome] = field(default_factory=dict)
+    failing: dict[str, SendOutcome] = field(default_factory=dict)
     hanging: set[str] = field(default_factory=set)
     attempts: list[str] = field(default_factory=list)
 
-    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
+    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> SendOutcome:
         outcome = await self._attempt(url)
         if outcome.delivered:
             self.notices.append(Notice(url, title, body, is_open))
         return outcome
 
-    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> SendOutcome:
         outcome = await self._attempt(url)
         if outcome.delivered:
             self.posts.append(Post(url, headers, body))
         return outcome
 
-    async def _attempt(self, url: str) -> Outcome:
+    async def _attempt(self, url: str) -> SendOutcome:
         self.attempts.append(url)
         if url in self.hanging:
             await asyncio.sleep(HANGS_S)
             if url in self.hanging:
-                return Outcome(delivered=False, text="no answer")
-        return self.failing.get(url, Outcome(delivered=True, text="", status=200))
+                return SendOutcome(delivered=False, text="no answer")
+        return self.failing.get(url, SendOutcome(delivered=True, text="", status=200))
 
     async def close(self) -> None:
         """Nothing is open."""

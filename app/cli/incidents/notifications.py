@@ -23,7 +23,7 @@ from app.incidents.messages.channel import (
     list_notifications,
     shown_target,
 )
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 from app.incidents.messages.payload import trial_message
 from app.incidents.messages.subscription import Subscription, list_subscriptions
 from app.settings import Settings, read_settings
@@ -99,7 +99,7 @@ def send_test(
 class _Tested(NamedTuple):
     name: str
     target: str
-    outcome: Outcome
+    outcome: SendOutcome
 
 
 def _test_here(name: str | None) -> list[_Tested]:
@@ -116,7 +116,9 @@ def _test_over_api(server: Server, name: str | None) -> list[_Tested]:
         hint = did_you_mean(name, (one.name for one in stored), "usher notifications list")
         raise NotFoundError(f"no channel has the name {name!r}{hint}")
     return [
-        _Tested(one.name, one.target, read_as(Outcome, server.send("POST", path_of("notifications", one.name, "test"))))
+        _Tested(
+            one.name, one.target, read_as(SendOutcome, server.send("POST", path_of("notifications", one.name, "test")))
+        )
         for one in wanted
     ]
 
@@ -134,7 +136,7 @@ def _channels(settings: Settings, name: str | None) -> list[Channel]:
     return found
 
 
-async def _send(channels: list[Channel], public_url: str) -> list[Outcome]:
+async def _send(channels: list[Channel], public_url: str) -> list[SendOutcome]:
     senders, message = RealSenders(SystemClock()), trial_message(public_url)
     try:
         sending = (senders.notify(one.url, message["title"], message["text"], is_open=False) for one in channels)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.errors import UsherError
 from app.flows.context import Context
 from app.flows.lookup.ask import LookupAsker
-from app.flows.lookup.pending_events import claim, due_ids
+from app.flows.lookup.pending_events import claim_pending, due_ids
 from app.lifecycle.after_commit import PendingEvent
 from app.logs import get_logger
 from app.rules.book.read_book import follow
@@ -64,7 +64,7 @@ class Lookups:
         def take_up(connection: Connection) -> list[PendingEvent]:
             # This replica may have had no webhook since the lookup was written. Not kept: an edit may be rolled back.
             book = follow(connection, self._book())
-            return [PendingEvent(one, book.lookups.lookups_for(one)) for one in claim(connection, ids, now)]
+            return [PendingEvent(one, book.lookups.lookups_for(one)) for one in claim_pending(connection, ids, now)]
 
         pending = await self._context.writer.run(take_up)
         self.submit(pending)

@@ -42,7 +42,7 @@ def due_ids(connection: Connection, now: datetime, without: Collection[str]) -> 
     return list(connection.scalars(_DUE, {**due_at(now), "without": without}))
 
 
-def claim(connection: Connection, ids: Sequence[str], now: datetime) -> list[Event]:
+def claim_pending(connection: Connection, ids: Sequence[str], now: datetime) -> list[Event]:
     """Take up those of these events that are still due, so that no other replica does; return them."""
     query = select(events).where(events.c.id.in_(ids), _IS_PENDING, _IS_DUE).order_by(events.c.id).with_for_update()
     rows = connection.execute(query, due_at(now)).mappings().all()

@@ -19,7 +19,7 @@ from app.flows.context import Context
 from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.messages.senders import Senders
 from app.incidents.messages.channel import Channel
-from app.incidents.messages.delivery import Claimed, Outcome, claim, has_due, settle
+from app.incidents.messages.delivery import Claimed, SendOutcome, claim, has_due, settle
 from app.incidents.messages.payload import signed_headers, trial_message, trial_webhook
 from app.incidents.messages.subscription import Endpoint
 from app.incidents.messages.subscription_state import note_outcome
@@ -32,7 +32,7 @@ SEND_EVERY_S: Final = 2.0
 AT_ONCE: Final = 4
 """Webhooks that are under way to one program; to a channel one message is sent at a time."""
 
-Send = Callable[[Claimed], Awaitable[Outcome]]
+Send = Callable[[Claimed], Awaitable[SendOutcome]]
 
 
 class MessageSender:
@@ -66,12 +66,12 @@ class MessageSender:
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def try_channel(self, channel: Channel) -> Outcome:
+    async def try_channel(self, channel: Channel) -> SendOutcome:
         """Send a test message to a channel, and return what came of it."""
         message = trial_message(self._context.settings.public_url)
         return await self._senders.notify(channel.url, message["title"], message["text"], is_open=False)
 
-    async def try_endpoint(self, endpoint: Endpoint) -> Outcome:
+    async def try_endpoint(self, endpoint: Endpoint) -> SendOutcome:
         """Post a test webhook to a program, of type `test`, and return what came of it."""
         return await self._post_signed(endpoint, new_id(), trial_webhook(endpoint.name, self._context.clock.now()))
 
@@ -109,16 +109,16 @@ class MessageSender:
         finally:
             self._under_way[claimed.target] -= 1
 
-    async def _attempt(self, claimed: Claimed, send: Send) -> Outcome:
+    async def _attempt(self, claimed: Claimed, send: Send) -> SendOutcome:
         try:
             return await send(claimed)
         except Exception as error:  # noqa: BLE001 - unsettled, it would be sent again after each lease, for ever
             self._context.defects.note("messages", error, delivery=claimed.id)
-            return Outcome(
+            return SendOutcome(
                 delivered=False, text=translatable("Usher could not send it: %(name)s", name=type(error).__name__)
             )
 
-    def _settle(self, connection: Connection, table: Table, claimed: Claimed, outcome: Outcome) -> DeliveryStatus:
+    def _settle(self, connection: Connection, table: Table, claimed: Claimed, outcome: SendOutcome) -> DeliveryStatus:
         now, owner = self._context.clock.now(), self._context.owner
         status = settle(connection, table, claimed, outcome, owner=owner, now=now)
         if table is webhook_deliveries:
@@ -127,16 +127,16 @@ class MessageSender:
             self._recorder.record_missed_end(connection, claimed.id, now)
         return status
 
-    async def _post(self, endpoint: Endpoint, claimed: Claimed) -> Outcome:
+    async def _post(self, endpoint: Endpoint, claimed: Claimed) -> SendOutcome:
         return await self._post_signed(endpoint, claimed.id, claimed.payload)
 
-    async def _post_signed(self, endpoint: Endpoint, message_id: str, body: str) -> Outcome:
+    async def _post_signed(self, endpoint: Endpoint, message_id: str, body: str) -> SendOutcome:
         try:
             headers = signed_headers(message_id, endpoint.secret, body, self._context.clock.now())
         except InvalidInputError as error:
-            return Outcome(delivered=False, text=str(error))
+            return SendOutcome(delivered=False, text=str(error))
         return await self._senders.post(endpoint.url, headers, body)
 
-    async def _notify(self, channel: Channel, claimed: Claimed) -> Outcome:
+    async def _notify(self, channel: Channel, claimed: Claimed) -> SendOutcome:
         message: dict[str, Any] = json.loads(claimed.payload)
         return await self._senders.notify(channel.url, message["title"], message["text"], is_open=message["is_open"])

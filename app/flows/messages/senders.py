@@ -1,4 +1,4 @@
-"""Sends over Apprise and over HTTP; a failure is an `Outcome`, never an exception."""
+"""Sends over Apprise and over HTTP; a failure is an `SendOutcome`, never an exception."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import aiohttp
 from app.clock import Clock
 from app.flows.outgoing.http_pool import HttpPool, failure_reason, is_compressed
 from app.incidents.messages.channel import HOST_SCHEMES
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 from app.translation import translatable
 
 NOTIFY_WITHIN_S: Final = 20.0
@@ -33,11 +33,11 @@ _SHOWN: Final = 200
 class Senders(Protocol):
     """Sends messages to people and webhooks to programs."""
 
-    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
+    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> SendOutcome:
         """Send a message to a channel of Apprise."""
         ...
 
-    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> SendOutcome:
         """Post a webhook to a program."""
         ...
 
@@ -54,9 +54,9 @@ class RealSenders:
         self._pool = HttpPool()
         self._hanging: Counter[str] = Counter()
 
-    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> Outcome:
+    async def notify(self, url: str, title: str, body: str, *, is_open: bool) -> SendOutcome:
         if self._hanging[url] >= _MAX_HANGING:
-            return Outcome(
+            return SendOutcome(
                 delivered=False, text=translatable("earlier messages to this channel have not been answered yet")
             )
         began = self._clock.monotonic()
@@ -70,9 +70,9 @@ class RealSenders:
             text = translatable("no answer within %(seconds)s s", seconds=f"{NOTIFY_WITHIN_S:g}")
         except Exception as error:  # noqa: BLE001 - the libraries of channels raise what they like
             text = without_secrets(f"{type(error).__name__}: {error}", url)
-        return Outcome(delivered=not text, text=text, milliseconds=self._since(began))
+        return SendOutcome(delivered=not text, text=text, milliseconds=self._since(began))
 
-    async def post(self, url: str, headers: Mapping[str, str], body: str) -> Outcome:
+    async def post(self, url: str, headers: Mapping[str, str], body: str) -> SendOutcome:
         began = self._clock.monotonic()
         try:
             async with (
@@ -85,7 +85,7 @@ class RealSenders:
             text = translatable("no answer within %(seconds)s s", seconds=f"{POST_WITHIN_S:g}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             text = failure_reason(error)
-        return Outcome(delivered=False, text=text, milliseconds=self._since(began))
+        return SendOutcome(delivered=False, text=text, milliseconds=self._since(began))
 
     async def close(self) -> None:
         await self._pool.close()
@@ -98,15 +98,15 @@ async def _start_of(response: aiohttp.ClientResponse) -> str:
     return (await response.content.read(MAX_ANSWER_BYTES)).decode("utf-8", "replace")
 
 
-def _of_answer(response: aiohttp.ClientResponse, answer: str, milliseconds: int) -> Outcome:
+def _of_answer(response: aiohttp.ClientResponse, answer: str, milliseconds: int) -> SendOutcome:
     status = response.status
     if 200 <= status < 300:
-        return Outcome(delivered=True, text="", status=status, milliseconds=milliseconds)
+        return SendOutcome(delivered=True, text="", status=status, milliseconds=milliseconds)
     text = " ".join(answer.split())[:_SHOWN]
     if 300 <= status < 400:
         text = translatable("redirects are not followed")
     after = response.headers.get("Retry-After", "")
-    return Outcome(
+    return SendOutcome(
         delivered=False,
         text=f"HTTP {status}: {text}" if text else f"HTTP {status}",
         status=status,

@@ -81,7 +81,7 @@ _IN_SESSION = (
 _OF_CONCERN = {*LIVE, DispatchStatus.FAILED}
 
 
-def read_stored(
+def read_stored_rooms(
     connection: Connection,
     project: str,
     room_sids: Sequence[str],

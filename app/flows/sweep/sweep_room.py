@@ -18,7 +18,7 @@ from app.flows.context import Context
 from app.flows.sweep.stored_rooms import (
     StoredRooms,
     needs_a_check,
-    read_stored,
+    read_stored_rooms,
     state_of,
     unwatched_attributes,
     update_key,
@@ -133,7 +133,7 @@ class RoomSweeper:
         sids = [participant.sid for _, participant in callers]
         unwatched = self._unwatched()
         known = await self._context.read(
-            lambda connection: read_stored(
+            lambda connection: read_stored_rooms(
                 connection, project, [room.sid for room, _ in listed], sids, unwatched=unwatched
             )
         )

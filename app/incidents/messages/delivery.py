@@ -31,7 +31,7 @@ IS_PENDING = text("status = 'pending'")  # in the words of the partial index
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """How one attempt ended. `retry_after_s`: the receiver asked to wait; `is_gone`: it answered 410."""
 
     delivered: bool
@@ -174,7 +174,7 @@ def claim(connection: Connection, table: Table, target: str, limit: int, *, owne
 
 
 def settle(
-    connection: Connection, table: Table, claimed: Claimed, outcome: Outcome, *, owner: str, now: datetime
+    connection: Connection, table: Table, claimed: Claimed, outcome: SendOutcome, *, owner: str, now: datetime
 ) -> DeliveryStatus:
     """Record an attempt; return whether it is delivered, tried again later, or given up.
 

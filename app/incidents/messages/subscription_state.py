@@ -8,11 +8,11 @@ from sqlalchemy import Connection, select, update
 
 from app.db.audit_log import AuditEntry, append
 from app.db.tables import webhook_subscriptions
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 from app.incidents.messages.retry_delays import PAUSE_AFTER
 
 
-def note_outcome(connection: Connection, subscription_id: str, outcome: Outcome, now: datetime) -> None:
+def note_outcome(connection: Connection, subscription_id: str, outcome: SendOutcome, now: datetime) -> None:
     """Note a success or a failure; a program that has only failed for `PAUSE_AFTER`, or is gone, is paused."""
     column = webhook_subscriptions.c
     query = select(column.name, column.failing_since, column.paused_at).where(column.id == subscription_id)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from app.accounts.roles import Role
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import a_token, ask
 from tests.world.virtual_time import in_virtual_time
@@ -27,7 +27,7 @@ async def test_a_channel_is_added_tested_changed_and_deleted(database: Database)
         tested = await ask(world, token, "POST", f"{path}/on call/test")
         assert tested["delivered"]
         assert (world.receivers.notices[0].url, world.receivers.notices[0].title) == (URL, "Usher: test")
-        world.receivers.failing[URL] = Outcome(delivered=False, text="the channel reports a failure")
+        world.receivers.failing[URL] = SendOutcome(delivered=False, text="the channel reports a failure")
         assert (await ask(world, token, "POST", f"{path}/on call/test"))["text"] == "the channel reports a failure"
         changed = await ask(world, token, "PATCH", f"{path}/on call", {"enabled": False, "kinds": None})
         assert (changed["enabled"], changed["kinds"]) == (False, None)
@@ -50,7 +50,7 @@ async def test_a_subscription_shows_its_secret_once_and_its_deliveries_with_thei
         one = f"{path}/{subscription['id']}"
         assert (await ask(world, token, "POST", f"{one}/test"))["delivered"]
         assert world.receivers.posts[0].type == "test"
-        world.receivers.failing[HOOK] = Outcome(delivered=False, text="HTTP 410", status=410, is_gone=True)
+        world.receivers.failing[HOOK] = SendOutcome(delivered=False, text="HTTP 410", status=410, is_gone=True)
         world.rule(name="odd", pattern={"room": "not a list"})
         await world.until(
             lambda: world.rows("SELECT * FROM webhook_subscriptions WHERE paused_at IS NOT NULL"), within=30

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event
 from standardwebhooks import Webhook
 
 from app.db.record_ids import lowest_id_at
-from app.incidents.messages.delivery import Outcome
+from app.incidents.messages.delivery import SendOutcome
 from app.livekit.vocabulary import DisconnectReason
 from tests.conftest import Database
 from tests.integration.incidents.incident_rows import a_token, ask, document, incidents, until_closed, until_open
@@ -21,7 +21,7 @@ from tests.world.world import World
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 PEOPLE, PROGRAM = "slack://token-a/token-b/token-c", "https://crm.test/hook"
-REFUSED = Outcome(delivered=False, text="HTTP 500", status=500)
+REFUSED = SendOutcome(delivered=False, text="HTTP 500", status=500)
 BROKEN = {"room": "not a list"}
 
 
@@ -123,7 +123,7 @@ async def test_a_channel_that_fails_is_tried_again_and_one_that_hangs_holds_up_n
     channel(sqlite_database, "good", "slack://good")
     async with World(sqlite_database) as world:
         receivers = world.receivers
-        receivers.failing["slack://failing"] = Outcome(delivered=False, text="the channel reports a failure")
+        receivers.failing["slack://failing"] = SendOutcome(delivered=False, text="the channel reports a failure")
         receivers.hanging.add("slack://hanging")
         world.simulator.add_worker("greeter")
         world.rule(name="odd", pattern=BROKEN)
@@ -420,7 +420,7 @@ async def test_a_program_that_is_gone_is_paused_with_an_incident_until_it_is_res
 ) -> None:
     subscription(sqlite_database, events='["incident.opened"]')
     async with World(sqlite_database) as world:
-        world.receivers.failing[PROGRAM] = Outcome(delivered=False, text="HTTP 410", status=410, is_gone=True)
+        world.receivers.failing[PROGRAM] = SendOutcome(delivered=False, text="HTTP 410", status=410, is_gone=True)
         world.rule(name="odd", pattern=BROKEN)
         row = await until_open(world, "webhook_paused")
         assert row["subject"] == "crm"
