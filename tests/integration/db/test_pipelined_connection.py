@@ -15,7 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import Connection, bindparam, select, update
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import Pool
@@ -199,6 +200,33 @@ def test_a_connection_that_cannot_leave_its_pipeline_is_closed(
     with engine.connect() as connection:
         assert replicas(connection) == []
     assert not caplog.records
+
+
+def test_an_error_says_nothing_of_the_row(postgres_database: Database) -> None:
+    engine = postgres_database.writer_engine()
+    postgres_database.execute("ALTER TABLE heartbeats ADD CONSTRAINT short CHECK (length(replica) < 9)")
+    with engine.connect() as connection:
+        insert_new_later(connection, heartbeats, [beat("ana@example.com")])
+        with pytest.raises(IntegrityError, match='violates check constraint "short"') as refused:
+            connection.commit()
+    assert "ana@example" not in str(refused.value)
+    with engine.connect() as connection, pytest.raises(IntegrityError, match="duplicate key") as refused:
+        connection.execute(insert(heartbeats), [beat("ana"), beat("ana")])
+    assert "ana" not in str(refused.value)
+
+
+@pytest.mark.parametrize("asks_before", [False, True])
+def test_a_failed_commit_leaves_no_transaction(postgres_database: Database, asks_before: bool) -> None:
+    engine = postgres_database.writer_engine()
+    postgres_database.execute("ALTER TABLE heartbeats ADD CHECK (replica <> 'refused')")
+    with engine.connect() as connection:
+        if asks_before:
+            assert replicas(connection) == []
+        insert_new_later(connection, heartbeats, [beat("refused")])
+        with pytest.raises(IntegrityError):
+            connection.commit()
+        assert connection.connection.dbapi_connection is not None
+        assert connection.connection.dbapi_connection.info.transaction_status == TransactionStatus.IDLE
 
 
 async def test_a_row_that_another_replica_inserted_meanwhile_is_seen_when_the_unit_runs_again(

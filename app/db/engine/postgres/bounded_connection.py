@@ -35,6 +35,8 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.Error as error:
             if error.diag.severity_nonlocalized in _ENDS_SESSION:
                 self.close()  # what follows, such as ROLLBACK, would fail with errors that hide this one
+            if error.diag.message_detail is not None:
+                error.args = (error.diag.message_primary,)  # the detail quotes rows, which are of callers: not for logs
             raise
 
     def _bounded(self, gen: Any, timeout_s: float) -> Generator[Any, Any, Any]:

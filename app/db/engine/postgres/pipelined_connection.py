@@ -8,7 +8,7 @@ machine, and 10 ms instead of 17 where the database is half a millisecond away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import psycopg
@@ -110,7 +110,15 @@ class PipelinedConnection(BoundedConnection):
             pass
 
     def commit(self) -> None:
-        """Commit the transaction, after what waits."""
+        """Commit the transaction, after what waits; if that fails, none is left, as after any failed COMMIT."""
+        try:
+            self._commit()
+        except psycopg.Error:
+            with suppress(psycopg.Error):  # of a connection that is closed: the first error says why
+                super().rollback()
+            raise
+
+    def _commit(self) -> None:
         if self._beginning and self._waiting:
             self.send_what_waits()  # with COMMIT in that message, a break would leave open whether it was carried out
         self._beginning = ()
