@@ -84,7 +84,8 @@ class Deliverer:
         Each project has its own slots: one whose LiveKit hangs must not delay the others. While it is down there are
         none: what comes is claimed in the order of joining, by few at once.
         """
-        if self._stopping or self._limiter.paced or self._context.clients[project].is_down:
+        client = self._context.clients.get(project)  # None: an event of a project that is not configured any more
+        if self._stopping or self._limiter.paced or (client is not None and client.is_down):
             return 0
         return max(0, self._context.settings.calls_in_flight * QUEUED_PER_CALL - self._busy[project])
 
