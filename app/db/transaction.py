@@ -123,6 +123,7 @@ class Transaction:
         if tries > 1 and (has_not_begun(error) or (len(units) == 1 and _lost_race(error))):
             self._commit(units, tries - 1)
             return
+        # Of several units that lost a race together, each is run alone: another may win.
         unavailable = None if len(units) > 1 and _lost_race(error) else as_unavailable(error, self._engine.url)
         if unavailable is not None:
             make_room(self._engine, error)

@@ -82,7 +82,7 @@ class Gone:
 def sids_of(reported: Sequence[Event]) -> dict[str, set[str]]:
     """Return the parameters with which `DEPARTED` finds the departures of these events' participants and rooms.
 
-    It finds those of other projects with the same SIDs too: `Gone` tells them apart by the project.
+    It also finds those of other projects that have the same SIDs; `Gone` keeps the project with each SID.
     """
     return {
         "participant_sids": {event.participant_sid for event in reported if event.participant_sid},

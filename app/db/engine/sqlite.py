@@ -24,8 +24,8 @@ CHECKPOINT_PAGES: Final = 8000
 """A commit that lets the log reach this many pages makes a checkpoint: every 32 MB instead of every 4."""
 LEAST_CHECKPOINT_PAGES: Final = 100
 DISK_PER_LOG: Final = 4
-"""The log takes at most one byte of so many that are free on the disk, so that a checkpoint, which lets the file grow
-by what is new in the log, has room."""
+"""What is free on the disk is divided by this: the log takes at most a fourth, so that a checkpoint, which lets the
+file grow by what is new in the log, has room."""
 READERS: Final = 8
 MOST_READERS: Final = 16
 """Connections that read: kept open, and at most; beyond `READERS` they are closed after their use."""

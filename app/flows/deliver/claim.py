@@ -50,8 +50,8 @@ def claim(
     """Lease due dispatches, as many of each project as it has `slots`, and return them as they are then.
 
     Those whose agent or rule has no free place go into its queue; the first in the queues get the places that are free.
-    `down`: projects whose LiveKit is down. What is claimed for them does not count as starts, for hardly any leads to a
-    call: counted, they would take the calls per second of projects that are well.
+    `down`: projects whose LiveKit is down. What is claimed for them does not count as starts, since hardly any of it
+    leads to a CreateDispatch: counted, it would take calls per second from the other projects.
     `in_hand`: ids under way in this process; a lease that ran out (the clock was set) must not start them twice.
     """
     now = context.clock.now()

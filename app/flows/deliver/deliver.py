@@ -120,7 +120,7 @@ class Deliverer:
         while not self._stopping and self._limiter.available(self._context.clock.monotonic()):
             await self._recovery.hasten()
             # First calls do not count: there may be many, and retries must not wait for all of them.
-            slots, down = self._recovery.slots(self._in_turn(), self._again), self._recovery.down()
+            slots, down = self._recovery.slots(self._in_turn(), self._again)
             if not slots:
                 break
             claimed = await self._claim(slots, down)
@@ -148,8 +148,16 @@ class Deliverer:
     async def _claim(self, slots: Mapping[str, int], down: Collection[str]) -> Claimed:
         def write(connection: Connection, after: AfterCommit) -> Claimed:
             # Read here, for a hang may have ended the leases of what was begun while this waited for the writer.
-            begin = partial(claim, connection, after, self._context, self._limiter, self._elapsed_time)
-            return begin(slots=slots, down=down, in_hand=self.in_hand())
+            return claim(
+                connection,
+                after,
+                self._context,
+                self._limiter,
+                self._elapsed_time,
+                slots=slots,
+                down=down,
+                in_hand=self.in_hand(),
+            )
 
         return await self._transactions.run(write)
 

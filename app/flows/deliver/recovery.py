@@ -8,7 +8,6 @@ from functools import partial
 
 from app.flows.context import Context
 from app.flows.deliver.start_limiter import StartLimiter, Window
-from app.livekit.client import LiveKitClient
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import hasten_retries
 
@@ -42,19 +41,20 @@ class Recovery:
         """How many projects' LiveKit is down, or was a moment ago: `hasten` must be called often."""
         return len(self._down_at)
 
-    def slots(self, projects: Iterable[str], in_use: Mapping[str, int]) -> dict[str, int]:
-        """Return how many more retries may be claimed, of those projects of which some may; `in_use`: under way."""
-        free = {project: self._limit(project) - in_use[project] for project in projects}
-        for project in self.down() & free.keys():
-            free[project] = min(free[project], self._probes[project].free(self._context.clock.monotonic()))
-        return {project: count for project, count in free.items() if count > 0}
+    def slots(self, projects: Iterable[str], in_use: Mapping[str, int]) -> tuple[dict[str, int], set[str]]:
+        """Return how many more retries of each project may be claimed, if any, and the projects whose LiveKit is down.
 
-    def _limit(self, project: str) -> int:
-        return self._at_once if self._context.clients[project].is_down else self._context.settings.calls_in_flight
-
-    def down(self) -> set[str]:
-        """Return the projects whose LiveKit is down: their retries are few, and take no calls per second of others."""
-        return {project for project, client in self._context.clients.items() if client.is_down}
+        `in_use`: how many are under way, by project. Of a project whose LiveKit is down few are claimed.
+        """
+        down = {project for project, client in self._context.clients.items() if client.is_down}
+        free = {}
+        for project in projects:
+            if project in down:
+                probes = self._probes[project].free(self._context.clock.monotonic())
+                free[project] = min(self._at_once - in_use[project], probes)
+            else:
+                free[project] = self._context.settings.calls_in_flight - in_use[project]
+        return {project: count for project, count in free.items() if count > 0}, down
 
     def note_probes(self, probes: Iterable[Dispatch]) -> None:
         """Count retries that were claimed while LiveKit was down."""
@@ -66,16 +66,13 @@ class Recovery:
         """Make dispatches due whose LiveKit was down a moment ago and is not now."""
         for project, client in self._context.clients.items():
             tick = self._context.clock.monotonic()
-            if self._is_down(project, client):
+            if client.was_called and client.trouble is None:
+                self._has_answered.add(project)
+            if client.is_down or (client.trouble is not None and project not in self._has_answered):
                 self._down_at[project] = tick
                 self._hastened_at.pop(project, None)
             elif project in self._down_at:
                 await self._hasten(project, tick)
-
-    def _is_down(self, project: str, client: LiveKitClient) -> bool:
-        if client.was_called and client.trouble is None:
-            self._has_answered.add(project)
-        return client.is_down or (client.trouble is not None and project not in self._has_answered)
 
     async def _hasten(self, project: str, tick: float) -> None:
         if tick - self._down_at[project] > HASTEN_FOR_S:

@@ -11,6 +11,7 @@ SPAN = 1.1
 """A second's calls begin within so many seconds: on a busy machine they reach LiveKit up to so much closer together."""
 GATHERED_FOR_S = 0.25
 """Longest wait for starts that may be claimed together."""
+_UNLIMITED = 1_000_000
 
 
 class Window:
@@ -63,11 +64,11 @@ class StartLimiter:
     @property
     def at_once(self) -> int:
         """How many calls a second allows, 1 at least."""
-        return 1_000_000 if self._calls is None else self._calls.limit
+        return _UNLIMITED if self._calls is None else self._calls.limit
 
     def available(self, now: float) -> int:
         """Return how many starts are allowed at `now` (monotonic seconds)."""
-        return 1_000_000 if self._claims is None else self._claims.free(now)
+        return _UNLIMITED if self._claims is None else self._claims.free(now)
 
     def spend(self, starts: int, now: float) -> None:
         """Count starts that are made at `now`."""

@@ -1,4 +1,4 @@
-"""Sends over Apprise and over HTTP; a failure is an `SendOutcome`, never an exception."""
+"""Sends over Apprise and over HTTP; a failure is a `SendOutcome`, never an exception."""
 
 from __future__ import annotations
 

@@ -50,23 +50,23 @@ class Node:
         if condition is None:
             self._rest.add(entry)
             return
-        found = self._fields.get(condition.path)
+        path = condition.path
+        found = self._fields.get(path)
         field = Field(self.edition) if found is None else found.own(self.edition)
         if field is not found:
-            self._fields.put(condition.path, field)
+            self._fields.put(path, field)
         if found is None:
-            parts = condition.path.split(".")
+            parts = path.split(".")
             for size in range(1, len(parts)):
                 self._openings.put(".".join(parts[:size]), None)
-        path = condition.path
 
         def branch(edition: Edition) -> Node:
             return Node(self._used | {path}, edition)
 
         for place in places:
             field.add(place, entry, branch)
-        if ABSENT_PLACE in places and condition.path not in self._absent:
-            self._absent += (condition.path,)
+        if ABSENT_PLACE in places and path not in self._absent:
+            self._absent += (path,)
 
     def drop(self, entry: Entry) -> None:
         """Remove an entry that is present; only within the node's own edition."""

@@ -21,7 +21,7 @@ _ENDS_SESSION: Final = {"FATAL", "PANIC"}
 class BoundedConnection(psycopg.Connection[Any]):
     """Raises `OperationalError` and closes itself when an answer takes longer than `answer_timeout_s` (None: never).
 
-    Closes itself, too, when the server says that it ends the session.
+    Closes itself, too, when the server says that it ends the session. Errors say nothing of the rows that caused them.
     """
 
     answer_timeout_s: float | None = None
@@ -36,7 +36,9 @@ class BoundedConnection(psycopg.Connection[Any]):
             if error.diag.severity_nonlocalized in _ENDS_SESSION:
                 self.close()  # what follows, such as ROLLBACK, would fail with errors that hide this one
             if error.diag.message_detail is not None:
-                error.args = (error.diag.message_primary,)  # the detail quotes rows, which are of callers: not for logs
+                error.args = (
+                    error.diag.message_primary,
+                )  # the detail quotes the row, which is of a caller: not for logs
             raise
 
     def _bounded(self, gen: Any, timeout_s: float) -> Generator[Any, Any, Any]:
