@@ -79,6 +79,16 @@ def parse_storable_json(text: str | bytes) -> Any:
     return storable(value) if "\\u0000" in text or "\\ud" in text or "\\uD" in text else value
 
 
+def parse_stored_json(text: str) -> Any:
+    """Return the value of a JSON text that plain SQL may have stored on SQLite, in a form that can be shown and sent.
+
+    A number that no float can hold becomes its text, and U+FFFD replaces NUL and halves of surrogate pairs where one is
+    escaped. JsonError when the text is not JSON.
+    """
+    value = _decode(_SHOWING_DECODER, text)
+    return storable(value) if "\\ud" in text or "\\uD" in text else value
+
+
 def is_storable(text: str) -> bool:
     """Return whether both databases can hold `text`: it has no NUL and no half of a surrogate pair."""
     return _UNSTORABLE.search(text) is None
@@ -115,9 +125,15 @@ def _finite(digits: str) -> float:
     return number
 
 
+def _finite_or_text(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits
+
+
 # Made once: `json.loads` with these arguments would make one for every call.
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 _FINITE_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_SHOWING_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_or_text)
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.engine.driver import execute_on_driver, execute_without_begin
 from app.db.engine.private_file import create_private_file
 from app.db.engine.sqlite_file import SqliteFile
+from app.strict_json import JsonError, parse_stored_json
 
 JOURNAL_MODE: Final = "WAL"
 WRITER_CACHE_KIB: Final = 16_384
@@ -180,10 +182,23 @@ def _checkpoint(engine: Engine, mode: str) -> None:
 
 
 def _create_pool(url: URL, **options: Any) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True, **options)
+    engine = create_engine(
+        url,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,
+        json_deserializer=_read_json,
+        **options,
+    )
     engine.dialect.statement_compiler = _HintedCompiler
     _create_privately(engine, url)
     return engine
+
+
+def _read_json(stored: str) -> Any:
+    try:
+        return parse_stored_json(stored)
+    except JsonError:
+        return json.loads(stored)  # which takes NaN
 
 
 def _create_privately(engine: Engine, url: URL) -> None:

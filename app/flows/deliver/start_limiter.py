@@ -22,7 +22,7 @@ class Window:
 
     def __init__(self, rate: float) -> None:
         seconds = max(1.0, 1.0 / rate)
-        self.limit = max(1, int(rate * seconds))
+        self.limit = max(1, int(rate))
         self.seconds = seconds * SPAN
         self._times: deque[float] = deque()
 

@@ -64,7 +64,7 @@ _NO_REFERENCES: Final = 0
 """The version of `marshal` whose bytes are the same for equal values. They are made in a fourth of the time of JSON."""
 
 
-_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def _read_documents(row: Mapping[str, Any], problems: list[Problem]) -> tuple[dict[str, str | None], dict[str, Any]]:

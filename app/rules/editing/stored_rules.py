@@ -17,7 +17,7 @@ from app.db.tables import routing_rules, rule_changes
 from app.db.types import format_instant
 from app.errors import NotFoundError
 from app.rules.columns import DOCUMENTS, FLAGS, WRITABLE, with_instants
-from app.strict_json import JsonError, is_storable, parse_json
+from app.strict_json import JsonError, is_storable, parse_stored_json
 from app.translation import translatable
 
 _LARGEST_ID: Final = 2**63 - 1
@@ -127,7 +127,7 @@ def _from_sqlite(row: RowMapping) -> dict[str, Any]:
     for column in DOCUMENTS:
         if isinstance(read[column], str):
             try:
-                read[column] = parse_json(read[column])
+                read[column] = parse_stored_json(read[column])
             except JsonError:
                 continue
     for column in FLAGS:

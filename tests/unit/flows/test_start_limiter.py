@@ -95,3 +95,11 @@ async def test_without_a_limit_nothing_waits() -> None:
     assert limit.available(0.0) > 10_000
     await asyncio.gather(*(limit.wait_for_call() for _ in range(1_000)))
     assert asyncio.get_running_loop().time() == 0
+
+
+@in_virtual_time
+async def test_a_limit_next_to_nothing_lets_one_call_begin() -> None:
+    limit = limiter(1e-320)
+    await limit.wait_for_call()
+    limit.spend(1, 0.0)
+    assert limit.available(1e9) == 0

@@ -1,1 +1,1 @@
-"""Logging in through an OpenID Connect provider."""
+"""Logging in, through an OpenID Connect provider too, and the sessions that it begins."""
