@@ -14,11 +14,11 @@ from app.cli.framework.options import JsonOption
 from app.cli.framework.terminal import plain, say_json, show
 from app.cli.remote.choice import chosen_server, over_api, refuse_with_server
 from app.cli.remote.server import Server, path_of, read_as
+from app.cli.trigger import project_named
 from app.clock import SystemClock
 from app.db.engine import create_writer_engine
 from app.db.types import format_instant
 from app.db.writer import Writer
-from app.errors import InvalidInputError, Problem
 from app.flows.probes.probe import TIMEOUT_S, Prober, ProbeResult
 from app.livekit.twirp import LiveKitApi
 from app.logs import configure_logs
@@ -65,13 +65,10 @@ def _probe_over_api(server: Server, project: str | None, agents: list[str], time
 
 def _probe_here(project: str | None, agents: list[str], timeout_s: float, *, dev: bool) -> list[ProbeResult]:
     settings = read_settings(development=dev)
-    wanted = [one for one in settings.projects if project is None or one.name == project]
-    if not wanted:
-        names = ", ".join(one.name for one in settings.projects)
-        raise InvalidInputError("usage", [Problem("--project", f"{project!r} is not configured; there is {names}")])
+    wanted = project_named(settings, project)
     require_database(database_url(settings))
     configure_logs("console", quiet=True)
-    return asyncio.run(_probe(settings, wanted[0], agents, timeout_s))
+    return asyncio.run(_probe(settings, wanted, agents, timeout_s))
 
 
 async def _probe(settings: Settings, project: Project, agents: list[str], timeout_s: float) -> list[ProbeResult]:

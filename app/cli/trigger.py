@@ -20,7 +20,7 @@ from app.cli.framework.terminal import note, say, say_json
 from app.errors import InvalidInputError, Problem, UsherError
 from app.livekit.fabricated_webhook import FabricatedWebhook, sign
 from app.livekit.vocabulary import EventType
-from app.settings import Project, Settings, local_url, read_settings
+from app.settings import Project, Settings, chosen_project, local_url, read_settings
 
 _PATH = "/livekit/webhook"
 _TIMEOUT_S = 30  # LiveKit gives up on a webhook after as long
@@ -105,14 +105,12 @@ def _send(body: bytes, target: Destination) -> tuple[int, str]:
 
 
 def project_named(settings: Settings, name: str | None) -> Project:
-    """Return the project of that name, the first one for None; raises InvalidInputError."""
-    if name is None:
-        return settings.projects[0]
-    for project in settings.projects:
-        if project.name == name:
-            return project
-    names = ", ".join(project.name for project in settings.projects)
-    raise InvalidInputError("usage", [Problem("--project", f"{name!r} is not configured; there is {names}", name)])
+    """Return the project of that name, the only one for None; raises InvalidInputError."""
+    by_name = {project.name: project for project in settings.projects}
+    chosen = chosen_project(name, tuple(by_name), field="--project")
+    if isinstance(chosen, Problem):
+        raise InvalidInputError("usage", [chosen])
+    return by_name[chosen]
 
 
 def webhook_address(url: str | None, settings: Settings) -> str:

@@ -6,6 +6,7 @@ from app.settings.addresses import accepted_hosts, host_name, is_loopback, local
 from app.settings.database_url import database_url_problem, shown_database_url
 from app.settings.login_provider import CALLBACK_PATH, LoginProvider, endpoint_problem, login_provider
 from app.settings.model import DEVELOPMENT, Project, Settings
+from app.settings.project_choice import chosen_project
 from app.settings.reading import SHORTEST_CANARY_INTERVAL, process_environment, read_settings
 from app.settings.weak_secrets import SHORTEST_SECRET, is_weak, weak_secrets
 
@@ -18,6 +19,7 @@ __all__ = [
     "Project",
     "Settings",
     "accepted_hosts",
+    "chosen_project",
     "database_url_problem",
     "endpoint_problem",
     "host_name",

@@ -6,9 +6,10 @@ import math
 from typing import Final
 
 from app.db.rule_columns import MAX_AGENT_NAME
-from app.errors import InvalidInputError, Problem, TooManyRequestsError, nearest
+from app.errors import InvalidInputError, Problem, TooManyRequestsError
 from app.flows.context import Context
 from app.flows.probes.probe import Prober, ProbeResult
+from app.settings import chosen_project
 from app.strict_json import UNSTORABLE_MESSAGE, is_storable
 from app.token_bucket import KeyedBuckets
 from app.translation import translatable
@@ -43,23 +44,22 @@ class ProbesOnDemand:
     async def probe(
         self, agent_name: str, *, user: str, project: str | None = None, timeout_s: float = WAIT_S
     ) -> ProbeResult:
-        """Return the result of probing an agent in a project, else in the first.
+        """Return the result of probing an agent in a project; without its name in the only one.
 
         Raises InvalidInputError for a name or a project that cannot be probed, TooManyRequestsError for too many.
         """
-        wanted = self._probers.get(self.projects[0] if project is None else project)
+        chosen = chosen_project(project, self.projects)
         problems = []
         if not 1 <= len(agent_name) <= MAX_AGENT_NAME or agent_name != agent_name.strip():
             message = translatable("must have 1 to %(most)s characters, without spaces around", most=MAX_AGENT_NAME)
             problems.append(Problem("agent_name", message, agent_name[:MAX_AGENT_NAME]))
         elif not is_storable(agent_name):
             problems.append(Problem("agent_name", UNSTORABLE_MESSAGE))
-        if wanted is None:
-            message = translatable("must be one of the configured projects: %(names)s", names=", ".join(self.projects))
-            problems.append(Problem("project", message, project, nearest(project or "", self.projects)))
-        if wanted is None or problems:
+        if isinstance(chosen, Problem):
+            problems.append(chosen)
+        if isinstance(chosen, Problem) or problems:
             raise InvalidInputError(translatable("this agent cannot be probed"), problems)
-        key, now = (project or self.projects[0], agent_name), self._clock.monotonic()
+        key, now = (chosen, agent_name), self._clock.monotonic()
         if key in self._running:
             raise TooManyRequestsError(translatable("a probe of this agent is under way; its result will be listed"), 5)
         if len(self._running) >= AT_ONCE:
@@ -74,6 +74,6 @@ class ProbesOnDemand:
         self._buckets.spend(user, now)
         self._running.add(key)
         try:
-            return await wanted.probe(agent_name, timeout_s)
+            return await self._probers[chosen].probe(agent_name, timeout_s)
         finally:
             self._running.discard(key)

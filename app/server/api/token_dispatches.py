@@ -14,6 +14,7 @@ from app.livekit.participant.role import ROLE_OF_KIND
 from app.livekit.vocabulary import ParticipantKind
 from app.plan.expected import Expected
 from app.server.api.framework.endpoint import ApiRequest, Model, Text
+from app.settings import chosen_project
 
 _CALLER_KINDS = [kind for kind in ParticipantKind if kind not in ROLE_OF_KIND]
 
@@ -70,10 +71,9 @@ async def decide_for_a_token(request: ApiRequest) -> dict[str, Any]:
     allowed = request.user.projects
     every = [project.name for project in context.flow_context.settings.projects]
     projects = [name for name in every if allowed is None or name in allowed]
-    project = order.project if order.project is not None or len(projects) != 1 else projects[0]
-    if project not in projects:
-        message = "must be one of the LiveKit projects: " + ", ".join(projects)
-        raise InvalidInputError("body", [Problem("project", message, order.project)])
+    project = chosen_project(order.project, projects)
+    if isinstance(project, Problem):
+        raise InvalidInputError("body", [project])
     participant = order.participant
     expected = Expected(
         project=project,

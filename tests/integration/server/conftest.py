@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -116,4 +117,17 @@ async def running_service(database: Database, **environment: str) -> AsyncIterat
 @pytest.fixture
 async def running(database: Database) -> AsyncIterator[Running]:
     async with running_service(database) as built:
+        yield built
+
+
+@pytest.fixture
+async def of_projects(database: Database, tmp_path: Path) -> AsyncIterator[Running]:
+    """A service with the projects `a` and `b`."""
+    entries = [
+        {"name": name, "url": "ws://127.0.0.1:9", "api_key": name, "api_secret": name * 40} for name in ("a", "b")
+    ]
+    file = tmp_path / "projects.yaml"
+    file.write_text(json.dumps({"projects": entries}))
+    livekit = dict.fromkeys(("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"), "")
+    async with running_service(database, USHER_PROJECTS_FILE=str(file), **livekit) as built:
         yield built

@@ -15,7 +15,7 @@ from app.server.api.framework.endpoint import ApiRequest, Model, Text
 
 
 class ProbeOrder(Model):
-    project: Text | None = Field(None, description="LiveKit project to probe in; null: the first")
+    project: Text | None = Field(None, description="LiveKit project to probe in; null: the only one")
     timeout_s: float = Field(WAIT_S, ge=0.5, le=MAX_TIMEOUT_S, strict=False)
 
 

@@ -72,7 +72,7 @@ class LookupTestOrder(Model):
 
     event_id: Text | None = None
     event: dict[str, Any] | None = Field(None, description="a webhook body")
-    project: Text | None = Field(None, description="LiveKit project of `event`; the first one if it is left out")
+    project: Text | None = Field(None, description="LiveKit project of `event`; null: the only one")
 
 
 class LookupTested(BaseModel):

@@ -18,6 +18,7 @@ from app.rules.lookups.edit_lookup import (
 from app.server.api.framework.endpoint import Answer, ApiRequest, require_object, required_version
 from app.server.api.lookups.lookup_shapes import LookupTestOrder
 from app.server.problems import problem_json
+from app.settings import chosen_project
 from app.webhook.event import Event
 from app.webhook.event_store import stored_event
 from app.webhook.parse import build_event
@@ -67,9 +68,9 @@ async def try_a_lookup(request: ApiRequest) -> dict[str, Any]:
 def _given_event(request: ApiRequest, order: LookupTestOrder) -> Event:
     settings = request.context.flow_context.settings
     projects = [project.name for project in settings.projects]
-    project = order.project if order.project is not None else projects[0]
-    if project not in projects:
-        raise InvalidInputError("body", [Problem("project", f"must be one of {', '.join(projects)}", project)])
+    project = chosen_project(order.project, projects)
+    if isinstance(project, Problem):
+        raise InvalidInputError("body", [project])
     try:
         return build_event(
             order.event or {},

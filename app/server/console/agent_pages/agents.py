@@ -87,6 +87,7 @@ async def show_agents(request: PageRequest) -> Response:
         "objectives": objectives,
         "hours": hours,
         "windows": WINDOWS,
+        "projects": context.probes.projects,
         "now": now,
     }
     return request.page("agents.html", active="agents", **facts)

@@ -25,6 +25,7 @@ async def probe(request: PageRequest) -> Response:
         "agent": agent,
         "result": None,
         "problem": "",
+        "projects": request.context.probes.projects,
         "several": len(request.context.probes.projects) > 1,
     }
     status, headers = 200, dict[str, str]()

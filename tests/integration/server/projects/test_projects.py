@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 from sqlalchemy import Connection
 
 from app.accounts.roles import Role
@@ -23,9 +20,8 @@ from app.incidents.incident_store import write_changes
 from app.incidents.sighting import Key, Level, Sighting
 from app.rules.editing.edit_rule import change_rule, create_rule
 from app.server.api.routes import ENDPOINTS
-from tests.conftest import Database
 from tests.harness.serving import until
-from tests.integration.server.conftest import Running, running_service
+from tests.integration.server.conftest import Running
 from tests.integration.server.test_console import log_in, post
 
 RULE = {"name": "all", "pattern": {"event": ["participant_joined"]}, "agent_name": "greeter"}
@@ -264,19 +260,6 @@ async def test_decisions_are_made_for_the_own_projects_only(running: Running) ->
     order = {"participant": {"identity": "ana"}, "room": {"name": "hall"}}
     assert (await client.post("/api/v1/decide", json=order)).status_code == 422
     assert (await client.post("/api/v1/decide", json={**order, "project": "default"})).status_code == 422
-
-
-@pytest.fixture
-async def of_projects(database: Database, tmp_path: Path) -> AsyncIterator[Running]:
-    """A service with the projects `a` and `b`."""
-    entries = [
-        {"name": name, "url": "ws://127.0.0.1:9", "api_key": name, "api_secret": name * 40} for name in ("a", "b")
-    ]
-    file = tmp_path / "projects.yaml"
-    file.write_text(json.dumps({"projects": entries}))
-    livekit = dict.fromkeys(("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"), "")
-    async with running_service(database, USHER_PROJECTS_FILE=str(file), **livekit) as built:
-        yield built
 
 
 async def test_a_restriction_to_a_project_that_is_not_configured_is_refused(of_projects: Running) -> None:
