@@ -158,6 +158,15 @@ class DatabaseUnavailableError(UsherError):
     status = 503
 
 
+class WriteRefusedError(UsherError):
+    """The database works, and refuses what was written: a constraint, a trigger, a permission.
+
+    `__cause__` is the driver's error. An operator has to see to it; what LiveKit sends again is accepted then.
+    """
+
+    status = 503
+
+
 class SchemaMismatchError(UsherError):
     """The database schema is not the one this version needs; the message names the command to run."""
 

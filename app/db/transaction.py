@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import cause_in, has_not_begun, make_room, note_commit, require_storage
-from app.errors import DatabaseUnavailableError, cause_of
+from app.db.engine import cause_in, has_not_begun, is_refusal, make_room, note_commit, refusal_text, require_storage
+from app.errors import DatabaseUnavailableError, WriteRefusedError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
 
@@ -129,7 +129,7 @@ class Transaction:
             make_room(self._engine, error)
         if unavailable is not None or len(units) == 1:
             for unit in units:
-                unit.error = unavailable or error
+                unit.error = unavailable or as_refused(error)
             return
         for unit in units:
             self._commit([unit])
@@ -160,6 +160,20 @@ def _lost_race(error: BaseException) -> bool:
         "40001",  # serialization failure
         "40P01",  # deadlock
     }
+
+
+def as_refused(error: Exception) -> Exception:
+    """Return `WriteRefusedError` if the database refuses for good what `error` says, else `error` itself."""
+    if not isinstance(error, DBAPIError) or not is_refusal(error):
+        return error
+    refused = WriteRefusedError(
+        translatable(
+            "the database refuses the write: %(error)s; correct or drop what refuses it, nothing must be restarted",
+            error=refusal_text(error),
+        )
+    )
+    refused.__cause__ = error
+    return refused
 
 
 def as_unavailable(error: Exception, url: URL | None = None) -> DatabaseUnavailableError | None:

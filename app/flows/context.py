@@ -15,6 +15,7 @@ from app.clock import Clock
 from app.db.engine.reader import Reader
 from app.db.types import format_instant
 from app.db.writer import Writer
+from app.errors import UsherError
 from app.flows.listing.room_lists import RoomLists
 from app.livekit.client import LiveKitClient
 from app.logs import get_logger
@@ -48,7 +49,9 @@ class Defects:
 
     def note(self, where: str, error: Exception, **subject: Any) -> None:
         """Log and count the error that is being handled; `subject` says what it was about."""
-        if self._hides_messages:
+        if isinstance(error, UsherError):  # one that is expected: the message says enough
+            _log.error("an error was caught", where=where, **subject, error=self.describe(error))
+        elif self._hides_messages:
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.error("a defect was caught", where=where, **subject, error=self.describe(error), traceback=frames)
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, WriteRefusedError
 from app.flows.context import Context
 from app.flows.turns import beat
 from app.logs import get_logger
@@ -27,8 +28,10 @@ LOCK TABLE rule_changes IN ACCESS SHARE MODE
 class WriteCheck:
     """Writes one row now and then, when asked for the result."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, refusal: Callable[[float], str]) -> None:
+        """`refusal` returns why events are refused at a monotonic instant, "" if none was lately."""
         self._context = context
+        self._refusal = refusal
         self._trouble = ""
         self._checked_at = float("-inf")
         self._begun_at = float("-inf")
@@ -39,20 +42,24 @@ class WriteCheck:
         clock = self._context.clock
         if self._check is None:
             if clock.monotonic() - self._checked_at < _VALID_S:
-                return self._trouble or self._context.writer.trouble()
+                return self._known_trouble()
             self._begun_at = clock.monotonic()
             self._check = asyncio.create_task(self._write(), name="usher-write-check")
         done, _ = await asyncio.wait([self._check], timeout=_WAIT_S)
         if not done and clock.monotonic() - self._begun_at > _OVERDUE_S:
-            return self._context.writer.trouble() or "the database has not taken a write for some seconds"
-        return self._trouble or self._context.writer.trouble()
+            return self._known_trouble() or "the database has not taken a write for some seconds"
+        return self._known_trouble()
+
+    def _known_trouble(self) -> str:
+        context = self._context
+        return self._trouble or context.writer.trouble() or self._refusal(context.clock.monotonic())
 
     async def _write(self) -> None:
         context = self._context
         try:
             await context.writer.run(self._write_row)
             self._trouble = ""
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             self._trouble = str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, webhooks are refused for it, too
             _log.exception("the write check failed")

@@ -148,7 +148,7 @@ class HealthEndpoint:
         self._names = names
         self._pseudonyms = Pseudonyms(key)
         self._readers = readers
-        self._write_check = WriteCheck(orchestrator.context)
+        self._write_check = WriteCheck(orchestrator.context, orchestrator.acceptor.refused_events.trouble)
         self._reading: asyncio.Task[DatabaseHealth] | None = None
         self._logged = "ok"
         """The state of the database that the log knows of."""

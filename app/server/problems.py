@@ -18,6 +18,7 @@ from app.errors import (
     Problem,
     TooManyRequestsError,
     UsherError,
+    WriteRefusedError,
 )
 
 _READ_BY_PEOPLE: Final = ("/console", "/docs")
@@ -70,7 +71,7 @@ def error_headers(error: UsherError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="usher"'}
         case TooManyRequestsError():
             return {"Retry-After": str(error.retry_after_s)}
-        case DatabaseUnavailableError():
+        case DatabaseUnavailableError() | WriteRefusedError():
             return {"Retry-After": "1"}
         case _:
             return {}

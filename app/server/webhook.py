@@ -19,6 +19,7 @@ from app.errors import (
     PayloadTooLargeError,
     SignatureRefusedError,
     UnreadableWebhookError,
+    WriteRefusedError,
 )
 from app.flows.accept.accept import Acceptance
 from app.flows.orchestrator import Orchestrator
@@ -71,8 +72,8 @@ class WebhookEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 200 with what became of the event, or a problem document.
 
-        401: signature refused; 400 and 413: unreadable or too large; 503: the event could not be committed, so LiveKit
-        should send it again.
+        401: signature refused; 400 and 413: unreadable or too large; 503: the event could not be committed, or the
+        database refuses it, so LiveKit should send it again.
         """
         status, refusal = await self._accept(scope, receive)
         if refusal is not None:
@@ -111,7 +112,7 @@ class WebhookEndpoint:
             context.metrics.refused.labels(reason).inc()
             self._log_refusal(reason, project=project, detail=str(error))
             return "", problem(error)
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             # LiveKit retries what was answered 5xx for about 15 s; after that, the sweep finds the caller.
             context.metrics.refused.labels("database").inc()
             self._log_refusal("database", project=project, detail=str(error))

@@ -11,13 +11,20 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.cli.remote.choice import require_no_server
-from app.db.engine import cause_in, create_reader_engine, create_writer_engine, is_embedded, parse_database_url
+from app.db.engine import (
+    cause_in,
+    create_reader_engine,
+    create_writer_engine,
+    is_embedded,
+    parse_database_url,
+    words_of,
+)
 from app.db.engine.sqlite_claim import require_not_lost
 from app.db.writer import Writer
-from app.errors import DatabaseUnavailableError, SchemaMismatchError
+from app.errors import DatabaseUnavailableError, SchemaMismatchError, WriteRefusedError
 from app.livekit.participant.phone import use_phone_region
 from app.settings import Settings, read_settings, shown_database_url
 from app.webhook.name_digest import use_name_key
@@ -99,6 +106,10 @@ def database_errors(url: URL) -> Iterator[None]:
         cause = cause_in(url, error)
         where = shown_database_url(url)
         raise DatabaseUnavailableError(f"the database {where} reports: {cause} (see DATABASE_URL)") from error
+    except WriteRefusedError as error:
+        # Its author reads it: that of a service's log leaves out what may quote rows.
+        words = words_of(error.__cause__) if isinstance(error.__cause__, DBAPIError) else str(error)
+        raise WriteRefusedError(f"the database {shown_database_url(url)} refuses the write: {words}") from error
 
 
 def editor(by: str | None) -> str:

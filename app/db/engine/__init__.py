@@ -18,6 +18,7 @@ from app.db.engine.engines import (
     require_storage,
     watch_storage,
 )
+from app.db.engine.refusal import is_refusal, refusal_text, words_of
 from app.db.engine.url import is_embedded, parse_database_url
 
 __all__ = [
@@ -30,11 +31,14 @@ __all__ = [
     "flush",
     "has_not_begun",
     "is_embedded",
+    "is_refusal",
     "make_room",
     "needs_flush",
     "note_commit",
     "parse_database_url",
+    "refusal_text",
     "release_storage",
     "require_storage",
     "watch_storage",
+    "words_of",
 ]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from app.db.types import EventOutcome
+from app.errors import WriteRefusedError
 from app.flows.accept.batch_window import BatchWindows
 from app.flows.accept.caller_budget import CallerBudget
 from app.flows.accept.crowded_rooms import CrowdedRooms
@@ -18,6 +19,7 @@ from app.flows.accept.enqueue import DecidedEvent, enqueue
 from app.flows.accept.participants import observe_events
 from app.flows.accept.pending import as_pending, claim_ready, hold_back, note_pending, write_evaluated
 from app.flows.accept.plan_actions import plan_actions
+from app.flows.accept.refused_events import RefusedEvents
 from app.flows.accept.revive import revive_for
 from app.flows.accept.stored_state import Stored, StoredState, read_state, read_stored
 from app.flows.context import Context
@@ -69,6 +71,7 @@ class Acceptor:
         self._context = context
         self._book = book
         self._free_slots = free_slots
+        self.refused_events = RefusedEvents()
         self._crowded = CrowdedRooms()
         self._budget = CallerBudget(context.settings.caller_budget)
         self._windows = BatchWindows(context.clock)
@@ -80,8 +83,18 @@ class Acceptor:
         self._evaluate = transactions.batched(self._evaluate_batch, project_of=attrgetter("project"))
 
     async def accept(self, event: Event) -> Acceptance:
-        """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be."""
-        acceptance = await self._accept(event)
+        """Return once `event` is on the disk; raises `DatabaseUnavailableError` when it could not be.
+
+        Raises `WriteRefusedError` when the database refuses it.
+        """
+        clock = self._context.clock
+        try:
+            acceptance = await self._accept(event)
+        except WriteRefusedError as error:
+            self.refused_events.note(event.project, event.room_name, str(error), clock.monotonic())
+            raise
+        if acceptance.status == "accepted":
+            self.refused_events.clear()
         if acceptance.outcome is not EventOutcome.LOOKING_UP:  # which is counted by what it leads to
             self._count(event, acceptance.outcome)
         return acceptance

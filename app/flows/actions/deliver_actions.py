@@ -14,7 +14,7 @@ from app.clock import jitter
 from app.db.columns.action_types import CallerActionKind
 from app.db.tables import dispatch_callers, dispatches
 from app.db.types import LIVE
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, WriteRefusedError
 from app.flows.context import Context
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
@@ -102,7 +102,7 @@ class ActionDeliverer:
     async def _deliver(self, action: CallerAction) -> None:
         try:
             await self._store(await self._carry_out(action, self._context.clients[action.project]))
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             # The lease runs out, and the next claim finds out first: nothing is lost, nothing is repeated.
             _log.warning("an action on a caller could not be stored yet", action_id=action.id, error=str(error))
         except Exception as error:  # noqa: BLE001 - a defect with one caller must not keep the others waiting

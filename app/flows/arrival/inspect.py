@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.db.types import Cause, DispatchStatus
-from app.errors import DatabaseUnavailableError, UsherError
+from app.errors import DatabaseUnavailableError, UsherError, WriteRefusedError
 from app.flows.arrival.conclude import Inspection, conclude
 from app.flows.arrival.due_checks import has_run_out, next_check, planned_wait
 from app.flows.arrival.give_up import give_up_attempt
@@ -98,7 +98,7 @@ class Inspector:
         """Check the room of overdue agents; what cannot be written of them is found out again after their lease."""
         try:
             await self._check(project, room_name, late)
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             _log.warning("the check of an overdue agent could not be written", room=room_name, error=str(error))
         except Exception as error:  # noqa: BLE001 - a defect with one room must not keep the others from being checked
             self._context.defects.note("inspect", error, room=room_name)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from app.clock import jitter
 from app.db.types import Cause, DispatchStatus, replaces_agents
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, WriteRefusedError
 from app.flows.context import Context
 from app.flows.deliver.call_queue import CallQueue
 from app.flows.deliver.call_slots import CallSlots
@@ -173,7 +173,7 @@ class Deliverer:
         now = self._context.clock.now()
         try:
             await self._context.writer.run(lambda connection: release(connection, self._context.owner, now))
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             _log.warning("leases could not be handed back; they end by themselves", error=str(error))
 
     def _begin(self, dispatch: Dispatch, *, again: bool) -> None:
@@ -211,7 +211,7 @@ class Deliverer:
                     settlement = await self._call(held, client)
             if settlement is not None:
                 await self._store(settlement)
-        except DatabaseUnavailableError as error:
+        except (DatabaseUnavailableError, WriteRefusedError) as error:
             # The lease runs out, and the next claim checks LiveKit first: nothing is lost, nothing is repeated.
             log.warning("a delivery could not be stored yet", error=str(error))
         except Exception as error:  # noqa: BLE001 - a defect with one dispatch must not keep the others from being sent

@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 
 from app.clock import SystemClock
+from app.db.engine.postgres.error_text import loggable_text
 
 _clock = SystemClock()
 _ENDS_SESSION: Final = {"FATAL", "PANIC"}
@@ -35,10 +36,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         except psycopg.Error as error:
             if error.diag.severity_nonlocalized in _ENDS_SESSION:
                 self.close()  # what follows, such as ROLLBACK, would fail with errors that hide this one
-            if error.diag.message_detail is not None:
-                error.args = (
-                    error.diag.message_primary,
-                )  # the detail quotes the row, which is of a caller: not for logs
+            error.args = (loggable_text(error),)  # `diag` has it in full
             raise
 
     def _bounded(self, gen: Any, timeout_s: float) -> Generator[Any, Any, Any]:
