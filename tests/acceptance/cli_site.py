@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
@@ -11,11 +12,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from app.cli.main import main
 from tests.conftest import Database
 from tests.harness.ports import free_ports
 
@@ -79,6 +83,34 @@ class Terminal:
         answer = self.run(*arguments, "--json", **environment)
         assert answer.code == 0, answer.err
         return answer.json
+
+
+class Shell(Terminal):
+    """A terminal whose commands run in this process, each a second earlier; no event loop may run in its thread.
+
+    That each command works in a process of its own is shown by test_commands_as_processes.py and the pages' commands.
+    """
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Answer:
+        """Run `usher` with these arguments; a defect that would end it with a traceback is raised."""
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        with ExitStack() as stack:
+            stack.callback(time.tzset)  # of this machine again
+            for change in (
+                patch.dict(os.environ, self.everything(environment), clear=True),
+                patch.object(sys, "argv", ["usher", *arguments]),
+                patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()))),
+                chdir(self.folder),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                stack.enter_context(change)
+            time.tzset()
+            try:
+                copy_context().run(main)
+            except SystemExit as end:
+                code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        return Answer(code, out.getvalue(), err.getvalue())
 
 
 @dataclass

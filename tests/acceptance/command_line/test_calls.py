@@ -7,12 +7,13 @@ import io
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.acceptance.cli_site import USHER, Site, running_site, wait_for
+from tests.acceptance.cli_site import USHER, Shell, Site, running_site, wait_for
 from tests.conftest import Database
 
 RULES = """
@@ -40,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Any) -> Iter
     path = folder / "usher.db"
     path.write_bytes(sqlite_template.read_bytes())
     with running_site(folder, Database(make_url(f"sqlite:///{path}")), RULES, ("support-es",)) as running:
-        yield running
+        yield replace(running, terminal=Shell(folder, running.terminal.environment))
 
 
 def _until(site: Site, identity: str, status: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.cli_site import Terminal
+from tests.acceptance.cli_site import Shell
 from tests.conftest import Database
 
 JOIN = {"event": "participant_joined", "participant": {"identity": "ana", "name": "Ana", "sid": "PA_1"}}
@@ -46,7 +46,7 @@ def crm() -> Iterator[str]:
 
 def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database, crm: str) -> None:
     # Given lookups that were written with SQL: one that works, one whose service fails, one that cannot be used
-    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text, "CRM_TOKEN": "Bearer of the crm"})
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text, "CRM_TOKEN": "Bearer of the crm"})
     assert "No lookups" in terminal.run("lookups", "list").out
     insert = (
         "INSERT INTO lookups (name, pattern, url, headers, on_error) VALUES (:name, :pattern, :url, :headers, :other)"
@@ -92,7 +92,7 @@ def test_lookups_are_listed_and_tested(tmp_path: Path, sqlite_database: Database
 
 def test_a_rule_is_tested_with_an_answer_given_by_hand(tmp_path: Path, sqlite_database: Database) -> None:
     # Given a rule that reads the answer of a lookup, which nobody can be asked for
-    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
     sqlite_database.execute("INSERT INTO lookups (name, pattern, url) VALUES ('crm', '{}', 'http://127.0.0.1:9/')")
     sqlite_database.execute(
         "INSERT INTO routing_rules (name, pattern, agent_name, metadata) VALUES "
@@ -111,7 +111,7 @@ def test_a_rules_file_brings_lookups_and_agents_to_another_installation(
     tmp_path: Path, sqlite_database: Database
 ) -> None:
     # Given an installation with a lookup and an agent with a limit, both written with SQL
-    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
     sqlite_database.execute(
         "INSERT INTO lookups (name, pattern, url, headers) VALUES "
         """('crm', '{}', 'https://crm.test/', '{"authorization": "env:CRM_TOKEN"}')"""

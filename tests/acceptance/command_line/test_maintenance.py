@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from tests.acceptance.cli_site import USHER, Terminal
+from tests.acceptance.cli_site import USHER, Shell
 from tests.harness.polling import eventually
 from tests.harness.ports import LOOPBACK, accepts_connections, free_ports
 from tests.harness.process import Process
@@ -19,18 +19,18 @@ RULE = 'INSERT INTO routing_rules (name, pattern, agent_name) VALUES (?, \'{"roo
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
-    made = Terminal(tmp_path, {"DATABASE_URL": "sqlite:///usher.db"})
+def terminal(tmp_path: Path) -> Shell:
+    made = Shell(tmp_path, {"DATABASE_URL": "sqlite:///usher.db"})
     assert made.run("migrate", "up").code == 0
     return made
 
 
-def add_rule(terminal: Terminal, name: str) -> None:
+def add_rule(terminal: Shell, name: str) -> None:
     with closing(sqlite3.connect(terminal.folder / "usher.db")) as connection, connection:
         connection.execute(RULE, (name,))
 
 
-def add_user(terminal: Terminal) -> None:
+def add_user(terminal: Shell) -> None:
     with closing(sqlite3.connect(terminal.folder / "usher.db")) as connection, connection:
         connection.execute(
             "INSERT INTO users (id, name, role, password_hash, disabled, session_epoch, created_at)"
@@ -38,11 +38,11 @@ def add_user(terminal: Terminal) -> None:
         )
 
 
-def rules(terminal: Terminal) -> list[str]:
+def rules(terminal: Shell) -> list[str]:
     return [rule["name"] for rule in terminal.json("rules", "list")]
 
 
-def serve(terminal: Terminal) -> Process:
+def serve(terminal: Shell) -> Process:
     port = free_ports(1)[0]
     environment = {**LIVEKIT, **terminal.environment, "USHER_HOST": LOOPBACK, "USHER_PORT": str(port)}
     server = Process("usher", [USHER, "serve"], directory=terminal.folder, environment=environment)
@@ -51,7 +51,7 @@ def serve(terminal: Terminal) -> Process:
     return server
 
 
-def test_a_downgrade_names_what_would_be_lost_and_does_nothing_unasked(terminal: Terminal) -> None:
+def test_a_downgrade_names_what_would_be_lost_and_does_nothing_unasked(terminal: Shell) -> None:
     # Given a rule that has a value in a column that came with revision 0012
     add_rule(terminal, "support")
     # When the schema should be taken down below it, where nobody can be asked
@@ -67,13 +67,13 @@ def test_a_downgrade_names_what_would_be_lost_and_does_nothing_unasked(terminal:
     assert terminal.run("migrate", "check").code == 1
 
 
-def test_a_downgrade_to_a_revision_that_does_not_exist_is_refused(terminal: Terminal) -> None:
+def test_a_downgrade_to_a_revision_that_does_not_exist_is_refused(terminal: Shell) -> None:
     answer = terminal.run("migrate", "down", "9999", "--yes")
     assert answer.code == 2
     assert "9999" in answer.err
 
 
-def test_a_downgrade_and_a_restore_are_refused_while_a_server_runs(terminal: Terminal) -> None:
+def test_a_downgrade_and_a_restore_are_refused_while_a_server_runs(terminal: Shell) -> None:
     assert terminal.run("backup", "copy.db").code == 0
     server = serve(terminal)
     try:
@@ -88,7 +88,7 @@ def test_a_downgrade_and_a_restore_are_refused_while_a_server_runs(terminal: Ter
 
 
 def test_a_downgrade_on_postgresql_is_refused_while_a_server_runs(empty_postgres: URL, tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, {"DATABASE_URL": empty_postgres.render_as_string(hide_password=False)})
+    terminal = Shell(tmp_path, {"DATABASE_URL": empty_postgres.render_as_string(hide_password=False)})
     assert terminal.run("migrate", "up").code == 0
     server = serve(terminal)
     try:
@@ -103,7 +103,7 @@ def test_a_downgrade_on_postgresql_is_refused_while_a_server_runs(empty_postgres
     assert "--yes: is needed" in terminal.run("migrate", "down").err
 
 
-def test_a_backup_is_taken_while_a_server_runs_and_restored_after_it(terminal: Terminal) -> None:
+def test_a_backup_is_taken_while_a_server_runs_and_restored_after_it(terminal: Shell) -> None:
     # Given a server with a rule and a user, and a backup of it
     add_rule(terminal, "before")
     add_user(terminal)
@@ -129,7 +129,7 @@ def test_a_backup_is_taken_while_a_server_runs_and_restored_after_it(terminal: T
     assert {path.name for path in terminal.folder.glob("copy*")} == {"copy.db"}
 
 
-def test_a_backup_of_an_older_schema_is_restored_and_migrated(terminal: Terminal) -> None:
+def test_a_backup_of_an_older_schema_is_restored_and_migrated(terminal: Shell) -> None:
     assert terminal.run("migrate", "down", "0012", "--yes").code == 0
     assert terminal.run("backup", "old.db").code == 0
     assert terminal.run("migrate", "up").code == 0
@@ -140,7 +140,7 @@ def test_a_backup_of_an_older_schema_is_restored_and_migrated(terminal: Terminal
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_a_file_is_not_overwritten_unasked(terminal: Terminal, command: str) -> None:
+def test_a_file_is_not_overwritten_unasked(terminal: Shell, command: str) -> None:
     assert terminal.run("backup", "copy.db").code == 0
     before = (terminal.folder / "copy.db").read_bytes()
     answer = terminal.run(command, "copy.db")
@@ -148,7 +148,7 @@ def test_a_file_is_not_overwritten_unasked(terminal: Terminal, command: str) -> 
     assert (terminal.folder / "copy.db").read_bytes() == before
 
 
-def test_what_is_no_backup_is_refused_and_nothing_is_changed(terminal: Terminal) -> None:
+def test_what_is_no_backup_is_refused_and_nothing_is_changed(terminal: Shell) -> None:
     add_rule(terminal, "support")
     assert terminal.run("backup", "copy.db").code == 0
     content = bytearray((terminal.folder / "copy.db").read_bytes())
@@ -164,7 +164,7 @@ def test_what_is_no_backup_is_refused_and_nothing_is_changed(terminal: Terminal)
 
 
 @pytest.mark.parametrize(("command", "tool"), [("backup", "pg_dump"), ("restore", "pg_restore")])
-def test_postgresql_is_left_to_its_own_tools(terminal: Terminal, command: str, tool: str) -> None:
+def test_postgresql_is_left_to_its_own_tools(terminal: Shell, command: str, tool: str) -> None:
     answer = terminal.run(
         command, "my copy", DATABASE_URL="postgresql://usher:very-secret@db:5433/calls?sslmode=require"
     )

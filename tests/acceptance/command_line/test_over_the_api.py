@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout
-from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 from unicodedata import normalize
-from unittest.mock import patch
 
 import pytest
 from sqlalchemy.engine import make_url
 
-from app.cli.main import COMMANDS, main
+from app.cli.main import COMMANDS
 from app.cli.remote.server import Server
-from tests.acceptance.cli_site import Answer, Site, Terminal, running_site, wait_for
+from tests.acceptance.cli_site import Answer, Shell, Site, Terminal, running_site, wait_for
 from tests.conftest import Database
 
 RULES = """
@@ -39,28 +33,6 @@ LOOKUP = (
     "INSERT INTO lookups (name, pattern, url) "
     """VALUES ('crm', '{"participant": {"kind": ["SIP"]}}', 'https://crm.example.com/usher')"""
 )
-
-
-class Shell(Terminal):
-    """A terminal whose commands run in this process: some hundred of them, each a second earlier."""
-
-    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Answer:
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with ExitStack() as stack:
-            for change in (
-                patch.dict(os.environ, self.everything(environment), clear=True),
-                patch.object(sys, "argv", ["usher", *arguments]),
-                patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()))),
-                chdir(self.folder),
-                redirect_stdout(out),
-                redirect_stderr(err),
-            ):
-                stack.enter_context(change)
-            try:
-                copy_context().run(main)
-            except SystemExit as end:
-                code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
-        return Answer(code, out.getvalue(), err.getvalue())
 
 
 @dataclass

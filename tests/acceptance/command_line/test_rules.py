@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cli_site import Terminal
+from tests.acceptance.cli_site import Shell
 from tests.conftest import Database
 
 RULES = """
@@ -60,13 +60,13 @@ rules:
 
 
 @pytest.fixture
-def terminal(tmp_path: Path, sqlite_database: Database) -> Terminal:
-    return Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+def terminal(tmp_path: Path, sqlite_database: Database) -> Shell:
+    return Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
 
 
 def test_a_file_with_ten_mistakes_is_reported_in_ten_lines(tmp_path: Path) -> None:
     # Given a rules file with ten mistakes, and no database
-    terminal = Terminal(tmp_path, {"DATABASE_URL": "sqlite:///nowhere/usher.db"})
+    terminal = Shell(tmp_path, {"DATABASE_URL": "sqlite:///nowhere/usher.db"})
     file = terminal.write("rules.yaml", TEN_MISTAKES)
     # When it is checked
     answer = terminal.run("rules", "check", file)
@@ -100,7 +100,7 @@ def test_a_file_with_ten_mistakes_is_reported_in_ten_lines(tmp_path: Path) -> No
     ],
 )
 def test_what_is_no_rules_file_is_reported(tmp_path: Path, content: bytes, problem: str) -> None:
-    terminal = Terminal(tmp_path)
+    terminal = Shell(tmp_path)
     (tmp_path / "draft").write_bytes(content)
     answer = terminal.run("rules", "check", "draft")
     assert answer.code == 1
@@ -109,7 +109,7 @@ def test_what_is_no_rules_file_is_reported(tmp_path: Path, content: bytes, probl
 
 
 def test_rules_go_in_and_out_as_a_file(tmp_path: Path, database: Database) -> None:
-    terminal = Terminal(tmp_path, {"DATABASE_URL": database.text})
+    terminal = Shell(tmp_path, {"DATABASE_URL": database.text})
     file = terminal.write("rules.yaml", RULES)
     assert terminal.run("rules", "list").out == "No rules yet. Write a rules file and run: usher rules apply FILE\n"
     # When a file is only tried
@@ -138,7 +138,7 @@ def test_rules_go_in_and_out_as_a_file(tmp_path: Path, database: Database) -> No
     assert terminal.run("rules", "apply", "-", stdin=exported.out).lines == ["2 unchanged"]
 
 
-def test_edits_are_attributed_noticed_and_taken_back(terminal: Terminal) -> None:
+def test_edits_are_attributed_noticed_and_taken_back(terminal: Shell) -> None:
     file = terminal.write("rules.yaml", RULES)
     terminal.run("rules", "apply", file, "--by", "maria")
     # Given an edit by somebody else since a dry run at version 2
@@ -180,7 +180,7 @@ def test_edits_are_attributed_noticed_and_taken_back(terminal: Terminal) -> None
     assert (misspelt.code, misspelt.err) == (1, "usher: no rule is named 'Pohne'; did you mean 'phone'?\n")
 
 
-def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Terminal) -> None:
+def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Shell) -> None:
     file = terminal.write("rules.yaml", RULES)
     terminal.run("rules", "apply", file)
     fabricated = terminal.run(
@@ -212,9 +212,7 @@ def test_a_rule_is_tried_on_an_event_from_a_file(terminal: Terminal) -> None:
     assert "no event has the id" in terminal.run("rules", "test", "phone", "--event", "unknown").err
 
 
-def test_a_bad_row_written_with_sql_is_named_and_disturbs_no_other(
-    terminal: Terminal, sqlite_database: Database
-) -> None:
+def test_a_bad_row_written_with_sql_is_named_and_disturbs_no_other(terminal: Shell, sqlite_database: Database) -> None:
     terminal.run("rules", "apply", terminal.write("rules.yaml", RULES))
     sqlite_database.execute(
         "INSERT INTO routing_rules (name, pattern, agent_name) VALUES ('bad', :pattern, 'x')",
@@ -229,7 +227,7 @@ def test_a_bad_row_written_with_sql_is_named_and_disturbs_no_other(
     assert "cannot be used" in terminal.run("rules", "show", "bad").out
 
 
-def test_rules_that_are_probably_wrong_are_warned_about_but_not_refused(terminal: Terminal) -> None:
+def test_rules_that_are_probably_wrong_are_warned_about_but_not_refused(terminal: Shell) -> None:
     # Given a rule that is never reached, and one for a field that LiveKit does not send
     file = terminal.write("rules.yaml", DOUBTFUL)
     checked = terminal.run("rules", "check", file)
@@ -253,7 +251,7 @@ def test_rules_that_are_probably_wrong_are_warned_about_but_not_refused(terminal
 
 
 def test_a_database_without_schema_is_refused_with_the_command_to_run(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, {"DATABASE_URL": "sqlite:///usher.db"})
+    terminal = Shell(tmp_path, {"DATABASE_URL": "sqlite:///usher.db"})
     # Given no database, every command that reads says what to run, and makes none by the way
     for command in (
         ("rules", "list"),

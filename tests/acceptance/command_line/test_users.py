@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.cli_site import Terminal
+from tests.acceptance.cli_site import Shell
 from tests.conftest import Database
 
 
 def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_database: Database) -> None:
-    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
     assert terminal.run("users", "list").out == "No users yet. Add the first: usher users add NAME --role admin\n"
     # Given the first admin, who chooses a password by link, and an editor whose password is given
     first = terminal.run("users", "add", "maria", "--role", "admin")
@@ -80,7 +80,7 @@ def test_people_are_added_shut_out_and_given_tokens(tmp_path: Path, sqlite_datab
 def test_no_command_begins_anew_in_place_of_a_database_that_had_users(
     tmp_path: Path, sqlite_database: Database, lost: str
 ) -> None:
-    terminal = Terminal(tmp_path, {"DATABASE_URL": sqlite_database.text})
+    terminal = Shell(tmp_path, {"DATABASE_URL": sqlite_database.text})
     terminal.json("users", "add", "ana")
     path = Path(sqlite_database.url.database or "")
     if lost == "removed":
