@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -36,6 +37,12 @@ PASSWORD_HASH: Final = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, pa
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: no other test of the real livekit-server runs at the same time")
+
+
+def pytest_collection_finish() -> None:
+    # What is imported stays: each full collection would go through it again, for a sixteenth of the time of all tests.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
