@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from app.errors import nearest
-from app.rules.templates.jsone.binary_operators import BINARY, a_kind
+from app.rules.templates.jsone.binary_operators import a_kind
 from app.rules.templates.jsone.budget import (
     DEEPEST,
     UNKNOWN,
@@ -17,7 +17,9 @@ from app.rules.templates.jsone.budget import (
     is_number,
     kind_of,
 )
+from app.rules.templates.jsone.expression_limits import LONGEST_EXPRESSION, too_deep, too_long
 from app.rules.templates.jsone.functions import Function
+from app.rules.templates.jsone.operator_chain import Step, step_of
 from app.rules.templates.jsone.syntax import (
     Binary,
     Call,
@@ -35,14 +37,11 @@ from app.rules.templates.jsone.syntax import (
 )
 from app.translation import translatable
 
-LONGEST_EXPRESSION = 2000
-"""Characters; parsing so many takes a few milliseconds."""
-
 
 def compile_expression(source: str) -> Node:
     """Return what evaluates the expression `source`; Mistake when it is none."""
     if len(source) > LONGEST_EXPRESSION:
-        raise Mistake(translatable("an expression may have at most %(most)s characters", most=LONGEST_EXPRESSION))
+        raise too_long(len(source), LONGEST_EXPRESSION)
     return _compile(parse_expression(source), 0)
 
 
@@ -54,7 +53,7 @@ def compile_until_brace(source: str, start: int) -> tuple[Node, int]:
 
 def _compile(tree: Tree, depth: int) -> Node:
     if depth > DEEPEST:
-        raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
+        raise too_deep()
     depth += 1
     match tree:
         case Literal(value):
@@ -120,47 +119,22 @@ def _compile_unary(tree: Unary, depth: int) -> Node:
 
 
 def _compile_binary(tree: Binary, depth: int) -> Node:
-    left, right = _compile(tree.left, depth), _compile(tree.right, depth)
-    if tree.sign in {"||", "&&"}:
-        return _either(left, right) if tree.sign == "||" else _both(left, right)
-    apply = BINARY[tree.sign]
+    """Compile `a + b + c …` in one go: as many operators as an expression has characters for need no recursion."""
+    steps: list[Step] = []
+    first: Tree = tree
+    while isinstance(first, Binary):
+        steps.append(step_of(first.sign, _compile(first.right, depth)))
+        first = first.left
+    left = _compile(first, depth)
+    steps.reverse()
 
-    def binary(scope: Scope, run: Run) -> Any:
-        run.spend(1)
-        one, other = left(scope, run), right(scope, run)
-        if one is UNKNOWN or other is UNKNOWN:
-            return UNKNOWN
-        return apply(one, other, run)
-
-    return binary
-
-
-def _either(left: Node, right: Node) -> Node:
-    def either(scope: Scope, run: Run) -> Any:
+    def chain(scope: Scope, run: Run) -> Any:
         value = left(scope, run)
-        if value is UNKNOWN:
-            right(scope, run)
-            return UNKNOWN
-        if value:
-            return True
-        value = right(scope, run)
-        return value if value is UNKNOWN else bool(value)
+        for step in steps:
+            value = step(value, scope, run)
+        return value
 
-    return either
-
-
-def _both(left: Node, right: Node) -> Node:
-    def both(scope: Scope, run: Run) -> Any:
-        value = left(scope, run)
-        if value is UNKNOWN:
-            right(scope, run)
-            return UNKNOWN
-        if not value:
-            return False
-        value = right(scope, run)
-        return value if value is UNKNOWN else bool(value)
-
-    return both
+    return chain
 
 
 def _compile_property(tree: Property, depth: int) -> Node:

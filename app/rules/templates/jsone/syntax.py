@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from app.rules.templates.jsone.budget import DEEPEST, Mistake
+from app.rules.templates.jsone.expression_limits import too_deep, too_long
 from app.translation import translatable
 
 PRECEDENCE: Final = {
@@ -117,6 +118,8 @@ def parse_until_brace(source: str, start: int, longest: int) -> tuple[Tree, int]
 
     Raises Mistake when that is more than `longest` characters away.
     """
+    if len(source) - start > longest and (length := _length_until_brace(source, start)) > longest:
+        raise too_long(length, longest)
     parser = _Parser(source, start, min(start + longest, len(source)))
     tree = parser.expression(0)
     if parser.token is _END:
@@ -124,6 +127,20 @@ def parse_until_brace(source: str, start: int, longest: int) -> tuple[Tree, int]
     if parser.token.kind != "}":
         raise Mistake(translatable("did not expect %(text)s", text=repr(parser.token.text)))
     return tree, parser.token.start
+
+
+def _length_until_brace(source: str, start: int) -> int:
+    """Return how many characters are before the brace that ends the expression; 0 if none ends it."""
+    opened, at = 0, start
+    while (found := _TOKEN.match(source, at)) is not None:
+        at = found.end()
+        if found["sign"] == "{":
+            opened += 1
+        elif found["sign"] == "}":
+            if not opened:
+                return found.start("sign") - start
+            opened -= 1
+    return 0
 
 
 class _Parser:
@@ -148,7 +165,7 @@ class _Parser:
     def _nested(self, least: int = 0) -> Tree:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
+            raise too_deep()
         tree = self.expression(least)
         self._depth -= 1
         return tree
@@ -158,7 +175,7 @@ class _Parser:
         while self.token.kind in {"!", "-", "+"}:
             signs.append(self._take().kind)
             if len(signs) > DEEPEST:
-                raise Mistake(translatable("the expression nests deeper than %(most)s levels", most=DEEPEST))
+                raise too_deep()
         tree = self._unit()
         if signs and self.token.kind in {".", "[", "("}:
             # JSON-e reads !a.b as (!a).b, which never means anything.

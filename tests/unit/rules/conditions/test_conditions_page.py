@@ -15,7 +15,7 @@ from app.rules.conditions.hours import check_hours, parse_hours
 from app.rules.editing.rules_file import read_rules_file
 from app.rules.templates.jsone.budget import DEEPEST, MOST_STEPS
 from app.rules.templates.jsone.compiler import LARGEST_TEMPLATE
-from app.rules.templates.jsone.expression import LONGEST_EXPRESSION
+from app.rules.templates.jsone.expression_limits import LONGEST_EXPRESSION
 from app.rules.templates.template import RULE_FACTS, check_template, render_metadata
 
 PAGE = (Path(app.rules.__file__).parent / "CONDITIONS.md").read_text(encoding="utf-8")

@@ -12,7 +12,8 @@ from jsone.render import tokenizer
 from jsone.shared import JSONTemplateError
 
 from app.rules.templates.jsone import syntax
-from app.rules.templates.jsone.budget import DEEPEST, Mistake
+from app.rules.templates.jsone.budget import DEEPEST, Mistake, Run
+from app.rules.templates.jsone.expression import compile_expression, compile_until_brace
 from app.rules.templates.jsone.syntax import Tree, parse_expression, parse_until_brace
 
 SIGNS = [*syntax.PRECEDENCE, "!", "[", "]", ".", "(", ")", "{", "}", ":", ","]
@@ -125,8 +126,27 @@ def test_what_is_no_expression_is_refused_with_the_reason(source: str, message: 
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "expression", ["a" + " + b" * 900, f"'{'x' * 2100}'", "{a: b} == c || " * 200 + "d", "a == 'x' || " * 400 + "a"]
+)
+def test_an_expression_that_is_too_long_says_so_wherever_the_limit_cuts_it(expression: str) -> None:
+    said = f"an expression may have at most 2000 characters, found {len(expression)}; name parts"
+    with pytest.raises(Mistake, match=said):
+        compile_expression(expression)
+    with pytest.raises(Mistake, match=said):
+        compile_until_brace("${" + expression + "} and {more}" + " " * 2000, 2)
+
+
+@pytest.mark.parametrize(("sign", "result"), [("+", 901), ("-", -899), ("*", 1), ("||", True), ("&&", True)])
+def test_a_flat_chain_of_operators_does_not_nest(sign: str, result: object) -> None:
+    number = 901 if len(sign) == 1 else 600
+    assert compile_expression(sign.join(["1"] * number))({}, Run()) == result
+
+
 def test_an_expression_ends_at_the_first_brace_that_is_not_its_own() -> None:
     text = "a ${ {'}': [b]}['}'] } not an expression: ' ${"
     assert parse_until_brace(text, 4, 100) == (parse_expression("{'}': [b]}['}']"), text.index(" } not") + 1)
     with pytest.raises(Mistake, match="no closing } within 10 characters"):
+        parse_until_brace("${a            ", 2, 10)
+    with pytest.raises(Mistake, match="at most 10 characters, found 12"):
         parse_until_brace("${a           }", 2, 10)
