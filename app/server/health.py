@@ -208,7 +208,9 @@ class HealthEndpoint:
         try:
             with self._readers.connect() as connection:
                 schema.require_compatible(connection)
-                sweeps, incidents = sweep_heartbeats(connection), open_incidents(connection)
+                clients = self._orchestrator.context.clients  # a sweep of another project is from before it was removed
+                sweeps = [one for one in sweep_heartbeats(connection) if one.project in clients]
+                incidents = open_incidents(connection)
                 rows = tuple(read_bad_rows(connection))
                 return DatabaseHealth("ok", sweeps=tuple(sweeps), incidents=tuple(incidents), bad_rows=rows)
         except SchemaMismatchError as error:

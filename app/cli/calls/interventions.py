@@ -17,7 +17,7 @@ from app.clock import SystemClock, date_ids_by, process_name
 from app.db.database_clock import clock_of
 from app.db.engine import create_writer_engine
 from app.db.writer import Writer
-from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from app.errors import ConflictError, InvalidInputError, NotFoundError, Problem, SettingsError
 from app.flows.accept.accept import Acceptor
 from app.flows.arrival.withdraw import take_back
 from app.flows.context import Context
@@ -57,21 +57,29 @@ def require_choice(what: str, ids: Sequence[str] | None, *, is_filtered: bool) -
         raise InvalidInputError("usage", [Problem(what, "give ids or select with options, not both")])
 
 
+def _settings() -> Settings:
+    """Return the settings, without LiveKit projects where those of LiveKit are not given: then none is known."""
+    try:
+        return read_settings()
+    except SettingsError:
+        return read_settings(without_livekit=True)
+
+
 def redrive_dispatches(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
     """Retry dispatches from the beginning; raises NotFoundError for unknown ids, before anything is done."""
-    settings = read_settings(without_livekit=True)
+    settings = _settings()
     with reading(settings) as connection:
         _require_known("dispatch", unknown_dispatches(connection, ids))
-        if dry_run:
-            return Result(dict.fromkeys(ids, "would be redriven"), dry_run=True)
         book = read_book(connection)
-    return asyncio.run(_redrive(settings, ids, by, book))
+    return asyncio.run(_redrive(settings, ids, by, book, dry_run=dry_run))
 
 
-async def _redrive(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
-    result = Result()
+async def _redrive(settings: Settings, ids: Sequence[str], by: str, book: RuleBook, *, dry_run: bool) -> Result:
+    result = Result(dry_run=dry_run)
     async with _operating(settings, book) as (operations, _):
-        await _in_batches(result, "redriving", ids, lambda batch: operations.redrive(batch, by))
+        await _in_batches(
+            result, "redriving", ids, lambda batch: operations.redrive(batch, by, dry_run=dry_run), "would be redriven"
+        )
     return result
 
 
@@ -85,17 +93,17 @@ def cancel_dispatches(ids: Sequence[str], *, by: str, dry_run: bool, database_on
         _require_known("dispatch", unknown_dispatches(connection, ids))
         was_sent = was_any_sent(connection, ids)
         book = read_book(connection)
-    if dry_run:
-        return Result(dict.fromkeys(ids, "would be cancelled"), dry_run=True)
-    if was_sent and not database_only:
+    if was_sent and not dry_run and not database_only:
         settings = read_settings()
-    return asyncio.run(_cancel(settings, ids, by, book))
+    return asyncio.run(_cancel(settings, ids, by, book, dry_run=dry_run))
 
 
-async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBook) -> Result:
-    result = Result()
+async def _cancel(settings: Settings, ids: Sequence[str], by: str, book: RuleBook, *, dry_run: bool) -> Result:
+    result = Result(dry_run=dry_run)
     async with _operating(settings, book) as (operations, withdrawals):
-        await _in_batches(result, "cancelling", ids, lambda batch: operations.cancel(batch, by))
+        await _in_batches(
+            result, "cancelling", ids, lambda batch: operations.cancel(batch, by, dry_run=dry_run), "would be cancelled"
+        )
     if settings.projects:
         result.left_over = await _take_back(settings, withdrawals)
     elif withdrawals:
@@ -135,20 +143,20 @@ def replay_events(ids: Sequence[str], *, by: str, dry_run: bool) -> Result:
 
     Raises NotFoundError for an id that is none, before doing anything.
     """
-    settings = read_settings(without_livekit=True)
+    settings = _settings()
     with reading(settings) as connection:
         _require_known("event", unknown_events(connection, ids))
         if dry_run:
-            return _would_replay(connection, ids)
+            return _would_replay(connection, ids, settings)
         book = read_book(connection)
     return asyncio.run(_replay(settings, ids, by, book))
 
 
-def _would_replay(connection: Connection, ids: Sequence[str]) -> Result:
+def _would_replay(connection: Connection, ids: Sequence[str], settings: Settings) -> Result:
     result, now = Result(dry_run=True), SystemClock().now()
     for event_id in ids:
         try:
-            replayed_event(connection, event_id, now)
+            replayed_event(connection, event_id, now, settings)
         except ConflictError as error:
             result.refused[event_id] = str(error)
         else:
@@ -201,15 +209,22 @@ def _show(result: Result, verb: str) -> None:
 
 
 async def _in_batches(
-    result: Result, title: str, ids: Sequence[str], operate: Callable[[Sequence[str]], Awaitable[OperationResult]]
+    result: Result,
+    title: str,
+    ids: Sequence[str],
+    operate: Callable[[Sequence[str]], Awaitable[OperationResult]],
+    would: str,
 ) -> None:
-    """Add to `result` what `operate` does to each batch of ids."""
+    """Add to `result` what `operate` does to each batch of ids; of a dry run `would` says it."""
+    # A dry run leaves nothing for the next batch to find, so it is one: of a caller's dispatches one is redriven.
+    size = max(1, len(ids)) if result.dry_run else _BATCH
     with progress(title, len(ids)) as report:
-        for start in range(0, len(ids), _BATCH):
-            done = await operate(ids[start : start + _BATCH])
-            result.done |= {one: f"as dispatch {done.made[one]}" if one in done.made else "done" for one in done.done}
+        for start in range(0, len(ids), size):
+            done = await operate(ids[start : start + size])
+            said = would if result.dry_run else "done"
+            result.done |= {one: f"as dispatch {done.made[one]}" if one in done.made else said for one in done.done}
             result.refused |= done.refused
-            report(min(start + _BATCH, len(ids)))
+            report(min(start + size, len(ids)))
 
 
 def _require_known(what: str, unknown: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.cli.calls.interventions import Result
 from app.cli.framework.terminal import progress
-from app.cli.remote.calls import read_dispatch, read_event
+from app.cli.remote.calls import read_event
 from app.cli.remote.server import Server, path_of
 from app.errors import ConflictError
 
@@ -52,12 +52,9 @@ def _in_batches(server: Server, operation: str, would: str, ids: Sequence[str], 
     with progress(operation, len(ids)) as report:
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
-            if dry_run:
-                result.done |= {read_dispatch(server, one).dispatch.id: would for one in batch}
-            else:
-                answer = server.send("POST", f"/dispatches/{operation}", {"ids": batch})
-                made = answer.get("made", {})
-                result.done |= {one: f"as dispatch {made[one]}" if one in made else "done" for one in answer["done"]}
-                result.refused |= answer["refused"]
+            answer = server.send("POST", f"/dispatches/{operation}", {"ids": batch, "dry_run": dry_run})
+            made, said = answer.get("made", {}), would if dry_run else "done"
+            result.done |= {one: f"as dispatch {made[one]}" if one in made else said for one in answer["done"]}
+            result.refused |= answer["refused"]
             report(start + len(batch))
     return result

@@ -16,7 +16,7 @@ from app.db.tables import dispatches
 from app.db.transaction import RaceLostError
 from app.db.types import LIVE
 from app.errors import ConflictError, InvalidInputError, Problem
-from app.flows.operations.result import read_all
+from app.flows.operations.result import read_all, why_not_served
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.handover import dispatch_beside, is_beside
 from app.lifecycle.next_agent import context_bytes, is_context_missing, rendered_after
@@ -97,6 +97,9 @@ def hand_over(
         return made
     if first.status not in LIVE:
         raise ConflictError(_why_not_live(connection, first, order.call))
+    not_served = why_not_served(first.project, {project.name for project in settings.projects})
+    if not_served is not None:
+        raise ConflictError(not_served)
     under_way = first.id if is_beside(first) else first.handed_to
     if under_way is not None:
         raise ConflictError(

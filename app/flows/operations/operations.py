@@ -19,7 +19,7 @@ from app.flows.accept.accept import Acceptance
 from app.flows.context import Context
 from app.flows.operations.handover_order import Handover, HandoverOrder, find_handover, hand_over
 from app.flows.operations.redrive import redrive
-from app.flows.operations.result import OperationResult, read_all
+from app.flows.operations.result import OperationResult, read_all, why_not_served
 from app.flows.transactions import Transactions
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.leaving import withdrawal_of
@@ -30,6 +30,7 @@ from app.outbox.move import Move
 from app.outbox.states import WAITING
 from app.rules.book.read_book import follow
 from app.rules.book.rule_book import RuleBook
+from app.settings import Settings
 from app.translation import recorded, translatable
 from app.webhook.dedupe_keys import event_key
 from app.webhook.event import BODY_DROPPED, Event
@@ -57,14 +58,17 @@ class Operations:
         self._book = book
         self._receive = receive
 
-    async def redrive(self, ids: Sequence[str], by: str) -> OperationResult:
-        """Ask again for the agents of ended dispatches; raises `NotFoundError` for an unknown id, changing nothing."""
-        now, most = self._context.clock.now(), self._context.settings.metadata_max_bytes
+    async def redrive(self, ids: Sequence[str], by: str, *, dry_run: bool = False) -> OperationResult:
+        """Ask again for the agents of ended dispatches; raises `NotFoundError` for an unknown id, changing nothing.
+
+        With `dry_run` the result says what would be done, and nothing is changed either.
+        """
+        now, settings = self._context.clock.now(), self._context.settings
 
         def write(connection: Connection, after: AfterCommit) -> OperationResult:
             # Not kept: the transaction may see edits that are not committed yet.
             book = follow(connection, self._book())
-            return redrive(connection, after, ids, by=by, book=book, metadata_max_bytes=most, now=now)
+            return redrive(connection, after, ids, by=by, book=book, settings=settings, now=now, dry_run=dry_run)
 
         return await self._transactions.run(write)
 
@@ -82,9 +86,13 @@ class Operations:
             lambda connection, after: hand_over(connection, after, settings, order, found, by=by, now=now)
         )
 
-    async def cancel(self, ids: Sequence[str], by: str) -> OperationResult:
-        """Give dispatches up and take them back from LiveKit; raises `NotFoundError` for an unknown id."""
-        return await self._transactions.run(partial(cancel, ids=ids, by=by, now=self._context.clock.now()))
+    async def cancel(self, ids: Sequence[str], by: str, *, dry_run: bool = False) -> OperationResult:
+        """Give dispatches up and take them back from LiveKit; raises `NotFoundError` for an unknown id.
+
+        With `dry_run` the result says what would be done, and nothing is changed.
+        """
+        now = self._context.clock.now()
+        return await self._transactions.run(partial(cancel, ids=ids, by=by, now=now, dry_run=dry_run))
 
     async def replay(self, event_id: str, by: str) -> tuple[Event, Acceptance]:
         """Accept a stored event once more under the current rules; return the new event and what became of it.
@@ -92,8 +100,7 @@ class Operations:
         Raises `NotFoundError` or `ConflictError` like `replayed_event`.
         """
         context, now = self._context, self._context.clock.now()
-        redact_of = context.settings.redact_of
-        event = await context.writer.run(lambda connection: replayed_event(connection, event_id, now, redact_of))
+        event = await context.writer.run(lambda connection: replayed_event(connection, event_id, now, context.settings))
         acceptance = await self._receive(event)
         entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", now, by)
         await context.writer.run(partial(append, entries=[entry]))
@@ -101,7 +108,7 @@ class Operations:
 
 
 def cancel(
-    connection: Connection, after: AfterCommit, ids: Collection[str], *, by: str, now: datetime
+    connection: Connection, after: AfterCommit, ids: Collection[str], *, by: str, now: datetime, dry_run: bool = False
 ) -> OperationResult:
     """Give up dispatches that wait for their agent; refused: those whose agent has come, or that have ended."""
     result = OperationResult()
@@ -113,6 +120,8 @@ def cancel(
             )
             continue
         result.done.append(dispatch.id)
+        if dry_run:
+            continue
         moves.append(
             Move(
                 dispatch,
@@ -128,9 +137,7 @@ def cancel(
     return result
 
 
-def replayed_event(
-    connection: Connection, event_id: str, now: datetime, redact_of: Callable[[str], Sequence[str]] = lambda _: ()
-) -> Event:
+def replayed_event(connection: Connection, event_id: str, now: datetime, settings: Settings) -> Event:
     """Return a stored event as a new one, to be accepted again; callers who have left since are noticed then.
 
     It keeps the answers of lookups; those that were not asked then are asked now.
@@ -148,6 +155,9 @@ def replayed_event(
         raise ConflictError(translatable("%(why)s: there is nothing to replay", why=BODY_DROPPED))
     if is_replaced(stored.room_name, stored.participant_identity):
         raise ConflictError(translatable("its names were erased or hashed: LiveKit knows no such room or participant"))
+    not_served = why_not_served(stored.project, {project.name for project in settings.projects})
+    if not_served is not None:
+        raise ConflictError(not_served)
     identity = new_id()
     replayed = build_event(
         stored.body,
@@ -155,7 +165,7 @@ def replayed_event(
         source=EventSource.REPLAY,
         received_at=now,
         event_id=identity,
-        redact=redact_of(stored.project),
+        redact=settings.redact_of(stored.project),
         dedupe_key=event_key(stored.project, "replay", identity),
         has_exact_room=stored.has_exact_room,
         is_immediate=False,

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.clock import new_id
-from app.flows.operations.result import OperationResult, read_all
+from app.flows.operations.result import OperationResult, read_all, why_not_served
 from app.lifecycle.after_commit import AfterCommit
 from app.lifecycle.handover import is_beside
 from app.lifecycle.previous import PreviousCause, previous_without_agent
@@ -24,6 +24,7 @@ from app.outbox.room_session import closed_sessions, redriven_as, same_intents
 from app.outbox.states import REDRIVABLE
 from app.plan.build import build_intent
 from app.rules.book.rule_book import RuleBook
+from app.settings import Settings
 from app.translation import translatable
 from app.webhook.event_store import stored_event
 from app.webhook.name_digest import is_replaced
@@ -36,38 +37,53 @@ def redrive(
     *,
     by: str,
     book: RuleBook,
-    metadata_max_bytes: int,
+    settings: Settings,
     now: datetime,
+    dry_run: bool = False,
 ) -> OperationResult:
     """Ask again for what ended dispatches asked for, with what their rules say now; raises `NotFoundError`.
 
     Of several for the same callers the latest is tried, for all of them. Refused: what is not `failed`, `no_show` or
     `cancelled`, what was redriven before, whose room has closed or callers have left, what another live dispatch serves
-    already, and what the rule's template still cannot make.
+    already, what the rule's template still cannot make, and what is of a project that is not configured. With `dry_run`
+    the same is decided and returned, without new dispatches, and nothing is written.
     """
     current = read_all(connection, ids)
-    result = OperationResult(refused=redrive_refusals(connection, current.values()))
+    result = OperationResult(refused=redrive_refusals(connection, current.values(), settings))
     again: list[tuple[Dispatch, dict[str, Any]]] = []
     for dispatch in sorted(current.values(), key=lambda one: one.id, reverse=True):
         if dispatch.id in result.refused:
             continue
-        wanted = _asked_for_now(connection, dispatch, book, metadata_max_bytes)
+        wanted = _asked_for_now(connection, dispatch, book, settings.metadata_max_bytes)
         if isinstance(wanted, str):
             result.refused[dispatch.id] = wanted
         else:
             again.append((dispatch, wanted))
-    _write(connection, after, again, result, by=by, now=now)
+    made, successors = _choose(connection, again, result, now)
+    if dry_run:
+        result.made.clear()
+        for dispatch_id, serving in successors.items():
+            before = next((new.replaces for new in made if new.id == serving), None)
+            if before is not None:
+                result.refused[dispatch_id] = translatable(
+                    "dispatch %(before)s of the same caller is redriven in its place", before=before
+                )
+    else:
+        replace(connection, after, made, now, by=by)
+        inherit_callers(connection, successors | same_intents(connection, made))
     return result
 
 
-def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict[str, str]:
+def redrive_refusals(connection: Connection, made: Collection[Dispatch], settings: Settings) -> dict[str, str]:
     """Return by id why dispatches cannot be redriven; what only rendering can show is not checked."""
     ids = [one.id for one in made]
     callers = waiting_callers(connection, ids)
     closed = closed_sessions(connection, {one.session for one in made})
     before = redriven_as(connection, ids)
+    configured = {project.name for project in settings.projects}
     refused = {}
     for dispatch in made:
+        not_served = why_not_served(dispatch.project, configured)
         if dispatch.status not in REDRIVABLE:
             refused[dispatch.id] = translatable(
                 "is %(status)s; only failed, no_show and cancelled can be redriven", status=dispatch.status
@@ -76,6 +92,8 @@ def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict
             refused[dispatch.id] = translatable("was redriven as dispatch %(before)s", before=before[dispatch.id])
         elif is_beside(dispatch):
             refused[dispatch.id] = translatable("was a hand-over that failed; hand the call over again")
+        elif not_served is not None:
+            refused[dispatch.id] = not_served
         elif dispatch.session in closed:
             refused[dispatch.id] = translatable("its room has closed")
         elif callers.get(dispatch.id) == set():
@@ -87,15 +105,10 @@ def redrive_refusals(connection: Connection, made: Collection[Dispatch]) -> dict
     return refused
 
 
-def _write(
-    connection: Connection,
-    after: AfterCommit,
-    again: list[tuple[Dispatch, dict[str, Any]]],
-    result: OperationResult,
-    *,
-    by: str,
-    now: datetime,
-) -> None:
+def _choose(
+    connection: Connection, again: list[tuple[Dispatch, dict[str, Any]]], result: OperationResult, now: datetime
+) -> tuple[list[Dispatch], dict[str, str]]:
+    """Return the new dispatches, and by id of an old one that gets none the dispatch that has its caller."""
     taken = {key: one.id for key, one in live_by_intent(connection, {one["intent_key"] for _, one in again}).items()}
     successors: dict[str, str] = {}
     made: list[Dispatch] = []
@@ -111,8 +124,7 @@ def _write(
                 "dispatch %(serving)s serves the same caller already", serving=serving
             )
             successors[dispatch.id] = serving
-    replace(connection, after, made, now, by=by)
-    inherit_callers(connection, successors | same_intents(connection, made))
+    return made, successors
 
 
 def _asked_for_now(

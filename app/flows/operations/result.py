@@ -24,6 +24,16 @@ class OperationResult:
     """Why nothing was done."""
 
 
+def why_not_served(project: str, configured: Collection[str]) -> str | None:
+    """Return why nothing can be sent in a LiveKit project that is not in `configured`; empty: no project is known."""
+    if not configured or project in configured:
+        return None
+    return translatable(
+        "project %(project)s is not configured here: add it to USHER_PROJECTS_FILE again and restart Usher",
+        project=repr(project),
+    )
+
+
 def read_all(connection: Connection, ids: Collection[str]) -> dict[str, Dispatch]:
     """Return these dispatches, locked; raises `NotFoundError` if one of them does not exist."""
     current = read_locked(connection, ids)

@@ -96,6 +96,7 @@ class ReferenceQuery(Model):
 
 class DispatchesOrder(Model):
     ids: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]] = Field(min_length=1, max_length=500)
+    dry_run: bool = Field(default=False, description="change nothing; the answer says what would be done and refused")
 
 
 _MAX_WAIT_S: Final = 60
@@ -147,7 +148,7 @@ async def read_dispatch(request: ApiRequest) -> dict[str, Any]:
 async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     await require_own(request.context, request.user.projects, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.redrive(
-        list(dict.fromkeys(request.body.ids)), request.user.name
+        list(dict.fromkeys(request.body.ids)), request.user.name, dry_run=request.body.dry_run
     )
     return {"done": done.done, "made": done.made, "refused": done.refused}
 
@@ -155,7 +156,7 @@ async def redrive_the_dispatches(request: ApiRequest) -> dict[str, Any]:
 async def cancel_the_dispatches(request: ApiRequest) -> dict[str, Any]:
     await require_own(request.context, request.user.projects, unknown_dispatches, request.body.ids, "dispatch")
     done = await request.context.orchestrator.operations.cancel(
-        list(dict.fromkeys(request.body.ids)), request.user.name
+        list(dict.fromkeys(request.body.ids)), request.user.name, dry_run=request.body.dry_run
     )
     return {"done": done.done, "refused": done.refused}
 

@@ -66,7 +66,7 @@ async def show_call(request: PageRequest) -> Response:
         found = explain(connection, reference, projects)
         made = [record.dispatch for record in found.timeline.dispatches]
         beside = calls_of_same_caller(connection, found.timeline.call, projects)
-        return found, beside, redrive_refusals(connection, made)
+        return found, beside, redrive_refusals(connection, made, request.context.flow_context.settings)
 
     try:
         found, beside, refusals = await request.context.read(load)

@@ -17,6 +17,7 @@ from app.flows.operations.operations import replayed_event
 from app.rules.book.read_book import read_book
 from app.rules.simulation.simulate import simulate
 from app.rules.simulation.traffic import read_traffic
+from app.settings import read_settings
 from app.webhook.event_store import stored_event
 from tests.conftest import Database
 from tests.integration.audit.audit_rows import NOON, at, event_row, store
@@ -107,7 +108,7 @@ def test_what_needs_a_body_says_that_it_is_gone(database: Database) -> None:
         _drop(connection)
     with database.reader_engine().connect() as connection:
         with pytest.raises(ConflictError, match="USHER_RETENTION_BODIES_DAYS"):
-            replayed_event(connection, row["id"], at(60))
+            replayed_event(connection, row["id"], at(60), read_settings({}, without_livekit=True))
         book = read_book(connection)
         outcome = simulate(book, read_traffic(connection, NOON - timedelta(hours=1)), current=book)
     assert (outcome.events, outcome.without_body) == (0, 1)
