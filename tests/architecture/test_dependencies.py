@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,11 @@ EXTRA = PROJECT["optional-dependencies"]
 EXTRAS = {_name(one) for extra in EXTRA.values() for one in extra}
 
 
-def _imported(*folders: str) -> set[str]:
+@cache
+def _imported(*folders: str) -> frozenset[str]:
     """Return the distributions of the modules that the folders import, typing-only imports included."""
     known = packages_distributions()
-    found = set()
+    found: set[str] = set()
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         if path.is_relative_to(ROOT / "tests/harness/livekit/programs"):  # run in an environment of their own
             continue
@@ -66,7 +68,7 @@ def _imported(*folders: str) -> set[str]:
                 names = {shared} if shared else {_name(one) for one in known.get(top, [top])}
                 assert len(names) == 1, f"{path.name}: {module} is of {sorted(names)}; add it to SHARED_NAMESPACES"
                 found |= names
-    return found
+    return frozenset(found)
 
 
 def test_what_the_service_imports_is_declared() -> None:

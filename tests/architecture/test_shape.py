@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -111,8 +111,11 @@ def test_every_environment_variable_is_documented() -> None:
     assert {name for name in re.findall(r"\bUSHER_[A-Z_]+\b", source) if name not in documented} == set()
 
 
-def _calls(path: Path) -> Iterator[tuple[int, str, str]]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = node.func.value
-            yield node.lineno, owner.id if isinstance(owner, ast.Name) else "", node.func.attr
+@cache
+def _calls(path: Path) -> list[tuple[int, str, str]]:
+    """Return the line, the owner's name ("" if it has none) and the name of each method or function that is called."""
+    return [
+        (node.lineno, node.func.value.id if isinstance(node.func.value, ast.Name) else "", node.func.attr)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
