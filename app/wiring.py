@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,7 @@ from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
 from app.flows.messages.senders import RealSenders, Senders
 from app.flows.orchestrator import Orchestrator
+from app.incidents.facts.agent_attempts import read_waiting
 from app.incidents.facts.bad_rows import read_bad_rows
 from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
@@ -103,8 +106,9 @@ def _shared_clock(readers: Engine, stack: AsyncExitStack) -> Clock:
     return clock
 
 
-def _read_book(readers: Engine) -> RuleBook:
-    """Return the stored rules, and warn of those that cannot be used."""
+def _read_book(readers: Engine, settings: Settings, now: datetime) -> RuleBook:
+    """Return the stored rules; warn of those that cannot be used, and of what waits in removed projects."""
+    _warn_of_removed_projects(readers, settings, now)
     with readers.connect() as connection:
         book, rows = read_book(connection), read_bad_rows(connection)
     for row in rows:
@@ -114,6 +118,15 @@ def _read_book(readers: Engine) -> RuleBook:
     for lookup in book.lookups.bad:
         _log.warning("a lookup cannot be used", lookup=lookup.name, problems=[str(one) for one in lookup.problems])
     return book
+
+
+def _warn_of_removed_projects(readers: Engine, settings: Settings, now: datetime) -> None:
+    """Warn of dispatches that wait in projects that are not configured any more."""
+    configured = {project.name for project in settings.projects}
+    with readers.connect() as connection:
+        waiting = Counter(one.project for one in read_waiting(connection, now))
+    for project in sorted(waiting.keys() - configured):
+        _log.warning("a project with dispatches that wait is not configured", project=project, waiting=waiting[project])
 
 
 @asynccontextmanager
@@ -168,7 +181,10 @@ async def service(
         )
         stack.push_async_callback(asker.close)
         orchestrator = Orchestrator(
-            context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
+            context,
+            _read_book(readers, settings, clock.now()),
+            asker,
+            _closed_with(stack, senders or RealSenders(clock)),
         )
         await orchestrator.prepare(is_alone=is_embedded(url))
         secret = settings.secret_key.get_secret_value()

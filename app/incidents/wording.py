@@ -11,6 +11,12 @@ from app.translation import gettext, ngettext, translatable
 
 _K = IncidentKind
 
+NOT_CONFIGURED: Final = "not_configured"
+"""Reason of `livekit_unreachable` for a project that was removed from the settings while callers wait there."""
+
+_CONFIGURE_AGAIN: Final = translatable(
+    "Add the project to USHER_PROJECTS_FILE again and restart Usher, or cancel its dispatches."
+)
 REMEDIES: Final[Mapping[IncidentKind, str]] = {
     _K.AGENT_NOT_JOINING: "Check that a worker runs whose agent_name is exactly this, connected to this LiveKit "
     "project, with capacity left. Its calls can be retried once it is back.",
@@ -54,7 +60,7 @@ def title_of(kind: IncidentKind, subject: str, project: str, count: int, detail:
             text = translatable("LiveKit%(where)s refuses Usher's %(what)s: %(text)s")
             return gettext(text, where=where, what=_refused(detail), text=detail.get("text", ""))
         case _K.LIVEKIT_UNREACHABLE:
-            return f"LiveKit{where} {_unreachable(detail)}: {detail.get('text', '')}"
+            return _unreachable_title(project, where, count, detail)
         case _K.WEBHOOKS_SILENT:
             text = translatable("LiveKit's webhooks%(where)s do not reach Usher: the sweep found %(callers)s")
             return gettext(text, where=where, callers=_callers(count))
@@ -80,6 +86,11 @@ def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
     """Return what to do."""
     if kind in {_K.LIVEKIT_REFUSES, _K.LIVEKIT_UNREACHABLE}:
         reason = str(detail.get("reason", ""))
+        if reason == NOT_CONFIGURED:
+            text = translatable(
+                "Add the project to USHER_PROJECTS_FILE again and restart Usher, or cancel its dispatches."
+            )
+            return gettext(text)
         known = TroubleKind(reason) if reason in set(TroubleKind) else TroubleKind.UNREACHABLE
         return gettext(known.remedy)
     if kind is _K.RULE_BROKEN and "table" in detail:
@@ -153,6 +164,17 @@ def _refused(detail: Mapping[str, Any]) -> str:
             return gettext("clock")
         case _:
             return gettext("API secret")
+
+
+def _unreachable_title(project: str, where: str, count: int, detail: Mapping[str, Any]) -> str:
+    if detail.get("reason") != NOT_CONFIGURED:
+        return f"LiveKit{where} {_unreachable(detail)}: {detail.get('text', '')}"
+    return ngettext(
+        "Project %(project)s is not configured: %(num)s caller waits",
+        "Project %(project)s is not configured: %(num)s callers wait",
+        int(detail.get("waiting", count)),
+        project=repr(project),
+    )
 
 
 def _unreachable(detail: Mapping[str, Any]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache, partial
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,14 +16,14 @@ from app.db.transaction import as_unavailable
 from app.db.types import IncidentKind
 from app.errors import UsherError
 from app.flows.context import Context
-from app.flows.incidents.replica_states import ReplicaState, own_state, read_others
+from app.flows.incidents.replica_states import ReplicaState, own_state, read_others, served_projects
 from app.flows.messages.message_recorder import MessageRecorder
 from app.flows.turns import INCIDENTS, keep_turn, take_turn
 from app.incidents.changes import plan_changes
-from app.incidents.conditions.agents_not_joining import agents_not_joining
+from app.incidents.conditions.agents_not_joining import Waiting, agents_not_joining
 from app.incidents.conditions.callers_without_agents import callers_without_agents
-from app.incidents.conditions.livekit_troubles import livekit_troubles, silent_webhooks
-from app.incidents.conditions.queues_growing import growing_queues
+from app.incidents.conditions.livekit_troubles import livekit_troubles, removed_projects, silent_webhooks
+from app.incidents.conditions.queues_growing import QueueLength, growing_queues
 from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
 from app.incidents.conditions.rule_troubles import bad_rows, broken_rules, burning_objectives
 from app.incidents.facts.agent_attempts import read_attempts, read_waiting
@@ -45,6 +45,7 @@ _CHECK_ROOM: Final = "usher-incident-check"
 """A room that does not exist: asking for it shows whether LiveKit can be called again, where nothing is swept."""
 
 Objectives = Callable[[], Awaitable[Sequence[Objective]]]
+OfProjectT = TypeVar("OfProjectT", Waiting, QueueLength)
 Find = Callable[[], Iterable[Sighting]]
 
 
@@ -145,9 +146,12 @@ class IncidentEvaluator:
         book = cache(lambda: self._newest_book(connection))
         replicas = cache(lambda: [own, *read_others(connection, self._context)])
 
+        served = cache(lambda: served_projects(connection, self._context))
+
         def livekit() -> Iterable[Sighting]:
             states = [state for replica in replicas() for state in replica.livekit]
-            return livekit_troubles(states, Counter(one.project for one in waiting()))
+            numbers = Counter(one.project for one in waiting())
+            return [*livekit_troubles(states, numbers), *removed_projects(numbers, served())]
 
         def webhooks() -> Iterable[Sighting]:
             swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
@@ -155,7 +159,7 @@ class IncidentEvaluator:
 
         def agents() -> Iterable[Sighting]:
             is_wanted = partial(self._is_wanted, book())
-            return agents_not_joining(read_attempts(connection, known, now), waiting(), is_wanted)
+            return agents_not_joining(read_attempts(connection, known, now), _of(served(), waiting()), is_wanted)
 
         def callers() -> Iterable[Sighting]:
             return callers_without_agents((one for one in lost() if one.kind is not kind.RULE_BROKEN), now)
@@ -171,7 +175,7 @@ class IncidentEvaluator:
         yield (kind.WEBHOOKS_SILENT,), webhooks
         yield (kind.AGENT_NOT_JOINING,), agents
         yield (kind.NO_SHOW, kind.NO_RULE), callers
-        yield (kind.QUEUE_GROWING,), lambda: growing_queues(read_queues(connection, now))
+        yield (kind.QUEUE_GROWING,), lambda: growing_queues(_of(served(), read_queues(connection, now)))
         yield (kind.RULE_BROKEN,), rules
         yield (kind.RULE_BROKEN,), rows
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
@@ -195,6 +199,11 @@ class IncidentEvaluator:
         written = write_changes(connection, changes, self._context.clock.now())
         self._recorder.record_incidents(connection, written)
         return written
+
+
+def _of(served: Collection[str], found: Iterable[OfProjectT]) -> list[OfProjectT]:
+    """Return what is of a project that is configured: of another nothing changes until it is configured again."""
+    return [one for one in found if one.project in served]
 
 
 def _agents_of(book: RuleBook) -> set[str]:

@@ -46,6 +46,11 @@ def to_heartbeat(state: ReplicaState) -> dict[str, Any]:
     return {"ahead_s": round(state.ahead_s, 3), "livekit": livekit}
 
 
+def served_projects(connection: Connection, context: Context) -> set[str]:
+    """Return the LiveKit projects that this process or another that serves with this database has configured."""
+    return set(context.clients).union(*(detail.get("livekit", ()) for detail in heartbeat_details(connection).values()))
+
+
 def read_others(connection: Connection, context: Context) -> list[ReplicaState]:
     """Return the states of all other processes that serve with this database."""
     details = heartbeat_details(connection)

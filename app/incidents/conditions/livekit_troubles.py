@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.db.types import IncidentKind
 from app.incidents.sighting import Key, Level, Sighting
+from app.incidents.wording import NOT_CONFIGURED
 from app.livekit.failures.trouble import Trouble
 
 REFUSED_TO_OPEN: Final = 2
@@ -42,6 +43,14 @@ def livekit_troubles(states: Iterable[LiveKitState], waiting: Mapping[str, int])
             sighting = _judge(Key(kind, "", project), known, waiting.get(project, 0))
             if sighting is not None:
                 yield sighting
+
+
+def removed_projects(waiting: Mapping[str, int], served: Collection[str]) -> Iterator[Sighting]:
+    """Yield the projects that no replica has configured while callers wait there; `waiting`: how many, by project."""
+    for project, number in sorted(waiting.items()):
+        if project not in served:
+            detail = {"reason": NOT_CONFIGURED, "text": "the project is not configured", "waiting": number}
+            yield Sighting(Key(IncidentKind.LIVEKIT_UNREACHABLE, "", project), Level.OPEN, number, detail)
 
 
 def _judge(key: Key, states: Sequence[LiveKitState], waiting: int) -> Sighting | None:

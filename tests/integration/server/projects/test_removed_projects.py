@@ -153,3 +153,25 @@ async def test_a_dry_run_of_cancel_changes_nothing(running: Running) -> None:
     done = (await api.post("/api/v1/dispatches/cancel", json=order)).json()
     assert would == done
     assert done["done"] == [made["ana"]]
+
+
+async def test_callers_who_wait_in_a_removed_project_are_an_incident_until_it_is_configured_again(
+    running: Running,
+) -> None:
+    api = await with_rule(running)
+    await running.join("ana", "hall")
+    change(
+        running,
+        "UPDATE dispatches SET project = 'gone', status = 'dispatched', next_attempt_at = NULL, lease_owner = NULL, "
+        "lease_until = NULL",
+    )
+    evaluator = running.service.orchestrator.incidents
+    await evaluator.run_once()
+    path = "/api/v1/incidents?kind=livekit_unreachable&state=open"
+    [found] = [one for one in (await api.get(path)).json()["items"] if one["project"] == "gone"]
+    assert found["title"] == "Project 'gone' is not configured: 1 caller waits"
+    assert "USHER_PROJECTS_FILE" in found["remedy"]
+    change(running, "UPDATE dispatches SET project = 'default'")
+    change(running, "DELETE FROM heartbeats")  # of its turn: the next one is due in five seconds
+    await evaluator.run_once()
+    assert [one for one in (await api.get(path)).json()["items"] if one["project"] == "gone"] == []
