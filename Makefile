@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 # Files in their own order: by default xdist runs those with the fewest tests last, and they are the longest.
 BY_FILE := --dist loadfile --no-loadscope-reorder
+# Bytecode is kept: each `usher` that a test starts would compile all of Usher again, a third of a second.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lowest e2e bench check lint types imports format install notice reference texts dist audit screenshots clean
