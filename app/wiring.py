@@ -106,9 +106,8 @@ def _shared_clock(readers: Engine, stack: AsyncExitStack) -> Clock:
     return clock
 
 
-def _read_book(readers: Engine, settings: Settings, now: datetime) -> RuleBook:
-    """Return the stored rules; warn of those that cannot be used, and of what waits in removed projects."""
-    _warn_of_removed_projects(readers, settings, now)
+def _read_book(readers: Engine) -> RuleBook:
+    """Return the stored rules, and warn of those that cannot be used."""
     with readers.connect() as connection:
         book, rows = read_book(connection), read_bad_rows(connection)
     for row in rows:
@@ -180,16 +179,12 @@ async def service(
             clock,
         )
         stack.push_async_callback(asker.close)
+        _warn_of_removed_projects(readers, settings, clock.now())
         orchestrator = Orchestrator(
-            context,
-            _read_book(readers, settings, clock.now()),
-            asker,
-            _closed_with(stack, senders or RealSenders(clock)),
+            context, _read_book(readers), asker, _closed_with(stack, senders or RealSenders(clock))
         )
         await orchestrator.prepare(is_alone=is_embedded(url))
-        secret = settings.secret_key.get_secret_value()
-        key = await writer.run(lambda connection: signing_key(connection, context.clock.now(), secret))
-        await writer.run(lambda connection: record_served_key(connection, context.clock.now(), key))
+        key = await _served_key(writer, settings, clock.now())
         await first_admin_of_settings(settings, context)
         with readers.connect() as connection:
             has_users = count_users(connection) > 0
@@ -218,6 +213,14 @@ async def service(
             identity_provider=_identity_provider(stack, settings, clock),
         )
         yield Service(app, orchestrator, key, first_admin_path)
+
+
+async def _served_key(writer: Writer, settings: Settings, now: datetime) -> str:
+    """Return the key that signs sessions and links, recorded as the one that this server checks them with."""
+    secret = settings.secret_key.get_secret_value()
+    key = await writer.run(lambda connection: signing_key(connection, now, secret))
+    await writer.run(lambda connection: record_served_key(connection, now, key))
+    return key
 
 
 def add_sign_in_link(built: Service, path: str, session_secret: str) -> None:

@@ -87,10 +87,7 @@ def remedy_of(kind: IncidentKind, detail: Mapping[str, Any]) -> str:
     if kind in {_K.LIVEKIT_REFUSES, _K.LIVEKIT_UNREACHABLE}:
         reason = str(detail.get("reason", ""))
         if reason == NOT_CONFIGURED:
-            text = translatable(
-                "Add the project to USHER_PROJECTS_FILE again and restart Usher, or cancel its dispatches."
-            )
-            return gettext(text)
+            return gettext(_CONFIGURE_AGAIN)
         known = TroubleKind(reason) if reason in set(TroubleKind) else TroubleKind.UNREACHABLE
         return gettext(known.remedy)
     if kind is _K.RULE_BROKEN and "table" in detail:

@@ -145,7 +145,6 @@ class IncidentEvaluator:
         lost = cache(lambda: read_lost_calls(connection, now))
         book = cache(lambda: self._newest_book(connection))
         replicas = cache(lambda: [own, *read_others(connection, self._context)])
-
         served = cache(lambda: served_projects(connection, self._context))
 
         def livekit() -> Iterable[Sighting]:
