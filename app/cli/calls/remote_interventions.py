@@ -7,7 +7,6 @@ from typing import Final
 
 from app.cli.calls.interventions import Result
 from app.cli.framework.terminal import progress
-from app.cli.remote.calls import read_event
 from app.cli.remote.server import Server, path_of
 from app.errors import ConflictError
 
@@ -29,22 +28,21 @@ def replay_over_api(server: Server, ids: Sequence[str], *, dry_run: bool) -> Res
     result = Result(dry_run=dry_run)
     with progress("replaying", len(ids)) as report:
         for count, event_id in enumerate(ids, start=1):
-            if dry_run:
-                result.done[read_event(server, event_id).id] = "would be replayed"
-            else:
-                _replay(server, event_id, result)
+            _replay(server, event_id, result)
             report(count)
     return result
 
 
 def _replay(server: Server, event_id: str, result: Result) -> None:
     try:
-        answer = server.send("POST", path_of("events", event_id, "replay"))
+        answer = server.send(
+            "POST", path_of("events", event_id, "replay"), parameters={"dry_run": True} if result.dry_run else None
+        )
     except ConflictError as error:
         result.refused[event_id] = str(error)
     else:
-        became = answer["outcome"] or answer["status"]
-        result.done[event_id] = f"{became} as event {answer['event_id']}".replace("_", " ")
+        became = (answer["outcome"] or answer["status"]).replace("_", " ")
+        result.done[event_id] = became if result.dry_run else f"{became} as event {answer['event_id']}"
 
 
 def _in_batches(server: Server, operation: str, would: str, ids: Sequence[str], *, dry_run: bool) -> Result:

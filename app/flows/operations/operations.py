@@ -94,13 +94,18 @@ class Operations:
         now = self._context.clock.now()
         return await self._transactions.run(partial(cancel, ids=ids, by=by, now=now, dry_run=dry_run))
 
+    async def check_replay(self, event_id: str) -> Event:
+        """Return the event that a replay would accept; raises `NotFoundError` or `ConflictError`."""
+        context, now = self._context, self._context.clock.now()
+        return await context.writer.run(lambda connection: replayed_event(connection, event_id, now, context.settings))
+
     async def replay(self, event_id: str, by: str) -> tuple[Event, Acceptance]:
         """Accept a stored event once more under the current rules; return the new event and what became of it.
 
-        Raises `NotFoundError` or `ConflictError` like `replayed_event`.
+        Raises `NotFoundError` or `ConflictError` like `check_replay`.
         """
         context, now = self._context, self._context.clock.now()
-        event = await context.writer.run(lambda connection: replayed_event(connection, event_id, now, context.settings))
+        event = await self.check_replay(event_id)
         acceptance = await self._receive(event)
         entry = AuditEntry("event", event_id, None, "replayed", f"as event {event.id}", now, by)
         await context.writer.run(partial(append, entries=[entry]))

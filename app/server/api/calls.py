@@ -94,6 +94,10 @@ class ReferenceQuery(Model):
     )
 
 
+class ReplayQuery(Model):
+    dry_run: bool = Field(default=False, description="change nothing; answered as the replay would be if it is refused")
+
+
 class DispatchesOrder(Model):
     ids: list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]] = Field(min_length=1, max_length=500)
     dry_run: bool = Field(default=False, description="change nothing; the answer says what would be done and refused")
@@ -127,6 +131,9 @@ async def read_event(request: ApiRequest) -> dict[str, Any]:
 async def replay_an_event(request: ApiRequest) -> dict[str, Any]:
     operations = request.context.orchestrator.operations
     await require_own(request.context, request.user.projects, unknown_events, [request.identifier("event_id")], "event")
+    if request.query.dry_run:
+        await operations.check_replay(request.identifier("event_id"))
+        return {"event_id": None, "status": "would_be_replayed", "outcome": None}
     event, acceptance = await operations.replay(request.identifier("event_id"), request.user.name)
     outcome = None if acceptance.outcome is None else str(acceptance.outcome)
     return {"event_id": event.id, "status": acceptance.status, "outcome": outcome}

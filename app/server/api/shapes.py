@@ -23,6 +23,6 @@ class DispatchesRedriven(DispatchesChanged):
 
 
 class Replayed(BaseModel):
-    event_id: str = Field(description="of the new event")
-    status: Literal["accepted", "duplicate", "ignored"]
+    event_id: str | None = Field(description="of the new event; null with `dry_run`")
+    status: Literal["accepted", "duplicate", "ignored", "would_be_replayed"]
     outcome: str | None

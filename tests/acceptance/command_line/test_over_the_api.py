@@ -278,8 +278,10 @@ def test_agents_and_calls_are_changed_over_the_api(remote: Remote) -> None:
     done = remote.json("dispatches", "redrive", "--status", "no_show", "--identity", "bob/b")
     assert done["done"][failed].startswith("as dispatch ")
     assert remote.run("dispatches", "redrive", "01a00000-0000-7000-8000-000000000000").code == 1
-    replayed = remote.json("events", "replay", _join_of(remote, "ana"))
-    assert replayed["done"] or replayed["refused"]
+    join = _join_of(remote, "ana")
+    would, replayed = (remote.json("events", "replay", join, *dry_run) for dry_run in (("--dry-run",), ()))
+    assert would["done"] == {join: "would be replayed"}
+    assert " as event " in replayed["done"][join]
 
 
 def test_users_are_managed_over_the_api(remote: Remote) -> None:

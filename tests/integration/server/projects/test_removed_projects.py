@@ -43,16 +43,22 @@ async def test_acts_in_a_removed_project_are_refused_until_it_is_configured_agai
     redriven = await api.post("/api/v1/dispatches/redrive", json={"ids": [made["bob"]]})
     handed_over = await api.post(f"/api/v1/calls/{waits}/handover", json={"agent_name": "other"})
     replayed = await api.post(f"/api/v1/events/{waits}/replay", json={})
+    tried = await api.post(f"/api/v1/events/{waits}/replay", params={"dry_run": True})
     # Then each is refused with what to do, and nothing is made
     assert redriven.json() == {"done": [], "made": {}, "refused": {made["bob"]: WHY}}
     assert (handed_over.status_code, handed_over.json()["detail"]) == (409, WHY)
     assert (replayed.status_code, replayed.json()["detail"]) == (409, WHY)
+    assert (tried.status_code, tried.json()["detail"]) == (409, WHY)
     assert await ids_of(running) == made
     # And goes on once the project is configured again
     for table in ("events", "dispatches"):
         change(running, f"UPDATE {table} SET project = 'default'")
     again = (await api.post("/api/v1/dispatches/redrive", json={"ids": [made["bob"]]})).json()
     assert again["done"] == [made["bob"]]
+    before = await running.read("SELECT * FROM events")
+    tried = await api.post(f"/api/v1/events/{waits}/replay", params={"dry_run": True})
+    assert tried.json() == {"event_id": None, "status": "would_be_replayed", "outcome": None}
+    assert await running.read("SELECT * FROM events") == before
 
 
 async def test_the_sweep_of_a_removed_project_is_not_listed(running: Running) -> None:
