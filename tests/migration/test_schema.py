@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from app.db import schema
-from app.db.engine import create_reader_engine
+from app.db.engine import create_reader_engine, words_of
 from app.errors import SchemaMismatchError
 from tests.conftest import Database
 
@@ -113,8 +113,9 @@ def test_truncate_records_every_rule(postgres_database: Database) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE rule_changes SET changed_by = 'x'", "DELETE FROM rule_changes"])
 def test_history_cannot_be_rewritten(database: Database, statement: str) -> None:
     database.execute(INSERT)
-    with pytest.raises(DBAPIError, match="append-only"):
+    with pytest.raises(DBAPIError) as refused:
         database.execute(statement)
+    assert "append-only" in words_of(refused.value)
 
 
 def _document(value: object) -> dict[str, object]:
