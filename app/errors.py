@@ -161,7 +161,7 @@ class DatabaseUnavailableError(UsherError):
 class WriteRefusedError(UsherError):
     """The database works, and refuses what was written: a constraint, a trigger, a permission.
 
-    `__cause__` is the driver's error. An operator has to see to it; what LiveKit sends again is accepted then.
+    `__cause__` is the driver's error. An operator must correct it; a webhook that LiveKit then sends again is accepted.
     """
 
     status = 503

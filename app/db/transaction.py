@@ -11,7 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app.db.engine import cause_in, has_not_begun, is_refusal, make_room, note_commit, refusal_text, require_storage
+from app.db.engine import REFUSALS, cause_in, has_not_begun, make_room, note_commit, refusal_text, require_storage
 from app.errors import DatabaseUnavailableError, WriteRefusedError, cause_of
 from app.logs import get_logger
 from app.translation import translatable
@@ -164,7 +164,7 @@ def _lost_race(error: BaseException) -> bool:
 
 def as_refused(error: Exception) -> Exception:
     """Return `WriteRefusedError` if the database refuses for good what `error` says, else `error` itself."""
-    if not isinstance(error, DBAPIError) or not is_refusal(error):
+    if not isinstance(error, REFUSALS):
         return error
     refused = WriteRefusedError(
         translatable(

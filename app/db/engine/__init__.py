@@ -18,10 +18,11 @@ from app.db.engine.engines import (
     require_storage,
     watch_storage,
 )
-from app.db.engine.refusal import is_refusal, refusal_text, words_of
+from app.db.engine.refusal import REFUSALS, refusal_text, words_of
 from app.db.engine.url import is_embedded, parse_database_url
 
 __all__ = [
+    "REFUSALS",
     "cause_in",
     "create_migration_engine",
     "create_reader_engine",
@@ -31,7 +32,6 @@ __all__ = [
     "flush",
     "has_not_begun",
     "is_embedded",
-    "is_refusal",
     "make_room",
     "needs_flush",
     "note_commit",

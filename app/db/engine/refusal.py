@@ -9,12 +9,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 
 from app.errors import cause_of
 
+REFUSALS: Final = (IntegrityError, DataError, ProgrammingError, NotSupportedError)
+"""Errors of a database that works, and refuses what was written: to try again changes nothing."""
+
 _WRITTEN: Final = re.compile(r"\b(?:INSERT INTO|UPDATE|DELETE FROM) +([a-z_]+)")
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Return whether the database works, and refuses what was written: to try again changes nothing."""
-    return isinstance(error, IntegrityError | DataError | ProgrammingError | NotSupportedError)
 
 
 def refusal_text(error: DBAPIError) -> str:

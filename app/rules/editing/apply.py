@@ -10,11 +10,10 @@ from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, update
-from sqlalchemy.exc import DBAPIError
 
 from app.clock import new_id
 from app.db.editing.edit import edited_by, lock_edits
-from app.db.engine import is_refusal, words_of
+from app.db.engine import REFUSALS, words_of
 from app.db.tables import routing_rules
 from app.errors import ConflictError, InvalidInputError
 from app.rules.check import check_rule
@@ -56,9 +55,7 @@ def apply(
     with edited_by(connection, editor, change_set=change_set or new_id(), why=shortened_reason(why)):
         try:
             _write(connection, effective)
-        except DBAPIError as error:
-            if not is_refusal(error):
-                raise
+        except REFUSALS as error:
             raise ConflictError(
                 translatable("the database refuses the rules: %(reason)s", reason=words_of(error))
             ) from error

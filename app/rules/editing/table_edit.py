@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, computed_field
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
 
 from app.agents.agent_check import checked
 from app.agents.stored_agents import rows_of_agents
-from app.db.engine import is_refusal, words_of
+from app.db.engine import REFUSALS, words_of
 from app.db.tables import agent_changes, agents, lookup_changes, lookups
 from app.errors import ConflictError
 from app.json_shape import JsonShape
@@ -141,7 +140,5 @@ def write_rows(connection: Connection, edited: EditedTable, differences: Iterabl
                 values = edited.to_values(one.after)
                 changed = {column: values[column] for column in one.columns}
                 connection.execute(update(table).where(name == one.name).values(changed))
-    except DBAPIError as error:
-        if not is_refusal(error):
-            raise
+    except REFUSALS as error:
         raise ConflictError(f"the database refuses the {edited.file.key}: {words_of(error)}") from error

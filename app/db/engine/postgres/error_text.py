@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import psycopg
 
-_OWN_WORDS: Final = frozenset({"08", "0A", "23", "25", "28", "3D", "40", "42", "53", "55", "57", "58"})
+_SAFE_CLASSES: Final = frozenset({"08", "0A", "23", "25", "28", "3D", "40", "42", "53", "55", "57", "58"})
 """Classes of SQLSTATE whose messages name objects, limits and files but no values, if the server itself raises them."""
 _FUNCTION: Final = re.compile(r"^PL/pgSQL function (.+?) line [0-9]+ at ", re.MULTILINE)
 
@@ -25,7 +25,7 @@ def loggable_text(error: psycopg.Error) -> str:
     if diag.sqlstate is None:
         return str(error)
     ends_session = diag.severity_nonlocalized in {"FATAL", "PANIC"}
-    if ends_session or (diag.context is None and diag.sqlstate[:2] in _OWN_WORDS):
+    if ends_session or (diag.context is None and diag.sqlstate[:2] in _SAFE_CLASSES):
         return diag.message_primary or type(error).__name__
     function = _FUNCTION.search(diag.context or "")
     named: dict[str, Any] = {
