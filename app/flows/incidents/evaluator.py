@@ -16,8 +16,9 @@ from app.db.transaction import as_unavailable
 from app.db.types import IncidentKind
 from app.errors import UsherError
 from app.flows.context import Context
-from app.flows.incidents.replica_states import ReplicaState, own_state, read_others, served_projects
+from app.flows.incidents.replica_states import ReplicaState, own_state, served_projects, states_of_others
 from app.flows.messages.message_recorder import MessageRecorder
+from app.flows.replicas.serving import heartbeat_details
 from app.flows.turns import INCIDENTS, keep_turn, take_turn
 from app.incidents.changes import plan_changes
 from app.incidents.conditions.agents_not_joining import Waiting, agents_not_joining
@@ -144,8 +145,9 @@ class IncidentEvaluator:
         waiting = cache(lambda: read_waiting(connection, now))
         lost = cache(lambda: read_lost_calls(connection, now))
         book = cache(lambda: self._newest_book(connection))
-        replicas = cache(lambda: [own, *read_others(connection, self._context)])
-        served = cache(lambda: served_projects(connection, self._context))
+        details = cache(lambda: heartbeat_details(connection))
+        replicas = cache(lambda: [own, *states_of_others(details(), self._context)])
+        served = cache(lambda: served_projects(details(), self._context))
 
         def livekit() -> Iterable[Sighting]:
             states = [state for replica in replicas() for state in replica.livekit]
@@ -158,7 +160,9 @@ class IncidentEvaluator:
 
         def agents() -> Iterable[Sighting]:
             is_wanted = partial(self._is_wanted, book())
-            return agents_not_joining(read_attempts(connection, known, now), _of(served(), waiting()), is_wanted)
+            return agents_not_joining(
+                read_attempts(connection, known, now), _in_projects(served(), waiting()), is_wanted
+            )
 
         def callers() -> Iterable[Sighting]:
             return callers_without_agents((one for one in lost() if one.kind is not kind.RULE_BROKEN), now)
@@ -174,7 +178,7 @@ class IncidentEvaluator:
         yield (kind.WEBHOOKS_SILENT,), webhooks
         yield (kind.AGENT_NOT_JOINING,), agents
         yield (kind.NO_SHOW, kind.NO_RULE), callers
-        yield (kind.QUEUE_GROWING,), lambda: growing_queues(_of(served(), read_queues(connection, now)))
+        yield (kind.QUEUE_GROWING,), lambda: growing_queues(_in_projects(served(), read_queues(connection, now)))
         yield (kind.RULE_BROKEN,), rules
         yield (kind.RULE_BROKEN,), rows
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())
@@ -200,7 +204,7 @@ class IncidentEvaluator:
         return written
 
 
-def _of(served: Collection[str], found: Iterable[OfProjectT]) -> list[OfProjectT]:
+def _in_projects(served: Collection[str], found: Iterable[OfProjectT]) -> list[OfProjectT]:
     """Return what is of a project that is configured: of another nothing changes until it is configured again."""
     return [one for one in found if one.project in served]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from app.db.database_clock import machine_ahead_s
 from app.flows.context import Context
-from app.flows.replicas.serving import heartbeat_details
 from app.incidents.conditions.livekit_troubles import LiveKitState
 from app.livekit.failures.trouble import Trouble
+
+HeartbeatDetails = Mapping[str, Mapping[str, Any]]
+"""By name what each process that serves with this database says of itself: `heartbeat_details`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,13 @@ def to_heartbeat(state: ReplicaState) -> dict[str, Any]:
     return {"ahead_s": round(state.ahead_s, 3), "livekit": livekit}
 
 
-def served_projects(connection: Connection, context: Context) -> set[str]:
+def served_projects(details: HeartbeatDetails, context: Context) -> set[str]:
     """Return the LiveKit projects that this process or another that serves with this database has configured."""
-    return set(context.clients).union(*(detail.get("livekit", ()) for detail in heartbeat_details(connection).values()))
+    return set(context.clients).union(*(detail.get("livekit", ()) for detail in details.values()))
 
 
-def read_others(connection: Connection, context: Context) -> list[ReplicaState]:
+def states_of_others(details: HeartbeatDetails, context: Context) -> list[ReplicaState]:
     """Return the states of all other processes that serve with this database."""
-    details = heartbeat_details(connection)
     return [_from_heartbeat(name, detail, context) for name, detail in details.items() if name != context.owner]
 
 

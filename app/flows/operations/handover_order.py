@@ -97,7 +97,7 @@ def hand_over(
         return made
     if first.status not in LIVE:
         raise ConflictError(_why_not_live(connection, first, order.call))
-    not_served = why_not_served(first.project, {project.name for project in settings.projects})
+    not_served = why_not_served(first.project, settings)
     if not_served is not None:
         raise ConflictError(not_served)
     under_way = first.id if is_beside(first) else first.handed_to

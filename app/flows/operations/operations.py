@@ -160,7 +160,7 @@ def replayed_event(connection: Connection, event_id: str, now: datetime, setting
         raise ConflictError(translatable("%(why)s: there is nothing to replay", why=BODY_DROPPED))
     if is_replaced(stored.room_name, stored.participant_identity):
         raise ConflictError(translatable("its names were erased or hashed: LiveKit knows no such room or participant"))
-    not_served = why_not_served(stored.project, {project.name for project in settings.projects})
+    not_served = why_not_served(stored.project, settings)
     if not_served is not None:
         raise ConflictError(not_served)
     identity = new_id()

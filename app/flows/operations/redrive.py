@@ -80,10 +80,9 @@ def redrive_refusals(connection: Connection, made: Collection[Dispatch], setting
     callers = waiting_callers(connection, ids)
     closed = closed_sessions(connection, {one.session for one in made})
     before = redriven_as(connection, ids)
-    configured = {project.name for project in settings.projects}
     refused = {}
     for dispatch in made:
-        not_served = why_not_served(dispatch.project, configured)
+        not_served = why_not_served(dispatch.project, settings)
         if dispatch.status not in REDRIVABLE:
             refused[dispatch.id] = translatable(
                 "is %(status)s; only failed, no_show and cancelled can be redriven", status=dispatch.status

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from app.errors import NotFoundError
 from app.outbox.dispatch import Dispatch
 from app.outbox.dispatch_store import read_locked
+from app.settings import Settings
 from app.translation import translatable
 
 
@@ -24,8 +25,9 @@ class OperationResult:
     """Why nothing was done."""
 
 
-def why_not_served(project: str, configured: Collection[str]) -> str | None:
-    """Return why nothing can be sent in a LiveKit project that is not in `configured`; empty: no project is known."""
+def why_not_served(project: str, settings: Settings) -> str | None:
+    """Return why nothing can be sent in a LiveKit project: the settings have others, and not this one; else None."""
+    configured = [one.name for one in settings.projects]
     if not configured or project in configured:
         return None
     return translatable(
