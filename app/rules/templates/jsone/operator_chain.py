@@ -15,7 +15,7 @@ Step = Callable[[Any, Scope, Run], Any]
 def step_of(sign: str, right: Node) -> Step:
     """Return the step of the operator `sign` with its right operand."""
     if sign in {"||", "&&"}:
-        return _either(right) if sign == "||" else _both(right)
+        return _logical(right, decided_by=sign == "||")
     apply = BINARY[sign]
 
     def binary(one: Any, scope: Scope, run: Run) -> Any:
@@ -28,27 +28,16 @@ def step_of(sign: str, right: Node) -> Step:
     return binary
 
 
-def _either(right: Node) -> Step:
-    def either(value: Any, scope: Scope, run: Run) -> Any:
+def _logical(right: Node, *, decided_by: bool) -> Step:
+    """Return the step of `||`, which is decided by a left operand that is true, or of `&&`, by one that is false."""
+
+    def logical(value: Any, scope: Scope, run: Run) -> Any:
         if value is UNKNOWN:
             right(scope, run)
             return UNKNOWN
-        if value:
-            return True
+        if bool(value) is decided_by:
+            return decided_by
         value = right(scope, run)
         return value if value is UNKNOWN else bool(value)
 
-    return either
-
-
-def _both(right: Node) -> Step:
-    def both(value: Any, scope: Scope, run: Run) -> Any:
-        if value is UNKNOWN:
-            right(scope, run)
-            return UNKNOWN
-        if not value:
-            return False
-        value = right(scope, run)
-        return value if value is UNKNOWN else bool(value)
-
-    return both
+    return logical
