@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -47,6 +47,12 @@ class Result:
     refused: dict[str, str] = field(default_factory=dict)
     left_over: list[str] = field(default_factory=list)
     dry_run: bool = False
+
+    def add(self, done: Iterable[str], made: Mapping[str, str], refused: Mapping[str, str], would: str) -> None:
+        """Add what became of a batch: `made` are the new dispatches by the old; `would` is the text of a dry run."""
+        text = would if self.dry_run else "done"
+        self.done |= {one: f"as dispatch {made[one]}" if one in made else text for one in done}
+        self.refused |= refused
 
 
 def require_choice(what: str, ids: Sequence[str] | None, *, is_filtered: bool) -> None:
@@ -215,15 +221,13 @@ async def _in_batches(
     operate: Callable[[Sequence[str]], Awaitable[OperationResult]],
     would: str,
 ) -> None:
-    """Add to `result` what `operate` does to each batch of ids; of a dry run `would` says it."""
-    # A dry run leaves nothing for the next batch to find, so it is one: of a caller's dispatches one is redriven.
+    """Add to `result` what `operate` does to each batch of ids, or would do in a dry run, whose text is `would`."""
+    # A dry run is one batch: it writes nothing by which a later batch would see that a caller is served already.
     size = max(1, len(ids)) if result.dry_run else _BATCH
     with progress(title, len(ids)) as report:
         for start in range(0, len(ids), size):
             done = await operate(ids[start : start + size])
-            said = would if result.dry_run else "done"
-            result.done |= {one: f"as dispatch {done.made[one]}" if one in done.made else said for one in done.done}
-            result.refused |= done.refused
+            result.add(done.done, done.made, done.refused, would)
             report(min(start + size, len(ids)))
 
 

@@ -51,8 +51,6 @@ def _in_batches(server: Server, operation: str, would: str, ids: Sequence[str], 
         for start in range(0, len(ids), _BATCH):
             batch = ids[start : start + _BATCH]
             answer = server.send("POST", f"/dispatches/{operation}", {"ids": batch, "dry_run": dry_run})
-            made, said = answer.get("made", {}), would if dry_run else "done"
-            result.done |= {one: f"as dispatch {made[one]}" if one in made else said for one in answer["done"]}
-            result.refused |= answer["refused"]
+            result.add(answer["done"], answer.get("made", {}), answer["refused"], would)
             report(start + len(batch))
     return result
