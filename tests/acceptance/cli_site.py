@@ -86,7 +86,7 @@ class Terminal:
 
 
 class Shell(Terminal):
-    """A terminal whose commands run in this process, each a second earlier; no event loop may run in its thread.
+    """A terminal whose commands run in this process, a second saved for each; no event loop may run in its thread.
 
     That each command works in a process of its own is shown by test_commands_as_processes.py and the pages' commands.
     """

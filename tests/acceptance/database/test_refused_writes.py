@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.campaign.databases import Database
-from tests.acceptance.campaign.programs import Usher, request
+from tests.acceptance.database.lone_usher import LoneUsher
 from tests.conftest import Database as MigratedDatabase
 from tests.harness.polling import eventually
-from tests.harness.ports import LOOPBACK, free_ports
 
 WITHIN_S = 15
 CALLER = "ana@example.com"
@@ -43,25 +41,13 @@ POSTGRESQL: dict[str, tuple[list[str], list[str], list[str]]] = {
 }
 
 
-class Story:
-    """One Usher without a LiveKit, and webhooks of several rooms."""
-
-    def __init__(self, directory: Path, database_url: str) -> None:
-        (port,) = free_ports(1)
-        settings = {"DATABASE_URL": database_url, "USHER_SWEEP_INTERVAL": "1"}
-        self.usher = Usher(
-            "usher", port=port, directory=directory, livekit_url=f"http://{LOOPBACK}:9", settings=settings
-        )
-        self.database = Database(database_url)
+class Story(LoneUsher):
+    """Webhooks of several rooms, to a database that refuses rows."""
 
     def post(self, number: int) -> tuple[int, Any, Any]:
         room = {"sid": f"RM_{number}", "name": f"room-{number}-{CALLER}"}
         participant = {"sid": f"PA_{number}", "identity": CALLER, "state": "ACTIVE"}
         return self.usher.post_webhook("participant_joined", f"EV_{number}", room=room, participant=participant)
-
-    def readiness(self) -> tuple[int, Any]:
-        status, _, body = request(self.usher.port, "GET", "/readyz")
-        return status, json.loads(body)["database"]
 
     def judge(self, spoil: Callable[[], object], mend: Callable[[], object], named: list[str]) -> None:
         """Run the story: it works, rows are refused and Usher says so, it works again."""

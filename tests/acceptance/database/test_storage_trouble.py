@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import resource
 import subprocess
@@ -17,25 +16,19 @@ from sqlalchemy.engine import make_url
 
 from app.db import schema
 from tests.acceptance.campaign.databases import Database
-from tests.acceptance.campaign.programs import Usher, request
 from tests.acceptance.cli_site import Terminal
+from tests.acceptance.database.lone_usher import LoneUsher
 from tests.conftest import Database as MigratedDatabase
 from tests.harness.polling import eventually
-from tests.harness.ports import LOOPBACK, free_ports
 
 WITHIN_S = 15
 
 
-class Scene:
-    """One Usher without a LiveKit, and webhooks that it stores."""
+class Scene(LoneUsher):
+    """Webhooks that are stored, and a database that takes no more of them."""
 
     def __init__(self, directory: Path, database_url: str) -> None:
-        (port,) = free_ports(1)
-        settings = {"DATABASE_URL": database_url, "USHER_SWEEP_INTERVAL": "1"}
-        self.usher = Usher(
-            "usher", port=port, directory=directory, livekit_url=f"http://{LOOPBACK}:9", settings=settings
-        )
-        self.database = Database(database_url)
+        super().__init__(directory, database_url)
         self.accepted: set[str] = set()
         self._numbers = itertools.count()
 
@@ -47,10 +40,6 @@ class Scene:
         if status == 200:
             self.accepted.add(event_id)
         return status, headers
-
-    def readiness(self) -> tuple[int, Any]:
-        status, _, body = request(self.usher.port, "GET", "/readyz")
-        return status, json.loads(body)["database"]
 
     def judge(self, spoil: Callable[[], object], mend: Callable[[], object], reason: str) -> None:
         """Run the story: it works, is spoilt, says so, is mended, works."""
