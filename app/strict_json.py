@@ -82,8 +82,8 @@ def parse_storable_json(text: str | bytes) -> Any:
 def parse_stored_json(text: str) -> Any:
     """Return the value of a JSON text that plain SQL may have stored on SQLite, in a form that can be shown and sent.
 
-    A number that no float can hold becomes its text, and U+FFFD replaces NUL and halves of surrogate pairs where one is
-    escaped. JsonError when the text is not JSON.
+    A number that no float can hold becomes its text. A text with half of a surrogate pair has U+FFFD in its place, and
+    in place of NUL. JsonError when the text is not JSON.
     """
     value = _decode(_SHOWING_DECODER, text)
     return storable(value) if "\\ud" in text or "\\uD" in text else value

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 ONE_ROOM_S: Final = 10.0
-"""Readiness is lost for so long after a refusal; LiveKit's retries are up to 8 s apart. While only one room is refused,
-others may be accepted, which a load balancer would keep away for longer."""
+"""For so long after a refusal the process is not ready: LiveKit's retries are up to 8 s apart. Not longer, because a
+load balancer keeps other callers away meanwhile, whose events may well be stored."""
 SEVERAL_ROOMS_S: Final = 60.0
-"""The same once events of several rooms were refused and none was stored between: mostly until the next sweep."""
+"""The same once events of several rooms were refused and none was stored between them."""
 
 
 class RefusedEvents:
