@@ -21,6 +21,8 @@ UNSTORABLE_MESSAGE: Final = translatable("contains a NUL character or half of a 
 STORABLE_PATTERN: Final = r"^[^\x00]*$"
 """For JSON Schema: text without NUL. Text decoded from UTF-8 has no halves of surrogate pairs."""
 
+_SHOWN_DEPTH: Final = MAX_DEPTH + 2
+"""Levels of a stored value that are shown: what encodes answers and files takes no more than about 250."""
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
@@ -79,13 +81,21 @@ def parse_storable_json(text: str | bytes) -> Any:
     return storable(value) if "\\u0000" in text or "\\ud" in text or "\\uD" in text else value
 
 
-def parse_stored_json(text: str) -> Any:
-    """Return the value of a JSON text that plain SQL may have stored on SQLite, in a form that can be shown and sent.
+def parse_stored_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that plain SQL may have stored, in a form that can be shown and sent.
 
-    A number that no float can hold becomes its text. A text with half of a surrogate pair has U+FFFD in its place, and
-    in place of NUL. JsonError when the text is not JSON.
+    A number that cannot be read becomes its text, and what is nested deeper than `_SHOWN_DEPTH` levels an ellipsis. A
+    text with half of a surrogate pair has U+FFFD in its place, and in place of NUL. JsonError when the text is no JSON.
     """
+    text = text if isinstance(text, str) else bytes(text).decode("utf-8", "replace")
     value = _decode(_SHOWING_DECODER, text)
+    if text.count("{") + text.count("[") > _SHOWN_DEPTH:
+        value = _cut(value, _SHOWN_DEPTH)
+    return without_halves(value, text)
+
+
+def without_halves(value: Any, text: str) -> Any:
+    """Return the value of a JSON `text`, as `storable` copies it if the text may escape half of a surrogate pair."""
     return storable(value) if "\\ud" in text or "\\uD" in text else value
 
 
@@ -130,10 +140,30 @@ def _finite_or_text(digits: str) -> float | str:
     return number if math.isfinite(number) else digits
 
 
+def _int_or_text(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:  # Python reads 4,300 digits: the time grows with the square of their number
+        return digits
+
+
 # Made once: `json.loads` with these arguments would make one for every call.
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 _FINITE_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-_SHOWING_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite_or_text)
+_SHOWING_DECODER: Final = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite_or_text, parse_int=_int_or_text
+)
+
+
+def _cut(value: Any, levels: int) -> Any:
+    """Return a copy of a JSON value with an ellipsis in place of each container below so many levels of them."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _cut(entry, levels - 1) for name, entry in value.items()}
+    return [_cut(entry, levels - 1) for entry in value]
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,11 +10,13 @@ from sqlalchemy import Connection, Select, Text, cast, func, select
 from app.db.editing.json_text import json_text, text_of
 from app.db.rule_columns import RECORDED_COLUMNS
 from app.db.tables import routing_rules, rule_changes
+from app.db.types import JsonText
 from app.rules.book.read_rule import read_rule
 from app.rules.book.rule_book import RuleBook
 from app.rules.columns import DOCUMENTS
 from app.rules.lookups.read_lookups import LOOKUPS_VERSION, read_lookups
 from app.rules.rule import BadRule, Rule
+from app.strict_json import JsonError, parse_json
 
 _FETCHED = 1_000
 _ASKED = 500
@@ -70,12 +71,12 @@ def follow(connection: Connection, book: RuleBook, versions: tuple[int, int] | N
 def book_at(connection: Connection, version: int) -> RuleBook:
     """Return the book as it was at a version, rebuilt from the recorded edits."""
     latest = select(func.max(rule_changes.c.id)).where(rule_changes.c.id <= version).group_by(rule_changes.c.rule_id)
-    statement = select(text_of(connection, rule_changes.c.after)).where(
+    statement = select(rule_changes.c.rule_id, text_of(connection, rule_changes.c.after)).where(
         rule_changes.c.id.in_(latest), rule_changes.c.change != "delete"
     )
-    found = connection.execute(statement, execution_options={"yield_per": _FETCHED}).scalars()
+    found = connection.execute(statement, execution_options={"yield_per": _FETCHED})
     # The triggers record a document that is not JSON as a JSON string, which is no valid pattern either.
-    return RuleBook.build((json.loads(text) for text in found), version)
+    return RuleBook.build((_recorded_row(rule_id, text) for rule_id, text in found), version)
 
 
 def rule_at(connection: Connection, rule_id: int, version: int) -> Rule | None:
@@ -87,8 +88,17 @@ def rule_at(connection: Connection, rule_id: int, version: int) -> Rule | None:
         .limit(1)
     )
     text = connection.scalar(statement)
-    read = None if text is None else read_rule(json.loads(text))
+    read = None if text is None else read_rule(_recorded_row(rule_id, text))
     return None if read is None or isinstance(read, BadRule) else read[0]
+
+
+def _recorded_row(rule_id: int, text: str) -> Mapping[str, Any]:
+    """Return the row that the history recorded; one that cannot be read has its text as a pattern, which names why."""
+    try:
+        row: Mapping[str, Any] = parse_json(text)
+    except JsonError:
+        return {"id": rule_id, "name": "", "pattern": JsonText(text)}
+    return row
 
 
 def _select_rules(connection: Connection) -> Select[Any]:

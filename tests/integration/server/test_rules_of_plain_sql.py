@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+from sqlalchemy import delete
 
 from app.accounts.roles import Role
+from app.db.tables import routing_rules
+from app.rules.book.read_book import book_at
 from tests.conftest import Database
 from tests.integration.server.conftest import Running, running_service
 from tests.integration.server.test_console import log_in
@@ -18,6 +21,13 @@ RULES = [
     ("infinite pattern", '{"participant": {"metadata": {"n": [1e999]}}}', None),
     ("infinite metadata", PATTERN, '{"x": 1e999}'),
     ("half a pair", PATTERN, r'{"x": "\ud800v"}'),
+    ("half a pair in the pattern", r'{"participant": {"identity": ["\ud800v"]}}', None),
+    ("half a pair as a field", r'{"participant": {"\ud800": ["x"]}}', None),
+    ("deep metadata", PATTERN, '{"a": ' * 600 + '"x"' + "}" * 600),
+    ("deep list", PATTERN, "[" * 900 + "]" * 900),
+    ("deep pattern", '{"a": ' * 900 + '["x"]' + "}" * 900, None),
+    ("many digits", PATTERN, '{"x": ' + "9" * 6_000 + "}"),
+    ("many digits in the pattern", '{"participant": {"metadata": {"n": [' + "9" * 6_000 + "]}}}", None),
 ]
 
 
@@ -44,17 +54,56 @@ async def test_every_list_and_page_of_rules_is_shown(running: Running) -> None:
         listed = {one["name"]: one for one in (await client.get("/api/v1/rules")).json()["items"]}
         assert listed["infinite metadata"]["metadata"] == {"x": "1e999"}
         assert listed["half a pair"]["metadata"] == {"x": "\ufffdv"}
-        assert {name: [one["path"] for one in listed[name]["problems"]] for name in listed} == {
+        paths_of = {name: [one["path"] for one in listed[name]["problems"]] for name in listed}
+        for name, column in (("deep metadata", "metadata"), ("deep list", "metadata"), ("deep pattern", "pattern")):
+            found = paths_of.pop(name)
+            assert found, name
+            assert all(path.startswith(column) for path in found), name
+        assert paths_of == {
             "good": [],
             "infinite pattern": ["pattern"],
             "infinite metadata": ["metadata.x"],
             "half a pair": [],
+            "half a pair in the pattern": [],
+            "half a pair as a field": [],
+            "many digits": ["metadata"],
+            "many digits in the pattern": ["pattern"],
         }
     await running.add_user("eva", Role.ADMIN)
     async with running.client() as browser:
         assert (await log_in(browser, "eva")).status_code == 303
         for path in ("", *(f"/{one}" for one in rules)):
             assert (await browser.get(f"/console/rules{path}")).status_code == 200, path
+
+
+async def test_callers_of_other_rules_are_served_and_the_history_outlives_the_rules(running: Running) -> None:
+    _, acceptance = await running.join("ana", "hall")
+    assert acceptance.status == "accepted"
+    assert [row["rule_name"] for row in await running.read("SELECT rule_name FROM dispatches")] == ["good"]
+    await running.write(lambda connection: connection.execute(delete(routing_rules)))
+    async with running.client(await running.token()) as client:
+        answer = await client.get("/api/v1/rules/history?limit=200")
+        assert answer.status_code == 200, answer.text
+        assert len(answer.json()["items"]) == 2 * len(RULES)
+    # And the book of then names those that could not be used
+    book = await running.write(lambda connection: book_at(connection, len(RULES)))
+    assert len(book) + len(book.bad) == len(RULES)
+    assert len(book.bad) == 7
+
+
+async def test_numbers_of_many_digits_are_shown_on_postgresql(postgres_database: Database) -> None:
+    metadata = '{"x": ' + "9" * 6_000 + "}"
+    postgres_database.execute(
+        "INSERT INTO routing_rules (name, pattern, agent_name, metadata) VALUES ('digits', '{}', 'a', :metadata)",
+        metadata=metadata,
+    )
+    async with running_service(postgres_database) as running, running.client(await running.token()) as client:
+        for path in ("rules", "rules/history", "rules/export", "rules/1"):
+            answer = await client.get(f"/api/v1/{path}")
+            assert answer.status_code == 200, (path, answer.text)
+        [listed] = (await client.get("/api/v1/rules")).json()["items"]
+        assert listed["metadata"] == {"x": "9" * 6_000}
+        assert [one["path"] for one in listed["problems"]] == ["metadata"]
 
 
 async def test_a_rule_whose_pattern_holds_no_number_of_json_is_named_as_unusable(running: Running) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, even
 from sqlalchemy.engine import URL
 
 from app.db.engine.postgres.timeouts import Timeouts
+from app.strict_json import parse_stored_json
 
 _CONNECTING: Final = {
     "connect_timeout": 5,
@@ -40,6 +41,7 @@ def create_pool(url: URL, timeouts: Timeouts, *, compiles: bool = True, **option
         url,
         hide_parameters=True,  # they are of callers: not for logs
         connect_args={**_connect_args(url), "autocommit": True},  # `begin` opens the transactions
+        json_deserializer=parse_stored_json,
         **options,
     )
     timeouts = timeouts.beside(str(url.query.get("options", "")))
