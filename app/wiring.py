@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -41,8 +40,10 @@ from app.flows.lookup.ask import LookupAsker
 from app.flows.lookup.http_client import HttpLookupClient, LookupClient
 from app.flows.messages.senders import RealSenders, Senders
 from app.flows.orchestrator import Orchestrator
+from app.incidents.conditions.livekit_troubles import waiting_by_project
 from app.incidents.facts.agent_attempts import read_waiting
 from app.incidents.facts.bad_rows import read_bad_rows
+from app.incidents.facts.queue_lengths import read_queues
 from app.livekit.participant.phone import use_phone_region
 from app.livekit.twirp import LiveKitApi
 from app.livekit.webhook_signature import Verifier
@@ -123,7 +124,7 @@ def _warn_of_removed_projects(readers: Engine, settings: Settings, now: datetime
     """Warn of dispatches that wait in projects that are not configured any more."""
     configured = {project.name for project in settings.projects}
     with readers.connect() as connection:
-        waiting = Counter(one.project for one in read_waiting(connection, now))
+        waiting = waiting_by_project(read_waiting(connection, now), read_queues(connection, now))
     for project in sorted(waiting.keys() - configured):
         _log.warning("a project with dispatches that wait is not configured", project=project, waiting=waiting[project])
 

@@ -23,7 +23,12 @@ from app.flows.turns import INCIDENTS, keep_turn, take_turn
 from app.incidents.changes import plan_changes
 from app.incidents.conditions.agents_not_joining import Waiting, agents_not_joining
 from app.incidents.conditions.callers_without_agents import callers_without_agents
-from app.incidents.conditions.livekit_troubles import livekit_troubles, removed_projects, silent_webhooks
+from app.incidents.conditions.livekit_troubles import (
+    livekit_troubles,
+    removed_projects,
+    silent_webhooks,
+    waiting_by_project,
+)
 from app.incidents.conditions.queues_growing import QueueLength, growing_queues
 from app.incidents.conditions.replica_troubles import clocks_off, paused_webhooks
 from app.incidents.conditions.rule_troubles import bad_rows, broken_rules, burning_objectives
@@ -143,6 +148,7 @@ class IncidentEvaluator:
         # conditions there are few incidents; they come first, for the number that is open at a time is limited.
         kind = IncidentKind
         waiting = cache(lambda: read_waiting(connection, now))
+        queues = cache(lambda: read_queues(connection, now))
         lost = cache(lambda: read_lost_calls(connection, now))
         book = cache(lambda: self._newest_book(connection))
         details = cache(lambda: heartbeat_details(connection))
@@ -151,8 +157,8 @@ class IncidentEvaluator:
 
         def livekit() -> Iterable[Sighting]:
             states = [state for replica in replicas() for state in replica.livekit]
-            numbers = Counter(one.project for one in waiting())
-            return [*livekit_troubles(states, numbers), *removed_projects(numbers, served())]
+            found = livekit_troubles(states, Counter(one.project for one in waiting()))
+            return [*found, *removed_projects(waiting_by_project(waiting(), queues()), served())]
 
         def webhooks() -> Iterable[Sighting]:
             swept = {one.project: one.missed_joins for one in sweep_heartbeats(connection)}
@@ -178,7 +184,7 @@ class IncidentEvaluator:
         yield (kind.WEBHOOKS_SILENT,), webhooks
         yield (kind.AGENT_NOT_JOINING,), agents
         yield (kind.NO_SHOW, kind.NO_RULE), callers
-        yield (kind.QUEUE_GROWING,), lambda: growing_queues(_in_projects(served(), read_queues(connection, now)))
+        yield (kind.QUEUE_GROWING,), lambda: growing_queues(_in_projects(served(), queues()))
         yield (kind.RULE_BROKEN,), rules
         yield (kind.RULE_BROKEN,), rows
         yield (kind.OBJECTIVE_BURNING,), lambda: burning_objectives(objectives or ())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app.db.types import IncidentKind
+from app.incidents.conditions.agents_not_joining import Waiting
+from app.incidents.conditions.queues_growing import QueueLength
 from app.incidents.sighting import Key, Level, Sighting
 from app.incidents.wording import NOT_CONFIGURED
 from app.livekit.failures.trouble import Trouble
@@ -43,6 +45,14 @@ def livekit_troubles(states: Iterable[LiveKitState], waiting: Mapping[str, int])
             sighting = _judge(Key(kind, "", project), known, waiting.get(project, 0))
             if sighting is not None:
                 yield sighting
+
+
+def waiting_by_project(waiting: Iterable[Waiting], queues: Iterable[QueueLength]) -> Counter[str]:
+    """Return how many callers wait in each project, for their agent or in a queue."""
+    counts = Counter(one.project for one in waiting)
+    for queue in queues:
+        counts[queue.project] += queue.waiting
+    return counts
 
 
 def removed_projects(waiting: Mapping[str, int], served: Collection[str]) -> Iterator[Sighting]:

@@ -171,11 +171,17 @@ async def test_callers_who_wait_in_a_removed_project_are_an_incident_until_it_is
         "UPDATE dispatches SET project = 'gone', status = 'dispatched', next_attempt_at = NULL, lease_owner = NULL, "
         "lease_until = NULL",
     )
+    await running.join("bob", "yard")
+    change(
+        running,
+        "UPDATE dispatches SET project = 'gone', status = 'pending', next_attempt_at = NULL, lease_owner = NULL, "
+        "lease_until = NULL, queued_at = created_at WHERE room_name = 'yard'",
+    )
     evaluator = running.service.orchestrator.incidents
     await evaluator.run_once()
     path = "/api/v1/incidents?kind=livekit_unreachable&state=open"
     [found] = [one for one in (await api.get(path)).json()["items"] if one["project"] == "gone"]
-    assert found["title"] == "Project 'gone' is not configured: 1 caller waits"
+    assert found["title"] == "Project 'gone' is not configured: 2 callers wait"
     assert "USHER_PROJECTS_FILE" in found["remedy"]
     change(running, "UPDATE dispatches SET project = 'default'")
     change(running, "DELETE FROM heartbeats")  # of its turn: the next one is due in five seconds
