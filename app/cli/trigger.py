@@ -79,21 +79,24 @@ def trigger(
     else:
         say(f"{status} {answer.strip()}")
         if webhook.event == EventType.PARTICIPANT_JOINED and status == 200:
-            note(leaving_hint(webhook))
+            note(leaving_hint(webhook, target))
     if status != 200:
         raise typer.Exit(1)
 
 
-def leaving_hint(webhook: FabricatedWebhook) -> str:
-    """Return the command that makes the participant of a join leave, quoted for a shell."""
+def leaving_hint(webhook: FabricatedWebhook, target: Destination) -> str:
+    """Return the command that makes the participant of a join leave at the same Usher, quoted for a shell."""
     names = {
         "--identity": webhook.identity,
         "--sid": webhook.sid,
         "--room": webhook.room_name,
         "--room-sid": webhook.room_sid,
+        "--url": target.url,
+        "--project": target.project,
     }
     # With = a value that begins with a dash is no option.
-    command = ["usher", "trigger", "participant_left", *(f"{option}={value}" for option, value in names.items())]
+    options = [f"{option}={value}" for option, value in names.items() if value is not None]
+    command = ["usher", "trigger", "participant_left", *options, *(["--dev"] if target.dev else [])]
     return f"To make it leave: {shlex.join(command)}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.cli.fabricate import fabricated_webhook
-from app.cli.trigger import leaving_hint, webhook_address
+from app.cli.trigger import Destination, leaving_hint, webhook_address
 from app.errors import InvalidInputError
 from app.livekit.fabricated_webhook import FabricatedWebhook
 from app.livekit.vocabulary import EventType
@@ -42,7 +42,8 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_the_hint_can_be_pasted_into_a_shell(name: str) -> None:
     at = datetime(2026, 11, 22, tzinfo=UTC)
     webhook = FabricatedWebhook(EventType.PARTICIPANT_JOINED, "EV_1", at, name, "RM_1", identity=name, sid="PA_1")
-    words = shlex.split(leaving_hint(webhook).removeprefix("To make it leave: "))
+    hint = leaving_hint(webhook, Destination(None, None, dev=False))
+    words = shlex.split(hint.removeprefix("To make it leave: "))
     assert words[:3] == ["usher", "trigger", "participant_left"]
     assert words[3:] == [
         f"--identity={name}",
@@ -50,6 +51,8 @@ def test_the_hint_can_be_pasted_into_a_shell(name: str) -> None:
         f"--room={name}",
         f"--room-sid={webhook.room_sid}",
     ]
+    elsewhere = leaving_hint(webhook, Destination("http://127.0.0.1:1", "clinic", dev=True))
+    assert elsewhere == f"{hint} --url=http://127.0.0.1:1 --project=clinic --dev"
 
 
 def test_an_outbound_leg_is_like_one_that_livekit_dials() -> None:
