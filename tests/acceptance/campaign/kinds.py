@@ -32,8 +32,10 @@ LONGEST_WAIT_S = 20.0
 """Less than clocks differ in `clocks_seconds_apart`. Measured: 5 s by the database's clock, 32 s by the machines'."""
 ID_OFF_S = 5.0
 """Seconds; more than an id may be later than its webhook, and less than clocks differ."""
-SLOW = 0.2
-"""Seconds that a call takes while a replica is killed, so that it dies in the midst of several."""
+SLOW = 0.6
+"""Seconds that a call takes while a replica is killed, so that it dies in the midst of several; below the timeout."""
+SETTLED_S = 0.2
+"""What a stopped replica sent to PostgreSQL before is committed by then, also on a busy machine; less than `SLOW`."""
 
 
 def killed(directory: Path, size: Size) -> Result:
@@ -123,7 +125,7 @@ def two_replicas(directory: Path, size: Size, server: Postgres) -> Result:
         made.livekit.post("faults", method="CreateDispatch", kind="slow", seconds=SLOW, times=None)
         made.let_in()
         time.sleep(size.joining / 2)
-        dead = _stopped_with_calls(made, within_s=size.joining)
+        dead = _stopped_with_calls(made)
         dead.kill()
         held = _calls_of(made, dead)
         made.await_joins()
@@ -185,18 +187,25 @@ def _is_id_off(row: dict[str, Any]) -> bool:
     return made_at is None or abs((made_at - row["received_at"]).total_seconds()) > ID_OFF_S
 
 
-def _stopped_with_calls(made: Scene, *, within_s: float) -> Usher:
-    """Return a replica, stopped while it has calls under way; the first one, running, if none has for so long."""
-    deadline = time.monotonic() + within_s
+def _stopped_with_calls(made: Scene) -> Usher:
+    """Return a replica, stopped while it has calls under way; further callers come while none has.
+
+    If none has for as long as a campaign may take, the first replica is returned as it runs.
+    """
+    deadline = time.monotonic() + made.size.give_up_after
+    later = 0
     while time.monotonic() < deadline:
         for replica in made.ushers:
             if not _calls_of(made, replica):
                 continue
             os.kill(replica.pid, signal.SIGSTOP)
-            time.sleep(0.05)  # for a commit that PostgreSQL has already
+            time.sleep(SETTLED_S)
             if _calls_of(made, replica):
                 return replica
             os.kill(replica.pid, signal.SIGCONT)
+        if not made.joining:
+            later += 1
+            made.let_in(10, room=f"later-{later}-{{r}}")
         time.sleep(0.02)
     return made.ushers[0]
 
