@@ -14,7 +14,17 @@ from app.db.any_of import any_of
 from app.db.tables import dispatches
 from app.flows.context import Context
 from app.livekit.client import SeenParticipant
-from app.observe.compare import Arrived, CallersGone, Finding, Intentions, RoomGone, Stray, WrittenDown, compare
+from app.observe.compare import (
+    AgentGone,
+    Arrived,
+    CallersGone,
+    Finding,
+    Intentions,
+    RoomGone,
+    Stray,
+    WrittenDown,
+    compare,
+)
 from app.observe.intentions import read_intentions
 from app.observe.observation import RoomObservation
 from app.outbox.dispatch import Dispatch
@@ -73,6 +83,8 @@ def still_true(
     present = comparison.present(callers_since(connection, ids, comparison.seen.at))
     served = waiting_callers(connection, {one.dispatch.id for one in findings if isinstance(one, CallersGone)})
     noted = _noted(connection, comparison.seen, [one for one in findings if isinstance(one, Arrived)])
+    leaving = {one.dispatch.id for one in findings if isinstance(one, AgentGone)}
+    noted = {sid: dispatch_id for sid, dispatch_id in noted.items() if dispatch_id not in leaving}
     valid: list[Finding] = []
     for finding in findings:
         if not isinstance(finding, Stray):

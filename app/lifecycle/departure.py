@@ -104,9 +104,13 @@ def losing_agents(
     return losing, with_others
 
 
-def unseen_departure(dispatch: Dispatch, now: datetime) -> Departure:
-    """Return the departure of an agent that is not in LiveKit's list of `now`; it left at some time before."""
-    return Departure("", _stay(dispatch, now))
+def unseen_departure(dispatch: Dispatch, now: datetime, *, is_displaced: bool = False) -> Departure:
+    """Return the departure of an agent that is not in LiveKit's list of `now`; it left at some time before.
+
+    `is_displaced`: another agent is on the list under its identity.
+    """
+    reason = DisconnectReason.DUPLICATE_IDENTITY if is_displaced else ""
+    return Departure(reason, _stay(dispatch, now))
 
 
 def reason_of(participant: Mapping[str, Any]) -> str:

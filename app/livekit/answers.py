@@ -84,6 +84,7 @@ def seen_dispatch(dispatch: AgentDispatch) -> SeenDispatch:
         attributes=dict(dispatch.attributes),
         jobs=tuple(_seen_job(job) for job in dispatch.state.jobs),
         deleted=dispatch.state.deleted_at > 0,
+        created_at=dispatch.state.created_at / 1e9,
     )
 
 

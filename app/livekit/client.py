@@ -85,7 +85,10 @@ class SeenJob:
 
 @dataclass(frozen=True, slots=True)
 class SeenDispatch:
-    """A dispatch as LiveKit lists it. `jobs` may stay empty for up to 5 s after a worker took it."""
+    """A dispatch as LiveKit lists it. `jobs` may stay empty for up to 5 s after a worker took it.
+
+    `created_at`: seconds since the epoch, 0 if unknown.
+    """
 
     id: str
     agent_name: str
@@ -93,6 +96,7 @@ class SeenDispatch:
     attributes: Mapping[str, str]
     jobs: Sequence[SeenJob]
     deleted: bool
+    created_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

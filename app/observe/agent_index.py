@@ -7,6 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.livekit.client import SeenDispatch, SeenParticipant
 
+JOINED_AT_PRECISION_S = 1.0
+"""Servers that do not say `joined_at_ms` say when a participant joined in whole seconds."""
+
 
 class AgentIndex:
     """The active agents among the participants of a room, in their order there, and the jobs by which they came."""
@@ -27,6 +30,7 @@ class AgentIndex:
         for entry in listed:
             for agent in self._by_entry[entry.id]:
                 self.entries_by_sid.setdefault(agent.sid, []).append(entry)
+        self._give_each_to_one(listed)
 
     @property
     def sids_with_job(self) -> set[str]:
@@ -54,7 +58,37 @@ class AgentIndex:
                     found.setdefault((agent.agent_name, caller), deque()).append(agent)
         return found
 
+    def _give_each_to_one(self, listed: Sequence[SeenDispatch]) -> None:
+        """Leave each agent to the dispatch that brought it, where jobs of several name its identity."""
+        names = {entry.agent_name for entry in listed}
+        for sid, entries in list(self.entries_by_sid.items()):
+            agent = self.by_sid[sid]
+            named = [entry for entry in entries if entry.agent_name == agent.agent_name]
+            if len(entries) == 1 and (named or agent.agent_name not in names or _is_default(agent, entries[0])):
+                continue
+            # None if it came by a dispatch of its name whose job is not on the list yet.
+            owner = _latest_before(agent, named or entries) if named or agent.agent_name not in names else None
+            for entry in entries:
+                if entry is not owner:
+                    self._by_entry[entry.id] = [one for one in self._by_entry[entry.id] if one is not agent]
+            if owner is None:
+                del self.entries_by_sid[sid]
+            else:
+                self.entries_by_sid[sid] = [owner]
+
     def _with_jobs_of(self, entry: SeenDispatch) -> list[SeenParticipant]:
         identities = {job.participant_identity for job in entry.jobs} | {f"agent-{job.id}" for job in entry.jobs}
         agents = [agent for identity in identities for agent in self._by_identity.get(identity, ())]
         return sorted(agents, key=lambda agent: self._position[agent.sid]) if len(agents) > 1 else agents
+
+
+def _is_default(agent: SeenParticipant, entry: SeenDispatch) -> bool:
+    """Return whether the agent's identity is the one that LiveKit gives to the agent of one job."""
+    return agent.identity in {f"agent-{job.id}" for job in entry.jobs}
+
+
+def _latest_before(agent: SeenParticipant, named: Sequence[SeenDispatch]) -> SeenDispatch:
+    """Return the last dispatch made before the agent joined: the one that joins last puts the others out."""
+    in_order = sorted(named, key=lambda entry: entry.created_at)
+    before = [entry for entry in in_order if entry.created_at <= agent.joined_at + JOINED_AT_PRECISION_S]
+    return (before or in_order)[-1]

@@ -144,9 +144,11 @@ def _finding_of(
     if agent is not None:
         arrival = ownership.arrival(dispatch, agent)
         return arrival if _adds_something(arrival) else None
-    if dispatch.agent_sid in present:
+    is_displaced = ownership.is_displaced(dispatch)
+    if dispatch.agent_sid in present and not is_displaced:
         return NotOurs(dispatch) if ownership.came_by_another(dispatch) else None
-    return AgentGone(dispatch) if dispatch.joined_at is None or dispatch.joined_at <= seen.at else None
+    is_gone = dispatch.joined_at is None or dispatch.joined_at <= seen.at
+    return AgentGone(dispatch, is_displaced) if is_gone else None
 
 
 def _without_room(dispatch: Dispatch, seen: RoomObservation) -> RoomGone | RoomUnlisted:

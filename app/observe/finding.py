@@ -53,9 +53,13 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class AgentGone:
-    """The agent that had joined is not in the room any more."""
+    """The agent that had joined is not in the room any more.
+
+    `is_displaced`: another agent has joined under its identity, which put it out.
+    """
 
     dispatch: Dispatch
+    is_displaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Ownership:
         self._owner = owners_by_promise(here, self._listed, promised)
         self._owner |= owners_by_id(here, self._listed, unwanted, self._owner)
         self._owner |= owners_by_content(here, self._listed, self._owner)
+        self._asked = {dispatch.agent_to_ask for dispatch in here}
         self._entries: dict[str, list[SeenDispatch]] = {}
         for entry in self._listed:
             if (owner := self._owner.get(entry.id)) is not None:
@@ -109,10 +110,15 @@ class Ownership:
             noted = self._agents.by_sid.get(dispatch.agent_sid or "")
             if noted is None:
                 noted = self._agents.first_by_identity.get(dispatch.agent_identity or "")
+                if noted is not None and self._is_of_another(noted.agent_name, dispatch):
+                    continue
             if noted is not None and noted.sid not in taken:
                 taken.add(noted.sid)
                 assigned[dispatch.id] = noted
         return assigned
+
+    def _is_of_another(self, agent_name: str, dispatch: Dispatch) -> bool:
+        return agent_name != dispatch.agent_to_ask and agent_name in self._asked
 
     def _as_returned(
         self, wanted: Sequence[Dispatch], taken: set[str], returning: Mapping[str, str]
@@ -161,6 +167,19 @@ class Ownership:
         """Return whether the job list gives the agent noted for `dispatch` to another dispatch, ours or not."""
         entries = self._agents.entries_by_sid.get(dispatch.agent_sid or "", ())
         return any(self._owner.get(entry.id) != dispatch.id for entry in entries)
+
+    def is_displaced(self, dispatch: Dispatch) -> bool:
+        """Return whether an agent that came by another dispatch has the identity of the agent noted for `dispatch`.
+
+        Agents whose program gives them one identity put each other out. None is assigned to `dispatch`.
+        """
+        agent = self._agents.first_by_identity.get(dispatch.agent_identity or "")
+        if agent is None:
+            return False
+        if agent.sid != dispatch.agent_sid:
+            return True
+        jobs = [job for entry in self.entries(dispatch.id) for job in entry.jobs]
+        return self.came_by_another(dispatch) and agent.identity in {job.participant_identity for job in jobs}
 
     def has_unattributed_agent(self, name: str, assigned: Mapping[str, SeenParticipant]) -> bool:
         """Return whether the room holds an agent that no dispatch accounts for and whose name is `name` or unknown."""

@@ -218,8 +218,11 @@ class _Observer:
         here = self._in_room(event)
         if any(dispatch.agent_sid == event.participant_sid for dispatch in here):
             return
+        same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
+        waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]
         back = [one for one in here if one.agent_identity and one.agent_identity == event.participant_identity]
-        if back:
+        # Agents of one identity put each other out: this one came by the dispatch that waits for its name.
+        if back and not (waiting and back[0].agent_to_ask != name):
             again = {"agent_sid": event.participant_sid}
             self._add(
                 Move(
@@ -236,8 +239,6 @@ class _Observer:
         if (event.project, event.room_sid) in self._known.partly:
             self._after.rooms_to_check.add((event.project, event.room_name))
             return
-        same = [one for one in here if name in {"", one.agent_to_ask, one.agent_name}]
-        waiting = [one for one in same if one.status in WAITING and one.may_be_at_livekit and one.agent_to_ask == name]
         ambiguous = any(name in self._known.ambiguous.get(dispatch.id, ()) for dispatch in same)
         if len(waiting) == 1 and not ambiguous:
             identity, sid = event.participant_identity, event.participant_sid

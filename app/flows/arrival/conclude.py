@@ -149,13 +149,13 @@ class _Writing:
         left_at = last_left(self._connection, [one.dispatch.id for one in valid if isinstance(one, CallersGone)])
         for finding in valid:
             match finding:
-                case AgentGone(dispatch):
+                case AgentGone(dispatch, is_displaced):
                     change, replacement = agent_left(
                         self._connection,
                         self._after,
                         self._context.settings,
                         dispatch,
-                        unseen_departure(dispatch, self._now),
+                        unseen_departure(dispatch, self._now, is_displaced=is_displaced),
                         people=people,
                         now=self._now,
                         present=present,

@@ -153,3 +153,21 @@ async def test_an_agent_that_reconnects_stays_the_same_agent(sqlite_database: Da
             await world.wait(5)
             assert world.dispatch()["status"] == "joined"
             assert len(world.simulator.ledger.dispatches) == 1
+
+
+@pytest.mark.parametrize("recover", ["never", "lost", "always"])
+@in_virtual_time
+async def test_agents_of_one_identity_put_each_other_out_once(sqlite_database: Database, recover: str) -> None:
+    async with World(sqlite_database, sweep=5) as world:
+        world.simulator.add_worker("greeter", Behaviour(identity="bot"))
+        world.rule(scope="participant", recover=recover)
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(8)
+        world.simulator.join("room", "bob")
+        second = await world.until_status("joined", within=20, participant_identity="bob")
+        first = world.dispatch(id=first["id"])
+        assert (first["status"], first["reason"]) == ("ended", "the agent left (DUPLICATE_IDENTITY)")
+        await world.wait(60)
+        assert len(world.simulator.ledger.dispatches) == 2
+        assert [one["id"] for one in world.dispatches(status="joined")] == [second["id"]]

@@ -17,6 +17,7 @@ from app.flows.operations.handover_order import Handover, HandoverOrder
 from app.livekit.vocabulary import DisconnectReason
 from app.simulator import Behaviour, Fault, FaultKind
 from tests.conftest import Database
+from tests.simulator import Mishap
 from tests.world.virtual_time import in_virtual_time
 from tests.world.world import World
 
@@ -229,6 +230,28 @@ async def test_a_call_is_handed_on_and_back(sqlite_database: Database) -> None:
             row = await world.until_status("joined", id=order.following.id)
             await world.until(partial(alone, world, row["agent_identity"]), what=f"only {name} is there")
         assert [one["status"] for one in world.dispatches()] == ["ended"] * 4 + ["joined"]
+
+
+@pytest.mark.parametrize("mishap", [None, Mishap.DROP, Mishap.REORDER])
+@in_virtual_time
+async def test_a_call_is_handed_over_to_an_agent_of_the_same_identity(
+    sqlite_database: Database, mishap: Mishap | None
+) -> None:
+    async with World(sqlite_database, sweep=10) as world:
+        world.rule(recover="lost")
+        for name in ("greeter", "expert"):
+            world.simulator.add_worker(name, Behaviour(identity="bot"))
+        world.simulator.join("room", "ana")
+        first = await world.until_status("joined")
+        await world.wait(5)
+        if mishap is not None:
+            world.simulator.webhook_faults.order(mishap, identity="bot", times=2)
+        order = await hand_over(world, first["id"])
+        await world.until_status("joined", within=30, id=order.following.id)
+        assert world.dispatch(id=first["id"])["status"] == "ended"
+        await world.wait(60)
+        assert world.agents("room") == ["bot"]
+        assert len(world.simulator.ledger.dispatches) == 2
 
 
 @in_virtual_time

@@ -129,6 +129,37 @@ class TestWhoseAgent:
         listed = [seen_dispatch(1, seen_job("1", participant_identity="receptionist"))]
         assert arrivals(findings_in(room(caller(), agent, listed=listed), dispatch())) == {"dispatch-1": "receptionist"}
 
+    def test_an_agent_puts_out_the_one_of_its_identity_and_takes_nobody_elses_dispatch(self) -> None:
+        bot = seen_agent("2", name="expert", identity="bot", age_s=3)
+        jobs = [seen_job(one, participant_identity="bot") for one in "12"]
+        first = joined(1, agent_identity="bot")
+        waiting = dispatch(2, agent_name="expert")
+        for its_jobs in ((), (jobs[1],)):  # its job may come on the list later
+            listed = [seen_dispatch(1, jobs[0]), seen_dispatch(2, *its_jobs, name="expert")]
+            findings = findings_in(room(caller(), caller("bob"), bot, listed=listed), first, waiting)
+            assert arrivals(findings) == {"dispatch-2": "bot"}
+            assert [one for one in findings if isinstance(one, AgentGone)] == [AgentGone(first, is_displaced=True)]
+
+    @pytest.mark.parametrize(
+        ("noted", "joined_after_s", "arrived"),
+        [("PA_before", 2.0, True), ("PA_bot", 2.0, True), ("PA_bot", -8.0, False)],
+    )
+    def test_of_two_agents_of_one_name_and_identity_the_later_is_there(
+        self, noted: str, joined_after_s: float, arrived: bool
+    ) -> None:
+        # The second was asked for 9 s ago; the agent that is there joined after that, or has been there since before.
+        bot = seen_agent("2", identity="bot", sid="PA_bot", age_s=9 - joined_after_s)
+        asked_at = NOW.timestamp() - 9
+        listed = [
+            seen_dispatch(2, seen_job("2", participant_identity="bot"), created_at=asked_at),
+            seen_dispatch(1, seen_job("1", participant_identity="bot"), created_at=asked_at - 60),
+        ]
+        first = joined(1, agent_identity="bot", agent_sid=noted, worker_id="AW_1")
+        findings = findings_in(room(caller(), caller("bob"), bot, listed=listed), first, dispatch(2))
+        assert arrivals(findings) == ({"dispatch-2": "bot"} if arrived else {})
+        displaced = [AgentGone(first, is_displaced=True)] if arrived else []
+        assert [one for one in findings if isinstance(one, AgentGone)] == displaced
+
     def test_the_name_identifies_the_agent_while_the_list_is_empty_and_no_other_fits(self) -> None:
         seen = room(caller(), seen_agent("1"), listed=[seen_dispatch(1)])
         assert arrivals(findings_in(seen, dispatch())) == {"dispatch-1": "agent-AJ_1"}
