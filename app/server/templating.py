@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.server.console.navigation import may_open
 from app.server.documentation.links import CALL_HELP, CONSOLE_HELP, ERROR_HELP, docs_url
 from app.server.formatting import FILTERS
 from app.translation import Language, current_language
@@ -44,7 +45,12 @@ environment: Final = Environment(
 environment.install_gettext_callables(_gettext, _ngettext, pgettext=_pgettext, newstyle=True)  # type: ignore[attr-defined]
 environment.filters.update(FILTERS)
 environment.globals.update(
-    language=current_language, docs_url=docs_url, console_help=CONSOLE_HELP, error_help=ERROR_HELP, call_help=CALL_HELP
+    language=current_language,
+    docs_url=docs_url,
+    may_open=may_open,
+    console_help=CONSOLE_HELP,
+    error_help=ERROR_HELP,
+    call_help=CALL_HELP,
 )
 
 SECURITY_HEADERS: Final = {

@@ -1,4 +1,4 @@
-"""WCAG A and AA by axe on every page, light and dark, wide and narrow, in English and in German; tables fit."""
+"""WCAG A and AA by axe on every page: light, dark, wide, narrow, English, German; tables fit, with long names, too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
+from app.accounts.roles import Role
 from tests.browser.scenery import set_scene
 from tests.browser.screenshots import SIZES, Scheme, log_in, pages
 from tests.harness.stage import Stage
@@ -31,6 +32,9 @@ _CUT = """() => {
   return [...tables, ...choices.map((one) => `the choice ${one.name}`)];
 }"""
 """Returns what is cut on a page whose details are open."""
+_RULE, _AGENT, _CALLER = "L" * 200, "A" * 200, "I" * 250
+_OVERFLOW = """() => [document.documentElement, ...document.querySelectorAll(".scroll:has(> table.cards)")]
+    .filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => `${one.className} ${one.scrollWidth}`)"""
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +95,25 @@ def _violations(page: str, response: dict[str, list[dict[str, Any]]]) -> list[st
         for violation in response["violations"]
         for node in violation["nodes"][:3]
     ]
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_long_names_push_nothing_out_of_sight(stage: Stage, context: BrowserContext, width: int) -> None:
+    pattern = {"event": ["participant_joined"]}
+    stage.add_rules({"name": _RULE, "pattern": pattern, "agent_name": _AGENT, "answer_timeout_s": 1, "max_attempts": 1})
+    stage.join("R" * 250, _CALLER, name="N" * 250)
+    stage.wait_for(_CALLER, "no_show")
+    stage.add_user("maria", Role.ADMIN)
+    log_in(context, stage.url)
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{stage.url}/console/")
+    page.locator(".banner h2", has_text=_AGENT).wait_for()  # the incident has opened
+    (call,) = stage.rows("SELECT event_id FROM dispatches")
+    pages = ["", "calls", f"calls/{call['event_id']}", "rules", "rules/1", "history", "agents", f"agents/{_AGENT}"]
+    too_wide = {}
+    for path in (*pages, "incidents", "trends", "queue", "simulate"):
+        page.goto(f"{stage.url}/console/{path}")
+        if found := page.evaluate(_OVERFLOW):
+            too_wide[path] = found
+    assert too_wide == {}

@@ -30,6 +30,7 @@ from app.db.types import LIVE
 from app.errors import ConflictError, NotFoundError
 from app.flows.operations.handover_order import HandoverOrder
 from app.flows.operations.redrive import redrive_refusals
+from app.flows.operations.result import why_not_served
 from app.outbox.dispatch import Dispatch
 from app.outbox.states import REDRIVABLE, WAITING
 from app.rules.book.decision import Outcome
@@ -80,6 +81,9 @@ async def show_call(request: PageRequest) -> Response:
         "address": address,
         "markdown": call_markdown(found.timeline, details["summary"], address),
     }
+    details["why_unserved"] = why_not_served(found.timeline.call.project, request.context.flow_context.settings)
+    if projects is not None or details["why_unserved"]:  # a hand-over may name agents of any project
+        details["can_hand_over"] = []
     agents = await request.context.read(known_agents) if details["can_hand_over"] else []
     queued = [one.id for one in details["dispatches"] if one.queued_at is not None]
     now = request.context.now

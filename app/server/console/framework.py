@@ -133,7 +133,7 @@ class PageRequest:
     def fragment(self, template: str, **values: Any) -> Response:
         """Return a part of a page, which the script puts into its place."""
         csrf = self.console.cookies.csrf(self.cookie)
-        return HTMLResponse(render(template, may_edit=self.may(Role.EDITOR), csrf=csrf, **values))
+        return HTMLResponse(render(template, user=self.user, may_edit=self.may(Role.EDITOR), csrf=csrf, **values))
 
 
 Handler = Callable[[PageRequest], Awaitable[Response]]

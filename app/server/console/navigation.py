@@ -24,6 +24,10 @@ _BY_PROJECT: Final = frozenset({"calls", "incidents", "simulate", "trends"})
 """Parts of the navigation that keep to the projects which a user is restricted to."""
 
 
+_PAGES_BY_PROJECT: Final = tuple(f"/console/{name}" for name in (*sorted(_BY_PROJECT), "queue", "views", "account"))
+_PAGES_OF_EDITORS: Final = ("/console/rules/new", "/console/new-lookup")
+_PAGES_OF_ADMINS: Final = ("/console/notifications", "/console/users", "/console/logins", "/console/reads")
+
 _LISTS: Final = (
     ("usher rules list", "/console/rules", "Rules"),
     ("usher rules history", "/console/history", "History"),
@@ -44,6 +48,14 @@ def facts_of_error(error: UsherError, path: str) -> dict[str, Any]:
     listed = {command: (address, title) for command, address, title in _LISTS}.get(error.listed_by)
     above = next(((address, title) for _, address, title in _LISTS if path.startswith(address)), None)
     return {**facts, "message": error.plain_message, "listed": listed or above}
+
+
+def may_open(user: User, page: str) -> bool:
+    """Return whether the user may open a page that another one links to; `page` is its address."""
+    admin, editor = page.startswith(_PAGES_OF_ADMINS), page.startswith(_PAGES_OF_EDITORS)
+    if not user.role.includes(Role.ADMIN if admin else Role.EDITOR if editor else Role.VIEWER):
+        return False
+    return user.projects is None or page.startswith(_PAGES_BY_PROJECT)
 
 
 def navigation_of(user: User) -> Sequence[tuple[str, str, str, Role]]:

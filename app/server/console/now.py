@@ -22,7 +22,7 @@ from app.audit import (
     longest_waiting,
     queue_lengths,
 )
-from app.incidents import Incident, open_incidents
+from app.incidents import open_incidents
 from app.server.caches.objectives_cache import PAGE_WAIT_S, PAGE_WINDOWS
 from app.server.console.figures.histogram import histogram_of
 from app.server.console.framework import Console, PageRequest, page_route, redirect
@@ -65,7 +65,7 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
             "waiting_count": count_waiting_calls(connection),
             "queued_count": sum(one.length for one in queue_lengths(connection, now)),
             "trouble": _trouble(connection, now - timedelta(hours=1)),
-            "incidents": _banners(connection, now),
+            **_banners(connection, now),
             "setup_advice": setup_advice(connection, context.book(connection), url),
             "latest": list_calls(connection, CallFilter(), limit=_LISTED).items,
         }
@@ -86,10 +86,11 @@ async def _facts(request: PageRequest) -> dict[str, Any]:
     }
 
 
-def _banners(connection: Connection, now: datetime) -> list[Incident]:
-    """Return the open incidents that are not muted: those by which callers go without an agent first."""
+def _banners(connection: Connection, now: datetime) -> dict[str, Any]:
+    """Return the banners: open incidents that are not muted, the worst first; and how many are left out."""
     found = [one for one in open_incidents(connection) if not one.is_muted(now)]
-    return sorted(found, key=lambda one: (not one.is_error, -one.count))[:_BANNERS]
+    found.sort(key=lambda one: (not one.is_error, -one.count))
+    return {"incidents": found[:_BANNERS], "more_incidents": len(found[_BANNERS:])}
 
 
 def _urgency(objective: Objective) -> tuple[bool, float]:

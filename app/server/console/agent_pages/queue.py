@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from app.audit import queue_overview
+from app.flows.operations.result import why_not_served
 from app.server.console.framework import Console, PageRequest, page_route
 
 _LISTED: Final = 200
@@ -23,4 +24,6 @@ async def show_queue(request: PageRequest) -> Response:
     found = await request.context.read(
         lambda connection: queue_overview(connection, now, limit=_LISTED, projects=projects)
     )
-    return request.page("queue.html", active="agents", found=found, now=now)
+    settings = request.context.flow_context.settings
+    unserved = {one.project for one in found.queues if why_not_served(one.project, settings) is not None}
+    return request.page("queue.html", active="agents", found=found, unserved=unserved, now=now)
